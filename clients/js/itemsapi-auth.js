@@ -1,0 +1,474 @@
+/**
+ * Sign in once, stay signed in, in every tab: the browser's side of itemsapi.
+ *
+ * The refresh token lives in an HttpOnly cookie that no script can read; the access token lives in
+ * this module's memory and nowhere else. Tabs tell each other what they learn. Everything here is
+ * an optimisation of what the server already gets right: without locks, channel or storage the
+ * user still stays signed in.
+ *
+ * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
+ * @typedef {"unknown" | "signed-in" | "signed-out"} Status
+ * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
+ *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
+ * @typedef {{code?: string, title?: string, detail?: string, request_id?: string,
+ *   errors?: {field: string, message: string}[]}} Problem RFC 9457, as itemsapi answers it.
+ * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
+ * @typedef {{access_token: string, session_id: string, scope: string,
+ *   until: number, life: number}} Grant `until` is a Date.now(), `life` counts milliseconds.
+ * @typedef {{status: number, data: any, wait: number}} Reply
+ */
+
+const EARLY_MS = 30_000; // refresh this long before the end, or at the last quarter of the life
+const LOCK_WAIT_MS = 5_000; // then go on without the lock
+const NEWS_WAIT_MS = 50; // a broadcast may arrive after the lock it was sent under
+const CALL_LIMIT_MS = 20_000;
+// Less than the server's grace of 10 s: a refresh that hung must not arrive after it, with a cookie
+// that another tab has turned over meanwhile. That would look like a copied token.
+const REFRESH_LIMIT_MS = 9_000;
+const PATIENCE_MS = 10_000; // do not hold a caller longer than this for one more try
+const TRIES = 4;
+const PAUSE = { code: "backing_off", title: "The server asked for a pause" };
+
+// The hint in localStorage: is there any point in asking the server? It is no secret.
+const IN = "in";
+const LEAVING = "leaving"; // signed out here, and the server may not know yet
+
+/** A call on /auth/* that did not succeed; `status` is 0 when no answer came. */
+export class AuthError extends Error {
+  /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
+  constructor(status, problem = {}, retryAfter = 0) {
+    super(problem.detail || problem.title || `No good answer (${status})`);
+    this.name = "AuthError";
+    this.status = status;
+    this.code = problem.code || (status ? "http_error" : "network_error");
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** @param {number} ms @returns {Promise<void>} */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Says whether the same call may succeed later. @param {number} status */
+const isPassing = (status) => status < 400 || status === 408 || status === 429 || status >= 500;
+
+/** Milliseconds that Retry-After asks for, seconds or a date. @param {Response} response */
+const askedWait = ({ headers }) => {
+  const value = headers.get("Retry-After") || 0;
+  const ms = Number.isNaN(+value) ? Date.parse(String(value)) - Date.now() : +value * 1000;
+  return Math.max(0, ms || 0);
+};
+
+/**
+ * Settle as the promise does, or reject as soon as the signal says so.
+ * @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>}
+ */
+const orAborted = (promise, signal) =>
+  new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+
+/**
+ * Run one call under the lock of this name, or without it once the wait has been long enough.
+ * The call must not reject. A lock that is granted too late is handed straight back.
+ * @template T @param {string} name @param {(contended: boolean) => Promise<T>} call
+ * @returns {Promise<T>}
+ */
+const underLock = (name, call) =>
+  new Promise((resolve) => {
+    let begun = false;
+    /** @param {boolean} contended */
+    const begin = (contended) => {
+      if (begun) return;
+      begun = true;
+      clearTimeout(timer);
+      const done = call(contended);
+      resolve(done);
+      return done;
+    };
+    const timer = setTimeout(begin, LOCK_WAIT_MS, true);
+    const locks = globalThis.navigator?.locks;
+    if (!locks) return void begin(false);
+    const queue = () => void locks.request(name, () => begin(true)).catch(() => begin(true));
+    locks
+      .request(name, { ifAvailable: true }, (lock) => (lock ? begin(false) : queue()))
+      .catch(() => begin(false));
+  });
+
+/** Exponential waits with jitter that never undercut what the server asked for. */
+class Backoff {
+  #failures = 0;
+  #until = 0;
+
+  /** @param {number} [atLeast] */
+  failed(atLeast = 0) {
+    const wait = Math.min(30_000, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
+    this.#failures += 1;
+    this.#until = performance.now() + Math.max(wait, atLeast); // not Date: clocks are set back
+  }
+
+  succeeded() {
+    this.#failures = this.#until = 0;
+  }
+
+  left() {
+    return Math.max(0, this.#until - performance.now());
+  }
+}
+
+/** The hint that tells guests from users before anything is asked; storage may be forbidden. */
+class Hint {
+  /** @param {string} key @param {Store} [store] */
+  constructor(key, store) {
+    this.key = key;
+    this.store = () => store ?? globalThis.localStorage;
+  }
+
+  /** Null for a guest; where there is no storage nobody can know, so ask. */
+  read() {
+    try {
+      const store = this.store();
+      return store ? store.getItem(this.key) : IN;
+    } catch {
+      return IN;
+    }
+  }
+
+  /** @param {string | null} value */
+  write(value) {
+    try {
+      if (value) this.store()?.setItem(this.key, value);
+      else this.store()?.removeItem(this.key);
+    } catch {
+      // Full or forbidden storage costs a request at the next visit, nothing more.
+    }
+  }
+}
+
+/** One tab's view of the session that the browser's cookie stands for. */
+class Auth {
+  #base;
+  #name;
+  #hint;
+  /** @type {BroadcastChannel | undefined} */ #channel;
+  /** @type {Grant | null} */ #grant = null;
+  /** @type {Snapshot} */ #snapshot = { status: "unknown", sessionId: null, scope: "", reason: null };
+  #epoch = 0; // rises whenever the user changes; an answer from an earlier epoch is dropped
+  #exits = 0;
+  /** @type {Set<string>} */ #dead = new Set();
+  /** @type {Set<() => void>} */ #listeners = new Set();
+  /** @type {Promise<void> | null} */ #flight = null;
+  /** @type {Promise<unknown>} */ #turn = Promise.resolve();
+  #retry = new Backoff(); // the server does not answer
+  #refused = new Backoff(); // it refuses even fresh tokens
+  #heard = () => {};
+
+  /** @param {{baseUrl?: string | URL, storage?: Store}} options */
+  constructor({ baseUrl = globalThis.location?.origin, storage }) {
+    this.#base = new URL(baseUrl);
+    if (!this.#base.pathname.endsWith("/")) this.#base.pathname += "/";
+    this.#name = `itemsapi-auth:${this.#base.href}`;
+    this.#hint = new Hint(this.#name, storage);
+    if (globalThis.BroadcastChannel) {
+      this.#channel = new BroadcastChannel(this.#name);
+      this.#channel.onmessage = ({ data }) => this.#hear(data);
+    }
+    globalThis.addEventListener?.("pageshow", this.#thaw);
+  }
+
+  /** Find out who is signed in; a guest causes no request. Rejects when the server is away. */
+  restore = async ({ force = false } = {}) => {
+    const hint = this.#hint.read();
+    if (hint === LEAVING) this.#inTurn(this.#leave).catch(() => {});
+    else if (!this.#grant && (force || hint === IN)) await this.#refresh();
+    if (!this.#grant) this.#settle(this.#snapshot.reason);
+    return this.#snapshot;
+  };
+
+  /**
+   * Start a session. The password is sent once and never kept.
+   * @param {Credentials} credentials
+   * @returns {Promise<Snapshot>}
+   */
+  login = (credentials) => {
+    const exits = this.#exits;
+    return this.#inTurn(async () => {
+      const wanted = () => exits === this.#exits;
+      const { status, data, wait } = await this.#obtain("login", credentials, wanted);
+      if (!wanted()) throw new AuthError(0, { code: "superseded", title: "Signed out meanwhile" });
+      if (status !== 200) throw new AuthError(status, data, wait / 1000);
+      return this.#snapshot;
+    });
+  };
+
+  /**
+   * End the session, here and in every tab at once; `everywhere` ends the user's other ones too.
+   * Rejects when the server could not be told, which the next `restore()` then tries again.
+   */
+  logout = async ({ everywhere = false } = {}) => {
+    const failure = everywhere && (await this.#endOthers().catch((error) => error));
+    this.#exits += 1;
+    this.#end(null, LEAVING);
+    await this.#inTurn(this.#leave);
+    if (failure) throw failure;
+  };
+
+  /** An access token that is good now, or null for a guest. */
+  getToken = async () => {
+    if (this.#snapshot.status === "unknown") await this.restore();
+    if (!this.#grant) return null;
+    const { access_token, until, life } = this.#grant;
+    const left = until - Date.now();
+    if (left > Math.min(EARLY_MS, life / 4)) return access_token;
+    const refreshed = this.#refresh();
+    if (left <= 0) await refreshed;
+    else refreshed.catch(() => {}); // the old token does until its end
+    return left > 0 ? access_token : this.#token();
+  };
+
+  /**
+   * As the platform's fetch, with the access token for addresses on baseUrl's origin, and one
+   * replay after a 401. A string is resolved against baseUrl.
+   * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
+   */
+  fetch = async (input, init) => {
+    const whole = typeof input === "object" && "url" in input;
+    const url = new URL(whole ? input.url : input, this.#base);
+    if (url.origin !== this.#base.origin) return fetch(input, init);
+    const request = new Request(whole ? input : url, { ...init, credentials: "omit" });
+    const before = this.#grant?.session_id;
+    const token = await orAborted(this.getToken(), request.signal);
+    this.#sameUser(before);
+    const session = this.#grant?.session_id;
+    const spare = token ? request.clone() : request;
+    const answer = await this.#send(request, token);
+    if (answer.status !== 401 || !token || this.#refused.left()) return answer;
+    if (this.#grant?.access_token === token) await orAborted(this.#refresh(), request.signal);
+    // Another user's session must not carry out what this one asked for.
+    if (!this.#grant || this.#grant.session_id !== session) return answer;
+    answer.body?.cancel();
+    const second = await this.#send(spare, this.#grant.access_token);
+    if (second.status === 401) this.#refused.failed();
+    else this.#refused.succeeded();
+    return second;
+  };
+
+  /**
+   * Call back after every change of the snapshot; the answer takes the listener off again.
+   * @param {() => void} listener @returns {() => void}
+   */
+  subscribe = (listener) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+
+  /** The same object until something changes. */
+  getSnapshot = () => this.#snapshot;
+
+  /** Let go of channel and listeners; for tests and hot reloading. */
+  close = () => {
+    this.#channel?.close();
+    this.#listeners.clear();
+    globalThis.removeEventListener?.("pageshow", this.#thaw);
+  };
+
+  #token() {
+    return this.#grant?.access_token ?? null;
+  }
+
+  /** @param {Request} request @param {string | null} token */
+  #send(request, token) {
+    if (token) request.headers.set("Authorization", `Bearer ${token}`);
+    return fetch(request);
+  }
+
+  /** @param {string | undefined} session */
+  #sameUser(session) {
+    if (!session || !this.#grant || this.#grant.session_id === session) return;
+    throw new AuthError(0, { code: "session_changed", title: "Somebody else signed in meanwhile" });
+  }
+
+  /** One refresh in flight in this tab, whoever asks. */
+  #refresh() {
+    if (!this.#flight) {
+      const flight = this.#refreshPatiently().finally(() => {
+        if (this.#flight === flight) this.#flight = null;
+      });
+      this.#flight = flight;
+    }
+    return this.#flight;
+  }
+
+  async #refreshPatiently() {
+    const epoch = this.#epoch;
+    const worn = this.#grant?.access_token;
+    const wanted = () => epoch === this.#epoch;
+    const reply = await this.#patiently(wanted, () => this.#obtain("refresh", {}, wanted, worn));
+    if (!reply || !wanted()) return;
+    if (reply.status === 401) this.#end(reply.data.code ?? null, null);
+    else if (reply.status !== 200) throw new AuthError(reply.status, reply.data);
+  }
+
+  /**
+   * Try until the answer is no passing failure, outside any lock; undefined if no longer wanted.
+   * @param {() => boolean} wanted @param {() => Promise<Reply>} call
+   */
+  async #patiently(wanted, call, backoff = this.#retry) {
+    for (let tries = 1, reply; ; tries += 1) {
+      const wait = backoff.left();
+      if (reply && (tries > TRIES || wait > PATIENCE_MS))
+        throw new AuthError(reply.status, reply.data, wait / 1000);
+      if (wait > PATIENCE_MS) throw new AuthError(0, PAUSE, wait / 1000);
+      if (wait) await sleep(wait);
+      if (!wanted()) return;
+      reply = await call();
+      if (reply.status === 200 || reply.status === 204 || !isPassing(reply.status)) {
+        backoff.succeeded();
+        return reply;
+      }
+      backoff.failed(reply.wait);
+    }
+  }
+
+  /**
+   * Get a grant by one call under the lock, keep it if it is still wanted, and tell the others.
+   * @param {"login" | "refresh"} verb @param {object} body @param {() => boolean} wanted
+   * @param {string} [worn] the token to replace: if another tab has done so, nothing is asked
+   * @returns {Promise<Reply>}
+   */
+  async #obtain(verb, body, wanted, worn) {
+    const refreshing = verb === "refresh";
+    /** @type {Grant | undefined} */ let grant;
+    const reply = await underLock(this.#name, async (contended) => {
+      if (refreshing && contended && (await this.#isReplaced(worn))) return null;
+      const fresh = await this.#post(verb, body);
+      if (fresh.status === 200 && wanted()) {
+        const { access_token, session_id, scope, expires_in } = fresh.data;
+        const life = expires_in * 1000;
+        grant = { access_token, session_id, scope, life, until: Date.now() + life };
+        this.#channel?.postMessage({ grant, ended: refreshing ? undefined : this.#grant?.session_id });
+      }
+      return fresh;
+    });
+    if (grant && wanted()) this.#keep(grant, !refreshing);
+    return reply ?? { status: 200, data: {}, wait: 0 };
+  }
+
+  /** Another tab held the lock: has it replaced the token already? @param {string} [worn] */
+  async #isReplaced(worn) {
+    const replaced = () => Boolean(this.#grant) && this.#grant?.access_token !== worn;
+    if (replaced()) return true;
+    await Promise.race([sleep(NEWS_WAIT_MS), new Promise((resolve) => (this.#heard = () => resolve(0)))]);
+    return replaced();
+  }
+
+  /** @param {string} verb @param {object} body @returns {Promise<Reply>} */
+  async #post(verb, body) {
+    try {
+      const response = await fetch(new URL(`auth/${verb}`, this.#base), {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Auth-Delivery": "cookie" },
+        body: JSON.stringify(body),
+        credentials: "include",
+        redirect: "error",
+        cache: "no-store",
+        keepalive: true, // a reload in the middle still receives the new cookie
+        signal: AbortSignal.timeout?.(verb === "refresh" ? REFRESH_LIMIT_MS : CALL_LIMIT_MS),
+      });
+      const { ok, status } = response;
+      const data = (await response.json().catch(() => null)) ?? {};
+      // A page of a captive portal is no answer of ours.
+      const odd = ok && status !== 204 && typeof data.access_token !== "string";
+      return { status: odd ? 0 : status, data, wait: askedWait(response) };
+    } catch (error) {
+      return { status: 0, data: { title: String(error) }, wait: 0 };
+    }
+  }
+
+  /** Tell the server that the user has left. It takes no lock: the page may be about to close. */
+  #leave = async () => {
+    const call = () => this.#post("logout", {});
+    const reply = await this.#patiently(() => true, call, new Backoff());
+    const status = reply?.status ?? 0;
+    if (status !== 204 && status !== 401) throw new AuthError(status, reply?.data);
+    if (this.#hint.read() === LEAVING) this.#hint.write(null);
+  };
+
+  async #endOthers() {
+    const answer = await this.fetch(new URL("auth/sessions?except=current", this.#base), { method: "DELETE" });
+    if (!answer.ok) throw new AuthError(answer.status, await answer.json().catch(() => ({})));
+  }
+
+  /** Logins and logouts follow each other. @template T @param {() => Promise<T>} act */
+  #inTurn(act) {
+    const done = this.#turn.then(act, act);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /** @param {{grant?: Grant, ended?: string | null}} news `ended: null` is whoever it was */
+  #hear({ grant, ended }) {
+    if (ended) this.#dead.add(ended);
+    if (ended === null || (ended && ended === this.#grant?.session_id)) this.#drop(null);
+    if (grant) this.#keep(grant, false);
+    this.#heard();
+  }
+
+  /** @param {Grant} grant @param {boolean} replaces whether the session before it is over */
+  #keep(grant, replaces) {
+    const before = this.#grant?.session_id;
+    if (this.#dead.has(grant.session_id)) return before ? undefined : this.#drop(null);
+    if (before !== grant.session_id) {
+      if (before && replaces) this.#dead.add(before);
+      this.#advance();
+    }
+    this.#grant = grant;
+    this.#hint.write(IN);
+    this.#settle(null);
+  }
+
+  /** The session is over: forget it, remember that it is dead, tell the others. */
+  #end(/** @type {string | null} */ reason, /** @type {string | null} */ hint) {
+    const ended = this.#grant?.session_id ?? null;
+    if (ended) this.#dead.add(ended);
+    if (ended || hint) this.#channel?.postMessage({ ended });
+    this.#hint.write(hint);
+    this.#drop(reason);
+  }
+
+  #drop(/** @type {string | null} */ reason) {
+    this.#advance();
+    this.#grant = null;
+    this.#settle(reason);
+  }
+
+  /** Whatever is under way belongs to the user before. */
+  #advance() {
+    this.#epoch += 1;
+    this.#flight = null;
+  }
+
+  #settle(/** @type {string | null} */ reason) {
+    const { session_id: sessionId = null, scope = "" } = this.#grant ?? {};
+    const status = this.#grant ? "signed-in" : "signed-out";
+    const next = { status, sessionId, scope, reason };
+    if (JSON.stringify(next) === JSON.stringify(this.#snapshot)) return;
+    this.#snapshot = /** @type {Snapshot} */ (Object.freeze(next));
+    for (const listener of this.#listeners) queueMicrotask(listener);
+  }
+
+  /** Back from the back-forward cache: messages sent meanwhile were missed. */
+  #thaw = (/** @type {Event} */ event) => {
+    const gone = /** @type {PageTransitionEvent} */ (event).persisted && this.#hint.read() !== IN;
+    if (gone && this.#grant) this.#drop(null);
+  };
+}
+
+/**
+ * The only thing to call. `baseUrl` is where the API is, by default the page's own origin.
+ * @param {{baseUrl?: string | URL, storage?: Store}} [options]
+ */
+export const createAuth = (options = {}) => new Auth(options);

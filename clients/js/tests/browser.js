@@ -1,0 +1,145 @@
+/**
+ * What a browser has and Node has not: a cookie jar that all tabs share, storage, locks.
+ *
+ * These stand at the boundary of the client; nothing of the client itself is replaced.
+ */
+import { createAuth } from "../itemsapi-auth.js";
+import { Service } from "./server.js";
+
+const platform = { fetch: globalThis.fetch, setTimeout: globalThis.setTimeout };
+
+/** One cookie, in memory that worker threads can share. */
+export class Jar {
+  constructor(buffer = new SharedArrayBuffer(256)) {
+    this.buffer = buffer;
+    this.bytes = new Uint8Array(buffer);
+  }
+
+  get cookie() {
+    return Buffer.from(this.bytes.slice(1, 1 + this.bytes[0])).toString();
+  }
+
+  set cookie(text) {
+    this.bytes.set(Buffer.from(text), 1);
+    this.bytes[0] = text.length;
+  }
+}
+
+/** A fetch that sends and takes cookies only where `credentials` says "include". */
+export const fetchWith = (jar, log = []) => async (input, init) => {
+  const request = new Request(input, init);
+  const { url, credentials, redirect, keepalive } = request;
+  log.push({ url, credentials, redirect, keepalive });
+  if (request.credentials !== "include") return platform.fetch(request);
+  if (jar.cookie) request.headers.set("Cookie", jar.cookie);
+  const response = await platform.fetch(request);
+  for (const line of response.headers.getSetCookie())
+    jar.cookie = line.includes("Max-Age=0") ? "" : line.split(";")[0];
+  return response;
+};
+
+export class Storage {
+  items = new Map();
+  getItem = (key) => this.items.get(key) ?? null;
+  setItem = (key, value) => void this.items.set(key, value);
+  removeItem = (key) => void this.items.delete(key);
+}
+
+/** The part of the Web Locks API that the client uses: one name, ifAvailable, a queue. */
+export class Locks {
+  taken = false;
+  granted = 0;
+  #queue = [];
+
+  async request(name, options, callback = options) {
+    if (this.taken && options.ifAvailable) return callback(null);
+    if (this.taken) await new Promise((resolve) => this.#queue.push(resolve));
+    this.taken = true;
+    this.granted += 1;
+    try {
+      return await callback({ name });
+    } finally {
+      this.taken = false;
+      this.#queue.shift()?.();
+    }
+  }
+}
+
+/** The same lock for tabs in several threads: an integer in shared memory, 1 when taken. */
+export class ThreadLocks {
+  constructor(buffer = new SharedArrayBuffer(4)) {
+    this.buffer = buffer;
+    this.word = new Int32Array(buffer);
+  }
+
+  async request(name, options, callback = options) {
+    while (Atomics.compareExchange(this.word, 0, 0, 1) === 1) {
+      if (options.ifAvailable) return callback(null);
+      await Atomics.waitAsync(this.word, 0, 1, 1_000).value;
+    }
+    try {
+      return await callback({ name });
+    } finally {
+      Atomics.store(this.word, 0, 0);
+      Atomics.notify(this.word, 0, 1);
+    }
+  }
+}
+
+export const setLocks = (locks) =>
+  Object.defineProperty(globalThis, "navigator", { value: { locks }, configurable: true });
+
+/** A service and a browser that has its cookies, for one test. */
+export const open = async (t, { locks = new Locks() } = {}) => {
+  const service = await new Service().start();
+  const world = { service, jar: new Jar(), log: [], storage: new Storage(), locks, tabs: [] };
+  t.mock.method(globalThis, "fetch", fetchWith(world.jar, world.log));
+  setLocks(locks);
+  world.tab = () => {
+    const auth = createAuth({ baseUrl: service.url, storage: world.storage });
+    world.tabs.push(auth);
+    return auth;
+  };
+  t.after(() => {
+    for (const auth of world.tabs) auth.close();
+    service.stop();
+  });
+  return world;
+};
+
+export const ANNA = { username: "anna", password: "right" };
+
+/** As `open`, with one tab where anna is signed in. */
+export const signedIn = async (t, options) => {
+  const world = await open(t, options);
+  const auth = world.tab();
+  await auth.login(ANNA);
+  return { ...world, auth };
+};
+
+/** Move the client's clock; the service keeps its own account of tokens. */
+export const passTime = (t, ms) => {
+  const now = Date.now;
+  t.mock.method(Date, "now", () => now() + ms);
+};
+
+/** Make every wait a hundred times shorter; answer how long the client's were meant to be. */
+export const hurry = (t) => {
+  const waits = [];
+  const { timeout } = AbortSignal;
+  t.mock.method(AbortSignal, "timeout", (ms) => timeout.call(AbortSignal, ms / 100));
+  t.mock.method(globalThis, "setTimeout", (act, ms, ...rest) => {
+    if (new Error().stack.includes("itemsapi-auth.js")) waits.push(ms); // not Node's own
+    return platform.setTimeout(act, ms / 100, ...rest);
+  });
+  return waits;
+};
+
+/** Until something holds: messages between tabs take a moment. */
+export const eventually = async (holds) => {
+  for (let turns = 0; turns < 200; turns += 1) {
+    if (holds()) return true;
+    await new Promise((resolve) => platform.setTimeout(resolve, 5));
+  }
+  return false;
+};

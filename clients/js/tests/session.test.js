@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createAuth } from "../itemsapi-auth.js";
+import { ANNA, hurry, open, signedIn } from "./browser.js";
+
+test("a guest causes no request", async (t) => {
+  const { service, tab } = await open(t);
+  const auth = tab();
+  assert.equal((await auth.restore()).status, "signed-out");
+  assert.equal(await auth.getToken(), null);
+  assert.equal(service.calls.length, 0);
+});
+
+test("a guest can be asked for all the same", async (t) => {
+  const { service, tab } = await open(t);
+  assert.equal((await tab().restore({ force: true })).status, "signed-out");
+  assert.equal(service.count("/auth/refresh"), 1);
+});
+
+test("the status is unknown before anything was asked", async (t) => {
+  const { tab } = await open(t);
+  assert.equal(tab().getSnapshot().status, "unknown");
+});
+
+test("login sends JSON, the delivery header and credentials, and forbids redirects", async (t) => {
+  const { service, log, auth } = await signedIn(t);
+  const { headers, body } = service.last("/auth/login");
+  assert.equal(headers["content-type"], "application/json");
+  assert.equal(headers["x-auth-delivery"], "cookie");
+  assert.deepEqual(JSON.parse(body), ANNA);
+  assert.deepEqual(log[0], {
+    url: `${service.url}/auth/login`,
+    credentials: "include",
+    redirect: "error",
+    keepalive: true,
+  });
+  assert.equal(auth.getSnapshot().status, "signed-in");
+});
+
+test("the snapshot names session and scope, and no token", async (t) => {
+  const { auth } = await signedIn(t);
+  assert.deepEqual(auth.getSnapshot(), {
+    status: "signed-in",
+    sessionId: "s1",
+    scope: "items:read items:write",
+    reason: null,
+  });
+});
+
+test("a wrong password rejects with status, code and words", async (t) => {
+  const { tab } = await open(t);
+  const auth = tab();
+  await assert.rejects(auth.login({ ...ANNA, password: "wrong" }), {
+    name: "AuthError",
+    status: 401,
+    code: "invalid_credentials",
+    message: "In words: invalid_credentials",
+  });
+  assert.notEqual(auth.getSnapshot().status, "signed-in");
+});
+
+test("a login that is put off says for how long", async (t) => {
+  const { service, tab } = await open(t);
+  service.fail("/auth/login", { status: 429, headers: { "Retry-After": "7" }, body: "{}" });
+  await assert.rejects(tab().login(ANNA), { status: 429, retryAfter: 7 });
+});
+
+test("a failed login leaves the session that was there", async (t) => {
+  const { auth } = await signedIn(t);
+  await assert.rejects(auth.login({ ...ANNA, password: "wrong" }));
+  assert.equal(auth.getSnapshot().sessionId, "s1");
+  assert.equal(await auth.getToken(), "at.s1.0");
+});
+
+test("a reload restores the session with one refresh", async (t) => {
+  const { service, tab } = await signedIn(t);
+  const reloaded = tab();
+  assert.equal((await reloaded.restore()).sessionId, "s1");
+  assert.equal(service.count("/auth/refresh"), 1);
+  assert.equal(service.last("/auth/refresh").body, "{}");
+});
+
+test("getToken restores by itself", async (t) => {
+  const { tab } = await signedIn(t);
+  assert.equal(await tab().getToken(), "at.s1.1");
+});
+
+test("only a hint is stored, and no secret", async (t) => {
+  const { storage } = await signedIn(t);
+  assert.deepEqual([...storage.items.values()], ["in"]);
+});
+
+test("it works where storage is forbidden", async (t) => {
+  const { service, tabs } = await signedIn(t);
+  const refuse = () => {
+    throw new DOMException("no", "SecurityError");
+  };
+  const storage = { getItem: refuse, setItem: refuse, removeItem: refuse };
+  tabs.push(createAuth({ baseUrl: service.url, storage }));
+  assert.equal((await tabs.at(-1).restore()).status, "signed-in");
+});
+
+test("logout ends the session and takes the hint away", async (t) => {
+  const { service, storage, auth } = await signedIn(t);
+  await auth.logout();
+  assert.equal(auth.getSnapshot().status, "signed-out");
+  assert.equal(service.sessions.get("s1").live, false);
+  assert.equal(storage.items.size, 0);
+  assert.equal(await auth.getToken(), null);
+});
+
+test("logout signs out before the server answers", async (t) => {
+  const { service, auth } = await signedIn(t);
+  const held = service.hold("/auth/logout");
+  const done = auth.logout();
+  await held.arrived;
+  assert.equal(auth.getSnapshot().status, "signed-out");
+  held.release();
+  await done;
+});
+
+test("logout everywhere ends the other sessions first", async (t) => {
+  const { service, auth } = await signedIn(t);
+  await auth.logout({ everywhere: true });
+  const [others, own] = service.calls.slice(-2);
+  assert.equal(`${others.method} ${others.url}`, "DELETE /auth/sessions?except=current");
+  assert.equal(others.headers.authorization, "Bearer at.s1.0");
+  assert.equal(others.headers.cookie, undefined);
+  assert.equal(own.path, "/auth/logout");
+});
+
+test("logout everywhere signs out here even if the others could not be ended", async (t) => {
+  const { service, auth } = await signedIn(t);
+  service.fail("/auth/sessions", { status: 503 });
+  await assert.rejects(auth.logout({ everywhere: true }), { status: 503 });
+  assert.equal(auth.getSnapshot().status, "signed-out");
+  assert.equal(service.count("/auth/logout"), 1);
+});
+
+test("a login answer after a logout is not kept, and its session is ended", async (t) => {
+  const { service, tab } = await open(t);
+  const auth = tab();
+  const held = service.hold("/auth/login");
+  const login = auth.login(ANNA);
+  await held.arrived;
+  const logout = auth.logout();
+  held.release();
+  await assert.rejects(login, { code: "superseded" });
+  await logout;
+  assert.equal(auth.getSnapshot().status, "signed-out");
+  assert.equal(service.sessions.get("s1").live, false);
+});
+
+test("a second login replaces the first", async (t) => {
+  const { auth } = await signedIn(t);
+  await auth.login({ ...ANNA, username: "bea" });
+  assert.equal((await (await auth.fetch("/items")).json()).user, "bea");
+});
+
+test("the snapshot is the same object until something changes", async (t) => {
+  const { service, auth } = await signedIn(t);
+  const before = auth.getSnapshot();
+  service.expireTokens();
+  await auth.fetch("/items");
+  assert.equal(service.count("/auth/refresh"), 1);
+  assert.equal(auth.getSnapshot(), before);
+});
+
+test("subscribers hear of each change, until they unsubscribe", async (t) => {
+  const { tab } = await open(t);
+  const auth = tab();
+  const heard = [];
+  const { subscribe, getSnapshot } = auth; // React calls them unbound
+  const unsubscribe = subscribe(() => heard.push(getSnapshot().status));
+  await auth.login(ANNA);
+  await auth.logout();
+  unsubscribe();
+  await auth.login(ANNA);
+  assert.deepEqual(heard, ["signed-in", "signed-out"]);
+});
+
+test("coming back from the back-forward cache notices a logout", async (t) => {
+  const listeners = new Map();
+  globalThis.addEventListener = (name, act) => listeners.set(name, act);
+  globalThis.removeEventListener = () => {};
+  t.after(() => (delete globalThis.addEventListener, delete globalThis.removeEventListener));
+  const { storage, auth } = await signedIn(t);
+  storage.items.clear();
+  listeners.get("pageshow")({ persisted: true });
+  assert.equal(auth.getSnapshot().status, "signed-out");
+});
+
+test("nothing runs on its own while nobody asks", async (t) => {
+  const { tab } = await open(t);
+  const timers = t.mock.method(globalThis, "setInterval");
+  const waits = hurry(t);
+  const auth = tab();
+  await auth.login(ANNA);
+  await auth.fetch("/items");
+  assert.equal(timers.mock.callCount(), 0);
+  assert.deepEqual(waits, [5_000]); // the lock's bound at login, cleared when it was granted
+});

@@ -1,0 +1,15 @@
+"""How Alembic runs our migrations: on the connection of `itemsapi.db`, in one transaction."""
+
+from alembic import context
+
+from itemsapi.db import Model
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Model.metadata,  # constraints get the names that the models give them
+    render_as_batch=True,
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,55 @@
+"""itemsapi: an API-only authentication layer for Flask, and the Items API behind it.
+
+Three steps, three folders:
+
+1. `issuer`: whoever proves who they are gets tokens.
+2. `gate`: stands before every endpoint and checks the token and its scopes.
+3. `endpoints`: do their work and only use the caller whom the gate let in.
+
+Put your own endpoints behind the gate with what is named here, and nothing else.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from itemsapi.app import create_app
+    from itemsapi.gate.access import public, requires, signed_in
+    from itemsapi.gate.caller import Caller, current_caller
+    from itemsapi.rest import Blueprint, Schema, fields
+    from itemsapi.tokens.scopes import Scope
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Blueprint",
+    "Caller",
+    "Schema",
+    "Scope",
+    "create_app",
+    "current_caller",
+    "fields",
+    "public",
+    "requires",
+    "signed_in",
+]
+
+_WHERE = {
+    "Blueprint": "rest",
+    "Caller": "gate.caller",
+    "Schema": "rest",
+    "Scope": "tokens.scopes",
+    "create_app": "app",
+    "current_caller": "gate.caller",
+    "fields": "rest",
+    "public": "gate.access",
+    "requires": "gate.access",
+    "signed_in": "gate.access",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is named when it is first asked for: `itemsapi --help` should be quick."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

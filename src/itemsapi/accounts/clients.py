@@ -1,0 +1,45 @@
+"""Clients that got into an account before: strangers who guess must not lock them out (S-044)."""
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, String, bindparam, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from itemsapi.db import Model, Moment
+
+REMEMBERED = timedelta(days=30)
+
+
+class KnownClient(Model):
+    """A client that signed in to an account; neither name nor address is kept in clear."""
+
+    __tablename__ = "known_client"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+_table = KnownClient.core()
+_KNOWN = select(_table.c.key).where(
+    _table.c.key == bindparam("key"), _table.c.seen_at > bindparam("since")
+)
+_SEEN = text(
+    "INSERT INTO known_client (key, seen_at) VALUES (:key, :now)"
+    " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
+).bindparams(bindparam("now", type_=Moment))
+
+
+def remember(tx: Session, name: str, client: str, now: datetime) -> None:
+    """Note that `client` just signed in to the account called `name`."""
+    tx.execute(_SEEN, {"key": _key(name, client), "now": now})
+
+
+def known(connection: Connection, name: str, client: str, now: datetime) -> bool:
+    """Tell whether `client` signed in to the account called `name` in the last 30 days."""
+    values = {"key": _key(name, client), "since": now - REMEMBERED}
+    return connection.execute(_KNOWN, values).first() is not None
+
+
+def _key(name: str, client: str) -> str:
+    return hashlib.sha256(f"{name}\0{client}".encode()).hexdigest()

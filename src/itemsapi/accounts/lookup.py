@@ -1,0 +1,76 @@
+"""What the issuer asks about a user: who has this name, are they enabled, what may they do.
+
+Core rows and fixed statements: this runs at every sign-in and refresh.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts.names import normal_name
+from itemsapi.accounts.user import Role, RoleScope, User, UserRole
+from itemsapi.db import AnyRow
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A user as the issuer sees them."""
+
+    id: str
+    username: str
+    password_hash: str
+    enabled: bool
+    tokens_not_before: int
+
+
+_user = User.core()
+_COLUMNS = (
+    _user.c.id,
+    _user.c.username,
+    _user.c.password_hash,
+    _user.c.disabled_at,
+    _user.c.tokens_not_before,
+)
+_BY_NAME = select(*_COLUMNS).where(_user.c.username == bindparam("name"))
+_BY_ID = select(*_COLUMNS).where(_user.c.id == bindparam("id"))
+_SCOPES = (
+    select(Role.everything, RoleScope.scope)
+    .select_from(UserRole)
+    .join(Role, Role.name == UserRole.role)
+    .outerjoin(RoleScope, RoleScope.role == Role.name)
+    .where(UserRole.account_id == bindparam("id"))
+)
+
+
+def by_name(connection: Connection, username: str) -> Holder | None:
+    """Find a user by name."""
+    return _holder(connection.execute(_BY_NAME, {"name": normal_name(username)}).first())
+
+
+def by_id(tx: Session | Connection, user_id: str, *, hold: bool = False) -> Holder | None:
+    """Find a user by id; with `hold` nobody changes them until the transaction ends."""
+    wanted = _BY_ID.with_for_update(key_share=True) if hold else _BY_ID
+    return _holder(tx.execute(wanted, {"id": user_id}).first())
+
+
+def scopes_of(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:
+    """Return the scopes that a user's roles give, among those that the application knows."""
+    rows = tx.execute(_SCOPES, {"id": user_id}).all()
+    known = frozenset(known)
+    if any(everything for everything, _ in rows):
+        return known
+    return known & {scope for _, scope in rows}
+
+
+def _holder(row: AnyRow | None) -> Holder | None:
+    if row is None:
+        return None
+    return Holder(
+        id=row.id,
+        username=row.username,
+        password_hash=row.password_hash,
+        enabled=row.disabled_at is None,
+        tokens_not_before=row.tokens_not_before,
+    )

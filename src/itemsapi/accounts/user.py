@@ -1,0 +1,59 @@
+"""Users: the table, and what a flow reads of one."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from itemsapi.db import Model
+
+
+class User(Model):
+    """One who may sign in. `id` is the identity; the name may change hands (S-122).
+
+    `tokens_not_before` (seconds since 1970): access tokens issued earlier are refused, and no
+    later one is issued with an earlier time, whatever the clocks of the hosts say.
+    """
+
+    __tablename__ = "account"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    username: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    disabled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    tokens_not_before: Mapped[int] = mapped_column(BigInteger, default=0)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class Role(Model):
+    """A named set of scopes; `everything` stands for all scopes there are, pages' own included."""
+
+    __tablename__ = "role"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    description: Mapped[str] = mapped_column(Text, default="")
+    everything: Mapped[bool] = mapped_column(default=False)
+
+
+class RoleScope(Model):
+    """A scope that a role gives."""
+
+    __tablename__ = "role_scope"
+
+    role: Mapped[str] = mapped_column(ForeignKey("role.name", ondelete="CASCADE"), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(90), primary_key=True)
+
+
+class UserRole(Model):
+    """A role that a user has."""
+
+    __tablename__ = "account_role"
+
+    account_id: Mapped[str] = mapped_column(
+        ForeignKey("account.id", ondelete="CASCADE"), primary_key=True
+    )
+    role: Mapped[str] = mapped_column(
+        ForeignKey("role.name", ondelete="RESTRICT"), primary_key=True, index=True
+    )

@@ -1,0 +1,84 @@
+"""The application: the three steps, put in a row. Read it as a table of contents."""
+
+from collections.abc import Iterable, Sequence
+
+import flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from itemsapi import clock as clocks
+from itemsapi import endpoints, rest
+from itemsapi.clock import Clock
+from itemsapi.endpoints.guests import load_pages
+from itemsapi.gate.browser import Doorman
+from itemsapi.gate.confirm import confirming
+from itemsapi.gate.gate import Gate
+from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.verify import Verifier
+from itemsapi.observe import start_logging
+from itemsapi.services import EXTENSION, Services, assemble
+from itemsapi.settings import Settings
+from itemsapi.throttle import Pace
+from itemsapi.tokens.scopes import Scope
+from itemsapi.tokens.sessions import confirm
+
+RULEBOOK = "itemsapi.rulebook"
+
+
+def create_app(
+    settings: Settings | None = None,
+    pages: Sequence[flask.Blueprint] = (),
+    *,
+    clock: Clock = clocks.now,
+) -> flask.Flask:
+    """Make the application with its own pages and yours.
+
+    Raises `SettingsError` for a wrong setting and `UnguardedRoute` for a route without exactly one
+    access rule: it does not start half-secured.
+    """
+    settings = settings or Settings.from_environment()
+    start_logging()
+    app = flask.Flask("itemsapi", static_folder=None)
+    app.debug = settings.debug  # FLASK_DEBUG has no say
+    rest.install(app, settings)
+    built = assemble(settings, clock, lambda: rulebook(app).scopes)
+    app.extensions[EXTENSION] = built
+    built.codec.install(app)
+    guests = [*pages, *load_pages(settings.pages)]
+    for page in [*endpoints.pages(settings), *guests]:
+        app.register_blueprint(page)
+    app.extensions[RULEBOOK] = Rulebook(app, _scopes(guests))
+    _gate(built, rulebook(app)).install(app)
+    rest.describe(app, settings, rulebook(app).rule_for)
+    _trust_proxies(app, settings)
+    return app
+
+
+def rulebook(app: flask.Flask) -> Rulebook:
+    """Return the rulebook of an application: what stands before each of its routes."""
+    book = app.extensions[RULEBOOK]
+    assert isinstance(book, Rulebook)  # noqa: S101 - narrows the type
+    return book
+
+
+def _gate(built: Services, book: Rulebook) -> Gate:
+    verifier = Verifier(
+        codec=built.codec,
+        ring=built.ring,
+        feed=built.feed,
+        clock=built.clock,
+        first_seen=confirming(lambda sid, gen: confirm(built.database, sid, gen)),
+    )
+    pace = Pace(built.settings.rate_limit, built.settings.rate_limit_url)
+    doorman = Doorman(built.settings.public_url, built.settings.allowed_origins)
+    return Gate(book, verifier, doorman, paced=pace.hit)
+
+
+def _scopes(guests: Iterable[flask.Blueprint]) -> list[Scope]:
+    return [scope for page in guests for scope in getattr(page, "scopes", ())]
+
+
+def _trust_proxies(app: flask.Flask, settings: Settings) -> None:
+    """Believe X-Forwarded-* from as many hops as the operator counts, from none by default."""
+    hops = settings.trusted_proxies
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way

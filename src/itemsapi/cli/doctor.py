@@ -1,0 +1,124 @@
+"""The doctor: looks at settings, database, schema, keys and clock, and changes nothing."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import func, make_url, select
+
+from itemsapi.audit import AuditEvent
+from itemsapi.cli.failures import in_words
+from itemsapi.clock import now
+from itemsapi.db import Database, check_schema
+from itemsapi.services import Services, assemble
+from itemsapi.settings import PREFIX, SECRET_FILE, Settings, SettingsError, unknown_settings
+from itemsapi.tokens.revocations import SKEW
+
+_LATEST = select(func.max(AuditEvent.core().c.at))
+
+Mark = Literal["ok", "warning", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, and what came of it."""
+
+    mark: Mark
+    about: str
+    words: str
+
+    def as_row(self) -> dict[str, str]:
+        """Return it as JSON has it."""
+        return dataclasses.asdict(self)
+
+
+def examine(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Look at everything; return the settings, if they can be read, and what was found."""
+    findings = [_unknown(name) for name in unknown_settings(environ)]
+    try:
+        settings = _settings(environ)
+    except SettingsError as error:
+        return None, [*findings, Finding("fault", "settings", str(error))]
+    findings += [Finding("ok", "settings", "they fit together"), *_secret(settings, environ)]
+    return settings, [*findings, *_services(settings)]
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings without making a secret where there is none yet."""
+    file = environ.get(f"{PREFIX}SECRET_KEY_FILE")
+    place = Path(environ.get(f"{PREFIX}DATA_DIR") or "itemsapi-data") / SECRET_FILE
+    strict = environ.get(f"{PREFIX}PROFILE", "").strip() == "production"
+    if f"{PREFIX}SECRET_KEY" in environ or file or place.exists() or strict:
+        return Settings.from_environment(environ)
+    stand_in = "nothing is signed or sealed with this stand-in"
+    return Settings.from_environment({**environ, f"{PREFIX}SECRET_KEY": stand_in})
+
+
+def _unknown(name: str) -> Finding:
+    known = [PREFIX + field.name.upper() for field in dataclasses.fields(Settings)]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return Finding("warning", "settings", f"{name} is no setting{hint}")
+
+
+def _secret(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    if f"{PREFIX}SECRET_KEY" in environ:
+        yield Finding("ok", "secret key", "from the environment")
+        return
+    path = settings.secret_key_file or settings.data_dir / SECRET_FILE
+    if not path.exists():
+        yield Finding("warning", "secret key", f"will be made in {path} on first start")
+    elif path.stat().st_mode & 0o077:
+        yield Finding("warning", "secret key", f"others may read {path}; run chmod 600 {path}")
+    else:
+        yield Finding("ok", "secret key", f"in {path}, for its owner alone")
+
+
+def _services(settings: Settings) -> Iterator[Finding]:
+    address = make_url(settings.database_url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
+        yield Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
+        return
+    services = assemble(settings, now, dict)
+    try:
+        check_schema(services.database)
+        yield Finding("ok", "database", "answers, and the schema is up to date")
+        yield from _contents(services)
+    except Exception as error:
+        words = in_words(error)
+        if words is None:
+            raise
+        yield Finding("fault", "database", words)
+    finally:
+        services.database.dispose()
+
+
+def _contents(services: Services) -> Iterator[Finding]:
+    services.ring.keystore.check()
+    yield Finding("ok", "signing keys", "open with the secret key")
+    if services.people.nobody():
+        words = "nobody can sign in yet; run `itemsapi users add NAME --role admin`"
+        yield Finding("warning", "users", words)
+    yield from _clock(services.database)
+
+
+def _clock(database: Database) -> Iterator[Finding]:
+    """Compare this host's clock with the database's, and with the latest event written down."""
+    with database.reading() as connection:
+        latest = connection.scalar(_LATEST)
+        there = connection.execute(select(func.now())).scalar_one()
+    here = now()
+    if abs(_aware(there) - here) > timedelta(seconds=SKEW):
+        yield Finding("warning", "clock", f"differs from the database's by more than {SKEW} s")
+    elif latest is not None and latest - here > timedelta(seconds=SKEW):
+        yield Finding("warning", "clock", f"is behind the latest event, {latest.isoformat()}")
+    else:
+        yield Finding("ok", "clock", "agrees with the database")
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,50 @@
+"""Failures in words: what an operator can put right, as one line."""
+
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from itemsapi.db import SchemaOutdated
+from itemsapi.gate.rulebook import UnguardedRoute
+from itemsapi.problems import DatabaseUnavailable, Problem
+from itemsapi.settings import SettingsError
+from itemsapi.tokens.keystore import KeyUnknown, RotationTooEarly
+
+_SAID = (
+    SettingsError,
+    SchemaOutdated,
+    UnguardedRoute,
+    CommandError,
+    RotationTooEarly,
+    KeyUnknown,
+)
+
+
+def in_words(error: BaseException) -> str | None:
+    """Return the line that tells an operator what is wrong, or None for what is our own fault."""
+    if isinstance(error, DatabaseUnavailable):
+        return f"the database cannot be used: {_cause(error)}"
+    if isinstance(error, Problem):
+        return _problem(error)
+    if isinstance(error, _SAID):
+        return _first_line(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "standard input is not UTF-8"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'input'}: {error.strerror or error}"
+    return None
+
+
+def _problem(error: Problem) -> str:
+    return "; ".join(one["message"] for one in error.errors or ()) or error.detail
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the driver said, without the statement and its values."""
+    cause = error.__cause__
+    if isinstance(cause, DBAPIError) and cause.orig is not None:
+        return _first_line(cause.orig)
+    return _first_line(cause or error)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

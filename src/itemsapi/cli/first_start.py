@@ -1,0 +1,45 @@
+"""First start: the database and the first admin, made where nothing is yet."""
+
+import sys
+
+import click
+from sqlalchemy import inspect
+
+from itemsapi.db import check_schema, upgrade
+from itemsapi.issuer.people import People
+from itemsapi.services import Services
+
+
+def prepare(services: Services) -> None:
+    """Make the tables in a database that has none, and the first key; check both otherwise.
+
+    Raises `SchemaOutdated` for another schema (it is never changed without being asked for), and
+    `SettingsError` if the secret key is not the one that the keys were made with.
+    """
+    services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if _empty(services):
+        upgrade(services.database)
+    check_schema(services.database)
+    services.ring.keystore.check()
+    services.ring.now()
+
+
+def first_admin(people: People, name: str | None) -> tuple[str, str] | None:
+    """Create the first admin if there is no user yet: `name`, or who is named at the terminal.
+
+    Returns name and password, or None if there is somebody, or nobody to ask.
+    """
+    if not people.nobody():
+        return None
+    if name is None and sys.stdin.isatty():
+        name = click.prompt("Nobody can sign in yet. Name of the first admin", default="admin")
+    if name is None:
+        click.echo("Nobody can sign in yet: itemsapi users add NAME --role admin", err=True)
+        return None
+    password = people.first_admin(name)
+    return (name, password) if password else None
+
+
+def _empty(services: Services) -> bool:
+    with services.database.reading() as connection:
+        return not inspect(connection).get_table_names()

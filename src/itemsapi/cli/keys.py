@@ -1,0 +1,69 @@
+"""`itemsapi keys`: the keys that sign access tokens."""
+
+import math
+import time
+
+import click
+
+from itemsapi.cli.opening import opened
+from itemsapi.cli.progress import bar
+from itemsapi.cli.terminal import json_option, show, tell
+from itemsapi.tokens.keystore import Keystore, RotationTooEarly
+
+COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
+
+
+@click.group
+def command() -> None:
+    """Look after the keys that sign access tokens."""
+
+
+@command.command("list")
+@json_option
+def list_keys(*, as_json: bool) -> None:
+    """List the keys in the order they were made."""
+    with opened() as services:
+        found = services.ring.keystore.listed()
+    rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
+    show(rows, COLUMNS, as_json=as_json)
+
+
+@command.command
+@click.option("--no-wait", is_flag=True, help="Exit with 1 if the next key may not sign yet.")
+@json_option
+def rotate(*, no_wait: bool, as_json: bool) -> None:
+    """Let the next key sign from now on; nobody is refused.
+
+    The next key must have been published for 70 seconds, which is waited for. The key before it
+    verifies for as long as its tokens can live.
+    """
+    with opened() as services:
+        kid = _rotated(services.ring.keystore, no_wait=no_wait)
+    tell({"kid": kid}, f"{kid} signs from now on.", as_json=as_json)
+
+
+@command.command
+@click.argument("kid")
+@click.confirmation_option(prompt="All tokens that it signed are refused within 2 s. Go on?")
+@json_option
+def withdraw(kid: str, *, as_json: bool) -> None:
+    """Refuse everything that the key KID signed: for emergencies.
+
+    Clients that refresh get tokens of another key and go on; nobody is signed out.
+    """
+    with opened() as services:
+        services.ring.keystore.withdraw(kid)
+    tell({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
+
+
+def _rotated(keystore: Keystore, *, no_wait: bool) -> str:
+    try:
+        return keystore.rotate()
+    except RotationTooEarly as early:
+        if no_wait:
+            raise
+        seconds = math.ceil(early.wait)
+    with bar() as shown:
+        for _ in shown.track(range(seconds), description="Publishing the next key"):
+            time.sleep(1)
+    return keystore.rotate()

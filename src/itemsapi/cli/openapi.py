@@ -1,0 +1,16 @@
+"""`itemsapi openapi`: the document that the docs page shows."""
+
+from typing import IO
+
+import click
+
+from itemsapi.app import create_app
+from itemsapi.rest.document import current_document
+
+
+@click.command
+@click.argument("file", type=click.File("wb"), default="-")
+def command(file: IO[bytes]) -> None:
+    """Write the OpenAPI document to FILE, or to standard output."""
+    with create_app().app_context():
+        file.write(current_document().body + b"\n")

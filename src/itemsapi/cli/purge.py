@@ -1,0 +1,29 @@
+"""`itemsapi purge`: delete what can matter no more."""
+
+import click
+from rich.progress import Progress
+
+from itemsapi.cli.opening import opened
+from itemsapi.cli.progress import bar
+from itemsapi.cli.terminal import json_option, show
+from itemsapi.issuer.desk import Desk
+from itemsapi.issuer.housekeeping import Heap, count, heaps, purge
+
+
+@click.command
+@json_option
+def command(*, as_json: bool) -> None:
+    """Delete what can matter no more, in small batches beside running requests.
+
+    Sessions a day after they ended, revocations that no living token can meet, audit events past
+    their retention, old tries at passwords, clients not seen for a month, and keys that nothing
+    was signed with for a week.
+    """
+    with opened() as services, bar() as shown:
+        rows = [_purged(services.desk, heap, shown) for heap in heaps(services.desk)]
+    show(rows, ["heap", "deleted"], as_json=as_json)
+
+
+def _purged(desk: Desk, heap: Heap, shown: Progress) -> dict[str, object]:
+    task = shown.add_task(heap.name.capitalize(), total=count(desk, heap))
+    return {"heap": heap.name, "deleted": purge(desk, heap, lambda n: shown.advance(task, n))}

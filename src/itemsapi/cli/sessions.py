@@ -1,0 +1,42 @@
+"""`itemsapi sessions`: see and end the sign-ins of users."""
+
+import click
+
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.cli.opening import opened
+from itemsapi.cli.terminal import json_option, show
+from itemsapi.issuer.sessions import open_sessions
+
+COLUMNS = ["id", "device", "address", "delivery", "created_at", "rotated_at", "expires_at"]
+
+
+@click.group
+def command() -> None:
+    """See and end the sessions of users."""
+
+
+@command.command("list")
+@click.argument("name")
+@json_option
+def list_sessions(name: str, *, as_json: bool) -> None:
+    """List the open sessions of the user NAME, latest use first."""
+    with opened() as services:
+        found = open_sessions(services.desk, services.people.named(name).id)
+    rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
+    show(rows, COLUMNS, as_json=as_json)
+
+
+@command.command("end")
+@click.argument("name", required=False)
+@click.option("--everybody", is_flag=True, help="End the sessions of all users.")
+def end_sessions(name: str | None, *, everybody: bool) -> None:
+    """End all sessions of the user NAME, or of everybody."""
+    if everybody == bool(name):
+        raise click.UsageError("Give a NAME or --everybody.")
+    with opened() as services:
+        if name is None:
+            services.people.end_everybodys_sessions(OPERATOR)
+            click.echo("Ended everybody's sessions.")
+            return
+        ended = services.people.end_sessions(OPERATOR, services.people.named(name).id)
+        click.echo(f"Ended {ended} of {name}.")

@@ -1,0 +1,58 @@
+"""How commands speak: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from itemsapi.rest.fields import rfc3339
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+Row = Mapping[str, object]
+WIDEST = 10_000
+
+
+def json_option(function: Function) -> Function:
+    """Give a command the switch `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(function)
+
+
+def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
+    """Write rows as a table with these columns, or all they hold as a JSON array."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=_plain))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " ").capitalize(), no_wrap=column.endswith("id"))
+    for row in rows:
+        table.add_row(*(escape(_cell(row[column])) for column in columns))
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDEST  # a pipe has no edge: nothing is broken or cut
+    console.print(table)
+
+
+def tell(said: Row, words: str, *, as_json: bool) -> None:
+    """Write one outcome: a sentence, or what it says as a JSON object."""
+    click.echo(json.dumps(said, indent=2, default=_plain) if as_json else words)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _plain(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)

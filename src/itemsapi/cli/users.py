@@ -1,0 +1,141 @@
+"""`itemsapi users`: look after users from the host, where nobody has to sign in."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import click
+
+from itemsapi.accounts.directory import Person
+from itemsapi.accounts.passwords import one_time_password
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.cli.opening import opened
+from itemsapi.cli.terminal import json_option, show, tell
+from itemsapi.issuer.people import People
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+PAGE = 200
+
+
+def password_option(function: Function) -> Function:
+    """Give a command the switch `--password-stdin`; passwords are no arguments: `ps` shows them."""
+    words = "Read the password from standard input instead of making one."
+    return click.option("--password-stdin", "given", is_flag=True, help=words)(function)
+
+
+@click.group
+def command() -> None:
+    """Look after users."""
+
+
+@command.command
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, help="A role to give; may be repeated.")
+@password_option
+@json_option
+def add(name: str, roles: tuple[str, ...], *, given: bool, as_json: bool) -> None:
+    """Create the user NAME. A password made here is shown this once."""
+    password = _password(given=given)
+    with opened() as services:
+        person = services.people.create(OPERATOR, name, password, roles)
+    _tell_password(person, f"Created {person.username}.", password, given=given, as_json=as_json)
+
+
+@command.command("list")
+@json_option
+def list_users(*, as_json: bool) -> None:
+    """List all users by name."""
+    with opened() as services:
+        rows = [_row(person) for person in _everybody(services.people)]
+    show(rows, ["username", "roles", "disabled", "created_at", "id"], as_json=as_json)
+
+
+@command.command
+@click.argument("name")
+def disable(name: str) -> None:
+    """Disable NAME: all sessions end, no new one begins."""
+    with opened() as services:
+        people = services.people
+        people.change(OPERATOR, people.named(name).id, None, disabled=True)
+    click.echo(f"Disabled {name}.")
+
+
+@command.command
+@click.argument("name")
+def enable(name: str) -> None:
+    """Let NAME sign in again."""
+    with opened() as services:
+        people = services.people
+        people.change(OPERATOR, people.named(name).id, None, disabled=False)
+    click.echo(f"Enabled {name}.")
+
+
+@command.command
+@click.argument("name")
+@password_option
+@json_option
+def set_password(name: str, *, given: bool, as_json: bool) -> None:
+    """Give NAME another password; all sessions end. One made here is shown this once."""
+    password = _password(given=given)
+    with opened() as services:
+        person = services.people.named(name)
+        services.people.set_password(OPERATOR, person.id, password)
+    _tell_password(person, f"Set the password of {name}.", password, given=given, as_json=as_json)
+
+
+@command.command
+@click.argument("name")
+@click.argument("role")
+def add_role(name: str, role: str) -> None:
+    """Give NAME the role ROLE."""
+    _change_roles(name, lambda held: held | {role})
+
+
+@command.command
+@click.argument("name")
+@click.argument("role")
+def remove_role(name: str, role: str) -> None:
+    """Take the role ROLE from NAME."""
+    _change_roles(name, lambda held: held - {role})
+
+
+def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+    with opened() as services:
+        before = services.people.named(name)
+        roles = change(frozenset(before.roles))
+        after = services.people.change(OPERATOR, before.id, before.version, roles=roles)
+    click.echo(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
+
+
+def _everybody(people: People) -> Iterator[Person]:
+    after = ""
+    while page := people.page(after=after, limit=PAGE):
+        yield from page
+        after = page[-1].username
+
+
+def _password(*, given: bool) -> str:
+    if not given:
+        return one_time_password()
+    return sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+
+
+def _row(person: Person) -> dict[str, object]:
+    return {
+        "id": person.id,
+        "username": person.username,
+        "roles": person.roles,
+        "disabled": person.disabled,
+        "created_at": person.created_at,
+    }
+
+
+def _tell_password(
+    person: Person, words: str, password: str, *, given: bool, as_json: bool
+) -> None:
+    said = _row(person)
+    if not given:
+        said["password"] = password
+        words = f"{words}\nPassword: {password}  (shown this once)"
+    tell(said, words, as_json=as_json)

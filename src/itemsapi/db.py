@@ -1,0 +1,285 @@
+"""Where rows live: the model base, transactions, and what SQLite and PostgreSQL need told.
+
+`Database.transaction()` is for changes: one short transaction, committed at the end of the block.
+`Database.reading()` is for look-ups: a Core connection in autocommit. Neither is held while a
+password is hashed or a view works. A database that is away, locked, full or too slow surfaces as
+`DatabaseUnavailable` (503), never as the driver's own error.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from itemsapi.postgres import CONNECT_LIMIT, OPTIONS, Fuse, make_impatient, patient
+from itemsapi.problems import DatabaseUnavailable
+from itemsapi.settings import SettingsError
+
+PATIENCE = 5.0  # seconds a writer waits for its turn on SQLite
+DRIVERS = {"sqlite", "postgresql+psycopg"}
+POOL = 10  # connections kept per process; as many again may be opened for a moment
+
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER counts up by itself
+AnyRow = Row[*tuple[Any, ...]]  # a row of Core; its columns are attributes
+
+NAMES = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime to the microsecond, on databases that know time zones or do not."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Hand SQLite plain UTC, PostgreSQL the aware value."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return UTC whatever the database's own zone is."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if dialect.name == "postgresql" else value.replace(tzinfo=UTC)
+
+
+class Model(DeclarativeBase):
+    """What every table is declared on, so that constraints have the same names everywhere."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: Moment}  # noqa: RUF012 - SQLAlchemy's own way to declare it
+
+    @classmethod
+    def core(cls) -> Table:
+        """Return the plain table, for the fixed statements of hot reads."""
+        table = cls.__table__
+        assert isinstance(table, Table)  # noqa: S101 - narrows the type, nothing else maps here
+        return table
+
+
+class Database:
+    """One database, its pool, and the two ways to it."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engine; nothing is opened yet."""
+        self.engine = _engine(url)
+        self.dialect = self.engine.dialect.name
+        self._write = self.engine.execution_options(itemsapi_writing=True)
+        self._read = (
+            self.engine
+            if self.dialect == "sqlite"
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._turn = threading.Lock()
+        self._guarding = Fuse().guarding if self.dialect == "postgresql" else nullcontext
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Yield a session whose changes are committed together at the end, or not at all.
+
+        On SQLite one writer at a time goes in per process: its own busy handler starves threads
+        for seconds, a lock does not. Raises `DatabaseUnavailable`.
+        """
+        with (
+            self._guarding(),
+            _translated(),
+            self._one_writer(),
+            Session(self._write, expire_on_commit=False) as tx,
+            tx.begin(),
+        ):
+            yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection in autocommit for look-ups. Raises `DatabaseUnavailable`."""
+        with self._guarding(), _translated(), self._read.connect() as connection:
+            yield connection
+
+    def take_turns(self, tx: Session, topic: int) -> None:
+        """Let one transaction at a time pass here, over all processes, until it ends.
+
+        SQLite's writers take turns anyhow; PostgreSQL has advisory locks for it.
+        """
+        if self.dialect == "postgresql":
+            tx.execute(text("SELECT pg_advisory_xact_lock(:topic)"), {"topic": topic})
+
+    def dispose(self) -> None:
+        """Close every connection of the pool."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        if self.dialect != "sqlite":
+            yield
+            return
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise DatabaseUnavailable
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn "the database cannot answer" into a problem; faults of our statements stay faults."""
+    try:
+        yield
+    except (exc.IntegrityError, exc.DataError):
+        raise
+    except exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) == "42P01":  # the tables are not there yet
+            raise DatabaseUnavailable from error
+        raise
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        raise DatabaseUnavailable from error
+
+
+def _engine(url: str) -> Engine:
+    address = _address(url)
+    pool: dict[str, Any] = {
+        "pool_size": POOL,
+        "max_overflow": POOL,
+        "pool_timeout": CONNECT_LIMIT,
+        "hide_parameters": True,  # an error message must not carry a row's values into a log
+    }
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(
+            address, connect_args={"isolation_level": None, "timeout": PATIENCE}, **pool
+        )
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(address, connect_args=OPTIONS, pool_pre_ping=True, **pool)
+    make_impatient(engine)
+    return engine
+
+
+def _address(url: str) -> URL:
+    """Read the address of a database. Raises `SettingsError`, which does not repeat it."""
+    try:
+        address = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise SettingsError("ITEMSAPI_DATABASE_URL is no address of a database") from None
+    if address.drivername in {"postgres", "postgresql"}:
+        address = address.set(drivername="postgresql+psycopg")
+    if address.drivername not in DRIVERS:
+        raise SettingsError("ITEMSAPI_DATABASE_URL must begin with sqlite:/// or postgresql://")
+    return address
+
+
+def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Set what SQLite forgets between connections (measured in the performance notes)."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at the start, so that no transaction fails in its middle (BUSY)."""
+    if connection.get_execution_options().get("itemsapi_writing"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+MIGRATIONS = (Path(__file__).parent / "migrations", Path(__file__).parents[2] / "migrations")
+SCHEMA_TOPIC = 7_200  # the advisory lock of those who migrate
+
+
+class SchemaOutdated(RuntimeError):
+    """The tables are missing or of another version; the message says what to do."""
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the schema to `revision`; of several starting processes one does, the others wait."""
+    _migrate(database, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the schema back to `revision`, `base` for nothing at all."""
+    _migrate(database, lambda config: command.downgrade(config, revision))
+
+
+def current_revision(database: Database) -> str | None:
+    """Return the revision of the schema in the database; None if it holds none."""
+    with _translated(), database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str:
+    """Return the revision that this version of the package works with."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None  # noqa: S101 - the package carries its migrations
+    return revision
+
+
+def check_schema(database: Database) -> None:
+    """Raise `SchemaOutdated` unless the schema is the one this version works with."""
+    found, wanted = current_revision(database), newest_revision()
+    if found is None:
+        raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
+    if found != wanted:
+        raise SchemaOutdated(
+            f"the database is at revision {found}, this version needs {wanted};"
+            " run `itemsapi db upgrade`"
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    place = next(folder for folder in MIGRATIONS if folder.is_dir())
+    config.set_main_option("script_location", str(place))
+    return config
+
+
+def _migrate(database: Database, step: Callable[[Config], None]) -> None:
+    """Run a step in one transaction, one process at a time; a migration may take its time."""
+    config = _config()
+    with database.transaction() as tx, _unhurried(database, tx):
+        database.take_turns(tx, SCHEMA_TOPIC)
+        config.attributes["connection"] = tx.connection()
+        step(config)
+
+
+@contextmanager
+def _unhurried(database: Database, tx: Session) -> Iterator[None]:
+    if database.dialect != "postgresql":
+        yield
+        return
+    tx.execute(text("SET LOCAL statement_timeout = 0"))
+    tx.execute(text("SET LOCAL lock_timeout = '30s'"))
+    tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    with patient(tx.connection()):
+        yield

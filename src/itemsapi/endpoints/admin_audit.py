@@ -1,0 +1,60 @@
+"""The audit trail, for operators: who did what, when, and from where."""
+
+import json
+from typing import Any
+
+from marshmallow import validate
+
+from itemsapi.gate.access import requires
+from itemsapi.rest import Blueprint, PageQuery, Schema, fields, listing
+from itemsapi.services import services
+from itemsapi.tokens.scopes import AUDIT_READ
+
+page = Blueprint("audit", __name__, url_prefix="/audit")
+
+
+class Event(Schema):
+    """Something that happened. Names follow the OWASP logging vocabulary where it has one."""
+
+    id = fields.Integer(required=True)
+    at = fields.DateTime(required=True)
+    event = fields.String(required=True)
+    actor_id = fields.Id(
+        required=True, allow_none=True, metadata={"description": "Who did it, if not the user."}
+    )
+    user_id = fields.Id(
+        required=True, allow_none=True, metadata={"description": "Whom it concerns."}
+    )
+    session_id = fields.Id(required=True, allow_none=True)
+    address = fields.String(required=True, metadata={"description": "`cli` for the command line."})
+    request_id = fields.String(required=True)
+    details = fields.Dict(keys=fields.String(), required=True)
+
+
+class EventQuery(PageQuery):
+    """Which events."""
+
+    cursor = fields.String(
+        load_default=None,
+        validate=validate.Regexp(r"^[0-9]{1,18}\Z"),
+        metadata=PageQuery().fields["cursor"].metadata,
+    )
+    user_id = fields.Id(load_default=None)
+    event = fields.String(load_default=None, validate=validate.Regexp(r"^[a-z_]{1,60}\Z"))
+
+
+@page.get("")
+@requires(AUDIT_READ)
+@page.takes(EventQuery(), location="query")
+@page.gives(200, listing(Event(), "Events"))
+def list_events(query: dict[str, Any]) -> object:
+    """List what happened, newest first."""
+    limit, cursor = query["limit"], query["cursor"]
+    found = services().audit.latest(
+        before=int(cursor) if cursor else None,
+        limit=limit + 1,
+        user_id=query["user_id"],
+        event=query["event"],
+    )
+    events = [{**row._asdict(), "details": json.loads(row.details)} for row in found[:limit]]
+    return {"items": events, "next_cursor": str(events[-1]["id"]) if len(found) > limit else None}

@@ -1,0 +1,88 @@
+"""Roles, for operators: named sets of scopes that users are given."""
+
+from typing import Any
+
+import flask
+from marshmallow import validate
+
+from itemsapi.endpoints.operator import actor
+from itemsapi.gate.access import requires
+from itemsapi.problems import Conflict, Forbidden, NotFound
+from itemsapi.rest import Blueprint, Schema, fields, listing, whole
+from itemsapi.services import services
+from itemsapi.tokens.scopes import ROLES_WRITE, USERS_READ
+
+page = Blueprint("roles", __name__)
+
+EXAMPLE_IN = {"description": "Answers the telephone", "scopes": ["users:read"]}
+EXAMPLE = EXAMPLE_IN | {"name": "helpdesk", "everything": False}
+
+
+class RoleIn(Schema):
+    """What a role is for and gives."""
+
+    description = fields.String(load_default="", validate=validate.Length(max=500))
+    scopes = fields.List(
+        fields.String(validate=validate.Length(1, 90)),
+        required=True,
+        validate=validate.Length(max=200),
+    )
+
+
+class Role(Schema):
+    """A role."""
+
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    everything = fields.Boolean(
+        required=True, metadata={"description": "It gives all scopes there are."}
+    )
+    scopes = fields.List(fields.String(), required=True)
+
+
+class KnownScope(Schema):
+    """A scope and what it lets you do."""
+
+    name = fields.String(required=True)
+    meaning = fields.String(required=True)
+
+
+@page.get("/roles")
+@requires(USERS_READ)
+@page.gives(200, listing(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None})
+def list_roles() -> object:
+    """List the roles."""
+    return whole(services().roles.all())
+
+
+@page.put("/roles/<name>")
+@requires(ROLES_WRITE)
+@page.takes(RoleIn(), example=EXAMPLE_IN)
+@page.gives(200, Role(), example=EXAMPLE)
+@page.gives(201, Role(), example=EXAMPLE)
+@page.refuses(Conflict, Forbidden)
+def put_role(wish: dict[str, Any], name: str) -> object:
+    """Create a role or replace it; you can give no scope that you do not have.
+
+    Who has the role gets new tokens with the scopes of now.
+    """
+    role, new = services().roles.put(actor(), name, **wish)
+    return flask.make_response(Role().dump(role), 201 if new else 200)
+
+
+@page.delete("/roles/<name>")
+@requires(ROLES_WRITE)
+@page.gives(204)
+@page.refuses(NotFound, Conflict, Forbidden)
+def delete_role(name: str) -> None:
+    """Delete a role that nobody has."""
+    services().roles.delete(actor(), name)
+
+
+@page.get("/scopes")
+@requires(USERS_READ)
+@page.gives(200, listing(KnownScope(), "Scopes"))
+def list_scopes() -> object:
+    """List the scopes that a role may give."""
+    known = services().scopes()
+    return whole(known[name] for name in sorted(known))

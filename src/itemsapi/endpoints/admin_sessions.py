@@ -1,0 +1,27 @@
+"""Sessions, for operators: end those of one user, or of everybody."""
+
+from itemsapi.endpoints.operator import actor
+from itemsapi.gate.access import requires
+from itemsapi.problems import NotFound
+from itemsapi.rest import Blueprint
+from itemsapi.services import services
+from itemsapi.tokens.scopes import SESSIONS_WRITE
+
+page = Blueprint("all sessions", __name__)
+
+
+@page.delete("/users/<id:user_id>/sessions")
+@requires(SESSIONS_WRITE)
+@page.gives(204)
+@page.refuses(NotFound)
+def delete_user_sessions(user_id: str) -> None:
+    """End all sessions of a user."""
+    services().people.end_sessions(actor(), user_id)
+
+
+@page.delete("/sessions")
+@requires(SESSIONS_WRITE)
+@page.gives(204)
+def delete_all_sessions() -> None:
+    """End everybody's sessions, your own with them: for an emergency."""
+    services().people.end_everybodys_sessions(actor())

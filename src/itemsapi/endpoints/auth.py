@@ -1,0 +1,154 @@
+"""Sign in, stay signed in, sign out."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+import flask
+from marshmallow import validate
+
+from itemsapi.accounts.passwords import LONGEST
+from itemsapi.gate.access import public, refresh_token, refresh_token_or_signed_in
+from itemsapi.gate.browser import COOKIE, delivery
+from itemsapi.gate.caller import Caller, found_caller, stale_credential
+from itemsapi.issuer.grants import Grant
+from itemsapi.issuer.login import Login, login
+from itemsapi.issuer.refresh import refresh
+from itemsapi.issuer.sessions import end_session, logout
+from itemsapi.problems import (
+    Busy,
+    CredentialsInvalid,
+    NotFound,
+    RefreshInvalid,
+    RefreshReused,
+    ScopeInvalid,
+    TokenMissing,
+    TooMany,
+)
+from itemsapi.rest import Blueprint, Schema, cookies, fields
+from itemsapi.services import services
+from itemsapi.tokens.codec import LONGEST as LONGEST_TOKEN
+from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
+
+page = Blueprint("auth", __name__, url_prefix="/auth")
+
+SCOPE = fields.String(
+    load_default=None,
+    validate=validate.Length(1, LONGEST_SCOPE),
+    metadata={"description": "Scopes wanted, parted by single spaces; all you may have if absent."},
+)
+
+
+class LoginIn(Schema):
+    """A name and a password, and what is wished for."""
+
+    username = fields.String(required=True, validate=validate.Length(1, 200))
+    password = fields.String(required=True, validate=validate.Length(1, 4 * LONGEST))
+    scope = SCOPE
+    device = fields.String(
+        load_default=None,
+        validate=validate.Length(1, 120),
+        metadata={"description": "How to call this device in the list of sessions."},
+    )
+
+
+class RefreshIn(Schema):
+    """A refresh token, unless it comes in the cookie."""
+
+    refresh_token = fields.String(load_default=None, validate=validate.Length(1, LONGEST_TOKEN))
+    scope = SCOPE
+
+
+class LogoutIn(Schema):
+    """A refresh token, unless it comes in the cookie or an access token is shown."""
+
+    refresh_token = fields.String(load_default=None, validate=validate.Length(1, LONGEST_TOKEN))
+
+
+class Tokens(Schema):
+    """What the issuer hands over (RFC 6749 section 5.1)."""
+
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+    scope = fields.String(required=True)
+    session_id = fields.String(required=True)
+    refresh_token = fields.String(
+        metadata={"description": "Not with cookie delivery.", "optional": True}
+    )
+
+
+@page.post("/login")
+@public("who signs in has no token yet")
+@page.takes(LoginIn(), example={"username": "ada", "password": "correct horse battery staple"})
+@page.gives(200, Tokens(), headers=["Set-Cookie"])
+@page.refuses(CredentialsInvalid, ScopeInvalid, TooMany, Busy)
+def sign_in(wish: dict[str, str]) -> object:
+    """Sign in with a name and a password."""
+    grant = login(services().desk, Login(**wish, delivery=delivery(flask.request)))
+    for token in _shown({}):  # a sign-in ends the one that the browser had before (S-069)
+        logout(services().desk, token, delivery=COOKIE)
+    return _handed(grant)
+
+
+@page.post("/refresh")
+@refresh_token
+@page.takes(RefreshIn())
+@page.gives(200, Tokens(), headers=["Set-Cookie"])
+@page.refuses(RefreshInvalid, RefreshReused, ScopeInvalid)
+def refresh_tokens(wish: dict[str, str | None]) -> object:
+    """Turn a refresh token over: a new one and a new access token."""
+    tokens, way = _shown(wish), delivery(flask.request)
+    if not tokens:
+        raise TokenMissing
+    if len(tokens) > 1:
+        raise RefreshInvalid
+    return _handed(refresh(services().desk, tokens[0], delivery=way, scope=wish["scope"]))
+
+
+@page.post("/logout")
+@refresh_token_or_signed_in
+@page.takes(LogoutIn(), required=False)
+@page.gives(204, headers=["Set-Cookie"])
+def sign_out(wish: dict[str, str | None]) -> object:
+    """Sign out: the session ends, its tokens with it. Doing it twice is no error."""
+    tokens, caller, way = _shown(wish), found_caller(), delivery(flask.request)
+    if not tokens and caller is None and not stale_credential():
+        raise TokenMissing
+    for token in tokens:
+        logout(services().desk, token, delivery=way)
+    if caller is not None:
+        _end_own(caller)
+    return None, cookies.cleared(services().settings, flask.request) if way == COOKIE else {}
+
+
+def _shown(wish: Mapping[str, str | None]) -> list[str]:
+    """Return the refresh tokens shown: from the cookie if that is the way, else from the body."""
+    told = wish.get("refresh_token")
+    if delivery(flask.request) != COOKIE:
+        return [told] if told else []
+    if told:
+        raise RefreshInvalid
+    return cookies.presented(services().settings, flask.request)
+
+
+def _end_own(caller: Caller) -> None:
+    me = caller.user_id
+    with suppress(NotFound):  # its row may be gone already
+        end_session(services().desk, caller.session_id, me, why="logout", actor=me)
+
+
+def _handed(grant: Grant) -> object:
+    """Put the refresh token where it belongs: into the cookie, or into the body."""
+    body = {
+        "access_token": grant.access_token,
+        "token_type": grant.token_type,
+        "expires_in": grant.expires_in,
+        "scope": grant.scope,
+        "session_id": grant.session_id,
+    }
+    if grant.delivery != COOKIE:
+        return body | {"refresh_token": grant.refresh_token}
+    now, ends = services().clock(), grant.session_ends
+    return body, cookies.issued(
+        services().settings, flask.request, grant.refresh_token, ends=ends, now=now
+    )

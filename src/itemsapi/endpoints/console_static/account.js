@@ -1,0 +1,41 @@
+/** My account: who I am, and my password. */
+import { auth, call } from "./api.js";
+import { toast } from "./dialog.js";
+import { badge, h } from "./dom.js";
+import { form, secret } from "./forms.js";
+import { t } from "./words.js";
+
+/** @param {string[]} words */
+const badges = (words) => h("span", { class: "tags" }, ...words.map((word) => badge(word)));
+
+/** @param {any} me */
+const facts = (me) => {
+  const scopes = auth.getSnapshot().scope.split(" ").filter(Boolean);
+  const pairs = [
+    [t("users.name"), h("strong", {}, me.username)],
+    me.roles && [t("account.roles"), badges(me.roles)],
+    [t("account.scopes"), badges(scopes)],
+  ];
+  const shown = pairs.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+  return h("section", { class: "panel" }, h("h2", {}, t("account.you")), h("dl", { class: "facts tall" }, ...shown));
+};
+
+/** @param {string} username for the password manager @param {() => void} reload */
+const password = (username, reload) => {
+  const current = secret({ name: "current_password", label: t("account.current"), autocomplete: "current-password" });
+  const fresh = secret({ name: "new_password", label: t("account.new"), hint: t("account.newHint"), autocomplete: "new-password" });
+  const name = h("input", { name: "username", value: username, autocomplete: "username", hidden: true, readonly: true });
+  const act = async (/** @type {any} */ { current_password, new_password }) => {
+    await call("PATCH", "/me", { body: { current_password, new_password } });
+    toast(t("account.changed"));
+    reload();
+  };
+  const made = form({ fields: [current, fresh], extra: [name], go: t("account.change"), act });
+  return h("section", { class: "panel" }, h("h2", {}, t("account.password")), made);
+};
+
+/** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
+export const show = async ({ reload }) => {
+  const { data } = await call("GET", "/me");
+  return { title: t("account.title"), nodes: [facts(data), password(data.username, reload)] };
+};

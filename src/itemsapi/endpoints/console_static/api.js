@@ -1,0 +1,58 @@
+/** Talking to the service: JSON in and out, refusals as exceptions with words for people. */
+import { AuthError, createAuth } from "/client.js";
+import { maybe } from "./words.js";
+
+export const auth = createAuth();
+
+/** Problems whose detail differs from case to case. */
+const SPECIFIC = ["conflict", "forbidden", "insufficient_scope", "malformed_json"];
+
+/** A refusal of the service, or its silence (status 0). */
+export class Refusal extends Error {
+  /** @param {number} status @param {any} problem */
+  constructor(status, problem) {
+    super(maybe(`problem.${problem.code}`) ?? problem.detail ?? problem.title ?? String(status));
+    this.status = status;
+    this.code = problem.code;
+    /** What the service says beyond that, in English. @type {string} */
+    this.detail = SPECIFIC.includes(problem.code) ? (problem.detail ?? "") : "";
+    /** @type {{field: string, message: string}[]} */
+    this.errors = problem.errors ?? [];
+    this.requestId = problem.request_id;
+  }
+}
+
+/** Make a refusal of whatever was thrown. @param {unknown} error */
+export const refusal = (error) => {
+  if (error instanceof Refusal) return error;
+  if (error instanceof AuthError) return new Refusal(error.status, { ...error.problem, code: error.code });
+  if (error instanceof TypeError) return new Refusal(0, { code: "network_error" });
+  throw error;
+};
+
+/**
+ * Call the API; throws a `Refusal`.
+ * @param {string} method @param {string} path
+ * @param {{body?: object, etag?: string | null, query?: Record<string, any>}} [more]
+ * @returns {Promise<{data: any, etag: string | null}>}
+ */
+export const call = async (method, path, { body, etag, query = {} } = {}) => {
+  const headers = new Headers({ Accept: "application/json" });
+  if (body) headers.set("Content-Type", "application/json");
+  if (etag) headers.set("If-Match", etag);
+  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+  const address = asked.size ? `${path}?${asked}` : path;
+  const init = { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) };
+  const response = await auth.fetch(address, init).catch((error) => {
+    throw refusal(error);
+  });
+  const data = response.status === 204 ? null : await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refusal(response.status, data);
+  return { data, etag: response.headers.get("ETag") };
+};
+
+/** Whether this session may do what the scope names. @param {string} scope */
+export const may = (scope) => auth.getSnapshot().scope.split(" ").includes(scope);
+
+/** The rows of a list, however it is wrapped. @param {any} data @returns {any[]} */
+export const rows = (data) => (Array.isArray(data) ? data : (data.items ?? []));

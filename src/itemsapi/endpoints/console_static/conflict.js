@@ -1,0 +1,48 @@
+/** Two versions of one item side by side, and the choice between them. */
+import { h, table } from "./dom.js";
+import { t } from "./words.js";
+
+const FIELDS = /** @type {const} */ (["name", "description", "sku", "price", "currency", "quantity", "tags"]);
+
+const text = (/** @type {any} */ value) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
+
+/**
+ * The fields that either side changed; `mine` is null where only the other side did.
+ * @param {import("./item.js").Wish} wish @param {any} theirs
+ */
+const differences = ({ body, base }, theirs) =>
+  FIELDS.map((name) => ({ name, mine: name in body ? text(body[name]) : null, theirs: text(theirs[name]) })).filter(
+    ({ name, mine, theirs: other }) => (mine === null ? other !== text(base[name]) : mine !== other),
+  );
+
+/** A cell of a version. @param {string} side @param {string} value */
+const shown = (side, value) => h("span", { class: side }, value || "–");
+
+const columns = () => [
+  { label: t("conflict.field"), cell: (/** @type {any} */ row) => h("strong", {}, t(/** @type {"items.name"} */ (`items.${row.name}`))) },
+  {
+    label: t("conflict.yours"),
+    cell: (/** @type {any} */ row) => (row.mine === null ? h("em", {}, t("conflict.untouched")) : shown("mine", row.mine)),
+  },
+  { label: t("conflict.theirs"), cell: (/** @type {any} */ row) => shown("theirs", row.theirs) },
+];
+
+/**
+ * @param {{wish: import("./item.js").Wish | null, theirs: any, keep: (() => void) | null,
+ *   take: () => void}} of `wish` is null when it was to delete
+ */
+export const conflict = ({ wish, theirs, keep, take }) => {
+  const rows = wish ? differences(wish, theirs) : [];
+  const choices = [
+    keep && h("button", { class: "primary", onclick: keep }, t("conflict.mine")),
+    h("button", { onclick: take }, t(wish ? "conflict.take" : "conflict.look")),
+  ];
+  return h(
+    "section",
+    { class: "conflict" },
+    h("h2", { tabindex: -1 }, t("conflict.title")),
+    h("p", {}, t(wish ? "conflict.lead" : "conflict.deleteLead")),
+    rows.length > 0 && table(t("conflict.title"), columns(), rows),
+    h("div", { class: "buttons" }, ...choices),
+  );
+};

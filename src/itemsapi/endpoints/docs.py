@@ -1,0 +1,157 @@
+"""The documentation: the OpenAPI document, a page that shows it, and every problem in words.
+
+Everything comes from here, nothing from another host, under a policy that forbids all else.
+"""
+
+import gzip
+import hashlib
+import html
+import inspect
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from flask import Response, request, url_for
+from marshmallow import INCLUDE
+
+from itemsapi.gate.access import public
+from itemsapi.problems import NotFound, Problem, every_problem
+from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.rest.document import TITLE, current_document
+from itemsapi.rest.etags import not_modified
+
+STATIC = Path(__file__).parent / "static"
+A_YEAR = "public, max-age=31536000, immutable"
+# The hashes are those of ReDoc's two fixed inline styles; all its others carry the nonce.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}' "
+    "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc=' "
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; "
+    "connect-src 'self'; worker-src blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+TEXT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+page = Blueprint("docs", __name__)
+
+
+class OpenApi(Schema):
+    """The OpenAPI 3.1 document of this service."""
+
+    openapi = fields.String()
+    info = fields.Dict()
+    paths = fields.Dict()
+
+    class Meta:
+        """An OpenAPI document has more than these."""
+
+        unknown = INCLUDE
+
+
+@page.get("/openapi.json")
+@public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
+@page.gives(200, OpenApi(), headers=["ETag"])
+def show_document() -> Response:
+    """Show the OpenAPI document."""
+    document = current_document()
+    headers = {"ETag": document.etag, "Cache-Control": "no-cache"}
+    if not_modified(request, document.etag):
+        return Response(status=304, headers=headers)
+    return Response(document.body, headers=headers, content_type="application/json")
+
+
+@page.get("/docs")
+@public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
+@page.gives(200, content_type="text/html")
+def show_docs() -> Response:
+    """Show the documentation to people."""
+    nonce = secrets.token_urlsafe(16)
+    spec = url_for("docs.show_document")
+    files = {name: _address(f"{name}.js") for name in ("start", "redoc")}
+    text = _template("docs.html").substitute(
+        files, title=TITLE, spec=spec, nonce=nonce, style=_address("style.css")
+    )
+    return _html(text, DOCS_POLICY.format(nonce=nonce))
+
+
+@page.get("/docs/problems")
+@public("explains the refusals that everybody can meet")
+@page.gives(200, content_type="text/html")
+def show_problems() -> Response:
+    """Explain every problem that an answer may name in `type`."""
+    problems = "\n".join(_explained(kind) for kind in every_problem())
+    text = _template("problems.html").substitute(problems=problems, style=_address("style.css"))
+    return _html(text, TEXT_POLICY)
+
+
+@page.get("/docs/static/<name>")
+@public("the scripts and styles of the documentation")
+@page.gives(200, content_type="text/javascript")
+def show_docs_file(name: str) -> Response:
+    """Give a script or style of the documentation; its name changes with its content."""
+    asset = ASSETS.get(name)
+    if asset is None:
+        raise NotFound
+    headers = {"Cache-Control": A_YEAR, "Vary": "Accept-Encoding"}
+    if request.accept_encodings["gzip"] > 0:
+        headers["Content-Encoding"] = "gzip"
+        return Response(asset.zipped, headers=headers, content_type=asset.content_type)
+    return Response(gzip.decompress(asset.zipped), headers=headers, content_type=asset.content_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is sent."""
+
+    zipped: bytes
+    content_type: str
+
+
+def _load(names: Mapping[str, str]) -> tuple[dict[str, Asset], dict[str, str]]:
+    """Return the assets by the name in their address, and these names by ours."""
+    assets, addresses = {}, {}
+    for name, path in names.items():
+        content = (STATIC / path).read_bytes()
+        stem, _, kind = name.partition(".")
+        addresses[name] = f"{stem}.{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
+        media = "text/css" if kind == "css" else "text/javascript"
+        assets[addresses[name]] = Asset(gzip.compress(content, 6), f"{media}; charset=utf-8")
+    return assets, addresses
+
+
+ASSETS, ADDRESSES = _load(
+    {"redoc.js": "redoc/redoc.js", "start.js": "docs.js", "style.css": "docs.css"}
+)
+
+
+def _address(name: str) -> str:
+    return url_for("docs.show_docs_file", name=ADDRESSES[name])
+
+
+def _template(name: str) -> Template:
+    return Template((STATIC / name).read_text("utf-8"))
+
+
+def _html(text: str, policy: str) -> Response:
+    headers = {"Content-Security-Policy": policy}
+    return Response(text, headers=headers, content_type="text/html; charset=utf-8")
+
+
+def _explained(kind: type[Problem]) -> str:
+    said = _marked(inspect.getdoc(kind) or "").replace("\n\n", "</p>\n<p>")
+    advice = f"<p>{_marked(kind.advice)}</p>\n" if kind.advice else ""
+    return (
+        f'<section id="{kind.code}">\n<h2>{html.escape(kind.title)}</h2>\n'
+        f"<p><code>{kind.code}</code>, status {kind.status}</p>\n<p>{said}</p>\n{advice}</section>"
+    )
+
+
+def _marked(text: str) -> str:
+    """Return text for HTML, with what stands in backticks as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))

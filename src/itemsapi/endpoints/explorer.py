@@ -1,0 +1,42 @@
+"""The explorer: try the operations of this service from a browser, with Swagger UI."""
+
+from pathlib import Path
+
+from flask import Response, request
+
+from itemsapi.gate.access import public
+from itemsapi.rest import Blueprint
+from itemsapi.rest.assets import Assets
+
+STATIC = Path(__file__).parent / "static"
+FILES = (
+    STATIC / "explorer.html",
+    STATIC / "explorer.js",
+    STATIC / "explorer.css",
+    STATIC / "swagger" / "swagger-ui.js",
+    STATIC / "swagger" / "swagger-ui.css",
+)
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+WHY = "it shows the public document; every call it makes goes through the gate"
+
+page = Blueprint("explorer", __name__)
+assets = Assets(FILES)
+
+
+@page.get("/docs/explore")
+@public(WHY)
+@page.gives(200, content_type="text/html")
+def show_explorer() -> Response:
+    """Show the explorer."""
+    return assets.send(request, "explorer.html", policy=POLICY)
+
+
+@page.get("/docs/explore/<name>")
+@public(WHY)
+@page.gives(200, content_type="text/javascript")
+def show_explorer_file(name: str) -> Response:
+    """Give a script or style of the explorer."""
+    return assets.send(request, name)

@@ -1,0 +1,34 @@
+"""Tell whether the service is alive and ready to answer."""
+
+from itemsapi.gate.access import public
+from itemsapi.problems import Unavailable
+from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.services import services
+from itemsapi.tokens.revocations import FOR_EVER
+
+page = Blueprint("health", __name__, url_prefix="/health")
+
+
+class Health(Schema):
+    """One word: it tells nothing about versions or the database (S-160)."""
+
+    status = fields.String(required=True)
+
+
+@page.get("/live")
+@public("a load balancer has no token; the answer is one word")
+@page.gives(200, Health(), example={"status": "ok"})
+def live() -> object:
+    """Tell that the process answers."""
+    return {"status": "ok"}
+
+
+@page.get("/ready")
+@public("a load balancer has no token; the answer is one word")
+@page.gives(200, Health(), example={"status": "ok"})
+@page.refuses(Unavailable)
+def ready() -> object:
+    """Tell that the database, the keys and the revocation feed are at hand."""
+    services().ring.now()
+    services().feed.check(sid="", user_id="", iat=FOR_EVER)  # no revocation reaches that far
+    return {"status": "ok"}

@@ -1,0 +1,199 @@
+"""Your items: make them, find them, change them, take them away."""
+
+from typing import Any
+
+import flask
+from marshmallow import validate
+
+from itemsapi.gate.access import requires
+from itemsapi.gate.caller import current_caller
+from itemsapi.items.draft import DESCRIPTION, NAME, QUANTITY, SKU, TAG, TAGS, Draft
+from itemsapi.items.item import SORTS, ItemRecord
+from itemsapi.items.money import DECIMALS
+from itemsapi.items.paging import LONGEST as LONGEST_CURSOR
+from itemsapi.items.paging import Page
+from itemsapi.items.query import LONGEST as LONGEST_SEARCH
+from itemsapi.items.query import Query
+from itemsapi.problems import Conflict, NotFound
+from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
+from itemsapi.services import services
+from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
+
+page = Blueprint("items", __name__, url_prefix="/items")
+
+PRICE = validate.Regexp(r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?$", error='Not a price: "12.50".')
+CURRENCY = validate.OneOf(sorted(DECIMALS), error="No currency of ISO 4217.")
+SOME_TAGS = validate.Length(max=TAGS)
+EXAMPLE_IN = {
+    "name": "Desk lamp",
+    "description": "Made of brass.",
+    "sku": "L-1",
+    "price": "12.50",
+    "currency": "EUR",
+    "quantity": 3,
+    "tags": ["home", "light"],
+}
+EXAMPLE = EXAMPLE_IN | {
+    "id": "01960a3c-5b00-7c4e-9c39-0d8f3b5c7e21",
+    "owner_id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
+    "created_at": "2026-01-31T12:00:00Z",
+    "updated_at": "2026-01-31T12:00:00Z",
+}
+
+
+class ItemIn(Schema):
+    """What you say of an item."""
+
+    name = fields.String(required=True, validate=validate.Length(1, NAME))
+    description = fields.String(load_default="", validate=validate.Length(max=DESCRIPTION))
+    sku = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(1, SKU),
+        metadata={"description": "Your own number for it; no two of your items share one."},
+    )
+    price = fields.String(
+        required=True,
+        validate=PRICE,
+        metadata={"description": "A decimal with no more places than the currency has."},
+    )
+    currency = fields.String(
+        required=True, validate=CURRENCY, metadata={"description": "ISO 4217."}
+    )
+    quantity = fields.Integer(load_default=0, validate=validate.Range(0, QUANTITY))
+    tags = fields.List(
+        fields.String(validate=validate.Length(1, TAG)),
+        load_default=(),
+        validate=SOME_TAGS,
+        metadata={"description": "Kept in one spelling: lower case, single spaces, each once."},
+    )
+
+
+class Item(Schema):
+    """An item."""
+
+    id = fields.Id(required=True)
+    owner_id = fields.Id(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    sku = fields.String(required=True, allow_none=True)
+    price = fields.String(required=True, metadata={"description": "A decimal."})
+    currency = fields.String(required=True, metadata={"description": "ISO 4217."})
+    quantity = fields.Integer(required=True)
+    tags = fields.List(fields.String(), required=True)
+    created_at = fields.DateTime(required=True)
+    updated_at = fields.DateTime(required=True)
+
+
+class ItemQuery(PageQuery):
+    """Which items, in which order."""
+
+    cursor = fields.String(
+        load_default=None,
+        validate=validate.Length(1, LONGEST_CURSOR),
+        metadata=PageQuery().fields["cursor"].metadata,
+    )
+    sort = fields.String(
+        load_default="-created_at",
+        validate=validate.OneOf([*SORTS, *(f"-{sort}" for sort in SORTS)]),
+        metadata={"description": "Sorted by this; descending after a minus."},
+    )
+    q = fields.String(
+        load_default=None,
+        validate=validate.Length(max=LONGEST_SEARCH),
+        metadata={"description": "Words, or beginnings of them, that all must be there."},
+    )
+    tags = fields.List(
+        fields.String(validate=validate.Length(1, TAG)),
+        data_key="tag",
+        load_default=(),
+        validate=SOME_TAGS,
+        metadata={"description": "Repeat it for several; all must be there."},
+    )
+    sku = fields.String(load_default=None, validate=validate.Length(1, SKU))
+    owner_id = fields.Id(
+        load_default=None, metadata={"description": "Whose, if you may see everybody's."}
+    )
+    currency = fields.String(load_default=None, validate=CURRENCY)
+    price_min = fields.String(load_default=None, validate=PRICE)
+    price_max = fields.String(load_default=None, validate=PRICE)
+    created_from = fields.DateTime(load_default=None)
+    created_to = fields.DateTime(load_default=None, metadata={"description": "Not included."})
+    updated_from = fields.DateTime(load_default=None)
+    updated_to = fields.DateTime(load_default=None, metadata={"description": "Not included."})
+
+
+@page.get("")
+@requires(ITEMS_READ)
+@page.takes(ItemQuery(), location="query")
+@page.gives(200, listing(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None})
+def list_items(asked: dict[str, Any]) -> Page:
+    """List your items, a page at a time. With `items:admin` everybody's."""
+    return services().items.page(Query(**asked), owner=_whose())
+
+
+@page.post("")
+@requires(ITEMS_WRITE)
+@page.takes(ItemIn(), example=EXAMPLE_IN)
+@page.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
+@page.refuses(Conflict)
+def create_item(said: dict[str, Any]) -> object:
+    """Create an item. It is yours."""
+    item = services().items.create(Draft(**said), owner=current_caller().user_id)
+    address = flask.url_for("items.show_item", item_id=item.id)
+    return item, _tagged(item) | {"Location": address}
+
+
+@page.get("/<id:item_id>")
+@requires(ITEMS_READ)
+@page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
+@page.refuses(NotFound)
+def show_item(item_id: str) -> object:
+    """Show an item."""
+    item = services().items.get(item_id, owner=_whose())
+    return item, _tagged(item)
+
+
+@page.put("/<id:item_id>")
+@requires(ITEMS_WRITE)
+@page.takes(ItemIn(), example=EXAMPLE_IN)
+@page.takes_version
+@page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
+@page.refuses(NotFound, Conflict)
+def replace_item(said: dict[str, Any], version: int | None, item_id: str) -> object:
+    """Replace what you said of an item. What is left out goes back to its default."""
+    shelf = services().items
+    item = shelf.replace(item_id, Draft(**said), owner=_whose(), version=version)
+    return item, _tagged(item)
+
+
+@page.patch("/<id:item_id>")
+@requires(ITEMS_WRITE)
+@page.takes(ItemIn(partial=True), example={"quantity": 2})
+@page.takes_version
+@page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
+@page.refuses(NotFound, Conflict)
+def change_item(changes: dict[str, Any], version: int | None, item_id: str) -> object:
+    """Change some fields of an item. What is left out stays as it is."""
+    item = services().items.change(item_id, changes, owner=_whose(), version=version)
+    return item, _tagged(item)
+
+
+@page.delete("/<id:item_id>")
+@requires(ITEMS_WRITE)
+@page.takes_version
+@page.gives(204)
+@page.refuses(NotFound)
+def delete_item(version: int | None, item_id: str) -> None:
+    """Delete an item for good."""
+    services().items.delete(item_id, owner=_whose(), version=version)
+
+
+def _whose() -> str | None:
+    """Return whose items the caller reaches; None is everybody's."""
+    caller = current_caller()
+    return None if caller.may(ITEMS_ADMIN) else caller.user_id
+
+
+def _tagged(item: ItemRecord) -> dict[str, str]:
+    return {"ETag": etag(item.version)}

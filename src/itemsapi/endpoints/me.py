@@ -1,0 +1,99 @@
+"""Your account: who you are here, and your password."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import validate
+
+from itemsapi.accounts.passwords import LONGEST
+from itemsapi.gate.access import signed_in
+from itemsapi.gate.caller import current_caller
+from itemsapi.problems import Busy, TooMany
+from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.services import services
+
+page = Blueprint("me", __name__, url_prefix="/me")
+
+PASSWORD = validate.Length(1, 4 * LONGEST)
+EXAMPLE = {
+    "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
+    "username": "ada",
+    "roles": ["member"],
+    "scopes": ["items:read", "items:write"],
+    "session_id": "01960a3c-5b00-7c4e-9c39-0d8f3b5c7e21",
+    "auth_time": "2026-01-31T12:00:00Z",
+    "created_at": "2026-01-31T11:00:00Z",
+}
+
+
+class Me(Schema):
+    """You, as the token you show says and as you are stored."""
+
+    id = fields.Id(required=True)
+    username = fields.String(required=True)
+    roles = fields.List(fields.String(), required=True)
+    scopes = fields.List(
+        fields.String(), required=True, metadata={"description": "What this token lets you do."}
+    )
+    session_id = fields.Id(required=True)
+    auth_time = fields.DateTime(required=True, metadata={"description": "When you signed in."})
+    created_at = fields.DateTime(required=True)
+
+
+class PasswordIn(Schema):
+    """The password you have and the one you want."""
+
+    current_password = fields.String(required=True, validate=PASSWORD)
+    new_password = fields.String(
+        required=True,
+        validate=PASSWORD,
+        metadata={"description": "Long, not common, and not made of your user name."},
+    )
+    end_other_sessions = fields.Boolean(load_default=True)
+
+
+@page.get("")
+@signed_in
+@page.gives(200, Me(), example=EXAMPLE)
+def show_me() -> object:
+    """Show who you are here."""
+    return _me()
+
+
+@page.patch("")
+@signed_in
+@page.takes(
+    PasswordIn(),
+    example={
+        "current_password": "correct horse battery staple",
+        "new_password": "seven quiet geese cross the river",
+        "end_other_sessions": True,
+    },
+)
+@page.gives(200, Me(), example=EXAMPLE)
+@page.refuses(TooMany, Busy)
+def change_password(wish: dict[str, Any]) -> object:
+    """Change your password; your other sessions end unless you say otherwise."""
+    caller = current_caller()
+    services().people.change_own_password(
+        caller.user_id,
+        caller.session_id,
+        current=wish["current_password"],
+        new=wish["new_password"],
+        end_others=wish["end_other_sessions"],
+    )
+    return _me()
+
+
+def _me() -> dict[str, object]:
+    caller = current_caller()
+    person = services().people.find(caller.user_id)
+    return {
+        "id": person.id,
+        "username": person.username,
+        "roles": person.roles,
+        "scopes": sorted(caller.scopes),
+        "session_id": caller.session_id,
+        "auth_time": datetime.fromtimestamp(caller.claims.auth_time, UTC),
+        "created_at": person.created_at,
+    }

@@ -1,0 +1,28 @@
+"""Metrics for Prometheus: with a scope, or for everybody where the operator says so."""
+
+from flask import Response
+
+from itemsapi.gate.access import public, requires
+from itemsapi.observe import FEED_AGE, metrics
+from itemsapi.rest import Blueprint
+from itemsapi.services import services
+from itemsapi.settings import Settings
+from itemsapi.tokens.scopes import METRICS_READ
+
+WHY = "ITEMSAPI_METRICS=public: the network keeps strangers out"
+
+
+def page(settings: Settings) -> Blueprint:
+    """Make the page with the rule that the settings ask for."""
+    made = Blueprint("metrics", __name__)
+    rule = public(WHY) if settings.metrics == "public" else requires(METRICS_READ)
+
+    @made.get("/metrics")
+    @rule
+    @made.gives(200, content_type="text/plain")
+    def show_metrics() -> Response:
+        """Show the metrics in Prometheus' text format."""
+        FEED_AGE.set(min(services().feed.age, 1e9))
+        return Response(metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return made

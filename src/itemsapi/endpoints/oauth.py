@@ -1,0 +1,143 @@
+"""For standard OAuth clients: token, revocation and introspection endpoints.
+
+The same flows as under `/auth` serve this second door. Requests are forms, unknown fields are
+ignored, repeated ones refused, and errors look as RFC 6749 section 5.2 has them.
+"""
+
+from collections.abc import Mapping
+
+import flask
+from marshmallow import EXCLUDE, validate
+
+from itemsapi import problems
+from itemsapi.gate.access import public, refresh_token, requires
+from itemsapi.issuer.introspection import introspect
+from itemsapi.issuer.refresh import refresh
+from itemsapi.issuer.sessions import revoke_token
+from itemsapi.problems import Problem
+from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.rest.answers import answer
+from itemsapi.rest.json_out import dumps
+from itemsapi.services import services
+from itemsapi.tokens.codec import LONGEST
+from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
+from itemsapi.tokens.scopes import TOKENS_READ
+
+page = Blueprint("oauth", __name__, url_prefix="/oauth")
+
+TOKEN = fields.String(required=True, validate=validate.Length(1, LONGEST))
+
+
+class Form(Schema):
+    """A form: what it has beside its fields is ignored (RFC 6749 section 3.2)."""
+
+    class Meta:
+        """How forms behave."""
+
+        unknown = EXCLUDE
+
+
+class TokenRequest(Form):
+    """A refresh request (RFC 6749 section 6); what is empty counts as left out (section 3.2)."""
+
+    grant_type = fields.String(required=True)
+    refresh_token = fields.String(load_default=None, validate=validate.Length(0, LONGEST))
+    scope = fields.String(load_default=None, validate=validate.Length(0, LONGEST_SCOPE))
+
+
+class TokenQuestion(Form):
+    """A token, and what kind its sender believes it to be (RFC 7009 2.1, RFC 7662 2.1)."""
+
+    token = TOKEN
+    token_type_hint = fields.String(load_default=None)
+
+
+class OAuthTokens(Schema):
+    """A successful answer (RFC 6749 section 5.1)."""
+
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True)
+    expires_in = fields.Integer(required=True)
+    refresh_token = fields.String(required=True)
+    scope = fields.String(required=True)
+
+
+class Introspection(Schema):
+    """What a token is worth (RFC 7662 section 2.2); an inactive one says nothing else."""
+
+    active = fields.Boolean(required=True)
+    token_type = fields.String(metadata={"optional": True})
+    scope = fields.String(metadata={"optional": True})
+    sub = fields.String(metadata={"optional": True})
+    sid = fields.String(metadata={"optional": True})
+    iss = fields.String(metadata={"optional": True})
+    aud = fields.String(metadata={"optional": True})
+    jti = fields.String(metadata={"optional": True})
+    iat = fields.Integer(metadata={"optional": True})
+    exp = fields.Integer(metadata={"optional": True})
+    auth_time = fields.Integer(metadata={"optional": True})
+
+
+@page.post("/token")
+@refresh_token
+@page.takes(TokenRequest(), location="form")
+@page.gives(200, OAuthTokens())
+def token(wish: dict[str, str | None]) -> object:
+    """Refresh tokens, as standard OAuth clients ask for it."""
+    grant_type, shown = wish["grant_type"] or None, wish["refresh_token"] or None
+    if grant_type not in {None, "refresh_token"}:
+        raise problems.GrantTypeUnsupported
+    if grant_type is None or shown is None:
+        raise problems.BadRequest
+    return refresh(services().desk, shown, delivery="body", scope=wish["scope"] or None)
+
+
+@page.post("/revoke")
+@public("the token itself is the proof (RFC 7009); an unknown one changes nothing")
+@page.takes(TokenQuestion(), location="form")
+@page.gives(200)
+def revoke(question: dict[str, str]) -> None:
+    """Revoke a token: its session ends. Unknown tokens are no error."""
+    revoke_token(services().desk, question["token"])
+
+
+@page.post("/introspect")
+@requires(TOKENS_READ)
+@page.takes(TokenQuestion(), location="form")
+@page.gives(200, Introspection())
+def introspect_token(question: dict[str, str]) -> object:
+    """Tell whether a token is active and what it says."""
+    return introspect(services().desk, question["token"])
+
+
+ERRORS: Mapping[type[Problem], str] = {
+    problems.RefreshInvalid: "invalid_grant",
+    problems.ScopeInvalid: "invalid_scope",
+    problems.GrantTypeUnsupported: "unsupported_grant_type",
+    problems.BadRequest: "invalid_request",
+    problems.Invalid: "invalid_request",
+    problems.MediaTypeWrong: "invalid_request",
+    problems.Unavailable: "temporarily_unavailable",
+}
+
+
+class OAuthError(Schema):
+    """A refusal (RFC 6749 section 5.2)."""
+
+    error = fields.String(required=True)
+    error_description = fields.String(required=True)
+
+
+page.answers_otherwise(OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS})
+
+
+@page.errorhandler(Problem)
+def refuse(problem: Problem) -> flask.Response:
+    """Answer refusals of the flows as RFC 6749 section 5.2 has them; the others as everywhere."""
+    kind = next((kind for kind in ERRORS if isinstance(problem, kind)), None)
+    if kind is None:
+        return answer(problem, f"{services().settings.public_url}/docs/problems")
+    status = problem.status if isinstance(problem, problems.Unavailable) else 400
+    body = dumps({"error": ERRORS[kind], "error_description": problem.title})
+    headers = {k: v for k, v in problem.headers().items() if k != "WWW-Authenticate"}
+    return flask.Response(body, status, headers, mimetype="application/json")

@@ -1,0 +1,68 @@
+"""Your sessions: where you are signed in, and how to end that."""
+
+from marshmallow import validate
+
+from itemsapi.gate.access import signed_in
+from itemsapi.gate.caller import current_caller
+from itemsapi.issuer.sessions import end_others, end_session, open_sessions
+from itemsapi.problems import NotFound
+from itemsapi.rest import Blueprint, Schema, fields, listing, whole
+from itemsapi.services import services
+
+page = Blueprint("sessions", __name__, url_prefix="/auth/sessions")
+
+
+class Session(Schema):
+    """One sign-in of yours."""
+
+    id = fields.String(required=True)
+    device = fields.String(required=True, metadata={"description": "As it named itself."})
+    address = fields.String(required=True, metadata={"description": "Where it signed in from."})
+    created_at = fields.DateTime(required=True)
+    last_used_at = fields.DateTime(
+        required=True, attribute="rotated_at", metadata={"description": "Its latest refresh."}
+    )
+    expires_at = fields.DateTime(required=True)
+    current = fields.Boolean(required=True, metadata={"description": "The one you use now."})
+
+
+class Which(Schema):
+    """Which sessions to leave."""
+
+    except_ = fields.String(
+        data_key="except", load_default=None, validate=validate.Equal("current")
+    )
+
+
+@page.get("")
+@signed_in
+@page.gives(200, listing(Session(), "Sessions"))
+def list_sessions() -> object:
+    """List where you are signed in, latest use first."""
+    caller = current_caller()
+    rows = open_sessions(services().desk, caller.user_id)
+    mine = ({**row._asdict(), "current": row.id == caller.session_id} for row in rows)
+    return whole(mine)
+
+
+@page.delete("/<id:session_id>")
+@signed_in
+@page.gives(204)
+@page.refuses(NotFound)
+def delete_session(session_id: str) -> None:
+    """End one of your sessions."""
+    me = current_caller().user_id
+    end_session(services().desk, session_id, me, why="ended by user", actor=me)
+
+
+@page.delete("")
+@signed_in
+@page.takes(Which(), location="query")
+@page.gives(204)
+def delete_sessions(which: dict[str, str | None]) -> None:
+    """End all your sessions, or all the others with `except=current`."""
+    caller = current_caller()
+    keep = caller.session_id if which["except_"] else None
+    end_others(
+        services().desk, caller.user_id, keep=keep, why="ended by user", actor=caller.user_id
+    )

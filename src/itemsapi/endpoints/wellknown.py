@@ -1,0 +1,58 @@
+"""What other programs look up: the public keys, and what the issuer offers."""
+
+from itemsapi.gate.access import public
+from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.services import services
+
+page = Blueprint("wellknown", __name__, url_prefix="/.well-known")
+
+
+class JwkSet(Schema):
+    """Public keys (RFC 7517 section 5)."""
+
+    keys = fields.List(fields.Dict(keys=fields.String(), values=fields.String()), required=True)
+
+
+@page.get("/jwks.json")
+@public("public keys are public; other services verify our tokens with them")
+@page.gives(200, JwkSet())
+def jwks() -> object:
+    """Show the public keys that verify access tokens."""
+    return {"keys": services().ring.now().public()}, {"Cache-Control": "public, max-age=60"}
+
+
+class Metadata(Schema):
+    """What the issuer offers (RFC 8414 section 2); it has no authorization endpoint (S-202)."""
+
+    issuer = fields.String(required=True)
+    token_endpoint = fields.String(required=True)
+    revocation_endpoint = fields.String(required=True)
+    introspection_endpoint = fields.String(required=True)
+    jwks_uri = fields.String(required=True)
+    scopes_supported = fields.List(fields.String(), required=True)
+    response_types_supported = fields.List(fields.String(), required=True)
+    grant_types_supported = fields.List(fields.String(), required=True)
+    token_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+    revocation_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+    introspection_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+
+
+@page.get("/oauth-authorization-server")
+@public("clients read it before they have a token (RFC 8414)")
+@page.gives(200, Metadata())
+def metadata() -> object:
+    """Show what the issuer offers to standard OAuth clients."""
+    base = services().settings.public_url
+    return {
+        "issuer": base,
+        "token_endpoint": f"{base}/oauth/token",
+        "revocation_endpoint": f"{base}/oauth/revoke",
+        "introspection_endpoint": f"{base}/oauth/introspect",
+        "jwks_uri": f"{base}/.well-known/jwks.json",
+        "scopes_supported": sorted(services().desk.known_scopes()),
+        "response_types_supported": [],
+        "grant_types_supported": ["refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
+    }

@@ -1,0 +1,51 @@
+"""Rules: what a route demands. Pure: a rule looks at claims and says yes or raises why not."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from itemsapi.problems import ScopeMissing, TokenMissing
+from itemsapi.tokens.claims import Claims
+from itemsapi.tokens.scopes import Scope
+
+Kind = Literal["public", "signed in", "scopes", "refresh token", "refresh token or signed in"]
+WITHOUT_CLAIMS = frozenset({"public", "refresh token", "refresh token or signed in"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one route and method demands; the same object is enforced and documented.
+
+    `why` tells why a public route may be public. `scopes` must all be there.
+    """
+
+    kind: Kind
+    scopes: tuple[Scope | str, ...] = ()
+    why: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the scopes demanded."""
+        return frozenset(str(scope) for scope in self.scopes)
+
+    @property
+    def takes_access_token(self) -> bool:
+        """Tell whether an access token is what opens this route."""
+        return self.kind in {"signed in", "scopes"}
+
+    @property
+    def takes_refresh_token(self) -> bool:
+        """Tell whether a refresh token opens this route."""
+        return self.kind.startswith("refresh token")
+
+    def check(self, claims: Claims | None) -> None:
+        """Let the claims in, or raise `TokenMissing` or `ScopeMissing`."""
+        if claims is None:
+            if self.kind not in WITHOUT_CLAIMS:  # a kind that nobody knows lets nobody in
+                raise TokenMissing
+            return
+        if not self.names <= claims.scopes:
+            raise ScopeMissing(*self.names)
+
+    def __str__(self) -> str:
+        """Return the rule in words, as the matrix prints it."""
+        return " ".join(sorted(self.names)) if self.kind == "scopes" else self.kind

@@ -1,0 +1,81 @@
+"""Verify: is this token good, now? Remembered tokens skip the signature, never the revocations."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from itemsapi.clock import Clock, stamp
+from itemsapi.problems import TokenInvalid
+from itemsapi.tokens.claims import Claims
+from itemsapi.tokens.codec import Codec
+from itemsapi.tokens.revocations import Feed
+from itemsapi.tokens.ring import KeyRing
+
+ROOM = 8192  # tokens remembered per process: some 1.5 KB each
+
+
+class Verifier:
+    """Verifies access tokens and remembers those that passed.
+
+    `first_seen` is called once per process for every token that passes, with its claims.
+    """
+
+    def __init__(
+        self,
+        *,
+        codec: Codec,
+        ring: KeyRing,
+        feed: Feed,
+        clock: Clock,
+        first_seen: Callable[[Claims], None],
+    ) -> None:
+        """Take what judges a token; nothing is remembered yet."""
+        self._codec, self._ring, self._feed, self._clock = codec, ring, feed, clock
+        self._first_seen = first_seen
+        self._memory: OrderedDict[str, Claims] = OrderedDict()
+        self._lock = threading.Lock()
+        self._version = 0
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a good token.
+
+        Raises `TokenInvalid`, or `GateUnavailable` when keys or revocations cannot be known.
+        """
+        claims, version = self._remembered(token)
+        if claims is None:
+            claims = self._codec.read_access(token)
+            self._feed.check(sid=claims.sid, user_id=claims.sub, iat=claims.iat)
+            self._remember(token, claims, version)
+            self._first_seen(claims)
+        else:
+            self._feed.check(sid=claims.sid, user_id=claims.sub, iat=claims.iat)
+        return claims
+
+    def forget(self, token: str) -> None:
+        """Verify a token anew when it comes next."""
+        with self._lock:
+            self._memory.pop(token, None)
+
+    def _remembered(self, token: str) -> tuple[Claims | None, int]:
+        """Return the claims if the token is remembered, and the version of the keys just now."""
+        self._ring.now()
+        with self._lock:
+            if self._version != self._ring.version:
+                self._memory.clear()
+                self._version = self._ring.version
+            version, claims = self._version, self._memory.get(token)
+            if claims is not None:
+                self._memory.move_to_end(token)
+        if claims is not None and claims.exp <= stamp(self._clock()):
+            self.forget(token)
+            raise TokenInvalid
+        return claims, version
+
+    def _remember(self, token: str, claims: Claims, version: int) -> None:
+        """Remember a token, unless the keys changed while it was verified: its own may be gone."""
+        with self._lock:
+            if version != self._version:
+                return
+            self._memory[token] = claims
+            while len(self._memory) > ROOM:
+                self._memory.popitem(last=False)

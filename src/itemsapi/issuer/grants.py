@@ -1,0 +1,80 @@
+"""Grants: what the issuer hands over. The only place that mints tokens."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from itemsapi.clock import stamp
+from itemsapi.db import AnyRow
+from itemsapi.issuer.desk import Desk
+from itemsapi.problems import ScopeInvalid
+from itemsapi.tokens.scopes import join, split
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An access token with its life in seconds, and the refresh token of the same generation.
+
+    `session_ends` tells how long a cookie may carry the refresh token. Neither token shows in
+    `repr`, so neither can end up in a log.
+    """
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    scope: str
+    session_id: str
+    refresh_token: str = field(repr=False)
+    delivery: str
+    session_ends: datetime
+    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what terms tokens are minted.
+
+    `issued_at` is when their scopes were looked up, in seconds since 1970, and no earlier than the
+    `not_before` of whatever was taken back until then. It is not when they are minted: a process
+    that stood still in between must not date old scopes after their recall (docs/adr/0004).
+    """
+
+    scopes: frozenset[str]
+    issued_at: int
+    fresh: bool
+
+
+def grant(desk: Desk, session: AnyRow, terms: Terms) -> Grant:
+    """Mint the tokens of a session's generation: the refresh token is the same at each call."""
+    access, life = desk.codec.access_token(
+        sub=session.account_id,
+        sid=session.id,
+        gen=session.gen,
+        scopes=terms.scopes,
+        auth_time=session.auth_time,
+        amr=tuple(session.amr.split()),
+        iat=terms.issued_at,
+        latest=stamp(session.expires_at),
+        fresh=terms.fresh,
+    )
+    ends = min(session.rotated_at + desk.settings.session_max_idle, session.expires_at)
+    refresh = desk.codec.refresh_token(
+        sub=session.account_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
+    )
+    return Grant(
+        access, life, join(terms.scopes), session.id, refresh, session.delivery, session.expires_at
+    )
+
+
+def narrowed(have: frozenset[str], wanted: str | None) -> frozenset[str]:
+    """Return the scopes asked for, all of `have` if none were; never more (RFC 6749 section 6).
+
+    Raises `ScopeInvalid`.
+    """
+    if wanted is None:
+        return have
+    try:
+        names = split(wanted)
+    except ValueError:
+        raise ScopeInvalid from None
+    if not names <= have:
+        raise ScopeInvalid
+    return names

@@ -1,0 +1,134 @@
+"""Housekeeping: what can matter no more is deleted, a little at a time.
+
+What may go is looked up without any lock, a stride of a table at a time, and deleted in small
+transactions with a rest after each: nobody who writes waits for longer than a batch takes.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select
+from sqlalchemy.engine import CursorResult
+
+from itemsapi.accounts.clients import REMEMBERED, KnownClient
+from itemsapi.audit import AuditEvent
+from itemsapi.issuer.desk import Desk
+from itemsapi.throttle import Attempt
+from itemsapi.tokens.keystore import SigningKey
+from itemsapi.tokens.revocations import EVERYBODY, Revocation
+from itemsapi.tokens.sessions import AuthSession
+
+STRIDE = 5000  # rows a look-up goes through: some 5 ms
+BATCH = 200  # rows a transaction deletes: see benchmarks/purge.py
+DAY = timedelta(days=1)  # longer than any token lives, and time for those who ask what happened
+KEYS_KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Rows of one table that may go."""
+
+    name: str
+    table: Table
+    key: ColumnElement[Any]
+    condition: ColumnElement[bool]
+
+
+def heaps(desk: Desk) -> Iterator[Heap]:
+    """Name what may go, by the clock and the settings."""
+    now, kept = desk.clock(), desk.settings.audit_retention
+    yield _sessions(desk)
+    yield _revocations(desk)
+    audit, tries, keys = AuditEvent.core(), Attempt.core(), SigningKey.core()
+    clients = KnownClient.core()
+    old = audit.c.at < now - kept if kept else false()
+    yield Heap("audit events", audit, audit.c.id, old)
+    yield Heap("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
+    forgotten = clients.c.seen_at < now - REMEMBERED
+    yield Heap("known clients", clients, clients.c.key, forgotten)
+    gone = keys.c.state.in_(["retired", "withdrawn"])
+    yield Heap("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
+
+
+def count(desk: Desk, heap: Heap) -> int:
+    """Count the rows of a heap."""
+    return sum(len(keys) for keys in _found(desk, heap))
+
+
+def purge(
+    desk: Desk,
+    heap: Heap,
+    progress: Callable[[int], None] = lambda _: None,
+    rest: Callable[[float], None] = time.sleep,
+) -> int:
+    """Delete a heap in small batches; return how many rows went.
+
+    `progress` is told the size of each batch; `rest` is called with the seconds to rest after it,
+    as many as it took, so that those who write get every other turn.
+    """
+    total = 0
+    for keys in _found(desk, heap):
+        for at in range(0, len(keys), BATCH):
+            begun = time.monotonic()
+            went = _delete(desk, heap, keys[at : at + BATCH])
+            progress(went)
+            total += went
+            rest(time.monotonic() - begun)
+    return total
+
+
+def _sessions(desk: Desk) -> Heap:
+    table, over = AuthSession.core(), desk.clock() - DAY
+    idle = over - desk.settings.session_max_idle
+    return Heap(
+        "sessions",
+        table,
+        table.c.id,
+        or_(table.c.ended_at < over, table.c.expires_at < over, table.c.rotated_at < idle),
+    )
+
+
+def _revocations(desk: Desk) -> Heap:
+    """Revocations that no living token can meet.
+
+    The latest that ended everybody's sessions stays for ever: sessions begun before it may live on
+    for as long as some setting once allowed.
+    """
+    table = Revocation.core()
+    everybodys = table.alias()
+    latest = (
+        select(func.max(everybodys.c.not_before))
+        .where(everybodys.c.target == EVERYBODY, everybodys.c.sessions)
+        .scalar_subquery()
+    )
+    old = table.c.made_at < desk.clock() - DAY
+    needed = and_(table.c.sessions, table.c.not_before >= latest)
+    return Heap("revocations", table, table.c.seq, and_(old, not_(needed)))
+
+
+def _found(desk: Desk, heap: Heap) -> Iterator[Sequence[Any]]:
+    """Yield the keys of a heap in the order of the table, those of one stride at a time."""
+    order = select(heap.key).order_by(heap.key)
+    last: Any = None
+    while True:
+        rest = order if last is None else order.where(heap.key > last)
+        with desk.database.reading() as connection:
+            end = connection.scalar(rest.offset(STRIDE - 1).limit(1))
+            here = rest if end is None else rest.where(heap.key <= end)
+            keys = connection.scalars(here.where(heap.condition)).all()
+        if keys:
+            yield keys
+        if end is None:
+            return
+        last = end
+
+
+def _delete(desk: Desk, heap: Heap, keys: Sequence[Any]) -> int:
+    """Delete rows by their keys, unless they changed and are needed after all."""
+    with desk.database.transaction() as tx:
+        result = tx.execute(delete(heap.table).where(heap.key.in_(keys), heap.condition))
+        assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
+        return result.rowcount

@@ -1,0 +1,140 @@
+"""Login: a name and a password become a session and its first tokens.
+
+Unknown users, disabled users and wrong passwords cost the same and read the same (S-184). Tries are
+counted as `guessing` has it. No connection is held while Argon2 works.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts import lookup
+from itemsapi.accounts.lookup import Holder
+from itemsapi.accounts.user import User
+from itemsapi.clock import new_id, stamp
+from itemsapi.db import AnyRow
+from itemsapi.issuer import guessing
+from itemsapi.issuer.desk import Desk
+from itemsapi.issuer.grants import Grant, Terms, grant, narrowed
+from itemsapi.observe import origin
+from itemsapi.problems import Busy, CredentialsInvalid, Problem, ScopeInvalid
+from itemsapi.tokens.revocations import cutoff, session_target
+from itemsapi.tokens.sessions import AuthSession, end, find
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What is shown and wished for at sign-in; `delivery` is `body` or `cookie`."""
+
+    username: str
+    password: str = field(repr=False)
+    scope: str | None = None
+    device: str | None = None
+    delivery: str = "body"
+
+
+def login(desk: Desk, wish: Login) -> Grant:
+    """Sign a user in. Raises `CredentialsInvalid`, `ScopeInvalid`, `TooMany`, `Busy`."""
+    guess = guessing.begin(desk, wish.username)
+    with desk.database.reading() as connection:
+        holder = lookup.by_name(connection, wish.username)
+    right = guessing.matches(desk, guess, wish.password, holder)
+    try:
+        proven = holder if holder and right and holder.enabled else None
+        return grant(desk, *_opened(desk, wish, proven, guess))
+    except (CredentialsInvalid, ScopeInvalid) as refusal:
+        guessing.fail(
+            desk, guess, holder, "authn_login_fail", why=_why(holder, refusal, right=right)
+        )
+        raise
+
+
+def _why(holder: Holder | None, refusal: Problem, *, right: bool) -> str:
+    """Tell operators what the answer must not tell."""
+    if holder is None:
+        return "unknown user"
+    if not right:
+        return "wrong password"
+    return refusal.code if holder.enabled else "disabled user"
+
+
+def _opened(
+    desk: Desk, wish: Login, holder: Holder | None, guess: guessing.Try
+) -> tuple[AnyRow, Terms]:
+    if holder is None:
+        raise CredentialsInvalid
+    renewed = _rehashed(desk, holder, wish.password)
+    with desk.database.transaction() as tx:
+        current = lookup.by_id(tx, holder.id, hold=True)
+        if current is None or not current.enabled or current.password_hash != holder.password_hash:
+            raise CredentialsInvalid  # it changed while the password was being checked
+        if renewed:
+            tx.get_one(User, holder.id).password_hash = renewed
+        guessing.succeed(desk, tx, guess)
+        return begin(desk, tx, current, wish)
+
+
+def _rehashed(desk: Desk, holder: Holder, password: str) -> str | None:
+    """Return the password stored with today's parameters, if it is not already (S-047)."""
+    if not desk.passwords.outdated(holder.password_hash):
+        return None
+    try:
+        return desk.passwords.hash(password)
+    except Busy:
+        return None  # the next sign-in will do
+
+
+def begin(desk: Desk, tx: Session, holder: Holder, wish: Login) -> tuple[AnyRow, Terms]:
+    """Open a new session for a proven user: never one that the client names (S-069).
+
+    Its tokens are minted with what this returns, after the transaction.
+    """
+    now, everybody = desk.clock(), cutoff(tx)  # before the scopes: who changes them adds to it
+    have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
+    scopes = narrowed(have, wish.scope)
+    sid = new_id()
+    tx.add(_row(desk, sid, holder, wish, now=now, auth_time=max(stamp(now), everybody.sessions)))
+    tx.flush()
+    _keep_within_limit(desk, tx, holder.id, now)
+    desk.audit.record(tx, "authn_login_success", user_id=holder.id, session_id=sid)
+    session = find(tx, sid)
+    assert session is not None  # noqa: S101 - it was written above
+    issued_at = max(stamp(now), holder.tokens_not_before, everybody.tokens)
+    return session, Terms(scopes, issued_at, fresh=True)
+
+
+def _row(  # noqa: PLR0913 - two of them are the same moment in two forms
+    desk: Desk, sid: str, holder: Holder, wish: Login, *, now: datetime, auth_time: int
+) -> AuthSession:
+    return AuthSession(
+        id=sid,
+        account_id=holder.id,
+        delivery=wish.delivery,
+        scope=wish.scope,
+        amr="pwd",
+        auth_time=auth_time,
+        device=(wish.device or origin().user_agent or "unknown device")[:120],
+        address=origin().address[:64],
+        created_at=now,
+        rotated_at=now,
+        expires_at=now + desk.settings.session_max_age,
+    )
+
+
+def _keep_within_limit(desk: Desk, tx: Session, user_id: str, now: datetime) -> None:
+    """End the oldest live sessions above the limit (S-124); the user is held, so none slips by."""
+    idle_since = now - desk.settings.session_max_idle
+    too_many = (
+        select(AuthSession.id)
+        .where(AuthSession.account_id == user_id, AuthSession.ended_at.is_(None))
+        .where(AuthSession.expires_at > now, AuthSession.rotated_at > idle_since)
+        .order_by(AuthSession.created_at.desc(), AuthSession.id.desc())
+        .offset(desk.settings.session_limit)
+    )
+    found = sorted(tx.scalars(too_many).all())
+    ended = [sid for sid in found if end(tx, sid, now=now, why="session limit")]
+    for sid in ended:  # rows before the feed, as everywhere: one order, no deadlock
+        desk.feed.revoke(tx, session_target(sid))
+        desk.audit.record(tx, "session_limit", user_id=user_id, session_id=sid)

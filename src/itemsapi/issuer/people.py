@@ -1,0 +1,206 @@
+"""People: users as operators create, disable and change them.
+
+Every change is one transaction with its audit event and what it takes back: who is disabled loses
+all sessions, who gets other roles or another password loses the tokens made before (S-067, S-183).
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts import directory
+from itemsapi.accounts.directory import Person
+from itemsapi.accounts.names import checked_name, normal_name
+from itemsapi.accounts.password_policy import demand
+from itemsapi.accounts.passwords import one_time_password
+from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.accounts.user import User, UserRole
+from itemsapi.clock import new_id
+from itemsapi.issuer.authority import TOPIC, Work, changing
+from itemsapi.issuer.desk import Desk
+from itemsapi.issuer.password import PasswordChange, change_password
+from itemsapi.issuer.sessions import end_everybodys, finish_all, recall_tokens
+from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
+
+ADMIN = "admin"  # the role that a new database brings along; it gives everything
+
+
+class People:
+    """The users of this service, and what operators may do to them."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Work at a desk."""
+        self._desk = desk
+
+    def page(self, *, after: str = "", limit: int, begins: str = "") -> list[Person]:
+        """Return up to `limit` users by name, after a name, whose names begin with `begins`."""
+        with self._desk.database.reading() as connection:
+            return directory.people(connection, after=after, limit=limit, begins=begins)
+
+    def find(self, user_id: str) -> Person:
+        """Return a user by id. Raises `NotFound`."""
+        with self._desk.database.reading() as connection:
+            found = directory.person(connection, user_id)
+        return _there(found)
+
+    def named(self, username: str) -> Person:
+        """Return a user by name. Raises `NotFound`."""
+        with self._desk.database.reading() as connection:
+            found = directory.person_named(connection, normal_name(username))
+        if found is None:
+            raise NotFound(f"There is no user {username}.")
+        return found
+
+    def create(
+        self, actor: Actor, username: str, password: str, roles: Iterable[str] = ()
+    ) -> Person:
+        """Create a user. Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`."""
+        name, wanted = checked_name(username), frozenset(roles)
+        stored = self._hashed(name, password)
+        try:
+            with changing(self._desk, actor) as work:
+                _demand_roles(work, wanted)
+                return self._enrol(work.tx, actor, name, stored, wanted)
+        except IntegrityError:
+            raise Conflict(f"There is a user {name} already.") from None
+
+    def first_admin(self, username: str) -> str | None:
+        """Create an admin if there is no user at all; return the password, which nobody else knows.
+
+        Of several processes that start at once, one does.
+        """
+        name, password = checked_name(username), one_time_password()
+        stored = self._desk.passwords.hash(password)
+        with self._desk.database.transaction() as tx:
+            self._desk.database.take_turns(tx, TOPIC)
+            if directory.anybody(tx):
+                return None
+            self._enrol(tx, OPERATOR, name, stored, frozenset({ADMIN}))
+        return password
+
+    def nobody(self) -> bool:
+        """Tell whether there is no user yet."""
+        with self._desk.database.reading() as connection:
+            return not directory.anybody(connection)
+
+    def change(
+        self,
+        actor: Actor,
+        user_id: str,
+        version: int | None,
+        *,
+        disabled: bool | None = None,
+        roles: Iterable[str] | None = None,
+    ) -> Person:
+        """Disable or enable a user, set their roles, or both; what is None stays.
+
+        Raises `NotFound`, `PreconditionFailed`, `Forbidden`, `Invalid` (a role that is not there),
+        `Conflict` (nobody would be left who may do everything).
+        """
+        with changing(self._desk, actor, of=user_id) as work:
+            target, admins = work.target(user_id, version), directory.admins(work.tx)
+            if disabled is not None and disabled != target.disabled:
+                self._set_disabled(work.tx, actor, target, disabled=disabled)
+            if roles is not None and set(roles) != set(target.roles):
+                self._set_roles(work, actor, target, frozenset(roles))
+            if admins and not directory.admins(work.tx):
+                raise Conflict("Nobody would be left who may do everything; appoint one first.")
+            return _there(directory.person(work.tx, user_id))
+
+    def set_password(self, actor: Actor, user_id: str, password: str) -> None:
+        """Set the password of somebody else and end their sessions.
+
+        Raises `NotFound`, `Forbidden`, `Invalid`, `Busy`. Nobody sets their own this way: that
+        would spare them proving the one they have (S-042).
+        """
+        if actor.user_id == user_id:
+            raise Forbidden("Change your own password with PATCH /me.")
+        stored = self._hashed(self.find(user_id).username, password)
+        with changing(self._desk, actor, of=user_id) as work:
+            work.target(user_id)
+            user = self._touched(work.tx, user_id)
+            user.password_hash = stored
+            who = {"user_id": user_id, "actor_id": actor.user_id}
+            self._desk.audit.record(work.tx, "authn_password_change", **who, by="operator")
+            self._finish(work.tx, actor, user_id, "password set by an operator")
+
+    def change_own_password(
+        self, user_id: str, session_id: str, *, current: str, new: str, end_others: bool
+    ) -> int:
+        """Change the password of who asks, who proves the one they have; see `issuer.password`."""
+        change = PasswordChange(user_id, session_id, current, new, end_others)
+        return change_password(self._desk, change)
+
+    def end_sessions(self, actor: Actor, user_id: str) -> int:
+        """End all sessions of a user; return how many there were. Raises `NotFound`."""
+        self.find(user_id)
+        with self._desk.database.transaction() as tx:
+            return self._finish(tx, actor, user_id, "ended by an operator")
+
+    def end_everybodys_sessions(self, actor: Actor) -> None:
+        """End every session there is, that of the one who asks with them."""
+        end_everybodys(self._desk, why="ended by an operator", actor=actor.user_id)
+
+    def _hashed(self, name: str, password: str) -> str:
+        demand(password, username=name, minimum=self._desk.settings.password_min_length)
+        return self._desk.passwords.hash(password)
+
+    def _enrol(
+        self, tx: Session, actor: Actor, name: str, stored: str, roles: frozenset[str]
+    ) -> Person:
+        now, user_id = self._desk.clock(), new_id()
+        user = User(id=user_id, username=name, password_hash=stored, created_at=now, updated_at=now)
+        tx.add(user)
+        tx.flush()
+        tx.add_all(UserRole(account_id=user_id, role=role) for role in sorted(roles))
+        who = {"user_id": user_id, "actor_id": actor.user_id}
+        self._desk.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
+        tx.flush()
+        return _there(directory.person(tx, user_id))
+
+    def _touched(self, tx: Session, user_id: str) -> User:
+        """Return a user's row as a new version."""
+        user = tx.get_one(User, user_id)
+        user.version, user.updated_at = user.version + 1, self._desk.clock()
+        return user
+
+    def _set_roles(self, work: Work, actor: Actor, target: Person, roles: frozenset[str]) -> None:
+        _demand_roles(work, roles)
+        tx = work.tx
+        tx.execute(delete(UserRole).where(UserRole.account_id == target.id))
+        tx.add_all(UserRole(account_id=target.id, role=role) for role in sorted(roles))
+        self._touched(tx, target.id)
+        tx.flush()
+        before, after = " ".join(target.roles), " ".join(sorted(roles))
+        who = {"user_id": target.id, "actor_id": actor.user_id}
+        self._desk.audit.record(tx, "authz_change", **who, before=before, after=after)
+        recall_tokens(self._desk, tx, target.id)
+
+    def _set_disabled(self, tx: Session, actor: Actor, target: Person, *, disabled: bool) -> None:
+        user = self._touched(tx, target.id)
+        user.disabled_at = self._desk.clock() if disabled else None
+        tx.flush()
+        who = {"user_id": target.id, "actor_id": actor.user_id}
+        self._desk.audit.record(tx, "user_updated", **who, disabled=disabled)
+        if disabled:
+            self._finish(tx, actor, target.id, "user disabled")
+
+    def _finish(self, tx: Session, actor: Actor, user_id: str, why: str) -> int:
+        return finish_all(self._desk, tx, user_id, keep=None, why=why, actor=actor.user_id)
+
+
+def _demand_roles(work: Work, names: frozenset[str]) -> None:
+    """Let roles be given that exist and go no further than the one who gives them."""
+    found = directory.roles(work.tx, names=names)
+    if len(found) != len(names):
+        raise Invalid.at("roles", "There is no such role.")
+    for role in found:
+        work.demand(role.reach, "You can give no role that goes further than your own.")
+
+
+def _there(found: Person | None) -> Person:
+    if found is None:
+        raise NotFound
+    return found

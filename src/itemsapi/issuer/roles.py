@@ -1,0 +1,120 @@
+"""Roles: named sets of scopes. Nobody puts a scope into a role that they do not have (S-084)."""
+
+import re
+from collections.abc import Iterable
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts import directory
+from itemsapi.accounts.directory import RoleInfo
+from itemsapi.accounts.reach import Actor, Reach
+from itemsapi.accounts.user import Role, RoleScope, User
+from itemsapi.issuer.authority import Work, changing
+from itemsapi.issuer.desk import Desk
+from itemsapi.problems import Conflict, Invalid, NotFound
+from itemsapi.tokens.revocations import EVERYBODY, cutoff, latest_moment, user_target
+
+# Each revocation is kept in the memory of every process for an access token's life. Beyond this
+# many it is cheaper that everybody refreshes once, which a client does by itself.
+FEW = 100
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
+
+
+class Roles:
+    """The roles of this service."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Work at a desk."""
+        self._desk = desk
+
+    def all(self) -> list[RoleInfo]:
+        """Return all roles by name."""
+        with self._desk.database.reading() as connection:
+            return directory.roles(connection)
+
+    def put(
+        self, actor: Actor, name: str, *, description: str, scopes: Iterable[str]
+    ) -> tuple[RoleInfo, bool]:
+        """Create a role or replace it; return it, and whether it is new.
+
+        Raises `Invalid`, `Forbidden`, `Conflict` (it gives everything, and always will).
+        """
+        wanted = self._checked(name, frozenset(scopes))
+        with changing(self._desk, actor) as work:
+            old = _changeable(work, name)
+            work.demand(
+                Reach(everything=False, scopes=wanted),
+                "You can give no scope that you do not have.",
+            )
+            self._write(work.tx, name, description, wanted)
+            before = frozenset(old.scopes) if old else frozenset()
+            if before != wanted:
+                self._recall(work.tx, name)
+            words = {"before": " ".join(sorted(before)), "after": " ".join(sorted(wanted))}
+            self._record(work.tx, actor, name, **words)
+            return directory.roles(work.tx, names=[name])[0], old is None
+
+    def delete(self, actor: Actor, name: str) -> None:
+        """Delete a role. Raises `NotFound`, `Forbidden`, `Conflict` (somebody has it)."""
+        if not _NAME.fullmatch(name):
+            raise NotFound
+        used = Conflict("Somebody has this role; give them others first.")
+        try:
+            with changing(self._desk, actor) as work:
+                old = _changeable(work, name)
+                if old is None:
+                    raise NotFound
+                if directory.holders(work.tx, name, limit=1):
+                    raise used
+                work.tx.execute(delete(Role).where(Role.name == name))
+                self._record(work.tx, actor, name, before=" ".join(old.scopes), after=None)
+        except IntegrityError:
+            raise used from None
+
+    def _checked(self, name: str, scopes: frozenset[str]) -> frozenset[str]:
+        if not _NAME.fullmatch(name):
+            raise Invalid.at("name", "Write 1 to 40 of a-z, 0-9, _ and -, beginning with a letter.")
+        if not scopes <= self._desk.known_scopes():
+            raise Invalid.at("scopes", "There is no such scope; see GET /scopes.")
+        return scopes
+
+    def _write(self, tx: Session, name: str, description: str, scopes: frozenset[str]) -> None:
+        tx.merge(Role(name=name, description=description, everything=False))
+        tx.flush()
+        tx.execute(delete(RoleScope).where(RoleScope.role == name))
+        tx.add_all(RoleScope(role=name, scope=scope) for scope in sorted(scopes))
+        tx.flush()
+
+    def _recall(self, tx: Session, name: str) -> None:
+        """Void the access tokens of who has the role; their next refresh brings what holds now.
+
+        Rows of users come before the feed, as everywhere: one order, no deadlock.
+        """
+        found = directory.holders(tx, name, limit=FEW + 1)
+        feed = self._desk.feed
+        if len(found) > FEW:
+            feed.revoke(tx, EVERYBODY, moment=feed.moment(tx, after=latest_moment(tx)))
+            return
+        rows = select(User).where(User.id.in_(found)).order_by(User.id).with_for_update()
+        users = tx.scalars(rows).all()
+        before = [cutoff(tx).tokens, *(user.tokens_not_before for user in users)]
+        moment = feed.moment(tx, after=max(before))  # no later: a script may change many roles
+        for user in users:
+            user.tokens_not_before = moment
+            feed.revoke(tx, user_target(user.id), moment=moment)
+
+    def _record(self, tx: Session, actor: Actor, name: str, **words: str | None) -> None:
+        event = "privilege_permissions_changed"
+        self._desk.audit.record(tx, event, actor_id=actor.user_id, role=name, **words)
+
+
+def _changeable(work: Work, name: str) -> RoleInfo | None:
+    """Return the role that is to change, if it is there and within reach."""
+    old = next(iter(directory.roles(work.tx, names=[name])), None)
+    if old is not None and old.everything:
+        raise Conflict("This role gives everything; it can be neither changed nor deleted.")
+    if old is not None:
+        work.demand(old.reach, "This role goes further than your own.")
+    return old

@@ -1,0 +1,137 @@
+"""The shelf: the one door to the items.
+
+`owner` is whose items are meant, `None` everybody's; it is part of every statement, so another
+user's item is never found, counted or compared (S-081). A change is one transaction over the item
+and its words.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, bindparam, delete, exc, insert, select, update
+from sqlalchemy.orm import Session
+
+from itemsapi.clock import Clock, new_id
+from itemsapi.db import Database
+from itemsapi.items import index
+from itemsapi.items.draft import Draft, storable
+from itemsapi.items.item import COLUMNS, Item, ItemRecord, draft, record, values
+from itemsapi.items.listing import Asked
+from itemsapi.items.paging import Page
+from itemsapi.items.query import Query
+from itemsapi.problems import Conflict, NotFound, PreconditionFailed
+
+_TABLE = Item.core()
+_ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
+_OWN = _ANY.where(_TABLE.c.owner_id == bindparam("owner"))
+_STORED = (*COLUMNS, _TABLE.c.number)
+_CONFLICTS: Final = dict.fromkeys(
+    ("23505", "SQLITE_CONSTRAINT_UNIQUE"), "Another item of this owner has this sku."
+) | dict.fromkeys(("23503", "SQLITE_CONSTRAINT_FOREIGNKEY"), "The owner's account is gone.")
+
+
+class Items:
+    """The items of a database. Raises `DatabaseUnavailable` wherever it is away.
+
+    `version` is the one a change was made against, `None` for whichever there is. All changes
+    raise `NotFound` before `PreconditionFailed`, and `Conflict` if the sku is taken.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Open the shelf; nothing is read yet."""
+        self._database = database
+        self._clock = clock
+
+    def get(self, item_id: str, *, owner: str | None) -> ItemRecord:
+        """Return an item. Raises `NotFound`."""
+        which = _which(item_id, owner)
+        with self._database.reading() as connection:
+            row = connection.execute(_ANY if owner is None else _OWN, which).one_or_none()
+        if row is None:
+            raise NotFound
+        return record(row)
+
+    def page(self, query: Query, *, owner: str | None) -> Page:
+        """Return a page of the items that a query asks for. Raises `Invalid` for its cursor."""
+        asked = Asked(query, owner, self._database.dialect)
+        if asked.nothing:
+            return Page([], None)
+        with self._database.reading() as connection:
+            rows = connection.execute(*asked.statement(connection)).all()
+        return asked.page(rows)
+
+    def create(self, said: Draft, *, owner: str) -> ItemRecord:
+        """Put a new item on the shelf of its owner. Raises `Conflict`."""
+        now = self._clock()
+        made = {"id": new_id(), "owner_id": owner, "created_at": now, "updated_at": now}
+        new = insert(_TABLE).values(values(said) | made | {"version": 1}).returning(*_STORED)
+        with _conflicts(), self._database.transaction() as tx:
+            row = tx.execute(new).one()
+            index.put(tx, row.number, owner, said)
+        return record(row)
+
+    def change(
+        self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: int | None
+    ) -> ItemRecord:
+        """Change the given fields of an item. Raises `Invalid` for what they make of it."""
+        with _conflicts(), self._database.transaction() as tx:
+            row = _locked(tx, item_id, owner, version)
+            return self._store(tx, row, replace(draft(row), **changes))
+
+    def replace(
+        self, item_id: str, said: Draft, *, owner: str | None, version: int | None
+    ) -> ItemRecord:
+        """Change all fields of an item at once."""
+        with _conflicts(), self._database.transaction() as tx:
+            return self._store(tx, _locked(tx, item_id, owner, version), said)
+
+    def delete(self, item_id: str, *, owner: str | None, version: int | None) -> None:
+        """Take an item off the shelf for good."""
+        with self._database.transaction() as tx:
+            row = _locked(tx, item_id, owner, version)
+            index.drop(tx, row.number)
+            tx.execute(delete(_TABLE).where(*_unchanged(row)))
+
+    def _store(self, tx: Session, row: Row[Any], said: Draft) -> ItemRecord:
+        fields = values(said) | {"updated_at": self._clock(), "version": row.version + 1}
+        changed = update(_TABLE).where(*_unchanged(row)).values(fields).returning(*COLUMNS)
+        fresh = record(tx.execute(changed).one())
+        if index.said(said) != index.said(draft(row)):
+            index.put(tx, row.number, row.owner_id, said)
+        return fresh
+
+
+def _which(item_id: str, owner: str | None) -> dict[str, str | None]:
+    if not storable(item_id):
+        raise NotFound
+    return {"item_id": item_id, "owner": owner}
+
+
+def _locked(tx: Session, item_id: str, owner: str | None, version: int | None) -> Row[Any]:
+    """Return the row of an item that nobody else changes until the end of this transaction."""
+    found = (_ANY if owner is None else _OWN).add_columns(_TABLE.c.number).with_for_update()
+    row = tx.execute(found, _which(item_id, owner)).one_or_none()
+    if row is None:
+        raise NotFound
+    if version not in {None, row.version}:
+        raise PreconditionFailed
+    return row
+
+
+def _unchanged(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that a row is still the one that was read."""
+    return (_TABLE.c.number == row.number, _TABLE.c.version == row.version)
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """Turn a broken constraint that a caller can bring about into a problem."""
+    try:
+        yield
+    except exc.IntegrityError as error:
+        fact = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+        if fact not in _CONFLICTS:
+            raise
+        raise Conflict(_CONFLICTS[fact]) from error

@@ -1,0 +1,116 @@
+"""What operators see: where a request comes from, log lines of one JSON object each, and metrics.
+
+The request id, the client's address and its user agent live in a context variable, so that log
+lines and audit events carry them without anybody passing them along.
+"""
+
+import logging
+import os
+import sys
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the work at hand comes from: a request, or the command line."""
+
+    request_id: str = "-"
+    address: str = "-"
+    user_agent: str = ""
+    began: float = field(default_factory=time.perf_counter)
+
+
+_NOWHERE = Origin()
+_origin: ContextVar[Origin] = ContextVar("itemsapi_origin", default=_NOWHERE)
+
+
+def origin() -> Origin:
+    """Return where the work at hand comes from."""
+    return _origin.get()
+
+
+def set_origin(value: Origin) -> None:
+    """Note where the work at hand comes from; the next request of this thread overwrites it."""
+    _origin.set(value)
+
+
+def _with_request_id(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event.setdefault("request_id", _origin.get().request_id)
+    return event
+
+
+class _StandardError:
+    """Writes lines to standard error; one that cannot be written fails no request (S-152)."""
+
+    def __init__(self, *_: object) -> None:
+        """Take the name of the logger; no line needs it."""
+
+    def msg(self, line: str) -> None:
+        """Write one line at once, so that lines of threads do not mix."""
+        with suppress(OSError, ValueError):  # a full disk, a closed pipe
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = fatal = msg
+
+
+def start_logging(*, level: int = logging.INFO) -> None:
+    """Write log lines to standard error as JSON: no line break or escape can be forged (S-151)."""
+    structlog.configure(
+        processors=[
+            _with_request_id,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_StandardError,
+        cache_logger_on_first_use=False,
+    )
+
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("itemsapi")
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # no client's own
+
+REQUESTS = Counter("itemsapi_requests", "Answers given.", ["method", "endpoint", "status"])
+SECONDS = Histogram(
+    "itemsapi_request_seconds",
+    "Time from the request's first line to the answer's.",
+    ["endpoint"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+EVENTS = Counter("itemsapi_events", "Audit events: sign-ins, reuse, sessions ended.", ["event"])
+FEED_AGE = Gauge(
+    "itemsapi_revocation_feed_age_seconds",
+    "Age of this process's copy of the revocations; above 5 nobody is let in.",
+    multiprocess_mode="max",
+)
+
+
+def count_request(method: str, endpoint: str | None, status: int) -> None:
+    """Count one answer; what matched no endpoint is one kind, whatever the address was."""
+    name = endpoint or "none"
+    verb = method if method in METHODS else "other"
+    REQUESTS.labels(verb, name, status).inc()
+    SECONDS.labels(name).observe(time.perf_counter() - origin().began)
+
+
+def metrics() -> bytes:
+    """Return all metrics in Prometheus' text format; of all workers, where they share a folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own gap
+    return generate_latest(registry)

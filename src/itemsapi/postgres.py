@@ -1,0 +1,123 @@
+"""What PostgreSQL needs told, and what happens when it says nothing.
+
+The server ends statements and waits for locks that take too long, as `OPTIONS` tell it. A server
+that is stopped, or a network that swallows bytes, cannot: there the client has to give up, which
+libpq does not do by itself. And while it is silent, one thread at a time finds out, or a few slow
+requests would hold every thread of the process (R-04).
+"""
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from sqlalchemy import Connection, Engine, event
+
+from itemsapi.problems import DatabaseUnavailable
+
+STATEMENT_LIMIT = 2000  # milliseconds a statement, or the wait for a lock, may take
+CONNECT_LIMIT = 2  # seconds to reach the server, or to get a connection from the pool
+ANSWER_LIMIT = 2.5  # seconds without an answer; later than the server's own limit
+REST = 1.0  # seconds that nobody asks a server which was silent
+
+OPTIONS = {
+    "connect_timeout": CONNECT_LIMIT,
+    "tcp_user_timeout": STATEMENT_LIMIT,
+    "options": (
+        f"-c statement_timeout={STATEMENT_LIMIT} -c lock_timeout={STATEMENT_LIMIT}"
+        " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+    ),
+    "application_name": "itemsapi",
+}
+
+Result = TypeVar("Result")
+
+
+class ServerSilent(psycopg.OperationalError):
+    """The server did not answer in time."""
+
+
+class Impatient(psycopg.Connection[Any]):
+    """A connection that gives up, and is closed, when the server does not answer in time."""
+
+    patience: float = ANSWER_LIMIT
+
+    def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
+        """Take the steps of a conversation. Raises `ServerSilent`."""
+        return super().wait(self._limited(gen), *args, **kwargs)
+
+    def _limited(self, steps: PQGen[Result]) -> PQGen[Result]:
+        """Take the same steps; psycopg asks ten times a second whether to go on."""
+        ends = time.monotonic() + self.patience
+        try:
+            wanted = next(steps)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > ends:
+                    self.pgconn.finish()
+                    raise ServerSilent("the server does not answer")
+                wanted = steps.send(ready)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]  # what the steps return
+
+
+def make_impatient(engine: Engine) -> None:
+    """Let an engine open such connections."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        _dialect: object, _record: object, args: list[str], options: dict[str, str]
+    ) -> psycopg.Connection[Any]:
+        return Impatient.connect(*args, **options)  # type: ignore[arg-type]  # SQLAlchemy's options
+
+
+@contextmanager
+def patient(connection: Connection) -> Iterator[None]:
+    """Wait as long as it takes, for a migration."""
+    driven = connection.connection.driver_connection
+    assert isinstance(driven, Impatient)  # noqa: S101 - narrows the type
+    driven.patience = float("inf")
+    try:
+        yield
+    finally:
+        driven.patience = ANSWER_LIMIT
+
+
+class Fuse:
+    """Blows when the server is silent: one thread a second asks, the others are refused at once."""
+
+    def __init__(self) -> None:
+        """Begin in good faith."""
+        self._lock = threading.Lock()
+        self._blown = False
+        self._again = 0.0
+
+    @contextmanager
+    def guarding(self) -> Generator[None]:
+        """Do something with the server. Raises `DatabaseUnavailable` at once while it is silent."""
+        if self._blown and not self._turn():
+            raise DatabaseUnavailable
+        try:
+            yield
+        except DatabaseUnavailable as error:
+            if _silent(error):
+                self._blown, self._again = True, time.monotonic() + REST
+            raise
+        self._blown = False
+
+    def _turn(self) -> bool:
+        """Tell whether it is this thread's turn to find out."""
+        with self._lock:
+            if time.monotonic() < self._again:
+                return False
+            self._again = time.monotonic() + ANSWER_LIMIT + CONNECT_LIMIT
+            return True
+
+
+def _silent(error: DatabaseUnavailable) -> bool:
+    """Tell whether nobody answered; refusals and broken connections cost no time to find out."""
+    fault = getattr(error.__cause__, "orig", None)
+    return isinstance(fault, ServerSilent | psycopg.errors.ConnectionTimeout)

@@ -1,0 +1,36 @@
+"""One call that makes a Flask application speak HTTP our way."""
+
+from flask import Flask, Response, request
+
+from itemsapi.observe import count_request
+from itemsapi.rest import answers, routing
+from itemsapi.rest.cors import Cors
+from itemsapi.rest.edge import Edge
+from itemsapi.rest.json_out import Provider
+from itemsapi.rest.request import Request
+from itemsapi.rest.strict_json import MAX_BYTES
+from itemsapi.settings import Settings
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Set request class, JSON, error answers, headers and address rules.
+
+    Call it first, before any route and before the gate. A proxy fix goes around it afterwards
+    (`app.wsgi_app = ProxyFix(app.wsgi_app)`), so that the client's address is known to the log.
+    """
+    base = f"{settings.public_url}/docs/problems"
+    https = settings.public_url.startswith("https:")
+    app.request_class = Request
+    app.json = Provider(app)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    routing.install(app)
+    answers.install(app, base)
+    app.after_request(_count)
+
+    cors = Cors(settings.allowed_origins)
+    app.wsgi_app = Edge(app.wsgi_app, base, cors, tls=https)  # type: ignore[method-assign]  # Flask's documented way
+
+
+def _count(response: Response) -> Response:
+    count_request(request.method, request.endpoint, response.status_code)
+    return response

@@ -1,0 +1,77 @@
+"""The request as pages see it: bodies read once, strictly, and only as what they say they are."""
+
+# ruff: noqa: ANN401, FBT001, FBT002 - the signature of get_json is Flask's
+
+from typing import Any
+
+import flask
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
+from itemsapi.rest import pairs, strict_json
+from itemsapi.rest.places import Places
+from itemsapi.throttle import client_key
+
+FORM = "application/x-www-form-urlencoded"
+PLACES = Places()  # of this process
+
+
+class Request(flask.Request):
+    """A Flask request whose `get_json` is the strict reader, whoever calls it."""
+
+    max_content_length = strict_json.MAX_BYTES
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
+        """Return the JSON body.
+
+        Raises `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`; with `silent` returns None
+        instead. `force` does not make another media type acceptable.
+        """
+        try:
+            self._demand("application/json")
+            return strict_json.read(self.body())
+        except (MediaTypeWrong, BodyMalformed):
+            if silent:
+                return None
+            raise
+
+    def form_pairs(self) -> pairs.Pairs:
+        """Return the names and values of a form body; the caller decides about repeated names."""
+        self._demand(FORM)
+        return pairs.read(self.body())
+
+    def query_pairs(self) -> pairs.Pairs:
+        """Return the names and values of the query string."""
+        if len(self.query_string) > pairs.MAX_BYTES:
+            raise BadRequest(f"The query string is longer than {pairs.MAX_BYTES} bytes.")
+        return pairs.read(self.query_string)
+
+    def body(self) -> bytes:
+        """Return the body as it came, or raise `BodyTooLarge`, however its length was declared."""
+        too_large = BodyTooLarge(f"At most {strict_json.MAX_BYTES} bytes are taken.")
+        try:
+            with PLACES.one(client_key(self.remote_addr or "")):
+                body = self.get_data()
+        except RequestEntityTooLarge:
+            raise too_large from None
+        except ClientDisconnected:
+            raise BadRequest("The body ended too early.") from None
+        # Of a body without a declared length Werkzeug cuts off what is beyond the limit, silently.
+        if self.content_length is None and len(body) >= strict_json.MAX_BYTES:
+            raise too_large
+        return body
+
+    def has_body(self) -> bool:
+        """Tell whether a body came along, without reading it."""
+        return bool(self.content_length) or "chunked" in self.headers.get("Transfer-Encoding", "")
+
+    def _demand(self, media_type: str) -> None:
+        """Raise `MediaTypeWrong` unless the body is `media_type`, in UTF-8 and uncompressed."""
+        parameters = {name: value.lower() for name, value in self.mimetype_params.items()}
+        compressed = self.headers.get("Content-Encoding", "identity") != "identity"
+        if (
+            self.mimetype != media_type
+            or compressed
+            or parameters not in ({}, {"charset": "utf-8"})
+        ):
+            raise MediaTypeWrong(f"Send the body as {media_type} in UTF-8, uncompressed.")

@@ -1,0 +1,145 @@
+"""Schemas as the document shows them: one shape for what goes in, another for what comes out.
+
+What plain apispec gets wrong for us is put right here: fields of answers are required, answers hold
+nothing else, decimals are strings, and every shape has a name of its own (`OrderIn`, `OrderPatch`,
+`Order`), never `Order1`.
+"""
+
+# ruff: noqa: ANN401 - apispec hands schemas and fields on untyped
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import marshmallow
+from apispec import APISpec
+from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
+from apispec.ext.marshmallow.field_converter import DEFAULT_FIELD_MAPPING
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import EXCLUDE, INCLUDE
+
+from itemsapi.rest import fields
+
+Direction = Literal["in", "out"]
+
+
+class Shapes(OpenAPIConverter):
+    """Turns schemas of one direction into JSON Schema and collects those with a name."""
+
+    field_mapping = {  # noqa: RUF012 - apispec declares it so
+        **DEFAULT_FIELD_MAPPING,
+        marshmallow.fields.Url: ("string", "uri"),
+        fields.DateTime: ("string", "date-time"),
+        fields.Decimal: ("string", None),
+        fields.Id: ("string", "uuid"),
+    }
+
+    def __init__(self, spec: APISpec, direction: Direction) -> None:
+        """Collect named shapes in the components of `spec`."""
+        super().__init__(spec.openapi_version, self._name, spec)
+        self.direction = direction
+
+    def reference(self, schema: marshmallow.Schema) -> dict[str, Any]:
+        """Return the shape of `schema`, as a reference where it has a name."""
+        found: dict[str, Any] = self.resolve_nested_schema(schema)
+        return found
+
+    def resolve_nested_schema(self, schema: Any) -> Any:
+        """Put the shape among the components at its first use; one without a name stays inline."""
+        instance = resolve_schema_instance(schema)
+        key = make_schema_key(instance)
+        if key not in self.refs:
+            name = self._name(instance)
+            if name is None:
+                inline = self.schema2jsonschema(instance)
+                return {"type": "array", "items": inline} if instance.many else inline
+            self.refs[key] = name
+            self.spec.components.schema(name, self.schema2jsonschema(instance))
+        return self.get_ref_dict(instance)  # type: ignore[no-untyped-call]  # apispec
+
+    def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
+        """Return the JSON Schema of one object."""
+        shape: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        lenient = {INCLUDE, EXCLUDE} if self.direction == "in" else {INCLUDE}
+        shape["additionalProperties"] = schema.unknown in lenient
+        if "description" not in shape and (words := _first_line(schema)):
+            shape["description"] = words
+        return shape
+
+    def fields2jsonschema(self, fields: Any, *, partial: Any = None) -> dict[str, Any]:
+        """Return the properties that go this way, and which of them are always there."""
+        one_way = {
+            name: field
+            for name, field in fields.items()
+            if not (field.dump_only if self.direction == "in" else field.load_only)
+        }
+        shape: dict[str, Any] = super().fields2jsonschema(one_way, partial=partial)  # type: ignore[no-untyped-call]
+        if self.direction == "out":
+            shape["required"] = sorted(
+                field.data_key or name
+                for name, field in one_way.items()
+                if not field.metadata.get("optional")
+            )
+        return shape
+
+    def field2type_and_format(self, field: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return type, format, and the pattern of those that are text with a shape."""
+        if getattr(field, "as_string", False):  # marshmallow's own numbers, sent as text
+            return {"type": "string"}
+        found: dict[str, Any] = super().field2type_and_format(field, **kwargs)
+        pattern = getattr(field, "pattern", None)
+        return found | {"pattern": pattern} if pattern else found
+
+    def field2range(self, field: Any, ret: Any) -> dict[str, Any]:
+        """Return the bounds of a number; whole ones always have some."""
+        found: dict[str, Any] = super().field2range(field, ret)
+        if isinstance(field, fields.Integer):
+            found.setdefault("minimum", -fields.GREATEST)
+            found.setdefault("maximum", fields.GREATEST)
+        return found
+
+    def field2default(self, field: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the default; `null` only repeats that the field may be left out."""
+        found: dict[str, Any] = super().field2default(field, **kwargs)
+        return {} if found.get("default") is None else found
+
+    def field2read_only(self, field: Any, **kwargs: Any) -> dict[str, Any]:
+        """Say nothing: what goes one way only is missing from the other shape."""
+        del field, kwargs
+        return {}
+
+    field2write_only = field2read_only
+
+    def parameters(self, schema: marshmallow.Schema, location: str) -> list[dict[str, Any]]:
+        """Return each field as a parameter; one that may be left out is not null instead."""
+        found = self.schema2parameters(schema, location=location)
+        for parameter in found:
+            _drop_null(parameter["schema"])
+        return list(found)
+
+    def _name(self, schema: marshmallow.Schema) -> str | None:
+        if schema.only is not None or schema.exclude:
+            return None
+        name = type(schema).__name__.removesuffix("Schema") or "Body"
+        if self.direction == "in":
+            stem = name.removesuffix("In")
+            name = f"{stem}Patch" if schema.partial and not stem.endswith("Patch") else name
+            name = name if name.endswith(("In", "Patch")) else f"{name}In"
+        if name in self.spec.components.schemas:  # another page's schema of the same name
+            name = f"{type(schema).__module__.rpartition('.')[2].title().replace('_', '')}{name}"
+        return name
+
+
+def _first_line(schema: marshmallow.Schema) -> str:
+    return (type(schema).__doc__ or "").strip().partition("\n")[0]
+
+
+def _drop_null(shape: dict[str, Any]) -> None:
+    if isinstance(shape.get("type"), list):
+        shape["type"] = next(kind for kind in shape["type"] if kind != "null")
+    if "enum" in shape:
+        shape["enum"] = [choice for choice in shape["enum"] if choice is not None]
+
+
+def with_example(content: Mapping[str, Any], example: object) -> dict[str, Any]:
+    """Return a media type object with its example, if there is one."""
+    return {**content, **({} if example is None else {"example": example})}

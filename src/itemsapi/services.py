@@ -1,0 +1,92 @@
+"""Services: the record of what an endpoint may call, and how it finds it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from flask import current_app
+
+from itemsapi.accounts.passwords import Passwords
+from itemsapi.audit import Audit
+from itemsapi.clock import Clock
+from itemsapi.db import Database
+from itemsapi.issuer.desk import Desk
+from itemsapi.issuer.people import People
+from itemsapi.issuer.roles import Roles
+from itemsapi.items.shelf import Items
+from itemsapi.settings import Settings
+from itemsapi.throttle import Throttle
+from itemsapi.tokens.codec import LONGEST_LIFE, Codec
+from itemsapi.tokens.revocations import Feed
+from itemsapi.tokens.ring import KeyRing
+from itemsapi.tokens.scopes import Scope
+
+EXTENSION = "itemsapi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything behind the gate. An endpoint calls these and nothing else."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    ring: KeyRing
+    feed: Feed
+    codec: Codec
+    audit: Audit
+    desk: Desk
+    people: People
+    roles: Roles
+    items: Items
+    scopes: Callable[[], Mapping[str, Scope]]
+
+
+def services() -> Services:
+    """Return the services of the current application."""
+    return cast("Services", current_app.extensions[EXTENSION])
+
+
+def assemble(
+    settings: Settings, clock: Clock, scopes: Callable[[], Mapping[str, Scope]]
+) -> Services:
+    """Put the services together; nothing is opened or read yet.
+
+    `scopes` returns those that the application and its pages know, by name.
+    """
+    database = Database(settings.database_url)
+    audit = Audit(database, clock)
+    ring = KeyRing(database, settings, clock, audit)
+    feed = Feed(
+        database,
+        clock,
+        lag=settings.revocation_lag,
+        life=timedelta(seconds=LONGEST_LIFE),
+    )
+    codec = Codec(settings, ring, clock)
+    desk = Desk(
+        settings=settings,
+        database=database,
+        clock=clock,
+        passwords=Passwords(settings),
+        codec=codec,
+        feed=feed,
+        throttle=Throttle(database, clock),
+        audit=audit,
+        known_scopes=lambda: frozenset(scopes()),
+    )
+    return Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        ring=ring,
+        feed=feed,
+        codec=codec,
+        audit=audit,
+        desk=desk,
+        people=People(desk),
+        roles=Roles(desk),
+        items=Items(database, clock),
+        scopes=scopes,
+    )

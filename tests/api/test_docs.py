@@ -1,0 +1,116 @@
+"""The documentation pages."""
+
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from itemsapi.endpoints.docs import STATIC
+from itemsapi.problems import every_problem
+from speaking import client
+
+REDOC = STATIC / "redoc"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """A client of the documentation."""
+    return client(tmp_path_factory.mktemp("data"))
+
+
+def _files(api: FlaskClient) -> list[str]:
+    page = api.get("/docs").get_data(as_text=True)
+    return re.findall(r'(?:src|href)="(/docs/static/[^"]+)"', page)
+
+
+def test_document_is_shown_to_everybody(api: FlaskClient) -> None:
+    """It is rendered once and carries an ETag."""
+    answer = api.get("/openapi.json")
+    assert (answer.content_type, answer.get_json()["openapi"]) == ("application/json", "3.1.0")
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_document_is_spared_when_the_client_has_it(api: FlaskClient) -> None:
+    """RFC 9110 section 13.1.2: 304."""
+    tag = api.get("/openapi.json").headers["ETag"]
+    answer = api.get("/openapi.json", headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", tag)
+
+
+def test_page_names_no_foreign_host(api: FlaskClient) -> None:
+    """S-140: everything comes from here."""
+    page = api.get("/docs").get_data(as_text=True)
+    assert "//" not in page.replace("<!doctype html>", "")
+    assert len(_files(api)) == 3
+
+
+def test_policy_lets_only_our_files_in(api: FlaskClient) -> None:
+    """S-140: a fresh nonce for styles, no inline script, no eval."""
+    policies = [api.get("/docs").headers["Content-Security-Policy"] for _ in range(2)]
+    nonces = [re.findall("'nonce-([^']{20,})'", policy) for policy in policies]
+    assert "script-src 'self';" in policies[0]
+    assert nonces[0] != nonces[1]
+
+
+def test_nonce_of_the_page_is_the_one_of_its_policy(api: FlaskClient) -> None:
+    """Else ReDoc's styles would be blocked."""
+    answer = api.get("/docs")
+    nonce = re.findall('nonce="([^"]+)"', answer.get_data(as_text=True))
+    assert f"'nonce-{nonce[0]}'" in answer.headers["Content-Security-Policy"]
+
+
+def test_files_are_kept_for_a_year(api: FlaskClient) -> None:
+    """Their names change with their content."""
+    answers = [api.get(name) for name in _files(api)]
+    assert {a.headers["Cache-Control"] for a in answers} == {"public, max-age=31536000, immutable"}
+    assert {a.content_type for a in answers} == {
+        "text/css; charset=utf-8",
+        "text/javascript; charset=utf-8",
+    }
+
+
+def test_file_is_compressed_when_the_client_takes_that(api: FlaskClient) -> None:
+    """ReDoc is a megabyte without."""
+    name = next(name for name in _files(api) if "redoc" in name)
+    plain, zipped = api.get(name), api.get(name, headers={"Accept-Encoding": "br, gzip"})
+    assert gzip.decompress(zipped.data) == plain.data
+    assert "Accept-Encoding" in plain.headers["Vary"]
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "redoc.js", "..%2fdocs.html", "VENDORED.json"])
+def test_file_is_not_found_when_it_is_none_of_the_pages(api: FlaskClient, name: str) -> None:
+    """A closed list, no path."""
+    assert api.get(f"/docs/static/{name}").status_code == 404
+
+
+def test_every_problem_is_explained_where_answers_point(api: FlaskClient) -> None:
+    """RFC 9457 section 3.1.1: `type` leads to words for people."""
+    page = api.get("/docs/problems").get_data(as_text=True)
+    assert all(f'<section id="{kind.code}">' in page for kind in every_problem())
+
+
+def test_docs_are_gone_when_switched_off(tmp_path: Path) -> None:
+    """S-160: exposed only as configured."""
+    api = client(tmp_path, docs=False)
+    answers = [api.get(path) for path in ("/docs", "/openapi.json", "/docs/problems")]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+@pytest.mark.parametrize("folder", [REDOC, STATIC / "swagger"], ids=lambda path: path.name)
+def test_vendored_files_are_those_that_were_fetched(folder: Path) -> None:
+    """S-161: version, licence and hashes stand beside them."""
+    record = json.loads((folder / "VENDORED.json").read_text("utf-8"))
+    found = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in record["sha256"]}
+    assert found == record["sha256"]
+    assert {path.name for path in folder.iterdir()} == {*found, "VENDORED.json"}
+
+
+def test_bundle_asks_no_other_host_when_it_is_vendored() -> None:
+    """The logo's address was replaced."""
+    bundle = (REDOC / "redoc.js").read_bytes()
+    assert b"cdn.redoc.ly" not in bundle
+    assert b"redoc.standalone.js.map" not in bundle

@@ -1,0 +1,268 @@
+"""What the gate costs, what it remembers, what views find behind it, and what is written down."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask_jwt_extended import get_jwt, get_jwt_header, get_jwt_identity, jwt_required
+from sqlalchemy import Engine, event, update
+
+from forging import VAULT, Forge, Vault
+from house import House
+from itemsapi import Blueprint, current_caller, public, requires, signed_in
+from itemsapi.gate import verify
+from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.tokens import revocations, ring
+from itemsapi.tokens.keystore import SigningKey
+
+
+class Elapsed:
+    """A monotonic clock that stands until a test moves it."""
+
+    seconds = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the seconds so far."""
+        return self.seconds
+
+
+@pytest.fixture
+def dialect() -> str:
+    """What the gate does does not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
+    """The time by which copies grow old."""
+    time = Elapsed()
+    monkeypatch.setattr(revocations, "time", time)
+    monkeypatch.setattr(ring, "time", time)
+    return time
+
+
+@pytest.fixture
+def forge(make_house: Callable[..., House], elapsed: Elapsed) -> Forge:
+    """A forge in a house of its own."""
+    vault = Vault()
+    return Forge(make_house(vault.page, interop()), vault)
+
+
+def interop() -> Blueprint:
+    """Make a page that asks as people who know Flask-JWT-Extended would."""
+    page = Blueprint("interop", __name__)
+
+    @page.get("/interop")
+    @requires(VAULT)
+    def show() -> dict[str, object]:
+        claims: dict[str, Any] = get_jwt()
+        return {"sub": get_jwt_identity(), "scope": claims["scope"], "typ": get_jwt_header()["typ"]}
+
+    @page.get("/who")
+    @signed_in
+    def who() -> dict[str, object]:
+        caller = current_caller()
+        return {"user": caller.user_id, "session": caller.session_id, "may": caller.may(VAULT)}
+
+    @page.get("/twice")
+    @signed_in
+    @jwt_required()  # type: ignore[untyped-decorator]  # it has no types
+    def twice() -> dict[str, object]:
+        return {"sub": get_jwt_identity()}
+
+    @page.get("/beside")
+    @public("a mistake that people may make")
+    @jwt_required()  # type: ignore[untyped-decorator]  # it has no types
+    def beside() -> dict[str, object]:
+        return {"sub": get_jwt_identity()}
+
+    @page.get("/nobody")
+    @public("a test")
+    def nobody() -> dict[str, object]:
+        return {"user": current_caller().user_id}
+
+    return page
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect every SQL statement that any database is asked."""
+    said: list[str] = []
+
+    def note(*args: Any) -> None:
+        said.append(args[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield said
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_a_token_costs_no_query_until_the_copies_are_old(forge: Forge) -> None:
+    """Neither the first look at a token nor the next hundred (S-023)."""
+    forge.verdict(forge.good)
+    with statements() as said:
+        assert {forge.verdict(forge.claiming(jti=str(at))) for at in range(100)} == {"let in"}
+    assert said == []
+
+
+def test_old_copies_cost_one_query_each(forge: Forge, elapsed: Elapsed) -> None:
+    """However many requests come in that second: the keys and the revocations."""
+    forge.verdict(forge.good)
+    elapsed.seconds += 1
+    with statements() as said:
+        for _ in range(20):
+            forge.verdict(forge.good)
+    assert sorted(one.partition("FROM ")[2].split()[0] for one in said) == [
+        "revocation",
+        "signing_key",
+    ]
+
+
+def test_unknown_kids_cost_no_query(forge: Forge) -> None:
+    """200 of them, each another (S-023, GHSA-2gx3-rcp4-g85q)."""
+    forge.verdict(forge.good)
+    with statements() as said:
+        found = {forge.verdict(forge.heading(kid=f"unknown{at}")) for at in range(200)}
+    assert (found, said) == ({"refused as an invalid token"}, [])
+
+
+def test_a_remembered_token_expires(forge: Forge) -> None:
+    """To the second: remembering is never past `exp` (S-024)."""
+    now = int(forge.house.clock().timestamp())
+    token = forge.claiming(exp=now + 30)
+    found = []
+    for _ in range(3):
+        found.append(forge.verdict(token))
+        forge.house.clock.forward(seconds=15)
+    assert found == ["let in", "let in", "refused as an invalid token"]
+
+
+def test_a_remembered_token_is_refused_when_taken_back(forge: Forge) -> None:
+    """At once in the process that took it back (S-066)."""
+    assert forge.verdict(forge.good) == "let in"
+    forge.house.bearer(forge.good).post("/auth/logout", json={})
+    assert forge.verdict(forge.good) == "refused as an invalid token"
+
+
+def test_a_remembered_token_is_refused_when_everybody_is_signed_out(forge: Forge) -> None:
+    """One row for all (R-19)."""
+    assert forge.verdict(forge.good) == "let in"
+    end_everybodys(forge.house.services.desk, why="a test")
+    assert forge.verdict(forge.good) == "refused as an invalid token"
+
+
+def test_a_remembered_token_is_refused_when_its_key_is_withdrawn(
+    forge: Forge, elapsed: Elapsed
+) -> None:
+    """Another process did it: heard of within a second (R-20)."""
+    assert forge.verdict(forge.good) == "let in"
+    kid = forge.key.kid
+    with forge.house.services.database.transaction() as tx:
+        tx.execute(update(SigningKey).where(SigningKey.kid == kid).values(state="withdrawn"))
+    elapsed.seconds += 1
+    assert forge.verdict(forge.good) == "refused as an invalid token"
+
+
+def test_a_token_is_not_remembered_when_keys_change_meanwhile(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verified under the old keys, remembered under the new ones: it would outlive its key."""
+    codec, keys = forge.house.services.codec, forge.house.services.ring
+    read, others = codec.read_access, forge.claiming(jti="others")
+
+    def slowly(token: str) -> object:
+        monkeypatch.setattr(codec, "read_access", read)
+        claims = read(token)
+        keys.withdraw(forge.key.kid)
+        forge.verdict(others)  # another thread finds the new keys first
+        return claims
+
+    monkeypatch.setattr(codec, "read_access", slowly)
+    forge.verdict(forge.good)
+    assert forge.verdict(forge.good) == "refused as an invalid token"
+
+
+def test_memory_is_bounded(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token used longest ago is forgotten first, and verified anew when it comes back."""
+    monkeypatch.setattr(verify, "ROOM", 5)
+    tokens = [forge.claiming(jti=str(at)) for at in range(8)]
+    assert {forge.verdict(token) for token in [*tokens, *tokens]} == {"let in"}
+
+
+def test_get_jwt_works_behind_the_gate(forge: Forge) -> None:
+    """What people know of Flask-JWT-Extended, on a first and on a remembered token."""
+    client = forge.house.bearer(forge.good)
+    expected = {"sub": forge.payload["sub"], "scope": forge.payload["scope"], "typ": "at+jwt"}
+    assert [client.get("/interop").get_json() for _ in range(2)] == [expected] * 2
+
+
+def test_jwt_required_behind_the_gate_does_no_harm(forge: Forge) -> None:
+    """It finds the token that the gate let in."""
+    answer = forge.house.bearer(forge.good).get("/twice")
+    assert (answer.status_code, answer.get_json()) == (200, {"sub": forge.payload["sub"]})
+
+
+def test_jwt_required_beside_the_gate_lets_nobody_in(forge: Forge) -> None:
+    """It would know neither time nor revocations, so it is no way around the gate (S-001)."""
+    shown = [forge.good, forge.claiming(exp=2, iat=1)]
+    assert {forge.house.bearer(token).get("/beside").status_code for token in shown} == {401}
+
+
+def test_a_view_knows_its_caller(forge: Forge) -> None:
+    """User, session, scopes: all from the token."""
+    said = forge.house.bearer(forge.claiming(scope="items:read")).get("/who").get_json()
+    assert said == {"user": forge.payload["sub"], "session": forge.payload["sid"], "may": False}
+
+
+def test_a_public_view_has_no_caller_even_with_a_good_token(forge: Forge) -> None:
+    """It is told so plainly, instead of getting a guess."""
+    assert forge.house.bearer(forge.good).get("/nobody").status_code == 500
+
+
+CANARY = "c4n4ry"
+
+
+def test_no_credential_is_ever_logged(forge: Forge, capfd: pytest.CaptureFixture[str]) -> None:
+    """Tokens, passwords, cookies, refused and accepted, and where the gate fails (S-150)."""
+    forge.tried(f"Bearer {CANARY}")
+    forge.verdict(forge.heading(kid=CANARY))
+    client = forge.client()
+    client.get("/vault", headers={"Authorization": f"Basic {CANARY}", "Cookie": f"a={CANARY}"})
+    client.get(f"/vault?access_token={CANARY}", headers={"X-Auth-Delivery": CANARY})
+    client.post("/auth/login", json={"username": "forger", "password": CANARY * 3})
+    client.post("/auth/refresh", json={"refresh_token": f"{CANARY}.{CANARY}.{CANARY}"})
+    said = "".join(capfd.readouterr())
+    assert CANARY not in said
+    assert not any(part in said for part in (*forge.good.split("."), forge.login["refresh_token"]))
+
+
+def test_no_credential_is_logged_when_the_gate_fails(
+    forge: Forge, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The traceback names places, not values (S-150)."""
+    monkeypatch.setattr(forge.house.services.feed, "check", lambda **_: 1 / 0)
+    assert forge.house.bearer(forge.good).get("/vault").status_code == 503
+    said = capfd.readouterr().err
+    assert "gate_failed" in said
+    assert not any(part in said for part in forge.good.split("."))
+
+
+EVIL = 'x\r\nSet-Cookie: a=b\n{"event": "forged"}\x1b[31m\u202e\u2028\x00'
+
+
+def test_log_lines_cannot_be_forged(forge: Forge, capfd: pytest.CaptureFixture[str]) -> None:
+    """Names, ids and agents with line breaks and escapes: one JSON object a line (S-151)."""
+    forge.verdict(forge.heading(kid=EVIL[:20]))
+    agent = {"User-Agent": "x\x1b[31m\x7f", "X-Request-Id": "x\x1b[31m-12345678"}
+    for name in (EVIL, "\u202eadmin", "a\nb"):
+        body = {"username": name, "password": "x" * 20, "device": name}
+        forge.client().post("/auth/login", json=body, headers=agent)
+    lines = capfd.readouterr().err.splitlines()
+    assert {json.loads(line)["event"] for line in lines} <= {
+        "authn_login_success", "authn_login_fail", "crypto_key_rotated"
+    }  # fmt: skip
+    assert all(line.isascii() and line.isprintable() for line in lines)

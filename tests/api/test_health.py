@@ -1,0 +1,45 @@
+"""Health: what a load balancer asks."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+from itemsapi.issuer.sessions import end_everybodys
+
+
+@pytest.fixture
+def client(house: House) -> FlaskClient:
+    """A load balancer."""
+    return house.client()
+
+
+@pytest.mark.parametrize("path", ["live", "ready"])
+def test_a_healthy_service_says_ok(client: FlaskClient, path: str) -> None:
+    """S-160: one word, and nothing about versions."""
+    answer = client.get(f"/health/{path}")
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
+
+
+def test_the_service_is_ready_after_everybodys_sessions_ended(
+    house: House, client: FlaskClient
+) -> None:
+    """R-19: a mass revocation must not take every worker out of the load balancer."""
+    end_everybodys(house.services.desk, why="a test")
+    assert client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize("table", ["revocation", "signing_key"])
+def test_the_service_is_not_ready_without_what_it_needs(
+    house: House, client: FlaskClient, table: str
+) -> None:
+    """R-03: 503 from the start, and alive all the same."""
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert client.get("/health/live").status_code == 200
+
+
+def test_health_is_not_kept(client: FlaskClient) -> None:
+    """An answer from a cache would be worse than none."""
+    assert client.get("/health/ready").headers["Cache-Control"] == "no-store"

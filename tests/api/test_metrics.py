@@ -1,0 +1,50 @@
+"""Metrics for Prometheus."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+
+
+@pytest.fixture
+def dialect() -> str:
+    """Metrics do not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def watcher(house: House) -> FlaskClient:
+    """A program that may read the metrics."""
+    return house.signed_in("watcher", "admin", scope="metrics:read")
+
+
+def test_metrics_are_refused_without_the_scope(house: House) -> None:
+    """S-160: exposed only as configured."""
+    assert house.signed_in("ada", "member").get("/metrics").status_code == 403
+
+
+def test_metrics_are_open_when_the_operator_says_so(make_house: Callable[..., House]) -> None:
+    """ITEMSAPI_METRICS=public."""
+    assert make_house(metrics="public").client().get("/metrics").status_code == 200
+
+
+def test_an_answer_is_counted_by_endpoint_and_status(watcher: FlaskClient) -> None:
+    """The label is the endpoint, never the address that a client chose."""
+    watcher.get("/items/nothing/here")
+    counted = 'itemsapi_requests_total{endpoint="none",method="GET",status="404"}'
+    assert counted in watcher.get("/metrics").get_data(as_text=True)
+
+
+def test_a_method_that_a_client_made_up_is_no_label(watcher: FlaskClient) -> None:
+    """Or anybody could fill the memory with labels."""
+    watcher.open("/items", method="INVENTED")
+    assert "INVENTED" not in watcher.get("/metrics").get_data(as_text=True)
+
+
+def test_events_and_the_age_of_the_feed_are_counted(watcher: FlaskClient) -> None:
+    """R-09: staleness is to be seen from outside."""
+    text = watcher.get("/metrics").get_data(as_text=True)
+    assert 'itemsapi_events_total{event="authn_login_success"}' in text
+    assert "itemsapi_revocation_feed_age_seconds 0." in text

@@ -1,0 +1,81 @@
+"""The example of the README: an endpoint of one's own behind the gate."""
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from house import House
+from itemsapi.settings import SettingsError
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The README's module, importable as `orders`."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "orders.py").write_text(blocks[0], "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = importlib.util.find_spec("orders")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["orders"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["orders"]
+
+
+@pytest.fixture
+def dialect() -> str:
+    """A page of one's own does not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture(params=["pages=", "ITEMSAPI_PAGES"])
+def shop(
+    request: pytest.FixtureRequest, example: ModuleType, make_house: Callable[..., House]
+) -> House:
+    """A house with the page in it, brought in either way."""
+    if request.param == "pages=":
+        return make_house(example.orders)
+    return make_house(pages=("orders:orders",))
+
+
+def test_a_page_of_ones_own_is_refused_without_a_token(shop: House) -> None:
+    """The gate stands before it as before every route (S-001)."""
+    assert shop.client().get("/orders").status_code == 401
+
+
+def test_a_page_of_ones_own_is_refused_without_its_scope(shop: House) -> None:
+    """Members have the item scopes and not the page's own (S-009)."""
+    answer = shop.signed_in("ada", "member").get("/orders")
+    assert answer.status_code == 403
+    assert 'scope="orders:read"' in answer.headers["WWW-Authenticate"]
+
+
+def test_a_page_of_ones_own_answers_with_its_scope(shop: House, example: ModuleType) -> None:
+    """An admin may do everything, scopes of pages included; the view sees who calls."""
+    client = shop.signed_in("root", "admin")
+    example.ORDERS.append({"number": 7, "owner": client.get("/me").get_json()["id"]})
+    assert client.get("/orders").json == [{"number": 7}]
+
+
+def test_a_page_of_ones_own_is_documented_with_its_scope(shop: House) -> None:
+    """The same rule that is enforced stands in the document (S-080)."""
+    document = shop.client().get("/openapi.json").get_json()
+    assert document["paths"]["/orders"]["get"]["security"] == [{"bearer": ["orders:read"]}]
+
+
+@pytest.mark.parametrize("name", ["nowhere:page", "json:loads", "orders"])
+def test_the_boot_stops_when_a_page_cannot_be_loaded(
+    name: str, make_house: Callable[..., House]
+) -> None:
+    """One line names the setting and the entry (R-24)."""
+    with pytest.raises(SettingsError, match="ITEMSAPI_PAGES"):
+        make_house(pages=(name,))

@@ -1,0 +1,197 @@
+"""The pages of users and their sessions, for operators."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+from staff import NEW_PASSWORD, change, events, operator, pages, works
+
+
+@pytest.fixture
+def admin(house: House) -> FlaskClient:
+    """Somebody who may do everything."""
+    return house.signed_in("root", "admin")
+
+
+@pytest.fixture
+def bob(house: House) -> str:
+    """The id of a member."""
+    return house.user("bob", "member")
+
+
+def test_a_user_is_created(house: House, admin: FlaskClient) -> None:
+    """With a name in its normal form, and roles."""
+    wish = {"username": "Ada", "password": NEW_PASSWORD, "roles": ["member"]}
+    answer = admin.post("/users", json=wish)
+    assert (answer.status_code, answer.get_json()["username"]) == (201, "ada")
+    assert works(house, house.login("ada", password=NEW_PASSWORD))
+
+
+def test_a_created_user_is_found_where_the_answer_says(admin: FlaskClient) -> None:
+    """`Location` and `ETag` are those of the new user."""
+    made = admin.post("/users", json={"username": "ada", "password": NEW_PASSWORD})
+    found = admin.get(made.headers["Location"])
+    assert found.get_json() == made.get_json()
+    assert found.headers["ETag"] == made.headers["ETag"]
+
+
+def test_no_answer_holds_a_password(admin: FlaskClient, bob: str) -> None:
+    """Neither the hash nor anything else beside the schema (S-083)."""
+    assert admin.get(f"/users/{bob}").get_json().keys() == {
+        "id", "username", "disabled", "roles", "created_at", "updated_at",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"username": "\u0430da", "password": NEW_PASSWORD}, "username"),
+        ({"username": "ada", "password": "short"}, "password"),
+        ({"username": "ada", "password": NEW_PASSWORD, "roles": ["boss"]}, "roles"),
+        ({"username": "ada", "password": NEW_PASSWORD, "everything": True}, "everything"),
+        ({"username": "ada"}, "password"),
+    ],
+)
+def test_a_wrong_wish_names_its_field(
+    admin: FlaskClient, wish: dict[str, object], field: str
+) -> None:
+    """And nobody is created."""
+    answer = admin.post("/users", json=wish)
+    assert (answer.status_code, answer.get_json()["errors"][0]["field"]) == (422, field)
+    assert len(admin.get("/users").get_json()["items"]) == 1
+
+
+def test_a_name_that_is_taken_is_a_conflict(admin: FlaskClient, bob: str) -> None:
+    """In any case (S-158)."""
+    answer = admin.post("/users", json={"username": "BOB", "password": NEW_PASSWORD})
+    assert answer.status_code == 409
+
+
+def test_users_are_listed_by_name_page_by_page(house: House, admin: FlaskClient) -> None:
+    """Each once, whatever the size of the pages."""
+    names = ["eve", "cy", "dan", "bea"]
+    for name in names:
+        house.user(name)
+    found = [user["username"] for user in pages(admin, "/users", limit=2)]
+    assert found == sorted(["root", *names])
+
+
+@pytest.mark.parametrize(("q", "found"), [("b", ["bob"]), ("BO", ["bob"]), ("%", []), ("_ob", [])])
+def test_users_are_found_by_how_their_name_begins(
+    admin: FlaskClient, bob: str, q: str, found: list[str]
+) -> None:
+    """Signs of LIKE mean themselves."""
+    page = admin.get("/users", query_string={"q": q}).get_json()
+    assert [user["username"] for user in page["items"]] == found
+
+
+def test_a_user_is_disabled_and_enabled(admin: FlaskClient, bob: str) -> None:
+    """The ETag moves on with each change."""
+    first = change(admin, bob, '"v1"', disabled=True)
+    second = change(admin, bob, first.headers["ETag"], disabled=False)
+    assert (first.get_json()["disabled"], second.get_json()["disabled"]) == (True, False)
+    assert second.headers["ETag"] == '"v3"'
+
+
+def test_roles_and_state_change_together(admin: FlaskClient, bob: str) -> None:
+    """In one step."""
+    user = change(admin, bob, roles=["reader"], disabled=True).get_json()
+    assert (user["roles"], user["disabled"]) == (["reader"], True)
+
+
+def test_a_change_needs_the_version_it_was_made_against(admin: FlaskClient, bob: str) -> None:
+    """428 without, 412 for another one (S-153)."""
+    assert admin.patch(f"/users/{bob}", json={"disabled": True}).status_code == 428
+    assert change(admin, bob, '"v9"', disabled=True).status_code == 412
+
+
+def test_a_change_of_nothing_keeps_the_version(admin: FlaskClient, bob: str) -> None:
+    """Nobody else's copy becomes stale."""
+    assert change(admin, bob).headers["ETag"] == '"v1"'
+
+
+def test_a_user_that_is_not_changed_since_is_not_sent_again(admin: FlaskClient, bob: str) -> None:
+    """304 for the ETag that the client has."""
+    assert admin.get(f"/users/{bob}", headers={"If-None-Match": '"v1"'}).status_code == 304
+
+
+def test_a_password_is_set(house: House, admin: FlaskClient, bob: str) -> None:
+    """The sessions end and the new one opens."""
+    old = house.login("bob")
+    assert admin.put(f"/users/{bob}/password", json={"password": NEW_PASSWORD}).status_code == 204
+    assert not works(house, old)
+    assert house.login("bob", password=NEW_PASSWORD)
+
+
+def test_a_set_password_passes_the_policy(admin: FlaskClient, bob: str) -> None:
+    """The user's own name counts (S-130)."""
+    answer = admin.put(f"/users/{bob}/password", json={"password": "bob-bob-bob-bob"})
+    assert answer.status_code == 422
+
+
+def test_all_sessions_of_a_user_end(house: House, admin: FlaskClient, bob: str) -> None:
+    """Theirs and nobody else's (S-125)."""
+    first, second = house.login("bob"), house.login("bob")
+    assert admin.delete(f"/users/{bob}/sessions").status_code == 204
+    assert not works(house, first)
+    assert not works(house, second)
+    assert admin.get("/me").status_code == 200
+
+
+def test_everybodys_sessions_end(house: House, admin: FlaskClient, bob: str) -> None:
+    """The operator's own with them (S-125, R-19)."""
+    tokens = house.login("bob")
+    assert admin.delete("/sessions").status_code == 204
+    assert not works(house, tokens)
+    assert admin.get("/me").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/users/{}"),
+        ("PATCH", "/users/{}"),
+        ("PUT", "/users/{}/password"),
+        ("DELETE", "/users/{}/sessions"),
+    ],
+)
+@pytest.mark.parametrize("user_id", ["01960a3b-9a10-7f02-8a55-6b1f0c9d2e10", "root", "%00", "1"])
+def test_who_is_not_there_is_not_found(
+    admin: FlaskClient, method: str, path: str, user_id: str
+) -> None:
+    """Ids that cannot be are no server error (S-014)."""
+    body = {"password": NEW_PASSWORD} if method == "PUT" else {}
+    sent = None if method in {"GET", "DELETE"} else body
+    answer = admin.open(path.format(user_id), method=method, headers={"If-Match": "*"}, json=sent)
+    assert answer.status_code in {400, 404}
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        ("users:read", "GET", "/users"),
+        ("users:read", "GET", "/users/{}"),
+        ("users:write", "POST", "/users"),
+        ("users:write", "PATCH", "/users/{}"),
+        ("users:write", "PUT", "/users/{}/password"),
+        ("sessions:write", "DELETE", "/users/{}/sessions"),
+        ("sessions:write", "DELETE", "/sessions"),
+    ],
+)
+def test_another_scope_does_not_open_it(
+    house: House, bob: str, scope: str, method: str, path: str
+) -> None:
+    """All the others together neither (S-009)."""
+    others = house.services.desk.known_scopes() - {scope}
+    answer = operator(house, *others).open(path.format(bob), method=method)
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
+
+
+def test_what_operators_do_is_written_down(house: House, admin: FlaskClient) -> None:
+    """Who did what to whom (S-149)."""
+    made = admin.post("/users", json={"username": "ada", "password": NEW_PASSWORD}).get_json()
+    change(admin, made["id"], roles=["reader"])
+    change(admin, made["id"], disabled=True)
+    root = house.services.people.named("root").id
+    for name in ["user_created", "authz_change", "user_updated"]:
+        assert len(events(house, name, user_id=made["id"], actor_id=root)) == 1

@@ -1,0 +1,400 @@
+"""Claims and header members with hostile values, well signed: only our own checks are left."""
+
+import json
+import math
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forging import LET_IN, REFUSED, Forge, decoded, encoded, sign
+from itemsapi.tokens.claims import NAMES
+from itemsapi.tokens.codec import LEEWAY, LONGEST_LIFE
+from itemsapi.tokens.keys import derive, symmetric_key
+
+LOOSE = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TIMES = ("exp", "iat", "auth_time", "gen")
+WORDS = ("sub", "sid", "jti")
+NO_NUMBERS: tuple[object, ...] = (
+    None,
+    True,
+    False,
+    "1",
+    "",
+    "9999999999",
+    [],
+    [1],
+    {},
+    1.5,
+    1e10,
+    -1,
+    0,
+    -(2**63),
+    1e308,
+    "Infinity",
+    "0x7fffffff",
+)
+NO_WORDS: tuple[object, ...] = (None, "", 0, 1, 7.5, True, [], ["x"], {}, {"$ne": ""}, "x" * 201)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_claim_is_required(forge: Forge, name: str) -> None:
+    """A token that leaves one out is none of ours; `exp` and `type` above all (S-024)."""
+    assert forge.verdict(forge.claiming(**{name: ...})) == REFUSED
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_number_that_is_none_is_refused(forge: Forge, name: str) -> None:
+    """Not bool, not text, not a fraction, not zero or less (S-024)."""
+    assert {forge.verdict(forge.claiming(**{name: value})) for value in NO_NUMBERS} == {REFUSED}
+
+
+@pytest.mark.parametrize("name", ["nbf", "iat", "exp"])
+@pytest.mark.parametrize("text", ["1e9999", "-1e9999", "1" + "0" * 400, "1.0", "1e10", "NaN"])
+def test_huge_and_fractional_times_are_refused(forge: Forge, name: str, text: str) -> None:
+    """Finite whole numbers only, however they are written (S-024)."""
+    claims = {claim: value for claim, value in forge.payload.items() if claim != name}
+    body = f'{{"{name}": {text}, {json.dumps(claims)[1:]}'
+    assert forge.verdict(forge.token(payload=body)) == REFUSED
+
+
+@pytest.mark.parametrize("value", [True, "1", [], {}, 1.5, None, -1, math.pi])
+def test_nbf_is_a_whole_number_if_it_is_there(forge: Forge, value: object) -> None:
+    """Ours have none, so an odd one is a forgery (S-024)."""
+    assert forge.verdict(forge.claiming(nbf=value)) == REFUSED
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_an_identity_that_is_no_word_is_refused(forge: Forge, name: str) -> None:
+    """Not null, not empty, not a number, not longer than an id (S-033)."""
+    assert {forge.verdict(forge.claiming(**{name: value})) for value in NO_WORDS} == {REFUSED}
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        None,
+        1,
+        True,
+        [],
+        ["vault:open"],
+        {"vault:open": True},
+        "vault:open ",
+        " vault:open",
+        "vault:open  items:read",
+        "vault:open\titems:read",
+        "vault:open,items:read",
+        "vault:open\n",
+        "VAULT:OPEN vault:open",
+        "vault:open\xa0items:read",
+        "vault:open \u2028",
+        "*",
+        "vault:*",
+        "vault:open " + "x:y " * 600,
+    ],
+)
+def test_a_scope_claim_that_is_no_scope_string_is_refused(forge: Forge, scope: object) -> None:
+    """One string, single spaces, known characters (S-085)."""
+    assert forge.verdict(forge.claiming(scope=scope)) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["", "vault:opened", "vault:ope", "xvault:open", "vault:open2", "items:read", "open:vault"],
+)
+def test_scopes_are_compared_whole(forge: Forge, scope: str) -> None:
+    """No prefix, no suffix, no part opens (S-085); the token is good, so the answer is 403."""
+    answer = forge.house.bearer(forge.claiming(scope=scope)).get("/vault")
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize(
+    "iss",
+    [
+        None,
+        "",
+        1,
+        [],
+        "http://localhost",
+        "http://localhost:8000/",
+        "http://localhost:8000.evil.example",
+        "xhttp://localhost:8000",
+        "HTTP://LOCALHOST:8000",
+        "localhost:8000",
+        ["http://localhost:8000"],
+        "http://localhost:80",
+        " http://localhost:8000",
+        "https://localhost:8000",
+        "http://localhost:8000?",
+    ],
+)
+def test_another_issuer_is_refused(forge: Forge, iss: object) -> None:
+    """The exact string, not a part of it (CVE-2024-53861, S-120)."""
+    assert forge.verdict(forge.claiming(iss=iss)) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "aud",
+    [
+        None,
+        "",
+        1,
+        [],
+        {},
+        "other",
+        "itemsap",
+        "itemsapi ",
+        "ITEMSAPI",
+        ["other"],
+        ["itemsapi", 1],
+        ["itemsapi", None],
+        [["itemsapi"]],
+        {"itemsapi": 1},
+        True,
+        "itemsapi,other",
+        "itemsapi other",
+        ["itemsapix"],
+    ],
+)
+def test_another_audience_is_refused(forge: Forge, aud: object) -> None:
+    """A string or a list of strings, ours whole among them (S-120)."""
+    assert forge.verdict(forge.claiming(aud=aud)) == REFUSED
+
+
+@pytest.mark.parametrize("aud", ["itemsapi", ["itemsapi"], ["other", "itemsapi"]])
+def test_our_audience_may_stand_in_a_list(forge: Forge, aud: object) -> None:
+    """RFC 7519 section 4.1.3 (S-120)."""
+    assert forge.verdict(forge.claiming(aud=aud)) == LET_IN
+
+
+@pytest.mark.parametrize(
+    "typ",
+    [
+        None,
+        1,
+        [],
+        {},
+        "",
+        "JWT",
+        "at",
+        "at+jwt ",
+        " at+jwt",
+        "rt+jwt",
+        "application/jwt",
+        "at+jwt;x=1",
+        "application/application/at+jwt",
+        "dpop+jwt",
+        "id_token+jwt",
+        "at\u2010jwt",
+        "application/rt+jwt",
+    ],
+)
+def test_another_typ_is_refused(forge: Forge, typ: object) -> None:
+    """RFC 9068 section 4 (S-025)."""
+    assert forge.verdict(forge.heading(typ=typ)) == REFUSED
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"])
+def test_typ_is_a_media_type(forge: Forge, typ: str) -> None:
+    """Compared without case, with or without `application/` (RFC 7515 section 4.1.9, S-025)."""
+    assert forge.verdict(forge.heading(typ=typ)) == LET_IN
+
+
+@pytest.mark.parametrize("kind", [None, "", "refresh", "ACCESS", "Access", "access ", 1, [], True])
+def test_another_type_claim_is_refused(forge: Forge, kind: object) -> None:
+    """FJE takes any odd `type` but `refresh` for an access token; we do not (S-031)."""
+    assert forge.verdict(forge.claiming(type=kind)) == REFUSED
+
+
+@pytest.mark.parametrize("name", ["fresh", "amr"])
+def test_odd_values_of_the_other_claims_are_refused(forge: Forge, name: str) -> None:
+    """Views may read them, so they are what they should be (S-033)."""
+    odd: list[object] = [None, 1, "x", {}, [1], [[]], [None], [""]]
+    assert {forge.verdict(forge.claiming(**{name: value})) for value in odd} == {REFUSED}
+
+
+ODD_MEMBERS: dict[str, list[object]] = {
+    "crit": [["exp"], ["b64"], ["x"], [], None, "exp"],
+    "b64": [False, True, "false"],
+    "zip": ["DEF", "", None],
+    "jwk": [{}, {"kty": "oct", "k": "AAAA"}, None, "x"],
+    "jku": ["http://127.0.0.1:9/jwks.json", "", None],
+    "x5u": ["http://127.0.0.1:9/x.pem", "file:///etc/passwd"],
+    "x5c": [["MIIB"], [], "MIIB"],
+    "x5t": ["AAAA"],
+    "x5t#S256": ["AAAA"],
+    "enc": ["A256GCM"],
+    "cty": ["JWT", ""],
+    "epk": [{}],
+    "p2c": [10**9],
+    "apu": ["x"],
+    "iss": ["http://localhost:8000"],
+    "": [1],
+    "Alg": ["none"],
+    "ALG": ["none"],
+}
+
+
+@pytest.mark.parametrize("name", ODD_MEMBERS)
+def test_any_further_header_member_is_refused(forge: Forge, name: str) -> None:
+    """Exactly alg, kid and typ: nothing is fetched, decompressed or switched off (S-022, S-026)."""
+    tokens = [forge.heading(**{name: value}) for value in ODD_MEMBERS[name]]
+    assert {forge.verdict(token) for token in tokens} == {REFUSED}
+
+
+@pytest.mark.parametrize("name", ["alg", "kid", "typ"])
+def test_every_header_member_is_required(forge: Forge, name: str) -> None:
+    """And is a word (S-020, S-023, S-025)."""
+    tokens = [forge.heading(**{name: value}) for value in (..., *NO_WORDS)]
+    assert {forge.verdict(token) for token in tokens} == {REFUSED}
+
+
+def test_an_embedded_key_is_never_used(forge: Forge) -> None:
+    """A token signed by the key it brings along (CVE-2026-27962, S-022)."""
+    key = symmetric_key(b"attacker" * 4)
+    header = forge.header | {"alg": "HS256", "jwk": key.members()}
+    heads = [header, header | {"kid": key.kid}]
+    assert {forge.verdict(sign(key, head, forge.payload)) for head in heads} == {REFUSED}
+
+
+ODD_KIDS = [
+    "../../../../dev/null",
+    "/dev/null",
+    "file:///dev/null",
+    "' OR '1'='1",
+    "x'; DROP TABLE account;--",
+    "%00",
+    "\x00",
+    "\r\nX-Injected: 1",
+    "\x1b[31m",
+    "\u202e",
+    "\ud800",
+    "*",
+    "%",
+    "_",
+    "None",
+    "null",
+    "x" * 200,
+    "__proto__",
+    "é",
+    "\ufeff",
+    "http://127.0.0.1:9/",
+    "{{7*7}}",
+    "${jndi:ldap://x}",
+]
+
+
+@pytest.mark.parametrize("at", range(len(ODD_KIDS)))
+def test_an_odd_kid_is_refused(forge: Forge, at: int) -> None:
+    """Traversal, SQL, control characters, lone surrogates: looked up and not found (S-023)."""
+    assert forge.verdict(forge.heading(kid=ODD_KIDS[at])) == REFUSED
+
+
+def test_spellings_of_the_real_kid_are_refused(forge: Forge) -> None:
+    """Compared whole and as it stands (S-023)."""
+    kid = forge.key.kid
+    odd = [kid + " ", kid[:-1], kid.swapcase(), kid + "=", f"{kid},{kid}", kid + "\x00"]
+    assert {forge.verdict(forge.heading(kid=one)) for one in odd} == {REFUSED}
+
+
+@LOOSE
+@given(name=st.sampled_from(sorted(NAMES - {"aud", "fresh", "amr", "scope"})), value=json_values)
+def test_any_other_value_of_a_claim_is_refused_or_harmless(
+    forge: Forge, name: str, value: object
+) -> None:
+    """Any JSON in any claim: 401, or the same meaning as before; never 5xx (S-014)."""
+    verdict = forge.verdict(forge.claiming(**{name: value}))
+    word = isinstance(value, str) and 0 < len(value) <= 200 and name in WORDS
+    number = type(value) is int and value > 0 and name in {"gen", "auth_time"}
+    assert verdict == LET_IN if word or number else verdict == REFUSED
+
+
+@LOOSE
+@given(extra=st.dictionaries(st.text(max_size=10), json_values, max_size=4))
+def test_any_further_claims_change_nothing(forge: Forge, extra: dict[str, object]) -> None:
+    """What a later version may add is not looked at (S-014, S-028)."""
+    surplus = {name: value for name, value in extra.items() if name not in NAMES | {"nbf"}}
+    assert forge.verdict(forge.claiming(**surplus)) in {LET_IN, REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("iat", "life", "verdict"),
+    [
+        (0, 600, LET_IN),
+        (LEEWAY, 600, LET_IN),
+        (LEEWAY + 1, 600, REFUSED),
+        (-600, 600, REFUSED),
+        (-600, 601, LET_IN),
+        (0, LONGEST_LIFE, LET_IN),
+        (0, LONGEST_LIFE + 1, REFUSED),
+        (-LONGEST_LIFE, 2 * LONGEST_LIFE, REFUSED),
+        (10, -5, REFUSED),
+        (10, 0, REFUSED),
+    ],
+)
+def test_time_and_lifetime_have_edges(forge: Forge, iat: int, life: int, verdict: str) -> None:
+    """`iat` at most a minute ahead, `exp` without leeway, lifetime capped (S-024)."""
+    now = int(forge.house.clock().timestamp())
+    token = forge.claiming(iat=now + iat, exp=now + iat + life)
+    assert forge.verdict(token) == verdict
+
+
+@pytest.mark.parametrize(("nbf", "verdict"), [(-60, LET_IN), (60, LET_IN), (61, REFUSED)])
+def test_nbf_has_a_minute_of_leeway(forge: Forge, nbf: int, verdict: str) -> None:
+    """Documented and bounded (S-024)."""
+    now = int(forge.house.clock().timestamp())
+    assert forge.verdict(forge.claiming(nbf=now + nbf)) == verdict
+
+
+def test_an_access_token_says_what_is_written_down_and_no_more(forge: Forge) -> None:
+    """No mail address, no name, no role (S-032): the list in tokens.claims is the whole of it."""
+    assert forge.payload.keys() == NAMES - {"nbf"} | {"aud"}
+    assert forge.header.keys() == {"alg", "kid", "typ"}
+
+
+def test_a_refresh_token_is_no_access_token(forge: Forge) -> None:
+    """Nor is it with the typ of one: other key, other kid, other claims (S-031, S-121)."""
+    refresh = forge.login["refresh_token"]
+    relabelled = encoded(decoded(refresh, 0) | {"typ": "at+jwt"}) + refresh[refresh.index(".") :]
+    assert {forge.verdict(token) for token in (refresh, relabelled)} == {REFUSED}
+
+
+def test_access_claims_signed_as_refresh_token_open_nothing(forge: Forge) -> None:
+    """Whoever had the key of refresh tokens could still sign no access token (S-121)."""
+    key = symmetric_key(derive(forge.house.services.settings.secret_key, "refresh tokens"))
+    heads = [{"alg": "HS256", "kid": key.kid, "typ": typ} for typ in ("at+jwt", "rt+jwt")]
+    assert {forge.verdict(sign(key, head, forge.payload)) for head in heads} == {REFUSED}
+
+
+@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
+def test_an_access_token_is_no_refresh_token(forge: Forge, path: str) -> None:
+    """In the body, and relabelled (S-031): logout ends nothing, refresh says 401."""
+    relabelled = forge.heading(typ="rt+jwt")
+    answers = [
+        forge.client().post(path, json={"refresh_token": token})
+        for token in (forge.good, relabelled)
+    ]
+    assert {answer.status_code for answer in answers} == {401 if "refresh" in path else 204}
+    assert forge.verdict(forge.good) == LET_IN
+
+
+def test_an_access_token_is_no_refresh_token_at_the_oauth_door(forge: Forge) -> None:
+    """The same at /oauth/token: invalid_grant (S-031, RFC 6749 section 5.2)."""
+    form = {"grant_type": "refresh_token", "refresh_token": forge.good}
+    answer = forge.client().post("/oauth/token", data=form)
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_grant")
+
+
+def test_claims_signed_by_the_ring_are_no_refresh_token(forge: Forge) -> None:
+    """A well-signed access token with all claims of a refresh token (S-121)."""
+    claims = decoded(forge.login["refresh_token"], 1)
+    token = sign(forge.key, forge.header | {"typ": "rt+jwt"}, claims)
+    answer = forge.client().post("/auth/refresh", json={"refresh_token": token})
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "invalid_refresh_token")

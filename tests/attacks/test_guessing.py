@@ -1,0 +1,259 @@
+"""Attacks by guessing: from one place, from many, at once, at every door (S-044, S-045)."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+
+from house import PASSWORD, House
+from itemsapi.issuer.guessing import TRIES_ACCOUNT, TRIES_CLIENT, TRIES_HERE, WINDOW
+from itemsapi.throttle import Attempt, Limit, client_key
+from staff import NEW_PASSWORD, events
+
+WRONG = "not the password at all"
+HOME, AWAY = "198.51.100.7", "203.0.113.9"
+
+
+@pytest.fixture(autouse=True)
+def ada(house: House) -> str:
+    """A member, whose password others would like to know."""
+    return house.user("ada", "member")
+
+
+def sign_in(house: House, password: str, *, address: str = AWAY, name: str = "ada") -> int:
+    """Try to sign in from an address; return the status."""
+    client = house.client()
+    client.environ_base["REMOTE_ADDR"] = address
+    body = {"username": name, "password": password}
+    return client.post("/auth/login", json=body).status_code
+
+
+def use_up(house: House, key: tuple[str, ...], tries: int) -> None:
+    """Count as many tries as there may be, without making them."""
+    row = {"key": Limit(key, tries, WINDOW).digest, "began_at": house.clock(), "tries": tries}
+    with house.services.database.transaction() as tx:
+        tx.execute(insert(Attempt), row)
+
+
+def test_one_client_has_ten_tries(house: House) -> None:
+    """The eleventh is not looked at, were it the right one (S-044)."""
+    statuses = [sign_in(house, WRONG) for _ in range(TRIES_HERE)]
+    assert statuses == [401] * 10
+    assert sign_in(house, PASSWORD) == 429
+
+
+def test_the_owner_gets_in_from_elsewhere_meanwhile(house: House) -> None:
+    """Guessing from one place locks nobody out at another (S-044)."""
+    for _ in range(TRIES_HERE):
+        sign_in(house, WRONG)
+    assert sign_in(house, PASSWORD, address=HOME) == 200
+
+
+def test_the_wait_that_is_told_is_true(house: House) -> None:
+    """Not before `Retry-After`, and then yes (S-155)."""
+    for _ in range(TRIES_HERE):
+        sign_in(house, WRONG)
+    body = {"username": "ada", "password": PASSWORD}
+    wait = int(
+        house.client()
+        .post("/auth/login", json=body, environ_base={"REMOTE_ADDR": AWAY})
+        .headers["Retry-After"]
+    )
+    house.clock.forward(seconds=wait - 1)
+    assert sign_in(house, PASSWORD) == 429
+    house.clock.forward(seconds=1)
+    assert sign_in(house, PASSWORD) == 200
+
+
+@pytest.mark.parametrize("name", ["ADA", "Ada", "aDa"])
+def test_another_spelling_is_no_other_account(house: House, name: str) -> None:
+    """Names are counted in their normal form (S-044)."""
+    for _ in range(TRIES_HERE):
+        sign_in(house, WRONG)
+    assert sign_in(house, PASSWORD, name=name) == 429
+
+
+def test_a_right_password_starts_the_count_anew(house: House) -> None:
+    """Who mistypes now and then is never locked out."""
+    for _ in range(3):
+        for _ in range(TRIES_HERE - 1):
+            sign_in(house, WRONG)
+        assert sign_in(house, PASSWORD) == 200
+
+
+def test_many_accounts_are_guarded_against_one_client(house: House) -> None:
+    """A hundred tries over all accounts (S-044)."""
+    use_up(house, ("client", AWAY), TRIES_CLIENT)
+    assert sign_in(house, PASSWORD) == 429
+    assert sign_in(house, PASSWORD, address=HOME) == 200
+
+
+def test_an_own_account_buys_no_tries_at_others(house: House) -> None:
+    """A right password gives back the one try that it took, no more (S-044)."""
+    house.user("eve", "member")
+    use_up(house, ("client", AWAY), TRIES_CLIENT - 1)
+    assert sign_in(house, PASSWORD, name="eve") == 200
+    assert [sign_in(house, WRONG), sign_in(house, WRONG)] == [401, 429]
+
+
+def test_one_account_is_guarded_against_many_clients(house: House) -> None:
+    """Two hundred tries from wherever (S-044)."""
+    use_up(house, ("account", "ada"), TRIES_ACCOUNT)
+    assert sign_in(house, PASSWORD) == 429
+
+
+def test_many_strangers_do_not_lock_a_known_client_out(house: House) -> None:
+    """Who got in from here before is not counted with them (S-044)."""
+    assert sign_in(house, PASSWORD, address=HOME) == 200
+    use_up_again(house)
+    assert sign_in(house, PASSWORD, address=HOME) == 200
+    assert sign_in(house, PASSWORD, address=AWAY) == 429
+
+
+def use_up_again(house: House) -> None:
+    """Use up what strangers have at the account, whatever was counted so far."""
+    key = ("account", "ada")
+    with house.services.database.transaction() as tx:
+        digest = Limit(key, TRIES_ACCOUNT, WINDOW).digest
+        tx.execute(Attempt.core().delete().where(Attempt.core().c.key == digest))
+    use_up(house, key, TRIES_ACCOUNT)
+
+
+def test_a_known_client_still_has_ten_tries(house: House) -> None:
+    """A thief at the owner's desk guesses no faster (S-044)."""
+    sign_in(house, PASSWORD, address=HOME)
+    statuses = [sign_in(house, WRONG, address=HOME) for _ in range(TRIES_HERE + 1)]
+    assert statuses[-1] == 429
+
+
+def test_a_client_is_known_to_the_account_it_got_into_alone(house: House) -> None:
+    """Signing in as oneself makes nobody else's account easier to guess (S-044)."""
+    house.user("eve", "member")
+    sign_in(house, PASSWORD, name="eve")
+    use_up(house, ("account", "ada"), TRIES_ACCOUNT)
+    assert sign_in(house, PASSWORD) == 429
+
+
+def test_a_client_is_forgotten_after_a_month(house: House) -> None:
+    """Addresses change hands."""
+    sign_in(house, PASSWORD, address=HOME)
+    house.clock.forward(days=31)
+    use_up_again(house)
+    assert sign_in(house, PASSWORD, address=HOME) == 429
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "2001:db8:1:2::2",
+        "2001:DB8:1:2::3",
+        "2001:0db8:0001:0002:ffff:ffff:ffff:ffff",
+        "2001:db8:1:2:0:0:192.0.2.1",
+    ],
+)
+def test_a_network_of_ipv6_is_one_client(house: House, address: str) -> None:
+    """A /64 has 2^64 addresses and many spellings (CVE-2026-45364, S-044)."""
+    for _ in range(TRIES_HERE):
+        sign_in(house, WRONG, address="2001:db8:1:2::1")
+    assert sign_in(house, PASSWORD, address=address) == 429
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unix:", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_an_address_has_one_key(address: str, key: str) -> None:
+    """However it is written (CVE-2026-45364)."""
+    assert client_key(address) == key
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Client-IP"])
+def test_a_header_makes_no_other_client(house: House, header: str) -> None:
+    """Nobody behind us vouches for it (S-007)."""
+    client = house.client()
+    body = {"username": "ada", "password": WRONG}
+    for number in range(TRIES_HERE):
+        client.post("/auth/login", json=body, headers={header: f"192.0.2.{number}"})
+    assert client.post("/auth/login", json=body, headers={header: HOME}).status_code == 429
+
+
+def test_a_storm_gets_no_more_tries(house: House) -> None:
+    """Thirty at once: ten are looked at, whatever the order (CVE-2024-1722, S-045)."""
+    outcomes = storm(house, 30, lambda: sign_in(house, WRONG))
+    assert outcomes == {401: TRIES_HERE, 429: 20}
+
+
+def storm(house: House, size: int, job: Callable[[], int]) -> Counter[int]:
+    """Let so many try at once, again where the service was busy; count their answers."""
+    gate, outcomes = threading.Barrier(size), Counter[int]()
+
+    def run() -> None:
+        gate.wait()
+        status = 503
+        while status == 503:
+            status = job()
+        outcomes[status] += 1
+
+    threads = [threading.Thread(target=run) for _ in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_the_count_holds_over_processes_and_restarts(
+    make_house: Callable[..., House], house: House
+) -> None:
+    """It is in the database (S-045)."""
+    for _ in range(TRIES_HERE // 2):
+        sign_in(house, WRONG)
+        sign_in(make_house(), WRONG)
+    assert sign_in(make_house(), PASSWORD) == 429
+
+
+def change(client: FlaskClient, current: str) -> int:
+    """Try to change the password; return the status."""
+    client.environ_base["REMOTE_ADDR"] = AWAY
+    body = {"current_password": current, "new_password": NEW_PASSWORD}
+    return client.patch("/me", json=body).status_code
+
+
+@pytest.fixture
+def thief(house: House) -> FlaskClient:
+    """Somebody with a stolen access token."""
+    token: dict[str, Any] = house.login("ada")
+    return house.bearer(token["access_token"])
+
+
+def test_the_current_password_is_guessed_no_faster(house: House, thief: FlaskClient) -> None:
+    """A stolen access token is no way to the password (S-042, S-045)."""
+    assert [change(thief, WRONG) for _ in range(TRIES_HERE)] == [422] * 10
+    assert change(thief, PASSWORD) == 429
+
+
+def test_all_doors_count_together(house: House, thief: FlaskClient) -> None:
+    """Half of the tries at one, half at the other (CVE-2026-9798, S-045)."""
+    for _ in range(TRIES_HERE // 2):
+        sign_in(house, WRONG)
+        change(thief, WRONG)
+    assert (sign_in(house, PASSWORD), change(thief, PASSWORD)) == (429, 429)
+
+
+def test_a_lock_is_written_down_once(house: House, ada: str) -> None:
+    """With whose account and which counter; not with every try that follows (S-149)."""
+    for _ in range(TRIES_HERE + 3):
+        sign_in(house, WRONG)
+    (event,) = events(house, "authn_login_lock", user_id=ada)
+    assert event["details"] == '{"counter": "here"}'

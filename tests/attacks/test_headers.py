@@ -1,0 +1,221 @@
+"""Headers that attack the gate: odd credentials, tokens elsewhere, claims of identity."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forging import LEFT_OUT, LET_IN, REFUSED, Forge
+from house import House
+from itemsapi import Blueprint, public
+from itemsapi.observe import origin
+
+LOOSE = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LATIN = st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f")
+
+
+@pytest.mark.parametrize(
+    "form", ["bearer {}", "BEARER {}", "bEaReR {}", "Bearer  {}", "Bearer    {}"]
+)
+def test_the_scheme_is_read_as_the_rfc_says(forge: Forge, form: str) -> None:
+    """Compared without case, parted by one or more spaces (RFC 9110 section 11.1, S-013)."""
+    assert forge.tried(form.format(forge.good)) == LET_IN
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer\t{}",
+        "Bearer {} ",
+        "Bearer {} {}",
+        "Bearer {},",
+        "Bearer {}, x",
+        "Bearer {},Bearer {}",
+        "Bearer {}, Bearer {}",
+        "Bearer {}, Basic eDp5",
+        "Bearer  , {}",
+        "Bearer ,{}",
+        'Bearer "{}"',
+        "Bearer token={}",
+        "Bearer \xa0{}",
+        "Bearer {}\xa0",
+        "Bearer\x0b{}",
+        "Bearer {}\x00",
+        "bearer {};",
+        "Bearer <{}>",
+        "Bearer Bearer {}",
+        "Bearer null",
+    ],
+)
+def test_a_malformed_bearer_credential_is_an_invalid_token(forge: Forge, form: str) -> None:
+    """One credential and nothing beside it; duplicates arrive joined by a comma (S-008, S-011)."""
+    assert forge.tried(form.replace("{}", forge.good)) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "",
+        " ",
+        ",",
+        ", ,",
+        "Basic eDp5",
+        "{}",
+        "Token {}",
+        "JWT {}",
+        "Bearer:{}",
+        "Bearer={}",
+        "Bearers {}",
+        "Basic eDp5, Bearer {}",
+        "DPoP {}",
+        "Negotiate {}",
+        ", Bearer {}",
+        "\xa0Bearer {}",
+        "Digest username=x, Bearer {}",
+        "Bear er {}",
+        "Béarer {}",
+        "Bearer{}",
+    ],
+)
+def test_anything_else_is_no_credential(forge: Forge, form: str) -> None:
+    """The challenge then names no error (RFC 6750 3.1, S-008); FJE answered 500 to `, ,`."""
+    assert forge.tried(form.replace("{}", forge.good)) == LEFT_OUT
+
+
+@LOOSE
+@given(value=st.text(LATIN, max_size=60))
+def test_any_authorization_header_is_answered_401(forge: Forge, value: str) -> None:
+    """No 5xx, no way in (S-014)."""
+    assert forge.tried(value) in {LEFT_OUT, REFUSED}
+    assert forge.tried(f"Bearer {value}") in {LEFT_OUT, REFUSED}
+
+
+def test_two_authorization_headers_are_refused(forge: Forge) -> None:
+    """Even with the same good token in both (S-011)."""
+    twice = [("Authorization", f"Bearer {forge.good}")] * 2
+    assert forge.client().get("/vault", headers=twice).status_code == 401
+
+
+ELSEWHERE: dict[str, Callable[[str], dict[str, Any]]] = {
+    "query": lambda t: {"query_string": {"access_token": t}},
+    "query, other names": lambda t: {"query_string": {"token": t, "jwt": t, "bearer_token": t}},
+    "form": lambda t: {"method": "POST", "data": {"access_token": t}},
+    "JSON": lambda t: {"method": "POST", "json": {"access_token": t}},
+    "cookie of Flask-JWT-Extended": lambda t: {"headers": {"Cookie": f"access_token_cookie={t}"}},
+    "cookies": lambda t: {"headers": {"Cookie": f"access_token={t}; token={t}; Authorization={t}"}},
+    "other headers": lambda t: {
+        "headers": dict.fromkeys(
+            ("X-Authorization", "Proxy-Authorization", "X-Access-Token"), f"Bearer {t}"
+        )
+    },
+    "names with underscores": lambda t: {"headers": {"X_Authorization": f"Bearer {t}"}},
+}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE)
+def test_a_token_elsewhere_opens_nothing(forge: Forge, place: str) -> None:
+    """Tokens are read from the Authorization header alone (S-012, RFC 9700 section 4.3.2)."""
+    before = forge.vault.opened
+    answer = forge.client().open("/vault", **ELSEWHERE[place](forge.good))
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
+    assert forge.vault.opened == before
+
+
+def test_the_refresh_cookie_opens_no_endpoint(forge: Forge) -> None:
+    """The cookie is for refresh and logout alone (S-094)."""
+    cookies = "; ".join(
+        f"{n}={forge.login['refresh_token']}" for n in ("__Host-refresh", "refresh")
+    )
+    answer = forge.client().get("/vault", headers={"Cookie": cookies, "X-Auth-Delivery": "cookie"})
+    assert answer.status_code == 401
+
+
+IDENTITY = [
+    "X-User-Id",
+    "X-User",
+    "X-Forwarded-User",
+    "X-Remote-User",
+    "Remote-User",
+    "X-Auth-User",
+    "X-Authenticated-User",
+    "X-Scopes",
+    "X-Roles",
+    "X-Admin",
+    "X-Client-Cert",
+    "SSL-Client-Verify",
+    "X-Internal",
+    "X-Amzn-Oidc-Data",
+]
+REWRITE = [
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Original-URI",
+    "X-Override-URL",
+    "X-Forwarded-Prefix",
+    "X-Script-Name",
+    "X-Forwarded-Path",
+    "Path-Info",
+    "X-HTTP-Path-Override",
+]
+METHOD = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method")
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_headers_that_claim_an_identity_are_ignored(forge: Forge, name: str) -> None:
+    """Only a token says who somebody is (S-007)."""
+    answer = forge.client().get("/vault", headers={name: "forger"})
+    assert answer.get_json()["code"] == "token_missing"
+
+
+@pytest.mark.parametrize("name", REWRITE)
+def test_headers_that_rewrite_the_address_are_ignored(forge: Forge, name: str) -> None:
+    """The rule is that of the address in the request line (S-007)."""
+    assert forge.client().get("/vault", headers={name: "/hall"}).status_code == 401
+    assert forge.client().get("/hall", headers={name: "/vault"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", METHOD)
+def test_headers_that_change_the_method_are_ignored(forge: Forge, name: str) -> None:
+    """The rule is that of the method in the request line (S-007)."""
+    opened = forge.vault.opened
+    answer = forge.client().post("/hall", headers={name: "GET"})
+    assert (answer.status_code, forge.vault.opened) == (405, opened)
+
+
+def whence() -> Blueprint:
+    """Make a page that tells where a request comes from."""
+    page = Blueprint("whence", __name__)
+
+    @page.get("/whence")
+    @public("a test")
+    def tell() -> dict[str, str]:
+        return {"address": origin().address}
+
+    return page
+
+
+CHAIN = {"X-Forwarded-For": "192.0.2.1, 192.0.2.2", "Forwarded": "for=192.0.2.3"}
+
+
+@pytest.mark.parametrize(
+    ("hops", "address"), [(0, "127.0.0.1"), (1, "192.0.2.2"), (2, "192.0.2.1"), (3, "127.0.0.1")]
+)
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_forwarded_addresses_count_from_the_configured_hops_only(
+    make_house: Callable[..., House], hops: int, address: str
+) -> None:
+    """From none by default; what a client invents in front of them is not believed (S-007)."""
+    house = make_house(whence(), trusted_proxies=hops)
+    assert house.client().get("/whence", headers=CHAIN).get_json()["address"] == address
+
+
+def test_refusals_say_nothing_of_what_was_sent(forge: Forge) -> None:
+    """No part of the token, no library's words: one answer for every fault (S-100)."""
+    tokens = ["x", "a.b.c", forge.good[:-2], forge.heading(kid="k" * 20), forge.claiming(sub=1)]
+    answers = [forge.house.bearer(token).get("/vault").get_json() for token in tokens]
+    assert len({json.dumps(a | {"request_id": ""}, sort_keys=True) for a in answers}) == 1

@@ -1,0 +1,125 @@
+"""Attacks on sign-in: learning who has an account, and stopping the service by signing in."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from house import PASSWORD, House
+from itemsapi.accounts.reach import OPERATOR
+from staff import events
+
+WRONG = "not the password at all"
+
+
+@pytest.fixture
+def client(house: House) -> FlaskClient:
+    """A stranger before a house with a member and a disabled member."""
+    house.user("ada", "member")
+    gone = house.user("gone", "member")
+    house.services.people.change(OPERATOR, gone, None, disabled=True)
+    return house.client()
+
+
+def sign_in(client: FlaskClient, username: str, password: str, **more: str) -> TestResponse:
+    """Try to sign in."""
+    return client.post("/auth/login", json={"username": username, "password": password} | more)
+
+
+def seen(answer: TestResponse) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return all that an answer tells, but the id of its request."""
+    body = {**answer.get_json(), "request_id": ""}
+    headers = {name: value for name, value in answer.headers if name != "X-Request-Id"}
+    return answer.status_code, body, headers
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("nobody", WRONG),
+        ("gone", WRONG),
+        ("gone", PASSWORD),
+        ("\u0430da", WRONG),
+        ("x" * 200, WRONG),
+        ("ada", "x" * 300),
+        ("ada", "\u202e"),
+    ],
+)
+def test_all_refusals_look_alike(client: FlaskClient, username: str, password: str) -> None:
+    """Status, body and headers are those of a wrong password (S-184)."""
+    assert seen(sign_in(client, username, password)) == seen(sign_in(client, "ada", WRONG))
+
+
+def test_a_locked_name_looks_alike_whether_it_exists(client: FlaskClient) -> None:
+    """Unknown names are locked as known ones are (S-184)."""
+    for _ in range(10):
+        sign_in(client, "ada", WRONG)
+        sign_in(client, "nobody", WRONG)
+    assert seen(sign_in(client, "ada", WRONG)) == seen(sign_in(client, "nobody", WRONG))
+
+
+def test_the_trail_tells_what_the_answer_does_not(house: House, client: FlaskClient) -> None:
+    """Why it failed, for operators alone (S-149)."""
+    for username, password in [("nobody", WRONG), ("ada", WRONG), ("gone", PASSWORD)]:
+        sign_in(client, username, password)
+    told = [event["details"] for event in events(house, "authn_login_fail")]
+    assert told == [
+        '{"why": "disabled user"}', '{"why": "wrong password"}', '{"why": "unknown user"}'
+    ]  # fmt: skip
+
+
+def test_a_scope_that_one_may_not_have_is_a_failed_try(house: House, client: FlaskClient) -> None:
+    """Whoever learns this way that a password is right leaves a trace (S-084, S-149)."""
+    assert sign_in(client, "ada", PASSWORD, scope="users:write").status_code == 400
+    assert len(events(house, "authn_login_fail", details='{"why": "invalid_scope"}')) == 1
+
+
+@pytest.mark.parametrize("scope", ["users:write", "items:read admin:all", "*", "items:read  x:y"])
+def test_nobody_signs_in_with_more_than_they_may(client: FlaskClient, scope: str) -> None:
+    """Asking does not help (S-084)."""
+    answer = sign_in(client, "ada", PASSWORD, scope=scope)
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "invalid_scope")
+
+
+def storm(size: int, job: Callable[[], TestResponse]) -> list[TestResponse]:
+    """Send so many requests at once."""
+    gate, answers = threading.Barrier(size), []
+
+    def run() -> None:
+        gate.wait()
+        answers.append(job())
+
+    threads = [threading.Thread(target=run) for _ in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+@pytest.fixture
+def slow_house(make_house: Callable[..., House]) -> House:
+    """A house whose passwords take their time."""
+    house = make_house(argon2_time=40)
+    house.user("ada", "member")
+    return house
+
+
+def test_a_storm_of_sign_ins_is_turned_away(slow_house: House) -> None:
+    """Some get in, the rest are told when to come again (S-048, R-13)."""
+    answers = storm(8, lambda: sign_in(slow_house.client(), "ada", PASSWORD))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    turned_away = [answer for answer in answers if answer.status_code == 503]
+    assert {answer.headers.get("Retry-After") for answer in turned_away} == {"1"}
+
+
+def test_who_is_turned_away_loses_no_try(slow_house: House) -> None:
+    """Nobody looked at the password; storms lock no owner out (S-044)."""
+    for _ in range(2):
+        storm(12, lambda: sign_in(slow_house.client(), "ada", WRONG))
+        slow_house.clock.forward(minutes=16)
+    storm(12, lambda: sign_in(slow_house.client(), "ada", PASSWORD))
+    assert slow_house.login("ada")

@@ -1,0 +1,118 @@
+"""Attacks on passwords: storing them weakly, learning them, changing them without knowing them."""
+
+from collections.abc import Callable
+
+import pytest
+from argon2 import extract_parameters
+
+from house import PASSWORD, House
+from itemsapi.accounts.password_policy import common_passwords
+from itemsapi.accounts.user import User
+from itemsapi.audit import AuditEvent
+from itemsapi.throttle import Attempt
+from staff import NEW_PASSWORD, operator
+
+CANARY = "canary-4f1c9e-sings-in-the-mine"
+
+
+def stored(house: House, user_id: str) -> str:
+    """Return what is stored of a password."""
+    with house.services.database.transaction() as tx:
+        return tx.get_one(User, user_id).password_hash
+
+
+def test_an_old_hash_is_renewed_at_sign_in(make_house: Callable[..., House]) -> None:
+    """When the parameters change (S-047)."""
+    user_id = make_house(argon2_time=3).user("ada", "member")
+    house = make_house(argon2_time=4)
+    house.login("ada")
+    assert extract_parameters(stored(house, user_id)).time_cost == 4
+
+
+def test_a_wrong_password_renews_nothing(make_house: Callable[..., House]) -> None:
+    """It would store what the attacker sent (S-047)."""
+    house = make_house(argon2_time=3)
+    user_id = house.user("ada", "member")
+    before = stored(house, user_id)
+    later = make_house(argon2_time=4)
+    later.client().post("/auth/login", json={"username": "ada", "password": "wrong"})
+    assert stored(later, user_id) == before
+
+
+@pytest.mark.parametrize("length", [257, 1000])
+def test_an_over_long_password_is_no_password(house: House, length: int) -> None:
+    """It is not cut to one that matches (S-040)."""
+    house.user("ada", password="x" * 256)
+    wish = {"username": "ada", "password": "x" * length}
+    assert house.client().post("/auth/login", json=wish).status_code == 401
+
+
+def test_a_megabyte_costs_no_hash(house: House) -> None:
+    """The body is too long before it is a password (S-048)."""
+    wish = {"username": "ada", "password": "x" * 1_000_000}
+    assert house.client().post("/auth/login", json=wish).status_code in {413, 422}
+
+
+def test_common_passwords_are_refused_at_every_door(house: House) -> None:
+    """Creation, change and reset (S-041)."""
+    bad = next(word for word in sorted(common_passwords()) if len(word) >= 15)
+    ada = house.user("ada", "member")
+    client = operator(house, "users:write", "items:read", "items:write")
+    doors = [
+        client.post("/users", json={"username": "eve", "password": bad}),
+        client.put(f"/users/{ada}/password", json={"password": bad}),
+        client.patch("/me", json={"current_password": PASSWORD, "new_password": bad}),
+    ]
+    assert [answer.status_code for answer in doors] == [422, 422, 422]
+
+
+def test_no_password_is_stored_in_clear_or_logged(
+    capsys: pytest.CaptureFixture[str], house: House
+) -> None:
+    """Right ones, wrong ones, and those typed as user name (S-150)."""
+    house.user("ada", "member", password=CANARY)
+    tries = [("ada", CANARY), ("ada", f"{CANARY}!"), (CANARY, CANARY)]
+    for username, password in tries:
+        house.client().post("/auth/login", json={"username": username, "password": password})
+    assert CANARY not in capsys.readouterr().err
+    assert CANARY not in rows(house)
+
+
+def rows(house: House) -> str:
+    """Return all that is written down about people, events and tries, as text."""
+    with house.services.database.reading() as connection:
+        tables = [model.core() for model in (User, AuditEvent, Attempt)]
+        return str([connection.execute(table.select()).all() for table in tables])
+
+
+def test_no_secret_shows_in_what_is_printed(house: House) -> None:
+    """Neither settings, services nor configuration (S-148)."""
+    secret = house.services.settings.secret_key
+    shown = f"{house.services!r}{house.app.config!r}{house.services.desk!r}"
+    assert secret not in shown
+
+
+def test_no_token_is_logged(capsys: pytest.CaptureFixture[str], house: House) -> None:
+    """Neither the access nor the refresh token (S-150)."""
+    house.user("ada", "member")
+    tokens = house.login("ada")
+    house.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    logged = capsys.readouterr().err
+    assert tokens["access_token"] not in logged
+    assert tokens["refresh_token"] not in logged
+
+
+def test_a_stolen_token_does_not_set_a_password(house: House) -> None:
+    """Without the current one there is no way to another (S-042)."""
+    client = house.signed_in("root", "admin")
+    me = house.services.people.named("root").id
+    answer = client.put(f"/users/{me}/password", json={"password": NEW_PASSWORD})
+    assert answer.status_code == 403
+    assert house.login("root")
+
+
+def test_a_user_name_forges_no_log_line(capsys: pytest.CaptureFixture[str], house: House) -> None:
+    """Line breaks and escapes are not written (S-151)."""
+    name = 'x\r\n{"event":"forged"}\x1b[2J'
+    house.client().post("/auth/login", json={"username": name, "password": "wrong"})
+    assert "forged" not in capsys.readouterr().err

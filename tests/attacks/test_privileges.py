@@ -1,0 +1,152 @@
+"""Attacks by operators: going further than one was let (S-084, API5)."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.problems import Forbidden
+from staff import NEW_PASSWORD, change, events, operator, role
+
+HELPDESK = ("users:read", "users:write", "roles:write", "items:read", "items:write")
+
+
+@pytest.fixture
+def helpdesk(house: House) -> FlaskClient:
+    """An operator who looks after members and their roles, and may not do everything."""
+    return operator(house, *HELPDESK)
+
+
+@pytest.fixture
+def root(house: House) -> str:
+    """The id of an admin."""
+    return house.user("root", "admin")
+
+
+def me(client: FlaskClient) -> str:
+    """Return one's own id."""
+    return str(client.get("/me").get_json()["id"])
+
+
+@pytest.mark.parametrize("beyond", ["audit:read", "items:admin", "sessions:write", "metrics:read"])
+def test_nobody_gives_a_role_that_goes_further(
+    house: House, helpdesk: FlaskClient, beyond: str
+) -> None:
+    """Neither to others nor to themselves, not even who may write roles."""
+    name = role(house, beyond)
+    member = house.user("ada", "member")
+    assert change(helpdesk, member, roles=[name]).status_code == 403
+    assert change(helpdesk, me(helpdesk), roles=[name]).status_code == 403
+
+
+def test_nobody_gives_everything(house: House, helpdesk: FlaskClient) -> None:
+    """Who has all scopes by name does not have those to come."""
+    every = operator(house, *house.services.desk.known_scopes(), name="every")
+    for client in (helpdesk, every):
+        assert change(client, me(client), roles=["admin"]).status_code == 403
+
+
+def test_nobody_creates_a_user_who_goes_further(helpdesk: FlaskClient) -> None:
+    """An accomplice would do as well."""
+    wish = {"username": "eve", "password": NEW_PASSWORD, "roles": ["admin"]}
+    assert helpdesk.post("/users", json=wish).status_code == 403
+
+
+def test_nobody_takes_over_who_goes_further(helpdesk: FlaskClient, root: str) -> None:
+    """Setting the password of an admin is becoming one."""
+    answer = helpdesk.put(f"/users/{root}/password", json={"password": NEW_PASSWORD})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("wish", [{"disabled": True}, {"roles": []}, {"roles": ["member"]}, {}])
+def test_nobody_changes_who_goes_further(
+    house: House, helpdesk: FlaskClient, root: str, wish: dict[str, Any]
+) -> None:
+    """Neither disabled nor stripped (with another admin left)."""
+    house.user("root2", "admin")
+    assert change(helpdesk, root, **wish).status_code == 403
+
+
+def test_who_reaches_everybodys_items_goes_further(house: House, helpdesk: FlaskClient) -> None:
+    """`items:admin` beside the same scopes is more."""
+    boss = house.user("boss", role(house, *HELPDESK, "items:admin"))
+    answer = helpdesk.put(f"/users/{boss}/password", json={"password": NEW_PASSWORD})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("beyond", ["audit:read", "items:admin"])
+def test_nobody_puts_a_scope_into_a_role_that_they_lack(helpdesk: FlaskClient, beyond: str) -> None:
+    """Neither into a new role nor into one that they have."""
+    for name in ("fresh", "member"):
+        wish = {"scopes": ["items:read", beyond]}
+        assert helpdesk.put(f"/roles/{name}", json=wish).status_code == 403
+
+
+def test_nobody_empties_a_role_that_goes_further(house: House, helpdesk: FlaskClient) -> None:
+    """Nor deletes it: that would disarm those who watch."""
+    name = role(house, "audit:read")
+    assert helpdesk.put(f"/roles/{name}", json={"scopes": []}).status_code == 403
+    assert helpdesk.delete(f"/roles/{name}").status_code == 403
+
+
+def test_the_role_that_gives_everything_cannot_be_touched(helpdesk: FlaskClient) -> None:
+    """By nobody."""
+    assert helpdesk.put("/roles/admin", json={"scopes": []}).status_code == 409
+    assert helpdesk.delete("/roles/admin").status_code == 409
+
+
+def test_a_narrowed_token_of_an_admin_gives_no_more_than_it_holds(house: House) -> None:
+    """Who steals it, or whom it was lent to, does not get the rest."""
+    client = house.signed_in("root", "admin", scope="users:write")
+    assert change(client, house.user("ada"), roles=["admin"]).status_code == 403
+
+
+def test_a_token_from_before_a_demotion_gives_nothing(house: House) -> None:
+    """Roles are read anew with the change, however young the token is (S-183)."""
+    olga = house.user("olga", role(house, *HELPDESK))
+    ada = house.user("ada", "member")
+    actor = Actor(olga, frozenset(HELPDESK))
+    house.services.people.change(OPERATOR, olga, None, roles=[])
+    with pytest.raises(Forbidden):
+        house.services.people.change(actor, ada, None, roles=["reader"])
+
+
+@pytest.mark.parametrize("user_id", ["01960a3b-9a10-7f02-8a55-6b1f0c9d2e10", "nobody"])
+def test_who_is_nobody_changes_nothing(house: House, user_id: str) -> None:
+    """A user deleted since their token was made."""
+    actor = Actor(user_id, house.services.desk.known_scopes())
+    with pytest.raises(Forbidden):
+        house.services.people.create(actor, "eve", NEW_PASSWORD)
+
+
+def test_a_scope_of_a_page_that_is_away_is_not_given_either(house: House) -> None:
+    """It would count again when the page is back."""
+    house.services.roles.put(OPERATOR, "orders", description="", scopes=[])
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql(
+            "INSERT INTO role_scope (role, scope) VALUES ('orders', 'orders:admin')"
+        )
+    client = operator(house, *house.services.desk.known_scopes())
+    assert change(client, me(client), roles=["orders"]).status_code == 403
+
+
+def test_what_was_tried_is_written_down(house: House, helpdesk: FlaskClient, root: str) -> None:
+    """Who, at whom, and why not (S-149); the change itself is undone."""
+    change(helpdesk, root, disabled=True)
+    (event,) = events(house, "authz_fail", user_id=root, actor_id=me(helpdesk))
+    assert "may do things that you may not" in event["details"]
+
+
+def test_within_their_reach_operators_work_freely(house: House, helpdesk: FlaskClient) -> None:
+    """What is not more than they have, they may give."""
+    ada = house.user("ada")
+    assert change(helpdesk, ada, roles=["member"]).status_code == 200
+    assert helpdesk.put("/roles/x", json={"scopes": ["users:read"]}).status_code == 201
+
+
+def test_an_admin_makes_an_admin(house: House) -> None:
+    """Somebody has to."""
+    client = house.signed_in("root", "admin")
+    assert change(client, house.user("ada"), roles=["admin"]).status_code == 200

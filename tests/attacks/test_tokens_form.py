@@ -1,0 +1,151 @@
+"""Tokens whose form is wrong: other serializations, other spellings, other JSON."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forging import LET_IN, REFUSED, Forge, encoded
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+LOOSE = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def test_the_real_token_opens(forge: Forge) -> None:
+    """What all the forgeries differ from is good, so each is refused for its own fault."""
+    assert forge.verdict(forge.good) == LET_IN
+    assert forge.verdict(forge.token()) == LET_IN
+
+
+def test_a_part_too_many_or_too_few_is_refused(forge: Forge) -> None:
+    """Three parts, no more and no less; five are a JWE (S-026, S-027)."""
+    head, body, tail = forge.good.split(".")
+    forms = [head, f"{head}.{body}", f"{head}.{body}.", f".{body}.{tail}", f"{head}..{tail}"]
+    forms += [f"{forge.good}.", f".{forge.good}", f"{forge.good}.{tail}", f"{forge.good}.x.y"]
+    assert {forge.verdict(token) for token in forms} == {REFUSED}
+
+
+def test_json_serializations_are_refused(forge: Forge) -> None:
+    """RFC 7515 section 7.2, general and flattened: compact is the only form (S-026)."""
+    head, body, tail = forge.good.split(".")
+    one = {"protected": head, "signature": tail}
+    forms = [{"payload": body, **one}, {"payload": body, "signatures": [one]}]
+    assert {forge.verdict(json.dumps(f, separators=(",", ":"))) for f in forms} == {REFUSED}
+
+
+@pytest.mark.parametrize("odd", ["=", "==", "+", "/", "%2B", ",", "~", "\xad", "é", "."])
+def test_characters_beside_base64url_are_refused(forge: Forge, odd: str) -> None:
+    """Alphabet before library; PyJWT 2.15.1 takes a trailing `=` (S-027)."""
+    head, body, tail = forge.good.split(".")
+    forms = [
+        f"{head}{odd}.{body}.{tail}",
+        f"{head}.{body}{odd}.{tail}",
+        f"{head}.{body}.{tail}{odd}",
+    ]
+    assert {forge.verdict(token) for token in forms} == {REFUSED}
+
+
+def test_other_spellings_of_the_same_bytes_are_refused(forge: Forge) -> None:
+    """Loose bits in the last character decode to the same signature (GHSA-hxm8-2xgr-2p9m)."""
+    last = ALPHABET.index(forge.good[-1])
+    twins = [forge.good[:-1] + ALPHABET[last ^ bit] for bit in range(1, 4)]
+    assert {forge.verdict(token) for token in twins} == {REFUSED}
+
+
+@LOOSE
+@given(at=st.integers(0, 10_000), letter=st.sampled_from(ALPHABET + ".=~"))
+def test_one_changed_character_is_refused(forge: Forge, at: int, letter: str) -> None:
+    """Any change of the token breaks it: there is one spelling only (S-021, S-027)."""
+    at %= len(forge.good)
+    token = forge.good[:at] + letter + forge.good[at + 1 :]
+    assert forge.verdict(token) == (LET_IN if token == forge.good else REFUSED)
+
+
+@LOOSE
+@given(text=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=80))
+def test_any_text_is_refused(forge: Forge, text: str) -> None:
+    """Whatever printable text comes as a token: 401, never 5xx (S-014)."""
+    assert forge.verdict(text) == REFUSED
+
+
+@LOOSE
+@given(head=st.binary(max_size=60), body=st.binary(max_size=60), tail=st.binary(max_size=60))
+def test_any_bytes_in_the_parts_are_refused(
+    forge: Forge, head: bytes, body: bytes, tail: bytes
+) -> None:
+    """Well-formed base64url of any bytes: 401, never 5xx (S-014, S-028)."""
+    assert forge.verdict(".".join(map(encoded, (head, body, tail)))) == REFUSED
+
+
+def test_oversized_tokens_are_refused_with_a_small_answer(forge: Forge) -> None:
+    """More than 8 KB is no token of ours (S-027)."""
+    assert forge.claiming(x="y" * 6100).__len__() > 8192
+    sizes = [forge.claiming(x="y" * 6030)[:8150], f"{'a' * 4000}.{'b' * 4000}.c"]
+    assert {forge.verdict(token) for token in sizes} == {REFUSED}
+
+
+HOSTILE_JSON = {
+    "BOM": b"\xef\xbb\xbf%s",
+    "UTF-16": None,
+    "not UTF-8": b'{"x": "\xff", %s',
+    "overlong UTF-8": b'{"x": "\xc0\xaf", %s',
+    "CESU surrogates": b'{"x": "\xed\xa0\x80", %s',
+    "NaN": b'{"x": NaN, %s',
+    "Infinity": b'{"x": Infinity, %s',
+    "-Infinity": b'{"x": -Infinity, %s',
+    "trailing words": b"%s {}",
+    "NUL behind": b"%s\x00",
+    "NUL in front": b"\x00%s",
+    "single quotes": b"{'x': 1, %s",
+    "comment": b"/**/%s",
+    "trailing comma": b'{"x": 1,, %s',
+    "5,000 digits": b'{"x": 1' + b"0" * 5000 + b", %s",
+    "deep nesting": b'{"x": ' + b"[" * 2500 + b"]" * 2500 + b", %s",
+    "open nesting": b"[" * 5000,
+    "open objects": b'{"a":' * 1000,
+}
+
+
+def spoiled(good: dict[str, object], recipe: bytes | None) -> bytes:
+    """Spoil the JSON of a header or payload."""
+    text = json.dumps(good)
+    if recipe is None:
+        return text.encode("utf-16")
+    if recipe.endswith(b", %s"):
+        return recipe[:-2] + text[1:].encode()
+    return recipe.replace(b"%s", text.encode())
+
+
+@pytest.mark.parametrize("name", HOSTILE_JSON)
+def test_hostile_json_in_the_header_is_refused(forge: Forge, name: str) -> None:
+    """UTF-8 without BOM, one object, no NaN, bounded depth and digits (S-028)."""
+    assert forge.verdict(forge.token(spoiled(forge.header, HOSTILE_JSON[name]))) == REFUSED
+
+
+@pytest.mark.parametrize("name", HOSTILE_JSON)
+def test_hostile_json_in_a_well_signed_payload_is_refused(forge: Forge, name: str) -> None:
+    """The signature is ours, the JSON is not: still refused (S-028, GHSA-8wjv-2p76-3863)."""
+    assert forge.verdict(forge.token(payload=spoiled(forge.payload, HOSTILE_JSON[name]))) == REFUSED
+
+
+@pytest.mark.parametrize("value", [[], {}, "x", 1, None, True, [1, 2], "", 1.5])
+def test_a_header_or_payload_that_is_no_such_object_is_refused(forge: Forge, value: object) -> None:
+    """One JSON object each (RFC 7519 section 7.2, S-028)."""
+    text = json.dumps(value)
+    forms = [forge.token(header=text), forge.token(payload=text)]
+    assert {forge.verdict(token) for token in forms} == {REFUSED}
+
+
+@pytest.mark.parametrize("name", ["alg", "kid", "typ"])
+def test_a_header_member_given_twice_is_refused(forge: Forge, name: str) -> None:
+    """No name twice, even with the same value (S-028)."""
+    twice = f'{{"{name}": {json.dumps(forge.header[name])}, {json.dumps(forge.header)[1:]}'
+    assert forge.verdict(forge.token(header=twice)) == REFUSED
+
+
+@pytest.mark.parametrize("name", ["sub", "exp", "scope", "aud", "iss", "type"])
+def test_a_claim_given_twice_is_refused(forge: Forge, name: str) -> None:
+    """RFC 7519 section 4 allows refusing, and two readers of one token must agree (S-028)."""
+    twice = f'{{"{name}": {json.dumps(forge.payload[name])}, {json.dumps(forge.payload)[1:]}'
+    assert forge.verdict(forge.token(payload=twice)) == REFUSED

@@ -1,0 +1,205 @@
+"""The real server, spoken to by raw sockets: no 5xx, no hang, no dead worker (R-14, R-15)."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from wiring import CLOSING, JSON, Wire, posted, serving
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """A service with one worker and four threads, and a user who is signed in."""
+    with serving(tmp_path_factory.mktemp("wire")) as wire:
+        yield wire
+
+
+@pytest.fixture(autouse=True)
+def _alive(wire: Wire) -> Iterator[None]:
+    """After each test the service answers at once, to a good token and to none."""
+    yield
+    assert [wire.get(wire.bearer), wire.get()] == [200, 401]
+
+
+OTHERS = [b"Authorization: Bearer x\r\n", b"Authorization: Basic eDp5\r\n", b"Authorization:\r\n"]
+
+
+def test_the_same_credential_twice_is_refused(wire: Wire) -> None:
+    """Granian joins the two with a comma, which no token holds (S-011)."""
+    assert wire.get(wire.bearer, wire.bearer) == 401
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_second_credential_in_front_or_behind_is_refused(wire: Wire, other: bytes) -> None:
+    """Neither the first nor the last counts (S-011)."""
+    assert [wire.get(wire.bearer, other), wire.get(other, wire.bearer)] == [401, 401]
+
+
+def test_a_scheme_in_small_letters_and_blanks_around_it_will_do(wire: Wire) -> None:
+    """Header names without case, blanks at the ends of a value (RFC 9110 section 5.5, S-013)."""
+    assert wire.get(b"aUTHORIZATION:   bearer  %s \t \r\n" % wire.token) == 200
+
+
+BROKEN = {
+    "a folded header": b"X-Fold: a\r\n b\r\n",
+    "a folded credential": b"Authorization: Bearer\r\n x\r\n",
+    "a blank before the colon": b"X-Blank : a\r\n",
+    "a NUL": b"X-Nul: a\x00b\r\n",
+    "a bare CR": b"X-Cr: a\rb\r\n",
+    "no colon": b"nothing\r\n",
+    "no name": b": a\r\n",
+    "a megabyte": b"X-Big: %s\r\n" % (b"a" * 1_000_000),
+    "9 KB": b"X-Big: %s\r\n" % (b"a" * 9000),
+    "5,000 fields": b"".join(b"X-%d: a\r\n" % at for at in range(5000)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_and_oversized_headers_are_refused(wire: Wire, name: str) -> None:
+    """400 or 431, even with a good token beside them (R-15, RFC 9112 section 5)."""
+    assert wire.get(wire.bearer, BROKEN[name]) in {400, 431}
+
+
+@pytest.mark.parametrize(
+    "value", [b"Bearer \xe9\xff", b"\xff\xfe", b"Bearer \xc2\xa0x", b"Bearer \x80"]
+)
+def test_bytes_beyond_ascii_are_no_credential(wire: Wire, value: bytes) -> None:
+    """401, not a dropped connection (S-014)."""
+    assert wire.get(b"Authorization: %s\r\n" % value) == 401
+
+
+LINES = {
+    b"GET /auth/sessions\r\n\r\n": {400},
+    b"GET /auth/sessions HTTP/0.9\r\n\r\n": {400},
+    b"GET /auth/sessions HTTP/9.9\r\n\r\n": {400},
+    b"GET /auth/sessions HTTP/1.0\r\n\r\n": {401},
+    b"G\xc3\x8bT / HTTP/1.1\r\nHost: x\r\n\r\n": {400},
+    b"GET  HTTP/1.1\r\nHost: x\r\n\r\n": {400},
+    b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n": {400},
+    b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n": {400},
+    b"GET /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n": {400},
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n": {400},
+    b"TRACE /auth/sessions HTTP/1.0\r\n\r\n": {405},
+    b"CONNECT localhost:80 HTTP/1.0\r\n\r\n": {400, 404, 405},
+    b"OPTIONS * HTTP/1.0\r\n\r\n": {404},
+    b"GET * HTTP/1.0\r\n\r\n": {404},
+    b"GET auth/sessions HTTP/1.0\r\n\r\n": {400, 401, 404},
+    b"GET http://elsewhere/auth/sessions HTTP/1.0\r\n\r\n": {401},
+    b"GET //auth/sessions HTTP/1.0\r\n\r\n": {401, 404},
+    b"GET /./auth/sessions HTTP/1.0\r\n\r\n": {404},
+    b"GET /health/../auth/sessions HTTP/1.0\r\n\r\n": {404},
+    b"GET /auth%2fsessions HTTP/1.0\r\n\r\n": {401, 404},
+    b"GET /auth/sessions%00 HTTP/1.0\r\n\r\n": {404},
+    b"GET /%zz HTTP/1.0\r\n\r\n": {400, 404},
+    b"GET /" + b"a" * 50_000 + b" HTTP/1.0\r\n\r\n": {404, 414, 431},
+}
+
+
+@pytest.mark.parametrize("at", range(len(LINES)))
+def test_odd_request_lines_open_nothing(wire: Wire, at: int) -> None:
+    """Bad ones are 400, unknown methods 405, other spellings 404 (S-005, S-006)."""
+    line, expected = list(LINES.items())[at]
+    assert set(wire.say(line)) <= expected
+
+
+def test_trace_echoes_nothing(wire: Wire) -> None:
+    """No header of the request comes back (S-103)."""
+    heard = wire.hear(b"TRACE /health/live HTTP/1.0\r\nX-Canary: sings\r\n\r\n")
+    assert b" 405 " in heard
+    assert b"sings" not in heard
+
+
+LENGTHS = [
+    b"-1",
+    b"+2",
+    b"2, 3",
+    b"0x2",
+    b"99999999999999999999999",
+    b"2\r\nContent-Length: 3",
+    b"",
+]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_lengths_that_are_none_are_refused(wire: Wire, length: bytes) -> None:
+    """RFC 9112 section 6.3."""
+    assert wire.say(posted(b"/auth/login", JSON, body=b"{}x", length=length)) == [400]
+
+
+def test_a_huge_body_is_refused_by_what_it_claims(wire: Wire) -> None:
+    """413 before it is sent; who has no token is not even asked for the length (S-004, R-15)."""
+    claims = {"length": b"5000000000"}
+    assert wire.say(posted(b"/auth/login", JSON, **claims)) == [413]
+    assert wire.say(posted(b"/auth/logout", **claims)) == [415]
+
+
+def test_anonymous_bodies_that_never_end_hold_nobody(wire: Wire) -> None:
+    """The gate answers before it reads: chunks without end, a length without a body (S-004)."""
+    endless = b"POST /items HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n5\r\nab" % CLOSING
+    short = posted(b"/items", JSON, body=b"{", length=b"1000")
+    assert [wire.say(endless), wire.say(short)] == [[401], [401]]
+
+
+def test_broken_chunks_are_refused(wire: Wire) -> None:
+    """400, and the worker lives on (R-15)."""
+    head = b"POST /auth/login HTTP/1.1\r\n%s%sTransfer-Encoding: " % (CLOSING, JSON)
+    chunks = [b"chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", b"chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n"]
+    chunks += [
+        b"xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"chunked, gzip\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ]
+    assert {tuple(wire.say(head, one)) for one in chunks} <= {(400,), ()}
+
+
+def test_pipelined_requests_are_each_judged(wire: Wire) -> None:
+    """The token of the last is not that of the first."""
+    asked = b"GET /auth/sessions HTTP/1.1\r\nHost: wire\r\n"
+    assert wire.say(
+        asked, b"\r\n", asked, wire.bearer, b"\r\n", asked, b"Connection: close\r\n\r\n"
+    ) == [401, 200, 401]
+
+
+def test_a_body_that_looks_like_a_request_is_none(wire: Wire) -> None:
+    """What the gate left unread is not taken for the next request."""
+    inner = b"GET /health/live HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+    first = b"POST /items HTTP/1.1\r\nHost: wire\r\nContent-Length: %d\r\n\r\n" % len(inner)
+    asked = b"GET /nowhere HTTP/1.1\r\n%s\r\n" % CLOSING
+    assert wire.say(first, inner, asked) in ([401, 404], [401])
+
+
+def test_clients_stalled_in_their_headers_hold_nobody(wire: Wire) -> None:
+    """More of them than there are threads (R-14)."""
+    stalled = [wire.connect(b"GET /auth/sessions HTTP/1.1\r\nX-Slow: ") for _ in range(100)]
+    begun = time.monotonic()
+    assert wire.get(wire.bearer) == 200
+    assert time.monotonic() - begun < 2
+    for line in stalled:
+        line.close()
+
+
+def test_bodies_that_never_come_stop_neither_readers_nor_other_clients(wire: Wire) -> None:
+    """More stalled sign-ins than threads, from one address; granian waits for ever (R-14)."""
+    never = posted(b"/auth/login", JSON, body=b"{", length=b"90")
+    stalled = [wire.connect(never) for _ in range(12)]
+    elsewhere = replace(wire, source="127.0.0.2")
+    assert wire.get(wire.bearer) == 200
+    assert elsewhere.say(posted(b"/auth/login", JSON, body=b"{}")) == [422]
+    for line in stalled:
+        line.close()
+
+
+def test_a_wish_to_upgrade_changes_nothing(wire: Wire) -> None:
+    """No web socket, no HTTP/2 over a request that was let in or not."""
+    upgrade = b"Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    upgrade += b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    assert wire.get(upgrade) in {400, 401, 405}
+    assert wire.get(b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n") == 401
+
+
+def test_no_version_is_told(wire: Wire) -> None:
+    """Neither of the server nor of a library (S-103)."""
+    heard = wire.hear(b"GET /health/live HTTP/1.0\r\n\r\n") + wire.hear(b"nonsense\r\n\r\n")
+    assert not re.search(rb"(?i)(server|x-powered-by):[^\r\n]*\d", heard)

@@ -1,0 +1,53 @@
+"""The service as the browser tests run it: with a clock they move and pages of their own."""
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flask import Blueprint, Response, request
+
+from itemsapi import create_app, public
+from itemsapi.clock import now
+from itemsapi.rest.assets import Assets
+
+SHIFT = Path(os.environ["ITEMSAPI_TEST_SHIFT"])
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+pages = Blueprint("test_pages", __name__)
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "docs" / "examples"
+files = Assets((HERE / "pages").iterdir())
+examples = Assets((EXAMPLES / "plain").iterdir())
+built = Path(os.environ["ITEMSAPI_TEST_SHIFT"]).parent / "built"
+
+
+def clock() -> datetime:
+    """Return the present, as far as the test has moved it for all processes."""
+    return now() + timedelta(seconds=float(SHIFT.read_text("ascii")))
+
+
+@pages.get("/test/<name>")
+@public("a page of the tests")
+def show_file(name: str) -> Response:
+    """Give a page or a script of the tests, under as strict a policy as the console's."""
+    return files.send(request, name, policy=POLICY)
+
+
+@pages.get("/example/<name>")
+@public("the example of the guide")
+def show_example(name: str) -> Response:
+    """Give a file of the example without a framework."""
+    return examples.send(request, name, policy=POLICY)
+
+
+@pages.get("/built/<name>")
+@public("a script that a test has built")
+def show_built(name: str) -> Response:
+    """Give a script that was made after the service had started."""
+    return Assets(built.iterdir()).send(request, name, policy=POLICY)
+
+
+application = create_app(pages=[pages], clock=clock)

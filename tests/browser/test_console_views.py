@@ -1,0 +1,148 @@
+"""Every view of the console: accessible, whole, and quiet, wide and narrow, light and dark."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from browsing import Site, Watch, Window, told
+from house import PASSWORD
+from packages import Npm
+
+Scheme = Literal["light", "dark"]
+WIDE, NARROW = (1280, 900), (390, 844)
+SHOTS = os.environ.get("ITEMSAPI_TEST_SHOTS")  # a folder for pictures, to be looked at
+KINDS: list[tuple[tuple[int, int], Scheme, str]] = [(WIDE, "light", "en"), (NARROW, "dark", "ja")]
+if SHOTS:
+    KINDS += [(WIDE, "dark", "ja"), (NARROW, "light", "en")]
+VIEWS = {
+    "items": "#/items",
+    "items filtered": "#/items?q=nothing+like+this",
+    "new item": "#/items/new",
+    "item": "#/items/{item}",
+    "sessions": "#/sessions",
+    "account": "#/account",
+    "users": "#/users",
+    "new user": "#/users/new",
+    "user": "#/users/{user}",
+    "roles": "#/roles",
+    "new role": "#/roles/new",
+    "role": "#/roles/member",
+    "audit": "#/audit",
+}
+
+
+@pytest.fixture(scope="module")
+def ids(running: Site) -> dict[str, str]:
+    """An operator with things to look at."""
+    client = running.house.signed_in("olivia", "admin")
+    lamp = {"price": "12.50", "currency": "EUR", "quantity": 3, "tags": ["office", "light"]}
+    names = [
+        "Desk lamp",
+        "机のランプ",
+        "A name that is so long that no phone shows it in one line " * 3,
+    ]
+    made = [client.post("/items", json={"name": name, **lamp}) for name in names]
+    return {"item": made[0].get_json()["id"], "user": running.house.user("paul", "member")}
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go, to be looked at."""
+    return Path(SHOTS) if SHOTS else tmp_path_factory.mktemp("shots")
+
+
+class Survey:
+    """A window of one size and colour scheme, in which the views are visited."""
+
+    def __init__(self, window: Window, axe: str, shots: Path, name: str) -> None:
+        """Take what is needed to judge a view."""
+        self.page = window.context.new_page()
+        self.axe, self.shots, self.name = axe, shots, name
+
+    def faults(self, view: str) -> list[tuple[str, str, Any]]:
+        """Photograph the view and return what axe finds serious, and what does not fit."""
+        self.page.evaluate(self.axe)
+        found = self.page.evaluate("() => axe.run()")["violations"]
+        self.page.screenshot(path=self.shots / f"{view} {self.name}.png", full_page=True)
+        over = self.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        grave = [
+            (view, one["id"], [node["html"][:90] for node in one["nodes"]])
+            for one in found
+            if one["impact"] in {"serious", "critical"}
+        ]
+        return [*grave, *([(view, "wider than the window", over)] if over > 0 else [])]
+
+
+def options(size: tuple[int, int], scheme: Scheme, locale: str) -> dict[str, Any]:
+    """Say what a browser tells a page about itself."""
+    viewport = {"width": size[0], "height": size[1]}
+    return {"viewport": viewport, "color_scheme": scheme, "locale": locale}
+
+
+@pytest.fixture(params=KINDS, ids=["-".join((str(size[0]), *rest)) for size, *rest in KINDS])
+def survey(
+    request: pytest.FixtureRequest, started: Browser, npm: Npm, shots: Path
+) -> Iterator[Survey]:
+    """A window of each kind; at the end nothing may have been complained about."""
+    window = Window(started.new_context(**options(*request.param)), Watch())
+    window.watch.over(window.context)
+    name = request.node.callspec.id
+    yield Survey(window, npm.text("axe-core/axe.min.js"), shots, name)
+    window.context.close()
+    assert window.watch.complaints == []
+
+
+def enter(page: Page) -> None:
+    """Sign in as the operator."""
+    page.locator("[name=username]").fill("olivia")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+
+
+def visit(page: Page, address: str) -> None:
+    """Go to a view and wait until it is there; it brings a heading of its own."""
+    page.evaluate(
+        "(hash) => { document.querySelector('h1')?.remove();"
+        " location.hash === hash ? dispatchEvent(new Event('hashchange')) : location.hash = hash }",
+        address,
+    )
+    expect(page.locator("h1")).to_have_count(1)
+
+
+def overtaken(page: Page, site: Site, item: str) -> None:
+    """Change an item in the console after somebody else has done so."""
+    visit(page, f"#/items/{item}")
+    expect(page.locator("[name=name]")).to_be_visible()
+    client = site.house.bearer(site.house.login("olivia")["access_token"])
+    change = {"tags": [], "description": f"Changed at {site.clock()}"}
+    client.patch(f"/items/{item}", json=change, headers={"If-Match": "*"})
+    page.locator("[name=name]").fill("Desk lamp, black")
+    page.locator("form .primary").click()
+    expect(page.locator("h2")).to_be_focused()
+
+
+def test_axe_finds_nothing_serious_in_any_view(
+    site: Site, survey: Survey, ids: dict[str, str]
+) -> None:
+    """Labels, contrast, names and roles; and no view is wider than its window."""
+    page = survey.page
+    page.goto(f"{site.url}/console")
+    expect(page.locator("h1")).to_have_count(1)
+    faults = survey.faults("sign-in")
+    enter(page)
+    expect(page.locator("nav").first).to_be_visible()
+    expect(page.locator("h1")).to_be_focused()
+    for view, address in VIEWS.items():
+        visit(page, address.format(**ids))
+        faults += survey.faults(view)
+    overtaken(page, site, ids["item"])
+    faults += survey.faults("conflict")
+    visit(page, VIEWS["item"].format(**ids))
+    page.locator("button.danger").click()
+    faults += survey.faults("question")
+    told(f"{len(VIEWS) + 3} views {survey.name}; pictures in {survey.shots}")
+    assert faults == []

@@ -1,0 +1,104 @@
+"""A page of somebody else, in a browser where a user is signed in, gets nothing and harms nothing.
+
+Three places: another site, a sister host of the same site (cookies are sent), and another port of
+the very host (cookies are sent and can be set).
+"""
+
+from collections import Counter
+
+import pytest
+from sqlalchemy import select
+
+from browsing import API, Folder, Site, Tab, Window, told, until
+from itemsapi.tokens.sessions import AuthSession
+
+PLACES = ["evil.localhost", "evil.house.localhost", API]
+BLOCKED = "chrome-error://chromewebdata/"
+COOKIE = "__Host-Http-itemsapi_rt"
+
+pytestmark = pytest.mark.parametrize("place", PLACES)
+
+
+@pytest.fixture
+def victim(site: Site, window: Window) -> Tab:
+    """The application, with a user signed in."""
+    tab = window.spa(site)
+    tab.login(site.user())
+    tab.shows(status="signed-in")
+    site.wire.forget()
+    return tab
+
+
+def state(site: Site, window: Window) -> list[tuple[object, ...]]:
+    """Return what an attack would have changed: the server's sessions, the browser's cookie."""
+    table = AuthSession.core()
+    wanted = select(table.c.id, table.c.gen, table.c.ended_at, table.c.rotated_at)
+    with site.house.services.database.reading() as connection:
+        stored = [tuple(row) for row in connection.execute(wanted.order_by(table.c.id))]
+    kept = [(c["name"], c["value"], c["domain"]) for c in window.context.cookies()]
+    return [*stored, *kept]
+
+
+def hostile(window: Window, elsewhere: Folder, place: str) -> Tab:
+    """Open the hostile page; what the browser complains about there is welcome."""
+    tab = window.open(f"{elsewhere.at(place)}/hostile.html")
+    window.context.on("console", lambda _: window.watch.complaints.clear())
+    return tab
+
+
+def test_nothing_is_read_or_changed_when_a_hostile_page_tries_everything(
+    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+) -> None:
+    """S-091, S-093: fetch, forms, images, scripts, frames, beacons; then all is as before."""
+    before, session, tab = (
+        state(site, window),
+        victim.reads("session"),
+        hostile(window, elsewhere, place),
+    )
+    got = tab.do(
+        "async (api) => Object.fromEntries(await Promise.all(Object.entries(attacks(api)).map("
+        "async ([name, attack]) => [name, await attack()])))",
+        site.url,
+    )
+    window.watch.complaints.clear()
+    told(f"{len(got)} attacks from {place}: {Counter(seen.status for seen in site.wire.seen)}")
+    assert {name: thing for name, thing in got.items() if thing is not None} == {}
+    assert state(site, window) == before
+    victim.page.reload()
+    victim.shows(status="signed-in", session=session)
+
+
+def test_nothing_is_read_or_changed_when_a_hostile_page_navigates(
+    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+) -> None:
+    """S-092: no GET changes anything, and the opener cannot look into the window."""
+    before, tab = state(site, window), hostile(window, elsewhere, place)
+    paths = ["/auth/logout", "/auth/refresh", "/auth/sessions"]
+    got = [tab.do("(url) => opened(url)", site.url + path) for path in paths]
+    window.watch.complaints.clear()
+    assert got == [None] * len(paths)
+    assert state(site, window) == before
+
+
+def test_frame_stays_empty_when_a_hostile_page_shows_the_console_in_it(
+    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+) -> None:
+    """S-140: `frame-ancestors 'none'` leaves nothing to click through."""
+    tab = hostile(window, elsewhere, place)
+    tab.do("(url) => framed(url)", f"{site.url}/console")
+    window.watch.complaints.clear()
+    until(lambda: tab.do("() => 1") and [frame.url for frame in tab.page.frames[1:]] == [BLOCKED])
+    window.watch.complaints.clear()
+
+
+def test_cookie_is_not_replaced_when_a_hostile_script_sets_others(
+    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+) -> None:
+    """S-090: the prefix keeps other hosts and all scripts from planting a session."""
+    session, tab = victim.reads("session"), hostile(window, elsewhere, place)
+    for name in (COOKIE, COOKIE.lower(), f" {COOKIE}", "itemsapi_rt"):
+        for domain in ("", "; Domain=house.localhost"):
+            text = f"{name}=planted; Path=/; Secure{domain}"
+            tab.do("(text) => { document.cookie = text; }", text)
+    victim.page.reload()
+    victim.shows(status="signed-in", session=session)

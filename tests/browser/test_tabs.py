@@ -1,0 +1,148 @@
+"""Several tabs of one browser: one session, whatever they do at once."""
+
+import os
+from collections import Counter
+from time import monotonic
+
+import pytest
+
+from browsing import SOON, Site, Tab, Window, told
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.issuer.people import People
+from itemsapi.issuer.sessions import open_sessions
+
+ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "10"))  # the issue asks for 100 once
+TABS, CALLS = 5, 3
+AN_HOUR = 60 * 60 * 1000
+
+
+def sessions_of(site: Site, user: str) -> int:
+    """Count the sessions that a user has."""
+    desk = site.house.services.desk
+    return len(open_sessions(desk, site.ids[user]))
+
+
+def wake(site: Site, window: Window, tabs: list[Tab], number: int) -> None:
+    """Let an hour pass, then make all tabs call the API at one moment."""
+    site.clock.forward(hours=1)
+    window.context.clock.fast_forward(AN_HOUR)
+    tabs[0].do("order => spa.all(order)", {"round": number, "count": CALLS})
+    for tab in tabs:
+        tab.shows(done=str(number))
+    site.wire.rest()  # a refresh under way must not find that an hour went by meanwhile
+
+
+def five(site: Site, window: Window, without: str) -> tuple[list[Tab], str]:
+    """Sign in with five tabs open."""
+    window.context.clock.install()
+    user = site.user()
+    first = window.spa(site, without=without)
+    first.login(user)
+    return [first, *(window.spa(site, without=without) for _ in range(TABS - 1))], user
+
+
+def woken(site: Site, window: Window, without: str) -> tuple[Counter[int], Counter[int], str]:
+    """Wake five tabs again and again; return how calls and refreshes were answered, and whose."""
+    tabs, user = five(site, window, without)
+    site.wire.forget()
+    for number in range(ROUNDS):
+        wake(site, window, tabs, number)
+    results = Counter(result for tab in tabs for result in tab.do("() => spa.results"))
+    refreshed = Counter(site.wire.statuses("/auth/refresh"))
+    told(f"{ROUNDS} rounds, {TABS} tabs, without {without or 'nothing'}: {results}, {refreshed}")
+    return results, refreshed, user
+
+
+def test_five_tabs_stay_signed_in_when_they_wake_up_at_once(site: Site, window: Window) -> None:
+    """Nobody is logged out, every request is answered, one tab refreshes for all (SPA.md)."""
+    results, refreshed, user = woken(site, window, "")
+    assert (results, sessions_of(site, user)) == ({200: ROUNDS * TABS * CALLS}, 1)
+    assert list(refreshed) == [200]
+
+
+@pytest.mark.parametrize("without", ["locks", "locks,channel"])
+def test_five_tabs_come_to_rest_in_a_browser_without_locks(
+    site: Site, window: Window, without: str
+) -> None:
+    """Each may refresh, so that three in a row can look like a copied token; none ever loops."""
+    results, refreshed, _user = woken(site, window, without)
+    assert set(results) <= {200, 401}
+    assert refreshed.total() <= ROUNDS * TABS
+
+
+def opened(site: Site, window: Window, count: int = TABS) -> tuple[list[Tab], str]:
+    """Sign in with several tabs open."""
+    user = site.user()
+    tabs = [window.spa(site) for _ in range(count)]
+    tabs[0].login(user)
+    return tabs, user
+
+
+def all_show(tabs: list[Tab], status: str) -> float:
+    """Wait until all tabs show a status, as soon as the issue asks; return the seconds."""
+    begun = monotonic()
+    for tab in tabs:
+        tab.shows(within=SOON, status=status)
+    return monotonic() - begun
+
+
+def test_other_tabs_are_signed_in_when_one_is(site: Site, window: Window) -> None:
+    """One sign-in serves all tabs, without a further request."""
+    tabs, _ = opened(site, window)
+    all_show(tabs, "signed-in")
+    assert site.wire.statuses("/auth/refresh") == []
+
+
+def test_all_tabs_are_signed_out_when_one_is(site: Site, window: Window) -> None:
+    """The end state is there within 2 s, and the session is gone."""
+    tabs, user = opened(site, window)
+    all_show(tabs, "signed-in")
+    assert tabs[2].do("() => spa.logout()") is None
+    told(f"all {TABS} tabs signed out after {all_show(tabs, 'signed-out'):.2f} s")
+    assert sessions_of(site, user) == 0
+
+
+def test_guest_causes_no_request_when_a_tab_opens_after_sign_out(
+    site: Site, window: Window
+) -> None:
+    """Guests do not flood the session endpoint (SPA.md)."""
+    (tab,), _ = opened(site, window, count=1)
+    tab.do("() => spa.logout()")
+    site.wire.forget()
+    window.spa(site).shows(status="signed-out")
+    assert site.wire.statuses("/auth/refresh") == []
+
+
+def test_all_tabs_are_signed_out_when_an_operator_disables_the_user(
+    site: Site, window: Window
+) -> None:
+    """Tabs with live data find out within 2 s, and then fall silent: no endless loop."""
+    tabs, user = opened(site, window)
+    all_show(tabs, "signed-in")
+    for tab in tabs:
+        tab.do("() => spa.poll(100)")
+    site.wire.forget()
+    People(site.house.services.desk).change(OPERATOR, site.ids[user], None, disabled=True)
+    took = all_show(tabs, "signed-out")
+    tabs[0].page.wait_for_timeout(500)
+    tried = site.wire.statuses("/auth/refresh")
+    site.wire.forget()
+    tabs[0].page.wait_for_timeout(500)
+    told(f"all {TABS} tabs signed out {took:.2f} s after the user was disabled; refresh: {tried}")
+    assert set(tried) == {401}
+    assert (len(tried) <= TABS, site.wire.seen) == (True, [])
+
+
+def test_late_answer_revives_nobody_when_the_user_has_signed_out(
+    site: Site, window: Window
+) -> None:
+    """A refresh that was under way during the sign-out is dropped, its cookie is worth nothing."""
+    (first, second), user = opened(site, window, count=2)
+    all_show([first, second], "signed-in")
+    with site.wire.holding("/auth/refresh") as reached:
+        second.page.reload(wait_until="commit")
+        assert reached.wait(5)
+        first.do("() => spa.logout()")
+    first.page.reload()
+    all_show([first, second], "signed-out")
+    assert sessions_of(site, user) == 0

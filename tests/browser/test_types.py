@@ -1,0 +1,45 @@
+"""Types for the whole API, made from the document: they compile, and what they promise is true."""
+
+from pathlib import Path
+
+import pytest
+
+from browsing import Site, Window
+from packages import TESTS, Npm
+
+TYPES = TESTS / "browser" / "types"
+
+
+@pytest.fixture(scope="session")
+def project(running: Site, npm: Npm) -> Path:
+    """A TypeScript project with the types of the running service."""
+    folder = npm.copy(TYPES)
+    document = running.house.client().get("/openapi.json").get_data()
+    (folder / "openapi.json").write_bytes(document)
+    document_to = [f"{folder}/openapi.json", "--default-non-nullable=false", "-o"]
+    npm.run("openapi-typescript", *document_to, f"{folder}/api.d.ts")
+    return folder
+
+
+def test_types_of_the_document_fit_the_client_when_compiled_strictly(
+    npm: Npm, project: Path
+) -> None:
+    """openapi-typescript, openapi-fetch and our client together; wrong calls are refused."""
+    npm.run("tsc", "-p", str(project))
+
+
+def test_typed_post_is_sent_again_when_its_token_has_expired(
+    site: Site, npm: Npm, project: Path, window: Window
+) -> None:
+    """The body is replayed after one 401, and the item is there once."""
+    built = site.folder / "built"
+    npm.run(
+        "esbuild", f"{project}/client.ts", "--bundle", "--format=esm", f"--outfile={built}/c.js"
+    )
+    tab = window.spa(site)
+    tab.do("(url) => import(url)", f"{site.url}/built/c.js")
+    tab.do("(name) => typed.login(name, 'plain horse battery staple')", site.user("member"))
+    site.clock.forward(hours=1)
+    tab.do("() => typed.add('Chair').then((item) => typed.rename(item, 'Armchair'))")
+    assert tab.do("() => typed.names()") == ["Armchair"]
+    assert site.wire.statuses("/items", "POST") == [401, 201]

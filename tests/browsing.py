@@ -1,0 +1,248 @@
+"""What tests of the browser's side are written with: a service, tabs, and who watches them."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partialmethod
+from http.client import HTTPConnection, HTTPException
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+
+from house import PASSWORD, House, MovingClock
+from itemsapi import create_app
+from itemsapi.services import EXTENSION
+from itemsapi.settings import PREFIX, Settings
+from wire import Wire
+
+PAGES = Path(__file__).parent / "browser" / "pages"
+API = "api.house.localhost"  # of one site with app.house.localhost; evil.localhost is another
+SOON = 2000.0  # milliseconds within which a page must have come to rest, says the issue
+PATIENCE = 10_000.0
+
+
+class SharedClock(MovingClock):
+    """A clock that a test moves for every process of a service, by a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Start at the present."""
+        super().__init__()
+        self.path, self.shift = path, timedelta(0)
+        self.forward(seconds=0)
+
+    def __call__(self) -> datetime:
+        """Return the present, as far as it has been moved."""
+        return datetime.now(UTC) + self.shift
+
+    def forward(self, **step: float) -> None:
+        """Move the clock of every process."""
+        self.shift += timedelta(**step)
+        draft = self.path.with_suffix(".new")
+        draft.write_text(str(self.shift.total_seconds()), "ascii")
+        draft.replace(self.path)
+
+
+@dataclass
+class Site:
+    """A running service: its processes behind a wire, and the house to make users in."""
+
+    house: House
+    wire: Wire
+    clock: SharedClock
+    url: str
+    folder: Path
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def user(self, *roles: str) -> str:
+        """Make a user and return the name; `ids` has the id."""
+        name = f"user{len(self.ids) + 1}"
+        self.ids[name] = self.house.user(name, *roles)
+        return name
+
+
+@dataclass
+class Tab:
+    """One tab with the test page in it, or another one."""
+
+    page: Page
+
+    def do(self, script: str, argument: object = None) -> Any:
+        """Run a function in the page."""
+        return self.page.evaluate(script, argument)
+
+    def login(self, name: str, password: str = PASSWORD) -> str | None:
+        """Sign in; return the code of the refusal, if it is one."""
+        wish = [name, password]
+        return self.do("([name, password]) => spa.login(name, password)", wish)  # type: ignore[no-any-return]
+
+    def shows(self, *, within: float = PATIENCE, **texts: str) -> None:
+        """Wait until the page shows these texts in these places."""
+        for place, text in texts.items():
+            expect(self.page.locator(f"#{place}")).to_have_text(text, timeout=within)
+
+    def reads(self, place: str) -> str:
+        """Return what the page shows in a place."""
+        return self.page.locator(f"#{place}").inner_text()
+
+
+@dataclass
+class Watch:
+    """Listens to all tabs of a window for what must not happen."""
+
+    complaints: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)  # Chromium logs each 4xx; a test expects some
+    hosts: set[str] = field(default_factory=set)
+
+    def over(self, context: BrowserContext) -> None:
+        """Listen to everything in a window."""
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI}) =>"
+            " console.error('CSP', violatedDirective, blockedURI))"
+        )
+        context.on("console", self._heard)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("request", self._asked)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type not in {"error", "warning"}:
+            return
+        network = message.text.startswith("Failed to load resource")
+        (self.refusals if network else self.complaints).append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        if request.url.startswith("http"):
+            self.hosts.add(request.url.split("/")[2])
+
+
+@dataclass
+class Window:
+    """A browser with a profile of its own: tabs that share cookies, locks and channels."""
+
+    context: BrowserContext
+    watch: Watch
+
+    def open(self, address: str) -> Tab:
+        """Open a tab."""
+        page = self.context.new_page()
+        page.goto(address)
+        return Tab(page)
+
+    def spa(self, site: Site, **query: str) -> Tab:
+        """Open a tab with the test page of the service's own origin, and wait until it knows."""
+        words = "&".join(f"{name}={value}" for name, value in query.items())
+        tab = self.open(f"{site.url}/test/spa.html?{words}")
+        expect(tab.page.locator("#status")).not_to_have_text("loading")
+        return tab
+
+
+def told(figure: str) -> None:
+    """Show a figure to whoever runs the tests with `-s`."""
+    sys.stdout.write(f"\n{figure}\n")
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
+    """Wait for something that another process does."""
+    end, pause = monotonic() + seconds, threading.Event()
+    while not true():
+        assert monotonic() < end, "it did not come about"
+        pause.wait(0.02)
+
+
+def answers(port: int) -> bool:
+    """Tell whether a service is up."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    with closing(connection), suppress(OSError, HTTPException):
+        connection.request("GET", "/health/live")
+        return connection.getresponse().status == 200
+    return False
+
+
+@contextmanager
+def serving(folder: Path, settings: dict[str, str], *, workers: int = 2) -> Iterator[Site]:
+    """Run a service on an empty database in `folder`, with real worker processes behind a wire."""
+    wire, clock, port = Wire(), SharedClock(folder / "shift"), free_port()
+    url = f"http://{API}:{wire.port}"
+    wire.upstream = port
+    chosen = {"data_dir": str(folder), "public_url": url, "rate_limit": "off"} | settings
+    given = {PREFIX + name.upper(): value for name, value in chosen.items()}
+    house = _house(given, clock)
+    command = _granian(port, workers)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own service
+            command, env=_environment(given, clock), stdout=log, stderr=log
+        )
+        try:
+            until(lambda: answers(port), seconds=30)
+            yield Site(house, wire, clock, url, folder)
+        finally:
+            process.terminate()
+            process.wait(20)
+            wire.close()
+            house.services.database.dispose()
+
+
+def _house(given: dict[str, str], clock: SharedClock) -> House:
+    app = create_app(Settings.from_environment(given), clock=clock)
+    return House(app, app.extensions[EXTENSION], clock)
+
+
+def _granian(port: int, workers: int) -> list[str]:
+    options = f"--interface wsgi --workers {workers} --blocking-threads 8 --port {port}"
+    return [sys.executable, "-m", "granian", *options.split(), "served:application"]
+
+
+def _environment(given: dict[str, str], clock: SharedClock) -> dict[str, str]:
+    places = [str(PAGES.parent), *sys.path]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    more = {"PYTHONPATH": os.pathsep.join(places), "ITEMSAPI_TEST_SHIFT": str(clock.path)}
+    return clean | given | more
+
+
+class Folder(ThreadingHTTPServer):
+    """A web server for the pages of other origins: one port, as many hosts as wanted."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        """Serve a folder's files; `policies` has a Content-Security-Policy for some addresses."""
+        self.folder = folder
+        self.policies: dict[str, str] = {}
+        super().__init__(("127.0.0.1", 0), _File)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def at(self, host: str) -> str:
+        """Return the origin that this is under a name."""
+        return f"http://{host}:{self.server_port}"
+
+
+class _File(SimpleHTTPRequestHandler):
+    server: Folder
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
+
+    def translate_path(self, path: str) -> str:
+        self.directory = str(self.server.folder)
+        return super().translate_path(path)
+
+    def end_headers(self) -> None:
+        policy = self.server.policies.get(self.path.rpartition("/")[0])
+        if policy:
+            self.send_header("Content-Security-Policy", policy)
+        super().end_headers()
+
+    log_message = partialmethod(lambda *_: None)

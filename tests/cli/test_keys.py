@@ -1,0 +1,113 @@
+"""`itemsapi keys` and `itemsapi purge`: housekeeping from the host."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from commandline import Shell
+from house import House
+from itemsapi.db import Database
+from itemsapi.tokens.keystore import PUBLISHED, SigningKey
+from itemsapi.tokens.sessions import AuthSession
+
+KEYS = SigningKey.core()
+MINUTE = timedelta(minutes=1)
+
+
+def aged(database: Database, age: timedelta) -> None:
+    """Have all keys been made some time ago."""
+    with database.transaction() as tx:
+        tx.execute(update(KEYS).values(created_at=datetime.now(UTC) - age))
+
+
+def states(shell: Shell) -> list[str]:
+    """Return the states of the keys that are listed."""
+    return sorted(row["state"] for row in json.loads(shell.run("keys", "list", "--json").out))
+
+
+def kid(shell: Shell, state: str) -> str:
+    """Return the key in a state."""
+    rows = json.loads(shell.run("keys", "list", "--json").out)
+    return next(str(row["kid"]) for row in rows if row["state"] == state)
+
+
+def test_a_rotation_too_early_is_one_line(shell: Shell, house: House) -> None:
+    """Without waiting: exit code 1, and how long it takes."""
+    house.services.ring.now()
+    done = shell.run("keys", "rotate", "--no-wait")
+    assert done.code == 1
+    assert done.err.startswith("itemsapi: the next key may sign in ")
+
+
+def test_a_rotation_in_time_does_not_wait(shell: Shell, house: House) -> None:
+    """S-147: the next key signs, and there is a new next."""
+    house.services.ring.now()
+    aged(house.services.database, 2 * MINUTE)
+    coming = kid(shell, "next")
+    assert json.loads(shell.run("keys", "rotate", "--json").out) == {"kid": coming}
+    assert states(shell) == ["current", "next", "retired"]
+
+
+def test_a_rotation_waits_for_what_is_left(shell: Shell, house: House) -> None:
+    """With a progress bar, where somebody watches."""
+    house.services.ring.now()
+    aged(house.services.database, PUBLISHED - timedelta(seconds=0.5))
+    coming = kid(shell, "next")
+    assert shell.run("keys", "rotate").out == f"{coming} signs from now on.\n"
+
+
+def test_a_key_is_withdrawn(shell: Shell, house: House) -> None:
+    """S-147: an emergency; the next one signs."""
+    house.services.ring.now()
+    current = kid(shell, "current")
+    done = shell.run("keys", "withdraw", current, "--yes")
+    assert (done.code, done.out) == (0, f"{current} is withdrawn.\n")
+    assert kid(shell, "withdrawn") == current
+
+
+def test_a_key_is_not_withdrawn_unasked(shell: Shell, house: House) -> None:
+    """Everybody's tokens die with it: say yes."""
+    house.services.ring.now()
+    assert shell.run("keys", "withdraw", kid(shell, "current"), stdin="n\n").code == 1
+    assert states(shell) == ["current", "next"]
+
+
+def test_a_key_that_is_not_there_is_one_line(shell: Shell) -> None:
+    """Exit code 1."""
+    done = shell.run("keys", "withdraw", "nokey", "--yes")
+    assert (done.code, done.err) == (
+        1, "itemsapi: there is no key nokey, or it is withdrawn already\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [["keys", "rotate"], ["keys", "withdraw", "x", "--yes"]])
+def test_a_wrong_secret_key_changes_nothing(shell: Shell, house: House, words: list[str]) -> None:
+    """R-24: one line that names the setting."""
+    house.services.ring.now()
+    wrong = Shell(shell.settings | {"secret_key": "an0ther-test-secret-0123456789-abcdefghij"})
+    done = wrong.run(*words)
+    assert done.code == 1
+    assert "ITEMSAPI_SECRET_KEY does not fit" in done.err
+
+
+def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
+    """One row a heap, as JSON for programs."""
+    house.user("ada")
+    house.login("ada")
+    with house.services.database.transaction() as tx:
+        tx.execute(update(AuthSession).values(ended_at=datetime.now(UTC) - timedelta(days=2)))
+    rows = json.loads(shell.run("purge", "--json").out)
+    deleted = {row["heap"]: row["deleted"] for row in rows}
+    assert deleted.pop("sessions") == 1
+    assert set(deleted.values()) == {0}
+
+
+def test_a_purge_leaves_what_lives(shell: Shell, house: House) -> None:
+    """It may run at any time."""
+    house.user("ada")
+    tokens = house.login("ada")
+    assert shell.run("purge").code == 0
+    body = {"refresh_token": tokens["refresh_token"]}
+    assert house.client().post("/auth/refresh", json=body).status_code == 200

@@ -1,0 +1,122 @@
+"""`itemsapi users` and `itemsapi sessions`: people looked after from the host."""
+
+import pytest
+
+from commandline import Shell
+from house import House
+from staff import NEW_PASSWORD, events, works
+
+
+def test_a_user_is_added_with_a_password_shown_once(shell: Shell, house: House) -> None:
+    """Made here, and good for signing in."""
+    said = shell.run("users", "add", "ada", "--role", "member").out
+    password = said.split("Password: ")[1].split()[0]
+    assert works(house, house.login("ada", password=password))
+    assert password not in shell.run("users", "list", "--json").out
+
+
+def test_a_password_comes_from_standard_input(shell: Shell, house: House) -> None:
+    """And is not shown."""
+    done = shell.run("users", "add", "ada", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
+    assert NEW_PASSWORD not in done.out
+    assert house.login("ada", password=NEW_PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "line"),
+    [
+        (["add", "ada", "--password-stdin"], "short\n", "Use 15 characters or more"),
+        (["add", "ada", "--password-stdin"], b"\xff\xfe\n", "is not UTF-8"),
+        (["add", "a b"], "", "Write 1 to 64 of the ASCII letters"),
+        (["add", "ada", "--role", "boss"], "", "There is no such role"),
+        (["disable", "nobody"], "", "There is no user nobody"),
+        (["add-role", "nobody", "member"], "", "There is no user nobody"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    shell: Shell, words: list[str], stdin: str | bytes, line: str
+) -> None:
+    """On standard error, with exit code 1."""
+    done = shell.run("users", *words, stdin=stdin)
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert line in done.err
+
+
+def test_a_name_is_taken_once(shell: Shell) -> None:
+    """The second one is refused."""
+    shell.run("users", "add", "ada")
+    assert shell.run("users", "add", "ADA").err == "itemsapi: There is a user ada already.\n"
+
+
+def test_users_are_listed(shell: Shell) -> None:
+    """As a table, and as JSON."""
+    shell.run("users", "add", "ada", "--role", "member")
+    shell.run("users", "add", "bob")
+    listed = shell.run("users", "list", "--json").json
+    assert [user["username"] for user in listed] == ["ada", "bob"]
+    assert "member" in shell.run("users", "list").out
+
+
+def test_roles_are_given_and_taken(shell: Shell) -> None:
+    """One at a time."""
+    shell.run("users", "add", "ada", "--role", "member")
+    assert shell.run("users", "add-role", "ada", "reader").out == "ada has member reader.\n"
+    assert shell.run("users", "remove-role", "ada", "member").out == "ada has reader.\n"
+
+
+def test_a_user_is_disabled_and_enabled(shell: Shell, house: House) -> None:
+    """Sessions end; the next one begins after that."""
+    house.user("ada", "member")
+    tokens = house.login("ada")
+    assert shell.run("users", "disable", "ada").code == 0
+    assert (
+        house.client()
+        .post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        .status_code
+        == 401
+    )
+    assert shell.run("users", "enable", "ada").code == 0
+
+
+def test_the_last_admin_stays(shell: Shell) -> None:
+    """For who sits at the host too: nobody could undo it from elsewhere."""
+    shell.run("users", "add", "root", "--role", "admin")
+    assert "Nobody would be left" in shell.run("users", "disable", "root").err
+    assert "Nobody would be left" in shell.run("users", "remove-role", "root", "admin").err
+
+
+def test_a_password_is_set(shell: Shell, house: House) -> None:
+    """And shown once."""
+    house.user("ada", "member")
+    done = shell.run("users", "set-password", "ada", "--json").json
+    assert house.login("ada", password=done["password"])
+
+
+def test_what_is_done_here_is_written_down(shell: Shell, house: House) -> None:
+    """By nobody with an account, from the command line (S-149)."""
+    shell.run("users", "add", "ada")
+    (event,) = events(house, "user_created")
+    assert (event["actor_id"], event["address"]) == (None, "cli")
+
+
+def test_sessions_are_listed_and_ended(shell: Shell, house: House) -> None:
+    """All of a user."""
+    house.user("ada", "member")
+    house.login("ada")
+    assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
+    assert shell.run("sessions", "end", "ada").out == "Ended 1 of ada.\n"
+    assert shell.run("sessions", "list", "ada", "--json").json == []
+
+
+def test_everybodys_sessions_end(shell: Shell, house: House) -> None:
+    """By one row (R-19)."""
+    house.user("ada", "member")
+    house.login("ada")
+    assert shell.run("sessions", "end", "--everybody").code == 0
+    assert shell.run("sessions", "list", "ada", "--json").json == []
+
+
+@pytest.mark.parametrize("words", [[], ["ada", "--everybody"]])
+def test_whose_sessions_end_must_be_clear(shell: Shell, words: list[str]) -> None:
+    """Used wrongly: exit code 2."""
+    assert shell.run("sessions", "end", *words).code == 2

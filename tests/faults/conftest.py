@@ -1,0 +1,94 @@
+"""The real service on each database, and whoever mints sessions on it without a password."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from faults.stage import Stage, staged
+from house import House, MovingClock
+from itemsapi import create_app, db
+from itemsapi.clock import new_id
+from itemsapi.issuer.grants import Grant
+from itemsapi.services import EXTENSION
+from itemsapi.settings import Settings
+from renewal import begun
+
+NewDatabase = Callable[[str], str]
+
+
+@dataclass
+class Theatre:
+    """A stage, and the issuer at hand: the same database and secret, in the test's own process."""
+
+    stage: Stage
+    house: House
+    user_id: str
+
+    def session(self) -> Grant:
+        """Open a session, as if somebody had signed in."""
+        self.house.clock.moment = datetime.now(UTC)
+        return begun(self.house, self.user_id)
+
+    def gen(self, grant: Grant) -> int:
+        """Return the generation that a session's row holds."""
+        with self.house.services.database.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT id, gen FROM auth_session")
+            return next(int(row.gen) for row in rows if row.id == grant.session_id)
+
+    def told(self, event: str) -> int:
+        """Count the audit events of one name."""
+        return len(self.house.services.audit.latest(before=None, limit=200, event=event))
+
+
+@pytest.fixture(scope="session")
+def new_postgres(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Make empty, migrated PostgreSQL databases; the server goes with the session."""
+
+    def make() -> str:
+        server = request.getfixturevalue("postgres_server")
+        name = f"stage_{new_id()[-12:]}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            template = request.getfixturevalue("postgres_template")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return str(make_url(server).set(database=name).render_as_string(hide_password=False))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def theatre(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[Theatre]]:
+    """Open theatres: on a database of a kind, with workers and settings as wished."""
+
+    @contextmanager
+    def opened(kind: str, *, url: str = "", **wish: object) -> Iterator[Theatre]:
+        folder = tmp_path_factory.mktemp("stage")
+        here = url or _url(kind, folder, request)
+        secret = "stage-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+        settings = Settings(database_url=here, data_dir=folder, secret_key=secret)
+        clock = MovingClock()
+        app = create_app(settings, clock=clock)
+        house = House(app, app.extensions[EXTENSION], clock)
+        db.upgrade(house.services.database)
+        user_id = house.user("ada", "member")
+        wish = {"pages": "renewal:look", "secret_key": secret, "served": here} | wish
+        try:
+            with staged(str(wish.pop("served")), folder, **wish) as stage:  # type: ignore[arg-type]
+                yield Theatre(stage, house, user_id)
+        finally:
+            house.services.database.dispose()
+
+    return opened
+
+
+def _url(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/itemsapi.db"
+    return str(request.getfixturevalue("new_postgres")())

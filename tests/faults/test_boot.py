@@ -1,0 +1,210 @@
+"""Starting with something wrong: one line that names it, exit code 1, nothing half-done (R-24)."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commandline import SECRET, Shell, shell_at
+from itemsapi import db
+from itemsapi.clock import now
+from itemsapi.services import assemble
+from itemsapi.settings import Settings, SettingsError
+
+PRODUCTION = {"profile": "production", "public_url": "https://api.example.org"}
+
+
+def fault(**given: str) -> str:
+    """Return the line that the settings are refused with, or nothing."""
+    environ = {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
+    try:
+        Settings.from_environment(environ)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("profile", "staging"),
+        ("debug", "maybe"),
+        ("secret_key", "short"),
+        ("secret_key", "a" * 64),
+        ("secret_key", ""),
+        ("public_url", "ftp://x"),
+        ("public_url", "nowhere"),
+        ("allowed_origins", "https://a.example/path"),
+        ("allowed_origins", "*"),
+        ("cross_site_origins", "https://b.example"),
+        ("trusted_proxies", "-1"),
+        ("trusted_proxies", "99"),
+        ("access_ttl", "0"),
+        ("access_ttl", "2h"),
+        ("access_ttl", "ten minutes"),
+        ("refresh_grace", "2m"),
+        ("refresh_heal", "perhaps"),
+        ("session_max_idle", "0"),
+        ("session_max_idle", "365d"),
+        ("session_limit", "0"),
+        ("signing_alg", "none"),
+        ("signing_alg", "HS1"),
+        ("revocation_lag", "1m"),
+        ("argon2_memory", "1024"),
+        ("argon2_time", "0"),
+        ("password_min_length", "4"),
+        ("rate_limit", "fast"),
+        ("rate_limit", ""),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    """In one line, whatever is wrong with it."""
+    line = fault(**{"secret_key": SECRET, name: value})
+    assert f"ITEMSAPI_{name.upper()} " in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("public_url", "http://api.example.org"),
+        ("debug", "on"),
+        ("insecure_cookies", "on"),
+        ("sesion_limit", "3"),
+    ],
+)
+def test_what_is_unsafe_in_production_is_named(name: str, value: str) -> None:
+    """What development lets pass (S-103)."""
+    line = fault(**{"secret_key": SECRET, **PRODUCTION, name: value})
+    assert line.startswith(f"ITEMSAPI_{name.upper()} ")
+
+
+def test_production_makes_no_secret(tmp_path: Path) -> None:
+    """It would be lost with the container, and everybody's sign-in with it."""
+    assert fault(**PRODUCTION, data_dir=str(tmp_path)).startswith("ITEMSAPI_SECRET_KEY is missing")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xff"])
+def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """It is not there, or is no text."""
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    assert fault(secret_key_file=str(path)).startswith("ITEMSAPI_SECRET_KEY")
+
+
+def test_no_line_repeats_the_secret() -> None:
+    """Logs of failed starts are read by many (S-148)."""
+    assert "hunter2" not in fault(secret_key="hunter2")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A shell before nothing at all."""
+    return shell_at(tmp_path / "data")
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def refused(shell: Shell, *words: str) -> str:
+    """Return the one line with which `serve` gives up."""
+    done = shell.run("serve", *words, "--port", str(_free()))
+    assert (done.code, done.err.count("\n")) == (1, 1), done
+    return done.err
+
+
+def _free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_port_in_use_is_one_line(shell: Shell, taken: int) -> None:
+    """Before anything is made; granian would share the port."""
+    done = shell.run("serve", "--port", str(taken))
+    assert (done.code, "Address already in use" in done.out + done.err) == (1, True)
+    assert not Path(shell.settings["data_dir"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"access_ttl": "soon"}, "ITEMSAPI_ACCESS_TTL"),
+        ({"database_url": "nonsense"}, "ITEMSAPI_DATABASE_URL"),
+        ({"database_url": "mysql://u:hunter2@h/x"}, "ITEMSAPI_DATABASE_URL"),
+        ({"database_url": "postgresql://u:hunter2@127.0.0.1:1/x"}, "the database cannot be used"),
+        ({"database_url": "sqlite:////nowhere/at/all.db"}, "the database cannot be used"),
+        ({"pages": "nothing:page"}, "ITEMSAPI_PAGES"),
+        ({"pages": "json:loads"}, "ITEMSAPI_PAGES"),
+        ({"rate_limit_url": "nonsense://"}, "ITEMSAPI_RATE_LIMIT_URL"),
+    ],
+)
+def test_what_stops_the_start_is_one_line(
+    shell: Shell, settings: dict[str, str], words: str
+) -> None:
+    """It names what is wrong, and no password."""
+    line = refused(shell.given(**settings))
+    assert words in line
+    assert "hunter2" not in line
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    """Here because something else is in its place."""
+    (tmp_path / "data").write_text("a file")
+    assert "data" in refused(shell)
+
+
+def test_a_damaged_database_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    """It is not made anew over what may be left of it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "itemsapi.db").write_bytes(b"not a database at all" * 100)
+    assert "the database cannot be used" in refused(shell)
+
+
+def test_an_old_schema_is_not_changed_unasked(shell: Shell) -> None:
+    """The line tells the command that does it."""
+    shell.run("db", "upgrade", "0001")
+    assert "run `itemsapi db upgrade`" in refused(shell)
+    assert shell.run("db", "current", "--json").json["current"] == "0001"
+
+
+def test_tables_of_somebody_else_are_left_alone(shell: Shell) -> None:
+    """A wrong address does not fill another application's database with our tables."""
+    Path(shell.settings["data_dir"]).mkdir()
+    path = Path(shell.settings["data_dir"]) / "itemsapi.db"
+    database = db.Database(f"sqlite:///{path}")
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE theirs (id integer)")
+    database.dispose()
+    assert "run `itemsapi db upgrade`" in refused(shell)
+
+
+def test_another_secret_than_that_of_the_keys_is_one_line(
+    shell: Shell, tmp_path: Path, sqlite_template: Path
+) -> None:
+    """Rather than answering 503 to everybody."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(sqlite_template, tmp_path / "data" / "itemsapi.db")
+    services = assemble(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now, dict)
+    services.ring.now()  # makes the first key
+    services.database.dispose()
+    line = refused(shell.given(secret_key="another-one-0123456789-abcdefghijklmn"))
+    assert "ITEMSAPI_SECRET_KEY does not fit" in line
+
+
+def test_a_page_without_a_rule_is_one_line(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The route is named (S-002)."""
+    code = "import flask\npage = flask.Blueprint('p', __name__)\n"
+    code += "page.add_url_rule('/open', view_func=lambda: 'hi', endpoint='x')\n"
+    (tmp_path / "open_page.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "GET /open has no access rule" in refused(shell.given(pages="open_page:page"))

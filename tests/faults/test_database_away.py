@@ -1,0 +1,164 @@
+"""PostgreSQL away, slow, silent, or cut off in the middle of its answer to COMMIT."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, suppress
+
+import pytest
+from sqlalchemy import make_url
+
+from faults.conftest import Theatre
+from faults.faultproxy import PASS, Fault, FaultProxy
+from faults.stage import AWAY, Answer, Line, rounds, told, until
+
+PATIENCE = 5.0  # seconds without the feed before nobody is let in any more
+TIMEOUT = 5.0  # seconds within which a refusal must come: no answer (2.5), no connection (2)
+COMMITTED = b"COMMIT\0"  # PostgreSQL's answer to COMMIT
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+
+@pytest.fixture(scope="module")
+def proxied(
+    new_postgres: Callable[[], str],
+    theatre: Callable[..., AbstractContextManager[Theatre]],
+) -> Iterator[tuple[Theatre, FaultProxy]]:
+    """One worker, whose way to PostgreSQL leads through a proxy."""
+    url = new_postgres()
+    address = make_url(url)
+    folder = address.query.get("host") or ""
+
+    def upstream() -> socket.socket:
+        if not folder:
+            return socket.create_connection((address.host or "127.0.0.1", address.port or 5432))
+        end = socket.socket(socket.AF_UNIX)
+        end.connect(f"{folder}/.s.PGSQL.{address.port or 5432}")
+        return end
+
+    with FaultProxy(upstream) as proxy:
+        served = address.set(host="127.0.0.1", port=proxy.port, query={"sslmode": "disable"})
+        there = served.render_as_string(hide_password=False)
+        with theatre("postgresql", url=url, workers=1, served=there) as play:
+            yield play, proxy
+
+
+@pytest.fixture
+def play(proxied: tuple[Theatre, FaultProxy]) -> Theatre:
+    """The theatre; whatever the last test broke has healed."""
+    proxied[1].fault = PASS
+    until(proxied[0].stage.ready, 15)
+    return proxied[0]
+
+
+@pytest.fixture
+def proxy(proxied: tuple[Theatre, FaultProxy]) -> Iterator[FaultProxy]:
+    """The way to the database."""
+    yield proxied[1]
+    proxied[1].fault = PASS
+
+
+def last_let_in(play: Theatre, access: str) -> tuple[float, Answer]:
+    """Use an access token until it is not let in; return after how many seconds, and the answer."""
+    begun, line = time.monotonic(), play.stage.line()
+    while (answer := line.look(access)).status == 204:
+        time.sleep(0.02)
+        assert time.monotonic() - begun < 30
+    return time.monotonic() - begun, answer
+
+
+@pytest.mark.parametrize("kind", ["refuse", "reset", "blackhole"])
+def test_requests_without_queries_go_on_until_the_feed_is_too_old(
+    play: Theatre, proxy: FaultProxy, kind: str
+) -> None:
+    """R-03, R-09: then 503, not 200 and not 401; and back to normal within two seconds."""
+    access = play.session().access_token
+    assert play.stage.line().look(access).status == 204
+    proxy.fault = Fault(kind)  # type: ignore[arg-type]  # the list above
+    seconds, answer = last_let_in(play, access)
+    proxy.fault = PASS
+    back = until(lambda: play.stage.line().look(access).status == 204, 10)
+    told(f"database {kind}", let_in_for=seconds, code=answer.code, back_after=back)
+    assert (answer.status, answer.headers.get("retry-after")) == (503, "1")
+    assert PATIENCE - 1.5 < seconds < PATIENCE + TIMEOUT
+
+
+@pytest.mark.parametrize("kind", ["refuse", "reset", "blackhole"])
+def test_a_refresh_is_refused_in_time_and_works_later_with_the_same_token(
+    play: Theatre, proxy: FaultProxy, kind: str
+) -> None:
+    """R-03, R-04: 503 with Retry-After; nobody was logged out."""
+    token = play.session().refresh_token
+    proxy.fault = Fault(kind)  # type: ignore[arg-type]  # the list above
+    answer = play.stage.line(timeout=20).refresh(token)
+    proxy.fault = PASS
+    told(f"refresh {kind}", seconds=answer.seconds)
+    assert (answer.status, "retry-after" in answer.headers) == (503, True)
+    assert answer.seconds < TIMEOUT
+    until(lambda: play.stage.line().refresh(token).status == 200, 10)
+
+
+def test_threads_do_not_pile_up_when_the_database_is_silent(
+    play: Theatre, proxy: FaultProxy
+) -> None:
+    """R-04: forty refreshes at once at a silent database; health answers all the while."""
+    tokens = [play.session().refresh_token for _ in range(40)]
+    proxy.fault = Fault("blackhole")
+    begun = time.monotonic()
+    with ThreadPoolExecutor(40) as pool:
+        jobs = [pool.submit(play.stage.line(timeout=60).refresh, token) for token in tokens]
+        answers = [job.result() for job in jobs]
+    seconds = time.monotonic() - begun
+    proxy.fault = PASS
+    told("forty at a silent database", seconds=seconds)
+    assert {answer.status for answer in answers} == {503}
+    until(lambda: play.stage.line().refresh(tokens[0]).status == 200, 10)
+
+
+def test_a_slow_database_slows_nothing_that_asks_it_nothing(
+    play: Theatre, proxy: FaultProxy
+) -> None:
+    """R-04: 2 s for each answer of the database; one request a second pays, the others do not."""
+    access = play.session().access_token
+    line = play.stage.line()
+    line.look(access)
+    proxy.fault = Fault("delay", seconds=2.0)
+    with ThreadPoolExecutor(4) as pool:
+        taken = sorted(pool.map(lambda _: quick(play, access), range(4)))
+    proxy.fault = PASS
+    told("slow database", p50=taken[len(taken) // 2])
+    assert taken[len(taken) // 2] < 0.2
+
+
+def quick(play: Theatre, access: str) -> float:
+    """Return the middle of the times that a hundred requests take."""
+    line = play.stage.line(timeout=30)
+    return sorted(line.look(access).seconds for _ in range(100))[50]
+
+
+def test_an_unknown_commit_is_resolved_by_trying_again(play: Theatre, proxy: FaultProxy) -> None:
+    """R-05: the connection is cut before the answer to COMMIT; one rotation, one successor."""
+    for _ in range(rounds(20, 2)):
+        session = play.session()
+        before = proxy.cuts
+        proxy.fault = Fault("cut", before=COMMITTED)
+        lost = play.stage.line().refresh(session.refresh_token)
+        again = play.stage.line().refresh(session.refresh_token)
+        third = play.stage.line().refresh(session.refresh_token)
+        assert (lost.status, again.status, proxy.cuts - before) == (503, 200, 1)
+        assert again.body["refresh_token"] == third.body["refresh_token"]
+        assert play.gen(session) == 2
+
+
+def test_a_lost_answer_to_the_client_is_resolved_by_trying_again(play: Theatre) -> None:
+    """R-25: the network is cut after the commit, before the app's answer is through."""
+    with FaultProxy(lambda: socket.create_connection(("127.0.0.1", play.stage.port))) as front:
+        for cut_after in (0, 1, 200, 600):
+            session = play.session()
+            front.fault = Fault("cut", after=cut_after)
+            with closing(Line(front.port)) as line, suppress(*AWAY):
+                line.refresh(session.refresh_token)
+            again = play.stage.line().refresh(session.refresh_token)
+            assert (again.status, play.gen(session)) == (200, 2)
+        assert front.cuts == 4

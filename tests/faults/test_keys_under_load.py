@@ -1,0 +1,148 @@
+"""Keys change while clients work: nobody is refused who should not be (R-20)."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from house import House
+from itemsapi.tokens import ring
+from itemsapi.tokens.keystore import PUBLISHED, SigningKey
+from turnkey import access, kid, kids, works
+
+Build = Callable[..., House]
+
+SECONDS = 3.0
+CLIENTS = 8
+
+
+@pytest.fixture
+def houses(make_house: Build) -> list[House]:
+    """Two processes on one database, with the lag that they have by default."""
+    houses = [make_house(), make_house()]
+    houses[0].user("ada", "member")
+    return houses
+
+
+def published(house: House) -> None:
+    """Have the next key been public for long enough."""
+    house.services.ring.now()
+    made = datetime.now(UTC) - 2 * PUBLISHED
+    with house.services.database.transaction() as tx:
+        tx.execute(update(SigningKey).values(created_at=made))
+
+
+def client(houses: list[House], tokens: dict[str, str], stop: threading.Event) -> Iterator[str]:
+    """Work as a client does, now with one process and then with the other; yield what came."""
+    refresh_token, access_token = tokens["refresh_token"], tokens["access_token"]
+    turn = 0
+    while not stop.is_set():
+        house = houses[turn % 2]
+        answer = house.bearer(access_token).get("/auth/sessions")
+        yield f"list {answer.status_code}"
+        turn += 1
+        if turn % 5 == 0:
+            body = {"refresh_token": refresh_token}
+            answer = house.client().post("/auth/refresh", json=body)
+            yield f"refresh {answer.status_code}"
+            if answer.status_code == 200:
+                access_token = answer.get_json()["access_token"]
+                refresh_token = answer.get_json()["refresh_token"]
+
+
+def under_load(houses: list[House], change: Callable[[], object]) -> Counter[str]:
+    """Let clients work, change something in the middle, and count their answers."""
+    stop, seen = threading.Event(), Counter[str]()
+    tokens = [houses[0].login("ada") for _ in range(CLIENTS)]
+
+    def work(own: dict[str, str]) -> None:
+        seen.update(client(houses, own, stop))
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in tokens]
+    for thread in threads:
+        thread.start()
+    stop.wait(SECONDS / 2)
+    change()
+    stop.wait(SECONDS / 2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return seen
+
+
+@pytest.mark.slow
+def test_a_planned_rotation_refuses_nobody(houses: list[House]) -> None:
+    """R-20: zero refusals, in the process that rotated and in the other one."""
+    published(houses[0])
+    seen = under_load(houses, houses[0].services.ring.keystore.rotate)
+    assert seen.keys() == {"list 200", "refresh 200"}
+    assert seen.total() > 100
+
+
+@pytest.mark.slow
+def test_a_withdrawal_costs_a_refresh_and_no_session(houses: list[House]) -> None:
+    """R-20: access tokens are refused, refresh tokens never."""
+    first = kids(houses[0])[0]
+    seen = under_load(houses, lambda: houses[0].services.ring.keystore.withdraw(first))
+    assert seen.keys() == {"list 200", "list 401", "refresh 200"}
+
+
+def until(true: Callable[[], bool]) -> float:
+    """Wait for something that another process hears of; return the seconds it took."""
+    began, pause = time.monotonic(), threading.Event()
+    while not true():
+        assert time.monotonic() - began < 10
+        pause.wait(0.02)
+    return time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(houses: list[House]) -> None:
+    """R-20, S-147: with the lag that there is by default."""
+    here, there = houses
+    token = access(here)
+    assert works(there, token)
+    here.services.ring.withdraw(kid(token))
+    assert until(lambda: not works(there, token)) < 2
+
+
+@pytest.mark.slow
+def test_an_idle_process_refuses_it_at_once(
+    houses: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy is older than a lag: not one of many requests at once goes on with it."""
+    monkeypatch.setattr(ring, "MOMENT", 10.0)  # this machine may be slow
+    here, there = houses
+    token = access(here)
+    assert works(there, token)
+    here.services.ring.withdraw(kid(token))
+    there.services.ring._known = there.services.ring._asked = 0.0  # noqa: SLF001 - idle for long
+    found: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(works(there, token))) for _ in range(CLIENTS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [False] * CLIENTS
+
+
+def test_a_step_of_the_schedule_is_taken_once(make_house: Build) -> None:
+    """S-194: of two processes that find it due at once, one rotates."""
+    plan = {"key_rotation": timedelta(days=30), "revocation_lag": timedelta(0)}
+    houses = [make_house(**plan), make_house(**plan)]
+    houses[0].services.ring.now()
+    houses[0].clock.forward(days=31)
+    threads = [threading.Thread(target=one.services.ring.now) for one in houses * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row.state for row in houses[0].services.ring.keystore.listed()) == [
+        "current", "next", "retired",
+    ]  # fmt: skip

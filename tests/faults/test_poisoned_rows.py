@@ -1,0 +1,89 @@
+"""Rows that nobody of us wrote, and a database from yesterday (R-28, R-29)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from house import House
+from itemsapi.issuer import sessions
+from renewal import begun, code, lets_in, look, refresh, renewed
+
+Build = Callable[..., House]
+
+
+@pytest.fixture
+def house(make_house: Build) -> House:
+    """An application with two users."""
+    return make_house(look)
+
+
+def poison(house: House, statement: str, **values: Any) -> None:
+    """Write past all our code."""
+    with house.services.database.transaction() as tx:
+        tx.execute(text(statement), values)
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "gen = 9007199254740993",
+        "gen = -1",
+        "delivery = 'pigeon'",
+        "delivery = ''",
+        "scope = 'not a scope \u2028'",
+        "scope = ''",
+        "amr = ''",
+        "ended_because = 'a reason of the future'",
+        "expires_at = created_at",
+    ],
+)
+def test_a_strange_session_hurts_nobody_but_its_owner(house: House, assignment: str) -> None:
+    """R-29: never 500, never more than was granted; the other user works on."""
+    strange = begun(house, house.user("ada", "member"))
+    other = begun(house, house.user("bob", "member"))
+    statement = f"UPDATE auth_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
+    poison(house, statement, id=strange.session_id)
+    answer = refresh(house, strange.refresh_token)
+    assert answer.status_code in {200, 400, 401}
+    assert set(answer.json.get("scope", "").split()) <= {"items:read", "items:write"}
+    assert renewed(house, other.refresh_token)
+
+
+@pytest.mark.parametrize("target", ["", "s:", "x:future", "*x", "s:\u2028"])
+def test_a_strange_revocation_hurts_nobody(house: House, target: str) -> None:
+    """R-29: a kind of target that a later version knows means nothing to this one."""
+    token = begun(house, house.user("ada", "member")).access_token
+    assert lets_in(house, token)
+    poison(
+        house,
+        "INSERT INTO revocation (target, not_before, sessions, made_at)"
+        " VALUES (:target, 9007199254740992, :no, CURRENT_TIMESTAMP)",
+        target=target,
+        no=False,
+    )
+    assert lets_in(house, token)
+
+
+def test_a_restored_database_brings_no_copied_token_back(house: House) -> None:
+    """R-28: a token newer than the backup ends its session; it could be anybody's."""
+    session = begun(house, house.user("ada", "member"))
+    newer = renewed(house, renewed(house, session.refresh_token)["refresh_token"])
+    poison(house, "UPDATE auth_session SET gen = 2")
+    assert code(refresh(house, newer["refresh_token"])) == "refresh_reused"
+    assert code(refresh(house, session.refresh_token)) == "invalid_refresh_token"
+
+
+def test_a_restored_database_brings_no_ended_session_back_after_the_one_command(
+    house: House, make_house: Build
+) -> None:
+    """R-28: `itemsapi sessions end --everybody` after a restore, as operations.md says."""
+    session = begun(house, house.user("ada", "member"))
+    house.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
+    poison(house, "UPDATE auth_session SET ended_at = NULL, ended_because = NULL")
+    poison(house, "DELETE FROM revocation")
+    restarted = make_house(look)
+    sessions.end_everybodys(restarted.services.desk, why="backup restored")
+    assert not lets_in(restarted, session.access_token)
+    assert code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"

@@ -1,0 +1,244 @@
+"""Four real worker processes: races, copies, sign-outs, and processes that are killed.
+
+`ITEMSAPI_TEST_FULL=1 pytest -rP tests/faults/test_real_workers.py` goes all the rounds and prints
+the figures.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import pytest
+
+from faults.conftest import Theatre
+from faults.stage import AWAY, FULL, Answer, Line, Stage, rounds, told, until
+from itemsapi.issuer import sessions
+from itemsapi.issuer.grants import Grant
+
+CALLERS, WORKERS = 50, 4
+SETTLED = 6.0  # seconds a worker must have run to be killed
+GRACE = 1.0  # seconds, so that the end of the window need not be awaited for ten
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def open_house(
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
+) -> Iterator[Theatre]:
+    """The service with four workers, on each database in turn."""
+    with theatre(request.param, workers=WORKERS, refresh_grace=f"{GRACE:.0f}") as opened:
+        yield opened
+
+
+def race(lines: list[Line], token: str) -> list[Answer]:
+    """Let all callers present the same token at the same moment."""
+    gate = threading.Barrier(len(lines))
+
+    def call(line: Line) -> Answer:
+        gate.wait()
+        return line.refresh(token)
+
+    with ThreadPoolExecutor(len(lines)) as pool:
+        return list(pool.map(call, lines))
+
+
+def dead_after(each: dict[int, Line], access: str, begun: float) -> list[float]:
+    """Poll every worker until it refuses an access token; return the seconds since `begun`."""
+
+    def poll(line: Line) -> float:
+        until(lambda: line.look(access).status == 401, 10, pause=0.01)
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(len(each)) as pool:
+        return list(pool.map(poll, each.values()))
+
+
+def test_fifty_callers_with_one_token_get_one_successor_and_nobody_is_logged_out(
+    open_house: Theatre,
+) -> None:
+    """S-061 to S-063, R-11: one rotation, one successor, all 200, the slowest under a second."""
+    lines = [open_house.stage.line() for _ in range(CALLERS)]
+    worst, forked, refused = 0.0, 0, 0
+    for _ in range(rounds(100, 3)):
+        session = open_house.session()
+        answers = race(lines, session.refresh_token)
+        refused += sum(answer.status != 200 for answer in answers)
+        successors = {answer.body.get("refresh_token") for answer in answers}
+        forked += len(successors) != 1 or open_house.gen(session) != 2
+        worst = max(worst, *(answer.seconds for answer in answers))
+    told("race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=worst)
+    assert (forked, refused) == (0, 0)
+    assert worst < (1.0 if FULL else 5.0)
+
+
+def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: Theatre) -> None:
+    """S-061, R-11: every worker refuses within 1.5 s."""
+    each, slowest = open_house.stage.line_to_each(), 0.0
+    for _ in range(rounds(20, 2)):
+        session = open_house.session()
+        line = next(iter(each.values()))
+        made = line.refresh(session.refresh_token).body
+        assert {one.look(made["access_token"]).status for one in each.values()} == {204}
+        time.sleep(GRACE + 0.1)
+        assert {one.look(made["access_token"]).status for one in each.values()} == {204}
+        begun = time.monotonic()
+        assert line.refresh(session.refresh_token).code == "refresh_reused"
+        slowest = max(slowest, *dead_after(each, made["access_token"], begun))
+    told("replay", rounds=rounds(20, 2), slowest=slowest)
+    assert slowest < 1.5
+
+
+def test_a_sign_out_is_known_to_every_worker_within_a_second(open_house: Theatre) -> None:
+    """S-066: the distribution over workers; each keeps being asked meanwhile."""
+    each, seconds = open_house.stage.line_to_each(), []
+    for _ in range(rounds(200, 5)):
+        session = open_house.session()
+        assert {line.look(session.access_token).status for line in each.values()} == {204}
+        begun = time.monotonic()
+        first = random.choice(list(each.values()))  # noqa: S311 - no secret
+        first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
+        seconds += dead_after(each, session.access_token, begun)
+    seconds.sort()
+    middle, late = seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
+    told("sign-out", samples=len(seconds), p50=middle, p99=late, worst=seconds[-1])
+    assert seconds[-1] < (1.0 if FULL else 2.0)
+
+
+def test_one_row_ends_everybodys_sessions_in_every_worker(open_house: Theatre) -> None:
+    """R-19: within two seconds, however many there are."""
+    each, made = open_house.stage.line_to_each(), [open_house.session() for _ in range(20)]
+    begun = time.monotonic()
+    sessions.end_everybodys(open_house.house.services.desk, why="test")
+    slowest = max(max(dead_after(each, one.access_token, begun)) for one in made)
+    told("everybody", sessions=len(made), slowest=slowest)
+    assert slowest < 2
+    assert each.popitem()[1].refresh(made[0].refresh_token).status == 401
+
+
+class Persistent(threading.Thread):
+    """A client that refreshes without pause, and tries the same token again where no answer came.
+
+    `acknowledged` is the last token it was given; `refused` whatever logged it out.
+    """
+
+    def __init__(self, play: Theatre, stop: threading.Event) -> None:
+        """Sign in."""
+        super().__init__()
+        self.play, self.stopping = play, stop
+        self.grant: Grant = play.session()
+        self.acknowledged = self.grant.refresh_token
+        self.refused: list[Answer] = []
+        self.times = self.unanswered = 0
+        self.gap = 0.0
+
+    def run(self) -> None:
+        """Refresh until told to stop."""
+        line, answered = None, time.monotonic()
+        while not self.stopping.is_set():
+            try:
+                line = line or self.play.stage.line(timeout=5)
+                answer = line.refresh(self.acknowledged)
+            except AWAY:
+                self.unanswered, line = self.unanswered + 1, None
+                self.stopping.wait(0.05)
+                continue
+            self.note(answer)
+            if answer.status == 200:
+                self.gap = max(self.gap, time.monotonic() - answered)
+                answered = time.monotonic()
+
+    def note(self, answer: Answer) -> None:
+        """Take the answer; 503 asks to try again."""
+        if answer.status == 200:
+            self.acknowledged, self.times = answer.body["refresh_token"], self.times + 1
+        elif answer.status != 503:
+            self.refused.append(answer)
+            self.stopping.wait(0.2)
+
+
+@pytest.fixture
+def crowd(open_house: Theatre) -> Iterator[list[Persistent]]:
+    """Twelve clients that refresh without pause."""
+    stop = threading.Event()
+    clients = [Persistent(open_house, stop) for _ in range(12)]
+    for client in clients:
+        client.start()
+    yield clients
+    stop.set()
+    for client in clients:
+        client.join()
+
+
+def killed(crowd: list[Persistent], **more: float) -> None:
+    """Print what a crowd went through, and see that nobody was logged out."""
+    told(
+        "kill -9",
+        refreshes=sum(client.times for client in crowd),
+        unanswered=sum(client.unanswered for client in crowd),
+        refused=sum(len(client.refused) for client in crowd),
+        longest_gap=max(client.gap for client in crowd),
+        **more,
+    )
+    assert [client.refused for client in crowd if client.refused] == []
+    assert whole(crowd[0].play)
+
+
+def whole(play: Theatre) -> bool:
+    """Tell whether SQLite finds every page in order; PostgreSQL was not killed itself."""
+    database = play.house.services.database
+    with database.reading() as connection:
+        return (
+            database.dialect != "sqlite"
+            or connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        )
+
+
+def settled(stage: Stage, since: dict[int, float]) -> list[int]:
+    """Return the workers that have run for some seconds.
+
+    Granian takes a worker that dies within 5.5 s of its start for a crash loop, and exits.
+    """
+    now = time.monotonic()
+    return [pid for pid in stage.pids() if now - since.setdefault(pid, now) > SETTLED]
+
+
+def test_nobody_who_tries_again_is_logged_out_when_workers_are_killed(
+    open_house: Theatre, crowd: list[Persistent]
+) -> None:
+    """R-01: kill -9 of a worker, time after time, while twelve clients refresh."""
+    stage, since = open_house.stage, dict.fromkeys(open_house.stage.pids(), 0.0)
+    for _ in range(rounds(12, 2)):
+        time.sleep(random.uniform(0.3, 0.6))  # noqa: S311 - no secret
+        until(lambda: bool(settled(stage, since)), 30)
+        os.kill(random.choice(settled(stage, since)), signal.SIGKILL)  # noqa: S311 - no secret
+        until(lambda: len(stage.pids()) == WORKERS, 30)
+    before = [client.times for client in crowd]
+    until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 20)
+    killed(crowd, kills=rounds(12, 2))
+
+
+def test_all_that_was_acknowledged_holds_when_everything_is_killed(
+    open_house: Theatre, crowd: list[Persistent]
+) -> None:
+    """R-02, S-068: refreshes and sign-outs survive kill -9 of the whole service, at once."""
+    stage, ended = open_house.stage, []
+    for _ in range(rounds(5, 1)):
+        leaving, line = open_house.session(), stage.line()
+        time.sleep(0.5)
+        line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
+        ended.append(leaving)
+        stage.kill_everything()
+        begun = time.monotonic()
+        stage.start()
+        told("restart", seconds=time.monotonic() - begun)
+    before = [client.times for client in crowd]
+    until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 20)
+    killed(crowd)
+    assert {stage.line().look(one.access_token).status for one in ended} == {401}
+    assert {stage.line().refresh(one.refresh_token).status for one in ended} == {401}

@@ -1,0 +1,108 @@
+"""Rates counted in Redis: over all processes, and on their own when it is away (R-08)."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from house import House
+
+pytestmark = pytest.mark.redis
+ALLOWED = 5
+
+
+@pytest.fixture
+def dialect() -> str:
+    """Redis does not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def redis(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A real Redis of this test's own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no redis-server here")
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:  # noqa: S603 - our own
+        _wait(port)
+        yield process
+        process.kill()
+
+
+def _wait(port: int) -> None:
+    """Try until it listens."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            continue
+        return
+
+
+@pytest.fixture
+def new_house(make_house: Callable[..., House], port: int) -> Callable[[], House]:
+    """Start processes that count in the same Redis."""
+    address = f"redis://127.0.0.1:{port}/0"
+    return lambda: make_house(rate_limit=f"{ALLOWED}/hour", rate_limit_url=address)
+
+
+def statuses(house: House, count: int) -> list[int]:
+    """Ask for something public, again and again."""
+    return [house.client().get("/health/live").status_code for _ in range(count)]
+
+
+@pytest.mark.usefixtures("redis")
+def test_processes_count_together(new_house: Callable[[], House]) -> None:
+    """What one let through, the other knows of (S-155)."""
+    here, there = new_house(), new_house()
+    assert statuses(here, 3) + statuses(there, 3) == [200] * ALLOWED + [429]
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_refusal_names_the_policy_and_when_to_come_back(new_house: Callable[[], House]) -> None:
+    """S-155: Retry-After and the RateLimit fields."""
+    house = new_house()
+    statuses(house, ALLOWED)
+    headers = house.client().get("/health/live").headers
+    assert headers["RateLimit-Policy"] == f'"caller";q={ALLOWED};w=3600'
+    assert headers["RateLimit"] == f'"caller";r=0;t={headers["Retry-After"]}'
+
+
+def test_limits_hold_in_each_process_when_redis_dies(
+    new_house: Callable[[], House], redis: subprocess.Popen[bytes]
+) -> None:
+    """Never off, never a 5xx (R-08)."""
+    house = new_house()
+    statuses(house, 1)
+    redis.kill()
+    redis.wait()
+    assert statuses(house, ALLOWED + 1) == [200] * ALLOWED + [429]
+
+
+def test_limits_hold_when_redis_was_never_there(new_house: Callable[[], House]) -> None:
+    """A service starts without it."""
+    assert statuses(new_house(), ALLOWED + 1) == [200] * ALLOWED + [429]
+
+
+def test_a_silent_redis_delays_one_request_in_five_seconds(
+    new_house: Callable[[], House], port: int
+) -> None:
+    """The others do not wait for it."""
+    with socket.create_server(("127.0.0.1", port)):
+        house, begun = new_house(), time.monotonic()
+        answers = statuses(house, ALLOWED)
+    assert (answers, time.monotonic() - begun < 3) == ([200] * ALLOWED, True)

@@ -1,0 +1,171 @@
+"""Lists: pages by key, in every order, narrowed by every filter, along an index."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from house import MovingClock
+from itemsapi.db import Database
+from itemsapi.items.item import SORTS
+from itemsapi.items.query import Query
+from itemsapi.problems import Invalid
+from stock import Stock
+
+ORDERS = [*SORTS, *(f"-{sort}" for sort in SORTS)]
+
+
+@pytest.fixture
+def stock(database: Database, clock: MovingClock) -> Stock:
+    """An empty shelf."""
+    return Stock(database, clock)
+
+
+@pytest.fixture
+def varied(stock: Stock, clock: MovingClock) -> Stock:
+    """A shelf of items, many of which are equal in what they are sorted by; and a stranger's."""
+    stock.put(owner=stock.account(), name="Stranger")
+    for n in range(12):
+        clock.forward(seconds=n % 2)
+        stock.put(name="aäZ😀"[n % 4], price=f"{n % 3}.50", quantity=n % 5, sku=f"S{n}")
+    return stock
+
+
+@pytest.mark.parametrize("sort", ORDERS)
+@pytest.mark.parametrize("limit", [1, 5, 12])
+def test_pages_hold_every_item_once_in_order(varied: Stock, sort: str, limit: int) -> None:
+    """Equal values are told apart by id, so that nothing is lost or shown twice."""
+    key = attrgetter(sort.removeprefix("-"), "id")
+    pages = list(varied.walk(sort=sort, limit=limit))
+    seen = [key(item) for page in pages for item in page]
+    assert seen == sorted(set(seen), reverse=sort.startswith("-"))
+    assert (len(seen), len(pages)) == (12, -(-12 // limit))
+
+
+def test_pages_go_on_behind_an_item_that_is_gone(varied: Stock) -> None:
+    """A cursor holds a place, not an item."""
+    first = varied.items.page(Query(sort="name", limit=4), owner=varied.ada)
+    for item in first.items:
+        varied.items.delete(item.id, owner=varied.ada, version=1)
+    rest = Query(sort="name", limit=50, cursor=first.next_cursor)
+    assert len(varied.items.page(rest, owner=varied.ada).items) == 8
+
+
+def test_pages_hold_everybodys_items_without_an_owner(varied: Stock) -> None:
+    """The stranger's too."""
+    assert sum(len(page) for page in varied.walk(owner=None, limit=4)) == 13
+
+
+@pytest.mark.parametrize(
+    "other", [{"sort": "name"}, {"sort": "-quantity"}, {"q": "a"}, {"sku": "S1"}, {"owner": None}]
+)
+def test_a_cursor_is_refused_when_it_belongs_to_another_list(
+    varied: Stock, other: dict[str, Any]
+) -> None:
+    """Another order, another filter, another reader (S-081)."""
+    cursor = varied.items.page(Query(sort="quantity", limit=1), owner=varied.ada).next_cursor
+    asked: dict[str, Any] = {"sort": "quantity", "cursor": cursor, "owner": varied.ada} | other
+    owner = asked.pop("owner")
+    with pytest.raises(Invalid):
+        varied.items.page(Query(**asked), owner=owner)
+
+
+def from_start(seconds: float) -> Callable[[Stock], datetime]:
+    """Return a moment seconds after the first item was made."""
+    return lambda stock: (
+        stock.items.page(Query(sort="created_at", limit=1), owner=stock.ada).items[0].created_at
+        + timedelta(seconds=seconds)
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"sku": "S7"}, 1),
+        ({"sku": "s7"}, 0),
+        ({"price_min": "1.5"}, 8),
+        ({"price_max": "1.5"}, 8),
+        ({"price_min": "1.50", "price_max": "1.5000", "currency": "EUR"}, 4),
+        ({"price_min": "1.5", "currency": "USD"}, 0),
+        ({"currency": "EUR"}, 12),
+        ({"currency": "USD"}, 0),
+        ({"created_from": from_start(1)}, 11),
+        ({"created_to": from_start(1)}, 1),
+        ({"updated_from": from_start(6)}, 1),
+        ({"updated_to": from_start(6), "created_from": from_start(5)}, 2),
+        ({"q": "z", "price_min": "2.5"}, 1),
+    ],
+)
+def test_a_filter_narrows_the_list(varied: Stock, query: dict[str, Any], count: int) -> None:
+    """Prices from and to are in, a moment from is in and one to is out, and all must hold."""
+    asked = {k: v(varied) if callable(v) else v for k, v in query.items()}
+    assert len(varied.found(**asked)) == count
+
+
+def test_the_owner_filter_is_an_operators(varied: Stock) -> None:
+    """S-081: asked by anybody else it never widens the list."""
+    stranger = varied.items.page(Query(q="stranger"), owner=None).items[0].owner_id
+    assert varied.found(owner=None, owner_id=stranger) == ["Stranger"]
+    assert varied.found(owner_id=stranger) == []
+    assert len(varied.found(owner_id=varied.ada)) == 12
+
+
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])  # noqa: DTZ901
+def test_the_first_and_last_moments_are_moments(
+    varied: Stock, clock: MovingClock, moment: datetime
+) -> None:
+    """S-014: the ends of the calendar are no error."""
+    bound = moment.replace(tzinfo=clock.moment.tzinfo)
+    assert len(varied.found(created_from=bound)) in {0, 12}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("whose", ["own", "everybody's"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *({"sort": sort} for sort in ORDERS),
+        {"sku": "S1"},
+        {"sort": "price", "price_min": "1", "price_max": "2"},
+        {"created_from": from_start(0), "created_to": from_start(1)},
+        {"q": "lamp"},
+        {"tags": ("home",)},
+        {"currency": "EUR"},
+    ],
+)
+def test_every_list_runs_along_an_index(varied: Stock, whose: str, query: dict[str, Any]) -> None:
+    """S-101: the deepest page costs what the first one costs, and no list reads the table."""
+    asked = {k: v(varied) if callable(v) else v for k, v in query.items()}
+    plans = explained(varied, None if whose == "everybody's" else varied.ada, asked)
+    assert not [step for step in plans if step.startswith("SCAN item") and "INDEX" not in step]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_a_deep_page_is_searched_not_scanned(varied: Stock) -> None:
+    """The row value of the cursor is where the index is entered."""
+    cursor = varied.items.page(Query(limit=1), owner=varied.ada).next_cursor
+    plans = explained(varied, varied.ada, {"cursor": cursor})
+    assert "(owner_id=? AND (created_at,id)<(?,?))" in plans[0]
+
+
+def explained(stock: Stock, owner: str | None, query: dict[str, Any]) -> list[str]:
+    """Return the steps that SQLite takes for a page of a query."""
+    seen: list[tuple[str, Any]] = []
+    engine = stock.database.engine
+
+    def see(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
+        seen.append((sql, parameters))
+
+    event.listen(engine, "before_cursor_execute", see)
+    stock.items.page(Query(**query), owner=owner)
+    event.remove(engine, "before_cursor_execute", see)
+    with stock.database.reading() as connection:
+        rows = [
+            row
+            for sql, parameters in seen
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        ]
+    return [row[3] for row in rows]

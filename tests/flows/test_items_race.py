@@ -1,0 +1,70 @@
+"""Races: of callers who change one thing at once, one wins and nothing is lost (S-153, S-196)."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from house import MovingClock
+from itemsapi.db import Database
+from itemsapi.problems import Conflict, NotFound, PreconditionFailed, Problem
+from stock import Stock
+
+CALLERS = 8
+
+
+@pytest.fixture
+def stock(database: Database, clock: MovingClock) -> Stock:
+    """An empty shelf."""
+    return Stock(database, clock)
+
+
+def at_once(act: Callable[[int], object]) -> list[type[Problem] | None]:
+    """Let all callers act at the same time; return how each was refused, if it was."""
+    start = Barrier(CALLERS)
+
+    def one(n: int) -> type[Problem] | None:
+        start.wait()
+        try:
+            act(n)
+        except Problem as problem:
+            return type(problem)
+        return None
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        return list(pool.map(one, range(CALLERS)))
+
+
+def test_one_of_many_changes_of_one_version_wins(stock: Stock) -> None:
+    """The others are told that they did not see the latest."""
+    item = stock.put(name="Lamp")
+    refused = at_once(
+        lambda n: stock.items.change(item.id, {"name": f"N{n}"}, owner=stock.ada, version=1)
+    )
+    winner = refused.index(None)
+    assert refused == [None if n == winner else PreconditionFailed for n in range(CALLERS)]
+    assert stock.found(q=f"N{winner}") == stock.found() == [f"N{winner}"]
+
+
+def test_no_change_is_lost_when_all_take_whichever_version(stock: Stock) -> None:
+    """Each changes what the one before it left, and the index follows."""
+    item = stock.put(name="Lamp")
+    at_once(lambda n: stock.items.change(item.id, {"name": f"N{n}"}, owner=stock.ada, version=None))
+    latest = stock.items.get(item.id, owner=stock.ada)
+    assert latest.version == 1 + CALLERS
+    assert [stock.found(q=f"N{n}") for n in range(CALLERS)].count([latest.name]) == 1
+
+
+def test_one_of_many_deletions_wins(stock: Stock) -> None:
+    """The others find nothing any more."""
+    item = stock.put()
+    refused = at_once(lambda _: stock.items.delete(item.id, owner=stock.ada, version=1))
+    assert sorted(refused, key=str) == [NotFound] * (CALLERS - 1) + [None]
+
+
+def test_one_of_many_new_items_with_one_sku_wins(stock: Stock) -> None:
+    """S-196: the database decides, so no check comes too early."""
+    refused = at_once(lambda n: stock.put(name=f"N{n}", sku="L-1"))
+    assert refused.count(None) == 1
+    assert refused.count(Conflict) == CALLERS - 1

@@ -1,0 +1,84 @@
+"""Many at once: what may happen once happens once, on both databases (S-196)."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from house import House
+from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.problems import Busy, Problem
+from staff import NEW_PASSWORD
+
+
+def race(*jobs: Callable[[], object]) -> Counter[str]:
+    """Start all jobs at the same moment; count what came of them."""
+    gate, outcomes = threading.Barrier(len(jobs)), Counter[str]()
+
+    def run(job: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            outcomes["done" if job() else "nothing"] += 1
+        except Problem as problem:
+            outcomes[problem.code] += 1
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
+    """Sixteen tries at sixteen admins: the last one stays."""
+    people = house.services.people
+    admins = [house.user(f"root{n}", "admin") for n in range(16)]
+
+    def disabling(user_id: str) -> Callable[[], object]:
+        return lambda: people.change(OPERATOR, user_id, None, disabled=True)
+
+    assert race(*map(disabling, admins)) == {"done": 15, "conflict": 1}
+
+
+def test_one_of_two_admins_wins_when_each_disables_the_other(house: House) -> None:
+    """Who was disabled a moment before can disable nobody."""
+    people, scopes = house.services.people, house.services.desk.known_scopes()
+    a, b = house.user("a", "admin"), house.user("b", "admin")
+    outcomes = race(
+        lambda: people.change(Actor(a, scopes), b, None, disabled=True),
+        lambda: people.change(Actor(b, scopes), a, None, disabled=True),
+    )
+    assert outcomes == {"done": 1, "forbidden": 1}
+
+
+def test_a_name_is_given_once(house: House) -> None:
+    """Sixteen wish for it."""
+
+    def enrol() -> object:
+        try:
+            return house.services.people.create(OPERATOR, "ada", NEW_PASSWORD)
+        except Busy:
+            time.sleep(0.02)
+            return enrol()
+
+    assert race(*[enrol] * 16) == {"done": 1, "conflict": 15}
+
+
+def test_a_version_is_changed_once(house: House) -> None:
+    """Of sixteen who read the same version one changes it (S-153)."""
+    people, ada = house.services.people, house.user("ada", "member")
+    outcomes = race(*[lambda: people.change(OPERATOR, ada, 1, disabled=True)] * 16)
+    assert outcomes == {"done": 1, "precondition_failed": 15}
+
+
+def test_a_role_is_given_or_deleted_not_both(house: House) -> None:
+    """Nobody ends up with a role that is not there."""
+    services, ada = house.services, house.user("ada")
+    services.roles.put(OPERATOR, "temp", description="", scopes=["items:read"])
+    race(
+        lambda: services.roles.delete(OPERATOR, "temp"),
+        lambda: services.people.change(OPERATOR, ada, None, roles=["temp"]),
+    )
+    left = {role.name for role in services.roles.all()}
+    assert set(services.people.find(ada).roles) <= left

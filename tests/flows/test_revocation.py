@@ -1,0 +1,284 @@
+"""What is taken back is refused in every process, whatever clocks and commits do."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select
+
+from house import House, MovingClock
+from itemsapi import create_app
+from itemsapi.accounts import lookup
+from itemsapi.clock import new_id
+from itemsapi.db import Database
+from itemsapi.issuer import sessions
+from itemsapi.issuer.grants import grant
+from itemsapi.issuer.login import Login, begin
+from itemsapi.problems import GateUnavailable, TokenInvalid
+from itemsapi.services import EXTENSION
+from itemsapi.settings import Settings
+from itemsapi.tokens.revocations import Feed, Revocation, session_target
+from renewal import all_at_once, at_once, begun, lets_in, look, refresh, renewed
+
+Build = Callable[..., House]
+
+
+@pytest.fixture
+def here(make_house: Build) -> House:
+    """A process that asks the feed at every request."""
+    return make_house(look, revocation_lag=timedelta(0))
+
+
+@pytest.fixture
+def there(make_house: Build, here: House) -> House:
+    """Another process on the same database."""
+    return make_house(look, revocation_lag=timedelta(0))
+
+
+@pytest.fixture
+def ada(here: House) -> str:
+    """A user who may keep items."""
+    return here.user("ada", "member")
+
+
+@pytest.fixture
+def feed(database: Database, clock: MovingClock) -> Feed:
+    """A process's copy of the feed, apart from any application."""
+    return Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+
+
+def take_back(feed: Feed, database: Database, sid: str) -> None:
+    """Write one revocation."""
+    with database.transaction() as tx:
+        feed.revoke(tx, session_target(sid))
+
+
+def passes(feed: Feed, sid: str) -> bool:
+    """Tell whether a token of a session passes."""
+    try:
+        feed.check(sid=sid, user_id="u", iat=1)
+    except TokenInvalid:
+        return False
+    return True
+
+
+def test_the_very_first_revocation_is_heard_elsewhere(here: House, there: House, ada: str) -> None:
+    """S-066: the other process had an empty feed."""
+    token = begun(here, ada)
+    assert lets_in(there, token.access_token)
+    here.client().post("/auth/logout", json={"refresh_token": token.refresh_token})
+    assert not lets_in(there, token.access_token)
+
+
+@pytest.mark.parametrize("purged", [0, 1, 2, 3])
+def test_nothing_is_missed_when_rows_were_purged_in_between(
+    feed: Feed, database: Database, clock: MovingClock, purged: int
+) -> None:
+    """R-18: the copy was at row two; up to that, or all, is gone when row three comes."""
+    other = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    for sid in ("a", "b"):
+        take_back(feed, database, sid)
+    assert not passes(other, "b")
+    with database.transaction() as tx:
+        tx.execute(delete(Revocation).where(Revocation.seq <= purged))
+    take_back(feed, database, "c")
+    assert not passes(other, "c")
+
+
+def test_a_new_process_knows_what_was_taken_back_before_it_started(
+    here: House, ada: str, make_house: Build
+) -> None:
+    """S-068: nothing is in memory alone."""
+    token = begun(here, ada)
+    sessions.end_everybodys(here.services.desk, why="test")
+    assert not lets_in(make_house(look), token.access_token)
+
+
+def test_nothing_is_taken_back_when_the_transaction_fails(feed: Feed, database: Database) -> None:
+    """A process must not know what no other will ever hear of."""
+
+    def failing() -> None:
+        with database.transaction() as tx:
+            feed.revoke(tx, session_target("a"))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        failing()
+    assert passes(feed, "a")
+
+
+def test_a_copy_costs_nothing_for_sessions_that_were_not_taken_back(here: House, ada: str) -> None:
+    """R-18: its size is that of what was taken back, whatever the number of sessions."""
+    tokens = [begun(here, ada) for _ in range(20)]
+    assert lets_in(here, tokens[-1].access_token)
+    assert here.services.feed.__dict__["_stopped"] == {}
+
+
+def test_the_copy_forgets_what_no_living_token_can_meet(
+    database: Database, clock: MovingClock
+) -> None:
+    """R-18: memory is bounded by what was taken back within one life of a token."""
+    feed = Feed(database, clock, lag=timedelta(0), life=timedelta(minutes=-3))
+    take_back(feed, database, "a")
+    feed.check(sid="b", user_id="u", iat=1)
+    assert passes(feed, "a")
+
+
+def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
+    feed: Feed, database: Database, clock: MovingClock
+) -> None:
+    """R-18: old rows are not even read."""
+    take_back(feed, database, "old")
+    clock.forward(hours=2)
+    take_back(feed, database, "new")
+    fresh = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    assert (passes(fresh, "old"), passes(fresh, "new")) == (True, False)
+
+
+def test_fresh_tokens_are_good_and_older_ones_not_after_a_recall_in_the_same_second(
+    here: House, ada: str
+) -> None:
+    """S-183: as often as roles change within a second, with a refresh between each."""
+    token = begun(here, ada).refresh_token
+    earlier: list[str] = []
+    for _ in range(5):
+        recall(here, ada)
+        made = renewed(here, token)
+        assert lets_in(here, made["access_token"])
+        assert not any(lets_in(here, old) for old in earlier)
+        earlier, token = [*earlier, made["access_token"]], made["refresh_token"]
+
+
+def recall(house: House, user_id: str) -> None:
+    """Take back a user's access tokens, as a change of roles does."""
+    with house.services.database.transaction() as tx:
+        sessions.recall_tokens(house.services.desk, tx, user_id)
+
+
+def test_a_session_begun_between_two_mass_revocations_of_one_second_is_over(
+    here: House, ada: str
+) -> None:
+    """R-19: the second one means it too; and whoever signs in afterwards is in."""
+    sessions.end_everybodys(here.services.desk, why="test")
+    between = begun(here, ada)
+    sessions.end_everybodys(here.services.desk, why="test")
+    after = begun(here, ada)
+    assert (
+        lets_in(here, between.access_token),
+        refresh(here, between.refresh_token).status_code,
+    ) == (False, 401)
+    assert (lets_in(here, after.access_token), refresh(here, after.refresh_token).status_code) == (
+        True,
+        200,
+    )
+
+
+@pytest.fixture
+def skewed(settings: Settings, clock: MovingClock) -> Iterator[Callable[[float], House]]:
+    """Build processes on hosts whose clocks differ by some seconds."""
+    built: list[House] = []
+
+    def make(seconds: float) -> House:
+        ahead = MovingClock()
+        ahead.moment = clock() + timedelta(seconds=seconds)
+        app = create_app(settings, pages=[look], clock=ahead)
+        built.append(House(app, app.extensions[EXTENSION], ahead))
+        return built[-1]
+
+    yield make
+    for house in built:
+        house.services.database.dispose()
+
+
+@pytest.mark.parametrize("seconds", [-5, -1, 1, 5])
+def test_a_recall_hits_what_a_host_with_another_clock_minted_before(
+    here: House, ada: str, skewed: Callable[[float], House], seconds: float
+) -> None:
+    """R-10: hosts differ by up to five seconds; what was minted before is refused all the same."""
+    other = skewed(seconds)
+    token = begun(other, ada).access_token
+    recall(here, ada)
+    assert not lets_in(here, token)
+
+
+@pytest.mark.parametrize("seconds", [-30, -5, 5, 30])
+def test_a_recall_spares_what_a_host_with_another_clock_mints_afterwards(
+    here: House, ada: str, skewed: Callable[[float], House], seconds: float
+) -> None:
+    """R-10: nobody is refused for ever, or at all, because a clock is behind."""
+    other = skewed(seconds)
+    recall(here, ada)
+    token = begun(other, ada).access_token
+    assert lets_in(other, token)
+    assert lets_in(here, token)
+
+
+def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
+    here: House, ada: str, clock: MovingClock
+) -> None:
+    """S-183: a process stood still for a minute between looking up the scopes and minting."""
+    desk = here.services.desk
+    with desk.database.transaction() as tx:
+        holder = lookup.by_id(tx, ada, hold=True)
+        assert holder is not None
+        opened = begin(desk, tx, holder, Login("", ""))
+    recall(here, ada)
+    clock.forward(minutes=1)
+    with here.app.app_context():
+        assert not lets_in(here, grant(desk, *opened).access_token)
+
+
+@pytest.fixture
+def deaf(clock: MovingClock, tmp_path: Path) -> Iterator[Feed]:
+    """A feed whose database is away."""
+    database = Database(f"sqlite:///{tmp_path}/no/such.db")
+    yield Feed(database, clock, lag=timedelta(seconds=1), life=timedelta(hours=1))
+    database.dispose()
+
+
+def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: Feed) -> None:
+    """R-03: fail closed, in every thread, at once."""
+
+    def refused() -> bool:
+        with pytest.raises(GateUnavailable):
+            passes(deaf, "a")
+        return True
+
+    refused()
+    begun_at = time.monotonic()
+    assert all(at_once(20, refused))
+    assert time.monotonic() - begun_at < 1
+
+
+def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, ada: str) -> None:
+    """One order of locks: sign-outs, and an operator's end of all sessions, at once."""
+    desk = here.services.desk
+    for _ in range(5):
+        tokens = [begun(here, ada).refresh_token for _ in range(4)]
+        works: list[Callable[[], object]] = [
+            partial(sessions.logout, desk, token, delivery="body") for token in tokens
+        ]
+        works += [partial(sessions.end_others, desk, ada, keep=None, why="test", actor=ada)] * 2
+        assert len(all_at_once(works)) == 6
+
+
+def test_seq_is_the_order_of_commits(here: House, database: Database) -> None:
+    """Nobody reads a later row before an earlier one, however writers overlap."""
+    feed = here.services.feed
+    seen: list[list[int]] = []
+
+    def write() -> None:
+        for _ in range(5):
+            take_back(feed, database, new_id()[-12:])
+            with database.reading() as connection:
+                seen.append(
+                    list(connection.scalars(select(Revocation.seq).order_by(Revocation.seq)))
+                )
+
+    at_once(8, write)
+    full = max(seen, key=len)
+    assert all(rows == full[: len(rows)] for rows in seen)
+    assert len(full) == 40

@@ -1,0 +1,264 @@
+"""Hypothesis drives sessions against a small model that knows what the documents promise.
+
+Two processes of the service share one database. Clients refresh, lose answers, replay whatever they
+ever held, use access tokens and sign out; operators end sessions and change roles; the clock moves
+on, and back a little. After each step service and model must agree (S-060 to S-068, S-123, S-183).
+"""
+
+import base64
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from sqlalchemy import update
+
+from house import House
+from itemsapi.accounts.user import User
+from itemsapi.issuer import sessions
+from renewal import begun, code, lets_in, look, refresh
+
+GRACE, IDLE, AGE, LIMIT = timedelta(seconds=10), timedelta(hours=2), timedelta(hours=5), 4
+SET_BACK = timedelta(seconds=60)  # how far a clock may be set back without closing the window
+STEPS = (0.5, 1, 4, 9, 10, 10.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
+HURRY = st.tuples(
+    st.sampled_from((0, 1, 6, 11, -1)),
+    st.sampled_from([0, 1]),
+    st.booleans(),
+    st.booleans(),
+)
+NARROW, WIDE = "items:read", "items:read items:write users:write"
+
+
+@dataclass
+class Access:
+    """An access token that was handed out. `void`: it was taken back."""
+
+    token: str
+    gen: int
+    begins: int
+    ends: int
+    void: bool = False
+
+
+@dataclass
+class Sitting:
+    """What a session should be. `made`: when its generation was; `held`: what its client kept."""
+
+    user: int
+    id: str
+    born: datetime
+    made: datetime
+    gen: int = 1
+    seen: bool = False
+    over: bool = False
+    issued: dict[int, str] = field(default_factory=dict)
+    held: dict[int, str] = field(default_factory=dict)
+    access: list[Access] = field(default_factory=list)
+
+    def alive(self, now: datetime) -> bool:
+        """Tell whether the session is neither ended nor past a limit."""
+        return not self.over and now < self.born + AGE and now < self.made + IDLE
+
+    def present(self, gen: int, now: datetime) -> str:
+        """Take a refresh token of a generation; say what must come of it."""
+        if not self.alive(now):
+            return "invalid_refresh_token"
+        if gen == self.gen:
+            self.gen, self.made, self.seen = gen + 1, now, False
+            return "new"
+        if gen == self.gen - 1 and (-SET_BACK <= now - self.made <= GRACE or not self.seen):
+            return "same"
+        self.over = True
+        return "refresh_reused"
+
+    def use(self, access: Access, now: datetime) -> bool:
+        """Take an access token; say whether it must be let in."""
+        good = int(now.timestamp()) < access.ends and not (access.void or self.over)
+        self.seen = self.seen or (good and access.gen == self.gen)
+        return good
+
+    def take(self, answer: dict[str, Any], *, lost: bool) -> None:
+        """Note what the service handed out, and whether its client got it."""
+        self.issued[self.gen] = answer["refresh_token"]
+        if not lost:
+            claims = json.loads(
+                base64.urlsafe_b64decode(answer["access_token"].split(".")[1] + "==")
+            )
+            token = answer["access_token"]
+            self.held[self.gen] = answer["refresh_token"]
+            self.access.append(Access(token, claims["gen"], claims["iat"], claims["exp"]))
+
+
+class Machine(RuleBasedStateMachine):
+    """Two processes, two users, and the model of their sessions."""
+
+    def __init__(self, houses: list[House], users: list[str]) -> None:
+        """Begin with nobody signed in."""
+        super().__init__()
+        self.houses, self.users, self.clock = houses, users, houses[0].clock
+        self.sittings: list[Sitting] = []
+        self.enabled = [True] * len(users)
+        self.clock.moment = self.clock().replace(microsecond=0) + timedelta(minutes=10)
+
+    def teardown(self) -> None:
+        """Sign everybody out and let them in again."""
+        for user in self.users:
+            self.set_disabled(user, None)
+
+    def set_disabled(self, user: str, moment: datetime | None) -> None:
+        """Disable a user and end what is theirs, or just let them in again."""
+        desk = self.houses[0].services.desk
+        with desk.database.transaction() as tx:
+            tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
+            sessions.finish_all(desk, tx, user, keep=None, why="disabled", actor=None)
+
+    def of(self, user: int) -> list[Sitting]:
+        """Return the sittings of a user."""
+        return [one for one in self.sittings if one.user == user]
+
+    def pick(self, data: st.DataObject) -> tuple[House, Sitting]:
+        """Choose a process and a session, rather a late one."""
+        house = self.houses[data.draw(st.integers(0, 1), label="process")]
+        return house, self.sittings[-1 - data.draw(self.up_to(self.sittings), label="session")]
+
+    @staticmethod
+    def up_to(things: Sized) -> st.SearchStrategy[int]:
+        """Choose a place in a list."""
+        return st.integers(0, len(things) - 1)
+
+    @rule(user=st.sampled_from([0, 1]), process=st.sampled_from([0, 1]))
+    def sign_in(self, user: int, process: int) -> None:
+        """A right password opens a session; the oldest above the limit goes (S-124)."""
+        if not self.enabled[user]:
+            return
+        now, made = self.clock(), begun(self.houses[process], self.users[user])
+        sitting = Sitting(user, made.session_id, now, now)
+        sitting.take(dataclasses.asdict(made), lost=False)
+        self.sittings.append(sitting)
+        open_ones = sorted(
+            (one for one in self.of(user) if one.alive(now)), key=lambda one: (one.born, one.id)
+        )
+        for one in open_ones[:-LIMIT]:
+            one.over = True
+
+    def present(self, sitting: Sitting, house: House, *, age: int, lost: bool) -> None:
+        """Present the token that a client got last, or an earlier one, and compare."""
+        gen = sorted(sitting.held)[-1 - min(age, len(sitting.held) - 1)]
+        wanted = sitting.present(gen, self.clock())
+        answer = refresh(house, sitting.held[gen])
+        if wanted in {"new", "same"}:
+            assert answer.status_code == 200, (wanted, answer.json)
+            known = sitting.issued.get(sitting.gen)
+            assert answer.json["refresh_token"] != sitting.held[gen]
+            assert known is None or known == answer.json["refresh_token"]
+            sitting.take(answer.json, lost=lost)
+        else:
+            assert (answer.status_code, code(answer)) == (401, wanted)
+
+    @precondition(lambda self: self.sittings)
+    @rule(data=st.data(), lost=st.booleans(), age=st.sampled_from([0, 0, 0, 1, 2, 9]))
+    def refresh(self, data: st.DataObject, lost: bool, age: int) -> None:
+        """A client presents the token it holds, or any it ever held; the answer may get lost."""
+        house, sitting = self.pick(data)
+        self.present(sitting, house, age=age, lost=lost)
+
+    @precondition(lambda self: self.sittings)
+    @rule(data=st.data(), steps=st.lists(HURRY, min_size=3, max_size=8))
+    def hurry(self, data: st.DataObject, steps: list[tuple[float, int, bool, bool]]) -> None:
+        """Tabs of one client refresh, and use what they got, within seconds of each other."""
+        house, sitting = self.pick(data)
+        for seconds, age, lost, used in steps:
+            self.present(sitting, house, age=age, lost=lost)
+            if used:
+                self.look(sitting, house, sitting.access[-1])
+            self.clock.forward(seconds=seconds)
+
+    @precondition(lambda self: self.sittings)
+    @rule(data=st.data())
+    def refresh_narrowed(self, data: st.DataObject) -> None:
+        """Less scope is for the access token alone; more is refused and turns nothing (S-065)."""
+        house, sitting = self.pick(data)
+        if not sitting.alive(self.clock()) or max(sitting.held) != sitting.gen:
+            return
+        token = sitting.held[sitting.gen]
+        assert code(refresh(house, token, scope=WIDE)) == "invalid_scope"
+        answer = refresh(house, token, scope=NARROW)
+        assert (sitting.present(sitting.gen, self.clock()), answer.json["scope"]) == ("new", NARROW)
+        sitting.take(answer.json, lost=False)
+
+    @precondition(lambda self: any(one.access for one in self.sittings))
+    @rule(data=st.data())
+    def use(self, data: st.DataObject) -> None:
+        """A client uses any access token it ever got, at any process."""
+        house, sitting = self.pick(data)
+        if not sitting.access:
+            return
+        token = data.draw(self.up_to(sitting.access), label="token")
+        self.look(sitting, house, sitting.access[token])
+
+    def look(self, sitting: Sitting, house: House, access: Access) -> None:
+        """Use an access token, and compare."""
+        assert lets_in(house, access.token) == sitting.use(access, self.clock())
+
+    @rule(seconds=st.sampled_from(STEPS))
+    def wait(self, seconds: float) -> None:
+        """Time passes; now and then a clock is set back."""
+        self.clock.forward(seconds=seconds)
+
+    @precondition(lambda self: self.sittings)
+    @rule(data=st.data(), how=st.sampled_from(["sign out", "others", "disable", "recall", "all"]))
+    def intervene(self, data: st.DataObject, how: str) -> None:
+        """A user or an operator takes something back."""
+        house, sitting = self.pick(data)
+        desk, user = house.services.desk, self.users[sitting.user]
+        if how == "sign out":
+            token = data.draw(st.sampled_from(sorted(sitting.held)), label="generation")
+            answer = house.client().post(
+                "/auth/logout", json={"refresh_token": sitting.held[token]}
+            )
+            assert answer.status_code == 204
+            sitting.over = True
+        elif how == "others":
+            sessions.end_others(desk, user, keep=sitting.id, why="test", actor=user)
+            self.end(one for one in self.of(sitting.user) if one is not sitting)
+        elif how == "disable":
+            self.enabled[sitting.user] = not self.enabled[sitting.user]
+            self.set_disabled(user, None if self.enabled[sitting.user] else self.clock())
+            self.end(self.of(sitting.user))
+        elif how == "recall":
+            with desk.database.transaction() as tx:
+                sessions.recall_tokens(desk, tx, user)
+            for access in [access for one in self.of(sitting.user) for access in one.access]:
+                access.void = True
+        else:
+            sessions.end_everybodys(desk, why="test")
+            self.end(self.sittings)
+
+    @staticmethod
+    def end(ended: Iterable[Sitting]) -> None:
+        """Note that sessions are over."""
+        for one in ended:
+            one.over = True
+
+
+def test_service_and_model_agree_whatever_clients_do(make_house: Callable[..., House]) -> None:
+    """S-060 to S-068, S-123 to S-125, S-183: fifty runs of up to 25 steps on each database."""
+    some = {"session_max_idle": IDLE, "session_max_age": AGE, "session_limit": LIMIT}
+    houses = [make_house(look, revocation_lag=timedelta(0), **some) for _ in range(2)]
+    users = [houses[0].user(name, "member") for name in ("ada", "bob")]
+    run_state_machine_as_test(
+        lambda: Machine(houses, users),  # type: ignore[arg-type]  # it takes what makes one
+        settings=settings(
+            max_examples=int(os.environ.get("ITEMSAPI_TEST_MACHINE_RUNS", "50")),
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

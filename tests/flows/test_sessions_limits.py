@@ -1,0 +1,223 @@
+"""Sessions end: at their limits, at the user's wish, at an operator's, and with too many."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from house import PASSWORD, House
+from itemsapi.accounts.user import User
+from itemsapi.issuer import sessions
+from renewal import at_once, begun, code, events, lets_in, look, refresh, renewed
+
+Build = Callable[..., House]
+
+
+@pytest.fixture
+def build(make_house: Build) -> Build:
+    """Build an application with a page to look at, and ada."""
+
+    def make(**changes: Any) -> House:
+        house = make_house(look, **changes)
+        house.user("ada", "member")
+        return house
+
+    return make
+
+
+@pytest.fixture
+def house(build: Build) -> House:
+    """An application as it comes."""
+    return build()
+
+
+def disable(house: House, user_id: str) -> None:
+    """Disable a user as an operator would."""
+    desk = house.services.desk
+    with desk.database.transaction() as tx:
+        tx.execute(update(User).where(User.id == user_id).values(disabled_at=house.clock()))
+        sessions.finish_all(desk, tx, user_id, keep=None, why="disabled", actor=None)
+
+
+def test_a_session_ends_at_its_absolute_limit_however_often_it_is_refreshed(build: Build) -> None:
+    """S-064, S-123: an hour a time under a moved clock; it ends at login + limit."""
+    house = build(session_max_age=timedelta(days=2), session_max_idle=timedelta(days=1))
+    begun, token, times = house.clock(), house.login("ada")["refresh_token"], 0
+    while (answer := refresh(house, token)).status_code == 200:
+        token, times = answer.json["refresh_token"], times + 1
+        house.clock.forward(hours=1)
+    assert (times, code(answer)) == (48, "invalid_refresh_token")
+    assert house.clock() == begun + timedelta(days=2)
+
+
+def test_no_access_token_outlives_its_session(house: House) -> None:
+    """S-064: the one made a minute before the absolute limit lives for a minute."""
+    token = house.login("ada")["refresh_token"]
+    for _ in range(9):
+        house.clock.forward(days=9.9)
+        token = renewed(house, token)["refresh_token"]
+    house.clock.forward(days=0.9, seconds=-60)
+    assert renewed(house, token)["expires_in"] == 60
+
+
+def test_a_session_lives_in_the_last_second_of_the_idle_limit(house: House) -> None:
+    """S-123: fourteen days less a second."""
+    token = house.login("ada")["refresh_token"]
+    house.clock.forward(days=14, seconds=-1)
+    assert renewed(house, token)
+
+
+def test_a_session_is_over_when_it_was_idle_for_the_limit(house: House) -> None:
+    """S-123: fourteen days; and it was no copy, so no alarm is raised."""
+    token = house.login("ada")["refresh_token"]
+    house.clock.forward(days=14)
+    assert code(refresh(house, token)) == "invalid_refresh_token"
+    assert events(house, "token_reuse") == []
+
+
+def test_signing_in_makes_a_session_of_its_own_whatever_the_client_names(house: House) -> None:
+    """S-069: a session id given by the client is not adopted."""
+    planted = house.login("ada")["session_id"]
+    wish = {"username": "ada", "password": PASSWORD}
+    headers = {"Cookie": f"session_id={planted}; sid={planted}", "X-Session-Id": planted}
+    made = house.client().post(f"/auth/login?session_id={planted}", json=wish, headers=headers)
+    assert (made.json or {}).get("session_id") != planted
+    assert house.client().post("/auth/login", json=wish | {"sid": planted}).status_code == 422
+
+
+def test_two_sign_ins_share_nothing(house: House) -> None:
+    """S-069: the end of one leaves the other be."""
+    one, other = house.login("ada"), house.login("ada")
+    house.client().post("/auth/logout", json={"refresh_token": one["refresh_token"]})
+    assert not lets_in(house, one["access_token"])
+    assert lets_in(house, other["access_token"])
+
+
+def test_exactly_the_limit_of_sessions_lives_after_twenty_sign_ins_at_once(build: Build) -> None:
+    """S-124: twenty at a limit of five; the five that are left are the newest."""
+    house = build(session_limit=5)
+    user_id = house.user("bob", "member")
+    made = at_once(20, lambda: begun(house, user_id))
+    alive = {one.session_id for one in made if lets_in(house, one.access_token)}
+    assert (len(alive), alive) == (5, newest(house, 5))
+
+
+def newest(house: House, count: int) -> set[str]:
+    """Return the ids of the sessions that began last."""
+    with house.services.database.reading() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT id FROM auth_session ORDER BY created_at DESC, id DESC"
+        )
+        return {row.id for row in rows.fetchmany(count)}
+
+
+def test_the_oldest_session_goes_with_an_event_when_there_are_too_many(build: Build) -> None:
+    """S-124: documented, and told."""
+    house = build(session_limit=2)
+    oldest, *rest = [house.login("ada") for _ in range(3)]
+    assert [lets_in(house, one["access_token"]) for one in (oldest, *rest)] == [False, True, True]
+    assert len(events(house, "session_limit")) == 1
+
+
+def test_a_session_past_its_limit_takes_no_place(build: Build) -> None:
+    """S-124: only sessions that live are counted."""
+    house = build(session_limit=2)
+    house.clock.forward(days=-20)
+    house.login("ada")
+    house.clock.forward(days=20)
+    kept, _ = house.login("ada"), house.login("ada")
+    assert lets_in(house, kept["access_token"])
+    assert events(house, "session_limit") == []
+
+
+def test_signing_out_is_no_error_when_it_is_done_twice(house: House) -> None:
+    """R-25: the answer to the first may have been lost."""
+    token = {"refresh_token": house.login("ada")["refresh_token"]}
+    answers = [house.client().post("/auth/logout", json=token) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 204]
+    assert len(events(house, "session_end")) == 1
+
+
+def test_signing_out_ends_the_session_when_an_older_token_is_shown(house: House) -> None:
+    """S-066: whoever held it wants out; that is never refused."""
+    first = house.login("ada")["refresh_token"]
+    second = renewed(house, first)
+    house.client().post("/auth/logout", json={"refresh_token": first})
+    assert not lets_in(house, second["access_token"])
+    assert code(refresh(house, second["refresh_token"])) == "invalid_refresh_token"
+
+
+def test_a_disabled_user_has_no_session_and_gets_none(house: House) -> None:
+    """S-067: the access token ends, and signing in reads like a wrong password."""
+    user_id, session = house.user("bob", "member"), house.login("bob")
+    disable(house, user_id)
+    wish = {"username": "bob", "password": PASSWORD}
+    assert code(house.client().post("/auth/login", json=wish)) == "invalid_credentials"
+    assert not lets_in(house, session["access_token"])
+
+
+def test_a_disabled_user_cannot_refresh(house: House) -> None:
+    """S-067: whatever the row of the session says."""
+    user_id, session = house.user("bob", "member"), house.login("bob")
+    with house.services.database.transaction() as tx:
+        tx.execute(update(User).where(User.id == user_id).values(disabled_at=house.clock()))
+    assert code(refresh(house, session["refresh_token"])) == "invalid_refresh_token"
+
+
+def test_sessions_stay_ended_when_a_user_is_enabled_again(house: House) -> None:
+    """S-067: what was taken back does not come back with the user."""
+    user_id, session = house.user("bob", "member"), house.login("bob")
+    disable(house, user_id)
+    with house.services.database.transaction() as tx:
+        tx.execute(update(User).values(disabled_at=None))
+    assert code(refresh(house, session["refresh_token"])) == "invalid_refresh_token"
+
+
+def test_a_deleted_user_is_out(house: House) -> None:
+    """S-067, S-122: the rows went with the user; nobody with the same name inherits the session."""
+    user_id, session = house.user("bob", "member"), house.login("bob")
+    with house.services.database.transaction() as tx:
+        tx.delete(tx.get_one(User, user_id))
+    house.user("bob", "member")
+    assert code(refresh(house, session["refresh_token"])) == "invalid_refresh_token"
+
+
+def test_one_of_five_sessions_ends_and_the_others_live(house: House) -> None:
+    """S-125: end session three from session one."""
+    five = [house.login("ada") for _ in range(5)]
+    house.bearer(five[0]["access_token"]).delete(f"/auth/sessions/{five[2]['session_id']}")
+    assert [lets_in(house, one["access_token"]) for one in five] == [True, True, False, True, True]
+
+
+def test_a_stranger_cannot_end_a_session(house: House) -> None:
+    """S-125: it is as if it were not there."""
+    mine, stranger = house.login("ada"), house.signed_in("eve", "member")
+    assert stranger.delete(f"/auth/sessions/{mine['session_id']}").status_code == 404
+    assert lets_in(house, mine["access_token"])
+
+
+def test_all_sessions_but_this_one_end(house: House) -> None:
+    """S-125: somebody found a session that is not theirs."""
+    here, there = house.login("ada"), house.login("ada")
+    house.bearer(here["access_token"]).delete("/auth/sessions?except=current")
+    assert (lets_in(house, here["access_token"]), lets_in(house, there["access_token"])) == (
+        True,
+        False,
+    )
+
+
+def test_nobodys_session_is_listed_when_everybodys_were_ended(house: House) -> None:
+    """S-125, R-19: one row ends them all, the list as well."""
+    session = house.login("ada")
+    assert len(sessions.open_sessions(house.services.desk, owner(house))) == 1
+    sessions.end_everybodys(house.services.desk, why="test")
+    assert sessions.open_sessions(house.services.desk, owner(house)) == []
+    assert not lets_in(house, session["access_token"])
+
+
+def owner(house: House) -> str:
+    """Return the id of the only user."""
+    with house.services.database.reading() as connection:
+        return str(connection.exec_driver_sql("SELECT id FROM account").scalar_one())

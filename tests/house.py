@@ -1,0 +1,85 @@
+"""A running application and the people in it: what tests are written with."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from itemsapi.accounts.user import User, UserRole
+from itemsapi.clock import new_id
+from itemsapi.services import Services
+
+PASSWORD = "plain horse battery staple"
+
+
+class MovingClock:
+    """A clock that stands at the present until a test moves it."""
+
+    def __init__(self) -> None:
+        """Start at the present, in whole seconds, so that figures are round."""
+        self.moment = datetime.now(UTC).replace(microsecond=0)
+
+    def __call__(self) -> datetime:
+        """Return where the clock stands."""
+        return self.moment
+
+    def forward(self, **step: float) -> None:
+        """Move the clock by a `timedelta(**step)`; negative steps go back."""
+        self.moment += timedelta(**step)
+
+
+class Client(FlaskClient):
+    """A client that reads each answer to its end, as a server does: what runs after it has run."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request and read the whole answer."""
+        return super().open(*args, **{"buffered": True, **kwargs})
+
+
+@dataclass
+class House:
+    """A running application with its services, and ways to get in."""
+
+    app: Flask
+    services: Services
+    clock: MovingClock
+
+    def user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
+        """Make a user with roles; return the id."""
+        user_id, now = new_id(), self.clock()
+        stored = self.services.desk.passwords.hash(password)
+        with self.services.database.transaction() as tx:
+            tx.add(
+                User(
+                    id=user_id, username=name, password_hash=stored, created_at=now, updated_at=now
+                )
+            )
+            tx.flush()
+            tx.add_all(UserRole(account_id=user_id, role=role) for role in roles)
+        return user_id
+
+    def client(self) -> FlaskClient:
+        """Return a client that nobody knows yet."""
+        self.app.test_client_class = Client
+        return self.app.test_client()
+
+    def login(self, name: str, **wish: Any) -> dict[str, Any]:
+        """Sign a user in over HTTP; return the answer's body."""
+        body = {"username": name, "password": PASSWORD} | wish
+        answer = self.client().post("/auth/login", json=body)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        tokens: dict[str, Any] = answer.get_json()
+        return tokens
+
+    def signed_in(self, name: str, *roles: str, scope: str | None = None) -> FlaskClient:
+        """Make a user with roles and return a client that carries their access token."""
+        self.user(name, *roles)
+        return self.bearer(self.login(name, **({"scope": scope} if scope else {}))["access_token"])
+
+    def bearer(self, token: str) -> FlaskClient:
+        """Return a client that carries a token."""
+        client = self.client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        return client

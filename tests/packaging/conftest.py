@@ -1,0 +1,46 @@
+"""What would be published: an sdist, and the wheel built from that sdist alone."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def build(target: str, *, source: Path, into: Path) -> Path:
+    """Build an "sdist" or a "wheel" as the build backend does, without a network."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
+    return next(into.iterdir())
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Name the top of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sdist from the checkout."""
+    return build("sdist", source=ROOT, into=tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="session")
+def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the sdist, away from the checkout."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian's 3.11 has none
+        archive.extractall(folder)  # noqa: S202 (our own archive, made above)
+    return next(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Build the wheel from the unpacked sdist."""
+    return zipfile.ZipFile(build("wheel", source=unpacked, into=tmp_path_factory.mktemp("wheel")))

@@ -1,0 +1,73 @@
+"""Refresh tokens and what becomes of them: what the tests of sessions are written with."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from house import House
+from itemsapi import Blueprint, signed_in
+from itemsapi.accounts import lookup
+from itemsapi.issuer.grants import Grant, grant
+from itemsapi.issuer.login import Login, begin
+
+look = Blueprint("look", __name__)
+
+
+@look.get("/look")
+@signed_in
+@look.gives(204)
+def look_in() -> None:
+    """Answer whoever has a good access token."""
+
+
+def begun(house: House, user_id: str) -> Grant:
+    """Open a session for a user whose password was right."""
+    desk = house.services.desk
+    with desk.database.transaction() as tx:
+        holder = lookup.by_id(tx, user_id, hold=True)
+        assert holder is not None
+        opened = begin(desk, tx, holder, Login("", ""))
+    with house.app.app_context():
+        return grant(desk, *opened)
+
+
+def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
+    """Do the same work in many threads; return what came of each."""
+    return all_at_once([work] * count)
+
+
+def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Do each work in a thread of its own; return what came of each."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [done.result() for done in [pool.submit(work) for work in works]]
+
+
+def refresh(house: House, token: str, **more: Any) -> Any:
+    """Present a refresh token; return the answer."""
+    return house.client().post("/auth/refresh", json={"refresh_token": token} | more)
+
+
+def renewed(house: House, token: str, **more: Any) -> dict[str, Any]:
+    """Present a refresh token that must be good; return what it was turned into."""
+    answer = refresh(house, token, **more)
+    assert answer.status_code == 200, answer.json
+    return dict(answer.json)
+
+
+def code(answer: Any) -> str:
+    """Return the code of a refusal, or the status of what is none."""
+    return str((answer.json or {}).get("code", answer.status_code))
+
+
+def lets_in(house: House, access_token: str) -> bool:
+    """Tell whether the gate lets an access token in; the house needs the page `look`."""
+    answer = house.bearer(access_token).get("/look")
+    assert answer.status_code in {204, 401}, answer.json
+    return bool(answer.status_code == 204)
+
+
+def events(house: House, name: str) -> list[dict[str, Any]]:
+    """Return the details of the audit events of one name, oldest first."""
+    rows = house.services.audit.latest(before=None, limit=100, event=name)
+    return [json.loads(row.details) for row in reversed(rows)]

@@ -1,0 +1,201 @@
+"""A page that echoes, for tests of how pages speak HTTP; it needs no database."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, abort
+from flask.testing import FlaskClient
+from marshmallow import validate
+
+from itemsapi import Blueprint, Schema, create_app, fields, public, requires, signed_in
+from itemsapi.problems import Conflict
+from itemsapi.rest import PageQuery, etag
+from itemsapi.rest.edge import Edge
+from itemsapi.settings import Settings
+
+SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+WHY = "a test"
+
+EXAMPLE = {
+    "text": "hello",
+    "number": 3,
+    "truth": True,
+    "price": "12.50",
+    "when": "2026-01-31T12:00:00Z",
+    "tags": ["a"],
+    "inner": {"name": "n"},
+}
+GIVEN = EXAMPLE | {"owner": "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"}
+
+page = Blueprint("echo", __name__, url_prefix="/echo")
+
+
+class Inner(Schema):
+    """Something within."""
+
+    name = fields.String()
+
+
+class Echo(Schema):
+    """One of each."""
+
+    text = fields.String(validate=validate.Length(max=200))
+    number = fields.Integer()
+    truth = fields.Boolean()
+    price = fields.Decimal(digits=4)
+    at = fields.DateTime(data_key="when")
+    owner = fields.Id(dump_only=True)
+    secret = fields.String(load_only=True)
+    tags = fields.List(fields.String())
+    inner = fields.Nested(Inner())
+
+
+class Search(PageQuery):
+    """Filters."""
+
+    q = fields.String()
+    tag = fields.List(fields.String())
+    open = fields.Boolean()
+
+
+class Raw(Schema):
+    """Headers of one request."""
+
+    x_wish = fields.Integer(data_key="X-Wish", required=True)
+
+
+@page.post("/")
+@public(WHY)
+@page.takes(Echo(), example=EXAMPLE)
+@page.gives(201, Echo(), headers=["Location"], example=GIVEN)
+def echo(said: dict[str, Any]) -> object:
+    """Say it again. With the same words."""
+    return said, {"Location": "/echo/1"}
+
+
+@page.patch("/<id:echo_id>")
+@page.gives(200, Echo())
+@page.takes(Echo(partial=True))
+@page.takes_version
+@page.refuses(Conflict)
+@requires("items:write")
+def change_echo(said: dict[str, Any], version: int | None, echo_id: str) -> object:
+    """Change what was said."""
+    return said | {"number": version, "text": echo_id}
+
+
+@page.get("/<id:echo_id>")
+@signed_in
+@page.gives(200, Echo(), headers={"ETag": "Which version."})
+def show_echo(echo_id: str) -> object:
+    """Show what was said."""
+    return {"text": echo_id}, {"ETag": etag(1)}
+
+
+@page.get("/versioned")
+@public(WHY)
+@page.gives(200, Echo(), headers=["ETag"])
+def versioned() -> object:
+    """Show a version."""
+    return {"text": "here"}, {"ETag": etag(7)}
+
+
+@page.put("/versioned")
+@public(WHY)
+@page.takes_version
+@page.gives(200)
+def replace(version: int | None) -> object:
+    """Replace a version."""
+    return {"version": version}
+
+
+@page.get("")
+@page.takes(Search(), location="query")
+@page.gives(200, Echo(many=True))
+@public(WHY)
+def search(wanted: Mapping[str, Any]) -> object:
+    """Search."""
+    return [{"text": repr(sorted(wanted.items()))}]
+
+
+@page.post("/form")
+@public(WHY)
+@page.takes(Search(), location="form")
+@page.gives(204)
+def fill(_: dict[str, Any]) -> None:
+    """Fill in a form."""
+
+
+@page.post("/optional")
+@public(WHY)
+@page.takes(Echo(), required=False)
+@page.gives(200, Echo())
+def optional(said: dict[str, Any]) -> object:
+    """Say something or nothing."""
+    return said
+
+
+@page.get("/headers")
+@public(WHY)
+@page.takes(Raw(), location="headers")
+@page.gives(200)
+def headers(raw: dict[str, Any]) -> object:
+    """Read headers."""
+    return raw
+
+
+@page.get("/bare")
+@public(WHY)
+def bare() -> object:
+    """Return a plain dictionary."""
+    return {"a": 1}
+
+
+@page.get("/own-headers")
+@public(WHY)
+def own_headers() -> Response:
+    """Set headers that are otherwise set by the house."""
+    return Response("", headers={"Cache-Control": "public", "Vary": "Accept"})
+
+
+@page.get("/raise/<name>")
+@public(WHY)
+def fail(name: str) -> object:
+    """Raise what is asked for."""
+    if name == "response":
+        abort(Response("as it is", 299))
+    if name == "schema":
+        Echo().load({"number": "1"})
+    if name.isdigit():
+        abort(int(name))
+    raise {
+        "exit": SystemExit,
+        "generator": GeneratorExit,
+        "type": TypeError,
+        "stop": KeyboardInterrupt,
+    }[name]("a secret")
+
+
+@page.get("/number/<int:number>")
+@public(WHY)
+def number(number: int) -> object:
+    """Take a number in the path."""
+    return {"number": number % 7}
+
+
+def speaking_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
+    """Return an application with the echo page and others, without a database behind it."""
+    settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
+    return create_app(settings, pages=[page, *pages])
+
+
+def client(folder: Path, **changes: Any) -> FlaskClient:
+    """Return a client of such an application."""
+    return speaking_app(folder, **changes).test_client()
+
+
+def edge(app: Any) -> Edge:
+    """Return what wraps the application."""
+    assert isinstance(app.wsgi_app, Edge)
+    return app.wsgi_app

@@ -1,0 +1,54 @@
+"""A shelf with items on it, and the people who own them: what tests of items are written with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from itemsapi.accounts.user import User
+from itemsapi.clock import Clock, new_id
+from itemsapi.db import Database
+from itemsapi.items.draft import Draft
+from itemsapi.items.item import ItemRecord
+from itemsapi.items.query import Query
+from itemsapi.items.shelf import Items
+
+
+def draft(**fields: Any) -> Draft:
+    """Return a draft that needs no more than what a test is about."""
+    return Draft(**({"name": "Lamp", "price": "12.50", "currency": "EUR"} | fields))
+
+
+class Stock:
+    """Items in a database, and ways to put some there and to find them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Start with an owner who has nothing."""
+        self.database = database
+        self.clock = clock
+        self.items = Items(database, clock)
+        self.ada = self.account()
+
+    def account(self) -> str:
+        """Make an account; return its id."""
+        made, now = new_id(), self.clock()
+        with self.database.transaction() as tx:
+            tx.add(User(id=made, username=made, password_hash="-", created_at=now, updated_at=now))
+        return made
+
+    def put(self, owner: str | None = None, **fields: Any) -> ItemRecord:
+        """Create an item, ada's unless said otherwise."""
+        return self.items.create(draft(**fields), owner=owner or self.ada)
+
+    def found(self, owner: str | None = "", **query: Any) -> list[str]:
+        """Return the names on the first page of a query, ada's unless said otherwise."""
+        page = self.items.page(Query(**query), owner=self.ada if owner == "" else owner)
+        return [item.name for item in page.items]
+
+    def walk(self, owner: str | None = "", **query: Any) -> Iterator[list[ItemRecord]]:
+        """Yield the items of every page of a query."""
+        cursor: str | None = None
+        whose = self.ada if owner == "" else owner
+        while True:
+            page = self.items.page(Query(**query, cursor=cursor), owner=whose)
+            yield page.items
+            if (cursor := page.next_cursor) is None:
+                return

@@ -1,0 +1,55 @@
+"""ETags and preconditions (RFC 9110 section 13)."""
+
+import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from itemsapi.problems import PreconditionFailed, PreconditionRequired
+from itemsapi.rest.etags import etag, expected_version, not_modified
+
+
+def _request(**headers: str) -> Request:
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return Request(EnvironBuilder(headers=named).get_environ())
+
+
+@pytest.mark.parametrize(
+    ("sent", "version"),
+    [('"v7"', 7), ("*", None), (' "v7" ', 7), ('W/"v3", "v7"', 7), ('"other","v7"', 7)],
+)
+def test_version_is_read_when_if_match_names_it(sent: str, version: int | None) -> None:
+    """S-153: strong comparison; a star is any version."""
+    assert expected_version(_request(If_Match=sent)) == version
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["", 'W/"v7"', '"7"', "v7", '"v7', '"v1","v2"', '"v-7"', '"v\u0667"', '"v' + "9" * 30 + '"'],
+)
+def test_change_is_refused_when_if_match_names_no_one_version(sent: str) -> None:
+    """S-153: a weak, foreign, malformed or ambiguous tag matches nothing (13.1.1)."""
+    with pytest.raises(PreconditionFailed):
+        expected_version(_request(If_Match=sent))
+
+
+def test_change_is_refused_when_if_match_is_missing() -> None:
+    """S-153, RFC 6585 section 3: 428."""
+    with pytest.raises(PreconditionRequired):
+        expected_version(_request())
+
+
+@pytest.mark.parametrize("sent", ['"v7"', 'W/"v7"', '"v1", "v7"', "*", '"a,b", "v7"'])
+def test_answer_is_not_modified_when_the_client_has_it(sent: str) -> None:
+    """S-153: If-None-Match compares weakly (13.1.2)."""
+    assert not_modified(_request(If_None_Match=sent), etag(7))
+
+
+@pytest.mark.parametrize("sent", ['"v8"', "v7", '"v7', "", '"v1" "v7"'])
+def test_answer_is_sent_when_the_client_has_another(sent: str) -> None:
+    """S-153: another version, or no tag at all."""
+    assert not not_modified(_request(If_None_Match=sent), etag(7))
+
+
+def test_answer_is_sent_when_nothing_is_asked() -> None:
+    """Without If-None-Match there is nothing to compare."""
+    assert not not_modified(_request(), etag(7))

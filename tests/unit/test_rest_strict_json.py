@@ -1,0 +1,92 @@
+"""The strict JSON reader."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemsapi.problems import BodyMalformed
+from itemsapi.rest.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_NAMES, MAX_VALUES, read
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.booleans())
+def test_value_comes_back_when_it_is_plain_json(value: object, escaped: bool) -> None:
+    """Whatever another program writes is read as it was meant (RFC 8259)."""
+    assert read(json.dumps(value, ensure_ascii=escaped).encode()) == value
+
+
+@given(st.binary() | st.text('{}[]":,\\u0d8 1e-n').map(str.encode))
+def test_nothing_but_a_refusal_comes_out_when_bytes_are_arbitrary(body: bytes) -> None:
+    """S-014: no input makes the reader fail in another way."""
+    with suppress(BodyMalformed):
+        assert read(body) == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" \n",
+        b"{",
+        b"[1,]",
+        b"{'a': 1}",
+        b"NaN",
+        b"[Infinity]",
+        b"-Infinity",
+        b"1e999",
+        b"01",
+        b"1_0",
+        b"\xef\xbb\xbf{}",
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b'"\\ud800"',
+        b'"\x00"',
+        b'["\\u0000"]',
+        b'{"\\u0000": 1}',
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1, "\\u0061": 2}',
+        b'[{"b": {"a": 1, "a": 1}}]',
+        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+        b"1" * (MAX_DIGITS + 1),
+        b"[0." + b"1" * MAX_DIGITS + b"]",
+        b"[" + b"0," * MAX_VALUES + b"0,0]",
+        b"[" + b"[]," * MAX_VALUES + b"[]]",
+        b"[" + b'"",' * 2 * MAX_VALUES + b'""]',
+        json.dumps({str(n): n for n in range(MAX_NAMES + 1)}).encode(),
+        b'"' + b"\\" * 1000,
+    ],
+)
+def test_body_is_refused_when_it_is_no_strict_json(body: bytes) -> None:
+    """S-101, S-156, S-157, R-16, RFC 7493: bounds, one meaning, and UTF-8 alone."""
+    with pytest.raises(BodyMalformed):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
+        b"0." + b"9" * (MAX_DIGITS - 2),
+        json.dumps({str(n): n for n in range(MAX_NAMES)}).encode(),
+        b'{"a": "b: {[,", "c\\"d:": "\\\\"}',
+        b'[{"a": 1}, {"a": 1}]',
+        b'"\\\\u0000"',
+        b'"' + b"1" * 1000 + b'"',
+    ],
+)
+def test_body_is_read_when_it_only_looks_suspicious(body: bytes) -> None:
+    """Bounds count what is there, not what stands within strings."""
+    assert read(body) == json.loads(body)

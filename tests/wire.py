@@ -1,0 +1,198 @@
+"""The wire between browsers and the service: it counts what goes over it, and breaks on demand.
+
+A real network fails after the server has done its work as often as before; here a test says when.
+"""
+
+# ruff: noqa: N815 - http.server chooses these names
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "date", "server"})
+
+# Where it breaks: before the server hears of it, before the first byte of the answer, in its
+# headers, or behind them (a browser keeps the cookie then, and the page sees an error).
+Break = Literal["request", "answer", "headers", "body"]
+
+
+CALM = 10  # looks in a row, a fiftieth of a second apart
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request that went over the wire."""
+
+    method: str
+    path: str
+    status: int
+    host: str
+    origin: str | None
+    cookie: str
+
+
+@dataclass
+class Fault:
+    """What is to happen to the next requests for `path`."""
+
+    path: str
+    times: int
+    where: Break | None = None
+    held: threading.Event | None = None
+    reached: threading.Event = field(default_factory=threading.Event)
+
+
+class Wire:
+    """A proxy on a port of its own."""
+
+    def __init__(self) -> None:
+        """Take a port; `upstream` is filled in when the service has one."""
+        self.upstream = 0
+        self.seen: list[Seen] = []
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+        self.under_way = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Passing)
+        self._server.daemon_threads = True
+        self._server.wire = self  # type: ignore[attr-defined]  # the handler finds us there
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def cut(self, path: str, where: Break, *, times: int = 1) -> threading.Event:
+        """Break the next `times` requests for `path`; the answer says when the first is broken."""
+        self._faults.append(Fault(path, times, where))
+        return self._faults[-1].reached
+
+    @contextmanager
+    def holding(self, path: str, *, times: int = 1) -> Iterator[threading.Event]:
+        """Keep back the next answers for `path`; yields what says that the first one is there."""
+        fault = Fault(path, times, held=threading.Event())
+        self._faults.append(fault)
+        yield fault.reached
+        assert fault.held is not None
+        fault.held.set()
+
+    def mend(self) -> None:
+        """Break nothing any more."""
+        self._faults.clear()
+
+    def fault(self, path: str) -> Fault | None:
+        """Take the fault that is meant for a request of this moment."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.path == path and fault.times > 0:
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def forget(self) -> None:
+        """Count from here."""
+        self.seen.clear()
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Count a request as under way."""
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
+
+    def rest(self) -> None:
+        """Wait until nothing has been under way for a moment: no page is amid a call."""
+        quiet, pause = 0, threading.Event()
+        while quiet < CALM:
+            pause.wait(0.02)
+            quiet = 0 if self.under_way else quiet + 1
+
+    def statuses(self, path: str, method: str = "") -> list[int]:
+        """List how requests for `path` were answered, in order."""
+        asked = [one for one in self.seen if one.path == path]
+        return [one.status for one in asked if method in {"", one.method}]
+
+
+class _Passing(BaseHTTPRequestHandler):
+    """Hands one connection's requests on."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle_one_request(self) -> None:
+        """Answer one request, whatever its method; a page that goes away is no error."""
+        try:
+            super().handle_one_request()
+        except (OSError, HTTPException):
+            self.close_connection = True
+
+    def _pass(self) -> None:
+        wire: Wire = self.server.wire  # type: ignore[attr-defined]
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = wire.fault(self.path.partition("?")[0])
+        if fault and fault.where == "request":
+            self._break(fault)
+            return
+        with wire.passing():
+            self._answered(wire, body, fault)
+
+    def _answered(self, wire: "Wire", body: bytes, fault: Fault | None) -> None:
+        answer, data = self._ask(wire.upstream, body)
+        wire.seen.append(self._note(answer.status))
+        if fault and fault.held:
+            fault.reached.set()
+            fault.held.wait(30)
+        self._answer(answer, data, fault)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _pass
+
+    def _ask(self, port: int, body: bytes) -> tuple[HTTPResponse, bytes]:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as upstream:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in HOP_BY_HOP:
+                    upstream.putheader(name, value)
+            upstream.endheaders(body or None)
+            answer = upstream.getresponse()
+            return answer, answer.read()
+
+    def _answer(self, answer: HTTPResponse, data: bytes, fault: Fault | None) -> None:
+        where = fault.where if fault else None
+        if fault and where == "answer":
+            self._break(fault)
+            return
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        if fault and where == "headers":
+            self.wfile.write(b"".join(self._headers_buffer)[:40])  # type: ignore[attr-defined]
+            self._break(fault)
+            return
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if where == "body" else data)
+        if fault and where == "body":
+            self._break(fault)
+
+    def _note(self, status: int) -> Seen:
+        path, get = self.path.partition("?")[0], self.headers.get
+        return Seen(self.command, path, status, get("Host", ""), get("Origin"), get("Cookie") or "")
+
+    def _break(self, fault: Fault) -> None:
+        """Pull the plug."""
+        fault.reached.set()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
+        """Write nothing: `Wire.seen` is the log."""

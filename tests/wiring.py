@@ -1,0 +1,113 @@
+"""The real server on a port of its own, and a way to it that no client library smooths over."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PASSWORD = "plain horse battery staple"
+CLOSING = b"Host: wire\r\nConnection: close\r\n"
+JSON = b"Content-Type: application/json\r\n"
+PATIENCE = 5.0  # seconds within which every answer, or the end of a connection, has to come
+STARTING = 60.0  # seconds that a service may take to come up on a busy machine
+NOTHING = 0  # the connection ended without an answer
+
+
+@dataclass
+class Wire:
+    """A running service, and the only way to it that no client library smooths over."""
+
+    port: int
+    token: bytes = b""
+    source: str = "127.0.0.1"
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        """Open a connection and send bytes."""
+        there, here = ("127.0.0.1", self.port), (self.source, 0)
+        line = socket.create_connection(there, timeout=PATIENCE, source_address=here)
+        line.sendall(sent)
+        return line
+
+    def say(self, *parts: bytes) -> list[int]:
+        """Send bytes; return the statuses of what comes back until the other side hangs up."""
+        return [int(found) for found in re.findall(rb"HTTP/1\.[01] (\d{3}) ", self.hear(*parts))]
+
+    def hear(self, *parts: bytes) -> bytes:
+        """Send bytes; return all that comes back. Raises `TimeoutError` if nobody hangs up."""
+        heard = b""
+        with self.connect() as line:
+            with suppress(ConnectionError):
+                line.sendall(b"".join(parts))
+            with suppress(ConnectionError):
+                while block := line.recv(65536):
+                    heard += block
+        return heard
+
+    def get(self, *headers: bytes, path: bytes = b"/auth/sessions") -> int:
+        """Ask for something guarded; return the status."""
+        return (self.say(b"GET ", path, b" HTTP/1.1\r\n", CLOSING, *headers, b"\r\n") or [NOTHING])[
+            0
+        ]
+
+    def login(self, **more: str) -> bytes:
+        """Sign the admin in; return the access token."""
+        body = json.dumps({"username": "wire", "password": PASSWORD, **more}).encode()
+        heard = self.hear(posted(b"/auth/login", JSON, body=body))
+        return str(json.loads(heard.partition(b"\r\n\r\n")[2])["access_token"]).encode()
+
+    @property
+    def bearer(self) -> bytes:
+        """The header that opens what is guarded."""
+        return b"Authorization: Bearer %s\r\n" % self.token
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path, *, threads: int = 4) -> Iterator[Wire]:
+    """Run the service with one worker on an empty folder, and an admin `wire` who is signed in."""
+    program, port, log = [sys.executable, "-m", "itemsapi"], free_port(), folder / "log"
+    environment = {**os.environ, "ITEMSAPI_DATA_DIR": str(folder), "ITEMSAPI_RATE_LIMIT": "off"}
+    add = [*program, "users", "add", "wire", "--role=admin", "--password-stdin"]
+    serve = [*program, "serve", f"--port={port}", f"--threads={threads}"]
+    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
+    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())  # noqa: S603 - as above
+    with log.open("wb") as written:
+        process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)  # noqa: S603 - as above
+    try:
+        until_it_listens(port, log)
+        wire = Wire(port)
+        wire.token = wire.login()
+        yield wire
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def until_it_listens(port: int, log: Path) -> None:
+    """Wait for the service."""
+    until = time.monotonic() + STARTING
+    while True:
+        with suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.1)
+
+
+def posted(path: bytes, *headers: bytes, body: bytes = b"", length: bytes = b"") -> bytes:
+    """Return a POST request; `length` is what it claims."""
+    claimed = b"Content-Length: %s\r\n" % (length or str(len(body)).encode())
+    return b"".join((b"POST ", path, b" HTTP/1.1\r\n", CLOSING, claimed, *headers, b"\r\n", body))
