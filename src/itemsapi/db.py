@@ -1,4 +1,4 @@
-"""Where rows live: the model base, transactions, and what SQLite and PostgreSQL need told.
+"""Where rows live: the model base, transactions, and the schema.
 
 `Database.transaction()` is for changes: one short transaction, committed at the end of the block.
 `Database.reading()` is for look-ups: a Core connection in autocommit. Neither is held while a
@@ -6,7 +6,6 @@ password is hashed or a view works. A database that is away, locked, full or too
 `DatabaseUnavailable` (503), never as the driver's own error.
 """
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -30,7 +29,6 @@ from sqlalchemy import (
     Row,
     Table,
     create_engine,
-    event,
     exc,
     make_url,
     text,
@@ -38,11 +36,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from itemsapi import sqlite
 from itemsapi.postgres import CONNECT_LIMIT, OPTIONS, Fuse, make_impatient, patient
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.settings import SettingsError
 
-PATIENCE = 5.0  # seconds a writer waits for its turn on SQLite
 DRIVERS = {"sqlite", "postgresql+psycopg"}
 POOL = 10  # connections kept per process; as many again may be opened for a moment
 
@@ -146,7 +144,7 @@ class Database:
         if self.dialect != "sqlite":
             yield
             return
-        if not self._turn.acquire(timeout=PATIENCE):
+        if not self._turn.acquire(timeout=sqlite.PATIENCE):
             raise DatabaseUnavailable
         try:
             yield
@@ -178,11 +176,8 @@ def _engine(url: str) -> Engine:
         "hide_parameters": True,  # an error message must not carry a row's values into a log
     }
     if address.get_backend_name() == "sqlite":
-        engine = create_engine(
-            address, connect_args={"isolation_level": None, "timeout": PATIENCE}, **pool
-        )
-        event.listen(engine, "connect", _tune_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        engine = create_engine(address, connect_args=sqlite.OPTIONS, **pool)
+        sqlite.tune(engine)
         return engine
     engine = create_engine(address, connect_args=OPTIONS, pool_pre_ping=True, **pool)
     make_impatient(engine)
@@ -200,18 +195,6 @@ def _address(url: str) -> URL:
     if address.drivername not in DRIVERS:
         raise SettingsError("ITEMSAPI_DATABASE_URL must begin with sqlite:/// or postgresql://")
     return address
-
-
-def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """Set what SQLite forgets between connections (measured in the performance notes)."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock at the start, so that no transaction fails in its middle (BUSY)."""
-    if connection.get_execution_options().get("itemsapi_writing"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 MIGRATIONS = (Path(__file__).parent / "migrations", Path(__file__).parents[2] / "migrations")
