@@ -5,18 +5,47 @@ import subprocess
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-CLIENT = TESTS.parent / "clients" / "js"
+ROOT = TESTS.parent
+CLIENT = ROOT / "clients" / "js"
+CONSOLE = ROOT / "src" / "itemsapi" / "endpoints" / "console_static"
 LOCKED = TESTS / "browser" / "npm"
 
 
-class Npm:
-    """A folder with the packages of the lock file, and our client as one of them."""
+class Project:
+    """A folder with the packages of its lock file; no script of any package ran."""
 
     def __init__(self, folder: Path) -> None:
-        """Install everything; no script of any package runs."""
+        """Install everything."""
         self.folder = folder
-        shutil.copytree(LOCKED, folder, dirs_exist_ok=True)
         self._run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+
+    def script(self, name: str) -> str:
+        """Run a script of the project's own; return what it says."""
+        return self._run("npm", "run", "--silent", name)
+
+    def _run(self, *command: str) -> str:
+        done = subprocess.run(  # noqa: S603 - the packages that the lock file names
+            command, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def client_in(folder: Path) -> Project:
+    """Lay a copy of our client, and of the console that is written on it, into a folder."""
+    for part in (CLIENT, CONSOLE):
+        unwanted = shutil.ignore_patterns("node_modules")
+        shutil.copytree(part, folder / part.relative_to(ROOT), ignore=unwanted)
+    return Project(folder / CLIENT.relative_to(ROOT))
+
+
+class Npm(Project):
+    """What tests use of npm's, and our client as one of the packages."""
+
+    def __init__(self, folder: Path) -> None:
+        """Install everything."""
+        shutil.copytree(LOCKED, folder, dirs_exist_ok=True)
+        super().__init__(folder)
         ours = self.folder / "node_modules" / "itemsapi-auth"
         ours.mkdir()
         for name in ("package.json", "itemsapi-auth.js", "itemsapi-auth.d.ts"):
@@ -33,10 +62,3 @@ class Npm:
     def text(self, path: str) -> str:
         """Read a file of a package."""
         return (self.folder / "node_modules" / path).read_text("utf-8")
-
-    def _run(self, *command: str) -> str:
-        done = subprocess.run(  # noqa: S603 - the packages that the lock file names
-            command, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout

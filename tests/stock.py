@@ -34,9 +34,9 @@ class Stock:
             tx.add(User(id=made, username=made, password_hash="-", created_at=now, updated_at=now))
         return made
 
-    def put(self, owner: str | None = None, **fields: Any) -> ItemRecord:
+    def put(self, owner: str | None = None, *, key: str | None = None, **fields: Any) -> ItemRecord:
         """Create an item, ada's unless said otherwise."""
-        return self.items.create(draft(**fields), owner=owner or self.ada)
+        return self.items.create(draft(**fields), owner=owner or self.ada, key=key)
 
     def found(self, owner: str | None = "", **query: Any) -> list[str]:
         """Return the names on the first page of a query, ada's unless said otherwise."""

@@ -249,6 +249,14 @@ class Invalid(Problem):
         return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+class KeyReused(Invalid):
+    """The `Idempotency-Key` came before, with another request; each thing to do has its own key."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for another request"
+    advice = "Send a new random key; repeat a key only with the very same request."
+
+
 class PreconditionRequired(Problem):
     """A change must say which version it was made against (RFC 6585 section 3)."""
 

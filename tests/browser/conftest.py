@@ -71,10 +71,15 @@ def running(
 
 
 @pytest.fixture(scope="session")
-def npm(tmp_path_factory: pytest.TempPathFactory) -> Npm:
-    """What the lock file names, installed from npm; a machine without Node skips, CI does not."""
+def node() -> None:
+    """Node and npm; a machine without them skips, CI does not."""
     if not (shutil.which("node") and shutil.which("npm")):
         missing("Node with npm")
+
+
+@pytest.fixture(scope="session")
+def npm(node: None, tmp_path_factory: pytest.TempPathFactory) -> Npm:
+    """What the lock file names, installed from npm."""
     return Npm(tmp_path_factory.mktemp("npm"))
 
 

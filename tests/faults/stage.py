@@ -61,9 +61,13 @@ class Line:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         self._http.connect()
 
-    def call(self, method: str, path: str, body: object = None, *, token: str = "") -> Answer:
-        """Send a request and read the answer. Raises one of `AWAY`."""
+    def call(
+        self, method: str, path: str, body: object = None, *, token: str = "", key: str = ""
+    ) -> Answer:
+        """Send a request, under an idempotency key, and read the answer. Raises one of `AWAY`."""
         headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
         if token:
             headers["Authorization"] = f"Bearer {token}"
         begun = time.monotonic()
@@ -81,6 +85,11 @@ class Line:
     def look(self, access: str) -> Answer:
         """Use an access token where nobody but the gate looks at it."""
         return self.call("GET", "/look", token=access)
+
+    def make_item(self, access: str, key: str) -> Answer:
+        """Create an item, or the same one again under the same key."""
+        body = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
+        return self.call("POST", "/items", body, token=access, key=key)
 
     def local_port(self) -> int:
         """Return the port that the other end sees."""

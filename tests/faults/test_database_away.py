@@ -162,3 +162,18 @@ def test_a_lost_answer_to_the_client_is_resolved_by_trying_again(play: Theatre) 
             again = play.stage.line().refresh(session.refresh_token)
             assert (again.status, play.gen(session)) == (200, 2)
         assert front.cuts == 4
+
+
+def test_an_item_is_made_once_when_the_answer_was_lost(play: Theatre) -> None:
+    """R-25, S-154: the client asks again with the same key, and is told what was made."""
+    access, made = play.session().access_token, []
+    with FaultProxy(lambda: socket.create_connection(("127.0.0.1", play.stage.port))) as front:
+        for cut_after in (0, 1, 200, 600):
+            front.fault = Fault("cut", after=cut_after)
+            with closing(Line(front.port)) as line, suppress(*AWAY):
+                line.make_item(access, f"k-{cut_after}")
+            again = play.stage.line().make_item(access, f"k-{cut_after}")
+            made.append((again.status, again.body["id"]))
+        assert front.cuts == 4
+    listed = play.stage.line().call("GET", "/items", token=access).body["items"]
+    assert sorted(made) == sorted((201, item["id"]) for item in listed)

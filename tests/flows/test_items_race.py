@@ -56,6 +56,14 @@ def test_no_change_is_lost_when_all_take_whichever_version(stock: Stock) -> None
     assert [stock.found(q=f"N{n}") for n in range(CALLERS)].count([latest.name]) == 1
 
 
+def test_many_requests_with_one_key_make_one_item(stock: Stock) -> None:
+    """S-154: all are handed the same one, and none is refused."""
+    made: list[str] = []
+    refused = at_once(lambda _: made.append(stock.put(key="k-1").id))
+    assert refused == [None] * CALLERS
+    assert (len(set(made)), stock.found()) == (1, ["Lamp"])
+
+
 def test_one_of_many_deletions_wins(stock: Stock) -> None:
     """The others find nothing any more."""
     item = stock.put()

@@ -112,6 +112,16 @@ def test_of_the_rows_that_ended_everybodys_sessions_the_latest_is_enough(
     assert rows(house, "revocations") == 1
 
 
+@pytest.mark.parametrize(("hours", "gone"), [(23, 0), (25, 1)])
+def test_an_idempotency_key_goes_after_a_day(house: House, hours: int, gone: int) -> None:
+    """So long a client may ask again for what it got no answer to (S-154)."""
+    body = {"name": "Lamp", "price": "1", "currency": "EUR"}
+    ada = house.signed_in("ada", "member")
+    assert ada.post("/items", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
+    house.clock.forward(hours=hours)
+    assert purged(house, "claims") == gone
+
+
 def test_a_session_that_ended_with_everybodys_never_comes_back(house: House, ada: str) -> None:
     """R-19: purge after purge, and with a longer limit by then."""
     token = begun(house, ada).refresh_token

@@ -14,7 +14,7 @@ from itemsapi.items.paging import LONGEST as LONGEST_CURSOR
 from itemsapi.items.paging import Page
 from itemsapi.items.query import LONGEST as LONGEST_SEARCH
 from itemsapi.items.query import Query
-from itemsapi.problems import Conflict, NotFound
+from itemsapi.problems import Conflict, KeyReused, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
@@ -85,6 +85,20 @@ class Item(Schema):
     updated_at = fields.DateTime(required=True)
 
 
+class Once(Schema):
+    """What tells a request that comes again from another one that says the same."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=validate.Regexp(r"^[!-+\--~]{1,128}\Z", error="Not 1 to 128 signs of ASCII."),
+        metadata={
+            "description": "Any random text. Repeat it, with the same body, when no answer came:"
+            " a day long it gives the item that was made at first instead of another one."
+        },
+    )
+
+
 class ItemQuery(PageQuery):
     """Which items, in which order."""
 
@@ -134,12 +148,14 @@ def list_items(asked: dict[str, Any]) -> Page:
 
 @page.post("")
 @requires(ITEMS_WRITE)
+@page.takes(Once(), location="headers")
 @page.takes(ItemIn(), example=EXAMPLE_IN)
 @page.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
-@page.refuses(Conflict)
-def create_item(said: dict[str, Any]) -> object:
+@page.refuses(Conflict, KeyReused)
+def create_item(once: dict[str, str | None], said: dict[str, Any]) -> object:
     """Create an item. It is yours."""
-    item = services().items.create(Draft(**said), owner=current_caller().user_id)
+    owner = current_caller().user_id
+    item = services().items.create(Draft(**said), owner=owner, key=once["key"])
     address = flask.url_for("items.show_item", item_id=item.id)
     return item, _tagged(item) | {"Location": address}
 

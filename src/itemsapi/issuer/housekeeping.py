@@ -16,6 +16,7 @@ from sqlalchemy.engine import CursorResult
 from itemsapi.accounts.clients import REMEMBERED, KnownClient
 from itemsapi.audit import AuditEvent
 from itemsapi.issuer.desk import Desk
+from itemsapi.once import Claim
 from itemsapi.throttle import Attempt
 from itemsapi.tokens.keystore import SigningKey
 from itemsapi.tokens.revocations import EVERYBODY, Revocation
@@ -23,7 +24,8 @@ from itemsapi.tokens.sessions import AuthSession
 
 STRIDE = 5000  # rows a look-up goes through: some 5 ms
 BATCH = 200  # rows a transaction deletes: see benchmarks/purge.py
-DAY = timedelta(days=1)  # longer than any token lives, and time for those who ask what happened
+# Longer than any token lives or any client tries again; and time for those who ask what happened.
+DAY = timedelta(days=1)
 KEYS_KEPT = timedelta(days=7)
 
 
@@ -43,12 +45,13 @@ def heaps(desk: Desk) -> Iterator[Heap]:
     yield _sessions(desk)
     yield _revocations(desk)
     audit, tries, keys = AuditEvent.core(), Attempt.core(), SigningKey.core()
-    clients = KnownClient.core()
+    clients, claims = KnownClient.core(), Claim.core()
     old = audit.c.at < now - kept if kept else false()
     yield Heap("audit events", audit, audit.c.id, old)
     yield Heap("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
     forgotten = clients.c.seen_at < now - REMEMBERED
     yield Heap("known clients", clients, clients.c.key, forgotten)
+    yield Heap("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY)
     gone = keys.c.state.in_(["retired", "withdrawn"])
     yield Heap("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
 

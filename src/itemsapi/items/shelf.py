@@ -5,6 +5,7 @@ user's item is never found, counted or compared (S-081). A change is one transac
 and its words.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from itemsapi.items.item import COLUMNS, Item, ItemRecord, draft, record, values
 from itemsapi.items.listing import Asked
 from itemsapi.items.paging import Page
 from itemsapi.items.query import Query
+from itemsapi.once import Request, claim
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed
 
 _TABLE = Item.core()
@@ -62,15 +64,21 @@ class Items:
             rows = connection.execute(*asked.statement(connection)).all()
         return asked.page(rows)
 
-    def create(self, said: Draft, *, owner: str) -> ItemRecord:
-        """Put a new item on the shelf of its owner. Raises `Conflict`."""
-        now = self._clock()
-        made = {"id": new_id(), "owner_id": owner, "created_at": now, "updated_at": now}
-        new = insert(_TABLE).values(values(said) | made | {"version": 1}).returning(*_STORED)
+    def create(self, said: Draft, *, owner: str, key: str | None = None) -> ItemRecord:
+        """Put a new item on the shelf of its owner. Raises `Conflict`.
+
+        With a `key` that this owner used before it returns, as it is now, the item made then.
+        Raises `KeyReused` if that one's draft was another.
+        """
+        item_id, now = new_id(), self._clock()
         with _conflicts(), self._database.transaction() as tx:
-            row = tx.execute(new).one()
-            index.put(tx, row.number, owner, said)
-        return record(row)
+            if key is not None:
+                asked = Request(owner, "create an item", key, json.dumps(values(said)))
+                first = claim(tx, asked, item_id, now)
+                if first != item_id:
+                    return _made_before(tx, first, owner)
+            made = {"id": item_id, "owner_id": owner, "created_at": now, "updated_at": now}
+            return self._enter(tx, values(said) | made | {"version": 1}, said)
 
     def change(
         self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: int | None
@@ -94,6 +102,11 @@ class Items:
             index.drop(tx, row.number)
             tx.execute(delete(_TABLE).where(*_unchanged(row)))
 
+    def _enter(self, tx: Session, fields: Mapping[str, Any], said: Draft) -> ItemRecord:
+        row = tx.execute(insert(_TABLE).values(fields).returning(*_STORED)).one()
+        index.put(tx, row.number, row.owner_id, said)
+        return record(row)
+
     def _store(self, tx: Session, row: Row[Any], said: Draft) -> ItemRecord:
         fields = values(said) | {"updated_at": self._clock(), "version": row.version + 1}
         changed = update(_TABLE).where(*_unchanged(row)).values(fields).returning(*COLUMNS)
@@ -101,6 +114,13 @@ class Items:
         if index.said(said) != index.said(draft(row)):
             index.put(tx, row.number, row.owner_id, said)
         return fresh
+
+
+def _made_before(tx: Session, item_id: str, owner: str) -> ItemRecord:
+    row = tx.execute(_OWN, _which(item_id, owner)).one_or_none()
+    if row is None:
+        raise Conflict("The item that was made with this Idempotency-Key is deleted.")
+    return record(row)
 
 
 def _which(item_id: str, owner: str | None) -> dict[str, str | None]:

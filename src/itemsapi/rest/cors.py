@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 ALLOW_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 ALLOW_HEADERS = (
-    "Authorization, Content-Type, If-Match, If-None-Match, X-Auth-Delivery, X-Request-Id"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,"
+    " X-Auth-Delivery, X-Request-Id"
 )
 EXPOSED = "WWW-Authenticate, Retry-After, ETag, Location, X-Request-Id, RateLimit, RateLimit-Policy"
 MAX_AGE = "7200"

@@ -33,13 +33,14 @@ export const refusal = (error) => {
 /**
  * Call the API; throws a `Refusal`.
  * @param {string} method @param {string} path
- * @param {{body?: object, etag?: string | null, query?: Record<string, any>}} [more]
+ * @param {{body?: object, etag?: string | null, key?: string, query?: Record<string, any>}} [more]
  * @returns {Promise<{data: any, etag: string | null}>}
  */
-export const call = async (method, path, { body, etag, query = {} } = {}) => {
+export const call = async (method, path, { body, etag, key, query = {} } = {}) => {
   const headers = new Headers({ Accept: "application/json" });
   if (body) headers.set("Content-Type", "application/json");
   if (etag) headers.set("If-Match", etag);
+  if (key) headers.set("Idempotency-Key", key);
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
   const address = asked.size ? `${path}?${asked}` : path;
   const init = { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) };

@@ -53,10 +53,21 @@ const leave = (/** @type {string} */ words) => {
   location.hash = "#/items";
 };
 
+/** A key for each thing that is said: whoever sends the same again, because no answer came, makes nothing more. */
+const idempotent = () => {
+  /** @type {Map<string, string>} */ const keys = new Map();
+  return (/** @type {object} */ body) => {
+    const said = JSON.stringify(body);
+    keys.set(said, keys.get(said) ?? crypto.getRandomValues(new Uint32Array(4)).join("-"));
+    return keys.get(said);
+  };
+};
+
 const creating = () => {
+  const keyOf = idempotent();
   const act = async (/** @type {any} */ typed) => {
     const body = draft(typed);
-    await call("POST", "/items", { body });
+    await call("POST", "/items", { body, key: keyOf(body) });
     leave(t("item.created", { name: body.name }));
   };
   const made = form({ fields: inputs({}), go: t("item.create"), others: [back()], act });

@@ -1,0 +1,68 @@
+"""Once: a client that got no answer asks again, and what it asked for is done once.
+
+The key that a client gives its request is claimed in the transaction of the change, so both stand
+or fall together, whatever dies in between. Of several at once one claims it; the others wait for
+its commit and find what it made.
+Source: draft-ietf-httpapi-idempotency-key-header-07. It answers 409 to who asks while the first is
+still at work; here they get its outcome a moment later instead.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import String, bindparam, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from itemsapi.db import Model, Moment
+from itemsapi.problems import KeyReused
+
+
+class Claim(Model):
+    """A key that was used: `said` is the digest of the request, `made` the id of its outcome."""
+
+    __tablename__ = "claim"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    said: Mapped[str] = mapped_column(String(64))
+    made: Mapped[str] = mapped_column(String(36))
+    claimed_at: Mapped[datetime] = mapped_column(index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that may come again: who does what, under which key, and all that it says."""
+
+    who: str
+    does: str
+    key: str
+    said: str
+
+
+_table = Claim.core()
+_CLAIM = text(
+    "INSERT INTO claim (key, said, made, claimed_at) VALUES (:key, :said, :made, :now)"
+    " ON CONFLICT (key) DO NOTHING RETURNING key"
+).bindparams(bindparam("now", type_=Moment))
+_CLAIMED = select(_table.c.said, _table.c.made).where(_table.c.key == bindparam("key"))
+
+
+def claim(tx: Session, request: Request, made: str, now: datetime) -> str:
+    """Claim the key of a request for the id `made`; return it, or the id made at first.
+
+    Raises `KeyReused` if another request carried this key. Keys and requests are kept as digests.
+    """
+    key, said = _digest(request.who, request.does, request.key), _digest(request.said)
+    values = {"key": key, "said": said, "made": made, "now": now}
+    if tx.execute(_CLAIM, values).first() is not None:
+        return made
+    before = tx.execute(_CLAIMED, {"key": key}).one()
+    if before.said != said:
+        raise KeyReused
+    return str(before.made)
+
+
+def _digest(*words: str) -> str:
+    """Return a digest that no other sequence of words has."""
+    parts = [hashlib.sha256(word.encode()).digest() for word in words]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
