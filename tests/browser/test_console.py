@@ -98,6 +98,23 @@ def test_item_is_listed_when_created_and_gone_when_deleted(enter: Enter) -> None
     expect(page.get_by_text("No items yet.")).to_be_visible()
 
 
+def test_item_is_there_once_when_the_answer_to_its_creation_was_lost(
+    site: Site, enter: Enter
+) -> None:
+    """R-25, R-30, S-154: the browser may try again by itself, and the user presses once more."""
+    page = enter("member")
+    page.get_by_role("link", name="New item").first.click()
+    page.get_by_label("Name", exact=True).fill("Lost lamp")
+    page.get_by_label("Price").fill("12.50")
+    site.wire.cut("/items", "answer", times=20)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    site.wire.mend()
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("link", name="Lost lamp", exact=True)).to_be_visible()
+    assert (rows(page), set(site.wire.statuses("/items", "POST"))) == (["Lost lamp"], {201})
+
+
 def test_change_is_kept_when_an_item_is_edited(enter: Enter) -> None:
     """The list shows it, after a reload too."""
     page = enter("member")
