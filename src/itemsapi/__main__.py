@@ -2,5 +2,4 @@
 
 from itemsapi.cli import main
 
-if __name__ == "__main__":
-    main(prog_name="itemsapi")
+main(prog_name="itemsapi")

@@ -102,11 +102,19 @@ class Fuse:
             raise DatabaseUnavailable
         try:
             yield
-        except DatabaseUnavailable as error:
-            if _silent(error):
-                self._blown, self._again = True, time.monotonic() + REST
+        except BaseException as error:
+            self._learn(error)
             raise
-        self._blown = False
+        self._learn(None)
+
+    def _learn(self, error: BaseException | None) -> None:
+        """Draw the conclusion: whoever refuses, or answers something else, is not silent."""
+        if not isinstance(error, DatabaseUnavailable):
+            self._blown = False
+        elif _silent(error):
+            self._blown, self._again = True, time.monotonic() + REST
+        else:
+            self._again = 0.0  # refusals and broken connections cost no time: the next may ask
 
     def _turn(self) -> bool:
         """Tell whether it is this thread's turn to find out."""
@@ -118,6 +126,6 @@ class Fuse:
 
 
 def _silent(error: DatabaseUnavailable) -> bool:
-    """Tell whether nobody answered; refusals and broken connections cost no time to find out."""
+    """Tell whether nobody answered."""
     fault = getattr(error.__cause__, "orig", None)
     return isinstance(fault, ServerSilent | psycopg.errors.ConnectionTimeout)

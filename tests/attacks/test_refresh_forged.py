@@ -1,0 +1,98 @@
+"""Refresh tokens forged by somebody who has the key, or who has another token of ours."""
+
+from collections.abc import Callable
+
+import pytest
+from flask_jwt_extended import decode_token
+
+from forging import Forge, Vault, decoded, sign
+from house import House
+from itemsapi.problems import GateUnavailable, TokenInvalid
+from itemsapi.tokens.keys import Key, derive, symmetric_key
+
+
+@pytest.fixture
+def dialect() -> str:
+    """What is attacked here does not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def forge(make_house: Callable[..., House]) -> Forge:
+    """A forge."""
+    vault = Vault()
+    return Forge(make_house(vault.page), vault)
+
+
+@pytest.fixture
+def key(forge: Forge) -> Key:
+    """The key that signs refresh tokens."""
+    return symmetric_key(derive(forge.house.services.settings.secret_key, "refresh tokens"))
+
+
+def refreshed(forge: Forge, token: str) -> tuple[int, str]:
+    """Present a refresh token; return the status and the code."""
+    answer = forge.client().post("/auth/refresh", json={"refresh_token": token})
+    return answer.status_code, answer.get_json().get("code", "")
+
+
+def forged(forge: Forge, key: Key, **claims: object) -> str:
+    """Sign the real token's payload with some claims changed; `...` leaves a claim out."""
+    token = forge.login["refresh_token"]
+    changed = decoded(token, 1) | claims
+    kept = {name: value for name, value in changed.items() if value is not ...}
+    return sign(key, decoded(token, 0), kept)
+
+
+def test_the_forgery_with_nothing_changed_is_good(forge: Forge, key: Key) -> None:
+    """So that the others are refused for what they say."""
+    assert refreshed(forge, forged(forge, key)) == (200, "")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sid": ...}, {"gen": ...}, {"type": ...}, {"iat": ...}, {"jti": ...}, {"type": "access"},
+        {"sub": ""}, {"sub": 7}, {"sid": None}, {"sid": ["x"]}, {"sid": "x" * 201},
+        {"gen": True}, {"gen": 0}, {"gen": -1}, {"gen": 1.0}, {"gen": "1"},
+        {"iss": "https://elsewhere"}, {"aud": "somebody else"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_claim_that_is_not_exactly_right_is_refused(
+    forge: Forge, key: Key, claims: dict[str, object]
+) -> None:
+    """S-028, S-033: and the session lives on, for nobody copied a token of it."""
+    assert refreshed(forge, forged(forge, key, **claims)) == (401, "invalid_refresh_token")
+    assert refreshed(forge, forge.login["refresh_token"]) == (200, "")
+
+
+def test_another_algorithm_for_the_same_key_is_refused(forge: Forge, key: Key) -> None:
+    """Key, kid and algorithm belong together (S-020)."""
+    token = forge.login["refresh_token"]
+    header = decoded(token, 0) | {"alg": "HS512"}
+    assert refreshed(forge, sign(key, header, decoded(token, 1)))[0] == 401
+
+
+def test_flask_jwt_extended_knows_no_key_but_ours(forge: Forge) -> None:
+    """Its own `decode_token` goes by the same ring (S-023)."""
+    token = forge.heading(kid="of-nobody")
+    with forge.house.app.app_context(), pytest.raises(TokenInvalid):
+        decode_token(token)
+
+
+def test_a_ring_that_fails_between_two_looks_is_no_fault_of_the_token(
+    forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503, so that the client keeps it (S-003)."""
+    ring = forge.house.services.ring
+    find, looks = ring.find, iter([True])
+
+    def once(kid: str) -> Key | None:
+        if next(looks, None):
+            return find(kid)
+        raise GateUnavailable
+
+    monkeypatch.setattr(ring, "find", once)
+    answer = forge.house.bearer(forge.claiming(jti="another")).get("/vault")
+    assert (answer.status_code, forge.vault.opened) == (503, 0)

@@ -1,0 +1,93 @@
+"""What changes while a password is being checked, which takes long enough for that."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import delete
+
+from house import PASSWORD, House
+from itemsapi.accounts.passwords import AT_ONCE, WAITING, Passwords
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.user import User
+from itemsapi.tokens.sessions import AuthSession
+from staff import NEW_PASSWORD
+
+OTHER = "four lazy otters on a sunny bank"
+Meanwhile = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Do something once, when a password has been looked at and before that has consequences."""
+
+    def arrange(act: Callable[[], object]) -> None:
+        look, acts = Passwords.matches, [act]
+
+        def matches(self: Passwords, password: str, stored: str | None) -> bool:
+            found = look(self, password, stored)
+            for one in acts[:]:
+                acts.clear()
+                one()
+            return found
+
+        monkeypatch.setattr(Passwords, "matches", matches)
+
+    return arrange
+
+
+def login_status(house: House, password: str = PASSWORD) -> int:
+    """Try to sign ada in; return the status."""
+    wish = {"username": "ada", "password": password}
+    return house.client().post("/auth/login", json=wish).status_code
+
+
+def test_the_old_password_signs_nobody_in_once_another_is_set(
+    house: House, meanwhile: Meanwhile
+) -> None:
+    """Or a thief's sign-in would outlive the change that was to shut them out (S-126)."""
+    user_id = house.user("ada", "member")
+    meanwhile(lambda: house.services.people.set_password(OPERATOR, user_id, OTHER))
+    assert login_status(house) == 401
+    assert login_status(house, OTHER) == 200
+
+
+def test_nobody_signs_in_once_disabled(house: House, meanwhile: Meanwhile) -> None:
+    """S-067."""
+    user_id = house.user("ada", "member")
+    meanwhile(lambda: house.services.people.change(OPERATOR, user_id, None, disabled=True))
+    assert login_status(house) == 401
+
+
+def test_an_operators_password_is_not_overwritten_by_the_users(
+    house: House, meanwhile: Meanwhile
+) -> None:
+    """Who changes it had proved the one from before (S-042)."""
+    ada = house.signed_in("ada", "member")
+    user_id = house.services.people.named("ada").id
+    meanwhile(lambda: house.services.people.set_password(OPERATOR, user_id, OTHER))
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.patch("/me", json=body).status_code == 422
+    assert login_status(house, OTHER) == 200
+
+
+def test_an_account_that_is_gone_has_no_password_to_change(house: House) -> None:
+    """Its token lives on for some minutes, and finds nothing."""
+    ada = house.signed_in("ada", "member")
+    with house.services.database.transaction() as tx:
+        tx.execute(delete(AuthSession))
+        tx.execute(delete(User))
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.patch("/me", json=body).status_code == 404
+
+
+def test_a_sign_in_does_not_wait_to_renew_an_old_hash(
+    make_house: Callable[..., House], meanwhile: Meanwhile
+) -> None:
+    """When all places are taken the next sign-in will do (S-047, S-048)."""
+    user_id = make_house(argon2_time=3).user("ada", "member")
+    house = make_house(argon2_time=4)
+    places = house.services.desk.passwords._places  # noqa: SLF001 - a crowd, without its threads
+    meanwhile(lambda: [places.acquire() for _ in range(AT_ONCE + WAITING)])
+    assert login_status(house) == 200
+    with house.services.database.transaction() as tx:
+        assert "t=3" in tx.get_one(User, user_id).password_hash
