@@ -1,7 +1,6 @@
 """What tests of the browser's side are written with: a service, tabs, and who watches them."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
+from commandline import free_port
 from house import PASSWORD, House, MovingClock
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
@@ -147,13 +147,6 @@ class Window:
 def told(figure: str) -> None:
     """Show a figure to whoever runs the tests with `-s`."""
     sys.stdout.write(f"\n{figure}\n")
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,13 @@ class Shell:
         with patch.dict(os.environ):  # `serve` sets what its workers read
             result = runner.invoke(main, words, input=stdin, env=environ, catch_exceptions=False)
         return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def shell_at(folder: Path, **settings: str) -> Shell:

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from commandline import free_port
+
 PASSWORD = "plain horse battery staple"
 CLOSING = b"Host: wire\r\nConnection: close\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -66,13 +68,6 @@ class Wire:
     def bearer(self) -> bytes:
         """The header that opens what is guarded."""
         return b"Authorization: Bearer %s\r\n" % self.token
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Health: what a load balancer asks."""
 
+import runpy
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -43,3 +46,12 @@ def test_the_service_is_not_ready_without_what_it_needs(
 def test_health_is_not_kept(client: FlaskClient) -> None:
     """An answer from a cache would be worse than none."""
     assert client.get("/health/ready").headers["Cache-Control"] == "no-store"
+
+
+def test_a_server_finds_the_application_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`itemsapi.wsgi:application`, with the settings of the environment."""
+    monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
+    application = runpy.run_module("itemsapi.wsgi")["application"]
+    assert application.test_client().get("/health/live").get_json() == {"status": "ok"}

@@ -1,11 +1,15 @@
 """Metrics for Prometheus."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from house import House
+from itemsapi.observe import metrics
 
 
 @pytest.fixture
@@ -48,3 +52,13 @@ def test_events_and_the_age_of_the_feed_are_counted(watcher: FlaskClient) -> Non
     text = watcher.get("/metrics").get_data(as_text=True)
     assert 'itemsapi_events_total{event="authn_login_success"}' in text
     assert "itemsapi_revocation_feed_age_seconds 0." in text
+
+
+def test_any_process_tells_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of those that count into the same folder, as the workers of one service do."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    counting = "from itemsapi.observe import count_request; count_request('GET', 'x', 200)"
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", counting], check=True)  # noqa: S603 - our own
+    counted = 'itemsapi_requests_total{endpoint="x",method="GET",status="200"} 3.0'
+    assert counted in metrics().decode()

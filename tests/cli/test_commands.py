@@ -1,6 +1,7 @@
 """What is common to the commands, and those that only show something."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from commandline import Shell
 from house import House
 from itemsapi import db
 from itemsapi.app import rulebook
-from itemsapi.cli import main
+from itemsapi.cli import doctor, main
 from itemsapi.cli.commands import Commands
+from itemsapi.cli.failures import in_words
+from itemsapi.clock import now
+from itemsapi.problems import DatabaseUnavailable
+from itemsapi.tokens.revocations import SKEW
 
 
 def test_help_lists_every_command(bare_shell: Shell) -> None:
@@ -176,6 +181,45 @@ def test_check_warns_of_a_secret_that_others_may_read(bare_shell: Shell) -> None
     bare_shell.run("db", "upgrade")
     (Path(bare_shell.settings["data_dir"]) / "secret.key").chmod(0o644)
     assert "others may read" in findings(bare_shell)["warning"][0]
+
+
+def test_check_is_content_with_a_secret_that_was_made(bare_shell: Shell) -> None:
+    """It says where it is, so that somebody backs it up."""
+    bare_shell.run("db", "upgrade")
+    assert any("for its owner alone" in words for words in findings(bare_shell)["ok"])
+
+
+def test_check_warns_when_the_clock_differs_from_the_databases(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Further apart than the revocation feed allows for (R-10)."""
+    monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(seconds=SKEW + 2))
+    (words,) = [words for words in findings(shell)["warning"] if "differs" in words]
+    assert words.startswith("differs from the database's")
+
+
+def test_check_warns_when_the_clock_is_behind_what_was_written_down(
+    shell: Shell, house: House
+) -> None:
+    """It was set back: events of now would stand among those of the past (R-10)."""
+    house.clock.forward(hours=1)
+    house.client().get("/health/ready")  # makes the first key, and an event of it
+    (words,) = [words for words in findings(shell)["warning"] if "behind" in words]
+    assert words.startswith("is behind the latest event")
+
+
+def test_check_does_not_hide_a_fault_of_our_own(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no operator can put right is a traceback, not a line."""
+    monkeypatch.setattr(doctor, "check_schema", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        shell.run("check")
+
+
+def test_a_database_that_is_away_for_no_known_reason_is_one_line() -> None:
+    """As when another thread found it silent a moment ago."""
+    assert in_words(DatabaseUnavailable()) == "the database cannot be used: Try again in 1 s."
 
 
 def test_a_made_secret_is_for_its_owner_alone(bare_shell: Shell) -> None:

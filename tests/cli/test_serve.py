@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from commandline import free_port
 
 WITHIN = 60  # seconds, on a machine that does other things too
 
@@ -48,8 +49,7 @@ class Served:
 
 def serve(folder: Path, *words: str, **settings: str) -> Served:
     """Start a service on a port of its own and wait until it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
     process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", "serve", "--port", str(port), *words],

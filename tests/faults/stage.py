@@ -19,6 +19,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from commandline import free_port
+
 FULL = os.environ.get("ITEMSAPI_TEST_FULL") == "1"
 TESTS = Path(__file__).resolve().parents[1]
 AWAY = (OSError, http.client.HTTPException)
@@ -222,13 +224,6 @@ def until(done: Callable[[], bool], seconds: float, *, pause: float = 0.02) -> f
         assert time.monotonic() - begun < seconds, f"not within {seconds} s"
         time.sleep(pause)
     return time.monotonic() - begun
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _free(port: int) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from commandline import free_port
 from house import House
 
 pytestmark = pytest.mark.redis
@@ -25,8 +26,7 @@ def dialect() -> str:
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

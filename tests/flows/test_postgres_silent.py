@@ -13,6 +13,10 @@ from itemsapi.postgres import Impatient
 from itemsapi.problems import DatabaseUnavailable, NotFound
 
 LONG = 60.0
+# A server that hangs keeps no limit of its own.
+HANG = text(
+    "DO $$ BEGIN PERFORM set_config('statement_timeout', '0', false); PERFORM pg_sleep(10); END $$"
+)
 
 
 @pytest.fixture
@@ -27,8 +31,7 @@ def silent(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     monkeypatch.setattr(Impatient, "patience", 0.1)
     monkeypatch.setattr(postgres, "REST", LONG)
     with suppress(DatabaseUnavailable), database.reading() as connection:
-        connection.execute(text("SET statement_timeout = 0"))  # a server that hangs keeps none
-        connection.execute(text("SELECT pg_sleep(10)"))
+        connection.execute(HANG)
     monkeypatch.setattr(Impatient, "patience", postgres.ANSWER_LIMIT)
     return database
 
@@ -44,7 +47,7 @@ def answers(database: Database) -> bool:
     """Tell whether the database is asked, and answers."""
     try:
         with database.reading() as connection:
-            return connection.scalar(text("SELECT 1")) == 1
+            return bool(connection.scalar(text("SELECT 1")))
     except DatabaseUnavailable:
         return False
 
@@ -56,8 +59,7 @@ def test_a_silent_server_is_given_up_on_by_the_client(
     monkeypatch.setattr(Impatient, "patience", 0.1)
     begun = time.monotonic()
     with pytest.raises(DatabaseUnavailable), database.reading() as connection:
-        connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text("SELECT pg_sleep(10)"))
+        connection.execute(HANG)
     assert time.monotonic() - begun < 5
 
 

@@ -244,3 +244,16 @@ def test_the_session_ends_when_a_generation_comes_that_was_never_made(house: Hou
         tx.connection().exec_driver_sql("UPDATE auth_session SET gen = 1")
     assert code(refresh(house, second["refresh_token"])) == "refresh_reused"
     assert [one["cause"] for one in events(house, "token_reuse")] == ["generation never issued"]
+
+
+def test_who_shows_a_new_token_is_answered_when_that_cannot_be_noted(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The note is off the answer's path; the next process that sees the token makes it."""
+    access = renewed(house, house.login("ada")["refresh_token"])["access_token"]
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO elsewhere")
+    assert lets_in(house, access)
+    assert "generation_not_confirmed" in capsys.readouterr().err
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")

@@ -79,6 +79,7 @@ def test_body_is_refused_when_it_is_no_strict_json(body: bytes) -> None:
     "body",
     [
         b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
+        b"[" + b"[]," * MAX_DEPTH + b"[]]",
         b"0." + b"9" * (MAX_DIGITS - 2),
         json.dumps({str(n): n for n in range(MAX_NAMES)}).encode(),
         b'{"a": "b: {[,", "c\\"d:": "\\\\"}',

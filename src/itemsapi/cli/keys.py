@@ -11,6 +11,7 @@ from itemsapi.cli.terminal import json_option, show, tell
 from itemsapi.tokens.keystore import Keystore, RotationTooEarly
 
 COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
+SHOWN = ["kid", "alg", "state", "changed_at"]  # what fits a terminal
 
 
 @click.group
@@ -25,7 +26,7 @@ def list_keys(*, as_json: bool) -> None:
     with opened() as services:
         found = services.ring.keystore.listed()
     rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
-    show(rows, COLUMNS, as_json=as_json)
+    show(rows, SHOWN, as_json=as_json)
 
 
 @command.command

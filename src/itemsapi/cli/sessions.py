@@ -8,6 +8,7 @@ from itemsapi.cli.terminal import json_option, show
 from itemsapi.issuer.sessions import open_sessions
 
 COLUMNS = ["id", "device", "address", "delivery", "created_at", "rotated_at", "expires_at"]
+SHOWN = ["device", "address", "created_at", "rotated_at"]  # the rest is for programs
 
 
 @click.group
@@ -23,7 +24,7 @@ def list_sessions(name: str, *, as_json: bool) -> None:
     with opened() as services:
         found = open_sessions(services.desk, services.people.named(name).id)
     rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
-    show(rows, COLUMNS, as_json=as_json)
+    show(rows, SHOWN, as_json=as_json)
 
 
 @command.command("end")

@@ -15,7 +15,8 @@ from itemsapi.rest.fields import rfc3339
 Function = TypeVar("Function", bound=Callable[..., object])
 
 Row = Mapping[str, object]
-WIDEST = 10_000
+NARROWEST, WIDEST = 80, 10_000
+WHOLE = ("name", "setting", "id", "_at")  # how the names of columns end that are not broken
 
 
 def json_option(function: Function) -> Function:
@@ -24,18 +25,24 @@ def json_option(function: Function) -> Function:
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
-    """Write rows as a table with these columns, or all they hold as a JSON array."""
+    """Write rows as a table with these columns, or all they hold as a JSON array.
+
+    Names, ids and times stay in one piece, to be copied; where the terminal is too narrow the other
+    columns go on in the next line. Nothing is cut.
+    """
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=_plain))
         return
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " ").capitalize(), no_wrap=column.endswith("id"))
+        whole = column.endswith(WHOLE)
+        heading = column.replace("_", " ").capitalize()
+        table.add_column(heading, no_wrap=whole, overflow="fold", min_width=len(heading))
     for row in rows:
         table.add_row(*(escape(_cell(row[column])) for column in columns))
     console = Console()
-    if not console.is_terminal:
-        console.width = WIDEST  # a pipe has no edge: nothing is broken or cut
+    # A pipe has no edge. A terminal that is narrower than most breaks the lines by itself.
+    console.width = max(console.width, NARROWEST) if console.is_terminal else WIDEST
     console.print(table)
 
 
@@ -48,7 +55,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+        return value.strftime("%Y-%m-%d %H:%MZ")
     if isinstance(value, (list, tuple)):
         return " ".join(map(str, value))
     return "" if value is None else str(value)

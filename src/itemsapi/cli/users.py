@@ -48,7 +48,7 @@ def list_users(*, as_json: bool) -> None:
     """List all users by name."""
     with opened() as services:
         rows = [_row(person) for person in _everybody(services.people)]
-    show(rows, ["username", "roles", "disabled", "created_at", "id"], as_json=as_json)
+    show(rows, ["username", "roles", "disabled", "created_at"], as_json=as_json)
 
 
 @command.command

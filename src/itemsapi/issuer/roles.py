@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import directory
@@ -60,18 +59,14 @@ class Roles:
         """Delete a role. Raises `NotFound`, `Forbidden`, `Conflict` (somebody has it)."""
         if not _NAME.fullmatch(name):
             raise NotFound
-        used = Conflict("Somebody has this role; give them others first.")
-        try:
-            with changing(self._desk, actor) as work:
-                old = _changeable(work, name)
-                if old is None:
-                    raise NotFound
-                if directory.holders(work.tx, name, limit=1):
-                    raise used
-                work.tx.execute(delete(Role).where(Role.name == name))
-                self._record(work.tx, actor, name, before=" ".join(old.scopes), after=None)
-        except IntegrityError:
-            raise used from None
+        with changing(self._desk, actor) as work:  # nobody is given a role meanwhile
+            old = _changeable(work, name)
+            if old is None:
+                raise NotFound
+            if directory.holders(work.tx, name, limit=1):
+                raise Conflict("Somebody has this role; give them others first.")
+            work.tx.execute(delete(Role).where(Role.name == name))
+            self._record(work.tx, actor, name, before=" ".join(old.scopes), after=None)
 
     def _checked(self, name: str, scopes: frozenset[str]) -> frozenset[str]:
         if not _NAME.fullmatch(name):

@@ -1,0 +1,46 @@
+"""The files of the console and the client, as a browser or a bundler fetches them."""
+
+import gzip
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+
+FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg", "/client.js"]
+
+
+@pytest.fixture
+def dialect() -> str:
+    """Files do not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def api(house: House) -> FlaskClient:
+    """A browser that nobody knows yet."""
+    return house.client()
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_is_not_sent_again_when_the_browser_has_it(api: FlaskClient, path: str) -> None:
+    """304 without a body, under the same policy."""
+    first = api.get(path)
+    again = api.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    policy = "Content-Security-Policy"
+    assert again.headers[policy] == first.headers[policy]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_is_compressed_when_the_browser_takes_that(api: FlaskClient, path: str) -> None:
+    """And the two are kept apart by caches."""
+    plain, zipped = api.get(path), api.get(path, headers={"Accept-Encoding": "br, gzip"})
+    assert gzip.decompress(zipped.data) == plain.data
+    assert "Accept-Encoding" in plain.headers["Vary"]
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fconsole.py", "icon.svg%00.js"])
+def test_a_file_that_is_none_of_the_consoles_is_not_found(api: FlaskClient, name: str) -> None:
+    """A closed list, no path (S-006)."""
+    assert api.get(f"/console/{name}").status_code == 404

@@ -1,0 +1,75 @@
+"""Settings: how text becomes a value, and how a secret is made."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from itemsapi.settings import Settings, SettingsError
+
+SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+
+
+def read(**given: str) -> Settings:
+    """Read settings as from an environment that holds these and a secret."""
+    environ = {"ITEMSAPI_SECRET_KEY": SECRET}
+    return Settings.from_environment(
+        environ | {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), (" 10m ", 600), ("12h", 43_200), ("14d", 1_209_600)],
+)
+def test_a_duration_is_seconds_or_has_a_suffix(text: str, seconds: int) -> None:
+    """As the guide says."""
+    assert read(session_max_idle=text).session_max_idle.total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["on", "True", " yes", "1"])
+def test_a_switch_is_on(text: str) -> None:
+    """In the words that people use."""
+    assert read(debug=text).debug
+
+
+@pytest.mark.parametrize("text", ["off", "FALSE", "no ", "0"])
+def test_a_switch_is_off(text: str) -> None:
+    """In the words that people use."""
+    assert not read(docs=text).docs
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("600/minute", "600/minute"), ("5 per 2 seconds", "5 per 2 seconds"), ("Off", None)],
+)
+def test_a_rate_is_in_the_words_of_its_library(text: str, value: str | None) -> None:
+    """Or off."""
+    assert read(rate_limit=text).rate_limit == value
+
+
+def test_a_list_is_parted_by_commas() -> None:
+    """Blanks do not count."""
+    assert read(pages="a:b, c:d,").pages == ("a:b", "c:d")
+
+
+def test_the_secret_is_not_in_what_is_printed() -> None:
+    """S-148."""
+    assert SECRET not in repr(read())
+
+
+def test_processes_that_start_together_have_one_secret(tmp_path: Path) -> None:
+    """The first one makes it, the others read it."""
+    environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "data")}
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: Settings.from_environment(environ).secret_key, range(64)))
+    assert len(set(made)) == 1
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
+
+
+def test_a_secret_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    """One line that names the setting and the reason (R-24)."""
+    (tmp_path / "file").touch()
+    environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "file" / "data")}
+    with pytest.raises(SettingsError, match="ITEMSAPI_DATA_DIR cannot be written"):
+        Settings.from_environment(environ)
