@@ -21,9 +21,13 @@ def tune(engine: Engine) -> None:
 
 def _settle(connection: sqlite3.Connection, _record: object) -> None:
     """Set what SQLite forgets between connections (measured in the performance notes)."""
-    _keep_a_log(connection)
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
+    try:
+        _keep_a_log(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error:
+        connection.close()  # the pool has not got it yet
+        raise
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:

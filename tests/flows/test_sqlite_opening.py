@@ -1,11 +1,16 @@
 """Opening a SQLite file: the first moments of a new one, with others at the door."""
 
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
+from itemsapi import sqlite
 from itemsapi.db import Database
+from itemsapi.problems import DatabaseUnavailable
 from renewal import all_at_once
 
 DOORS = 8
@@ -24,3 +29,16 @@ def test_nobody_is_refused_when_many_open_a_new_file_at_once(tmp_path: Path) -> 
 def _mode(door: Database) -> object:
     with door.reading() as connection:
         return connection.scalar(text("PRAGMA journal_mode"))
+
+
+def test_a_file_that_stays_locked_is_given_up_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some other program has it for itself; that is a 503, not a thread that hangs."""
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.1)
+    monkeypatch.setitem(sqlite.OPTIONS, "timeout", 0.01)
+    path = tmp_path / "locked.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseUnavailable):
+            _mode(Database(f"sqlite:///{path}"))

@@ -8,7 +8,7 @@ import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
 
-from itemsapi.accounts.passwords import Passwords, one_time_password
+from itemsapi.accounts.passwords import AT_ONCE, WAITING, Passwords, one_time_password
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
 
@@ -101,4 +101,27 @@ def test_places_are_free_again_after_a_crowd(passwords: Passwords) -> None:
     """Nothing is lost when somebody is turned away."""
     crowd(12, lambda: passwords.hash("x"))
     passwords.refuse_if_full()
+    assert passwords.hash("x")
+
+
+@pytest.fixture
+def full() -> Passwords:
+    """Passwords of which as many are being checked as may be."""
+    passwords = Passwords(SETTINGS)
+    for _ in range(AT_ONCE + WAITING):
+        passwords._places.acquire()  # noqa: SLF001 - a crowd that stays
+    return passwords
+
+
+def test_nothing_is_begun_when_all_places_are_taken(full: Passwords) -> None:
+    """Not even a try is counted (S-048)."""
+    with pytest.raises(Busy):
+        full.refuse_if_full()
+
+
+def test_nobody_waits_for_ever(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose turn does not come gives their place back."""
+    monkeypatch.setattr("itemsapi.accounts.passwords.PATIENCE", 0.01)
+    with passwords._turn, pytest.raises(Busy):  # noqa: SLF001 - a hash that takes its time
+        passwords.hash("x")
     assert passwords.hash("x")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.settings import Settings, SettingsError
+from itemsapi.settings import Settings, SettingsError, _make_secret
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -73,3 +73,12 @@ def test_a_secret_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None
     environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "file" / "data")}
     with pytest.raises(SettingsError, match="ITEMSAPI_DATA_DIR cannot be written"):
         Settings.from_environment(environ)
+
+
+def test_the_secret_of_the_first_process_stays(tmp_path: Path) -> None:
+    """The second had looked before it was there."""
+    path = tmp_path / "secret.key"
+    path.write_text(SECRET, "utf-8")
+    _make_secret(path)
+    assert path.read_text("utf-8") == SECRET
+    assert list(tmp_path.iterdir()) == [path]
