@@ -23,6 +23,10 @@ class Project:
         """Run a script of the project's own; return what it says."""
         return self._run("npm", "run", "--silent", name)
 
+    def node(self, script: str) -> str:
+        """Run JavaScript here; return what it says."""
+        return self._run("node", "--input-type=module", "--eval", script)
+
     def _run(self, *command: str) -> str:
         done = subprocess.run(  # noqa: S603 - the packages that the lock file names
             command, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False

@@ -97,6 +97,11 @@ class Shapes(OpenAPIConverter):
             found.setdefault("maximum", fields.GREATEST)
         return found
 
+    def field2pattern(self, field: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the pattern as JSON Schema has it (ECMA-262): there `$` alone ends a text."""
+        found: dict[str, Any] = super().field2pattern(field, **kwargs)
+        return {name: pattern.replace(r"\Z", "$") for name, pattern in found.items()}
+
     def field2default(self, field: Any, **kwargs: Any) -> dict[str, Any]:
         """Return the default; `null` only repeats that the field may be left out."""
         found: dict[str, Any] = super().field2default(field, **kwargs)
