@@ -131,6 +131,30 @@ def test_asking_about_a_dead_token_ends_nothing(
     assert house.client().post("/auth/refresh", json=body).status_code == 200
 
 
+def test_a_token_that_is_used_elsewhere_ends_the_healing(
+    house: House, asker: FlaskClient, tokens: Tokens
+) -> None:
+    """S-062: the service that asks has seen the successor, so its predecessor is a copy."""
+    body = {"refresh_token": tokens["refresh_token"]}
+    successor = house.client().post("/auth/refresh", json=body).get_json()
+    asked(asker, successor["access_token"])
+    house.clock.forward(minutes=1)
+    again = house.client().post("/auth/refresh", json=body)
+    assert again.get_json()["code"] == "refresh_reused"
+
+
+def test_what_cannot_be_noted_hides_nothing(
+    house: House, asker: FlaskClient, tokens: Tokens
+) -> None:
+    """The token is as good as it was (R-03)."""
+    asked(asker, tokens["access_token"])  # lets the asker in, whose own token needs no look-up then
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO elsewhere")
+    assert said(asker, tokens["access_token"])["active"]
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")
+
+
 def test_a_disabled_users_tokens_say_nothing(
     house: House, asker: FlaskClient, tokens: Tokens
 ) -> None:
