@@ -1,4 +1,4 @@
-"""Networks that break, laptops that sleep, clocks that are wrong: the user stays signed in."""
+"""Networks that break, laptops that sleep, clocks that are wrong: the user stays (R-26)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Several tabs of one browser: one session, whatever they do at once."""
+"""Several tabs of one browser: one session, whatever they do at once (R-26)."""
 
 import os
 from collections import Counter
