@@ -117,5 +117,6 @@ class Id(fields.String):
 
 def rfc3339(moment: datetime) -> str:
     """Write a moment in UTC with the letter Z; one without an offset is taken to be UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.isoformat()[: -len("+00:00")] + "Z"
