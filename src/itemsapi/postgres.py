@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from itemsapi.problems import DatabaseUnavailable
 
 STATEMENT_LIMIT = 2000  # milliseconds a statement, or the wait for a lock, may take
 CONNECT_LIMIT = 2  # seconds to reach the server, or to get a connection from the pool
 ANSWER_LIMIT = 2.5  # seconds without an answer; later than the server's own limit
+PING_LIMIT = 0.5  # seconds without the word that a kept connection is still good
 REST = 1.0  # seconds that nobody asks a server which was silent
 
 OPTIONS = {
@@ -73,17 +75,31 @@ def make_impatient(engine: Engine) -> None:
     ) -> psycopg.Connection[Any]:
         return Impatient.connect(*args, **options)  # type: ignore[arg-type]  # SQLAlchemy's options
 
+    ping = engine.dialect.do_ping
+
+    def ping_hastily(driven: DBAPIConnection) -> bool:
+        with _waiting(driven, PING_LIMIT):
+            return ping(driven)
+
+    engine.dialect.do_ping = ping_hastily  # type: ignore[assignment]  # there is no event for it
+
 
 @contextmanager
 def patient(connection: Connection) -> Iterator[None]:
     """Wait as long as it takes, for a migration."""
-    driven = connection.connection.driver_connection
+    with _waiting(connection.connection.driver_connection, float("inf")):
+        yield
+
+
+@contextmanager
+def _waiting(driven: object, seconds: float) -> Iterator[None]:
+    """Wait that long for answers, meanwhile."""
     assert isinstance(driven, Impatient)  # noqa: S101 - narrows the type
-    driven.patience = float("inf")
+    usual, driven.patience = driven.patience, seconds
     try:
         yield
     finally:
-        driven.patience = ANSWER_LIMIT
+        driven.patience = usual
 
 
 class Fuse:

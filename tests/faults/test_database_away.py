@@ -14,7 +14,7 @@ from faults.faultproxy import PASS, Fault, FaultProxy
 from faults.stage import AWAY, Answer, Line, rounds, told, until
 
 PATIENCE = 5.0  # seconds without the feed before nobody is let in any more
-TIMEOUT = 5.0  # seconds within which a refusal must come: no answer (2.5), no connection (2)
+TIMEOUT = 4.0  # seconds for a refusal: no word on the kept line (0.5), no new one (2), and some
 COMMITTED = b"COMMIT\0"  # PostgreSQL's answer to COMMIT
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

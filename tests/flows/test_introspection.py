@@ -137,7 +137,7 @@ def test_a_token_that_is_used_elsewhere_ends_the_healing(
     """S-062: the service that asks has seen the successor, so its predecessor is a copy."""
     body = {"refresh_token": tokens["refresh_token"]}
     successor = house.client().post("/auth/refresh", json=body).get_json()
-    asked(asker, successor["access_token"])
+    assert asked(asker, successor["access_token"]) == asked(asker, successor["access_token"])
     house.clock.forward(minutes=1)
     again = house.client().post("/auth/refresh", json=body)
     assert again.get_json()["code"] == "refresh_reused"
