@@ -249,14 +249,14 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_service_and_model_agree_whatever_clients_do(make_house: Callable[..., House]) -> None:
-    """S-060 to S-068, S-123 to S-125, S-183: fifty runs of up to 25 steps on each database."""
+    """S-060 to S-068, S-123 to S-125, S-183: runs of up to 25 steps on each database."""
     some = {"session_max_idle": IDLE, "session_max_age": AGE, "session_limit": LIMIT}
     houses = [make_house(look, revocation_lag=timedelta(0), **some) for _ in range(2)]
     users = [houses[0].user(name, "member") for name in ("ada", "bob")]
     run_state_machine_as_test(
         lambda: Machine(houses, users),  # type: ignore[arg-type]  # it takes what makes one
         settings=settings(
-            max_examples=int(os.environ.get("ITEMSAPI_TEST_MACHINE_RUNS", "50")),
+            max_examples=int(os.environ.get("ITEMSAPI_TEST_MACHINE_RUNS", "20")),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
