@@ -157,7 +157,12 @@ def test_a_preflight_may_be_remembered_for_two_hours(client: FlaskClient) -> Non
 def test_a_preflight_to_nowhere_can_be_read(client: FlaskClient) -> None:
     """The page learns 404 from the request itself, not a network error from the preflight."""
     answer = client.options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
-    assert answer.headers[ALLOW] == APP
+    assert (answer.status_code, answer.headers[ALLOW]) == (204, APP)
+
+
+def test_plain_options_to_nowhere_stays_404(client: FlaskClient) -> None:
+    """No browser asks first like that."""
+    assert client.options("/nowhere").status_code == 404
 
 
 def test_a_request_that_poses_as_a_preflight_is_none(client: FlaskClient) -> None:

@@ -15,6 +15,7 @@ from itemsapi import Blueprint, current_caller, public, requires, signed_in
 from itemsapi.gate import verify
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.tokens import revocations, ring
+from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.keystore import SigningKey
 
 
@@ -186,11 +187,34 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
     assert forge.verdict(forge.good) == "refused as an invalid token"
 
 
-def test_memory_is_bounded(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token used longest ago is forgotten first, and verified anew when it comes back."""
-    monkeypatch.setattr(verify, "ROOM", 5)
-    tokens = [forge.claiming(jti=str(at)) for at in range(8)]
+@pytest.fixture
+def verified(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signature was verified, in order; there is room to remember three."""
+    codec, found = forge.house.services.codec, list[str]()
+    read = codec.read_access
+    monkeypatch.setattr(verify, "ROOM", 3)
+
+    def noting(token: str) -> Claims:
+        found.append(token)
+        return read(token)
+
+    monkeypatch.setattr(codec, "read_access", noting)
+    return found
+
+
+def test_memory_is_bounded(forge: Forge, verified: list[str]) -> None:
+    """More tokens than there is room for, in turn: each is verified anew when it comes back."""
+    tokens = [forge.claiming(jti=str(at)) for at in range(5)]
     assert {forge.verdict(token) for token in [*tokens, *tokens]} == {"let in"}
+    assert verified == [*tokens, *tokens]
+
+
+def test_the_token_used_longest_ago_is_forgotten_first(forge: Forge, verified: list[str]) -> None:
+    """Not the one that came first."""
+    first, second, third, fourth = (forge.claiming(jti=str(at)) for at in range(4))
+    for token in (first, second, third, first, fourth, first, second):
+        forge.verdict(token)
+    assert verified == [first, second, third, fourth, second]
 
 
 def test_get_jwt_works_behind_the_gate(forge: Forge) -> None:
