@@ -7,8 +7,8 @@ from flask import g, request
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.scopes import Scope
 
-CALLER = "itemsapi.caller"  # in the environment of the request, which no other request shares
-STALE = "itemsapi.stale"
+CALLER = "itemsapi_caller"  # on the request: one made inside it may share its WSGI environment
+STALE = "itemsapi_stale"
 OF_JWT_EXTENDED = (
     "_jwt_extended_jwt",
     "_jwt_extended_jwt_header",
@@ -57,18 +57,18 @@ def current_caller() -> Caller:
 
 def found_caller() -> Caller | None:
     """Return the caller of this request, or None where a route may be used without one."""
-    caller = request.environ.get(CALLER)
+    caller = getattr(request, CALLER, None)
     return caller if isinstance(caller, Caller) else None
 
 
 def stale_credential() -> bool:
     """Tell whether an access token was shown that is good no more, where that is let pass."""
-    return bool(request.environ.get(STALE))
+    return bool(getattr(request, STALE, False))
 
 
 def note_caller(caller: Caller | None) -> None:
     """Say who the gate let in, where Flask-JWT-Extended's `get_jwt()` looks for it too."""
-    request.environ[CALLER] = caller
+    setattr(request, CALLER, caller)
     if caller is not None:
         g._jwt_extended_jwt = caller.claims.raw  # noqa: SLF001 - get_jwt() reads it there
         g._jwt_extended_jwt_header = caller.claims.header  # noqa: SLF001
@@ -77,7 +77,7 @@ def note_caller(caller: Caller | None) -> None:
 
 def note_stale_credential() -> None:
     """Say that a credential was shown that is no good, and let pass."""
-    request.environ[STALE] = True
+    setattr(request, STALE, True)
 
 
 def forget_callers() -> None:
