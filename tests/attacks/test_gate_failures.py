@@ -12,6 +12,7 @@ from forging import Vault
 from house import House
 from itemsapi import Blueprint, public
 from itemsapi.app import RULEBOOK
+from itemsapi.gate.gate import EXTENSION as GATE
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION
@@ -82,7 +83,7 @@ PARTS: dict[str, Callable[[Flask], tuple[object, str]]] = {
     "the feed": lambda app: (app.extensions[EXTENSION].feed, "check"),
     "the codec": lambda app: (app.extensions[EXTENSION].codec, "read_access"),
     "the rulebook": lambda app: (app.extensions[RULEBOOK], "rule_for"),
-    "its look at the view": lambda app: (app.extensions[RULEBOOK], "holds"),
+    "its look at the view": lambda app: (app.extensions[GATE].views, "holds"),
 }
 
 

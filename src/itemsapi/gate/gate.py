@@ -1,23 +1,29 @@
 """The gate: before every request, rule -> credential -> caller -> rule.
 
-It runs before all that Flask does before a request (`before_request`, `url_value_preprocessor`), so
-whatever registered a route, this stands in front of it. 404 and 405 stay what they are; OPTIONS
-never runs a handler. If anything it needs fails, the answer is 503 and the handler does not run.
+It is a receiver of Flask's signal `request_started`, which is sent before all that Flask does with
+a request (`url_value_preprocessor`, `before_request`): whatever registered a route, this stands in
+front of it. What runs behind it opens nothing either, see `gate.seal`. 404 and 405 stay what they
+are; OPTIONS never runs a handler. If anything it needs fails, the answer is 503 and the handler
+does not run.
 """
 
 from collections.abc import Callable
 
-from flask import Flask, Response, current_app, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, current_app, request, request_started
+from flask.typing import RouteCallable
 
+from itemsapi.gate import options
 from itemsapi.gate.browser import Doorman
 from itemsapi.gate.caller import Caller, forget_callers, note_caller, note_stale_credential
 from itemsapi.gate.credentials import bearer
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
+from itemsapi.gate.seal import Sealed, let_through
 from itemsapi.gate.verify import Verifier
 from itemsapi.observe import log
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
+
+EXTENSION = "itemsapi.gate"
 
 
 class Gate:
@@ -34,38 +40,44 @@ class Gate:
         """Take the rules, the judges of tokens and pages, and who counts requests (by user id)."""
         self._rulebook, self._verifier, self._doorman = rulebook, verifier, doorman
         self._paced = paced
+        self.views = Sealed({})
 
     def install(self, app: Flask) -> None:
-        """Stand in front of everything that `app` does before a request."""
-        then = app.preprocess_request
+        """Stand in front of everything that `app` does with a request, and seal its views.
 
-        def preprocess() -> ResponseReturnValue | None:
-            answer = self.stand()
-            return then() if answer is None else answer
+        Call it when all routes are there. The signal knows the gate weakly; `app` keeps it.
+        """
+        self.views = app.view_functions = Sealed(app.view_functions)
+        app.extensions[EXTENSION] = self
+        options.install(app)
+        request_started.connect(self.stand, sender=app)
 
-        app.preprocess_request = preprocess  # type: ignore[method-assign]  # no hook comes earlier
-
-    def stand(self) -> Response | None:
-        """Let the request of this moment in, answer it, or raise why not."""
-        forget_callers()
-        if request.routing_exception is not None and not _preflight():
-            return None
-        if request.method == "OPTIONS":
-            return _options()
+    def stand(self, _app: Flask, **_: object) -> None:
+        """Let the request of this moment in, or raise its answer or why not."""
         try:
-            self._admit(self._rule())
-        except Problem:
+            self._judge()
+        except (Problem, options.Answered):
             raise
         except Exception as error:
             log.exception("gate_failed")
             raise GateUnavailable from error
-        return None
 
-    def _rule(self) -> Rule:
-        endpoint = request.endpoint or ""
-        if not self._rulebook.holds(endpoint, current_app.view_functions.get(endpoint)):
+    def _judge(self) -> None:
+        forget_callers()
+        if request.routing_exception is not None and not options.preflight():
+            return
+        if request.method == "OPTIONS":
+            raise options.answered()
+        endpoint, method = request.endpoint or "", request.method
+        view = self._view(endpoint)
+        self._admit(self._rulebook.rule_for(endpoint, method))
+        let_through(view, method)
+
+    def _view(self, endpoint: str) -> RouteCallable | None:
+        view = current_app.view_functions.get(endpoint)
+        if not self.views.holds(endpoint, view):
             raise RouteUnguarded
-        return self._rulebook.rule_for(endpoint, request.method)
+        return view
 
     def _admit(self, rule: Rule) -> None:
         try:
@@ -89,16 +101,3 @@ class Gate:
                 note_stale_credential()
                 return None
             raise
-
-
-def _preflight() -> bool:
-    """Tell whether a browser asks first; after a 404 here no page could read the real one."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-
-
-def _options() -> Response:
-    """Say which methods the address takes; what a preflight asks beside that, `rest.cors` adds."""
-    allow = current_app.make_default_options_response().headers.get("Allow", "OPTIONS")
-    response = Response(status=204, headers={"Allow": allow})
-    del response.headers["Content-Type"]
-    return response

@@ -32,7 +32,6 @@ class Rulebook:
     def __init__(self, app: Flask, scopes: Iterable[Scope] = ()) -> None:
         """Read the rules of every route. Raises `UnguardedRoute` with one line that names it."""
         self.entries = [entry for route in app.url_map.iter_rules() for entry in _read(app, route)]
-        self._views = dict(app.view_functions)
         self._rules = {(one.endpoint, one.method): one.rule for one in self.entries}
         self.scopes = _known(self.entries, scopes)
         for entry in self.entries:
@@ -49,10 +48,6 @@ class Rulebook:
         if rule is None:
             raise RouteUnguarded
         return rule
-
-    def holds(self, endpoint: str, view: object) -> bool:
-        """Tell whether the view behind an endpoint is the one whose rules were read."""
-        return self._views.get(endpoint) is view
 
     def matrix(self) -> list[Entry]:
         """Return every route and method with its rule, by path."""
