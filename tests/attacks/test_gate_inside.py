@@ -18,7 +18,7 @@ from forging import VAULT, Vault
 from house import House
 from itemsapi import current_caller, public, requires, signed_in
 from itemsapi.gate.gate import EXTENSION
-from itemsapi.problems import GateUnavailable
+from itemsapi.problems import GateUnavailable, TokenMissing
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -236,6 +236,13 @@ def test_the_gate_stays_where_it_is_for_as_long_as_the_application(
     assert told(house.client().get("/vault"), vault) == (401, "token_missing", 0)
 
 
+def test_each_application_has_its_own_gate(house: House, make_house: Callable[..., House]) -> None:
+    """In one process, on one signal (S-001)."""
+    page = flask.Blueprint("other", __name__)
+    page.add_url_rule("/other", "other", public("a test")(lambda: "in"))
+    assert make_house(page).client().get("/other").status_code == 200
+
+
 def test_the_gate_takes_what_a_later_flask_may_hand_to_receivers(house: House) -> None:
     """As the documentation of signals asks."""
     with house.app.test_request_context("/hall"):
@@ -263,6 +270,13 @@ def test_a_request_that_is_dispatched_whole_is_judged(house: House, vault: Vault
         answer = dispatched(house.app, context, "full_dispatch_request")
     assert isinstance(answer, flask.Response)
     assert (answer.status_code, vault.opened) == (401, 0)
+
+
+def test_an_error_handler_that_calls_the_view_opens_nothing(house: House, vault: Vault) -> None:
+    """Who was refused has not passed (S-003)."""
+    of_vault: Any = house.app.view_functions["vault.vault"]
+    house.app.register_error_handler(TokenMissing, lambda _: of_vault())
+    assert told(house.client().get("/vault"), vault) == (500, "internal_error", 0)
 
 
 def test_a_view_that_is_called_by_another_is_refused(house: House, vault: Vault) -> None:
@@ -407,6 +421,21 @@ def test_options_is_answered_past_every_error_handler(
     answer = house.client().options("/caught")
     assert (answer.status_code, answer.data, vault.opened) == (204, b"", 0)
     assert ("GET" in answer.headers["Allow"], "Content-Type" in answer.headers) == (True, False)
+
+
+def test_a_preflight_to_nowhere_is_answered_past_every_error_handler(house: House) -> None:
+    """There is no page whose handler could come first, but there is Flask's trap (S-005)."""
+    house.app.config["TRAP_HTTP_EXCEPTIONS"] = True
+    answer = house.client().options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
+    assert (answer.status_code, answer.headers["Allow"]) == (204, "OPTIONS")
+
+
+def test_options_of_a_page_that_came_late_is_answered_past_its_error_handler(
+    house: House, vault: Vault
+) -> None:
+    """It was not there when the gate was installed (S-005)."""
+    house.app.register_blueprint(catching(vault, Exception))
+    assert house.client().options("/caught").status_code == 204
 
 
 def test_options_runs_no_handler_without_the_gate(
