@@ -82,7 +82,7 @@ def _row(account: str, number: int) -> dict[str, object]:
     now = clock.now()
     over = now - timedelta(days=2) if number % 3 == 0 else None
     return {
-        "id": new_id(), "account_id": account, "gen": 1, "confirmed": False, "delivery": "body",
+        "id": new_id(), "account_id": account, "gen": 1, "epoch": 0, "delivery": "body",
         "amr": "pwd", "auth_time": 1, "device": "d", "address": "a", "created_at": now,
         "rotated_at": now, "expires_at": now + timedelta(days=90), "ended_at": over,
     }  # fmt: skip

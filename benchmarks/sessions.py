@@ -32,11 +32,12 @@ from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id, now, stamp
 from itemsapi.gate.verify import Verifier
 from itemsapi.issuer.grants import Grant, Terms, grant
-from itemsapi.issuer.refresh import refresh
+from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import logout, open_sessions
 from itemsapi.observe import start_logging
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings
+from itemsapi.tokens.revocations import NO_EPOCH
 from itemsapi.tokens.sessions import AuthSession, find
 
 SESSIONS_EACH = 10  # of a user: a million sessions belong to a hundred thousand users
@@ -80,6 +81,7 @@ def _session(user_id: str, number: int) -> dict[str, Any]:
         "delivery": "body",
         "amr": "pwd",
         "auth_time": stamp(moment),
+        "epoch": NO_EPOCH,
         "device": "benchmark",
         "address": "127.0.0.1",
         "created_at": moment,
@@ -94,7 +96,7 @@ def sample(services: Services, count: int) -> Iterator[Grant]:
     open_ones = select(table.c.id).where(table.c.ended_at.is_(None)).order_by(table.c.id)
     with services.database.reading() as connection:
         ids = list(connection.execute(open_ones).scalars())
-    terms = Terms(frozenset({"items:read"}), stamp(now()), fresh=False)
+    terms = Terms(frozenset({"items:read"}), stamp(now()), NO_EPOCH, fresh=False)
     for sid in ids[:: max(1, len(ids) // count)][:count]:
         with services.database.transaction() as tx:
             session = find(tx, sid)
@@ -119,12 +121,13 @@ def measure(app: Flask, services: Services, verify: Callable[[str], object]) -> 
         grants = list(sample(services, SAMPLE))
         users = [services.codec.read_access(one.access_token).sub for one in grants]
         access = [one.access_token for one in grants]
-        tokens = [one.refresh_token for one in grants]
+        tokens = [one.refresh_token for one in grants if one.refresh_token]
+        by_body = RefreshRequest("body")
         return {
             "check, new": middle(verify, access),
             "check, seen": middle(verify, access),
             "list": middle(partial(open_sessions, desk), users),
-            "refresh": middle(partial(refresh, desk, delivery="body"), tokens),
+            "refresh": middle(partial(refresh, desk, request=by_body), tokens),
             "revoke": middle(partial(logout, desk, delivery="body"), tokens),
         }
 
@@ -136,7 +139,7 @@ def memory(url: str, folder: Path) -> float:
         "from itemsapi.settings import Settings; from itemsapi.services import EXTENSION;"
         "app = create_app(Settings(database_url=sys.argv[1], data_dir=Path(sys.argv[2]),"
         f"secret_key='{SECRET}'));"
-        "app.extensions[EXTENSION].feed.check(sid='', user_id='', iat=0);"
+        "app.extensions[EXTENSION].feed.ensure_fresh();"
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmRSS')).split()[1])"
     )
     command = [sys.executable, "-c", program, url, str(folder)]
@@ -183,13 +186,13 @@ def _at(size: int, url: str, folder: Path) -> dict[str, float]:
 
 
 def _verifier(services: Services) -> Callable[[str], object]:
-    """Return the gate's own way to verify, without the confirmation after the answer."""
+    """Return the gate's own way to verify, without the note after the answer."""
     return Verifier(
         codec=services.codec,
         ring=services.ring,
         feed=services.feed,
         clock=services.clock,
-        first_seen=lambda _: None,
+        seen=lambda _: None,
     ).verify
 
 

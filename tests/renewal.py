@@ -1,8 +1,10 @@
 """Refresh tokens and what becomes of them: what the tests of sessions are written with."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from house import House
@@ -10,6 +12,7 @@ from itemsapi import Blueprint, signed_in
 from itemsapi.accounts import lookup
 from itemsapi.issuer.grants import Grant, grant
 from itemsapi.issuer.login import Login, begin
+from itemsapi.issuer.sessions import recall_tokens
 
 look = Blueprint("look", __name__)
 
@@ -21,7 +24,14 @@ def look_in() -> None:
     """Answer whoever has a good access token."""
 
 
-def begun(house: House, user_id: str) -> Grant:
+@dataclass(frozen=True)
+class Opened(Grant):
+    """What a sign-in hands over: there is a refresh token."""
+
+    refresh_token: str = field(repr=False)
+
+
+def begun(house: House, user_id: str) -> Opened:
     """Open a session for a user whose password was right."""
     desk = house.services.desk
     with desk.database.transaction() as tx:
@@ -29,7 +39,15 @@ def begun(house: House, user_id: str) -> Grant:
         assert holder is not None
         opened = begin(desk, tx, holder, Login("", ""))
     with house.app.app_context():
-        return grant(desk, *opened)
+        made = grant(desk, *opened)
+    return Opened(**{one.name: getattr(made, one.name) for one in fields(made)})
+
+
+def recall(house: House, name: str) -> None:
+    """Take back a user's access tokens, as a change of roles does."""
+    user_id = house.services.people.named(name).id
+    with house.services.database.transaction() as tx:
+        recall_tokens(house.services.desk, tx, user_id)
 
 
 def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
@@ -43,9 +61,12 @@ def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
         return [done.result() for done in [pool.submit(work) for work in works]]
 
 
-def refresh(house: House, token: str, **more: Any) -> Any:
+def refresh(
+    house: House, token: str, headers: Mapping[str, str] = MappingProxyType({}), **more: Any
+) -> Any:
     """Present a refresh token; return the answer."""
-    return house.client().post("/auth/refresh", json={"refresh_token": token} | more)
+    body = {"refresh_token": token} | more
+    return house.client().post("/auth/refresh", json=body, headers=headers)
 
 
 def renewed(house: House, token: str, **more: Any) -> dict[str, Any]:

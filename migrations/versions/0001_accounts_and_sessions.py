@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("disabled_at", MOMENT),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
-        sa.Column("tokens_not_before", sa.BigInteger, nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
     )
     _roles()
@@ -34,7 +34,10 @@ def upgrade() -> None:
             "account_id", ID, sa.ForeignKey("account.id", ondelete="CASCADE"), nullable=False
         ),
         sa.Column("gen", sa.BigInteger, nullable=False),
-        sa.Column("confirmed", sa.Boolean, nullable=False),
+        sa.Column("root_gen", sa.BigInteger, nullable=False),
+        sa.Column("seen", sa.Boolean, nullable=False),
+        sa.Column("attempt", sa.String(64)),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("delivery", sa.String(10), nullable=False),
         sa.Column("scope", sa.Text),
         sa.Column("amr", sa.String(60), nullable=False),
@@ -121,12 +124,10 @@ def _bookkeeping() -> None:
     )
     op.create_table(
         "revocation",
-        sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
-        sa.Column("target", sa.String(40), nullable=False, index=True),
-        sa.Column("not_before", sa.BigInteger, nullable=False),
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("target", sa.String(64), nullable=False, index=True),
         sa.Column("sessions", sa.Boolean, nullable=False),
         sa.Column("made_at", MOMENT, nullable=False, index=True),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "attempt",

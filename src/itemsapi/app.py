@@ -1,6 +1,7 @@
 """The application: the three steps, put in a row. Read it as a table of contents."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -10,7 +11,7 @@ from itemsapi import endpoints, rest
 from itemsapi.clock import Clock
 from itemsapi.endpoints.guests import load_pages
 from itemsapi.gate.browser import Doorman
-from itemsapi.gate.confirm import confirming
+from itemsapi.gate.confirm import SeenGenerations
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.verify import Verifier
@@ -19,7 +20,7 @@ from itemsapi.services import EXTENSION, Services, assemble
 from itemsapi.settings import Settings
 from itemsapi.throttle import Pace
 from itemsapi.tokens.scopes import Scope
-from itemsapi.tokens.sessions import confirm
+from itemsapi.tokens.sessions import note_seen
 
 RULEBOOK = "itemsapi.rulebook"
 
@@ -66,7 +67,7 @@ def _gate(built: Services, book: Rulebook) -> Gate:
         ring=built.ring,
         feed=built.feed,
         clock=built.clock,
-        first_seen=confirming(lambda sid, gen: confirm(built.database, sid, gen)),
+        seen=SeenGenerations(partial(note_seen, built.database)).see,
     )
     pace = Pace(built.settings.rate_limit, built.settings.rate_limit_url)
     doorman = Doorman(built.settings.public_url, built.settings.allowed_origins)

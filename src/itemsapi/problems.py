@@ -134,7 +134,7 @@ class RefreshInvalid(Challenge):
 
 
 class RefreshReused(RefreshInvalid):
-    """A refresh token came back after its successor was used: it was copied, the session ends."""
+    """A refresh token came back that somebody else has a successor of: it was copied."""
 
     code = "refresh_reused"
     title = "This refresh token was used before, so its session was ended"
@@ -321,6 +321,17 @@ class DatabaseUnavailable(Unavailable):
     """The database is away, locked, full or too slow."""
 
     code = "database_unavailable"
+
+
+class RefreshSuperseded(Unavailable):
+    """A newer refresh token of the session was handed out a moment ago; nothing has changed."""
+
+    code = "refresh_superseded"
+    title = "A newer refresh token was handed out a moment ago"
+
+    def __init__(self) -> None:
+        """Say what to do: the newer token may be on its way."""
+        super().__init__("Try again in 1 s, with the newest refresh token that you have.")
 
 
 class Busy(Unavailable):

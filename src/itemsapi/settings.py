@@ -133,7 +133,7 @@ class Settings:
     trusted_proxies: int = _setting(whole, 0)
 
     access_ttl: timedelta = _setting(duration, timedelta(minutes=10))
-    refresh_grace: timedelta = _setting(duration, timedelta(seconds=10))
+    refresh_grace: timedelta = _setting(duration, timedelta(seconds=20))
     refresh_heal: bool = _setting(switch, default=True)
     session_max_age: timedelta = _setting(duration, timedelta(days=90))
     session_max_idle: timedelta = _setting(duration, timedelta(days=14))

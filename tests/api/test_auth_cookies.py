@@ -135,10 +135,21 @@ def test_the_cookie_lives_for_the_rest_of_the_session_when_it_is_refreshed(
     assert parsed(line)[1]["Max-Age"] == str(LIFE - 10 * 24 * 3600)
 
 
-def test_racing_refreshes_set_the_same_cookie(house: House, ada: FlaskClient) -> None:
-    """S-062: whichever answer comes last, the browser holds the same token."""
+def test_the_loser_of_a_race_gets_an_access_token_and_no_cookie(
+    house: House, ada: FlaskClient
+) -> None:
+    """S-062: whichever answer comes last, the browser holds the winner's token."""
     token = str(token_in(ada))
     first, second = by_cookie(house, token), by_cookie(house, token)
+    assert [len(cookie_lines(answer)) for answer in (first, second)] == [1, 0]
+    assert second.get_json().keys() == first.get_json().keys()
+
+
+def test_the_same_attempt_is_set_the_same_cookie_again(house: House, ada: FlaskClient) -> None:
+    """S-062: its first answer was lost."""
+    headers = with_cookies(str(token_in(ada))) | {"Idempotency-Key": "attempt-0123456789abcdef"}
+    client = browser(house, jar=False)
+    first, second = (client.post("/auth/refresh", json={}, headers=headers) for _ in range(2))
     assert cookie_lines(first) == cookie_lines(second) != []
 
 
@@ -147,6 +158,7 @@ def test_a_late_replay_sets_no_cookie(house: House, ada: FlaskClient) -> None:
     old = str(token_in(ada))
     refreshed(ada)
     refreshed(ada)
+    house.clock.forward(seconds=21)
     answer = by_cookie(house, old)
     assert answer.get_json()["code"] == "refresh_reused"
     assert cookie_lines(answer) == []

@@ -78,6 +78,7 @@ def test_a_copied_token_ends_the_session(
     """S-061: through this door as well."""
     second = refresh(client, tokens["refresh_token"]).get_json()["refresh_token"]
     third = refresh(client, second).get_json()["refresh_token"]
+    house.clock.forward(seconds=21)
     assert error(refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
     assert not good(client, third)
 

@@ -56,6 +56,13 @@ def test_a_number_that_is_none_is_refused(forge: Forge, name: str) -> None:
     assert {forge.verdict(forge.claiming(**{name: value})) for value in NO_NUMBERS} == {REFUSED}
 
 
+def test_an_epoch_that_is_no_whole_number_is_refused(forge: Forge) -> None:
+    """It may be zero, where nothing was ever taken back (S-112)."""
+    odd = [value for value in NO_NUMBERS if value != 0 or isinstance(value, bool)]
+    assert {forge.verdict(forge.claiming(epoch=value)) for value in odd} == {REFUSED}
+    assert forge.verdict(forge.claiming(epoch=0)) == LET_IN
+
+
 @pytest.mark.parametrize("name", ["nbf", "iat", "exp"])
 @pytest.mark.parametrize("text", ["1e9999", "-1e9999", "1" + "0" * 400, "1.0", "1e10", "NaN"])
 def test_huge_and_fractional_times_are_refused(forge: Forge, name: str, text: str) -> None:
@@ -312,7 +319,8 @@ def test_any_other_value_of_a_claim_is_refused_or_harmless(
     """Any JSON in any claim: 401, or the same meaning as before; never 5xx (S-014)."""
     verdict = forge.verdict(forge.claiming(**{name: value}))
     word = isinstance(value, str) and 0 < len(value) <= 200 and name in WORDS
-    number = type(value) is int and value > 0 and name in {"gen", "auth_time"}
+    least = {"gen": 1, "auth_time": 1, "epoch": 0}.get(name)
+    number = type(value) is int and least is not None and value >= least
     assert verdict == LET_IN if word or number else verdict == REFUSED
 
 

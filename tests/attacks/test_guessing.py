@@ -227,7 +227,7 @@ def change(client: FlaskClient, current: str) -> int:
     """Try to change the password; return the status."""
     client.environ_base["REMOTE_ADDR"] = AWAY
     body = {"current_password": current, "new_password": NEW_PASSWORD}
-    return client.patch("/me", json=body).status_code
+    return client.post("/me/password", json=body).status_code
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -17,7 +17,8 @@ from itemsapi.clock import new_id
 from itemsapi.issuer.grants import Grant
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from renewal import begun
+from itemsapi.tokens.sessions import AuthSession
+from renewal import Opened, begun
 
 NewDatabase = Callable[[str], str]
 
@@ -30,7 +31,7 @@ class Theatre:
     house: House
     user_id: str
 
-    def session(self) -> Grant:
+    def session(self) -> Opened:
         """Open a session, as if somebody had signed in."""
         self.house.clock.moment = datetime.now(UTC)
         return begun(self.house, self.user_id)
@@ -40,6 +41,12 @@ class Theatre:
         with self.house.services.database.reading() as connection:
             rows = connection.exec_driver_sql("SELECT id, gen FROM auth_session")
             return next(int(row.gen) for row in rows if row.id == grant.session_id)
+
+    def age(self, grant: Grant, *, seconds: float) -> None:
+        """Let a session's last rotation be so much longer ago: the window need not be awaited."""
+        with self.house.services.database.transaction() as tx:
+            session = tx.get_one(AuthSession, grant.session_id)
+            session.rotated_at -= timedelta(seconds=seconds)
 
     def told(self, event: str) -> int:
         """Count the audit events of one name."""

@@ -80,9 +80,9 @@ class Line:
         said = json.loads(raw) if raw.startswith(b"{") else {}
         return Answer(answer.status, said, seconds, dict(answer.headers))
 
-    def refresh(self, token: str) -> Answer:
-        """Present a refresh token."""
-        return self.call("POST", "/auth/refresh", {"refresh_token": token})
+    def refresh(self, token: str, attempt: str = "") -> Answer:
+        """Present a refresh token, under an attempt id."""
+        return self.call("POST", "/auth/refresh", {"refresh_token": token}, key=attempt)
 
     def look(self, access: str) -> Answer:
         """Use an access token where nobody but the gate looks at it."""

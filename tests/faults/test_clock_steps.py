@@ -78,7 +78,8 @@ def test_fresh_tokens_are_let_in_when_the_clock_steps_back(
     made = line.refresh(session.refresh_token).body
     watch.write_text(step)
     assert line.look(made["access_token"]).status == 204
-    assert line.refresh(session.refresh_token).body["refresh_token"] == made["refresh_token"]
+    again = line.refresh(session.refresh_token)
+    assert (again.status, "refresh_token" in again.body) == (200, False)
 
 
 def test_the_next_refresh_brings_a_good_token_when_the_clock_is_an_hour_back(
@@ -116,4 +117,5 @@ def test_rotation_goes_by_generation_and_not_by_the_clock(play: Theatre, watch: 
         assert answer.status == 200, answer.body
         token = answer.body["refresh_token"]
     assert play.gen(session) == 5
+    watch.write_text("+20m")
     assert line.refresh(session.refresh_token).code == "refresh_reused"

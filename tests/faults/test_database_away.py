@@ -16,6 +16,7 @@ from faults.stage import AWAY, Answer, Line, rounds, told, until
 PATIENCE = 5.0  # seconds without the feed before nobody is let in any more
 TIMEOUT = 4.0  # seconds for a refusal: no word on the kept line (0.5), no new one (2), and some
 COMMITTED = b"COMMIT\0"  # PostgreSQL's answer to COMMIT
+ATTEMPT = "attempt-0123456789abcdef"
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -138,14 +139,17 @@ def quick(play: Theatre, access: str) -> float:
 
 
 def test_an_unknown_commit_is_resolved_by_trying_again(play: Theatre, proxy: FaultProxy) -> None:
-    """R-05: the connection is cut before the answer to COMMIT; one rotation, one successor."""
+    """R-05: the connection is cut before the answer to COMMIT; one rotation, one successor.
+
+    The client repeats its attempt id.
+    """
     for _ in range(rounds(20, 2)):
         session = play.session()
         before = proxy.cuts
         proxy.fault = Fault("cut", before=COMMITTED)
-        lost = play.stage.line().refresh(session.refresh_token)
-        again = play.stage.line().refresh(session.refresh_token)
-        third = play.stage.line().refresh(session.refresh_token)
+        lost, again, third = (
+            play.stage.line().refresh(session.refresh_token, ATTEMPT) for _ in range(3)
+        )
         assert (lost.status, again.status, proxy.cuts - before) == (503, 200, 1)
         assert again.body["refresh_token"] == third.body["refresh_token"]
         assert play.gen(session) == 2
@@ -158,9 +162,11 @@ def test_a_lost_answer_to_the_client_is_resolved_by_trying_again(play: Theatre) 
             session = play.session()
             front.fault = Fault("cut", after=cut_after)
             with closing(Line(front.port)) as line, suppress(*AWAY):
-                line.refresh(session.refresh_token)
-            again = play.stage.line().refresh(session.refresh_token)
-            assert (again.status, play.gen(session)) == (200, 2)
+                line.refresh(session.refresh_token, ATTEMPT)
+            plain = play.stage.line().refresh(session.refresh_token)
+            again = play.stage.line().refresh(session.refresh_token, ATTEMPT)
+            assert (plain.status, again.status, play.gen(session)) == (200, 200, 2)
+            assert ("refresh_token" in plain.body, "refresh_token" in again.body) == (False, True)
         assert front.cuts == 4
 
 

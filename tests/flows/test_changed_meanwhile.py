@@ -66,7 +66,7 @@ def test_an_operators_password_is_not_overwritten_by_the_users(
     user_id = house.services.people.named("ada").id
     meanwhile(lambda: house.services.people.set_password(OPERATOR, user_id, OTHER))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert ada.patch("/me", json=body).status_code == 422
+    assert ada.post("/me/password", json=body).status_code == 422
     assert login_status(house, OTHER) == 200
 
 
@@ -77,7 +77,7 @@ def test_an_account_that_is_gone_has_no_password_to_change(house: House) -> None
         tx.execute(delete(AuthSession))
         tx.execute(delete(User))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert ada.patch("/me", json=body).status_code == 404
+    assert ada.post("/me/password", json=body).status_code == 404
 
 
 def test_a_sign_in_does_not_wait_to_renew_an_old_hash(

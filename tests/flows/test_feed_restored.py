@@ -4,12 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
 from house import House
+from itemsapi.accounts.user import User
 from itemsapi.clock import new_id
+from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.revocations import Feed, Revocation, session_target
+from renewal import recall
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def house(make_house: Callable[..., House]) -> House:
 def look(feed: Feed, sid: str) -> bool:
     """Tell whether a session's tokens pass."""
     try:
-        feed.check(sid=sid, user_id="", iat=2**40)
+        feed.check(sid=sid, gen=1, user_id="", epoch=0)
     except TokenInvalid:
         return False
     return True
@@ -36,3 +39,34 @@ def test_another_revocation_under_a_known_number_is_seen(house: House) -> None:
     with database.transaction() as tx:
         tx.execute(update(Revocation).values(target=session_target(after)))
     assert (look(feed, before), look(feed, after)) == (False, False)
+
+
+def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(
+    house: House,
+) -> None:
+    """R-28: running processes forget epochs that the restored database has never heard of."""
+    house.user("ada", "member")
+    recall(house, "ada")
+    house.services.feed.ensure_fresh()
+    with house.services.database.transaction() as tx:  # the backup is older than the recall
+        tx.execute(delete(Revocation))
+        tx.execute(update(User).values(epoch=0))
+        tx.execute(insert(Revocation).values(seq=1, target="s:x", made_at=house.clock()))
+    ada = house.bearer(house.login("ada")["access_token"])
+    assert ada.get("/me").status_code == 200
+
+
+def test_tokens_from_after_the_backup_are_refused_once_everybody_is_signed_out(
+    house: House, make_house: Callable[..., House]
+) -> None:
+    """R-28: their epochs are later than any in the backup, and the command's is later still."""
+    house.user("ada", "member")
+    recall(house, "ada")
+    lost = house.login("ada")["access_token"]
+    with house.services.database.transaction() as tx:
+        tx.execute(delete(Revocation))
+        tx.execute(update(User).values(epoch=0))
+    house.clock.forward(minutes=2)
+    restarted = make_house(revocation_lag=timedelta(0))
+    end_everybodys(restarted.services.desk, why="backup restored")
+    assert restarted.bearer(lost).get("/me").status_code == 401

@@ -13,7 +13,8 @@ from itemsapi.issuer.housekeeping import BATCH, STRIDE, Heap, count, heaps, purg
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.throttle import Attempt
 from itemsapi.tokens.keystore import PUBLISHED
-from renewal import begun, events, refresh, renewed
+from itemsapi.tokens.revocations import EVERYBODY, everybodys_epochs, session_target
+from renewal import begun, events, recall, refresh, renewed
 
 DAY = timedelta(days=1)
 
@@ -88,6 +89,7 @@ def test_a_revocation_stays_while_a_token_can_meet_it(
 ) -> None:
     """The longest life of a token is an hour; clocks may differ by much more."""
     logged_out(house, begun(house, ada).refresh_token)
+    recall(house, "ada")  # the last row of all stays in any case
     house.clock.forward(hours=hours)
     assert purged(house, "revocations") == gone
 
@@ -99,6 +101,24 @@ def test_the_row_that_ended_everybodys_sessions_stays(house: House, ada: str) ->
     house.clock.forward(days=2)
     assert purged(house, "revocations") == 0
     assert refresh(house, token).status_code == 401
+
+
+def test_the_row_that_recalled_everybodys_tokens_stays(house: House) -> None:
+    """S-112: the epoch of everybody's tokens is read from it, whatever a host's clock says."""
+    with house.services.database.transaction() as tx:
+        epoch = house.services.feed.revoke(tx, EVERYBODY)
+        house.services.feed.revoke(tx, session_target("s"))
+    house.clock.forward(days=2)
+    assert purged(house, "revocations") == 0
+    with house.services.database.reading() as connection:
+        assert everybodys_epochs(connection).tokens == epoch
+
+
+def test_the_last_revocation_of_all_stays(house: House, ada: str) -> None:
+    """R-28: a number is never given out again, and running processes find their place."""
+    logged_out(house, begun(house, ada).refresh_token)
+    house.clock.forward(days=2)
+    assert purged(house, "revocations") == 0
 
 
 def test_of_the_rows_that_ended_everybodys_sessions_the_latest_is_enough(

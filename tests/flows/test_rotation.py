@@ -1,13 +1,14 @@
-"""Refresh tokens turn over: one successor, a short window, healing, and an end for copies."""
+"""What goes with a refresh: scopes, claims, events, and notes of what was seen."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from forging import decoded
 from house import House
-from renewal import code, events, lets_in, look, refresh, renewed
+from renewal import begun, code, events, lets_in, look, recall, refresh, renewed
 
 Build = Callable[..., House]
 
@@ -30,165 +31,81 @@ def house(build: Build) -> House:
     return build()
 
 
-@pytest.fixture
-def unhealing(build: Build) -> House:
-    """An application that forgives within the window alone."""
-    return build(refresh_heal=False)
+CAUSES = [
+    ("same attempt", "token_refresh_again", 1),
+    ("lost a race", "token_refresh_access", 1),
+    ("superseded a moment ago", "token_refresh_wait", 1),
+    ("answer lost", "token_refresh_healed", 1),
+    ("predecessor late", "token_reuse", 1),
+    ("older generation", "token_reuse", 1),
+    ("generation never issued", "token_reuse", 2),
+]
+ATTEMPT = {"Idempotency-Key": "attempt-0123456789abcdef"}
 
 
-def test_the_window_is_counted_from_the_first_rotation_when_it_is_hit_again(
-    unhealing: House,
+def bring_about(house: House, cause: str, first: str) -> None:
+    """Present the refresh token of the first generation so that this comes of it."""
+    body, client = {"refresh_token": first}, house.client()
+    successor = client.post("/auth/refresh", json=body, headers=ATTEMPT).get_json()
+    if cause in {"superseded a moment ago", "older generation"}:
+        renewed(house, successor["refresh_token"])
+    if cause == "predecessor late":
+        assert lets_in(house, successor["access_token"])
+    if cause in {"answer lost", "predecessor late", "older generation"}:
+        house.clock.forward(seconds=21)
+    if cause == "generation never issued":
+        with house.services.database.transaction() as tx:
+            tx.connection().exec_driver_sql("UPDATE auth_session SET gen = 1")
+        body = {"refresh_token": successor["refresh_token"]}
+    client.post("/auth/refresh", json=body, headers=ATTEMPT if cause == "same attempt" else {})
+
+
+@pytest.mark.parametrize(("cause", "event", "gen"), CAUSES)
+def test_what_came_of_a_token_that_was_shown_before_is_told_with_its_cause(
+    house: House, cause: str, event: str, gen: int
 ) -> None:
-    """S-062: a hit in the window does not extend it."""
-    first = unhealing.login("ada")["refresh_token"]
-    for step in (0, 6):
-        unhealing.clock.forward(seconds=step)
-        renewed(unhealing, first)
-    unhealing.clock.forward(seconds=5)
-    assert code(refresh(unhealing, first)) == "refresh_reused"
+    """S-062, S-149: every hit, so that a session that has one at each refresh stands out."""
+    bring_about(house, cause, house.login("ada")["refresh_token"])
+    assert [(one["cause"], one["gen"]) for one in events(house, event)] == [(cause, gen)]
 
 
-def test_the_predecessor_is_good_in_the_last_moment_of_the_window(unhealing: House) -> None:
-    """S-062: ten seconds are ten seconds."""
-    first = unhealing.login("ada")["refresh_token"]
-    successor = renewed(unhealing, first)["refresh_token"]
-    unhealing.clock.forward(seconds=10)
-    assert renewed(unhealing, first)["refresh_token"] == successor
-
-
-def test_the_window_stands_open_when_the_clock_is_set_back_a_little(unhealing: House) -> None:
-    """R-10: a clock corrected by two seconds between two tabs logs nobody out."""
-    first = unhealing.login("ada")["refresh_token"]
-    successor = renewed(unhealing, first)["refresh_token"]
-    unhealing.clock.forward(seconds=-2)
-    assert renewed(unhealing, first)["refresh_token"] == successor
-
-
-def test_the_grandparent_has_no_window_however_fresh_it_is(house: House) -> None:
-    """S-062: only the direct predecessor is forgiven."""
-    first = house.login("ada")["refresh_token"]
-    third = renewed(house, renewed(house, first)["refresh_token"])
-    assert code(refresh(house, first)) == "refresh_reused"
-    assert not lets_in(house, third["access_token"])
-
-
-@pytest.mark.parametrize("replayed", range(4))
-def test_the_session_ends_when_any_older_link_of_the_chain_comes_back(
-    house: House, replayed: int
-) -> None:
-    """S-061: a chain of five rotations, each link but the last two."""
-    chain = [house.login("ada")["refresh_token"]]
-    for _ in range(5):
-        chain.append(renewed(house, chain[-1])["refresh_token"])
-    assert code(refresh(house, chain[replayed])) == "refresh_reused"
-    assert code(refresh(house, chain[-1])) == "invalid_refresh_token"
-
-
-def test_a_token_is_good_once_when_window_and_healing_are_off(build: Build) -> None:
-    """S-062: REFRESH_GRACE=0 and REFRESH_HEAL=off are single use, to the letter."""
-    house = build(refresh_heal=False, refresh_grace=timedelta(0))
-    first = house.login("ada")["refresh_token"]
-    successor = renewed(house, first)["refresh_token"]
-    assert code(refresh(house, first)) == "refresh_reused"
-    assert code(refresh(house, successor)) == "invalid_refresh_token"
-
-
-def test_a_lost_answer_does_not_heal_when_healing_is_off(unhealing: House) -> None:
-    """REFRESH_HEAL=off leaves the window alone."""
-    first = unhealing.login("ada")["refresh_token"]
-    renewed(unhealing, first)
-    unhealing.clock.forward(hours=1)
-    assert code(refresh(unhealing, first)) == "refresh_reused"
-
-
-def test_a_lost_answer_heals_when_the_window_is_off(build: Build) -> None:
-    """REFRESH_GRACE=0 leaves the healing alone: nobody has seen the successor."""
-    house = build(refresh_grace=timedelta(0))
-    first = house.login("ada")["refresh_token"]
-    successor = renewed(house, first)["refresh_token"]
-    house.clock.forward(hours=1)
-    assert renewed(house, first)["refresh_token"] == successor
-
-
-def test_healing_ends_when_the_successor_was_turned_over(house: House) -> None:
-    """S-061: the refresh token of the new generation was seen."""
-    first = house.login("ada")["refresh_token"]
-    renewed(house, renewed(house, first)["refresh_token"])
-    house.clock.forward(seconds=11)
-    assert code(refresh(house, first)) == "refresh_reused"
-
-
-def test_healing_ends_when_an_access_token_of_the_successor_was_seen(house: House) -> None:
-    """S-061: as soon as one side uses the successor, the other's replay ends the session."""
-    first = house.login("ada")["refresh_token"]
-    assert lets_in(house, renewed(house, first)["access_token"])
-    house.clock.forward(seconds=11)
-    assert code(refresh(house, first)) == "refresh_reused"
-
-
-def test_healing_goes_on_when_only_an_older_access_token_is_used(house: House) -> None:
-    """The access token of the generation before says nothing about the successor."""
-    before = renewed(house, house.login("ada")["refresh_token"])
-    renewed(house, before["refresh_token"])
-    assert lets_in(house, before["access_token"])
-    house.clock.forward(minutes=5)
-    assert renewed(house, before["refresh_token"])
-
-
-def test_healing_ends_with_the_idle_limit(house: House) -> None:
-    """Unseen successors do not make a session immortal."""
-    first = house.login("ada")["refresh_token"]
-    renewed(house, first)
-    house.clock.forward(days=14)
-    assert code(refresh(house, first)) == "invalid_refresh_token"
-
-
-def test_the_end_holds_in_another_process_when_a_replay_was_refused(
-    house: House, make_house: Build
-) -> None:
-    """S-068: the refusal is raised after the end was committed."""
-    first = house.login("ada")["refresh_token"]
-    third = renewed(house, renewed(house, first)["refresh_token"])
-    refresh(house, first)
-    other = make_house(look)
-    assert code(refresh(other, third["refresh_token"])) == "invalid_refresh_token"
-    assert not lets_in(other, third["access_token"])
-
-
-@pytest.mark.parametrize(
-    ("late", "used", "event", "cause"),
-    [
-        (0, False, "token_refresh_grace", "grace"),
-        (3600, False, "token_refresh_healed", "healed"),
-        (11, True, "token_reuse", "predecessor late"),
-    ],
-)
-def test_a_replay_is_told_with_its_cause_when_it_is_the_predecessor(
-    house: House, late: int, used: bool, event: str, cause: str
-) -> None:
-    """S-062, S-149: in the window, late and unseen, late and seen."""
-    first = house.login("ada")["refresh_token"]
-    successor = renewed(house, first)
-    if used:
-        lets_in(house, successor["access_token"])
-    house.clock.forward(seconds=late)
-    refresh(house, first)
-    assert [(one["cause"], one["gen"]) for one in events(house, event)] == [(cause, 1)]
-
-
-def test_a_replay_is_told_with_its_cause_when_it_is_older(house: House) -> None:
-    """S-061, S-149: an older generation is a copy, whatever the time."""
-    first = house.login("ada")["refresh_token"]
-    renewed(house, renewed(house, first)["refresh_token"])
-    refresh(house, first)
-    assert [one["cause"] for one in events(house, "token_reuse")] == ["older generation"]
-
-
-def test_nothing_is_told_when_a_token_just_turns_over(house: House) -> None:
+def test_nothing_is_told_when_a_token_just_rotates(house: House) -> None:
     """An alarm that rings at every refresh is none."""
     renewed(house, renewed(house, house.login("ada")["refresh_token"])["refresh_token"])
-    told = ("token_refresh_grace", "token_refresh_healed", "token_reuse")
-    assert [events(house, name) for name in told] == [[], [], []]
+    assert [events(house, name) for _, name, _ in CAUSES] == [[]] * len(CAUSES)
+
+
+def test_a_token_after_a_refresh_is_not_fresh(house: House) -> None:
+    """S-127: `fresh` says that a password was proved for this very token."""
+    first = house.login("ada")
+    later = renewed(house, first["refresh_token"])
+    found = [decoded(one["access_token"], 1)["fresh"] for one in (first, later)]
+    assert found == [True, False]
+
+
+def test_tokens_say_how_and_when_the_user_signed_in(house: House) -> None:
+    """RFC 8176, OpenID Connect: a refresh changes neither `amr` nor `auth_time`."""
+    first = house.login("ada")
+    signed_in_at = int(house.clock().timestamp())
+    house.clock.forward(minutes=5)
+    later = renewed(house, first["refresh_token"])
+    claims = [decoded(one["access_token"], 1) for one in (first, later)]
+    assert [(one["amr"], one["auth_time"]) for one in claims] == [(["pwd"], signed_in_at)] * 2
+
+
+def test_a_token_is_dated_when_its_scopes_were_looked_up(house: House) -> None:
+    """S-112: never ahead of the clock, whatever was taken back before."""
+    recall(house, "ada")
+    claims = decoded(house.login("ada")["access_token"], 1)
+    assert claims["iat"] == int(house.clock().timestamp())
+
+
+def test_lifetimes_are_spread(house: House) -> None:
+    """R-12: by five per cent either way, so that a crowd does not come back in one second."""
+    user_id = house.services.people.named("ada").id
+    lives = [begun(house, user_id).expires_in for _ in range(40)]
+    assert 570 <= min(lives) < max(lives) <= 630
+    assert len(set(lives)) > 5
 
 
 def test_less_scope_is_given_to_the_access_token_alone(house: House) -> None:
@@ -236,24 +153,49 @@ def test_a_refresh_token_is_refused_when_its_generation_was_changed(house: House
     assert code(refresh(house, forged)) == "invalid_refresh_token"
 
 
-def test_the_session_ends_when_a_generation_comes_that_was_never_made(house: House) -> None:
-    """R-27, R-28: rows were lost or a backup was restored; two families must not live on."""
-    first = house.login("ada")
-    second = renewed(house, first["refresh_token"])
+@contextmanager
+def without_sessions(house: House) -> Iterator[None]:
+    """Take the table of sessions away meanwhile."""
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("UPDATE auth_session SET gen = 1")
-    assert code(refresh(house, second["refresh_token"])) == "refresh_reused"
-    assert [one["cause"] for one in events(house, "token_reuse")] == ["generation never issued"]
+        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO elsewhere")
+    yield
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")
 
 
 def test_who_shows_a_new_token_is_answered_when_that_cannot_be_noted(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The note is off the answer's path; the next process that sees the token makes it."""
+    """S-074: the note is off the answer's path, and its failure is logged."""
     access = renewed(house, house.login("ada")["refresh_token"])["access_token"]
-    with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO elsewhere")
-    assert lets_in(house, access)
-    assert "generation_not_confirmed" in capsys.readouterr().err
-    with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")
+    with without_sessions(house):
+        assert lets_in(house, access)
+    assert "generation_not_noted" in capsys.readouterr().err
+
+
+def test_a_use_that_could_not_be_noted_is_noted_at_a_later_one(house: House) -> None:
+    """S-074: or a thief's copy would heal for as long as the token is remembered."""
+    first = house.login("ada")["refresh_token"]
+    access = renewed(house, first)["access_token"]
+    with without_sessions(house):
+        assert lets_in(house, access)
+    assert [lets_in(house, access) for _ in range(20)] == [True] * 20
+    house.clock.forward(seconds=21)
+    assert code(refresh(house, first)) == "refresh_reused"
+
+
+def test_a_use_in_one_process_is_known_in_another(house: House, make_house: Build) -> None:
+    """S-062: what was seen stands in the row."""
+    first, other = house.login("ada")["refresh_token"], make_house(look)
+    assert lets_in(other, renewed(house, first)["access_token"])
+    house.clock.forward(seconds=21)
+    assert code(refresh(house, first)) == "refresh_reused"
+
+
+def test_an_older_access_token_says_nothing_about_the_successor(house: House) -> None:
+    """S-062: the client has not got the successor when it uses what it had before."""
+    before = renewed(house, house.login("ada")["refresh_token"])
+    renewed(house, before["refresh_token"])
+    assert lets_in(house, before["access_token"])
+    house.clock.forward(minutes=5)
+    assert renewed(house, before["refresh_token"])

@@ -24,14 +24,15 @@ from itemsapi.accounts.user import User
 from itemsapi.issuer import sessions
 from renewal import begun, code, lets_in, look, refresh
 
-GRACE, IDLE, AGE, LIMIT = timedelta(seconds=10), timedelta(hours=2), timedelta(hours=5), 4
-SET_BACK = timedelta(seconds=60)  # how far a clock may be set back without closing the window
-STEPS = (0.5, 1, 4, 9, 10, 10.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
+GRACE, IDLE, AGE, LIMIT = timedelta(seconds=20), timedelta(hours=2), timedelta(hours=5), 4
+STEPS = (0.5, 1, 4, 19, 20, 20.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
+ATTEMPTS = ("", "", "same", "new")
 HURRY = st.tuples(
-    st.sampled_from((0, 1, 6, 11, -1)),
-    st.sampled_from([0, 1]),
+    st.sampled_from((0, 1, 6, 11, 21, -1)),
+    st.sampled_from([0, 1, 2]),
     st.booleans(),
     st.booleans(),
+    st.sampled_from(ATTEMPTS),
 )
 NARROW, WIDE = "items:read", "items:read items:write users:write"
 
@@ -49,14 +50,20 @@ class Access:
 
 @dataclass
 class Sitting:
-    """What a session should be. `made`: when its generation was; `held`: what its client kept."""
+    """What a session should be, by the table of docs/adr/0003.
+
+    `made`: when its generation was, and `attempt` by whom; `root`: the last generation before it
+    that was seen; `held`: what its client kept.
+    """
 
     user: int
     id: str
     born: datetime
     made: datetime
     gen: int = 1
-    seen: bool = False
+    root: int = 0
+    seen: bool = True
+    attempt: str = ""
     over: bool = False
     issued: dict[int, str] = field(default_factory=dict)
     held: dict[int, str] = field(default_factory=dict)
@@ -66,17 +73,29 @@ class Sitting:
         """Tell whether the session is neither ended nor past a limit."""
         return not self.over and now < self.born + AGE and now < self.made + IDLE
 
-    def present(self, gen: int, now: datetime) -> str:
+    def present(self, gen: int, now: datetime, attempt: str = "") -> str:
         """Take a refresh token of a generation; say what must come of it."""
         if not self.alive(now):
             return "invalid_refresh_token"
         if gen == self.gen:
-            self.gen, self.made, self.seen = gen + 1, now, False
-            return "new"
-        if gen == self.gen - 1 and (-SET_BACK <= now - self.made <= GRACE or not self.seen):
-            return "same"
+            self.moves(gen, now, attempt)
+            return "rotate"
+        if gen == self.root and attempt and attempt == self.attempt:
+            return "again"
+        if now <= self.made + GRACE:
+            return "access" if gen == self.root else "refresh_superseded"
+        if gen == self.root and not self.seen:
+            for access in self.access:
+                access.void |= access.gen == self.gen
+            self.moves(gen, now, attempt)
+            return "heal"
         self.over = True
         return "refresh_reused"
+
+    def moves(self, root: int, now: datetime, attempt: str) -> None:
+        """Go on to the next generation."""
+        self.gen, self.root, self.seen = self.gen + 1, root, False
+        self.made, self.attempt = now, attempt
 
     def use(self, access: Access, now: datetime) -> bool:
         """Take an access token; say whether it must be let in."""
@@ -86,14 +105,15 @@ class Sitting:
 
     def take(self, answer: dict[str, Any], *, lost: bool) -> None:
         """Note what the service handed out, and whether its client got it."""
-        self.issued[self.gen] = answer["refresh_token"]
-        if not lost:
-            claims = json.loads(
-                base64.urlsafe_b64decode(answer["access_token"].split(".")[1] + "==")
-            )
-            token = answer["access_token"]
-            self.held[self.gen] = answer["refresh_token"]
-            self.access.append(Access(token, claims["gen"], claims["iat"], claims["exp"]))
+        refresh_token, token = answer.get("refresh_token"), answer["access_token"]
+        if refresh_token:
+            self.issued[self.gen] = refresh_token
+        if lost:
+            return
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        if refresh_token:
+            self.held[self.gen] = refresh_token
+        self.access.append(Access(token, claims["gen"], claims["iat"], claims["exp"]))
 
 
 class Machine(RuleBasedStateMachine):
@@ -104,7 +124,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.houses, self.users, self.clock = houses, users, houses[0].clock
         self.sittings: list[Sitting] = []
-        self.enabled = [True] * len(users)
+        self.enabled, self.attempts = [True] * len(users), 0
         self.clock.moment = self.clock().replace(microsecond=0) + timedelta(minutes=10)
 
     def teardown(self) -> None:
@@ -148,37 +168,71 @@ class Machine(RuleBasedStateMachine):
         for one in open_ones[:-LIMIT]:
             one.over = True
 
-    def present(self, sitting: Sitting, house: House, *, age: int, lost: bool) -> None:
+    def present(
+        self, sitting: Sitting, house: House, *, age: int, lost: bool, attempt: str = ""
+    ) -> None:
         """Present the token that a client got last, or an earlier one, and compare."""
         gen = sorted(sitting.held)[-1 - min(age, len(sitting.held) - 1)]
-        wanted = sitting.present(gen, self.clock())
-        answer = refresh(house, sitting.held[gen])
-        if wanted in {"new", "same"}:
-            assert answer.status_code == 200, (wanted, answer.json)
-            known = sitting.issued.get(sitting.gen)
-            assert answer.json["refresh_token"] != sitting.held[gen]
-            assert known is None or known == answer.json["refresh_token"]
+        self.attempts += attempt == "new"
+        named = {"same": sitting.attempt, "new": f"attempt-number-{self.attempts:020}"}
+        tried = named.get(attempt, "")
+        wanted = sitting.present(gen, self.clock(), tried)
+        headers = {"Idempotency-Key": tried} if tried else {}
+        answer = refresh(house, sitting.held[gen], headers=headers)
+        if wanted in {"rotate", "heal", "again"}:
+            self.compare(sitting, answer, sitting.held[gen], again=wanted == "again")
             sitting.take(answer.json, lost=lost)
+        elif wanted == "access":
+            assert (answer.status_code, "refresh_token" in answer.json) == (200, False)
+            sitting.take(answer.json, lost=lost)
+            assert lost or sitting.access[-1].gen == gen
         else:
-            assert (answer.status_code, code(answer)) == (401, wanted)
+            status = 503 if wanted == "refresh_superseded" else 401
+            assert (answer.status_code, code(answer)) == (status, wanted)
+
+    @staticmethod
+    def compare(sitting: Sitting, answer: Any, shown: str, *, again: bool) -> None:
+        """See that a refresh token is handed out once, and again to the same attempt alone."""
+        assert answer.status_code == 200, answer.json
+        given = answer.json["refresh_token"]
+        assert (given in {shown, *sitting.issued.values()}) == again
+        assert not again or given == sitting.issued[sitting.gen]
 
     @precondition(lambda self: self.sittings)
-    @rule(data=st.data(), lost=st.booleans(), age=st.sampled_from([0, 0, 0, 1, 2, 9]))
-    def refresh(self, data: st.DataObject, lost: bool, age: int) -> None:
+    @rule(
+        data=st.data(),
+        lost=st.booleans(),
+        age=st.sampled_from([0, 0, 0, 1, 2, 9]),
+        attempt=st.sampled_from(ATTEMPTS),
+    )
+    def refresh(self, data: st.DataObject, lost: bool, age: int, attempt: str) -> None:
         """A client presents the token it holds, or any it ever held; the answer may get lost."""
         house, sitting = self.pick(data)
-        self.present(sitting, house, age=age, lost=lost)
+        self.present(sitting, house, age=age, lost=lost, attempt=attempt)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), steps=st.lists(HURRY, min_size=3, max_size=8))
-    def hurry(self, data: st.DataObject, steps: list[tuple[float, int, bool, bool]]) -> None:
+    def hurry(self, data: st.DataObject, steps: list[tuple[float, int, bool, bool, str]]) -> None:
         """Tabs of one client refresh, and use what they got, within seconds of each other."""
         house, sitting = self.pick(data)
-        for seconds, age, lost, used in steps:
-            self.present(sitting, house, age=age, lost=lost)
+        for seconds, age, lost, used, attempt in steps:
+            self.present(sitting, house, age=age, lost=lost, attempt=attempt)
             if used:
                 self.look(sitting, house, sitting.access[-1])
             self.clock.forward(seconds=seconds)
+
+    @precondition(lambda self: self.sittings)
+    @rule(data=st.data(), cycles=st.integers(2, 4))
+    def live(self, data: st.DataObject, cycles: int) -> None:
+        """A client refreshes and works time after time, loses an answer, and comes back later."""
+        house, sitting = self.pick(data)
+        for _ in range(cycles):
+            self.present(sitting, house, age=0, lost=False)
+            self.look(sitting, house, sitting.access[-1])
+            self.clock.forward(seconds=21)
+        self.present(sitting, house, age=0, lost=True)
+        self.clock.forward(minutes=30)
+        self.present(sitting, house, age=0, lost=False)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data())
@@ -190,7 +244,8 @@ class Machine(RuleBasedStateMachine):
         token = sitting.held[sitting.gen]
         assert code(refresh(house, token, scope=WIDE)) == "invalid_scope"
         answer = refresh(house, token, scope=NARROW)
-        assert (sitting.present(sitting.gen, self.clock()), answer.json["scope"]) == ("new", NARROW)
+        assert sitting.present(sitting.gen, self.clock()) == "rotate"
+        assert answer.json["scope"] == NARROW
         sitting.take(answer.json, lost=False)
 
     @precondition(lambda self: any(one.access for one in self.sittings))

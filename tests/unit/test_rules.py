@@ -18,7 +18,7 @@ some_scopes = st.frozensets(st.sampled_from(NAMES))
 def claims(scopes: frozenset[str]) -> Claims:
     """Return the claims of somebody with these scopes."""
     nothing: Mapping[str, object] = {}
-    return Claims("u", "s", 1, "j", 1, 2, 1, ("pwd",), scopes, nothing, nothing)
+    return Claims("u", "s", 1, 0, "j", 1, 2, 1, ("pwd",), scopes, nothing, nothing)
 
 
 @given(wanted=some_scopes.filter(bool), held=some_scopes)

@@ -22,7 +22,7 @@ class Holder:
     username: str
     password_hash: str
     enabled: bool
-    tokens_not_before: int
+    epoch: int
 
 
 _user = User.core()
@@ -31,7 +31,7 @@ _COLUMNS = (
     _user.c.username,
     _user.c.password_hash,
     _user.c.disabled_at,
-    _user.c.tokens_not_before,
+    _user.c.epoch,
 )
 _BY_NAME = select(*_COLUMNS).where(_user.c.username == bindparam("name"))
 _BY_ID = select(*_COLUMNS).where(_user.c.id == bindparam("id"))
@@ -72,5 +72,5 @@ def _holder(row: AnyRow | None) -> Holder | None:
         username=row.username,
         password_hash=row.password_hash,
         enabled=row.disabled_at is None,
-        tokens_not_before=row.tokens_not_before,
+        epoch=row.epoch,
     )

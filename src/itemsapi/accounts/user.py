@@ -11,8 +11,7 @@ from itemsapi.db import Model
 class User(Model):
     """One who may sign in. `id` is the identity; the name may change hands (S-122).
 
-    `tokens_not_before` (seconds since 1970): access tokens issued earlier are refused, and no
-    later one is issued with an earlier time, whatever the clocks of the hosts say.
+    `epoch`: minted into their access tokens; those of an earlier one are void (docs/adr/0004).
     """
 
     __tablename__ = "account"
@@ -23,7 +22,7 @@ class User(Model):
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    tokens_not_before: Mapped[int] = mapped_column(BigInteger, default=0)
+    epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     version: Mapped[int] = mapped_column(default=1)
 
 

@@ -7,8 +7,8 @@ from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import json_option, show
 from itemsapi.issuer.sessions import open_sessions
 
-COLUMNS = ["id", "device", "address", "delivery", "created_at", "rotated_at", "expires_at"]
-SHOWN = ["device", "address", "created_at", "rotated_at"]  # the rest is for programs
+COLUMNS = ["id", "device", "address", "delivery", "created_at", "last_used_at", "expires_at"]
+SHOWN = ["device", "address", "created_at", "last_used_at"]  # the rest is for programs
 
 
 @click.group
@@ -23,7 +23,7 @@ def list_sessions(name: str, *, as_json: bool) -> None:
     """List the open sessions of the user NAME, latest use first."""
     with opened() as services:
         found = open_sessions(services.desk, services.people.named(name).id)
-    rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
+    rows = [{column: row[column] for column in COLUMNS} for row in found]
     show(rows, SHOWN, as_json=as_json)
 
 

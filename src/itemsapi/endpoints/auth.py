@@ -7,12 +7,12 @@ import flask
 from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
+from itemsapi.endpoints.granted import AttemptHeaders, Tokens, answered, attempt_id
 from itemsapi.gate.access import public, refresh_token, refresh_token_or_signed_in
 from itemsapi.gate.browser import COOKIE, delivery
 from itemsapi.gate.caller import Caller, found_caller, stale_credential
-from itemsapi.issuer.grants import Grant
 from itemsapi.issuer.login import Login, login
-from itemsapi.issuer.refresh import refresh
+from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import end_session, logout
 from itemsapi.problems import (
     Busy,
@@ -20,6 +20,7 @@ from itemsapi.problems import (
     NotFound,
     RefreshInvalid,
     RefreshReused,
+    RefreshSuperseded,
     ScopeInvalid,
     TokenMissing,
     TooMany,
@@ -64,19 +65,6 @@ class LogoutIn(Schema):
     refresh_token = fields.String(load_default=None, validate=validate.Length(1, LONGEST_TOKEN))
 
 
-class Tokens(Schema):
-    """What the issuer hands over (RFC 6749 section 5.1)."""
-
-    access_token = fields.String(required=True)
-    token_type = fields.String(required=True)
-    expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
-    scope = fields.String(required=True)
-    session_id = fields.String(required=True)
-    refresh_token = fields.String(
-        metadata={"description": "Not with cookie delivery.", "optional": True}
-    )
-
-
 @page.post("/login")
 @public("who signs in has no token yet")
 @page.takes(LoginIn(), example={"username": "ada", "password": "correct horse battery staple"})
@@ -87,22 +75,27 @@ def sign_in(wish: dict[str, str]) -> object:
     grant = login(services().desk, Login(**wish, delivery=delivery(flask.request)))
     for token in _shown({}):  # a sign-in ends the one that the browser had before (S-069)
         logout(services().desk, token, delivery=COOKIE)
-    return _handed(grant)
+    return answered(grant)
 
 
 @page.post("/refresh")
 @refresh_token
+@page.takes(AttemptHeaders(), location="headers")
 @page.takes(RefreshIn())
 @page.gives(200, Tokens(), headers=["Set-Cookie"])
-@page.refuses(RefreshInvalid, RefreshReused, ScopeInvalid)
-def refresh_tokens(wish: dict[str, str | None]) -> object:
-    """Turn a refresh token over: a new one and a new access token."""
-    tokens, way = _shown(wish), delivery(flask.request)
+@page.refuses(RefreshInvalid, RefreshReused, RefreshSuperseded, ScopeInvalid)
+def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None]) -> object:
+    """Rotate a refresh token: a new one and a new access token.
+
+    Who loses a race for the new refresh token gets an access token alone.
+    """
+    tokens = _shown(payload)
     if not tokens:
         raise TokenMissing
     if len(tokens) > 1:
         raise RefreshInvalid
-    return _handed(refresh(services().desk, tokens[0], delivery=way, scope=wish["scope"]))
+    request = RefreshRequest(delivery(flask.request), payload["scope"], attempt_id(headers))
+    return answered(refresh(services().desk, tokens[0], request))
 
 
 @page.post("/logout")
@@ -135,20 +128,3 @@ def _end_own(caller: Caller) -> None:
     me = caller.user_id
     with suppress(NotFound):  # its row may be gone already
         end_session(services().desk, caller.session_id, me, why="logout", actor=me)
-
-
-def _handed(grant: Grant) -> object:
-    """Put the refresh token where it belongs: into the cookie, or into the body."""
-    body = {
-        "access_token": grant.access_token,
-        "token_type": grant.token_type,
-        "expires_in": grant.expires_in,
-        "scope": grant.scope,
-        "session_id": grant.session_id,
-    }
-    if grant.delivery != COOKIE:
-        return body | {"refresh_token": grant.refresh_token}
-    now, ends = services().clock(), grant.session_ends
-    return body, cookies.issued(
-        services().settings, flask.request, grant.refresh_token, ends=ends, now=now
-    )

@@ -4,7 +4,6 @@ from itemsapi.gate.access import public
 from itemsapi.problems import Unavailable
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
-from itemsapi.tokens.revocations import FOR_EVER
 
 page = Blueprint("health", __name__, url_prefix="/health")
 
@@ -30,5 +29,5 @@ def live() -> object:
 def ready() -> object:
     """Tell that the database, the keys and the revocation feed are at hand."""
     services().ring.now()
-    services().feed.check(sid="", user_id="", iat=FOR_EVER)  # no revocation reaches that far
+    services().feed.ensure_fresh()
     return {"status": "ok"}

@@ -3,12 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import flask
 from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
+from itemsapi.endpoints.granted import Tokens, answered
 from itemsapi.gate.access import signed_in
+from itemsapi.gate.browser import delivery
 from itemsapi.gate.caller import current_caller
-from itemsapi.problems import Busy, TooMany
+from itemsapi.issuer import password
+from itemsapi.problems import BadRequest, Busy, CrossSite, TooMany
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
@@ -60,7 +64,7 @@ def show_me() -> object:
     return _me()
 
 
-@page.patch("")
+@page.post("/password")
 @signed_in
 @page.takes(
     PasswordIn(),
@@ -70,19 +74,24 @@ def show_me() -> object:
         "end_other_sessions": True,
     },
 )
-@page.gives(200, Me(), example=EXAMPLE)
-@page.refuses(TooMany, Busy)
-def change_password(wish: dict[str, Any]) -> object:
-    """Change your password; your other sessions end unless you say otherwise."""
+@page.gives(200, Tokens(), headers=["Set-Cookie"])
+@page.refuses(BadRequest, CrossSite, TooMany, Busy)
+def change_password(payload: dict[str, Any]) -> object:
+    """Change your password: this session goes on with new tokens, your other sessions end.
+
+    Every token that you had before is void. If this answer is lost, sign in with the new password.
+    A session with cookie delivery asks with `X-Auth-Delivery: cookie` and credentials.
+    """
     caller = current_caller()
-    services().people.change_own_password(
+    change = password.PasswordChange(
         caller.user_id,
         caller.session_id,
-        current=wish["current_password"],
-        new=wish["new_password"],
-        end_others=wish["end_other_sessions"],
+        current=payload["current_password"],
+        new=payload["new_password"],
+        end_others=payload["end_other_sessions"],
+        delivery=delivery(flask.request),
     )
-    return _me()
+    return answered(password.change_password(services().desk, change))
 
 
 def _me() -> dict[str, object]:

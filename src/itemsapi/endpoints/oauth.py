@@ -10,9 +10,10 @@ import flask
 from marshmallow import EXCLUDE, validate
 
 from itemsapi import problems
+from itemsapi.endpoints.granted import AttemptHeaders, answered, attempt_id
 from itemsapi.gate.access import public, refresh_token, requires
 from itemsapi.issuer.introspection import introspect
-from itemsapi.issuer.refresh import refresh
+from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import revoke_token
 from itemsapi.problems import Problem
 from itemsapi.rest import Blueprint, Schema, fields
@@ -53,12 +54,14 @@ class TokenQuestion(Form):
 
 
 class OAuthTokens(Schema):
-    """A successful answer (RFC 6749 section 5.1)."""
+    """A successful answer (RFC 6749 sections 5.1 and 6)."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True)
-    refresh_token = fields.String(required=True)
+    refresh_token = fields.String(
+        metadata={"description": "If it is absent, keep the one you have.", "optional": True}
+    )
     scope = fields.String(required=True)
 
 
@@ -80,16 +83,22 @@ class Introspection(Schema):
 
 @page.post("/token")
 @refresh_token
+@page.takes(AttemptHeaders(), location="headers")
 @page.takes(TokenRequest(), location="form")
 @page.gives(200, OAuthTokens())
-def token(wish: dict[str, str | None]) -> object:
-    """Refresh tokens, as standard OAuth clients ask for it."""
-    grant_type, shown = wish["grant_type"] or None, wish["refresh_token"] or None
+@page.refuses(problems.RefreshSuperseded)
+def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object:
+    """Refresh tokens, as standard OAuth clients ask for it.
+
+    Who loses a race for the new refresh token gets an access token alone.
+    """
+    grant_type, shown = form["grant_type"] or None, form["refresh_token"] or None
     if grant_type not in {None, "refresh_token"}:
         raise problems.GrantTypeUnsupported
     if grant_type is None or shown is None:
         raise problems.BadRequest
-    return refresh(services().desk, shown, delivery="body", scope=wish["scope"] or None)
+    request = RefreshRequest("body", form["scope"] or None, attempt_id(headers))
+    return answered(refresh(services().desk, shown, request))
 
 
 @page.post("/revoke")

@@ -20,7 +20,7 @@ class Session(Schema):
     address = fields.String(required=True, metadata={"description": "Where it signed in from."})
     created_at = fields.DateTime(required=True)
     last_used_at = fields.DateTime(
-        required=True, attribute="rotated_at", metadata={"description": "Its latest refresh."}
+        required=True, metadata={"description": "Its latest refresh, to about five minutes."}
     )
     expires_at = fields.DateTime(required=True)
     current = fields.Boolean(required=True, metadata={"description": "The one you use now."})
@@ -40,9 +40,8 @@ class Which(Schema):
 def list_sessions() -> object:
     """List where you are signed in, latest use first."""
     caller = current_caller()
-    rows = open_sessions(services().desk, caller.user_id)
-    mine = ({**row._asdict(), "current": row.id == caller.session_id} for row in rows)
-    return whole(mine)
+    found = open_sessions(services().desk, caller.user_id)
+    return whole(one | {"current": one["id"] == caller.session_id} for one in found)
 
 
 @page.delete("/<id:session_id>")

@@ -1,5 +1,6 @@
 """Confirm: note, after the answer is out, that a generation of tokens has been seen."""
 
+import threading
 from collections.abc import Callable
 
 from flask import Response, after_this_request
@@ -8,30 +9,57 @@ from itemsapi.observe import log
 from itemsapi.tokens.claims import Claims
 
 FIRST_GENERATION = 1  # it has no predecessor that could heal
+MAX_REMEMBERED = 8192  # generations remembered per process: some 250 bytes each
 
 
-def confirming(note: Callable[[str, int], None]) -> Callable[[Claims], None]:
-    """Return what to call with the claims of a token that this process sees for the first time.
+class SeenGenerations:
+    """Notes each generation that this process sees, once, off the answer's path.
 
-    `note(sid, gen)` then runs off the answer's path, and its failure fails no request: another
-    process, or the next request after this one forgot the token, notes it again.
+    A note that failed fails no request: it is tried again at the next use of that generation
+    (S-074). While notes fail, one thread at a time tries, so that a dead database holds no more.
     """
 
-    def first_seen(claims: Claims) -> None:
-        if claims.gen > FIRST_GENERATION:
-            after_this_request(lambda response: _when_sent(response, claims, note))
+    def __init__(self, note: Callable[[str, int], None]) -> None:
+        """Take what writes a note for a session's id and a generation."""
+        self._note = note
+        self._noted: dict[tuple[str, int], None] = {}
+        self._under_way: set[tuple[str, int]] = set()
+        self._failing = False
+        self._trying = threading.Lock()
+        self._remembering = threading.Lock()
 
-    return first_seen
+    def see(self, claims: Claims) -> None:
+        """Arrange for a note when the answer to this request is out, unless there is one."""
+        seen = (claims.sid, claims.gen)
+        if claims.gen > FIRST_GENERATION and seen not in self._noted:
+            after_this_request(lambda response: self._when_sent(response, seen))
 
+    def _when_sent(self, response: Response, seen: tuple[str, int]) -> Response:
+        response.call_on_close(lambda: self._write(seen))
+        return response
 
-def _when_sent(response: Response, claims: Claims, note: Callable[[str, int], None]) -> Response:
-    def write() -> None:
+    def _write(self, seen: tuple[str, int]) -> None:
+        if seen in self._noted or seen in self._under_way:
+            return
+        alone = self._failing
+        if alone and not self._trying.acquire(blocking=False):
+            return
+        self._under_way.add(seen)
         try:
-            note(claims.sid, claims.gen)
+            self._note(*seen)
         except Exception as error:  # noqa: BLE001 - the answer is out, nobody could be told
-            log.warning(
-                "generation_not_confirmed", session_id=claims.sid, error=type(error).__name__
-            )
+            self._failing = True
+            log.warning("generation_not_noted", session_id=seen[0], error=type(error).__name__)
+        else:
+            self._failing = False
+            self._remember(seen)
+        finally:
+            self._under_way.discard(seen)
+            if alone:
+                self._trying.release()
 
-    response.call_on_close(write)
-    return response
+    def _remember(self, seen: tuple[str, int]) -> None:
+        with self._remembering:
+            self._noted[seen] = None
+            while len(self._noted) > MAX_REMEMBERED:
+                del self._noted[next(iter(self._noted))]

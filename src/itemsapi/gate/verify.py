@@ -17,7 +17,7 @@ ROOM = 8192  # tokens remembered per process: some 1.5 KB each
 class Verifier:
     """Verifies access tokens and remembers those that passed.
 
-    `first_seen` is called once per process for every token that passes, with its claims.
+    `seen` is called with the claims of every token that passes.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class Verifier:
         ring: KeyRing,
         feed: Feed,
         clock: Clock,
-        first_seen: Callable[[Claims], None],
+        seen: Callable[[Claims], None],
     ) -> None:
         """Take what judges a token; nothing is remembered yet."""
         self._codec, self._ring, self._feed, self._clock = codec, ring, feed, clock
-        self._first_seen = first_seen
+        self._seen = seen
         self._memory: OrderedDict[str, Claims] = OrderedDict()
         self._lock = threading.Lock()
         self._version = 0
@@ -42,13 +42,13 @@ class Verifier:
         Raises `TokenInvalid`, or `GateUnavailable` when keys or revocations cannot be known.
         """
         claims, version = self._remembered(token)
+        known = claims is not None
         if claims is None:
             claims = self._codec.read_access(token)
-            self._feed.check(sid=claims.sid, user_id=claims.sub, iat=claims.iat)
+        self._feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+        if not known:
             self._remember(token, claims, version)
-            self._first_seen(claims)
-        else:
-            self._feed.check(sid=claims.sid, user_id=claims.sub, iat=claims.iat)
+        self._seen(claims)
         return claims
 
     def forget(self, token: str) -> None:

@@ -14,15 +14,16 @@ from itemsapi.tokens.scopes import join, split
 class Grant:
     """An access token with its life in seconds, and the refresh token of the same generation.
 
-    `session_ends` tells how long a cookie may carry the refresh token. Neither token shows in
-    `repr`, so neither can end up in a log.
+    `refresh_token` is None where the client keeps the one it has. `session_ends` tells how long a
+    cookie may carry the refresh token. Neither token shows in `repr`, so neither can end up in a
+    log.
     """
 
     access_token: str = field(repr=False)
     expires_in: int
     scope: str
     session_id: str
-    refresh_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
     delivery: str
     session_ends: datetime
     token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750
@@ -32,32 +33,43 @@ class Grant:
 class Terms:
     """Under what terms tokens are minted.
 
-    `issued_at` is when their scopes were looked up, in seconds since 1970, and no earlier than the
-    `not_before` of whatever was taken back until then. It is not when they are minted: a process
-    that stood still in between must not date old scopes after their recall (docs/adr/0004).
+    `issued_at` is when their scopes were looked up, in seconds since 1970, not when they are
+    minted: a process that stood still in between must not hand out a token that lives longer than
+    the feed remembers what was taken back. `epoch` was read before the scopes (docs/adr/0004).
     """
 
     scopes: frozenset[str]
     issued_at: int
+    epoch: int
     fresh: bool
 
 
 def grant(desk: Desk, session: AnyRow, terms: Terms) -> Grant:
     """Mint the tokens of a session's generation: the refresh token is the same at each call."""
+    ends = min(session.rotated_at + desk.settings.session_max_idle, session.expires_at)
+    refresh = desk.codec.refresh_token(
+        sub=session.account_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
+    )
+    return _grant(desk, session, terms, session.gen, refresh)
+
+
+def grant_access_alone(desk: Desk, session: AnyRow, terms: Terms, gen: int) -> Grant:
+    """Mint an access token of generation `gen`; the client keeps its refresh token."""
+    return _grant(desk, session, terms, gen, None)
+
+
+def _grant(desk: Desk, session: AnyRow, terms: Terms, gen: int, refresh: str | None) -> Grant:
     access, life = desk.codec.access_token(
         sub=session.account_id,
         sid=session.id,
-        gen=session.gen,
+        gen=gen,
+        epoch=terms.epoch,
         scopes=terms.scopes,
         auth_time=session.auth_time,
         amr=tuple(session.amr.split()),
         iat=terms.issued_at,
         latest=stamp(session.expires_at),
         fresh=terms.fresh,
-    )
-    ends = min(session.rotated_at + desk.settings.session_max_idle, session.expires_at)
-    refresh = desk.codec.refresh_token(
-        sub=session.account_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
     )
     return Grant(
         access, life, join(terms.scopes), session.id, refresh, session.delivery, session.expires_at
@@ -78,3 +90,12 @@ def narrowed(have: frozenset[str], wanted: str | None) -> frozenset[str]:
     if not names <= have:
         raise ScopeInvalid
     return names
+
+
+def granted_to(have: frozenset[str], session: AnyRow) -> frozenset[str]:
+    """Return what a session may have of the scopes that its user has now.
+
+    Of those asked for at sign-in some may have been taken away since.
+    """
+    asked = frozenset(session.scope.split(" ")) if session.scope else have
+    return have & asked

@@ -97,19 +97,21 @@ def _sessions(desk: Desk) -> Heap:
 def _revocations(desk: Desk) -> Heap:
     """Revocations that no living token can meet.
 
-    The latest that ended everybody's sessions stays for ever: sessions begun before it may live on
-    for as long as some setting once allowed.
+    Those that everybody's epochs are read from stay for ever: sessions that began before may live
+    on for as long as some setting once allowed. The last row stays too, so that no number is given
+    out again and a copy of the feed finds the place that it knows.
     """
     table = Revocation.core()
-    everybodys = table.alias()
-    latest = (
-        select(func.max(everybodys.c.not_before))
-        .where(everybodys.c.target == EVERYBODY, everybodys.c.sessions)
-        .scalar_subquery()
+    every = table.alias()
+    last = select(func.max(every.c.seq)).scalar_subquery()
+    of_everybody = select(func.max(every.c.seq)).where(every.c.target == EVERYBODY)
+    kept = or_(
+        table.c.seq == last,
+        table.c.seq == of_everybody.scalar_subquery(),
+        table.c.seq == of_everybody.where(every.c.sessions).scalar_subquery(),
     )
     old = table.c.made_at < desk.clock() - DAY
-    needed = and_(table.c.sessions, table.c.not_before >= latest)
-    return Heap("revocations", table, table.c.seq, and_(old, not_(needed)))
+    return Heap("revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false()))))
 
 
 def _found(desk: Desk, heap: Heap) -> Iterator[Sequence[Any]]:

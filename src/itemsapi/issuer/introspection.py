@@ -5,11 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 from itemsapi.accounts import lookup
+from itemsapi.db import AnyRow
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
-from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.revocations import cutoff
-from itemsapi.tokens.sessions import alive, confirm, find
+from itemsapi.tokens.revocations import everybodys_epochs
+from itemsapi.tokens.sessions import alive, find, note_seen
 
 INACTIVE: Mapping[str, Any] = {"active": False}  # and nothing else, whatever the cause (S-137)
 SHOWN = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")
@@ -25,22 +25,22 @@ def introspect(desk: Desk, token: str) -> Mapping[str, Any]:
 
 def _access(desk: Desk, token: str) -> Mapping[str, Any]:
     claims = desk.codec.read_access(token)
-    desk.feed.check(sid=claims.sid, user_id=claims.sub, iat=claims.iat)
-    _confirm(desk, claims)
+    desk.feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+    with suppress(DatabaseUnavailable):
+        with desk.database.reading() as connection:
+            session = find(connection, claims.sid)
+        _note_seen(desk, session, claims.gen)
     shown = {name: claims.raw[name] for name in SHOWN}
     return {"active": True, "token_type": "Bearer", **shown}
 
 
-def _confirm(desk: Desk, claims: Claims) -> None:
+def _note_seen(desk: Desk, session: AnyRow | None, gen: int) -> None:
     """Note that the token is in use elsewhere, so that its predecessor heals no more (ADR 3).
 
-    As at the gate, what cannot be noted fails no request.
+    Raise `DatabaseUnavailable`, which fails no request: the next question notes it.
     """
-    with suppress(DatabaseUnavailable):
-        with desk.database.reading() as connection:
-            session = find(connection, claims.sid)
-        if session is not None and session.gen == claims.gen and not session.confirmed:
-            confirm(desk.database, claims.sid, claims.gen)
+    if session is not None and session.gen == gen and not session.seen:
+        note_seen(desk.database, session.id, gen)
 
 
 def _refresh(desk: Desk, token: str) -> Mapping[str, Any]:
@@ -50,9 +50,13 @@ def _refresh(desk: Desk, token: str) -> Mapping[str, Any]:
         return INACTIVE
     with desk.database.reading() as connection:
         session, holder = find(connection, claims.sid), lookup.by_id(connection, claims.sub)
-        ended = cutoff(connection).sessions
-    if session is None or holder is None or not holder.enabled or session.auth_time < ended:
+        everybody = everybodys_epochs(connection)
+    if session is None or holder is None or not holder.enabled:
         return INACTIVE
-    if session.gen != claims.gen or not alive(session, desk.clock(), desk.limits.idle):
+    if session.epoch < everybody.sessions or session.gen != claims.gen:
         return INACTIVE
+    if not alive(session, desk.clock(), desk.limits.idle):
+        return INACTIVE
+    with suppress(DatabaseUnavailable):
+        _note_seen(desk, session, claims.gen)
     return {"active": True, "sub": claims.sub, "sid": claims.sid}

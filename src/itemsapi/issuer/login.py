@@ -20,7 +20,7 @@ from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.grants import Grant, Terms, grant, narrowed
 from itemsapi.observe import origin
 from itemsapi.problems import Busy, CredentialsInvalid, Problem, ScopeInvalid
-from itemsapi.tokens.revocations import cutoff, session_target
+from itemsapi.tokens.revocations import everybodys_epochs, session_target
 from itemsapi.tokens.sessions import AuthSession, end, find
 
 
@@ -91,22 +91,22 @@ def begin(desk: Desk, tx: Session, holder: Holder, wish: Login) -> tuple[AnyRow,
 
     Its tokens are minted with what this returns, after the transaction.
     """
-    now, everybody = desk.clock(), cutoff(tx)  # before the scopes: who changes them adds to it
+    now, everybody = desk.clock(), everybodys_epochs(tx)  # before the scopes
     have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
     scopes = narrowed(have, wish.scope)
     sid = new_id()
-    tx.add(_row(desk, sid, holder, wish, now=now, auth_time=max(stamp(now), everybody.sessions)))
+    tx.add(_row(desk, sid, holder, wish, now=now, epoch=everybody.sessions))
     tx.flush()
     _keep_within_limit(desk, tx, holder.id, now)
     desk.audit.record(tx, "authn_login_success", user_id=holder.id, session_id=sid)
     session = find(tx, sid)
     assert session is not None  # noqa: S101 - it was written above
-    issued_at = max(stamp(now), holder.tokens_not_before, everybody.tokens)
-    return session, Terms(scopes, issued_at, fresh=True)
+    epoch = max(holder.epoch, everybody.tokens)
+    return session, Terms(scopes, stamp(now), epoch, fresh=True)
 
 
-def _row(  # noqa: PLR0913 - two of them are the same moment in two forms
-    desk: Desk, sid: str, holder: Holder, wish: Login, *, now: datetime, auth_time: int
+def _row(  # noqa: PLR0913 - a session's row is made of all of it
+    desk: Desk, sid: str, holder: Holder, wish: Login, *, now: datetime, epoch: int
 ) -> AuthSession:
     return AuthSession(
         id=sid,
@@ -114,7 +114,8 @@ def _row(  # noqa: PLR0913 - two of them are the same moment in two forms
         delivery=wish.delivery,
         scope=wish.scope,
         amr="pwd",
-        auth_time=auth_time,
+        auth_time=stamp(now),
+        epoch=epoch,
         device=(wish.device or origin().user_agent or "unknown device")[:120],
         address=origin().address[:64],
         created_at=now,

@@ -2,47 +2,75 @@
 
 from dataclasses import dataclass, field
 
+from sqlalchemy.orm import Session
+
 from itemsapi.accounts import lookup
 from itemsapi.accounts.lookup import Holder
 from itemsapi.accounts.password_policy import demand
 from itemsapi.accounts.user import User
+from itemsapi.clock import stamp
+from itemsapi.db import AnyRow
 from itemsapi.issuer import guessing
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.sessions import finish_all
-from itemsapi.problems import Invalid, NotFound
+from itemsapi.issuer.grants import Grant, Terms, grant, granted_to
+from itemsapi.issuer.sessions import finish_all, recall_tokens
+from itemsapi.problems import BadRequest, Invalid, NotFound, TokenInvalid
+from itemsapi.tokens.revocations import everybodys_epochs
+from itemsapi.tokens.sessions import find, hold_open_sessions, renew
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordChange:
-    """What a user shows and wishes for; `session_id` is the session they ask from."""
+    """What a user shows and wants; `session_id` is the session they ask from.
+
+    `delivery` is how new tokens can reach them: it must be the way of that session.
+    """
 
     user_id: str
     session_id: str
     current: str = field(repr=False)
     new: str = field(repr=False)
     end_others: bool = True
+    delivery: str = "body"
 
 
-def change_password(desk: Desk, change: PasswordChange) -> int:
-    """Change the password; the session stays, the others end unless told not to (S-126).
+def change_password(desk: Desk, change: PasswordChange) -> Grant:
+    """Change the password, renew the session, and end the others unless told not to (S-126).
 
-    Returns how many ended. Raises `Invalid` (the current password is wrong, or the new one no
-    good), `TooMany`: wrong tries count as those at sign-in do (S-045), and `Busy`.
+    Every token that the user had before is void. Raises `Invalid` (the current password is wrong,
+    or the new one no good), `BadRequest` (the session's tokens travel another way), `TooMany`:
+    wrong tries count as those at sign-in do (S-045), `Busy`, and `TokenInvalid` if the session
+    ended meanwhile.
     """
     with desk.database.reading() as connection:
         holder = lookup.by_id(connection, change.user_id)
+        session = find(connection, change.session_id)
     if holder is None:
         raise NotFound
+    _demand_delivery(session, change.delivery)
     minimum = desk.settings.password_min_length
     demand(change.new, username=holder.username, minimum=minimum, field="new_password")
     guess = guessing.begin(desk, holder.username)
     if not guessing.matches(desk, guess, change.current, holder):
         guessing.fail(desk, guess, holder, "authn_password_change_fail", why="wrong password")
         raise _wrong()
-    return _store(desk, change, holder, guess)
+    return grant(desk, *_changed(desk, change, holder, guess))
 
 
-def _store(desk: Desk, change: PasswordChange, holder: Holder, guess: guessing.Try) -> int:
+def _demand_delivery(session: AnyRow | None, delivery: str) -> None:
+    """Refuse at once who could not be handed the new refresh token: they would be signed out."""
+    if session is not None and session.delivery != delivery:
+        raise BadRequest(
+            "The tokens of this session travel in the cookie: send `X-Auth-Delivery: cookie`"
+            " with credentials."
+            if session.delivery == "cookie"
+            else "The tokens of this session travel in the body: leave `X-Auth-Delivery` out."
+        )
+
+
+def _changed(
+    desk: Desk, change: PasswordChange, holder: Holder, guess: guessing.Try
+) -> tuple[AnyRow, Terms]:
     stored = desk.passwords.hash(change.new)
     with desk.database.transaction() as tx:
         now = lookup.by_id(tx, holder.id, hold=True)
@@ -54,10 +82,25 @@ def _store(desk: Desk, change: PasswordChange, holder: Holder, guess: guessing.T
         guessing.succeed(desk, tx, guess)
         who = {"user_id": holder.id, "session_id": change.session_id, "actor_id": holder.id}
         desk.audit.record(tx, "authn_password_change", **who, by="user")
-        if not change.end_others:
-            return 0
+        return _renewed(desk, tx, change)
+
+
+def _renewed(desk: Desk, tx: Session, change: PasswordChange) -> tuple[AnyRow, Terms]:
+    """Renew the session, end the others if wanted, and void every access token there is."""
+    now, user_id = desk.clock(), change.user_id
+    hold_open_sessions(tx, user_id)
+    before, everybody = find(tx, change.session_id), everybodys_epochs(tx)
+    if before is None or before.account_id != user_id or before.epoch < everybody.sessions:
+        raise TokenInvalid
+    session = renew(tx, before.id, now=now, idle=desk.limits.idle, auth_time=stamp(now))
+    if session is None:
+        raise TokenInvalid
+    if change.end_others:
         kept = change.session_id
-        return finish_all(desk, tx, holder.id, keep=kept, why="password changed", actor=holder.id)
+        finish_all(desk, tx, user_id, keep=kept, why="password changed", actor=user_id)
+    epoch = recall_tokens(desk, tx, user_id)
+    scopes = granted_to(lookup.scopes_of(tx, user_id, desk.known_scopes()), session)
+    return session, Terms(scopes, stamp(now), max(epoch, everybody.tokens), fresh=True)
 
 
 def _wrong() -> Invalid:

@@ -20,7 +20,6 @@ from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.issuer.authority import TOPIC, Work, changing
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.password import PasswordChange, change_password
 from itemsapi.issuer.sessions import end_everybodys, finish_all, recall_tokens
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
 
@@ -116,7 +115,7 @@ class People:
         would spare them proving the one they have (S-042).
         """
         if actor.user_id == user_id:
-            raise Forbidden("Change your own password with PATCH /me.")
+            raise Forbidden("Change your own password with POST /me/password.")
         stored = self._hashed(self.find(user_id).username, password)
         with changing(self._desk, actor, of=user_id) as work:
             work.target(user_id)
@@ -125,13 +124,6 @@ class People:
             who = {"user_id": user_id, "actor_id": actor.user_id}
             self._desk.audit.record(work.tx, "authn_password_change", **who, by="operator")
             self._finish(work.tx, actor, user_id, "password set by an operator")
-
-    def change_own_password(
-        self, user_id: str, session_id: str, *, current: str, new: str, end_others: bool
-    ) -> int:
-        """Change the password of who asks, who proves the one they have; see `issuer.password`."""
-        change = PasswordChange(user_id, session_id, current, new, end_others)
-        return change_password(self._desk, change)
 
     def end_sessions(self, actor: Actor, user_id: str) -> int:
         """End all sessions of a user; return how many there were. Raises `NotFound`."""

@@ -1,104 +1,142 @@
 """Refresh: a refresh token becomes its successor and a new access token.
 
-Who presents the good token gets the next generation. Who presents its direct predecessor a moment
-late, or before anybody has seen the successor, gets the same successor again. Anything else is a
-copied token: the session ends, and the refusal is raised after that has been committed.
+A refresh token is handed out once: to whoever presents the good one first, and again only to the
+very same attempt. Who loses a race gets an access token alone, who comes too early waits, a lost
+answer heals. Anything else is a copied token: the session ends, and the refusal is raised after
+that has been committed (docs/adr/0003).
 """
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import lookup
-from itemsapi.accounts.lookup import Holder
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.grants import Grant, Terms, grant, narrowed
-from itemsapi.problems import RefreshInvalid, RefreshReused
+from itemsapi.issuer.grants import (
+    Grant,
+    Terms,
+    grant,
+    grant_access_alone,
+    granted_to,
+    narrowed,
+)
+from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.codec import RefreshClaims
-from itemsapi.tokens.revocations import cutoff, session_target
-from itemsapi.tokens.sessions import Rotation, Turn, end, find, rotate
+from itemsapi.tokens.revocations import everybodys_epochs, generation_target, session_target
+from itemsapi.tokens.sessions import (
+    Presented,
+    Rotation,
+    RotationOutcome,
+    attempt_hash,
+    end,
+    find,
+    rotate,
+)
+
+EVENTS = {
+    RotationOutcome.AGAIN: "token_refresh_again",
+    RotationOutcome.ACCESS: "token_refresh_access",
+    RotationOutcome.WAIT: "token_refresh_wait",
+    RotationOutcome.HEAL: "token_refresh_healed",
+    RotationOutcome.LATE: "token_reuse",
+    RotationOutcome.OLDER: "token_reuse",
+    RotationOutcome.UNISSUED: "token_reuse",
+}
+NEW_TOKENS = frozenset({RotationOutcome.ROTATE, RotationOutcome.AGAIN, RotationOutcome.HEAL})
 
 
-def refresh(desk: Desk, token: str, *, delivery: str, scope: str | None = None) -> Grant:
-    """Turn a refresh token over.
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """How a refresh token is presented.
 
-    `delivery` is how it arrived; a session's way is fixed at sign-in. Raises `RefreshInvalid`,
-    `RefreshReused`, `ScopeInvalid`, `DatabaseUnavailable` (the same token may be tried again).
+    `delivery` is how it arrived; a session's way is fixed at sign-in. `scope` narrows the access
+    token. `attempt_id` is the same each time the client tries the same refresh again.
+    """
+
+    delivery: str
+    scope: str | None = None
+    attempt_id: str | None = None
+
+
+def refresh(desk: Desk, token: str, request: RefreshRequest) -> Grant:
+    """Rotate a refresh token.
+
+    Raises `RefreshInvalid`, `RefreshReused`, `RefreshSuperseded` and `DatabaseUnavailable` (the
+    same token may be tried again), `ScopeInvalid`.
     """
     claims = desk.codec.read_refresh(token)
     with desk.database.transaction() as tx:
-        outcome = _turned(desk, tx, claims, delivery=delivery, scope=scope)
-    if isinstance(outcome, RefreshInvalid):
+        outcome = _refreshed(desk, tx, claims, request)
+    if isinstance(outcome, Problem):
         raise outcome
-    return grant(desk, *outcome)
+    return outcome()
 
 
-def _turned(
-    desk: Desk, tx: Session, claims: RefreshClaims, *, delivery: str, scope: str | None
-) -> tuple[AnyRow, Terms] | RefreshInvalid:
+def _refreshed(
+    desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshRequest
+) -> Callable[[], Grant] | Problem:
     """Do the whole refresh in one transaction; a refusal that must be committed is returned.
 
     Tokens are minted afterwards: if that fails, the same refresh token may be tried again.
     """
     now = desk.clock()
-    terms = _terms(desk, tx, claims, now, delivery=delivery, scope=scope)
+    terms = _terms(desk, tx, claims, request)
     if terms is None:
         return RefreshInvalid()
-    rotation = rotate(tx, claims.sid, claims.gen, now=now, limits=desk.limits)
-    _record(desk, tx, claims, rotation)
-    if rotation.turn.copied:
-        end(tx, claims.sid, now=now, why="refresh reused")
-        desk.feed.revoke(tx, session_target(claims.sid))
-        return RefreshReused()
-    if rotation.session is None or not rotation.turn.good:
+    shown = Presented(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
+    rotation = rotate(tx, claims.sid, shown, desk.limits)
+    session, outcome = rotation.session, rotation.outcome
+    if session is None or outcome is RotationOutcome.ENDED:
         return RefreshInvalid()
-    return rotation.session, terms
+    _take_back(desk, tx, session, rotation)
+    _record(desk, tx, claims, outcome)
+    if outcome in NEW_TOKENS:
+        return lambda: grant(desk, session, terms)
+    if outcome is RotationOutcome.ACCESS:
+        return lambda: grant_access_alone(desk, session, terms, claims.gen)
+    return RefreshReused() if outcome.copied else RefreshSuperseded()
 
 
-def _terms(  # noqa: PLR0913 - all that a session may be judged by
-    desk: Desk,
-    tx: Session,
-    claims: RefreshClaims,
-    now: datetime,
-    *,
-    delivery: str,
-    scope: str | None,
-) -> Terms | None:
-    """Find out what the session may be given, before anything is turned over.
+def _terms(desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshRequest) -> Terms | None:
+    """Find out what the session may be given, before anything is rotated.
 
     The user is held: whoever changes their roles comes before this transaction or after it.
     """
+    issued_at = stamp(desk.clock())
     holder = lookup.by_id(tx, claims.sub, hold=True)
-    session, everybody = find(tx, claims.sid), cutoff(tx)
-    if session is None or holder is None or not _belongs(session, holder, delivery):
+    session, everybody = find(tx, claims.sid), everybodys_epochs(tx)
+    if session is None or holder is None or not holder.enabled:
         return None
-    if not holder.enabled or session.auth_time < everybody.sessions:
+    if session.account_id != holder.id or session.delivery != request.delivery:
+        return None
+    if session.epoch < everybody.sessions:
         return None
     have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    granted = have & narrowed(have | _asked(session), session.scope)
-    issued_at = max(stamp(now), holder.tokens_not_before, everybody.tokens)
-    return Terms(narrowed(granted, scope), issued_at, fresh=False)
+    scopes = narrowed(granted_to(have, session), request.scope)
+    return Terms(scopes, issued_at, max(holder.epoch, everybody.tokens), fresh=False)
 
 
-def _asked(session: AnyRow) -> frozenset[str]:
-    """The scopes asked for at sign-in: some of them may have been taken away since."""
-    return frozenset(session.scope.split(" ")) if session.scope else frozenset()
+def _take_back(desk: Desk, tx: Session, session: AnyRow, rotation: Rotation) -> None:
+    """Revoke what the outcome leaves behind: a superseded generation, or the whole session."""
+    if rotation.outcome is RotationOutcome.HEAL:
+        desk.feed.revoke(tx, generation_target(session.id, session.gen - 1))
+    elif rotation.outcome.copied:
+        end(tx, session.id, now=desk.clock(), why="refresh reused")
+        desk.feed.revoke(tx, session_target(session.id))
 
 
-def _belongs(session: AnyRow, holder: Holder, delivery: str) -> bool:
-    return bool(session.account_id == holder.id and session.delivery == delivery)
-
-
-def _record(desk: Desk, tx: Session, claims: RefreshClaims, rotation: Rotation) -> None:
-    """Note what is worth telling: grace, healing and reuse, with the cause (S-062, S-149)."""
-    event = {
-        Turn.GRACE: "token_refresh_grace",
-        Turn.HEALED: "token_refresh_healed",
-    }.get(rotation.turn, "token_reuse" if rotation.turn.copied else None)
+def _record(desk: Desk, tx: Session, claims: RefreshClaims, outcome: RotationOutcome) -> None:
+    """Note what is worth telling, with the cause (S-062, S-149)."""
+    event = EVENTS.get(outcome)
     if event:
-        cause = rotation.turn.value
         desk.audit.record(
-            tx, event, user_id=claims.sub, session_id=claims.sid, gen=claims.gen, cause=cause
+            tx,
+            event,
+            user_id=claims.sub,
+            session_id=claims.sid,
+            gen=claims.gen,
+            cause=outcome.value,
         )

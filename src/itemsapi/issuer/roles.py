@@ -13,7 +13,7 @@ from itemsapi.accounts.user import Role, RoleScope, User
 from itemsapi.issuer.authority import Work, changing
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import Conflict, Invalid, NotFound
-from itemsapi.tokens.revocations import EVERYBODY, cutoff, latest_moment, user_target
+from itemsapi.tokens.revocations import EVERYBODY, user_target
 
 # Each revocation is kept in the memory of every process for an access token's life. Beyond this
 # many it is cheaper that everybody refreshes once, which a client does by itself.
@@ -88,17 +88,14 @@ class Roles:
         Rows of users come before the feed, as everywhere: one order, no deadlock.
         """
         found = directory.holders(tx, name, limit=FEW + 1)
-        feed = self._desk.feed
         if len(found) > FEW:
-            feed.revoke(tx, EVERYBODY, moment=feed.moment(tx, after=latest_moment(tx)))
-            return
-        rows = select(User).where(User.id.in_(found)).order_by(User.id).with_for_update()
-        users = tx.scalars(rows).all()
-        before = [cutoff(tx).tokens, *(user.tokens_not_before for user in users)]
-        moment = feed.moment(tx, after=max(before))  # no later: a script may change many roles
-        for user in users:
-            user.tokens_not_before = moment
-            feed.revoke(tx, user_target(user.id), moment=moment)
+            self._desk.feed.revoke(tx, EVERYBODY)
+        elif found:
+            rows = select(User).where(User.id.in_(found)).order_by(User.id).with_for_update()
+            users = tx.scalars(rows).all()
+            epoch = self._desk.feed.revoke(tx, *(user_target(user.id) for user in users))
+            for user in users:
+                user.epoch = epoch
 
     def _record(self, tx: Session, actor: Actor, name: str, **words: str | None) -> None:
         event = "privilege_permissions_changed"

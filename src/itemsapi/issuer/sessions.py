@@ -7,23 +7,21 @@ the same sessions could wait for each other: the account, sessions by id, and th
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.user import User
-from itemsapi.db import AnyRow
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.revocations import (
     EVERYBODY,
-    SESSIONS_SINCE,
-    cutoff,
-    latest_moment,
+    SESSIONS_EPOCH,
     session_target,
     user_target,
 )
-from itemsapi.tokens.sessions import AuthSession, end, find
+from itemsapi.tokens.sessions import AuthSession, end, find, hold_open_sessions, last_used_at
 
 _table = AuthSession.core()
 
@@ -69,8 +67,7 @@ def end_others(desk: Desk, user_id: str, *, keep: str | None, why: str, actor: s
 def end_everybodys(desk: Desk, *, why: str, actor: str | None = None) -> None:
     """End every session there is, by one row (R-19)."""
     with desk.database.transaction() as tx:
-        moment = desk.feed.moment(tx, after=latest_moment(tx))
-        desk.feed.revoke(tx, EVERYBODY, moment=moment, sessions=True)
+        desk.feed.revoke(tx, EVERYBODY, sessions=True)
         desk.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
 
 
@@ -80,58 +77,59 @@ def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole
     """End one session in a transaction; tell whether it was open."""
     if not end(tx, sid, now=desk.clock(), why=why):
         return False
-    _tell(desk, tx, sid, user_id, why=why, actor=actor)
+    _tell(desk, tx, [sid], user_id, why=why, actor=actor)
     return True
-
-
-def _tell(  # noqa: PLR0913 - all of it goes into the audit event
-    desk: Desk, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None
-) -> None:
-    """Tell the other processes and the audit trail that a session was ended."""
-    desk.feed.revoke(tx, session_target(sid))
-    desk.audit.record(tx, "session_end", user_id=user_id, session_id=sid, actor_id=actor, why=why)
 
 
 def finish_all(  # noqa: PLR0913 - as above
     desk: Desk, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
 ) -> int:
     """End a user's open sessions but `keep`, in a transaction; return how many."""
-    open_ones = (
-        select(AuthSession.id)
-        .where(AuthSession.account_id == user_id, AuthSession.ended_at.is_(None))
-        .order_by(AuthSession.id)
-    )
     now = desk.clock()
-    wanted = [sid for sid in tx.scalars(open_ones).all() if sid != keep]
+    wanted = [sid for sid in hold_open_sessions(tx, user_id) if sid != keep]
     ended = [sid for sid in wanted if end(tx, sid, now=now, why=why)]
-    for sid in ended:
-        _tell(desk, tx, sid, user_id, why=why, actor=actor)
+    _tell(desk, tx, ended, user_id, why=why, actor=actor)
     return len(ended)
 
 
-def recall_tokens(desk: Desk, tx: Session, user_id: str) -> None:
-    """Void the access tokens a user has now, leaving sessions be: the next refresh brings new ones.
+def _tell(  # noqa: PLR0913 - all of it goes into the audit event
+    desk: Desk, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
+) -> None:
+    """Tell the other processes and the audit trail that sessions were ended."""
+    if ended:
+        desk.feed.revoke(tx, *map(session_target, ended))
+    who = {"user_id": user_id, "actor_id": actor}
+    for sid in ended:
+        desk.audit.record(tx, "session_end", **who, session_id=sid, why=why)
 
-    For changed roles: what was granted must not outlive the change (S-183).
+
+def recall_tokens(desk: Desk, tx: Session, user_id: str) -> int:
+    """Void the access tokens a user has now, leaving sessions be; return their new epoch.
+
+    For changed roles and passwords: what was granted must not outlive the change (S-183). The next
+    refresh brings new tokens.
     """
     user = tx.get_one(User, user_id, with_for_update=True)  # no refresh is half-way from here on
-    moment = desk.feed.moment(tx, after=max(user.tokens_not_before, cutoff(tx).tokens))
-    user.tokens_not_before = moment
-    desk.feed.revoke(tx, user_target(user_id), moment=moment)
+    user.epoch = desk.feed.revoke(tx, user_target(user_id))
+    return user.epoch
 
 
-def open_sessions(desk: Desk, user_id: str) -> Sequence[AnyRow]:
-    """List the sessions of a user that are alive, latest use first."""
+def open_sessions(desk: Desk, user_id: str) -> list[dict[str, Any]]:
+    """List the sessions of a user that are alive, latest use first, each with `last_used_at`.
+
+    The order tells no more than those times do: within five minutes it is that of the sign-ins.
+    """
     now = desk.clock()
     wanted = (
         select(_table)
         .where(_table.c.account_id == user_id, _table.c.ended_at.is_(None))
         .where(_table.c.expires_at > now, _table.c.rotated_at > _idle_since(desk, now))
-        .where(_table.c.auth_time >= SESSIONS_SINCE)
-        .order_by(_table.c.rotated_at.desc(), _table.c.id.desc())
+        .where(_table.c.epoch >= SESSIONS_EPOCH)
     )
     with desk.database.reading() as connection:
-        return connection.execute(wanted).all()
+        rows = connection.execute(wanted).all()
+    found = [row._asdict() | {"last_used_at": last_used_at(row)} for row in rows]
+    return sorted(found, key=lambda one: (one["last_used_at"], one["id"]), reverse=True)
 
 
 def _idle_since(desk: Desk, now: datetime) -> datetime:

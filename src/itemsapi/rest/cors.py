@@ -13,7 +13,7 @@ ALLOW_HEADERS = (
 )
 EXPOSED = "WWW-Authenticate, Retry-After, ETag, Location, X-Request-Id, RateLimit, RateLimit-Policy"
 MAX_AGE = "7200"
-CREDENTIALED = "/auth/"
+CREDENTIALED = ("/auth/", "/me/password")
 
 
 class Cors:

@@ -36,9 +36,17 @@ An API that is spoken to in JSON and answers in JSON.
 into the header `Authorization: Bearer ...` of every other call, and a refresh token.
 
 **Refreshing.** The access token lives for minutes (`expires_in`, in seconds). `POST /auth/refresh`
-exchanges the refresh token for a new one and a new access token. If the answer was lost, send the
-same refresh token again: you get the same successor. A refresh token that comes back after its
-successor was used was copied by somebody, so the session ends and you have to sign in again.
+exchanges the refresh token for a new one and a new access token. Store the new refresh token before
+you use the access token.
+
+- Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no answer
+  came, repeat the request with the same key and the same token: you get the same answer again.
+- An answer without `refresh_token` is a success: another thread or tab of yours was first and has
+  the new one. Keep the token that you have, or take theirs.
+- 503 asks you to wait as long as `Retry-After` says, and to try again with the newest token.
+- A refresh token that comes back after somebody used its successor was copied: the session ends
+  (401 `refresh_reused`), and you have to sign in again. Threads and processes that share a session
+  therefore share its token store under a lock, or the key of one attempt.
 
 **Scopes** say what a token may be used for. Each operation names those that it needs, all of them.
 Ask for fewer at sign-in or at refresh with `scope`; your roles say which you may have.

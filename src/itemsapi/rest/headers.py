@@ -36,7 +36,7 @@ ALWAYS = tuple((name.lower(), name, value) for name, value in _COMMON)
 VARY = ("Vary", "Authorization, Cookie, Origin")
 TLS_ONLY = ("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
 TOKENS_ONLY = ("Pragma", "no-cache")  # RFC 6749 section 5.1
-TOKEN_PATHS = ("/auth/", "/oauth/")
+TOKEN_PATHS = ("/auth/", "/oauth/", "/me/password")
 
 
 def open_request(environ: "WSGIEnvironment") -> str:

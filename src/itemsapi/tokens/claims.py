@@ -1,8 +1,9 @@
 """Claims: what a verified access token says, each with its exact type.
 
 The list is RFC 9068 section 2.2 with `sid` (OpenID Connect), `gen` (the generation of the refresh
-token it came with), `amr` and `auth_time` (RFC 8176, OpenID Connect), and `type` and `fresh`
-(Flask-JWT-Extended). No mail address, no name, no role: what is not there cannot leak.
+token it came with), `epoch` (the last recall of its user that it comes after, docs/adr/0004), `amr`
+and `auth_time` (RFC 8176, OpenID Connect), and `type` and `fresh` (Flask-JWT-Extended). No mail
+address, no name, no role: what is not there cannot leak.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NAMES = frozenset(
-    "iss aud sub sid gen jti iat exp scope auth_time amr type fresh".split()  # noqa: SIM905
+    "iss aud sub sid gen epoch jti iat exp scope auth_time amr type fresh".split()  # noqa: SIM905
 )
 
 
@@ -21,6 +22,7 @@ class Claims:
     sub: str
     sid: str
     gen: int
+    epoch: int
     jti: str
     iat: int
     exp: int

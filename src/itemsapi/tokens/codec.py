@@ -98,6 +98,7 @@ class Codec:
         sub: str,
         sid: str,
         gen: int,
+        epoch: int,
         scopes: frozenset[str],
         auth_time: int,
         amr: tuple[str, ...],
@@ -112,7 +113,7 @@ class Codec:
         spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
         life = max(0, min(round(self._life * spread), latest - iat))
         claims = {
-            "sid": sid, "gen": gen, "iat": iat, "exp": iat + life,
+            "sid": sid, "gen": gen, "epoch": epoch, "iat": iat, "exp": iat + life,
             "scope": join(scopes), "auth_time": auth_time, "amr": list(amr),
         }  # fmt: skip
         key = self._ring.now().current
@@ -259,8 +260,8 @@ def _word(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200  # noqa: PLR2004 - longer is no id of ours
 
 
-def _count(value: object) -> bool:
-    return type(value) is int and value > 0
+def _count(value: object, *, least: int = 1) -> bool:
+    return type(value) is int and value >= least
 
 
 def _claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
@@ -271,6 +272,7 @@ def _claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
         and payload["type"] == "access"
         and all(_word(payload[name]) for name in ("sub", "sid", "jti"))
         and all(_count(payload[name]) for name in ("gen", "iat", "exp", "auth_time"))
+        and _count(payload["epoch"], least=0)
         and isinstance(payload["fresh"], bool)
         and isinstance(payload["scope"], str)
         and isinstance(amr, list)
@@ -282,6 +284,6 @@ def _claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
         scopes = split(payload["scope"])
     except ValueError:
         raise TokenInvalid from None
-    names = ("sub", "sid", "gen", "jti", "iat", "exp", "auth_time")
+    names = ("sub", "sid", "gen", "epoch", "jti", "iat", "exp", "auth_time")
     given = {name: payload[name] for name in names}
     return Claims(**given, amr=tuple(amr), scopes=scopes, raw=payload, header=header)

@@ -1,14 +1,18 @@
-"""Sessions: one row per sign-in, and the one statement that turns a refresh token over.
+"""Sessions: one row per sign-in, and the rule of refresh-token rotation.
 
-The row holds the generation of the refresh token that is good now; no token is stored. Rotation is
-`UPDATE ... WHERE gen = :presented`: the database decides a race, on SQLite and on PostgreSQL at
-READ COMMITTED alike. Everything here works on a transaction that the flow opened.
+The row holds the generation of the refresh token that is good now; no token is stored. A refresh
+token is handed out once: to whoever came first, and again only to the very same attempt. `judge`
+is the rule as a table, `rotate` is the same rule as one `UPDATE`: the database decides a race, on
+SQLite and on PostgreSQL at READ COMMITTED alike. Everything here works on a transaction that the
+flow opened.
 Source: RFC 9700 section 4.14.2, with the deviation that docs/adr/0003 explains.
 """
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +21,9 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    and_,
     bindparam,
+    or_,
     select,
     update,
 )
@@ -26,15 +32,21 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.db import AnyRow, Database, Model
 
-BACKWARDS = timedelta(seconds=60)  # how far a clock may have stepped back within the grace window
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # no row was rotated before it
+ALWAYS = datetime(9000, 1, 1, tzinfo=UTC)  # every row was
+LAST_USED_STEP = timedelta(minutes=5)
+NO_ROOT = 0  # generations begin with 1: no token shows this one
 
 
 class AuthSession(Model):
     """One sign-in of one user.
 
-    `gen`: generation of the refresh token that is good now. `confirmed`: somebody has shown a
-    token of that generation. `auth_time`: seconds since 1970 of the sign-in. `scope`: what was
-    asked for at sign-in, or null for all. `delivery`: `body` or `cookie`, fixed at sign-in.
+    `gen`: generation of the refresh token that is good now. `root_gen`: the last generation before
+    it that somebody was seen to hold, `NO_ROOT` at sign-in. `seen`: somebody was seen to hold
+    `gen` itself. `attempt`: hash of the attempt id that made `gen`, if it had one. `epoch`: that of
+    everybody's sessions when this one began. `auth_time`: seconds since 1970 of the sign-in.
+    `scope`: what was asked for at sign-in, or null for all. `delivery`: `body` or `cookie`, fixed
+    at sign-in.
     """
 
     __tablename__ = "auth_session"
@@ -43,7 +55,10 @@ class AuthSession(Model):
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     gen: Mapped[int] = mapped_column(BigInteger, default=1)
-    confirmed: Mapped[bool] = mapped_column(default=False)
+    root_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT)
+    seen: Mapped[bool] = mapped_column(default=True)
+    attempt: Mapped[str | None] = mapped_column(String(64))
+    epoch: Mapped[int] = mapped_column(BigInteger)
     delivery: Mapped[str] = mapped_column(String(10))
     scope: Mapped[str | None] = mapped_column(Text)
     amr: Mapped[str] = mapped_column(String(60))
@@ -57,31 +72,51 @@ class AuthSession(Model):
     ended_because: Mapped[str | None] = mapped_column(String(40))
 
 
-class Turn(Enum):
-    """What came of a refresh token that was presented."""
+class RotationOutcome(Enum):
+    """What comes of a refresh token that is presented."""
 
-    ROTATED = "rotated"
-    GRACE = "grace"  # the direct predecessor, within the window: the same successor again
-    HEALED = "healed"  # the direct predecessor, late, but nobody has seen its successor
-    LATE = "predecessor late"  # the direct predecessor, and its successor is in use: a copy
-    OLDER = "older generation"
+    ROTATE = "rotated"
+    AGAIN = "same attempt"  # the answer was lost: the same successor, byte for byte
+    ACCESS = "lost a race"  # an access token alone; the refresh token went to whoever was first
+    WAIT = "superseded a moment ago"  # a newer one is on its way to this client, or it is a copy
+    HEAL = "answer lost"  # nobody has seen the successor: a new one, and the old successor dies
+    LATE = "predecessor late"  # the successor is in use: a copy
+    OLDER = "older generation"  # a copy
     UNISSUED = "generation never issued"  # a backup was restored, or rows were lost
     ENDED = "session over"
 
     @property
-    def good(self) -> bool:
-        """Tell whether a successor is handed out."""
-        return self in {Turn.ROTATED, Turn.GRACE, Turn.HEALED}
-
-    @property
     def copied(self) -> bool:
         """Tell whether the token must have been copied, so that the session has to end."""
-        return self in {Turn.LATE, Turn.OLDER, Turn.UNISSUED}
+        return self in {
+            RotationOutcome.LATE,
+            RotationOutcome.OLDER,
+            RotationOutcome.UNISSUED,
+        }
+
+
+class Rotatable(Protocol):
+    """What the rule looks at in a session's row."""
+
+    @property
+    def gen(self) -> int: ...  # noqa: D102 - see AuthSession
+    @property
+    def root_gen(self) -> int: ...  # noqa: D102
+    @property
+    def seen(self) -> bool: ...  # noqa: D102
+    @property
+    def attempt(self) -> str | None: ...  # noqa: D102
+    @property
+    def rotated_at(self) -> datetime: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a session and its predecessors live."""
+    """How long a session lives without a refresh, and how forgiving rotation is.
+
+    `grace`: the window after a rotation in which races are forgiven. `heal`: whether a lost answer
+    is.
+    """
 
     idle: timedelta
     grace: timedelta
@@ -89,62 +124,151 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """A refresh token that is presented: its generation, and the hash of its attempt id."""
+
+    gen: int
+    attempt: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """The outcome of presenting a refresh token, and the session's row as it is after it."""
 
-    turn: Turn
+    outcome: RotationOutcome
     session: AnyRow | None
 
 
 _table = AuthSession.core()
 _ROW = select(_table).where(_table.c.id == bindparam("sid"))
+_OF_USER = (
+    select(_table.c.id)
+    .where(_table.c.account_id == bindparam("user_id"), _table.c.ended_at.is_(None))
+    .order_by(_table.c.id)
+    .with_for_update()
+)
+_ALIVE = (
+    _table.c.id == bindparam("sid"),
+    _table.c.ended_at.is_(None),
+    _table.c.expires_at > bindparam("now"),
+    _table.c.rotated_at > bindparam("idle_since"),
+)
+_MAY_HEAL = and_(
+    _table.c.seen.is_(False),
+    _table.c.root_gen == bindparam("presented"),
+    _table.c.rotated_at < bindparam("heals_before"),
+    _table.c.attempt.is_distinct_from(bindparam("same_attempt")),
+)
 _ROTATE = (
     update(_table)
     .where(
-        _table.c.id == bindparam("sid"),
-        _table.c.gen == bindparam("presented"),
-        _table.c.ended_at.is_(None),
-        _table.c.expires_at > bindparam("now"),
-        _table.c.rotated_at > bindparam("idle_since"),
+        *_ALIVE,
+        or_(_table.c.gen == bindparam("presented"), _MAY_HEAL),
     )
-    .values(gen=_table.c.gen + 1, rotated_at=bindparam("now"), confirmed=False)
+    .values(
+        gen=_table.c.gen + 1,
+        root_gen=bindparam("presented"),
+        seen=False,
+        rotated_at=bindparam("now"),
+        attempt=bindparam("made_by"),
+    )
 )
-_CONFIRM = (
+_RENEW = (
+    update(_table)
+    .where(*_ALIVE)
+    .values(
+        gen=_table.c.gen + 1,
+        root_gen=NO_ROOT,
+        seen=True,
+        rotated_at=bindparam("now"),
+        attempt=None,
+        auth_time=bindparam("at"),
+    )
+)
+_SEEN = (
     update(_table)
     .where(
         _table.c.id == bindparam("sid"),
         _table.c.gen == bindparam("presented"),
-        _table.c.confirmed.is_(False),
+        _table.c.seen.is_(False),
     )
-    .values(confirmed=True)
+    .values(seen=True)
 )
 _END = (
     update(_table)
     .where(_table.c.id == bindparam("sid"), _table.c.ended_at.is_(None))
-    .values(ended_at=bindparam("now"), ended_because=bindparam("why"), confirmed=True)
+    .values(ended_at=bindparam("now"), ended_because=bindparam("why"))
 )
 
 
-def rotate(tx: Session, sid: str, presented: int, *, now: datetime, limits: Limits) -> Rotation:
-    """Turn generation `presented` of a session into the next one, or say what is wrong with it."""
-    values = {"sid": sid, "presented": presented, "now": now, "idle_since": now - limits.idle}
+def judge(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
+    """Say what comes of a refresh token of a live session: the rule of docs/adr/0003, row by row.
+
+    A clock that was set back since the last rotation leaves the window open.
+    """
+    if shown.gen == session.gen:
+        return RotationOutcome.ROTATE
+    if shown.gen > session.gen:
+        return RotationOutcome.UNISSUED
+    is_root = shown.gen == session.root_gen
+    if is_root and limits.heal and shown.attempt and shown.attempt == session.attempt:
+        return RotationOutcome.AGAIN
+    if limits.grace and shown.now - session.rotated_at <= limits.grace:
+        return RotationOutcome.ACCESS if is_root else RotationOutcome.WAIT
+    if not is_root:
+        return RotationOutcome.OLDER
+    may_heal = limits.heal and not session.seen
+    return RotationOutcome.HEAL if may_heal else RotationOutcome.LATE
+
+
+def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
+    """Rotate or heal a session by the refresh token shown, or say what else comes of it."""
+    values = {
+        "sid": sid,
+        "presented": shown.gen,
+        "now": shown.now,
+        "idle_since": shown.now - limits.idle,
+        "heals_before": _heals_before(shown.now, limits),
+        "same_attempt": shown.attempt or "",  # null is no attempt, which is the same as no other
+        "made_by": shown.attempt,
+    }
     won = changed(tx, _ROTATE, values)
     session = find(tx, sid)
+    if session is None or not alive(session, shown.now, limits.idle):
+        return Rotation(RotationOutcome.ENDED, session)
     if won:
-        return Rotation(Turn.ROTATED, session)
-    return Rotation(_judge(session, presented, now, limits), session)
+        healed = session.gen > shown.gen + 1
+        return Rotation(RotationOutcome.HEAL if healed else RotationOutcome.ROTATE, session)
+    outcome = judge(session, shown, limits)
+    if outcome in {RotationOutcome.ROTATE, RotationOutcome.HEAL}:
+        outcome = RotationOutcome.WAIT  # the row moved between the two statements: ask again
+    return Rotation(outcome, session)
 
 
-def _judge(session: AnyRow | None, presented: int, now: datetime, limits: Limits) -> Turn:
-    if session is None or not alive(session, now, limits.idle):
-        return Turn.ENDED
-    if presented >= session.gen:
-        return Turn.UNISSUED
-    if presented < session.gen - 1:
-        return Turn.OLDER
-    if -BACKWARDS <= now - session.rotated_at <= limits.grace and limits.grace:
-        return Turn.GRACE
-    return Turn.HEALED if limits.heal and not session.confirmed else Turn.LATE
+def _heals_before(now: datetime, limits: Limits) -> datetime:
+    """Return the moment before which the last rotation must lie for a token to heal."""
+    if not limits.heal:
+        return NEVER
+    return now - limits.grace if limits.grace else ALWAYS
+
+
+def attempt_hash(sid: str, attempt_id: str | None) -> str | None:
+    """Return what is stored of the id of an attempt to refresh a session: no id itself is."""
+    if attempt_id is None:
+        return None
+    return hashlib.sha256(f"{sid} {attempt_id}".encode()).hexdigest()
+
+
+def renew(
+    tx: Session, sid: str, *, now: datetime, idle: timedelta, auth_time: int
+) -> AnyRow | None:
+    """Make a new generation after which no older token is good; None if the session is over.
+
+    It counts as seen at once, so that no older one heals.
+    """
+    values = {"sid": sid, "now": now, "idle_since": now - idle, "at": auth_time}
+    return find(tx, sid) if changed(tx, _RENEW, values) else None
 
 
 def alive(session: AnyRow, now: datetime, idle: timedelta) -> bool:
@@ -152,9 +276,24 @@ def alive(session: AnyRow, now: datetime, idle: timedelta) -> bool:
     return session.ended_at is None and session.expires_at > now and session.rotated_at > now - idle
 
 
+def last_used_at(session: AnyRow) -> datetime:
+    """Return about when a session was refreshed last, rounded down to five minutes.
+
+    To the second it would tell a thief when to show a copied token (S-073).
+    """
+    created_at: datetime = session.created_at
+    rotated_at: datetime = session.rotated_at
+    return max(created_at, rotated_at - (rotated_at - NEVER) % LAST_USED_STEP)
+
+
 def find(tx: Session | Connection, sid: str) -> AnyRow | None:
     """Return a session's row."""
     return tx.execute(_ROW, {"sid": sid}).first()
+
+
+def hold_open_sessions(tx: Session, user_id: str) -> list[str]:
+    """Return the ids of a user's sessions that did not end, locked in the one order of locks."""
+    return list(tx.scalars(_OF_USER, {"user_id": user_id}).all())
 
 
 def end(tx: Session, sid: str, *, now: datetime, why: str) -> bool:
@@ -162,10 +301,10 @@ def end(tx: Session, sid: str, *, now: datetime, why: str) -> bool:
     return changed(tx, _END, {"sid": sid, "now": now, "why": why})
 
 
-def confirm(database: Database, sid: str, gen: int) -> None:
+def note_seen(database: Database, sid: str, gen: int) -> None:
     """Note that a token of generation `gen` was seen: its predecessor heals no more."""
     with database.transaction() as tx:
-        tx.execute(_CONFIRM, {"sid": sid, "presented": gen})
+        tx.execute(_SEEN, {"sid": sid, "presented": gen})
 
 
 def changed(tx: Session, statement: object, values: dict[str, object]) -> bool:

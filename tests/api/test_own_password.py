@@ -1,0 +1,281 @@
+"""POST /me/password: another password, and a session that goes on with new tokens (S-126)."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from browser_like import browser, cookie_lines, sign_in, token_in
+from forging import decoded
+from house import PASSWORD, House
+from itemsapi.issuer.sessions import end_everybodys
+from staff import NEW_PASSWORD, events, refreshes, works
+
+
+def change(
+    client: FlaskClient, current: str = PASSWORD, new: str = NEW_PASSWORD, **more: object
+) -> TestResponse:
+    """Ask for another password."""
+    body = {"current_password": current, "new_password": new} | more
+    return client.post("/me/password", json=body)
+
+
+@pytest.fixture
+def tokens(house: House) -> dict[str, Any]:
+    """The tokens of ada, a member."""
+    house.user("ada", "member")
+    return house.login("ada")
+
+
+@pytest.fixture
+def ada(house: House, tokens: dict[str, Any]) -> FlaskClient:
+    """A client that carries her access token."""
+    return house.bearer(tokens["access_token"])
+
+
+@pytest.fixture
+def page(house: House, tokens: dict[str, Any]) -> FlaskClient:
+    """A browser in which she is signed in, whose page carries its access token."""
+    client = browser(house)
+    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer {access_token}".format(
+        **sign_in(client, "ada").json  # type: ignore[arg-type]  # a body is there
+    )
+    return client
+
+
+def test_the_password_changes(house: House, ada: FlaskClient) -> None:
+    """The new one opens, the old one does not (S-042)."""
+    assert change(ada).status_code == 200
+    assert house.login("ada", password=NEW_PASSWORD)
+    old = house.client().post("/auth/login", json={"username": "ada", "password": PASSWORD})
+    assert old.status_code == 401
+
+
+def test_the_session_goes_on_with_new_tokens(
+    house: House, ada: FlaskClient, tokens: dict[str, Any]
+) -> None:
+    """S-126: the same session, as at sign-in."""
+    renewed: dict[str, Any] = change(ada).get_json()
+    assert renewed["session_id"] == tokens["session_id"]
+    assert renewed.keys() == tokens.keys()
+    assert works(house, renewed)
+    assert works(house, refreshes(house, renewed).get_json())
+
+
+def test_copies_of_the_kept_sessions_access_token_are_refused(
+    house: House, ada: FlaskClient, tokens: dict[str, Any]
+) -> None:
+    """S-126: whoever had one is out."""
+    change(ada)
+    assert not works(house, tokens)
+
+
+@pytest.mark.parametrize("late", [0, 10, 20])
+def test_copies_of_its_refresh_token_bring_nothing_within_the_window(
+    house: House, ada: FlaskClient, tokens: dict[str, Any], late: int
+) -> None:
+    """S-126: not even an access token, however soon they are shown."""
+    renewed = change(ada).get_json()
+    house.clock.forward(seconds=late)
+    assert refreshes(house, tokens).status_code == 503
+    assert refreshes(house, renewed).status_code == 200
+
+
+def test_copies_of_its_refresh_token_are_found_out_later(
+    house: House, ada: FlaskClient, tokens: dict[str, Any]
+) -> None:
+    """S-126, S-061: somebody has a copy of what was good before."""
+    change(ada)
+    house.clock.forward(seconds=21)
+    assert refreshes(house, tokens).get_json()["code"] == "refresh_reused"
+
+
+def test_tokens_of_the_generation_before_are_refused_too(
+    house: House, tokens: dict[str, Any]
+) -> None:
+    """S-126: every older token of the session, not the last alone."""
+    second = refreshes(house, tokens).get_json()
+    change(house.bearer(second["access_token"]))
+    assert [works(house, one) for one in (tokens, second)] == [False, False]
+    assert refreshes(house, tokens).status_code == 503
+
+
+def test_an_unseen_successor_does_not_outlive_the_change(
+    house: House, ada: FlaskClient, tokens: dict[str, Any]
+) -> None:
+    """S-126, S-073: a quiet thief had refreshed before."""
+    stolen = refreshes(house, tokens).get_json()
+    renewed = change(ada).get_json()
+    assert not works(house, stolen)
+    assert refreshes(house, stolen).status_code == 503
+    assert works(house, renewed)
+
+
+def test_the_renewed_generation_counts_as_seen(
+    house: House, ada: FlaskClient, tokens: dict[str, Any]
+) -> None:
+    """S-126: the tokens before it heal no more, though nobody used the new ones yet."""
+    change(ada)
+    house.clock.forward(hours=1)
+    assert refreshes(house, tokens).status_code == 401
+
+
+def test_the_new_access_token_is_fresh(house: House, ada: FlaskClient) -> None:
+    """S-127: a password was proved for it, now."""
+    house.clock.forward(minutes=5)
+    claims = decoded(change(ada).get_json()["access_token"], 1)
+    assert (claims["fresh"], claims["amr"]) == (True, ["pwd"])
+    assert claims["auth_time"] == int(house.clock().timestamp())
+
+
+def test_the_session_keeps_the_scope_of_its_sign_in(house: House, tokens: dict[str, Any]) -> None:
+    """S-065, S-084: what was given up then does not come back."""
+    assert tokens
+    narrow = house.login("ada", scope="items:read")
+    renewed = change(house.bearer(narrow["access_token"])).get_json()
+    assert renewed["scope"] == "items:read"
+
+
+def test_it_extends_no_session_beyond_its_absolute_limit(
+    house: House, tokens: dict[str, Any]
+) -> None:
+    """S-064: 90 days from the sign-in, whatever happened since."""
+    for _ in range(8):
+        house.clock.forward(days=10)
+        tokens = refreshes(house, tokens).get_json()
+    tokens = change(house.bearer(tokens["access_token"])).get_json()
+    house.clock.forward(days=10)
+    assert refreshes(house, tokens).status_code == 401
+
+
+def test_other_sessions_end(house: House, ada: FlaskClient, tokens: dict[str, Any]) -> None:
+    """By default (S-126)."""
+    assert tokens
+    other = house.login("ada")
+    change(ada)
+    assert not works(house, other)
+    assert refreshes(house, other).status_code == 401
+
+
+def test_other_sessions_stay_if_the_user_says_so(house: House, ada: FlaskClient) -> None:
+    """It is the user's choice (S-126); they refresh once."""
+    other = house.login("ada")
+    change(ada, end_other_sessions=False)
+    assert works(house, refreshes(house, other).get_json())
+
+
+def test_a_session_that_has_ended_meanwhile_is_not_renewed(
+    house: House, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-19: everybody was signed out while the password was being checked."""
+    hashing = house.services.desk.passwords.hash
+
+    def meanwhile(password: str) -> str:
+        end_everybodys(house.services.desk, why="a test")
+        return hashing(password)
+
+    monkeypatch.setattr(house.services.desk.passwords, "hash", meanwhile)
+    assert change(ada).status_code == 401
+    assert house.login("ada")
+
+
+def test_a_page_gets_the_new_token_in_its_cookie(page: FlaskClient) -> None:
+    """S-090: the way of a session is fixed at sign-in."""
+    before = token_in(page)
+    answer = change(page)
+    assert "refresh_token" not in answer.get_json()
+    assert token_in(page) not in {before, None}
+    assert page.post("/auth/refresh", json={}).status_code == 200
+
+
+def test_a_page_that_could_not_take_the_cookie_is_refused_first(
+    house: House, page: FlaskClient
+) -> None:
+    """S-126: or its user would be signed out by the change; nothing changes."""
+    del page.environ_base["HTTP_X_AUTH_DELIVERY"]
+    answer = change(page)
+    assert (answer.status_code, answer.get_json()["code"]) == (400, "bad_request")
+    assert "X-Auth-Delivery: cookie" in answer.get_json()["detail"]
+    assert house.login("ada")
+
+
+def test_a_program_that_asks_for_a_cookie_is_refused_first(ada: FlaskClient) -> None:
+    """S-090: a body session's token is put into no cookie."""
+    ada.environ_base["HTTP_X_AUTH_DELIVERY"] = "cookie"
+    ada.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+    answer = change(ada)
+    assert (answer.status_code, cookie_lines(answer)) == (400, [])
+
+
+def test_a_foreign_page_changes_nothing(house: House, page: FlaskClient) -> None:
+    """S-091: whatever token it has got hold of."""
+    page.environ_base |= {
+        "HTTP_ORIGIN": "https://evil.example",
+        "HTTP_SEC_FETCH_SITE": "cross-site",
+    }
+    assert change(page).get_json()["code"] == "csrf"
+    assert house.login("ada")
+
+
+def test_a_listed_page_may_send_its_cookie_along(make_house: Any) -> None:
+    """S-093: credentials are allowed here as at the sign-in pages."""
+    house = make_house(allowed_origins=("https://app.example",))
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    answer = house.client().options("/me/password", headers=headers)
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_the_answer_is_stored_nowhere(ada: FlaskClient) -> None:
+    """S-070: it holds tokens."""
+    headers = change(ada).headers
+    assert (headers["Cache-Control"], headers["Pragma"]) == ("no-store", "no-cache")
+
+
+def test_a_wrong_current_password_changes_nothing(house: House, ada: FlaskClient) -> None:
+    """And says at which field (S-042)."""
+    answer = change(ada, current="not my password at all")
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"][0]["field"] == "current_password"
+    assert house.login("ada")
+
+
+def test_a_wrong_current_password_is_written_down(house: House, ada: FlaskClient) -> None:
+    """As a failure of its own (S-149)."""
+    change(ada, current="not my password at all")
+    me = house.services.people.named("ada").id
+    assert len(events(house, "authn_password_change_fail", user_id=me)) == 1
+
+
+def test_the_change_is_written_down(house: House, ada: FlaskClient) -> None:
+    """With who, from which session, and no password in it (S-149, S-150)."""
+    change(ada)
+    (event,) = events(house, "authn_password_change")
+    assert event["user_id"] == event["actor_id"] == house.services.people.named("ada").id
+    assert NEW_PASSWORD not in str(event)
+
+
+@pytest.mark.parametrize("new", ["short", "passwordpassword", "adaadaadaadaada", "x" * 257])
+def test_a_bad_new_password_is_refused(ada: FlaskClient, new: str) -> None:
+    """By the policy, and not counted as a guess (S-040, S-041, S-130)."""
+    answer = change(ada, new=new)
+    assert (answer.status_code, answer.get_json()["errors"][0]["field"]) == (422, "new_password")
+
+
+def test_nothing_else_of_the_account_changes(house: House, ada: FlaskClient) -> None:
+    """Neither roles nor names can be sent along (S-082, S-084)."""
+    answer = change(ada, roles=["admin"], username="root", disabled=False)
+    assert answer.status_code == 422
+    assert house.services.people.named("ada").roles == ("member",)
+
+
+def test_both_passwords_are_needed(ada: FlaskClient) -> None:
+    """Being signed in is not enough (S-042)."""
+    assert ada.post("/me/password", json={"new_password": NEW_PASSWORD}).status_code == 422
+
+
+def test_no_password_grows_old(house: House, tokens: dict[str, Any]) -> None:
+    """Nobody is made to change it (S-131)."""
+    house.clock.forward(days=400)
+    assert house.login("ada")
+    assert tokens

@@ -1,0 +1,124 @@
+"""Which generations of tokens were seen: noted once each, and again where that failed (S-074)."""
+
+import threading
+
+import flask
+import pytest
+
+from itemsapi.gate import confirm
+from itemsapi.gate.confirm import SeenGenerations
+from itemsapi.problems import DatabaseUnavailable
+from itemsapi.tokens.claims import Claims
+
+
+class Notes:
+    """Where notes are written, while `broken` is not set."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.written: list[tuple[str, int]] = []
+        self.tries = 0
+        self.broken = False
+
+    def write(self, sid: str, gen: int) -> None:
+        """Write a note, or fail as a database does that is away."""
+        self.tries += 1
+        if self.broken:
+            raise DatabaseUnavailable
+        self.written.append((sid, gen))
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """An empty place."""
+    return Notes()
+
+
+@pytest.fixture
+def seen(notes: Notes) -> SeenGenerations:
+    """A process that has seen nothing yet."""
+    return SeenGenerations(notes.write)
+
+
+def claims(sid: str = "s", gen: int = 2) -> Claims:
+    """Return the claims of a token of a generation."""
+    return Claims(
+        sub="u", sid=sid, gen=gen, epoch=0, jti="j", iat=1, exp=2, auth_time=1,
+        amr=("pwd",), scopes=frozenset(), raw={}, header={},
+    )  # fmt: skip
+
+
+def use(seen: SeenGenerations, what: Claims) -> None:
+    """Answer a request with such a token, to the end."""
+    app = flask.Flask(__name__)
+
+    @app.get("/")
+    def view() -> str:
+        seen.see(what)
+        return ""
+
+    app.test_client().get("/", buffered=True).close()
+
+
+def test_a_generation_is_noted_once_however_often_it_is_used(
+    seen: SeenGenerations, notes: Notes
+) -> None:
+    """S-074: once per process and generation, whatever token of it comes."""
+    for _ in range(20):
+        use(seen, claims())
+    assert (notes.written, notes.tries) == ([("s", 2)], 1)
+
+
+def test_each_generation_is_noted(seen: SeenGenerations, notes: Notes) -> None:
+    """S-074: of each session."""
+    for what in (claims("a", 2), claims("a", 3), claims("b", 2)):
+        use(seen, what)
+    assert notes.written == [("a", 2), ("a", 3), ("b", 2)]
+
+
+def test_the_first_generation_needs_no_note(seen: SeenGenerations, notes: Notes) -> None:
+    """It counts as seen from the sign-in on."""
+    use(seen, claims(gen=1))
+    assert notes.tries == 0
+
+
+def test_a_note_that_failed_is_tried_at_the_next_use(seen: SeenGenerations, notes: Notes) -> None:
+    """S-074: and no more once it is written."""
+    notes.broken = True
+    use(seen, claims())
+    notes.broken = False
+    for _ in range(20):
+        use(seen, claims())
+    assert (notes.written, notes.tries) == ([("s", 2)], 2)
+
+
+def test_the_memory_of_notes_is_bounded(
+    seen: SeenGenerations, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest is forgotten, and noted again when it is used again."""
+    monkeypatch.setattr(confirm, "MAX_REMEMBERED", 2)
+    for sid in ("a", "b", "c", "c", "b", "a"):
+        use(seen, claims(sid))
+    assert [sid for sid, _ in notes.written] == ["a", "b", "c", "a"]
+
+
+def test_one_thread_at_a_time_tries_while_notes_fail() -> None:
+    """R-03: a database that says nothing holds no second thread."""
+    inside, leave, tries = threading.Event(), threading.Event(), []
+
+    def write(sid: str, _gen: int) -> None:
+        tries.append(sid)
+        if len(tries) > 1:
+            inside.set()
+            leave.wait(10)
+        raise DatabaseUnavailable
+
+    seen = SeenGenerations(write)
+    use(seen, claims("first"))
+    stuck = threading.Thread(target=use, args=(seen, claims("second")))
+    stuck.start()
+    assert inside.wait(10)
+    use(seen, claims("third"))
+    leave.set()
+    stuck.join()
+    assert tries == ["first", "second"]
