@@ -1,0 +1,77 @@
+"""A role that changes all the time: a thousand changes in ten seconds (S-112).
+
+`ITEMSAPI_TEST_FULL=1 pytest -rP tests/faults/test_role_storm.py` makes all of them.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from sqlalchemy import insert
+
+from faults.conftest import Theatre
+from faults.stage import rounds, told, until
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.user import User, UserRole
+from itemsapi.clock import new_id
+from renewal import begun
+
+WORKERS = 2
+CROWD = 1000
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def play(
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
+) -> Iterator[Theatre]:
+    """The service with two workers, on each database in turn."""
+    with theatre(request.param, workers=WORKERS) as opened:
+        opened.house.user("root", "admin")
+        yield opened
+
+
+def held_by(play: Theatre, count: int) -> tuple[str, str]:
+    """Make a role that so many users have; return its name and the id of one of them."""
+    name, now, ids = f"often-{count}", play.house.clock(), [new_id() for _ in range(count)]
+    play.house.services.roles.put(OPERATOR, name, description="", scopes=[])
+    users = [
+        {"id": one, "username": one, "password_hash": "!", "created_at": now, "updated_at": now}
+        for one in ids
+    ]
+    with play.house.services.database.transaction() as tx:
+        tx.execute(insert(User), users)
+        tx.execute(insert(UserRole), [{"account_id": one, "role": name} for one in ids])
+    return name, ids[0]
+
+
+def storm(play: Theatre, role: str, times: int) -> float:
+    """Change a role so many times; return the seconds it took."""
+    begun_at = time.monotonic()
+    for turn in range(times):
+        scopes = [["items:read"], ["items:read", "items:write"]][turn % 2]
+        play.house.services.roles.put(OPERATOR, role, description="", scopes=scopes)
+    return time.monotonic() - begun_at
+
+
+@pytest.mark.parametrize("holders", [1, CROWD])
+def test_fresh_tokens_are_good_at_once_and_old_ones_die_within_the_bound(
+    play: Theatre, holders: int
+) -> None:
+    """S-112: of a holder and of the admin, in every worker."""
+    role, user_id = held_by(play, holders)
+    admin_id = play.house.services.people.named("root").id
+    old = begun(play.house, user_id)
+    each = play.stage.line_to_each().values()
+    assert {line.look(old.access_token).status for line in each} == {204}
+    seconds = storm(play, role, rounds(1000, 60))
+    changed = time.monotonic()
+    fresh = [begun(play.house, one).access_token for one in (user_id, admin_id)]
+    assert {line.look(token).status for line in each for token in fresh} == {204}
+    for line in each:
+        until(lambda line=line: line.look(old.access_token).status == 401, 5)  # type: ignore[misc]
+    dead = time.monotonic() - changed
+    told("role storm", holders=holders, changes=rounds(1000, 60), seconds=seconds, old_dead=dead)
+    assert next(iter(each)).refresh(old.refresh_token).status == 200
