@@ -84,6 +84,11 @@ class Tab:
         wish = [name, password]
         return self.do("([name, password]) => spa.login(name, password)", wish)  # type: ignore[no-any-return]
 
+    def change_password(self, new: str, current: str = PASSWORD) -> str | None:
+        """Change the user's password; return the code of the refusal, if it is one."""
+        wish = [current, new]
+        return self.do("([current, wished]) => spa.changePassword(current, wished)", wish)  # type: ignore[no-any-return]
+
     def shows(self, *, within: float = PATIENCE, **texts: str) -> None:
         """Wait until the page shows these texts in these places."""
         for place, text in texts.items():
@@ -155,6 +160,19 @@ def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
     while not true():
         assert monotonic() < end, "it did not come about"
         pause.wait(0.02)
+
+
+@contextmanager
+def loaded(processes: int = 2) -> Iterator[None]:
+    """Keep the machine busy meanwhile: what runs at one moment comes in another order then."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    spinning = [subprocess.Popen(spin) for _ in range(processes)]  # noqa: S603 - our own
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait(20)
 
 
 def answers(port: int) -> bool:

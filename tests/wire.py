@@ -12,13 +12,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from random import Random
+from typing import Final, Literal
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "date", "server"})
 
 # Where it breaks: before the server hears of it, before the first byte of the answer, in its
 # headers, or behind them (a browser keeps the cookie then, and the page sees an error).
 Break = Literal["request", "answer", "headers", "body"]
+LOST: Final[tuple[Break, ...]] = ("answer", "headers", "body")  # after the server has done its work
 
 
 CALM = 10  # looks in a row, a fiftieth of a second apart
@@ -34,6 +36,23 @@ class Seen:
     host: str
     origin: str | None
     cookie: str
+    attempt: str
+
+
+@dataclass
+class Weather:
+    """How bad the way to `path` is: how long it takes, and which share of the answers is lost."""
+
+    path: str
+    seconds: float
+    lost: float
+    dice: Random
+
+    def fault(self) -> "Fault | None":
+        """Lose an answer, or not."""
+        if self.dice.random() >= self.lost:
+            return None
+        return Fault(self.path, 1, self.dice.choice(LOST))
 
 
 @dataclass
@@ -55,6 +74,7 @@ class Wire:
         self.upstream = 0
         self.seen: list[Seen] = []
         self._faults: list[Fault] = []
+        self._weather: Weather | None = None
         self._lock = threading.Lock()
         self.under_way = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Passing)
@@ -82,6 +102,16 @@ class Wire:
         assert fault.held is not None
         fault.held.set()
 
+    @contextmanager
+    def rough(self, path: str, *, seconds: float, lost: float) -> Iterator[None]:
+        """Let requests for `path` take so long, on the average, and lose this share of the answers.
+
+        The time falls on the way there and the way back by chance: some overtake others.
+        """
+        self._weather = Weather(path, seconds, lost, Random(1))  # noqa: S311 - the same each time
+        yield
+        self._weather = None
+
     def mend(self) -> None:
         """Break nothing any more."""
         self._faults.clear()
@@ -93,7 +123,13 @@ class Wire:
                 if fault.path == path and fault.times > 0:
                     fault.times -= 1
                     return fault
-        return None
+            return self._weather.fault() if self._weather and self._weather.path == path else None
+
+    def linger(self, path: str) -> None:
+        """Take the time that the way to `path` takes, or the way back."""
+        weather = self._weather
+        if weather and weather.path == path:
+            threading.Event().wait(weather.dice.uniform(0, weather.seconds))
 
     def forget(self) -> None:
         """Count from here."""
@@ -147,8 +183,11 @@ class _Passing(BaseHTTPRequestHandler):
             self._answered(wire, body, fault)
 
     def _answered(self, wire: "Wire", body: bytes, fault: Fault | None) -> None:
+        path = self.path.partition("?")[0]
+        wire.linger(path)
         answer, data = self._ask(wire.upstream, body)
         wire.seen.append(self._note(answer.status))
+        wire.linger(path)
         if fault and fault.held:
             fault.reached.set()
             fault.held.wait(30)
@@ -186,7 +225,8 @@ class _Passing(BaseHTTPRequestHandler):
 
     def _note(self, status: int) -> Seen:
         path, get = self.path.partition("?")[0], self.headers.get
-        return Seen(self.command, path, status, get("Host", ""), get("Origin"), get("Cookie") or "")
+        cookie, attempt = get("Cookie") or "", get("Idempotency-Key") or ""
+        return Seen(self.command, path, status, get("Host", ""), get("Origin"), cookie, attempt)
 
     def _break(self, fault: Fault) -> None:
         """Pull the plug."""

@@ -7,6 +7,7 @@
  * user still stays signed in.
  *
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
+ * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
  * @typedef {"unknown" | "signed-in" | "signed-out"} Status
  * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
  *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
@@ -16,12 +17,20 @@
  * @typedef {{access_token: string, session_id: string, scope: string,
  *   until: number, life: number}} Grant `until` is a Date.now(), `life` counts milliseconds.
  * @typedef {{status: number, data: any, wait: number}} Reply
+ * @typedef {(error: AuthError) => void} Tell
+ * @typedef {{worn: string | null, done: Promise<void>, callers: Set<Tell>}} Flight a refresh that
+ *   replaces the token `worn`, and whom to tell of its failures
  */
 export type Credentials = {
     username: string;
     password: string;
     scope?: string;
     device?: string;
+};
+export type Passwords = {
+    currentPassword: string;
+    newPassword: string;
+    endOtherSessions?: boolean;
 };
 export type Status = "unknown" | "signed-in" | "signed-out";
 export type Snapshot = Readonly<{
@@ -52,6 +61,12 @@ export type Reply = {
     status: number;
     data: any;
     wait: number;
+};
+export type Tell = (error: AuthError) => void;
+export type Flight = {
+    worn: string | null;
+    done: Promise<void>;
+    callers: Set<Tell>;
 };
 /** A call on /auth/* that did not succeed; `status` is 0 when no answer came. */
 export declare class AuthError extends Error {
@@ -86,6 +101,14 @@ declare class Auth {
      */
     login: (credentials: Credentials) => Promise<Snapshot>;
     /**
+     * Set another password. The session goes on with new tokens, in all tabs; every older token of it
+     * is dead, and the user's other sessions end unless `endOtherSessions` is false. If no answer
+     * comes (status 0), the password may have been changed: the user signs in again.
+     * @param {Passwords} passwords
+     * @returns {Promise<Snapshot>}
+     */
+    changePassword: ({ currentPassword, newPassword, endOtherSessions }: Passwords) => Promise<Snapshot>;
+    /**
      * End the session, here and in every tab at once; `everywhere` ends the user's other ones too.
      * Rejects when the server could not be told, which the next `restore()` then tries again.
      */
@@ -112,7 +135,7 @@ declare class Auth {
         scope: string;
         reason: string | null;
     }>;
-    /** Let go of channel and listeners; for tests and hot reloading. */
+    /** Let go of channel and listeners, and try nothing again; for tests and hot reloading. */
     close: () => void;
 }
 /**

@@ -7,6 +7,7 @@
  * user still stays signed in.
  *
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
+ * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
  * @typedef {"unknown" | "signed-in" | "signed-out"} Status
  * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
  *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
@@ -16,18 +17,23 @@
  * @typedef {{access_token: string, session_id: string, scope: string,
  *   until: number, life: number}} Grant `until` is a Date.now(), `life` counts milliseconds.
  * @typedef {{status: number, data: any, wait: number}} Reply
+ * @typedef {(error: AuthError) => void} Tell
+ * @typedef {{worn: string | null, done: Promise<void>, callers: Set<Tell>}} Flight a refresh that
+ *   replaces the token `worn`, and whom to tell of its failures
  */
 
 const EARLY_MS = 30_000; // refresh this long before the end, or at the last quarter of the life
 const LOCK_WAIT_MS = 5_000; // then go on without the lock
 const NEWS_WAIT_MS = 50; // a broadcast may arrive after the lock it was sent under
 const CALL_LIMIT_MS = 20_000;
-// Less than the server's grace of 10 s: a refresh that hung must not arrive after it, with a cookie
-// that another tab has turned over meanwhile. That would look like a copied token.
+// Less than half of the server's window of 20 s. The server never signs out an honest browser whose
+// request and answer together take less than the window.
 const REFRESH_LIMIT_MS = 9_000;
-const PATIENCE_MS = 10_000; // do not hold a caller longer than this for one more try
-const TRIES = 4;
+const REFRESH_TRIES_MS = 25_000; // longer than the window: for so long a refresh begins new tries
+const PATIENCE_MS = 10_000; // a caller who would wait longer than this is told of the failure
+const LONGEST_PAUSE_MS = 60_000; // whatever Retry-After asks for
 const PAUSE = { code: "backing_off", title: "The server asked for a pause" };
+const CHANGED = { code: "session_changed", title: "Somebody else signed in meanwhile" };
 
 // The hint in localStorage: is there any point in asking the server? It is no secret.
 const IN = "in";
@@ -48,6 +54,9 @@ export class AuthError extends Error {
 
 /** @param {number} ms @returns {Promise<void>} */
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** 256 random bits in 23 to 95 characters; the prefix is there for the least length. */
+const newAttempt = () => `attempt-${crypto.getRandomValues(new Uint32Array(8)).join("-")}`;
 
 /** Says whether the same call may succeed later. @param {number} status */
 const isPassing = (status) => status < 400 || status === 408 || status === 429 || status >= 500;
@@ -98,16 +107,22 @@ const underLock = (name, call) =>
       .catch(() => begin(false));
   });
 
-/** Exponential waits with jitter that never undercut what the server asked for. */
+/** Exponential waits with jitter, as long as the server asks for (a minute at most). */
 class Backoff {
   #failures = 0;
   #until = 0;
 
-  /** @param {number} [atLeast] */
-  failed(atLeast = 0) {
-    const wait = Math.min(30_000, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
+  /** @param {number} limit */
+  constructor(limit) {
+    this.limit = limit;
+  }
+
+  /** @param {number} [asked] */
+  failed(asked = 0) {
+    const wait = Math.min(this.limit, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     this.#failures += 1;
-    this.#until = performance.now() + Math.max(wait, atLeast); // not Date: clocks are set back
+    const pause = Math.max(wait, Math.min(asked, LONGEST_PAUSE_MS));
+    this.#until = performance.now() + pause; // not Date: clocks are set back
   }
 
   succeeded() {
@@ -160,10 +175,11 @@ class Auth {
   #exits = 0;
   /** @type {Set<string>} */ #dead = new Set();
   /** @type {Set<() => void>} */ #listeners = new Set();
-  /** @type {Promise<void> | null} */ #flight = null;
+  /** @type {Flight | null} */ #flight = null;
+  /** @type {string | undefined} */ #attempt; // of the refresh that no answer has settled yet
   /** @type {Promise<unknown>} */ #turn = Promise.resolve();
-  #retry = new Backoff(); // the server does not answer
-  #refused = new Backoff(); // it refuses even fresh tokens
+  #retry = new Backoff(4_000); // the server does not answer
+  #refused = new Backoff(30_000); // it refuses even fresh tokens
   #heard = () => {};
 
   /** @param {{baseUrl?: string | URL, storage?: Store}} options */
@@ -197,10 +213,43 @@ class Auth {
     const exits = this.#exits;
     return this.#inTurn(async () => {
       const wanted = () => exits === this.#exits;
-      const { status, data, wait } = await this.#obtain("login", credentials, wanted);
-      if (!wanted()) throw new AuthError(0, { code: "superseded", title: "Signed out meanwhile" });
-      if (status !== 200) throw new AuthError(status, data, wait / 1000);
-      return this.#snapshot;
+      const reply = await this.#obtain("auth/login", credentials, wanted);
+      if (!reply || !wanted())
+        throw new AuthError(0, { code: "superseded", title: "Signed out meanwhile" });
+      return this.#accept(reply);
+    });
+  };
+
+  /**
+   * Set another password. The session goes on with new tokens, in all tabs; every older token of it
+   * is dead, and the user's other sessions end unless `endOtherSessions` is false. If no answer
+   * comes (status 0), the password may have been changed: the user signs in again.
+   * @param {Passwords} passwords
+   * @returns {Promise<Snapshot>}
+   */
+  changePassword = ({ currentPassword, newPassword, endOtherSessions }) => {
+    let session = this.#grant?.session_id;
+    const body = {
+      current_password: currentPassword,
+      new_password: newPassword,
+      end_other_sessions: endOtherSessions,
+    };
+    return this.#inTurn(async () => {
+      for (let again = true; ; again = false) {
+        await this.getToken();
+        // Without locks, our own refresh with the cookie of before must not be under way.
+        if (this.#flight) await this.#refresh().catch(() => {});
+        this.#sameUser(session);
+        const { access_token: token, session_id } = this.#grant ?? {};
+        if (!token) throw new AuthError(401, { code: "token_missing", title: "Nobody is signed in" });
+        session = session_id;
+        const wanted = () => this.#grant?.session_id === session;
+        const bearer = () => ({ Authorization: `Bearer ${this.#token()}` });
+        const reply = await this.#obtain("me/password", body, wanted, bearer);
+        if (!reply) throw new AuthError(0, CHANGED);
+        if (!again || reply.data.code !== "invalid_token") return this.#accept(reply);
+        if (this.#token() === token) await this.#refresh();
+      }
     });
   };
 
@@ -268,12 +317,19 @@ class Auth {
   /** The same object until something changes. */
   getSnapshot = () => this.#snapshot;
 
-  /** Let go of channel and listeners; for tests and hot reloading. */
+  /** Let go of channel and listeners, and try nothing again; for tests and hot reloading. */
   close = () => {
+    this.#advance();
     this.#channel?.close();
     this.#listeners.clear();
     globalThis.removeEventListener?.("pageshow", this.#thaw);
   };
+
+  /** @param {Reply} reply */
+  #accept({ status, data, wait }) {
+    if (status !== 200) throw new AuthError(status, data, wait / 1000);
+    return this.#snapshot;
+  }
 
   #token() {
     return this.#grant?.access_token ?? null;
@@ -288,25 +344,47 @@ class Auth {
   /** @param {string | undefined} session */
   #sameUser(session) {
     if (!session || !this.#grant || this.#grant.session_id === session) return;
-    throw new AuthError(0, { code: "session_changed", title: "Somebody else signed in meanwhile" });
+    throw new AuthError(0, CHANGED);
   }
 
-  /** One refresh in flight in this tab, whoever asks. */
+  /**
+   * One refresh in flight in this tab, whoever asks. A caller who would wait too long is told of the
+   * failure; the refresh goes on trying, and the next caller joins it.
+   * @returns {Promise<void>}
+   */
   #refresh() {
-    if (!this.#flight) {
-      const flight = this.#refreshPatiently().finally(() => {
-        if (this.#flight === flight) this.#flight = null;
-      });
-      this.#flight = flight;
-    }
-    return this.#flight;
+    const pause = this.#retry.left();
+    if (pause > PATIENCE_MS) return Promise.reject(new AuthError(0, PAUSE, pause / 1000));
+    if (!this.#flight || this.#flight.worn !== this.#token()) this.#flight = this.#takeOff();
+    const { done, callers } = this.#flight;
+    const end = performance.now() + PATIENCE_MS;
+    return new Promise((resolve, reject) => {
+      callers.add((error) => performance.now() + error.retryAfter * 1000 > end && reject(error));
+      done.then(resolve, reject);
+    });
   }
 
-  async #refreshPatiently() {
+  #takeOff() {
+    const worn = this.#token();
+    /** @type {Set<Tell>} */ const callers = new Set();
+    const tell = (/** @type {AuthError} */ error) => callers.forEach((told) => told(error));
+    const done = this.#refreshPatiently(worn, tell).finally(() => {
+      if (this.#flight === flight) this.#flight = null;
+    });
+    const flight = { worn, done, callers };
+    return flight;
+  }
+
+  /** @param {string | null} worn @param {Tell} tell */
+  async #refreshPatiently(worn, tell) {
     const epoch = this.#epoch;
-    const worn = this.#grant?.access_token;
-    const wanted = () => epoch === this.#epoch;
-    const reply = await this.#patiently(wanted, () => this.#obtain("refresh", {}, wanted, worn));
+    const wanted = () => epoch === this.#epoch && this.#token() === worn; // no other tab has done it
+    // The same attempt until an answer settles it: the server then gives the same cookie again.
+    const attempt = (this.#attempt ??= newAttempt());
+    const key = () => ({ "Idempotency-Key": attempt });
+    const ask = () => this.#obtain("auth/refresh", {}, wanted, key);
+    const reply = await this.#patiently(wanted, ask, this.#retry, REFRESH_TRIES_MS, tell);
+    if (this.#attempt === attempt) this.#attempt = undefined;
     if (!reply || !wanted()) return;
     if (reply.status === 401) this.#end(reply.data.code ?? null, null);
     else if (reply.status !== 200) throw new AuthError(reply.status, reply.data);
@@ -314,69 +392,74 @@ class Auth {
 
   /**
    * Try until the answer is no passing failure, outside any lock; undefined if no longer wanted.
-   * @param {() => boolean} wanted @param {() => Promise<Reply>} call
+   * A failure later than `lasting` after the first try is the last one. So is one that asks for a
+   * pause beyond that, where nobody can be told of failures meanwhile.
+   * @param {() => boolean} wanted @param {() => Promise<Reply | undefined>} call
+   * @param {Backoff} backoff @param {number} lasting @param {Tell} [tell]
    */
-  async #patiently(wanted, call, backoff = this.#retry) {
-    for (let tries = 1, reply; ; tries += 1) {
+  async #patiently(wanted, call, backoff, lasting, tell) {
+    for (let end = 0; ; ) {
       const wait = backoff.left();
-      if (reply && (tries > TRIES || wait > PATIENCE_MS))
-        throw new AuthError(reply.status, reply.data, wait / 1000);
-      if (wait > PATIENCE_MS) throw new AuthError(0, PAUSE, wait / 1000);
       if (wait) await sleep(wait);
       if (!wanted()) return;
-      reply = await call();
+      end ||= performance.now() + lasting;
+      const reply = await call();
+      if (!reply) return;
       if (reply.status === 200 || reply.status === 204 || !isPassing(reply.status)) {
         backoff.succeeded();
         return reply;
       }
       backoff.failed(reply.wait);
+      const pause = backoff.left();
+      const error = new AuthError(reply.status, reply.data, pause / 1000);
+      if (performance.now() + (tell ? 0 : pause) > end) throw error;
+      tell?.(error);
     }
   }
 
   /**
    * Get a grant by one call under the lock, keep it if it is still wanted, and tell the others.
-   * @param {"login" | "refresh"} verb @param {object} body @param {() => boolean} wanted
-   * @param {string} [worn] the token to replace: if another tab has done so, nothing is asked
-   * @returns {Promise<Reply>}
+   * @param {"auth/login" | "auth/refresh" | "me/password"} path @param {object} body
+   * @param {() => boolean} wanted if it is not when the lock is granted, nothing is asked
+   * @param {() => Record<string, string>} [headers]
+   * @returns {Promise<Reply | undefined>}
    */
-  async #obtain(verb, body, wanted, worn) {
-    const refreshing = verb === "refresh";
+  async #obtain(path, body, wanted, headers) {
+    const replaces = path === "auth/login";
     /** @type {Grant | undefined} */ let grant;
     const reply = await underLock(this.#name, async (contended) => {
-      if (refreshing && contended && (await this.#isReplaced(worn))) return null;
-      const fresh = await this.#post(verb, body);
+      // Another tab held the lock: what it says about the token may be on its way.
+      if (contended && wanted())
+        await Promise.race([sleep(NEWS_WAIT_MS), new Promise((resolve) => (this.#heard = () => resolve(0)))]);
+      if (!wanted()) return;
+      const fresh = await this.#post(path, body, headers?.());
       if (fresh.status === 200 && wanted()) {
         const { access_token, session_id, scope, expires_in } = fresh.data;
         const life = expires_in * 1000;
         grant = { access_token, session_id, scope, life, until: Date.now() + life };
-        this.#channel?.postMessage({ grant, ended: refreshing ? undefined : this.#grant?.session_id });
+        this.#channel?.postMessage({ grant, ended: replaces ? this.#grant?.session_id : undefined });
       }
       return fresh;
     });
-    if (grant && wanted()) this.#keep(grant, !refreshing);
-    return reply ?? { status: 200, data: {}, wait: 0 };
+    if (grant && wanted()) this.#keep(grant, replaces);
+    return reply;
   }
 
-  /** Another tab held the lock: has it replaced the token already? @param {string} [worn] */
-  async #isReplaced(worn) {
-    const replaced = () => Boolean(this.#grant) && this.#grant?.access_token !== worn;
-    if (replaced()) return true;
-    await Promise.race([sleep(NEWS_WAIT_MS), new Promise((resolve) => (this.#heard = () => resolve(0)))]);
-    return replaced();
-  }
-
-  /** @param {string} verb @param {object} body @returns {Promise<Reply>} */
-  async #post(verb, body) {
+  /**
+   * @param {string} path @param {object} body @param {Record<string, string>} [more] headers
+   * @returns {Promise<Reply>}
+   */
+  async #post(path, body, more) {
     try {
-      const response = await fetch(new URL(`auth/${verb}`, this.#base), {
+      const response = await fetch(new URL(path, this.#base), {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-Auth-Delivery": "cookie" },
+        headers: { "Content-Type": "application/json", "X-Auth-Delivery": "cookie", ...more },
         body: JSON.stringify(body),
         credentials: "include",
         redirect: "error",
         cache: "no-store",
         keepalive: true, // a reload in the middle still receives the new cookie
-        signal: AbortSignal.timeout?.(verb === "refresh" ? REFRESH_LIMIT_MS : CALL_LIMIT_MS),
+        signal: AbortSignal.timeout?.(path === "auth/refresh" ? REFRESH_LIMIT_MS : CALL_LIMIT_MS),
       });
       const { ok, status } = response;
       const data = (await response.json().catch(() => null)) ?? {};
@@ -390,8 +473,8 @@ class Auth {
 
   /** Tell the server that the user has left. It takes no lock: the page may be about to close. */
   #leave = async () => {
-    const call = () => this.#post("logout", {});
-    const reply = await this.#patiently(() => true, call, new Backoff());
+    const call = () => this.#post("auth/logout", {});
+    const reply = await this.#patiently(() => true, call, new Backoff(4_000), PATIENCE_MS);
     const status = reply?.status ?? 0;
     if (status !== 204 && status !== 401) throw new AuthError(status, reply?.data);
     if (this.#hint.read() === LEAVING) this.#hint.write(null);

@@ -208,13 +208,35 @@ def test_other_session_ends_when_the_user_ends_it(
     other.shows(status="signed-out", reason="invalid_refresh_token")
 
 
+def change_password(page: Page, new: str) -> None:
+    """Fill in the form of the account."""
+    page.get_by_role("link", name="My account").click()
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_label("New password").fill(new)
+    page.get_by_role("button", name="Change password").click()
+
+
+def test_fault_is_told_at_its_field_when_the_new_password_is_too_short(enter: Enter) -> None:
+    """The client's refusal carries the fields of the service."""
+    page = enter("member")
+    change_password(page, "short")
+    expect(page.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
+
+
+def test_user_is_told_that_the_password_may_have_changed_when_no_answer_came(
+    site: Site, enter: Enter
+) -> None:
+    """The service has changed it; the page cannot know."""
+    page = enter("member")
+    site.wire.cut("/me/password", "body")
+    change_password(page, "seven quiet geese cross the river")
+    expect(page.get_by_role("alert")).to_contain_text("may have been changed")
+
+
 def test_user_changes_the_password_and_stays_signed_in(site: Site, enter: Enter) -> None:
     """The new one works at the next sign-in."""
     page, name = enter("member"), list(site.ids)[-1]
-    page.get_by_role("link", name="My account").click()
-    page.get_by_label("Current password").fill(PASSWORD)
-    page.get_by_label("New password").fill("seven quiet geese cross the river")
-    page.get_by_role("button", name="Change password").click()
+    change_password(page, "seven quiet geese cross the river")
     expect(page.get_by_text("Your password is changed.")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, name, "seven quiet geese cross the river")

@@ -6,6 +6,7 @@ import pytest
 
 from browsing import Folder, Site, Tab, Watch, Window
 from chromium import Chromium
+from house import PASSWORD
 
 COOKIE = "__Host-Http-itemsapi_rt"
 KINDS = {"own": "", "same site": "app.house.localhost", "another site": "partner.localhost"}
@@ -51,6 +52,25 @@ def test_user_is_signed_out_for_good_when_the_page_says_so(tab: Tab) -> None:
     assert tab.page.context.cookies() == []
 
 
+def test_user_is_still_signed_in_when_the_password_was_changed(tab: Tab) -> None:
+    """The answer's cookie is kept from each kind of page, and its access token is used."""
+    session = tab.reads("session")
+    assert tab.change_password("seven quiet geese cross the river") is None
+    assert tab.do("() => spa.call()") == 200
+    tab.page.reload()
+    tab.shows(status="signed-in", session=session)
+
+
+def test_page_reads_the_faults_when_the_new_password_is_not_acceptable(tab: Tab) -> None:
+    """S-093: the refusal reaches each kind of page, with the names of the fields."""
+    script = (
+        "(current) => spa.auth.changePassword({ currentPassword: current, newPassword: 'short' })"
+        ".catch(({ status, problem }) => [status, problem.errors.map(({ field }) => field)])"
+    )
+    assert tab.do(script, PASSWORD) == [422, ["new_password"]]
+    assert tab.do("() => spa.call()") == 200
+
+
 def test_page_reads_the_refusal_when_an_address_does_not_exist(tab: Tab) -> None:
     """S-093: errors carry the CORS headers too, and no preflight stands before them."""
     script = "(path) => spa.auth.fetch(path).then(async (a) => [a.status, (await a.json()).code])"
@@ -84,7 +104,7 @@ def test_cookie_is_partitioned_when_the_page_is_on_another_site(
 def test_pages_of_two_origins_stay_signed_in_when_they_wake_up_at_once(
     site: Site, window: Window, elsewhere: Folder
 ) -> None:
-    """They share the cookie, and neither locks nor channels: the server hands out one successor."""
+    """They share the cookie, and neither locks nor channels: one gets the new one, both a token."""
     window.context.clock.install()
     sister = f"{elsewhere.at('app.house.localhost')}/spa.html?api={site.url}"
     tabs = [window.spa(site), guest(window, sister)]

@@ -51,6 +51,10 @@ export class Locks {
   granted = 0;
   #queue = [];
 
+  get waiting() {
+    return this.#queue.length;
+  }
+
   async request(name, options, callback = options) {
     if (this.taken && options.ifAvailable) return callback(null);
     if (this.taken) await new Promise((resolve) => this.#queue.push(resolve));
@@ -117,29 +121,49 @@ export const signedIn = async (t, options) => {
   return { ...world, auth };
 };
 
+/**
+ * A refresh by a page of another origin, which shares the cookie and neither lock nor channel.
+ * Its answer is on the way: `arrive()` puts the new cookie into the jar.
+ */
+export const refreshElsewhere = async ({ service, jar }, cookie = jar.cookie) => {
+  const headers = { "Content-Type": "application/json", "X-Auth-Delivery": "cookie", Cookie: cookie };
+  const init = { method: "POST", headers, body: "{}" };
+  const answer = await platform.fetch(`${service.url}/auth/refresh`, init);
+  const made = answer.headers.getSetCookie()[0];
+  return { status: answer.status, cookie: made, arrive: () => (jar.cookie = made) };
+};
+
 /** Move the client's clock; the service keeps its own account of tokens. */
 export const passTime = (t, ms) => {
   const now = Date.now;
   t.mock.method(Date, "now", () => now() + ms);
 };
 
-/** Make every wait a hundred times shorter; answer how long the client's were meant to be. */
-export const hurry = (t) => {
+/**
+ * Make every wait so many times shorter; answer how long the client's were meant to be.
+ * `performance.now()` stands still but for these waits, so that a slow machine changes nothing.
+ */
+export const hurry = (t, times = 100) => {
   const waits = [];
   const { timeout } = AbortSignal;
-  t.mock.method(AbortSignal, "timeout", (ms) => timeout.call(AbortSignal, ms / 100));
+  let now = performance.now();
+  t.mock.method(performance, "now", () => now);
+  t.mock.method(AbortSignal, "timeout", (ms) => timeout.call(AbortSignal, ms / times));
   t.mock.method(globalThis, "setTimeout", (act, ms, ...rest) => {
-    if (new Error().stack.includes("itemsapi-auth.js")) waits.push(ms); // not Node's own
-    return platform.setTimeout(act, ms / 100, ...rest);
+    const ours = new Error().stack.includes("itemsapi-auth.js"); // not Node's own
+    if (ours) waits.push(ms);
+    const end = ours ? now + ms : 0;
+    const wake = (...args) => (now = Math.max(now, end), act(...args));
+    return platform.setTimeout(wake, ms / times, ...rest);
   });
   return waits;
 };
 
 /** Until something holds: messages between tabs take a moment. */
-export const eventually = async (holds) => {
+export const eventually = async (holds, pause = 5) => {
   for (let turns = 0; turns < 200; turns += 1) {
-    if (holds()) return true;
-    await new Promise((resolve) => platform.setTimeout(resolve, 5));
+    if (await holds()) return true;
+    await new Promise((resolve) => platform.setTimeout(resolve, pause));
   }
   return false;
 };

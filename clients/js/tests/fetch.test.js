@@ -96,8 +96,7 @@ test("a refresh that fails in passing makes the request fail, not look refused",
   const { service, auth } = await signedIn(t);
   hurry(t);
   service.expireTokens();
-  const away = { status: 503 };
-  service.fail("/auth/refresh", away, away, away, away);
+  service.break("/auth/refresh", { status: 503 });
   await assert.rejects(auth.fetch("/items"), { name: "AuthError", status: 503 });
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
@@ -133,8 +132,7 @@ test("what one user asked for is not carried out as the next", async (t) => {
 
 test("what one user asked for is not sent as the next after a wait", async (t) => {
   const { service, jar, auth } = await signedIn(t);
-  service.sessions.set("s9", { gen: 0, user: "bea", live: true });
-  jar.cookie = jar.cookie.replace("s1", "s9"); // another SPA of this browser signed bea in
+  jar.cookie = jar.cookie.replace("s1", service.open("bea").sid); // by another SPA of this browser
   passTime(t, 11 * 60_000);
   await assert.rejects(auth.fetch("/items", { method: "POST" }), { code: "session_changed" });
   assert.equal(service.count("/items"), 0);

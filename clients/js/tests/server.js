@@ -1,25 +1,32 @@
 /**
  * A small service that speaks itemsapi's sign-in contract over loopback, with faults to order.
  *
- * It follows the rotation rule of the real one: the direct predecessor of a refresh token is handed
- * the same successor again, anything older ends the session.
+ * It follows the rotation rule of the real one: whoever comes first with a refresh token gets the
+ * next one, the same attempt gets it again, everybody else in the window gets an access token alone
+ * or has to wait, and what comes later heals the session or ends it.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
 
 const COOKIE = "__Host-Http-itemsapi_rt";
+const ATTEMPT = /^[!-~]{22,128}$/;
+const now = performance.now.bind(performance); // before a test moves the client's clock
 
 /** @typedef {{status?: number, headers?: object, body?: string, cut?: "before" | "after",
  *   hold?: "before" | "after", until?: Promise<void>}} Fault */
 
 export class Service {
   calls = []; // {method, path, headers, body, status}
-  sessions = new Map(); // id -> {gen, user, live}
+  sessions = new Map(); // id -> see `open`
   refused = new Set(); // access tokens that no longer hold
+  window = 20_000; // in milliseconds, as the real one's REFRESH_GRACE
   lifetime = 600;
   fixed = null; // answer everything on /items with this status
-  strict = false;
+  strict = false; // each refresh token once, to the letter
   #faults = new Map();
+  #broken = new Map();
+  #made = new Map(); // access token -> {sid, gen}
+  #skipped = 0; // how far this service's own clock was moved
   #sid = 0;
 
   async start() {
@@ -38,6 +45,23 @@ export class Service {
   /** Order faults for the next calls of a path, one each. */
   fail(path, ...faults) {
     this.#faults.set(path, [...(this.#faults.get(path) ?? []), ...faults]);
+  }
+
+  /** Answer all calls of a path with this fault, until it is null. */
+  break(path, fault) {
+    this.#broken.set(path, fault);
+  }
+
+  /** Let time pass on the service's clock. */
+  skip(ms) {
+    this.#skipped += ms;
+  }
+
+  /** Start a session, as a sign-in does. */
+  open(user) {
+    const sid = `s${(this.#sid += 1)}`;
+    this.sessions.set(sid, { sid, user, live: true, gen: 0, root: -1, seen: true, at: this.#now() });
+    return this.sessions.get(sid);
   }
 
   /** Hold the next answer of a path back, before or after its work; `release` lets it go. */
@@ -60,8 +84,7 @@ export class Service {
 
   /** Every access token made so far is over, as after its lifetime. */
   expireTokens() {
-    for (const [sid, { gen }] of this.sessions)
-      for (let g = 0; g <= gen; g += 1) this.refused.add(`at.${sid}.${g}`);
+    for (const token of this.#made.keys()) this.refused.add(token);
   }
 
   endSessions() {
@@ -74,7 +97,7 @@ export class Service {
     const path = request.url.split("?")[0];
     const call = { method: request.method, path, url: request.url, headers: request.headers };
     this.calls.push(Object.assign(call, { body: Buffer.concat(chunks).toString() }));
-    const fault = this.#faults.get(path)?.shift() ?? {};
+    const fault = this.#faults.get(path)?.shift() ?? this.#broken.get(path) ?? {};
     if (fault.hold === "before") await this.#wait(fault);
     if (fault.cut === "before") return void request.socket.destroy();
     const answer = fault.status ? fault : this.#route(call);
@@ -95,6 +118,7 @@ export class Service {
       "POST /auth/login": () => this.#browser(call, () => this.#login(call)),
       "POST /auth/refresh": () => this.#browser(call, () => this.#refresh(call)),
       "POST /auth/logout": () => this.#browser(call, () => this.#logout(call)),
+      "POST /me/password": () => this.#bearer(call, (session) => this.#password(call, session)),
     };
     const route = routes[`${call.method} ${call.path}`];
     return route ? route() : this.#protected(call);
@@ -109,21 +133,40 @@ export class Service {
   #login({ body }) {
     const { username, password } = JSON.parse(body);
     if (password !== "right") return problem(401, "invalid_credentials");
-    const sid = `s${(this.#sid += 1)}`;
-    this.sessions.set(sid, { gen: 0, user: username, live: true });
-    return this.#grant(sid);
+    return this.#grant(this.open(username));
   }
 
+  /** The table of the rotation rule, row by row: `p` is the generation presented. */
   #refresh({ headers }) {
-    const [sid, gen] = presented(headers);
+    const [sid, p] = presented(headers);
     const session = this.sessions.get(sid);
+    const attempt = headers["idempotency-key"];
+    if (attempt !== undefined && !ATTEMPT.test(attempt)) return problem(400, "invalid_attempt");
     if (!session?.live) return problem(401, "invalid_refresh_token");
-    if (gen === session.gen) session.gen += 1;
-    else if (this.strict || gen !== session.gen - 1) {
-      session.live = false;
-      return problem(401, "refresh_reused");
+    const { gen, root, seen, at } = session;
+    if (p === gen) return this.#rotate(session, p, attempt);
+    if (!this.strict && p < gen) {
+      if (p === root && attempt && attempt === session.attempt) return this.#grant(session);
+      const early = this.#now() - at <= this.window;
+      if (early && p === root) return this.#grant(session, p);
+      if (early) return problem(503, "refresh_superseded", { "Retry-After": "1" });
+      if (p === root && !seen) return this.#rotate(session, p, attempt);
     }
-    return this.#grant(sid);
+    session.live = false;
+    return problem(401, "refresh_reused");
+  }
+
+  /** Make a new generation the good one; those between it and `p` are superseded. */
+  #rotate(session, p, attempt) {
+    this.#refuse(session, (gen) => gen > p);
+    const gen = session.gen + 1;
+    Object.assign(session, { gen, root: p, seen: false, at: this.#now(), attempt });
+    return this.#grant(session);
+  }
+
+  #refuse({ sid }, concerns) {
+    for (const [token, of] of this.#made)
+      if (of.sid === sid && concerns(of.gen)) this.refused.add(token);
   }
 
   #logout({ headers }) {
@@ -132,27 +175,58 @@ export class Service {
     return { status: 204, headers: { "Set-Cookie": `${COOKIE}=; Max-Age=0` } };
   }
 
-  #grant(sid) {
-    const { gen } = this.sessions.get(sid);
+  /** Renew the session: every older token of it dies. */
+  #password({ headers, body }, session) {
+    if (headers["x-auth-delivery"] !== "cookie") return problem(400, "delivery");
+    const { current_password, new_password } = JSON.parse(body);
+    const invalid = (field, message) =>
+      problem(422, "validation_failed", {}, { errors: [{ field, message }] });
+    if (current_password !== "right") return invalid("current_password", "Not yours.");
+    if (new_password.length < 8) return invalid("new_password", "Too short.");
+    this.#refuse(session, () => true);
+    const gen = session.gen + 1;
+    Object.assign(session, { gen, root: -1, seen: true, at: this.#now(), attempt: undefined });
+    return this.#grant(session);
+  }
+
+  /** Answer with the good generation and its cookie, or with an access token of `old` alone. */
+  #grant({ sid, gen }, old) {
+    const name = `at.${sid}.${old ?? gen}`;
+    const fresh = old === undefined && !this.refused.has(name);
+    const token = fresh ? name : `${name}.${this.#made.size}`; // AGAIN gives the same one
+    this.#made.set(token, { sid, gen: old ?? gen });
     const json = {
-      access_token: `at.${sid}.${gen}`,
+      access_token: token,
       token_type: "Bearer",
       expires_in: this.lifetime,
       scope: "items:read items:write",
       session_id: sid,
     };
-    return { status: 200, headers: { "Set-Cookie": `${COOKIE}=${sid}.${gen}` }, json };
+    const cookie = { "Set-Cookie": `${COOKIE}=${sid}.${gen}` };
+    return { status: 200, headers: old === undefined ? cookie : {}, json };
   }
 
-  #protected({ method, headers, body, url }) {
-    if (url === "/public") return { status: 200, json: {} };
+  /** The gate: what the token stands for, or a refusal; a use of a generation shows it as seen. */
+  #bearer({ headers }, then) {
     const token = headers.authorization?.replace("Bearer ", "");
-    const session = this.sessions.get(token?.split(".")[1]);
+    const session = this.sessions.get(this.#made.get(token)?.sid);
     if (!session?.live || this.refused.has(token)) return problem(401, "invalid_token");
-    if (this.fixed) return problem(this.fixed, "fixed");
-    if (url.startsWith("/away")) return { status: 307, headers: { Location: url.split("to=")[1] } };
-    if (method === "DELETE") return { status: 204 };
-    return { status: 200, json: { user: session.user, body } };
+    if (this.#made.get(token).gen === session.gen) session.seen = true;
+    return then(session);
+  }
+
+  #protected(call) {
+    const { method, body, url } = call;
+    if (url === "/public") return { status: 200, json: {} };
+    return this.#bearer(call, ({ user }) => {
+      if (this.fixed) return problem(this.fixed, "fixed");
+      if (url.startsWith("/away")) return { status: 307, headers: { Location: url.split("to=")[1] } };
+      return method === "DELETE" ? { status: 204 } : { status: 200, json: { user, body } };
+    });
+  }
+
+  #now() {
+    return now() + this.#skipped;
   }
 }
 
@@ -161,8 +235,8 @@ const presented = ({ cookie = "" }) => {
   return [sid, Number(gen)];
 };
 
-const problem = (status, code) => ({
+const problem = (status, code, headers, more) => ({
   status,
-  headers: { "Content-Type": "application/problem+json" },
-  json: { status, code, title: code, detail: `In words: ${code}` },
+  headers: { "Content-Type": "application/problem+json", ...headers },
+  json: { status, code, title: code, detail: `In words: ${code}`, ...more },
 });

@@ -44,6 +44,8 @@ globalThis.spa = {
   results,
   all: (order) => (orders.postMessage(order), obey(order)),
   login: (username, password) => auth.login({ username, password }).then(() => null, (e) => e.code),
+  changePassword: (currentPassword, newPassword) =>
+    auth.changePassword({ currentPassword, newPassword }).then(() => null, (e) => e.code),
   logout: (options) => auth.logout(options).then(() => null, (e) => e.code),
   /** Ask again and again, as a page with live data does. */
   poll: (pause) => {

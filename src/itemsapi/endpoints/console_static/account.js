@@ -1,5 +1,5 @@
 /** My account: who I am, and my password. */
-import { auth, call } from "./api.js";
+import { auth, call, Refusal, refusal } from "./api.js";
 import { toast } from "./dialog.js";
 import { badge, h } from "./dom.js";
 import { form, secret } from "./forms.js";
@@ -20,13 +20,23 @@ const facts = (me) => {
   return h("section", { class: "panel" }, h("h2", {}, t("account.you")), h("dl", { class: "facts tall" }, ...shown));
 };
 
+/** What may mean that the answer to the change was lost, and its new tokens with it. */
+const LOST = ["network_error", "refresh_superseded"];
+
+/** Without an answer nobody knows which password holds. @param {unknown} error */
+const unsure = (error) => {
+  const known = refusal(error);
+  throw LOST.includes(known.code) ? new Refusal(0, { code: "password_unsure" }) : known;
+};
+
 /** @param {string} username for the password manager @param {() => void} reload */
 const password = (username, reload) => {
   const current = secret({ name: "current_password", label: t("account.current"), autocomplete: "current-password" });
   const fresh = secret({ name: "new_password", label: t("account.new"), hint: t("account.newHint"), autocomplete: "new-password" });
   const name = h("input", { name: "username", value: username, autocomplete: "username", hidden: true, readonly: true });
   const act = async (/** @type {any} */ { current_password, new_password }) => {
-    await call("PATCH", "/me", { body: { current_password, new_password } });
+    const passwords = { currentPassword: current_password, newPassword: new_password };
+    await auth.changePassword(passwords).catch(unsure);
     toast(t("account.changed"));
     reload();
   };

@@ -161,10 +161,12 @@ export const en = {
   "problem.validation_failed": "Some values are not acceptable.",
   "problem.too_many_requests": "Too many tries. Wait a little.",
   "problem.unavailable": "The service cannot answer right now. Try again in a moment.",
+  "problem.refresh_superseded": "The service cannot answer right now. Try again in a moment.",
   "problem.database_unavailable": "The service cannot answer right now. Try again in a moment.",
   "problem.gate_unavailable": "The service cannot answer right now. Try again in a moment.",
   "problem.busy": "Too many people are signing in at once. Try again in a moment.",
   "problem.internal_error": "Something went wrong on the service's side.",
+  "problem.password_unsure": "No answer came. Your password may have been changed: if you have to sign in, try the new one.",
   "problem.session_changed": "Somebody else signed in meanwhile.",
   "problem.http_error": "The service gave an answer that cannot be read.",
 };

@@ -161,10 +161,12 @@ export const ja = {
   "problem.validation_failed": "入力内容に誤りがあります。",
   "problem.too_many_requests": "試行回数が多すぎます。しばらくお待ちください。",
   "problem.unavailable": "現在サービスが応答できません。しばらくしてからお試しください。",
+  "problem.refresh_superseded": "現在サービスが応答できません。しばらくしてからお試しください。",
   "problem.database_unavailable": "現在サービスが応答できません。しばらくしてからお試しください。",
   "problem.gate_unavailable": "現在サービスが応答できません。しばらくしてからお試しください。",
   "problem.busy": "サインインが集中しています。しばらくしてからお試しください。",
   "problem.internal_error": "サービス側で問題が発生しました。",
+  "problem.password_unsure": "応答がありませんでした。パスワードは変更された可能性があります。サインインが必要になったら、新しいパスワードをお試しください。",
   "problem.session_changed": "その間に別のユーザーがサインインしました。",
   "problem.http_error": "サービスから読み取れない応答が返りました。",
 };
