@@ -1,0 +1,98 @@
+"""What must hold of a rule.
+
+Each property is a function that looks for a violation, and returns the shortest way to one as a
+list of steps; the list is empty if the property holds in every state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache, partial
+
+from model.honest import Client, World, refused, stays_out
+from model.rotation import WINDOW, Rule
+from model.search import Search, rounds
+from model.thieves import BOUND, EVER, LIFE, Theft, Thief
+
+PROGRAM = World(request=WINDOW, answer=2 * WINDOW, abandons=True)
+TABS = World(request=0, answer=0)  # free ones: no lock, and reloads; the last Set-Cookie wins
+LOCKED_TABS = replace(TABS, rests=True)
+LONG = WINDOW + 2  # a delay well beyond the window
+NAMING_PROGRAM = World(request=LONG, answer=LONG, abandons=True, rests=True, attempts=True)
+NAMING_TABS = World(request=LONG, answer=LONG, rests=True, attempts=True)
+
+QUIET = Thief(windows=False, uses=False)
+LOUD = Thief(windows=False)
+POLLING = Thief(polls=True)
+CLAIRVOYANT = Thief()
+MEETS_A_LOST_NOTE = Thief(notes_lost=True)
+
+
+def delayed(world: World, total: int) -> list[World]:
+    """Divide a total delay between request and answer in each way there is."""
+    return [replace(world, request=part, answer=total - part) for part in range(total + 1)]
+
+
+def lives(world: World, rule: Rule) -> Search[Client]:
+    """Search the states of an honest client."""
+    return Search(Client(), replace(world, rule=rule).steps)
+
+
+@cache  # what a thief can do is looked at in four ways
+def thefts(thief: Thief) -> Search[Theft]:
+    """Search the states of a session that has a thief."""
+    return Search(Theft(), thief.steps)
+
+
+def signed_out(rule: Rule, worlds: Iterable[World]) -> list[str]:
+    """Look for an honest client that is signed out (S-075)."""
+    return _first(lives(world, rule).way_to(refused) for world in worlds)
+
+
+def stuck(rule: Rule, worlds: Iterable[World]) -> list[str]:
+    """Look for a client that gets no new tokens, though its requests now arrive (S-075)."""
+    return _first(lives(world, rule).way_to(partial(stays_out, rule)) for world in worlds)
+
+
+def kept_waiting(rule: Rule, worlds: Iterable[World]) -> list[str]:
+    """Look for a client that loses a race for one token and is asked to wait (S-062)."""
+    return signed_out(rule, (replace(world, rests=True, prompt=True) for world in worlds))
+
+
+def overlapping(rule: Rule, thief: Thief) -> list[str]:
+    """Look for a thief who uses the session beside a settled victim for too long (S-073).
+
+    One who hits no window may do so until the processes know of the healing. One who hits the
+    window in its last moment has one access token, for its whole life.
+    """
+    longest = WINDOW + LIFE if thief.windows else BOUND
+    ruled = replace(thief, rule=rule)
+    return thefts(ruled).way_to(lambda theft: "too long" if theft.both > longest else "")
+
+
+def in_step(rule: Rule, thief: Thief) -> list[str]:
+    """Look for a round in which both go on for ever (S-073); its steps are in no order."""
+    ruled = replace(thief, rule=rule)
+    return _first(sorted(steps) for steps in rounds(thefts(ruled)) if steps >= EVER)
+
+
+def both_holding(rule: Rule, thief: Thief) -> list[str]:
+    """Look for good refresh tokens in both hands: the second to refresh has to end the session."""
+    ruled = replace(thief, rule=rule)
+    return thefts(ruled).way_to(ruled.shared)
+
+
+def thief_holding(rule: Rule, thief: Thief) -> list[str]:
+    """Look for a copy that is good for new tokens when the victim has settled."""
+    ruled = replace(thief, rule=rule)
+    return thefts(ruled).way_to(ruled.kept)
+
+
+def unnoticed(rule: Rule, thief: Thief) -> list[str]:
+    """Look for a useless token that does not end the session after the window (S-061)."""
+    ruled = replace(thief, rule=rule)
+    return thefts(ruled).way_to(ruled.unnoticed)
+
+
+def _first(ways: Iterable[list[str]]) -> list[str]:
+    """Return the first that is not empty."""
+    return next((way for way in ways if way), [])

@@ -1,0 +1,153 @@
+"""The rule of rotation, in a world that is small enough to be searched to its end.
+
+*Classes.* A real session has ever more generations. But all that the rule asks of a generation is
+how it compares with `gen` and `root_gen` of the row, so that four classes are enough: `CURRENT`;
+`ROOT`, the last one before it that was seen; `SUPERSEDED`, those between the two, which a healing
+left behind; `OLDER`, those before the root. The classes are numbers in that order, and the row that
+is shown to the production function `judge` has `CURRENT` and `ROOT` as `gen` and `root_gen`. When a
+session rotates or heals, each token that somebody holds changes its class as `Answer.classes` says.
+
+*Ticks.* Time goes in ticks of five seconds. The window is four of them, and a row older than the
+window is as good as any other such row: `LATE` is the greatest age there is.
+
+*Worlds.* `honest.py` has clients whose tokens nobody copied, with requests and answers that are
+late, lost, repeated and overtaken; `thieves.py` has a victim, and a thief who acts at any time. A
+world says which steps may follow on a state; `search.py` visits every state that can be reached,
+nearest first, so that a violation comes with the shortest way to it.
+
+*Properties.* No honest client is signed out, is stuck, or waits where an access token is due. The
+time in which victim and thief both use a session is bounded, they never both hold a refresh token
+that is good for something, and a token that is good for nothing ends the session when it is shown
+late. `properties.py` looks for violations; `test_rotation_rule.py` asserts that the production rule
+has none; `mutants.py` has rules that are wrong on purpose, each of which must have one;
+`test_rotation_rows.py` shows on rows of both databases that `rotate` and `judge` and this agree.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from itemsapi.issuer.refresh import NEW_TOKENS
+from itemsapi.tokens import sessions
+from itemsapi.tokens.sessions import Limits, Presented, Rotatable, RotationOutcome
+
+OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4)
+NOTHING, UNISSUED = 0, 5
+NAMES = ("nothing", "older", "root", "superseded", "current")
+TICK = timedelta(seconds=5)
+WINDOW = 4
+LATE = WINDOW + 1
+LIMITS = Limits(idle=timedelta(days=14), grace=WINDOW * TICK, heal=True)
+ROTATED_AT = datetime(2030, 1, 1, tzinfo=UTC)
+MOVES = frozenset({RotationOutcome.ROTATE, RotationOutcome.HEAL})
+
+
+class Row(NamedTuple):
+    """A session's row: whether the current generation was seen; ticks since the row moved."""
+
+    seen: bool
+    age: int
+
+    def older(self) -> "Row":
+        """Return the row a tick later."""
+        return self._replace(age=min(self.age + 1, LATE))
+
+
+SIGNED_IN = Row(seen=True, age=LATE)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """What `judge` looks at, made concrete."""
+
+    gen: int
+    root_gen: int
+    seen: bool
+    attempt: str | None
+    rotated_at: datetime
+
+
+class Answer(NamedTuple):
+    """What comes of a token that is presented.
+
+    `row` is the row after it and `classes` the class that a token of each class has from then on.
+    `refresh`: a refresh token of the current generation is handed out. `access`: the class of the
+    access token handed out, or `NOTHING`.
+    """
+
+    outcome: RotationOutcome
+    word: str
+    row: Row
+    classes: tuple[int, ...]
+    refresh: bool
+    access: int
+    moved: bool
+    ended: bool
+
+
+class Rule:
+    """The production rule; a mutant overrides a part of it."""
+
+    limits = LIMITS
+    supersedes = True  # healing takes back the access tokens of what it leaves behind
+
+    def __init__(self) -> None:
+        """Begin without answers: there are so few that each is worked out once."""
+        self._answers: dict[tuple[Row, int, bool], Answer] = {}
+
+    def present(self, row: Row, shown: int, *, same: bool = False) -> Answer:
+        """Show a token of a class; `same`: by the attempt that made the current generation."""
+        key = (row, shown, same)
+        if key not in self._answers:
+            self._answers[key] = self._answer(row, shown, same=same)
+        return self._answers[key]
+
+    def _answer(self, row: Row, shown: int, *, same: bool) -> Answer:
+        session = SessionRow(CURRENT, ROOT, row.seen, "maker", ROTATED_AT)
+        attempt = "maker" if same else "another"
+        now = ROTATED_AT + row.age * TICK
+        outcome = self.judge(session, Presented(shown, attempt, now))
+        return Answer(
+            outcome,
+            outcome.name,
+            self.moved(row, outcome),
+            self.classes(outcome),
+            outcome in NEW_TOKENS,
+            self.access(outcome, shown),
+            outcome in MOVES,
+            outcome.copied,
+        )
+
+    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+        """Say what comes of a token: the production function."""
+        return sessions.judge(session, shown, self.limits)
+
+    def moved(self, row: Row, outcome: RotationOutcome) -> Row:
+        """Return the row after an outcome."""
+        return Row(seen=False, age=0) if outcome in MOVES else row
+
+    def classes(self, outcome: RotationOutcome) -> tuple[int, ...]:
+        """Return the class that a token of each class has after an outcome."""
+        if outcome is RotationOutcome.ROTATE:
+            return (NOTHING, OLDER, OLDER, OLDER, ROOT)
+        if outcome is RotationOutcome.HEAL:
+            return (NOTHING, OLDER, ROOT, SUPERSEDED, SUPERSEDED)
+        return (NOTHING, *CLASSES)
+
+    def access(self, outcome: RotationOutcome, shown: int) -> int:
+        """Return the class of the access token that an outcome hands out."""
+        if outcome in NEW_TOKENS:
+            return CURRENT
+        return shown if outcome is RotationOutcome.ACCESS else NOTHING
+
+    def note(self, row: Row, used: int) -> Row:
+        """Note that an access token of a class was used."""
+        return row._replace(seen=row.seen or used == CURRENT)
+
+    def good(self, row: Row, held: int, *, same: bool = False) -> bool:
+        """Tell whether a token gets new tokens, now or after waiting: nobody else moves."""
+        ages = range(row.age, LATE + 1)
+        return any(self.present(row._replace(age=age), held, same=same).refresh for age in ages)
+
+
+PRODUCTION = Rule()

@@ -1,0 +1,74 @@
+"""A rule that is wrong in one thing breaks a property that the production rule keeps."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from model import mutants
+from model.properties import (
+    CLAIRVOYANT,
+    LOCKED_TABS,
+    LOUD,
+    MEETS_A_LOST_NOTE,
+    NAMING_PROGRAM,
+    PROGRAM,
+    QUIET,
+    TABS,
+    both_holding,
+    delayed,
+    in_step,
+    kept_waiting,
+    overlapping,
+    signed_out,
+    stuck,
+    thief_holding,
+    unnoticed,
+)
+from model.rotation import WINDOW, Rule
+
+pytestmark = pytest.mark.slow  # what it finds is the same with each Python
+
+Property = Callable[[Rule], list[str]]
+
+PROGRAM_STAYS = partial(signed_out, worlds=[PROGRAM])
+TABS_STAY = partial(signed_out, worlds=delayed(TABS, WINDOW))
+NAMING_PROGRAM_STAYS = partial(signed_out, worlds=[NAMING_PROGRAM])
+NOBODY_IS_STUCK = partial(stuck, worlds=[PROGRAM])
+LOSERS_GET_ACCESS = partial(kept_waiting, worlds=delayed(LOCKED_TABS, WINDOW))
+
+CAUGHT_BY: dict[type[Rule], Property] = {
+    mutants.WindowShares: partial(in_step, thief=LOUD),
+    mutants.HealingShares: partial(both_holding, thief=QUIET),
+    mutants.AnySupersededHeals: partial(in_step, thief=MEETS_A_LOST_NOTE),
+    mutants.HealsThoughSeen: partial(thief_holding, thief=QUIET),
+    mutants.RootHasAccessForEver: partial(overlapping, thief=CLAIRVOYANT),
+    mutants.OthersWaitForEver: partial(unnoticed, thief=QUIET),
+    mutants.HealingRevokesNothing: partial(overlapping, thief=QUIET),
+    mutants.RotationKeepsSeen: PROGRAM_STAYS,
+    mutants.SeenSwallowsRoot: LOSERS_GET_ACCESS,
+    mutants.OthersEndInWindow: TABS_STAY,
+    mutants.OthersHaveAccess: partial(overlapping, thief=CLAIRVOYANT),
+    mutants.HitExtendsWindow: NOBODY_IS_STUCK,
+    mutants.HealingOpensNoWindow: TABS_STAY,
+    mutants.AgainForAnyAttempt: partial(both_holding, thief=CLAIRVOYANT),
+    mutants.AgainLeftOut: NAMING_PROGRAM_STAYS,
+    mutants.AgainOnlyUnseen: NAMING_PROGRAM_STAYS,
+    mutants.HealingMovesRoot: PROGRAM_STAYS,
+    mutants.NoHealing: PROGRAM_STAYS,
+    mutants.NoWindow: TABS_STAY,
+    mutants.WindowATickShort: PROGRAM_STAYS,
+    mutants.WindowAccessIsCurrent: PROGRAM_STAYS,
+    mutants.AnyUseIsNoted: PROGRAM_STAYS,
+}
+
+
+@pytest.mark.parametrize("mutant", CAUGHT_BY, ids=lambda mutant: mutant.__name__)
+def test_a_property_is_broken_when_the_rule_is(mutant: type[Rule]) -> None:
+    """The same property, asked of the production rule, holds: see test_rotation_rule.py."""
+    assert CAUGHT_BY[mutant](mutant()) != []
+
+
+def test_each_mutant_is_tried() -> None:
+    """None is written and then forgotten."""
+    assert set(CAUGHT_BY) == set(Rule.__subclasses__())

@@ -1,0 +1,158 @@
+"""The rule as one UPDATE does to real rows what the rule as a table, and the model, say."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from functools import cache
+from itertools import product
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts.user import User
+from itemsapi.db import Database
+from itemsapi.tokens.sessions import (
+    AuthSession,
+    Limits,
+    Presented,
+    Rotatable,
+    RotationOutcome,
+    judge,
+    rotate,
+)
+from model.rotation import (
+    CURRENT,
+    LIMITS,
+    MOVES,
+    OLDER,
+    ROOT,
+    ROTATED_AT,
+    SUPERSEDED,
+    UNISSUED,
+    Row,
+    Rule,
+    SessionRow,
+)
+
+RULE = Rule()
+AGES = [timedelta(seconds=age) for age in (-1, 0, 20, 20.001, 3600)]  # the window is 20 s long
+GRACES = (timedelta(), LIMITS.grace)
+ATTEMPTS = (  # that which made the current generation, and that which presents a token
+    (None, None),
+    ("one", "one"),
+    ("one", "two"),
+    ("one", None),
+    (None, "two"),
+)
+YES_AND_NO = (True, False)
+
+Result = tuple[RotationOutcome, SessionRow]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row, and what is presented to it."""
+
+    row: SessionRow
+    shown: Presented
+    limits: Limits
+
+    def wanted(self) -> Result:
+        """Return the outcome by the table, and the row after it by the model."""
+        outcome = judge(self.row, self.shown, self.limits)
+        if outcome not in MOVES:
+            return outcome, self.row
+        seen = RULE.moved(Row(self.row.seen, age=0), outcome).seen
+        shown = self.shown
+        after = SessionRow(self.row.gen + 1, shown.gen, seen, shown.attempt, shown.now)
+        return outcome, after
+
+
+@cache
+def cases() -> list[Case]:
+    """List each row together with each way to present something to it."""
+    return [
+        Case(
+            SessionRow(gen, root, seen, made_by, ROTATED_AT),
+            Presented(shown, attempt, ROTATED_AT + age),
+            replace(LIMITS, heal=heal, grace=grace),
+        )
+        for gen in range(2, 6)
+        for root, shown in product(range(gen), range(1, gen + 2))
+        for age, seen, (made_by, attempt) in product(AGES, YES_AND_NO, ATTEMPTS)
+        for heal, grace in product(YES_AND_NO, GRACES)
+    ]
+
+
+def class_of(gen: int, row: Rotatable) -> int:
+    """Return the class that a generation has in a row."""
+    if gen >= row.gen:
+        return CURRENT if gen == row.gen else UNISSUED
+    if gen == row.root_gen:
+        return ROOT
+    return OLDER if gen < row.root_gen else SUPERSEDED
+
+
+def test_the_classes_say_of_each_row_what_its_generations_say() -> None:
+    """The row of the model stands for every row: `judge` looks at nothing but the class."""
+    strange = [
+        case
+        for case in cases()
+        if judge(case.row, case.shown, case.limits)
+        != judge(
+            replace(case.row, gen=CURRENT, root_gen=ROOT),
+            replace(case.shown, gen=class_of(case.shown.gen, case.row)),
+            case.limits,
+        )
+    ]
+    assert strange == []
+
+
+def test_a_token_has_the_class_that_the_model_gives_it_when_the_row_has_moved() -> None:
+    """Generations turn into classes before the move or after it, it comes to the same."""
+    strange = [
+        (case, gen)
+        for case in cases()
+        for outcome, after in [case.wanted()]
+        for gen in range(1, case.row.gen + 1)
+        if class_of(gen, after) != RULE.classes(outcome)[class_of(gen, case.row)]
+    ]
+    assert strange == []
+
+
+def test_the_update_does_what_the_table_says_to_each_row(database: Database) -> None:
+    """S-061, S-062: the outcome and the row after it, one row for each of 13600 cases."""
+    with database.transaction() as tx:
+        write_rows(tx)
+        strange = [(case, got) for case, got in rotated(tx) if got != case.wanted()]
+    assert strange == []
+
+
+def rotated(tx: Session) -> Iterator[tuple[Case, Result]]:
+    """Present to each row what its case says; yield the outcome and the row as it is then."""
+    for place, case in enumerate(cases()):
+        done = rotate(tx, str(place), case.shown, case.limits)
+        row = done.session
+        assert row is not None
+        after = SessionRow(row.gen, row.root_gen, row.seen, row.attempt, row.rotated_at)
+        yield case, (done.outcome, after)
+
+
+def write_rows(tx: Session) -> None:
+    """Write a user, and a session for each case."""
+    times = {"created_at": ROTATED_AT, "updated_at": ROTATED_AT}
+    tx.add(User(id="ada", username="ada", password_hash="-", **times))
+    tx.flush()
+    given = {
+        "account_id": "ada",
+        "epoch": 0,
+        "delivery": "body",
+        "amr": "pwd",
+        "auth_time": 0,
+        "device": "",
+        "address": "",
+        "created_at": ROTATED_AT,
+        "expires_at": ROTATED_AT + timedelta(days=90),
+    }
+    rows = [asdict(case.row) | given | {"id": str(n)} for n, case in enumerate(cases())]
+    tx.execute(insert(AuthSession.core()), rows)

@@ -1,0 +1,151 @@
+"""The production rule of rotation keeps what the documents promise, in every state there is."""
+
+from dataclasses import replace
+
+import pytest
+
+from model.honest import World
+from model.properties import (
+    CLAIRVOYANT,
+    LOCKED_TABS,
+    LOUD,
+    MEETS_A_LOST_NOTE,
+    NAMING_PROGRAM,
+    NAMING_TABS,
+    POLLING,
+    PROGRAM,
+    QUIET,
+    TABS,
+    both_holding,
+    delayed,
+    in_step,
+    kept_waiting,
+    overlapping,
+    signed_out,
+    stuck,
+    thief_holding,
+    unnoticed,
+)
+from model.rotation import PRODUCTION, WINDOW
+from model.thieves import Thief
+
+pytestmark = pytest.mark.slow  # what it finds is the same with each Python
+
+THIEVES = {
+    "quiet": QUIET,
+    "loud": LOUD,
+    "polling": POLLING,
+    "clairvoyant": CLAIRVOYANT,
+    "meets a lost note": MEETS_A_LOST_NOTE,
+}
+
+
+def each(**worlds: list[World]) -> pytest.MarkDecorator:
+    """Run a test in each world, which is named by its clients and their delays."""
+    return pytest.mark.parametrize(
+        "world",
+        [
+            pytest.param(one, id=f"{name}-{one.request}+{one.answer}")
+            for name, alike in worlds.items()
+            for one in alike
+        ],
+    )
+
+
+within_the_window = each(
+    program=[PROGRAM],
+    locked_tabs=delayed(LOCKED_TABS, WINDOW),
+    free_tabs=delayed(TABS, WINDOW),
+    naming_program=[NAMING_PROGRAM],
+    naming_tabs=[NAMING_TABS],
+)
+a_tick_beyond_it = each(
+    program=[replace(PROGRAM, request=WINDOW + 1, answer=0)],
+    locked_tabs=delayed(LOCKED_TABS, WINDOW + 1),
+    free_tabs=delayed(TABS, WINDOW + 1),
+)
+thieves = pytest.mark.parametrize("thief", THIEVES.values(), ids=THIEVES)
+attempts = pytest.mark.parametrize("attempts", [False, True], ids=["no ids", "attempt ids"])
+
+
+@within_the_window
+def test_no_honest_client_is_signed_out_within_the_window(world: World) -> None:
+    """S-075: for a program its requests alone count; one that names its attempts has no bound."""
+    assert signed_out(PRODUCTION, [world]) == []
+
+
+@a_tick_beyond_it
+def test_a_client_may_be_signed_out_when_a_tick_is_added_to_the_window(world: World) -> None:
+    """S-075: the bound is tight, however the delay is divided; so the test above can fail."""
+    assert signed_out(PRODUCTION, [world]) != []
+
+
+@within_the_window
+def test_nobody_is_stuck_when_their_requests_get_through(world: World) -> None:
+    """S-075: there are new tokens when the window is over, wherever the session got to."""
+    assert stuck(PRODUCTION, [world]) == []
+
+
+def test_an_attempt_id_is_of_no_help_when_a_request_arrives_two_refreshes_later() -> None:
+    """The id is that of one refresh; a client refreshes again after an access token's life."""
+    restless = replace(NAMING_PROGRAM, rests=False)
+    assert signed_out(PRODUCTION, [restless]) != []
+
+
+@each(program=[PROGRAM], tabs=delayed(TABS, WINDOW))
+def test_everybody_who_shows_the_same_token_at_once_has_an_access_token(world: World) -> None:
+    """S-062, R-11: nobody waits, whether the winner has used its tokens or not."""
+    assert kept_waiting(PRODUCTION, [world]) == []
+
+
+def test_threads_that_store_the_token_they_showed_sign_themselves_out() -> None:
+    """A library that fills in the refresh token where none came puts the old over the new."""
+    assert signed_out(PRODUCTION, [replace(LOCKED_TABS, fills_in=True)]) != []
+
+
+@pytest.mark.parametrize("cure", [PROGRAM, NAMING_TABS], ids=["a lock", "attempt ids"])
+def test_storing_the_token_that_was_shown_does_no_harm_with(cure: World) -> None:
+    """As above, with what the documents advise."""
+    assert signed_out(PRODUCTION, [replace(cure, fills_in=True)]) == []
+
+
+@thieves
+@attempts
+def test_a_thief_has_one_access_token_at_most_beside_a_settled_victim(
+    thief: Thief, attempts: bool
+) -> None:
+    """S-073: and that only by a hit in the window; without one, nothing."""
+    assert overlapping(PRODUCTION, replace(thief, attempts=attempts)) == []
+
+
+@thieves
+@attempts
+def test_thief_and_victim_never_go_on_side_by_side(thief: Thief, attempts: bool) -> None:
+    """S-073: no round of refreshes and uses by both leads back to where it began."""
+    assert in_step(PRODUCTION, replace(thief, attempts=attempts)) == []
+
+
+@thieves
+@attempts
+def test_the_second_to_refresh_ends_the_session(thief: Thief, attempts: bool) -> None:
+    """S-073: victim and thief never both hold a refresh token that is good for something."""
+    assert both_holding(PRODUCTION, replace(thief, attempts=attempts)) == []
+
+
+@thieves
+@attempts
+def test_a_token_that_is_good_for_nothing_ends_the_session_when_it_is_shown_late(
+    thief: Thief, attempts: bool
+) -> None:
+    """S-061: the victim's, if the thief was quicker, as well as any of the thief's."""
+    assert unnoticed(PRODUCTION, replace(thief, attempts=attempts)) == []
+
+
+@thieves
+@attempts
+def test_no_copy_is_good_for_anything_when_the_victim_has_settled(
+    thief: Thief, attempts: bool
+) -> None:
+    """S-073: only where the note of the victim's use was lost does a copy still heal."""
+    holding = thief_holding(PRODUCTION, replace(thief, attempts=attempts))
+    assert bool(holding) == thief.notes_lost, holding
