@@ -68,7 +68,7 @@ export type Flight = {
     done: Promise<void>;
     callers: Set<Tell>;
 };
-/** A call on /auth/* that did not succeed; `status` is 0 when no answer came. */
+/** A call of the sign-in endpoints that did not succeed; `status` is 0 when no answer came. */
 export declare class AuthError extends Error {
     status: number;
     code: string;
@@ -102,8 +102,8 @@ declare class Auth {
     login: (credentials: Credentials) => Promise<Snapshot>;
     /**
      * Set another password. The session goes on with new tokens, in all tabs; every older token of it
-     * is dead, and the user's other sessions end unless `endOtherSessions` is false. If no answer
-     * comes (status 0), the password may have been changed: the user signs in again.
+     * is revoked, and the user's other sessions end unless `endOtherSessions` is false. If no answer
+     * comes (`network_error`), the password may have been changed: the user signs in again.
      * @param {Passwords} passwords
      * @returns {Promise<Snapshot>}
      */

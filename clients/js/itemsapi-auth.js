@@ -29,7 +29,7 @@ const CALL_LIMIT_MS = 20_000;
 // Less than half of the server's window of 20 s. The server never signs out an honest browser whose
 // request and answer together take less than the window.
 const REFRESH_LIMIT_MS = 9_000;
-const REFRESH_TRIES_MS = 25_000; // longer than the window: for so long a refresh begins new tries
+const REFRESH_TRIES_MS = 25_000; // begin new tries this long: longer than the window, so that a lost answer is recovered
 const PATIENCE_MS = 10_000; // a caller who would wait longer than this is told of the failure
 const LONGEST_PAUSE_MS = 60_000; // whatever Retry-After asks for
 const PAUSE = { code: "backing_off", title: "The server asked for a pause" };
@@ -39,7 +39,7 @@ const CHANGED = { code: "session_changed", title: "Somebody else signed in meanw
 const IN = "in";
 const LEAVING = "leaving"; // signed out here, and the server may not know yet
 
-/** A call on /auth/* that did not succeed; `status` is 0 when no answer came. */
+/** A call of the sign-in endpoints that did not succeed; `status` is 0 when no answer came. */
 export class AuthError extends Error {
   /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
   constructor(status, problem = {}, retryAfter = 0) {
@@ -222,8 +222,8 @@ class Auth {
 
   /**
    * Set another password. The session goes on with new tokens, in all tabs; every older token of it
-   * is dead, and the user's other sessions end unless `endOtherSessions` is false. If no answer
-   * comes (status 0), the password may have been changed: the user signs in again.
+   * is revoked, and the user's other sessions end unless `endOtherSessions` is false. If no answer
+   * comes (`network_error`), the password may have been changed: the user signs in again.
    * @param {Passwords} passwords
    * @returns {Promise<Snapshot>}
    */
@@ -392,8 +392,8 @@ class Auth {
 
   /**
    * Try until the answer is no passing failure, outside any lock; undefined if no longer wanted.
-   * A failure later than `lasting` after the first try is the last one. So is one that asks for a
-   * pause beyond that, where nobody can be told of failures meanwhile.
+   * Give up at the first failure after `lasting` ms. Without `tell`, also give up if the pause that
+   * was asked for would end later than that.
    * @param {() => boolean} wanted @param {() => Promise<Reply | undefined>} call
    * @param {Backoff} backoff @param {number} lasting @param {Tell} [tell]
    */
@@ -485,7 +485,7 @@ class Auth {
     if (!answer.ok) throw new AuthError(answer.status, await answer.json().catch(() => ({})));
   }
 
-  /** Logins and logouts follow each other. @template T @param {() => Promise<T>} act */
+  /** Logins, logouts and changes of a password follow each other. @template T @param {() => Promise<T>} act */
   #inTurn(act) {
     const done = this.#turn.then(act, act);
     this.#turn = done.catch(() => {});

@@ -11,9 +11,9 @@ from itemsapi import endpoints, rest
 from itemsapi.clock import Clock
 from itemsapi.endpoints.guests import load_pages
 from itemsapi.gate.browser import Doorman
-from itemsapi.gate.confirm import SeenGenerations
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.seen import SeenGenerations
 from itemsapi.gate.verify import Verifier
 from itemsapi.observe import start_logging
 from itemsapi.services import EXTENSION, Services, assemble

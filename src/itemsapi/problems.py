@@ -134,7 +134,10 @@ class RefreshInvalid(Challenge):
 
 
 class RefreshReused(RefreshInvalid):
-    """A refresh token came back that somebody else has a successor of: it was copied."""
+    """A refresh token was used again after it had been replaced.
+
+    It may have been copied, so the session was ended.
+    """
 
     code = "refresh_reused"
     title = "This refresh token was used before, so its session was ended"
@@ -328,10 +331,11 @@ class RefreshSuperseded(Unavailable):
 
     code = "refresh_superseded"
     title = "A newer refresh token was handed out a moment ago"
+    advice = "Try again in 1 s, with the newest refresh token that you have."
 
     def __init__(self) -> None:
         """Say what to do: the newer token may be on its way."""
-        super().__init__("Try again in 1 s, with the newest refresh token that you have.")
+        super().__init__(self.advice)
 
 
 class Busy(Unavailable):

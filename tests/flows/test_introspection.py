@@ -56,7 +56,7 @@ def test_a_living_refresh_token_says_whose_it_is(asker: FlaskClient, tokens: Tok
 
 
 def test_asking_uses_nothing_up(house: House, asker: FlaskClient, tokens: Tokens) -> None:
-    """The refresh token is as good as before, and its successor unconfirmed."""
+    """The refresh token is as good as before, and its successor unseen."""
     told = [asked(asker, tokens["refresh_token"]) for _ in range(2)]
     assert told[0] == told[1]
     body = {"refresh_token": tokens["refresh_token"]}
@@ -115,7 +115,7 @@ def test_a_dead_token_says_nothing(
 def test_a_used_refresh_token_says_nothing(
     house: House, asker: FlaskClient, tokens: Tokens
 ) -> None:
-    """S-137: within the grace window too, for it is not the one that is good."""
+    """S-137: within the window too, for it is not the one that is good."""
     house.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert asked(asker, tokens["refresh_token"]) == DEAD
 

@@ -162,8 +162,12 @@ def test_fresh_tokens_are_good_and_older_ones_not_after_a_recall_in_the_same_sec
         earlier, token = [*earlier, made["access_token"]], made["refresh_token"]
 
 
-def test_an_older_revocation_does_not_overwrite_a_newer_one(feed: Feed, database: Database) -> None:
+def test_an_older_revocation_does_not_overwrite_a_newer_one(
+    database: Database, clock: MovingClock
+) -> None:
     """S-183: the thread that asked the database may be overtaken by one that wrote."""
+    feed = Feed(database, clock, lag=timedelta(hours=1), life=timedelta(hours=1))
+    feed.ensure_fresh()
     with database.transaction() as tx:
         older = feed.revoke(tx, user_target("u"))
     with database.transaction() as tx:

@@ -5,8 +5,8 @@ import threading
 import flask
 import pytest
 
-from itemsapi.gate import confirm
-from itemsapi.gate.confirm import SeenGenerations
+from itemsapi.gate import seen as module
+from itemsapi.gate.seen import SeenGenerations
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.claims import Claims
 
@@ -96,7 +96,7 @@ def test_the_memory_of_notes_is_bounded(
     seen: SeenGenerations, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest is forgotten, and noted again when it is used again."""
-    monkeypatch.setattr(confirm, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(module, "MAX_REMEMBERED", 2)
     for sid in ("a", "b", "c", "c", "b", "a"):
         use(seen, claims(sid))
     assert [sid for sid, _ in notes.written] == ["a", "b", "c", "a"]

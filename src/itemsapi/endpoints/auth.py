@@ -7,7 +7,7 @@ import flask
 from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
-from itemsapi.endpoints.granted import AttemptHeaders, Tokens, answered, attempt_id
+from itemsapi.endpoints.token_response import AttemptHeaders, Tokens, attempt_id, token_response
 from itemsapi.gate.access import public, refresh_token, refresh_token_or_signed_in
 from itemsapi.gate.browser import COOKIE, delivery
 from itemsapi.gate.caller import Caller, found_caller, stale_credential
@@ -75,7 +75,7 @@ def sign_in(wish: dict[str, str]) -> object:
     grant = login(services().desk, Login(**wish, delivery=delivery(flask.request)))
     for token in _shown({}):  # a sign-in ends the one that the browser had before (S-069)
         logout(services().desk, token, delivery=COOKIE)
-    return answered(grant)
+    return token_response(grant)
 
 
 @page.post("/refresh")
@@ -95,7 +95,7 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
     if len(tokens) > 1:
         raise RefreshInvalid
     request = RefreshRequest(delivery(flask.request), payload["scope"], attempt_id(headers))
-    return answered(refresh(services().desk, tokens[0], request))
+    return token_response(refresh(services().desk, tokens[0], request))
 
 
 @page.post("/logout")

@@ -7,7 +7,7 @@ import flask
 from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
-from itemsapi.endpoints.granted import Tokens, answered
+from itemsapi.endpoints.token_response import Tokens, token_response
 from itemsapi.gate.access import signed_in
 from itemsapi.gate.browser import delivery
 from itemsapi.gate.caller import current_caller
@@ -40,7 +40,9 @@ class Me(Schema):
         fields.String(), required=True, metadata={"description": "What this token lets you do."}
     )
     session_id = fields.Id(required=True)
-    auth_time = fields.DateTime(required=True, metadata={"description": "When you signed in."})
+    auth_time = fields.DateTime(
+        required=True, metadata={"description": "When you proved your password last."}
+    )
     created_at = fields.DateTime(required=True)
 
 
@@ -79,8 +81,10 @@ def show_me() -> object:
 def change_password(payload: dict[str, Any]) -> object:
     """Change your password: this session goes on with new tokens, your other sessions end.
 
-    Every token that you had before is void. If this answer is lost, sign in with the new password.
-    A session with cookie delivery asks with `X-Auth-Delivery: cookie` and credentials.
+    All your access tokens from before are revoked, and all older refresh tokens of this session:
+    delete them, for one that comes back ends the session. If no answer comes, try to sign in with
+    the new password. If your refresh token is in the cookie, send `X-Auth-Delivery: cookie` with
+    credentials.
     """
     caller = current_caller()
     change = password.PasswordChange(
@@ -91,7 +95,7 @@ def change_password(payload: dict[str, Any]) -> object:
         end_others=payload["end_other_sessions"],
         delivery=delivery(flask.request),
     )
-    return answered(password.change_password(services().desk, change))
+    return token_response(password.change_password(services().desk, change))
 
 
 def _me() -> dict[str, object]:

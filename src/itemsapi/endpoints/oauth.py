@@ -10,7 +10,7 @@ import flask
 from marshmallow import EXCLUDE, validate
 
 from itemsapi import problems
-from itemsapi.endpoints.granted import AttemptHeaders, answered, attempt_id
+from itemsapi.endpoints.token_response import AttemptHeaders, attempt_id, token_response
 from itemsapi.gate.access import public, refresh_token, requires
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.refresh import RefreshRequest, refresh
@@ -98,7 +98,7 @@ def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object
     if grant_type is None or shown is None:
         raise problems.BadRequest
     request = RefreshRequest("body", form["scope"] or None, attempt_id(headers))
-    return answered(refresh(services().desk, shown, request))
+    return token_response(refresh(services().desk, shown, request))
 
 
 @page.post("/revoke")

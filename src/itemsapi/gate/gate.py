@@ -1,8 +1,8 @@
 """The gate: before every request, rule -> credential -> caller -> rule.
 
-It is a receiver of Flask's signal `request_started`, which is sent before all that Flask does with
-a request (`url_value_preprocessor`, `before_request`): whatever registered a route, this stands in
-front of it. What runs behind it opens nothing either, see `gate.seal`. 404 and 405 stay what they
+It is a receiver of Flask's signal `request_started`, which is sent before Flask calls any hook
+(`url_value_preprocessor`, `before_request`): whatever registered a route, this stands in front of
+it. Hooks that run later cannot get around it either, see `gate.seal`. 404 and 405 stay what they
 are; OPTIONS never runs a handler. If anything it needs fails, the answer is 503 and the handler
 does not run.
 """
@@ -45,7 +45,7 @@ class Gate:
     def install(self, app: Flask) -> None:
         """Stand in front of everything that `app` does with a request, and seal its views.
 
-        Call it when all routes are there. The signal knows the gate weakly; `app` keeps it.
+        Call it when all routes are there. A signal keeps weak references, so `app` keeps the gate.
         """
         self.views = app.view_functions = Sealed(app.view_functions)
         app.extensions[EXTENSION] = self
@@ -53,7 +53,7 @@ class Gate:
         request_started.connect(self.stand, sender=app)
 
     def stand(self, _app: Flask, **_: object) -> None:
-        """Let the request of this moment in, or raise its answer or why not."""
+        """Admit the current request, or raise the answer to OPTIONS, or a problem."""
         try:
             self._judge()
         except (Problem, options.Answered):
@@ -67,7 +67,7 @@ class Gate:
         if request.routing_exception is not None and not options.preflight():
             return
         if request.method == "OPTIONS":
-            raise options.answered()
+            raise options.answer()
         endpoint, method = request.endpoint or "", request.method
         view = self._view(endpoint)
         self._admit(self._rulebook.rule_for(endpoint, method))

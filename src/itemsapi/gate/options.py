@@ -34,7 +34,7 @@ def preflight() -> bool:
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
-def answered() -> Answered:
+def answer() -> Answered:
     """Say which methods the address takes; what a preflight asks beside that, `rest.cors` adds."""
     adapter = cast("MapAdapter", current_app.create_url_adapter(request))
     allow = ", ".join(adapter.allowed_methods()) or "OPTIONS"
@@ -43,6 +43,6 @@ def answered() -> Answered:
 
 
 def _untyped(response: Response) -> Response:
-    """Take away the media type, for nothing has none; Flask gives one to what it copies."""
+    """Take away the media type that Flask gives to what it copies: a 204 has no body."""
     del response.headers["Content-Type"]
     return response

@@ -42,12 +42,10 @@ class Verifier:
         Raises `TokenInvalid`, or `GateUnavailable` when keys or revocations cannot be known.
         """
         claims, version = self._remembered(token)
-        known = claims is not None
         if claims is None:
             claims = self._codec.read_access(token)
-        self._feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
-        if not known:
             self._remember(token, claims, version)
+        self._feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
         self._seen(claims)
         return claims
 

@@ -30,7 +30,7 @@ class Desk:
 
     @property
     def limits(self) -> Limits:
-        """How long sessions and predecessors live, by the settings."""
+        """How long a session lives unrefreshed, and how forgiving rotation is, by the settings."""
         return Limits(
             idle=self.settings.session_max_idle,
             grace=self.settings.refresh_grace,

@@ -33,9 +33,9 @@ class Grant:
 class Terms:
     """Under what terms tokens are minted.
 
-    `issued_at` is when their scopes were looked up, in seconds since 1970, not when they are
-    minted: a process that stood still in between must not hand out a token that lives longer than
-    the feed remembers what was taken back. `epoch` was read before the scopes (docs/adr/0004).
+    `issued_at` is when their scopes were read, in seconds since 1970. If it were the time of
+    minting, a process that stood still in between could issue a token that outlives its revocation
+    in the feed. `epoch` was read before the scopes (docs/adr/0004).
     """
 
     scopes: frozenset[str]

@@ -97,9 +97,9 @@ def _sessions(desk: Desk) -> Heap:
 def _revocations(desk: Desk) -> Heap:
     """Revocations that no living token can meet.
 
-    Those that everybody's epochs are read from stay for ever: sessions that began before may live
-    on for as long as some setting once allowed. The last row stays too, so that no number is given
-    out again and a copy of the feed finds the place that it knows.
+    Never those that define the epochs of everybody: sessions that began before may live on for as
+    long as some setting once allowed. Nor the last row: its `seq` must not be given out again, and
+    each process reads on from it.
     """
     table = Revocation.core()
     every = table.alias()

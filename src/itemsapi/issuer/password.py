@@ -16,14 +16,14 @@ from itemsapi.issuer.grants import Grant, Terms, grant, granted_to
 from itemsapi.issuer.sessions import finish_all, recall_tokens
 from itemsapi.problems import BadRequest, Invalid, NotFound, TokenInvalid
 from itemsapi.tokens.revocations import everybodys_epochs
-from itemsapi.tokens.sessions import find, hold_open_sessions, renew
+from itemsapi.tokens.sessions import find, lock_open_sessions, renew
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordChange:
     """What a user shows and wants; `session_id` is the session they ask from.
 
-    `delivery` is how new tokens can reach them: it must be the way of that session.
+    `delivery` is how the new refresh token is answered: it must be that of the session.
     """
 
     user_id: str
@@ -37,8 +37,9 @@ class PasswordChange:
 def change_password(desk: Desk, change: PasswordChange) -> Grant:
     """Change the password, renew the session, and end the others unless told not to (S-126).
 
-    Every token that the user had before is void. Raises `Invalid` (the current password is wrong,
-    or the new one no good), `BadRequest` (the session's tokens travel another way), `TooMany`:
+    All access tokens of the user from before are revoked, and all older refresh tokens of this
+    session. Raises `Invalid` (the current password is wrong,
+    or the new one no good), `BadRequest` (another delivery than the session's), `TooMany`:
     wrong tries count as those at sign-in do (S-045), `Busy`, and `TokenInvalid` if the session
     ended meanwhile.
     """
@@ -47,7 +48,7 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
         session = find(connection, change.session_id)
     if holder is None:
         raise NotFound
-    _demand_delivery(session, change.delivery)
+    _require_delivery(session, change.delivery)
     minimum = desk.settings.password_min_length
     demand(change.new, username=holder.username, minimum=minimum, field="new_password")
     guess = guessing.begin(desk, holder.username)
@@ -57,14 +58,14 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
     return grant(desk, *_changed(desk, change, holder, guess))
 
 
-def _demand_delivery(session: AnyRow | None, delivery: str) -> None:
-    """Refuse at once who could not be handed the new refresh token: they would be signed out."""
+def _require_delivery(session: AnyRow | None, delivery: str) -> None:
+    """Refuse a request that could not take the new refresh token: its session would be lost."""
     if session is not None and session.delivery != delivery:
         raise BadRequest(
-            "The tokens of this session travel in the cookie: send `X-Auth-Delivery: cookie`"
+            "The refresh token of this session is in the cookie: send `X-Auth-Delivery: cookie`"
             " with credentials."
             if session.delivery == "cookie"
-            else "The tokens of this session travel in the body: leave `X-Auth-Delivery` out."
+            else "The refresh token of this session is in the body: leave `X-Auth-Delivery` out."
         )
 
 
@@ -88,7 +89,7 @@ def _changed(
 def _renewed(desk: Desk, tx: Session, change: PasswordChange) -> tuple[AnyRow, Terms]:
     """Renew the session, end the others if wanted, and void every access token there is."""
     now, user_id = desk.clock(), change.user_id
-    hold_open_sessions(tx, user_id)
+    lock_open_sessions(tx, user_id)
     before, everybody = find(tx, change.session_id), everybodys_epochs(tx)
     if before is None or before.account_id != user_id or before.epoch < everybody.sessions:
         raise TokenInvalid
@@ -100,7 +101,7 @@ def _renewed(desk: Desk, tx: Session, change: PasswordChange) -> tuple[AnyRow, T
         finish_all(desk, tx, user_id, keep=kept, why="password changed", actor=user_id)
     epoch = recall_tokens(desk, tx, user_id)
     scopes = granted_to(lookup.scopes_of(tx, user_id, desk.known_scopes()), session)
-    return session, Terms(scopes, stamp(now), max(epoch, everybody.tokens), fresh=True)
+    return session, Terms(scopes, stamp(now), epoch, fresh=True)
 
 
 def _wrong() -> Invalid:

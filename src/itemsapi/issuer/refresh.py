@@ -1,9 +1,9 @@
 """Refresh: a refresh token becomes its successor and a new access token.
 
 A refresh token is handed out once: to whoever presents the good one first, and again only to the
-very same attempt. Who loses a race gets an access token alone, who comes too early waits, a lost
-answer heals. Anything else is a copied token: the session ends, and the refusal is raised after
-that has been committed (docs/adr/0003).
+very same attempt. Who loses a race gets an access token alone, an older token waits while the
+window is open, a lost answer heals. Anything else is a copied token: the session ends, and the
+refusal is raised after that has been committed (docs/adr/0003).
 """
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ from itemsapi.tokens.revocations import (
     session_target,
     user_target,
 )
-from itemsapi.tokens.sessions import AuthSession, end, find, hold_open_sessions, last_used_at
+from itemsapi.tokens.sessions import AuthSession, end, find, last_used_at, lock_open_sessions
 
 _table = AuthSession.core()
 
@@ -86,7 +86,7 @@ def finish_all(  # noqa: PLR0913 - as above
 ) -> int:
     """End a user's open sessions but `keep`, in a transaction; return how many."""
     now = desk.clock()
-    wanted = [sid for sid in hold_open_sessions(tx, user_id) if sid != keep]
+    wanted = [sid for sid in lock_open_sessions(tx, user_id) if sid != keep]
     ended = [sid for sid in wanted if end(tx, sid, now=now, why=why)]
     _tell(desk, tx, ended, user_id, why=why, actor=actor)
     return len(ended)
@@ -117,7 +117,7 @@ def recall_tokens(desk: Desk, tx: Session, user_id: str) -> int:
 def open_sessions(desk: Desk, user_id: str) -> list[dict[str, Any]]:
     """List the sessions of a user that are alive, latest use first, each with `last_used_at`.
 
-    The order tells no more than those times do: within five minutes it is that of the sign-ins.
+    They are sorted by that rounded time, so that the order reveals no more.
     """
     now = desk.clock()
     wanted = (

@@ -40,13 +40,14 @@ exchanges the refresh token for a new one and a new access token. Store the new 
 you use the access token.
 
 - Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no answer
-  came, repeat the request with the same key and the same token: you get the same answer again.
+  came, repeat the request with the same key and the same token: you get the same new refresh token
+  again, until it is used itself.
 - An answer without `refresh_token` is a success: another thread or tab of yours was first and has
   the new one. Keep the token that you have, or take theirs.
 - 503 asks you to wait as long as `Retry-After` says, and to try again with the newest token.
 - A refresh token that comes back after somebody used its successor was copied: the session ends
   (401 `refresh_reused`), and you have to sign in again. Threads and processes that share a session
-  therefore share its token store under a lock, or the key of one attempt.
+  refresh under a lock, or with one and the same key.
 
 **Scopes** say what a token may be used for. Each operation names those that it needs, all of them.
 Ask for fewer at sign-in or at refresh with `scope`; your roles say which you may have.

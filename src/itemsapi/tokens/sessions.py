@@ -32,21 +32,21 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.db import AnyRow, Database, Model
 
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # no row was rotated before it
-ALWAYS = datetime(9000, 1, 1, tzinfo=UTC)  # every row was
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # before every `rotated_at`
+ALWAYS = datetime(9000, 1, 1, tzinfo=UTC)  # after every `rotated_at`
 LAST_USED_STEP = timedelta(minutes=5)
-NO_ROOT = 0  # generations begin with 1: no token shows this one
+NO_ROOT = 0  # no token has this generation: the first is 1
 
 
 class AuthSession(Model):
     """One sign-in of one user.
 
     `gen`: generation of the refresh token that is good now. `root_gen`: the last generation before
-    it that somebody was seen to hold, `NO_ROOT` at sign-in. `seen`: somebody was seen to hold
-    `gen` itself. `attempt`: hash of the attempt id that made `gen`, if it had one. `epoch`: that of
-    everybody's sessions when this one began. `auth_time`: seconds since 1970 of the sign-in.
-    `scope`: what was asked for at sign-in, or null for all. `delivery`: `body` or `cookie`, fixed
-    at sign-in.
+    it that somebody was seen to hold, `NO_ROOT` at sign-in and after a change of password. `seen`:
+    somebody was seen to hold `gen` itself. `attempt`: hash of the attempt id that made `gen`, if it
+    had one. `epoch`: that of everybody's sessions when this one began. `auth_time`: when a password
+    was proved last, in seconds since 1970. `scope`: what was asked for at sign-in, or null for all.
+    `delivery`: `body` or `cookie`, fixed at sign-in.
     """
 
     __tablename__ = "auth_session"
@@ -78,7 +78,7 @@ class RotationOutcome(Enum):
     ROTATE = "rotated"
     AGAIN = "same attempt"  # the answer was lost: the same successor, byte for byte
     ACCESS = "lost a race"  # an access token alone; the refresh token went to whoever was first
-    WAIT = "superseded a moment ago"  # a newer one is on its way to this client, or it is a copy
+    WAIT = "superseded a moment ago"  # a late request or a copy: the window leaves it undecided
     HEAL = "answer lost"  # nobody has seen the successor: a new one, and the old successor dies
     LATE = "predecessor late"  # the successor is in use: a copy
     OLDER = "older generation"  # a copy
@@ -87,7 +87,7 @@ class RotationOutcome(Enum):
 
     @property
     def copied(self) -> bool:
-        """Tell whether the token must have been copied, so that the session has to end."""
+        """Tell whether the session has to end: the token was copied, or rows were lost."""
         return self in {
             RotationOutcome.LATE,
             RotationOutcome.OLDER,
@@ -230,7 +230,7 @@ def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
         "now": shown.now,
         "idle_since": shown.now - limits.idle,
         "heals_before": _heals_before(shown.now, limits),
-        "same_attempt": shown.attempt or "",  # null is no attempt, which is the same as no other
+        "same_attempt": shown.attempt or "",  # null would equal that of a row without an attempt
         "made_by": shown.attempt,
     }
     won = changed(tx, _ROTATE, values)
@@ -254,7 +254,7 @@ def _heals_before(now: datetime, limits: Limits) -> datetime:
 
 
 def attempt_hash(sid: str, attempt_id: str | None) -> str | None:
-    """Return what is stored of the id of an attempt to refresh a session: no id itself is."""
+    """Return the hash that is stored instead of the id of an attempt to refresh a session."""
     if attempt_id is None:
         return None
     return hashlib.sha256(f"{sid} {attempt_id}".encode()).hexdigest()
@@ -291,8 +291,8 @@ def find(tx: Session | Connection, sid: str) -> AnyRow | None:
     return tx.execute(_ROW, {"sid": sid}).first()
 
 
-def hold_open_sessions(tx: Session, user_id: str) -> list[str]:
-    """Return the ids of a user's sessions that did not end, locked in the one order of locks."""
+def lock_open_sessions(tx: Session, user_id: str) -> list[str]:
+    """Return the ids of a user's sessions that did not end, and lock them in that order."""
     return list(tx.scalars(_OF_USER, {"user_id": user_id}).all())
 
 

@@ -1,4 +1,4 @@
-"""How tokens are asked for and answered: attempt ids, and the way of the refresh token."""
+"""The attempt id of a refresh, and the token response: refresh token in the body or the cookie."""
 
 import re
 
@@ -27,7 +27,7 @@ class Tokens(Schema):
     )
 
 
-# No comma: with one, two header fields would read as one (RFC 9110 section 5.3).
+# No comma: a server joins two header fields by one (RFC 9110 section 5.3).
 ATTEMPT_ID = r"^[!-+\--~]{22,128}\Z"
 
 
@@ -39,21 +39,22 @@ class AttemptHeaders(Schema):
         load_default=None,
         metadata={
             "description": "Random text of 22 to 128 characters, new for each refresh. Repeat it,"
-            " with the same token, when no answer came: it gives the same successor again.",
+            " with the same token, when no answer came: it gives the same new refresh token"
+            " again, until that is used itself.",
             "pattern": ATTEMPT_ID.replace(r"\Z", "$"),
         },
     )
 
 
 def attempt_id(headers: dict[str, str | None]) -> str | None:
-    """Return the id of this attempt, if it has one. Raises `BadRequest` if it could be guessed."""
+    """Return the id of this attempt, if it has one. Raises `BadRequest` if it is malformed."""
     given = headers["attempt_id"]
     if given is not None and not re.match(ATTEMPT_ID, given):
         raise BadRequest("`Idempotency-Key` is 22 to 128 visible ASCII characters, without comma.")
     return given
 
 
-def answered(grant: Grant) -> object:
+def token_response(grant: Grant) -> object:
     """Put the refresh token where it belongs: into the cookie, or into the body.
 
     Without one nothing is put anywhere: the client keeps what it has, or what somebody else's

@@ -1,4 +1,4 @@
-"""Confirm: note, after the answer is out, that a generation of tokens has been seen."""
+"""Note, after the response is sent, that a generation of tokens has been seen."""
 
 import threading
 from collections.abc import Callable
@@ -13,10 +13,10 @@ MAX_REMEMBERED = 8192  # generations remembered per process: some 250 bytes each
 
 
 class SeenGenerations:
-    """Notes each generation that this process sees, once, off the answer's path.
+    """Notes each generation that this process sees, once, after the response is sent.
 
     A note that failed fails no request: it is tried again at the next use of that generation
-    (S-074). While notes fail, one thread at a time tries, so that a dead database holds no more.
+    (S-074). While notes fail, one thread at a time tries, so that a dead database blocks no more.
     """
 
     def __init__(self, note: Callable[[str, int], None]) -> None:
@@ -29,7 +29,7 @@ class SeenGenerations:
         self._remembering = threading.Lock()
 
     def see(self, claims: Claims) -> None:
-        """Arrange for a note when the answer to this request is out, unless there is one."""
+        """Have the generation noted after this response, unless it is noted already."""
         seen = (claims.sid, claims.gen)
         if claims.gen > FIRST_GENERATION and seen not in self._noted:
             after_this_request(lambda response: self._when_sent(response, seen))
