@@ -103,6 +103,19 @@ def test_a_narrowed_token_of_an_admin_gives_no_more_than_it_holds(house: House) 
     assert change(client, house.user("ada"), roles=["admin"]).status_code == 403
 
 
+def test_a_narrowed_token_of_a_limited_operator_gives_no_more_than_it_holds(house: House) -> None:
+    """S-065, S-084: what the operator's roles give beyond the token does not count."""
+    name, given = role(house, *HELPDESK, "items:read"), role(house, "items:read")
+    house.user("olga", name)
+    narrowed, whole = (
+        house.bearer(house.login("olga", **wish)["access_token"])
+        for wish in ({"scope": "users:write"}, {})
+    )
+    ada = house.user("ada")
+    assert change(narrowed, ada, roles=[given]).status_code == 403
+    assert change(whole, ada, roles=[given]).status_code == 200
+
+
 def test_a_token_from_before_a_demotion_gives_nothing(house: House) -> None:
     """Roles are read anew with the change, however young the token is (S-183)."""
     olga = house.user("olga", role(house, *HELPDESK))

@@ -170,3 +170,15 @@ def test_a_wrong_hint_hides_nothing(asker: FlaskClient, tokens: Tokens, hint: st
     """RFC 7662 section 2.1: the hint may be ignored."""
     form = {"token": tokens["access_token"], "token_type_hint": hint}
     assert asker.post("/oauth/introspect", data=form).get_json()["active"]
+
+
+def test_a_refresh_token_that_is_asked_about_ends_the_healing(
+    house: House, asker: FlaskClient, tokens: Tokens
+) -> None:
+    """S-062: whoever asks holds the successor, so its predecessor is a copy."""
+    body = {"refresh_token": tokens["refresh_token"]}
+    successor = house.client().post("/auth/refresh", json=body).get_json()
+    assert said(asker, successor["refresh_token"])["active"]
+    house.clock.forward(minutes=1)
+    again = house.client().post("/auth/refresh", json=body)
+    assert again.get_json()["code"] == "refresh_reused"
