@@ -1,5 +1,6 @@
 """POST /me/password: another password, and a session that goes on with new tokens (S-126)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from browser_like import browser, cookie_lines, sign_in, token_in
 from forging import decoded
 from house import PASSWORD, House
 from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.tokens.revocations import EVERYBODY
 from staff import NEW_PASSWORD, events, refreshes, works
 
 
@@ -82,13 +84,44 @@ def test_copies_of_its_refresh_token_bring_nothing_within_the_window(
     assert refreshes(house, renewed).status_code == 200
 
 
-def test_copies_of_its_refresh_token_are_found_out_later(
+def test_copies_of_its_refresh_token_are_refused_later_and_end_nothing(
     house: House, ada: FlaskClient, tokens: dict[str, Any]
 ) -> None:
-    """S-126, S-061: somebody has a copy of what was good before."""
-    change(ada)
+    """S-126: or who was shut out by a new password could shut its owner out in return."""
+    renewed = change(ada).get_json()
     house.clock.forward(seconds=21)
-    assert refreshes(house, tokens).get_json()["code"] == "refresh_reused"
+    assert refreshes(house, tokens).get_json()["code"] == "invalid_refresh_token"
+    assert refreshes(house, renewed).status_code == 200
+
+
+SIGN_OUTS = [
+    ("/auth/logout", "json", "refresh_token", "refresh_token"),
+    ("/oauth/revoke", "data", "token", "refresh_token"),
+    ("/oauth/revoke", "data", "token", "access_token"),
+]  # path, kind of body, field, and the token that is copied into it
+
+
+@pytest.mark.parametrize("rotations", [0, 2])
+@pytest.mark.parametrize("way", SIGN_OUTS)
+def test_copies_of_its_tokens_sign_nobody_out(
+    house: House, tokens: dict[str, Any], way: tuple[str, str, str, str], rotations: int
+) -> None:
+    """S-126: neither at the sign-out nor at the revocation endpoint, then or later."""
+    path, kind, field, copied = way
+    renewed = change(house.bearer(tokens["access_token"])).get_json()
+    for _ in range(rotations):
+        renewed = refreshes(house, renewed).get_json()
+    sent: Any = {kind: {field: tokens[copied]}}
+    house.client().post(path, **sent)
+    assert works(house, renewed)
+    assert refreshes(house, renewed).status_code == 200
+
+
+def test_the_new_refresh_token_signs_out(house: House, ada: FlaskClient) -> None:
+    """S-066: as any other."""
+    renewed = change(ada).get_json()
+    house.client().post("/auth/logout", json={"refresh_token": renewed["refresh_token"]})
+    assert not works(house, renewed)
 
 
 def test_tokens_of_the_generation_before_are_refused_too(
@@ -178,6 +211,31 @@ def test_a_session_that_has_ended_meanwhile_is_not_renewed(
     monkeypatch.setattr(house.services.desk.passwords, "hash", meanwhile)
     assert change(ada).status_code == 401
     assert house.login("ada")
+
+
+def test_no_token_of_a_change_outlives_everybodys_sign_out(
+    house: House, ada: FlaskClient, tokens: dict[str, Any]
+) -> None:
+    """R-19: the mass revocation is written while the change waits for its turn at the feed."""
+    feed, changes = house.services.feed, ThreadPoolExecutor(1)
+    with house.services.database.transaction() as tx:
+        feed.revoke(tx, EVERYBODY, sessions=True)
+        changing = changes.submit(change, ada)
+        if house.services.database.dialect == "postgresql":
+            waits_for_the_feed(house)
+    answer = changing.result()
+    renewed = answer.get_json() if answer.status_code == 200 else tokens
+    assert not works(house, renewed)
+
+
+def waits_for_the_feed(house: House) -> None:
+    """Wait until somebody waits for an advisory lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    for _ in range(2000):
+        with house.services.database.reading() as connection:
+            if connection.exec_driver_sql(waiting).scalar_one():
+                return
+    raise AssertionError("nobody waits")
 
 
 def test_a_page_gets_the_new_token_in_its_cookie(page: FlaskClient) -> None:

@@ -191,7 +191,7 @@ def test_check_is_content_with_a_secret_that_was_made(bare_shell: Shell) -> None
 def test_check_warns_when_the_clock_differs_from_the_databases(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Further apart than the revocation feed allows for (R-10)."""
+    """Tokens of one host are early or late on another (R-10)."""
     monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(seconds=7))
     (words,) = [words for words in findings(shell)["warning"] if "differs" in words]
     assert words.startswith("differs from the database's")

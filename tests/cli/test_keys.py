@@ -8,6 +8,8 @@ from sqlalchemy import update
 
 from commandline import Shell
 from house import House
+from itemsapi.cli import doctor
+from itemsapi.clock import now
 from itemsapi.db import Database
 from itemsapi.tokens.keystore import PUBLISHED, SigningKey
 from itemsapi.tokens.sessions import AuthSession
@@ -102,6 +104,15 @@ def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
     deleted = {row["heap"]: row["deleted"] for row in rows}
     assert deleted.pop("sessions") == 1
     assert set(deleted.values()) == {0}
+
+
+def test_a_purge_deletes_nothing_on_a_host_with_a_wrong_clock(
+    shell: Shell, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-112, R-10: a day ahead, it would take revocations of living tokens for old ones."""
+    monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(hours=25))
+    said = shell.run("purge")
+    assert (said.code, "clock differs" in said.err) == (1, True)
 
 
 def test_a_purge_leaves_what_lives(shell: Shell, house: House) -> None:

@@ -196,6 +196,31 @@ def test_numbers_are_never_given_out_again(
     assert take_back(feed, database, "c") > first + 1
 
 
+@pytest.mark.parametrize("hours", [-3, -1, 0, 1])
+def test_a_new_process_hears_of_what_a_host_with_a_wrong_clock_took_back(
+    feed: Feed, database: Database, clock: MovingClock, hours: float
+) -> None:
+    """S-112, R-10: with nothing else in the feed, and after what a right clock has written."""
+    take_back(feed, database, "before")
+    wrong = MovingClock()
+    wrong.moment = clock() + timedelta(hours=hours)
+    take_back(Feed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    take_back(feed, database, "after")
+    fresh = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    assert [passes(fresh, sid) for sid in ("before", "a", "after")] == [False] * 3
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_new_process_hears_of_the_only_row_whatever_the_clock_said(
+    database: Database, clock: MovingClock, hours: float
+) -> None:
+    """S-112, R-10: the operator's host alone has a wrong clock, and ends one session."""
+    wrong = MovingClock()
+    wrong.moment = clock() + timedelta(hours=hours)
+    take_back(Feed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    assert not passes(Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
+
+
 def test_a_copy_is_as_old_as_its_question(
     database: Database, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from forging import decoded
-from house import House
+from house import PASSWORD, House
 from renewal import begun, code, events, lets_in, look, recall, refresh, renewed
+from staff import NEW_PASSWORD
 
 Build = Callable[..., House]
 
@@ -36,6 +37,7 @@ CAUSES = [
     ("lost a race", "token_refresh_access", 1),
     ("superseded a moment ago", "token_refresh_wait", 1),
     ("answer lost", "token_refresh_healed", 1),
+    ("before a change of password", "token_refresh_void", 1),
     ("predecessor late", "token_reuse", 1),
     ("older generation", "token_reuse", 1),
     ("generation never issued", "token_reuse", 2),
@@ -51,7 +53,10 @@ def bring_about(house: House, cause: str, first: str) -> None:
         renewed(house, successor["refresh_token"])
     if cause == "predecessor late":
         assert lets_in(house, successor["access_token"])
-    if cause in {"answer lost", "predecessor late", "older generation"}:
+    if cause == "before a change of password":
+        passwords = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+        house.bearer(successor["access_token"]).post("/me/password", json=passwords)
+    if cause not in {"same attempt", "lost a race", "superseded a moment ago"}:
         house.clock.forward(seconds=21)
     if cause == "generation never issued":
         with house.services.database.transaction() as tx:

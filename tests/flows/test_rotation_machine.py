@@ -83,7 +83,8 @@ class Sitting:
         if gen == self.root and attempt and attempt == self.attempt:
             return "again"
         if now <= self.made + GRACE:
-            return "access" if gen == self.root else "refresh_superseded"
+            lost_a_race = gen == self.root == self.gen - 1
+            return "access" if lost_a_race else "refresh_superseded"
         if gen == self.root and not self.seen:
             for access in self.access:
                 access.void |= access.gen == self.gen

@@ -178,13 +178,15 @@ def test_a_hit_in_the_window_does_not_extend_it(ada: Client) -> None:
     assert ada.shows(ada.first).status in {400, 401}
 
 
-def test_the_window_opens_again_with_a_healing(ada: Client) -> None:
-    """S-062, S-075: several tabs may find out in the same moment that an answer was lost."""
+def test_the_window_after_a_healing_gives_nothing(ada: Client) -> None:
+    """S-073: whoever heals again and again would live on access tokens of it; others wait."""
     ada.rotates(ada.first)
     ada.waits(hours=1)
-    ada.rotates(ada.first)
-    answer = ada.shows(ada.first)
-    assert (answer.status, answer.refresh_token) == (200, None)
+    healed = ada.rotates(ada.first)
+    for seconds in (0, WINDOW):
+        ada.waits(seconds=seconds)
+        assert ada.shows(ada.first).status == 503
+    assert ada.rotates(healed)
 
 
 # ---- any other p < gen, in the window

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from doors import BodyDoor, CookieDoor, Door, Refreshed
+from forging import decoded
 from house import House
 from itemsapi.accounts.reach import OPERATOR
+from itemsapi.tokens.sessions import note_seen
 from renewal import events, lets_in, look
 
 Build = Callable[..., House]
@@ -167,12 +169,65 @@ def test_the_session_list_does_not_tell_when_a_session_was_refreshed(scene: Scen
 
 def test_the_session_list_tells_the_time_in_steps_of_five_minutes(scene: Scene) -> None:
     """S-073: rounded down, and no earlier than the sign-in."""
-    reader = scene.here.login("ada")["access_token"]
     scene.passes(minutes=9)
     scene.shows(scene.first)
+    scene.passes(minutes=5)
+    reader = scene.here.login("ada")["access_token"]
     used = {one["current"]: one for one in listed(scene.here, reader)}
     assert datetime.fromisoformat(used[False]["last_used_at"]).timestamp() % 300 == 0
     assert used[True]["last_used_at"] == used[True]["created_at"]
+
+
+def test_polling_the_session_list_does_not_tell_the_moment_of_a_refresh(scene: Scene) -> None:
+    """S-073: what is listed changes when the clock has gone on to the next five minutes."""
+    scene.passes(seconds=1800 - scene.here.clock().timestamp() % 300)
+    reader, token, seen = scene.here.login("ada")["access_token"], scene.first, []
+    for poll in range(54):
+        seen.append([one["last_used_at"] for one in listed(scene.here, reader)])
+        if poll in {12, 20, 33, 41}:
+            token = str(scene.shows(token).refresh_token)
+        scene.passes(seconds=10)
+    changes = [poll * 10 for poll in range(1, 54) if seen[poll] != seen[poll - 1]]
+    assert changes == [300]
+
+
+@pytest.mark.parametrize("attempts", [False, True], ids=["no ids", "attempt ids"])
+def test_a_thief_who_heals_in_every_window_does_not_live_beside_the_victim(
+    scene: Scene, attempts: bool
+) -> None:
+    """S-073: found by attack: it held the window open, and both lived on its access tokens."""
+    copy, worked, mine = scene.first, [], 0
+    for turn in range(240):
+        stolen = [scene.shows(copy).access_token for _ in range(2)]
+        worked.append(any(token and scene.uses(token) for token in reversed(stolen)))
+        if turn % 30 == 15:
+            attempt = f"attempt-{turn:020}" if attempts else ""
+            answer = scene.door.refresh(scene.here, scene.first, attempt)
+            mine += answer.status == 200
+        scene.passes(seconds=20.01)
+    assert (mine, sum(worked) < 35, scene.reuses()) == (0, True, 1)
+
+
+def test_a_thief_who_works_while_the_victim_is_away_is_found_out_on_return(scene: Scene) -> None:
+    """S-073: found by attack: three days of healing, and of access tokens of the root."""
+    worked = 0
+    for _ in range(50):
+        tokens = [scene.shows(scene.first).access_token for _ in range(2)]
+        worked += any(token and scene.uses(token) for token in reversed(tokens))
+        scene.passes(minutes=10)
+    assert worked <= 2
+    assert scene.shows(scene.first).status == 401
+    assert scene.reuses() == 1
+
+
+def test_a_superseded_access_token_that_is_used_tells_of_a_copy(scene: Scene) -> None:
+    """S-073: it is good for a moment in other processes; whoever healed is not who uses it."""
+    stolen = scene.shows(scene.first)
+    scene.passes(hours=1)
+    scene.shows(scene.first)
+    note_seen(scene.here.services.database, str(decoded(stolen.access_token, 1)["sid"]), 2)
+    scene.passes(hours=1)
+    assert scene.shows(scene.first).code == "refresh_reused"
 
 
 def listed(house: House, access_token: str) -> list[dict[str, Any]]:

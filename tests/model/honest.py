@@ -53,8 +53,8 @@ class World:
     `abandons`: there is one request at a time, and the answer to an earlier one is ignored.
     `rests`: it refreshes again only when its access token gets old, long after all has arrived.
     `attempts`: requests carry the id of their attempt, which lasts until an answer arrives.
-    `prompt`: it must not be asked to wait. `fills_in`: where an answer has no refresh token, the
-    client stores again the one that it showed.
+    `prompt`: it must not be asked to wait after a rotation. `fills_in`: where an answer has no
+    refresh token, the client stores again the one that it showed.
     """
 
     request: int
@@ -95,7 +95,8 @@ class World:
         same = request.attempt == MAKER or (request.attempt == NOW and client.made)
         answer = self.rule.present(client.row, request.gen, same=same)
         said = f"service: {NAMES[request.gen]} -> {answer.word}"
-        if answer.ended or (self.prompt and answer.outcome is RotationOutcome.WAIT):
+        waits = answer.outcome is RotationOutcome.WAIT and not client.row.healed
+        if answer.ended or (self.prompt and waits):
             return said, client._replace(why=answer.word)
         after = client._replace(row=answer.row)
         if answer.moved:

@@ -110,6 +110,16 @@ class OthersHaveAccess(Rule):
         return RotationOutcome.ACCESS if outcome is RotationOutcome.WAIT else outcome
 
 
+class HealingWindowGivesAccess(Rule):
+    """The root gets an access token in the window after a healing as well."""
+
+    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+        """Let the root not wait."""
+        outcome = super().judge(session, shown)
+        waits = outcome is RotationOutcome.WAIT and shown.gen == session.root_gen
+        return RotationOutcome.ACCESS if waits else outcome
+
+
 class HitExtendsWindow(Rule):
     """The window is counted from the last hit."""
 
@@ -186,6 +196,14 @@ class WindowAccessIsCurrent(Rule):
     def access(self, outcome: RotationOutcome, shown: int) -> int:
         """Give an access token of the current generation in each case."""
         return CURRENT if super().access(outcome, shown) else NOTHING
+
+
+class SupersededUseIsNotNoted(Rule):
+    """Only the use of the current generation is noted, not of one that was just superseded."""
+
+    def note(self, row: Row, used: int) -> Row:
+        """Note the use of the current generation alone."""
+        return super().note(row, used) if used == CURRENT else row
 
 
 class AnyUseIsNoted(Rule):

@@ -11,7 +11,7 @@ from functools import cache, partial
 from model.honest import Client, World, refused, stays_out
 from model.rotation import WINDOW, Rule
 from model.search import Search, rounds
-from model.thieves import BOUND, EVER, LIFE, Theft, Thief
+from model.thieves import ALONE, BOUND, EVER, LIFE, Theft, Thief
 
 PROGRAM = World(request=WINDOW, answer=2 * WINDOW, abandons=True)
 TABS = World(request=0, answer=0)  # free ones: no lock, and reloads; the last Set-Cookie wins
@@ -73,6 +73,15 @@ def in_step(rule: Rule, thief: Thief) -> list[str]:
     """Look for a round in which both go on for ever (S-073); its steps are in no order."""
     ruled = replace(thief, rule=rule)
     return _first(sorted(steps) for steps in rounds(thefts(ruled)) if steps >= EVER)
+
+
+def working_alone(rule: Rule, thief: Thief) -> list[str]:
+    """Look for a thief who works for ever while the victim is away, and who is not found out.
+
+    The steps of the round are in no order. In each of its states the victim could go on.
+    """
+    ruled = replace(thief, rule=rule, alone=True)
+    return _first(sorted(steps) for steps in rounds(thefts(ruled)) if steps >= ALONE)
 
 
 def both_holding(rule: Rule, thief: Thief) -> list[str]:

@@ -4,8 +4,10 @@
 how it compares with `gen` and `root_gen` of the row, so that four classes are enough: `CURRENT`;
 `ROOT`, the last one before it that was seen; `SUPERSEDED`, those between the two, which a healing
 left behind; `OLDER`, those before the root. The classes are numbers in that order, and the row that
-is shown to the production function `judge` has `CURRENT` and `ROOT` as `gen` and `root_gen`. When a
-session rotates or heals, each token that somebody holds changes its class as `Answer.classes` says.
+is shown to the production function `judge` has `CURRENT` and `ROOT` as `gen` and `root_gen`; where
+nothing was healed since the last rotation there are none between, and the root is `LOST_A_RACE`.
+When a session rotates or heals, each token that somebody holds changes its class as
+`Answer.classes` says.
 
 *Ticks.* Time goes in ticks of five seconds. The window is four of them, and a row older than the
 window is as good as any other such row: `LATE` is the greatest age there is.
@@ -17,9 +19,10 @@ nearest first, so that a violation comes with the shortest way to it.
 
 *Properties.* No honest client is signed out, is stuck, or waits where an access token is due. The
 time in which victim and thief both use a session is bounded, they never both hold a refresh token
-that is good for something, and a token that is good for nothing ends the session when it is shown
-late. `properties.py` looks for violations; `test_rotation_rule.py` asserts that the production rule
-has none; `mutants.py` has rules that are wrong on purpose, each of which must have one;
+that is good for something, a thief does not work for long while the victim is away without ending
+the session, and a token that is good for nothing ends it when it is shown late. `properties.py`
+looks for violations; `test_rotation_rule.py` asserts that the production rule has none;
+`mutants.py` has rules that are wrong on purpose, each of which must have one;
 `test_rotation_rows.py` shows on rows of both databases that `rotate` and `judge` and this agree.
 """
 
@@ -33,6 +36,7 @@ from itemsapi.tokens.sessions import Limits, Presented, Rotatable, RotationOutco
 
 OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4)
 NOTHING, UNISSUED = 0, 5
+LOST_A_RACE = CURRENT - 1  # the number of the root where nothing was healed since the rotation
 NAMES = ("nothing", "older", "root", "superseded", "current")
 TICK = timedelta(seconds=5)
 WINDOW = 4
@@ -43,10 +47,14 @@ MOVES = frozenset({RotationOutcome.ROTATE, RotationOutcome.HEAL})
 
 
 class Row(NamedTuple):
-    """A session's row: whether the current generation was seen; ticks since the row moved."""
+    """A session's row: whether the current generation was seen; ticks since the row moved.
+
+    `healed`: a healing moved it last, and not a rotation.
+    """
 
     seen: bool
     age: int
+    healed: bool = False
 
     def older(self) -> "Row":
         """Return the row a tick later."""
@@ -65,6 +73,7 @@ class SessionRow:
     seen: bool
     attempt: str | None
     rotated_at: datetime
+    renewed_gen: int = 1
 
 
 class Answer(NamedTuple):
@@ -103,10 +112,11 @@ class Rule:
         return self._answers[key]
 
     def _answer(self, row: Row, shown: int, *, same: bool) -> Answer:
-        session = SessionRow(CURRENT, ROOT, row.seen, "maker", ROTATED_AT)
+        root = ROOT if row.healed else LOST_A_RACE
+        session = SessionRow(CURRENT, root, row.seen, "maker", ROTATED_AT)
         attempt = "maker" if same else "another"
         now = ROTATED_AT + row.age * TICK
-        outcome = self.judge(session, Presented(shown, attempt, now))
+        outcome = self.judge(session, Presented(root if shown == ROOT else shown, attempt, now))
         return Answer(
             outcome,
             outcome.name,
@@ -124,7 +134,9 @@ class Rule:
 
     def moved(self, row: Row, outcome: RotationOutcome) -> Row:
         """Return the row after an outcome."""
-        return Row(seen=False, age=0) if outcome in MOVES else row
+        if outcome not in MOVES:
+            return row
+        return Row(seen=False, age=0, healed=outcome is RotationOutcome.HEAL)
 
     def classes(self, outcome: RotationOutcome) -> tuple[int, ...]:
         """Return the class that a token of each class has after an outcome."""
@@ -142,7 +154,7 @@ class Rule:
 
     def note(self, row: Row, used: int) -> Row:
         """Note that an access token of a class was used."""
-        return row._replace(seen=row.seen or used == CURRENT)
+        return row._replace(seen=row.seen or used in {CURRENT, SUPERSEDED})
 
     def good(self, row: Row, held: int, *, same: bool = False) -> bool:
         """Tell whether a token gets new tokens, now or after waiting: nobody else moves."""

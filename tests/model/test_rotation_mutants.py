@@ -24,6 +24,7 @@ from model.properties import (
     stuck,
     thief_holding,
     unnoticed,
+    working_alone,
 )
 from model.rotation import WINDOW, Rule
 
@@ -49,6 +50,7 @@ CAUGHT_BY: dict[type[Rule], Property] = {
     mutants.SeenSwallowsRoot: LOSERS_GET_ACCESS,
     mutants.OthersEndInWindow: TABS_STAY,
     mutants.OthersHaveAccess: partial(overlapping, thief=CLAIRVOYANT),
+    mutants.HealingWindowGivesAccess: partial(working_alone, thief=CLAIRVOYANT),
     mutants.HitExtendsWindow: NOBODY_IS_STUCK,
     mutants.HealingOpensNoWindow: TABS_STAY,
     mutants.AgainForAnyAttempt: partial(both_holding, thief=CLAIRVOYANT),
@@ -59,8 +61,15 @@ CAUGHT_BY: dict[type[Rule], Property] = {
     mutants.NoWindow: TABS_STAY,
     mutants.WindowATickShort: PROGRAM_STAYS,
     mutants.WindowAccessIsCurrent: PROGRAM_STAYS,
+    mutants.SupersededUseIsNotNoted: partial(working_alone, thief=LOUD),
     mutants.AnyUseIsNoted: PROGRAM_STAYS,
 }
+
+
+def test_a_thief_who_heals_in_every_window_would_live_beside_the_victim() -> None:
+    """S-073: found by attack: 16 hours of it, and no event, while healing opened that window."""
+    mutant = mutants.HealingWindowGivesAccess()
+    assert in_step(mutant, CLAIRVOYANT) != []
 
 
 @pytest.mark.parametrize("mutant", CAUGHT_BY, ids=lambda mutant: mutant.__name__)

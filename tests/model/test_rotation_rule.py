@@ -25,6 +25,7 @@ from model.properties import (
     stuck,
     thief_holding,
     unnoticed,
+    working_alone,
 )
 from model.rotation import PRODUCTION, WINDOW
 from model.thieves import Thief
@@ -123,6 +124,12 @@ def test_a_thief_has_one_access_token_at_most_beside_a_settled_victim(
 def test_thief_and_victim_never_go_on_side_by_side(thief: Thief, attempts: bool) -> None:
     """S-073: no round of refreshes and uses by both leads back to where it began."""
     assert in_step(PRODUCTION, replace(thief, attempts=attempts)) == []
+
+
+@pytest.mark.parametrize("name", [name for name in THIEVES if not THIEVES[name].notes_lost])
+def test_no_thief_works_for_long_while_the_victim_is_away(name: str) -> None:
+    """S-073: the victim's return finds it out, unless notes are lost for ever (S-074)."""
+    assert working_alone(PRODUCTION, THIEVES[name]) == []
 
 
 @thieves

@@ -16,6 +16,7 @@ from model.rotation import (
     PRODUCTION,
     ROOT,
     SIGNED_IN,
+    SUPERSEDED,
     WINDOW,
     Answer,
     Row,
@@ -31,9 +32,10 @@ class Theft(NamedTuple):
     """A session, its victim and its thief.
 
     `stored`: the class of the victim's refresh token. `access`: the victim has an access token of
-    the current generation. `made`: the attempt that the victim is at made the current generation.
-    `copies`: the classes of the refresh tokens that the thief has. `fresh` and `stale`: ticks that
-    the thief's access token of the current generation, and the best of the others, are still good.
+    the current generation. `served`: it has one of the root alone. `made`: the attempt that the
+    victim is at made the current generation. `copies`: the classes of the refresh tokens that the
+    thief has. `fresh`, `left` and `stale`: ticks that the thief's access tokens are still good,
+    that of the current generation, that of a superseded one, and the best of the others.
     `phase`: the victim has settled (has used what a refresh gave); somebody refreshed after that.
     `both`: ticks since then in which both could use the session. `due`: a tick has just gone by.
     """
@@ -41,9 +43,11 @@ class Theft(NamedTuple):
     row: Row = SIGNED_IN
     stored: int = CURRENT
     access: bool = False
+    served: bool = False
     made: bool = False
     copies: frozenset[int] = frozenset({CURRENT})
     fresh: int = 0
+    left: int = 0
     stale: int = 0
     phase: int = NEVER_SETTLED
     both: int = 0
@@ -51,9 +55,11 @@ class Theft(NamedTuple):
 
 
 Step = tuple[str, Theft]
-VICTIM_REFRESHES, VICTIM_USES = "victim gets new tokens", "victim uses its token"
+VICTIM_REFRESHES, VICTIM_USES = "victim gets an access token", "victim uses its token"
 THIEF_USES, TICK = "thief uses a token", "tick"
+UNNOTICED_TICK = "tick, and the victim could go on"
 EVER = frozenset({VICTIM_REFRESHES, VICTIM_USES, THIEF_USES, TICK})  # both go on, and time as well
+ALONE = frozenset({THIEF_USES, UNNOTICED_TICK})  # the thief goes on, and nobody is to find out
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Thief:
     `windows`: shows a superseded copy while the window is open. `uses`: uses access tokens, which
     the service notes. `polls`: acts once a tick, and does not know what the victim does in between.
     `notes_lost`: the note of a use may be lost. `attempts`: the victim's requests carry the id of
-    their attempt, which the thief does not know.
+    their attempt, which the thief does not know. `alone`: the victim is away.
     """
 
     windows: bool = True
@@ -71,21 +77,38 @@ class Thief:
     polls: bool = False
     notes_lost: bool = False
     attempts: bool = False
+    alone: bool = False
     rule: Rule = field(default=PRODUCTION, repr=False)
 
     def steps(self, theft: Theft) -> Iterator[Step]:
         """Say what may come next."""
-        yield from self._victim_refreshes(theft)
-        if theft.access:
-            used = theft._replace(phase=max(theft.phase, SETTLED), due=False)
-            yield from self._noted(VICTIM_USES, used, CURRENT)
+        if not self.alone:
+            yield from self._victim_refreshes(theft)
+            yield from self._victim_uses(theft)
         if theft.due or not self.polls:
             for copy in sorted(theft.copies):
                 yield from self._thief_refreshes(theft, copy)
-        if self.uses and (theft.fresh or theft.stale):
-            used = theft._replace(due=False)
-            yield from self._noted(THIEF_USES, used, CURRENT if theft.fresh else ROOT)
-        yield TICK, self._tick(theft)
+        for used in self._usable(theft):
+            yield from self._noted(THIEF_USES, theft._replace(due=False), used)
+        unnoticed = self.alone and self.victim_goes_on(theft)
+        yield UNNOTICED_TICK if unnoticed else TICK, self._tick(theft)
+
+    def _usable(self, theft: Theft) -> Iterator[int]:
+        """Say of which classes the thief has access tokens that it uses."""
+        if self.uses and theft.fresh:
+            yield CURRENT
+        if self.uses and theft.left:
+            yield SUPERSEDED
+        if self.uses and theft.stale:
+            yield ROOT
+
+    def _victim_uses(self, theft: Theft) -> Iterator[Step]:
+        """Let the victim use an access token, of the current generation or of the root."""
+        if theft.access:
+            used = theft._replace(phase=max(theft.phase, SETTLED), due=False)
+            yield from self._noted(VICTIM_USES, used, CURRENT)
+        if theft.served:
+            yield from self._noted(VICTIM_USES, theft._replace(due=False), ROOT)
 
     def _noted(self, said: str, theft: Theft, used: int) -> Iterator[Step]:
         """Use an access token of a class; the service notes it, or fails to."""
@@ -100,9 +123,12 @@ class Thief:
             return
         after = self._moved(theft, answer, made=self.attempts)
         if answer.refresh:
-            yield VICTIM_REFRESHES, after._replace(stored=CURRENT, access=True, made=False)
+            new = after._replace(stored=CURRENT, access=True, served=False, made=False)
+            yield VICTIM_REFRESHES, new
         elif answer.access == CURRENT:
             yield VICTIM_REFRESHES, after._replace(access=True)
+        elif answer.access != NOTHING:
+            yield VICTIM_REFRESHES, after._replace(served=True)
         yield f"victim shows {NAMES[theft.stored]} -> {answer.word}, without new tokens", after
 
     def _thief_refreshes(self, theft: Theft, copy: int) -> Iterator[Step]:
@@ -126,15 +152,16 @@ class Thief:
             after = after._replace(phase=REFRESHED)
         if not answer.moved:
             return after
-        superseded = answer.outcome is RotationOutcome.HEAL and self.rule.supersedes
-        left = min(theft.fresh, BOUND) if superseded else theft.fresh
+        healed = answer.outcome is RotationOutcome.HEAL
+        left = min(theft.fresh, BOUND) if self.rule.supersedes else theft.fresh
         return after._replace(
+            left=max(theft.left, left) if healed else 0,
+            stale=theft.stale if healed else max(theft.stale, theft.left, theft.fresh),
             stored=answer.classes[theft.stored],
             access=False,
             made=made,
             copies=frozenset(answer.classes[copy] for copy in theft.copies),
             fresh=0,
-            stale=max(theft.stale, left),
         )
 
     def _tick(self, theft: Theft) -> Theft:
@@ -142,10 +169,11 @@ class Thief:
         after = theft._replace(
             row=theft.row.older(),
             fresh=max(theft.fresh - 1, 0),
+            left=max(theft.left - 1, 0),
             stale=max(theft.stale - 1, 0),
             due=self.polls,
         )
-        able = theft.fresh or theft.stale
+        able = theft.fresh or theft.left or theft.stale
         if theft.phase == NEVER_SETTLED or not able or not self.victim_goes_on(theft):
             return after._replace(both=0)
         return after._replace(both=min(theft.both + 1, 2 * LIFE))

@@ -60,7 +60,7 @@ export class Service {
   /** Start a session, as a sign-in does. */
   open(user) {
     const sid = `s${(this.#sid += 1)}`;
-    this.sessions.set(sid, { sid, user, live: true, gen: 0, root: -1, seen: true, at: this.#now() });
+    this.sessions.set(sid, { sid, user, live: true, gen: 0, renewed: 0, root: -1, seen: true, at: this.#now() });
     return this.sessions.get(sid);
   }
 
@@ -148,9 +148,10 @@ export class Service {
     if (!this.strict && p < gen) {
       if (p === root && attempt && attempt === session.attempt) return this.#grant(session);
       const early = this.#now() - at <= this.window;
-      if (early && p === root) return this.#grant(session, p);
+      if (early && p === root && gen === root + 1) return this.#grant(session, p);
       if (early) return problem(503, "refresh_superseded", { "Retry-After": "1" });
       if (p === root && !seen) return this.#rotate(session, p, attempt);
+      if (p < session.renewed) return problem(401, "invalid_refresh_token");
     }
     session.live = false;
     return problem(401, "refresh_reused");
@@ -175,7 +176,7 @@ export class Service {
     return { status: 204, headers: { "Set-Cookie": `${COOKIE}=; Max-Age=0` } };
   }
 
-  /** Renew the session: every older token of it dies. */
+  /** Renew the session: every older token of it is revoked. */
   #password({ headers, body }, session) {
     if (headers["x-auth-delivery"] !== "cookie") return problem(400, "delivery");
     const { current_password, new_password } = JSON.parse(body);
@@ -185,7 +186,8 @@ export class Service {
     if (new_password.length < 8) return invalid("new_password", "Too short.");
     this.#refuse(session, () => true);
     const gen = session.gen + 1;
-    Object.assign(session, { gen, root: -1, seen: true, at: this.#now(), attempt: undefined });
+    const after = { gen, renewed: gen, root: -1, seen: true, at: this.#now(), attempt: undefined };
+    Object.assign(session, after);
     return this.#grant(session);
   }
 

@@ -3,6 +3,7 @@
 import click
 from rich.progress import Progress
 
+from itemsapi.cli.doctor import clock_is_off
 from itemsapi.cli.opening import opened
 from itemsapi.cli.progress import bar
 from itemsapi.cli.terminal import json_option, show
@@ -17,9 +18,13 @@ def command(*, as_json: bool) -> None:
 
     Sessions a day after they ended, revocations that no living token can meet, audit events past
     their retention, old tries at passwords, clients not seen for a month, and keys that nothing
-    was signed with for a week.
+    was signed with for a week. A host whose clock differs from the database's deletes nothing.
     """
     with opened() as services, bar() as shown:
+        if clock_is_off(services.database):
+            raise click.ClickException(
+                "this host's clock differs from the database's; set it, or purge on another host"
+            )
         rows = [_purged(services.desk, heap, shown) for heap in heaps(services.desk)]
     show(rows, ["heap", "deleted"], as_json=as_json)
 

@@ -81,10 +81,9 @@ def show_me() -> object:
 def change_password(payload: dict[str, Any]) -> object:
     """Change your password: this session goes on with new tokens, your other sessions end.
 
-    All your access tokens from before are revoked, and all older refresh tokens of this session:
-    delete them, for one that comes back ends the session. If no answer comes, try to sign in with
-    the new password. If your refresh token is in the cookie, send `X-Auth-Delivery: cookie` with
-    credentials.
+    All your access tokens from before are revoked, and all older refresh tokens of this session.
+    If no answer comes, try to sign in with the new password. If your refresh token is in the
+    cookie, send `X-Auth-Delivery: cookie` with credentials.
     """
     caller = current_caller()
     change = password.PasswordChange(

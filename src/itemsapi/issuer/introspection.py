@@ -39,7 +39,7 @@ def _note_seen(desk: Desk, session: AnyRow | None, gen: int) -> None:
 
     Raise `DatabaseUnavailable`, which fails no request: the next question notes it.
     """
-    if session is not None and session.gen == gen and not session.seen:
+    if session is not None and session.root_gen < gen and not session.seen:
         note_seen(desk.database, session.id, gen)
 
 

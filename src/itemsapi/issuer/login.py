@@ -120,6 +120,7 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
         address=origin().address[:64],
         created_at=now,
         rotated_at=now,
+        used_before=now,
         expires_at=now + desk.settings.session_max_age,
     )
 

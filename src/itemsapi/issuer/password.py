@@ -90,16 +90,17 @@ def _renewed(desk: Desk, tx: Session, change: PasswordChange) -> tuple[AnyRow, T
     """Renew the session, end the others if wanted, and void every access token there is."""
     now, user_id = desk.clock(), change.user_id
     lock_open_sessions(tx, user_id)
-    before, everybody = find(tx, change.session_id), everybodys_epochs(tx)
-    if before is None or before.account_id != user_id or before.epoch < everybody.sessions:
-        raise TokenInvalid
-    session = renew(tx, before.id, now=now, idle=desk.limits.idle, auth_time=stamp(now))
-    if session is None:
+    idle = desk.limits.idle
+    session = renew(tx, change.session_id, now=now, idle=idle, auth_time=stamp(now))
+    if session is None or session.account_id != user_id:
         raise TokenInvalid
     if change.end_others:
         kept = change.session_id
         finish_all(desk, tx, user_id, keep=kept, why="password changed", actor=user_id)
     epoch = recall_tokens(desk, tx, user_id)
+    # From here on nobody else writes to the feed: the new epoch hides no mass revocation.
+    if session.epoch < everybodys_epochs(tx).sessions:
+        raise TokenInvalid
     scopes = granted_to(lookup.scopes_of(tx, user_id, desk.known_scopes()), session)
     return session, Terms(scopes, stamp(now), epoch, fresh=True)
 

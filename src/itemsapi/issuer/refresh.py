@@ -6,7 +6,7 @@ window is open, a lost answer heals. Anything else is a copied token: the sessio
 refusal is raised after that has been committed (docs/adr/0003).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -41,9 +41,14 @@ EVENTS = {
     RotationOutcome.ACCESS: "token_refresh_access",
     RotationOutcome.WAIT: "token_refresh_wait",
     RotationOutcome.HEAL: "token_refresh_healed",
+    RotationOutcome.VOID: "token_refresh_void",
     RotationOutcome.LATE: "token_reuse",
     RotationOutcome.OLDER: "token_reuse",
     RotationOutcome.UNISSUED: "token_reuse",
+}
+REFUSALS: Mapping[RotationOutcome, type[RefreshInvalid | RefreshSuperseded]] = {
+    RotationOutcome.WAIT: RefreshSuperseded,
+    RotationOutcome.VOID: RefreshInvalid,
 }
 NEW_TOKENS = frozenset({RotationOutcome.ROTATE, RotationOutcome.AGAIN, RotationOutcome.HEAL})
 
@@ -97,7 +102,7 @@ def _refreshed(
         return lambda: grant(desk, session, terms)
     if outcome is RotationOutcome.ACCESS:
         return lambda: grant_access_alone(desk, session, terms, claims.gen)
-    return RefreshReused() if outcome.copied else RefreshSuperseded()
+    return REFUSALS.get(outcome, RefreshReused)()
 
 
 def _terms(desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshRequest) -> Terms | None:

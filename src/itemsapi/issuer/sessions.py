@@ -6,6 +6,7 @@ the same sessions could wait for each other: the account, sessions by id, and th
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts.user import User
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
+from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.revocations import (
     EVERYBODY,
     SESSIONS_EPOCH,
@@ -34,7 +36,9 @@ def logout(desk: Desk, token: str, *, delivery: str) -> None:
         return
     with desk.database.transaction() as tx:
         session = find(tx, claims.sid)
-        if session is not None and session.delivery == delivery:
+        if session is None or session.delivery != delivery:
+            return
+        if claims.gen >= session.renewed_gen:  # or who was shut out by a new password shuts out
             finish(desk, tx, claims.sid, claims.sub, why="logout")
 
 
@@ -45,6 +49,12 @@ def revoke_token(desk: Desk, token: str) -> None:
     except TokenInvalid:
         logout(desk, token, delivery="body")
         return
+    with suppress(TokenInvalid):  # one that is revoked already ends nothing
+        desk.feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+        _end_session_of(desk, claims)
+
+
+def _end_session_of(desk: Desk, claims: Claims) -> None:
     with desk.database.transaction() as tx:
         finish(desk, tx, claims.sid, claims.sub, why="token revoked")
 
@@ -128,7 +138,7 @@ def open_sessions(desk: Desk, user_id: str) -> list[dict[str, Any]]:
     )
     with desk.database.reading() as connection:
         rows = connection.execute(wanted).all()
-    found = [row._asdict() | {"last_used_at": last_used_at(row)} for row in rows]
+    found = [row._asdict() | {"last_used_at": last_used_at(row, now)} for row in rows]
     return sorted(found, key=lambda one: (one["last_used_at"], one["id"]), reverse=True)
 
 

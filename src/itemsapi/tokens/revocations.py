@@ -48,7 +48,7 @@ class Revocation(Model):
 _table = Revocation.core()
 _ROWS = select(_table.c.seq, _table.c.target, _table.c.made_at)
 _NEWER = _ROWS.where(_table.c.seq >= bindparam("seq")).order_by(_table.c.seq)
-_SINCE = _ROWS.where(_table.c.made_at > bindparam("since")).order_by(_table.c.seq)
+_FIRST_SINCE = select(func.min(_table.c.seq)).where(_table.c.made_at > bindparam("since"))
 _LAST = _ROWS.order_by(_table.c.seq.desc()).limit(1)
 _LAST_SEQ = select(func.coalesce(func.max(_table.c.seq), NO_EPOCH))
 _EVERYBODY = select(
@@ -202,11 +202,24 @@ class Feed:
             if known is None or (rows and rows[0] == known):
                 self._last = rows[-1] if rows else None
                 return rows[1:] if known else rows, False
-        last = connection.execute(_LAST).first()
-        rows = connection.execute(_SINCE, {"since": self._clock() - self._life}).all()
-        found = [row for row in (last, *rows) if row is not None]
-        self._last, self._whole = max(found, key=lambda row: row.seq, default=None), True
+        rows = self._all_that_matter(connection)
+        self._last, self._whole = rows[-1] if rows else None, True
         return rows, known is not None
+
+    def _all_that_matter(self, connection: Connection) -> Sequence[AnyRow]:
+        """Read the rows of one token lifetime, by their numbers as well as by the clocks.
+
+        Numbers rise with the commits, so a row that follows on a recent one is recent, and so is
+        what was written shortly before the last: a host whose clock is behind hides no row.
+        """
+        last = connection.execute(_LAST).first()
+        if last is None:
+            return []
+        since = {"since": self._clock() - self._life}
+        first = connection.execute(_FIRST_SINCE, since).scalar_one()
+        before_last = last.seq - int(self._life.total_seconds() * 1000)
+        seq = before_last if first is None else min(first, before_last)
+        return connection.execute(_NEWER, {"seq": seq}).all()
 
     def _forget_epochs(self, before: float) -> None:
         """Drop the epochs noted earlier: new tokens get theirs from the restored database.

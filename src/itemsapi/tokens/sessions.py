@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     or_,
     select,
     update,
@@ -43,10 +44,12 @@ class AuthSession(Model):
 
     `gen`: generation of the refresh token that is good now. `root_gen`: the last generation before
     it that somebody was seen to hold, `NO_ROOT` at sign-in and after a change of password. `seen`:
-    somebody was seen to hold `gen` itself. `attempt`: hash of the attempt id that made `gen`, if it
-    had one. `epoch`: that of everybody's sessions when this one began. `auth_time`: when a password
-    was proved last, in seconds since 1970. `scope`: what was asked for at sign-in, or null for all.
-    `delivery`: `body` or `cookie`, fixed at sign-in.
+    somebody was seen to hold `gen` itself. `renewed_gen`: the generation that the sign-in or the
+    last change of password made; no token of an earlier one is good. `attempt`: hash of the attempt
+    id that made `gen`, if it had one. `epoch`: that of everybody's sessions when this one began.
+    `auth_time`: when a password was proved last, in seconds since 1970. `scope`: what was asked for
+    at sign-in, or null for all. `delivery`: `body` or `cookie`, fixed at sign-in. `used_before`:
+    the last rotation before the five minutes in which `rotated_at` lies.
     """
 
     __tablename__ = "auth_session"
@@ -56,6 +59,7 @@ class AuthSession(Model):
     account_id: Mapped[str] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     gen: Mapped[int] = mapped_column(BigInteger, default=1)
     root_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT)
+    renewed_gen: Mapped[int] = mapped_column(BigInteger, default=1)
     seen: Mapped[bool] = mapped_column(default=True)
     attempt: Mapped[str | None] = mapped_column(String(64))
     epoch: Mapped[int] = mapped_column(BigInteger)
@@ -67,6 +71,7 @@ class AuthSession(Model):
     address: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     rotated_at: Mapped[datetime]
+    used_before: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     ended_because: Mapped[str | None] = mapped_column(String(40))
@@ -79,9 +84,10 @@ class RotationOutcome(Enum):
     AGAIN = "same attempt"  # the answer was lost: the same successor, byte for byte
     ACCESS = "lost a race"  # an access token alone; the refresh token went to whoever was first
     WAIT = "superseded a moment ago"  # a late request or a copy: the window leaves it undecided
-    HEAL = "answer lost"  # nobody has seen the successor: a new one, and the old successor dies
+    HEAL = "answer lost"  # nobody has seen the successor: a new one, and the old one is revoked
     LATE = "predecessor late"  # the successor is in use: a copy
     OLDER = "older generation"  # a copy
+    VOID = "before a change of password"
     UNISSUED = "generation never issued"  # a backup was restored, or rows were lost
     ENDED = "session over"
 
@@ -102,6 +108,8 @@ class Rotatable(Protocol):
     def gen(self) -> int: ...  # noqa: D102 - see AuthSession
     @property
     def root_gen(self) -> int: ...  # noqa: D102
+    @property
+    def renewed_gen(self) -> int: ...  # noqa: D102
     @property
     def seen(self) -> bool: ...  # noqa: D102
     @property
@@ -160,6 +168,9 @@ _MAY_HEAL = and_(
     _table.c.rotated_at < bindparam("heals_before"),
     _table.c.attempt.is_distinct_from(bindparam("same_attempt")),
 )
+_USED_BEFORE = case(
+    (_table.c.rotated_at < bindparam("step"), _table.c.rotated_at), else_=_table.c.used_before
+)
 _ROTATE = (
     update(_table)
     .where(
@@ -171,6 +182,7 @@ _ROTATE = (
         root_gen=bindparam("presented"),
         seen=False,
         rotated_at=bindparam("now"),
+        used_before=_USED_BEFORE,
         attempt=bindparam("made_by"),
     )
 )
@@ -180,8 +192,10 @@ _RENEW = (
     .values(
         gen=_table.c.gen + 1,
         root_gen=NO_ROOT,
+        renewed_gen=_table.c.gen + 1,
         seen=True,
         rotated_at=bindparam("now"),
+        used_before=_USED_BEFORE,
         attempt=None,
         auth_time=bindparam("at"),
     )
@@ -190,7 +204,8 @@ _SEEN = (
     update(_table)
     .where(
         _table.c.id == bindparam("sid"),
-        _table.c.gen == bindparam("presented"),
+        _table.c.gen >= bindparam("used"),
+        _table.c.root_gen < bindparam("used"),
         _table.c.seen.is_(False),
     )
     .values(seen=True)
@@ -205,21 +220,29 @@ _END = (
 def judge(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
     """Say what comes of a refresh token of a live session: the rule of docs/adr/0003, row by row.
 
-    A clock that was set back since the last rotation leaves the window open.
+    In the window after a healing nobody gets an access token alone: a thief who heals again and
+    again would live on them beside the owner. A clock that was set back since the last rotation
+    leaves the window open.
     """
     if shown.gen == session.gen:
         return RotationOutcome.ROTATE
     if shown.gen > session.gen:
         return RotationOutcome.UNISSUED
+    return _judge_older(session, shown, limits)
+
+
+def _judge_older(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
     is_root = shown.gen == session.root_gen
     if is_root and limits.heal and shown.attempt and shown.attempt == session.attempt:
         return RotationOutcome.AGAIN
     if limits.grace and shown.now - session.rotated_at <= limits.grace:
-        return RotationOutcome.ACCESS if is_root else RotationOutcome.WAIT
-    if not is_root:
-        return RotationOutcome.OLDER
-    may_heal = limits.heal and not session.seen
-    return RotationOutcome.HEAL if may_heal else RotationOutcome.LATE
+        lost_a_race = is_root and session.gen == session.root_gen + 1
+        return RotationOutcome.ACCESS if lost_a_race else RotationOutcome.WAIT
+    if is_root:
+        may_heal = limits.heal and not session.seen
+        return RotationOutcome.HEAL if may_heal else RotationOutcome.LATE
+    is_void = shown.gen < session.renewed_gen
+    return RotationOutcome.VOID if is_void else RotationOutcome.OLDER
 
 
 def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
@@ -229,6 +252,7 @@ def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
         "presented": shown.gen,
         "now": shown.now,
         "idle_since": shown.now - limits.idle,
+        "step": _step(shown.now),
         "heals_before": _heals_before(shown.now, limits),
         "same_attempt": shown.attempt or "",  # null would equal that of a row without an attempt
         "made_by": shown.attempt,
@@ -267,7 +291,8 @@ def renew(
 
     It counts as seen at once, so that no older one heals.
     """
-    values = {"sid": sid, "now": now, "idle_since": now - idle, "at": auth_time}
+    limit = {"now": now, "idle_since": now - idle, "step": _step(now)}
+    values = {"sid": sid, "at": auth_time} | limit
     return find(tx, sid) if changed(tx, _RENEW, values) else None
 
 
@@ -276,14 +301,22 @@ def alive(session: AnyRow, now: datetime, idle: timedelta) -> bool:
     return session.ended_at is None and session.expires_at > now and session.rotated_at > now - idle
 
 
-def last_used_at(session: AnyRow) -> datetime:
-    """Return about when a session was refreshed last, rounded down to five minutes.
+def last_used_at(session: AnyRow, now: datetime) -> datetime:
+    """Return about when a session was refreshed last, before the five minutes that `now` lies in.
 
-    To the second it would tell a thief when to show a copied token (S-073).
+    Rounded down to five minutes, and the same for all of them: neither the time nor the moment at
+    which it changes tells a thief when to present a copied token (S-073).
     """
     created_at: datetime = session.created_at
-    rotated_at: datetime = session.rotated_at
-    return max(created_at, rotated_at - (rotated_at - NEVER) % LAST_USED_STEP)
+    used: datetime = session.rotated_at
+    if used >= _step(now):
+        used = session.used_before
+    return max(created_at, _step(used))
+
+
+def _step(moment: datetime) -> datetime:
+    """Round a moment down to five minutes."""
+    return moment - (moment - NEVER) % LAST_USED_STEP
 
 
 def find(tx: Session | Connection, sid: str) -> AnyRow | None:
@@ -302,9 +335,13 @@ def end(tx: Session, sid: str, *, now: datetime, why: str) -> bool:
 
 
 def note_seen(database: Database, sid: str, gen: int) -> None:
-    """Note that a token of generation `gen` was seen: its predecessor heals no more."""
+    """Note that a token of generation `gen` was seen: its predecessor heals no more.
+
+    So does one that was superseded, whose access token is good for a moment still: a thief could
+    heal again and again, and use just those.
+    """
     with database.transaction() as tx:
-        tx.execute(_SEEN, {"sid": sid, "presented": gen})
+        tx.execute(_SEEN, {"sid": sid, "used": gen})
 
 
 def changed(tx: Session, statement: object, values: dict[str, object]) -> bool:
