@@ -84,7 +84,8 @@ def _row(account: str, number: int) -> dict[str, object]:
     return {
         "id": new_id(), "account_id": account, "gen": 1, "epoch": 0, "delivery": "body",
         "amr": "pwd", "auth_time": 1, "device": "d", "address": "a", "created_at": now,
-        "rotated_at": now, "expires_at": now + timedelta(days=90), "ended_at": over,
+        "rotated_at": now, "used_before": now, "checkpoint_at": now,
+        "expires_at": now + timedelta(days=90), "ended_at": over,
     }  # fmt: skip
 
 

@@ -86,6 +86,8 @@ def _session(user_id: str, number: int) -> dict[str, Any]:
         "address": "127.0.0.1",
         "created_at": moment,
         "rotated_at": moment,
+        "used_before": moment,
+        "checkpoint_at": moment,
         "expires_at": moment + timedelta(days=90),
     }
 

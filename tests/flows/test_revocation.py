@@ -142,7 +142,7 @@ def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
 ) -> None:
     """R-18: old rows are not even read."""
     take_back(feed, database, "old")
-    clock.forward(hours=2)
+    clock.forward(hours=4)
     take_back(feed, database, "new")
     fresh = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
     assert (passes(fresh, "old"), passes(fresh, "new")) == (True, False)
@@ -194,6 +194,21 @@ def test_numbers_are_never_given_out_again(
         tx.execute(delete(Revocation))
     clock.forward(hours=2)
     assert take_back(feed, database, "c") > first + 1
+
+
+@pytest.mark.parametrize("age", [60, 600])
+@pytest.mark.parametrize("behind", [1800, 3600])
+def test_a_new_process_hears_of_a_row_that_was_dated_back(
+    feed: Feed, database: Database, clock: MovingClock, behind: float, age: float
+) -> None:
+    """S-112, R-10: the first row for a long time is of a host whose clock is behind."""
+    wrong = MovingClock()
+    wrong.moment = clock() - timedelta(seconds=behind)
+    take_back(Feed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    clock.forward(seconds=age)
+    take_back(feed, database, "later")
+    clock.forward(seconds=60)
+    assert not passes(Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
 
 
 @pytest.mark.parametrize("hours", [-3, -1, 0, 1])

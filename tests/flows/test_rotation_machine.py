@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -64,6 +64,8 @@ class Sitting:
     root: int = 0
     seen: bool = True
     attempt: str = ""
+    checkpoint: tuple[int, datetime] = (0, datetime.min.replace(tzinfo=UTC))
+    settled: int = 0
     over: bool = False
     issued: dict[int, str] = field(default_factory=dict)
     held: dict[int, str] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Sitting:
             return "rotate"
         if gen == self.root and attempt and attempt == self.attempt:
             return "again"
-        if now <= self.made + GRACE:
+        if now <= self.made + GRACE and gen >= self.settled:
             lost_a_race = gen == self.root == self.gen - 1
             return "access" if lost_a_race else "refresh_superseded"
         if gen == self.root and not self.seen:
@@ -96,6 +98,8 @@ class Sitting:
     def moves(self, root: int, now: datetime, attempt: str) -> None:
         """Go on to the next generation."""
         self.gen, self.root, self.seen = self.gen + 1, root, False
+        if self.checkpoint[1] < now - GRACE:
+            self.settled, self.checkpoint = self.checkpoint[0], (root, now)
         self.made, self.attempt = now, attempt
 
     def use(self, access: Access, now: datetime) -> bool:
@@ -160,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         if not self.enabled[user]:
             return
         now, made = self.clock(), begun(self.houses[process], self.users[user])
-        sitting = Sitting(user, made.session_id, now, now)
+        sitting = Sitting(user, made.session_id, now, now, checkpoint=(0, now))
         sitting.take(dataclasses.asdict(made), lost=False)
         self.sittings.append(sitting)
         open_ones = sorted(

@@ -1,6 +1,8 @@
 """Which generations of tokens were seen: noted once each, and again where that failed (S-074)."""
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import flask
 import pytest
@@ -48,16 +50,32 @@ def claims(sid: str = "s", gen: int = 2) -> Claims:
     )  # fmt: skip
 
 
-def use(seen: SeenGenerations, what: Claims) -> None:
-    """Answer a request with such a token, to the end."""
+def use(seen: SeenGenerations, what: Claims, answer: Callable[[], Any] = str) -> Any:
+    """Answer a request with such a token; return the answer, which nobody has read yet."""
     app = flask.Flask(__name__)
 
     @app.get("/")
-    def view() -> str:
+    def view() -> Any:
         seen.see(what)
-        return ""
+        return answer()
 
-    app.test_client().get("/", buffered=True).close()
+    return app.test_client().get("/", buffered=answer is str)
+
+
+ANSWERS: dict[str, Callable[[], Any]] = {
+    "file": lambda: flask.send_file(__file__),
+    "stream": lambda: (line for line in ("one", "two")),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_use_is_noted_before_a_file_or_a_stream_is_sent(
+    seen: SeenGenerations, notes: Notes, kind: str
+) -> None:
+    """S-074: found by review: a thief could use a copy on such pages alone, unnoticed."""
+    answer = use(seen, claims(), ANSWERS[kind])
+    assert notes.written == [("s", 2)]
+    answer.close()
 
 
 def test_a_generation_is_noted_once_however_often_it_is_used(

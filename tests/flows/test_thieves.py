@@ -220,6 +220,22 @@ def test_a_thief_who_works_while_the_victim_is_away_is_found_out_on_return(scene
     assert scene.reuses() == 1
 
 
+@pytest.mark.parametrize("pause", [5, 19, 20])
+def test_a_thief_who_rotates_in_every_window_does_not_keep_the_victim_waiting(
+    scene: Scene, pause: int
+) -> None:
+    """S-061: found by attack: it worked for hours, while the victim was told to try again."""
+    stolen, seconds, status = scene.shows(scene.first), 0, 0
+    while status != 401 and seconds <= 5 * WINDOW:
+        assert scene.uses(stolen.access_token)
+        scene.passes(seconds=pause)
+        seconds += pause
+        stolen = scene.shows(stolen.refresh_token)
+        status = scene.shows(scene.first).status
+    assert status == 401
+    assert not scene.uses(stolen.access_token)
+
+
 def test_a_superseded_access_token_that_is_used_tells_of_a_copy(scene: Scene) -> None:
     """S-073: it is good for a moment in other processes; whoever healed is not who uses it."""
     stolen = scene.shows(scene.first)

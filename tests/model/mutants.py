@@ -4,11 +4,12 @@ They prove that the properties can fail. The first version of the rule, and the 
 given up on the way to the present one, are among them.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from itemsapi.tokens.sessions import Presented, Rotatable, RotationOutcome
-from model.rotation import CURRENT, LATE, LIMITS, NOTHING, OLDER, ROOT, TICK, Row, Rule
+from model.rotation import CURRENT, LATE, LIMITS, NOTHING, TICK, Row, Rule
 
 
 class WindowShares(Rule):
@@ -120,6 +121,26 @@ class HealingWindowGivesAccess(Rule):
         return RotationOutcome.ACCESS if waits else outcome
 
 
+class NothingSettles(Rule):
+    """Each rotation opens the window for all that is older, however long ago it was replaced."""
+
+    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+        """Look at the last rotation alone."""
+        return super().judge(Unsettled(session), shown)
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """A row in which no generation is settled."""
+
+    row: Rotatable
+    settled_gen: int = NOTHING
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the row says."""
+        return getattr(self.row, name)
+
+
 class HitExtendsWindow(Rule):
     """The window is counted from the last hit."""
 
@@ -166,10 +187,10 @@ class AgainOnlyUnseen(Rule):
 class HealingMovesRoot(Rule):
     """After a healing the root is what the healing left behind."""
 
-    def classes(self, outcome: RotationOutcome) -> tuple[int, ...]:
+    def classes(self, row: Row, outcome: RotationOutcome) -> tuple[int, ...]:
         """Move the root as a rotation does."""
         healed = outcome is RotationOutcome.HEAL
-        return (NOTHING, OLDER, OLDER, OLDER, ROOT) if healed else super().classes(outcome)
+        return super().classes(row, RotationOutcome.ROTATE if healed else outcome)
 
 
 class NoHealing(Rule):

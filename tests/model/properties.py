@@ -11,7 +11,7 @@ from functools import cache, partial
 from model.honest import Client, World, refused, stays_out
 from model.rotation import WINDOW, Rule
 from model.search import Search, rounds
-from model.thieves import ALONE, BOUND, EVER, LIFE, Theft, Thief
+from model.thieves import ALONE, BOUND, EVER, LIFE, THIEF_USES, TICK, Theft, Thief
 
 PROGRAM = World(request=WINDOW, answer=2 * WINDOW, abandons=True)
 TABS = World(request=0, answer=0)  # free ones: no lock, and reloads; the last Set-Cookie wins
@@ -82,6 +82,23 @@ def working_alone(rule: Rule, thief: Thief) -> list[str]:
     """
     ruled = replace(thief, rule=rule, alone=True)
     return _first(sorted(steps) for steps in rounds(thefts(ruled)) if steps >= ALONE)
+
+
+def kept_out(rule: Rule, thief: Thief) -> list[str]:
+    """Look for a thief who works for ever while the victim, who asks again, is told to wait.
+
+    The steps of the round are in no order.
+    """
+    ruled = replace(thief, rule=rule)
+    return _first(
+        sorted(steps)
+        for steps in rounds(thefts(ruled))
+        if steps >= {THIEF_USES, TICK} and any(map(_is_wait_of_victim, steps))
+    )
+
+
+def _is_wait_of_victim(step: str) -> bool:
+    return step.startswith("victim shows") and "-> WAIT" in step
 
 
 def both_holding(rule: Rule, thief: Thief) -> list[str]:

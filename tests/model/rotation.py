@@ -1,13 +1,13 @@
 """The rule of rotation, in a world that is small enough to be searched to its end.
 
 *Classes.* A real session has ever more generations. But all that the rule asks of a generation is
-how it compares with `gen` and `root_gen` of the row, so that four classes are enough: `CURRENT`;
+how it compares with `gen` and `root_gen` of the row, so that these classes are enough: `CURRENT`;
 `ROOT`, the last one before it that was seen; `SUPERSEDED`, those between the two, which a healing
-left behind; `OLDER`, those before the root. The classes are numbers in that order, and the row that
-is shown to the production function `judge` has `CURRENT` and `ROOT` as `gen` and `root_gen`; where
-nothing was healed since the last rotation there are none between, and the root is `LOST_A_RACE`.
-When a session rotates or heals, each token that somebody holds changes its class as
-`Answer.classes` says.
+left behind; `OLDER`, those before the root, which are `MARKED` at the first checkpoint after that
+and `SETTLED` at the second. The classes are numbers in that order, and the row that is shown to the
+production function `judge` has `CURRENT` and `ROOT` as `gen` and `root_gen`; where nothing was
+healed since the last rotation there are none between, and the root is `LOST_A_RACE`. When a session
+rotates or heals, each token that somebody holds changes its class as `Answer.classes` says.
 
 *Ticks.* Time goes in ticks of five seconds. The window is four of them, and a row older than the
 window is as good as any other such row: `LATE` is the greatest age there is.
@@ -34,10 +34,10 @@ from itemsapi.issuer.refresh import NEW_TOKENS
 from itemsapi.tokens import sessions
 from itemsapi.tokens.sessions import Limits, Presented, Rotatable, RotationOutcome
 
-OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4)
-NOTHING, UNISSUED = 0, 5
+SETTLED, MARKED, OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4, 5, 6)
+NOTHING, UNISSUED = 0, 7
 LOST_A_RACE = CURRENT - 1  # the number of the root where nothing was healed since the rotation
-NAMES = ("nothing", "older", "root", "superseded", "current")
+NAMES = ("nothing", "settled", "marked", "older", "root", "superseded", "current")
 TICK = timedelta(seconds=5)
 WINDOW = 4
 LATE = WINDOW + 1
@@ -49,16 +49,17 @@ MOVES = frozenset({RotationOutcome.ROTATE, RotationOutcome.HEAL})
 class Row(NamedTuple):
     """A session's row: whether the current generation was seen; ticks since the row moved.
 
-    `healed`: a healing moved it last, and not a rotation.
+    `healed`: a healing moved it last, and not a rotation. `mark`: ticks since the checkpoint.
     """
 
     seen: bool
     age: int
     healed: bool = False
+    mark: int = LATE
 
     def older(self) -> "Row":
         """Return the row a tick later."""
-        return self._replace(age=min(self.age + 1, LATE))
+        return self._replace(age=min(self.age + 1, LATE), mark=min(self.mark + 1, LATE))
 
 
 SIGNED_IN = Row(seen=True, age=LATE)
@@ -74,6 +75,9 @@ class SessionRow:
     attempt: str | None
     rotated_at: datetime
     renewed_gen: int = 1
+    settled_gen: int = NOTHING
+    checkpoint_gen: int = NOTHING
+    checkpoint_at: datetime = ROTATED_AT
 
 
 class Answer(NamedTuple):
@@ -113,7 +117,7 @@ class Rule:
 
     def _answer(self, row: Row, shown: int, *, same: bool) -> Answer:
         root = ROOT if row.healed else LOST_A_RACE
-        session = SessionRow(CURRENT, root, row.seen, "maker", ROTATED_AT)
+        session = SessionRow(CURRENT, root, row.seen, "maker", ROTATED_AT, settled_gen=MARKED)
         attempt = "maker" if same else "another"
         now = ROTATED_AT + row.age * TICK
         outcome = self.judge(session, Presented(root if shown == ROOT else shown, attempt, now))
@@ -121,7 +125,7 @@ class Rule:
             outcome,
             outcome.name,
             self.moved(row, outcome),
-            self.classes(outcome),
+            self.classes(row, outcome),
             outcome in NEW_TOKENS,
             self.access(outcome, shown),
             outcome in MOVES,
@@ -136,14 +140,17 @@ class Rule:
         """Return the row after an outcome."""
         if outcome not in MOVES:
             return row
-        return Row(seen=False, age=0, healed=outcome is RotationOutcome.HEAL)
+        mark = 0 if row.mark > WINDOW else row.mark
+        return Row(seen=False, age=0, healed=outcome is RotationOutcome.HEAL, mark=mark)
 
-    def classes(self, outcome: RotationOutcome) -> tuple[int, ...]:
+    def classes(self, row: Row, outcome: RotationOutcome) -> tuple[int, ...]:
         """Return the class that a token of each class has after an outcome."""
+        due = row.mark > WINDOW  # what was marked is settled, and what is older now is marked
+        marked, older = (SETTLED, MARKED) if due else (MARKED, OLDER)
         if outcome is RotationOutcome.ROTATE:
-            return (NOTHING, OLDER, OLDER, OLDER, ROOT)
+            return (NOTHING, SETTLED, marked, older, older, older, ROOT)
         if outcome is RotationOutcome.HEAL:
-            return (NOTHING, OLDER, ROOT, SUPERSEDED, SUPERSEDED)
+            return (NOTHING, SETTLED, marked, older, ROOT, SUPERSEDED, SUPERSEDED)
         return (NOTHING, *CLASSES)
 
     def access(self, outcome: RotationOutcome, shown: int) -> int:

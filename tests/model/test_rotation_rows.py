@@ -1,7 +1,7 @@
 """The rule as one UPDATE does to real rows what the rule as a table, and the model, say."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from functools import cache
 from itertools import product
@@ -47,6 +47,9 @@ ATTEMPTS = (  # that which made the current generation, and that which presents 
 )
 YES_AND_NO = (True, False)
 
+COLUMNS = [column.name for column in fields(SessionRow)]
+FRESHLY_MARKED = Row(seen=True, age=0, mark=0)
+
 Result = tuple[RotationOutcome, SessionRow]
 
 
@@ -65,9 +68,12 @@ class Case:
             return outcome, self.row
         seen = RULE.moved(Row(self.row.seen, age=0), outcome).seen
         shown = self.shown
-        renewed = self.row.renewed_gen
-        after = SessionRow(self.row.gen + 1, shown.gen, seen, shown.attempt, shown.now, renewed)
-        return outcome, after
+        row = self.row
+        settled, checkpoint = row.settled_gen, (row.checkpoint_gen, row.checkpoint_at)
+        if row.checkpoint_at < shown.now - self.limits.grace:
+            settled, checkpoint = row.checkpoint_gen, (shown.gen, shown.now)
+        made = (row.gen + 1, shown.gen, seen, shown.attempt, shown.now)
+        return outcome, SessionRow(*made, row.renewed_gen, settled, *checkpoint)
 
 
 @cache
@@ -75,7 +81,7 @@ def cases() -> list[Case]:
     """List each row together with each way to present something to it."""
     return [
         Case(
-            SessionRow(gen, root, seen, made_by, ROTATED_AT, renewed),
+            SessionRow(gen, root, seen, made_by, ROTATED_AT, renewed, settled, checkpoint),
             Presented(shown, attempt, ROTATED_AT + age),
             replace(LIMITS, heal=heal, grace=grace),
         )
@@ -83,8 +89,14 @@ def cases() -> list[Case]:
         for root, shown in product(range(gen), range(1, gen + 2))
         for age, seen, (made_by, attempt) in product(AGES, YES_AND_NO, ATTEMPTS)
         for heal, grace in product(YES_AND_NO, GRACES)
-        for renewed in {1, max(1, root)}
+        for renewed, settled, checkpoint in _before(root, forgiving=heal and bool(grace))
     ]
+
+
+def _before(root: int, *, forgiving: bool) -> set[tuple[int, int, int]]:
+    """Say when a session may have been renewed, and which generations were settled and marked."""
+    plain = (1, 0, 0)
+    return {plain, (max(root, 1), 0, 0), (1, max(root - 1, 0), root)} if forgiving else {plain}
 
 
 def class_of(gen: int, row: Rotatable) -> int:
@@ -110,7 +122,7 @@ def test_the_classes_say_of_each_row_what_its_generations_say() -> None:
         case
         for case in cases()
         if judge(case.row, case.shown, case.limits) != judge(*model_of(case), case.limits)
-        if case.row.renewed_gen == 1
+        if (case.row.renewed_gen, case.row.settled_gen) == (1, 0)
     ]
     assert strange == []
 
@@ -122,7 +134,7 @@ def test_a_token_has_the_class_that_the_model_gives_it_when_the_row_has_moved() 
         for case in cases()
         for outcome, after in [case.wanted()]
         for gen in range(1, case.row.gen + 1)
-        if class_of(gen, after) != RULE.classes(outcome)[class_of(gen, case.row)]
+        if class_of(gen, after) != RULE.classes(FRESHLY_MARKED, outcome)[class_of(gen, case.row)]
     ]
     assert strange == []
 
@@ -141,9 +153,7 @@ def rotated(tx: Session) -> Iterator[tuple[Case, Result]]:
         done = rotate(tx, str(place), case.shown, case.limits)
         row = done.session
         assert row is not None
-        after = SessionRow(
-            row.gen, row.root_gen, row.seen, row.attempt, row.rotated_at, row.renewed_gen
-        )
+        after = SessionRow(**{name: getattr(row, name) for name in COLUMNS})
         yield case, (done.outcome, after)
 
 

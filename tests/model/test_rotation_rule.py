@@ -19,6 +19,7 @@ from model.properties import (
     both_holding,
     delayed,
     in_step,
+    kept_out,
     kept_waiting,
     overlapping,
     signed_out,
@@ -39,6 +40,9 @@ THIEVES = {
     "clairvoyant": CLAIRVOYANT,
     "meets a lost note": MEETS_A_LOST_NOTE,
 }
+
+
+NOTED = [name for name, thief in THIEVES.items() if not thief.notes_lost]
 
 
 def each(**worlds: list[World]) -> pytest.MarkDecorator:
@@ -126,10 +130,16 @@ def test_thief_and_victim_never_go_on_side_by_side(thief: Thief, attempts: bool)
     assert in_step(PRODUCTION, replace(thief, attempts=attempts)) == []
 
 
-@pytest.mark.parametrize("name", [name for name in THIEVES if not THIEVES[name].notes_lost])
+@pytest.mark.parametrize("name", NOTED)
 def test_no_thief_works_for_long_while_the_victim_is_away(name: str) -> None:
     """S-073: the victim's return finds it out, unless notes are lost for ever (S-074)."""
     assert working_alone(PRODUCTION, THIEVES[name]) == []
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_no_thief_works_for_ever_while_the_victim_is_told_to_wait(name: str) -> None:
+    """S-061: a thief who rotates in each window is found out by the victim's next requests."""
+    assert kept_out(PRODUCTION, THIEVES[name]) == []
 
 
 @thieves

@@ -35,7 +35,15 @@ class SeenGenerations:
             after_this_request(lambda response: self._when_sent(response, seen))
 
     def _when_sent(self, response: Response, seen: tuple[str, int]) -> Response:
-        response.call_on_close(lambda: self._write(seen))
+        """Write the note when the response is sent; before a stream or a file.
+
+        A client can hold a stream open, and Werkzeug does not close a response that the server
+        takes as a file.
+        """
+        if response.is_streamed or response.direct_passthrough:
+            self._write(seen)
+        else:
+            response.call_on_close(lambda: self._write(seen))
         return response
 
     def _write(self, seen: tuple[str, int]) -> None:

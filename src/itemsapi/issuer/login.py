@@ -121,6 +121,7 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
         created_at=now,
         rotated_at=now,
         used_before=now,
+        checkpoint_at=now,
         expires_at=now + desk.settings.session_max_age,
     )
 

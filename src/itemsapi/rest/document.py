@@ -47,7 +47,7 @@ you use the access token.
 - 503 asks you to wait as long as `Retry-After` says, and to try again with the newest token.
 - A refresh token that comes back after somebody used its successor was copied: the session ends
   (401 `refresh_reused`), and you have to sign in again. Threads and processes that share a session
-  refresh under a lock, or with one and the same key.
+  refresh under a lock.
 
 **Scopes** say what a token may be used for. Each operation names those that it needs, all of them.
 Ask for fewer at sign-in or at refresh with `scope`; your roles say which you may have.

@@ -209,17 +209,17 @@ class Feed:
     def _all_that_matter(self, connection: Connection) -> Sequence[AnyRow]:
         """Read the rows of one token lifetime, by their numbers as well as by the clocks.
 
-        Numbers rise with the commits, so a row that follows on a recent one is recent, and so is
-        what was written shortly before the last: a host whose clock is behind hides no row.
+        Numbers rise with the commits, so a row that follows on a recent one is recent. Two more
+        lifetimes are read: so far the clock of a host may be behind and hides no row.
         """
         last = connection.execute(_LAST).first()
         if last is None:
             return []
         since = {"since": self._clock() - self._life}
         first = connection.execute(_FIRST_SINCE, since).scalar_one()
-        before_last = last.seq - int(self._life.total_seconds() * 1000)
-        seq = before_last if first is None else min(first, before_last)
-        return connection.execute(_NEWER, {"seq": seq}).all()
+        oldest = last.seq if first is None else first
+        margin = 2 * int(self._life.total_seconds() * 1000)
+        return connection.execute(_NEWER, {"seq": oldest - margin}).all()
 
     def _forget_epochs(self, before: float) -> None:
         """Drop the epochs noted earlier: new tokens get theirs from the restored database.

@@ -45,11 +45,13 @@ class AuthSession(Model):
     `gen`: generation of the refresh token that is good now. `root_gen`: the last generation before
     it that somebody was seen to hold, `NO_ROOT` at sign-in and after a change of password. `seen`:
     somebody was seen to hold `gen` itself. `renewed_gen`: the generation that the sign-in or the
-    last change of password made; no token of an earlier one is good. `attempt`: hash of the attempt
-    id that made `gen`, if it had one. `epoch`: that of everybody's sessions when this one began.
-    `auth_time`: when a password was proved last, in seconds since 1970. `scope`: what was asked for
-    at sign-in, or null for all. `delivery`: `body` or `cookie`, fixed at sign-in. `used_before`:
-    the last rotation before the five minutes in which `rotated_at` lies.
+    last change of password made; no token of an earlier one is good. `checkpoint_gen`: the root as
+    it was at `checkpoint_at`, set anew by a rotation when it is a window old. `settled_gen`: the
+    checkpoint before it; what is older was replaced more than a window ago. `attempt`: hash of the
+    attempt id that made `gen`, if it had one. `epoch`: that of everybody's sessions when this one
+    began. `auth_time`: when a password was proved last, in seconds since 1970. `scope`: what was
+    asked for at sign-in, or null for all. `delivery`: `body` or `cookie`, fixed at sign-in.
+    `used_before`: the last rotation before the five minutes in which `rotated_at` lies.
     """
 
     __tablename__ = "auth_session"
@@ -61,6 +63,9 @@ class AuthSession(Model):
     root_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT)
     renewed_gen: Mapped[int] = mapped_column(BigInteger, default=1)
     seen: Mapped[bool] = mapped_column(default=True)
+    checkpoint_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT)
+    checkpoint_at: Mapped[datetime]
+    settled_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT)
     attempt: Mapped[str | None] = mapped_column(String(64))
     epoch: Mapped[int] = mapped_column(BigInteger)
     delivery: Mapped[str] = mapped_column(String(10))
@@ -110,6 +115,8 @@ class Rotatable(Protocol):
     def root_gen(self) -> int: ...  # noqa: D102
     @property
     def renewed_gen(self) -> int: ...  # noqa: D102
+    @property
+    def settled_gen(self) -> int: ...  # noqa: D102
     @property
     def seen(self) -> bool: ...  # noqa: D102
     @property
@@ -171,6 +178,7 @@ _MAY_HEAL = and_(
 _USED_BEFORE = case(
     (_table.c.rotated_at < bindparam("step"), _table.c.rotated_at), else_=_table.c.used_before
 )
+_DUE = _table.c.checkpoint_at < bindparam("checkpoint_before")
 _ROTATE = (
     update(_table)
     .where(
@@ -183,6 +191,9 @@ _ROTATE = (
         seen=False,
         rotated_at=bindparam("now"),
         used_before=_USED_BEFORE,
+        settled_gen=case((_DUE, _table.c.checkpoint_gen), else_=_table.c.settled_gen),
+        checkpoint_gen=case((_DUE, bindparam("presented")), else_=_table.c.checkpoint_gen),
+        checkpoint_at=case((_DUE, bindparam("now")), else_=_table.c.checkpoint_at),
         attempt=bindparam("made_by"),
     )
 )
@@ -220,9 +231,10 @@ _END = (
 def judge(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
     """Say what comes of a refresh token of a live session: the rule of docs/adr/0003, row by row.
 
-    In the window after a healing nobody gets an access token alone: a thief who heals again and
-    again would live on them beside the owner. A clock that was set back since the last rotation
-    leaves the window open.
+    A token that was replaced more than a window ago does not wait: a thief who rotates again and
+    again would keep its owner waiting. In the window after a healing nobody gets an access token
+    alone: a thief who heals again and again would live on them beside the owner. A clock that was
+    set back since the last rotation leaves the window open.
     """
     if shown.gen == session.gen:
         return RotationOutcome.ROTATE
@@ -235,7 +247,8 @@ def _judge_older(session: Rotatable, shown: Presented, limits: Limits) -> Rotati
     is_root = shown.gen == session.root_gen
     if is_root and limits.heal and shown.attempt and shown.attempt == session.attempt:
         return RotationOutcome.AGAIN
-    if limits.grace and shown.now - session.rotated_at <= limits.grace:
+    in_window = shown.now - session.rotated_at <= limits.grace
+    if limits.grace and in_window and shown.gen >= session.settled_gen:
         lost_a_race = is_root and session.gen == session.root_gen + 1
         return RotationOutcome.ACCESS if lost_a_race else RotationOutcome.WAIT
     if is_root:
@@ -253,6 +266,7 @@ def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
         "now": shown.now,
         "idle_since": shown.now - limits.idle,
         "step": _step(shown.now),
+        "checkpoint_before": shown.now - limits.grace,
         "heals_before": _heals_before(shown.now, limits),
         "same_attempt": shown.attempt or "",  # null would equal that of a row without an attempt
         "made_by": shown.attempt,
