@@ -82,7 +82,7 @@ def serving(folder: Path, *, threads: int = 4) -> Iterator[Wire]:
     with log.open("wb") as written:
         process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)  # noqa: S603 - as above
     try:
-        until_it_listens(port, log)
+        until_it_answers(port, log)
         wire = Wire(port)
         wire.token = wire.login()
         yield wire
@@ -91,13 +91,14 @@ def serving(folder: Path, *, threads: int = 4) -> Iterator[Wire]:
         process.wait(30)
 
 
-def until_it_listens(port: int, log: Path) -> None:
-    """Wait for the service."""
+def until_it_answers(port: int, log: Path) -> None:
+    """Wait for the first worker: the port is open before it, and keeps who comes too early."""
     until = time.monotonic() + STARTING
     while True:
-        with suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), STARTING) as line:
+            line.sendall(b"GET /health/live HTTP/1.1\r\n%s\r\n" % CLOSING)
+            if line.recv(1):
+                return
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.1)
 

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
 from itemsapi.db import NUMBER, AnyRow, Database, Model
-from itemsapi.observe import EVENTS, log, origin
+from itemsapi.metrics import EVENTS
+from itemsapi.observe import log, origin
 
 
 class AuditEvent(Model):

@@ -1,11 +1,10 @@
-"""What operators see: where a request comes from, log lines of one JSON object each, and metrics.
+"""What operators see: where a request comes from, and log lines of one JSON object each.
 
 The request id, the client's address and its user agent live in a context variable, so that log
 lines and audit events carry them without anybody passing them along.
 """
 
 import logging
-import os
 import sys
 import time
 from contextlib import suppress
@@ -13,8 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +77,3 @@ def start_logging(*, level: int = logging.INFO) -> None:
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("itemsapi")
-
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # no client's own
-
-REQUESTS = Counter("itemsapi_requests", "Answers given.", ["method", "endpoint", "status"])
-SECONDS = Histogram(
-    "itemsapi_request_seconds",
-    "Time from the request's first line to the answer's.",
-    ["endpoint"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-)
-EVENTS = Counter("itemsapi_events", "Audit events: sign-ins, reuse, sessions ended.", ["event"])
-FEED_AGE = Gauge(
-    "itemsapi_revocation_feed_age_seconds",
-    "Age of this process's copy of the revocations; above 5 nobody is let in.",
-    multiprocess_mode="max",
-)
-
-
-def count_request(method: str, endpoint: str | None, status: int) -> None:
-    """Count one answer; what matched no endpoint is one kind, whatever the address was."""
-    name = endpoint or "none"
-    verb = method if method in METHODS else "other"
-    REQUESTS.labels(verb, name, status).inc()
-    SECONDS.labels(name).observe(time.perf_counter() - origin().began)
-
-
-def metrics() -> bytes:
-    """Return all metrics in Prometheus' text format; of all workers, where they share a folder."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest()
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own gap
-    return generate_latest(registry)

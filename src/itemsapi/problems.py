@@ -205,6 +205,15 @@ class NotAcceptable(Problem):
     title = "Only JSON is served here"
 
 
+class RequestTimeout(Problem):
+    """The body did not come in time: 10 s, and a second more for each 64 KiB (RFC 9110 15.5.9)."""
+
+    status = 408
+    code = "request_timeout"
+    title = "The body did not come in time"
+    advice = "Send the request again, on a new connection."
+
+
 class Conflict(Problem):
     """The change clashes with what is stored."""
 

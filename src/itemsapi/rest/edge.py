@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderList = list[tuple[str, str]]
+REFUSED = "itemsapi.refused"  # the problem that the server found before anybody saw the request
 
 
 class Edge:
@@ -50,12 +51,18 @@ class Edge:
             return start_response(status, dressed, *given)
 
         try:
-            check_size(environ)
+            self._check(environ)
             return self.inner(environ, start)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - it is the last resort
             return self._refuse(answers.problem_of(error), environ, start)
+
+    def _check(self, environ: "WSGIEnvironment") -> None:
+        """Raise what the server refused the request for, or `HeadersTooLarge`."""
+        if REFUSED in environ:
+            raise environ[REFUSED]
+        check_size(environ)
 
     def _dressing(
         self, environ: "WSGIEnvironment", headers: HeaderList, request_id: str

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from itemsapi.observe import count_request
+from itemsapi.metrics import count_request
 from itemsapi.rest import answers, routing
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.edge import Edge

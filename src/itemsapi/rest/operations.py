@@ -21,6 +21,7 @@ from itemsapi.problems import (
     MediaTypeWrong,
     NotFound,
     Problem,
+    RequestTimeout,
     TooMany,
     Unavailable,
 )
@@ -32,7 +33,7 @@ from itemsapi.rest.request import FORM
 from itemsapi.rest.shapes import Shapes, with_example
 
 ALWAYS: tuple[type[Problem], ...] = (BadRequest, TooMany, InternalError, Unavailable)
-WITH_BODY: tuple[type[Problem], ...] = (BodyTooLarge, MediaTypeWrong)
+WITH_BODY: tuple[type[Problem], ...] = (RequestTimeout, BodyTooLarge, MediaTypeWrong)
 
 _VARIABLE = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")
 _PATH_SHAPES: Mapping[str, dict[str, object]] = {

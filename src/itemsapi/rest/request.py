@@ -9,11 +9,8 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
 from itemsapi.rest import pairs, strict_json
-from itemsapi.rest.places import Places
-from itemsapi.throttle import client_key
 
 FORM = "application/x-www-form-urlencoded"
-PLACES = Places()  # of this process
 
 
 class Request(flask.Request):
@@ -50,8 +47,7 @@ class Request(flask.Request):
         """Return the body as it came, or raise `BodyTooLarge`, however its length was declared."""
         too_large = BodyTooLarge(f"At most {strict_json.MAX_BYTES} bytes are taken.")
         try:
-            with PLACES.one(client_key(self.remote_addr or "")):
-                body = self.get_data()
+            body = self.get_data()
         except RequestEntityTooLarge:
             raise too_large from None
         except ClientDisconnected:

@@ -1,0 +1,131 @@
+"""Bodies as they come: under a deadline as a whole, and never many long ones at once (S-110).
+
+A body of 64 KiB or less is there before a thread hears of the request. Of a longer one nothing is
+asked for until the application reads it, behind the gate (S-004); then it streams. So a thread
+waits for bytes only where somebody sends more than most ever do, and then it steps aside. What is
+held of a long body is what the application keeps of it: with its usual limit of 1 MiB, that is
+64 MiB at most.
+
+What is late, too much or cut off is a problem like any other: `RequestTimeout`, `Unavailable`,
+`BadRequest`.
+"""
+
+import asyncio
+import io
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import IO, Any, Final
+
+from itemsapi.problems import BadRequest, RequestTimeout, Unavailable
+from itemsapi.server.environ import Scope, values
+
+SMALL: Final = 64 * 1024  # bytes that everybody may send for nothing
+WITHIN: Final = 10.0  # seconds for a whole body
+PACE: Final = 64 * 1024  # bytes that earn a long body another second
+LONG_ONES: Final = 64  # long bodies under way in one worker
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Aside = Callable[[], AbstractContextManager[None]]
+
+
+class Incoming:
+    """One request's body on its way in."""
+
+    def __init__(self, scope: Scope, receive: Receive, within: float = WITHIN) -> None:
+        """Begin to count the seconds. Call it in the event loop."""
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._ends = self._loop.time() + within
+        self._length = _length(scope)
+        self.begun = b""
+        self.ended = self._length == 0
+
+    async def first(self) -> IO[bytes] | None:
+        """Return a small body, whole; None for a long one, of which `begun` has come.
+
+        Raises `RequestTimeout` or `BadRequest`.
+        """
+        if self._length is not None and self._length > SMALL:
+            return None
+        while not self.ended and len(self.begun) <= SMALL:
+            self.begun += await self.part()
+        return io.BytesIO(self.begun) if self.ended else None
+
+    async def part(self) -> bytes:
+        """Return the next bytes, some or none. Raises `RequestTimeout` or `BadRequest`."""
+        try:
+            async with asyncio.timeout_at(self._ends):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout from None
+        if message["type"] != "http.request":
+            raise BadRequest("The body ended too early.")
+        self.ended = not message.get("more_body", False)
+        found: bytes = message.get("body", b"")
+        self._ends += len(found) / PACE
+        return found
+
+    def wait_for_part(self) -> bytes:
+        """Do the same in a thread."""
+        return asyncio.run_coroutine_threadsafe(self.part(), self._loop).result()
+
+
+class Long(io.RawIOBase):
+    """A long body as the application reads it. Reading raises the problems of this module."""
+
+    places = threading.BoundedSemaphore(LONG_ONES)
+
+    def __init__(self, incoming: Incoming, aside: Aside) -> None:
+        """Take a body that has begun, and how a thread steps aside."""
+        self._incoming, self._ready, self._aside = incoming, incoming.begun, aside
+        self._placed = False
+        self._failed: Exception | None = None
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's own signature
+        """Fill `buffer` with what has come, waiting for some; 0 at the end."""
+        while not self._ready and not self._incoming.ended:
+            self._ready = self._more()
+        taken = self._ready[: len(buffer)]
+        self._ready = self._ready[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        """Make room for another one."""
+        if self._placed:
+            self._placed = False
+            self.places.release()
+        super().close()
+
+    def _more(self) -> bytes:
+        if self._failed:
+            raise self._failed  # what went wrong once is not tried again
+        try:
+            self._take_place()
+            with self._aside():
+                return self._incoming.wait_for_part()
+        except Exception as error:
+            self._failed = error
+            raise
+
+    def _take_place(self) -> None:
+        if not self._placed:
+            if not self.places.acquire(blocking=False):
+                raise Unavailable("Too many large bodies are under way; try again in 1 s.")
+            self._placed = True
+
+
+def _length(scope: Scope) -> int | None:
+    """Return how many bytes are announced; None if that is not told beforehand.
+
+    hyper refuses what is no number, and lengths that contradict each other.
+    """
+    if values(scope, b"transfer-encoding"):
+        return None
+    lengths = values(scope, b"content-length")
+    return int(lengths[0]) if lengths else 0

@@ -1,0 +1,79 @@
+"""Whose request is next: one of each client after the other, however many a client sends.
+
+A client whose answers fill what it may hold waits until some are taken; whoever waits too long is
+turned away by `expired`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+
+class Waiting(Protocol):
+    """Something that waits for a thread."""
+
+    client: str
+    since: float
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+class Turns(Generic[W]):
+    """Those who wait, by client; filled by the event loop and emptied by threads."""
+
+    def __init__(self, may_go: Callable[[str], bool]) -> None:
+        """Take who tells whether a client may have another thread now."""
+        self._may_go = may_go
+        self._lock = threading.Lock()
+        self._lines: dict[str, deque[W]] = {}  # in the order of their turns
+        self._calls: SimpleQueue[None] = SimpleQueue()  # one for each look that is worth it
+
+    def add(self, job: W) -> None:
+        """Put a job at the end of its client's line."""
+        job.since = time.monotonic()
+        with self._lock:
+            self._lines.setdefault(job.client, deque()).append(job)
+        self._calls.put(None)
+
+    def take(self) -> W:
+        """Wait for a job whose turn it is, and return it."""
+        while True:
+            self._calls.get()
+            with self._lock:
+                job = self._next()
+            if job is not None:
+                return job
+
+    def look_again(self) -> None:
+        """Say that somebody who could not go may go now."""
+        with self._lock:
+            waiting = sum(map(len, self._lines.values()))
+        for _ in range(waiting):
+            self._calls.put(None)
+
+    def expired(self, before: float) -> list[W]:
+        """Take out those who have waited since before a moment of the monotonic clock."""
+        with self._lock:
+            late = [job for line in self._lines.values() for job in line if job.since < before]
+            for job in late:
+                self._lines[job.client].remove(job)
+            self._lines = {client: line for client, line in self._lines.items() if line}
+        return late
+
+    def __len__(self) -> int:
+        with self._lock:
+            return sum(map(len, self._lines.values()))
+
+    def _next(self) -> W | None:
+        client = next((client for client in self._lines if self._may_go(client)), None)
+        if client is None:
+            return None
+        line = self._lines.pop(client)
+        job = line.popleft()
+        if line:
+            self._lines[client] = line  # behind all others
+        return job
