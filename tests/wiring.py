@@ -14,6 +14,7 @@ from pathlib import Path
 
 from commandline import free_port
 
+HERE = Path(__file__).parent
 PASSWORD = "plain horse battery staple"
 CLOSING = b"Host: wire\r\nConnection: close\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -29,6 +30,7 @@ class Wire:
     port: int
     token: bytes = b""
     source: str = "127.0.0.1"
+    process: int = 0
 
     def connect(self, sent: bytes = b"") -> socket.socket:
         """Open a connection and send bytes."""
@@ -71,10 +73,15 @@ class Wire:
 
 
 @contextmanager
-def serving(folder: Path, *, threads: int = 4) -> Iterator[Wire]:
-    """Run the service with one worker on an empty folder, and an admin `wire` who is signed in."""
+def serving(folder: Path, *, threads: int = 4, **more: str) -> Iterator[Wire]:
+    """Run the service with one worker on an empty folder, and an admin `wire` who is signed in.
+
+    `more` are environment variables.
+    """
     program, port, log = [sys.executable, "-m", "itemsapi"], free_port(), folder / "log"
     environment = {**os.environ, "ITEMSAPI_DATA_DIR": str(folder), "ITEMSAPI_RATE_LIMIT": "off"}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
+    environment |= more
     add = [*program, "users", "add", "wire", "--role=admin", "--password-stdin"]
     serve = [*program, "serve", f"--port={port}", f"--threads={threads}"]
     subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
@@ -83,7 +90,7 @@ def serving(folder: Path, *, threads: int = 4) -> Iterator[Wire]:
         process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)  # noqa: S603 - as above
     try:
         until_it_answers(port, log)
-        wire = Wire(port)
+        wire = Wire(port, process=process.pid)
         wire.token = wire.login()
         yield wire
     finally:

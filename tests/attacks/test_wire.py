@@ -1,13 +1,13 @@
 """The real server, spoken to by raw sockets: no 5xx, no hang, no dead worker (R-14, R-15)."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from wiring import CLOSING, JSON, Wire, posted, serving
+from wiring import CLOSING, JSON, PASSWORD, Wire, posted, serving
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +136,11 @@ def test_a_huge_body_is_refused_by_what_it_claims(wire: Wire) -> None:
     assert wire.say(posted(b"/auth/logout", **claims)) == [415]
 
 
-def test_anonymous_bodies_that_never_end_hold_nobody(wire: Wire) -> None:
-    """The gate answers before it reads: chunks without end, a length without a body (S-004)."""
-    endless = b"POST /items HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n5\r\nab" % CLOSING
-    short = posted(b"/items", JSON, body=b"{", length=b"1000")
-    assert [wire.say(endless), wire.say(short)] == [[401], [401]]
+def test_anonymous_bodies_are_refused_before_they_are_there(wire: Wire) -> None:
+    """The gate answers before more than 64 KiB are read: of a length, or of chunks (S-004)."""
+    endless = b"POST /items HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n20000\r\n" % CLOSING
+    short = posted(b"/items", JSON, body=b"{", length=b"100000")
+    assert [wire.say(endless, b"x" * 70_000), wire.say(short)] == [[401], [401]]
 
 
 def test_broken_chunks_are_refused(wire: Wire) -> None:
@@ -180,15 +180,28 @@ def test_clients_stalled_in_their_headers_hold_nobody(wire: Wire) -> None:
         line.close()
 
 
-def test_bodies_that_never_come_stop_neither_readers_nor_other_clients(wire: Wire) -> None:
-    """More stalled sign-ins than threads, from one address; granian waits for ever (R-14)."""
-    never = posted(b"/auth/login", JSON, body=b"{", length=b"90")
-    stalled = [wire.connect(never) for _ in range(12)]
-    elsewhere = replace(wire, source="127.0.0.2")
-    assert wire.get(wire.bearer) == 200
-    assert elsewhere.say(posted(b"/auth/login", JSON, body=b"{}")) == [422]
-    for line in stalled:
-        line.close()
+@pytest.mark.parametrize("hosts", [b"", b"Host:\r\n", b"Host: a\r\nHost: b\r\n"])
+def test_a_request_without_exactly_one_host_is_refused(wire: Wire, hosts: bytes) -> None:
+    """RFC 9112 section 3.2; HTTP/1.0 has none."""
+    asked = b"GET /health/live HTTP/1.1\r\nConnection: close\r\n%s\r\n" % hosts
+    assert [wire.say(asked), wire.say(b"GET /health/live HTTP/1.0\r\n\r\n")] == [[400], [200]]
+
+
+COOKIE = b"__Host-Http-itemsapi_rt"
+FOREIGN = ["é".encode(), "é".encode("latin-1"), b"\xff\xfe", b'"', b"=;=", b""]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_cookie_of_somebody_else_signs_nobody_out(wire: Wire, foreign: bytes) -> None:
+    """S-116: whatever its bytes, before ours and behind; through the real server."""
+    browser = JSON + b"X-Auth-Delivery: cookie\r\nSec-Fetch-Site: same-origin\r\n"
+    body = json.dumps({"username": "wire", "password": PASSWORD}).encode()
+    heard = wire.hear(posted(b"/auth/login", browser, body=body))
+    for form in (b"Cookie: theirs=%s; %s\r\n", b"Cookie: %s; theirs=%s\r\n"):
+        ours = COOKIE + b"=" + heard.split(COOKIE + b"=")[1].split(b";")[0]
+        pair = (foreign, ours) if form.startswith(b"Cookie: theirs") else (ours, foreign)
+        heard = wire.hear(posted(b"/auth/refresh", browser, form % pair, body=b"{}"))
+        assert heard.startswith(b"HTTP/1.1 200")
 
 
 def test_a_wish_to_upgrade_changes_nothing(wire: Wire) -> None:

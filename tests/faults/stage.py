@@ -80,6 +80,11 @@ class Line:
         said = json.loads(raw) if raw.startswith(b"{") else {}
         return Answer(answer.status, said, seconds, dict(answer.headers))
 
+    def text(self, method: str, path: str) -> str:
+        """Ask, and return the body as it is."""
+        self._http.request(method, path)
+        return self._http.getresponse().read().decode()
+
     def refresh(self, token: str, attempt: str = "") -> Answer:
         """Present a refresh token, under an attempt id."""
         return self.call("POST", "/auth/refresh", {"refresh_token": token}, key=attempt)
@@ -145,6 +150,12 @@ class Stage:
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [pid for pid in map(int, children.read_text().split()) if _serves(pid, self.port)]
+
+    def folder_of_metrics(self) -> str:
+        """Return where the workers count together."""
+        told = Path(f"/proc/{self.pids()[0]}/environ").read_bytes().split(b"\0")
+        found = dict(one.split(b"=", 1) for one in told if b"=" in one)
+        return found[b"PROMETHEUS_MULTIPROC_DIR"].decode()
 
     def line_to_each(self) -> dict[int, Line]:
         """Open one connection to every worker."""

@@ -7,10 +7,12 @@ from holding a thread (ADR 7):
     supervisor    starts the workers, and starts another one for each that dies
     listening     the socket that all workers share
     worker        what runs in a worker process
-    bridge        one request: its body, its turn, its answer
+    bridge        ASGI on one side, WSGI on the other
+    exchange      one request: its body, its turn, its answer
     bodies        bodies as they come, under a deadline and a budget
-    turns         whose request is next
-    threads       the few threads that run the application
+    pool          threads for the application, and who is given one next
+    turns           whose request is next
+    threads         the few threads that run the application
     answers       answers on their way, under a deadline and a budget
     environ       the request in the words of WSGI
 """

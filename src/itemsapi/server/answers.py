@@ -18,7 +18,9 @@ from itemsapi.server.environ import header_list
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-PIECE: Final = 64 * 1024  # bytes that are sent at once, and that no account is kept of
+PIECE: Final = 64 * 1024  # bytes that no account is kept of
+SLICE: Final = 16 * 1024  # bytes of a longer answer that are handed on at once
+KEPT: Final = 128 * 1024  # bytes that granian may keep of it: four slices, and what hyper writes
 TAKEN_WITHIN: Final = 30.0  # seconds in which a client has to take something
 STALE: Final = 1.0  # seconds after which an answer that has not moved may be cut off for others
 OF_ONE: Final = 16 * 1024 * 1024  # bytes on their way to one client
@@ -43,9 +45,12 @@ class Answer:
         return self.rest is not None or len(self.body) > PIECE
 
     def more(self) -> bytes:
-        """Return the next bytes, a piece or so; none are left when `rest` is None afterwards."""
+        """Return the next bytes; none are left when `rest` is None afterwards.
+
+        Of what follows the beginning it is less: what waits to be taken is not hurried.
+        """
         assert self.rest is not None  # noqa: S101 - asked for only while there is a rest
-        body, ended = _gathered(self.rest)
+        body, ended = _gathered(self.rest, SLICE if self.status else PIECE)
         if ended:
             self.finish()
         return body
@@ -77,14 +82,14 @@ def answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Ans
     return answer
 
 
-def _gathered(parts: Iterator[bytes]) -> tuple[bytes, bool]:
-    """Return a piece or so, and whether that was all."""
+def _gathered(parts: Iterator[bytes], enough: int) -> tuple[bytes, bool]:
+    """Return at least so many bytes and one, or all that are left; and whether that was all."""
     found: list[bytes] = []
     size = 0
     for part in parts:
         found.append(part)
         size += len(part)
-        if size > PIECE:
+        if size > enough:
             return b"".join(found), False
     return b"".join(found), True
 
@@ -107,26 +112,33 @@ class Outgoing:
     def hold(self, client: str, size: int) -> None:
         """Count bytes on their way to a client."""
         with self._lock:
-            self._held[client] += size
-            self._total += size
+            self._held[client] += size + KEPT
+            self._total += size + KEPT
 
     def _let_go(self, client: str, size: int) -> None:
         """Forget bytes that were held."""
         with self._lock:
-            self._total -= size
-            self._held[client] -= size
+            self._total -= size + KEPT
+            self._held[client] -= size + KEPT
             if self._held[client] <= 0:
                 del self._held[client]
 
-    async def send(self, send: Send, client: str, body: bytes) -> None:
-        """Send bytes that are held for a client. Raises `TimeoutError` if they are not taken."""
+    async def send(
+        self, send: Send, client: str, body: bytes, gone: Callable[[], bool] = bool
+    ) -> None:
+        """Send bytes that are held for a client. Raises `TimeoutError` if they are not taken.
+
+        The same if it has `gone`: granian drops without a word what nobody is there for.
+        """
         now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(TAKEN_WITHIN) as patience:
                 self._moving.add(patience)
-                for at in range(0, len(body), PIECE):
+                for at in range(0, len(body), SLICE):
+                    if gone():
+                        raise TimeoutError
                     self._cut_off(now())
-                    piece = body[at : at + PIECE]
+                    piece = body[at : at + SLICE]
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                     if not patience.expired():
                         patience.reschedule(now() + TAKEN_WITHIN)
@@ -138,6 +150,7 @@ class Outgoing:
         """Where too much is under way, end the answer that has not moved for longest."""
         if self._total <= self._of_all:
             return
-        stalest = min(self._moving, key=lambda one: one.when() or now)
+        moving = [one for one in self._moving if not one.expired()]
+        stalest = min(moving, key=lambda one: one.when() or now)
         if (stalest.when() or now) < now + TAKEN_WITHIN - STALE:
             stalest.reschedule(now)

@@ -66,6 +66,10 @@ class Incoming:
         self._ends += len(found) / PACE
         return found
 
+    async def farewell(self) -> None:
+        """Wait until the client hangs up; after the end of the body."""
+        await self._receive()
+
     def wait_for_part(self) -> bytes:
         """Do the same in a thread."""
         return asyncio.run_coroutine_threadsafe(self.part(), self._loop).result()

@@ -38,6 +38,11 @@ class Threads:
             with self._lock:
                 self._aside -= 1
 
+    def count(self) -> int:
+        """Return how many threads there are, at work and aside."""
+        with self._lock:
+            return self._alive
+
     def _loop(self) -> None:
         while not self._superfluous():
             self._work()

@@ -1,0 +1,238 @@
+"""What the server costs, and what clients that stall cost everybody else.
+
+    python benchmarks/server.py             both parts, some two minutes
+    python benchmarks/server.py --speed     requests a second against granian's WSGI side
+    python benchmarks/server.py --stalled   sign-ins while clients stall (S-110) or do not read (S-111)
+
+Only ratios taken in one run travel: machines differ, and are shared. The speed needs `wrk`.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+ROUNDS, SECONDS = 7, 3  # of each measurement; medians are told
+THREADS = (2, 4, 8)
+ITEM = {"name": "Lamp", "description": "Made of brass.", "price": "12.50", "currency": "EUR"}
+PASSWORD = "plain horse battery staple"
+CASES = {
+    "one item": ("GET", "/items/{id}"),
+    "50 items": ("GET", "/items?limit=50"),
+    "new item": ("POST", "/items"),
+}
+LUA = """wrk.method = "POST"
+wrk.body = '%s'
+wrk.headers["Content-Type"] = "application/json"
+"""
+
+
+class Service:
+    """A running service, and an admin who is signed in."""
+
+    def __init__(self, port: int) -> None:
+        """Sign in, and remember an item."""
+        self.port = port
+        self.token = self.ask("POST", "/auth/login", {"username": "ada", "password": PASSWORD})[
+            "access_token"
+        ]
+        self.item = self.ask("POST", "/items", ITEM)["id"]
+
+    def ask(self, method: str, path: str, body: object = None, source: str = "127.0.0.1") -> dict:
+        """Send a request and return what came back. Raises `RuntimeError` for a refusal."""
+        headers = {"Content-Type": "application/json"}
+        if hasattr(self, "token"):
+            headers["Authorization"] = f"Bearer {self.token}"
+        line = HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=(source, 0))
+        line.request(method, path, json.dumps(body) if body else None, headers)
+        answer = line.getresponse()
+        raw = answer.read()
+        line.close()
+        if answer.status >= 400:
+            raise RuntimeError(raw.decode())
+        return json.loads(raw)
+
+    def sign_in(self) -> float:
+        """Sign in from elsewhere; return the seconds that it took."""
+        begun = time.perf_counter()
+        self.ask("POST", "/auth/login", {"username": "ada", "password": PASSWORD}, "127.0.0.2")
+        return time.perf_counter() - begun
+
+    def look(self) -> float:
+        """Read an item; return the seconds that it took."""
+        begun = time.perf_counter()
+        self.ask("GET", f"/items/{self.item}")
+        return time.perf_counter() - begun
+
+    def speed(self, case: str) -> float:
+        """Return how many requests a second are answered."""
+        method, path = CASES[case]
+        command = ["wrk", "-t1", "-c8", f"-d{SECONDS}s", "-H", f"Authorization: Bearer {self.token}"]
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+            if method == "POST":
+                script.write(LUA % json.dumps(ITEM))
+                script.flush()
+                command += ["-s", script.name]
+            url = f"http://127.0.0.1:{self.port}{path.format(id=self.item)}"
+            said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+        if "Non-2xx" in said:
+            raise RuntimeError(said)
+        return float(re.findall(r"Requests/sec: +([\d.]+)", said)[0])
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, *command: str) -> Iterator[Service]:
+    """Run a service on the data of a folder; PORT in the command is its port."""
+    port = free_port()
+    words = [word.replace("PORT", str(port)) for word in command]
+    environment = os.environ | {
+        "ITEMSAPI_DATA_DIR": str(folder),
+        "ITEMSAPI_RATE_LIMIT": "off",
+        "ITEMSAPI_SESSION_LIMIT": "100000",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", *words], env=environment, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield _ready(port)
+        finally:
+            process.terminate()
+
+
+def _ready(port: int) -> Service:
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            return Service(port)
+        except OSError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
+
+
+def prepared(folder: Path) -> None:
+    """Make the tables, the admin, and a page of items."""
+    environment = os.environ | {"ITEMSAPI_DATA_DIR": str(folder)}
+    itemsapi = [sys.executable, "-m", "itemsapi"]
+    add = [*itemsapi, "users", "add", "ada", "--role", "admin", "--password-stdin"]
+    subprocess.run([*itemsapi, "db", "upgrade"], env=environment, check=True)
+    subprocess.run(
+        add, env=environment, check=True, input=PASSWORD, text=True, stdout=subprocess.DEVNULL
+    )
+
+
+def serve(threads: int) -> list[str]:
+    """Return our own server."""
+    return ["itemsapi", "serve", "--port", "PORT", "--threads", str(threads)]
+
+
+def speed(folder: Path) -> None:
+    """Compare with granian's WSGI side, eight threads, as it was before the bridge."""
+    if not shutil.which("wrk"):
+        sys.exit("the speed is measured by wrk, which is not installed: apt install wrk")
+    wsgi = ["granian", "--interface", "wsgi", "--port", "PORT", "--blocking-threads", "8"]
+    wsgi += ["--log-level", "error", "itemsapi.wsgi:application"]
+    with ExitStack() as stack:
+        services = {"WSGI, 8 threads": stack.enter_context(running(folder, *wsgi))}
+        for threads in THREADS:
+            name = f"ours, {threads} threads"
+            services[name] = stack.enter_context(running(folder, *serve(threads)))
+        first = next(iter(services.values()))
+        for _ in range(60):
+            first.ask("POST", "/items", ITEM)
+        print(f"{'requests a second':20}" + "".join(f"{name:>18}" for name in services))
+        for case in CASES:
+            found: dict[str, list[float]] = {name: [] for name in services}
+            for _ in range(ROUNDS):
+                for name, service in services.items():
+                    found[name].append(service.speed(case))
+            middle = {name: statistics.median(each) for name, each in found.items()}
+            base = middle["WSGI, 8 threads"]
+            print(f"{case:20}" + "".join(f"{m:11,.0f} {m / base:5.2f}x" for m in middle.values()))
+
+
+def begun(place: str, body: str) -> bytes:
+    """Return the beginning of a request whose body stalls."""
+    return f"POST {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n{body}".encode()
+
+
+def quantiles(measure: Callable[[], float], times: int) -> tuple[float, float]:
+    """Return the median and the 99th of a hundred, in milliseconds."""
+    found = sorted(measure() for _ in range(times))
+    return statistics.median(found) * 1000, found[int(len(found) * 0.99)] * 1000
+
+
+def stalled(folder: Path) -> None:
+    """Measure sign-ins and reads elsewhere while so many clients stall or do not read."""
+    headers = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    kinds = {"bodies": begun("/auth/login", "{"), "headers": headers}
+    with running(folder, *serve(4)) as service:
+        print(f"\n{'held by others':28}{'sign-in ms (p50, p99)':>26}{'read ms (p50, p99)':>26}")
+        calm = _line("nobody", service, None)
+        for kind, sent in kinds.items():
+            for count, addresses in ((4, 2), (60, 1), (400, 100), (1500, 100)):
+                with ExitStack() as lines:
+                    for at in range(count):
+                        source = (f"127.0.2.{at % addresses + 1}", 0)
+                        there = ("127.0.0.1", service.port)
+                        line = socket.create_connection(there, source_address=source)
+                        lines.enter_context(line).sendall(sent)
+                    _line(f"{count} {kind}, {addresses} addresses", service, calm)
+        big = ITEM | {"description": "\N{BANANA}" * 10_000}
+        for _ in range(30):
+            service.ask("POST", "/items", big)
+        page = f"GET /items?limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}"
+        with ExitStack() as lines:
+            for _ in range(200):
+                line = lines.enter_context(socket.socket())
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                line.bind(("127.0.3.1", 0))
+                line.connect(("127.0.0.1", service.port))
+                line.sendall(f"{page}\r\n\r\n".encode())
+            _line("200 that never read", service, calm)
+
+
+def _line(name: str, service: Service, calm: tuple[float, float] | None) -> tuple[float, float]:
+    p50, p99 = quantiles(service.sign_in, 40)
+    read50, read99 = quantiles(service.look, 300)
+    ratio = f" {p50 / calm[0]:5.2f}x" if calm else "       "
+    ratio_read = f" {read99 / calm[1]:5.2f}x" if calm else ""
+    print(f"{name:28}{p50:10.1f} {p99:8.1f}{ratio}{read50:10.1f} {read99:8.1f}{ratio_read}")
+    return p50, read99
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--stalled", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepared(folder)
+        if given.speed or not given.stalled:
+            speed(folder)
+        if given.stalled or not given.speed:
+            stalled(folder)
+
+
+if __name__ == "__main__":
+    main()

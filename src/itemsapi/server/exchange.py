@@ -1,0 +1,126 @@
+"""One request and its answer, in four steps of which a thread is held for the third alone.
+
+Its body comes, its turn comes, the application answers, the answer is taken. The event loop does
+all the waiting. A refusal of the server's own is a problem answer like any other: the application's
+edge makes it.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from functools import partial
+from typing import IO, Final, Protocol
+
+from itemsapi.observe import log
+from itemsapi.problems import Problem
+from itemsapi.server.answers import PIECE, Answer, Send
+from itemsapi.server.bodies import Incoming, Long, Receive
+from itemsapi.server.environ import Scope, demand_host
+from itemsapi.server.pool import Pool
+
+NOBODY: Final = ""  # whose turn the server's own work has, and the rest of what has begun
+
+
+class Call(Protocol):
+    """The application: it answers a request, or only words a problem of the server's own."""
+
+    def __call__(
+        self, scope: Scope, body: IO[bytes], context: Context, problem: Problem | None = None
+    ) -> Answer:
+        """Return the answer, or its beginning."""
+
+
+class Exchange:
+    """One request of a client, and its answer."""
+
+    def __init__(self, scope: Scope, client: str, receive: Receive, send: Send, pool: Pool) -> None:
+        """Begin: from now on the body has its time to come."""
+        self._scope, self._client, self._send, self._pool = scope, client, send, pool
+        self._incoming = Incoming(scope, receive)
+        self._context = Context()  # of this request alone, whichever thread works on it
+
+    async def run(self, call: Call) -> None:
+        """Have the request answered."""
+        try:
+            demand_host(self._scope)
+            body = await self._body()
+        except Problem as problem:
+            await self._give(await self._refusal(call, problem))
+            return
+        with body:
+            try:
+                answer = await self._pool.in_turn(self._client, partial(self._answer, call, body))
+            except Problem as problem:  # its turn did not come
+                answer = await self._refusal(call, problem)
+            await self._give(answer)
+
+    async def _body(self) -> IO[bytes]:
+        """Return the body as the application reads it. Raises problems."""
+        small = await self._incoming.first()
+        if small is not None:
+            return small
+        return io.BufferedReader(Long(self._incoming, self._pool.aside), PIECE)
+
+    def _answer(self, call: Call, body: IO[bytes]) -> Answer:
+        """Run the application, and count what is long from the moment that it is there."""
+        answer = call(self._scope, body, self._context)
+        if answer.long:
+            self._pool.outgoing.hold(self._client, len(answer.body))
+        return answer
+
+    async def _refusal(self, call: Call, problem: Problem) -> Answer:
+        """Return the answer that says a problem of the server's own; it is short."""
+        work = partial(call, self._scope, io.BytesIO(), self._context, problem)
+        return await self._pool.in_turn(NOBODY, work)
+
+    async def _give(self, answer: Answer) -> None:
+        """Send an answer; after one to a request that was not read to its end, hang up."""
+        if not self._incoming.ended:
+            answer.headers.append((b"connection", b"close"))
+        start = {"status": answer.status, "headers": answer.headers}
+        await self._send({"type": "http.response.start", **start})
+        if not answer.long:
+            await self._send({"type": "http.response.body", "body": answer.body})
+            return
+        try:
+            with self._watched() as gone:
+                await self._stream(answer, gone)
+        except TimeoutError:  # nobody takes it
+            self._pool.look_again()
+        except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
+            self._context.run(log.exception, "answer_cut_short")
+        if answer.rest is not None:
+            await self._pool.in_turn(NOBODY, partial(self._context.run, answer.finish))
+
+    async def _stream(self, answer: Answer, gone: Callable[[], bool]) -> None:
+        """Send a long answer as it is taken. Raises `TimeoutError` if it is not."""
+        body, answer.body = answer.body, b""  # it is let go of as it is sent
+        while True:
+            await self._pool.outgoing.send(self._send, self._client, body, gone)
+            self._pool.look_again()
+            if answer.rest is None:
+                break
+            body = await self._pool.in_turn(NOBODY, partial(self._more, answer))
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def _more(self, answer: Answer) -> bytes:
+        body = self._context.run(answer.more)
+        self._pool.outgoing.hold(self._client, len(body))
+        return body
+
+    @contextmanager
+    def _watched(self) -> Iterator[Callable[[], bool]]:
+        """Yield what tells whether the client has hung up.
+
+        It can be told only once the body is there: until then the next thing heard is more of it.
+        """
+        if not self._incoming.ended:
+            yield bool
+            return
+        farewell = asyncio.ensure_future(self._incoming.farewell())
+        try:
+            yield farewell.done
+        finally:
+            farewell.cancel()

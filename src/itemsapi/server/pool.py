@@ -1,0 +1,83 @@
+"""The pool: threads for the application, and who is given one next.
+
+The event loop asks for work to be done and waits; a thread does it when its turn has come. A client
+that does not take its answers is given none until it does.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from itemsapi.problems import Unavailable
+from itemsapi.server.answers import Outgoing
+from itemsapi.server.threads import Threads
+from itemsapi.server.turns import Turns
+
+T = TypeVar("T")
+
+PATIENCE: Final = 10.0  # seconds that work waits for its turn
+SWEEP: Final = 1.0  # seconds between two looks at who has waited too long
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Work for a thread, and who waits for its outcome."""
+
+    client: str
+    work: Callable[[], Any]
+    outcome: "asyncio.Future[Any]"
+    since: float = 0.0
+
+
+class Pool:
+    """So many threads at work, by turns for each client."""
+
+    def __init__(self, threads: int) -> None:
+        """Start the threads."""
+        self.outgoing = Outgoing()
+        self._turns: Turns[Job] = Turns(self.outgoing.has_room)
+        self._threads = Threads(self._work, threads)
+        self._threads.start()
+        self.aside = self._threads.aside
+        self.look_again = self._turns.look_again
+        self._sweeping = False
+
+    async def in_turn(self, client: str, work: Callable[[], T]) -> T:
+        """Return what `work` does in a thread. Raises `Unavailable` if it has to wait too long."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+        self._turns.add(Job(client, work, outcome))
+        if not self._sweeping:
+            self._sweeping = True
+            loop.call_later(SWEEP, self._sweep)
+        return await outcome
+
+    def _sweep(self) -> None:
+        """Turn away who has waited too long; come back while somebody waits."""
+        for job in self._turns.expired(time.monotonic() - PATIENCE):
+            job.outcome.set_exception(Unavailable())
+        self._sweeping = bool(self._turns)
+        if self._sweeping:
+            asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+
+    def _work(self) -> None:
+        """Do the next job; in a thread."""
+        job = self._turns.take()
+        try:
+            outcome = job.work()
+        except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the outcome
+            _tell(job.outcome, job.outcome.set_exception, error)
+        else:
+            _tell(job.outcome, job.outcome.set_result, outcome)
+
+
+def _tell(future: "asyncio.Future[Any]", how: Callable[[Any], None], what: object) -> None:
+    """Hand an outcome to the event loop."""
+
+    def tell() -> None:
+        if not future.done():
+            how(what)
+
+    future.get_loop().call_soon_threadsafe(tell)

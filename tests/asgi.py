@@ -1,0 +1,85 @@
+"""Requests as an ASGI server hands them over, one after the other in an event loop of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Application = Callable[[dict[str, Any], Receive, Callable[[dict[str, Any]], Awaitable[None]]], Any]
+
+
+def scope(
+    method: str = "GET",
+    path: bytes = b"/",
+    headers: Iterable[tuple[bytes, bytes]] = ((b"host", b"api"),),
+    **more: Any,
+) -> dict[str, Any]:
+    """Return what is known of a request before its body comes."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "raw_path": path,
+        "query_string": b"",
+        "headers": list(headers),
+        "server": ("127.0.0.1", "8000"),
+        "client": ("203.0.113.9", "40000"),
+        **more,
+    }
+
+
+def parts(*bodies: bytes, ends: str = "whole") -> Receive:
+    """Return a body that comes in parts; at its end it is `whole`, or it `stalls`, or is `gone`.
+
+    After a whole one the client waits for the answer.
+    """
+    waiting = list(bodies)
+
+    async def receive() -> dict[str, Any]:
+        if waiting:
+            body, last = waiting.pop(0), not waiting and ends == "whole"
+            return {"type": "http.request", "body": body, "more_body": not last}
+        if ends != "gone":
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+@dataclass
+class Heard:
+    """What an application sent."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Take a message at once."""
+        self.messages.append(message)
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return int(self.messages[0]["status"])
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The header fields of the answer."""
+        return dict(self.messages[0]["headers"])
+
+    @property
+    def body(self) -> bytes:
+        """The body of the answer."""
+        return b"".join(message["body"] for message in self.messages[1:])
+
+
+def ask(application: Application, receive: Receive, **wish: Any) -> Heard:
+    """Make one request and return the answer."""
+    heard = Heard()
+
+    async def run() -> None:
+        await application(scope(**wish), receive, heard.send)
+
+    asyncio.run(run())
+    return heard

@@ -1,0 +1,329 @@
+"""The bridge between ASGI and WSGI: bodies, names and answers, in one process (S-004, S-110)."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asgi import Heard, ask, parts, scope
+from itemsapi.rest.cors import Cors
+from itemsapi.rest.edge import Edge
+from itemsapi.server import answers, bodies
+from itemsapi.server.answers import PIECE, Outgoing
+from itemsapi.server.bodies import Incoming
+from itemsapi.server.bridge import Bridge
+from itemsapi.server.environ import client_of, demand_host, environ_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+LONG = 3 * PIECE + 17
+
+
+def bridge(app: Any) -> Bridge:
+    """Put a bridge before an application, with the edge that words its refusals."""
+    return Bridge(Edge(app, "http://api/problems", Cors(()), tls=False), threads=1)
+
+
+def echo(environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+    """Answer with the body that came."""
+    body = environ["wsgi.input"].read()
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def deaf(_: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+    """Answer without reading."""
+    start("401 Unauthorized", [("Content-Length", "0")])
+    return []
+
+
+def sized(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Announce a body."""
+    return [(b"host", b"api"), (b"content-length", str(len(body)).encode())]
+
+
+CHUNKED = [(b"host", b"api"), (b"transfer-encoding", b"chunked")]
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, LONG])
+def test_a_body_arrives_as_it_was_sent(size: int) -> None:
+    """Whether it is there before the thread, or streams into it."""
+    body = bytes(at % 251 for at in range(size))
+    halves = parts(body[: size // 2], body[size // 2 :])
+    assert ask(bridge(echo), halves, method="POST", headers=sized(body)).body == body
+
+
+def test_a_body_without_a_length_arrives_as_it_was_sent() -> None:
+    """Chunks, more than are read ahead."""
+    pieces = [bytes([at]) * 10_000 for at in range(20)]
+    heard = ask(bridge(echo), parts(*pieces), method="POST", headers=CHUNKED)
+    assert heard.body == b"".join(pieces)
+
+
+def code(heard: Heard) -> tuple[int, str]:
+    """Return the status and the code of a refusal."""
+    return heard.status, json.loads(heard.body)["code"]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No patience with bodies: these tests are about what happens, not when."""
+    monkeypatch.setattr(Incoming.__init__, "__defaults__", (0.05,))
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_small_body_that_stalls_is_refused_and_the_connection_closed() -> None:
+    """S-110: 408 (RFC 9110 section 15.5.9)."""
+    heard = ask(bridge(echo), parts(b"{", ends="stalls"), headers=sized(b"{}"))
+    assert code(heard) == (408, "request_timeout")
+    assert heard.headers[b"connection"] == b"close"
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_long_body_that_stalls_is_refused_where_it_is_read() -> None:
+    """S-110: by the same deadline, in the thread that waits."""
+    stalled = parts(b"x" * PIECE, ends="stalls")
+    heard = ask(bridge(echo), stalled, headers=sized(b"x" * LONG))
+    assert code(heard) == (408, "request_timeout")
+
+
+@pytest.mark.parametrize("announced", [2, LONG])
+def test_a_body_that_is_cut_off_reaches_nobody(announced: int) -> None:
+    """A client that goes in the middle has not sent a shorter body."""
+    gone = parts(b"{", ends="gone")
+    assert code(ask(bridge(echo), gone, headers=sized(b"x" * announced)))[0] == 400
+
+
+def test_of_a_long_body_nothing_is_asked_for_unless_somebody_reads_it() -> None:
+    """S-004: the gate's refusal comes first, and the connection is not kept for the rest."""
+    asked = []
+
+    async def receive() -> dict[str, Any]:
+        asked.append(1)
+        return {"type": "http.request", "body": b"x" * PIECE, "more_body": True}
+
+    heard = ask(bridge(deaf), receive, headers=sized(b"x" * 5_000_000))
+    assert (heard.status, heard.headers[b"connection"], asked) == (401, b"close", [])
+
+
+def test_of_a_body_without_a_length_little_is_read_ahead() -> None:
+    """S-004: 64 KiB, and the part that went beyond."""
+    asked = []
+
+    async def receive() -> dict[str, Any]:
+        asked.append(1)
+        return {"type": "http.request", "body": b"x" * 1024, "more_body": True}
+
+    ask(bridge(deaf), receive, headers=CHUNKED)
+    assert len(asked) == PIECE // 1024 + 1
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_thread_that_waits_for_a_long_body_holds_nobody() -> None:
+    """S-110: with one thread in all, others are answered meanwhile."""
+    application = bridge(echo)
+
+    async def both() -> tuple[Heard, Heard]:
+        slow, quick = Heard(), Heard()
+        stalled = parts(b"x" * PIECE, ends="stalls")
+        first = application(scope(headers=sized(b"x" * LONG)), stalled, slow.send)
+        waiting = asyncio.create_task(first)
+        await asyncio.sleep(0)
+        await application(scope(headers=sized(b"hi")), parts(b"hi"), quick.send)
+        assert not slow.messages
+        await waiting
+        return slow, quick
+
+    slow, quick = asyncio.run(both())
+    assert (slow.status, quick.status, quick.body) == (408, 200, b"hi")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_more_long_bodies_than_there_are_places_for_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S-110: 503 for the newcomer who wants more than everybody may have."""
+    monkeypatch.setattr(bodies.Long, "places", threading.BoundedSemaphore(1))
+    application = bridge(echo)
+
+    async def both() -> list[Heard]:
+        heard = [Heard(), Heard()]
+        calls = [
+            application(
+                scope(headers=sized(b"x" * LONG)), parts(b"x" * PIECE, ends="stalls"), one.send
+            )
+            for one in heard
+        ]
+        await asyncio.gather(*calls)
+        return heard
+
+    assert sorted(heard.status for heard in asyncio.run(both())) == [408, 503]
+    body = b"x" * LONG
+    assert ask(application, parts(body), headers=sized(body)).status == 200  # places come back
+
+
+HOSTS = [[], [(b"host", b"")], [(b"host", b"a"), (b"host", b"b")]]
+
+
+@pytest.mark.parametrize("hosts", HOSTS)
+def test_a_request_without_exactly_one_host_is_refused(hosts: list[tuple[bytes, bytes]]) -> None:
+    """RFC 9112 section 3.2."""
+    assert code(ask(bridge(echo), parts(), headers=hosts)) == (400, "bad_request")
+
+
+def test_http_1_0_needs_no_host() -> None:
+    """It did not know the field; granian puts an empty one there."""
+    demand_host(scope(http_version="1", headers=[(b"host", b"")]))
+
+
+def environ(*headers: tuple[bytes, bytes], **wish: Any) -> "WSGIEnvironment":
+    """Return the WSGI environment of a request."""
+    return environ_of(scope(headers=headers, **wish), io.BytesIO(), multiprocess=False)
+
+
+def test_no_byte_of_a_cookie_is_lost() -> None:
+    """S-116: as PEP 3333 has it, latin-1; lines are joined as cookies are."""
+    raw = "a=é; b=1".encode()
+    cookie = environ((b"cookie", raw), (b"cookie", b"c=2"))["HTTP_COOKIE"]
+    assert cookie.encode("latin-1") == raw + b"; c=2"
+
+
+def test_a_field_name_with_an_underscore_is_dropped() -> None:
+    """WSGI could not tell it from the one with a hyphen (S-114)."""
+    found = environ((b"x-forwarded-for", b"1.1.1.1"), (b"x_forwarded_for", b"2.2.2.2"))
+    assert found["HTTP_X_FORWARDED_FOR"] == "1.1.1.1"
+
+
+def test_fields_of_one_name_make_one_list() -> None:
+    """RFC 9110 section 5.3."""
+    assert environ((b"accept", b"a"), (b"accept", b"b"))["HTTP_ACCEPT"] == "a,b"
+
+
+def test_a_path_keeps_its_bytes() -> None:
+    """PEP 3333: percent-decoded, and latin-1."""
+    assert environ(path=b"/caf%C3%A9%2F%FF")["PATH_INFO"] == "/cafÃ©/ÿ"
+
+
+FORWARDED = [
+    (0, b"198.51.100.1", "203.0.113.9"),
+    (1, b"198.51.100.1", "198.51.100.1"),
+    (1, b"6.6.6.6, 198.51.100.1", "198.51.100.1"),
+    (2, b"6.6.6.6, 198.51.100.1, 10.0.0.1", "198.51.100.1"),
+    (2, b"198.51.100.1", "203.0.113.9"),
+]
+
+
+@pytest.mark.parametrize(("hops", "said", "client"), FORWARDED)
+def test_clients_take_turns_by_the_address_that_a_trusted_proxy_saw(
+    hops: int, said: bytes, client: str
+) -> None:
+    """As the application counts them; what a client wrote itself does not count."""
+    assert client_of(scope(headers=[(b"x-forwarded-for", said)]), hops) == client
+
+
+@pytest.mark.parametrize("size", [PIECE, PIECE + 1, LONG])
+def test_a_long_answer_goes_out_in_pieces(size: int) -> None:
+    """Whole, in order, and no piece is larger than is kept no account of (S-111)."""
+
+    def app(_: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+        start("200 OK", [])
+        return [bytes(at % 251 for at in range(size))]
+
+    heard = ask(bridge(app), parts())
+    assert heard.body == bytes(at % 251 for at in range(size))
+    assert max(len(message["body"]) for message in heard.messages[1:]) <= PIECE
+
+
+def test_a_streamed_answer_is_asked_for_as_it_is_taken() -> None:
+    """A generator is not run to its end in memory, and is closed."""
+    made, closed = [], []
+
+    def stream() -> Iterator[bytes]:
+        try:
+            for at in range(10):
+                made.append(at)
+                yield bytes([at]) * PIECE
+        finally:
+            closed.append(True)
+
+    def app(_: "WSGIEnvironment", start: "StartResponse") -> Iterator[bytes]:
+        start("200 OK", [])
+        return stream()
+
+    heard = Heard()
+    ahead: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        ahead.append(len(made) - sum(len(m.get("body", b"")) for m in heard.messages) // PIECE)
+        await heard.send(message)
+
+    asyncio.run(bridge(app)(scope(), parts(), send))
+    assert heard.body == b"".join(bytes([at]) * PIECE for at in range(10))
+    assert max(ahead) <= 3
+    assert closed == [True]
+
+
+def full_of(client: str, size: int) -> Outgoing:
+    """Return answers on their way that are too much already."""
+    outgoing = Outgoing(of_one=PIECE)
+    outgoing.hold(client, size)
+    return outgoing
+
+
+def test_a_client_whose_answers_wait_to_be_taken_gets_no_other_meanwhile() -> None:
+    """S-111: and others do."""
+    outgoing = full_of("a", PIECE)
+    assert (outgoing.has_room("a"), outgoing.has_room("b")) == (False, True)
+
+
+def test_what_was_taken_makes_room() -> None:
+    """Nothing stays counted."""
+    outgoing = full_of("a", PIECE)
+    asyncio.run(outgoing.send(Heard().send, "a", b"x" * PIECE))
+    assert outgoing.has_room("a")
+
+
+def never(outgoing: Outgoing, size: int) -> Callable[[], Any]:
+    """Return a client that takes the first piece and no other."""
+    taken = []
+
+    async def send(_: dict[str, Any]) -> None:
+        taken.append(1)
+        if len(taken) > 1:
+            await asyncio.Event().wait()
+
+    return lambda: outgoing.send(send, "lazy", b"x" * size)
+
+
+def test_a_client_that_takes_nothing_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-111: and what was held for it is free."""
+    monkeypatch.setattr(answers, "TAKEN_WITHIN", 0.05)
+    outgoing = full_of("lazy", LONG)
+    with pytest.raises(TimeoutError):
+        asyncio.run(never(outgoing, LONG)())
+    assert outgoing.has_room("lazy")
+
+
+def test_where_all_is_too_much_the_answer_that_moved_least_gives_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S-111: not those who read, and not those who come."""
+    monkeypatch.setattr(answers, "STALE", 0.0)
+    outgoing = Outgoing(of_all=LONG)
+
+    async def run() -> tuple[Any, Any]:
+        outgoing.hold("lazy", LONG)
+        lazy = asyncio.create_task(never(outgoing, LONG)())
+        await asyncio.sleep(0)
+        outgoing.hold("eager", LONG)
+        eager = outgoing.send(Heard().send, "eager", b"x" * LONG)
+        return await asyncio.gather(lazy, eager, return_exceptions=True)
+
+    lazy, eager = asyncio.run(run())
+    assert isinstance(lazy, TimeoutError)
+    assert eager is None
