@@ -78,14 +78,23 @@ class Service:
     def speed(self, case: str) -> float:
         """Return how many requests a second are answered."""
         method, path = CASES[case]
-        command = ["wrk", "-t1", "-c8", f"-d{SECONDS}s", "-H", f"Authorization: Bearer {self.token}"]
+        command = [
+            "wrk",
+            "-t1",
+            "-c8",
+            f"-d{SECONDS}s",
+            "-H",
+            f"Authorization: Bearer {self.token}",
+        ]
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
             if method == "POST":
                 script.write(LUA % json.dumps(ITEM))
                 script.flush()
                 command += ["-s", script.name]
             url = f"http://127.0.0.1:{self.port}{path.format(id=self.item)}"
-            said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
+            said = subprocess.run(
+                [*command, url], capture_output=True, text=True, check=True
+            ).stdout
         if "Non-2xx" in said:
             raise RuntimeError(said)
         return float(re.findall(r"Requests/sec: +([\d.]+)", said)[0])

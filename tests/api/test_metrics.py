@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from house import House
-from itemsapi.metrics import metrics
+from itemsapi.metrics import Number, metrics
 
 
 @pytest.fixture
@@ -62,3 +62,24 @@ def test_any_process_tells_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         subprocess.run([sys.executable, "-c", counting], check=True)  # noqa: S603 - our own
     counted = 'itemsapi_requests_total{endpoint="x",method="GET",status="200"} 3.0'
     assert counted in metrics().decode()
+
+
+def test_who_comes_after_a_dead_process_counts_on_in_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """R-36: no files of the dead are left over, however many die."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", "import itemsapi.metrics"], check=True)
+    assert [path.name for path in tmp_path.glob("*.lock")] == ["0.lock"]
+
+
+def test_processes_that_live_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
+    """Or they would write over each other's counts."""
+    assert [Number(tmp_path)() for _ in range(3)] == [0, 1, 2]
+
+
+def test_a_process_keeps_its_number(tmp_path: Path) -> None:
+    """It is asked for at every count."""
+    number = Number(tmp_path)
+    assert number() == number()
