@@ -4,7 +4,7 @@
     python benchmarks/server.py --speed     requests a second against granian's WSGI side
     python benchmarks/server.py --stalled   sign-ins while clients stall or read nothing
 
-S-110, S-111. Only ratios taken in one run travel: machines differ, and are shared. The speed needs `wrk`.
+S-110, S-111. Only ratios taken in one run travel: machines differ. The speed needs `wrk`.
 """
 
 import argparse

@@ -49,7 +49,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line(taken: int) -> None:
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1", "a" * 300, "203.0.113.1"])
 def test_a_host_that_is_none_of_ours_is_refused_in_one_line(host: str) -> None:
     """No traceback, whatever the name."""
-    with pytest.raises(CannotListen, match="^cannot listen on [^\n]+$"):
+    with pytest.raises(CannotListen, match=r"^cannot listen on [^\n]+$"):
         listen(host, ANY)
 
 
