@@ -1,6 +1,5 @@
 """`itemsapi serve`: the API on granian, set up on first start."""
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
@@ -37,17 +36,15 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
     """Serve the API. On first start, make the secret, the database and the first admin."""
     if port != PORT:  # the workers read it from here
         os.environ.setdefault(f"{PREFIX}PUBLIC_URL", f"http://localhost:{port}")
-    listener = listen(host, port)
-    with opened(schema=False) as services:
-        prepare(services)
-        app = create_app(services.settings)  # what is wrong with a page is said here, once
-        document_of(app)
-        account = first_admin(services.people, admin)
-    _greet(services.settings, app, account, f"{host}:{port}")
-    # A worker begins afresh: it inherits no thread, lock or connection of this process.
-    multiprocessing.set_start_method("spawn")
-    with _shared_metrics(workers):
-        serve(listener, workers=workers, threads=threads)
+    with listen(host, port) as listener:
+        with opened(schema=False) as services:
+            prepare(services)
+            app = create_app(services.settings)  # what is wrong with a page is said here, once
+            document_of(app)
+            account = first_admin(services.people, admin)
+        _greet(services.settings, app, account, f"{host}:{port}")
+        with _shared_metrics(workers):
+            serve(listener, workers=workers, threads=threads)
 
 
 def _greet(

@@ -6,6 +6,7 @@ version of granian still calls them.
 """
 
 import logging
+import multiprocessing
 import socket
 import time
 from collections import deque
@@ -33,6 +34,8 @@ PAUSE: Final = 1.0  # seconds
 
 def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight end first."""
+    # A worker begins afresh: it inherits no thread, lock or connection of this process.
+    multiprocessing.set_start_method("spawn", force=True)
     connections = raise_file_limit()
     server = Supervisor(
         "itemsapi",
