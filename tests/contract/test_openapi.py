@@ -129,7 +129,7 @@ def test_every_operation_is_complete(operations: dict[str, dict[str, Any]]) -> N
 def test_refusals_follow_from_what_an_operation_declares(
     operations: dict[str, dict[str, Any]],
 ) -> None:
-    """A body brings 408, 413, 415 and 422, a path 404, a rule 401 and 403, a version 412 and 428."""
+    """A body: 408, 413, 415 and 422; a path: 404; a rule: 401 and 403; a version: 412 and 428."""
     statuses = " ".join(sorted(operations["change_echo"]["responses"]))
     assert statuses == "200 400 401 403 404 408 409 412 413 415 422 428 429 500 503"
 
