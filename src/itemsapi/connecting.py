@@ -108,6 +108,8 @@ class _Entrance:
                 f"its encoding is {encoding}, and itemsapi needs UTF8; make one with"
                 " CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'"
             )
+        if connection.pooled or "ISO" not in str(connection.info.parameter_status("DateStyle")):
+            connection.cursor_factory = BinaryCursor  # PGDATESTYLE outdoes our options
         return connection
 
     def _opened(self, told: dict[str, Any]) -> Impatient:
@@ -143,7 +145,6 @@ class _Entrance:
                 " set them on the role with ALTER ROLE ... SET ..."
             )
         connection.pooled, connection.prepare_threshold = True, None
-        connection.cursor_factory = BinaryCursor
         return connection
 
 

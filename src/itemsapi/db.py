@@ -319,6 +319,8 @@ def _migrate(database: Database, step: Callable[[Config], None]) -> None:
             step(config)
     except exc.ProgrammingError as error:
         raise explained(error) or error from error
+    except DatabaseUnavailable as error:
+        raise explained(error.__cause__) or error from error.__cause__
 
 
 @contextmanager

@@ -6,7 +6,7 @@ versions has the same name for everybody. What counts is the schema that new tab
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, exc, inspect
+from sqlalchemy import Connection, inspect
 
 FIRST = "auth_session"  # a table of ours at every revision
 _OTHERS = {"42P07", "42710", "42P16"}  # SQLSTATEs: something of that name is there already
@@ -47,10 +47,10 @@ def demand_ours(connection: Connection, names: Collection[str], revision: str | 
         )
 
 
-def explained(error: exc.ProgrammingError) -> SchemaRefused | None:
-    """Return the line for what PostgreSQL will not let us make; None if that is our own fault."""
-    state = getattr(error.orig, "sqlstate", None)
-    said = str(error.orig).splitlines()[0]
+def explained(error: BaseException | None) -> SchemaRefused | None:
+    """Return the line for what PostgreSQL will not let us make; None if it is something else."""
+    fault = getattr(error, "orig", None)
+    state, said = getattr(fault, "sqlstate", None), str(fault).split("\n", 1)[0]
     if state == "3F000":
         return SchemaRefused("the search_path names no schema that exists; run CREATE SCHEMA first")
     if state == "42501":
