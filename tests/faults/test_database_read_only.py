@@ -1,0 +1,237 @@
+"""A database that turns read-only and back, as in a fail-over (R-32)."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, text
+
+from emptied import named, run
+from faults.conftest import Theatre
+from faults.stage import Line, told, until
+from itemsapi import connecting, sqlite
+from itemsapi.db import Database
+from itemsapi.problems import DatabaseUnavailable
+
+BACK_WITHIN = 5.0
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def play(
+    new_postgres: Callable[[], str],
+    theatre: Callable[..., AbstractContextManager[Theatre]],
+) -> Iterator[Theatre]:
+    """Two workers on a PostgreSQL."""
+    with theatre("postgresql", url=new_postgres()) as opened:
+        yield opened
+
+
+def turn(url: str, *, read_only: bool, cut: bool) -> None:
+    """Let new connections to a database read only, or write again; cut those that there are."""
+    server, name = named(url, "postgres"), make_url(url).database
+    how = f"SET default_transaction_read_only = {'on' if read_only else 'off'}"
+    run(server, f"ALTER DATABASE {name} {how}")
+    if cut:
+        who = f"FROM pg_stat_activity WHERE datname = '{name}'"
+        run(server, f"SELECT pg_terminate_backend(pid) {who}")
+
+
+def ready(line: Line) -> bool:
+    """Tell whether a worker says that it is ready."""
+    return line.call("GET", "/health/ready").status == 200
+
+
+def written(play: Theatre, access: str, count: int) -> set[int]:
+    """Make things, many at once; return the statuses."""
+
+    def make(number: int) -> int:
+        return play.stage.line().make_item(access, f"key-{time.monotonic_ns()}-{number}").status
+
+    with ThreadPoolExecutor(8) as pool:
+        return set(pool.map(make, range(count)))
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_writes_are_refused_while_it_is_read_only_and_back_by_themselves(
+    play: Theatre,
+) -> None:
+    """R-32: readiness 503, reads 200, writes 503; then all 2xx within five seconds."""
+    url, access = play.stage.environment["ITEMSAPI_DATABASE_URL"], play.session().access_token
+    workers = list(play.stage.line_to_each().values())
+    assert written(play, access, 16) == {201}
+    turn(url, read_only=True, cut=True)
+    unready = until(lambda: not any(ready(line) for line in workers), BACK_WITHIN)
+    refused = written(play, access, 40)
+    reads = {play.stage.line().call("GET", "/items", token=access).status for _ in range(20)}
+    turn(url, read_only=False, cut=False)
+    back = until(lambda: all(ready(line) for line in workers), BACK_WITHIN)
+    after = written(play, access, 80)
+    told("read-only", unready_after=unready, ready_after=back)
+    assert (refused, reads, after) == ({503}, {200}, {201})
+
+
+@pytest.fixture
+def standby(postgres_server: str) -> Iterator[str]:
+    """The address of a hot standby: a copy of the server that waits for more to replay."""
+    if os.environ.get("ITEMSAPI_TEST_POSTGRES_URL"):
+        pytest.skip("a standby is made of a server of this run's own only")
+    source = Path(str(make_url(postgres_server).query["host"]))
+    pid = (source / "postmaster.pid").read_text().split()[0]
+    programs = Path(f"/proc/{pid}/exe").readlink().parent
+    user = source.owner() if os.geteuid() == 0 else None
+    place = Path(tempfile.mkdtemp(prefix="standby", dir="/tmp"))
+    if user:
+        shutil.chown(place, user)
+    data = place / "data"
+
+    def program(name: str, *words: str) -> None:
+        subprocess.run(  # noqa: S603 - PostgreSQL's own
+            [programs / name, *words],
+            user=user,
+            cwd=place,
+            check=True,
+            timeout=60,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    program("pg_basebackup", "-h", str(source), "-U", "postgres", "-D", str(data), "-c", "fast")
+    (data / "standby.signal").touch()
+    where = f"-k {place} -c listen_addresses=''"
+    program("pg_ctl", "-D", str(data), "-w", "-o", where, "-l", str(place / "log"), "start")
+    yield str(make_url(postgres_server).update_query_dict({"host": str(place)}))
+    program("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def writes(database: Database) -> bool:
+    """Tell whether a change goes through."""
+    try:
+        with database.transaction() as tx:
+            tx.execute(text("UPDATE role SET description = description"))
+    except DatabaseUnavailable:
+        return False
+    return True
+
+
+def says_so(database: Database) -> bool:
+    """Tell whether readiness would say that it takes changes."""
+    with suppress(DatabaseUnavailable):
+        database.demand_writable()
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_standby_is_not_ready_until_it_is_promoted(postgres_template: str, standby: str) -> None:
+    """R-32: it answers, and takes no changes."""
+    url = named(standby, postgres_template)
+    database = Database(url)
+    before = (says_so(database), writes(database))
+    run(named(standby, "postgres"), "SELECT pg_promote()")
+    back = until(lambda: says_so(database), BACK_WITHIN)
+    after = writes(database)
+    database.dispose()
+    told("standby promoted", ready_after=back)
+    assert (before, after) == ((False, False), True)
+
+
+@pytest.fixture
+def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A database with a connection that was opened when it was read-only; it no longer is."""
+    url = new_postgres()
+    turn(url, read_only=True, cut=False)
+    database = Database(url)
+    with database.reading() as connection:
+        assert connection.scalar(text("SHOW transaction_read_only")) == "on"
+    turn(url, read_only=False, cut=False)
+    monkeypatch.setattr(connecting, "YOUNG", 0.0)
+    yield database
+    database.dispose()
+
+
+@pytest.mark.postgres
+def test_a_connection_from_then_is_not_written_on(turned: Database) -> None:
+    """R-32: the very first write is done, on another connection."""
+    assert writes(turned)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be somebody who is bound by permissions, which root is not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.fixture
+def file(sqlite_template: Path) -> Iterator[Path]:
+    """A SQLite file that belongs to whoever is unprivileged."""
+    place = Path(tempfile.mkdtemp(prefix="readonly"))
+    path = place / "itemsapi.db"
+    shutil.copy(sqlite_template, path)
+    if os.geteuid() == 0:
+        os.chown(place, NOBODY, NOBODY)
+        os.chown(path, NOBODY, NOBODY)
+    yield path
+    place.chmod(0o755)
+    shutil.rmtree(place)
+
+
+def test_a_file_that_may_only_be_read_is_not_ready(file: Path) -> None:
+    """R-32 for SQLite: and ready when it may be written again."""
+    with unprivileged():
+        file.chmod(0o400)
+        locked = says_so(Database(f"sqlite:///{file}"))
+        file.chmod(0o600)
+        assert (locked, says_so(Database(f"sqlite:///{file}"))) == (False, True)
+
+
+def test_a_file_in_a_folder_that_may_only_be_read_is_not_ready(file: Path) -> None:
+    """The log beside it could not be made."""
+    with unprivileged():
+        file.parent.chmod(0o500)
+        assert not says_so(Database(f"sqlite:///{file}"))
+        file.parent.chmod(0o700)
+
+
+def test_a_file_that_may_be_written_again_is_opened_anew(file: Path) -> None:
+    """R-32: a connection from when it could only be read would never write."""
+    with unprivileged():
+        file.chmod(0o400)
+        database = Database(f"sqlite:///{file}")
+        refused = writes(database)
+        file.chmod(0o600)
+        writes(database)
+        assert (refused, writes(database)) == (False, True)
+        database.dispose()
+
+
+def test_readiness_asks_once_a_second_at_most(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never limited, and costs the database nothing under load."""
+    asked: list[str] = []
+
+    def may_write(path: str) -> bool:
+        asked.append(path)
+        return True
+
+    monkeypatch.setattr(sqlite, "may_write", may_write)
+    database = Database(f"sqlite:///{file}")
+    for _ in range(5):
+        database.demand_writable()
+    assert asked == [str(file)]
