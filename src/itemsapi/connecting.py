@@ -19,7 +19,6 @@ import psycopg
 from psycopg.pq import Conninfo, Format
 from psycopg.rows import RowFactory
 from sqlalchemy import URL, Connection, Engine, event, exc
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from itemsapi.postgres import CONNECT_LIMIT, STATEMENT_LIMIT, Impatient
@@ -32,10 +31,7 @@ LIMITS = {
     "lock_timeout": STATEMENT_LIMIT,
     "idle_in_transaction_session_timeout": WAIT_LIMIT,
 }
-NEEDS = (
-    "-c timezone=UTC -c datestyle=ISO -c standard_conforming_strings=on"
-    r" -c default_transaction_isolation=read\ committed -c default_transaction_deferrable=off"
-)
+NEEDS = r"-c timezone=UTC -c datestyle=ISO -c default_transaction_isolation=read\ committed"
 ISOLATION = "READ COMMITTED"  # what the rules of rotation are proved for; said in every transaction
 TASTE = {  # what an address may say otherwise
     "connect_timeout": CONNECT_LIMIT,
@@ -43,7 +39,6 @@ TASTE = {  # what an address may say otherwise
     "application_name": "itemsapi",
 }
 REFUSED = "unsupported startup parameter"  # a pooler's words; libpq hands on no SQLSTATE here
-NOT_OURS = ("25006", "57P", "08")  # read-only; shutting down; cut: SQLSTATEs and classes of them
 YOUNG = 1.0  # seconds a connection that may only read is kept before another one is tried
 
 _SET_LIMITS = "SELECT " + ", ".join(
@@ -88,7 +83,6 @@ def open_through(engine: Engine, address: URL, pooler: Pooler) -> None:
 
     event.listen(engine, "begin", _limit)
     event.listen(engine, "checkout", _leave_reader)
-    event.listen(engine, "handle_error", _leave)
 
 
 class _Entrance:
@@ -180,10 +174,3 @@ def _leave_reader(driven: Impatient, record: ConnectionPoolEntry, _fairy: object
     told = map(driven.info.parameter_status, ("default_transaction_read_only", "in_hot_standby"))
     if "on" in told:
         raise exc.DisconnectionError("the server takes no changes on this connection")
-
-
-def _leave(context: ExceptionContext) -> None:
-    """Drop the connections to a server that is not ours to write on any more (R-32)."""
-    state = getattr(context.original_exception, "sqlstate", None) or ""
-    if state.startswith(NOT_OURS):
-        context.is_disconnect = True

@@ -96,9 +96,9 @@ class Model(DeclarativeBase):
 class Writable:
     """Whether a database takes changes, as one thread found out a moment ago."""
 
-    def __init__(self, probe: Callable[[], bool]) -> None:
-        """Begin in good faith."""
-        self._probe = probe
+    def __init__(self, probe: Callable[[], bool], renew: Callable[[], None]) -> None:
+        """Begin in good faith; `renew` is called when changes are taken again."""
+        self._probe, self._renew = probe, renew
         self._asking = threading.Lock()
         self._asked, self._is = float("-inf"), True
 
@@ -114,9 +114,13 @@ class Writable:
             raise DatabaseUnavailable
 
     def _ask(self) -> None:
-        self._is = False  # unless the answer is another one
-        self._is = self._probe()
-        self._asked = time.monotonic()
+        found = False
+        try:
+            found = self._probe()
+            if found and not self._is:
+                self._renew()  # what was opened meanwhile may still only read
+        finally:
+            self._is, self._asked = found, time.monotonic()
 
 
 class Database:
@@ -133,7 +137,7 @@ class Database:
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
         self._turn = threading.Lock()
-        self._writable = Writable(self._probe)
+        self._writable = Writable(self._probe, self.engine.dispose)
         self._guarding = Fuse().guarding if self.dialect == "postgresql" else nullcontext
 
     @contextmanager

@@ -24,9 +24,14 @@ def tune(engine: Engine) -> None:
 
 
 def may_write(path: str) -> bool:
-    """Tell whether the file, and the log beside it, may be written by this process."""
-    place = Path(path)
-    return os.access(place, os.W_OK) and os.access(place.parent, os.W_OK)
+    """Tell whether this process may write the file, what lies beside it, and new files there.
+
+    The log and its index get the file's permissions when they are made, and keep them.
+    """
+    file = Path(path)
+    beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
+    needed = [file, file.parent, *(one for one in beside if one.exists())]
+    return all(os.access(one, os.W_OK) for one in needed)
 
 
 def _settle(connection: sqlite3.Connection, _record: object) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
+from commandline import shell_at
 from emptied import named, run
 from faults.conftest import Theatre
 from faults.stage import Line, told, until
@@ -148,12 +149,13 @@ def test_a_standby_is_not_ready_until_it_is_promoted(postgres_template: str, sta
 
 @pytest.fixture
 def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A database with a connection that was opened when it was read-only; it no longer is."""
+    """A database with two connections that were opened when it was read-only; it no longer is."""
     url = new_postgres()
     turn(url, read_only=True, cut=False)
     database = Database(url)
-    with database.reading() as connection:
-        assert connection.scalar(text("SHOW transaction_read_only")) == "on"
+    monkeypatch.setattr(db, "REMEMBERED", 0.0)
+    with database.reading():
+        assert not says_so(database)
     turn(url, read_only=False, cut=False)
     monkeypatch.setattr(connecting, "YOUNG", 0.0)
     yield database
@@ -163,6 +165,16 @@ def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.postgres
 def test_a_connection_from_then_is_not_written_on(turned: Database) -> None:
     """R-32: the very first write is done, on another connection."""
+    assert writes(turned)
+
+
+@pytest.mark.postgres
+def test_whoever_is_told_that_it_is_ready_writes(
+    turned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-32: what was opened a moment ago, and would be kept for another, is left as well."""
+    assert says_so(turned)
+    monkeypatch.setattr(connecting, "YOUNG", 60.0)
     assert writes(turned)
 
 
@@ -210,16 +222,44 @@ def test_a_file_in_a_folder_that_may_only_be_read_is_not_ready(file: Path) -> No
         file.parent.chmod(0o700)
 
 
+def test_a_log_that_may_only_be_read_is_not_ready(file: Path) -> None:
+    """It was made while the file could only be read, and keeps that."""
+    with unprivileged():
+        file.with_name(f"{file.name}-wal").touch(mode=0o400)
+        assert not says_so(Database(f"sqlite:///{file}"))
+
+
 def test_a_file_that_may_be_written_again_is_opened_anew(file: Path) -> None:
     """R-32: a connection from when it could only be read would never write."""
     with unprivileged():
         file.chmod(0o400)
         database = Database(f"sqlite:///{file}")
         refused = writes(database)
-        file.chmod(0o600)
+        for one in file.parent.iterdir():  # SQLite made its log with the same permissions
+            one.chmod(0o600)
         writes(database)
         assert (refused, writes(database)) == (False, True)
         database.dispose()
+
+
+def test_check_finds_a_file_that_may_only_be_read(file: Path) -> None:
+    """Before the service is started on it."""
+    with unprivileged():
+        file.chmod(0o400)
+        done = shell_at(file.parent / "data", database_url=f"sqlite:///{file}").run("check")
+        file.chmod(0o600)
+    assert (done.code, "takes no changes" in done.out) == (1, True), done
+
+
+def test_nobody_is_told_no_while_one_asks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load balancer that asks twice at once does not take the service out."""
+    database = Database(f"sqlite:///{file}")
+
+    def may_write(_path: str) -> bool:
+        return says_so(database)  # another request, meanwhile
+
+    monkeypatch.setattr(sqlite, "may_write", may_write)
+    assert says_so(database)
 
 
 def test_readiness_asks_once_a_second_at_most(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

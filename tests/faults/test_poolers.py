@@ -150,6 +150,21 @@ def test_a_transaction_has_its_limits_through_a_pooler(through: tuple[str, str])
     assert (limited, outside) == ("2s", "0")
 
 
+def test_a_transaction_says_its_isolation_level_through_a_pooler(
+    new_postgres: Callable[[], str],
+) -> None:
+    """R-34: the rules of rotation are proved for READ COMMITTED."""
+    url = new_postgres()
+    odd = "SET default_transaction_isolation = 'serializable'"
+    run(url, f"ALTER DATABASE {make_url(url).database} {odd}")
+    with pooled(url, "transaction") as there:
+        database = Database(there)
+        with database.transaction() as tx:
+            level = tx.scalar(text("SHOW transaction_isolation"))
+        database.dispose()
+    assert level == "read committed"
+
+
 def test_options_that_a_pooler_cannot_keep_are_refused_in_one_line(
     through: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from itemsapi.audit import AuditEvent
 from itemsapi.cli.failures import in_words
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema
+from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import Services, assemble
 from itemsapi.settings import PREFIX, SECRET_FILE, Settings, SettingsError, unknown_settings
 
@@ -92,6 +93,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
     try:
         check_schema(services.database)
         yield Finding("ok", "database", "answers, and the schema is up to date")
+        yield from _writable(services.database)
         yield from _contents(services)
     except Exception as error:
         words = in_words(error)
@@ -107,6 +109,13 @@ def _absent(file: Path, data_dir: Path) -> Finding:
     if file.parent.is_dir() or file.parent == data_dir.absolute():
         return Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
     return Finding("fault", "database", f"cannot be made: the folder {file.parent} is not there")
+
+
+def _writable(database: Database) -> Iterator[Finding]:
+    try:
+        database.demand_writable()
+    except DatabaseUnavailable:
+        yield Finding("fault", "database", "takes no changes now: a standby, or read-only")
 
 
 def _contents(services: Services) -> Iterator[Finding]:
