@@ -17,7 +17,7 @@ from commandline import shell_at
 from emptied import named, run
 from faults.conftest import Theatre
 from faults.stage import Line, told, until
-from itemsapi import connecting, sqlite
+from itemsapi import connecting, db, sqlite
 from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable
 
