@@ -96,7 +96,7 @@ class _Entrance:
         """Open a connection. Raises `psycopg.OperationalError`, for an unfit database as well."""
         connection = self._opened(told)
         encoding = connection.info.parameter_status("server_encoding")
-        if encoding != "UTF8":
+        if encoding not in {"UTF8", None}:  # a pooler may not hand it on
             connection.close()
             raise ServerUnfit(
                 f"its encoding is {encoding}, and itemsapi needs UTF8; make one with"
@@ -135,8 +135,8 @@ class _Entrance:
         if self._options:
             connection.close()
             raise ServerUnfit(
-                f"a pooler keeps no options, and the address has {self._options!r};"
-                " set them on the role with ALTER ROLE ... SET ..."
+                f"a pooler keeps no options, and there are {self._options!r}, in"
+                " ITEMSAPI_DATABASE_URL or PGOPTIONS; set them with ALTER ROLE ... SET ..."
             )
         connection.pooled, connection.prepare_threshold = True, None
         return connection

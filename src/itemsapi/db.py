@@ -7,7 +7,6 @@ password is hashed or a view works. A database that is away, locked, full or too
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -41,9 +40,9 @@ from itemsapi.connecting import ISOLATION, Pooler, open_through, parameters
 from itemsapi.ownership import demand_ours, explained, relations, schema_of
 from itemsapi.postgres import CONNECT_LIMIT, Fuse, patient, ping_hastily
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.writable import Writable
 
 POOL = 10  # connections kept per process; as many again may be opened for a moment
-REMEMBERED = 1.0  # seconds that it is known whether changes are taken
 NOT_PREPARED = {"42P01", "42501"}  # SQLSTATEs: no such table yet, no permission to use it
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER counts up by itself
@@ -91,36 +90,6 @@ class Model(DeclarativeBase):
         table = cls.__table__
         assert isinstance(table, Table)  # noqa: S101 - narrows the type, nothing else maps here
         return table
-
-
-class Writable:
-    """Whether a database takes changes, as one thread found out a moment ago."""
-
-    def __init__(self, probe: Callable[[], bool], renew: Callable[[], None]) -> None:
-        """Begin in good faith; `renew` is called when changes are taken again."""
-        self._probe, self._renew = probe, renew
-        self._asking = threading.Lock()
-        self._asked, self._is = float("-inf"), True
-
-    def demand(self) -> None:
-        """Raise `DatabaseUnavailable` unless it does; while one asks, nobody waits."""
-        if self._asking.acquire(blocking=False):
-            try:
-                if time.monotonic() - self._asked >= REMEMBERED:
-                    self._ask()
-            finally:
-                self._asking.release()
-        if not self._is:
-            raise DatabaseUnavailable
-
-    def _ask(self) -> None:
-        found = False
-        try:
-            found = self._probe()
-            if found and not self._is:
-                self._renew()  # what was opened meanwhile may still only read
-        finally:
-            self._is, self._asked = found, time.monotonic()
 
 
 class Database:

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from sqlalchemy import Connection, inspect
 
 FIRST = "auth_session"  # a table of ours at every revision
-_OTHERS = {"42P07", "42710", "42P16"}  # SQLSTATEs: something of that name is there already
 
 
 class SchemaRefused(RuntimeError):
@@ -55,7 +54,7 @@ def explained(error: BaseException | None) -> SchemaRefused | None:
         return SchemaRefused("the search_path names no schema that exists; run CREATE SCHEMA first")
     if state == "42501":
         return SchemaRefused(f"{said}; let the role create tables: GRANT CREATE ON SCHEMA ...")
-    if state in _OTHERS:
+    if state == "42P07":  # a name that no model has, of an index or the words of items
         return SchemaRefused(f"{said}, made by another application; give itemsapi a schema")
     return None
 

@@ -78,6 +78,13 @@ def test_a_table_of_one_of_our_names_is_left_alone(
     assert held(engine) == before
 
 
+def test_a_name_that_only_a_migration_knows_is_left_alone(engine: Engine, shell: Shell) -> None:
+    """The words of items are in no model; nothing of what came before it stays."""
+    before = make(engine, "CREATE TABLE item_text (theirs integer)")
+    assert "item_text" in refused(shell, "db upgrade")
+    assert held(engine) == before
+
+
 def test_a_view_of_one_of_our_names_is_left_alone(engine: Engine, shell: Shell) -> None:
     """It is in the way as well."""
     before = make(engine, "CREATE VIEW account AS SELECT 1 AS theirs")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -16,8 +17,9 @@ from sqlalchemy import make_url, text
 from commandline import shell_at
 from emptied import named, run
 from faults.conftest import Theatre
+from faults.faultproxy import FaultProxy
 from faults.stage import Line, told, until
-from itemsapi import connecting, db, sqlite
+from itemsapi import connecting, sqlite, writable
 from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable
 
@@ -81,10 +83,11 @@ def test_writes_are_refused_while_it_is_read_only_and_back_by_themselves(
 
 
 @pytest.fixture
-def standby(postgres_server: str) -> Iterator[str]:
-    """The address of a hot standby: a copy of the server that waits for more to replay."""
+def standby(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[tuple[str, str]]:
+    """The address of a database, and that of its copy on a hot standby, which waits for more."""
     if os.environ.get("ITEMSAPI_TEST_POSTGRES_URL"):
         pytest.skip("a standby is made of a server of this run's own only")
+    primary = new_postgres()
     source = Path(str(make_url(postgres_server).query["host"]))
     pid = (source / "postmaster.pid").read_text().split()[0]
     programs = Path(f"/proc/{pid}/exe").readlink().parent
@@ -109,7 +112,8 @@ def standby(postgres_server: str) -> Iterator[str]:
     (data / "standby.signal").touch()
     where = f"-k {place} -c listen_addresses=''"
     program("pg_ctl", "-D", str(data), "-w", "-o", where, "-l", str(place / "log"), "start")
-    yield str(make_url(postgres_server).update_query_dict({"host": str(place)}))
+    copy = make_url(primary).update_query_dict({"host": str(place)})
+    yield primary, copy.render_as_string(hide_password=False)
     program("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
     shutil.rmtree(place, ignore_errors=True)
 
@@ -134,17 +138,41 @@ def says_so(database: Database) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_a_standby_is_not_ready_until_it_is_promoted(postgres_template: str, standby: str) -> None:
+def test_a_standby_is_not_ready_until_it_is_promoted(standby: tuple[str, str]) -> None:
     """R-32: it answers, and takes no changes."""
-    url = named(standby, postgres_template)
-    database = Database(url)
+    database = Database(standby[1])
     before = (says_so(database), writes(database))
-    run(named(standby, "postgres"), "SELECT pg_promote()")
+    run(named(standby[1], "postgres"), "SELECT pg_promote()")
     back = until(lambda: says_so(database), BACK_WITHIN)
     after = writes(database)
     database.dispose()
     told("standby promoted", ready_after=back)
     assert (before, after) == ((False, False), True)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_connections_to_a_standby_are_left_when_the_address_leads_elsewhere(
+    standby: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-32: they are still open, and would never write; the very first write is done."""
+    ways = [str(make_url(url).query["host"]) for url in reversed(standby)]
+
+    def upstream() -> socket.socket:
+        end = socket.socket(socket.AF_UNIX)
+        end.connect(f"{ways[0]}/.s.PGSQL.5432")
+        return end
+
+    with FaultProxy(upstream) as proxy:
+        there = make_url(standby[0]).set(host="127.0.0.1", port=proxy.port)
+        there = there.set(query={"sslmode": "disable"})
+        database = Database(there.render_as_string(hide_password=False))
+        before = writes(database)
+        ways.pop(0)
+        monkeypatch.setattr(connecting, "YOUNG", 0.0)
+        after = writes(database)
+        database.dispose()
+    assert (before, after) == (False, True)
 
 
 @pytest.fixture
@@ -153,7 +181,7 @@ def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> 
     url = new_postgres()
     turn(url, read_only=True, cut=False)
     database = Database(url)
-    monkeypatch.setattr(db, "REMEMBERED", 0.0)
+    monkeypatch.setattr(writable, "REMEMBERED", 0.0)
     with database.reading():
         assert not says_so(database)
     turn(url, read_only=False, cut=False)
@@ -200,6 +228,7 @@ def file(sqlite_template: Path) -> Iterator[Path]:
     if os.geteuid() == 0:
         os.chown(place, NOBODY, NOBODY)
         os.chown(path, NOBODY, NOBODY)
+    says_so(Database(f"sqlite:///{path}"))  # imports what nobody else may be able to
     yield path
     place.chmod(0o755)
     shutil.rmtree(place)
@@ -244,11 +273,24 @@ def test_a_file_that_may_be_written_again_is_opened_anew(file: Path) -> None:
 
 def test_check_finds_a_file_that_may_only_be_read(file: Path) -> None:
     """Before the service is started on it."""
+    shell = shell_at(file.parent / "data", database_url=f"sqlite:///{file}")
+    before = shell.run("check")
     with unprivileged():
         file.chmod(0o400)
-        done = shell_at(file.parent / "data", database_url=f"sqlite:///{file}").run("check")
-        file.chmod(0o600)
-    assert (done.code, "takes no changes" in done.out) == (1, True), done
+        found = shell.run("check")
+    assert "takes no changes" not in before.out
+    assert (found.code, "takes no changes" in found.out) == (1, True), found
+
+
+def test_check_finds_a_folder_where_no_file_can_be_made(file: Path) -> None:
+    """Before the service is started there."""
+    shell = shell_at(file.parent / "data", database_url=f"sqlite:///{file.parent}/new.db")
+    before = shell.run("check")
+    with unprivileged():
+        file.parent.chmod(0o500)
+        found = shell.run("check")
+        file.parent.chmod(0o700)
+    assert (before.code, found.code, "may not be written" in found.out) == (0, 1, True), found
 
 
 def test_nobody_is_told_no_while_one_asks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from emptied import named, run
 from faults.conftest import Theatre
 from faults.pooler import pooled
 from faults.stage import rounds, told
+from house import PASSWORD
 from itemsapi.connecting import Pooler
 from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable
-from renewal import Opened
 
 CLIENTS = 8
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -46,14 +46,18 @@ def play(mode: str, new_postgres: Callable[[], str], theatre: Stages) -> Iterato
 
 
 def mixed(play: Theatre, seconds: float) -> Counter[tuple[str, int]]:
-    """Be one client: refresh, look, list and make things; return what was answered how often."""
+    """Be one client: sign in, refresh, look, list and make things, sign out.
+
+    Return what was answered how often.
+    """
     line, seen = play.stage.line(), Counter[tuple[str, int]]()
-    session: Opened = play.session()
-    access, token = session.access_token, session.refresh_token
+    signed_in = line.call("POST", "/auth/login", {"username": "ada", "password": PASSWORD})
+    seen["login", signed_in.status] += 1
+    access, token = signed_in.body["access_token"], signed_in.body["refresh_token"]
     ends = time.monotonic() + seconds
     for step in cycle(["look", "list", "make", "refresh", "list", "me"]):
         if time.monotonic() > ends:
-            return seen
+            break
         if step == "refresh":
             answer = line.refresh(token)
             access = answer.body.get("access_token", access)
@@ -64,6 +68,8 @@ def mixed(play: Theatre, seconds: float) -> Counter[tuple[str, int]]:
             path = {"look": "/look", "list": "/items", "me": "/me"}[step]
             answer = line.call("GET", path, token=access)
         seen[step, answer.status] += 1
+    gone = line.call("POST", "/auth/logout", {"refresh_token": token})
+    seen["logout", gone.status] += 1
     return seen
 
 
@@ -77,8 +83,8 @@ def test_everybody_is_served_behind_a_pooler(play: Theatre, mode: str) -> None:
         statuses[status] += count
     told(f"behind pgbouncer, {mode} mode", **{str(k): v for k, v in sorted(statuses.items())})
     assert set(seen) == {
-        *((step, 200) for step in ("list", "me", "refresh")),
-        ("look", 204),
+        *((step, 200) for step in ("login", "list", "me", "refresh")),
+        *((step, 204) for step in ("look", "logout")),
         ("make", 201),
     }
 

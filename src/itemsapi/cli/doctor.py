@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -106,9 +107,12 @@ def _services(settings: Settings) -> Iterator[Finding]:
 
 def _absent(file: Path, data_dir: Path) -> Finding:
     """Tell what a file that is not there means: `serve` makes it, and the data directory alone."""
-    if file.parent.is_dir() or file.parent == data_dir.absolute():
-        return Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
-    return Finding("fault", "database", f"cannot be made: the folder {file.parent} is not there")
+    folder = file.parent
+    if not folder.is_dir() and folder != data_dir.absolute():
+        return Finding("fault", "database", f"cannot be made: the folder {folder} is not there")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        return Finding("fault", "database", f"cannot be made: {folder} may not be written")
+    return Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
 
 
 def _writable(database: Database) -> Iterator[Finding]:
