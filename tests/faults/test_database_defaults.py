@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from commandline import shell_at
+from commandline import free_port, shell_at
 from emptied import named, run
 from faults.pooler import pooled
 from house import House
@@ -158,7 +158,7 @@ def test_a_schema_that_is_not_there_is_one_line(schema: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-@pytest.mark.parametrize("command", ["db upgrade", "check", "serve --port 18080"])
+@pytest.mark.parametrize("command", ["db upgrade", "check", "serve --port"])
 def test_a_database_that_is_not_utf8_is_one_line(
     encoding: str, command: str, postgres_server: str, tmp_path: Path
 ) -> None:
@@ -166,7 +166,8 @@ def test_a_database_that_is_not_utf8_is_one_line(
     name = f"other_{new_id()[-12:]}"
     how = f"TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
     run(postgres_server, f"CREATE DATABASE {name} {how}")
-    done = shell_at(tmp_path, database_url=named(postgres_server, name)).run(*command.split())
+    words = [*command.split(), *([str(free_port())] if "--port" in command else [])]
+    done = shell_at(tmp_path, database_url=named(postgres_server, name)).run(*words)
     run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     lines = [line for line in (done.out + done.err).splitlines() if encoding in line]
     assert (done.code, len(lines), "needs UTF8" in "".join(lines)) == (1, 1, True), done
