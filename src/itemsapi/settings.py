@@ -171,8 +171,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Fill in what follows from other settings, then refuse unsafe combinations."""
         if not self.database_url:
-            path = (self.data_dir / "itemsapi.db").absolute()
-            object.__setattr__(self, "database_url", f"sqlite:///{path}")
+            file = str((self.data_dir / "itemsapi.db").absolute())
+            quoted = file.replace("%", "%25").replace("?", "%3F")  # it becomes part of an address
+            object.__setattr__(self, "database_url", f"sqlite:///{quoted}")
         object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
         for name, broken, why in _RULES:
             if broken(self):

@@ -194,6 +194,15 @@ def refused(shell: Shell, *words: str) -> str:
     return done.err
 
 
+def test_a_pooler_that_lends_for_one_statement_is_refused_in_one_line(
+    new_postgres: Callable[[], str], tmp_path: Path
+) -> None:
+    """R-33: nothing can be changed there as a whole."""
+    with pooled(new_postgres(), "statement") as there:
+        line = refused(shell_at(tmp_path, database_url=there), "db", "upgrade")
+    assert "statement pooling mode" in line
+
+
 def test_the_schema_is_made_and_unmade_through_a_pooler(
     through: tuple[str, str], tmp_path: Path
 ) -> None:

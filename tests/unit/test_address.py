@@ -1,10 +1,12 @@
 """The address of the database: what leads nowhere is refused, in one line."""
 
+from pathlib import Path
+
 import pytest
 
 from itemsapi.address import read_address
 from itemsapi.connecting import parameters
-from itemsapi.settings import SettingsError
+from itemsapi.settings import Settings, SettingsError
 
 PASSWORD = "hunter2"
 
@@ -62,6 +64,13 @@ def test_an_address_that_leads_nowhere_is_named(url: str, words: str) -> None:
 def test_an_address_that_may_lead_somewhere_is_taken(url: str) -> None:
     """The parameters of libpq with it."""
     assert read_address(url).drivername in {"sqlite", "postgresql+psycopg"}
+
+
+@pytest.mark.parametrize("name", ["50%41 off", "what?really=yes", "電球 #1"])
+def test_the_data_directory_may_have_any_name(name: str) -> None:
+    """It becomes part of an address, where some characters mean something else."""
+    settings = Settings(data_dir=Path("/srv") / name)
+    assert read_address(settings.database_url).database == f"/srv/{name}/itemsapi.db"
 
 
 def told(url: str) -> dict[str, object]:
