@@ -18,7 +18,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
-    URL,
     BigInteger,
     Connection,
     DateTime,
@@ -30,22 +29,26 @@ from sqlalchemy import (
     Table,
     create_engine,
     exc,
-    make_url,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from itemsapi import sqlite
-from itemsapi.postgres import CONNECT_LIMIT, OPTIONS, Fuse, make_impatient, patient
+from itemsapi.address import read_address
+from itemsapi.connecting import ISOLATION, Pooler, open_through, parameters
+from itemsapi.ownership import demand_ours, explained, relations, schema_of
+from itemsapi.postgres import CONNECT_LIMIT, Fuse, patient, ping_hastily
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.settings import SettingsError
+from itemsapi.writable import Writable
 
-DRIVERS = {"sqlite", "postgresql+psycopg"}
 POOL = 10  # connections kept per process; as many again may be opened for a moment
+NOT_PREPARED = {"42P01", "42501"}  # SQLSTATEs: no such table yet, no permission to use it
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER counts up by itself
 AnyRow = Row[*tuple[Any, ...]]  # a row of Core; its columns are attributes
+
+_READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # so is it on a standby
 
 NAMES = {
     "ix": "ix_%(column_0_N_label)s",
@@ -92,9 +95,9 @@ class Model(DeclarativeBase):
 class Database:
     """One database, its pool, and the two ways to it."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare the engine; nothing is opened yet."""
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, pooler: Pooler = "auto") -> None:
+        """Prepare the engine; nothing is opened yet. Raises `SettingsError`."""
+        self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write = self.engine.execution_options(itemsapi_writing=True)
         self._read = (
@@ -103,6 +106,7 @@ class Database:
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
         self._turn = threading.Lock()
+        self._writable = Writable(self._probe, self.engine.dispose)
         self._guarding = Fuse().guarding if self.dialect == "postgresql" else nullcontext
 
     @contextmanager
@@ -135,6 +139,17 @@ class Database:
         if self.dialect == "postgresql":
             tx.execute(text("SELECT pg_advisory_xact_lock(:topic)"), {"topic": topic})
 
+    def demand_writable(self) -> None:
+        """Raise `DatabaseUnavailable` while nothing can be written; asks once a second at most."""
+        self._writable.demand()
+
+    def _probe(self) -> bool:
+        """Ask whether changes are taken: not by a standby, nor on a disk that is read-only."""
+        if self.dialect == "sqlite":
+            return sqlite.may_write(self.engine.url.database or "")
+        with self.reading() as connection:
+            return bool(connection.scalar(_READ_ONLY) == "off")
+
     def dispose(self) -> None:
         """Close every connection of the pool."""
         self.engine.dispose()
@@ -160,15 +175,15 @@ def _translated() -> Iterator[None]:
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) == "42P01":  # the tables are not there yet
+        if getattr(error.orig, "sqlstate", None) in NOT_PREPARED:
             raise DatabaseUnavailable from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
         raise DatabaseUnavailable from error
 
 
-def _engine(url: str) -> Engine:
-    address = _address(url)
+def _engine(url: str, pooler: Pooler) -> Engine:
+    address = read_address(url)
     pool: dict[str, Any] = {
         "pool_size": POOL,
         "max_overflow": POOL,
@@ -179,22 +194,16 @@ def _engine(url: str) -> Engine:
         engine = create_engine(address, connect_args=sqlite.OPTIONS, **pool)
         sqlite.tune(engine)
         return engine
-    engine = create_engine(address, connect_args=OPTIONS, pool_pre_ping=True, **pool)
-    make_impatient(engine)
+    engine = create_engine(
+        address,
+        connect_args=parameters(address),
+        isolation_level=ISOLATION,
+        pool_pre_ping=True,
+        **pool,
+    )
+    open_through(engine, address, pooler)
+    ping_hastily(engine)
     return engine
-
-
-def _address(url: str) -> URL:
-    """Read the address of a database. Raises `SettingsError`, which does not repeat it."""
-    try:
-        address = make_url(url)
-    except (exc.ArgumentError, ValueError):
-        raise SettingsError("ITEMSAPI_DATABASE_URL is no address of a database") from None
-    if address.drivername in {"postgres", "postgresql"}:
-        address = address.set(drivername="postgresql+psycopg")
-    if address.drivername not in DRIVERS:
-        raise SettingsError("ITEMSAPI_DATABASE_URL must begin with sqlite:/// or postgresql://")
-    return address
 
 
 MIGRATIONS = (Path(__file__).parent / "migrations", Path(__file__).parents[2] / "migrations")
@@ -216,9 +225,18 @@ def downgrade(database: Database, revision: str) -> None:
 
 
 def current_revision(database: Database) -> str | None:
-    """Return the revision of the schema in the database; None if it holds none."""
+    """Return the revision of the schema in the database; None if it holds none.
+
+    Raises `SchemaRefused` if the tables are somebody else's.
+    """
     with _translated(), database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _revision(connection)
+
+
+def empty(database: Database) -> bool:
+    """Tell whether there is no table at all, nobody's."""
+    with database.reading() as connection:
+        return not relations(connection)
 
 
 def newest_revision() -> str:
@@ -233,6 +251,8 @@ def check_schema(database: Database) -> None:
     found, wanted = current_revision(database), newest_revision()
     if found is None:
         raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
+    if found not in _known_revisions():
+        raise SchemaOutdated(f"the database is at revision {found}, of a newer itemsapi; run that")
     if found != wanted:
         raise SchemaOutdated(
             f"the database is at revision {found}, this version needs {wanted};"
@@ -240,20 +260,40 @@ def check_schema(database: Database) -> None:
         )
 
 
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _revision(connection: Connection) -> str | None:
+    options = {"version_table_schema": schema_of(connection)}  # another one may be in sight
+    revision = MigrationContext.configure(connection, opts=options).get_current_revision()
+    demand_ours(connection, Model.metadata.tables.keys(), revision)
+    return revision
+
+
 def _config() -> Config:
     config = Config()
     place = next(folder for folder in MIGRATIONS if folder.is_dir())
-    config.set_main_option("script_location", str(place))
+    config.set_main_option("script_location", str(place).replace("%", "%%"))  # it fills in %(...)s
     return config
 
 
 def _migrate(database: Database, step: Callable[[Config], None]) -> None:
-    """Run a step in one transaction, one process at a time; a migration may take its time."""
+    """Run a step in one transaction, one process at a time; a migration may take its time.
+
+    Raises `SchemaRefused` before anything is changed.
+    """
     config = _config()
-    with database.transaction() as tx, _unhurried(database, tx):
-        database.take_turns(tx, SCHEMA_TOPIC)
-        config.attributes["connection"] = tx.connection()
-        step(config)
+    try:
+        with database.transaction() as tx, _unhurried(database, tx):
+            database.take_turns(tx, SCHEMA_TOPIC)
+            _revision(tx.connection())
+            config.attributes["connection"] = tx.connection()
+            step(config)
+    except exc.ProgrammingError as error:
+        raise explained(error) or error from error
+    except DatabaseUnavailable as error:
+        raise explained(error.__cause__) or error from error.__cause__
 
 
 @contextmanager

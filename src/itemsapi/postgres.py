@@ -1,6 +1,6 @@
-"""What PostgreSQL needs told, and what happens when it says nothing.
+"""What happens when PostgreSQL says nothing.
 
-The server ends statements and waits for locks that take too long, as `OPTIONS` tell it. A server
+The server ends statements and waits for locks that take too long, as `connecting` tells it. One
 that is stopped, or a network that swallows bytes, cannot: there the client has to give up, which
 libpq does not do by itself. And while it is silent, one thread at a time finds out, or a few slow
 requests would hold every thread of the process (R-04).
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from itemsapi.problems import DatabaseUnavailable
@@ -24,16 +24,6 @@ CONNECT_LIMIT = 2  # seconds to reach the server, or to get a connection from th
 ANSWER_LIMIT = 2.5  # seconds without an answer; later than the server's own limit
 PING_LIMIT = 0.5  # seconds without the word that a kept connection is still good
 REST = 1.0  # seconds that nobody asks a server which was silent
-
-OPTIONS = {
-    "connect_timeout": CONNECT_LIMIT,
-    "tcp_user_timeout": STATEMENT_LIMIT,
-    "options": (
-        f"-c statement_timeout={STATEMENT_LIMIT} -c lock_timeout={STATEMENT_LIMIT}"
-        " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
-    ),
-    "application_name": "itemsapi",
-}
 
 Result = TypeVar("Result")
 
@@ -46,6 +36,7 @@ class Impatient(psycopg.Connection[Any]):
     """A connection that gives up, and is closed, when the server does not answer in time."""
 
     patience: float = ANSWER_LIMIT
+    pooled: bool = False  # there is a pooler between: nothing may live in a session
 
     def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
         """Take the steps of a conversation. Raises `ServerSilent`."""
@@ -66,22 +57,15 @@ class Impatient(psycopg.Connection[Any]):
             return done.value  # type: ignore[no-any-return]  # what the steps return
 
 
-def make_impatient(engine: Engine) -> None:
-    """Let an engine open such connections."""
-
-    @event.listens_for(engine, "do_connect")
-    def connect(
-        _dialect: object, _record: object, args: list[str], options: dict[str, str]
-    ) -> psycopg.Connection[Any]:
-        return Impatient.connect(*args, **options)  # type: ignore[arg-type]  # SQLAlchemy's options
-
+def ping_hastily(engine: Engine) -> None:
+    """Let the pool of an engine wait for a moment only, when it asks whether all is well."""
     ping = engine.dialect.do_ping
 
-    def ping_hastily(driven: DBAPIConnection) -> bool:
+    def hastily(driven: DBAPIConnection) -> bool:
         with _waiting(driven, PING_LIMIT):
             return ping(driven)
 
-    engine.dialect.do_ping = ping_hastily  # type: ignore[assignment]  # there is no event for it
+    engine.dialect.do_ping = hastily  # type: ignore[assignment]  # there is no event for it
 
 
 @contextmanager

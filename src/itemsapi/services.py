@@ -55,7 +55,7 @@ def assemble(
 
     `scopes` returns those that the application and its pages know, by name.
     """
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, pooler=settings.database_pooler)
     audit = Audit(database, clock)
     ring = KeyRing(database, settings, clock, audit)
     feed = Feed(

@@ -107,6 +107,15 @@ def text(value: str) -> str:
     return value.strip()
 
 
+def path(value: str) -> Path:
+    """Read the path of a file or folder; blanks and line ends around it do not belong to it."""
+    found = text(value)
+    if "\0" in found:
+        msg = "holds a NUL character"
+        raise ValueError(msg)
+    return Path(found)
+
+
 def _setting(read: Callable[[str], Any], default: Any, *, repr: bool = True) -> Any:  # noqa: A002, ANN401 - as dataclasses.field has it
     return field(default=default, metadata={"read": read}, repr=repr)
 
@@ -119,10 +128,11 @@ class Settings:
     """
 
     profile: Profile = _setting(one_of(*get_args(Profile)), "development")
-    data_dir: Path = _setting(Path, Path("itemsapi-data"))
+    data_dir: Path = _setting(path, Path("itemsapi-data"))
     database_url: str = _setting(text, "", repr=False)
+    database_pooler: Literal["auto", "on", "off"] = _setting(one_of("auto", "on", "off"), "auto")
     secret_key: str = _setting(text, "", repr=False)
-    secret_key_file: Path | None = _setting(Path, None)
+    secret_key_file: Path | None = _setting(path, None)
     debug: bool = _setting(switch, default=False)
 
     public_url: str = _setting(text, "http://localhost:8000")
@@ -161,8 +171,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Fill in what follows from other settings, then refuse unsafe combinations."""
         if not self.database_url:
-            path = (self.data_dir / "itemsapi.db").absolute()
-            object.__setattr__(self, "database_url", f"sqlite:///{path}")
+            file = str((self.data_dir / "itemsapi.db").absolute())
+            quoted = file.replace("%", "%25").replace("?", "%3F")  # it becomes part of an address
+            object.__setattr__(self, "database_url", f"sqlite:///{quoted}")
         object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
         for name, broken, why in _RULES:
             if broken(self):
@@ -186,16 +197,23 @@ class Settings:
 
     def with_secret(self) -> "Settings":
         """Return these settings with the secret key from a file, made there in development."""
-        path = self.secret_key_file or self.data_dir / SECRET_FILE
-        if not path.exists():
-            if self.production or self.secret_key_file:
-                why = f"is missing; set it, or {PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
-                raise _wrong("secret_key", why)
-            _make_secret(path)
+        file = self.secret_key_file or self.data_dir / SECRET_FILE
         try:
-            return dataclasses.replace(self, secret_key=path.read_text("utf-8").strip())
+            if not file.exists():
+                self._demand_leave()
+                _make_secret(file)
+            secret = file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise _wrong("secret_key_file", f"cannot be read: {path}") from error
+            raise _wrong("secret_key_file", f"cannot be read: {file}") from error
+        if not secret:
+            raise _wrong("secret_key_file", f"is empty: {file}")
+        return dataclasses.replace(self, secret_key=secret)
+
+    def _demand_leave(self) -> None:
+        """Refuse to make a secret in production, or in the place of one that should be there."""
+        if self.production or self.secret_key_file:
+            why = f"is missing; set it, or {PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
+            raise _wrong("secret_key", why)
 
     @property
     def production(self) -> bool:

@@ -1,11 +1,14 @@
 """What SQLite needs told: how to keep its file, when to lock it, and to wait where it does not."""
 
+import os
 import random
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 PATIENCE = 5.0  # seconds a writer waits for its turn
 PAUSE = 0.02  # seconds, at most, between two tries to open a file that others open too
@@ -17,6 +20,18 @@ def tune(engine: Engine) -> None:
     """Open connections of an engine with our settings, and begin its writers at once."""
     event.listen(engine, "connect", _settle)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _leave)
+
+
+def may_write(path: str) -> bool:
+    """Tell whether this process may write the file, what lies beside it, and new files there.
+
+    The log and its index get the file's permissions when they are made, and keep them.
+    """
+    file = Path(path)
+    beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
+    needed = [file, file.parent, *(one for one in beside if one.exists())]
+    return all(os.access(one, os.W_OK) for one in needed)
 
 
 def _settle(connection: sqlite3.Connection, _record: object) -> None:
@@ -52,3 +67,10 @@ def _begin(connection: Connection) -> None:
     """Take the write lock at the start, so that no transaction fails in its middle (BUSY)."""
     if connection.get_execution_options().get("itemsapi_writing"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _leave(context: ExceptionContext) -> None:
+    """Open the file anew where it could once only be read: that connection never writes (R-32)."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True

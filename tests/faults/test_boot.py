@@ -141,6 +141,12 @@ def test_a_port_in_use_is_one_line(shell: Shell, taken: int) -> None:
         ({"database_url": "mysql://u:hunter2@h/x"}, "ITEMSAPI_DATABASE_URL"),
         ({"database_url": "postgresql://u:hunter2@127.0.0.1:1/x"}, "the database cannot be used"),
         ({"database_url": "sqlite:////nowhere/at/all.db"}, "the database cannot be used"),
+        ({"database_url": "sqlite://"}, "ITEMSAPI_DATABASE_URL"),
+        ({"database_url": "sqlite:////"}, "the database cannot be used"),
+        ({"database_url": "postgresql://u:hunter2@h:port/x"}, "ITEMSAPI_DATABASE_URL"),
+        ({"database_url": "postgresql://u:hunter2@127.0.0.1:1/x?sslmode=no"}, "sslmode"),
+        ({"database_pooler": "perhaps"}, "ITEMSAPI_DATABASE_POOLER"),
+        ({"data_dir": " "}, "ITEMSAPI_DATA_DIR"),
         ({"pages": "nothing:page"}, "ITEMSAPI_PAGES"),
         ({"pages": "json:loads"}, "ITEMSAPI_PAGES"),
         ({"rate_limit_url": "nonsense://"}, "ITEMSAPI_RATE_LIMIT_URL"),
@@ -153,6 +159,17 @@ def test_what_stops_the_start_is_one_line(
     line = refused(shell.given(**settings))
     assert words in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "sqlite://", "sqlite:////nowhere/at/all.db", "postgresql://u:hunter2@h:p/x"]
+)
+def test_check_finds_an_address_that_leads_nowhere(shell: Shell, url: str) -> None:
+    """It tells all that it finds, and no password."""
+    done = shell.given(database_url=url).run("check")
+    faults = [line for line in done.out.splitlines() if "FAULT" in line]
+    assert (done.code, len(faults), "database" in faults[0]) == (1, 1, True)
+    assert "hunter2" not in done.out
 
 
 def test_a_directory_that_cannot_be_written_is_one_line(shell: Shell, tmp_path: Path) -> None:

@@ -82,3 +82,44 @@ def test_the_secret_of_the_first_process_stays(tmp_path: Path) -> None:
     _make_secret(path)
     assert path.read_text("utf-8") == SECRET
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["there/data", " there/data ", "there/data\r", "there/data\n"])
+def test_a_path_has_no_blanks_and_line_ends_around_it(text: str) -> None:
+    """A file of settings may have been written on Windows."""
+    assert read(data_dir=text).data_dir == Path("there/data")
+
+
+@pytest.mark.parametrize("name", ["data_dir", "secret_key_file"])
+@pytest.mark.parametrize("text", ["", "  ", "\r\n", "a\0b"])
+def test_a_path_that_is_none_is_named(name: str, text: str) -> None:
+    """Nothing is made in the folder that the command happens to run in (R-24)."""
+    with pytest.raises(SettingsError, match=f"ITEMSAPI_{name.upper()} (is empty|holds a NUL)"):
+        read(**{name: text})
+
+
+@pytest.mark.parametrize("made", ["folder", "empty", "blank", "loop", "x" * 300])
+def test_a_secret_file_that_holds_none_is_named(made: str, tmp_path: Path) -> None:
+    """Keys are never sealed with nothing (S-148)."""
+    path = tmp_path / made
+    if made == "folder":
+        path.mkdir()
+    elif made == "loop":
+        path.symlink_to(path)
+    elif made in {"empty", "blank"}:
+        path.write_text(" \n" * (made == "blank"))
+    with pytest.raises(SettingsError, match=r"\AITEMSAPI_SECRET_KEY.*\Z"):
+        Settings.from_environment({"ITEMSAPI_SECRET_KEY_FILE": str(path)})
+
+
+def test_a_folder_in_the_place_of_the_secret_is_named(tmp_path: Path) -> None:
+    """It is not made anew beside it."""
+    (tmp_path / "secret.key").mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Settings.from_environment({"ITEMSAPI_DATA_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("text", ["auto", "on", "off"])
+def test_what_is_said_about_a_pooler(text: str) -> None:
+    """One of three words."""
+    assert read(database_pooler=text).database_pooler == text

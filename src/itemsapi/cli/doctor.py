@@ -2,18 +2,21 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import func, make_url, select
+from sqlalchemy import func, select
 
+from itemsapi.address import read_address
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.failures import in_words
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema
+from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import Services, assemble
 from itemsapi.settings import PREFIX, SECRET_FILE, Settings, SettingsError, unknown_settings
 
@@ -50,7 +53,7 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]
 def _settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings without making a secret where there is none yet."""
     file = environ.get(f"{PREFIX}SECRET_KEY_FILE")
-    place = Path(environ.get(f"{PREFIX}DATA_DIR") or "itemsapi-data") / SECRET_FILE
+    place = Path(environ.get(f"{PREFIX}DATA_DIR", "").strip() or "itemsapi-data") / SECRET_FILE
     strict = environ.get(f"{PREFIX}PROFILE", "").strip() == "production"
     if f"{PREFIX}SECRET_KEY" in environ or file or place.exists() or strict:
         return Settings.from_environment(environ)
@@ -79,14 +82,19 @@ def _secret(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
 
 
 def _services(settings: Settings) -> Iterator[Finding]:
-    address = make_url(settings.database_url)
-    if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
-        yield Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
+    try:
+        address = read_address(settings.database_url)
+        if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
+            yield _absent(Path(address.database or ""), settings.data_dir)
+            return
+    except SettingsError as error:
+        yield Finding("fault", "database", str(error))
         return
     services = assemble(settings, now, dict)
     try:
         check_schema(services.database)
         yield Finding("ok", "database", "answers, and the schema is up to date")
+        yield from _writable(services.database)
         yield from _contents(services)
     except Exception as error:
         words = in_words(error)
@@ -95,6 +103,23 @@ def _services(settings: Settings) -> Iterator[Finding]:
         yield Finding("fault", "database", words)
     finally:
         services.database.dispose()
+
+
+def _absent(file: Path, data_dir: Path) -> Finding:
+    """Tell what a file that is not there means: `serve` makes it, and the data directory alone."""
+    folder = file.parent
+    if not folder.is_dir() and folder != data_dir.absolute():
+        return Finding("fault", "database", f"cannot be made: the folder {folder} is not there")
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        return Finding("fault", "database", f"cannot be made: {folder} may not be written")
+    return Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
+
+
+def _writable(database: Database) -> Iterator[Finding]:
+    try:
+        database.demand_writable()
+    except DatabaseUnavailable:
+        yield Finding("fault", "database", "takes no changes now: a standby, or read-only")
 
 
 def _contents(services: Services) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from sqlalchemy.exc import DBAPIError
 
 from itemsapi.db import SchemaOutdated
 from itemsapi.gate.rulebook import UnguardedRoute
+from itemsapi.ownership import SchemaRefused
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.settings import SettingsError
 from itemsapi.tokens.keystore import KeyUnknown, RotationTooEarly
@@ -12,6 +13,7 @@ from itemsapi.tokens.keystore import KeyUnknown, RotationTooEarly
 _SAID = (
     SettingsError,
     SchemaOutdated,
+    SchemaRefused,
     UnguardedRoute,
     CommandError,
     RotationTooEarly,

@@ -3,9 +3,8 @@
 import sys
 
 import click
-from sqlalchemy import inspect
 
-from itemsapi.db import check_schema, upgrade
+from itemsapi.db import check_schema, empty, upgrade
 from itemsapi.issuer.people import People
 from itemsapi.services import Services
 
@@ -17,7 +16,7 @@ def prepare(services: Services) -> None:
     `SettingsError` if the secret key is not the one that the keys were made with.
     """
     services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if _empty(services):
+    if empty(services.database):
         upgrade(services.database)
     check_schema(services.database)
     services.ring.keystore.check()
@@ -38,8 +37,3 @@ def first_admin(people: People, name: str | None) -> tuple[str, str] | None:
         return None
     password = people.first_admin(name)
     return (name, password) if password else None
-
-
-def _empty(services: Services) -> bool:
-    with services.database.reading() as connection:
-        return not inspect(connection).get_table_names()

@@ -27,7 +27,8 @@ def live() -> object:
 @page.gives(200, Health(), example={"status": "ok"})
 @page.refuses(Unavailable)
 def ready() -> object:
-    """Tell that the database, the keys and the revocation feed are at hand."""
+    """Tell that the database takes changes, and keys and revocation feed are at hand."""
+    services().database.demand_writable()
     services().ring.now()
     services().feed.ensure_fresh()
     return {"status": "ok"}

@@ -1,0 +1,63 @@
+"""Ownership: whether the tables of the database are ours, asked before any is made or dropped.
+
+Our names are short (`role`, `item`), and somebody else may have had them first; Alembic's table of
+versions has the same name for everybody. What counts is the schema that new tables go to.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, inspect
+
+FIRST = "auth_session"  # a table of ours at every revision
+
+
+class SchemaRefused(RuntimeError):
+    """Our tables cannot be in this database; the message says what to do. Nothing was changed."""
+
+
+def schema_of(connection: Connection) -> str | None:
+    """Return the schema that new tables go to; None if there is none, or no such thing."""
+    return connection.dialect.default_schema_name if _is_postgres(connection) else None
+
+
+def relations(connection: Connection) -> set[str]:
+    """Return the names of the tables and views in that schema, Alembic's among them."""
+    schema = schema_of(connection)
+    if schema is None and _is_postgres(connection):
+        return set()
+    look = inspect(connection)
+    return {*look.get_table_names(schema), *look.get_view_names(schema)}
+
+
+def demand_ours(connection: Connection, names: Collection[str], revision: str | None) -> None:
+    """Raise `SchemaRefused` if tables of these names, or the revision, are somebody else's."""
+    there = relations(connection)
+    if revision is None:
+        foreign = sorted(there.intersection(names))
+    else:
+        foreign = [] if FIRST in there else ["alembic_version"]
+    if foreign:
+        own = "a file"
+        if _is_postgres(connection):
+            own = "a database, or by ?options=-csearch_path=NAME a schema,"
+        raise SchemaRefused(
+            f"the database has a table `{foreign[0]}` of another application;"
+            f" give itemsapi {own} of its own in ITEMSAPI_DATABASE_URL"
+        )
+
+
+def explained(error: BaseException | None) -> SchemaRefused | None:
+    """Return the line for what PostgreSQL will not let us make; None if it is something else."""
+    fault = getattr(error, "orig", None)
+    state, said = getattr(fault, "sqlstate", None), str(fault).split("\n", 1)[0]
+    if state == "3F000":
+        return SchemaRefused("the search_path names no schema that exists; run CREATE SCHEMA first")
+    if state == "42501":
+        return SchemaRefused(f"{said}; let the role create tables: GRANT CREATE ON SCHEMA ...")
+    if state == "42P07":  # a name that no model has, of an index or the words of items
+        return SchemaRefused(f"{said}, made by another application; give itemsapi a schema")
+    return None
+
+
+def _is_postgres(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
