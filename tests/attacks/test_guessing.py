@@ -10,8 +10,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from house import PASSWORD, House
+from itemsapi.addresses import client_key
 from itemsapi.issuer.guessing import TRIES_ACCOUNT, TRIES_CLIENT, TRIES_HERE, WINDOW
-from itemsapi.throttle import Attempt, Limit, client_key
+from itemsapi.throttle import Attempt, Limit
 from staff import NEW_PASSWORD, events
 
 WRONG = "not the password at all"
