@@ -1,8 +1,8 @@
 /** Talking to the service: JSON in and out, refusals as exceptions with words for people. */
-import { AuthError, createAuth } from "/client.js";
+import { AuthError, createAuth } from "../client.js";
 import { maybe } from "./words.js";
 
-export const auth = createAuth();
+export const auth = createAuth({ baseUrl: new URL("..", import.meta.url) }); // the service, one level up
 
 /** Problems whose detail differs from case to case. */
 const SPECIFIC = ["conflict", "forbidden", "insufficient_scope", "malformed_json"];
