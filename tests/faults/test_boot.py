@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commandline import SECRET, Shell, shell_at
-from itemsapi import db
+from itemsapi import create_app, db
 from itemsapi.clock import now
 from itemsapi.services import assemble
 from itemsapi.settings import Settings, SettingsError
@@ -112,6 +112,17 @@ def test_what_is_unsafe_in_production_is_named(name: str, value: str) -> None:
     """What development lets pass (S-103)."""
     line = fault(**{"secret_key": SECRET, **PRODUCTION, name: value})
     assert line.startswith(f"ITEMSAPI_{name.upper()} ")
+
+
+@pytest.mark.parametrize(("counted", "lines"), [("0", 1), ("1", 0), ("none", 0)])
+def test_production_warns_of_proxies_that_nobody_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], counted: str, lines: int
+) -> None:
+    """In one line of the log, at the start (S-114)."""
+    given = {"secret_key": SECRET, "data_dir": str(tmp_path), "trusted_proxies": counted}
+    environ = {f"ITEMSAPI_{name.upper()}": v for name, v in {**PRODUCTION, **given}.items()}
+    create_app(Settings.from_environment(environ))
+    assert capsys.readouterr().err.count("ITEMSAPI_TRUSTED_PROXIES is 0") == lines
 
 
 def test_production_makes_no_secret(tmp_path: Path) -> None:
