@@ -76,6 +76,7 @@ class Wire:
         """
         self.upstream = 0
         self.taken_off = ""
+        self.weakens = False  # ETags, as a proxy does that compresses
         self.seen: list[Seen] = []
         self._faults: list[Fault] = []
         self._weather: Weather | None = None
@@ -119,6 +120,7 @@ class Wire:
     def mend(self) -> None:
         """Break nothing any more."""
         self._faults.clear()
+        self.weakens = False
 
     def fault(self, path: str) -> Fault | None:
         """Take the fault that is meant for a request of this moment."""
@@ -217,7 +219,8 @@ class _Passing(BaseHTTPRequestHandler):
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP:
-                self.send_header(name, value)
+                weak = name.lower() == "etag" and self.server.wire.weakens  # type: ignore[attr-defined]
+                self.send_header(name, f"W/{value}" if weak else value)
         if fault and where == "headers":
             self.wfile.write(b"".join(self._headers_buffer)[:40])  # type: ignore[attr-defined]
             self._break(fault)
