@@ -1,9 +1,12 @@
 """Addresses: of clients, in one spelling (S-114), of pages, and the one we are known by."""
 
+import functools
 import ipaddress
 import re
 from urllib.parse import urlsplit
 
+LONGEST = 100  # characters; an IPv6 address with brackets, zone and port has fewer
+REMEMBERED = 4096
 UNKNOWN = "unknown"  # what nobody could read; the word of RFC 7239 section 6.2
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the IPv4 internet, seen from an IPv6 host
 NETWORK_BITS = 64  # of an IPv6 address: what one client is given (RFC 6177)
@@ -23,6 +26,11 @@ def read_address(text: str) -> str:
 
     An IPv4 address in IPv6 clothes (mapped, RFC 4291 section 2.5.5.2; NAT64) is the IPv4 address.
     """
+    return _read(text) if len(text) <= LONGEST else UNKNOWN
+
+
+@functools.lru_cache(maxsize=REMEMBERED)  # most requests come from few clients
+def _read(text: str) -> str:
     bare = text.strip(" \t")
     if match := _WITH_PORT.fullmatch(bare):
         bare = match[1] or match[2]
@@ -43,9 +51,12 @@ def client_key(address: str) -> str:
     and must never count as known: a client can make its own address unreadable.
     """
     found = read_address(address)
-    if ":" not in found:
-        return found
-    return str(ipaddress.ip_network((found, NETWORK_BITS), strict=False))
+    return _network(found) if ":" in found else found
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _network(address: str) -> str:
+    return str(ipaddress.ip_network((address, NETWORK_BITS), strict=False))
 
 
 def is_origin(text: str) -> bool:
