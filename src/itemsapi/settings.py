@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from itemsapi.addresses import is_origin, is_public_url
+from itemsapi.web_addresses import is_origin, is_public_url
 
 PREFIX = "ITEMSAPI_"
 TEST_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service

@@ -21,12 +21,12 @@ from limits.strategies import FixedWindowRateLimiter, RateLimiter
 from sqlalchemy import String, bindparam, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.addresses import client_key
 from itemsapi.clock import Clock, now
 from itemsapi.db import Database, Model, Moment
 from itemsapi.observe import log, origin
 from itemsapi.problems import TooMany
 from itemsapi.settings import SettingsError
+from itemsapi.web_addresses import client_key
 
 MEMORY = "memory://"
 PATIENCE = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # seconds that Redis may take

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from house import PASSWORD, House
 from itemsapi.accounts import clients
-from itemsapi.addresses import UNKNOWN, client_key
 from itemsapi.issuer.guessing import TRIES_ACCOUNT, TRIES_CLIENT, TRIES_HERE, WINDOW
 from itemsapi.throttle import Attempt, Limit
+from itemsapi.web_addresses import UNKNOWN, client_key
 from staff import NEW_PASSWORD, events
 
 WRONG = "not the password at all"

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from itemsapi.settings import PREFIX, SECRET_FILE, Settings
 
@@ -30,19 +29,12 @@ def _shown(field: "dataclasses.Field[object]", value: object) -> str:
     if value is None or value == ():
         return ""
     if field.name in ADDRESSES:
-        return _without_password(str(value))
+        return make_url(str(value)).render_as_string(hide_password=True)
     if not field.repr:
         return HIDDEN if value else ""
     if isinstance(value, timedelta):
         return f"{value.total_seconds():.0f}s"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _without_password(address: str) -> str:
-    try:
-        return make_url(address).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):  # it is no address; what is secret in it nobody knows
-        return HIDDEN
 
 
 def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:

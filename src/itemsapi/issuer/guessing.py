@@ -16,11 +16,11 @@ from itemsapi.accounts import clients
 from itemsapi.accounts.lookup import Holder
 from itemsapi.accounts.names import LONGEST_NAME, normal_name
 from itemsapi.accounts.passwords import LONGEST
-from itemsapi.addresses import UNKNOWN, client_key
 from itemsapi.issuer.desk import Desk
 from itemsapi.observe import origin
 from itemsapi.problems import Busy
 from itemsapi.throttle import Limit
+from itemsapi.web_addresses import UNKNOWN, client_key
 
 WINDOW = timedelta(minutes=15)
 TRIES_HERE = 10  # of one client at one account

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from itemsapi.addresses import UNKNOWN, read_address
 from itemsapi.observe import log
 from itemsapi.settings import PREFIX, Settings, SettingsError
+from itemsapi.web_addresses import UNKNOWN, client_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -51,9 +51,9 @@ class Proxies:
         the address of whoever connected would be that of a proxy, and count as a client's.
         """
         if not self._hops:
-            return read_address(environ.get("REMOTE_ADDR", ""))
+            return client_address(environ.get("REMOTE_ADDR", ""))
         told = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        found = read_address(told[-self._hops]) if len(told) >= self._hops else UNKNOWN
+        found = client_address(told[-self._hops]) if len(told) >= self._hops else UNKNOWN
         if found == UNKNOWN and not self._warned:  # once: who asks can bring it about
             self._warned = True
             log.warning("client_address_unknown", trusted_proxies=self._hops, request_id="-")

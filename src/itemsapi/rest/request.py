@@ -7,10 +7,10 @@ from typing import Any
 import flask
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from itemsapi.addresses import client_key
 from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
 from itemsapi.rest import pairs, strict_json
 from itemsapi.rest.places import Places
+from itemsapi.web_addresses import client_key
 
 FORM = "application/x-www-form-urlencoded"
 PLACES = Places()  # of this process

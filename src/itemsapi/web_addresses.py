@@ -1,4 +1,4 @@
-"""Addresses: of clients, in one spelling (S-114), of pages, and the one we are known by."""
+"""Addresses on the web: of clients, in one spelling (S-114), of pages, and our own."""
 
 import functools
 import ipaddress
@@ -21,7 +21,7 @@ _PUBLIC_URL = re.compile(
 _USUAL_PORTS = {("http", ":80"), ("https", ":443")}  # browsers leave them out
 
 
-def read_address(text: str) -> str:
+def client_address(text: str) -> str:
     """Return an address without port, brackets and zone, in its shortest spelling, or `unknown`.
 
     An IPv4 address in IPv6 clothes (mapped, RFC 4291 section 2.5.5.2; NAT64) is the IPv4 address.
@@ -50,7 +50,7 @@ def client_key(address: str) -> str:
     All whose address nobody could read are one client, `unknown`, who shares its name with no other
     and must never count as known: a client can make its own address unreadable.
     """
-    found = read_address(address)
+    found = client_address(address)
     return _network(found) if ":" in found else found
 
 

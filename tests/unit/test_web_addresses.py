@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.addresses import UNKNOWN, client_key, is_origin, is_public_url, read_address
+from itemsapi.web_addresses import UNKNOWN, client_address, client_key, is_origin, is_public_url
 
 READ = [
     ("203.0.113.9", "203.0.113.9"),
@@ -41,13 +41,13 @@ UNREADABLE = [
 @pytest.mark.parametrize(("text", "address"), READ)
 def test_an_address_is_read_in_every_spelling(text: str, address: str) -> None:
     """With port, in brackets, with zone, mapped (S-114)."""
-    assert read_address(text) == address
+    assert client_address(text) == address
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_what_is_no_address_is_unknown(text: str) -> None:
     """All of it alike, whatever it says (S-114)."""
-    assert (read_address(text), client_key(text)) == (UNKNOWN, UNKNOWN)
+    assert (client_address(text), client_key(text)) == (UNKNOWN, UNKNOWN)
 
 
 @given(
@@ -55,8 +55,8 @@ def test_what_is_no_address_is_unknown(text: str) -> None:
 )
 def test_whatever_is_read_has_one_spelling(text: str) -> None:
     """Read again it is the same, and it is an address or unknown (S-114)."""
-    found = read_address(text)
-    assert read_address(found) == found
+    found = client_address(text)
+    assert client_address(found) == found
     assert found == UNKNOWN or found == str(ipaddress.ip_address(found))
 
 
