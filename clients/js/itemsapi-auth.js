@@ -326,10 +326,11 @@ class Auth {
     globalThis.removeEventListener?.("pageshow", this.#thaw);
   };
 
-  /** A path is one below baseUrl, whose own path it does not replace. @param {string} address */
+  /** A path is one below baseUrl, unless it is already, as in `Location`. @param {string} address */
   #address(address) {
-    const path = /^\/(?!\/)/.test(address) ? this.#base.pathname + address.slice(1) : address;
-    return new URL(path, this.#base);
+    const { pathname } = this.#base;
+    const below = !/^\/(?!\/)/.test(address) || address.startsWith(pathname);
+    return new URL(below ? address : pathname + address.slice(1), this.#base);
   }
 
   /** @param {Reply} reply */
