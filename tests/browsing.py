@@ -185,10 +185,12 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def serving(folder: Path, settings: dict[str, str], *, workers: int = 2) -> Iterator[Site]:
+def serving(
+    folder: Path, settings: dict[str, str], *, workers: int = 2, path: str = ""
+) -> Iterator[Site]:
     """Run a service on an empty database in `folder`, with real worker processes behind a wire."""
     wire, clock, port = Wire(), SharedClock(folder / "shift"), free_port()
-    url = f"http://{API}:{wire.port}"
+    url = f"http://{API}:{wire.port}{path}"
     wire.upstream = port
     chosen = {"data_dir": str(folder), "public_url": url, "rate_limit": "off"} | settings
     given = {PREFIX + name.upper(): value for name, value in chosen.items()}

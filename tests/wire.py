@@ -70,8 +70,13 @@ class Wire:
     """A proxy on a port of its own."""
 
     def __init__(self) -> None:
-        """Take a port; `upstream` is filled in when the service has one."""
+        """Take a port; `upstream` is filled in when the service has one.
+
+        A path that is `taken_off` is missing from the addresses that the service sees.
+        """
         self.upstream = 0
+        self.taken_off = ""
+        self.weakens = False  # ETags, as a proxy does that compresses
         self.seen: list[Seen] = []
         self._faults: list[Fault] = []
         self._weather: Weather | None = None
@@ -115,6 +120,7 @@ class Wire:
     def mend(self) -> None:
         """Break nothing any more."""
         self._faults.clear()
+        self.weakens = False
 
     def fault(self, path: str) -> Fault | None:
         """Take the fault that is meant for a request of this moment."""
@@ -185,7 +191,7 @@ class _Passing(BaseHTTPRequestHandler):
     def _answered(self, wire: "Wire", body: bytes, fault: Fault | None) -> None:
         path = self.path.partition("?")[0]
         wire.linger(path)
-        answer, data = self._ask(wire.upstream, body)
+        answer, data = self._ask(wire.upstream, self.path.removeprefix(wire.taken_off), body)
         wire.seen.append(self._note(answer.status))
         wire.linger(path)
         if fault and fault.held:
@@ -195,9 +201,9 @@ class _Passing(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _pass
 
-    def _ask(self, port: int, body: bytes) -> tuple[HTTPResponse, bytes]:
+    def _ask(self, port: int, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
         with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as upstream:
-            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            upstream.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() not in HOP_BY_HOP:
                     upstream.putheader(name, value)
@@ -213,7 +219,8 @@ class _Passing(BaseHTTPRequestHandler):
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP:
-                self.send_header(name, value)
+                weak = name.lower() == "etag" and self.server.wire.weakens  # type: ignore[attr-defined]
+                self.send_header(name, f"W/{value}" if weak else value)
         if fault and where == "headers":
             self.wfile.write(b"".join(self._headers_buffer)[:40])  # type: ignore[attr-defined]
             self._break(fault)

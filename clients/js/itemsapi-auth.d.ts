@@ -118,8 +118,8 @@ declare class Auth {
     /** An access token that is good now, or null for a guest. */
     getToken: () => Promise<string | null>;
     /**
-     * As the platform's fetch, with the access token for addresses on baseUrl's origin, and one
-     * replay after a 401. A string is resolved against baseUrl.
+     * As the platform's fetch, with the access token for addresses under baseUrl, and one replay
+     * after a 401. A path is taken below baseUrl: "/items" is "https://host/api/items".
      * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
      */
     fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
@@ -139,7 +139,7 @@ declare class Auth {
     close: () => void;
 }
 /**
- * The only thing to call. `baseUrl` is where the API is, by default the page's own origin.
+ * The only thing to call. `baseUrl` is where the API is, its path included, by default the page's own origin.
  * @param {{baseUrl?: string | URL, storage?: Store}} [options]
  */
 export declare const createAuth: (options?: {

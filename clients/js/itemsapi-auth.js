@@ -185,6 +185,7 @@ class Auth {
   /** @param {{baseUrl?: string | URL, storage?: Store}} options */
   constructor({ baseUrl = globalThis.location?.origin, storage }) {
     this.#base = new URL(baseUrl);
+    this.#base.search = this.#base.hash = "";
     if (!this.#base.pathname.endsWith("/")) this.#base.pathname += "/";
     this.#name = `itemsapi-auth:${this.#base.href}`;
     this.#hint = new Hint(this.#name, storage);
@@ -279,14 +280,14 @@ class Auth {
   };
 
   /**
-   * As the platform's fetch, with the access token for addresses on baseUrl's origin, and one
-   * replay after a 401. A string is resolved against baseUrl.
+   * As the platform's fetch, with the access token for addresses under baseUrl, and one replay
+   * after a 401. A path is taken below baseUrl: "/items" is "https://host/api/items".
    * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
    */
   fetch = async (input, init) => {
     const whole = typeof input === "object" && "url" in input;
-    const url = new URL(whole ? input.url : input, this.#base);
-    if (url.origin !== this.#base.origin) return fetch(input, init);
+    const url = whole ? new URL(input.url) : this.#address(`${input}`);
+    if (!url.href.startsWith(this.#base.href)) return fetch(whole ? input : url, init);
     const request = new Request(whole ? input : url, { ...init, credentials: "omit" });
     const before = this.#grant?.session_id;
     const token = await orAborted(this.getToken(), request.signal);
@@ -324,6 +325,13 @@ class Auth {
     this.#listeners.clear();
     globalThis.removeEventListener?.("pageshow", this.#thaw);
   };
+
+  /** A path is one below baseUrl, unless it is already, as in `Location`. @param {string} address */
+  #address(address) {
+    const { pathname } = this.#base;
+    const below = !/^\/(?!\/)/.test(address) || address.startsWith(pathname);
+    return new URL(below ? address : pathname + address.slice(1), this.#base);
+  }
 
   /** @param {Reply} reply */
   #accept({ status, data, wait }) {
@@ -551,7 +559,7 @@ class Auth {
 }
 
 /**
- * The only thing to call. `baseUrl` is where the API is, by default the page's own origin.
+ * The only thing to call. `baseUrl` is where the API is, its path included, by default the page's own origin.
  * @param {{baseUrl?: string | URL, storage?: Store}} [options]
  */
 export const createAuth = (options = {}) => new Auth(options);

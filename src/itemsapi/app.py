@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
@@ -15,7 +14,8 @@ from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.seen import SeenGenerations
 from itemsapi.gate.verify import Verifier
-from itemsapi.observe import start_logging
+from itemsapi.observe import log, start_logging
+from itemsapi.rest.proxies import demand_own_path, untold
 from itemsapi.services import EXTENSION, Services, assemble
 from itemsapi.settings import Settings
 from itemsapi.throttle import Pace
@@ -50,7 +50,7 @@ def create_app(
     app.extensions[RULEBOOK] = Rulebook(app, _scopes(guests))
     _gate(built, rulebook(app)).install(app)
     rest.describe(app, settings, rulebook(app).rule_for)
-    _trust_proxies(app, settings)
+    _look_around(app, settings)
     return app
 
 
@@ -78,8 +78,8 @@ def _scopes(guests: Iterable[flask.Blueprint]) -> list[Scope]:
     return [scope for page in guests for scope in getattr(page, "scopes", ())]
 
 
-def _trust_proxies(app: flask.Flask, settings: Settings) -> None:
-    """Believe X-Forwarded-* from as many hops as the operator counts, from none by default."""
-    hops = settings.trusted_proxies
-    if hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]  # Flask's documented way
+def _look_around(app: flask.Flask, settings: Settings) -> None:
+    """Refuse a public path that is an address of our own; warn of proxies that nobody counted."""
+    demand_own_path(settings, (address.rule for address in app.url_map.iter_rules()))
+    if settings.production and (words := untold(settings)):
+        log.warning("proxies_not_counted", hint=words)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from itemsapi.web_addresses import is_origin, is_public_url
+
 PREFIX = "ITEMSAPI_"
 TEST_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service
 
@@ -23,6 +25,17 @@ Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 
 MINIMUM_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
 KNOWN_SECRETS = frozenset({"secret", "changeme", "change-me", "super-secret", "dev", "password"})
+# What pages may not say: a browser says it for them (Fetch Standard, "forbidden request-header"),
+# or only a proxy may. Names with an underscore too: WSGI cannot tell X_Real_IP from X-Real-IP.
+NOT_FOR_PAGES = re.compile(
+    r"(proxy-|sec-|x-forwarded|x-original-|x-rewrite-|x-http-method|access-control-).*|.*_.*"
+    r"|accept-(charset|encoding)|connection|content-length|cookie2?|date|dnt|expect|forwarded|host"
+    r"|keep-alive|origin|referer|set-cookie|te|trailer|transfer-encoding|upgrade|via"
+    r"|x-method-override|x-real-ip|\*",
+    re.IGNORECASE,
+)
+NOT_FOR_SCRIPTS = re.compile(r"set-cookie2?|\*", re.IGNORECASE)  # Fetch: never shown to a script
+LONGEST_DURATION = timedelta(days=36500)  # what is longer is no date any more
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SECRET_FILE = "secret.key"  # noqa: S105 - a name of a file
 
@@ -37,7 +50,11 @@ def duration(text: str) -> timedelta:
     if match is None:
         msg = "is not a duration; write seconds or 90s, 10m, 12h, 14d"
         raise ValueError(msg)
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    found = timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    if found > LONGEST_DURATION:
+        msg = f"is too long; write {LONGEST_DURATION.days}d at most"
+        raise ValueError(msg)
+    return found
 
 
 def switch(text: str) -> bool:
@@ -68,12 +85,30 @@ def origins(text: str) -> tuple[str, ...]:
     """Read a list of exact origins, `scheme://host[:port]` and nothing more (RFC 6454)."""
     found = listing(text)
     for origin in found:
-        default = ":443" if origin.startswith("https") else ":80"
-        if not re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", origin) or origin.endswith(default):
+        if not is_origin(origin):
             form = "scheme://host[:port] in lower case, without path or default port"
             msg = f"has {origin!r}; an origin is {form}"
             raise ValueError(msg)
     return found
+
+
+def field_names(refused: re.Pattern[str]) -> Callable[[str], tuple[str, ...]]:
+    """Make a reader of a list of header names (RFC 9110 section 5.6.2), without those `refused`."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = listing(text)
+        for name in found:
+            if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) or refused.fullmatch(name):
+                msg = f"has {name!r}; list names of header fields that a page may use, without *"
+                raise ValueError(msg)
+        return found
+
+    return read
+
+
+def hops(text: str) -> int | None:
+    """Read how many proxies there are; `none` says that 0 is no oversight."""
+    return None if text.strip() == "none" else whole(text)
 
 
 def rate(text: str) -> str | None:
@@ -81,8 +116,11 @@ def rate(text: str) -> str | None:
     value = text.strip().lower()
     if value == "off":
         return None
-    if not re.fullmatch(r"\d+\s*(/|per)\s*(\d+\s*)?(second|minute|hour|day)s?", value):
-        msg = "is not a rate; write 600/minute or off"
+    match = re.fullmatch(
+        r"([0-9]{1,9})\s*(?:/|per)\s*(?:([0-9]{1,4})\s*)?(second|minute|hour|day)s?", value
+    )
+    if match is None or not int(match[1]) or not int(match[2] or 1):
+        msg = "is not a rate; write 600/minute, or off for no limit"
         raise ValueError(msg)
     return value
 
@@ -140,7 +178,9 @@ class Settings:
     allowed_origins: tuple[str, ...] = _setting(origins, ())
     cross_site_origins: tuple[str, ...] = _setting(origins, ())
     insecure_cookies: bool = _setting(switch, default=False)
-    trusted_proxies: int = _setting(whole, 0)
+    allow_headers: tuple[str, ...] = _setting(field_names(NOT_FOR_PAGES), ())
+    expose_headers: tuple[str, ...] = _setting(field_names(NOT_FOR_SCRIPTS), ())
+    trusted_proxies: int | None = _setting(hops, 0)  # None: there are none, and that is meant
 
     access_ttl: timedelta = _setting(duration, timedelta(minutes=10))
     refresh_grace: timedelta = _setting(duration, timedelta(seconds=20))
@@ -285,8 +325,8 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ("debug", lambda s: s.production and s.debug, "must be off in production"),
     (
         "public_url",
-        lambda s: not re.match(r"https?://[^/?#@]+(/|$)", s.public_url),
-        "is not an http(s) address",
+        lambda s: not is_public_url(s.public_url),
+        "is not an http(s) address; write https://host, https://host:8443 or https://host/path",
     ),
     (
         "public_url",
@@ -333,5 +373,5 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ("argon2_time", lambda s: s.argon2_time < 1, "must be 1 or more"),
     ("argon2_parallelism", lambda s: s.argon2_parallelism < 1, "must be 1 or more"),
     ("password_min_length", lambda s: s.password_min_length < 8, "must be 8 or more"),  # noqa: PLR2004
-    ("trusted_proxies", lambda s: s.trusted_proxies > 10, "must be 10 at most"),  # noqa: PLR2004
+    ("trusted_proxies", lambda s: (s.trusted_proxies or 0) > 10, "must be 10 at most"),  # noqa: PLR2004
 )

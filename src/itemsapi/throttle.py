@@ -6,7 +6,6 @@ guesses cannot get past the counter (S-045).
 """
 
 import hashlib
-import ipaddress
 import math
 import time
 from collections.abc import Iterable
@@ -27,6 +26,7 @@ from itemsapi.db import Database, Model, Moment
 from itemsapi.observe import log, origin
 from itemsapi.problems import TooMany
 from itemsapi.settings import SettingsError
+from itemsapi.web_addresses import client_key
 
 MEMORY = "memory://"
 PATIENCE = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # seconds that Redis may take
@@ -55,19 +55,6 @@ class Limit:
     def digest(self) -> str:
         """The key as it is stored: names and addresses are not kept in clear."""
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()
-
-
-def client_key(address: str) -> str:
-    """Name a client by its address, an IPv6 client by its /64, in one spelling (CVE-2026-45364)."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped:
-            return str(ip.ipv4_mapped)
-        return str(ipaddress.ip_network((ip, 64), strict=False))
-    return str(ip)
 
 
 _TAKE = text(

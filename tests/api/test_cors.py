@@ -148,6 +148,28 @@ def test_a_preflight_allows_what_the_api_takes(client: FlaskClient) -> None:
     )
 
 
+def test_headers_of_the_operators_own_are_allowed_and_exposed(make_house: Build) -> None:
+    """S-093: beside the fixed ones, for tracing above all."""
+    sent, read = ("traceparent", "baggage"), ("X-Build",)
+    house = make_house(allowed_origins=(APP,), allow_headers=sent, expose_headers=read)
+    asked = FROM_APP | {"Access-Control-Request-Method": "GET"}
+    allowed = house.client().options("/items", headers=asked).headers[f"{ALLOW[:-6]}Headers"]
+    assert {"Authorization", "traceparent", "baggage"} <= set(allowed.split(", "))
+    exposed = house.client().get("/items", headers=FROM_APP).headers[EXPOSED]
+    assert {"ETag", "X-Build"} <= set(exposed.split(", "))
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "http://tauri.localhost"])
+def test_an_app_in_a_web_view_reads_answers(make_house: Build, origin: str) -> None:
+    """S-093: listed as exactly as any page."""
+    client = make_house(allowed_origins=(origin,)).client()
+    read = [
+        client.get("/items", headers={"Origin": one}).headers.get(ALLOW)
+        for one in (origin, f"{origin}.evil", origin.upper(), "tauri://localhost")
+    ]
+    assert read == [origin, None, None, None]
+
+
 def test_a_preflight_may_be_remembered_for_two_hours(client: FlaskClient) -> None:
     """More than browsers take, so that pages do not ask before each request."""
     answer = client.options("/items", headers={"Access-Control-Request-Method": "GET"})

@@ -119,6 +119,14 @@ def test_answer_is_not_stored_when_the_page_says_nothing(api: FlaskClient) -> No
     assert headers["Vary"] == "Authorization, Cookie, Origin"
 
 
+def test_answer_is_not_transformed_when_it_carries_a_version(api: FlaskClient) -> None:
+    """S-153, RFC 9111 section 5.2.2.6: compressed, its ETag would be weak and match nothing."""
+    tag = api.get("/echo/versioned").headers["ETag"]
+    answers = [api.get("/echo/versioned", headers=h) for h in ({}, {"If-None-Match": tag})]
+    assert {a.headers["Cache-Control"] for a in answers} == {"no-store, no-transform"}
+    assert [a.status_code for a in answers] == [200, 304]
+
+
 def test_headers_of_the_page_stay_when_it_sets_them(api: FlaskClient) -> None:
     """A page knows better what it may allow; `Vary` only ever grows (S-093)."""
     headers = api.get("/echo/own-headers").headers

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert
 
 from house import PASSWORD, House
+from itemsapi.accounts import clients
 from itemsapi.issuer.guessing import TRIES_ACCOUNT, TRIES_CLIENT, TRIES_HERE, WINDOW
-from itemsapi.throttle import Attempt, Limit, client_key
+from itemsapi.throttle import Attempt, Limit
+from itemsapi.web_addresses import UNKNOWN, client_key
 from staff import NEW_PASSWORD, events
 
 WRONG = "not the password at all"
@@ -36,7 +37,7 @@ def use_up(house: House, key: tuple[str, ...], tries: int) -> None:
     """Count as many tries as there may be, without making them."""
     row = {"key": Limit(key, tries, WINDOW).digest, "began_at": house.clock(), "tries": tries}
     with house.services.database.transaction() as tx:
-        tx.execute(insert(Attempt), row)
+        tx.merge(Attempt(**row))
 
 
 def test_one_client_has_ten_tries(house: House) -> None:
@@ -186,6 +187,48 @@ def test_a_header_makes_no_other_client(house: House, header: str) -> None:
     for number in range(TRIES_HERE):
         client.post("/auth/login", json=body, headers={header: f"192.0.2.{number}"})
     assert client.post("/auth/login", json=body, headers={header: HOME}).status_code == 429
+
+
+def behind_a_proxy(house: House, told: str, password: str) -> int:
+    """Try to sign in with an address that a proxy tells; return the status."""
+    body = {"username": "ada", "password": password}
+    headers = {"X-Forwarded-For": told}
+    return house.client().post("/auth/login", json=body, headers=headers).status_code
+
+
+def test_a_client_with_a_port_is_a_client_of_its_own(make_house: Callable[..., House]) -> None:
+    """Somebody else's tries, at other ports, lock no owner out (S-044, S-114)."""
+    house = make_house(trusted_proxies=1)
+    for port in range(TRIES_HERE):
+        behind_a_proxy(house, f"{AWAY}:{2000 + port}", WRONG)
+    assert behind_a_proxy(house, f"{AWAY}:3000", PASSWORD) == 429
+    assert behind_a_proxy(house, f"{HOME}:2000", PASSWORD) == 200
+
+
+@pytest.mark.parametrize("told", ["unknown", "_hidden", "", "203.0.113.9:_x"])
+def test_who_hides_takes_no_tries_from_others(make_house: Callable[..., House], told: str) -> None:
+    """All who hide are one client, and no other (S-114)."""
+    house = make_house(trusted_proxies=1)
+    for _ in range(TRIES_HERE):
+        behind_a_proxy(house, told, WRONG)
+    assert behind_a_proxy(house, "_other", PASSWORD) == 429
+    assert behind_a_proxy(house, HOME, PASSWORD) == 200
+
+
+def test_who_hides_is_never_known(make_house: Callable[..., House]) -> None:
+    """Or anybody could borrow the owner's trust by hiding (S-044, S-114)."""
+    house = make_house(trusted_proxies=1)
+    assert behind_a_proxy(house, "unknown", PASSWORD) == 200
+    use_up(house, ("account", "ada"), TRIES_ACCOUNT)
+    assert behind_a_proxy(house, "_hidden", PASSWORD) == 429
+
+
+def test_who_was_known_as_unknown_is_not(house: House) -> None:
+    """Rows of before do not count (S-114)."""
+    with house.services.database.transaction() as tx:
+        clients.remember(tx, "ada", UNKNOWN, house.clock())
+    use_up(house, ("account", "ada"), TRIES_ACCOUNT)
+    assert sign_in(house, PASSWORD, address="unix:") == 429
 
 
 def test_a_storm_gets_no_more_tries(house: House) -> None:

@@ -199,19 +199,107 @@ def whence() -> Blueprint:
     return page
 
 
-CHAIN = {"X-Forwarded-For": "192.0.2.1, 192.0.2.2", "Forwarded": "for=192.0.2.3"}
+TOLD = "198.51.100.7, 192.0.2.1, 192.0.2.2"
 
 
+def address(make_house: Callable[..., House], told: object, *, hops: int | None) -> object:
+    """Return whose request it is, behind so many proxies that told this."""
+    house = make_house(whence(), trusted_proxies=hops)
+    headers = [("X-Forwarded-For", line) for line in ([told] if isinstance(told, str) else told)]  # type: ignore[attr-defined]
+    return house.client().get("/whence", headers=headers).get_json()["address"]
+
+
+sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
+
+
+@sqlite
 @pytest.mark.parametrize(
-    ("hops", "address"), [(0, "127.0.0.1"), (1, "192.0.2.2"), (2, "192.0.2.1"), (3, "127.0.0.1")]
+    ("hops", "found"),
+    [
+        (0, "127.0.0.1"),
+        (None, "127.0.0.1"),
+        (1, "192.0.2.2"),
+        (2, "192.0.2.1"),
+        (3, "198.51.100.7"),
+        (4, "unknown"),
+    ],
 )
-@pytest.mark.parametrize("dialect", ["sqlite"])
 def test_forwarded_addresses_count_from_the_configured_hops_only(
-    make_house: Callable[..., House], hops: int, address: str
+    make_house: Callable[..., House], hops: int | None, found: str
 ) -> None:
     """From none by default; what a client invents in front of them is not believed (S-007)."""
+    assert address(make_house, TOLD, hops=hops) == found
+
+
+@sqlite
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("203.0.113.9:1002", "203.0.113.9"),
+        ("[2001:db8::5]:443", "2001:db8::5"),
+        ("[2001:db8::5]", "2001:db8::5"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("unknown", "unknown"),
+        ("_hidden", "unknown"),
+        ("", "unknown"),
+        ("203.0.113.9,", "unknown"),
+        ((), "unknown"),
+    ],
+)
+def test_a_forwarded_address_has_one_spelling(
+    make_house: Callable[..., House], told: object, found: str
+) -> None:
+    """Where it enters, so that audit, sessions and limits agree (S-114)."""
+    assert address(make_house, told, hops=1) == found
+
+
+FORGED = [
+    ["192.0.2.66", "203.0.113.9, 10.0.0.1"],
+    ['192.0.2.66, "', "203.0.113.9, 10.0.0.1"],
+    ['192.0.2.66, "x', "203.0.113.9, 10.0.0.1"],
+    ['192.0.2.66, "\\', "203.0.113.9, 10.0.0.1"],
+    ["192.0.2.66,", "203.0.113.9, 10.0.0.1"],
+    [",", "203.0.113.9", "10.0.0.1"],
+    ["192.0.2.66\t", "203.0.113.9 ,10.0.0.1"],
+    ["for=192.0.2.66;by=x", "203.0.113.9:1, [::ffff:10.0.0.1]:2"],
+]
+
+
+@sqlite
+@pytest.mark.parametrize("lines", FORGED)
+def test_a_client_swallows_nothing_that_proxies_add(
+    make_house: Callable[..., House], lines: list[str]
+) -> None:
+    """By a quote above all: parsers that heed it take the rest for one value (S-007, S-114)."""
+    assert address(make_house, lines, hops=2) == "203.0.113.9"
+
+
+@sqlite
+@pytest.mark.parametrize("hops", [0, 1])
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"]
+)
+def test_no_other_header_tells_the_address(
+    make_house: Callable[..., House], name: str, hops: int
+) -> None:
+    """Proxies let those through that they do not know (S-007)."""
     house = make_house(whence(), trusted_proxies=hops)
-    assert house.client().get("/whence", headers=CHAIN).get_json()["address"] == address
+    headers = {name: "for=192.0.2.66", "X-Forwarded-For": "127.0.0.1"}
+    assert house.client().get("/whence", headers=headers).get_json()["address"] == "127.0.0.1"
+
+
+@sqlite
+@pytest.mark.parametrize("told", ["http", "https", "https, http", "javascript", ""])
+@pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Scheme", "Forwarded"])
+@pytest.mark.parametrize("url", ["http://localhost:8000", "https://api.example"])
+def test_the_scheme_is_that_of_the_public_url(
+    make_house: Callable[..., House], url: str, name: str, told: str
+) -> None:
+    """Whatever anybody tells, in whatever list (S-007)."""
+    house = make_house(whence(), trusted_proxies=1, public_url=url)
+    headers = house.client().get("/whence", headers={name: told}).headers
+    assert ("Strict-Transport-Security" in headers) == url.startswith("https")
 
 
 def test_refusals_say_nothing_of_what_was_sent(forge: Forge) -> None:

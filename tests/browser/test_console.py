@@ -160,6 +160,16 @@ def test_both_versions_are_shown_when_somebody_else_was_quicker(
     expect(other.get_by_role("link", name=name)).to_be_visible()
 
 
+def test_user_is_told_why_when_a_proxy_weakens_etags(site: Site, enter: Enter) -> None:
+    """S-153: nobody else was quicker, and to choose between versions would never end."""
+    page = enter("member")
+    create(page, "Desk lamp")
+    site.wire.weakens = True
+    edit(page, "Desk lamp", "Name", "Mine")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("compresses its answers")
+
+
 def test_list_is_filtered_and_turned_page_by_page(site: Site, enter: Enter) -> None:
     """25 a page; the address keeps the filter, so that it can be sent to somebody."""
     user = site.user("member")

@@ -167,12 +167,32 @@ def test_check_knows_what_was_meant(shell: Shell) -> None:
         ({"access_ttl": "soon"}, "ITEMSAPI_ACCESS_TTL is not a duration"),
         ({"database_url": "postgresql://u:pw@127.0.0.1:1/x"}, "the database cannot be used"),
         ({"profile": "production"}, "ITEMSAPI_PUBLIC_URL must be https"),
+        ({"rate_limit_url": "nonsense"}, "ITEMSAPI_RATE_LIMIT_URL cannot be used"),
+        ({"rate_limit_url": "redis://:canary@host:x"}, "ITEMSAPI_RATE_LIMIT_URL cannot be used"),
     ],
 )
 def test_check_finds_faults(shell: Shell, settings: dict[str, str], words: str) -> None:
     """Each with its words, and exit code 1."""
     assert words in findings(shell, **settings)["fault"][0]
     assert shell.given(**settings).run("check").code == 1
+
+
+@pytest.mark.parametrize("url", ["https://api.example", "https://host.example/api"])
+def test_check_warns_of_proxies_that_nobody_counted(shell: Shell, url: str) -> None:
+    """Https outside and http here: somebody stands between, and all clients share an address."""
+    words = [w for w in findings(shell, public_url=url)["warning"] if "TRUSTED_PROXIES" in w]
+    assert len(words) == 1
+    assert "share one limit; set the number of proxies" in words[0]
+
+
+@pytest.mark.parametrize("settings", [{}, {"trusted_proxies": "1"}, {"trusted_proxies": "none"}])
+def test_check_warns_of_no_proxies_that_were_thought_of(
+    shell: Shell, settings: dict[str, str]
+) -> None:
+    """Counted, said not to be there, or not needed for an http address."""
+    url = "https://api.example" if settings else "http://localhost:8000"
+    said = findings(shell, public_url=url, **settings)
+    assert [words for words in said["warning"] if "PROXIES" in words] == []
 
 
 def test_check_warns_of_a_secret_that_others_may_read(bare_shell: Shell) -> None:

@@ -1,9 +1,13 @@
 """`itemsapi users` and `itemsapi sessions`: people looked after from the host."""
 
+import sys
+
 import pytest
 
 from commandline import Shell
 from house import House
+from itemsapi.cli import users
+from itemsapi.problems import Invalid
 from staff import NEW_PASSWORD, events, works
 
 
@@ -22,11 +26,37 @@ def test_a_password_comes_from_standard_input(shell: Shell, house: House) -> Non
     assert house.login("ada", password=NEW_PASSWORD)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "", "\nnot this one\n"])
+def test_a_password_is_the_first_line_as_windows_pipes_it(
+    shell: Shell, house: House, end: str
+) -> None:
+    """A byte-order mark before it is no part of it: nobody could type it at sign-in."""
+    piped = f"\ufeff{NEW_PASSWORD}{end}".encode()
+    assert shell.run("users", "add", "ada", "--password-stdin", stdin=piped).code == 0
+    assert house.login("ada", password=NEW_PASSWORD)
+
+
+def test_a_password_cannot_come_from_a_closed_input(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a service manager may leave it: one line."""
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdin", None)
+        with pytest.raises(Invalid, match="Standard input is closed"):
+            users._password(given=True)  # noqa: SLF001 - click's runner always opens it
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "line"),
     [
         (["add", "ada", "--password-stdin"], "short\n", "Use 15 characters or more"),
         (["add", "ada", "--password-stdin"], b"\xff\xfe\n", "is not UTF-8"),
+        (["add", "ada", "--password-stdin"], f"{NEW_PASSWORD}\0\n", "character U+0000;"),
+        (["set-password", "ada", "--password-stdin"], "\x1b[A" + NEW_PASSWORD, "U+001B;"),
+        (["add", "ada", "--password-stdin"], NEW_PASSWORD.encode("utf-16-le"), "U+0000;"),
+        (["add", "ada", "--password-stdin"], f"{NEW_PASSWORD}\x85".encode(), "U+0085;"),
+        (["add", "ada", "--password-stdin"], "\ufeff\n", "Use 15 characters or more"),
+        (["add", "ada", "--password-stdin"], "x" * 100_000, "characters at most"),
         (["add", "a b"], "", "Write 1 to 64 of the ASCII letters"),
         (["add", "ada", "--role", "boss"], "", "There is no such role"),
         (["disable", "nobody"], "", "There is no user nobody"),

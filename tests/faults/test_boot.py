@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commandline import SECRET, Shell, shell_at
-from itemsapi import db
+from itemsapi import create_app, db
 from itemsapi.clock import now
 from itemsapi.services import assemble
 from itemsapi.settings import Settings, SettingsError
@@ -36,11 +36,37 @@ def fault(**given: str) -> str:
         ("secret_key", ""),
         ("public_url", "ftp://x"),
         ("public_url", "nowhere"),
+        ("public_url", "http://host:99999"),
+        ("public_url", "http://host:x"),
+        ("public_url", "http://[::zz]"),
+        ("public_url", "http://host/a/../b"),
+        ("public_url", "http://host name"),
         ("allowed_origins", "https://a.example/path"),
         ("allowed_origins", "*"),
+        ("allowed_origins", "null"),
+        ("allowed_origins", "file://"),
+        ("allowed_origins", "capacitor://localhost, *"),
+        ("allowed_origins", "https://a.example:99999"),
+        ("allow_headers", "*"),
+        ("allow_headers", "traceparent, *"),
+        ("allow_headers", "trace parent"),
+        ("allow_headers", "trace:parent"),
+        ("allow_headers", "Cookie"),
+        ("allow_headers", "Origin"),
+        ("allow_headers", "sec-fetch-site"),
+        ("allow_headers", "X-Forwarded-For"),
+        ("allow_headers", "X_Trace"),
+        ("allow_headers", "Forwarded"),
+        ("allow_headers", "X-HTTP-Method-Override"),
+        ("expose_headers", "*"),
+        ("expose_headers", "Set-Cookie"),
+        ("expose_headers", "größe"),
         ("cross_site_origins", "https://b.example"),
         ("trusted_proxies", "-1"),
         ("trusted_proxies", "99"),
+        ("trusted_proxies", "some"),
+        ("trusted_proxies", ""),
+        ("audit_retention", "999999999d"),
         ("access_ttl", "0"),
         ("access_ttl", "2h"),
         ("access_ttl", "ten minutes"),
@@ -57,6 +83,13 @@ def fault(**given: str) -> str:
         ("password_min_length", "4"),
         ("rate_limit", "fast"),
         ("rate_limit", ""),
+        ("rate_limit", "0/minute"),
+        ("rate_limit", "00 per hour"),
+        ("rate_limit", "5/0 minutes"),
+        ("rate_limit", "5/fortnight"),
+        ("rate_limit", "-5/minute"),
+        ("rate_limit", "\uff15/minute"),
+        ("rate_limit", "5/99999999 days"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
@@ -79,6 +112,17 @@ def test_what_is_unsafe_in_production_is_named(name: str, value: str) -> None:
     """What development lets pass (S-103)."""
     line = fault(**{"secret_key": SECRET, **PRODUCTION, name: value})
     assert line.startswith(f"ITEMSAPI_{name.upper()} ")
+
+
+@pytest.mark.parametrize(("counted", "lines"), [("0", 1), ("1", 0), ("none", 0)])
+def test_production_warns_of_proxies_that_nobody_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], counted: str, lines: int
+) -> None:
+    """In one line of the log, at the start (S-114)."""
+    given = {"secret_key": SECRET, "data_dir": str(tmp_path), "trusted_proxies": counted}
+    environ = {f"ITEMSAPI_{name.upper()}": v for name, v in {**PRODUCTION, **given}.items()}
+    create_app(Settings.from_environment(environ))
+    assert capsys.readouterr().err.count("ITEMSAPI_TRUSTED_PROXIES is 0") == lines
 
 
 def test_production_makes_no_secret(tmp_path: Path) -> None:

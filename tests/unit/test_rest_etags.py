@@ -32,6 +32,20 @@ def test_change_is_refused_when_if_match_names_no_one_version(sent: str) -> None
         expected_version(_request(If_Match=sent))
 
 
+@pytest.mark.parametrize("sent", ['W/"v7"', 'W/"v3", W/"v7"', 'W/"v7", "other"'])
+def test_refusal_says_so_when_the_etag_came_back_weak(sent: str) -> None:
+    """S-153: something on the way compresses; to read it again helps nobody."""
+    with pytest.raises(PreconditionFailed, match="weak"):
+        expected_version(_request(If_Match=sent))
+
+
+@pytest.mark.parametrize("sent", ['W/"other"', '"other"', '"v1","v2"', 'W/"v1", "v2", "v3"', ""])
+def test_refusal_blames_no_proxy_when_the_tag_is_not_a_weak_version(sent: str) -> None:
+    """S-153: the usual words then."""
+    with pytest.raises(PreconditionFailed, match="Read it again"):
+        expected_version(_request(If_Match=sent))
+
+
 def test_change_is_refused_when_if_match_is_missing() -> None:
     """S-153, RFC 6585 section 3: 428."""
     with pytest.raises(PreconditionRequired):

@@ -53,6 +53,19 @@ def test_a_list_is_parted_by_commas() -> None:
     assert read(pages="a:b, c:d,").pages == ("a:b", "c:d")
 
 
+@pytest.mark.parametrize(("text", "hops"), [("2", 2), ("0", 0), (" none ", None)])
+def test_proxies_are_counted_or_said_not_to_be_there(text: str, hops: int | None) -> None:
+    """A 0 may be an oversight; `none` is not."""
+    assert read(trusted_proxies=text).trusted_proxies == hops
+
+
+def test_headers_are_listed_as_they_are_spelled() -> None:
+    """Any name that a page may use (RFC 9110 section 5.6.2)."""
+    names = "traceparent, tracestate, sentry-trace, baggage, X-Requested-With"
+    assert read(allow_headers=names).allow_headers == tuple(names.split(", "))
+    assert read(expose_headers="X_Build").expose_headers == ("X_Build",)
+
+
 def test_the_secret_is_not_in_what_is_printed() -> None:
     """S-148."""
     assert SECRET not in repr(read())

@@ -99,8 +99,8 @@ export const open = async (t, { locks = new Locks() } = {}) => {
   const world = { service, jar: new Jar(), log: [], storage: new Storage(), locks, tabs: [] };
   t.mock.method(globalThis, "fetch", fetchWith(world.jar, world.log));
   setLocks(locks);
-  world.tab = () => {
-    const auth = createAuth({ baseUrl: service.url, storage: world.storage });
+  world.tab = (baseUrl = service.url) => {
+    const auth = createAuth({ baseUrl, storage: world.storage });
     world.tabs.push(auth);
     return auth;
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hurry, open, passTime, signedIn } from "./browser.js";
+import { ANNA, hurry, open, passTime, signedIn } from "./browser.js";
 import { Service } from "./server.js";
 
 test("a request carries the token and no cookie", async (t) => {
@@ -99,6 +99,38 @@ test("a refresh that fails in passing makes the request fail, not look refused",
   service.break("/auth/refresh", { status: 503 });
   await assert.rejects(auth.fetch("/items"), { name: "AuthError", status: 503 });
   assert.equal(auth.getSnapshot().status, "signed-in");
+});
+
+const under = async (t) => {
+  const { service, tab } = await open(t);
+  const auth = tab(`${service.url}/api?x#y`);
+  service.below = "/api";
+  await auth.login(ANNA);
+  return { service, auth };
+};
+
+test("a path is one below baseUrl", async (t) => {
+  const { service, auth } = await under(t);
+  for (const path of ["/items", "items", "/api/items", new URL("/api/items", service.url)]) {
+    assert.equal((await auth.fetch(path)).status, 200);
+  }
+  assert.equal(service.count("/api/items"), 4);
+});
+
+test("an address within a path leads nowhere else", async (t) => {
+  const { service, auth } = await under(t);
+  await auth.fetch("/http://127.0.0.1:1/items");
+  assert.match(service.last("/api/http://127.0.0.1:1/items").headers.authorization, /^Bearer /);
+});
+
+test("a token never goes beside baseUrl, on its own origin either", async (t) => {
+  const { service, auth } = await under(t);
+  for (const path of ["../items", "/../items", "/api/../items", new URL("/apis", service.url), `${service.url}/api`]) {
+    await auth.fetch(path);
+  }
+  const sent = service.calls.slice(-5);
+  assert.deepEqual(sent.map(({ path }) => path), ["/items", "/items", "/items", "/apis", "/api"]);
+  assert.deepEqual(sent.filter(({ headers }) => headers.authorization), []);
 });
 
 test("a token never goes to another origin", async (t) => {

@@ -22,6 +22,7 @@ export class Service {
   window = 20_000; // in milliseconds, as the real one's REFRESH_GRACE
   lifetime = 600;
   fixed = null; // answer everything on /items with this status
+  below = ""; // the path that everything is served under
   strict = false; // each refresh token once, to the letter
   #faults = new Map();
   #broken = new Map();
@@ -120,7 +121,7 @@ export class Service {
       "POST /auth/logout": () => this.#browser(call, () => this.#logout(call)),
       "POST /me/password": () => this.#bearer(call, (session) => this.#password(call, session)),
     };
-    const route = routes[`${call.method} ${call.path}`];
+    const route = routes[`${call.method} ${call.path.slice(this.below.length)}`];
     return route ? route() : this.#protected(call);
   }
 

@@ -17,8 +17,10 @@ from itemsapi.cli.failures import in_words
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.rest.proxies import untold
 from itemsapi.services import Services, assemble
 from itemsapi.settings import PREFIX, SECRET_FILE, Settings, SettingsError, unknown_settings
+from itemsapi.throttle import Pace
 
 CLOCK_TOLERANCE_SECONDS = 5  # beyond it tokens of one host are early or late on another
 _LATEST = select(func.max(AuditEvent.core().c.at))
@@ -44,9 +46,11 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]
     findings = [_unknown(name) for name in unknown_settings(environ)]
     try:
         settings = _settings(environ)
+        Pace(settings.rate_limit, settings.rate_limit_url)  # asks nobody
     except SettingsError as error:
         return None, [*findings, Finding("fault", "settings", str(error))]
-    findings += [Finding("ok", "settings", "they fit together"), *_secret(settings, environ)]
+    findings += [Finding("ok", "settings", "they fit together"), *_proxies(settings)]
+    findings += _secret(settings, environ)
     return settings, [*findings, *_services(settings)]
 
 
@@ -66,6 +70,11 @@ def _unknown(name: str) -> Finding:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return Finding("warning", "settings", f"{name} is no setting{hint}")
+
+
+def _proxies(settings: Settings) -> Iterator[Finding]:
+    if words := untold(settings):
+        yield Finding("warning", "proxies", words)
 
 
 def _secret(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """`itemsapi users`: look after users from the host, where nobody has to sign in."""
 
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -12,10 +13,12 @@ from itemsapi.accounts.reach import OPERATOR
 from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import json_option, show, tell
 from itemsapi.issuer.people import People
+from itemsapi.problems import Invalid
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE = 200
+LONGEST_LINE = 64 * 1024  # bytes; far more than any password
 
 
 def password_option(function: Function) -> Function:
@@ -116,9 +119,20 @@ def _everybody(people: People) -> Iterator[Person]:
 
 
 def _password(*, given: bool) -> str:
+    """Return the first line of standard input, or a password made here.
+
+    Windows puts a byte-order mark before what it pipes; nobody means it. What no form can send is
+    refused: it stands for a file of another encoding, or a key that was pressed by mistake.
+    """
     if not given:
         return one_time_password()
-    return sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+    if sys.stdin is None:
+        raise Invalid.at("password", "Standard input is closed; write the password there.")
+    line = sys.stdin.buffer.readline(LONGEST_LINE).decode("utf-8-sig").rstrip("\r\n")
+    if bad := next((c for c in line if unicodedata.category(c) == "Cc"), None):
+        words = f"The password holds the control character U+{ord(bad):04X}; write UTF-8 text."
+        raise Invalid.at("password", words)
+    return line
 
 
 def _row(person: Person) -> dict[str, object]:

@@ -19,7 +19,8 @@ from itemsapi.accounts.passwords import LONGEST
 from itemsapi.issuer.desk import Desk
 from itemsapi.observe import origin
 from itemsapi.problems import Busy
-from itemsapi.throttle import Limit, client_key
+from itemsapi.throttle import Limit
+from itemsapi.web_addresses import UNKNOWN, client_key
 
 WINDOW = timedelta(minutes=15)
 TRIES_HERE = 10  # of one client at one account
@@ -43,7 +44,7 @@ def begin(desk: Desk, username: str) -> Try:
     name, client = normal_name(username)[:LONGEST_NAME], client_key(origin().address)
     limits = [Limit(("here", name, client), TRIES_HERE, WINDOW)]
     with desk.database.reading() as connection:
-        known = clients.known(connection, name, client, desk.clock())
+        known = client != UNKNOWN and clients.known(connection, name, client, desk.clock())
     if not known:
         limits += [
             Limit(("client", client), TRIES_CLIENT, WINDOW),
@@ -69,7 +70,8 @@ def matches(desk: Desk, guess: Try, password: str, holder: Holder | None) -> boo
 def succeed(desk: Desk, tx: Session, guess: Try) -> None:
     """Hand the try back after a right password, and know the client from now on."""
     desk.throttle.succeed(tx, forget=guess.limits[:1], give_back=guess.limits[1:])
-    clients.remember(tx, guess.name, guess.client, desk.clock())
+    if guess.client != UNKNOWN:  # whoever hides could be any of those who do
+        clients.remember(tx, guess.name, guess.client, desk.clock())
 
 
 def fail(desk: Desk, guess: Try, holder: Holder | None, event: str, *, why: str) -> None:

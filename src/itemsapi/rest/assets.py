@@ -1,7 +1,8 @@
 """Assets: files that come with the package, read once, sent compressed and with an ETag.
 
 Their names stay as they are, because modules import each other by name; a browser asks each time
-whether its copy is still good, and is told 304.
+whether its copy is still good, and is told 304. Scripts find each other and the service relative to
+themselves; a page, whose address may end with a slash or not, is told where it is.
 """
 
 import gzip
@@ -15,6 +16,8 @@ from flask import Request, Response
 from itemsapi.problems import NotFound
 from itemsapi.rest.etags import not_modified
 
+PAGE = ".html"
+ROOT = b"$root"  # stands in a page for the path that the service is served under
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -39,15 +42,14 @@ class Assets:
     def __init__(self, files: Iterable[Path]) -> None:
         """Read the files that are of a known kind."""
         self._assets = {f.name: _load(f) for f in files if f.suffix in MEDIA_TYPES}
+        self._rooted: dict[tuple[str, str], Asset] = {}
 
     def send(self, request: Request, name: str, *, policy: str | None = None) -> Response:
         """Return the answer that carries a file, under a Content-Security-Policy for pages.
 
         Raises `NotFound`.
         """
-        asset = self._assets.get(name)
-        if asset is None:
-            raise NotFound
+        asset = self._asset(name, request.script_root)
         headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if policy:
             headers["Content-Security-Policy"] = policy
@@ -58,8 +60,23 @@ class Assets:
             return Response(asset.zipped, headers=headers, content_type=asset.content_type)
         return Response(asset.plain, headers=headers, content_type=asset.content_type)
 
+    def _asset(self, name: str, root: str) -> Asset:
+        """Return a file; a page is given the path that it is served under, once for each."""
+        asset = self._assets.get(name)
+        if asset is None:
+            raise NotFound
+        if not name.endswith(PAGE):
+            return asset
+        if (name, root) not in self._rooted:
+            plain = asset.plain.replace(ROOT, root.encode())
+            self._rooted[name, root] = _made(plain, asset.content_type)
+        return self._rooted[name, root]
+
 
 def _load(path: Path) -> Asset:
-    plain = path.read_bytes()
+    return _made(path.read_bytes(), MEDIA_TYPES[path.suffix])
+
+
+def _made(plain: bytes, content_type: str) -> Asset:
     tag = hashlib.sha256(plain).hexdigest()[:32]
-    return Asset(plain, gzip.compress(plain, 9, mtime=0), MEDIA_TYPES[path.suffix], f'"{tag}"')
+    return Asset(plain, gzip.compress(plain, 9, mtime=0), content_type, f'"{tag}"')

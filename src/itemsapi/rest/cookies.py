@@ -4,11 +4,15 @@
 (draft-ietf-httpbis-rfc6265bis). The cookie lives as long as the session can, so that an idle
 browser keeps it until the server says no.
 
+Several services on one host, each under its own path, would overwrite each other's cookie:
+`__Host-` allows no other `Path` than `/`, so the path is in the name.
+
 There are two kinds, for pages of the same site and of another one (partitioned). A page whose kind
 the operator changed sends both; they are no good then, until a sign-in or sign-out removes both.
 """
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from flask import Request
 
@@ -56,4 +60,5 @@ def _line(settings: Settings, value: str, seconds: int, *, foreign: bool) -> str
 
 
 def _name(settings: Settings) -> str:
-    return PLAIN_NAME if settings.insecure_cookies else NAME
+    name = PLAIN_NAME if settings.insecure_cookies else NAME
+    return name + urlsplit(settings.public_url).path.replace("/", "~")  # in no path of ours

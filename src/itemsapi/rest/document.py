@@ -56,10 +56,10 @@ Ask for fewer at sign-in or at refresh with `scope`; your roles say which you ma
 else you are signed in, and ends that too.
 
 **Refusals** are `application/problem+json` (RFC 9457); programs test `code`, and
-[each code is explained](/docs/problems). 401 is about the token, 403 about what it may do, and 503
-may be tried again. The header `X-Request-Id` of every answer finds the request in the log.
+[each code is explained]({place}/docs/problems). 401 is about the token, 403 about what it may do,
+and 503 may be tried again. The header `X-Request-Id` of every answer finds the request in the log.
 
-**Trying it.** The [explorer](/docs/explore) signs you in and makes real calls.
+**Trying it.** The [explorer]({place}/docs/explore) signs you in and makes real calls.
 
 **Changes** of versioned things need `If-Match` with the ETag that was read.
 
@@ -104,16 +104,17 @@ def current_document() -> Document:
 
 def build(app: Flask, settings: Settings, rule_for: RuleFor) -> dict[str, Any]:
     """Return the document as a dictionary."""
+    server = _server(settings.public_url)
     spec = APISpec(
         TITLE,
         _version(),
         "3.1.0",
         info={
-            "description": INTRODUCTION,
+            "description": INTRODUCTION.format(place=server.rstrip("/")),
             "contact": {"name": "The itemsapi maintainers"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        servers=[{"url": _server(settings.public_url)}],
+        servers=[{"url": server}],
     )
     found = list(routes(app, rule_for))
     operations = Operations(spec, f"{settings.public_url}/docs/problems")
@@ -174,6 +175,7 @@ def _version() -> str:
 
 def _server(public_url: str) -> str:
     """Return the address of the service; a loopback one means wherever the document came from."""
-    host = urlsplit(public_url).hostname or ""
+    address = urlsplit(public_url)
+    host = address.hostname or ""
     here = host in {"127.0.0.1", "::1"} or host.rpartition(".")[2] == "localhost"  # RFC 6761 6.3
-    return "/" if here else public_url
+    return (address.path or "/") if here else public_url

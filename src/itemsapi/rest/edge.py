@@ -1,9 +1,9 @@
 """The edge: what wraps the whole application, so that every answer is well-formed and dressed.
 
-It gives each request its id, puts the common headers on each answer, and is the last resort
-(S-197): Flask hands on what is no `Exception` (a library's `sys.exit()`), and what a teardown
-raises after the answer was made; both end as a 500 here. Only Ctrl-C is let through, so that a
-developer can stop the server.
+It puts a request's address and path right (`rest.proxies`), gives each its id, puts the common
+headers on each answer, and is the last resort (S-197): Flask hands on what is no `Exception` (a
+library's `sys.exit()`), and what a teardown raises after the answer was made; both end as a 500
+here. Only Ctrl-C is let through, so that a developer can stop the server.
 """
 
 # ruff: noqa: ANN401 - PEP 3333 hands exc_info and the writer on untyped
@@ -17,6 +17,7 @@ from itemsapi.problems import Problem
 from itemsapi.rest import answers
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.headers import check_size, dressing, open_request
+from itemsapi.rest.proxies import Proxies
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,10 +29,13 @@ REFUSED = "itemsapi.refused"  # the problem that the server found before anybody
 class Edge:
     """A WSGI application around the application."""
 
-    def __init__(self, inner: "WSGIApplication", base: str, cors: Cors, *, tls: bool) -> None:
+    def __init__(
+        self, inner: "WSGIApplication", base: str, proxies: Proxies, cors: Cors, *, tls: bool
+    ) -> None:
         """Wrap `inner`; problems are explained at `base`; with `tls` every answer carries HSTS."""
         self.inner = inner
         self.base = base
+        self.proxies = proxies
         self.cors = cors
         self.tls = tls
 
@@ -39,6 +43,7 @@ class Edge:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer the request; refuse oversized headers before anything else sees them."""
+        self.proxies.correct(environ)
         request_id = open_request(environ)
         started = False
 

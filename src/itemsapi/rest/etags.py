@@ -8,6 +8,11 @@ from flask import Request
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
 
 ANY: Final = None
+WEAKENED = (
+    "The ETag came back weak (W/), and a weak one matches nothing: something between you and this"
+    " service compresses its answers. Its operator can switch that off there; see `Behind a proxy`"
+    " in the operations guide."
+)
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 _VERSION = re.compile(r"v([0-9]{1,18})", re.ASCII)
 
@@ -29,8 +34,10 @@ def expected_version(request: Request) -> int | None:
         raise PreconditionRequired
     if header.strip() == "*":
         return ANY
-    found = [_VERSION.fullmatch(tag) for weak, tag in _tags(header) if not weak]
-    versions = {int(match[1]) for match in found if match}
+    tags = [(weak, match) for weak, tag in _tags(header) if (match := _VERSION.fullmatch(tag))]
+    versions = {int(match[1]) for weak, match in tags if not weak}
+    if tags and not versions:
+        raise PreconditionFailed(WEAKENED)
     if len(versions) != 1:
         raise PreconditionFailed
     return versions.pop()

@@ -31,6 +31,9 @@ _COMMON = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
+# A proxy that compresses an answer must weaken its ETag, and a weak one matches no If-Match: every
+# change would be refused. Proxies that heed this do not compress (RFC 9111 section 5.2.2.6).
+VERSIONED = ("Cache-Control", "no-store, no-transform")
 ALWAYS = tuple((name.lower(), name, value) for name, value in _COMMON)
 # Added to what a page says itself: header fields of one name make one list (RFC 9110 section 5.3).
 VARY = ("Vary", "Authorization, Cookie, Origin")
@@ -47,7 +50,7 @@ def open_request(environ: "WSGIEnvironment") -> str:
     set_origin(
         Origin(
             request_id=request_id,
-            address=environ.get("REMOTE_ADDR") or "-",
+            address=environ["REMOTE_ADDR"],
             user_agent="".join(c for c in agent if c.isprintable()),
         )
     )
@@ -70,7 +73,9 @@ def dressing(
 ) -> list[tuple[str, str]]:
     """Return the headers that an answer still needs beside those that are there already."""
     present = {name.lower() for name, _ in given}
-    found = [(name, value) for key, name, value in ALWAYS if key not in present]
+    found = [VERSIONED] if "etag" in present and "cache-control" not in present else []
+    present |= {name.lower() for name, _ in found}
+    found += [(name, value) for key, name, value in ALWAYS if key not in present]
     if tls:
         found.append(TLS_ONLY)
     if path.startswith(TOKEN_PATHS):

@@ -7,6 +7,7 @@ from itemsapi.rest import answers, routing
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.edge import Edge
 from itemsapi.rest.json_out import Provider
+from itemsapi.rest.proxies import Proxies
 from itemsapi.rest.request import Request
 from itemsapi.rest.strict_json import MAX_BYTES
 from itemsapi.settings import Settings
@@ -15,8 +16,7 @@ from itemsapi.settings import Settings
 def install(app: Flask, settings: Settings) -> None:
     """Set request class, JSON, error answers, headers and address rules.
 
-    Call it first, before any route and before the gate. A proxy fix goes around it afterwards
-    (`app.wsgi_app = ProxyFix(app.wsgi_app)`), so that the client's address is known to the log.
+    Call it first, before any route and before the gate.
     """
     base = f"{settings.public_url}/docs/problems"
     https = settings.public_url.startswith("https:")
@@ -27,8 +27,11 @@ def install(app: Flask, settings: Settings) -> None:
     answers.install(app, base)
     app.after_request(_count)
 
-    cors = Cors(settings.allowed_origins)
-    app.wsgi_app = Edge(app.wsgi_app, base, cors, tls=https)  # type: ignore[method-assign]  # Flask's documented way
+    proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
+    cors = Cors(
+        settings.allowed_origins, allow=settings.allow_headers, expose=settings.expose_headers
+    )
+    app.wsgi_app = Edge(app.wsgi_app, base, proxies, cors, tls=https)  # type: ignore[method-assign]  # Flask's documented way
 
 
 def _count(response: Response) -> Response:

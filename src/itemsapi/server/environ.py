@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from itemsapi.problems import BadRequest
-from itemsapi.throttle import client_key
+from itemsapi.web_addresses import client_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -83,11 +83,8 @@ def client_of(scope: Scope, hops: int) -> str:
     if hops:
         said = b",".join(values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
         if len(said) >= hops:
-            peer = said[-hops].strip()
-    return _client(peer)
-
-
-_client = lru_cache(maxsize=4096)(client_key)
+            peer = said[-hops]
+    return client_key(peer)
 
 
 def header_list(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

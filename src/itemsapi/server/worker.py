@@ -12,6 +12,6 @@ def load(threads: int, workers: int) -> Bridge:
     return Bridge(
         app,
         threads=threads,
-        trusted_proxies=settings.trusted_proxies,
+        trusted_proxies=settings.trusted_proxies or 0,
         multiprocess=workers > 1,
     )

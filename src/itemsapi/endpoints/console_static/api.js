@@ -1,11 +1,11 @@
 /** Talking to the service: JSON in and out, refusals as exceptions with words for people. */
-import { AuthError, createAuth } from "/client.js";
+import { AuthError, createAuth } from "../client.js";
 import { maybe } from "./words.js";
 
-export const auth = createAuth();
+export const auth = createAuth({ baseUrl: new URL("..", import.meta.url) }); // the service, one level up
 
 /** Problems whose detail differs from case to case. */
-const SPECIFIC = ["conflict", "forbidden", "insufficient_scope", "malformed_json"];
+const SPECIFIC = ["conflict", "etag_weakened", "forbidden", "insufficient_scope", "malformed_json"];
 
 /** A refusal of the service, or its silence (status 0). */
 export class Refusal extends Error {
@@ -48,6 +48,8 @@ export const call = async (method, path, { body, etag, key, query = {} } = {}) =
     throw refusal(error);
   });
   const data = response.status === 204 ? null : await response.json().catch(() => ({}));
+  // Nobody else was quicker: a proxy weakened the ETag, and would weaken the next one too.
+  if (response.status === 412 && etag?.startsWith("W/")) data.code = "etag_weakened";
   if (!response.ok) throw new Refusal(response.status, data);
   return { data, etag: response.headers.get("ETag") };
 };

@@ -104,7 +104,7 @@ const editing = (path, panel) => {
     try {
       await act();
     } catch (error) {
-      if (!(error instanceof Refusal) || error.status !== 412) throw error;
+      if (!(error instanceof Refusal) || error.code !== "precondition_failed") throw error;
       const theirs = await current(path);
       if (!theirs) return leave(t("item.gone"));
       const keep = wish && attempt(() => overwrite(theirs, wish));

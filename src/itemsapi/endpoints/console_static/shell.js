@@ -62,4 +62,4 @@ export const shell = (current, main, changed) => {
 };
 
 export const brand = () =>
-  h("p", { class: "brand" }, h("img", { src: "/console/icon.svg", alt: "", width: 28, height: 28 }), h("span", {}, "itemsapi ", h("span", { class: "more" }, t("app.console"))));
+  h("p", { class: "brand" }, h("img", { src: new URL("icon.svg", import.meta.url).href, alt: "", width: 28, height: 28 }), h("span", {}, "itemsapi ", h("span", { class: "more" }, t("app.console"))));

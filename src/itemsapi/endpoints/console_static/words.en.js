@@ -157,6 +157,7 @@ export const en = {
   "problem.csrf": "The service refused this page. Open the console at its own address.",
   "problem.not_found": "There is no such thing, or it is not yours.",
   "problem.conflict": "That clashes with what is stored.",
+  "problem.etag_weakened": "Something between you and the service compresses its answers, so nothing can be changed.",
   "problem.precondition_failed": "Somebody else changed it. Load it again.",
   "problem.validation_failed": "Some values are not acceptable.",
   "problem.too_many_requests": "Too many tries. Wait a little.",

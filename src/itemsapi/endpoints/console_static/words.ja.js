@@ -157,6 +157,7 @@ export const ja = {
   "problem.csrf": "このページからの操作は拒否されました。コンソール本来のアドレスで開いてください。",
   "problem.not_found": "存在しないか、あなたのものではありません。",
   "problem.conflict": "保存されている内容と矛盾します。",
+  "problem.etag_weakened": "途中で応答が圧縮されているため、変更できません。",
   "problem.precondition_failed": "ほかの人が変更しました。読み込み直してください。",
   "problem.validation_failed": "入力内容に誤りがあります。",
   "problem.too_many_requests": "試行回数が多すぎます。しばらくお待ちください。",

@@ -1,6 +1,7 @@
 // Starts Swagger UI on our document, and signs in for it. Tokens stay in memory.
+const root = new URL("../..", document.currentScript.src); // where the service is: two levels up
 const explorer = SwaggerUIBundle({
-  url: "/openapi.json",
+  url: new URL("openapi.json", root).href,
   dom_id: "#explorer",
   validatorUrl: null, // or it would send the document to a foreign host
   docExpansion: "list",
@@ -30,7 +31,7 @@ form.addEventListener("submit", async (event) => {
 async function ask(wish) {
   const headers = { "Content-Type": "application/json" };
   try {
-    const answer = await fetch("/auth/login", { method: "POST", headers, body: JSON.stringify(wish) });
+    const answer = await fetch(new URL("auth/login", root), { method: "POST", headers, body: JSON.stringify(wish) });
     return await answer.json();
   } catch {
     return {};
