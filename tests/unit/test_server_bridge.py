@@ -12,6 +12,7 @@ import pytest
 from asgi import Heard, ask, parts, scope
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.edge import Edge
+from itemsapi.rest.proxies import Proxies
 from itemsapi.server import answers, bodies
 from itemsapi.server.answers import PIECE, Outgoing
 from itemsapi.server.bodies import Incoming
@@ -26,7 +27,8 @@ LONG = 3 * PIECE + 17
 
 def bridge(app: Any) -> Bridge:
     """Put a bridge before an application, with the edge that words its refusals."""
-    return Bridge(Edge(app, "http://api/problems", Cors(()), tls=False), threads=1)
+    edge = Edge(app, "http://api/problems", Proxies("http://api", 0), Cors(()), tls=False)
+    return Bridge(edge, threads=1)
 
 
 def echo(environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
