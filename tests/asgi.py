@@ -31,17 +31,18 @@ def scope(
 
 
 def parts(*bodies: bytes, ends: str = "whole") -> Receive:
-    """Return a body that comes in parts; at its end it is `whole`, or it `stalls`, or is `gone`.
+    """Return a body that comes in parts.
 
-    After a whole one the client waits for the answer.
+    At its end it is `whole` and the client waits for the answer, or `leaves`; or it is not, because
+    it `stalls`, or the client is `gone`.
     """
-    waiting = list(bodies)
+    waiting = list(bodies) or [b""]  # of no body the end is told, as granian does
 
     async def receive() -> dict[str, Any]:
         if waiting:
-            body, last = waiting.pop(0), not waiting and ends == "whole"
+            body, last = waiting.pop(0), not waiting and ends in {"whole", "leaves"}
             return {"type": "http.request", "body": body, "more_body": not last}
-        if ends != "gone":
+        if ends in {"whole", "stalls"}:
             await asyncio.Event().wait()
         return {"type": "http.disconnect"}
 

@@ -67,8 +67,12 @@ class Incoming:
         return found
 
     async def farewell(self) -> None:
-        """Wait until the client hangs up; after the end of the body."""
-        await self._receive()
+        """Wait until the client hangs up; after the end of the body.
+
+        Where there is none, its end may be told first.
+        """
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
 
     def wait_for_part(self) -> bytes:
         """Do the same in a thread."""
