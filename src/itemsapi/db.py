@@ -37,6 +37,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from itemsapi import sqlite
+from itemsapi.cause import in_a_line
 from itemsapi.postgres import CONNECT_LIMIT, OPTIONS, Fuse, make_impatient, patient
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.settings import SettingsError
@@ -145,7 +146,9 @@ class Database:
             yield
             return
         if not self._turn.acquire(timeout=sqlite.PATIENCE):
-            raise DatabaseUnavailable
+            raise DatabaseUnavailable(
+                cause="database: another thread has been writing for too long"
+            )
         try:
             yield
         finally:
@@ -161,10 +164,10 @@ def _translated() -> Iterator[None]:
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) == "42P01":  # the tables are not there yet
-            raise DatabaseUnavailable from error
+            raise DatabaseUnavailable(cause=f"database: {in_a_line(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable from error
+        raise DatabaseUnavailable(cause=f"database: {in_a_line(error)}") from error
 
 
 def _engine(url: str) -> Engine:

@@ -20,7 +20,6 @@ from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.seal import Sealed, let_through
 from itemsapi.gate.verify import Verifier
-from itemsapi.observe import log
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 
 EXTENSION = "itemsapi.gate"
@@ -59,7 +58,6 @@ class Gate:
         except (Problem, options.Answered):
             raise
         except Exception as error:
-            log.exception("gate_failed")
             raise GateUnavailable from error
 
     def _judge(self) -> None:

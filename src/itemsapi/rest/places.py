@@ -42,7 +42,10 @@ class Places:
         with self._changed:
             self._changed.wait_for(lambda: not self._worth_waiting(client), PATIENCE)
             if self._in_the_way(client):
-                raise Unavailable("Too many bodies are being waited for; try again in 1 s.")
+                raise Unavailable(
+                    "Too many bodies are being waited for; try again in 1 s.",
+                    cause="request bodies: every place to wait for one is taken",
+                )
             place = client, time.monotonic()
             self._held.append(place)
             return place
