@@ -82,11 +82,15 @@ class Gate:
             caller = self._caller(rule)
             rule.check(caller.claims if caller else None)
         except Problem:
-            self._paced(None)  # who is refused is counted too, by address
+            self._count(rule, None)  # who is refused is counted too, by address
             raise
-        self._paced(caller.user_id if caller else None)
+        self._count(rule, caller)
         self._doorman.check(request)
         note_caller(caller)
+
+    def _count(self, rule: Rule, caller: Caller | None) -> None:
+        if rule.limited:
+            self._paced(caller.user_id if caller else None)
 
     def _caller(self, rule: Rule) -> Caller | None:
         if rule.kind in {"public", "refresh token"}:

@@ -21,7 +21,6 @@ from itemsapi.problems import (
     MediaTypeWrong,
     NotFound,
     Problem,
-    TooMany,
     Unavailable,
 )
 from itemsapi.rest.blueprint import notes
@@ -31,7 +30,7 @@ from itemsapi.rest.refusals import Refusals
 from itemsapi.rest.request import FORM
 from itemsapi.rest.shapes import Shapes, with_example
 
-ALWAYS: tuple[type[Problem], ...] = (BadRequest, TooMany, InternalError, Unavailable)
+ALWAYS: tuple[type[Problem], ...] = (BadRequest, InternalError, Unavailable)
 WITH_BODY: tuple[type[Problem], ...] = (BodyTooLarge, MediaTypeWrong)
 
 _VARIABLE = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")
