@@ -168,7 +168,7 @@ def _as_many_as_fit(found: Result[Any]) -> list[Row[Any]]:
 
 def _light(items: list[ItemRecord]) -> bool:
     """Tell at a glance whether a page of these fits for sure, as nearly all do."""
-    long = sum([len(item[_DESCRIPTION]) for item in items])
+    long = sum([len(item.description) for item in items])
     return long * PER_CHARACTER + len(items) * _REST <= MAX_BYTES - FRAME
 
 
