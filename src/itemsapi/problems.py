@@ -169,6 +169,17 @@ class BodyMalformed(BadRequest):
     title = "The body is not acceptable JSON"
 
 
+class CookiesUnreadable(BadRequest):
+    """Cookies came that cannot be read, so nobody can tell whether the session's was among them.
+
+    That is no 401: the session goes on, and so does the browser's hope for it.
+    """
+
+    code = "cookies_unreadable"
+    title = "The cookies of this request cannot be read"
+    advice = "Remove cookies of other software with characters beyond ASCII, then try again."
+
+
 class ScopeInvalid(BadRequest):
     """Scopes were asked for that cannot be had (RFC 6749 section 5.2)."""
 
