@@ -26,13 +26,9 @@ class Request(flask.Request):
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
-        """The cookies, each read by itself: no bytes of one keep another from being found (S-116).
-
-        What is not UTF-8 is replaced.
-        """
+        """The cookies; what is not UTF-8 in somebody else's is replaced: it is no error (S-116)."""
         header = self.environ.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
-        each = (parse_cookie(one.strip(" \t")) for one in header.split(";"))
-        return ImmutableMultiDict([pair for one in each for pair in one.items(multi=True)])
+        return ImmutableMultiDict(parse_cookie(header))
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         """Return the JSON body.
