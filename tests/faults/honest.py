@@ -22,6 +22,7 @@ from house import PASSWORD
 PATIENCE = 60.0  # seconds until a client believes that the service never comes back
 PAUSE = 0.3  # seconds between two things, at most
 MOST = 30  # items of one client
+LOST = 0.03  # of all answers: the client's own network breaks, and it asks again at once
 
 
 class GaveUp(Exception):
@@ -226,7 +227,7 @@ class Client(threading.Thread):
             unsure = True
             if time.monotonic() > ends:
                 raise GaveUp(f"{method} {path}")
-            time.sleep(self.random.uniform(0.05, 0.5))
+            time.sleep(self.random.uniform(0, 0.3))
 
     def call(
         self, method: str, path: str, body: object, headers: dict[str, str]
@@ -237,6 +238,8 @@ class Client(threading.Thread):
                 "127.0.0.1", self.port, timeout=20, source_address=(self.address, 0)
             )
         self.http.request(method, path, None if body is None else json.dumps(body), headers)
+        if self.random.random() < LOST:
+            raise ConnectionAbortedError
         answer = self.http.getresponse()
         raw = answer.read()
         fields = json.loads(raw) if raw else {}
