@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.event import listen
 
 from house import House
 from itemsapi.audit import AuditEvent
@@ -50,7 +51,22 @@ def test_a_page_of_short_items_is_as_long_as_it_is_asked_for(house: House) -> No
     assert (len(page["items"]), page["next_cursor"] is None) == (200, False)
 
 
-def test_items_behind_a_full_page_are_not_read(house: House) -> None:
+@pytest.mark.parametrize("dialect", ["postgresql"])
+def test_the_database_hands_over_no_items_behind_a_full_page(house: House) -> None:
+    """PostgreSQL's driver takes whatever comes, so the statement itself must end."""
+    ada, _ = filled(house, "😀" * DESCRIPTION, 60)
+    handed: list[int] = []
+
+    def note(_connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if "description" in statement:
+            handed.append(cursor.rowcount)
+
+    listen(house.services.database.engine, "after_cursor_execute", note)
+    shown = ada.get("/items?limit=200").get_json()["items"]
+    assert len(shown) < handed[0] <= len(shown) + 3
+
+
+def test_items_behind_a_full_page_are_not_kept(house: House) -> None:
     """The database is asked for 200, and hands over what makes a page."""
     _, made = filled(house, "😀" * DESCRIPTION, HEAVY)
     owner = house.services.items.get(made[0], owner=None).owner_id
