@@ -31,9 +31,9 @@ def change(client: FlaskClient, user_id: str, version: str = "*", **wish: object
     return client.patch(f"/users/{user_id}", json=wish, headers={"If-Match": version})
 
 
-def pages(client: FlaskClient, path: str, limit: int) -> Iterator[dict[str, Any]]:
+def pages(client: FlaskClient, path: str, limit: int, **wanted: str) -> Iterator[dict[str, Any]]:
     """Follow a list page by page; yield what is on them."""
-    query: dict[str, Any] = {"limit": limit}
+    query: dict[str, Any] = {"limit": limit, **wanted}
     while query.get("cursor", "") is not None:
         page = client.get(path, query_string=query).get_json()
         yield from page["items"]

@@ -38,6 +38,7 @@ const CHANGED = { code: "session_changed", title: "Somebody else signed in meanw
 // The hint in localStorage: is there any point in asking the server? It is no secret.
 const IN = "in";
 const LEAVING = "leaving"; // signed out here, and the server may not know yet
+const MISSED_MS = 14 * 24 * 3600_000; // hope this long for a lost cookie: an idle session ends then
 
 /** A call of the sign-in endpoints that did not succeed; `status` is 0 when no answer came. */
 export class AuthError extends Error {
@@ -142,14 +143,25 @@ class Hint {
     this.store = () => store ?? globalThis.localStorage;
   }
 
-  /** Null for a guest; where there is no storage nobody can know, so ask. */
+  /** Empty for a guest; where there is no storage nobody can know, so ask. */
   read() {
     try {
       const store = this.store();
-      return store ? store.getItem(this.key) : IN;
+      return (store ? store.getItem(this.key) : IN) ?? "";
     } catch {
       return IN;
     }
+  }
+
+  /** Is there reason to believe in a session? */
+  isIn() {
+    return this.read().startsWith(IN);
+  }
+
+  /** No cookie came. That is no word about the session: ask again at later visits, for some time. */
+  miss() {
+    const since = +this.read().slice(IN.length) || Date.now();
+    this.write(this.isIn() && Date.now() - since < MISSED_MS ? IN + since : null);
   }
 
   /** @param {string | null} value */
@@ -200,7 +212,7 @@ class Auth {
   restore = async ({ force = false } = {}) => {
     const hint = this.#hint.read();
     if (hint === LEAVING) this.#inTurn(this.#leave).catch(() => {});
-    else if (!this.#grant && (force || hint === IN)) await this.#refresh();
+    else if (!this.#grant && (force || this.#hint.isIn())) await this.#refresh();
     if (!this.#grant) this.#settle(this.#snapshot.reason);
     return this.#snapshot;
   };
@@ -394,7 +406,10 @@ class Auth {
     const reply = await this.#patiently(wanted, ask, this.#retry, REFRESH_TRIES_MS, tell);
     if (this.#attempt === attempt) this.#attempt = undefined;
     if (!reply || !wanted()) return;
-    if (reply.status === 401) this.#end(reply.data.code ?? null, null);
+    if (reply.data.code === "token_missing") {
+      this.#hint.miss();
+      this.#drop("token_missing");
+    } else if (reply.status === 401) this.#end(reply.data.code ?? null, null);
     else if (reply.status !== 200) throw new AuthError(reply.status, reply.data);
   }
 
@@ -553,7 +568,7 @@ class Auth {
 
   /** Back from the back-forward cache: messages sent meanwhile were missed. */
   #thaw = (/** @type {Event} */ event) => {
-    const gone = /** @type {PageTransitionEvent} */ (event).persisted && this.#hint.read() !== IN;
+    const gone = /** @type {PageTransitionEvent} */ (event).persisted && !this.#hint.isIn();
     if (gone && this.#grant) this.#drop(null);
   };
 }

@@ -36,6 +36,7 @@ from sqlalchemy.types import TypeDecorator
 
 from itemsapi import sqlite
 from itemsapi.address import read_address
+from itemsapi.cause import in_a_line
 from itemsapi.connecting import ISOLATION, Pooler, open_through, parameters
 from itemsapi.ownership import demand_ours, explained, relations, schema_of
 from itemsapi.postgres import CONNECT_LIMIT, Fuse, patient, ping_hastily
@@ -160,7 +161,9 @@ class Database:
             yield
             return
         if not self._turn.acquire(timeout=sqlite.PATIENCE):
-            raise DatabaseUnavailable
+            raise DatabaseUnavailable(
+                cause="database: another thread has been writing for too long"
+            )
         try:
             yield
         finally:
@@ -176,10 +179,10 @@ def _translated() -> Iterator[None]:
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in NOT_PREPARED:
-            raise DatabaseUnavailable from error
+            raise DatabaseUnavailable(cause=f"database: {in_a_line(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable from error
+        raise DatabaseUnavailable(cause=f"database: {in_a_line(error)}") from error
 
 
 def _engine(url: str, pooler: Pooler) -> Engine:

@@ -8,20 +8,26 @@ import logging
 import sys
 import time
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 
 import structlog
 
+from itemsapi.cause import in_a_line, places
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Origin:
-    """Where the work at hand comes from: a request, or the command line."""
+    """Where the work at hand comes from: a request, or the command line.
+
+    `told` says that the log knows already why this request is answered with a 5xx.
+    """
 
     request_id: str = "-"
     address: str = "-"
     user_agent: str = ""
     began: float = field(default_factory=time.perf_counter)
+    told: bool = False
 
 
 _NOWHERE = Origin()
@@ -33,9 +39,15 @@ def origin() -> Origin:
     return _origin.get()
 
 
-def set_origin(value: Origin) -> None:
-    """Note where the work at hand comes from; the next request of this thread overwrites it."""
-    _origin.set(value)
+def set_origin(value: Origin) -> Token[Origin]:
+    """Note where the work at hand comes from; return what takes the note back."""
+    return _origin.set(value)
+
+
+def leave_origin(token: Token[Origin]) -> None:
+    """Take the note back: what this thread does next is not that request's work."""
+    with suppress(ValueError):  # a server may close an answer in another context than it began in
+        _origin.reset(token)
 
 
 def _with_request_id(
@@ -43,6 +55,10 @@ def _with_request_id(
 ) -> structlog.typing.EventDict:
     event.setdefault("request_id", _origin.get().request_id)
     return event
+
+
+def _places(exc_info: structlog.typing.ExcInfo) -> str:
+    return places(exc_info[1])
 
 
 class _StandardError:
@@ -67,7 +83,7 @@ def start_logging(*, level: int = logging.INFO) -> None:
             _with_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_places),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -77,3 +93,17 @@ def start_logging(*, level: int = logging.INFO) -> None:
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("itemsapi")
+
+
+def tell_failure(kind: str, cause: str, error: BaseException | None = None) -> None:
+    """Log why a request is answered 503 or 500: one line with its id and the cause (R-35).
+
+    `error` is what nobody expected; its places are added. A log that is full or gone must not cost
+    the answer (S-152).
+    """
+    origin().told = True
+    with suppress(Exception):
+        if error is None:
+            log.warning(kind, cause=cause)
+        else:
+            log.error(kind, cause=cause or in_a_line(error), exc_info=error)

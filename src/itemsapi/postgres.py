@@ -99,7 +99,7 @@ class Fuse:
     def guarding(self) -> Generator[None]:
         """Do something with the server. Raises `DatabaseUnavailable` at once while it is silent."""
         if self._blown and not self._turn():
-            raise DatabaseUnavailable
+            raise DatabaseUnavailable(cause="database: it was silent just now and is left alone")
         try:
             yield
         except BaseException as error:

@@ -15,13 +15,15 @@ REALM = "itemsapi"
 class Problem(Exception):
     """A refusal with its HTTP answer.
 
-    `errors` lists faults by field (`{"field": "price", "message": "..."}`), for 422 alone.
+    `errors` lists faults by field (`{"field": "price", "message": "..."}`), for 422 alone. `cause`
+    is for the log alone: what is away, and what its driver said of it (R-35).
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
     advice: ClassVar[str] = ""
+    cause: str = ""
 
     def __init__(
         self,
@@ -165,6 +167,17 @@ class BodyMalformed(BadRequest):
 
     code = "malformed_json"
     title = "The body is not acceptable JSON"
+
+
+class CookiesUnreadable(BadRequest):
+    """Cookies came that cannot be read, so nobody can tell whether the session's was among them.
+
+    That is no 401: the session goes on, and so does the browser's hope for it.
+    """
+
+    code = "cookies_unreadable"
+    title = "The cookies of this request cannot be read"
+    advice = "Remove cookies of other software with characters beyond ASCII, then try again."
 
 
 class ScopeInvalid(BadRequest):
@@ -322,17 +335,19 @@ class Unavailable(Problem):
     code = "unavailable"
     title = "The service cannot answer right now"
 
-    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
-        """Say when to come back, in seconds."""
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1, cause: str = "") -> None:
+        """Say when to come back, in seconds, and to the log what is away."""
         super().__init__(
             detail or f"Try again in {retry_after} s.", headers={"Retry-After": str(retry_after)}
         )
+        self.cause = cause or type(self).cause
 
 
 class DatabaseUnavailable(Unavailable):
     """The database is away, locked, full or too slow."""
 
     code = "database_unavailable"
+    cause = "database: it is away"
 
 
 class RefreshSuperseded(Unavailable):
@@ -341,6 +356,7 @@ class RefreshSuperseded(Unavailable):
     code = "refresh_superseded"
     title = "A newer refresh token was handed out a moment ago"
     advice = "Try again in 1 s, with the newest refresh token that you have."
+    cause = "refresh token: a newer one was handed out a moment ago"
 
     def __init__(self) -> None:
         """Say what to do: the newer token may be on its way."""
@@ -352,6 +368,7 @@ class Busy(Unavailable):
 
     code = "busy"
     title = "Too many sign-ins at once"
+    cause = "passwords: as many are being checked as this process can bear"
 
 
 class GateUnavailable(Unavailable):

@@ -97,7 +97,7 @@ def test_a_refused_page_can_be_read(house: House) -> None:
 
 def test_a_limit_can_be_read(client: FlaskClient) -> None:
     """S-093: 429, with `Retry-After` exposed."""
-    answers = [client.get("/health/live") for _ in range(51)]
+    answers = [client.get("/.well-known/jwks.json") for _ in range(51)]
     assert answers[-1].status_code == 429
     assert (answers[-1].headers[ALLOW], "Retry-After" in answers[-1].headers[EXPOSED]) == (
         APP,

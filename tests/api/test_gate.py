@@ -271,7 +271,7 @@ def test_no_credential_is_logged_when_the_gate_fails(
     monkeypatch.setattr(forge.house.services.feed, "check", lambda **_: 1 / 0)
     assert forge.house.bearer(forge.good).get("/vault").status_code == 503
     said = capfd.readouterr().err
-    assert "gate_failed" in said
+    assert "ZeroDivisionError" in said
     assert not any(part in said for part in forge.good.split("."))
 
 

@@ -1,6 +1,7 @@
 """Health: what a load balancer asks."""
 
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_the_service_is_not_ready_without_what_it_needs(
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["live", "ready"])
+def test_health_is_answered_however_often_somebody_asks(
+    make_house: Callable[..., House], path: str
+) -> None:
+    """R-09: a load balancer is not told 429, and costs others at its address nothing."""
+    balancer = make_house(rate_limit="2/hour").client()
+    asked = {balancer.get(f"/health/{path}").status_code for _ in range(5)}
+    others = [balancer.get("/.well-known/jwks.json").status_code for _ in range(3)]
+    assert (asked, others) == ({200}, [200, 200, 429])
 
 
 def test_health_is_not_kept(client: FlaskClient) -> None:

@@ -225,7 +225,7 @@ def test_a_door_that_stays_shut_is_logged(house: House, capfd: pytest.CaptureFix
     """By its endpoint, for whoever wonders about all the 503s (S-003)."""
     with request_started.muted():
         house.client().get("/hall")
-    assert '"endpoint": "vault.hall", "event": "gate_not_passed"' in capfd.readouterr().err
+    assert '"cause": "gate: vault.hall was reached without passing it"' in capfd.readouterr().err
 
 
 def test_the_gate_stays_where_it_is_for_as_long_as_the_application(

@@ -238,7 +238,7 @@ def test_check_does_not_hide_a_fault_of_our_own(
 
 def test_a_database_that_is_away_for_no_known_reason_is_one_line() -> None:
     """As when another thread found it silent a moment ago."""
-    assert in_words(DatabaseUnavailable()) == "the database cannot be used: Try again in 1 s."
+    assert in_words(DatabaseUnavailable()) == "the database cannot be used: it is away"
 
 
 def test_a_made_secret_is_for_its_owner_alone(bare_shell: Shell) -> None:

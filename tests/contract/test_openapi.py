@@ -123,7 +123,16 @@ def test_every_operation_is_complete(operations: dict[str, dict[str, Any]]) -> N
     """What plain Flask-Smorest leaves out is there."""
     needed = {"operationId", "summary", "tags", "security", "responses"}
     assert all(needed <= set(one) for one in operations.values())
-    assert all({"400", "429", "500", "503"} <= set(one["responses"]) for one in operations.values())
+    assert all({"400", "500", "503"} <= set(one["responses"]) for one in operations.values())
+
+
+def test_operations_tell_of_429_unless_their_rule_says_that_nothing_is_counted(
+    operations: dict[str, dict[str, Any]],
+) -> None:
+    """S-155: health alone is never limited; a load balancer asks for everybody behind it."""
+    free = {name for name, one in operations.items() if "429" not in one["responses"]}
+    assert free == {"live", "ready"}
+    assert operations["live"]["x-access"].startswith("public, never limited: ")
 
 
 def test_refusals_follow_from_what_an_operation_declares(

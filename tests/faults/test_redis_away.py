@@ -62,7 +62,7 @@ def new_house(make_house: Callable[..., House], port: int) -> Callable[[], House
 
 def statuses(house: House, count: int) -> list[int]:
     """Ask for something public, again and again."""
-    return [house.client().get("/health/live").status_code for _ in range(count)]
+    return [house.client().get("/.well-known/jwks.json").status_code for _ in range(count)]
 
 
 @pytest.mark.usefixtures("redis")
@@ -77,7 +77,7 @@ def test_a_refusal_names_the_policy_and_when_to_come_back(new_house: Callable[[]
     """S-155: Retry-After and the RateLimit fields."""
     house = new_house()
     statuses(house, ALLOWED)
-    headers = house.client().get("/health/live").headers
+    headers = house.client().get("/.well-known/jwks.json").headers
     assert headers["RateLimit-Policy"] == f'"caller";q={ALLOWED};w=3600'
     assert headers["RateLimit"] == f'"caller";r=0;t={headers["Retry-After"]}'
 

@@ -289,7 +289,7 @@ def test_a_long_answer_that_is_taken_slowly_arrives_whole() -> None:
 
 
 def test_an_answer_to_a_client_that_has_gone_is_not_made_to_its_end() -> None:
-    """granian drops without a word what nobody takes: a generator would run on."""
+    """Granian drops without a word what nobody takes: a generator would run on."""
     made = []
 
     def app(_: "WSGIEnvironment", start: "StartResponse") -> Iterator[bytes]:

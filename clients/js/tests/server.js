@@ -143,6 +143,7 @@ export class Service {
     const session = this.sessions.get(sid);
     const attempt = headers["idempotency-key"];
     if (attempt !== undefined && !ATTEMPT.test(attempt)) return problem(400, "invalid_attempt");
+    if (sid === undefined) return problem(401, "token_missing");
     if (!session?.live) return problem(401, "invalid_refresh_token");
     const { gen, root, seen, at } = session;
     if (p === gen) return this.#rotate(session, p, attempt);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAuth } from "../itemsapi-auth.js";
-import { ANNA, hurry, open, signedIn } from "./browser.js";
+import { ANNA, hurry, open, passTime, signedIn } from "./browser.js";
 
 test("a guest causes no request", async (t) => {
   const { service, tab } = await open(t);
@@ -199,4 +199,91 @@ test("nothing runs on its own while nobody asks", async (t) => {
   await auth.fetch("/items");
   assert.equal(timers.mock.callCount(), 0);
   assert.deepEqual(waits, [5_000]); // the lock's bound at login, cleared when it was granted
+});
+
+const DAY = 24 * 60 * 60_000;
+
+/** A tab whose cookie does not reach the service any more; `back` is what brings it back. */
+const missed = async (t) => {
+  const world = await signedIn(t);
+  const { jar, service, auth } = world;
+  const { cookie } = jar;
+  jar.cookie = "";
+  service.expireTokens();
+  await auth.fetch("/items");
+  return { ...world, back: () => (jar.cookie = cookie) };
+};
+
+test("a cookie that does not arrive signs out and says why", async (t) => {
+  const { auth } = await missed(t);
+  const { status, reason } = auth.getSnapshot();
+  assert.deepEqual([status, reason], ["signed-out", "token_missing"]);
+});
+
+test("a session whose cookie did not arrive goes on when it does", async (t) => {
+  const { auth, back, tab } = await missed(t);
+  back();
+  assert.equal((await auth.restore()).status, "signed-in");
+  assert.equal((await tab().restore()).status, "signed-in");
+  assert.equal((await auth.fetch("/items")).status, 200);
+});
+
+test("other tabs are not told of a cookie that did not arrive", async (t) => {
+  const { service, tab, auth, jar } = await signedIn(t);
+  const other = tab();
+  await other.restore();
+  const { cookie } = jar;
+  jar.cookie = "";
+  service.expireTokens();
+  await auth.fetch("/items");
+  jar.cookie = cookie;
+  const seen = [];
+  other.subscribe(() => seen.push(other.getSnapshot().status));
+  assert.equal((await other.fetch("/items")).status, 200);
+  assert.deepEqual(seen, []);
+});
+
+test("each visit asks once for a cookie that did not arrive", async (t) => {
+  const { service, tab } = await missed(t);
+  for (const asked of [2, 3]) {
+    const auth = tab();
+    await auth.restore();
+    assert.equal(await auth.getToken(), null);
+    assert.equal((await auth.fetch("/items")).status, 401);
+    assert.equal(service.count("/auth/refresh"), asked);
+  }
+});
+
+test("nobody asks for a cookie that did not arrive for two weeks", async (t) => {
+  const { service, tab, storage } = await missed(t);
+  passTime(t, 13 * DAY);
+  await tab().restore();
+  assert.equal(storage.items.size, 1);
+  passTime(t, DAY);
+  await tab().restore();
+  assert.equal(storage.items.size, 0);
+  await tab().restore();
+  assert.equal(service.count("/auth/refresh"), 3);
+});
+
+test("a refresh begins the two weeks anew", async (t) => {
+  const { auth, back, storage } = await missed(t);
+  back();
+  await auth.restore();
+  assert.deepEqual([...storage.items.values()], ["in"]);
+});
+
+test("a guest who asks all the same stays a guest", async (t) => {
+  const { storage, tab } = await open(t);
+  assert.equal((await tab().restore({ force: true })).status, "signed-out");
+  assert.equal(storage.items.size, 0);
+});
+
+test("cookies that the service cannot read sign nobody out", async (t) => {
+  const { service, auth, storage } = await signedIn(t);
+  service.expireTokens();
+  service.fail("/auth/refresh", { status: 400, body: '{"code": "cookies_unreadable"}' });
+  await assert.rejects(auth.fetch("/items"), { status: 400, code: "cookies_unreadable" });
+  assert.equal(auth.getSnapshot().status, "signed-in");
+  assert.deepEqual([...storage.items.values()], ["in"]);
 });

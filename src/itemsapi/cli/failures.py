@@ -1,7 +1,6 @@
 """Failures in words: what an operator can put right, as one line."""
 
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
 
 from itemsapi.db import SchemaOutdated
 from itemsapi.gate.rulebook import UnguardedRoute
@@ -24,7 +23,7 @@ _SAID = (
 def in_words(error: BaseException) -> str | None:
     """Return the line that tells an operator what is wrong, or None for what is our own fault."""
     if isinstance(error, DatabaseUnavailable):
-        return f"the database cannot be used: {_cause(error)}"
+        return f"the database cannot be used: {error.cause.removeprefix('database: ')}"
     if isinstance(error, Problem):
         return _problem(error)
     if isinstance(error, _SAID):
@@ -38,14 +37,6 @@ def in_words(error: BaseException) -> str | None:
 
 def _problem(error: Problem) -> str:
     return "; ".join(one["message"] for one in error.errors or ()) or error.detail
-
-
-def _cause(error: BaseException) -> str:
-    """Return what the driver said, without the statement and its values."""
-    cause = error.__cause__
-    if isinstance(cause, DBAPIError) and cause.orig is not None:
-        return _first_line(cause.orig)
-    return _first_line(cause or error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,8 +9,11 @@ from itemsapi.gate.access import requires
 from itemsapi.rest import Blueprint, PageQuery, Schema, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import AUDIT_READ
+from itemsapi.weight import fitting
 
 page = Blueprint("audit", __name__, url_prefix="/audit")
+
+SHORT = 1024  # bytes of JSON that an event makes without its details
 
 
 class Event(Schema):
@@ -56,5 +59,7 @@ def list_events(query: dict[str, Any]) -> object:
         user_id=query["user_id"],
         event=query["event"],
     )
-    events = [{**row._asdict(), "details": json.loads(row.details)} for row in found[:limit]]
-    return {"items": events, "next_cursor": str(events[-1]["id"]) if len(found) > limit else None}
+    shown = found[: fitting(len(row.details) + SHORT for row in found[:limit])]
+    events = [{**row._asdict(), "details": json.loads(row.details)} for row in shown]
+    more = len(found) > len(shown)
+    return {"items": events, "next_cursor": str(events[-1]["id"]) if more else None}

@@ -16,8 +16,10 @@ from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import end_session, logout
 from itemsapi.problems import (
     Busy,
+    CookiesUnreadable,
     CredentialsInvalid,
     NotFound,
+    Problem,
     RefreshInvalid,
     RefreshReused,
     RefreshSuperseded,
@@ -83,7 +85,9 @@ def sign_in(wish: dict[str, str]) -> object:
 @page.takes(AttemptHeaders(), location="headers")
 @page.takes(RefreshIn())
 @page.gives(200, Tokens(), headers=["Set-Cookie"])
-@page.refuses(RefreshInvalid, RefreshReused, RefreshSuperseded, ScopeInvalid)
+@page.refuses(
+    CookiesUnreadable, RefreshInvalid, RefreshReused, RefreshSuperseded, ScopeInvalid, TokenMissing
+)
 def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None]) -> object:
     """Rotate a refresh token: a new one and a new access token.
 
@@ -91,7 +95,7 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
     """
     tokens = _shown(payload)
     if not tokens:
-        raise TokenMissing
+        raise _nothing_shown()
     if len(tokens) > 1:
         raise RefreshInvalid
     request = RefreshRequest(delivery(flask.request), payload["scope"], attempt_id(headers))
@@ -102,11 +106,12 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
 @refresh_token_or_signed_in
 @page.takes(LogoutIn(), required=False)
 @page.gives(204, headers=["Set-Cookie"])
+@page.refuses(CookiesUnreadable)
 def sign_out(wish: dict[str, str | None]) -> object:
     """Sign out: the session ends, its tokens with it. Doing it twice is no error."""
     tokens, caller, way = _shown(wish), found_caller(), delivery(flask.request)
     if not tokens and caller is None and not stale_credential():
-        raise TokenMissing
+        raise _nothing_shown()
     for token in tokens:
         logout(services().desk, token, delivery=way)
     if caller is not None:
@@ -122,6 +127,14 @@ def _shown(wish: Mapping[str, str | None]) -> list[str]:
     if told:
         raise RefreshInvalid
     return cookies.presented(services().settings, flask.request)
+
+
+def _nothing_shown() -> Problem:
+    """Return the refusal of who shows no refresh token: 401 ends the session in a browser."""
+    by_cookie = delivery(flask.request) == COOKIE
+    return (
+        CookiesUnreadable() if by_cookie and cookies.unreadable(flask.request) else TokenMissing()
+    )
 
 
 def _end_own(caller: Caller) -> None:

@@ -1,4 +1,7 @@
-"""Tell whether the service is alive and ready to answer."""
+"""Tell whether the service is alive and ready to answer.
+
+No rate limit counts this: a load balancer asks from one address, for everybody behind it.
+"""
 
 from itemsapi.gate.access import public
 from itemsapi.problems import Unavailable
@@ -6,6 +9,8 @@ from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
 page = Blueprint("health", __name__, url_prefix="/health")
+
+WHY = "a load balancer has no token; the answer is one word"
 
 
 class Health(Schema):
@@ -15,7 +20,7 @@ class Health(Schema):
 
 
 @page.get("/live")
-@public("a load balancer has no token; the answer is one word")
+@public(WHY, limited=False)
 @page.gives(200, Health(), example={"status": "ok"})
 def live() -> object:
     """Tell that the process answers."""
@@ -23,7 +28,7 @@ def live() -> object:
 
 
 @page.get("/ready")
-@public("a load balancer has no token; the answer is one word")
+@public(WHY, limited=False)
 @page.gives(200, Health(), example={"status": "ok"})
 @page.refuses(Unavailable)
 def ready() -> object:

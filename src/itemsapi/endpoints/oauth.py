@@ -17,7 +17,7 @@ from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import revoke_token
 from itemsapi.problems import Problem
 from itemsapi.rest import Blueprint, Schema, fields
-from itemsapi.rest.answers import answer
+from itemsapi.rest.answers import answer, report
 from itemsapi.rest.json_out import dumps
 from itemsapi.services import services
 from itemsapi.tokens.codec import LONGEST
@@ -146,6 +146,7 @@ def refuse(problem: Problem) -> flask.Response:
     kind = next((kind for kind in ERRORS if isinstance(problem, kind)), None)
     if kind is None:
         return answer(problem, f"{services().settings.public_url}/docs/problems")
+    report(problem)
     status = problem.status if isinstance(problem, problems.Unavailable) else 400
     body = dumps({"error": ERRORS[kind], "error_description": problem.title})
     headers = {k: v for k, v in problem.headers().items() if k != "WWW-Authenticate"}

@@ -34,12 +34,16 @@ def signed_in(view: View) -> View:
     return _noted(Rule("signed in"))(view)
 
 
-def public(why: str) -> Callable[[View], View]:
-    """Let in everybody, and say why that is right; the matrix shows the reason."""
+def public(why: str, *, limited: bool = True) -> Callable[[View], View]:
+    """Let in everybody, and say why that is right; the matrix shows the reason.
+
+    With `limited=False` no rate limit counts the route: for what costs next to nothing and must be
+    answered whoever else asks from the same address, as a load balancer's question.
+    """
     if not isinstance(why, str) or not why.strip():  # type: ignore[redundant-expr]  # @public without () hands a function
         msg = '@public needs a reason: @public("why everybody may use this")'
         raise ValueError(msg)
-    return _noted(Rule("public", why=why))
+    return _noted(Rule("public", why=why, limited=limited))
 
 
 def refresh_token(view: View) -> View:

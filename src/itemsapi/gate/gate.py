@@ -20,7 +20,6 @@ from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.seal import Sealed, let_through
 from itemsapi.gate.verify import Verifier
-from itemsapi.observe import log
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 
 EXTENSION = "itemsapi.gate"
@@ -59,7 +58,6 @@ class Gate:
         except (Problem, options.Answered):
             raise
         except Exception as error:
-            log.exception("gate_failed")
             raise GateUnavailable from error
 
     def _judge(self) -> None:
@@ -84,11 +82,15 @@ class Gate:
             caller = self._caller(rule)
             rule.check(caller.claims if caller else None)
         except Problem:
-            self._paced(None)  # who is refused is counted too, by address
+            self._count(rule, None)  # who is refused is counted too, by address
             raise
-        self._paced(caller.user_id if caller else None)
+        self._count(rule, caller)
         self._doorman.check(request)
         note_caller(caller)
+
+    def _count(self, rule: Rule, caller: Caller | None) -> None:
+        if rule.limited:
+            self._paced(caller.user_id if caller else None)
 
     def _caller(self, rule: Rule) -> Caller | None:
         if rule.kind in {"public", "refresh token"}:

@@ -12,6 +12,7 @@ from itemsapi.problems import (
     ScopeMissing,
     TokenInvalid,
     TokenMissing,
+    TooMany,
 )
 from itemsapi.tokens.scopes import BUILTIN, Scope
 
@@ -38,12 +39,12 @@ def security(rule: Rule) -> list[Requirement]:
 
 def in_words(rule: Rule) -> str:
     """Return the rule as people read it, with the reason why a public route is public."""
-    return f"public: {rule.why}" if rule.kind == "public" else str(rule)
+    return f"{rule}: {rule.why}" if rule.kind == "public" else str(rule)
 
 
 def refusals(rule: Rule) -> tuple[type[Problem], ...]:
     """Return the problems that follow from the rule alone."""
-    found: list[type[Problem]] = []
+    found: list[type[Problem]] = [TooMany] if rule.limited else []
     if rule.takes_access_token:
         found += [TokenMissing, TokenInvalid, GateUnavailable]
     if rule.names:

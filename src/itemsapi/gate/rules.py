@@ -15,12 +15,14 @@ WITHOUT_CLAIMS = frozenset({"public", "refresh token", "refresh token or signed 
 class Rule:
     """What one route and method demands; the same object is enforced and documented.
 
-    `why` tells why a public route may be public. `scopes` must all be there.
+    `why` tells why a public route may be public. `scopes` must all be there. `limited` says whether
+    requests are counted against the rate limit.
     """
 
     kind: Kind
     scopes: tuple[Scope | str, ...] = ()
     why: str = ""
+    limited: bool = True
 
     @property
     def names(self) -> frozenset[str]:
@@ -48,4 +50,5 @@ class Rule:
 
     def __str__(self) -> str:
         """Return the rule in words, as the matrix prints it."""
-        return " ".join(sorted(self.names)) if self.kind == "scopes" else self.kind
+        words = " ".join(sorted(self.names)) if self.kind == "scopes" else self.kind
+        return words if self.limited else f"{words}, never limited"

@@ -15,7 +15,6 @@ from typing import Any
 from flask import current_app, request
 from flask.typing import ResponseReturnValue, RouteCallable
 
-from itemsapi.observe import log
 from itemsapi.problems import GateUnavailable, RouteUnguarded
 
 PASSED = "itemsapi_passed"
@@ -56,8 +55,7 @@ def _checked(endpoint: str, view: RouteCallable) -> RouteCallable:
     @functools.wraps(view)
     def checked(**view_args: Any) -> ResponseReturnValue:
         if getattr(request, PASSED, None) != (checked, request.method):
-            log.error("gate_not_passed", endpoint=endpoint)
-            raise GateUnavailable
+            raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
         answer: ResponseReturnValue = current_app.ensure_sync(view)(**view_args)
         return answer
 

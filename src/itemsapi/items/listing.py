@@ -2,6 +2,9 @@
 
 The values are parameters, so a statement is built once for a shape and remembered, and the
 database sees a small set of texts. Each shape runs along an index of owner, sorted field and id.
+
+A page is bounded in bytes, and so is what is read for it (S-111): SQLite hands out row by row;
+PostgreSQL's driver takes the whole answer, so where many rows are asked for it sums up the lengths.
 """
 
 from collections.abc import Sequence
@@ -9,24 +12,34 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Integer,
+    Result,
     Row,
     Select,
     String,
     TextClause,
     bindparam,
+    func,
     select,
     tuple_,
 )
 
 from itemsapi.items import index
-from itemsapi.items.item import COLUMNS, Item, record
+from itemsapi.items.draft import NAME, SKU, TAG, TAGS
+from itemsapi.items.item import COLUMNS, Item, ItemRecord, record
 from itemsapi.items.paging import Page, Place, Value, cursor, fingerprint, place
 from itemsapi.items.query import Query
+from itemsapi.weight import FRAME, MAX_BYTES, PER_CHARACTER, fitting
 
+FEW: Final = 50  # rows that may be read whatever they weigh: 2 MiB with the longest descriptions
+_NAMES: Final = len(orjson.dumps(dict.fromkeys(ItemRecord._fields))) + 2
+_REST: Final = 1024 + PER_CHARACTER * (NAME + SKU + TAGS * TAG)  # bytes without the description
+_DESCRIPTION: Final = ItemRecord._fields.index("description")
 _ITEM = Item.core().c
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "owner": _ITEM.owner_id == bindparam("owner"),
@@ -82,24 +95,33 @@ class Asked:
             if numbers is not None:
                 del given["match"]
                 given["numbers"] = numbers
-        return listing(connection.dialect.name, self._query.sort, frozenset(given)), given
+        many = self._query.limit > FEW
+        return listing(connection.dialect.name, self._query.sort, frozenset(given), many), given
+
+    def rows(self, connection: Connection) -> Sequence[Row[Any]]:
+        """Read the rows of a page, and one more if more follow."""
+        found = connection.execute(*self.statement(connection))
+        return found.all() if self._query.limit <= FEW else _as_many_as_fit(found)
 
     def page(self, rows: Sequence[Row[Any]]) -> Page:
-        """Return the page that these rows make."""
-        shown = rows[: self._query.limit]
+        """Return the page that these rows make: as many as are asked for, and as fit."""
+        items = [record(row) for row in rows[: self._query.limit]]
+        if not _light(items):
+            del items[fitting(map(_weight, items)) :]
         more = None
-        if len(rows) > len(shown):
-            last = shown[-1]
+        if len(rows) > len(items):
+            last = rows[len(items) - 1]
             more = cursor(self._list, Place(getattr(last, self._query.column), last.id))
-        return Page([record(row) for row in shown], more)
+        return Page(items, more)
 
 
 @lru_cache(maxsize=1024)
-def listing(dialect: str, sort: str, given: frozenset[str]) -> Select[Any]:
+def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - a part of the key
     """Return the statement of a list in this order with these parameters.
 
     `after` and `after_id` begin behind an item; `most` is the number of rows; `match` and
-    `numbers` narrow to what the text index found; the others are as in `Query`.
+    `numbers` narrow to what the text index found; the others are as in `Query`. With `many` rows
+    PostgreSQL leaves out what lies behind a full page.
     """
     column = _ITEM[sort.removeprefix("-")]
     conditions = _CONDITIONS | _OF_FEW if "numbers" in given else _CONDITIONS
@@ -110,9 +132,49 @@ def listing(dialect: str, sort: str, given: frozenset[str]) -> Select[Any]:
         wanted.append(index.matching(dialect))
     if "after" in given:
         wanted.append(_behind(column, descending=sort.startswith("-")))
-    order = (column.desc(), _ITEM.id.desc()) if sort.startswith("-") else (column, _ITEM.id)
-    found = select(*COLUMNS).where(*wanted).order_by(*order)
-    return found.limit(bindparam("most", type_=Integer))
+    found = select(*COLUMNS).where(*wanted).order_by(*_order(Item.core(), sort))
+    found = found.limit(bindparam("most", type_=Integer))
+    return _cut(found, sort) if many and dialect == "postgresql" else found
+
+
+def _cut(found: Select[Any], sort: str) -> Select[Any]:
+    """Leave out the rows before which a page is full already; their lengths are known unread."""
+    rows = found.subquery("rows")
+    bytes_before = func.sum(func.octet_length(rows.c.description)).over(
+        order_by=_order(rows, sort), rows=(None, -1)
+    )
+    before = func.coalesce(bytes_before, 0).label("bytes_before")
+    summed = select(*rows.c, before).subquery("summed")
+    shown = [summed.c[column.name] for column in COLUMNS]
+    fits = summed.c.bytes_before <= MAX_BYTES
+    return select(*shown).where(fits).order_by(*_order(summed, sort))
+
+
+def _order(rows: FromClause, sort: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    column = rows.c[sort.removeprefix("-")]
+    return (column.desc(), rows.c.id.desc()) if sort.startswith("-") else (column, rows.c.id)
+
+
+def _as_many_as_fit(found: Result[Any]) -> list[Row[Any]]:
+    """Read rows until a page is full."""
+    rows: list[Row[Any]] = []
+    left = MAX_BYTES
+    while left >= 0 and (some := found.fetchmany(FEW)):
+        rows += some
+        left -= sum([len(row[_DESCRIPTION].encode()) for row in some])
+    found.close()
+    return rows
+
+
+def _light(items: list[ItemRecord]) -> bool:
+    """Tell at a glance whether a page of these fits for sure, as nearly all do."""
+    long = sum([len(item.description) for item in items])
+    return long * PER_CHARACTER + len(items) * _REST <= MAX_BYTES - FRAME
+
+
+def _weight(item: ItemRecord) -> int:
+    """Return how many bytes of JSON an item makes, rounded up a little."""
+    return len(orjson.dumps([*item])) + _NAMES
 
 
 def _behind(column: ColumnElement[Any], *, descending: bool) -> ColumnElement[bool]:

@@ -61,7 +61,7 @@ class Items:
         if asked.nothing:
             return Page([], None)
         with self._database.reading() as connection:
-            rows = connection.execute(*asked.statement(connection)).all()
+            rows = asked.rows(connection)
         return asked.page(rows)
 
     def create(self, said: Draft, *, owner: str, key: str | None = None) -> ItemRecord:

@@ -5,11 +5,12 @@ status, schema errors as `Invalid`, everything else as `InternalError` with the 
 not in the answer.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+import flask.app
 import orjson
 from flask import Flask, Response
 from marshmallow import ValidationError
@@ -17,7 +18,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from itemsapi import problems
-from itemsapi.observe import log, origin
+from itemsapi.cause import in_a_line
+from itemsapi.observe import origin, tell_failure
 from itemsapi.problems import InternalError, Invalid, MethodNotAllowed, Problem
 
 PROBLEM_JSON = "application/problem+json"
@@ -36,7 +38,6 @@ _BY_STATUS: Mapping[int, type[Problem]] = {
     422: problems.Invalid,
     428: problems.PreconditionRequired,
     431: problems.HeadersTooLarge,
-    503: problems.Unavailable,
 }
 
 
@@ -59,10 +60,17 @@ def install(app: Flask, base: str) -> None:
 
     for kind in (Exception, HTTPException, Problem):
         app.register_error_handler(kind, refuse)
+    app.logger.addFilter(_not_by_flask)
+
+
+def _not_by_flask(record: logging.LogRecord) -> bool:
+    """Keep out Flask's own lines about a failure: ours tells it, and no raw path in it (S-151)."""
+    return record.exc_info is None or record.pathname != flask.app.__file__
 
 
 def answer(problem: Problem, base: str) -> Response:
-    """Return the answer that says `problem`."""
+    """Return the answer that says `problem`; what is our fault goes to the log."""
+    report(problem)
     response = Response(body(problem, base), problem.status, content_type=PROBLEM_JSON)
     response.headers.update(problem.headers())
     return response
@@ -83,8 +91,20 @@ def body(problem: Problem, base: str) -> bytes:
     return orjson.dumps(said)
 
 
+def report(problem: Problem) -> None:
+    """Log why the answer is a 5xx, in one line (R-35).
+
+    Causes are told in words where somebody expected them, by their places where nobody did.
+    """
+    if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return
+    unexpected = None if problem.cause else problem.__cause__
+    kind = "unhandled" if isinstance(problem, InternalError) else "unavailable"
+    tell_failure(kind, problem.cause or ("" if unexpected else problem.detail), unexpected)
+
+
 def problem_of(error: BaseException) -> Problem:
-    """Return the problem that `error` is to the client; what is our fault goes to the log."""
+    """Return the problem that `error` is to the client."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, ValidationError):
@@ -126,9 +146,9 @@ def _harmless(name: str) -> str:
 
 
 def _unhandled(error: BaseException) -> InternalError:
-    with suppress(Exception):  # a log that is full or gone must not cost the answer (S-152)
-        log.error("unhandled", exc_info=error)
-    return InternalError()
+    problem = InternalError()
+    problem.__cause__ = getattr(error, "original_exception", None) or error
+    return problem
 
 
 def _of_status(status: int, error: HTTPException) -> Problem:
@@ -138,6 +158,8 @@ def _of_status(status: int, error: HTTPException) -> Problem:
         return problems.TokenInvalid()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return problems.TooMany(1)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return problems.Unavailable(cause=in_a_line(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unhandled(error)
     return OtherRefusal(status)

@@ -23,10 +23,28 @@ PLAIN_NAME = "itemsapi_rt"  # where ITEMSAPI_INSECURE_COOKIES is on: Safari on h
 
 Headers = dict[str, list[str]]
 
+_BLANK = " \t"  # and none of Unicode's: the header is bytes, spelled as Latin-1 (PEP 3333)
+
 
 def presented(settings: Settings, request: Request) -> list[str]:
-    """Return the refresh tokens that came in a cookie: none, one, or one of each kind."""
-    return request.cookies.getlist(_name(settings))
+    """Return the refresh tokens that came in a cookie: none, one, or one of each kind.
+
+    Werkzeug reads the header as UTF-8, and fails at the Latin-1 of somebody else's cookie. Here
+    only ours is looked at: cookies are parted by semicolons, quotes mean nothing (RFC 6265 section
+    4.2.1), and no cookie's bytes keep another from being found (S-116).
+    """
+    pairs = (one.partition("=") for one in _header(request).split(";"))
+    return [
+        value.strip(_BLANK) for name, _, value in pairs if name.strip(_BLANK) == _name(settings)
+    ]
+
+
+def unreadable(request: Request) -> bool:
+    """Tell whether cookies came that nobody can read.
+
+    Some servers hand over an empty header for one that is not ASCII; no browser sends such a thing.
+    """
+    return "HTTP_COOKIE" in request.environ and not _header(request).strip(_BLANK)
 
 
 def issued(
@@ -57,6 +75,10 @@ def _line(settings: Settings, value: str, seconds: int, *, foreign: bool) -> str
     else:
         parts += ([] if settings.insecure_cookies else ["Secure"]) + ["SameSite=Strict"]
     return "; ".join(parts)
+
+
+def _header(request: Request) -> str:
+    return str(request.environ.get("HTTP_COOKIE", ""))
 
 
 def _name(settings: Settings) -> str:

@@ -63,7 +63,8 @@ and 503 may be tried again. The header `X-Request-Id` of every answer finds the 
 
 **Changes** of versioned things need `If-Match` with the ETag that was read.
 
-**Lists** give `next_cursor`, which goes into `cursor` for the next page.
+**Lists** give `next_cursor`, which goes into `cursor` for the next page. A page is at most 1 MiB:
+it may hold fewer than `limit` items although more follow, so go by `next_cursor`.
 """
 
 

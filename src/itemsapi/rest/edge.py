@@ -4,19 +4,23 @@ It puts a request's address and path right (`rest.proxies`), gives each its id, 
 headers on each answer, and is the last resort (S-197): Flask hands on what is no `Exception` (a
 library's `sys.exit()`), and what a teardown raises after the answer was made; both end as a 500
 here. Only Ctrl-C is let through, so that a developer can stop the server.
+
+When the answer is out, the thread forgets the request: what it does next is not this one's work.
 """
 
 # ruff: noqa: ANN401 - PEP 3333 hands exc_info and the writer on untyped
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextvars import Token
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from itemsapi.observe import Origin, leave_origin, set_origin, tell_failure
 from itemsapi.problems import Problem
 from itemsapi.rest import answers
 from itemsapi.rest.cors import Cors
-from itemsapi.rest.headers import check_size, dressing, open_request
+from itemsapi.rest.headers import check_size, dressing, origin_of
 from itemsapi.rest.proxies import Proxies
 
 if TYPE_CHECKING:
@@ -44,7 +48,8 @@ class Edge:
     ) -> Iterable[bytes]:
         """Answer the request; refuse oversized headers before anything else sees them."""
         self.proxies.correct(environ)
-        request_id = open_request(environ)
+        origin = origin_of(environ)
+        token = set_origin(origin)
         started = False
 
         def start(status: str, headers: HeaderList, *exc_info: Any) -> Any:
@@ -52,9 +57,18 @@ class Edge:
             # With exc_info a server drops headers that it was given and did not send (PEP 3333).
             given = exc_info or ((sys.exc_info(),) if started else ())
             started = True
-            dressed = [*headers, *self._dressing(environ, headers, request_id)]
+            if status.startswith("5") and not origin.told:
+                tell_failure("unavailable", f"endpoint: it answered {status[:3]} by itself")
+            dressed = [*headers, *self._dressing(environ, headers, origin.request_id)]
             return start_response(status, dressed, *given)
 
+        try:
+            return _handed_on(self._answer(environ, start), token, environ)
+        except BaseException:
+            leave_origin(token)
+            raise
+
+    def _answer(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         try:
             self._check(environ)
             return self.inner(environ, start)
@@ -83,8 +97,40 @@ class Edge:
     def _refuse(
         self, problem: Problem, environ: "WSGIEnvironment", start: "StartResponse"
     ) -> Iterable[bytes]:
+        answers.report(problem)
         body = answers.body(problem, self.base)
         headers = [*problem.headers().items(), ("Content-Type", answers.PROBLEM_JSON)]
         headers.append(("Content-Length", str(len(body))))
         start(f"{problem.status} {HTTPStatus(problem.status).phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+class _Answer:
+    """The body of an answer; when the server closes it, the thread forgets the request."""
+
+    def __init__(self, body: Iterable[bytes], token: Token[Origin]) -> None:
+        self._body, self._token = body, token
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        try:
+            if close := getattr(self._body, "close", None):
+                close()
+        finally:
+            leave_origin(self._token)
+
+
+def _handed_on(
+    body: Iterable[bytes], token: Token[Origin], environ: "WSGIEnvironment"
+) -> Iterable[bytes]:
+    """Return the body as the server gets it.
+
+    One that is finished, or is a file, is left as it is: servers treat these in their own way.
+    """
+    file = environ.get("wsgi.file_wrapper")
+    if isinstance(body, list) or (isinstance(file, type) and isinstance(body, file)):
+        leave_origin(token)
+        return body
+    return _Answer(body, token)

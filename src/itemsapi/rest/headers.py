@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from itemsapi.clock import new_id
-from itemsapi.observe import Origin, set_origin
+from itemsapi.observe import Origin
 from itemsapi.problems import HeadersTooLarge
 
 if TYPE_CHECKING:
@@ -42,19 +42,16 @@ TOKENS_ONLY = ("Pragma", "no-cache")  # RFC 6749 section 5.1
 TOKEN_PATHS = ("/auth/", "/oauth/", "/me/password")
 
 
-def open_request(environ: "WSGIEnvironment") -> str:
-    """Note where the request comes from and return its id: the client's if well-formed, or ours."""
+def origin_of(environ: "WSGIEnvironment") -> Origin:
+    """Return where the request comes from; its id is the client's if well-formed, or ours."""
     asked = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = asked if _REQUEST_ID.fullmatch(asked) else new_id()
     agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT]
-    set_origin(
-        Origin(
-            request_id=request_id,
-            address=environ["REMOTE_ADDR"],
-            user_agent="".join(c for c in agent if c.isprintable()),
-        )
+    return Origin(
+        request_id=request_id,
+        address=environ["REMOTE_ADDR"],
+        user_agent="".join(c for c in agent if c.isprintable()),
     )
-    return request_id
 
 
 def check_size(environ: "WSGIEnvironment") -> None:

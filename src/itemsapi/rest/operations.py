@@ -22,7 +22,6 @@ from itemsapi.problems import (
     NotFound,
     Problem,
     RequestTimeout,
-    TooMany,
     Unavailable,
 )
 from itemsapi.rest.blueprint import notes
@@ -32,7 +31,7 @@ from itemsapi.rest.refusals import Refusals
 from itemsapi.rest.request import FORM
 from itemsapi.rest.shapes import Shapes, with_example
 
-ALWAYS: tuple[type[Problem], ...] = (BadRequest, TooMany, InternalError, Unavailable)
+ALWAYS: tuple[type[Problem], ...] = (BadRequest, InternalError, Unavailable)
 WITH_BODY: tuple[type[Problem], ...] = (RequestTimeout, BodyTooLarge, MediaTypeWrong)
 
 _VARIABLE = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")

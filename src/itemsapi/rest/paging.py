@@ -1,4 +1,8 @@
-"""Lists: `{"items": [...], "next_cursor": ...}`, asked for with `limit` and `cursor`."""
+"""Lists: `{"items": [...], "next_cursor": ...}`, asked for with `limit` and `cursor`.
+
+A page is at most 1 MiB of JSON (see `itemsapi.weight`): it may hold fewer than `limit` although
+more follow, so readers go by `next_cursor`.
+"""
 
 from collections.abc import Iterable
 
@@ -19,7 +23,9 @@ class PageQuery(Schema):
     limit = fields.Integer(
         load_default=DEFAULT_LIMIT,
         validate=validate.Range(1, MAX_LIMIT),
-        metadata={"description": "How many at most."},
+        metadata={
+            "description": "How many at most. A page of long ones holds fewer, though more follow."
+        },
     )
     cursor = fields.String(
         load_default=None,

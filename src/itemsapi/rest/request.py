@@ -5,7 +5,10 @@
 from typing import Any
 
 import flask
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.utils import cached_property
 
 from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
 from itemsapi.rest import pairs, strict_json
@@ -17,6 +20,12 @@ class Request(flask.Request):
     """A Flask request whose `get_json` is the strict reader, whoever calls it."""
 
     max_content_length = strict_json.MAX_BYTES
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        """The cookies; what is not UTF-8 in somebody else's is replaced: it is no error (S-116)."""
+        header = self.environ.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
+        return ImmutableMultiDict(parse_cookie(header))
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         """Return the JSON body.

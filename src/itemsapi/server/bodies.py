@@ -124,7 +124,8 @@ class Long(io.RawIOBase):
     def _take_place(self) -> None:
         if not self._placed:
             if not self.places.acquire(blocking=False):
-                raise Unavailable("Too many large bodies are under way; try again in 1 s.")
+                words = "Too many large bodies are under way; try again in 1 s."
+                raise Unavailable(words, cause="request bodies: as many long ones as are allowed")
             self._placed = True
 
 

@@ -57,7 +57,9 @@ class Pool:
     def _sweep(self) -> None:
         """Turn away who has waited too long; come back while somebody waits."""
         for job in self._turns.expired(time.monotonic() - PATIENCE):
-            job.outcome.set_exception(Unavailable())
+            job.outcome.set_exception(
+                Unavailable(cause=f"threads: none was free for {PATIENCE:.0f} s")
+            )
         self._sweeping = bool(self._turns)
         if self._sweeping:
             asyncio.get_running_loop().call_later(SWEEP, self._sweep)

@@ -113,7 +113,7 @@ class Feed:
         self._last: AnyRow | None = None
         self._whole = False
         self._asked = self._known = float("-inf")
-        self._failing = False
+        self._failing = ""  # why the last question had no answer
 
     @property
     def age(self) -> float:
@@ -169,7 +169,9 @@ class Feed:
             finally:
                 self._asking.release()
         if self.age > PATIENCE:
-            raise GateUnavailable
+            raise GateUnavailable(
+                cause=f"revocations: not read for too long; {self._failing or 'others wait too'}"
+            )
 
     def _ask_alone(self) -> None:
         begun = time.monotonic()
@@ -177,10 +179,10 @@ class Feed:
             return
         try:
             self._catch_up()
-        except DatabaseUnavailable:
-            self._failing, self._asked = True, time.monotonic()
+        except DatabaseUnavailable as error:
+            self._failing, self._asked = error.cause, time.monotonic()
         else:
-            self._failing, self._asked, self._known = False, begun, begun
+            self._failing, self._asked, self._known = "", begun, begun
 
     def _catch_up(self) -> None:
         begun = time.monotonic()

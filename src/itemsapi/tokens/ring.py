@@ -36,7 +36,7 @@ class Ring:
     def current(self) -> Key:
         """The key that signs. Raises `GateUnavailable` if it cannot be read."""
         if self.signing is None:
-            raise GateUnavailable
+            raise GateUnavailable(cause="signing keys: the one that signs cannot be read")
         return self.signing
 
     def public(self) -> list[dict[str, str]]:
@@ -53,7 +53,7 @@ class KeyRing:
         self._lag = settings.revocation_lag.total_seconds() * 0.7  # the rest is for the answer
         self._lock = threading.Lock()
         self._asked = self._known = self._upkept = float("-inf")
-        self._failing = False
+        self._failing = ""  # why the last reading failed
         self._ring = Ring(None, {})
         self._seen: list[tuple[str, str, str, str]] = []
         self.version = 0
@@ -66,7 +66,7 @@ class KeyRing:
         if time.monotonic() - self._asked >= self._lag or self._stale:
             self._ask()
         if not self._ring.verifying:
-            raise GateUnavailable
+            raise self._away("none can be read")
         return self._ring
 
     def find(self, kid: str) -> Key | None:
@@ -93,6 +93,11 @@ class KeyRing:
         """Tell whether the copy is too old to go on with while another request renews it."""
         return time.monotonic() - self._known > 2 * self._lag
 
+    def _away(self, why: str) -> GateUnavailable:
+        return GateUnavailable(
+            cause="; ".join(filter(None, [f"signing keys: {why}", self._failing]))
+        )
+
     def _ask(self) -> None:
         """Read the keys again; one thread does, the others go on with what they know.
 
@@ -107,7 +112,7 @@ class KeyRing:
                 self._lock.release()
             self._keep_up(rows)
         if time.monotonic() - self._known > PATIENCE:
-            raise GateUnavailable
+            raise self._away("not read for too long")
 
     def _renewed(self) -> Sequence[AnyRow]:
         """Renew the copy and return its rows; none if it is new already, or cannot be renewed."""
@@ -116,11 +121,11 @@ class KeyRing:
             return ()
         try:
             rows = self.keystore.live() or self.keystore.begin()
-        except DatabaseUnavailable:
-            self._failing, self._asked = True, time.monotonic()
+        except DatabaseUnavailable as error:
+            self._failing, self._asked = error.cause, time.monotonic()
             return ()
         self._replace(rows)
-        self._failing, self._asked, self._known = False, begun, begun
+        self._failing, self._asked, self._known = "", begun, begun
         return rows
 
     def _keep_up(self, rows: Sequence[AnyRow]) -> None:
@@ -134,7 +139,7 @@ class KeyRing:
                 return
         except (DatabaseUnavailable, SettingsError) as error:
             self._upkept = time.monotonic()
-            log.warning("key_upkeep_failed", reason=str(error))
+            log.warning("key_upkeep_failed", reason=getattr(error, "cause", "") or str(error))
         else:
             self._asked = float("-inf")  # the next request finds the change
 

@@ -1,0 +1,54 @@
+"""Causes: why something failed, in a line that may stand in a log.
+
+What drivers say holds values of rows in its later lines, and in the first where a value was no good
+(SQLSTATE class 22); addresses of databases may hold passwords (S-150).
+"""
+
+import re
+import traceback
+from collections.abc import Iterator
+
+LONGEST = 300  # characters of a line
+DEEPEST = 8  # causes of causes that are told
+
+_SECRET = re.compile(r"(?i)\b(\w+://)\S+|\b((?:password|passwd|secret|token)\s*[=:]\s*)\S+")
+_VALUES = "22"  # SQLSTATE class of data exceptions
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return what went wrong: the driver's words where a driver raised it, without the statement.
+
+    Other errors begin with their type.
+    """
+    driven = getattr(error, "orig", None)  # SQLAlchemy wraps the driver's error
+    fault = driven if isinstance(driven, BaseException) else error
+    name = type(fault).__name__
+    if str(getattr(fault, "sqlstate", None) or "").startswith(_VALUES):
+        return name
+    words = _first_line(str(fault))
+    if driven is None:
+        words = f"{name}: {words}" if words else name
+    return _SECRET.sub(r"\1\2***", words or name)[:LONGEST]
+
+
+def places(error: BaseException) -> str:
+    """Return where an error came from, and what it and its causes say, each in a line."""
+    return "\n".join(
+        f"{''.join(traceback.format_tb(one.__traceback__))}{in_a_line(one)}"
+        for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(DEEPEST):
+        if error is None:
+            return
+        yield error
+        hidden = error.__cause__ is not None or error.__suppress_context__
+        error = error.__cause__ if hidden else error.__context__
+
+
+def _first_line(text: str) -> str:
+    """Return the first line, and the one that it announces by a colon at its end."""
+    lines = [line.strip() for line in text.strip().splitlines()] or [""]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
