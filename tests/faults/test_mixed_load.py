@@ -35,8 +35,6 @@ from renewal import begun
 
 SEED = int(os.environ.get("ITEMSAPI_TEST_SEED") or random.SystemRandom().randrange(2**32))
 SECONDS, CLIENTS, WORKERS = rounds(300, 30), rounds(200, 60), 3
-# Granian takes a worker that dies within 5.5 s of its start for a crash loop, and exits. A server
-# that does not can be hurt as fast as one likes: tighten this.
 WORKER_KILLS_APART = 3.0  # seconds: a new one takes one or two to begin, and work must get done
 DATABASE_KILLS_APART = 7.0  # seconds: it is back after one or two, and work must get done between
 
