@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from asgi import Heard, ask, parts, scope
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.edge import Edge
 from itemsapi.rest.proxies import Proxies
-from itemsapi.server import answers, bodies
+from itemsapi.server import answers, bodies, pool
 from itemsapi.server.answers import PIECE, Outgoing
 from itemsapi.server.bodies import Incoming
 from itemsapi.server.bridge import Bridge
@@ -22,6 +23,7 @@ from itemsapi.server.environ import client_of, demand_host, environ_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+WITHIN = 20.0  # seconds, on a machine that does other things too
 LONG = 3 * PIECE + 17
 
 
@@ -92,6 +94,21 @@ def test_a_long_body_that_stalls_is_refused_where_it_is_read() -> None:
     stalled = parts(b"x" * PIECE, ends="stalls")
     heard = ask(bridge(echo), stalled, headers=sized(b"x" * LONG))
     assert code(heard) == (408, "request_timeout")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_long_body_may_take_a_second_more_for_each_64_kib() -> None:
+    """S-110: an upload is no attack."""
+    waiting = [b"x" * PIECE, b"x" * PIECE]
+
+    async def receive() -> dict[str, Any]:
+        if len(waiting) == 1:
+            await asyncio.sleep(0.1)  # longer than a small body may take here
+        body = waiting.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(waiting)}
+
+    heard = ask(bridge(echo), receive, headers=sized(b"x" * 2 * PIECE))
+    assert (heard.status, len(heard.body)) == (200, 2 * PIECE)
 
 
 @pytest.mark.parametrize("announced", [2, LONG])
@@ -302,6 +319,124 @@ def test_an_answer_to_a_client_that_has_gone_is_not_made_to_its_end() -> None:
     assert len(made) < 10
 
 
+class Closing:
+    """The body of an answer that says when it was closed."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        """Take what it gives."""
+        self.parts, self.closed = parts, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the parts."""
+        return self.parts
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+def exits(after: int) -> Iterator[bytes]:
+    """Give so many parts and leave, as a library's `sys.exit()` does."""
+    yield from [b"x" * PIECE] * after
+    raise SystemExit
+
+
+CLOSED: dict[str, tuple[Iterator[bytes], str]] = {
+    "short": (iter([b"x"]), "whole"),
+    "long": (iter([b"x" * PIECE] * 9), "whole"),
+    "left": (iter([b"x" * PIECE] * 9), "leaves"),
+    "broken at once": (exits(0), "whole"),
+    "broken in the middle": (exits(9), "whole"),
+}
+
+
+@pytest.mark.parametrize("how", CLOSED)
+def test_an_answer_is_closed_once_however_it_ends(how: str) -> None:
+    """PEP 3333: what the application keeps for it is let go of. An exit does not end the server."""
+    given, ends = CLOSED[how]
+    body = Closing(given)
+
+    def app(_: "WSGIEnvironment", start: "StartResponse") -> Closing:
+        start("200 OK", [])
+        return body
+
+    with suppress(RuntimeError):
+        ask(Bridge(app, threads=1), parts(b"", ends=ends))
+    assert body.closed == 1
+
+
+def test_what_an_application_writes_by_hand_comes_first() -> None:
+    """PEP 3333: the callable that `start_response` returns."""
+
+    def app(_: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+        start("200 OK", [])(b"first, ")
+        return [b"second"]
+
+    assert ask(Bridge(app, threads=1), parts()).body == b"first, second"
+
+
+def test_who_does_not_take_an_answer_waits_for_the_next_and_others_do_not() -> None:
+    """S-111: through the bridge, until the answer is taken."""
+    size = answers.OF_ONE + 1
+
+    def app(environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+        start("200 OK", [])
+        return [b"x" * size] if environ["PATH_INFO"] == "/large" else [b"x"]
+
+    application = bridge(app)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    lazy, again, other = Heard(), Heard(), Heard()
+
+    async def slowly(message: dict[str, Any]) -> None:
+        await lazy.send(message)
+        begun.set()
+        await go_on.wait()
+
+    async def run() -> None:
+        first = asyncio.create_task(application(scope(path=b"/large"), parts(), slowly))
+        await begun.wait()
+        second = asyncio.create_task(application(scope(), parts(), again.send))
+        elsewhere = scope(client=("198.51.100.7", "1"))
+        await application(elsewhere, parts(), other.send)
+        assert (other.body, again.messages) == (b"x", [])
+        go_on.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(asyncio.wait_for(run(), WITHIN))
+    assert (len(lazy.body), again.body) == (size, b"x")
+
+
+def test_who_waits_too_long_for_a_thread_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 and not silence; time after time, and looked for until nobody waits."""
+    monkeypatch.setattr(pool, "PATIENCE", 0.05)
+    monkeypatch.setattr(pool, "SWEEP", 0.01)
+    leave = threading.Event()
+
+    def app(environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            leave.wait(WITHIN)
+        start("200 OK", [])
+        return [b"x"]
+
+    application = bridge(app)
+
+    async def run() -> list[int]:
+        statuses = []
+        for _ in range(2):
+            leave.clear()
+            slow, late = Heard(), Heard()
+            first = asyncio.create_task(application(scope(path=b"/slow"), parts(), slow.send))
+            await asyncio.sleep(0)
+            second = asyncio.create_task(application(scope(), parts(), late.send))
+            await asyncio.sleep(0.1)  # longer than anybody waits here
+            leave.set()
+            await asyncio.gather(first, second)
+            statuses += [slow.status, late.status]
+        return statuses
+
+    assert asyncio.run(asyncio.wait_for(run(), WITHIN)) == [200, 503, 200, 503]
+
+
 def full_of(client: str, size: int) -> Outgoing:
     """Return answers on their way that are too much already."""
     outgoing = Outgoing(of_one=PIECE)
@@ -343,6 +478,19 @@ def test_a_client_that_takes_nothing_is_given_up_on(monkeypatch: pytest.MonkeyPa
     assert outgoing.has_room("lazy")
 
 
+def test_a_client_that_reads_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-111: the deadline is for taking something, not for taking all."""
+    monkeypatch.setattr(answers, "TAKEN_WITHIN", 1.0)
+    outgoing, heard = full_of("slow", LONG), Heard()
+
+    async def send(message: dict[str, Any]) -> None:
+        await asyncio.sleep(0.1)
+        await heard.send(message)
+
+    asyncio.run(outgoing.send(send, "slow", b"x" * LONG))
+    assert sum(len(message["body"]) for message in heard.messages) == LONG
+
+
 def test_where_all_is_too_much_the_answer_that_moved_least_gives_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -358,6 +506,6 @@ def test_where_all_is_too_much_the_answer_that_moved_least_gives_way(
         eager = outgoing.send(Heard().send, "eager", b"x" * LONG)
         return await asyncio.gather(lazy, eager, return_exceptions=True)
 
-    lazy, eager = asyncio.run(run())
+    lazy, eager = asyncio.run(asyncio.wait_for(run(), WITHIN))
     assert isinstance(lazy, TimeoutError)
     assert eager is None

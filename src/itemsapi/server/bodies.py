@@ -88,7 +88,6 @@ class Long(io.RawIOBase):
         """Take a body that has begun, and how a thread steps aside."""
         self._incoming, self._ready, self._aside = incoming, incoming.begun, aside
         self._placed = False
-        self._failed: Exception | None = None
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -111,15 +110,9 @@ class Long(io.RawIOBase):
         super().close()
 
     def _more(self) -> bytes:
-        if self._failed:
-            raise self._failed  # what went wrong once is not tried again
-        try:
-            self._take_place()
-            with self._aside():
-                return self._incoming.wait_for_part()
-        except Exception as error:
-            self._failed = error
-            raise
+        self._take_place()
+        with self._aside():
+            return self._incoming.wait_for_part()
 
     def _take_place(self) -> None:
         if not self._placed:

@@ -70,9 +70,18 @@ class Pool:
         try:
             outcome = job.work()
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the outcome
-            _tell(job.outcome, job.outcome.set_exception, error)
+            _tell(job.outcome, job.outcome.set_exception, _bearable(error))
         else:
             _tell(job.outcome, job.outcome.set_result, outcome)
+
+
+def _bearable(error: BaseException) -> Exception:
+    """Return what can be raised in the event loop, which an exit would end."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"the application raised {type(error).__name__}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _tell(future: "asyncio.Future[Any]", how: Callable[[Any], None], what: object) -> None:
