@@ -392,6 +392,7 @@ def test_who_does_not_take_an_answer_waits_for_the_next_and_others_do_not(ends: 
         await lazy.send(message)
         begun.set()
         await go_on.wait()
+        await asyncio.sleep(0)  # others are heard, among them who says farewell
 
     async def run() -> None:
         large = application(scope(path=b"/large"), parts(b"", ends=ends), slowly)
