@@ -70,6 +70,11 @@ class Heard:
         return dict(self.messages[0]["headers"])
 
     @property
+    def whole(self) -> bool:
+        """Whether the answer came to its end."""
+        return not self.messages[-1].get("more_body", False)
+
+    @property
     def body(self) -> bytes:
         """The body of the answer."""
         return b"".join(message["body"] for message in self.messages[1:])

@@ -87,8 +87,8 @@ class Exchange:
         try:
             with self._watched() as gone:
                 await self._stream(answer, gone)
-        except TimeoutError:  # nobody takes it
-            self._pool.look_again()
+        except TimeoutError:
+            pass  # nobody takes it
         except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
             self._context.run(log.exception, "answer_cut_short")
         if answer.rest is not None:
@@ -98,8 +98,10 @@ class Exchange:
         """Send a long answer as it is taken. Raises `TimeoutError` if it is not."""
         body, answer.body = answer.body, b""  # it is let go of as it is sent
         while True:
-            await self._pool.outgoing.send(self._send, self._client, body, gone)
-            self._pool.look_again()
+            try:
+                await self._pool.outgoing.send(self._send, self._client, body, gone)
+            finally:
+                self._pool.look_again()
             if answer.rest is None:
                 break
             body = await self._pool.in_turn(NOBODY, partial(self._more, answer))
