@@ -11,7 +11,12 @@ from collections.abc import Iterator
 LONGEST = 300  # characters of a line
 DEEPEST = 8  # causes of causes that are told
 
-_SECRET = re.compile(r"(?i)\b(\w+://)\S+|\b((?:password|passwd|secret|token)\s*[=:]\s*)\S+")
+_SECRET = re.compile(
+    r"""(?ix) \b (\w+://) \S+  # an address may hold a password
+    | ( \b bearer \s+ ) \S+
+    | ( [\w-]* (?:password|passwd|secret|token|_key) \w* ["']? \s* [=:] \s* )
+      (?: "[^"]*" | '[^']*' | \S+ )"""
+)
 _VALUES = "22"  # SQLSTATE class of data exceptions
 
 
@@ -28,7 +33,7 @@ def in_a_line(error: BaseException) -> str:
     words = _first_line(str(fault))
     if driven is None:
         words = f"{name}: {words}" if words else name
-    return _SECRET.sub(r"\1\2***", words or name)[:LONGEST]
+    return _SECRET.sub(r"\1\2\3***", words or name)[:LONGEST]
 
 
 def places(error: BaseException) -> str:
@@ -40,9 +45,9 @@ def places(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(DEEPEST):
-        if error is None:
-            return
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen and len(seen) < DEEPEST:
+        seen.add(id(error))
         yield error
         hidden = error.__cause__ is not None or error.__suppress_context__
         error = error.__cause__ if hidden else error.__context__

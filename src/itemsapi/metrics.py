@@ -16,7 +16,7 @@ from pathlib import Path
 import prometheus_client.values
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.values import MultiProcessValue
+from prometheus_client.values import MultiProcessValue, MutexValue
 
 from itemsapi.observe import origin
 
@@ -53,9 +53,20 @@ class Number:
         return True
 
 
-if FOLDER in os.environ:  # before the first of ours is made, which chooses the kind for good
-    _number = Number(Path(os.environ[FOLDER]))
-    prometheus_client.values.ValueClass = MultiProcessValue(_number)  # type: ignore[no-untyped-call]  # the library's own gap
+def _count_in(folder: Path) -> str:
+    """Let what is counted from now on be kept in files; return why that cannot be, or nothing."""
+    try:
+        number = Number(folder)
+        number()
+    except OSError as error:
+        prometheus_client.values.ValueClass = MutexValue
+        return f"{folder}: {error.strerror}"
+    prometheus_client.values.ValueClass = MultiProcessValue(number)  # type: ignore[no-untyped-call]  # the library's own gap
+    return ""
+
+
+# Before the first of ours is made, which chooses the kind for good.
+unusable = _count_in(Path(os.environ[FOLDER])) if FOLDER in os.environ else ""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # no client's own
 
@@ -89,7 +100,7 @@ def note_feed_age(seconds: float) -> None:
 
 def metrics() -> bytes:
     """Return all metrics in Prometheus' text format; of all workers, where they share a folder."""
-    if FOLDER not in os.environ:
+    if FOLDER not in os.environ or unusable:
         return generate_latest()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own gap

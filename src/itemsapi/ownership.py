@@ -51,7 +51,8 @@ def explained(error: BaseException | None) -> SchemaRefused | None:
     fault = getattr(error, "orig", None)
     state, said = getattr(fault, "sqlstate", None), str(fault).split("\n", 1)[0]
     if state == "3F000":
-        return SchemaRefused("the search_path names no schema that exists; run CREATE SCHEMA first")
+        words = "the search_path names no schema that this role may use"
+        return SchemaRefused(f"{words}; run CREATE SCHEMA ... AUTHORIZATION, or GRANT USAGE")
     if state == "42501":
         return SchemaRefused(f"{said}; let the role create tables: GRANT CREATE ON SCHEMA ...")
     if state == "42P07":  # a name that no model has, of an index or the words of items

@@ -243,15 +243,20 @@ class Settings:
                 self._demand_leave()
                 _make_secret(file)
             secret = file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise _wrong("secret_key_file", f"cannot be read: {file}") from error
+        except UnicodeDecodeError as error:
+            why = f"cannot be read: {file} is no text; make one with `openssl rand -base64 48`"
+            raise _wrong("secret_key_file", why) from error
+        except OSError as error:
+            raise _wrong("secret_key_file", f"cannot be read: {file} ({error.strerror})") from error
         if not secret:
             raise _wrong("secret_key_file", f"is empty: {file}")
         return dataclasses.replace(self, secret_key=secret)
 
     def _demand_leave(self) -> None:
         """Refuse to make a secret in production, or in the place of one that should be there."""
-        if self.production or self.secret_key_file:
+        if self.secret_key_file:
+            raise _wrong("secret_key_file", f"is not there: {self.secret_key_file}")
+        if self.production:
             why = f"is missing; set it, or {PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
             raise _wrong("secret_key", why)
 

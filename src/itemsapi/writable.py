@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from itemsapi.problems import DatabaseUnavailable
 
+UNWRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
 REMEMBERED = 1.0  # seconds that an answer holds
 
 
@@ -30,7 +31,7 @@ class Writable:
             finally:
                 self._asking.release()
         if not self._is:
-            raise DatabaseUnavailable
+            raise DatabaseUnavailable(cause=UNWRITABLE)
 
     def _ask(self) -> None:
         found = False

@@ -178,7 +178,7 @@ class Stage:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
-        until(lambda: _free(self.port), 10)
+        until(lambda: is_free(self.port), 10)
 
     def stop(self) -> None:
         """Ask the service to end."""
@@ -237,7 +237,8 @@ def until(done: Callable[[], bool], seconds: float, *, pause: float = 0.02) -> f
     return time.monotonic() - begun
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 

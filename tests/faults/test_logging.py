@@ -246,6 +246,24 @@ def test_a_drivers_words_are_cut_before_the_values(fault: psycopg.Error, line: s
     assert in_a_line(wrapped) == line
 
 
+SPOKEN = [
+    "refresh_token=c4n4ry",
+    "access_token: c4n4ry",
+    "PGPASSWORD=c4n4ry",
+    "ITEMSAPI_SECRET_KEY=c4n4ry",
+    "{'password': 'my c4n4ry'}",
+    '{"token":"c4n4ry"}',
+    "Bearer c4n4ry.c4n4ry",
+    "password = 'my c4n4ry'",
+]
+
+
+@pytest.mark.parametrize("words", SPOKEN)
+def test_what_an_error_says_of_a_secret_is_masked(words: str) -> None:
+    """S-150: however it is spelled."""
+    assert "c4n4ry" not in in_a_line(ValueError(words))
+
+
 def owners(captured: Captured) -> list[str]:
     """Return the request ids of the lines that a test wrote just now."""
     log.info("afterwards")

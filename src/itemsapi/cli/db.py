@@ -3,6 +3,7 @@
 import click
 
 from itemsapi import db
+from itemsapi.cli.first_start import make_room
 from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import json_option, tell
 
@@ -17,7 +18,7 @@ def command() -> None:
 def upgrade(revision: str) -> None:
     """Bring the schema to REVISION, by default the newest; several may try at once."""
     with opened(schema=False) as services:
-        services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_room(services)
         db.upgrade(services.database, revision)
         click.echo(f"The database is at revision {db.current_revision(services.database)}.")
 

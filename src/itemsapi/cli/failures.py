@@ -6,10 +6,12 @@ from itemsapi.db import SchemaOutdated
 from itemsapi.gate.rulebook import UnguardedRoute
 from itemsapi.ownership import SchemaRefused
 from itemsapi.problems import DatabaseUnavailable, Problem
+from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
 from itemsapi.tokens.keystore import KeyUnknown, RotationTooEarly
 
 _SAID = (
+    CannotListen,
     SettingsError,
     SchemaOutdated,
     SchemaRefused,

@@ -15,12 +15,18 @@ def prepare(services: Services) -> None:
     Raises `SchemaOutdated` for another schema (it is never changed without being asked for), and
     `SettingsError` if the secret key is not the one that the keys were made with.
     """
-    services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_room(services)
     if empty(services.database):
         upgrade(services.database)
     check_schema(services.database)
     services.ring.keystore.check()
     services.ring.now()
+
+
+def make_room(services: Services) -> None:
+    """Make the folder of an SQLite file; nothing else of ours is kept in files."""
+    if services.database.dialect == "sqlite":
+        services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def first_admin(people: People, name: str | None) -> tuple[str, str] | None:

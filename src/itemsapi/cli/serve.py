@@ -2,10 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
-from tempfile import TemporaryDirectory
 
 import click
 import flask
@@ -13,14 +10,13 @@ import flask
 from itemsapi.app import create_app
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.opening import opened
-from itemsapi.metrics import FOLDER
 from itemsapi.rest.document import document_of
 from itemsapi.server.listening import listen
+from itemsapi.server.metrics_folder import shared_folder
 from itemsapi.server.supervisor import serve
 from itemsapi.settings import PREFIX, Settings
 
 PORT = 8000
-MEMORY = "/dev/shm"  # noqa: S108 - where Linux keeps files in memory
 THREADS = 4  # more take turns at the same core (measured: benchmarks/server.py)
 
 
@@ -42,8 +38,9 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
             app = create_app(services.settings)  # what is wrong with a page is said here, once
             document_of(app)
             account = first_admin(services.people, admin)
-        _greet(services.settings, app, account, f"{host}:{port}")
-        with _shared_metrics(workers):
+        with shared_folder(workers):
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            _greet(services.settings, app, account, where)
             serve(listener, workers=workers, threads=threads)
 
 
@@ -61,18 +58,3 @@ def _greet(
         lines.append(f"  Console    {settings.public_url}/console")
     click.echo("\n".join(lines))
     sys.stdout.flush()
-
-
-@contextmanager
-def _shared_metrics(workers: int) -> Iterator[None]:
-    """Let several workers count into one folder, so that any of them tells of all.
-
-    Raises `OSError` where nobody may write anywhere.
-    """
-    if workers == 1 or FOLDER in os.environ:
-        yield
-        return
-    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with TemporaryDirectory(prefix="itemsapi-metrics-", dir=memory) as folder:
-        os.environ[FOLDER] = folder
-        yield

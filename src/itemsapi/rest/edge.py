@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderList = list[tuple[str, str]]
-REFUSED = "itemsapi.refused"  # the problem that the server found before anybody saw the request
+REFUSED = "itemsapi.refused"  # what the server found wrong, instead of having the request answered
 
 
 class Edge:

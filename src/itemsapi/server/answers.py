@@ -74,11 +74,12 @@ def answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Ans
     answer = Answer(0, [], b"", iter(given), getattr(given, "close", lambda: None))
     try:
         answer.body = b"".join(written) + answer.more()
+        status, headers = head
+        answer.status, answer.headers = int(status[:3]), header_list(headers)
     except BaseException:
-        answer.finish()
+        if answer.rest is not None:
+            answer.finish()
         raise
-    status, headers = head
-    answer.status, answer.headers = int(status[:3]), header_list(headers)
     return answer
 
 
@@ -109,13 +110,17 @@ class Outgoing:
         """Tell whether a client has taken enough of its answers to be given another."""
         return self._held[client] < self._of_one
 
+    def held(self, client: str) -> int:
+        """Return how many bytes are on their way to a client."""
+        return self._held[client]
+
     def hold(self, client: str, size: int) -> None:
         """Count bytes on their way to a client."""
         with self._lock:
             self._held[client] += size + KEPT
             self._total += size + KEPT
 
-    def _let_go(self, client: str, size: int) -> None:
+    def let_go(self, client: str, size: int) -> None:
         """Forget bytes that were held."""
         with self._lock:
             self._total -= size + KEPT
@@ -123,12 +128,10 @@ class Outgoing:
             if self._held[client] <= 0:
                 del self._held[client]
 
-    async def send(
-        self, send: Send, client: str, body: bytes, gone: Callable[[], bool] = bool
-    ) -> None:
-        """Send bytes that are held for a client. Raises `TimeoutError` if they are not taken.
+    async def send(self, send: Send, body: bytes, gone: Callable[[], bool] = bool) -> None:
+        """Send bytes as they are taken. Raises `TimeoutError` if they are not.
 
-        The same if it has `gone`: granian drops without a word what nobody is there for.
+        The same if the client has `gone`: granian drops what nobody is there for without a word.
         """
         now = asyncio.get_running_loop().time
         try:
@@ -144,13 +147,12 @@ class Outgoing:
                         patience.reschedule(now() + TAKEN_WITHIN)
         finally:
             self._moving.discard(patience)
-            self._let_go(client, len(body))
 
     def _cut_off(self, now: float) -> None:
         """Where too much is under way, end the answer that has not moved for longest."""
         if self._total <= self._of_all:
             return
-        moving = [one for one in self._moving if not one.expired()]
-        stalest = min(moving, key=lambda one: one.when() or now)
-        if (stalest.when() or now) < now + TAKEN_WITHIN - STALE:
+        moving = {one: one.when() or now for one in self._moving if not one.expired()}
+        stalest = min(moving, key=moving.__getitem__, default=None)
+        if stalest and moving[stalest] < now + TAKEN_WITHIN - STALE:
             stalest.reschedule(now)

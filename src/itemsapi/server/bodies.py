@@ -36,10 +36,15 @@ class Incoming:
         """Begin to count the seconds. Call it in the event loop."""
         self._receive = receive
         self._loop = asyncio.get_running_loop()
-        self._ends = self._loop.time() + within
+        self._within = within
+        self.restart()
         self._length = _length(scope)
         self.begun = b""
         self.ended = self._length == 0
+
+    def restart(self) -> None:
+        """Count the seconds from now on."""
+        self._ends = self._loop.time() + self._within
 
     async def first(self) -> IO[bytes] | None:
         """Return a small body, whole; None for a long one, of which `begun` has come.
@@ -120,6 +125,7 @@ class Long(io.RawIOBase):
                 words = "Too many large bodies are under way; try again in 1 s."
                 raise Unavailable(words, cause="request bodies: as many long ones as are allowed")
             self._placed = True
+            self._incoming.restart()  # waiting for its turn was no fault of the client's
 
 
 def _length(scope: Scope) -> int | None:

@@ -3,7 +3,6 @@
 from contextvars import Context
 from typing import IO, TYPE_CHECKING
 
-from itemsapi.problems import Problem
 from itemsapi.rest.edge import REFUSED
 from itemsapi.server.answers import Answer, Send, answer_of
 from itemsapi.server.bodies import Receive
@@ -36,11 +35,15 @@ class Bridge:
         client = client_of(scope, self._trusted_proxies)
         await Exchange(scope, client, receive, send, self._pool).run(self._call)
 
+    def held(self, client: str) -> int:
+        """Return how many bytes of answers are on their way to a client."""
+        return self._pool.outgoing.held(client)
+
     def _call(
-        self, scope: Scope, body: IO[bytes], context: Context, problem: Problem | None = None
+        self, scope: Scope, body: IO[bytes], context: Context, error: Exception | None = None
     ) -> Answer:
-        """Run the application, or only have it word a problem of the server's own; in a thread."""
+        """Run the application, or only have it word what went wrong; in a thread."""
         environ = environ_of(scope, body, multiprocess=self._multiprocess)
-        if problem:
-            environ[REFUSED] = problem
+        if error:
+            environ[REFUSED] = error
         return context.run(answer_of, self._application, environ)

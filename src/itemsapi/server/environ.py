@@ -5,6 +5,7 @@ field name with an underscore is dropped: WSGI could not tell it from the one wi
 `X_Forwarded_For` must not pass for what a proxy said.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Scope = Mapping[str, Any]
 
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _BARE: Final = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 _GLUE: Final = {"HTTP_COOKIE": "; "}  # RFC 9113 section 8.2.3; all others RFC 9110 section 5.2
 
@@ -88,5 +91,21 @@ def client_of(scope: Scope, hops: int) -> str:
 
 
 def header_list(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return the header fields of an answer as ASGI takes them."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    """Return the header fields of an answer as ASGI takes them.
+
+    Raises `ValueError` for what is none (RFC 9110 section 5): granian would say so too late.
+    """
+    return [(_field_name(name), _field_value(value)) for name, value in headers]
+
+
+@lru_cache(maxsize=512)
+def _field_name(name: str) -> bytes:
+    if not _FIELD_NAME.fullmatch(name):
+        raise ValueError(f"no name of a header field: {name!r}")
+    return name.lower().encode("latin-1")
+
+
+def _field_value(value: str) -> bytes:
+    if not value.isprintable() and _NO_VALUE.search(value):
+        raise ValueError("the value of a header field holds what none may")
+    return value.encode("latin-1")

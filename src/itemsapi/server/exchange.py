@@ -24,10 +24,10 @@ NOBODY: Final = ""  # whose turn the server's own work has, and the rest of what
 
 
 class Call(Protocol):
-    """The application: it answers a request, or only words a problem of the server's own."""
+    """The application: it answers a request, or only words what went wrong before or in it."""
 
     def __call__(
-        self, scope: Scope, body: IO[bytes], context: Context, problem: Problem | None = None
+        self, scope: Scope, body: IO[bytes], context: Context, error: Exception | None = None
     ) -> Answer:
         """Return the answer, or its beginning."""
 
@@ -39,6 +39,7 @@ class Exchange:
         """Begin: from now on the body has its time to come."""
         self._scope, self._client, self._send, self._pool = scope, client, send, pool
         self._incoming = Incoming(scope, receive)
+        self._held: int | None = None  # bytes of the answer that are counted
         self._context = Context()  # of this request alone, whichever thread works on it
 
     async def run(self, call: Call) -> None:
@@ -52,8 +53,8 @@ class Exchange:
         with body:
             try:
                 answer = await self._pool.in_turn(self._client, partial(self._answer, call, body))
-            except Problem as problem:  # its turn did not come
-                answer = await self._refusal(call, problem)
+            except Exception as error:  # noqa: BLE001 - its turn did not come, or nothing became of it
+                answer = await self._refusal(call, error)
             await self._give(answer)
 
     async def _body(self) -> IO[bytes]:
@@ -67,12 +68,12 @@ class Exchange:
         """Run the application, and count what is long from the moment that it is there."""
         answer = call(self._scope, body, self._context)
         if answer.long:
-            self._pool.outgoing.hold(self._client, len(answer.body))
+            self._hold(len(answer.body))
         return answer
 
-    async def _refusal(self, call: Call, problem: Problem) -> Answer:
-        """Return the answer that says a problem of the server's own; it is short."""
-        work = partial(call, self._scope, io.BytesIO(), self._context, problem)
+    async def _refusal(self, call: Call, error: Exception) -> Answer:
+        """Return the answer that says what went wrong; it is short."""
+        work = partial(call, self._scope, io.BytesIO(), self._context, error)
         return await self._pool.in_turn(NOBODY, work)
 
     async def _give(self, answer: Answer) -> None:
@@ -80,10 +81,18 @@ class Exchange:
         if not self._incoming.ended:
             answer.headers.append((b"connection", b"close"))
         start = {"status": answer.status, "headers": answer.headers}
-        await self._send({"type": "http.response.start", **start})
-        if not answer.long:
-            await self._send({"type": "http.response.body", "body": answer.body})
-            return
+        try:
+            await self._send({"type": "http.response.start", **start})
+            if answer.long:
+                await self._give_long(answer)
+            else:
+                await self._send({"type": "http.response.body", "body": answer.body})
+        finally:
+            self._let_go()
+            if answer.rest is not None:
+                await self._pool.in_turn(NOBODY, partial(self._context.run, answer.finish))
+
+    async def _give_long(self, answer: Answer) -> None:
         try:
             with self._watched() as gone:
                 await self._stream(answer, gone)
@@ -91,17 +100,13 @@ class Exchange:
             pass  # nobody takes it
         except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
             self._context.run(log.exception, "answer_cut_short")
-        if answer.rest is not None:
-            await self._pool.in_turn(NOBODY, partial(self._context.run, answer.finish))
 
     async def _stream(self, answer: Answer, gone: Callable[[], bool]) -> None:
         """Send a long answer as it is taken. Raises `TimeoutError` if it is not."""
         body, answer.body = answer.body, b""  # it is let go of as it is sent
         while True:
-            try:
-                await self._pool.outgoing.send(self._send, self._client, body, gone)
-            finally:
-                self._pool.look_again()
+            await self._pool.outgoing.send(self._send, body, gone)
+            self._let_go()
             if answer.rest is None:
                 break
             body = await self._pool.in_turn(NOBODY, partial(self._more, answer))
@@ -109,8 +114,20 @@ class Exchange:
 
     def _more(self, answer: Answer) -> bytes:
         body = self._context.run(answer.more)
-        self._pool.outgoing.hold(self._client, len(body))
+        self._hold(len(body))
         return body
+
+    def _hold(self, size: int) -> None:
+        """Count what is on its way to the client; one thing at a time."""
+        self._pool.outgoing.hold(self._client, size)
+        self._held = size
+
+    def _let_go(self) -> None:
+        """Forget it, and let the client go on."""
+        if self._held is not None:
+            self._pool.outgoing.let_go(self._client, self._held)
+            self._held = None
+            self._pool.look_again()
 
     @contextmanager
     def _watched(self) -> Iterator[Callable[[], bool]]:

@@ -56,10 +56,10 @@ class Pool:
 
     def _sweep(self) -> None:
         """Turn away who has waited too long; come back while somebody waits."""
-        for job in self._turns.expired(time.monotonic() - PATIENCE):
-            job.outcome.set_exception(
-                Unavailable(cause=f"threads: none was free for {PATIENCE:.0f} s")
-            )
+        late = self._turns.expired(time.monotonic() - PATIENCE)
+        for job in (job for job in late if not job.outcome.done()):
+            cause = f"threads: none was free for {PATIENCE:.0f} s"
+            job.outcome.set_exception(Unavailable(cause=cause))
         self._sweeping = bool(self._turns)
         if self._sweeping:
             asyncio.get_running_loop().call_later(SWEEP, self._sweep)

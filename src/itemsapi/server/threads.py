@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from itemsapi.observe import log
+
 
 class Threads:
     """So many threads at work, beside those that stand aside."""
@@ -24,7 +26,16 @@ class Threads:
             missing = max(0, self._count + self._aside - self._alive)
             self._alive += missing
         for _ in range(missing):
+            self._start_one()
+
+    def _start_one(self) -> None:
+        """Start a thread. Where the system gives none there is one fewer, until the next start."""
+        try:
             threading.Thread(target=self._loop, name="itemsapi", daemon=True).start()
+        except RuntimeError as error:
+            with self._lock:
+                self._alive -= 1
+            log.error("no_thread", cause=str(error))
 
     @contextmanager
     def aside(self) -> Iterator[None]:

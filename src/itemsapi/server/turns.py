@@ -30,7 +30,8 @@ class Turns(Generic[W]):
         self._may_go = may_go
         self._lock = threading.Lock()
         self._lines: dict[str, deque[W]] = {}  # in the order of their turns
-        self._calls: SimpleQueue[None] = SimpleQueue()  # one for each look that is worth it
+        self._calls: SimpleQueue[None] = SimpleQueue()  # one for each job that was added
+        self._unheard = 0  # calls that were taken when nobody of those who waited might go
 
     def add(self, job: W) -> None:
         """Put a job at the end of its client's line."""
@@ -45,28 +46,38 @@ class Turns(Generic[W]):
             self._calls.get()
             with self._lock:
                 job = self._next()
+                if job is None:
+                    self._unheard = min(self._unheard + 1, self._waiting())
             if job is not None:
                 return job
 
     def look_again(self) -> None:
         """Say that somebody who could not go may go now."""
         with self._lock:
-            waiting = sum(map(len, self._lines.values()))
-        for _ in range(waiting):
+            calls, self._unheard = self._unheard, 0
+        for _ in range(calls):
             self._calls.put(None)
 
     def expired(self, before: float) -> list[W]:
-        """Take out those who have waited since before a moment of the monotonic clock."""
+        """Take out those who have waited since before a moment of the monotonic clock.
+
+        What belongs to no client is the server's own work, and has to be done.
+        """
         with self._lock:
-            late = [job for line in self._lines.values() for job in line if job.since < before]
+            lines = [line for client, line in self._lines.items() if client]
+            late = [job for line in lines for job in line if job.since < before]
             for job in late:
                 self._lines[job.client].remove(job)
             self._lines = {client: line for client, line in self._lines.items() if line}
+            self._unheard = min(self._unheard, self._waiting())
         return late
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(map(len, self._lines.values()))
+            return self._waiting()
+
+    def _waiting(self) -> int:
+        return sum(map(len, self._lines.values()))
 
     def _next(self) -> W | None:
         client = next((client for client in self._lines if self._may_go(client)), None)

@@ -1,0 +1,81 @@
+"""The folder that the workers of one service count in, so that any of them tells of all (R-36)."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from itemsapi.metrics import FOLDER, unusable
+from itemsapi.settings import SettingsError
+
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory
+ROOM: Final = 16 * 1024 * 1024  # bytes; a process dies that counts where there is no room
+NAME: Final = "itemsapi-metrics-"
+LOCK: Final = "service.lock"  # held by the service that the folder belongs to
+
+
+@contextmanager
+def shared_folder(workers: int) -> Iterator[None]:
+    """Let several workers count together. Raises `SettingsError` where they cannot.
+
+    What services that were killed have left behind is removed.
+    """
+    if unusable:
+        raise SettingsError(f"{FOLDER} cannot be used: {unusable}")
+    if workers == 1 or FOLDER in os.environ:
+        yield
+        return
+    place = next(filter(_usable, _places()), None)
+    if place is None:
+        raise SettingsError(
+            f"{FOLDER} is needed: neither {MEMORY} nor the temporary folder can be written and has"
+            " room; set it to a folder for the counts of the workers, or serve with one worker"
+        )
+    _remove_left_overs(place)
+    folder = Path(tempfile.mkdtemp(prefix=NAME, dir=place))
+    lock = _locked(folder)
+    try:
+        os.environ[FOLDER] = str(folder)
+        yield
+    finally:
+        del os.environ[FOLDER]
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _places() -> Iterator[Path]:
+    yield MEMORY
+    with suppress(OSError):
+        yield Path(tempfile.gettempdir())
+
+
+def _usable(place: Path) -> bool:
+    try:
+        room = os.statvfs(place)
+    except OSError:
+        return False
+    return os.access(place, os.W_OK) and room.f_bavail * room.f_frsize >= ROOM
+
+
+def _locked(folder: Path) -> int:
+    """Put the lock into a folder, held already when others can see it."""
+    draft = folder / f"{LOCK}.draft"
+    lock = os.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    draft.rename(folder / LOCK)
+    return lock
+
+
+def _remove_left_overs(place: Path) -> None:
+    for lock in place.glob(f"{NAME}*/{LOCK}"):
+        with suppress(OSError):  # another user's, or another start removes it
+            held = os.open(lock, os.O_RDWR)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent)
+            finally:
+                os.close(held)
