@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from commandline import free_port
 from itemsapi.metrics import FOLDER
 from itemsapi.server import metrics_folder
 from itemsapi.server.metrics_folder import LOCK, NAME, shared_folder
@@ -72,10 +73,10 @@ def test_a_folder_that_cannot_be_used_is_one_line_that_names_the_setting(tmp_pat
     (tmp_path / "file").touch()
     environment = os.environ | {FOLDER: str(tmp_path / "file"), "ITEMSAPI_DATA_DIR": str(tmp_path)}
     run = subprocess.run(
-        [sys.executable, "-m", "itemsapi", "serve", "--workers", "2", "--port", "1"],
+        [sys.executable, "-m", "itemsapi", "serve", "--workers", "2", "--port", str(free_port())],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (run.returncode, len(run.stderr.splitlines())) == (1, 1)
+    assert (run.returncode, len(run.stderr.splitlines()), FOLDER in run.stderr) == (1, 1, True)

@@ -32,16 +32,15 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
     """Serve the API. On first start, make the secret, the database and the first admin."""
     if port != PORT:  # the workers read it from here
         os.environ.setdefault(f"{PREFIX}PUBLIC_URL", f"http://localhost:{port}")
-    with listen(host, port) as listener:
+    with listen(host, port) as listener, shared_folder(workers):
         with opened(schema=False) as services:
             prepare(services)
             app = create_app(services.settings)  # what is wrong with a page is said here, once
             document_of(app)
             account = first_admin(services.people, admin)
-        with shared_folder(workers):
-            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            _greet(services.settings, app, account, where)
-            serve(listener, workers=workers, threads=threads)
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        _greet(services.settings, app, account, where)
+        serve(listener, workers=workers, threads=threads)
 
 
 def _greet(
