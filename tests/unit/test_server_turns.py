@@ -52,6 +52,27 @@ def test_who_may_not_go_is_passed_over() -> None:
     assert (first, line.take().client) == ("b", "a")
 
 
+def test_who_may_go_again_unsaid_takes_nobody_elses_turn() -> None:
+    """Its own call was spent when it might not go; the other's must not be spent on it."""
+    full = {"a"}
+    line: Turns[Job] = Turns(lambda client: client not in full)
+    taken: SimpleQueue[str] = SimpleQueue()
+
+    def take() -> None:
+        while True:
+            taken.put(line.take().client)
+
+    for client in "aab":
+        line.add(Job(client))
+    threading.Thread(target=take, daemon=True).start()
+    assert taken.get(timeout=WITHIN) == "b"
+    line.add(Job("b"))  # the calls of the others are spent when this one is taken
+    assert taken.get(timeout=WITHIN) == "b"
+    full.clear()
+    line.add(Job("b"))
+    assert sorted(taken.get(timeout=WITHIN) for _ in range(3)) == ["a", "a", "b"]
+
+
 def test_who_waited_too_long_is_taken_out_of_the_line() -> None:
     """And nobody else."""
     line = turns("a", "b")

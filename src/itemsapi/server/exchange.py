@@ -106,7 +106,6 @@ class Exchange:
         body, answer.body = answer.body, b""  # it is let go of as it is sent
         while True:
             await self._pool.outgoing.send(self._send, body, gone)
-            self._let_go()
             if answer.rest is None:
                 break
             body = await self._pool.in_turn(NOBODY, partial(self._more, answer))
@@ -118,8 +117,13 @@ class Exchange:
         return body
 
     def _hold(self, size: int) -> None:
-        """Count what is on its way to the client; one thing at a time."""
+        """Count what is on its way to the client, in the place of what was before it.
+
+        A stream counts from its beginning to its end: between two parts of it nobody slips in.
+        """
         self._pool.outgoing.hold(self._client, size)
+        if self._held is not None:
+            self._pool.outgoing.let_go(self._client, self._held)
         self._held = size
 
     def _let_go(self) -> None:

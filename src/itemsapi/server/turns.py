@@ -48,6 +48,9 @@ class Turns(Generic[W]):
                 job = self._next()
                 if job is None:
                     self._unheard = min(self._unheard + 1, self._waiting())
+                elif self._unheard:  # it may have gone on the call of another, who is next then
+                    self._unheard -= 1
+                    self._calls.put(None)
             if job is not None:
                 return job
 
