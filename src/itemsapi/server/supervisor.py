@@ -1,7 +1,7 @@
 """The supervisor: starts the workers, and another one for each that dies, as often as it takes.
 
 granian does that by itself, but ends the whole service when two workers die within seconds of each
-other. Three of its inner methods are replaced here; `tests/faults` kills workers to see that a new
+other. Two of its inner methods are replaced here; `tests/faults` kills workers to see that a new
 version of granian still calls them.
 """
 
