@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -158,18 +158,22 @@ class Stage:
         return found[b"PROMETHEUS_MULTIPROC_DIR"].decode()
 
     def line_to_each(self) -> dict[int, Line]:
-        """Open one connection to every worker."""
+        """Open one connection to every worker.
+
+        All of them listen on one socket, and where nothing else is to do the same one may take every
+        connection: who has taken one is held still until the others have theirs.
+        """
         found: dict[int, Line] = {}
         wanted = set(self.pids())
-        for _ in range(40 * self.workers):
-            line = self.line()
-            line.call("GET", "/health/live")
-            pid = _peer(line.local_port(), self.port, wanted)
-            if pid in wanted and pid not in found:
+        with ExitStack() as held:
+            while len(found) < self.workers:
+                line = self.line()
+                line.call("GET", "/health/live")
+                pid = _peer(line.local_port(), self.port, wanted)
+                assert pid is not None, f"a worker died, or came: {sorted(wanted)}"
                 found[pid] = line
-            if len(found) == self.workers:
-                return found
-        raise AssertionError(f"only {sorted(found)} of {sorted(wanted)} took a connection")
+                held.enter_context(_standing_still(pid))
+        return found
 
     def kill_everything(self) -> None:
         """End the service and its workers as a power cut would."""
@@ -269,3 +273,25 @@ def _serves(pid: int, port: int) -> bool:
 def _peer(ours: int, port: int, pids: set[int]) -> int | None:
     inodes = {inode for local, remote, _, inode in _tcp() if (local, remote) == (port, ours)}
     return next((pid for pid in pids if _holds(pid, inodes)), None)
+
+
+@contextmanager
+def _standing_still(pid: int) -> Iterator[None]:
+    """Hold a process still, every thread of it; whoever has died meanwhile may."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    until(lambda: _states(pid) <= {"T", "Z", "X"}, 10, pause=0.001)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _states(pid: int) -> set[str]:
+    """Return what the threads of a process are doing, in the letters of proc(5)."""
+    found = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            found.add(stat.read_text().rpartition(")")[2].split()[0])
+    return found

@@ -118,9 +118,7 @@ def test_long_bodies_that_stall_hold_no_thread(wire: Wire) -> None:
     started = posted(b"/items", JSON, wire.bearer, body=b"x" * 70_000, length=b"900000")
     stalled = stall(wire, started, 20, 2)
     assert [wire.say(SIGN_IN) for _ in range(5)] == [[200]] * 5
-    assert {first(line) for line in stalled} == {b"HTTP/1.1 408"}
-    for line in stalled:
-        line.close()
+    assert {ends(line)[:12] for line in stalled} == {b"HTTP/1.1 408"}
 
 
 def test_a_client_that_goes_in_the_middle_has_done_nothing(wire: Wire) -> None:
