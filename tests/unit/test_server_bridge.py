@@ -1,10 +1,12 @@
 """The bridge between ASGI and WSGI: bodies, names and answers, in one process (S-004, S-110)."""
 
 import asyncio
+import gc
 import io
 import json
 import threading
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,6 +45,12 @@ def deaf(_: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
     """Answer without reading."""
     start("401 Unauthorized", [("Content-Length", "0")])
     return []
+
+
+def raising(environ: "WSGIEnvironment", _: "StartResponse") -> list[bytes]:
+    """Fail after having read what came."""
+    environ["wsgi.input"].read(PIECE)
+    raise LookupError
 
 
 def sized(body: bytes) -> list[tuple[bytes, bytes]]:
@@ -93,6 +101,38 @@ def test_a_long_body_that_stalls_is_refused_where_it_is_read() -> None:
     stalled = parts(b"x" * PIECE, ends="stalls")
     heard = ask(bridge(echo), stalled, headers=sized(b"x" * LONG))
     assert code(heard) == (408, "request_timeout")
+
+
+class Stalled:
+    """A long body that stalls; no frame of it is on the way of what is raised, as with granian."""
+
+    def __init__(self) -> None:
+        """Have the first part ready."""
+        self._parts = parts(b"x" * PIECE, ends="stalls")
+
+    def __call__(self) -> Awaitable[dict[str, Any]]:
+        """Return the next part."""
+        return self._parts()
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("app", [echo, raising])
+def test_a_refused_request_lets_go_of_its_connection_at_once(app: Any) -> None:
+    """S-110: the server hangs up when nobody can ask it for more, and garbage may lie for minutes."""
+    application, heard, stalled = bridge(app), Heard(), Stalled()
+    held = [weakref.ref(heard), weakref.ref(stalled)]
+
+    async def run(kept: list[Any]) -> list[Any]:
+        await application(scope(headers=sized(b"x" * LONG)), kept.pop(), kept.pop().send)
+        return [one() for one in held]
+
+    gc.disable()
+    try:
+        kept = [heard, stalled]
+        del heard, stalled
+        assert asyncio.run(run(kept)) == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("hasty")

@@ -71,6 +71,10 @@ class Incoming:
         self._ends += len(found) / PACE
         return found
 
+    def close(self) -> None:
+        """Ask for no more: whoever does finds that the client is gone."""
+        self._receive = _nothing_more
+
     async def farewell(self) -> None:
         """Wait until the client hangs up; after the end of the body.
 
@@ -126,6 +130,10 @@ class Long(io.RawIOBase):
                 raise Unavailable(words, cause="request bodies: as many long ones as are allowed")
             self._placed = True
             self._incoming.restart()  # waiting for its turn was no fault of the client's
+
+
+async def _nothing_more() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
 
 
 def _length(scope: Scope) -> int | None:

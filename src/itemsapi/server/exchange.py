@@ -45,6 +45,21 @@ class Exchange:
     async def run(self, call: Call) -> None:
         """Have the request answered."""
         try:
+            await self._run(call)
+        finally:
+            self._let_go_of_the_connection()
+
+    def _let_go_of_the_connection(self) -> None:
+        """The server hangs up only when nobody can receive or send any more.
+
+        This exchange may live on in a circle until that is collected: a refusal keeps the frames
+        that it came through, and every part that a thread waited for leaves one.
+        """
+        self._incoming.close()
+        del self._send
+
+    async def _run(self, call: Call) -> None:
+        try:
             demand_host(self._scope)
             body = await self._body()
         except Problem as problem:
