@@ -160,8 +160,8 @@ class Stage:
     def line_to_each(self) -> dict[int, Line]:
         """Open one connection to every worker.
 
-        All of them listen on one socket, and where nothing else is to do the same one may take every
-        connection: who has taken one is held still until the others have theirs.
+        All of them listen on one socket, and where nothing else is to do the same one may take
+        every connection: who has taken one is held still until the others have theirs.
         """
         found: dict[int, Line] = {}
         wanted = set(self.pids())

@@ -118,9 +118,9 @@ class Stalled:
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("app", [echo, raising])
 def test_a_refused_request_lets_go_of_its_connection_at_once(app: Any) -> None:
-    """S-110: the server hangs up when nobody can ask it for more, and garbage may lie for minutes."""
+    """S-110: the server hangs up when nobody can ask for more, and garbage may lie for minutes."""
     application, heard, stalled = bridge(app), Heard(), Stalled()
-    held = [weakref.ref(heard), weakref.ref(stalled)]
+    held: list[weakref.ref[Any]] = [weakref.ref(heard), weakref.ref(stalled)]
 
     async def run(kept: list[Any]) -> list[Any]:
         await application(scope(headers=sized(b"x" * LONG)), kept.pop(), kept.pop().send)
