@@ -129,6 +129,22 @@ def test_nobody_changes_a_password_once_disabled(house: House, meanwhile: Meanwh
     assert login_status(house) == 200
 
 
+def test_a_disabled_user_changes_no_password_whatever_became_of_the_session(
+    house: House, meanwhile: Meanwhile
+) -> None:
+    """S-067: being disabled is enough; the sessions end beside it."""
+    ada = house.signed_in("ada", "member")
+    user_id = house.services.people.named("ada").id
+
+    def disable() -> None:
+        with house.services.database.transaction() as tx:
+            tx.get_one(User, user_id).disabled_at = house.clock()
+
+    meanwhile(disable)
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.post("/me/password", json=body).status_code == 401
+
+
 def test_what_changes_at_every_look_is_no_wrong_password(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
