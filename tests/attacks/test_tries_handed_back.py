@@ -48,6 +48,7 @@ def count(house: House, job: Callable[[], int]) -> int:
     return steps.taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on", "answer lost"])
 def test_the_eleventh_sign_in_works_whichever_step_failed_before(house: House, how: How) -> None:
     """S-079: ten right sign-ins fail at the same step, then the database works again."""
@@ -63,6 +64,7 @@ def test_the_eleventh_sign_in_works_whichever_step_failed_before(house: House, h
     assert spoilt == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on"])
 def test_the_eleventh_change_works_whichever_step_failed_before(house: House, how: How) -> None:
     """S-079: the current password was right each time."""
