@@ -1,14 +1,18 @@
 """How often something may be tried.
 
 Tries at a secret are counted in the database, so that limits hold over workers and restarts. A try
-is *taken before* the secret is checked and handed back after a right answer: a hundred parallel
-guesses cannot get past the counter (S-045).
+is *held before* the secret is looked at, and counts while it is held: a hundred parallel guesses
+cannot get past the limit (S-045). A wrong one is counted for good; every other is let go, and one
+that nobody could let go, because the database was away or a process was killed, ends by itself
+(S-079).
 """
 
 import hashlib
 import math
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -21,10 +25,10 @@ from limits.strategies import FixedWindowRateLimiter, RateLimiter
 from sqlalchemy import String, bindparam, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.clock import Clock, now
+from itemsapi.clock import Clock, new_id, now
 from itemsapi.db import Database, Model, Moment
 from itemsapi.observe import log, origin
-from itemsapi.problems import TooMany
+from itemsapi.problems import DatabaseUnavailable, TooMany
 from itemsapi.settings import SettingsError
 from itemsapi.web_addresses import client_key
 
@@ -34,7 +38,7 @@ REST = 5.0  # seconds that a Redis which did not answer is not asked again
 
 
 class Attempt(Model):
-    """How many tries a key has had since its window began."""
+    """How many wrong tries a key has had since its window began."""
 
     __tablename__ = "attempt"
 
@@ -43,13 +47,27 @@ class Attempt(Model):
     tries: Mapped[int]
 
 
+class HeldTry(Model):
+    """A try under way, at each key that it counts against."""
+
+    __tablename__ = "held_try"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, index=True)
+    until: Mapped[datetime]
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `tries` in a `window` for whatever `key` names."""
+    """At most `tries` in a `window` for whatever `key` names.
+
+    A try above one that is not `firm` is held nevertheless; whoever asked is told and decides.
+    """
 
     key: tuple[str, ...]
     tries: int
     window: timedelta
+    firm: bool = True
 
     @property
     def digest(self) -> str:
@@ -57,55 +75,122 @@ class Limit:
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()
 
 
-_TAKE = text(
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A try under way. `wait`: seconds until a limit that is not firm has room, 0 if it has."""
+
+    id: str
+    limits: tuple[Limit, ...]
+    wait: int
+
+
+HELD = timedelta(seconds=30)  # longer than a try can take; what a killed process may cost
+OWED = 1000  # holds that a process keeps in mind to let go
+
+_LOCK = (
+    text(
+        "INSERT INTO attempt (key, began_at, tries) VALUES (:key, :now, 0)"
+        " ON CONFLICT (key) DO UPDATE SET tries = attempt.tries RETURNING began_at, tries"
+    )
+    .bindparams(bindparam("now", type_=Moment))
+    .columns(began_at=Moment)
+)
+_UNDER_WAY = (
+    text(
+        "SELECT count(*) AS held, min(until) AS first FROM held_try"
+        " WHERE key = :key AND until > :now"
+    )
+    .bindparams(bindparam("now", type_=Moment))
+    .columns(first=Moment)
+)
+_HOLD = text("INSERT INTO held_try (key, id, until) VALUES (:key, :id, :until)").bindparams(
+    bindparam("until", type_=Moment)
+)
+_LET_GO = text("DELETE FROM held_try WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+_COUNT = text(
     "INSERT INTO attempt (key, began_at, tries) VALUES (:key, :now, 1)"
     " ON CONFLICT (key) DO UPDATE SET"
-    " tries = CASE WHEN attempt.began_at <= :stale THEN 1 ELSE attempt.tries + 1 END,"
-    " began_at = CASE WHEN attempt.began_at <= :stale THEN :now ELSE attempt.began_at END"
-    " WHERE attempt.began_at <= :stale OR attempt.tries < :limit"
+    " tries = CASE WHEN attempt.tries = 0 OR attempt.began_at <= :stale"
+    " THEN 1 ELSE attempt.tries + 1 END,"
+    " began_at = CASE WHEN attempt.tries = 0 OR attempt.began_at <= :stale"
+    " THEN :now ELSE attempt.began_at END"
     " RETURNING tries"
 ).bindparams(bindparam("now", type_=Moment), bindparam("stale", type_=Moment))
-_BEGAN = text("SELECT began_at FROM attempt WHERE key = :key").columns(began_at=Moment)
-_GIVE_BACK = text("UPDATE attempt SET tries = tries - 1 WHERE key = :key AND tries > 0")
-_FORGET = text("DELETE FROM attempt WHERE key = :key")
 
 
-@dataclass(frozen=True, slots=True)
 class Throttle:
     """The counter of tries."""
 
-    database: Database
-    clock: Clock
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Count in a database, by a clock."""
+        self._database, self._clock = database, clock
+        self._owed = deque[str](maxlen=OWED)  # ids of holds whose end the database may not know
 
-    def take(self, taken: Iterable[Limit]) -> list[Limit]:
-        """Count one try against every limit; return those that have no more left now.
+    def hold(self, limits: Iterable[Limit]) -> Hold:
+        """Hold a try under every limit. Raises `TooMany`, holding none, and `DatabaseUnavailable`.
 
-        Raises `TooMany`, having counted none.
+        Nobody gets past the lock on the rows until the hold is there to be counted.
         """
-        moment = self.clock()
-        ordered = sorted(taken, key=lambda one: one.digest)  # one order: no deadlock
-        with self.database.transaction() as tx:
-            return [limit for limit in ordered if self._take(tx, limit, moment) == limit.tries]
+        moment, name = self._clock(), new_id()
+        ordered = tuple(sorted(limits, key=lambda one: one.digest))  # one order: no deadlock
+        try:
+            with self._paying() as tx:
+                waits = [self._wait(tx, limit, moment) for limit in ordered]
+                if any(wait and limit.firm for wait, limit in zip(waits, ordered, strict=True)):
+                    raise TooMany(max(waits))
+                until = moment + HELD
+                tx.execute(_HOLD, [{"key": o.digest, "id": name, "until": until} for o in ordered])
+        except DatabaseUnavailable:
+            self._owed.append(name)  # its commit may have been lost on the way back
+            raise
+        return Hold(name, ordered, max(waits))
 
-    def _take(self, tx: Session, limit: Limit, moment: datetime) -> int:
-        values = {
-            "key": limit.digest,
-            "now": moment,
-            "stale": moment - limit.window,
-            "limit": limit.tries,
-        }
-        tries = tx.execute(_TAKE, values).scalar_one_or_none()
-        if tries is None:
-            began = tx.execute(_BEGAN, {"key": limit.digest}).scalar_one()
-            raise TooMany(math.ceil((began + limit.window - moment).total_seconds()))
-        return int(tries)
+    def let_go(self, hold: Hold) -> None:
+        """End a hold that came to nothing; if the database is away, when it is back."""
+        self._owed.append(hold.id)
+        with suppress(DatabaseUnavailable), self._paying():
+            pass
 
-    def succeed(self, tx: Session, *, forget: Iterable[Limit], give_back: Iterable[Limit]) -> None:
-        """Undo the counting after a right answer: `forget` starts anew, `give_back` loses one."""
-        steps = [(one.digest, _FORGET) for one in forget]
-        steps += [(one.digest, _GIVE_BACK) for one in give_back]
-        for key, statement in sorted(steps, key=lambda step: step[0]):
-            tx.execute(statement, {"key": key})
+    def pass_over(self, tx: Session, hold: Hold) -> None:
+        """End a hold without counting it: the secret was right."""
+        tx.execute(_LET_GO, {"ids": [hold.id]})
+
+    def count(self, tx: Session, hold: Hold) -> list[Limit]:
+        """Count a held try for good; return the limits that it used up."""
+        moment = self._clock()
+        tries = [
+            tx.execute(
+                _COUNT, {"key": one.digest, "now": moment, "stale": moment - one.window}
+            ).scalar_one()
+            for one in hold.limits
+        ]
+        tx.execute(_LET_GO, {"ids": [hold.id]})
+        return [limit for limit, had in zip(hold.limits, tries, strict=True) if had == limit.tries]
+
+    def _wait(self, tx: Session, limit: Limit, moment: datetime) -> int:
+        """Return how many seconds a try has to wait, having locked the key."""
+        row = tx.execute(_LOCK, {"key": limit.digest, "now": moment}).one()
+        again: datetime = row.began_at + limit.window
+        tries = row.tries if again > moment else 0
+        if tries < limit.tries:
+            under_way = tx.execute(_UNDER_WAY, {"key": limit.digest, "now": moment}).one()
+            if tries + under_way.held < limit.tries:
+                return 0
+            again = under_way.first
+        return math.ceil((again - moment).total_seconds())
+
+    @contextmanager
+    def _paying(self) -> Iterator[Session]:
+        """Yield a transaction in which the holds end that nobody could end before."""
+        owed = [self._owed.popleft() for _ in range(len(self._owed))]
+        try:
+            with self._database.transaction() as tx:
+                if owed:
+                    tx.execute(_LET_GO, {"ids": owed})
+                yield tx
+        except BaseException:
+            self._owed.extend(owed)
+            raise
 
 
 class Pace:

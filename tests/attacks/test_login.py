@@ -1,7 +1,5 @@
 """Attacks on sign-in: learning who has an account, and stopping the service by signing in."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,7 +42,7 @@ def seen(answer: TestResponse) -> tuple[int, dict[str, Any], dict[str, str]]:
         ("gone", PASSWORD),
         ("\u0430da", WRONG),
         ("x" * 200, WRONG),
-        ("ada", "x" * 300),
+        ("ada", "\u0958" * 256),
         ("ada", "\u202e"),
     ],
 )
@@ -82,44 +80,3 @@ def test_nobody_signs_in_with_more_than_they_may(client: FlaskClient, scope: str
     """Asking does not help (S-084)."""
     answer = sign_in(client, "ada", PASSWORD, scope=scope)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "invalid_scope")
-
-
-def storm(size: int, job: Callable[[], TestResponse]) -> list[TestResponse]:
-    """Send so many requests at once."""
-    gate, answers = threading.Barrier(size), []
-
-    def run() -> None:
-        gate.wait()
-        answers.append(job())
-
-    threads = [threading.Thread(target=run) for _ in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
-
-
-@pytest.fixture
-def slow_house(make_house: Callable[..., House]) -> House:
-    """A house whose passwords take their time."""
-    house = make_house(argon2_time=40)
-    house.user("ada", "member")
-    return house
-
-
-def test_a_storm_of_sign_ins_is_turned_away(slow_house: House) -> None:
-    """Some get in, the rest are told when to come again (S-048, R-13)."""
-    answers = storm(8, lambda: sign_in(slow_house.client(), "ada", PASSWORD))
-    assert {answer.status_code for answer in answers} == {200, 503}
-    turned_away = [answer for answer in answers if answer.status_code == 503]
-    assert {answer.headers.get("Retry-After") for answer in turned_away} == {"1"}
-
-
-def test_who_is_turned_away_loses_no_try(slow_house: House) -> None:
-    """Nobody looked at the password; storms lock no owner out (S-044)."""
-    for _ in range(2):
-        storm(12, lambda: sign_in(slow_house.client(), "ada", WRONG))
-        slow_house.clock.forward(minutes=16)
-    storm(12, lambda: sign_in(slow_house.client(), "ada", PASSWORD))
-    assert slow_house.login("ada")

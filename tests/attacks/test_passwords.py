@@ -41,9 +41,29 @@ def test_a_wrong_password_renews_nothing(make_house: Callable[..., House]) -> No
 
 @pytest.mark.parametrize("length", [257, 1000])
 def test_an_over_long_password_is_no_password(house: House, length: int) -> None:
-    """It is not cut to one that matches (S-040)."""
+    """It is not cut to one that matches, and refused for whatever name (S-040, S-184)."""
     house.user("ada", password="x" * 256)
-    wish = {"username": "ada", "password": "x" * length}
+    told = [
+        house.client().post("/auth/login", json={"username": name, "password": "x" * length})
+        for name in ("ada", "nobody")
+    ]
+    assert [answer.status_code for answer in told] == [422, 422]
+    assert told[0].get_json()["errors"] == told[1].get_json()["errors"]
+
+
+@pytest.mark.parametrize("length", [64, 72, 73, 128, 129, 255, 256])
+def test_a_long_password_is_taken_whole(house: House, length: int) -> None:
+    """At every door alike (S-040)."""
+    house.user("ada", password="x" * length)
+    assert house.login("ada", password="x" * length)
+    wish = {"username": "ada", "password": "x" * (length - 1)}
+    assert house.client().post("/auth/login", json=wish).status_code == 401
+
+
+def test_one_that_grows_too_long_in_its_normal_form_is_no_password(house: House) -> None:
+    """U+0958 becomes two code points; nobody could have set it (S-040)."""
+    house.user("ada")
+    wish = {"username": "ada", "password": "\u0958" * 256}
     assert house.client().post("/auth/login", json=wish).status_code == 401
 
 

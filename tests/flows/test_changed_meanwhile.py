@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import delete
 
 from house import PASSWORD, House
-from itemsapi.accounts.passwords import AT_ONCE, WAITING, Passwords
+from itemsapi.accounts.passwords import Passwords
+from itemsapi.accounts.places import Places
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.accounts.user import User
 from itemsapi.tokens.sessions import AuthSession
@@ -81,13 +82,83 @@ def test_an_account_that_is_gone_has_no_password_to_change(house: House) -> None
 
 
 def test_a_sign_in_does_not_wait_to_renew_an_old_hash(
-    make_house: Callable[..., House], meanwhile: Meanwhile
+    make_house: Callable[..., House], meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When all places are taken the next sign-in will do (S-047, S-048)."""
     user_id = make_house(argon2_time=3).user("ada", "member")
     house = make_house(argon2_time=4)
-    places = house.services.desk.passwords._places  # noqa: SLF001 - a crowd, without its threads
-    meanwhile(lambda: [places.acquire() for _ in range(AT_ONCE + WAITING)])
+    passwords, nowhere = house.services.desk.passwords, Places(at_work=0, waiting=0)
+    meanwhile(lambda: monkeypatch.setattr(passwords, "_places", nowhere))
     assert login_status(house) == 200
     with house.services.database.transaction() as tx:
         assert "t=3" in tx.get_one(User, user_id).password_hash
+
+
+def test_a_sign_in_goes_on_when_another_renewed_the_hash(
+    make_house: Callable[..., House], meanwhile: Meanwhile
+) -> None:
+    """It was the right password, and still is (S-079, S-047)."""
+    make_house(argon2_time=3).user("ada", "member")
+    house = make_house(argon2_time=4)
+    meanwhile(lambda: house.login("ada"))
+    assert login_status(house) == 200
+
+
+def test_a_change_goes_on_when_a_sign_in_renewed_the_hash(
+    make_house: Callable[..., House], meanwhile: Meanwhile
+) -> None:
+    """The new password is the one that stays (S-079, S-047)."""
+    older = make_house(argon2_time=3)
+    tokens = older.signed_in("ada", "member").environ_base["HTTP_AUTHORIZATION"]
+    house = make_house(argon2_time=4)
+    meanwhile(lambda: house.login("ada"))
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    answer = house.client().post("/me/password", json=body, headers={"Authorization": tokens})
+    assert answer.status_code == 200
+    assert login_status(house, NEW_PASSWORD) == 200
+
+
+def test_nobody_changes_a_password_once_disabled(house: House, meanwhile: Meanwhile) -> None:
+    """S-067: their sessions have ended; the old password is the one that stays."""
+    ada = house.signed_in("ada", "member")
+    user_id, people = house.services.people.named("ada").id, house.services.people
+    meanwhile(lambda: people.change(OPERATOR, user_id, None, disabled=True))
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.post("/me/password", json=body).status_code == 401
+    people.change(OPERATOR, user_id, None, disabled=False)
+    assert login_status(house) == 200
+
+
+def test_a_disabled_user_changes_no_password_whatever_became_of_the_session(
+    house: House, meanwhile: Meanwhile
+) -> None:
+    """S-067: being disabled is enough; the sessions end beside it."""
+    ada = house.signed_in("ada", "member")
+    user_id = house.services.people.named("ada").id
+
+    def disable() -> None:
+        with house.services.database.transaction() as tx:
+            tx.get_one(User, user_id).disabled_at = house.clock()
+
+    meanwhile(disable)
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.post("/me/password", json=body).status_code == 401
+
+
+def test_what_changes_at_every_look_is_no_wrong_password(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three looks, then 503 and another try (S-079)."""
+    user_id = house.user("ada", "member")
+    look, passwords = Passwords.matches, house.services.desk.passwords
+
+    def matches(self: Passwords, password: str, stored: str | None) -> bool:
+        found = look(self, password, stored)
+        with house.services.database.transaction() as tx:
+            tx.get_one(User, user_id).password_hash = passwords.hash(PASSWORD)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "matches", matches)
+        assert [login_status(house) for _ in range(11)] == [503] * 11
+    assert login_status(house) == 200

@@ -1,21 +1,29 @@
 """How passwords are stored and checked, without a database."""
 
-import threading
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
-from argon2 import extract_parameters
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from argon2.low_level import Type
 
-from itemsapi.accounts.passwords import AT_ONCE, WAITING, Passwords, one_time_password
+from itemsapi.accounts.passwords import (
+    AT_ONCE,
+    LONGEST,
+    WAITING,
+    Passwords,
+    head_of,
+    one_time_password,
+)
+from itemsapi.accounts.places import Places
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
 
 SETTINGS = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def passwords() -> Passwords:
     """Passwords as by default."""
     return Passwords(SETTINGS)
@@ -69,47 +77,29 @@ def test_one_time_passwords_have_128_bits() -> None:
     assert {len(password) for password in made} == {32}
 
 
-def crowd(size: int, job: Callable[[], object]) -> list[str]:
-    """Run a job in so many threads at once; return what came of each."""
-    gate, found = threading.Barrier(size), []
-
-    def run() -> None:
-        gate.wait()
-        try:
-            job()
-            found.append("done")
-        except Busy:
-            found.append("busy")
-
-    threads = [threading.Thread(target=run) for _ in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\u202f", "\u1680", "\u205f"])
+def test_a_space_of_another_kind_is_a_space(passwords: Passwords, space: str) -> None:
+    """Input methods write U+3000, some keyboards NBSP (RFC 8265 section 4.2.2)."""
+    assert passwords.matches(f"correct{space}horse", passwords.hash("correct horse"))
+    assert passwords.matches("correct horse", passwords.hash(f"correct{space}horse"))
 
 
-def test_a_crowd_is_turned_away_at_once() -> None:
-    """One hash at work and two waiting; the rest would hold the server's threads (S-048, R-13)."""
-    slow = Passwords(replace(SETTINGS, argon2_time=20))
-    outcome = crowd(12, lambda: slow.hash("x"))
-    assert outcome.count("done") >= 3
-    assert outcome[0] == "busy"
+@pytest.mark.parametrize("other", ["\u200b", "\t", "\u2028", "_"])
+def test_what_is_no_space_is_none(passwords: Passwords, other: str) -> None:
+    """Category Zs alone is mapped (RFC 8265 section 4.2.2)."""
+    assert not passwords.matches(f"correct{other}horse", passwords.hash("correct horse"))
 
 
-def test_places_are_free_again_after_a_crowd(passwords: Passwords) -> None:
-    """Nothing is lost when somebody is turned away."""
-    crowd(12, lambda: passwords.hash("x"))
-    passwords.refuse_if_full()
-    assert passwords.hash("x")
+def test_the_normal_form_is_counted(passwords: Passwords) -> None:
+    """256 letters that are written as 512 code points are 256 (S-040)."""
+    assert passwords.matches("e\u0301" * LONGEST, passwords.hash("\u00e9" * LONGEST))
+    assert not passwords.matches("x" * 257, passwords.hash("x" * 257))
 
 
 @pytest.fixture
-def full() -> Passwords:
-    """Passwords of which as many are being checked as may be."""
-    passwords = Passwords(SETTINGS)
-    for _ in range(AT_ONCE + WAITING):
-        passwords._places.acquire()  # noqa: SLF001 - a crowd that stays
+def full(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> Passwords:
+    """Passwords for which there is no place."""
+    monkeypatch.setattr(passwords, "_places", Places(at_work=0, waiting=0))
     return passwords
 
 
@@ -119,9 +109,95 @@ def test_nothing_is_begun_when_all_places_are_taken(full: Passwords) -> None:
         full.refuse_if_full()
 
 
+def test_neither_is_anything_checked_or_hashed(full: Passwords) -> None:
+    """A crowd is turned away at once (S-048, R-13)."""
+    for job in (lambda: full.hash("x"), lambda: full.matches("x", None)):
+        with pytest.raises(Busy):
+            job()
+
+
+def test_one_hash_is_at_work_and_two_wait() -> None:
+    """More would hold the server's threads (S-048, R-13)."""
+    assert (AT_ONCE, WAITING) == (1, 2)
+
+
 def test_nobody_waits_for_ever(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose turn does not come gives their place back."""
+    """Whose turn does not come is turned away."""
     monkeypatch.setattr("itemsapi.accounts.passwords.PATIENCE", 0.01)
-    with passwords._turn, pytest.raises(Busy):  # noqa: SLF001 - a hash that takes its time
+    monkeypatch.setattr(passwords, "_places", Places(at_work=0, waiting=1))
+    with pytest.raises(Busy):
         passwords.hash("x")
-    assert passwords.hash("x")
+    passwords.refuse_if_full()
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is verified, by its parameters."""
+    done: list[str] = []
+    verify = PasswordHasher.verify
+
+    def counted(self: PasswordHasher, stored: str, password: str) -> Literal[True]:
+        done.append(str(head_of(stored)))
+        return verify(self, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    return done
+
+
+def today(passes: int) -> str:
+    """Return what a password begins with that was hashed with so many passes."""
+    return f"$argon2id$v=19$m=19456,t={passes},p=1"
+
+
+def test_an_unknown_user_costs_a_hash(passwords: Passwords, work: list[str]) -> None:
+    """S-184: as much as a known one."""
+    passwords.matches("x", None)
+    assert work == [today(2)]
+
+
+def test_a_decoy_does_the_work(passwords: Passwords) -> None:
+    """S-184: what no password matches is computed to the end, not refused for its form."""
+    (decoy,) = passwords._decoys.values()  # noqa: SLF001 - there is nothing else to look at
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(decoy, "x")
+
+
+def test_each_set_of_parameters_in_use_is_worked_through(work: list[str]) -> None:
+    """S-113: for old, new and unknown users alike."""
+    new, old = Passwords(replace(SETTINGS, argon2_time=3)), Passwords(SETTINGS)
+    new.survey(lambda: [today(2), "$argon2i$v=19$m=1,t=1,p=1", "rubbish"])
+    for stored in (old.hash("x"), new.hash("x"), None):
+        new.matches("x", stored)
+    assert [sorted(work[at : at + 2]) for at in (0, 2, 4)] == [[today(2), today(3)]] * 3
+    assert len(work) == 6
+
+
+def test_parameters_that_are_met_first_in_a_sign_in_count_from_then_on(work: list[str]) -> None:
+    """S-113: another process may have stored them meanwhile."""
+    new, other = Passwords(SETTINGS), Passwords(replace(SETTINGS, argon2_time=3))
+    assert new.matches("x", other.hash("x"))
+    work.clear()
+    new.matches("x", None)
+    assert sorted(work) == [today(2), today(3)]
+
+
+def test_four_sets_of_parameters_at_most_are_worked_through(work: list[str]) -> None:
+    """A sign-in's work is bounded (S-048); who is beyond them still gets in."""
+    passwords, other = Passwords(SETTINGS), Passwords(replace(SETTINGS, argon2_time=9))
+    passwords.survey(lambda: [today(passes) for passes in range(2, 8)])
+    passwords.matches("x", None)
+    assert sorted(work) == [today(passes) for passes in (2, 3, 4, 5)]
+    assert passwords.matches("x", other.hash("x"))
+
+
+def test_parameters_are_looked_for_once_an_hour(passwords: Passwords) -> None:
+    """Not at every sign-in."""
+    looks: list[str] = []
+
+    def look() -> list[str]:
+        looks.append("a look")
+        return []
+
+    for _ in range(3):
+        passwords.survey(look)
+    assert looks == ["a look"]

@@ -6,7 +6,7 @@ Core rows and fixed statements: this runs at every sign-in and refresh.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.names import normal_name
@@ -43,6 +43,24 @@ _SCOPES = (
     .where(UserRole.account_id == bindparam("id"))
 )
 
+SURVEYED = 5000  # users at each end of the table; some 10 ms
+HASH_TAIL = 67  # characters of salt and digest in a PHC string, with the signs before them
+
+_ends = union_all(
+    *(
+        select(select(_user.c.password_hash).order_by(order).limit(SURVEYED).subquery())
+        for order in (_user.c.id, _user.c.id.desc())
+    )
+).subquery()
+_head = func.substr(_ends.c.password_hash, 1, func.length(_ends.c.password_hash) - HASH_TAIL)
+_HEADS = (
+    select(_head)
+    .where(func.length(_ends.c.password_hash) > HASH_TAIL)
+    .group_by(_head)
+    .order_by(func.count().desc())
+    .limit(16)
+)
+
 
 def by_name(connection: Connection, username: str) -> Holder | None:
     """Find a user by name."""
@@ -53,6 +71,14 @@ def by_id(tx: Session | Connection, user_id: str, *, hold: bool = False) -> Hold
     """Find a user by id; with `hold` nobody changes them until the transaction ends."""
     wanted = _BY_ID.with_for_update(key_share=True) if hold else _BY_ID
     return _holder(tx.execute(wanted, {"id": user_id}).first())
+
+
+def hash_heads(connection: Connection) -> list[str]:
+    """Return what stored passwords begin with, the most frequent first: their parameters.
+
+    The oldest and the newest users are looked at; of ten thousand that is everybody.
+    """
+    return [str(head) for head in connection.scalars(_HEADS)]
 
 
 def scopes_of(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:

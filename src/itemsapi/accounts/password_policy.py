@@ -6,11 +6,10 @@ expiry (S-040, S-131); the list of common passwords travels with the package (S-
 
 import functools
 import re
-import unicodedata
 from collections.abc import Iterator
 from importlib.resources import files
 
-from itemsapi.accounts.passwords import LONGEST
+from itemsapi.accounts.passwords import LONGEST, normal_password
 from itemsapi.problems import Invalid
 
 PRODUCT = "itemsapi"
@@ -26,7 +25,7 @@ _EDGES = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 
 def demand(password: str, *, username: str, minimum: int, field: str = "password") -> None:
     """Let a new password pass. Raises `Invalid` with a sentence that says what to do."""
-    fault = _fault(unicodedata.normalize("NFC", password), username, minimum)
+    fault = _fault(normal_password(password), username, minimum)
     if fault:
         raise Invalid.at(field, fault)
 

@@ -1,88 +1,145 @@
 """Passwords: stored as Argon2id, checked a few at a time, the same in time for unknown users.
 
-Parameters: OWASP Password Storage Cheat Sheet; format: PHC strings; normal form: NFC, as RFC 8265
-section 4.2 (OpaqueString) has it. Nothing is cut or changed otherwise.
+Parameters: OWASP Password Storage Cheat Sheet; format: PHC strings; normal form: RFC 8265 section
+4.2.2 (OpaqueString): spaces of every kind are U+0020, then NFC. Nothing is cut or changed
+otherwise.
+
+While some passwords are stored with older parameters, each check does the work of every set of
+parameters in use, whoever it is about: one of them on what is stored, the others on decoys. So
+neither who is unknown nor who has not signed in since the change can be told by the time (S-113).
 """
 
+import re
 import secrets
-import threading
+import time
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from itemsapi.problems import Busy
+from itemsapi.accounts.places import Places
+from itemsapi.observe import origin
 from itemsapi.settings import Settings
+from itemsapi.web_addresses import client_key
 
 LONGEST = 256  # characters; longer ones are refused, never cut (S-040)
 AT_ONCE = 1  # hashes at work in one process: each takes its memory and a whole core
 WAITING = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
 PATIENCE = 2.0  # seconds a waiter waits
+MOST = 4  # sets of parameters that a check does the work of
+SURVEY = 3600.0  # seconds after which the sets in use are looked for again
+
+_HEAD = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
 
 
 class Passwords:
     """Hashes and checks passwords, never more at once than the process can bear."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the parameters; the decoy is made of them, so it costs what a real one costs."""
+        """Take today's parameters."""
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_time,
             memory_cost=settings.argon2_memory,
             parallelism=settings.argon2_parallelism,
             type=Type.ID,
         )
-        self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
-        self._turn = threading.BoundedSemaphore(AT_ONCE)
-        self._decoy = self._hasher.hash(secrets.token_urlsafe(24))
+        self._places = Places(at_work=AT_ONCE, waiting=WAITING)
+        memory, passes, lanes = (
+            settings.argon2_memory,
+            settings.argon2_time,
+            settings.argon2_parallelism,
+        )
+        self._today = f"$argon2id$v=19$m={memory},t={passes},p={lanes}"
+        self._decoys = {self._today: _decoy(self._today)}
+        self._surveyed = float("-inf")
 
     def refuse_if_full(self) -> None:
         """Raise `Busy` at once when no more can wait: before any work is done for the request."""
-        if not self._places.acquire(blocking=False):
-            raise Busy
-        self._places.release()
+        self._places.demand(_client())
 
     def hash(self, password: str) -> str:
-        """Return the PHC string of `password`. Raises `Busy`."""
+        """Return what to store of a password. Raises `Busy`."""
         with self._place():
-            return self._hasher.hash(_normal(password))
+            return self._hasher.hash(normal_password(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Tell whether `password` is the one stored; without a user the work is the same.
 
         Raises `Busy` when too many are being checked already.
         """
+        shown = normal_password(password)
+        if len(shown) > LONGEST:
+            shown, stored = "", None
+        head = head_of(stored) if stored else None
+        if head:
+            self._learn([head])
         with self._place():
-            try:
-                self._hasher.verify(stored or self._decoy, _normal(password))
-            except (VerificationError, InvalidHashError):
-                return False
-        return stored is not None
+            return self._checked(shown, stored or "", head)
 
     def outdated(self, stored: str) -> bool:
         """Tell whether `stored` was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
-            raise Busy
+    def survey(self, look: Callable[[], Iterable[str]]) -> None:
+        """Look for the parameters in use, once an hour; `look` returns heads, or things like it."""
+        if time.monotonic() < self._surveyed + SURVEY:
+            return
+        found = [self._today, *(head for one in look() if (head := head_of(f"{one}$")))]
+        self._surveyed = time.monotonic()
+        self._decoys = {head: _decoy(head) for head in list(dict.fromkeys(found))[:MOST]}
+
+    def _learn(self, heads: Iterable[str]) -> None:
+        """Do the work of these, too, from now on; beyond `MOST` none is added."""
+        for head in heads:
+            if head not in self._decoys and len(self._decoys) < MOST:
+                self._decoys[head] = _decoy(head)
+
+    def _checked(self, shown: str, stored: str, head: str | None) -> bool:
+        work = dict(self._decoys)
+        if head:
+            work[head] = stored
+        outcomes = {one: self._verified(against, shown) for one, against in work.items()}
+        return head is not None and outcomes[head]
+
+    def _verified(self, stored: str, shown: str) -> bool:
         try:
-            if not self._turn.acquire(timeout=PATIENCE):
-                raise Busy
-            try:
-                yield
-            finally:
-                self._turn.release()
-        finally:
-            self._places.release()
+            return self._hasher.verify(stored, shown)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def _place(self) -> AbstractContextManager[None]:
+        return self._places.taken(_client(), PATIENCE)
 
 
-def _normal(password: str) -> str:
-    return unicodedata.normalize("NFC", password)
+def normal_password(password: str) -> str:
+    """Return the one form in which a password is counted, stored and checked."""
+    spaced = (" " if unicodedata.category(one) == "Zs" else one for one in password)
+    return unicodedata.normalize("NFC", "".join(spaced))
+
+
+def head_of(stored: str) -> str | None:
+    """Return the parameters that something stored begins with, None if it is no such hash."""
+    found = _HEAD.match(stored)
+    return found[1] if found else None
 
 
 def one_time_password() -> str:
     """Make a password that is shown once: 128 random bits in letters and digits."""
     return secrets.token_hex(16)
+
+
+def _decoy(head: str) -> str:
+    """Return what looks stored with these parameters and that no password matches."""
+    salt, digest = (_plain(secrets.token_bytes(size)) for size in (16, 32))
+    return f"{head}${salt}${digest}"
+
+
+def _plain(data: bytes) -> str:
+    return b64encode(data).decode().rstrip("=")
+
+
+def _client() -> str:
+    return client_key(origin().address)

@@ -41,7 +41,7 @@ class UserIn(Schema):
         validate=validate.Length(1, LONGEST_NAME),
         metadata={"description": "ASCII letters, digits and . _ @ + -; kept in lower case."},
     )
-    password = fields.String(required=True, validate=validate.Length(1, 4 * LONGEST))
+    password = fields.String(required=True, validate=validate.Length(1, LONGEST))
     roles = fields.List(fields.String(validate=ROLE), load_default=(), validate=SOME_ROLES)
 
 
@@ -55,7 +55,7 @@ class UserPatch(Schema):
 class UserPasswordIn(Schema):
     """Another password for somebody."""
 
-    password = fields.String(required=True, validate=validate.Length(1, 4 * LONGEST))
+    password = fields.String(required=True, validate=validate.Length(1, LONGEST))
 
 
 class User(Schema):

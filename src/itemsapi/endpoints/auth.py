@@ -45,7 +45,7 @@ class LoginIn(Schema):
     """A name and a password, and what is wished for."""
 
     username = fields.String(required=True, validate=validate.Length(1, 200))
-    password = fields.String(required=True, validate=validate.Length(1, 4 * LONGEST))
+    password = fields.String(required=True, validate=validate.Length(1, LONGEST))
     scope = SCOPE
     device = fields.String(
         load_default=None,

@@ -18,7 +18,7 @@ from itemsapi.services import services
 
 page = Blueprint("me", __name__, url_prefix="/me")
 
-PASSWORD = validate.Length(1, 4 * LONGEST)
+PASSWORD = validate.Length(1, LONGEST)
 EXAMPLE = {
     "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
     "username": "ada",

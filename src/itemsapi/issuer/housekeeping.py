@@ -17,7 +17,7 @@ from itemsapi.accounts.clients import REMEMBERED, KnownClient
 from itemsapi.audit import AuditEvent
 from itemsapi.issuer.desk import Desk
 from itemsapi.once import Claim
-from itemsapi.throttle import Attempt
+from itemsapi.throttle import Attempt, HeldTry
 from itemsapi.tokens.keystore import SigningKey
 from itemsapi.tokens.revocations import EVERYBODY, Revocation
 from itemsapi.tokens.sessions import AuthSession
@@ -45,10 +45,11 @@ def heaps(desk: Desk) -> Iterator[Heap]:
     yield _sessions(desk)
     yield _revocations(desk)
     audit, tries, keys = AuditEvent.core(), Attempt.core(), SigningKey.core()
-    clients, claims = KnownClient.core(), Claim.core()
+    clients, claims, held = KnownClient.core(), Claim.core(), HeldTry.core()
     old = audit.c.at < now - kept if kept else false()
     yield Heap("audit events", audit, audit.c.id, old)
     yield Heap("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
+    yield Heap("held tries", held, held.c.id, held.c.until < now - DAY)
     forgotten = clients.c.seen_at < now - REMEMBERED
     yield Heap("known clients", clients, clients.c.key, forgotten)
     yield Heap("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY)

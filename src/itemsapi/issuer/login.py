@@ -4,7 +4,8 @@ Unknown users, disabled users and wrong passwords cost the same and read the sam
 counted as `guessing` has it. No connection is held while Argon2 works.
 """
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -19,7 +20,7 @@ from itemsapi.issuer import guessing
 from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.grants import Grant, Terms, grant, narrowed
 from itemsapi.observe import origin
-from itemsapi.problems import Busy, CredentialsInvalid, Problem, ScopeInvalid
+from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
 from itemsapi.tokens.revocations import everybodys_epochs, session_target
 from itemsapi.tokens.sessions import AuthSession, end, find
 
@@ -37,43 +38,49 @@ class Login:
 
 def login(desk: Desk, wish: Login) -> Grant:
     """Sign a user in. Raises `CredentialsInvalid`, `ScopeInvalid`, `TooMany`, `Busy`."""
-    guess = guessing.begin(desk, wish.username)
-    with desk.database.reading() as connection:
-        holder = lookup.by_name(connection, wish.username)
-    right = guessing.matches(desk, guess, wish.password, holder)
-    try:
-        proven = holder if holder and right and holder.enabled else None
-        return grant(desk, *_opened(desk, wish, proven, guess))
-    except (CredentialsInvalid, ScopeInvalid) as refusal:
-        guessing.fail(
-            desk, guess, holder, "authn_login_fail", why=_why(holder, refusal, right=right)
-        )
-        raise
+    with guessing.trying(desk, wish.username) as guess:
+        opened = _judged(desk, wish, guess)
+    return grant(desk, *opened)
 
 
-def _why(holder: Holder | None, refusal: Problem, *, right: bool) -> str:
+def _judged(desk: Desk, wish: Login, guess: guessing.Try) -> tuple[AnyRow, Terms]:
+    """Look at the password, again if what is stored has changed meanwhile."""
+    for _ in range(guessing.LOOKS):
+        with desk.database.reading() as connection:
+            holder = lookup.by_name(connection, wish.username)
+        right = guessing.matches(desk, guess, wish.password, holder)
+        if holder is None or not right or not holder.enabled:
+            why = _why(holder, right=right)
+            told = CredentialsInvalid()
+            raise guessing.fail(desk, guess, holder, "authn_login_fail", why=why, told=told)
+        with suppress(guessing.Changed):
+            return _opened(desk, wish, holder, guess)
+    raise Busy
+
+
+def _why(holder: Holder | None, *, right: bool) -> str:
     """Tell operators what the answer must not tell."""
     if holder is None:
         return "unknown user"
-    if not right:
-        return "wrong password"
-    return refusal.code if holder.enabled else "disabled user"
+    return "disabled user" if right else "wrong password"
 
 
-def _opened(
-    desk: Desk, wish: Login, holder: Holder | None, guess: guessing.Try
-) -> tuple[AnyRow, Terms]:
-    if holder is None:
-        raise CredentialsInvalid
+def _opened(desk: Desk, wish: Login, holder: Holder, guess: guessing.Try) -> tuple[AnyRow, Terms]:
+    """Open the session. Raises `Changed`, and `ScopeInvalid`, which leaves a trace (S-149)."""
     renewed = _rehashed(desk, holder, wish.password)
-    with desk.database.transaction() as tx:
-        current = lookup.by_id(tx, holder.id, hold=True)
-        if current is None or not current.enabled or current.password_hash != holder.password_hash:
-            raise CredentialsInvalid  # it changed while the password was being checked
-        if renewed:
-            tx.get_one(User, holder.id).password_hash = renewed
-        guessing.succeed(desk, tx, guess)
-        return begin(desk, tx, current, wish)
+    try:
+        with desk.database.transaction() as tx:
+            current = lookup.by_id(tx, holder.id, hold=True)
+            if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
+                raise guessing.Changed
+            if renewed:
+                tx.get_one(User, holder.id).password_hash = renewed
+            guessing.succeed(desk, tx, guess)
+            return begin(desk, tx, current, wish)
+    except ScopeInvalid as refusal:
+        with desk.database.transaction() as tx:
+            desk.audit.record(tx, "authn_login_fail", user_id=holder.id, why=refusal.code)
+        raise
 
 
 def _rehashed(desk: Desk, holder: Holder, password: str) -> str | None:

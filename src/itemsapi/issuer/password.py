@@ -1,6 +1,7 @@
 """Password: a user changes their own, having proved the one they have (S-042)."""
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from itemsapi.issuer import guessing
 from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.grants import Grant, Terms, grant, granted_to
 from itemsapi.issuer.sessions import finish_all, recall_tokens
-from itemsapi.problems import BadRequest, Invalid, NotFound, TokenInvalid
+from itemsapi.problems import BadRequest, Busy, Invalid, NotFound, TokenInvalid
 from itemsapi.tokens.revocations import everybodys_epochs
 from itemsapi.tokens.sessions import find, lock_open_sessions, renew
 
@@ -41,7 +42,7 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
     session. Raises `Invalid` (the current password is wrong,
     or the new one no good), `BadRequest` (another delivery than the session's), `TooMany`:
     wrong tries count as those at sign-in do (S-045), `Busy`, and `TokenInvalid` if the session
-    ended meanwhile.
+    ended meanwhile, or its user was disabled.
     """
     with desk.database.reading() as connection:
         holder = lookup.by_id(connection, change.user_id)
@@ -51,11 +52,26 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
     _require_delivery(session, change.delivery)
     minimum = desk.settings.password_min_length
     demand(change.new, username=holder.username, minimum=minimum, field="new_password")
-    guess = guessing.begin(desk, holder.username)
-    if not guessing.matches(desk, guess, change.current, holder):
-        guessing.fail(desk, guess, holder, "authn_password_change_fail", why="wrong password")
-        raise _wrong()
-    return grant(desk, *_changed(desk, change, holder, guess))
+    with guessing.trying(desk, holder.username) as guess:
+        changed = _judged(desk, change, guess)
+    return grant(desk, *changed)
+
+
+def _judged(desk: Desk, change: PasswordChange, guess: guessing.Try) -> tuple[AnyRow, Terms]:
+    """Look at the current password, again if what is stored has changed meanwhile."""
+    stored = None
+    for _ in range(guessing.LOOKS):
+        with desk.database.reading() as connection:
+            holder = lookup.by_id(connection, change.user_id)
+        if holder is None or not holder.enabled:
+            raise TokenInvalid
+        if not guessing.matches(desk, guess, change.current, holder):
+            event, why = "authn_password_change_fail", "wrong password"
+            raise guessing.fail(desk, guess, holder, event, why=why, told=_wrong())
+        stored = stored or desk.passwords.hash(change.new)
+        with suppress(guessing.Changed):
+            return _changed(desk, change, holder, stored, guess)
+    raise Busy
 
 
 def _require_delivery(session: AnyRow | None, delivery: str) -> None:
@@ -70,13 +86,12 @@ def _require_delivery(session: AnyRow | None, delivery: str) -> None:
 
 
 def _changed(
-    desk: Desk, change: PasswordChange, holder: Holder, guess: guessing.Try
+    desk: Desk, change: PasswordChange, holder: Holder, stored: str, guess: guessing.Try
 ) -> tuple[AnyRow, Terms]:
-    stored = desk.passwords.hash(change.new)
     with desk.database.transaction() as tx:
-        now = lookup.by_id(tx, holder.id, hold=True)
-        if now is None or not now.enabled or now.password_hash != holder.password_hash:
-            raise _wrong()  # it changed while the password was being checked
+        current = lookup.by_id(tx, holder.id, hold=True)
+        if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
+            raise guessing.Changed
         user = tx.get_one(User, holder.id)
         user.password_hash, user.updated_at = stored, desk.clock()
         user.version += 1

@@ -1,0 +1,167 @@
+"""Whether an account exists cannot be told through the limits, nor through the work (S-113)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal
+
+import pytest
+from argon2 import PasswordHasher
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from house import PASSWORD, House
+from itemsapi.accounts.passwords import head_of
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.throttle import Attempt, Limit
+
+WRONG = "not the password at all"
+HERE, HOME = "203.0.113.9", "198.51.100.7"
+NAMES = ["existing", "known-here", "unknown", "disabled", "disabled-known", "outdated"]
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    """A house with everybody in it, whose parameters have changed since one signed in."""
+    make_house(argon2_time=3).user("outdated", "member")
+    house = make_house(argon2_time=4)
+    for name in ("existing", "known-here", "disabled", "disabled-known"):
+        house.user(name, "member")
+    assert [status(house, name, PASSWORD) for name in ("known-here", "disabled-known")] == [200] * 2
+    for name in ("disabled", "disabled-known"):
+        user_id = house.services.people.named(name).id
+        house.services.people.change(OPERATOR, user_id, None, disabled=True)
+    return house
+
+
+def sign_in(house: House, name: str, password: str, *, address: str = HERE) -> TestResponse:
+    """Try to sign in from an address."""
+    client: FlaskClient = house.client()
+    client.environ_base["REMOTE_ADDR"] = address
+    return client.post("/auth/login", json={"username": name, "password": password})
+
+
+def status(house: House, name: str, password: str, *, address: str = HERE) -> int:
+    """Try to sign in; return the status."""
+    return sign_in(house, name, password, address=address).status_code
+
+
+def seen(answer: TestResponse) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return all that an answer tells, but the id of its request."""
+    body = {**answer.get_json(), "request_id": ""}
+    headers = {name: value for name, value in answer.headers if name != "X-Request-Id"}
+    return answer.status_code, body, headers
+
+
+def count(house: House, key: tuple[str, ...], tries: int) -> None:
+    """Count so many tries, without making them."""
+    digest = Limit(key, 1, timedelta(1)).digest
+    with house.services.database.transaction() as tx:
+        tx.merge(Attempt(key=digest, began_at=house.clock(), tries=tries))
+
+
+def burn(house: House, limit: str, left: int = 0) -> None:
+    """Use up a limit, for all names alike, but for so many tries."""
+    if limit == "client":
+        count(house, ("client", HERE), 100 - left)
+    for name in NAMES:
+        if limit == "here":
+            count(house, ("here", name, HERE), 10 - left)
+        if limit == "account":
+            count(house, ("account", name), 200 - left)
+
+
+def judged(house: House, name: str) -> list[object]:
+    """Return all that three wrong passwords are told."""
+    return [seen(sign_in(house, name, WRONG)) for _ in range(3)]
+
+
+@pytest.mark.parametrize("limit", ["here", "account"])
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_used_up_limit_reads_the_same_for_all(house: House, limit: str, left: int) -> None:
+    """S-113: status, body and headers, at the try that uses it up and after it."""
+    burn(house, limit, left)
+    told = {name: judged(house, name) for name in NAMES}
+    assert {name for name in NAMES if told[name] != told["unknown"]} == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_used_up_address_is_refused_whatever_the_name(house: House, name: str) -> None:
+    """S-113: no name passes the limit of a client at all accounts."""
+    burn(house, "client")
+    assert status(house, name, WRONG) == 429
+    assert status(house, name, PASSWORD) == 429
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_address_is_used_up_as_fast_with_each_name(house: House, name: str) -> None:
+    """S-113: wrong passwords of known clients count as those of others."""
+    burn(house, "client", left=2)
+    assert [status(house, name, WRONG) for _ in range(3)] == [401, 401, 429]
+
+
+def test_every_limit_burnt_by_hand_reads_the_same(house: House) -> None:
+    """S-113: a hundred real tries from one address, then a probe of each name."""
+    for number in range(100):
+        assert status(house, f"nobody-{number}", WRONG) == 401
+    told = {name: seen(sign_in(house, name, WRONG)) for name in NAMES}
+    assert {name for name in NAMES if told[name] != told["unknown"]} == set()
+
+
+def test_a_neighbour_does_not_learn_that_somebody_signed_in(house: House) -> None:
+    """S-113: who shares an address would know that the account exists."""
+    burn(house, "here", left=2)
+    status(house, "known-here", PASSWORD)
+    told = {name: judged(house, name) for name in ("known-here", "unknown")}
+    assert told["known-here"] == told["unknown"]
+
+
+def test_the_owner_gets_in_where_strangers_used_up_the_account(house: House) -> None:
+    """S-044: from where they got in before, whatever wrong passwords are told there."""
+    burn(house, "account")
+    assert status(house, "known-here", WRONG) == 429
+    assert status(house, "known-here", PASSWORD) == 200
+    assert status(house, "known-here", PASSWORD, address=HOME) == 429
+
+
+def test_a_known_client_has_ten_tries_at_a_used_up_account(house: House) -> None:
+    """S-044, S-045: the owner's address is no way round the limits."""
+    burn(house, "account")
+    for _ in range(10):
+        status(house, "known-here", WRONG)
+    assert status(house, "known-here", PASSWORD) == 429
+
+
+@pytest.fixture
+def work(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is verified, by its parameters; a process that has just started does it."""
+    done: list[str] = []
+    verify = PasswordHasher.verify
+
+    def counted(self: PasswordHasher, stored: str, password: str) -> Literal[True]:
+        done.append(str(head_of(stored)))
+        return verify(self, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    return done
+
+
+@pytest.mark.parametrize("limit", ["none", "account"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_work_is_the_same_for_all(
+    make_house: Callable[..., House], house: House, work: list[str], name: str, limit: str
+) -> None:
+    """S-113, S-184: one hash with each set of parameters in use, by a process that just started."""
+    burn(house, limit)
+    status(make_house(argon2_time=4), name, WRONG)
+    assert sorted(work) == [f"$argon2id$v=19$m=19456,t={passes},p=1" for passes in (3, 4)]
+
+
+@pytest.mark.parametrize("limit", ["here", "client"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_refused_costs_nothing(
+    house: House, work: list[str], name: str, limit: str
+) -> None:
+    """S-048, S-113: for whatever name."""
+    burn(house, limit)
+    status(house, name, WRONG)
+    assert work == []

@@ -1,0 +1,199 @@
+"""A try that nobody could judge costs nothing, and who cannot be counted does not come in (S-079).
+
+Each step of the database is let fail in turn, on real databases; `steps` finds how many there are.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from house import PASSWORD, House
+from itemsapi.accounts.passwords import Passwords
+from itemsapi.accounts.places import Places
+from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.problems import Busy
+from itemsapi.throttle import HeldTry, Limit
+from staff import NEW_PASSWORD
+from steps import How, failing
+
+WRONG = "not the password at all"
+LEAST = 8  # steps that a sign-in takes at the very least, or they were not counted
+
+
+@pytest.fixture(autouse=True)
+def ada(house: House) -> str:
+    """A member."""
+    return house.user("ada", "member")
+
+
+def status(house: House, password: str = PASSWORD, **more: str) -> int:
+    """Try to sign in; return the status."""
+    wish = {"username": "ada", "password": password} | more
+    return house.client().post("/auth/login", json=wish).status_code
+
+
+def change(house: House, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD) -> int:
+    """Try to change the password; return the status."""
+    body = {"current_password": current, "new_password": new}
+    return house.bearer(token).post("/me/password", json=body).status_code
+
+
+def count(house: House, job: Callable[[], int]) -> int:
+    """Return how many steps something takes that goes well."""
+    with failing(house.services.database) as steps:
+        assert job() == 200
+    assert steps.taken > LEAST
+    return steps.taken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["once", "from then on", "answer lost"])
+def test_the_eleventh_sign_in_works_whichever_step_failed_before(house: House, how: How) -> None:
+    """S-079: ten right sign-ins fail at the same step, then the database works again."""
+    status(house)
+    total, spoilt = count(house, lambda: status(house)), set()
+    for at in range(1, total + 1):
+        for _ in range(10):
+            with failing(house.services.database, at, how) as steps:
+                assert status(house) in ({503} if how != "answer lost" else {200, 503})
+            assert steps.failed
+        if status(house) != 200:
+            spoilt.add(at)
+    assert spoilt == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["once", "from then on"])
+def test_the_eleventh_change_works_whichever_step_failed_before(house: House, how: How) -> None:
+    """S-079: the current password was right each time."""
+    token = house.login("ada")["access_token"]
+    passwords = [PASSWORD, NEW_PASSWORD]
+    total = count(house, lambda: change(house, token, *passwords))
+    for at in range(1, total + 1):
+        passwords.reverse()
+        token = house.login("ada", password=passwords[0])["access_token"]
+        for _ in range(10):
+            with failing(house.services.database, at, how):
+                assert change(house, token, *passwords) == 503
+        assert change(house, token, *passwords) == 200, at
+
+
+def test_a_wrong_password_is_answered_only_when_it_is_counted(house: House) -> None:
+    """S-079: 503 whichever step fails, or who breaks a step would guess without end."""
+    status(house)
+    with failing(house.services.database) as steps:
+        assert status(house, WRONG) == 401
+    for at in range(1, steps.taken + 1):
+        with failing(house.services.database, at):
+            assert status(house, WRONG) == 503
+        house.clock.forward(minutes=16)
+
+
+@pytest.mark.parametrize("table", ["attempt", "held_try"])
+@pytest.mark.parametrize("password", [PASSWORD, WRONG])
+def test_nobody_comes_in_who_cannot_be_counted(house: House, table: str, password: str) -> None:
+    """The limits fail closed: not even a known client, with the right password (S-045)."""
+    status(house)
+    with house.services.database.transaction() as tx:
+        tx.execute(text(f"ALTER TABLE {table} RENAME TO away"))
+    assert status(house, password) == 503
+
+
+def test_no_password_is_changed_by_who_cannot_be_counted(house: House) -> None:
+    """At this door neither (S-045)."""
+    token = house.login("ada")["access_token"]
+    with house.services.database.transaction() as tx:
+        tx.execute(text("ALTER TABLE attempt RENAME TO away"))
+    assert change(house, token) == 503
+
+
+@pytest.fixture
+def crowd(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let all places be taken just after each try was held, until the crowd goes home."""
+    passwords, free = house.services.desk.passwords, house.services.desk.passwords._places  # noqa: SLF001
+    monkeypatch.setattr(passwords, "_places", Places(at_work=0, waiting=0))
+    monkeypatch.setattr(passwords, "refuse_if_full", lambda: None)
+
+    def go_home() -> None:
+        monkeypatch.setattr(passwords, "_places", free)
+
+    return go_home
+
+
+def test_who_is_turned_away_loses_no_try(house: House, crowd: Callable[[], None]) -> None:
+    """S-079, S-044: nobody looked at the password; the clock stands still."""
+    assert [status(house) for _ in range(11)] == [503] * 11
+    crowd()
+    assert [status(house, WRONG) for _ in range(11)] == [401] * 10 + [429]
+
+
+def test_who_is_turned_away_is_told_when_to_come_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-048, R-13: in a second."""
+    passwords = house.services.desk.passwords
+    monkeypatch.setattr(passwords, "_places", Places(at_work=0, waiting=0))
+    wish = {"username": "ada", "password": PASSWORD}
+    answer = house.client().post("/auth/login", json=wish)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.get_json()["code"] == "busy"
+
+
+def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-079: the current one was right."""
+    token = house.login("ada")["access_token"]
+
+    def busy(_self: Passwords, _password: str) -> str:
+        raise Busy
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "hash", busy)
+        assert [change(house, token) for _ in range(11)] == [503] * 11
+    assert change(house, token) == 200
+
+
+def test_a_session_that_ends_meanwhile_costs_no_try(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-079: 401 for the token says nothing about the password."""
+    hashing = Passwords.hash
+
+    def meanwhile(self: Passwords, password: str) -> str:
+        end_everybodys(house.services.desk, why="a test")
+        return hashing(self, password)
+
+    for _ in range(10):
+        token = house.login("ada")["access_token"]
+        with monkeypatch.context() as patch:
+            patch.setattr(Passwords, "hash", meanwhile)
+            assert change(house, token) == 401
+    assert status(house) == 200
+
+
+def test_a_scope_that_one_may_not_have_costs_no_try(house: House) -> None:
+    """S-079: the password was right; who learns that leaves a trace (S-149)."""
+    assert [status(house, scope="users:write") for _ in range(11)] == [400] * 11
+    assert status(house) == 200
+
+
+def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(house: House) -> None:
+    """S-045 while they might be under way, S-079 afterwards."""
+    here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
+    for _ in range(10):
+        house.services.desk.throttle.hold([here])
+    house.clock.forward(seconds=29.5)
+    assert status(house) == 429
+    house.clock.forward(seconds=0.5)
+    assert status(house) == 200
+
+
+def test_nothing_is_left_of_tries_that_are_over(house: House) -> None:
+    """Neither of right nor of wrong ones: the table stays as small as what is under way."""
+    status(house)
+    status(house, WRONG)
+    with house.services.database.reading() as connection:
+        assert connection.execute(HeldTry.core().select()).all() == []

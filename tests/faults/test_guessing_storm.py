@@ -1,0 +1,111 @@
+"""Storms of guesses at real workers, at every door, over a restart (S-045).
+
+`ITEMSAPI_TEST_FULL=1 pytest -rP tests/faults/test_guessing_storm.py` sends a hundred at once.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+
+import pytest
+
+from faults.conftest import Theatre
+from faults.stage import AWAY, Line, rounds, told
+from house import PASSWORD
+from staff import NEW_PASSWORD
+
+WORKERS, CALLERS = 3, rounds(100, 50)
+LIMIT = 10  # of one client at one account
+WRONG = "not the password at all"
+Ask = Callable[[Line, str], int]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def play(
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
+) -> Iterator[Theatre]:
+    """The service with three workers, on each database in turn."""
+    with theatre(request.param, workers=WORKERS) as opened:
+        yield opened
+
+
+def login(line: Line, password: str) -> int:
+    """Try to sign in; return the status."""
+    body = {"username": "ada", "password": password}
+    return line.call("POST", "/auth/login", body).status
+
+
+def changing(token: str) -> Ask:
+    """Return how to try to change the password with a stolen access token."""
+
+    def change(line: Line, password: str) -> int:
+        body = {"current_password": password, "new_password": NEW_PASSWORD}
+        return line.call("POST", "/me/password", body, token=token).status
+
+    return change
+
+
+def storm(play: Theatre, *tries: tuple[Ask, str]) -> Counter[int]:
+    """Let all try at the same moment, again where the service was busy; count the answers."""
+    lines = [play.stage.line(timeout=60) for _ in tries]
+    gate = threading.Barrier(len(tries))
+
+    def run(line: Line, ask: Ask, password: str) -> int:
+        gate.wait()
+        status = 503
+        while status == 503:
+            status = ask(line, password)
+        return status
+
+    with ThreadPoolExecutor(len(tries)) as pool:
+        jobs = [pool.submit(run, line, *one) for line, one in zip(lines, tries, strict=True)]
+        outcomes = Counter(job.result() for job in jobs)
+    for line in lines:
+        line.close()
+    told(f"storm of {len(tries)}", **{str(key): value for key, value in sorted(outcomes.items())})
+    return outcomes
+
+
+def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(play: Theatre) -> None:
+    """Sign-in and change of password together; the right one is refused after it, and later on."""
+    change = changing(play.session().access_token)
+    tries = [(login, WRONG), (change, WRONG)] * (CALLERS // 2)
+    outcomes = storm(play, *tries)
+    assert outcomes[401] + outcomes[422] == LIMIT
+    assert outcomes[429] == CALLERS - LIMIT
+    play.stage.kill_everything()
+    play.stage.start()
+    assert storm(play, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
+
+
+def test_right_passwords_in_a_storm_buy_no_tries(play: Theatre) -> None:
+    """Ten of the callers know it: nobody else learns more for that."""
+    tries = [(login, WRONG)] * (CALLERS - 10) + [(login, PASSWORD)] * 10
+    outcomes = storm(play, *tries)
+    assert 0 < outcomes[401] <= LIMIT  # less if right ones, under way, stood in the way
+    assert outcomes[200] <= 10
+    assert outcomes.total() == CALLERS
+
+
+def test_workers_that_are_killed_in_a_storm_give_no_tries_away(play: Theatre) -> None:
+    """What was answered as wrong stays counted (S-045)."""
+    answers = Counter[int]()
+
+    def guess(line: Line) -> None:
+        with suppress(*AWAY):
+            answers[login(line, WRONG)] += 1
+
+    lines = [play.stage.line() for _ in range(20)]
+    threads = [threading.Thread(target=guess, args=(line,)) for line in lines]
+    for thread in threads:
+        thread.start()
+    play.stage.kill_everything()
+    for thread in threads:
+        thread.join(20)
+    play.stage.start()
+    answers += storm(play, *[(login, WRONG)] * 20)
+    assert answers[401] <= LIMIT
