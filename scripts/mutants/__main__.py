@@ -12,10 +12,7 @@ Ends with 1 if less than 95 % are caught. What is in reviewed.txt counts neither
 import argparse
 import os
 import random
-import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -24,56 +21,83 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+import at_import
+from in_session import Session
 from mutations import Mutant, mutants
 from selection import ROOT, Selection, read, record
-from trial import Trial, begin, warm_up
+from trial import Run, Trial, in_parallel
 
 DEFAULT = ("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "throttle", "db")
 GOAL = 0.95
-FOLDER = ROOT / ".cache" / "mutants"
 REVIEWED = Path(__file__).parent / "reviewed.txt"
-MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
 
 
 @dataclass
 class Outcome:
     """What became of the mutants."""
 
+    selection: Selection
+    workers: int
     caught: dict[str, list[Mutant]] = field(default_factory=dict)
     survivors: list[tuple[Mutant, int]] = field(default_factory=list)
+    unfit: set[str] = field(default_factory=set)
 
-    def add(self, trial: Trial, selection: Selection) -> None:
-        """Note how a trial ended."""
-        mutant = trial.mutant
+    def try_all(self, mutants: Sequence[Mutant], what: str, run: Run) -> None:
+        """Try mutants one by one, several at a time."""
+        says = TextColumn("{task.description}")
+        columns = (says, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        trials = (self._trial(run, mutant) for mutant in mutants)
+        with Progress(*columns) as progress:
+            bar = progress.add_task(what, total=len(mutants))
+            for trial in in_parallel(trials, self.workers):
+                self._note(trial)
+                survive = f"{what}, {len(self.survivors)} survive so far"
+                progress.update(bar, advance=1, description=survive)
+
+    def try_nothing(self, run: Run) -> None:
+        """Run what caught mutants without any: who fails then has caught nothing."""
+        tests = [test for test in self.caught if test in self.selection.seconds]
+        trial = Trial(run, None, tests, self.selection.cost(tests))
+        for done in in_parallel(iter([trial]), 1):
+            self.unfit.update(done.caught_by())
+
+    def _trial(self, run: Run, mutant: Mutant) -> Trial:
+        tests = self.selection.tests(mutant)
+        return Trial(run, mutant, tests, self.selection.cost(tests))
+
+    def _note(self, trial: Trial) -> None:
         failed = trial.caught_by()
-        if mutant is None:
+        if trial.mutant is None:
             return
         if not failed:
-            self.survivors.append((mutant, len(trial.tests)))
+            self.survivors.append((trial.mutant, len(trial.tests)))
             return
-        self.caught.setdefault(failed[0], []).append(mutant)
-        selection.catches[mutant.path, failed[0]] += 1
+        self.caught.setdefault(failed[0], []).append(trial.mutant)
+        self.selection.catches[trial.mutant.path, failed[0]] += 1
 
 
 def main() -> int:
     """Run what the command line asks for; return the exit code."""
     options = _options()
-    console = Console()
     chosen = _chosen(options.globs or DEFAULT, every=options.every, seed=options.seed)
     if not chosen:
-        console.print("No module is called that. Name one as it is imported: tokens.codec")
+        print("No module is called that. Name one as it is imported: tokens.codec")
         return 2
     if not options.again:
-        record(FOLDER, options.workers)
-    selection = read(FOLDER, {mutant.path for mutant in chosen})
-    warm_up()
-    place = Path(tempfile.mkdtemp(prefix="mutants-", dir=MEMORY if MEMORY.is_dir() else None))
-    try:
-        outcome = _try_all(chosen, selection, options.workers, place, console)
-        unfit = _fail_unbroken(list(outcome.caught), selection, place)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return _report(console, outcome, unfit, f"--every {options.every} --seed {options.seed}")
+        record(options.workers)
+    selection = read({mutant.path for mutant in chosen})
+    outcome = Outcome(selection, options.workers)
+    early = [mutant for mutant in chosen if selection.at_import(mutant)]
+    late = [mutant for mutant in chosen if not selection.at_import(mutant)]
+    at_import.warm_up()
+    outcome.try_all(early, "at import", at_import.run)
+
+    def work(run: Run) -> None:
+        outcome.try_all(late, "later", run)
+        outcome.try_nothing(run)
+
+    Session(work).open(list(selection.seconds))
+    return _report(outcome, f"--every {options.every} --seed {options.seed}")
 
 
 def _options() -> argparse.Namespace:
@@ -98,68 +122,28 @@ def _chosen(globs: Sequence[str], *, every: int, seed: int) -> list[Mutant]:
     return found[::every]
 
 
-def _try_all(
-    chosen: list[Mutant], selection: Selection, workers: int, place: Path, console: Console
-) -> Outcome:
-    outcome, waiting = Outcome(), list(reversed(chosen))
-    running: dict[int, Trial] = {}
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=len(chosen))
-        while waiting or running:
-            for slot in set(range(workers)) - running.keys():
-                if waiting:
-                    running[slot] = _begun(waiting.pop(), selection, place / str(slot))
-            for slot in [slot for slot, trial in running.items() if trial.over()]:
-                outcome.add(running.pop(slot), selection)
-                progress.update(bar, advance=1, description=f"{len(outcome.survivors)} survive")
-            time.sleep(0.02)
-    return outcome
-
-
-def _begun(mutant: Mutant, selection: Selection, place: Path) -> Trial:
-    place.mkdir(exist_ok=True)
-    tests = selection.tests(mutant)
-    return begin(mutant, tests, sum(map(selection.seconds.__getitem__, tests)), place)
-
-
-def _fail_unbroken(catchers: list[str], selection: Selection, place: Path) -> set[str]:
-    """Run what caught mutants without any: who fails then has caught nothing."""
-    tests = [test for test in catchers if test in selection.seconds]
-    if not tests:
-        return set()
-    trial = begin(None, tests, sum(map(selection.seconds.__getitem__, tests)), place)
-    while not trial.over():
-        time.sleep(0.02)
-    return set(trial.caught_by())
-
-
-def _report(console: Console, outcome: Outcome, unfit: set[str], sample: str) -> int:
+def _report(outcome: Outcome, sample: str) -> int:
     reviewed = {line.rsplit(" | ", 1)[0] for line in REVIEWED.read_text().splitlines()}
     left = [pair for pair in outcome.survivors if pair[0].key not in reviewed]
     for mutant, ran in sorted(left, key=lambda pair: (pair[0].path, pair[0].line)):
-        _say(console, f"{mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.key}  ({ran} tests)")
-    for test in sorted(unfit):
-        _say(console, f"fails without a mutant, so it caught none: {test}")
-    caught = {test: len(found) for test, found in outcome.caught.items() if test not in unfit}
+        _say(f"{mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.key}  ({ran} tests)")
+    for test in sorted(outcome.unfit):
+        _say(f"fails without a mutant, so it caught none: {test}")
+    caught = {
+        test: len(found) for test, found in outcome.caught.items() if test not in outcome.unfit
+    }
     good = sum(caught.values())
     share = good / ((good + len(left)) or 1)
     ended = sum(count for test, count in caught.items() if test.startswith("("))
     _say(
-        console,
         f"{good} of {good + len(left)} caught, {share:.1%} ({ended} because the run broke off); "
         f"{len(outcome.survivors) - len(left)} more survive as reviewed; {sample}",
     )
-    return 0 if share >= GOAL and not unfit else 1
+    return 0 if share >= GOAL and not outcome.unfit else 1
 
 
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+def _say(line: str) -> None:
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ class Mutant:
     function: str
     line: int
     what: str
+    at_import: bool
     tree: ast.Module
     parent: ast.AST
     field: str
@@ -82,6 +83,7 @@ class _Finder:
         self._tree = ast.parse(path.read_text())
         self._names: list[str] = []
         self._statement: ast.AST = self._tree
+        self._depth = 0  # of function bodies
 
     def found(self) -> Iterator[Mutant]:
         yield from self._inside(self._tree)
@@ -91,9 +93,12 @@ class _Finder:
             if field in {"annotation", "returns", "bases", "type_params", "format_spec"}:
                 continue
             if isinstance(value, list):
+                later = field == "body" and isinstance(node, ast.FunctionDef | ast.Lambda)
+                self._depth += later
                 for index, child in enumerate(value):
                     if isinstance(child, ast.AST):
                         yield from self._at(node, field, index, child)
+                self._depth -= later
             elif isinstance(value, ast.AST):
                 yield from self._at(node, field, None, value)
 
@@ -138,6 +143,7 @@ class _Finder:
             function=".".join(self._names) or "-",
             line=getattr(node, "lineno", 1),
             what=_difference(before, after),
+            at_import=not self._depth,
             tree=self._tree,
             parent=parent,
             field=field,

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import coverage
 from mutations import Mutant
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".cache" / "mutants"
 # Not what starts real servers, drives browsers or builds wheels: a mutant lives in one process.
 FOLDERS = ("unit", "flows", "api", "attacks", "contract", "model", "cli", "migrations")
 SQLITE = ["-m", "not slow and not postgres and not redis", "-k", "not postgresql"]
-PATIENCE = 60.0  # seconds of tests against one mutant, as the first run measured them
+ENOUGH = 20.0  # seconds of tests against one mutant, as the first run measured them
 
 
 @dataclass
@@ -28,15 +30,23 @@ class Selection:
     lines_of: Counter[str] = field(default_factory=Counter)
     catches: Counter[tuple[Path, str]] = field(default_factory=Counter)
 
+    def at_import(self, mutant: Mutant) -> bool:
+        """Tell whether a mutant can make a difference before the first test runs."""
+        return mutant.at_import or "" in self.by_line.get(mutant.path, {}).get(mutant.line, [""])
+
+    def cost(self, tests: Sequence[str]) -> float:
+        """Return how many seconds the tests took in the first run."""
+        return sum(self.seconds[test] for test in tests)
+
     def tests(self, mutant: Mutant) -> list[str]:
         """Return the tests for a mutant: who caught one of its module first, then the narrowest.
 
         What runs at import has no test of its own; any that runs the module may notice.
         """
         lines = self.by_line.get(mutant.path, {})
-        found = [test for test in lines.get(mutant.line, []) if test in self.seconds]
+        found = self.seconds.keys() & set(lines.get(mutant.line, []))
         if not found:
-            found = sorted({test for tests in lines.values() for test in tests} & set(self.seconds))
+            found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
         ordered = sorted(
             found, key=lambda test: (-self.catches[mutant.path, test], self.lines_of[test], test)
         )
@@ -44,7 +54,7 @@ class Selection:
 
     def _affordable(self, tests: list[str]) -> list[str]:
         chosen: list[str] = []
-        left = PATIENCE
+        left = ENOUGH
         for test in tests:
             left -= self.seconds[test]
             if left < 0 and chosen:
@@ -64,11 +74,11 @@ def _file_by_file(ordered: list[str]) -> list[str]:
     return [test for _, test in sorted(placed, key=lambda pair: pair[0])]
 
 
-def record(folder: Path, workers: int) -> None:
-    """Run the suite once; leave what it ran in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    data, times = folder / "coverage", folder / "seconds.json"
-    for old in folder.glob("coverage*"):
+def record(workers: int) -> None:
+    """Run the suite once; leave in `FOLDER` what ran what."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    data, times = FOLDER / "coverage", FOLDER / "seconds.json"
+    for old in FOLDER.glob("coverage*"):
         old.unlink()
     tests = [f"tests/{name}" for name in FOLDERS if (ROOT / "tests" / name).is_dir()]
     run = [sys.executable, "-m", "coverage"]
@@ -82,22 +92,20 @@ def record(folder: Path, workers: int) -> None:
         [*run, "run", f"--data-file={data}", *pytest, *parallel, *SQLITE, *tests],
         cwd=ROOT, env=environment, check=False,
     )  # fmt: skip
-    combine = [*run, "combine", "-q", f"--data-file={data}", str(folder)]
+    combine = [*run, "combine", "-q", f"--data-file={data}", str(FOLDER)]
     subprocess.run(combine, cwd=ROOT, env=environment, check=True)  # noqa: S603 - coverage
 
 
-def read(folder: Path, paths: set[Path]) -> Selection:
+def read(paths: set[Path]) -> Selection:
     """Return what the run left, for the modules at `paths`."""
-    data = coverage.CoverageData(str(folder / "coverage"))
+    data = coverage.CoverageData(str(FOLDER / "coverage"))
     data.read()
-    selection = Selection(json.loads((folder / "seconds.json").read_text()), {})
+    selection = Selection(json.loads((FOLDER / "seconds.json").read_text()), {})
     for name in data.measured_files():
         path = ROOT / name
         lines = data.contexts_by_lineno(name)
         for tests in lines.values():
             selection.lines_of.update(test for test in tests if test)
         if path in paths:
-            selection.by_line[path] = {
-                line: [test for test in tests if test] for line, tests in lines.items()
-            }
+            selection.by_line[path] = lines
     return selection

@@ -1,0 +1,83 @@
+"""Trials of what runs later: pytest collects the suite once, then each trial is forked off there.
+
+In the fork the functions of the module get the code of the changed text. So a trial costs little
+more than its tests. What ran at import stays as it was: that is for `at_import`.
+"""
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType
+
+import pytest
+
+from mutations import Mutant
+from selection import ROOT
+from trial import Run
+
+FIRST = "[sqlite]"  # ends the name of a test that sets up the empty database which others copy
+
+
+class Session:
+    """A plugin of pytest: where it would run the tests, hand over to whoever tries mutants."""
+
+    def __init__(self, work: Callable[[Run], None]) -> None:
+        """Take what is done in the session, with a function that runs tests in a fork."""
+        self._work = work
+        self._items: dict[str, pytest.Item] = {}
+        self._failed: list[str] = []
+
+    def open(self, tests: Sequence[str]) -> None:
+        """Collect the files of the tests, and do the work."""
+        files = sorted({str(ROOT / test.split("::", 1)[0]) for test in tests})
+        calm = ["-qq", "-s", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        tidy = ["-o", "tmp_path_retention_policy=none", f"--rootdir={ROOT}"]
+        pytest.main([*calm, *tidy, *files], [self])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run one test, whose fixtures of the session stay for all forks; then do the work."""
+        self._items = {item.nodeid: item for item in session.items}
+        first = next(item for test, item in self._items.items() if test.endswith(FIRST))
+        # As if the session itself came next: what is set up below it goes, its own fixtures stay.
+        first.config.hook.pytest_runtest_protocol(item=first, nextitem=session)
+        gc.freeze()
+        self._work(self._run)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a failure."""
+        if report.failed:
+            self._failed.append(report.nodeid)
+
+    def _run(self, mutant: Mutant | None, tests: Sequence[str]) -> list[str]:
+        """Run the tests; after a failure only if there is no mutant, to find all that fail."""
+        if mutant is not None:
+            _change(mutant)
+        items = [self._items[test] for test in tests if test in self._items]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self._failed and mutant is not None:
+                break
+        return self._failed
+
+
+def _change(mutant: Mutant) -> None:
+    """Give the functions of the module the code of the changed text."""
+    new = dict(_codes(compile(mutant.code(), str(mutant.path), "exec")))
+    gc.unfreeze()
+    for found in gc.get_objects():
+        if isinstance(found, FunctionType) and found.__code__.co_filename == str(mutant.path):
+            code = new.get(_name(found.__code__))
+            if code is not None and len(code.co_freevars) == len(found.__code__.co_freevars):
+                found.__code__ = code
+
+
+def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
+    yield _name(code), code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _name(code: CodeType) -> tuple[str, int]:
+    return code.co_qualname, code.co_firstlineno
