@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ FOLDER = ROOT / ".cache" / "mutants"
 # Not what starts real servers, drives browsers or builds wheels: a mutant lives in one process.
 FOLDERS = ("unit", "flows", "api", "attacks", "contract", "model", "cli", "migrations")
 SQLITE = ["-m", "not slow and not postgres and not redis", "-k", "not postgresql"]
-ENOUGH = 20.0  # seconds of tests against one mutant, as the first run measured them
+ENOUGH = 60.0  # seconds of tests against one mutant, as the first run measured them
 
 
 @dataclass
@@ -31,8 +31,8 @@ class Selection:
     catches: Counter[tuple[Path, str]] = field(default_factory=Counter)
 
     def at_import(self, mutant: Mutant) -> bool:
-        """Tell whether a mutant can make a difference before the first test runs."""
-        return mutant.at_import or "" in self.by_line.get(mutant.path, {}).get(mutant.line, [""])
+        """Tell whether a mutant makes its difference before a test runs its line."""
+        return mutant.at_import or not any(self.by_line.get(mutant.path, {}).get(mutant.line, ()))
 
     def cost(self, tests: Sequence[str]) -> float:
         """Return how many seconds the tests took in the first run."""
@@ -50,7 +50,7 @@ class Selection:
         ordered = sorted(
             found, key=lambda test: (-self.catches[mutant.path, test], self.lines_of[test], test)
         )
-        return self._affordable(_file_by_file(ordered))
+        return self._affordable(_from_all_sides(ordered))
 
     def _affordable(self, tests: list[str]) -> list[str]:
         chosen: list[str] = []
@@ -63,15 +63,17 @@ class Selection:
         return chosen
 
 
-def _file_by_file(ordered: list[str]) -> list[str]:
-    """Take the best test of each file, then the second of each: files look from different sides."""
-    turns: defaultdict[str, int] = defaultdict(int)
-    placed: list[tuple[int, str]] = []
+def _from_all_sides(ordered: list[str]) -> list[str]:
+    """Take the best test of each file, then the second of each; variants of a test come later."""
+    variants: Counter[str] = Counter()
+    turns: Counter[str] = Counter()
+    placed: list[tuple[int, int, str]] = []
     for test in ordered:
-        file = test.split("::", 1)[0]
-        placed.append((turns[file], test))
-        turns[file] += 1
-    return [test for _, test in sorted(placed, key=lambda pair: pair[0])]
+        file, name = test.split("::", 1)[0], test.split("[", 1)[0]
+        placed.append((variants[name], turns[file], test))
+        variants[name] += 1
+        turns[file] += variants[name] == 1
+    return [test for _, _, test in sorted(placed, key=lambda place: place[:2])]
 
 
 def record(workers: int) -> None:
