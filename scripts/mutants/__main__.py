@@ -73,7 +73,7 @@ class Outcome:
             self.survivors.append((trial.mutant, len(trial.tests)))
             return
         self.caught.setdefault(failed[0], []).append(trial.mutant)
-        self.selection.catches[trial.mutant.path, failed[0]] += 1
+        self.selection.catches[trial.mutant.path][failed[0]] += 1
 
 
 def main() -> int:

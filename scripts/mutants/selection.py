@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ FOLDER = ROOT / ".cache" / "mutants"
 # Not what starts real servers, drives browsers or builds wheels: a mutant lives in one process.
 FOLDERS = ("unit", "flows", "api", "attacks", "contract", "model", "cli", "migrations")
 SQLITE = ["-m", "not slow and not postgres and not redis", "-k", "not postgresql"]
-ENOUGH = 60.0  # seconds of tests against one mutant, as the first run measured them
+ENOUGH = 45.0  # seconds of tests against one mutant, as the first run measured them
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Selection:
 
     seconds: dict[str, float]
     by_line: dict[Path, dict[int, list[str]]]
-    lines_of: Counter[str] = field(default_factory=Counter)
-    catches: Counter[tuple[Path, str]] = field(default_factory=Counter)
+    expertise: dict[Path, Counter[str]] = field(default_factory=dict)
+    catches: defaultdict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def at_import(self, mutant: Mutant) -> bool:
         """Tell whether a mutant makes its difference before a test runs its line."""
@@ -39,7 +39,7 @@ class Selection:
         return sum(self.seconds[test] for test in tests)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests for a mutant: who caught one of its module first, then the narrowest.
+        """Return the tests for a mutant: who caught one of its module first, then the experts.
 
         What runs at import has no test of its own; any that runs the module may notice.
         """
@@ -47,10 +47,9 @@ class Selection:
         found = self.seconds.keys() & set(lines.get(mutant.line, []))
         if not found:
             found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
-        ordered = sorted(
-            found, key=lambda test: (-self.catches[mutant.path, test], self.lines_of[test], test)
-        )
-        return self._affordable(_from_all_sides(ordered))
+        caught, expert = self.catches[mutant.path], self.expertise[mutant.path]
+        ordered = sorted(found, key=lambda test: (-caught[test], -expert[test], test))
+        return self._affordable(_variants_last(ordered))
 
     def _affordable(self, tests: list[str]) -> list[str]:
         chosen: list[str] = []
@@ -63,17 +62,15 @@ class Selection:
         return chosen
 
 
-def _from_all_sides(ordered: list[str]) -> list[str]:
-    """Take the best test of each file, then the second of each; variants of a test come later."""
+def _variants_last(ordered: list[str]) -> list[str]:
+    """Put one variant of every test before the second of any."""
     variants: Counter[str] = Counter()
-    turns: Counter[str] = Counter()
-    placed: list[tuple[int, int, str]] = []
+    placed: list[tuple[int, str]] = []
     for test in ordered:
-        file, name = test.split("::", 1)[0], test.split("[", 1)[0]
-        placed.append((variants[name], turns[file], test))
+        name = test.split("[", 1)[0]
+        placed.append((variants[name], test))
         variants[name] += 1
-        turns[file] += variants[name] == 1
-    return [test for _, _, test in sorted(placed, key=lambda place: place[:2])]
+    return [test for _, test in sorted(placed, key=lambda place: place[0])]
 
 
 def record(workers: int) -> None:
@@ -103,11 +100,17 @@ def read(paths: set[Path]) -> Selection:
     data = coverage.CoverageData(str(FOLDER / "coverage"))
     data.read()
     selection = Selection(json.loads((FOLDER / "seconds.json").read_text()), {})
-    for name in data.measured_files():
-        path = ROOT / name
-        lines = data.contexts_by_lineno(name)
-        for tests in lines.values():
-            selection.lines_of.update(test for test in tests if test)
-        if path in paths:
-            selection.by_line[path] = lines
+    for path in paths & {ROOT / name for name in data.measured_files()}:
+        lines = data.contexts_by_lineno(str(path))
+        selection.by_line[path] = lines
+        selection.expertise[path] = _expertise(lines)
     return selection
+
+
+def _expertise(lines: dict[int, list[str]]) -> Counter[str]:
+    """Rate the tests of a module: who runs lines of it that few others run knows it best."""
+    rated: Counter[str] = Counter()
+    for tests in lines.values():
+        for test in tests:
+            rated[test] += 1000 // len(tests)
+    return rated
