@@ -25,7 +25,7 @@ import at_import
 from in_session import Session
 from mutations import Mutant, mutants
 from selection import ROOT, Selection, read, record
-from trial import Run, Trial, in_parallel
+from trial import Run, Trial, Unbroken, in_parallel
 
 DEFAULT = ("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "throttle", "db")
 GOAL = 0.95
@@ -43,37 +43,43 @@ class Outcome:
     unfit: set[str] = field(default_factory=set)
 
     def try_all(self, mutants: Sequence[Mutant], what: str, run: Run) -> None:
-        """Try mutants one by one, several at a time."""
+        """Try mutants, several at a time; anew what a test caught that fails without any."""
+        left = list(mutants)
         says = TextColumn("{task.description}")
-        columns = (says, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        trials = (self._trial(run, mutant) for mutant in mutants)
-        with Progress(*columns) as progress:
-            bar = progress.add_task(what, total=len(mutants))
-            for trial in in_parallel(trials, self.workers):
-                self._note(trial)
-                survive = f"{what}, {len(self.survivors)} survive so far"
-                progress.update(bar, advance=1, description=survive)
+        with Progress(says, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+            bar = progress.add_task(what, total=len(left))
+            while left:
+                trials = [Trial(run, one, self.selection) for one in left]
+                left = []
+                for trial in in_parallel(trials, self.workers):
+                    if not self._note(trial):
+                        left.append(trial.mutant)
+                        continue
+                    survive = f"{what}, {len(self.survivors)} survive so far"
+                    progress.update(bar, advance=1, description=survive)
 
-    def try_nothing(self, run: Run) -> None:
-        """Run what caught mutants without any: who fails then has caught nothing."""
-        tests = [test for test in self.caught if test in self.selection.seconds]
-        trial = Trial(run, None, tests, self.selection.cost(tests))
-        for done in in_parallel(iter([trial]), 1):
-            self.unfit.update(done.caught_by())
-
-    def _trial(self, run: Run, mutant: Mutant) -> Trial:
-        tests = self.selection.tests(mutant)
-        return Trial(run, mutant, tests, self.selection.cost(tests))
-
-    def _note(self, trial: Trial) -> None:
+    def _note(self, trial: Trial) -> bool:
+        """Note how a trial ended; tell whether that counts."""
         failed = trial.caught_by()
-        if trial.mutant is None:
-            return
         if not failed:
             self.survivors.append((trial.mutant, len(trial.tests)))
-            return
+            return True
+        if not self._fit(failed[0], trial.run):
+            self.unfit.add(failed[0])
+            self.selection.drop(failed[0])
+            return False
         self.caught.setdefault(failed[0], []).append(trial.mutant)
         self.selection.catches[trial.mutant.path][failed[0]] += 1
+        return True
+
+    def _fit(self, test: str, run: Run) -> bool:
+        """Tell whether a test passes without a mutant; one that does not can catch none."""
+        if test in self.unfit:
+            return False
+        if test in self.caught or test not in self.selection.seconds:
+            return True
+        (alone,) = in_parallel([Unbroken(run, test)], 1)
+        return not alone.caught_by()
 
 
 def main() -> int:
@@ -92,11 +98,7 @@ def main() -> int:
     at_import.warm_up()
     outcome.try_all(early, "at import", at_import.run)
 
-    def work(run: Run) -> None:
-        outcome.try_all(late, "later", run)
-        outcome.try_nothing(run)
-
-    Session(work).open(list(selection.seconds))
+    Session(lambda run: outcome.try_all(late, "later", run)).open(list(selection.seconds))
     return _report(outcome, f"--every {options.every} --seed {options.seed}")
 
 
@@ -128,18 +130,15 @@ def _report(outcome: Outcome, sample: str) -> int:
     for mutant, ran in sorted(left, key=lambda pair: (pair[0].path, pair[0].line)):
         _say(f"{mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.key}  ({ran} tests)")
     for test in sorted(outcome.unfit):
-        _say(f"fails without a mutant, so it caught none: {test}")
-    caught = {
-        test: len(found) for test, found in outcome.caught.items() if test not in outcome.unfit
-    }
-    good = sum(caught.values())
+        _say(f"fails here without any mutant, so it was not asked: {test}")
+    good = sum(map(len, outcome.caught.values()))
     share = good / ((good + len(left)) or 1)
-    ended = sum(count for test, count in caught.items() if test.startswith("("))
+    ended = sum(len(all_) for test, all_ in outcome.caught.items() if test.startswith("("))
     _say(
         f"{good} of {good + len(left)} caught, {share:.1%} ({ended} because the run broke off); "
-        f"{len(outcome.survivors) - len(left)} more survive as reviewed; {sample}",
+        f"{len(outcome.survivors) - len(left)} more survive as reviewed; {sample}"
     )
-    return 0 if share >= GOAL and not outcome.unfit else 1
+    return 0 if share >= GOAL else 1
 
 
 def _say(line: str) -> None:

@@ -50,13 +50,13 @@ class Session:
             self._failed.append(report.nodeid)
 
     def _run(self, mutant: Mutant | None, tests: Sequence[str]) -> list[str]:
-        """Run the tests; after a failure only if there is no mutant, to find all that fail."""
+        """Run the tests until one fails."""
         if mutant is not None:
             _change(mutant)
         items = [self._items[test] for test in tests if test in self._items]
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self._failed and mutant is not None:
+            if self._failed:
                 break
         return self._failed
 

@@ -34,6 +34,10 @@ class Selection:
         """Tell whether a mutant makes its difference before a test runs its line."""
         return mutant.at_import or not any(self.by_line.get(mutant.path, {}).get(mutant.line, ()))
 
+    def drop(self, test: str) -> None:
+        """Ask a test no more."""
+        self.seconds.pop(test, None)
+
     def cost(self, tests: Sequence[str]) -> float:
         """Return how many seconds the tests took in the first run."""
         return sum(self.seconds[test] for test in tests)

@@ -4,56 +4,58 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 from mutations import Mutant
+from selection import Selection
 
 FORK = multiprocessing.get_context("fork")
 SLOWER = 8  # times as long as in the first run: the mutant hangs
 SPARE = 30.0  # seconds beyond that, for imports on a busy machine
 GLANCE = 0.02  # seconds between two looks at who is done
 
-# Breaks the code (or not, for None), runs tests, and returns which failed.
+# Breaks the code (or not, for None), runs tests, and returns which failed first.
 Run = Callable[[Mutant | None, Sequence[str]], list[str]]
 
 
-@dataclass
-class Trial:
-    """A trial under way: of a mutant, or of nothing, to see what fails anyway."""
+class Fork:
+    """A process of its own that runs tests on broken code."""
 
-    run: Run
-    mutant: Mutant | None
-    tests: Sequence[str]
-    seconds: float
-    answers: Connection = field(init=False)
-    process: multiprocessing.process.BaseProcess = field(init=False)
-    ends: float = field(init=False)
+    def __init__(self, run: Run, mutant: Mutant | None) -> None:
+        """Take what runs the tests; nothing is forked yet."""
+        self.run = run
+        self._mutant = mutant
+        self.tests: Sequence[str] = ()
 
-    def start(self) -> "Trial":
-        """Fork the trial off."""
-        self.ends = time.monotonic() + SLOWER * self.seconds + SPARE
-        self.answers, says = FORK.Pipe(duplex=False)
-        self.process = FORK.Process(target=self._work, args=(says,))
-        self.process.start()
+    def chosen(self) -> tuple[Sequence[str], float]:
+        """Return the tests, as late as can be, and the seconds that they take."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Fork it off."""
+        self.tests, seconds = self.chosen()
+        self._ends = time.monotonic() + SLOWER * seconds + SPARE
+        self._answers, says = FORK.Pipe(duplex=False)
+        self._process = FORK.Process(target=self._work, args=(says,))
+        self._process.start()
         says.close()
-        return self
 
     def over(self) -> bool:
-        """Tell whether the trial has ended; end one that hangs."""
-        if self.process.is_alive() and time.monotonic() > self.ends:
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
-        self.process.join(0)
-        return not self.process.is_alive()
+        """Tell whether it has ended; end one that hangs."""
+        if self._process.is_alive() and time.monotonic() > self._ends:
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
+        self._process.join(0)
+        return not self._process.is_alive()
 
     def caught_by(self) -> list[str]:
         """Return the tests that failed, or in words how it broke off; nothing if it survived."""
         try:
-            failed: list[str] = self.answers.recv() if self.answers.poll() else ["(it hung)"]
+            failed: list[str] = self._answers.recv() if self._answers.poll() else ["(it hung)"]
         except EOFError:
             failed = ["(the process died)"]
-        self.answers.close()
+        self._answers.close()
         return failed
 
     def _work(self, says: Connection) -> None:
@@ -61,21 +63,49 @@ class Trial:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
-        says.send(self.run(self.mutant, self.tests))
+        says.send(self.run(self._mutant, self.tests))
         os.killpg(0, signal.SIGKILL)  # with whatever a test left running
 
 
-def in_parallel(waiting: Iterator[Trial], workers: int) -> Iterator[Trial]:
-    """Run trials, as many at once as there are workers; yield each when it is over."""
-    running: list[Trial] = []
-    more = True
-    while more or running:
-        while more and len(running) < workers:
-            trial = next(waiting, None)
-            more = trial is not None
-            if trial is not None:
-                running.append(trial.start())
-        over = [trial for trial in running if trial.over()]
-        running = [trial for trial in running if trial not in over]
+class Trial(Fork):
+    """The trial of a mutant."""
+
+    def __init__(self, run: Run, mutant: Mutant, selection: Selection) -> None:
+        """Take the mutant, and who knows its tests."""
+        super().__init__(run, mutant)
+        self.mutant, self._selection = mutant, selection
+
+    def chosen(self) -> tuple[Sequence[str], float]:
+        """Return the tests of the mutant, by what is known when it starts."""
+        tests = self._selection.tests(self.mutant)
+        return tests, self._selection.cost(tests)
+
+
+class Unbroken(Fork):
+    """One test, run without any mutant."""
+
+    def __init__(self, run: Run, test: str) -> None:
+        """Take the test."""
+        super().__init__(run, None)
+        self._test = test
+
+    def chosen(self) -> tuple[Sequence[str], float]:
+        """Return the one test, with seconds to spare."""
+        return [self._test], SPARE
+
+
+OneFork = TypeVar("OneFork", bound=Fork)
+
+
+def in_parallel(waiting: Iterable[OneFork], workers: int) -> Iterator[OneFork]:
+    """Run forks, as many at once as there are workers; yield each when it is over."""
+    coming = list(reversed(list(waiting)))
+    running: list[OneFork] = []
+    while coming or running:
+        while coming and len(running) < workers:
+            running.append(coming.pop())
+            running[-1].start()
+        over = [one for one in running if one.over()]
+        running = [one for one in running if one not in over]
         yield from over
         time.sleep(GLANCE)
