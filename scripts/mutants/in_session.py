@@ -5,7 +5,9 @@ more than its tests. What ran at import stays as it was: that is for `at_import`
 """
 
 import gc
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import CodeType, FunctionType
 
 import pytest
@@ -14,6 +16,7 @@ from mutations import Mutant
 from selection import ROOT
 from trial import Run
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
 FIRST = "[sqlite]"  # ends the name of a test that sets up the empty database which others copy
 
 
@@ -31,11 +34,13 @@ class Session:
         files = sorted({str(ROOT / test.split("::", 1)[0]) for test in tests})
         calm = ["-qq", "-s", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"]
         tidy = ["-o", "tmp_path_retention_policy=none", f"--rootdir={ROOT}"]
-        pytest.main([*calm, *tidy, *files], [self])
+        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as place:
+            pytest.main([*calm, *tidy, f"--basetemp={place}/tests", *files], [self])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run one test, whose fixtures of the session stay for all forks; then do the work."""
+        self._session = session
         self._items = {item.nodeid: item for item in session.items}
         first = next(item for test, item in self._items.items() if test.endswith(FIRST))
         # As if the session itself came next: what is set up below it goes, its own fixtures stay.
@@ -53,9 +58,8 @@ class Session:
         """Run the tests until one fails."""
         if mutant is not None:
             _change(mutant)
-        items = [self._items[test] for test in tests if test in self._items]
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        for item in [self._items[test] for test in tests if test in self._items]:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._session)
             if self._failed:
                 break
         return self._failed
