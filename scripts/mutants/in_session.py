@@ -6,7 +6,7 @@ more than its tests. What ran at import stays as it was: that is for `at_import`
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -28,6 +28,7 @@ class Session:
         self._work = work
         self._items: dict[str, pytest.Item] = {}
         self._failed: list[str] = []
+        self._functions: list[FunctionType] = []
 
     def open(self, tests: Sequence[str]) -> None:
         """Collect the files of the tests, and do the work."""
@@ -45,6 +46,7 @@ class Session:
         first = next(item for test, item in self._items.items() if test.endswith(FIRST))
         # As if the session itself came next: what is set up below it goes, its own fixtures stay.
         first.config.hook.pytest_runtest_protocol(item=first, nextitem=session)
+        self._functions = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
         gc.freeze()
         self._work(self._run)
         return True
@@ -57,7 +59,7 @@ class Session:
     def _run(self, mutant: Mutant | None, tests: Sequence[str]) -> list[str]:
         """Run the tests until one fails."""
         if mutant is not None:
-            _change(mutant)
+            _change(self._functions, mutant)
         for item in [self._items[test] for test in tests if test in self._items]:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._session)
             if self._failed:
@@ -65,15 +67,14 @@ class Session:
         return self._failed
 
 
-def _change(mutant: Mutant) -> None:
+def _change(functions: Iterable[FunctionType], mutant: Mutant) -> None:
     """Give the functions of the module the code of the changed text."""
     new = dict(_codes(compile(mutant.code(), str(mutant.path), "exec")))
-    gc.unfreeze()
-    for found in gc.get_objects():
-        if isinstance(found, FunctionType) and found.__code__.co_filename == str(mutant.path):
-            code = new.get(_name(found.__code__))
-            if code is not None and len(code.co_freevars) == len(found.__code__.co_freevars):
-                found.__code__ = code
+    for one in functions:
+        if one.__code__.co_filename == str(mutant.path):
+            code = new.get(_name(one.__code__))
+            if code is not None and len(code.co_freevars) == len(one.__code__.co_freevars):
+                one.__code__ = code
 
 
 def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
