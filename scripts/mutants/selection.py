@@ -18,6 +18,7 @@ FOLDER = ROOT / ".cache" / "mutants"
 # Not what starts real servers, drives browsers or builds wheels: a mutant lives in one process.
 FOLDERS = ("unit", "flows", "api", "attacks", "contract", "model", "cli", "migrations")
 SQLITE = ["-m", "not slow and not postgres and not redis", "-k", "not postgresql"]
+OVERHEAD = 0.5  # seconds that any test costs
 ENOUGH = 45.0  # seconds of tests against one mutant, as the first run measured them
 
 
@@ -52,7 +53,8 @@ class Selection:
         if not found:
             found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
         caught, expert = self.catches[mutant.path], self.expertise[mutant.path]
-        ordered = sorted(found, key=lambda test: (-caught[test], -expert[test], test))
+        worth = {test: expert[test] / (OVERHEAD + self.seconds[test]) for test in found}
+        ordered = sorted(found, key=lambda test: (-caught[test], -worth[test], test))
         return self._affordable(_variants_last(ordered))
 
     def _affordable(self, tests: list[str]) -> list[str]:
