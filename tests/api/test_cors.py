@@ -194,6 +194,12 @@ def test_a_request_that_poses_as_a_preflight_is_none(client: FlaskClient) -> Non
     assert "Access-Control-Max-Age" not in answer.headers
 
 
+def test_a_request_to_nowhere_that_poses_as_a_preflight_stays_404(client: FlaskClient) -> None:
+    """S-002: it is no fault of the rulebook, so no 503."""
+    answer = client.get("/nowhere", headers={"Access-Control-Request-Method": "GET"})
+    assert answer.status_code == 404
+
+
 def test_plain_options_says_which_methods_there_are(house: House) -> None:
     """Without an origin it is no preflight (RFC 9110 section 9.3.7)."""
     answer = house.client().options("/auth/refresh")

@@ -247,6 +247,12 @@ def test_a_public_view_has_no_caller_even_with_a_good_token(forge: Forge) -> Non
     assert forge.house.bearer(forge.good).get("/nobody").status_code == 500
 
 
+def test_a_public_view_that_asks_for_its_caller_reads_what_to_do(forge: Forge) -> None:
+    """The error names the decorators; `None.user_id` would name nothing."""
+    with forge.house.app.test_request_context(), pytest.raises(RuntimeError, match="@requires"):
+        current_caller()
+
+
 CANARY = "c4n4ry"
 
 

@@ -1,5 +1,6 @@
 """Classes of views need their rules too, on the class or on each method (S-002)."""
 
+from flask import Flask
 from flask.views import MethodView, View
 
 from booting import Build, boot, hiding, stopped, wrapping
@@ -41,6 +42,20 @@ def test_a_method_without_a_rule_stops_the_boot() -> None:
             return ""
 
     assert "route POST /tea has no access rule" in stopped(pages(Tea))
+
+
+def test_a_method_that_a_class_does_not_have_stops_the_boot() -> None:
+    """S-002: the rule of GET is lent to HEAD alone, whatever the route promises."""
+
+    class Tea(MethodView):
+        @signed_in
+        def get(self) -> str:
+            return ""
+
+    def build(app: Flask) -> None:
+        app.add_url_rule("/tea", view_func=Tea.as_view("tea"), methods=["GET", "PUT"])
+
+    assert "route PUT /tea has no access rule" in stopped(build)
 
 
 def test_a_class_may_have_one_rule_for_all_methods() -> None:

@@ -110,6 +110,14 @@ def test_a_note_that_failed_is_tried_at_the_next_use(seen: SeenGenerations, note
     assert (notes.written, notes.tries) == ([("s", 2)], 2)
 
 
+def test_a_note_is_tried_at_every_use_while_it_fails(seen: SeenGenerations, notes: Notes) -> None:
+    """S-074: who tried alone, and failed, leaves the turn to the next."""
+    notes.broken = True
+    for _ in range(3):
+        use(seen, claims())
+    assert notes.tries == 3
+
+
 def test_the_memory_of_notes_is_bounded(
     seen: SeenGenerations, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

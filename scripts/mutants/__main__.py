@@ -1,0 +1,149 @@
+"""Breaks the code in small ways, one at a time, and tells which breaks no test notices.
+
+    python scripts/mutants [GLOB ...] [--every N] [--seed S] [--workers N] [--again]
+
+GLOB names modules, as `tokens.*` or `gate.verify`; without one, all that decide who gets in. With
+--every N only each Nth mutant is tried, in an order that the seed shuffles. --again uses what the
+last run found out about the tests, to save the minutes: right while neither src nor tests moved.
+
+Ends with 1 if less than 95 % are caught. What is in reviewed.txt counts neither way.
+"""
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import at_import
+from in_session import Session
+from mutations import Mutant, mutants
+from selection import ROOT, Selection, read, record
+from trial import Run, Trial, Unbroken, in_parallel
+
+DEFAULT = ("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "throttle", "db")
+GOAL = 0.95
+REVIEWED = Path(__file__).parent / "reviewed.txt"
+
+
+@dataclass
+class Outcome:
+    """What became of the mutants."""
+
+    selection: Selection
+    workers: int
+    caught: dict[str, list[Mutant]] = field(default_factory=dict)
+    survivors: list[tuple[Mutant, int]] = field(default_factory=list)
+    unfit: set[str] = field(default_factory=set)
+
+    def try_all(self, mutants: Sequence[Mutant], what: str, run: Run) -> None:
+        """Try mutants, several at a time; anew what a test caught that fails without any."""
+        left = list(mutants)
+        says = TextColumn("{task.description}")
+        with Progress(says, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+            bar = progress.add_task(what, total=len(left))
+            while left:
+                trials = [Trial(run, one, self.selection) for one in left]
+                left = []
+                for trial in in_parallel(trials, self.workers):
+                    if not self._note(trial):
+                        left.append(trial.mutant)
+                        continue
+                    survive = f"{what}, {len(self.survivors)} survive so far"
+                    progress.update(bar, advance=1, description=survive)
+
+    def _note(self, trial: Trial) -> bool:
+        """Note how a trial ended; tell whether that counts."""
+        failed = trial.caught_by()
+        if not failed:
+            self.survivors.append((trial.mutant, len(trial.tests)))
+            return True
+        if not self._fit(failed[0], trial.run):
+            self.unfit.add(failed[0])
+            self.selection.drop(failed[0])
+            return False
+        self.caught.setdefault(failed[0], []).append(trial.mutant)
+        self.selection.catches[trial.mutant.path][failed[0]] += 1
+        return True
+
+    def _fit(self, test: str, run: Run) -> bool:
+        """Tell whether a test passes without a mutant; one that does not can catch none."""
+        if test in self.unfit:
+            return False
+        if test in self.caught or test not in self.selection.seconds:
+            return True
+        (alone,) = in_parallel([Unbroken(run, test)], 1)
+        return not alone.caught_by()
+
+
+def main() -> int:
+    """Run what the command line asks for; return the exit code."""
+    options = _options()
+    chosen = _chosen(options.globs or DEFAULT, every=options.every, seed=options.seed)
+    if not chosen:
+        print("No module is called that. Name one as it is imported: tokens.codec")
+        return 2
+    if not options.again:
+        record(options.workers)
+    selection = read({mutant.path for mutant in chosen})
+    outcome = Outcome(selection, options.workers)
+    early = [mutant for mutant in chosen if selection.at_import(mutant)]
+    late = [mutant for mutant in chosen if not selection.at_import(mutant)]
+    at_import.warm_up()
+    outcome.try_all(early, "at import", at_import.run)
+
+    Session(lambda run: outcome.try_all(late, "later", run)).open(list(selection.seconds))
+    return _report(outcome, f"--every {options.every} --seed {options.seed}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mutants", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("globs", nargs="*", metavar="GLOB", help="modules, as tokens.*")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="try each Nth only")
+    parser.add_argument("--seed", type=int, default=0, help="which ones those are")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--again", action="store_true", help="tests and src have not moved")
+    return parser.parse_args()
+
+
+def _chosen(globs: Sequence[str], *, every: int, seed: int) -> list[Mutant]:
+    """Return the mutants of the modules that a glob names, or the sample of them."""
+    found: list[Mutant] = []
+    package = ROOT / "src" / "itemsapi"
+    for path in sorted(package.rglob("*.py")):
+        name = ".".join(path.relative_to(package).with_suffix("").parts)
+        if any(fnmatch(name, glob) for glob in globs):
+            found += mutants(f"itemsapi.{name}".removesuffix(".__init__"), path)
+    random.Random(seed).shuffle(found)  # noqa: S311 - no secret
+    return found[::every]
+
+
+def _report(outcome: Outcome, sample: str) -> int:
+    reviewed = {line.rsplit(" | ", 1)[0] for line in REVIEWED.read_text().splitlines()}
+    left = [pair for pair in outcome.survivors if pair[0].key not in reviewed]
+    for mutant, ran in sorted(left, key=lambda pair: (pair[0].path, pair[0].line)):
+        _say(f"{mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.key}  ({ran} tests)")
+    for test in sorted(outcome.unfit):
+        _say(f"fails here without any mutant, so it was not asked: {test}")
+    good = sum(map(len, outcome.caught.values()))
+    share = good / ((good + len(left)) or 1)
+    ended = sum(len(all_) for test, all_ in outcome.caught.items() if test.startswith("("))
+    _say(
+        f"{good} of {good + len(left)} caught, {share:.1%} ({ended} because the run broke off); "
+        f"{len(outcome.survivors) - len(left)} more survive as reviewed; {sample}"
+    )
+    return 0 if share >= GOAL else 1
+
+
+def _say(line: str) -> None:
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
