@@ -116,6 +116,7 @@ class Stage:
     threads: int
     port: int = 0
     log: Path = Path(os.devnull)
+    took: float = 0.0  # seconds that the last start took until the first answer
     process: "subprocess.Popen[bytes] | None" = None
     lines: list[Line] = field(default_factory=list)
 
@@ -128,7 +129,7 @@ class Stage:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        until(self.ready, 60)
+        self.took = until(self.ready, 60)
 
     def ready(self) -> bool:
         """Tell whether somebody answers."""
