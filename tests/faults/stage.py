@@ -58,9 +58,11 @@ class Answer:
 class Line:
     """A connection that is kept open, so that one worker answers all that is said on it."""
 
-    def __init__(self, port: int, *, timeout: float = 10.0) -> None:
-        """Connect."""
-        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    def __init__(self, port: int, *, timeout: float = 10.0, source: str = "127.0.0.1") -> None:
+        """Connect, from an address of this machine."""
+        self._http = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=timeout, source_address=(source, 0)
+        )
         self._http.connect()
 
     def call(
@@ -161,8 +163,8 @@ class Stage:
     def line_to_each(self) -> dict[int, Line]:
         """Open one connection to every worker.
 
-        All of them listen on one socket, and where nothing else is to do the same one may take every
-        connection: who has taken one is held still until the others have theirs.
+        All of them listen on one socket, and where nothing else is to do the same one may take
+        every connection: who has taken one is held still until the others have theirs.
         """
         found: dict[int, Line] = {}
         wanted = set(self.pids())
