@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import HashingError, InvalidHashError, VerificationError
+from argon2.low_level import error_to_str
 
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
@@ -20,6 +21,7 @@ LONGEST = 256  # characters; longer ones are refused, never cut (S-040)
 AT_ONCE = 1  # hashes at work in one process: each takes its memory and a whole core
 WAITING = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
 PATIENCE = 2.0  # seconds a waiter waits
+EXHAUSTED = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
 
 
 class Passwords:
@@ -45,17 +47,18 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """Return the PHC string of `password`. Raises `Busy`."""
-        with self._place():
+        with self._place(), _exhaustion_told():
             return self._hasher.hash(_normal(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Tell whether `password` is the one stored; without a user the work is the same.
 
-        Raises `Busy` when too many are being checked already.
+        Raises `Busy` when too many are being checked already, or the machine has no memory left.
         """
         with self._place():
             try:
-                self._hasher.verify(stored or self._decoy, _normal(password))
+                with _exhaustion_told():
+                    self._hasher.verify(stored or self._decoy, _normal(password))
             except (VerificationError, InvalidHashError):
                 return False
         return stored is not None
@@ -77,6 +80,17 @@ class Passwords:
                 self._turn.release()
         finally:
             self._places.release()
+
+
+@contextmanager
+def _exhaustion_told() -> Iterator[None]:
+    """Tell a machine that has nothing left from a wrong password (R-23). Raises `Busy`."""
+    try:
+        yield
+    except (HashingError, VerificationError) as error:
+        if str(error) in EXHAUSTED:
+            raise Busy(cause=f"passwords: Argon2 says {error}") from error
+        raise
 
 
 def _normal(password: str) -> str:
