@@ -58,7 +58,7 @@ class Answer:
 class Line:
     """A connection that is kept open, so that one worker answers all that is said on it."""
 
-    def __init__(self, port: int, *, timeout: float = 10.0, source: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, *, timeout: float = 30.0, source: str = "127.0.0.1") -> None:
         """Connect, from an address of this machine."""
         self._http = http.client.HTTPConnection(
             "127.0.0.1", port, timeout=timeout, source_address=(source, 0)
@@ -142,7 +142,7 @@ class Stage:
         except AWAY:
             return False
 
-    def line(self, *, timeout: float = 10.0) -> Line:
+    def line(self, *, timeout: float = 30.0) -> Line:
         """Open a connection, to whichever worker takes it."""
         line = Line(self.port, timeout=timeout)
         self.lines.append(line)
