@@ -177,7 +177,7 @@ def loaded(processes: int = 2) -> Iterator[None]:
 
 def answers(port: int) -> bool:
     """Tell whether a service is up."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection), suppress(OSError, HTTPException):
         connection.request("GET", "/health/live")
         return connection.getresponse().status == 200

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from emptied import Emptied, named, run
 from house import House, MovingClock
@@ -23,6 +25,12 @@ from itemsapi.settings import Settings
 MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
 if os.access(MEMORY, os.W_OK):  # a commit that waits for a disk is most of a test's time
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+# A busy machine stands still for longer than any deadline of a single example.
+hypothesis_settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("unhurried")
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 

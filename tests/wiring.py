@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PASSWORD = "plain horse battery staple"
 CLOSING = b"Host: wire\r\nConnection: close\r\n"
 JSON = b"Content-Type: application/json\r\n"
-PATIENCE = 5.0  # seconds within which every answer, or the end of a connection, has to come
+PATIENCE = 60.0  # seconds after which somebody gives up who waits for an answer, or the end
 STARTING = 60.0  # seconds that a service may take to come up on a busy machine
 NOTHING = 0  # the connection ended without an answer
 

@@ -12,7 +12,10 @@ from itemsapi.tokens.claims import NAMES
 from itemsapi.tokens.codec import LEEWAY, LONGEST_LIFE
 from itemsapi.tokens.keys import derive, symmetric_key
 
-LOOSE = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LOOSE = settings(
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 TIMES = ("exp", "iat", "auth_time", "gen")
 WORDS = ("sub", "sid", "jti")
 NO_NUMBERS: tuple[object, ...] = (

@@ -13,7 +13,10 @@ from house import House
 from itemsapi import Blueprint, public
 from itemsapi.observe import origin
 
-LOOSE = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LOOSE = settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 LATIN = st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f")
 
 

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from forging import Forge
 
-LOOSE = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LOOSE = settings(
+    max_examples=200,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 SPELLINGS = [
     "//vault",
     "/./vault",

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from forging import LET_IN, REFUSED, Forge, encoded
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-LOOSE = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LOOSE = settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def test_the_real_token_opens(forge: Forge) -> None:

@@ -79,7 +79,7 @@ class Proxy:
             sent["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body)
         source = (self.source, 0)
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10, source_address=source)
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=source)
         with closing(line):
             line.request(method, path, content, sent)
             answer = line.getresponse()

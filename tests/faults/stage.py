@@ -58,9 +58,11 @@ class Answer:
 class Line:
     """A connection that is kept open, so that one worker answers all that is said on it."""
 
-    def __init__(self, port: int, *, timeout: float = 10.0) -> None:
-        """Connect."""
-        self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    def __init__(self, port: int, *, timeout: float = 30.0, source: str = "127.0.0.1") -> None:
+        """Connect, from an address of this machine."""
+        self._http = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=timeout, source_address=(source, 0)
+        )
         self._http.connect()
 
     def call(
@@ -116,6 +118,7 @@ class Stage:
     threads: int
     port: int = 0
     log: Path = Path(os.devnull)
+    took: float = 0.0  # seconds that the last start took until the first answer
     process: "subprocess.Popen[bytes] | None" = None
     lines: list[Line] = field(default_factory=list)
 
@@ -128,7 +131,7 @@ class Stage:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        until(self.ready, 60)
+        self.took = until(self.ready, 60)
 
     def ready(self) -> bool:
         """Tell whether somebody answers."""
@@ -139,7 +142,7 @@ class Stage:
         except AWAY:
             return False
 
-    def line(self, *, timeout: float = 10.0) -> Line:
+    def line(self, *, timeout: float = 30.0) -> Line:
         """Open a connection, to whichever worker takes it."""
         line = Line(self.port, timeout=timeout)
         self.lines.append(line)

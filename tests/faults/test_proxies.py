@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 NewTheatre = Callable[..., AbstractContextManager[Theatre]]
 ITEM = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
-PLAIN, TAKEN_OFF, LEFT_ON = 0, 1, 2  # the pieces of the guide, in its order
+PLAIN, TAKEN_OFF, LEFT_ON, UNENCRYPTED = 0, 1, 2, 3  # the pieces of the guide, in its order
 COMPRESSED = "location / { proxy_pass http://127.0.0.1:8000; }"
 ADDING = """
 location / {{
@@ -182,3 +182,11 @@ def test_every_spelling_of_an_address_meets_its_rule_under_a_path(
 ) -> None:
     """S-006: as nginx reads it, or as we do."""
     assert under_a_path.ask("GET", path).status in {401, 404}
+
+
+@pytest.mark.parametrize("path", ["/", "/auth/login", "/items", "/.well-known/jwks.json"])
+def test_plain_http_is_answered_with_an_error(service: Theatre, tmp_path: Path, path: str) -> None:
+    """S-142: no redirect, which would hide that the token was sent in clear."""
+    with nginx(tmp_path / "nginx", shown(UNENCRYPTED), upstream=service.stage.port) as proxy:
+        answer = proxy.ask("GET", path, token="seen.by.everybody")
+        assert (answer.status, answer.headers["Location"]) == (403, None)

@@ -1,7 +1,8 @@
 """Four real worker processes: races, copies, sign-outs, and processes that are killed.
 
 `ITEMSAPI_TEST_FULL=1 pytest -rP tests/faults/test_real_workers.py` goes all the rounds and prints
-the figures.
+the figures. The bounds are the same in both: those of the requirements, or on a machine that is
+slower than that a few times what the same thing takes in a calm moment of the same run.
 """
 
 import os
@@ -16,7 +17,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import AWAY, FULL, Answer, Line, rounds, told, until
+from faults.stage import AWAY, Answer, Line, rounds, told, until
 from itemsapi.clock import new_id
 from itemsapi.issuer import sessions
 
@@ -34,27 +35,51 @@ def open_house(
         yield opened
 
 
-def race(lines: list[Line], token: str, attempt: str = "") -> list[Answer]:
-    """Let all callers present the same token at the same moment."""
+def at_once(lines: list[Line], tokens: list[str], attempt: str = "") -> list[Answer]:
+    """Let every caller present a token at the same moment."""
     gate = threading.Barrier(len(lines))
 
-    def call(line: Line) -> Answer:
+    def call(line: Line, token: str) -> Answer:
         gate.wait()
         return line.refresh(token, attempt)
 
     with ThreadPoolExecutor(len(lines)) as pool:
-        return list(pool.map(call, lines))
+        return list(pool.map(call, lines, tokens))
 
 
-def dead_after(each: dict[int, Line], access: str, begun: float) -> list[float]:
-    """Poll every worker until it refuses an access token; return the seconds since `begun`."""
+def race(lines: list[Line], token: str, attempt: str = "") -> list[Answer]:
+    """Let all callers present the same token at the same moment."""
+    return at_once(lines, [token] * len(lines), attempt)
 
-    def poll(line: Line) -> float:
-        until(lambda: line.look(access).status == 401, 10, pause=0.01)
-        return time.monotonic() - begun
+
+def worst(answers: list[Answer]) -> float:
+    """Return how many seconds the last one waited."""
+    return max(answer.seconds for answer in answers)
+
+
+def accepted_for(each: dict[int, Line], access: str, since: float) -> list[float]:
+    """Ask every worker until it refuses an access token; return for how long it was still good.
+
+    What counts is when the last request that was let in was sent: an answer may be long on its way
+    where the machine is busy, and says nothing of what was known when it was asked for.
+    """
+
+    def ask(line: Line) -> float:
+        last = since
+
+        def refused() -> bool:
+            nonlocal last
+            sent = time.monotonic()
+            status = line.look(access).status
+            assert status in {204, 401}
+            last = sent if status == 204 else last
+            return status == 401
+
+        until(refused, 30, pause=0.01)
+        return last - since
 
     with ThreadPoolExecutor(len(each)) as pool:
-        return list(pool.map(poll, each.values()))
+        return list(pool.map(ask, each.values()))
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["without id", "one attempt"])
@@ -66,7 +91,8 @@ def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_log
     As one attempt all of them get it, byte for byte.
     """
     lines = [open_house.stage.line() for _ in range(CALLERS)]
-    worst, refused, forked, handed = 0.0, 0, 0, set()
+    longest, refused, forked, handed = 0.0, 0, 0, set()
+    calm = max(worst(at_once(lines, own_tokens(open_house))) for _ in range(2))
     for _ in range(rounds(100, 3)):
         session = open_house.session()
         answers = race(lines, session.refresh_token, new_id() if named else "")
@@ -74,10 +100,15 @@ def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_log
         given = [one.body["refresh_token"] for one in answers if "refresh_token" in one.body]
         handed.add(len(given))
         forked += len(set(given)) != 1 or open_house.gen(session) != 2
-        worst = max(worst, *(answer.seconds for answer in answers))
-    told("race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=worst)
+        longest = max(longest, worst(answers))
+    told("race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=longest, calm=calm)
     assert (forked, refused, handed) == (0, 0, {CALLERS if named else 1})
-    assert worst < (1.0 if FULL else 5.0)
+    assert longest < max(1.0, 4 * calm)
+
+
+def own_tokens(play: Theatre) -> list[str]:
+    """Open a session for each caller: as many refreshes, and no race."""
+    return [play.session().refresh_token for _ in range(CALLERS)]
 
 
 def test_access_tokens_of_a_race_are_good_in_every_worker(open_house: Theatre) -> None:
@@ -90,7 +121,7 @@ def test_access_tokens_of_a_race_are_good_in_every_worker(open_house: Theatre) -
 
 
 def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: Theatre) -> None:
-    """S-061, R-11: every worker refuses within 1.5 s."""
+    """S-061, R-11: nothing that is asked of any worker 1.5 s later is let in."""
     each, slowest = open_house.stage.line_to_each(), 0.0
     for _ in range(rounds(20, 2)):
         session = open_house.session()
@@ -99,35 +130,39 @@ def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: 
         assert {one.look(made["access_token"]).status for one in each.values()} == {204}
         open_house.age(session, seconds=21)
         assert {one.look(made["access_token"]).status for one in each.values()} == {204}
-        begun = time.monotonic()
         assert line.refresh(session.refresh_token).code == "refresh_reused"
-        slowest = max(slowest, *dead_after(each, made["access_token"], begun))
+        slowest = max(slowest, *accepted_for(each, made["access_token"], time.monotonic()))
     told("replay", rounds=rounds(20, 2), slowest=slowest)
     assert slowest < 1.5
 
 
 def test_a_sign_out_is_known_to_every_worker_within_a_second(open_house: Theatre) -> None:
-    """S-066: the distribution over workers; each keeps being asked meanwhile."""
+    """S-066: nothing that any worker is asked a second after the answer to the sign-out is let in.
+
+    Each is asked all the while.
+    """
     each, seconds = open_house.stage.line_to_each(), []
     for _ in range(rounds(200, 5)):
         session = open_house.session()
         assert {line.look(session.access_token).status for line in each.values()} == {204}
-        begun = time.monotonic()
         first = random.choice(list(each.values()))  # noqa: S311 - no secret
-        first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
-        seconds += dead_after(each, session.access_token, begun)
+        out = first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
+        assert out.status == 204
+        seconds += accepted_for(each, session.access_token, time.monotonic())
     seconds.sort()
     middle, late = seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
     told("sign-out", samples=len(seconds), p50=middle, p99=late, worst=seconds[-1])
-    assert seconds[-1] < (1.0 if FULL else 2.0)
+    assert seconds[-1] < 1.0
 
 
 def test_one_row_ends_everybodys_sessions_in_every_worker(open_house: Theatre) -> None:
     """R-19: within two seconds, however many there are."""
     each, made = open_house.stage.line_to_each(), [open_house.session() for _ in range(20)]
-    begun = time.monotonic()
+    for one in made:  # each worker has just read the feed, and would go on with what it knows
+        assert {line.look(one.access_token).status for line in each.values()} == {204}
     sessions.end_everybodys(open_house.house.services.desk, why="test")
-    slowest = max(max(dead_after(each, one.access_token, begun)) for one in made)
+    done = time.monotonic()
+    slowest = max(max(accepted_for(each, one.access_token, done)) for one in made)
     told("everybody", sessions=len(made), slowest=slowest)
     assert slowest < 2
     assert each.popitem()[1].refresh(made[0].refresh_token).status == 401
@@ -191,18 +226,26 @@ def crowd(open_house: Theatre) -> Iterator[list[Persistent]]:
         client.join()
 
 
-def killed(crowd: list[Persistent], **more: float) -> None:
-    """Print what a crowd went through, and see that nobody was logged out."""
+def killed(crowd: list[Persistent], **more: float) -> float:
+    """See that nobody was logged out and all rows are whole; return the longest gap in seconds."""
+    gap = max(client.gap for client in crowd)
     told(
         "kill -9",
         refreshes=sum(client.times for client in crowd),
         unanswered=sum(client.unanswered for client in crowd),
         refused=sum(len(client.refused) for client in crowd),
-        longest_gap=max(client.gap for client in crowd),
+        longest_gap=gap,
         **more,
     )
     assert [client.refused for client in crowd if client.refused] == []
     assert whole(crowd[0].play)
+    return gap
+
+
+def go_on(crowd: list[Persistent]) -> None:
+    """Wait until everybody has been given something new."""
+    before = [client.times for client in crowd]
+    until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 60)
 
 
 def whole(play: Theatre) -> bool:
@@ -218,33 +261,43 @@ def whole(play: Theatre) -> bool:
 def test_nobody_who_tries_again_is_logged_out_when_workers_are_killed(
     open_house: Theatre, crowd: list[Persistent]
 ) -> None:
-    """R-01: kill -9 of a worker, time after time, while twelve clients refresh."""
+    """R-01: kill -9 of a worker, time after time, while twelve clients refresh.
+
+    Nobody is without an answer for 5 s, or as long as the service takes to start.
+    """
     stage = open_house.stage
     for _ in range(rounds(12, 2)):
         time.sleep(random.uniform(0.3, 0.6))  # noqa: S311 - no secret
         os.kill(random.choice(stage.pids()), signal.SIGKILL)  # noqa: S311 - no secret
-        until(lambda: len(stage.pids()) == WORKERS, 30)
-    before = [client.times for client in crowd]
-    until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 20)
-    killed(crowd, kills=rounds(12, 2))
+        until(lambda: len(stage.pids()) == WORKERS, 60)
+    go_on(crowd)
+    gap = killed(crowd, kills=rounds(12, 2), start=stage.took)
+    assert gap < max(5.0, stage.took)
 
 
 def test_all_that_was_acknowledged_holds_when_everything_is_killed(
     open_house: Theatre, crowd: list[Persistent]
 ) -> None:
-    """R-02, S-068: refreshes and sign-outs survive kill -9 of the whole service, at once."""
-    stage, ended = open_house.stage, []
+    """R-02, S-068: refreshes and sign-outs survive kill -9 of the whole service, at once.
+
+    The first 200 comes within 3 s of the start, or three times what an orderly one takes.
+    """
+    stage, ended, starts = open_house.stage, [], []
+    calm = stage.took
     for _ in range(rounds(5, 1)):
         leaving, line = open_house.session(), stage.line()
-        time.sleep(0.5)
-        line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
+        go_on(crowd)
+        out = line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
+        assert out.status == 204
         ended.append(leaving)
         stage.kill_everything()
-        begun = time.monotonic()
         stage.start()
-        told("restart", seconds=time.monotonic() - begun)
-    before = [client.times for client in crowd]
-    until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 20)
-    killed(crowd)
+        starts.append(stage.took)
+    stage.stop()
+    stage.start()
+    calm = max(calm, stage.took)
+    go_on(crowd)
+    killed(crowd, calm=calm, slowest_start=max(starts))
     assert {stage.line().look(one.access_token).status for one in ended} == {401}
     assert {stage.line().refresh(one.refresh_token).status for one in ended} == {401}
+    assert max(starts) < max(3.0, 3 * calm)

@@ -20,6 +20,7 @@ from itemsapi.issuer.login import Login, begin
 from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from itemsapi.tokens import revocations
 from itemsapi.tokens.revocations import (
     Feed,
     Revocation,
@@ -333,7 +334,7 @@ def deaf(clock: MovingClock, tmp_path: Path) -> Iterator[Feed]:
 
 
 def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: Feed) -> None:
-    """R-03: fail closed, in every thread, at once."""
+    """R-03: fail closed, in every thread, without waiting for who asks the database just then."""
 
     def refused() -> bool:
         with pytest.raises(GateUnavailable):
@@ -342,8 +343,9 @@ def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: Feed) -> None:
 
     refused()
     begun_at = time.monotonic()
-    assert all(at_once(20, refused))
-    assert time.monotonic() - begun_at < 1
+    with deaf._asking:  # noqa: SLF001 - a question that gets no answer
+        assert all(at_once(20, refused))
+    assert time.monotonic() - begun_at < revocations.PATIENCE
 
 
 def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, ada: str) -> None:

@@ -14,14 +14,16 @@ import secrets
 import time
 import unicodedata
 from base64 import b64encode
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import HashingError, InvalidHashError, VerificationError
+from argon2.low_level import error_to_str
 
 from itemsapi.accounts.places import Places
 from itemsapi.observe import origin
+from itemsapi.problems import Busy
 from itemsapi.settings import Settings
 from itemsapi.web_addresses import client_key
 
@@ -31,6 +33,7 @@ WAITING = 2  # more waiters than this would hold the server's threads (measured:
 PATIENCE = 2.0  # seconds a waiter waits
 MOST = 4  # sets of parameters that a check does the work of
 SURVEY = 3600.0  # seconds after which the sets in use are looked for again
+EXHAUSTED = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
 
 _HEAD = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
 
@@ -62,13 +65,13 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """Return what to store of a password. Raises `Busy`."""
-        with self._place():
+        with self._place(), _exhaustion_told():
             return self._hasher.hash(normal_password(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Tell whether `password` is the one stored; without a user the work is the same.
 
-        Raises `Busy` when too many are being checked already.
+        Raises `Busy` when too many are being checked already, or the machine has no memory left.
         """
         shown = normal_password(password)
         if len(shown) > LONGEST:
@@ -106,7 +109,8 @@ class Passwords:
 
     def _verified(self, stored: str, shown: str) -> bool:
         try:
-            return self._hasher.verify(stored, shown)
+            with _exhaustion_told():
+                return self._hasher.verify(stored, shown)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -124,6 +128,17 @@ def head_of(stored: str) -> str | None:
     """Return the parameters that something stored begins with, None if it is no such hash."""
     found = _HEAD.match(stored)
     return found[1] if found else None
+
+
+@contextmanager
+def _exhaustion_told() -> Iterator[None]:
+    """Tell a machine that has nothing left from a wrong password (R-23). Raises `Busy`."""
+    try:
+        yield
+    except (HashingError, VerificationError) as error:
+        if str(error) in EXHAUSTED:
+            raise Busy(cause=f"passwords: Argon2 says {error}") from error
+        raise
 
 
 def one_time_password() -> str:

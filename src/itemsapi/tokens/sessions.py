@@ -9,6 +9,7 @@ Source: RFC 9700 section 4.14.2, with the deviation that docs/adr/0003 explains.
 """
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -245,7 +246,7 @@ def judge(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutco
 
 def _judge_older(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
     is_root = shown.gen == session.root_gen
-    if is_root and limits.heal and shown.attempt and shown.attempt == session.attempt:
+    if is_root and limits.heal and _same(shown.attempt, session.attempt):
         return RotationOutcome.AGAIN
     in_window = shown.now - session.rotated_at <= limits.grace
     if limits.grace and in_window and shown.gen >= session.settled_gen:
@@ -289,6 +290,11 @@ def _heals_before(now: datetime, limits: Limits) -> datetime:
     if not limits.heal:
         return NEVER
     return now - limits.grace if limits.grace else ALWAYS
+
+
+def _same(shown: str | None, stored: str | None) -> bool:
+    """Tell whether two attempts are one, in the same time whichever they are (S-191)."""
+    return bool(shown and stored) and hmac.compare_digest(shown or "", stored or "")
 
 
 def attempt_hash(sid: str, attempt_id: str | None) -> str | None:

@@ -1,0 +1,140 @@
+"""One role makes the tables, another one serves and may make nothing (S-164).
+
+Both are made by the very lines of the guide, on a real PostgreSQL.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.exc import ProgrammingError
+
+from commandline import SECRET, Shell, shell_at
+from emptied import named, run
+from house import House, MovingClock
+from itemsapi import create_app
+from itemsapi.clock import new_id
+from itemsapi.services import EXTENSION
+from itemsapi.settings import Settings
+
+GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
+OWNER, SERVING = "itemsapi_owner", "itemsapi"
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+
+@pytest.fixture
+def urls(postgres_server: str) -> Iterator[dict[str, str]]:
+    """The addresses of an empty database, for each of the two roles; others share the server."""
+    mark = new_id()[-12:]
+    name, roles = f"two_{mark}", {OWNER: f"owner_{mark}", SERVING: f"serving_{mark}"}
+    run(postgres_server, f"CREATE DATABASE {name}")
+    (lines,) = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    lines = re.sub(r"\bitemsapi(_owner)?\b", lambda found: roles[found[0]], lines)
+    for statement in filter(str.strip, lines.split(";")):
+        run(named(postgres_server, name), statement)
+    address = make_url(named(postgres_server, name))
+    yield {
+        role: address.set(username=called).render_as_string(hide_password=False)
+        for role, called in roles.items()
+    }
+    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    for called in roles.values():
+        run(postgres_server, f"DROP ROLE {called}")
+
+
+@pytest.fixture
+def shells(urls: dict[str, str], tmp_path: Path) -> dict[str, Shell]:
+    """A shell for each role; the owner has made the tables."""
+    found = {role: shell_at(tmp_path / "data", database_url=url) for role, url in urls.items()}
+    done = found[OWNER].run("db", "upgrade")
+    assert done.code == 0, done
+    return found
+
+
+@pytest.fixture
+def engine(urls: dict[str, str], shells: dict[str, Shell]) -> Iterator[Engine]:
+    """What somebody has who got into the process that serves."""
+    made = create_engine(make_url(urls[SERVING]).set(drivername="postgresql+psycopg"))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def house(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[House]:
+    """The application under the role that serves."""
+    clock = MovingClock()
+    settings = Settings(
+        database_url=urls[SERVING], data_dir=tmp_path, secret_key=SECRET, rate_limit=None
+    )
+    app = create_app(settings, clock=clock)
+    house = House(app, app.extensions[EXTENSION], clock)
+    yield house
+    house.services.database.dispose()
+
+
+DEFINITIONS = [
+    "CREATE TABLE mine (id integer)",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "DROP TABLE auth_session",
+    "ALTER TABLE account ADD COLUMN mine integer",
+    "ALTER TABLE account DISABLE TRIGGER ALL",
+    "CREATE INDEX mine ON account (username)",
+    "TRUNCATE audit_event",
+    "CREATE ROLE mine",
+]
+
+
+@pytest.mark.parametrize("statement", DEFINITIONS)
+def test_the_role_that_serves_can_define_nothing(engine: Engine, statement: str) -> None:
+    """S-164: nor drop, nor give away."""
+    with engine.connect() as connection, pytest.raises(ProgrammingError) as refused:
+        connection.exec_driver_sql(statement)
+    assert getattr(refused.value.orig, "sqlstate", "") == "42501"
+
+
+def test_the_role_that_serves_is_not_let_migrate(shells: dict[str, Shell]) -> None:
+    """S-164: one line; the tables stay as they are."""
+    done = shells[SERVING].run("db", "downgrade", "base", "--yes")
+    assert (done.code, done.err.count("\n")) == (1, 1), done
+    assert shells[SERVING].run("db", "check").code == 0
+
+
+COMMANDS = [
+    "check", "db current", "users add eve --role member", "users list", "users disable eve",
+    "sessions list ada", "sessions end --everybody", "keys list", "purge", "access",
+]  # fmt: skip
+
+
+def test_operators_work_under_the_role_that_serves(shells: dict[str, Shell], house: House) -> None:
+    """S-164: every command but those of the schema."""
+    house.user("ada", "admin")
+    for command in COMMANDS:
+        done = shells[SERVING].run(*command.split())
+        assert done.code == 0, (command, done)
+
+
+def test_everything_is_served_under_the_role_that_serves(house: House) -> None:
+    """S-164: sign-in to sign-out, items from making to deleting, users, roles and the trail."""
+    admin = house.signed_in("ada", "admin", "member")
+    made = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
+    place, version = f"/items/{made.get_json()['id']}", {"If-Match": made.headers["ETag"]}
+    changed = admin.patch(place, json={"quantity": 2}, headers=version)
+    listed = admin.get("/items?q=lamp")
+    gone = admin.delete(place, headers={"If-Match": changed.headers["ETag"]})
+    eve = admin.post(
+        "/users", json={"username": "eve", "password": "twelve brown horses", "roles": ["member"]}
+    )
+    role = admin.put("/roles/clerk", json={"description": "Clerk", "scopes": ["items:read"]})
+    fetched = [admin.get(path) for path in ("/audit", "/users", "/roles", "/auth/sessions", "/me")]
+    answers = [made, changed, listed, gone, eve, role, *fetched]
+    assert [answer.status_code for answer in answers[:6]] == [201, 200, 200, 204, 201, 201]
+    assert {answer.status_code for answer in fetched} == {200}
+    token = house.login("ada")["refresh_token"]
+    again = house.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
+    out = {"refresh_token": again["refresh_token"]}
+    assert house.client().post("/auth/logout", json=out).status_code == 204
+    assert house.client().get("/health/ready").status_code == 200
