@@ -64,6 +64,8 @@ def comes(places: Places) -> Iterator[Comes]:
         return guest
 
     yield come
+    for guest in guests:  # all of them first: who waits is called by who leaves
+        guest.may_leave.set()
     for guest in guests:
         guest.leave()
 
