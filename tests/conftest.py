@@ -100,7 +100,7 @@ def postgres(postgres_server: str, postgres_template: str) -> Iterator[Emptied]:
     database.drop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def dialect(request: pytest.FixtureRequest) -> str:
     """Each database in turn."""
     return str(request.param)
