@@ -11,7 +11,7 @@ from itemsapi.accounts.directory import Person
 from itemsapi.accounts.passwords import one_time_password
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.cli.opening import opened
-from itemsapi.cli.terminal import json_option, show, tell
+from itemsapi.cli.terminal import json_option, say, show, tell
 from itemsapi.issuer.people import People
 from itemsapi.problems import Invalid
 
@@ -61,7 +61,7 @@ def disable(name: str) -> None:
     with opened() as services:
         people = services.people
         people.change(OPERATOR, people.named(name).id, None, disabled=True)
-    click.echo(f"Disabled {name}.")
+    say(f"Disabled {name}.")
 
 
 @command.command
@@ -71,7 +71,7 @@ def enable(name: str) -> None:
     with opened() as services:
         people = services.people
         people.change(OPERATOR, people.named(name).id, None, disabled=False)
-    click.echo(f"Enabled {name}.")
+    say(f"Enabled {name}.")
 
 
 @command.command
@@ -108,7 +108,7 @@ def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]])
         before = services.people.named(name)
         roles = change(frozenset(before.roles))
         after = services.people.change(OPERATOR, before.id, before.version, roles=roles)
-    click.echo(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
+    say(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 
 def _everybody(people: People) -> Iterator[Person]:
@@ -148,8 +148,8 @@ def _row(person: Person) -> dict[str, object]:
 def _tell_password(
     person: Person, words: str, password: str, *, given: bool, as_json: bool
 ) -> None:
-    said = _row(person)
+    said, lines = _row(person), [words]
     if not given:
         said["password"] = password
-        words = f"{words}\nPassword: {password}  (shown this once)"
-    tell(said, words, as_json=as_json)
+        lines.append(f"Password: {password}  (shown this once)")
+    tell(said, *lines, as_json=as_json)

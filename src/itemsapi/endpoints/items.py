@@ -44,9 +44,9 @@ EXAMPLE = EXAMPLE_IN | {
 class ItemIn(Schema):
     """What you say of an item."""
 
-    name = fields.String(required=True, validate=validate.Length(1, NAME))
-    description = fields.String(load_default="", validate=validate.Length(max=DESCRIPTION))
-    sku = fields.String(
+    name = fields.Line(required=True, validate=validate.Length(1, NAME))
+    description = fields.Lines(load_default="", validate=validate.Length(max=DESCRIPTION))
+    sku = fields.Line(
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, SKU),
@@ -62,7 +62,7 @@ class ItemIn(Schema):
     )
     quantity = fields.Integer(load_default=0, validate=validate.Range(0, QUANTITY))
     tags = fields.List(
-        fields.String(validate=validate.Length(1, TAG)),
+        fields.Line(validate=validate.Length(1, TAG)),
         load_default=(),
         validate=SOME_TAGS,
         metadata={"description": "Kept in one spelling: lower case, single spaces, each once."},
