@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import directory, lookup
 from itemsapi.accounts.directory import Person
-from itemsapi.accounts.reach import Actor, Reach
+from itemsapi.accounts.reach import EVERYTHING, Actor, Reach
 from itemsapi.accounts.user import User
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import Forbidden, NotFound, PreconditionFailed
@@ -70,7 +70,7 @@ def changing(desk: Desk, actor: Actor, *, of: str | None = None) -> Iterator[Wor
 
 def _reach(desk: Desk, tx: Session, actor: Actor) -> Reach:
     if actor.user_id is None:
-        return Reach(everything=True, scopes=frozenset())
+        return EVERYTHING
     holder = lookup.by_id(tx, actor.user_id)
     if holder is None or not holder.enabled:
         raise Forbidden

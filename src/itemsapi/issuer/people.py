@@ -15,12 +15,12 @@ from itemsapi.accounts.directory import Person
 from itemsapi.accounts.names import checked_name, normal_name
 from itemsapi.accounts.password_policy import demand
 from itemsapi.accounts.passwords import one_time_password
-from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.accounts.reach import EVERYTHING, OPERATOR, Actor
 from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.issuer.authority import TOPIC, Work, changing
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.sessions import end_everybodys, finish_all, recall_tokens
+from itemsapi.issuer.sessions import finish_all, finish_everybodys, recall_tokens
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
 
 ADMIN = "admin"  # the role that a new database brings along; it gives everything
@@ -126,14 +126,22 @@ class People:
             self._finish(work.tx, actor, user_id, "password set by an operator")
 
     def end_sessions(self, actor: Actor, user_id: str) -> int:
-        """End all sessions of a user; return how many there were. Raises `NotFound`."""
-        self.find(user_id)
-        with self._desk.database.transaction() as tx:
-            return self._finish(tx, actor, user_id, "ended by an operator")
+        """End all sessions of a user; return how many there were.
+
+        Raises `NotFound`, `Forbidden`.
+        """
+        with changing(self._desk, actor, of=user_id) as work:
+            work.target(user_id)
+            return self._finish(work.tx, actor, user_id, "ended by an operator")
 
     def end_everybodys_sessions(self, actor: Actor) -> None:
-        """End every session there is, that of the one who asks with them."""
-        end_everybodys(self._desk, why="ended by an operator", actor=actor.user_id)
+        """End every session there is, that of the one who asks with them. Raises `Forbidden`.
+
+        Admins are among everybody, so it takes one (S-117).
+        """
+        with changing(self._desk, actor) as work:
+            work.demand(EVERYTHING, "Among them are users who may do things that you may not.")
+            finish_everybodys(self._desk, work.tx, why="ended by an operator", actor=actor.user_id)
 
     def _hashed(self, name: str, password: str) -> str:
         demand(password, username=name, minimum=self._desk.settings.password_min_length)
