@@ -43,7 +43,7 @@ def test_the_file_is_never_open_to_others(tmp_path: Path, monkeypatch: pytest.Mo
         return connect(path, *args, **options)  # type: ignore[call-overload,no-any-return]
 
     monkeypatch.setattr(sqlite3, "connect", watching)
-    monkeypatch.setattr(sqlite3.dbapi2, "connect", watching)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", watching)
     database = Database(f"sqlite:///{tmp_path}/items.db")
     with database.reading():
         assert seen == [0o600]

@@ -18,6 +18,7 @@ from itemsapi.problems import Conflict, KeyReused, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
+from itemsapi.versions import Expected
 
 page = Blueprint("items", __name__, url_prefix="/items")
 
@@ -176,7 +177,7 @@ def show_item(item_id: str) -> object:
 @page.takes_version
 @page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
 @page.refuses(NotFound, Conflict)
-def replace_item(said: dict[str, Any], version: int | None, item_id: str) -> object:
+def replace_item(said: dict[str, Any], version: Expected, item_id: str) -> object:
     """Replace what you said of an item. What is left out goes back to its default."""
     shelf = services().items
     item = shelf.replace(item_id, Draft(**said), owner=_whose(), version=version)
@@ -189,7 +190,7 @@ def replace_item(said: dict[str, Any], version: int | None, item_id: str) -> obj
 @page.takes_version
 @page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
 @page.refuses(NotFound, Conflict)
-def change_item(changes: dict[str, Any], version: int | None, item_id: str) -> object:
+def change_item(changes: dict[str, Any], version: Expected, item_id: str) -> object:
     """Change some fields of an item. What is left out stays as it is."""
     item = services().items.change(item_id, changes, owner=_whose(), version=version)
     return item, _tagged(item)
@@ -200,7 +201,7 @@ def change_item(changes: dict[str, Any], version: int | None, item_id: str) -> o
 @page.takes_version
 @page.gives(204)
 @page.refuses(NotFound)
-def delete_item(version: int | None, item_id: str) -> None:
+def delete_item(version: Expected, item_id: str) -> None:
     """Delete an item for good."""
     services().items.delete(item_id, owner=_whose(), version=version)
 

@@ -16,7 +16,8 @@ from itemsapi.accounts.directory import Person
 from itemsapi.accounts.reach import EVERYTHING, Actor, Reach
 from itemsapi.accounts.user import User
 from itemsapi.issuer.desk import Desk
-from itemsapi.problems import Forbidden, NotFound, PreconditionFailed
+from itemsapi.problems import Forbidden, NotFound
+from itemsapi.versions import Expected, demand_version
 
 TOPIC = 7_203  # the advisory lock of those who change people and roles
 
@@ -28,7 +29,7 @@ class Work:
     tx: Session
     reach: Reach
 
-    def target(self, user_id: str, version: int | None = None) -> Person:
+    def target(self, user_id: str, version: Expected = None) -> Person:
         """Return a user whom this change may concern; nobody else changes them meanwhile.
 
         Raises `NotFound`, `Forbidden`, or `PreconditionFailed` if they are not at `version`.
@@ -40,8 +41,7 @@ class Work:
         self.demand(
             directory.reach_of(self.tx, user_id), "This user may do things that you may not."
         )
-        if version is not None and version != found.version:
-            raise PreconditionFailed
+        demand_version(version, found.version)
         return found
 
     def demand(self, wanted: Reach, otherwise: str) -> None:

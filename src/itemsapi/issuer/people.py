@@ -22,6 +22,7 @@ from itemsapi.issuer.authority import TOPIC, Work, changing
 from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.sessions import finish_all, finish_everybodys, recall_tokens
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
+from itemsapi.versions import Expected
 
 ADMIN = "admin"  # the role that a new database brings along; it gives everything
 
@@ -88,7 +89,7 @@ class People:
         self,
         actor: Actor,
         user_id: str,
-        version: int | None,
+        version: Expected,
         *,
         disabled: bool | None = None,
         roles: Iterable[str] | None = None,

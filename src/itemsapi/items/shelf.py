@@ -23,7 +23,8 @@ from itemsapi.items.listing import Asked
 from itemsapi.items.paging import Page
 from itemsapi.items.query import Query
 from itemsapi.once import Request, claim
-from itemsapi.problems import Conflict, NotFound, PreconditionFailed
+from itemsapi.problems import Conflict, NotFound
+from itemsapi.versions import Expected, demand_version
 
 _TABLE = Item.core()
 _ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
@@ -37,7 +38,7 @@ _CONFLICTS: Final = dict.fromkeys(
 class Items:
     """The items of a database. Raises `DatabaseUnavailable` wherever it is away.
 
-    `version` is the one a change was made against, `None` for whichever there is. All changes
+    `version` is the one a change was made against, or what must hold of it. All changes
     raise `NotFound` before `PreconditionFailed`, and `Conflict` if the sku is taken.
     """
 
@@ -81,7 +82,7 @@ class Items:
             return self._enter(tx, values(said) | made | {"version": 1}, said)
 
     def change(
-        self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: int | None
+        self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: Expected
     ) -> ItemRecord:
         """Change the given fields of an item. Raises `Invalid` for what they make of it."""
         with _conflicts(), self._database.transaction() as tx:
@@ -89,13 +90,13 @@ class Items:
             return self._store(tx, row, replace(draft(row), **changes))
 
     def replace(
-        self, item_id: str, said: Draft, *, owner: str | None, version: int | None
+        self, item_id: str, said: Draft, *, owner: str | None, version: Expected
     ) -> ItemRecord:
         """Change all fields of an item at once."""
         with _conflicts(), self._database.transaction() as tx:
             return self._store(tx, _locked(tx, item_id, owner, version), said)
 
-    def delete(self, item_id: str, *, owner: str | None, version: int | None) -> None:
+    def delete(self, item_id: str, *, owner: str | None, version: Expected) -> None:
         """Take an item off the shelf for good."""
         with self._database.transaction() as tx:
             row = _locked(tx, item_id, owner, version)
@@ -129,14 +130,13 @@ def _which(item_id: str, owner: str | None) -> dict[str, str | None]:
     return {"item_id": item_id, "owner": owner}
 
 
-def _locked(tx: Session, item_id: str, owner: str | None, version: int | None) -> Row[Any]:
+def _locked(tx: Session, item_id: str, owner: str | None, version: Expected) -> Row[Any]:
     """Return the row of an item that nobody else changes until the end of this transaction."""
     found = (_ANY if owner is None else _OWN).add_columns(_TABLE.c.number).with_for_update()
     row = tx.execute(found, _which(item_id, owner)).one_or_none()
     if row is None:
         raise NotFound
-    if version not in {None, row.version}:
-        raise PreconditionFailed
+    demand_version(version, row.version)
     return row
 
 
