@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,6 +20,7 @@ from itemsapi.settings import Settings
 LONGEST = 256  # characters; longer ones are refused, never cut (S-040)
 AT_ONCE = 1  # hashes at work in one process: each takes its memory and a whole core
 WAITING = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
+ONE_TIME_LIFE = timedelta(days=7)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
 PATIENCE = 2.0  # seconds a waiter waits
 
 

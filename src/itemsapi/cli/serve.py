@@ -11,6 +11,7 @@ from itemsapi.app import create_app
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import say
+from itemsapi.cli.users import ONE_TIME
 from itemsapi.rest.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
@@ -49,7 +50,7 @@ def _greet(
 ) -> None:
     lines = [f"itemsapi {version('itemsapi')} ({settings.profile}) listens on {listening}", ""]
     if account:
-        lines += _account(*account)
+        lines += _account(*account, one_time=settings.production)
     lines.append(f"  API        {settings.public_url}")
     paths = {route.rule for route in app.url_map.iter_rules()}
     if "/docs" in paths:
@@ -60,5 +61,6 @@ def _greet(
     sys.stdout.flush()
 
 
-def _account(name: str, password: str) -> list[str]:
-    return [f"  User       {name}", f"  Password   {password}   (shown this once)", ""]
+def _account(name: str, password: str, *, one_time: bool) -> list[str]:
+    lines = [f"  User       {name}", f"  Password   {password}   (shown this once)"]
+    return [*lines, *[f"  {ONE_TIME}"] * one_time, ""]

@@ -18,6 +18,7 @@ from itemsapi.problems import Invalid
 Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE = 200
+ONE_TIME = "It is good for 7 days, only to set another one: in the console, or POST /me/password."
 LONGEST_LINE = 64 * 1024  # bytes; far more than any password
 
 
@@ -25,6 +26,12 @@ def password_option(function: Function) -> Function:
     """Give a command the switch `--password-stdin`; passwords are no arguments: `ps` shows them."""
     words = "Read the password from standard input instead of making one."
     return click.option("--password-stdin", "given", is_flag=True, help=words)(function)
+
+
+def must_change_option(function: Function) -> Function:
+    """Give a command the switch `--must-change`."""
+    words = "Let it be good for 7 days, only to set another one; one made in production is."
+    return click.option("--must-change", is_flag=True, help=words)(function)
 
 
 @click.group
@@ -36,13 +43,18 @@ def command() -> None:
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="A role to give; may be repeated.")
 @password_option
+@must_change_option
 @json_option
-def add(name: str, roles: tuple[str, ...], *, given: bool, as_json: bool) -> None:
+def add(
+    name: str, roles: tuple[str, ...], *, given: bool, must_change: bool, as_json: bool
+) -> None:
     """Create the user NAME. A password made here is shown this once."""
     password = _password(given=given)
     with opened() as services:
-        person = services.people.create(OPERATOR, name, password, roles)
-    _tell_password(person, f"Created {person.username}.", password, given=given, as_json=as_json)
+        one_time = must_change or (services.settings.production and not given)
+        person = services.people.create(OPERATOR, name, password, roles, one_time=one_time)
+    lines = [f"Created {person.username}.", *_password_lines(password, given, one_time)]
+    tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command("list")
@@ -77,14 +89,17 @@ def enable(name: str) -> None:
 @command.command
 @click.argument("name")
 @password_option
+@must_change_option
 @json_option
-def set_password(name: str, *, given: bool, as_json: bool) -> None:
+def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) -> None:
     """Give NAME another password; all sessions end. One made here is shown this once."""
     password = _password(given=given)
     with opened() as services:
         person = services.people.named(name)
-        services.people.set_password(OPERATOR, person.id, password)
-    _tell_password(person, f"Set the password of {name}.", password, given=given, as_json=as_json)
+        one_time = must_change or (services.settings.production and not given)
+        services.people.set_password(OPERATOR, person.id, password, one_time=one_time)
+    lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
+    tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command
@@ -145,11 +160,6 @@ def _row(person: Person) -> dict[str, object]:
     }
 
 
-def _tell_password(
-    person: Person, words: str, password: str, *, given: bool, as_json: bool
-) -> None:
-    said, lines = _row(person), [words]
-    if not given:
-        said["password"] = password
-        lines.append(f"Password: {password}  (shown this once)")
-    tell(said, *lines, as_json=as_json)
+def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
+    lines = [] if given else [f"Password: {password}  (shown this once)"]
+    return lines + [ONE_TIME] * one_time

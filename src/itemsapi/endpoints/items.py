@@ -14,7 +14,7 @@ from itemsapi.items.paging import LONGEST as LONGEST_CURSOR
 from itemsapi.items.paging import Page
 from itemsapi.items.query import LONGEST as LONGEST_SEARCH
 from itemsapi.items.query import Query
-from itemsapi.problems import Conflict, KeyReused, NotFound
+from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
@@ -152,7 +152,7 @@ def list_items(asked: dict[str, Any]) -> Page:
 @page.takes(Once(), location="headers")
 @page.takes(ItemIn(), example=EXAMPLE_IN)
 @page.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
-@page.refuses(Conflict, KeyReused)
+@page.refuses(Conflict, KeyReused, QuotaExceeded)
 def create_item(once: dict[str, str | None], said: dict[str, Any]) -> object:
     """Create an item. It is yours."""
     owner = current_caller().user_id
@@ -176,7 +176,7 @@ def show_item(item_id: str) -> object:
 @page.takes(ItemIn(), example=EXAMPLE_IN)
 @page.takes_version
 @page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound, Conflict)
+@page.refuses(NotFound, Conflict, QuotaExceeded)
 def replace_item(said: dict[str, Any], version: Expected, item_id: str) -> object:
     """Replace what you said of an item. What is left out goes back to its default."""
     shelf = services().items
@@ -189,7 +189,7 @@ def replace_item(said: dict[str, Any], version: Expected, item_id: str) -> objec
 @page.takes(ItemIn(partial=True), example={"quantity": 2})
 @page.takes_version
 @page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound, Conflict)
+@page.refuses(NotFound, Conflict, QuotaExceeded)
 def change_item(changes: dict[str, Any], version: Expected, item_id: str) -> object:
     """Change some fields of an item. What is left out stays as it is."""
     item = services().items.change(item_id, changes, owner=_whose(), version=version)

@@ -17,7 +17,7 @@ from itemsapi.clock import new_id, stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer import guessing
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.grants import Grant, Terms, grant, narrowed
+from itemsapi.issuer.grants import Grant, Terms, grant, narrowed, restricted
 from itemsapi.observe import origin
 from itemsapi.problems import Busy, CredentialsInvalid, Problem, ScopeInvalid
 from itemsapi.tokens.revocations import everybodys_epochs, session_target
@@ -42,7 +42,8 @@ def login(desk: Desk, wish: Login) -> Grant:
         holder = lookup.by_name(connection, wish.username)
     right = guessing.matches(desk, guess, wish.password, holder)
     try:
-        proven = holder if holder and right and holder.enabled else None
+        over = holder is not None and holder.password_is_over(desk.clock())
+        proven = holder if holder and right and holder.enabled and not over else None
         return grant(desk, *_opened(desk, wish, proven, guess))
     except (CredentialsInvalid, ScopeInvalid) as refusal:
         guessing.fail(
@@ -57,7 +58,9 @@ def _why(holder: Holder | None, refusal: Problem, *, right: bool) -> str:
         return "unknown user"
     if not right:
         return "wrong password"
-    return refusal.code if holder.enabled else "disabled user"
+    if not holder.enabled:
+        return "disabled user"
+    return "one-time password" if holder.must_change_password else refusal.code
 
 
 def _opened(
@@ -93,7 +96,7 @@ def begin(desk: Desk, tx: Session, holder: Holder, wish: Login) -> tuple[AnyRow,
     """
     now, everybody = desk.clock(), everybodys_epochs(tx)  # before the scopes
     have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    scopes = narrowed(have, wish.scope)
+    scopes = restricted(holder, narrowed(have, wish.scope))
     sid = new_id()
     tx.add(_row(desk, sid, holder, wish, now=now, epoch=everybody.sessions))
     tx.flush()

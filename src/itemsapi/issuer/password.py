@@ -51,8 +51,11 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
     _require_delivery(session, change.delivery)
     minimum = desk.settings.password_min_length
     demand(change.new, username=holder.username, minimum=minimum, field="new_password")
+    if holder.must_change_password and change.new == change.current:
+        raise Invalid.at("new_password", "Choose another password than the one you were given.")
     guess = guessing.begin(desk, holder.username)
-    if not guessing.matches(desk, guess, change.current, holder):
+    right = guessing.matches(desk, guess, change.current, holder)
+    if not right or holder.password_is_over(desk.clock()):
         guessing.fail(desk, guess, holder, "authn_password_change_fail", why="wrong password")
         raise _wrong()
     return grant(desk, *_changed(desk, change, holder, guess))
@@ -79,6 +82,7 @@ def _changed(
             raise _wrong()  # it changed while the password was being checked
         user = tx.get_one(User, holder.id)
         user.password_hash, user.updated_at = stored, desk.clock()
+        user.password_expires_at = None
         user.version += 1
         guessing.succeed(desk, tx, guess)
         who = {"user_id": holder.id, "session_id": change.session_id, "actor_id": holder.id}

@@ -14,7 +14,7 @@ from itemsapi.accounts import directory
 from itemsapi.accounts.directory import Person
 from itemsapi.accounts.names import checked_name, normal_name
 from itemsapi.accounts.password_policy import demand
-from itemsapi.accounts.passwords import one_time_password
+from itemsapi.accounts.passwords import ONE_TIME_LIFE, one_time_password
 from itemsapi.accounts.reach import EVERYTHING, OPERATOR, Actor
 from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
@@ -54,22 +54,33 @@ class People:
         return found
 
     def create(
-        self, actor: Actor, username: str, password: str, roles: Iterable[str] = ()
+        self,
+        actor: Actor,
+        username: str,
+        password: str,
+        roles: Iterable[str] = (),
+        *,
+        one_time: bool = False,
     ) -> Person:
-        """Create a user. Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`."""
+        """Create a user; one whose password is `one_time` must set another one within 7 days.
+
+        Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`.
+        """
         name, wanted = checked_name(username), frozenset(roles)
         stored = self._hashed(name, password)
         try:
             with changing(self._desk, actor) as work:
                 _demand_roles(work, wanted)
-                return self._enrol(work.tx, actor, name, stored, wanted)
+                person = self._enrol(work.tx, actor, name, stored, wanted)
+                self._set_expiry(work.tx, person.id, one_time=one_time)
+                return person
         except IntegrityError:
             raise Conflict(f"There is a user {name} already.") from None
 
     def first_admin(self, username: str) -> str | None:
         """Create an admin if there is no user at all; return the password, which nobody else knows.
 
-        Of several processes that start at once, one does.
+        Of several processes that start at once, one does. In production it must be changed.
         """
         name, password = checked_name(username), one_time_password()
         stored = self._desk.passwords.hash(password)
@@ -77,7 +88,8 @@ class People:
             self._desk.database.take_turns(tx, TOPIC)
             if directory.anybody(tx):
                 return None
-            self._enrol(tx, OPERATOR, name, stored, frozenset({ADMIN}))
+            admin = self._enrol(tx, OPERATOR, name, stored, frozenset({ADMIN}))
+            self._set_expiry(tx, admin.id, one_time=self._desk.settings.production)
         return password
 
     def nobody(self) -> bool:
@@ -109,8 +121,10 @@ class People:
                 raise Conflict("Nobody would be left who may do everything; appoint one first.")
             return _there(directory.person(work.tx, user_id))
 
-    def set_password(self, actor: Actor, user_id: str, password: str) -> None:
-        """Set the password of somebody else and end their sessions.
+    def set_password(
+        self, actor: Actor, user_id: str, password: str, *, one_time: bool = False
+    ) -> None:
+        """Set the password of somebody else and end their sessions; `one_time` as in `create`.
 
         Raises `NotFound`, `Forbidden`, `Invalid`, `Busy`. Nobody sets their own this way: that
         would spare them proving the one they have (S-042).
@@ -122,6 +136,7 @@ class People:
             work.target(user_id)
             user = self._touched(work.tx, user_id)
             user.password_hash = stored
+            self._set_expiry(work.tx, user_id, one_time=one_time)
             who = {"user_id": user_id, "actor_id": actor.user_id}
             self._desk.audit.record(work.tx, "authn_password_change", **who, by="operator")
             self._finish(work.tx, actor, user_id, "password set by an operator")
@@ -160,6 +175,11 @@ class People:
         self._desk.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
         tx.flush()
         return _there(directory.person(tx, user_id))
+
+    def _set_expiry(self, tx: Session, user_id: str, *, one_time: bool) -> None:
+        """Let a one-time password be good for its seven days, and any other for ever (S-131)."""
+        ends = self._desk.clock() + ONE_TIME_LIFE if one_time else None
+        tx.get_one(User, user_id).password_expires_at = ends
 
     def _touched(self, tx: Session, user_id: str) -> User:
         """Return a user's row as a new version."""
