@@ -1,4 +1,4 @@
-"""Headers that keep answers where they belong, and headers that are believed of nobody (S-100)."""
+"""Headers that keep answers where they belong, and those believed of nobody (S-140, S-007)."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_no_foreign_page_embeds_an_answer(house: House, path: str) -> None:
     "name", ["X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded", "Host"]
 )
 def test_no_client_says_what_our_address_is(house: House, name: str) -> None:
-    """Whoever wrote it, links lead to ITEMSAPI_PUBLIC_URL (R-30)."""
+    """Whoever wrote it, links lead to ITEMSAPI_PUBLIC_URL."""
     client = house.signed_in("ada", "member")
     value = "host=evil.example;proto=gopher" if name == "Forwarded" else "evil.example"
     answers = [
