@@ -17,7 +17,6 @@ LINES: Final = rf"^([^{_CLASS}]|[\t\n\r])*$"  # a description may have lines
 _IN_A_LINE = re.compile(f"[{_CLASS}]")
 _IN_LINES = re.compile(rf"(?![\t\n\r])[{_CLASS}]")
 _UNSHOWN = re.compile(rf"[{_CLASS}\ud800-\udfff]")  # half of a surrogate pair cannot be written
-_DELETE = "\x7f"
 
 
 def held(text: str, *, lines: bool = False) -> bool:
@@ -28,8 +27,3 @@ def held(text: str, *, lines: bool = False) -> bool:
 def escaped(text: str) -> str:
     r"""Return a text in one line with its control characters to be seen: `\u001b`, `\u202e`."""
     return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def escaped_json(text: str) -> str:
-    """Return JSON in ASCII with DEL escaped too, the one control that JSON lets stand as it is."""
-    return text.replace(_DELETE, "\\u007f")

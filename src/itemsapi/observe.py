@@ -4,19 +4,16 @@ The request id, the client's address and its user agent live in a context variab
 lines and audit events carry them without anybody passing them along.
 """
 
-import json
 import logging
 import sys
 import time
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
 from itemsapi.cause import in_a_line, places
-from itemsapi.controls import escaped_json
 
 
 @dataclass(slots=True)
@@ -64,10 +61,6 @@ def _places(exc_info: structlog.typing.ExcInfo) -> str:
     return places(exc_info[1])
 
 
-def _json(event: object, **options: Any) -> str:
-    return escaped_json(json.dumps(event, **options))
-
-
 class _StandardError:
     """Writes lines to standard error; one that cannot be written fails no request (S-152)."""
 
@@ -91,7 +84,7 @@ def start_logging(*, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(_places),
-            structlog.processors.JSONRenderer(serializer=_json),
+            structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_StandardError,

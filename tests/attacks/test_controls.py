@@ -94,7 +94,7 @@ def test_controls_are_taken_out_of_a_user_agent(house: House, text: str) -> None
 def test_a_log_line_is_ascii_whatever_it_tells(
     text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Escaped as JSON has it; DEL, which JSON lets stand as it is, as well (S-151)."""
+    """Escaped as JSON has it (S-151)."""
     log.warning("told", words=text, **{f"x{text}": 1})
     line = capfd.readouterr().err.removesuffix("\n")
     assert line.isascii()

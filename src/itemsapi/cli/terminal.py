@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from itemsapi.controls import escaped, escaped_json
+from itemsapi.controls import escaped
 from itemsapi.rest.fields import rfc3339
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -66,7 +66,7 @@ def say(*lines: str, err: bool = False) -> None:
 
 def say_json(value: object) -> None:
     """Write JSON, in ASCII."""
-    click.echo(escaped_json(json.dumps(value, indent=2, default=_plain)))
+    click.echo(json.dumps(value, indent=2, default=_plain))
 
 
 def _cell(value: object) -> str:
