@@ -9,6 +9,7 @@ from itemsapi.db import Database
 from itemsapi.items.draft import Draft
 from itemsapi.items.item import ItemRecord
 from itemsapi.items.query import Query
+from itemsapi.items.quota import Quota
 from itemsapi.items.shelf import Items
 
 
@@ -24,7 +25,7 @@ class Stock:
         """Start with an owner who has nothing."""
         self.database = database
         self.clock = clock
-        self.items = Items(database, clock)
+        self.items = Items(database, clock, Quota(10**9, 10**12, 10**9))
         self.ada = self.account()
 
     def account(self) -> str:

@@ -9,24 +9,31 @@ still at work; here they get its outcome a moment later instead.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import String, bindparam, select, text
+from sqlalchemy import Index, String, bindparam, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.db import Model, Moment
 from itemsapi.problems import KeyReused
 
+HELD = timedelta(days=1)  # how long a key is kept
+
 
 class Claim(Model):
-    """A key that was used: `said` is the digest of the request, `made` the id of its outcome."""
+    """A key that was used: `said` is the digest of the request, `made` the id of its outcome.
+
+    `owner_id` is the user whose key it is; null for those from before they were counted.
+    """
 
     __tablename__ = "claim"
+    __table_args__ = (Index("ix_claim_owner_id_claimed_at", "owner_id", "claimed_at"),)
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     said: Mapped[str] = mapped_column(String(64))
     made: Mapped[str] = mapped_column(String(36))
     claimed_at: Mapped[datetime] = mapped_column(index=True)
+    owner_id: Mapped[str | None] = mapped_column(String(36))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ class Request:
 
 _table = Claim.core()
 _CLAIM = text(
-    "INSERT INTO claim (key, said, made, claimed_at) VALUES (:key, :said, :made, :now)"
+    "INSERT INTO claim (key, said, made, claimed_at, owner_id)"
+    " VALUES (:key, :said, :made, :now, :owner)"
     " ON CONFLICT (key) DO NOTHING RETURNING key"
 ).bindparams(bindparam("now", type_=Moment))
 _CLAIMED = select(_table.c.said, _table.c.made).where(_table.c.key == bindparam("key"))
@@ -53,13 +61,23 @@ def claim(tx: Session, request: Request, made: str, now: datetime) -> str:
     Raises `KeyReused` if another request carried this key. Keys and requests are kept as digests.
     """
     key, said = _digest(request.who, request.does, request.key), _digest(request.said)
-    values = {"key": key, "said": said, "made": made, "now": now}
+    values = {"key": key, "said": said, "made": made, "now": now, "owner": request.who}
     if tx.execute(_CLAIM, values).first() is not None:
         return made
     before = tx.execute(_CLAIMED, {"key": key}).one()
     if before.said != said:
         raise KeyReused
     return str(before.made)
+
+
+def held(tx: Session, who: str) -> int:
+    """Count the keys of a user."""
+    return int(tx.scalar(select(func.count()).where(_table.c.owner_id == who)) or 0)
+
+
+def forget_old(tx: Session, who: str, before: datetime) -> None:
+    """Forget the keys that a user claimed before a moment."""
+    tx.execute(delete(_table).where(_table.c.owner_id == who, _table.c.claimed_at < before))
 
 
 def _digest(*words: str) -> str:

@@ -101,6 +101,16 @@ class ScopeMissing(Challenge):
         yield "scope", " ".join(self.scopes)
 
 
+class PasswordChangeRequired(Challenge):
+    """Who signed in with a one-time password may set another one, and nothing else (S-119)."""
+
+    status = 403
+    code = "password_change_required"
+    error = "insufficient_scope"
+    title = "The password must be changed first"
+    advice = "Set another one with POST /me/password; its answer has tokens that open the rest."
+
+
 class Forbidden(Challenge):
     """The caller is known and may not do this, whatever the scopes of the token."""
 
@@ -233,6 +243,18 @@ class Conflict(Problem):
     status = 409
     code = "conflict"
     title = "The change clashes with what is stored"
+
+
+class QuotaExceeded(Conflict):
+    """The user holds as much as they may (S-118).
+
+    409 and not 403: nothing about their rights stands in the way, and once they have made room the
+    same request succeeds (RFC 9110 section 15.5.10).
+    """
+
+    code = "quota_exceeded"
+    title = "You hold as much as you may"
+    advice = "Delete some of it, or ask the operator for more."
 
 
 class PreconditionFailed(Problem):

@@ -14,6 +14,7 @@ from itemsapi.db import Database
 from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.people import People
 from itemsapi.issuer.roles import Roles
+from itemsapi.items.quota import Quota
 from itemsapi.items.shelf import Items
 from itemsapi.settings import Settings
 from itemsapi.throttle import Throttle
@@ -41,6 +42,11 @@ class Services:
     roles: Roles
     items: Items
     scopes: Callable[[], Mapping[str, Scope]]
+
+
+def quota_of(settings: Settings) -> Quota:
+    """Return how much a user may hold."""
+    return Quota(settings.item_limit, settings.item_bytes_limit, settings.idempotency_key_limit)
 
 
 def services() -> Services:
@@ -87,6 +93,6 @@ def assemble(
         desk=desk,
         people=People(desk),
         roles=Roles(desk),
-        items=Items(database, clock),
+        items=Items(database, clock, quota_of(settings)),
         scopes=scopes,
     )

@@ -188,6 +188,9 @@ class Settings:
     session_max_age: timedelta = _setting(duration, timedelta(days=90))
     session_max_idle: timedelta = _setting(duration, timedelta(days=14))
     session_limit: int = _setting(whole, 50)
+    item_limit: int = _setting(whole, 100_000)
+    item_bytes_limit: int = _setting(whole, 268_435_456)
+    idempotency_key_limit: int = _setting(whole, 100_000)
     signing_alg: Algorithm = _setting(one_of(*get_args(Algorithm)), "EdDSA")
     key_rotation: timedelta = _setting(duration, timedelta(0))
     revocation_lag: timedelta = _setting(duration, timedelta(seconds=1))
@@ -365,6 +368,9 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
         "can only be closed in this version; make users with `itemsapi users add`",
     ),
     ("session_limit", lambda s: s.session_limit < 1, "must be 1 or more"),
+    ("item_limit", lambda s: s.item_limit < 1, "must be 1 or more"),
+    ("item_bytes_limit", lambda s: s.item_bytes_limit < 1, "must be 1 or more"),
+    ("idempotency_key_limit", lambda s: s.idempotency_key_limit < 1, "must be 1 or more"),
     (
         "revocation_lag",
         lambda s: not timedelta(0) <= s.revocation_lag <= timedelta(seconds=5),

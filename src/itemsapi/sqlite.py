@@ -4,6 +4,7 @@ import os
 import random
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": PATIENCE}
 
 def tune(engine: Engine) -> None:
     """Open connections of an engine with our settings, and begin its writers at once."""
+    event.listen(engine, "do_connect", _make)
     event.listen(engine, "connect", _settle)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _leave)
@@ -29,9 +31,24 @@ def may_write(path: str) -> bool:
     The log and its index get the file's permissions when they are made, and keep them.
     """
     file = Path(path)
-    beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
-    needed = [file, file.parent, *(one for one in beside if one.exists())]
+    needed = {file, file.parent, *beside(file)}
     return all(os.access(one, os.W_OK) for one in needed)
+
+
+def beside(file: Path) -> list[Path]:
+    """Return the file of a database, and its log and index, as far as they are there."""
+    around = (file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm"))
+    return [one for one in around if one.exists()]
+
+
+def _make(_dialect: object, _record: object, args: list[Any], _options: object) -> None:
+    """Make a file that is not there for its owner alone, before SQLite makes it for everybody.
+
+    It is never open to others, not for a moment; the log and its index get the same permissions.
+    What cannot be made SQLite reports, in its own words.
+    """
+    with suppress(OSError):
+        os.close(os.open(args[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _settle(connection: sqlite3.Connection, _record: object) -> None:

@@ -14,6 +14,8 @@ NETWORK_BITS = 64  # of an IPv6 address: what one client is given (RFC 6177)
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[^\]]*)?)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.\-]*)://(?:[a-z0-9._\-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
+_LABEL = re.compile(r"(?=[A-Za-z0-9_-]{1,63}\Z)_*[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 _PUBLIC_URL = re.compile(
     r"https?://(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
     r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._\-]+)*"  # no segment that a proxy would read in its own way
@@ -78,6 +80,21 @@ def is_public_url(text: str) -> bool:
 def _possible(url: str) -> bool:
     """Tell whether the host and the port of an address can exist."""
     try:
-        return urlsplit(url).port != 0
+        parts = urlsplit(url)
+        own = parts.scheme not in {"http", "https"}  # apps name hosts as they like: app://-
+        return parts.port != 0 and (own or _is_host(parts.hostname or ""))
     except ValueError:  # a port beyond 65535, or brackets around what is no IPv6 address
         return False
+
+
+def _is_host(name: str) -> bool:
+    """Tell whether a browser can reach a host of this name: its labels are letters and digits.
+
+    One that ends in a number is an IPv4 address, or none (URL Standard, "ends in a number").
+    """
+    if ":" in name:
+        return True  # in brackets, and an IPv6 address, as `urlsplit` has found out
+    labels = name.removesuffix(".").split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return str(ipaddress.IPv4Address(name)) == name
+    return all(map(_LABEL.fullmatch, labels))

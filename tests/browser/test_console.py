@@ -291,3 +291,19 @@ def test_sign_out_leads_back_to_the_form_in_every_tab(enter: Enter, site: Site) 
     expect(other.get_by_role("heading", name="Items")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(other.get_by_role("heading", name="Sign in")).to_be_visible(timeout=SOON)
+
+
+def test_who_has_a_one_time_password_is_led_to_another_one(site: Site, window: Window) -> None:
+    """And nowhere else, before that; then everything opens (S-119)."""
+    name, made = site.user("member"), "a password made for somebody"
+    person = site.house.services.people.named(name)
+    site.house.services.people.set_password(OPERATOR, person.id, made, one_time=True)
+    page = window.context.new_page()
+    page.goto(f"{site.url}/console#/items")
+    sign_in(page, name, made)
+    expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
+    expect(page.get_by_role("link", name="Items")).to_have_count(0)
+    page.get_by_label("Current password").fill(made)
+    page.get_by_label("New password").fill("seven quiet geese cross the river")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_role("link", name="Items")).to_be_visible()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click import Context
+from sqlalchemy import make_url
 
 from commandline import Shell
 from house import House
@@ -254,3 +255,25 @@ def test_check_finds_that_the_secret_is_another_one(shell: Shell, house: House) 
     house.client().get("/health/ready")  # makes the first key
     (words,) = findings(shell, secret_key="another-one-0123456789-abcdefghijklmn")["fault"]
     assert words.startswith("ITEMSAPI_SECRET_KEY does not fit the keys in the database")
+
+
+def test_check_does_not_call_a_wrong_secret_a_fault_of_the_database(
+    shell: Shell, house: House
+) -> None:
+    """It is the secret key's: there it has to be put right."""
+    house.client().get("/health/ready")  # makes the first key
+    done = shell.given(secret_key="another-one-0123456789-abcdefghijklmn").run("check", "--json")
+    faults = [one["about"] for one in done.json["findings"] if one["mark"] == "fault"]
+    assert faults == ["secret key"]
+
+
+def test_check_says_that_the_server_knows_no_such_user(shell: Shell, dialect: str) -> None:
+    """The setting is at fault, and not the database, which answers."""
+    if dialect != "postgresql":
+        pytest.skip("an SQLite file has no users")
+    url = make_url(shell.settings["database_url"]).set(username="nobody_of_that_name")
+    stranger = shell.given(database_url=url.render_as_string(hide_password=False))
+    faults = [
+        one for one in stranger.run("check", "--json").json["findings"] if one["mark"] == "fault"
+    ]
+    assert [one["about"] for one in faults] == ["settings"]

@@ -5,7 +5,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
-from itemsapi.rest.etags import etag, expected_version, not_modified
+from itemsapi.rest.etags import etag, not_modified, precondition
 
 
 def _request(**headers: str) -> Request:
@@ -14,42 +14,67 @@ def _request(**headers: str) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("sent", "version"),
-    [('"v7"', 7), ("*", None), (' "v7" ', 7), ('W/"v3", "v7"', 7), ('"other","v7"', 7)],
+    "sent",
+    ['"v7"', "*", ' "v7" ', 'W/"v3", "v7"', '"other","v7"', '"v1", "v7"', '"v1",, "v7"', ',"v7",'],
 )
-def test_version_is_read_when_if_match_names_it(sent: str, version: int | None) -> None:
-    """S-153: strong comparison; a star is any version."""
-    assert expected_version(_request(If_Match=sent)) == version
+def test_change_is_made_when_if_match_names_the_version(sent: str) -> None:
+    """S-153: strong comparison; a star is any version, and one of several will do."""
+    precondition(_request(If_Match=sent)).demand(7)
+
+
+@pytest.mark.parametrize("sent", ["*", '"v7"', 'W/"v7"', '"v1", "v7"'])
+def test_change_is_refused_when_if_none_match_names_the_version(sent: str) -> None:
+    """S-153: weak comparison (13.1.2), beside an `If-Match` that is good."""
+    with pytest.raises(PreconditionFailed):
+        precondition(_request(If_Match='"v7"', If_None_Match=sent)).demand(7)
+
+
+@pytest.mark.parametrize("sent", ['"v6"', '"other"', "v7", ""])
+def test_change_is_made_when_if_none_match_names_another(sent: str) -> None:
+    """S-153: what is no tag names nothing."""
+    precondition(_request(If_Match='"v7"', If_None_Match=sent)).demand(7)
 
 
 @pytest.mark.parametrize(
     "sent",
-    ["", 'W/"v7"', '"7"', "v7", '"v7', '"v1","v2"', '"v-7"', '"v\u0667"', '"v' + "9" * 30 + '"'],
+    [
+        "",
+        'W/"v7"',
+        '"7"',
+        "v7",
+        '"v7',
+        '"v1","v2"',
+        '"v7" "v7"',
+        '*, "v7"',
+        '"v-7"',
+        '"v\u0667"',
+        '"v' + "9" * 30 + '"',
+    ],
 )
-def test_change_is_refused_when_if_match_names_no_one_version(sent: str) -> None:
-    """S-153: a weak, foreign, malformed or ambiguous tag matches nothing (13.1.1)."""
+def test_change_is_refused_when_if_match_does_not_name_the_version(sent: str) -> None:
+    """S-153: a weak, foreign or malformed tag matches nothing (13.1.1)."""
     with pytest.raises(PreconditionFailed):
-        expected_version(_request(If_Match=sent))
+        precondition(_request(If_Match=sent)).demand(7)
 
 
 @pytest.mark.parametrize("sent", ['W/"v7"', 'W/"v3", W/"v7"', 'W/"v7", "other"'])
 def test_refusal_says_so_when_the_etag_came_back_weak(sent: str) -> None:
     """S-153: something on the way compresses; to read it again helps nobody."""
     with pytest.raises(PreconditionFailed, match="weak"):
-        expected_version(_request(If_Match=sent))
+        precondition(_request(If_Match=sent)).demand(7)
 
 
 @pytest.mark.parametrize("sent", ['W/"other"', '"other"', '"v1","v2"', 'W/"v1", "v2", "v3"', ""])
 def test_refusal_blames_no_proxy_when_the_tag_is_not_a_weak_version(sent: str) -> None:
     """S-153: the usual words then."""
     with pytest.raises(PreconditionFailed, match="Read it again"):
-        expected_version(_request(If_Match=sent))
+        precondition(_request(If_Match=sent)).demand(7)
 
 
 def test_change_is_refused_when_if_match_is_missing() -> None:
     """S-153, RFC 6585 section 3: 428."""
     with pytest.raises(PreconditionRequired):
-        expected_version(_request())
+        precondition(_request())
 
 
 @pytest.mark.parametrize("sent", ['"v7"', 'W/"v7"', '"v1", "v7"', "*", '"a,b", "v7"'])
@@ -67,3 +92,17 @@ def test_answer_is_sent_when_the_client_has_another(sent: str) -> None:
 def test_answer_is_sent_when_nothing_is_asked() -> None:
     """Without If-None-Match there is nothing to compare."""
     assert not not_modified(_request(), etag(7))
+
+
+@pytest.mark.parametrize("sent", ['"v6"', 'W/"v7"', "", "v7", '"v7'])
+def test_reader_is_refused_when_if_match_does_not_name_the_version(sent: str) -> None:
+    """S-153: also where `If-None-Match` names it: `If-Match` counts first (13.2.2)."""
+    with pytest.raises(PreconditionFailed):
+        not_modified(_request(If_Match=sent, If_None_Match='"v7"'), etag(7))
+
+
+@pytest.mark.parametrize("sent", ['"v7"', "*", '"v1", "v7"'])
+def test_reader_is_answered_when_if_match_names_the_version(sent: str) -> None:
+    """S-153: as without it."""
+    assert not not_modified(_request(If_Match=sent), etag(7))
+    assert not_modified(_request(If_Match=sent, If_None_Match='"v7"'), etag(7))

@@ -130,3 +130,24 @@ def test_a_public_url_may_have_a_port_and_a_path(text: str) -> None:
 def test_nonsense_is_no_public_url(text: str) -> None:
     """Nothing that a proxy and we could read in two ways."""
     assert not is_public_url(text)
+
+
+@pytest.mark.parametrize(
+    "host", ["_", "-", ".", "..", "a..b", ".a", "-a", "a-", "__", "1", "256.1.1.1", "1.2.3", "0x7f",
+             "a" * 64, "a.-.b", "127.1"]
+)  # fmt: skip
+def test_a_host_that_no_browser_reaches_is_no_origin(host: str) -> None:
+    """`https://_` would never be sent, so whoever wrote it meant something else."""
+    assert not is_origin(f"https://{host}")
+    assert not is_public_url(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a", "localhost", "my_app.local", "_x.example", "xn--mgbh0fb.example", "1a.example",
+     "127.0.0.1", "example.", "a-b.c-d", "[::1]", "1.example"],
+)  # fmt: skip
+def test_a_host_that_a_browser_reaches_is_one(host: str) -> None:
+    """Underscores and trailing dots are odd, and there are pages on such hosts."""
+    assert is_origin(f"https://{host}")
+    assert is_public_url(f"https://{host}")

@@ -5,6 +5,7 @@ Core rows and fixed statements: this runs at every sign-in and refresh.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
@@ -16,13 +17,23 @@ from itemsapi.db import AnyRow
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A user as the issuer sees them."""
+    """A user as the issuer sees them; `password_expires_at` is None but for one-time passwords."""
 
     id: str
     username: str
     password_hash: str
     enabled: bool
     epoch: int
+    password_expires_at: datetime | None
+
+    @property
+    def must_change_password(self) -> bool:
+        """Tell whether the password was made for them, to be used once (S-119)."""
+        return self.password_expires_at is not None
+
+    def password_is_over(self, now: datetime) -> bool:
+        """Tell whether a one-time password is good no more."""
+        return self.password_expires_at is not None and self.password_expires_at <= now
 
 
 _user = User.core()
@@ -32,6 +43,7 @@ _COLUMNS = (
     _user.c.password_hash,
     _user.c.disabled_at,
     _user.c.epoch,
+    _user.c.password_expires_at,
 )
 _BY_NAME = select(*_COLUMNS).where(_user.c.username == bindparam("name"))
 _BY_ID = select(*_COLUMNS).where(_user.c.id == bindparam("id"))
@@ -99,4 +111,5 @@ def _holder(row: AnyRow | None) -> Holder | None:
         password_hash=row.password_hash,
         enabled=row.disabled_at is None,
         epoch=row.epoch,
+        password_expires_at=row.password_expires_at,
     )

@@ -16,6 +16,7 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError
@@ -30,6 +31,7 @@ from itemsapi.web_addresses import client_key
 LONGEST = 256  # characters; longer ones are refused, never cut (S-040)
 AT_ONCE = 1  # hashes at work in one process: each takes its memory and a whole core
 WAITING = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
+ONE_TIME_LIFE = timedelta(days=7)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
 PATIENCE = 2.0  # seconds a waiter waits
 MOST = 4  # sets of parameters that a check does the work of
 SURVEY = 3600.0  # seconds after which the sets in use are looked for again

@@ -15,6 +15,9 @@ class Reach:
         return self.everything or (not other.everything and other.scopes <= self.scopes)
 
 
+EVERYTHING = Reach(everything=True, scopes=frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who changes something: a user with the scopes of their token, or, without id, the operator.

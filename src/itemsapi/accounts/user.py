@@ -11,6 +11,7 @@ from itemsapi.db import Model
 class User(Model):
     """One who may sign in. `id` is the identity; the name may change hands (S-122).
 
+    `password_expires_at`: until when a one-time password is good; null for one of the user's own.
     `epoch`: minted into their access tokens; those of an earlier one are void (docs/adr/0004).
     """
 
@@ -19,6 +20,7 @@ class User(Model):
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     username: Mapped[str] = mapped_column(String(64), unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
+    password_expires_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -1,6 +1,5 @@
 """`itemsapi check`: the settings, where they come from, and whether what they lead to is sound."""
 
-import json
 import os
 import sys
 
@@ -9,7 +8,7 @@ import click
 from itemsapi.cli import doctor
 from itemsapi.cli.doctor import Finding
 from itemsapi.cli.given import every_setting
-from itemsapi.cli.terminal import json_option, show
+from itemsapi.cli.terminal import json_option, say, say_json, show
 
 _MARKS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
 
@@ -25,10 +24,10 @@ def command(*, as_json: bool) -> None:
     rows = every_setting(settings, os.environ) if settings else []
     if as_json:
         found = [finding.as_row() for finding in findings]
-        click.echo(json.dumps({"settings": rows, "findings": found}, indent=2))
+        say_json({"settings": rows, "findings": found})
     else:
         show(rows, ["setting", "value", "source"], as_json=False)
-        click.echo()
+        say("")
         for finding in findings:
             _say(finding)
     if any(finding.mark == "fault" for finding in findings):
@@ -36,4 +35,4 @@ def command(*, as_json: bool) -> None:
 
 
 def _say(finding: Finding) -> None:
-    click.echo(f"  {_MARKS[finding.mark]:6} {finding.about}: {finding.words}")
+    say(f"  {_MARKS[finding.mark]:6} {finding.about}: {finding.words}")

@@ -47,10 +47,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except Exception as error:
             failures = importlib.import_module("itemsapi.cli.failures")
+            terminal = importlib.import_module("itemsapi.cli.terminal")
             line = failures.in_words(error)
             if line is None:
                 raise
-            click.echo(f"itemsapi: {line}", err=True)
+            terminal.say(f"itemsapi: {line}", err=True)
             sys.exit(1)
 
 

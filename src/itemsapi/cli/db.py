@@ -5,7 +5,7 @@ import click
 from itemsapi import db
 from itemsapi.cli.first_start import make_room
 from itemsapi.cli.opening import opened
-from itemsapi.cli.terminal import json_option, tell
+from itemsapi.cli.terminal import json_option, say, tell
 
 
 @click.group
@@ -20,7 +20,7 @@ def upgrade(revision: str) -> None:
     with opened(schema=False) as services:
         make_room(services)
         db.upgrade(services.database, revision)
-        click.echo(f"The database is at revision {db.current_revision(services.database)}.")
+        say(f"The database is at revision {db.current_revision(services.database)}.")
 
 
 @command.command
@@ -31,7 +31,7 @@ def downgrade(revision: str) -> None:
     with opened(schema=False) as services:
         db.downgrade(services.database, revision)
         found = db.current_revision(services.database) or "base"
-        click.echo(f"The database is at revision {found}.")
+        say(f"The database is at revision {found}.")
 
 
 @command.command
@@ -48,4 +48,4 @@ def current(*, as_json: bool) -> None:
 def check() -> None:
     """Exit with 0 if the schema is the one that this version needs, with 1 if not."""
     with opened():
-        click.echo("The schema is up to date.")
+        say("The schema is up to date.")

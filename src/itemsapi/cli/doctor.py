@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Literal
 
 from sqlalchemy import func, select
 
+from itemsapi import sqlite
 from itemsapi.address import read_address
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.failures import in_words
@@ -23,6 +25,7 @@ from itemsapi.settings import PREFIX, SECRET_FILE, Settings, SettingsError, unkn
 from itemsapi.throttle import Pace
 
 CLOCK_TOLERANCE_SECONDS = 5  # beyond it tokens of one host are early or late on another
+_SHUT_OUT = re.compile(r"authentication failed|no password supplied|role \".*\" does not exist")
 _LATEST = select(func.max(AuditEvent.core().c.at))
 
 Mark = Literal["ok", "warning", "fault"]
@@ -103,13 +106,20 @@ def _services(settings: Settings) -> Iterator[Finding]:
     try:
         check_schema(services.database)
         yield Finding("ok", "database", "answers, and the schema is up to date")
+        yield from _modes(services.database)
         yield from _writable(services.database)
         yield from _contents(services)
+    except SettingsError as error:
+        yield Finding("fault", "secret key", str(error))
     except Exception as error:
         words = in_words(error)
         if words is None:
             raise
-        yield Finding("fault", "database", words)
+        if _SHUT_OUT.search(words):
+            words = f"ITEMSAPI_DATABASE_URL names a user or password that it refuses: {words}"
+            yield Finding("fault", "settings", words)
+        else:
+            yield Finding("fault", "database", words)
     finally:
         services.database.dispose()
 
@@ -122,6 +132,16 @@ def _absent(file: Path, data_dir: Path) -> Finding:
     if folder.is_dir() and not os.access(folder, os.W_OK):
         return Finding("fault", "database", f"cannot be made: {folder} may not be written")
     return Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
+
+
+def _modes(database: Database) -> Iterator[Finding]:
+    """Tell which files of an SQLite database others may read: it holds everybody's data."""
+    if database.dialect != "sqlite":
+        return
+    for file in sqlite.beside(Path(database.engine.url.database or "")):
+        if file.stat().st_mode & 0o077:
+            words = f"others may read {file}; run chmod 600 {file}"
+            yield Finding("warning", "database", words)
 
 
 def _writable(database: Database) -> Iterator[Finding]:

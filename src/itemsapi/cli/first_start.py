@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from itemsapi.cli.terminal import say
 from itemsapi.db import check_schema, empty, upgrade
 from itemsapi.issuer.people import People
 from itemsapi.services import Services
@@ -39,7 +40,7 @@ def first_admin(people: People, name: str | None) -> tuple[str, str] | None:
     if name is None and sys.stdin.isatty():
         name = click.prompt("Nobody can sign in yet. Name of the first admin", default="admin")
     if name is None:
-        click.echo("Nobody can sign in yet: itemsapi users add NAME --role admin", err=True)
+        say("Nobody can sign in yet: itemsapi users add NAME --role admin", err=True)
         return None
     password = people.first_admin(name)
     return (name, password) if password else None

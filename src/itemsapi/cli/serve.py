@@ -10,6 +10,8 @@ import flask
 from itemsapi.app import create_app
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.opening import opened
+from itemsapi.cli.terminal import say
+from itemsapi.cli.users import ONE_TIME
 from itemsapi.rest.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
@@ -48,12 +50,17 @@ def _greet(
 ) -> None:
     lines = [f"itemsapi {version('itemsapi')} ({settings.profile}) listens on {listening}", ""]
     if account:
-        lines += ["  User       {}\n  Password   {}   (shown this once)".format(*account), ""]
+        lines += _account(*account, one_time=settings.production)
     lines.append(f"  API        {settings.public_url}")
     paths = {route.rule for route in app.url_map.iter_rules()}
     if "/docs" in paths:
         lines.append(f"  API docs   {settings.public_url}/docs")
     if "/console" in paths:
         lines.append(f"  Console    {settings.public_url}/console")
-    click.echo("\n".join(lines))
+    say(*lines)
     sys.stdout.flush()
+
+
+def _account(name: str, password: str, *, one_time: bool) -> list[str]:
+    lines = [f"  User       {name}", f"  Password   {password}   (shown this once)"]
+    return [*lines, *[f"  {ONE_TIME}"] * one_time, ""]

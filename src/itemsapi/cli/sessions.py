@@ -4,7 +4,7 @@ import click
 
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.cli.opening import opened
-from itemsapi.cli.terminal import json_option, show
+from itemsapi.cli.terminal import json_option, say, show
 from itemsapi.issuer.sessions import open_sessions
 
 COLUMNS = ["id", "device", "address", "delivery", "created_at", "last_used_at", "expires_at"]
@@ -37,7 +37,7 @@ def end_sessions(name: str | None, *, everybody: bool) -> None:
     with opened() as services:
         if name is None:
             services.people.end_everybodys_sessions(OPERATOR)
-            click.echo("Ended everybody's sessions.")
+            say("Ended everybody's sessions.")
             return
         ended = services.people.end_sessions(OPERATOR, services.people.named(name).id)
-        click.echo(f"Ended {ended} of {name}.")
+        say(f"Ended {ended} of {name}.")

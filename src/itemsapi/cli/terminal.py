@@ -1,4 +1,8 @@
-"""How commands speak: tables for people, JSON for programs."""
+"""How commands speak: tables for people, JSON for programs.
+
+All that a command writes is written here, so nothing that a client sent reaches a terminal raw:
+control characters are escaped (S-115).
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from itemsapi.controls import escaped
 from itemsapi.rest.fields import rfc3339
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -31,7 +36,7 @@ def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
     columns go on in the next line. Nothing is cut.
     """
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=_plain))
+        say_json(rows)
         return
     table = Table(box=None, pad_edge=False)
     for column in columns:
@@ -39,16 +44,29 @@ def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
         heading = column.replace("_", " ").capitalize()
         table.add_column(heading, no_wrap=whole, overflow="fold", min_width=len(heading))
     for row in rows:
-        table.add_row(*(escape(_cell(row[column])) for column in columns))
+        table.add_row(*(escape(escaped(_cell(row[column]))) for column in columns))
     console = Console()
     # A pipe has no edge. A terminal that is narrower than most breaks the lines by itself.
     console.width = max(console.width, NARROWEST) if console.is_terminal else WIDEST
     console.print(table)
 
 
-def tell(said: Row, words: str, *, as_json: bool) -> None:
-    """Write one outcome: a sentence, or what it says as a JSON object."""
-    click.echo(json.dumps(said, indent=2, default=_plain) if as_json else words)
+def tell(said: Row, *lines: str, as_json: bool) -> None:
+    """Write one outcome: sentences, a line each, or what they say as a JSON object."""
+    if as_json:
+        say_json(said)
+    else:
+        say(*lines)
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Write lines, each of which stays one."""
+    click.echo("\n".join(map(escaped, lines)), err=err)
+
+
+def say_json(value: object) -> None:
+    """Write JSON, in ASCII."""
+    click.echo(json.dumps(value, indent=2, default=_plain))
 
 
 def _cell(value: object) -> str:

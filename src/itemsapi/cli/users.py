@@ -11,13 +11,14 @@ from itemsapi.accounts.directory import Person
 from itemsapi.accounts.passwords import one_time_password
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.cli.opening import opened
-from itemsapi.cli.terminal import json_option, show, tell
+from itemsapi.cli.terminal import json_option, say, show, tell
 from itemsapi.issuer.people import People
 from itemsapi.problems import Invalid
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE = 200
+ONE_TIME = "It is good for 7 days, only to set another one: in the console, or POST /me/password."
 LONGEST_LINE = 64 * 1024  # bytes; far more than any password
 
 
@@ -25,6 +26,12 @@ def password_option(function: Function) -> Function:
     """Give a command the switch `--password-stdin`; passwords are no arguments: `ps` shows them."""
     words = "Read the password from standard input instead of making one."
     return click.option("--password-stdin", "given", is_flag=True, help=words)(function)
+
+
+def must_change_option(function: Function) -> Function:
+    """Give a command the switch `--must-change`."""
+    words = "Let it be good for 7 days, only to set another one; one made in production is."
+    return click.option("--must-change", is_flag=True, help=words)(function)
 
 
 @click.group
@@ -36,13 +43,18 @@ def command() -> None:
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="A role to give; may be repeated.")
 @password_option
+@must_change_option
 @json_option
-def add(name: str, roles: tuple[str, ...], *, given: bool, as_json: bool) -> None:
+def add(
+    name: str, roles: tuple[str, ...], *, given: bool, must_change: bool, as_json: bool
+) -> None:
     """Create the user NAME. A password made here is shown this once."""
     password = _password(given=given)
     with opened() as services:
-        person = services.people.create(OPERATOR, name, password, roles)
-    _tell_password(person, f"Created {person.username}.", password, given=given, as_json=as_json)
+        one_time = must_change or (services.settings.production and not given)
+        person = services.people.create(OPERATOR, name, password, roles, one_time=one_time)
+    lines = [f"Created {person.username}.", *_password_lines(password, given, one_time)]
+    tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command("list")
@@ -61,7 +73,7 @@ def disable(name: str) -> None:
     with opened() as services:
         people = services.people
         people.change(OPERATOR, people.named(name).id, None, disabled=True)
-    click.echo(f"Disabled {name}.")
+    say(f"Disabled {name}.")
 
 
 @command.command
@@ -71,20 +83,23 @@ def enable(name: str) -> None:
     with opened() as services:
         people = services.people
         people.change(OPERATOR, people.named(name).id, None, disabled=False)
-    click.echo(f"Enabled {name}.")
+    say(f"Enabled {name}.")
 
 
 @command.command
 @click.argument("name")
 @password_option
+@must_change_option
 @json_option
-def set_password(name: str, *, given: bool, as_json: bool) -> None:
+def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) -> None:
     """Give NAME another password; all sessions end. One made here is shown this once."""
     password = _password(given=given)
     with opened() as services:
         person = services.people.named(name)
-        services.people.set_password(OPERATOR, person.id, password)
-    _tell_password(person, f"Set the password of {name}.", password, given=given, as_json=as_json)
+        one_time = must_change or (services.settings.production and not given)
+        services.people.set_password(OPERATOR, person.id, password, one_time=one_time)
+    lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
+    tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command
@@ -108,7 +123,7 @@ def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]])
         before = services.people.named(name)
         roles = change(frozenset(before.roles))
         after = services.people.change(OPERATOR, before.id, before.version, roles=roles)
-    click.echo(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
+    say(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 
 def _everybody(people: People) -> Iterator[Person]:
@@ -145,11 +160,6 @@ def _row(person: Person) -> dict[str, object]:
     }
 
 
-def _tell_password(
-    person: Person, words: str, password: str, *, given: bool, as_json: bool
-) -> None:
-    said = _row(person)
-    if not given:
-        said["password"] = password
-        words = f"{words}\nPassword: {password}  (shown this once)"
-    tell(said, words, as_json=as_json)
+def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
+    lines = [] if given else [f"Password: {password}  (shown this once)"]
+    return lines + [ONE_TIME] * one_time

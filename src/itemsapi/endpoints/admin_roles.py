@@ -21,7 +21,7 @@ EXAMPLE = EXAMPLE_IN | {"name": "helpdesk", "everything": False}
 class RoleIn(Schema):
     """What a role is for and gives."""
 
-    description = fields.String(load_default="", validate=validate.Length(max=500))
+    description = fields.Line(load_default="", validate=validate.Length(max=500))
     scopes = fields.List(
         fields.String(validate=validate.Length(1, 90)),
         required=True,

@@ -13,6 +13,7 @@ from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
+from itemsapi.versions import Expected
 
 page = Blueprint("users", __name__, url_prefix="/users")
 
@@ -120,7 +121,7 @@ def show_user(user_id: str) -> object:
 @page.takes(UserPatch(), example={"disabled": True})
 @page.gives(200, User(), headers=["ETag"], example=EXAMPLE)
 @page.refuses(NotFound, Conflict, Forbidden)
-def change_user(version: int | None, wish: dict[str, Any], user_id: str) -> object:
+def change_user(version: Expected, wish: dict[str, Any], user_id: str) -> object:
     """Disable or enable a user, or set their roles; nobody who may do more than you.
 
     Who is disabled loses all sessions within a second; who gets other roles gets other tokens.

@@ -47,7 +47,7 @@ class LoginIn(Schema):
     username = fields.String(required=True, validate=validate.Length(1, 200))
     password = fields.String(required=True, validate=validate.Length(1, LONGEST))
     scope = SCOPE
-    device = fields.String(
+    device = fields.Line(
         load_default=None,
         validate=validate.Length(1, 120),
         metadata={"description": "How to call this device in the list of sessions."},

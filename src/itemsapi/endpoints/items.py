@@ -14,10 +14,11 @@ from itemsapi.items.paging import LONGEST as LONGEST_CURSOR
 from itemsapi.items.paging import Page
 from itemsapi.items.query import LONGEST as LONGEST_SEARCH
 from itemsapi.items.query import Query
-from itemsapi.problems import Conflict, KeyReused, NotFound
+from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
+from itemsapi.versions import Expected
 
 page = Blueprint("items", __name__, url_prefix="/items")
 
@@ -44,9 +45,9 @@ EXAMPLE = EXAMPLE_IN | {
 class ItemIn(Schema):
     """What you say of an item."""
 
-    name = fields.String(required=True, validate=validate.Length(1, NAME))
-    description = fields.String(load_default="", validate=validate.Length(max=DESCRIPTION))
-    sku = fields.String(
+    name = fields.Line(required=True, validate=validate.Length(1, NAME))
+    description = fields.Lines(load_default="", validate=validate.Length(max=DESCRIPTION))
+    sku = fields.Line(
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, SKU),
@@ -62,7 +63,7 @@ class ItemIn(Schema):
     )
     quantity = fields.Integer(load_default=0, validate=validate.Range(0, QUANTITY))
     tags = fields.List(
-        fields.String(validate=validate.Length(1, TAG)),
+        fields.Line(validate=validate.Length(1, TAG)),
         load_default=(),
         validate=SOME_TAGS,
         metadata={"description": "Kept in one spelling: lower case, single spaces, each once."},
@@ -151,7 +152,7 @@ def list_items(asked: dict[str, Any]) -> Page:
 @page.takes(Once(), location="headers")
 @page.takes(ItemIn(), example=EXAMPLE_IN)
 @page.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
-@page.refuses(Conflict, KeyReused)
+@page.refuses(Conflict, KeyReused, QuotaExceeded)
 def create_item(once: dict[str, str | None], said: dict[str, Any]) -> object:
     """Create an item. It is yours."""
     owner = current_caller().user_id
@@ -175,8 +176,8 @@ def show_item(item_id: str) -> object:
 @page.takes(ItemIn(), example=EXAMPLE_IN)
 @page.takes_version
 @page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound, Conflict)
-def replace_item(said: dict[str, Any], version: int | None, item_id: str) -> object:
+@page.refuses(NotFound, Conflict, QuotaExceeded)
+def replace_item(said: dict[str, Any], version: Expected, item_id: str) -> object:
     """Replace what you said of an item. What is left out goes back to its default."""
     shelf = services().items
     item = shelf.replace(item_id, Draft(**said), owner=_whose(), version=version)
@@ -188,8 +189,8 @@ def replace_item(said: dict[str, Any], version: int | None, item_id: str) -> obj
 @page.takes(ItemIn(partial=True), example={"quantity": 2})
 @page.takes_version
 @page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound, Conflict)
-def change_item(changes: dict[str, Any], version: int | None, item_id: str) -> object:
+@page.refuses(NotFound, Conflict, QuotaExceeded)
+def change_item(changes: dict[str, Any], version: Expected, item_id: str) -> object:
     """Change some fields of an item. What is left out stays as it is."""
     item = services().items.change(item_id, changes, owner=_whose(), version=version)
     return item, _tagged(item)
@@ -200,7 +201,7 @@ def change_item(changes: dict[str, Any], version: int | None, item_id: str) -> o
 @page.takes_version
 @page.gives(204)
 @page.refuses(NotFound)
-def delete_item(version: int | None, item_id: str) -> None:
+def delete_item(version: Expected, item_id: str) -> None:
     """Delete an item for good."""
     services().items.delete(item_id, owner=_whose(), version=version)
 

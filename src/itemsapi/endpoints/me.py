@@ -8,7 +8,7 @@ from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
 from itemsapi.endpoints.token_response import Tokens, token_response
-from itemsapi.gate.access import signed_in
+from itemsapi.gate.access import signed_in, signed_in_to_change_password
 from itemsapi.gate.browser import delivery
 from itemsapi.gate.caller import current_caller
 from itemsapi.issuer import password
@@ -67,7 +67,7 @@ def show_me() -> object:
 
 
 @page.post("/password")
-@signed_in
+@signed_in_to_change_password
 @page.takes(
     PasswordIn(),
     example={

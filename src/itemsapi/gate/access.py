@@ -34,6 +34,11 @@ def signed_in(view: View) -> View:
     return _noted(Rule("signed in"))(view)
 
 
+def signed_in_to_change_password(view: View) -> View:
+    """Let in everybody with a good access token, also one that may only set another password."""
+    return _noted(Rule("signed in", before_password_change=True))(view)
+
+
 def public(why: str, *, limited: bool = True) -> Callable[[View], View]:
     """Let in everybody, and say why that is right; the matrix shows the reason.
 
@@ -52,8 +57,8 @@ def refresh_token(view: View) -> View:
 
 
 def refresh_token_or_signed_in(view: View) -> View:
-    """Let in who shows a refresh token or a good access token."""
-    return _noted(Rule("refresh token or signed in"))(view)
+    """Let in who shows a refresh token or a good access token: to sign out, which all may."""
+    return _noted(Rule("refresh token or signed in", before_password_change=True))(view)
 
 
 def notes(view: object) -> tuple[Rule, ...]:

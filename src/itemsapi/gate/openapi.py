@@ -6,6 +6,7 @@ from itemsapi.gate.rules import Rule
 from itemsapi.problems import (
     CrossSite,
     GateUnavailable,
+    PasswordChangeRequired,
     Problem,
     RefreshInvalid,
     RefreshReused,
@@ -47,6 +48,7 @@ def refusals(rule: Rule) -> tuple[type[Problem], ...]:
     found: list[type[Problem]] = [TooMany] if rule.limited else []
     if rule.takes_access_token:
         found += [TokenMissing, TokenInvalid, GateUnavailable]
+        found += [] if rule.before_password_change else [PasswordChangeRequired]
     if rule.names:
         found.append(ScopeMissing)
     if rule.takes_refresh_token:

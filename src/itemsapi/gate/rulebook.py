@@ -9,7 +9,7 @@ from werkzeug.routing import Rule as Route
 from itemsapi.gate.access import notes
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import RouteUnguarded
-from itemsapi.tokens.scopes import BUILTIN, Scope
+from itemsapi.tokens.scopes import BUILTIN, PASSWORD_CHANGE, Scope
 
 
 class UnguardedRoute(RuntimeError):
@@ -90,6 +90,9 @@ def _known(entries: Iterable[Entry], extra: Iterable[Scope]) -> dict[str, Scope]
     declared = [scope for one in entries for scope in one.rule.scopes if isinstance(scope, Scope)]
     known: dict[str, Scope] = {}
     for scope in [*BUILTIN, *extra, *declared]:
+        if scope.name == PASSWORD_CHANGE.name:
+            msg = f"scope {scope.name} is kept for who must set another password; name it otherwise"
+            raise UnguardedRoute(msg)
         if known.setdefault(scope.name, scope) != scope:
             msg = f"scope {scope.name} is declared twice with different meanings"
             raise UnguardedRoute(msg)

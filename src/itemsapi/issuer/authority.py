@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import directory, lookup
 from itemsapi.accounts.directory import Person
-from itemsapi.accounts.reach import Actor, Reach
+from itemsapi.accounts.reach import EVERYTHING, Actor, Reach
 from itemsapi.accounts.user import User
 from itemsapi.issuer.desk import Desk
-from itemsapi.problems import Forbidden, NotFound, PreconditionFailed
+from itemsapi.problems import Forbidden, NotFound
+from itemsapi.versions import Expected, demand_version
 
 TOPIC = 7_203  # the advisory lock of those who change people and roles
 
@@ -28,7 +29,7 @@ class Work:
     tx: Session
     reach: Reach
 
-    def target(self, user_id: str, version: int | None = None) -> Person:
+    def target(self, user_id: str, version: Expected = None) -> Person:
         """Return a user whom this change may concern; nobody else changes them meanwhile.
 
         Raises `NotFound`, `Forbidden`, or `PreconditionFailed` if they are not at `version`.
@@ -40,8 +41,7 @@ class Work:
         self.demand(
             directory.reach_of(self.tx, user_id), "This user may do things that you may not."
         )
-        if version is not None and version != found.version:
-            raise PreconditionFailed
+        demand_version(version, found.version)
         return found
 
     def demand(self, wanted: Reach, otherwise: str) -> None:
@@ -70,7 +70,7 @@ def changing(desk: Desk, actor: Actor, *, of: str | None = None) -> Iterator[Wor
 
 def _reach(desk: Desk, tx: Session, actor: Actor) -> Reach:
     if actor.user_id is None:
-        return Reach(everything=True, scopes=frozenset())
+        return EVERYTHING
     holder = lookup.by_id(tx, actor.user_id)
     if holder is None or not holder.enabled:
         raise Forbidden

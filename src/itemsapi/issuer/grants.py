@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from itemsapi.accounts.lookup import Holder
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import ScopeInvalid
-from itemsapi.tokens.scopes import join, split
+from itemsapi.tokens.scopes import PASSWORD_CHANGE, join, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ def narrowed(have: frozenset[str], wanted: str | None) -> frozenset[str]:
     if not names <= have:
         raise ScopeInvalid
     return names
+
+
+def restricted(holder: Holder, scopes: frozenset[str]) -> frozenset[str]:
+    """Return the scopes of a user, or the one alone of who must set another password (S-119)."""
+    return frozenset({PASSWORD_CHANGE.name}) if holder.must_change_password else scopes
 
 
 def granted_to(have: frozenset[str], session: AnyRow) -> frozenset[str]:

@@ -9,6 +9,7 @@ from itemsapi.db import AnyRow
 from itemsapi.issuer.desk import Desk
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.revocations import everybodys_epochs
+from itemsapi.tokens.scopes import PASSWORD_CHANGE
 from itemsapi.tokens.sessions import alive, find, note_seen
 
 INACTIVE: Mapping[str, Any] = {"active": False}  # and nothing else, whatever the cause (S-137)
@@ -26,6 +27,8 @@ def introspect(desk: Desk, token: str) -> Mapping[str, Any]:
 def _access(desk: Desk, token: str) -> Mapping[str, Any]:
     claims = desk.codec.read_access(token)
     desk.feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+    if PASSWORD_CHANGE.name in claims.scopes:
+        return INACTIVE  # whoever asks would let it in; it is good for one thing alone, and here
     with suppress(DatabaseUnavailable):
         with desk.database.reading() as connection:
             session = find(connection, claims.sid)
@@ -51,7 +54,7 @@ def _refresh(desk: Desk, token: str) -> Mapping[str, Any]:
     with desk.database.reading() as connection:
         session, holder = find(connection, claims.sid), lookup.by_id(connection, claims.sub)
         everybody = everybodys_epochs(connection)
-    if session is None or holder is None or not holder.enabled:
+    if session is None or holder is None or not holder.enabled or holder.must_change_password:
         return INACTIVE
     if session.epoch < everybody.sessions or session.gen != claims.gen:
         return INACTIVE

@@ -18,7 +18,7 @@ from itemsapi.clock import new_id, stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer import guessing
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.grants import Grant, Terms, grant, narrowed
+from itemsapi.issuer.grants import Grant, Terms, grant, narrowed, restricted
 from itemsapi.observe import origin
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
 from itemsapi.tokens.revocations import everybodys_epochs, session_target
@@ -49,7 +49,8 @@ def _judged(desk: Desk, wish: Login, guess: guessing.Try) -> tuple[AnyRow, Terms
         with desk.database.reading() as connection:
             holder = lookup.by_name(connection, wish.username)
         right = guessing.matches(desk, guess, wish.password, holder)
-        if holder is None or not right or not holder.enabled:
+        over = holder is not None and holder.password_is_over(desk.clock())
+        if holder is None or not right or not holder.enabled or over:
             why = _why(holder, right=right)
             told = CredentialsInvalid()
             raise guessing.fail(desk, guess, holder, "authn_login_fail", why=why, told=told)
@@ -62,7 +63,9 @@ def _why(holder: Holder | None, *, right: bool) -> str:
     """Tell operators what the answer must not tell."""
     if holder is None:
         return "unknown user"
-    return "disabled user" if right else "wrong password"
+    if not right:
+        return "wrong password"
+    return "one-time password too old" if holder.enabled else "disabled user"
 
 
 def _opened(desk: Desk, wish: Login, holder: Holder, guess: guessing.Try) -> tuple[AnyRow, Terms]:
@@ -100,7 +103,7 @@ def begin(desk: Desk, tx: Session, holder: Holder, wish: Login) -> tuple[AnyRow,
     """
     now, everybody = desk.clock(), everybodys_epochs(tx)  # before the scopes
     have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    scopes = narrowed(have, wish.scope)
+    scopes = restricted(holder, narrowed(have, wish.scope))
     sid = new_id()
     tx.add(_row(desk, sid, holder, wish, now=now, epoch=everybody.sessions))
     tx.flush()

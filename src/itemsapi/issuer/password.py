@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts import lookup
 from itemsapi.accounts.lookup import Holder
 from itemsapi.accounts.password_policy import demand
+from itemsapi.accounts.passwords import normal_password
 from itemsapi.accounts.user import User
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
@@ -52,6 +53,10 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
     _require_delivery(session, change.delivery)
     minimum = desk.settings.password_min_length
     demand(change.new, username=holder.username, minimum=minimum, field="new_password")
+    if holder.must_change_password and normal_password(change.new) == normal_password(
+        change.current
+    ):
+        raise Invalid.at("new_password", "Choose another password than the one you were given.")
     with guessing.trying(desk, holder.username) as guess:
         changed = _judged(desk, change, guess)
     return grant(desk, *changed)
@@ -65,7 +70,8 @@ def _judged(desk: Desk, change: PasswordChange, guess: guessing.Try) -> tuple[An
             holder = lookup.by_id(connection, change.user_id)
         if holder is None or not holder.enabled:
             raise TokenInvalid
-        if not guessing.matches(desk, guess, change.current, holder):
+        right = guessing.matches(desk, guess, change.current, holder)
+        if not right or holder.password_is_over(desk.clock()):
             event, why = "authn_password_change_fail", "wrong password"
             raise guessing.fail(desk, guess, holder, event, why=why, told=_wrong())
         stored = stored or desk.passwords.hash(change.new)
@@ -94,6 +100,7 @@ def _changed(
             raise guessing.Changed
         user = tx.get_one(User, holder.id)
         user.password_hash, user.updated_at = stored, desk.clock()
+        user.password_expires_at = None
         user.version += 1
         guessing.succeed(desk, tx, guess)
         who = {"user_id": holder.id, "session_id": change.session_id, "actor_id": holder.id}

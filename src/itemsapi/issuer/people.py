@@ -14,14 +14,15 @@ from itemsapi.accounts import directory
 from itemsapi.accounts.directory import Person
 from itemsapi.accounts.names import checked_name, normal_name
 from itemsapi.accounts.password_policy import demand
-from itemsapi.accounts.passwords import one_time_password
-from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.accounts.passwords import ONE_TIME_LIFE, one_time_password
+from itemsapi.accounts.reach import EVERYTHING, OPERATOR, Actor
 from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.issuer.authority import TOPIC, Work, changing
 from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.sessions import end_everybodys, finish_all, recall_tokens
+from itemsapi.issuer.sessions import finish_all, finish_everybodys, recall_tokens
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
+from itemsapi.versions import Expected
 
 ADMIN = "admin"  # the role that a new database brings along; it gives everything
 
@@ -53,22 +54,33 @@ class People:
         return found
 
     def create(
-        self, actor: Actor, username: str, password: str, roles: Iterable[str] = ()
+        self,
+        actor: Actor,
+        username: str,
+        password: str,
+        roles: Iterable[str] = (),
+        *,
+        one_time: bool = False,
     ) -> Person:
-        """Create a user. Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`."""
+        """Create a user; one whose password is `one_time` must set another one within 7 days.
+
+        Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`.
+        """
         name, wanted = checked_name(username), frozenset(roles)
         stored = self._hashed(name, password)
         try:
             with changing(self._desk, actor) as work:
                 _demand_roles(work, wanted)
-                return self._enrol(work.tx, actor, name, stored, wanted)
+                person = self._enrol(work.tx, actor, name, stored, wanted)
+                self._set_expiry(work.tx, person.id, one_time=one_time)
+                return person
         except IntegrityError:
             raise Conflict(f"There is a user {name} already.") from None
 
     def first_admin(self, username: str) -> str | None:
         """Create an admin if there is no user at all; return the password, which nobody else knows.
 
-        Of several processes that start at once, one does.
+        Of several processes that start at once, one does. In production it must be changed.
         """
         name, password = checked_name(username), one_time_password()
         stored = self._desk.passwords.hash(password)
@@ -76,7 +88,8 @@ class People:
             self._desk.database.take_turns(tx, TOPIC)
             if directory.anybody(tx):
                 return None
-            self._enrol(tx, OPERATOR, name, stored, frozenset({ADMIN}))
+            admin = self._enrol(tx, OPERATOR, name, stored, frozenset({ADMIN}))
+            self._set_expiry(tx, admin.id, one_time=self._desk.settings.production)
         return password
 
     def nobody(self) -> bool:
@@ -88,7 +101,7 @@ class People:
         self,
         actor: Actor,
         user_id: str,
-        version: int | None,
+        version: Expected,
         *,
         disabled: bool | None = None,
         roles: Iterable[str] | None = None,
@@ -108,8 +121,10 @@ class People:
                 raise Conflict("Nobody would be left who may do everything; appoint one first.")
             return _there(directory.person(work.tx, user_id))
 
-    def set_password(self, actor: Actor, user_id: str, password: str) -> None:
-        """Set the password of somebody else and end their sessions.
+    def set_password(
+        self, actor: Actor, user_id: str, password: str, *, one_time: bool = False
+    ) -> None:
+        """Set the password of somebody else and end their sessions; `one_time` as in `create`.
 
         Raises `NotFound`, `Forbidden`, `Invalid`, `Busy`. Nobody sets their own this way: that
         would spare them proving the one they have (S-042).
@@ -121,19 +136,28 @@ class People:
             work.target(user_id)
             user = self._touched(work.tx, user_id)
             user.password_hash = stored
+            self._set_expiry(work.tx, user_id, one_time=one_time)
             who = {"user_id": user_id, "actor_id": actor.user_id}
             self._desk.audit.record(work.tx, "authn_password_change", **who, by="operator")
             self._finish(work.tx, actor, user_id, "password set by an operator")
 
     def end_sessions(self, actor: Actor, user_id: str) -> int:
-        """End all sessions of a user; return how many there were. Raises `NotFound`."""
-        self.find(user_id)
-        with self._desk.database.transaction() as tx:
-            return self._finish(tx, actor, user_id, "ended by an operator")
+        """End all sessions of a user; return how many there were.
+
+        Raises `NotFound`, `Forbidden`.
+        """
+        with changing(self._desk, actor, of=user_id) as work:
+            work.target(user_id)
+            return self._finish(work.tx, actor, user_id, "ended by an operator")
 
     def end_everybodys_sessions(self, actor: Actor) -> None:
-        """End every session there is, that of the one who asks with them."""
-        end_everybodys(self._desk, why="ended by an operator", actor=actor.user_id)
+        """End every session there is, that of the one who asks with them. Raises `Forbidden`.
+
+        Admins are among everybody, so it takes one (S-117).
+        """
+        with changing(self._desk, actor) as work:
+            work.demand(EVERYTHING, "Among them are users who may do things that you may not.")
+            finish_everybodys(self._desk, work.tx, why="ended by an operator", actor=actor.user_id)
 
     def _hashed(self, name: str, password: str) -> str:
         demand(password, username=name, minimum=self._desk.settings.password_min_length)
@@ -151,6 +175,11 @@ class People:
         self._desk.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
         tx.flush()
         return _there(directory.person(tx, user_id))
+
+    def _set_expiry(self, tx: Session, user_id: str, *, one_time: bool) -> None:
+        """Let a one-time password be good for its seven days, and any other for ever (S-131)."""
+        ends = self._desk.clock() + ONE_TIME_LIFE if one_time else None
+        tx.get_one(User, user_id).password_expires_at = ends
 
     def _touched(self, tx: Session, user_id: str) -> User:
         """Return a user's row as a new version."""

@@ -22,6 +22,7 @@ from itemsapi.issuer.grants import (
     grant_access_alone,
     granted_to,
     narrowed,
+    restricted,
 )
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.codec import RefreshClaims
@@ -120,7 +121,10 @@ def _terms(desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshReque
     if session.epoch < everybody.sessions:
         return None
     have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    scopes = narrowed(granted_to(have, session), request.scope)
+    if holder.password_is_over(desk.clock()):
+        return None
+    wanted = None if holder.must_change_password else request.scope
+    scopes = restricted(holder, narrowed(granted_to(have, session), wanted))
     return Terms(scopes, issued_at, max(holder.epoch, everybody.tokens), fresh=False)
 
 

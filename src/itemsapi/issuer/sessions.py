@@ -75,10 +75,15 @@ def end_others(desk: Desk, user_id: str, *, keep: str | None, why: str, actor: s
 
 
 def end_everybodys(desk: Desk, *, why: str, actor: str | None = None) -> None:
-    """End every session there is, by one row (R-19)."""
+    """End every session there is."""
     with desk.database.transaction() as tx:
-        desk.feed.revoke(tx, EVERYBODY, sessions=True)
-        desk.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
+        finish_everybodys(desk, tx, why=why, actor=actor)
+
+
+def finish_everybodys(desk: Desk, tx: Session, *, why: str, actor: str | None) -> None:
+    """End every session there is, in a transaction, by one row (R-19)."""
+    desk.feed.revoke(tx, EVERYBODY, sessions=True)
+    desk.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
 
 
 def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from itemsapi.controls import held
 from itemsapi.items.money import priced
 from itemsapi.items.words import folded
 from itemsapi.problems import Invalid
@@ -50,6 +51,8 @@ class Draft:
                 yield {"field": name, "message": f"must be {least} to {most} characters long"}
             elif text is not None and not storable(text):
                 yield {"field": name, "message": "must not hold NUL or half a surrogate pair"}
+            elif text is not None and held(text, lines=name == "description"):
+                yield {"field": name, "message": "must not hold control characters"}
         if not 0 <= self.quantity <= QUANTITY:
             yield {"field": "quantity", "message": f"must be from 0 to {QUANTITY}"}
 
@@ -65,8 +68,8 @@ def tags(given: Iterable[str]) -> tuple[str, ...]:
 def tag(text: str) -> str:
     """Return a tag in its one spelling: NFKC, case folded, single spaces. Raises `Invalid`."""
     clean = " ".join(folded(text).split())
-    if not 1 <= len(clean) <= TAG or not storable(clean):
-        message = f"a tag must be 1 to {TAG} characters long and hold more than spaces"
+    if not 1 <= len(clean) <= TAG or not storable(clean) or held(clean):
+        message = f"a tag must be 1 to {TAG} characters long, without control characters"
         raise Invalid(errors=[{"field": "tags", "message": message}])
     return clean
 

@@ -22,8 +22,10 @@ from itemsapi.items.item import COLUMNS, Item, ItemRecord, draft, record, values
 from itemsapi.items.listing import Asked
 from itemsapi.items.paging import Page
 from itemsapi.items.query import Query
+from itemsapi.items.quota import Quota, give_back, size_of
 from itemsapi.once import Request, claim
-from itemsapi.problems import Conflict, NotFound, PreconditionFailed
+from itemsapi.problems import Conflict, NotFound
+from itemsapi.versions import Expected, demand_version
 
 _TABLE = Item.core()
 _ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
@@ -37,13 +39,13 @@ _CONFLICTS: Final = dict.fromkeys(
 class Items:
     """The items of a database. Raises `DatabaseUnavailable` wherever it is away.
 
-    `version` is the one a change was made against, `None` for whichever there is. All changes
+    `version` is the one a change was made against, or what must hold of it. All changes
     raise `NotFound` before `PreconditionFailed`, and `Conflict` if the sku is taken.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, quota: Quota) -> None:
         """Open the shelf; nothing is read yet."""
-        self._database = database
+        self._database, self._quota = database, quota
         self._clock = clock
 
     def get(self, item_id: str, *, owner: str | None) -> ItemRecord:
@@ -65,7 +67,7 @@ class Items:
         return asked.page(rows)
 
     def create(self, said: Draft, *, owner: str, key: str | None = None) -> ItemRecord:
-        """Put a new item on the shelf of its owner. Raises `Conflict`.
+        """Put a new item on the shelf of its owner. Raises `Conflict`, `QuotaExceeded`.
 
         With a `key` that this owner used before it returns, as it is now, the item made then.
         Raises `KeyReused` if that one's draft was another.
@@ -77,11 +79,14 @@ class Items:
                 first = claim(tx, asked, item_id, now)
                 if first != item_id:
                     return _made_before(tx, first, owner)
+            self._quota.make_room(
+                tx, owner, now, size=size_of(said), items=1, keys=int(key is not None)
+            )
             made = {"id": item_id, "owner_id": owner, "created_at": now, "updated_at": now}
             return self._enter(tx, values(said) | made | {"version": 1}, said)
 
     def change(
-        self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: int | None
+        self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: Expected
     ) -> ItemRecord:
         """Change the given fields of an item. Raises `Invalid` for what they make of it."""
         with _conflicts(), self._database.transaction() as tx:
@@ -89,17 +94,18 @@ class Items:
             return self._store(tx, row, replace(draft(row), **changes))
 
     def replace(
-        self, item_id: str, said: Draft, *, owner: str | None, version: int | None
+        self, item_id: str, said: Draft, *, owner: str | None, version: Expected
     ) -> ItemRecord:
         """Change all fields of an item at once."""
         with _conflicts(), self._database.transaction() as tx:
             return self._store(tx, _locked(tx, item_id, owner, version), said)
 
-    def delete(self, item_id: str, *, owner: str | None, version: int | None) -> None:
+    def delete(self, item_id: str, *, owner: str | None, version: Expected) -> None:
         """Take an item off the shelf for good."""
         with self._database.transaction() as tx:
             row = _locked(tx, item_id, owner, version)
             index.drop(tx, row.number)
+            give_back(tx, row.owner_id, size=size_of(draft(row)), items=1)
             tx.execute(delete(_TABLE).where(*_unchanged(row)))
 
     def _enter(self, tx: Session, fields: Mapping[str, Any], said: Draft) -> ItemRecord:
@@ -108,12 +114,20 @@ class Items:
         return record(row)
 
     def _store(self, tx: Session, row: Row[Any], said: Draft) -> ItemRecord:
+        self._resize(tx, row.owner_id, size_of(said) - size_of(draft(row)))
         fields = values(said) | {"updated_at": self._clock(), "version": row.version + 1}
         changed = update(_TABLE).where(*_unchanged(row)).values(fields).returning(*COLUMNS)
         fresh = record(tx.execute(changed).one())
         if index.said(said) != index.said(draft(row)):
             index.put(tx, row.number, row.owner_id, said)
         return fresh
+
+    def _resize(self, tx: Session, owner: str, more: int) -> None:
+        """Count an item as larger, where there is room for that, or as smaller."""
+        if more > 0:
+            self._quota.make_room(tx, owner, self._clock(), size=more)
+        elif more < 0:
+            give_back(tx, owner, size=-more)
 
 
 def _made_before(tx: Session, item_id: str, owner: str) -> ItemRecord:
@@ -129,14 +143,13 @@ def _which(item_id: str, owner: str | None) -> dict[str, str | None]:
     return {"item_id": item_id, "owner": owner}
 
 
-def _locked(tx: Session, item_id: str, owner: str | None, version: int | None) -> Row[Any]:
+def _locked(tx: Session, item_id: str, owner: str | None, version: Expected) -> Row[Any]:
     """Return the row of an item that nobody else changes until the end of this transaction."""
     found = (_ANY if owner is None else _OWN).add_columns(_TABLE.c.number).with_for_update()
     row = tx.execute(found, _which(item_id, owner)).one_or_none()
     if row is None:
         raise NotFound
-    if version not in {None, row.version}:
-        raise PreconditionFailed
+    demand_version(version, row.version)
     return row
 
 

@@ -26,7 +26,7 @@ from marshmallow import Schema
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
 from itemsapi.rest.arguments import Location, read
-from itemsapi.rest.etags import expected_version, not_modified
+from itemsapi.rest.etags import not_modified, precondition
 from itemsapi.rest.json_out import dumps
 from itemsapi.rest.request import Request
 from itemsapi.tokens.scopes import Scope
@@ -124,7 +124,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         """Answer with `status` and what `schema` makes of what the view returns.
 
         The view returns a value, `(value, headers)` or a whole response, which passes untouched.
-        With an `ETag` among the headers, a GET whose `If-None-Match` names it is answered 304.
+        With an `ETag` among the headers, a GET whose `If-None-Match` names it is answered 304, and
+        one whose `If-Match` does not 412.
         `headers` and `example` are for the document; header names alone will do for common ones.
         """
         if schema is not None:
@@ -165,10 +166,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         self.otherwise |= {kind: (status, schema) for kind, status in statuses.items()}
 
     def takes_version(self, view: View) -> View:
-        """Read `If-Match` and hand the version over as a positional argument; None means any."""
+        """Read `If-Match` and hand what it demands over as a positional argument."""
 
         def reading(*args: Any, **kwargs: Any) -> object:
-            return view(*args, expected_version(flask.request), **kwargs)
+            return view(*args, precondition(flask.request), **kwargs)
 
         wrapped = _wrap(view, reading, "if_match", True)  # noqa: FBT003 - a note, not a switch
         return self.refuses(PreconditionRequired, PreconditionFailed)(wrapped)

@@ -15,6 +15,7 @@ from typing import Any
 
 from marshmallow import fields
 
+from itemsapi.controls import LINES, ONE_LINE, held
 from itemsapi.rest.pairs import Word
 
 Dict = fields.Dict
@@ -100,6 +101,27 @@ class DateTime(fields.Field[datetime]):
 
     def _serialize(self, value: Any, *_: object, **__: object) -> str | None:
         return None if value is None else rfc3339(value)
+
+
+class Line(fields.String):
+    """A text of one line without control characters: whoever shows it shows all of it (S-115)."""
+
+    default_error_messages = {"controls": "No control characters are taken."}
+    pattern = ONE_LINE
+    lines = False
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, *args, **kwargs)
+        if held(text, lines=self.lines):
+            raise self.make_error("controls")
+        return text
+
+
+class Lines(Line):
+    """A text that may have lines and tabs, and no other control characters."""
+
+    pattern = LINES
+    lines = True
 
 
 class Id(fields.String):

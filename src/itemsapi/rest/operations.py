@@ -20,6 +20,7 @@ from itemsapi.problems import (
     Invalid,
     MediaTypeWrong,
     NotFound,
+    PreconditionFailed,
     Problem,
     RequestTimeout,
     Unavailable,
@@ -171,6 +172,8 @@ def _refusals(route: Route, said: Mapping[str, list[Any]]) -> set[type[Problem]]
         found.add(BodyMalformed)
     if "<" in route.address:
         found.add(NotFound)
+    if route.method == "GET" and any("ETag" in one["headers"] for one in said.get("gives", ())):
+        found.add(PreconditionFailed)
     return found
 
 

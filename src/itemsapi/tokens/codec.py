@@ -39,6 +39,9 @@ JITTER = 0.05  # of the lifetime, so that a crowd does not come back in the same
 LONGEST_LIFE = int(3600 * (1 + JITTER)) + 1  # the longest ITEMSAPI_ACCESS_TTL, and its jitter
 CENTURIES = timedelta(days=365_000)
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+LATEST = 253_402_300_799  # the end of the year 9999: the last second that a date can have
+GREATEST = 2**63 - 1  # of a generation or an epoch: what the database keeps
+ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)  # as every id of ours
 REFRESH_NAMES = frozenset({"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp", "type"})
 
 
@@ -158,7 +161,7 @@ class Codec:
         payload = self._verified(token, header, key, RefreshInvalid)
         if not (payload.keys() >= REFRESH_NAMES and payload["type"] == "refresh"):
             raise RefreshInvalid
-        if not (_word(payload["sub"]) and _word(payload["sid"]) and _count(payload["gen"])):
+        if not (_id(payload["sub"]) and _id(payload["sid"]) and _count(payload["gen"])):
             raise RefreshInvalid
         return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
 
@@ -257,11 +260,25 @@ def _refuse_constant(name: str) -> None:
 
 
 def _word(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200  # noqa: PLR2004 - longer is no id of ours
+    """Tell whether this may stand in an answer or a log: short, and nothing in it that is unseen.
+
+    Half of a surrogate pair is unseen as well, and fails whatever writes UTF-8.
+    """
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()  # noqa: PLR2004
 
 
-def _count(value: object, *, least: int = 1) -> bool:
-    return type(value) is int and value >= least
+def _id(value: object) -> bool:
+    """Tell whether this has the form of our ids; nothing else is asked of a database (S-033)."""
+    return isinstance(value, str) and ID.fullmatch(value) is not None
+
+
+def _count(value: object, *, least: int = 1, most: int = GREATEST) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _audience(value: object) -> bool:
+    """Tell whether all of an audience is words: the library looks for ours alone."""
+    return all(map(_word, value if isinstance(value, list) else [value]))
 
 
 def _claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
@@ -270,14 +287,16 @@ def _claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
     if not (
         payload.keys() >= NAMES
         and payload["type"] == "access"
-        and all(_word(payload[name]) for name in ("sub", "sid", "jti"))
-        and all(_count(payload[name]) for name in ("gen", "iat", "exp", "auth_time"))
+        and all(_id(payload[name]) for name in ("sub", "sid", "jti"))
+        and all(_count(payload[name], most=LATEST) for name in ("iat", "exp", "auth_time"))
+        and _count(payload["gen"])
         and _count(payload["epoch"], least=0)
+        and _audience(payload["aud"])
         and isinstance(payload["fresh"], bool)
         and isinstance(payload["scope"], str)
         and isinstance(amr, list)
         and all(_word(method) for method in amr)
-        and _count(payload.get("nbf", 1))
+        and _count(payload.get("nbf", 1), most=LATEST)
     ):
         raise TokenInvalid
     try:

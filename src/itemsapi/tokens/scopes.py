@@ -40,6 +40,11 @@ METRICS_READ = Scope("metrics:read", "Read the metrics")
 TOKENS_READ = Scope("tokens:read", "Ask whether a token is active (introspection)")
 SESSIONS_WRITE = Scope("sessions:write", "End the sessions of any user")
 
+# Of who signed in with a one-time password: it opens nothing but a change of it (S-119). No role
+# gives it, and a token that has it has no other, so that whoever verifies tokens by themselves
+# finds no scope that they know.
+PASSWORD_CHANGE = Scope("password:change", "Set another password, and nothing else")
+
 BUILTIN = (
     ITEMS_READ,
     ITEMS_WRITE,

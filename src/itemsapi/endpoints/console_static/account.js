@@ -1,5 +1,5 @@
 /** My account: who I am, and my password. */
-import { auth, call, Refusal, refusal } from "./api.js";
+import { auth, call, mustChange, Refusal, refusal } from "./api.js";
 import { toast } from "./dialog.js";
 import { badge, h } from "./dom.js";
 import { form, secret } from "./forms.js";
@@ -46,6 +46,7 @@ const password = (username, reload) => {
 
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ reload }) => {
+  if (mustChange()) return { title: t("account.mustChange"), nodes: [h("p", { class: "notice" }, t("account.oneTime")), password("", reload)] };
   const { data } = await call("GET", "/me");
   return { title: t("account.title"), nodes: [facts(data), password(data.username, reload)] };
 };

@@ -57,5 +57,8 @@ export const call = async (method, path, { body, etag, key, query = {} } = {}) =
 /** Whether this session may do what the scope names. @param {string} scope */
 export const may = (scope) => auth.getSnapshot().scope.split(" ").includes(scope);
 
+/** Whether nothing may be done but to set another password: this one was made for somebody. */
+export const mustChange = () => may("password:change");
+
 /** The rows of a list, however it is wrapped. @param {any} data @returns {any[]} */
 export const rows = (data) => (Array.isArray(data) ? data : (data.items ?? []));

@@ -1,5 +1,5 @@
 /** The console: find out who is signed in, then show the page that the address names. */
-import { auth, refusal } from "./api.js";
+import { auth, mustChange, refusal } from "./api.js";
 import { h } from "./dom.js";
 import { alarm } from "./forms.js";
 import { languages, brand, reachable, shell } from "./shell.js";
@@ -43,7 +43,7 @@ const draw = async () => {
   if (snapshot.status === "signed-out") return signedOut(snapshot.reason);
   const { name, id, query } = route();
   const places = reachable();
-  if (!name) return location.replace(`#/${places[0]?.path}`);
+  if (!name || (mustChange() && name !== "account")) return location.replace(`#/${places[0]?.path}`);
   const main = h("main", { id: "main", tabindex: -1 }, h("p", { class: "loading" }, t("app.loading")));
   app.replaceChildren(shell(name, main, draw));
   app.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -1,5 +1,5 @@
 /** The frame around every page: name, navigation, language, sign-out. */
-import { auth, may } from "./api.js";
+import { auth, may, mustChange } from "./api.js";
 import { toast } from "./dialog.js";
 import { h, icon } from "./dom.js";
 import { LANGUAGES, language, speak, t } from "./words.js";
@@ -16,8 +16,9 @@ export const PLACES = [
   { path: "audit", title: "audit.title", scope: "audit:read" },
 ];
 
-/** The places that this session reaches. */
-export const reachable = () => PLACES.filter(({ scope }) => !scope || may(scope));
+/** The places that this session reaches: with a one-time password, where another one is set. */
+export const reachable = () =>
+  PLACES.filter(({ path, scope }) => (mustChange() ? path === "account" : !scope || may(scope)));
 
 /** @param {() => void} changed called after a change of the language */
 export const languages = (changed) => {

@@ -105,6 +105,8 @@ export const en = {
   "account.new": "New password",
   "account.newHint": "A long sentence is better than a short riddle.",
   "account.change": "Change password",
+  "account.mustChange": "Choose your password",
+  "account.oneTime": "The password you signed in with is good for this only: set another one, and go on.",
   "account.changed": "Your password is changed. Your other sessions are ended.",
 
   "users.title": "Users",
@@ -151,6 +153,7 @@ export const en = {
 
   "problem.network_error": "The service cannot be reached. Check your connection and try again.",
   "problem.backing_off": "The service asked for a pause. Try again in a moment.",
+  "problem.password_change_required": "Set another password first, on the page Account.",
   "problem.invalid_credentials": "User name or password is wrong.",
   "problem.insufficient_scope": "You may not do that.",
   "problem.forbidden": "You may not do that.",

@@ -105,6 +105,8 @@ export const ja = {
   "account.new": "新しいパスワード",
   "account.newHint": "短く複雑なものより、長い文のほうが安全です。",
   "account.change": "パスワードを変更",
+  "account.mustChange": "パスワードの設定",
+  "account.oneTime": "サインインに使ったパスワードは、新しいパスワードを設定するためだけのものです。設定すると続けられます。",
   "account.changed": "パスワードを変更しました。ほかのセッションは終了しました。",
 
   "users.title": "ユーザー",
@@ -151,6 +153,7 @@ export const ja = {
 
   "problem.network_error": "サービスに接続できません。通信状態を確認して、もう一度お試しください。",
   "problem.backing_off": "サービスが混み合っています。しばらくしてからお試しください。",
+  "problem.password_change_required": "先に「アカウント」でパスワードを変更してください。",
   "problem.invalid_credentials": "ユーザー名またはパスワードが違います。",
   "problem.insufficient_scope": "この操作は許可されていません。",
   "problem.forbidden": "この操作は許可されていません。",

@@ -1,0 +1,215 @@
+"""A password that itemsapi made is good for a week in production, to set another one (S-119)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from commandline import Shell, shell_at
+from house import House
+from itemsapi import Blueprint, Scope, requires, signed_in
+from itemsapi.accounts.reach import OPERATOR
+from itemsapi.gate.rulebook import UnguardedRoute
+from staff import NEW_PASSWORD
+
+MADE = "a-password-made-for-ada"
+PRODUCTION = {"profile": "production", "public_url": "https://api.example"}
+
+
+def made_for(house: House, name: str = "ada", *roles: str) -> dict[str, Any]:
+    """Create a user with a one-time password and sign in with it."""
+    house.services.people.create(OPERATOR, name, MADE, roles or ("member",), one_time=True)
+    return house.login(name, password=MADE)
+
+
+def changed(client: FlaskClient, new: str = NEW_PASSWORD, current: str = MADE) -> TestResponse:
+    """Ask for another password."""
+    body = {"current_password": current, "new_password": new}
+    return client.post("/me/password", json=body)
+
+
+def host_page() -> Blueprint:
+    """Return a page of a host's own, which knows nothing of one-time passwords."""
+    page = Blueprint("host", __name__)
+
+    @page.get("/orders")
+    @requires(Scope("orders:read", "See orders"))
+    def list_orders() -> dict[str, str]:
+        return {}
+
+    @page.get("/plain")
+    @signed_in
+    def show_plainly() -> dict[str, str]:
+        return {}
+
+    return page
+
+
+def guarded(house: House) -> list[tuple[str, str]]:
+    """List every method and path behind the gate but the one that a one-time password opens."""
+    some = "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10"
+    rules = house.app.extensions["itemsapi.rulebook"].entries
+    found = [(one.method, one.path) for one in rules if one.rule.takes_access_token]
+    paths = [(method, path.replace("<id:item_id>", some)) for method, path in found]
+    return [(m, p) for m, p in paths if p != "/me/password" and "<" not in p]
+
+
+def test_nothing_opens_but_a_change_of_it(make_house: Callable[..., House]) -> None:
+    """Every endpoint behind the gate, a host's own among them, and none is named for it."""
+    house = make_house(host_page())
+    client = house.bearer(made_for(house, "ada", "admin")["access_token"])
+    codes = {
+        client.open(path, method=method).headers["WWW-Authenticate"]
+        for method, path in guarded(house)
+    }
+    assert len(guarded(house)) > 15
+    assert len(codes) == 1
+    assert client.get("/plain").get_json()["code"] == "password_change_required"
+
+
+def test_the_answer_says_what_the_token_is_for(house: House) -> None:
+    """A program reads it from `scope`; nobody else finds a scope there that they know."""
+    assert made_for(house)["scope"] == "password:change"
+
+
+def test_another_password_opens_the_rest(house: House) -> None:
+    """With the tokens of the answer; those from before are revoked."""
+    tokens = made_for(house)
+    answer = changed(house.bearer(tokens["access_token"]))
+    assert house.bearer(answer.get_json()["access_token"]).get("/items").status_code == 200
+    assert house.bearer(tokens["access_token"]).get("/items").status_code == 401
+
+
+def test_another_password_is_no_one_time_one(house: House) -> None:
+    """It is good for ever, in this session and in the next (S-131)."""
+    changed(house.bearer(made_for(house)["access_token"]))
+    house.clock.forward(days=400)
+    assert house.login("ada", password=NEW_PASSWORD)["scope"] == "items:read items:write"
+
+
+def test_the_same_password_is_no_change(house: House) -> None:
+    """Or what was made for somebody would be theirs for ever."""
+    client = house.bearer(made_for(house)["access_token"])
+    assert changed(client, new=MADE).status_code == 422
+    assert client.get("/items").status_code == 403
+
+
+def test_a_refresh_gives_no_more(house: House) -> None:
+    """Whatever scope it asks for; after the change it gives all."""
+    refresh = made_for(house)["refresh_token"]
+    body = {"refresh_token": refresh, "scope": "items:read"}
+    tokens = house.client().post("/auth/refresh", json=body).get_json()
+    assert tokens["scope"] == "password:change"
+    renewed = changed(house.bearer(tokens["access_token"])).get_json()
+    body = {"refresh_token": renewed["refresh_token"]}
+    assert "items:read" in house.client().post("/auth/refresh", json=body).get_json()["scope"]
+
+
+def test_introspection_calls_neither_token_active(house: House) -> None:
+    """Whoever asks would let it in (RFC 7662 section 2.2)."""
+    tokens = made_for(house)
+    admin = house.signed_in("root", "admin")
+    for kind in ("access_token", "refresh_token"):
+        answer = admin.post("/oauth/introspect", data={"token": tokens[kind]})
+        assert answer.get_json() == {"active": False}
+
+
+def test_signing_out_works(house: House) -> None:
+    """Nobody is held in a session."""
+    client = house.bearer(made_for(house)["access_token"])
+    assert client.post("/auth/logout").status_code == 204
+    assert changed(client).status_code == 401
+
+
+def test_after_a_week_it_is_a_wrong_password(house: House) -> None:
+    """The same answer, to the last word (S-184)."""
+    made_for(house)
+    answers = []
+    for password, days in ((MADE, 7), ("wrong wrong wrong", 0)):
+        house.clock.forward(days=days)
+        body = {"username": "ada", "password": password}
+        answers.append(house.client().post("/auth/login", json=body))
+    said = [{**answer.get_json(), "request_id": ""} for answer in answers]
+    assert answers[0].status_code == 401
+    assert said[0] == said[1]
+
+
+def test_within_the_week_it_is_right(house: House) -> None:
+    """To its last second."""
+    made_for(house)
+    house.clock.forward(days=7, seconds=-1)
+    assert house.login("ada", password=MADE)["scope"] == "password:change"
+
+
+def test_after_a_week_no_session_of_it_goes_on(house: House) -> None:
+    """Neither by refreshing nor by a change with the token that is left."""
+    house.services.people.create(OPERATOR, "ada", MADE, ("member",), one_time=True)
+    house.clock.forward(days=7, seconds=-10)
+    tokens = house.login("ada", password=MADE)
+    house.clock.forward(seconds=10)
+    body = {"refresh_token": tokens["refresh_token"]}
+    assert house.client().post("/auth/refresh", json=body).status_code == 401
+    assert changed(house.bearer(tokens["access_token"])).status_code == 422
+
+
+def test_a_page_cannot_take_its_scope(make_house: Callable[..., House]) -> None:
+    """An admin would have it, and be shut out of all the rest."""
+    page = Blueprint("host", __name__, scopes=[Scope("password:change", "Mine")])
+    with pytest.raises(UnguardedRoute, match="password:change is kept"):
+        make_house(page)
+
+
+@pytest.fixture(params=["development", "production"])
+def shell(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> Shell:
+    """A shell in each profile."""
+    strict = PRODUCTION if request.param == "production" else {}
+    return shell_at(tmp_path, database_url=database_url, **strict)
+
+
+def scope_of(house: House, password: str) -> str:
+    """Sign in, and return what that is good for."""
+    return str(house.login("ada", password=password)["scope"])
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_made_password_is_used_once_in_production_alone(
+    shell: Shell, house: House, again: bool
+) -> None:
+    """In development a newcomer's first request meets no hurdle, and no word of it."""
+    strict = "profile" in shell.settings
+    done = shell.run("users", "add", "ada", "--role", "reader")
+    if again:
+        done = shell.run("users", "set-password", "ada")
+    password = done.out.split("Password: ")[1].split()[0]
+    assert scope_of(house, password) == ("password:change" if strict else "items:read")
+    assert ("7 days" in done.out) == strict
+
+
+@pytest.mark.parametrize("must", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_given_password_is_as_the_operator_wants_it(
+    shell: Shell, house: House, again: bool, must: bool
+) -> None:
+    """In both profiles."""
+    words = ["--password-stdin", *["--must-change"] * must]
+    if again:
+        shell.run("users", "add", "ada", "--role", "reader")
+        shell.run("users", "set-password", "ada", *words, stdin=NEW_PASSWORD)
+    else:
+        shell.run("users", "add", "ada", "--role", "reader", *words, stdin=NEW_PASSWORD)
+    assert scope_of(house, NEW_PASSWORD) == ("password:change" if must else "items:read")
+
+
+@pytest.mark.parametrize("profile", ["development", "production"])
+def test_the_first_admins_password_is_used_once_in_production(
+    make_house: Callable[..., House], profile: str
+) -> None:
+    """As `serve --admin` makes it."""
+    changes = PRODUCTION if profile == "production" else {}
+    house = make_house(**changes)
+    password = house.services.people.first_admin("ada")
+    assert password is not None
+    assert (scope_of(house, password) == "password:change") == (profile == "production")

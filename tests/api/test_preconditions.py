@@ -1,0 +1,137 @@
+"""RFC 9110 section 13 as a table: conditions of reading and changing an item (S-153)."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+
+ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
+NOW = '"v2"'  # the version that is stored
+AGO = "Sat, 01 Jan 2000 00:00:00 GMT"
+MADE = 200
+Row = tuple[str | None, str | None, int, int]
+CHANGES = {"PUT": 200, "PATCH": 200, "DELETE": 204}
+
+# If-Match, If-None-Match, what a reader gets, whether a change is made.
+TABLE: list[Row] = [
+    (None, None, 200, 428),
+    (None, NOW, 304, 428),
+    (None, f"W/{NOW}", 304, 428),
+    (None, "*", 304, 428),
+    (None, '"v1"', 200, 428),
+    (None, f'"v1", {NOW}', 304, 428),
+    (None, "v2", 200, 428),
+    (NOW, None, 200, MADE),
+    ("*", None, 200, MADE),
+    (f'"v1", {NOW}', None, 200, MADE),
+    (f",, {NOW} ,", None, 200, MADE),
+    ('"v1"', None, 412, 412),
+    (f"W/{NOW}", None, 412, 412),
+    ("v2", None, 412, 412),
+    ('"v2', None, 412, 412),
+    ("", None, 412, 412),
+    (f"*, {NOW}", None, 412, 412),
+    (f"{NOW} {NOW}", None, 412, 412),
+    ('"v02x"', None, 412, 412),
+    (NOW, NOW, 304, 412),
+    (NOW, f"W/{NOW}", 304, 412),
+    (NOW, "*", 304, 412),
+    ("*", "*", 304, 412),
+    ("*", NOW, 304, 412),
+    (NOW, '"v1"', 200, MADE),
+    (NOW, "v2", 200, MADE),
+    ("*", '"v1", W/"v3"', 200, MADE),
+    ('"v1"', NOW, 412, 412),
+    ('"v1"', '"v1"', 412, 412),
+    ('"v1"', "*", 412, 412),
+]
+
+
+def conditions(match: str | None, none_match: str | None) -> dict[str, str]:
+    """Return the headers that say so, beside dates that count for nothing."""
+    given = {"If-Match": match, "If-None-Match": none_match, "If-Unmodified-Since": AGO}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@pytest.fixture
+def ada(house: House) -> FlaskClient:
+    """The client of a user."""
+    return house.signed_in("ada", "member")
+
+
+@pytest.fixture
+def item(ada: FlaskClient) -> str:
+    """The address of an item of hers, at its second version."""
+    place: str = ada.post("/items", json=ITEM).headers["Location"]
+    ada.patch(place, json={"quantity": 2}, headers={"If-Match": "*"})
+    return place
+
+
+def act(client: FlaskClient, method: str, place: str, headers: dict[str, str]) -> int:
+    """Send a request with the body that it needs."""
+    body = ITEM if method in {"PUT", "PATCH"} else None
+    return client.open(place, method=method, headers=headers, json=body).status_code
+
+
+@pytest.mark.parametrize("row", TABLE)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_reader_is_answered_as_the_table_says(
+    ada: FlaskClient, item: str, method: str, row: Row
+) -> None:
+    """304 for readers alone."""
+    assert act(ada, method, item, conditions(*row[:2])) == row[2]
+
+
+@pytest.mark.parametrize("row", TABLE)
+@pytest.mark.parametrize("method", CHANGES)
+def test_a_change_is_made_as_the_table_says(
+    ada: FlaskClient, item: str, method: str, row: Row
+) -> None:
+    """Or refused, and then nothing changes."""
+    status = act(ada, method, item, conditions(*row[:2]))
+    assert status == (CHANGES[method] if row[3] == MADE else row[3])
+    if row[3] != MADE:
+        assert ada.get(item).headers["ETag"] == NOW
+
+
+@pytest.mark.parametrize("headers", [conditions(*row[:2]) for row in TABLE if row[0]])
+@pytest.mark.parametrize("method", ["GET", "HEAD", *CHANGES])
+def test_somebody_elses_item_is_not_there_whatever_the_conditions(
+    house: House, item: str, method: str, headers: dict[str, str]
+) -> None:
+    """404 first, so that no condition tells what is there (13.2.1)."""
+    eve = house.signed_in("eve", "member")
+    assert act(eve, method, item, headers) == 404
+
+
+def test_a_body_that_is_no_good_is_refused_before_the_conditions(
+    ada: FlaskClient, item: str
+) -> None:
+    """Conditions count only where the answer would be a success without them (13.2.1)."""
+    headers = conditions('"v1"', "*")
+    assert ada.patch(item, json={"price": "x"}, headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since"])
+def test_dates_are_ignored(ada: FlaskClient, item: str, name: str) -> None:
+    """There is no Last-Modified to compare with (13.1.3, 13.1.4)."""
+    assert ada.get(item, headers={name: AGO}).status_code == 200
+    assert "Last-Modified" not in ada.get(item).headers
+
+
+def test_a_user_is_changed_under_the_same_conditions(house: House) -> None:
+    """Not items alone: whatever takes a version."""
+    root = house.signed_in("root", "admin")
+    place = f"/users/{house.user('ada')}"
+    headers = conditions('"v1"', "*")
+    assert root.patch(place, json={"disabled": True}, headers=headers).status_code == 412
+    assert root.get(place, headers={"If-Match": '"v7"'}).status_code == 412
+
+
+@pytest.mark.parametrize("place", ["/openapi.json", "/console/main.js"])
+def test_files_are_read_under_the_same_conditions(house: House, place: str) -> None:
+    """Whatever has an ETag."""
+    client = house.client()
+    tag = client.get(place).headers["ETag"]
+    assert client.get(place, headers={"If-Match": tag}).status_code == 200
+    assert client.get(place, headers={"If-Match": '"other"'}).status_code == 412

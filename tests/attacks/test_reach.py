@@ -1,0 +1,94 @@
+"""Which operator reaches whom: a table over every operation on an account (S-117)."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from house import House
+from staff import NEW_PASSWORD, change, role, works
+
+MAY = "items:read items:write users:read users:write roles:write sessions:write".split()  # noqa: SIM905
+OPERATIONS: dict[str, Callable[[FlaskClient, str], int]] = {
+    "disable": lambda who, whom: change(who, whom, disabled=True).status_code,
+    "enable": lambda who, whom: change(who, whom, disabled=False).status_code,
+    "take roles": lambda who, whom: change(who, whom, roles=[]).status_code,
+    "give a role": lambda who, whom: change(who, whom, roles=["member"]).status_code,
+    "set password": lambda who, whom: (
+        who.put(f"/users/{whom}/password", json={"password": NEW_PASSWORD}).status_code
+    ),
+    "end sessions": lambda who, whom: who.delete(f"/users/{whom}/sessions").status_code,
+}
+ACTORS = ("admin", "narrowed admin", "operator")
+TARGETS = ("admin", "auditor", "peer", "member", "nobody's")
+REACHES = {
+    ("admin", "admin"),
+    ("admin", "auditor"),
+    ("admin", "peer"),
+    ("admin", "member"),
+    ("admin", "nobody's"),
+    ("operator", "peer"),
+    ("operator", "member"),
+    ("operator", "nobody's"),
+    ("narrowed admin", "peer"),
+    ("narrowed admin", "member"),
+    ("narrowed admin", "nobody's"),
+}
+
+
+def acting(house: House, kind: str) -> FlaskClient:
+    """Return the client of somebody of this kind."""
+    scope = " ".join(MAY) if kind == "narrowed admin" else None
+    return house.signed_in(
+        "actor", role(house, *MAY) if kind == "operator" else "admin", scope=scope
+    )
+
+
+def target(house: House, kind: str) -> str:
+    """Make a user of this kind; return the id."""
+    house.user("root", "admin")  # somebody stays who may do everything
+    roles = {
+        "admin": ["admin"],
+        "auditor": [role(house, "audit:read", "items:read")],
+        "peer": [role(house, *MAY)],
+        "member": ["member"],
+        "nobody's": [],
+    }
+    return house.user("target", *roles[kind])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("whom", TARGETS)
+@pytest.mark.parametrize("who", ACTORS)
+def test_an_operator_reaches_only_who_goes_no_further(
+    house: House, who: str, whom: str, operation: str
+) -> None:
+    """Whatever the operation: 403, and the target's session goes on, or it is done."""
+    user_id = target(house, whom)
+    tokens = house.login("target")
+    status = OPERATIONS[operation](acting(house, who), user_id)
+    assert (status in {200, 204}) == ((who, whom) in REACHES)
+    assert status in {200, 204} or (status == 403 and works(house, tokens))
+
+
+@pytest.mark.parametrize("who", ACTORS)
+def test_everybodys_sessions_are_ended_by_an_admin_alone(house: House, who: str) -> None:
+    """Admins' are among them: what may not be done to one may not be done to all."""
+    target(house, "admin")
+    tokens = house.login("target")
+    status = acting(house, who).delete("/sessions").status_code
+    assert (status, works(house, tokens)) == ((204, False) if who == "admin" else (403, True))
+
+
+def test_what_was_tried_in_bulk_is_written_down(house: House) -> None:
+    """As every refusal of an operator is (S-149)."""
+    target(house, "admin")
+    acting(house, "operator").delete("/sessions")
+    found = house.services.audit.latest(before=None, limit=1)
+    assert found[0].event == "authz_fail"
+
+
+def test_who_is_not_there_is_not_found(house: House) -> None:
+    """Before anybody asks who reaches them."""
+    missing = "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10"
+    assert acting(house, "operator").delete(f"/users/{missing}/sessions").status_code == 404
