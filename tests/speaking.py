@@ -13,6 +13,7 @@ from itemsapi.problems import Conflict
 from itemsapi.rest import PageQuery, etag
 from itemsapi.rest.edge import Edge
 from itemsapi.settings import Settings
+from itemsapi.versions import Precondition
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 WHY = "a test"
@@ -105,9 +106,10 @@ def versioned() -> object:
 @public(WHY)
 @page.takes_version
 @page.gives(200)
-def replace(version: int | None) -> object:
+def replace(expected: Precondition) -> object:
     """Replace a version."""
-    return {"version": version}
+    expected.demand(7)
+    return {"version": 8}
 
 
 @page.get("")

@@ -26,9 +26,9 @@ def filled(house: House, text: str, count: int) -> tuple[FlaskClient, list[str]]
     return ada, [house.services.items.create(said, owner=me).id for _ in range(count)]
 
 
-@pytest.mark.parametrize("sign", ["a", "😀", '"', "\x01"])
+@pytest.mark.parametrize("sign", ["a", "😀", '"'])
 def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(house: House, sign: str) -> None:
-    """One byte of JSON for each character, or four, two, six."""
+    """One byte of JSON for each character, or four, or two; what takes six is refused."""
     ada, _ = filled(house, sign * DESCRIPTION, HEAVY if sign == "a" else 60)
     answer = ada.get("/items?limit=200")
     assert 0.9 * MAX_BYTES < len(answer.data) <= MAX_BYTES

@@ -15,7 +15,7 @@ WEAKENED = (
     " in the operations guide."
 )
 _TAG = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)|,|$)')
-_VERSION = re.compile(r"v([0-9]{1,18})", re.ASCII)
+_VERSION = re.compile(r"v(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 def etag(version: int) -> str:
