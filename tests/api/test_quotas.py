@@ -84,6 +84,21 @@ def test_a_refused_change_counts_for_nothing(ada: Make) -> None:
     assert put(client, name="a" * 15).status_code == 201
 
 
+def test_who_holds_too_much_since_a_limit_was_lowered_may_change_what_is_there(
+    make_house: Callable[..., House],
+) -> None:
+    """Only more of what is too much is refused, and in words about that."""
+    before = make_house().signed_in("ada", "member")
+    places = [put(before, key=key).headers["Location"] for key in ("one", "two")]
+    house = make_house(item_limit=1, idempotency_key_limit=1)
+    client = house.bearer(house.login("ada")["access_token"])
+    assert client.patch(places[0], json={"name": "Lamps"}, headers=ANY).status_code == 200
+    assert put(client).get_json()["detail"] == "You may hold 1 items; delete some first."
+    for place in places:
+        client.delete(place, headers=ANY)
+    assert put(client).status_code == 201
+
+
 def test_keys_beyond_a_days_are_refused(make_house: Callable[..., House]) -> None:
     """An item without a key is made, a repeated one answered; a day later there is room."""
     house = make_house(idempotency_key_limit=2)

@@ -23,8 +23,10 @@ _MAKE_ROOM: Final = text(
     "INSERT INTO holding (owner_id, items, bytes, keys) VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET items = holding.items + :items,"
     " bytes = holding.bytes + :bytes, keys = holding.keys + :keys"
-    " WHERE holding.items + :items <= :most_items AND holding.bytes + :bytes <= :most_bytes"
-    " AND holding.keys + :keys <= :most_keys RETURNING owner_id"
+    # What does not become more may be too much already: an operator lowered the limit.
+    " WHERE (:items = 0 OR holding.items + :items <= :most_items)"
+    " AND (:bytes = 0 OR holding.bytes + :bytes <= :most_bytes)"
+    " AND (:keys = 0 OR holding.keys + :keys <= :most_keys) RETURNING owner_id"
 )
 _GIVE_BACK: Final = text(
     "UPDATE holding SET items = CASE WHEN items > :items THEN items - :items ELSE 0 END,"
