@@ -32,7 +32,7 @@ const REFRESH_LIMIT_MS = 9_000;
 const REFRESH_TRIES_MS = 25_000; // begin new tries this long: longer than the window, so that a lost answer is recovered
 const PATIENCE_MS = 10_000; // a caller who would wait longer than this is told of the failure
 const LONGEST_PAUSE_MS = 60_000; // whatever Retry-After asks for
-const PAUSE = { code: "backing_off", title: "The server asked for a pause" };
+const PAUSE = { code: "backing_off", title: "The server asked to wait" };
 const CHANGED = { code: "session_changed", title: "Somebody else signed in meanwhile" };
 
 // The hint in localStorage: is there any point in asking the server? It is no secret.
@@ -60,13 +60,12 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const newAttempt = () => `attempt-${crypto.getRandomValues(new Uint32Array(8)).join("-")}`;
 
 /** Says whether the same call may succeed later. @param {number} status */
-const isPassing = (status) => status < 400 || status === 408 || status === 429 || status >= 500;
+const isPassing = (status) => status < 200 || status === 408 || status === 429 || status >= 500;
 
 /** Milliseconds that Retry-After asks for, seconds or a date. @param {Response} response */
 const askedWait = ({ headers }) => {
-  const value = headers.get("Retry-After") || 0;
-  const ms = Number.isNaN(+value) ? Date.parse(String(value)) - Date.now() : +value * 1000;
-  return Math.max(0, ms || 0);
+  const value = `${headers.get("Retry-After")}`;
+  return Math.max(0, +value * 1000 || Date.parse(value) - Date.now() || 0);
 };
 
 /**
@@ -192,7 +191,7 @@ class Auth {
   /** @type {Promise<unknown>} */ #turn = Promise.resolve();
   #retry = new Backoff(4_000); // the server does not answer
   #refused = new Backoff(30_000); // it refuses even fresh tokens
-  #heard = () => {};
+  /** @type {(nothing?: undefined) => void} */ #heard = () => {};
 
   /** @param {{baseUrl?: string | URL, storage?: Store}} options */
   constructor({ baseUrl = globalThis.location?.origin, storage }) {
@@ -389,10 +388,9 @@ class Auth {
     /** @type {Set<Tell>} */ const callers = new Set();
     const tell = (/** @type {AuthError} */ error) => callers.forEach((told) => told(error));
     const done = this.#refreshPatiently(worn, tell).finally(() => {
-      if (this.#flight === flight) this.#flight = null;
+      if (this.#flight?.callers === callers) this.#flight = null;
     });
-    const flight = { worn, done, callers };
-    return flight;
+    return { worn, done, callers };
   }
 
   /** @param {string | null} worn @param {Tell} tell */
@@ -428,7 +426,7 @@ class Auth {
       end ||= performance.now() + lasting;
       const reply = await call();
       if (!reply) return;
-      if (reply.status === 200 || reply.status === 204 || !isPassing(reply.status)) {
+      if (!isPassing(reply.status)) {
         backoff.succeeded();
         return reply;
       }
@@ -453,7 +451,7 @@ class Auth {
     const reply = await underLock(this.#name, async (contended) => {
       // Another tab held the lock: what it says about the token may be on its way.
       if (contended && wanted())
-        await Promise.race([sleep(NEWS_WAIT_MS), new Promise((resolve) => (this.#heard = () => resolve(0)))]);
+        await Promise.race([sleep(NEWS_WAIT_MS), new Promise((resolve) => (this.#heard = resolve))]);
       if (!wanted()) return;
       const fresh = await this.#post(path, body, headers?.());
       if (fresh.status === 200 && wanted()) {
@@ -487,7 +485,7 @@ class Auth {
       const { ok, status } = response;
       const data = (await response.json().catch(() => null)) ?? {};
       // A page of a captive portal is no answer of ours.
-      const odd = ok && status !== 204 && typeof data.access_token !== "string";
+      const odd = ok && status !== 204 && !data.access_token;
       return { status: odd ? 0 : status, data, wait: askedWait(response) };
     } catch (error) {
       return { status: 0, data: { title: String(error) }, wait: 0 };

@@ -1,9 +1,9 @@
-/** Fails when the client, minified and gzipped, has grown past 3,600 bytes. */
+/** Fails when the client, minified and gzipped, has grown past 3,500 bytes. */
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { minify } from "terser";
 
-const LIMIT = 3_600; // a path in baseUrl and lost cookies took it over 3,500
+const LIMIT = 3_500;
 
 const source = readFileSync(new URL("../itemsapi-auth.js", import.meta.url), "utf8");
 const { code } = await minify(source, { module: true, compress: { passes: 2, ecma: 2020 } });
