@@ -88,11 +88,11 @@ def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_log
 ) -> None:
     """S-061 to S-063, R-11: all 200, one rotation; one of them gets the refresh token.
 
-    As one attempt all of them get it, byte for byte.
+    As one attempt all of them get it, byte for byte. The last waits no longer than a second beyond
+    four times what as many wait who race for nothing, between the rounds.
     """
     lines = [open_house.stage.line() for _ in range(CALLERS)]
-    longest, refused, forked, handed = 0.0, 0, 0, set()
-    calm = max(worst(at_once(lines, own_tokens(open_house))) for _ in range(2))
+    longest, calm, refused, forked, handed = 0.0, 0.0, 0, 0, set()
     for _ in range(rounds(100, 3)):
         session = open_house.session()
         answers = race(lines, session.refresh_token, new_id() if named else "")
@@ -101,9 +101,10 @@ def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_log
         handed.add(len(given))
         forked += len(set(given)) != 1 or open_house.gen(session) != 2
         longest = max(longest, worst(answers))
+        calm = max(calm, worst(at_once(lines, own_tokens(open_house))))
     told("race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=longest, calm=calm)
     assert (forked, refused, handed) == (0, 0, {CALLERS if named else 1})
-    assert longest < max(1.0, 4 * calm)
+    assert longest < 1.0 + 4 * calm
 
 
 def own_tokens(play: Theatre) -> list[str]:
