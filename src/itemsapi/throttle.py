@@ -110,12 +110,12 @@ _LET_GO = text("DELETE FROM held_try WHERE id IN :ids").bindparams(bindparam("id
 _COUNT = text(
     "INSERT INTO attempt (key, began_at, tries) VALUES (:key, :now, 1)"
     " ON CONFLICT (key) DO UPDATE SET"
-    " tries = CASE WHEN attempt.tries = 0 OR attempt.began_at <= :stale"
-    " THEN 1 ELSE attempt.tries + 1 END,"
-    " began_at = CASE WHEN attempt.tries = 0 OR attempt.began_at <= :stale"
-    " THEN :now ELSE attempt.began_at END"
+    " tries = CASE WHEN attempt.tries > 0 AND attempt.began_at > :stale"
+    " AND attempt.began_at <= :ahead THEN attempt.tries + 1 ELSE 1 END,"
+    " began_at = CASE WHEN attempt.tries > 0 AND attempt.began_at > :stale"
+    " AND attempt.began_at <= :ahead THEN attempt.began_at ELSE :now END"
     " RETURNING tries"
-).bindparams(bindparam("now", type_=Moment), bindparam("stale", type_=Moment))
+).bindparams(*(bindparam(name, type_=Moment) for name in ("now", "stale", "ahead")))
 
 
 class Throttle:
@@ -160,7 +160,7 @@ class Throttle:
         moment = self._clock()
         tries = [
             tx.execute(
-                _COUNT, {"key": one.digest, "now": moment, "stale": moment - one.window}
+                _COUNT, {"key": one.digest, "now": moment, **_bounds(one, moment)}
             ).scalar_one()
             for one in hold.limits
         ]
@@ -170,8 +170,9 @@ class Throttle:
     def _wait(self, tx: Session, limit: Limit, moment: datetime) -> int:
         """Return how many seconds a try has to wait, having locked the key."""
         row = tx.execute(_LOCK, {"key": limit.digest, "now": moment}).one()
+        bounds = _bounds(limit, moment)
         again: datetime = row.began_at + limit.window
-        tries = row.tries if again > moment else 0
+        tries = row.tries if bounds["stale"] < row.began_at <= bounds["ahead"] else 0
         if tries < limit.tries:
             under_way = tx.execute(_UNDER_WAY, {"key": limit.digest, "now": moment}).one()
             if tries + under_way.held < limit.tries:
@@ -182,7 +183,10 @@ class Throttle:
     @contextmanager
     def _paying(self) -> Iterator[Session]:
         """Yield a transaction in which the holds end that nobody could end before."""
-        owed = [self._owed.popleft() for _ in range(len(self._owed))]
+        owed: list[str] = []
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                owed.append(self._owed.popleft())
         try:
             with self._database.transaction() as tx:
                 if owed:
@@ -191,6 +195,14 @@ class Throttle:
         except BaseException:
             self._owed.extend(owed)
             raise
+
+
+def _bounds(limit: Limit, moment: datetime) -> dict[str, datetime]:
+    """Return between which moments a window that counts has begun.
+
+    One that begins far ahead was written while a clock was wrong; it must lock nobody out.
+    """
+    return {"stale": moment - limit.window, "ahead": moment + limit.window}
 
 
 class Pace:

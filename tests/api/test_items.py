@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from house import House
 
@@ -130,6 +131,19 @@ def test_a_deleted_item_is_not_found(ada: Client, lamp: Made) -> None:
     address, match = f"/items/{lamp['id']}", {"If-Match": '"v1"'}
     assert ada.delete(address, headers=match).status_code == 204
     assert ada.delete(address, headers=match).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "status"), [("DELETE", 204), ("PUT", 200), ("PATCH", 422)])
+def test_what_an_older_version_let_in_can_be_replaced_and_deleted(
+    house: House, ada: Client, lamp: Made, method: str, status: int
+) -> None:
+    """Rules become stricter; what is stored by older ones must not be stuck."""
+    with house.services.database.transaction() as tx:
+        tx.execute(text("UPDATE item SET name = :name"), {"name": "a\u200fb"})
+    body = {"PUT": LAMP, "PATCH": {"quantity": 3}}.get(method)
+    headers = {"If-Match": '"v1"'}
+    answer = ada.open(f"/items/{lamp['id']}", method=method, json=body, headers=headers)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])

@@ -75,6 +75,15 @@ def test_the_answer_says_what_the_token_is_for(house: House) -> None:
     assert made_for(house)["scope"] == "password:change"
 
 
+def test_every_other_session_of_it_ends_with_it(house: House) -> None:
+    """Who saw the password on its way may have signed in with it; asked or not."""
+    thief, ada = made_for(house), house.login("ada", password=MADE)
+    body = {"current_password": MADE, "new_password": NEW_PASSWORD, "end_other_sessions": False}
+    assert house.bearer(ada["access_token"]).post("/me/password", json=body).status_code == 200
+    stolen = {"refresh_token": thief["refresh_token"]}
+    assert house.client().post("/auth/refresh", json=stolen).status_code == 401
+
+
 def test_another_password_opens_the_rest(house: House) -> None:
     """With the tokens of the answer; those from before are revoked."""
     tokens = made_for(house)

@@ -165,3 +165,20 @@ def test_what_is_refused_costs_nothing(
     burn(house, limit)
     status(house, name, WRONG)
     assert work == []
+
+
+def test_a_window_that_was_written_ahead_of_time_locks_nobody_out(house: House) -> None:
+    """A host's clock was a month ahead while somebody guessed; then it was set right (R-19)."""
+    house.clock.forward(days=30)
+    told = [status(house, "existing", WRONG) for _ in range(11)]
+    house.clock.forward(days=-30)
+    assert told == [401] * 10 + [429]
+    assert status(house, "existing", PASSWORD) == 200
+
+
+def test_tries_count_from_then_on(house: House) -> None:
+    """Nor is a window that was written ahead of time one in which nothing counts."""
+    house.clock.forward(days=30)
+    status(house, "existing", WRONG)
+    house.clock.forward(days=-30)
+    assert [status(house, "existing", WRONG) for _ in range(11)] == [401] * 10 + [429]

@@ -55,7 +55,10 @@ class PasswordIn(Schema):
         validate=PASSWORD,
         metadata={"description": "Long, not common, and not made of your user name."},
     )
-    end_other_sessions = fields.Boolean(load_default=True)
+    end_other_sessions = fields.Boolean(
+        load_default=True,
+        metadata={"description": "They always end with a password that was made for you."},
+    )
 
 
 @page.get("")

@@ -105,10 +105,15 @@ def _changed(
         guessing.succeed(desk, tx, guess)
         who = {"user_id": holder.id, "session_id": change.session_id, "actor_id": holder.id}
         desk.audit.record(tx, "authn_password_change", **who, by="user")
-        return _renewed(desk, tx, change)
+        # Whoever made a one-time password knew it, and may have signed in with it before.
+        return _renewed(
+            desk, tx, change, end_others=change.end_others or holder.must_change_password
+        )
 
 
-def _renewed(desk: Desk, tx: Session, change: PasswordChange) -> tuple[AnyRow, Terms]:
+def _renewed(
+    desk: Desk, tx: Session, change: PasswordChange, *, end_others: bool
+) -> tuple[AnyRow, Terms]:
     """Renew the session, end the others if wanted, and void every access token there is."""
     now, user_id = desk.clock(), change.user_id
     lock_open_sessions(tx, user_id)
@@ -116,7 +121,7 @@ def _renewed(desk: Desk, tx: Session, change: PasswordChange) -> tuple[AnyRow, T
     session = renew(tx, change.session_id, now=now, idle=idle, auth_time=stamp(now))
     if session is None or session.account_id != user_id:
         raise TokenInvalid
-    if change.end_others:
+    if end_others:
         kept = change.session_id
         finish_all(desk, tx, user_id, keep=kept, why="password changed", actor=user_id)
     epoch = recall_tokens(desk, tx, user_id)

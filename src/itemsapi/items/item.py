@@ -92,11 +92,17 @@ def record(row: Row[Any]) -> ItemRecord:
 
 
 def draft(row: Row[Any]) -> Draft:
-    """Return what the owner of a row of `COLUMNS` said of it."""
+    """Return what the owner of a row of `COLUMNS` said of it, by whatever rules held then.
+
+    It is not checked again: what an older version let in can be replaced and deleted.
+    """
     kept = record(row)._asdict()
-    for ours in ("id", "owner_id", "created_at", "updated_at", "version"):
-        del kept[ours]
-    return Draft(**kept)
+    said = object.__new__(Draft)
+    for name in ("name", "price", "currency", "description", "sku", "quantity"):
+        object.__setattr__(said, name, kept[name])
+    object.__setattr__(said, "tags", tuple(kept["tags"]))
+    object.__setattr__(said, "amount", row.price)
+    return said
 
 
 def values(said: Draft) -> dict[str, Any]:
