@@ -8,7 +8,8 @@ from flask_jwt_extended import decode_token
 from forging import Forge, Vault, decoded, sign
 from house import House
 from itemsapi.clock import new_id
-from itemsapi.problems import GateUnavailable, TokenInvalid
+from itemsapi.problems import GateUnavailable, RefreshInvalid, TokenInvalid
+from itemsapi.tokens.codec import LONGEST
 from itemsapi.tokens.keys import Key, derive, symmetric_key
 
 
@@ -66,6 +67,24 @@ def test_a_claim_that_is_not_exactly_right_is_refused(
     """S-028, S-033: and the session lives on, for nobody copied a token of it."""
     assert refreshed(forge, forged(forge, key, **claims)) == (401, "invalid_refresh_token")
     assert refreshed(forge, forge.login["refresh_token"]) == (200, "")
+
+
+def test_a_session_is_refused_under_the_name_of_another_user(forge: Forge, key: Key) -> None:
+    """S-028: whose session it is says the row, and the token must say the same."""
+    stranger = forge.house.user("stranger", "admin")
+    assert refreshed(forge, forged(forge, key, sub=stranger)) == (401, "invalid_refresh_token")
+
+
+def test_the_codec_reads_no_token_that_is_too_long(forge: Forge, key: Key) -> None:
+    """S-027: though well signed, and where no header or schema is in front to refuse it."""
+    room = LONGEST - len(forged(forge, key, x=""))
+    longest, longer = (forged(forge, key, x="y" * (3 * room // 4 + more)) for more in (1, 2))
+    assert len(longest) == LONGEST < len(longer)
+    read = forge.house.services.desk.codec.read_refresh
+    with forge.house.app.app_context():
+        assert read(longest).gen == 1
+        with pytest.raises(RefreshInvalid):
+            read(longer)
 
 
 def test_another_algorithm_for_the_same_key_is_refused(forge: Forge, key: Key) -> None:

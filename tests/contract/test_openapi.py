@@ -143,6 +143,14 @@ def test_refusals_follow_from_what_an_operation_declares(
     assert statuses == "200 400 401 403 404 408 409 412 413 415 422 428 429 500 503"
 
 
+@pytest.mark.parametrize("name", ["refresh_tokens", "sign_out"])
+def test_refusals_of_refresh_tokens_follow_from_the_rule(
+    operations: dict[str, dict[str, Any]], name: str
+) -> None:
+    """S-080: 401 for one that is bad, 403 for a cookie that another site sends along."""
+    assert {"401", "403"} <= set(operations[name]["responses"])
+
+
 def test_refusals_are_problems_in_the_right_media_type(document: dict[str, Any]) -> None:
     """RFC 9457: what is documented is what is on the wire."""
     for response in document["components"]["responses"].values():

@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from house import MovingClock
 from itemsapi.db import Database
+from itemsapi.items import index
 from itemsapi.items.item import SORTS
 from itemsapi.items.query import Query
 from itemsapi.problems import Invalid
@@ -149,6 +150,27 @@ def test_a_deep_page_is_searched_not_scanned(varied: Stock) -> None:
     cursor = varied.items.page(Query(limit=1), owner=varied.ada).next_cursor
     plans = explained(varied, varied.ada, {"cursor": cursor})
     assert "(owner_id=? AND (created_at,id)<(?,?))" in plans[0]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_many_matches_are_met_along_an_index_not_sorted(
+    varied: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-101: a word that most hold costs a page, not everybody's whole shelves."""
+    monkeypatch.setattr(index, "FEW", 2)
+    plans = explained(varied, None, {"q": "a"})
+    assert any("INDEX ix_item_created_at_id" in step for step in plans)
+    assert not [step for step in plans if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "query", [{"q": "lamp"}, {"tags": ("home",)}, {"currency": "USD"}], ids=str
+)
+def test_what_few_items_hold_is_looked_up(varied: Stock, query: dict[str, Any]) -> None:
+    """S-101: a word, a tag or a currency; no walk past all the other items."""
+    plans = explained(varied, varied.ada, query)
+    assert any("item_text" in step for step in plans)
 
 
 def explained(stock: Stock, owner: str | None, query: dict[str, Any]) -> list[str]:

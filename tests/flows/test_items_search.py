@@ -100,6 +100,14 @@ def test_many_matches_come_in_order(stock: Stock, monkeypatch: pytest.MonkeyPatc
     assert [item.quantity for page in pages for item in page] == [4, 3, 2, 1, 0]
 
 
+def test_many_matches_are_all_that_is_found(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies between them along the sorted field is left out."""
+    monkeypatch.setattr(index, "FEW", 2)
+    for n in range(6):
+        stock.put(name=f"{('Lamp', 'Table')[n % 2]} {n}")
+    assert stock.found(q="lamp", sort="name") == ["Lamp 0", "Lamp 2", "Lamp 4"]
+
+
 @given(query=st.text(max_size=40).filter(lambda text: "\0" not in text))
 @example(query="NEAR(a b) OR words:* - ^ {} ' \\ :A <-> & | ! @x #y $eur")
 @on_one_database

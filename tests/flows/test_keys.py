@@ -236,6 +236,28 @@ def test_the_schedule_waits_until_the_next_key_is_known(make_house: Build, house
     assert [kid(access(hasty)) for _ in range(2)] == [kid(token)] * 2
 
 
+def test_the_schedule_waits_for_a_key_of_another_algorithm(make_house: Build, house: House) -> None:
+    """S-030: due or not, the first key of the new algorithm is published before it signs."""
+    token = access(house)
+    house.clock.forward(days=30)
+    changed = make_house(
+        revocation_lag=NO_LAG, key_rotation=timedelta(days=30), signing_alg="ES256"
+    )
+    assert [kid(access(changed)) for _ in range(2)] == [kid(token)] * 2
+    assert states(changed) == ["current", "next", "next"]
+
+
+def test_the_schedule_publishes_a_next_key_that_is_missing(make_house: Build, house: House) -> None:
+    """R-29: when it is due, though the key that signs is younger than a next one may be."""
+    hasty = make_house(revocation_lag=NO_LAG, key_rotation=timedelta(seconds=30))
+    access(hasty)
+    with house.services.database.transaction() as tx:
+        tx.connection().exec_driver_sql("DELETE FROM signing_key WHERE state = 'next'")
+    house.clock.forward(seconds=40)
+    access(hasty)
+    assert states(house) == ["current", "next"]
+
+
 def test_a_schedule_that_cannot_be_kept_refuses_nobody(make_house: Build, house: House) -> None:
     """R-06: nothing can be written when the rotation is due; it is tried again after a while."""
     planned = make_house(revocation_lag=NO_LAG, key_rotation=timedelta(minutes=5))
@@ -245,7 +267,8 @@ def test_a_schedule_that_cannot_be_kept_refuses_nobody(make_house: Build, house:
         tx.connection().exec_driver_sql("ALTER TABLE audit_event RENAME TO away")
     with capture_logs() as lines:
         assert [works(planned, token) for _ in range(3)] == [True, True, True]
-    assert [one["event"] for one in lines] == ["key_upkeep_failed"]
+    told = [(one["event"], "audit_event" in one["reason"]) for one in lines]
+    assert told == [("key_upkeep_failed", True)]
 
 
 def test_the_algorithm_changes_with_an_overlap(make_house: Build, house: House) -> None:

@@ -1,5 +1,6 @@
 """What goes wrong with keys: unreadable rows, a wrong secret, no database."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from house import PASSWORD, House
 from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
+from itemsapi.tokens.ring import MOMENT, PATIENCE
 from turnkey import access, jwks, keys, kid, kids, poison, rotated, works
 
 Build = Callable[..., House]
@@ -202,3 +204,34 @@ def test_nobody_is_let_in_without_any_copy(house: House, other: House) -> None:
     away(house)
     with pytest.raises(GateUnavailable):
         other.services.ring.now()
+
+
+def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(
+    make_house: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-03: its minute is over while the last try to read the keys is younger than the lag."""
+    house, seconds = make_house(revocation_lag=timedelta(seconds=5)), [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    ring = house.services.ring
+    ring.now()
+    away(house)
+    seconds[0] += PATIENCE - 1
+    assert ring.now().verifying
+    seconds[0] += 2
+    with pytest.raises(GateUnavailable):
+        ring.now()
+
+
+def test_a_stale_copy_waits_a_moment_for_who_renews_it(
+    make_house: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-147: where a withdrawn key must be refused within two seconds, it is asked for before."""
+    house, seconds = make_house(revocation_lag=timedelta(seconds=1)), [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    ring = house.services.ring
+    ring.now()
+    seconds[0] += 1.75
+    begun = time.perf_counter()
+    with ring._lock:  # noqa: SLF001 - another request reads the keys, and gets no answer
+        ring.now()
+    assert time.perf_counter() - begun > MOMENT / 2

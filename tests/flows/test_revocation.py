@@ -138,6 +138,30 @@ def test_the_copy_forgets_what_no_living_token_can_meet(
     assert passes(feed, "a")
 
 
+def test_the_copy_keeps_a_revocation_until_two_minutes_after_a_life(
+    feed: Feed, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-10: the clock of the host that made the token may be ahead."""
+    seconds = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    take_back(feed, database, "a")
+    passing = []
+    for later in (0, 3600 + 119, 2):
+        seconds[0] += later
+        passing.append(passes(feed, "a"))
+    assert passing == [False, False, True]
+
+
+def test_a_copy_that_is_whole_asks_for_newer_rows_alone(feed: Feed, database: Database) -> None:
+    """R-18: what a process knows it does not read again, be it thousands of rows."""
+    take_back(feed, database, "a")
+    feed.ensure_fresh()
+    asked: list[object] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    feed.ensure_fresh()
+    assert len(asked) == 1
+
+
 def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
     feed: Feed, database: Database, clock: MovingClock
 ) -> None:

@@ -128,6 +128,26 @@ def test_the_memory_of_notes_is_bounded(
     assert [sid for sid, _ in notes.written] == ["a", "b", "c", "a"]
 
 
+def test_a_note_is_written_while_another_one_is_under_way(notes: Notes) -> None:
+    """S-074: from the first on, for nothing has failed yet."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def write(sid: str, gen: int) -> None:
+        if sid == "slow":
+            inside.set()
+            leave.wait(10)
+        notes.write(sid, gen)
+
+    seen = SeenGenerations(write)
+    slow = threading.Thread(target=use, args=(seen, claims("slow")))
+    slow.start()
+    assert inside.wait(10)
+    use(seen, claims("quick"))
+    leave.set()
+    slow.join()
+    assert [sid for sid, _ in notes.written] == ["quick", "slow"]
+
+
 def test_one_thread_at_a_time_tries_while_notes_fail() -> None:
     """R-03: a database that says nothing holds no second thread."""
     inside, leave, tries = threading.Event(), threading.Event(), []

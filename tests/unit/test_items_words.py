@@ -19,6 +19,7 @@ from itemsapi.items.words import LONGEST_WORD, MOST_TERMS, Term, terms, words
         ("soft\u00adhyphen", {"softhyphen"}),
         ("party🎉🎉", {"party", "🎉"}),
         ("葛\U000e0100飾", {"葛飾", "飾"}),
+        ("i\ufe00 lo\ufe0fve\U000e01efly", {"i", "lovely"}),
         ("!? ()\n\t'\"*:&|", set()),
     ],
 )
