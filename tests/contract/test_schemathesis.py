@@ -26,10 +26,10 @@ OWN_RIGHTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    """A running service."""
-    with serving(tmp_path_factory.mktemp("schemathesis"), threads=8) as wire:
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    """A running service, at which nobody has tried a password yet."""
+    with serving(tmp_path, threads=8) as wire:
         yield wire
 
 
