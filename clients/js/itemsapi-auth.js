@@ -33,7 +33,7 @@ const REFRESH_TRIES_MS = 25_000; // begin new tries this long: longer than the w
 const PATIENCE_MS = 10_000; // a caller who would wait longer than this is told of the failure
 const LONGEST_PAUSE_MS = 60_000; // whatever Retry-After asks for
 const PAUSE = { code: "backing_off", title: "The server asked to wait" };
-const CHANGED = { code: "session_changed", title: "Somebody else signed in meanwhile" };
+const CHANGED = { code: "session_changed", title: "Signed in anew meanwhile" };
 
 // The hint in localStorage: is there any point in asking the server? It is no secret.
 const IN = "in";
@@ -253,7 +253,7 @@ class Auth {
         if (this.#flight) await this.#refresh().catch(() => {});
         this.#sameUser(session);
         const { access_token: token, session_id } = this.#grant ?? {};
-        if (!token) throw new AuthError(401, { code: "token_missing", title: "Nobody is signed in" });
+        if (!token) throw new AuthError(401, { code: "token_missing", title: "Signed out" });
         session = session_id;
         const wanted = () => this.#grant?.session_id === session;
         const bearer = () => ({ Authorization: `Bearer ${this.#token()}` });
@@ -485,7 +485,7 @@ class Auth {
       const { ok, status } = response;
       const data = (await response.json().catch(() => null)) ?? {};
       // A page of a captive portal is no answer of ours.
-      const odd = ok && status !== 204 && !data.access_token;
+      const odd = ok && status !== 204 && typeof data.access_token !== "string";
       return { status: odd ? 0 : status, data, wait: askedWait(response) };
     } catch (error) {
       return { status: 0, data: { title: String(error) }, wait: 0 };
