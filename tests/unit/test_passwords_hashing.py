@@ -10,7 +10,6 @@ from argon2.low_level import Type, error_to_str
 
 from itemsapi.accounts.passwords import (
     AT_ONCE,
-    LONGEST,
     WAITING,
     Passwords,
     head_of,
@@ -93,7 +92,7 @@ def test_what_is_no_space_is_none(passwords: Passwords, other: str) -> None:
 
 def test_the_normal_form_is_counted(passwords: Passwords) -> None:
     """256 letters that are written as 512 code points are 256 (S-040)."""
-    assert passwords.matches("e\u0301" * LONGEST, passwords.hash("\u00e9" * LONGEST))
+    assert passwords.matches("e\u0301" * 256, passwords.hash("\u00e9" * 256))
     assert not passwords.matches("x" * 257, passwords.hash("x" * 257))
 
 
