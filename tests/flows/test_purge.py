@@ -114,6 +114,20 @@ def test_the_row_that_recalled_everybodys_tokens_stays(house: House) -> None:
         assert everybodys_epochs(connection).tokens == epoch
 
 
+def test_the_row_that_ended_everybodys_sessions_stays_behind_later_ones(
+    house: House, ada: str
+) -> None:
+    """R-19: also behind one that recalled everybody's tokens, and ended no session."""
+    token = begun(house, ada).refresh_token
+    end_everybodys(house.services.desk, why="a test")
+    with house.services.database.transaction() as tx:
+        house.services.feed.revoke(tx, EVERYBODY)
+        house.services.feed.revoke(tx, session_target("s"))
+    house.clock.forward(days=2)
+    assert purged(house, "revocations") == 0
+    assert refresh(house, token).status_code == 401
+
+
 def test_the_last_revocation_of_all_stays(house: House, ada: str) -> None:
     """R-28: a number is never given out again, and running processes find their place."""
     logged_out(house, begun(house, ada).refresh_token)
