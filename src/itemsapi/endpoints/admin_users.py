@@ -117,11 +117,11 @@ def show_user(user_id: str) -> object:
 
 @page.patch("/<id:user_id>")
 @requires(USERS_WRITE)
-@page.takes_version
 @page.takes(UserPatch(), example={"disabled": True})
+@page.takes_version
 @page.gives(200, User(), headers=["ETag"], example=EXAMPLE)
 @page.refuses(NotFound, Conflict, Forbidden)
-def change_user(version: Expected, wish: dict[str, Any], user_id: str) -> object:
+def change_user(wish: dict[str, Any], version: Expected, user_id: str) -> object:
     """Disable or enable a user, or set their roles; nobody who may do more than you.
 
     Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
