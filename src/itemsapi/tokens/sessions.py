@@ -294,7 +294,7 @@ def _heals_before(now: datetime, limits: Limits) -> datetime:
 
 def _same(shown: str | None, stored: str | None) -> bool:
     """Tell whether two attempts are one, in the same time whichever they are (S-191)."""
-    return bool(shown and stored) and hmac.compare_digest(shown or "", stored or "")
+    return bool(shown and stored and hmac.compare_digest(shown, stored))
 
 
 def attempt_hash(sid: str, attempt_id: str | None) -> str | None:
