@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from house import PASSWORD, House
-from itemsapi.accounts.passwords import head_of
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.throttle import Attempt, Limit
+from verifications import counted
 
 WRONG = "not the password at all"
 HERE, HOME = "203.0.113.9", "198.51.100.7"
@@ -134,15 +133,7 @@ def test_a_known_client_has_ten_tries_at_a_used_up_account(house: House) -> None
 @pytest.fixture
 def work(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is verified, by its parameters; a process that has just started does it."""
-    done: list[str] = []
-    verify = PasswordHasher.verify
-
-    def counted(self: PasswordHasher, stored: str, password: str) -> Literal[True]:
-        done.append(str(head_of(stored)))
-        return verify(self, stored, password)
-
-    monkeypatch.setattr(PasswordHasher, "verify", counted)
-    return done
+    return counted(monkeypatch)
 
 
 @pytest.mark.parametrize("limit", ["none", "account"])

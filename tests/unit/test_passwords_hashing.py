@@ -1,7 +1,6 @@
 """How passwords are stored and checked, without a database."""
 
 from dataclasses import replace
-from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
@@ -13,12 +12,12 @@ from itemsapi.accounts.passwords import (
     AT_ONCE,
     WAITING,
     Passwords,
-    head_of,
     one_time_password,
 )
 from itemsapi.accounts.places import Places
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
+from verifications import counted
 
 WITHIN = 60.0  # seconds that anything here may take on a busy machine
 SETTINGS = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
@@ -134,15 +133,7 @@ def test_nobody_waits_for_ever(passwords: Passwords, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is verified, by its parameters."""
-    done: list[str] = []
-    verify = PasswordHasher.verify
-
-    def counted(self: PasswordHasher, stored: str, password: str) -> Literal[True]:
-        done.append(str(head_of(stored)))
-        return verify(self, stored, password)
-
-    monkeypatch.setattr(PasswordHasher, "verify", counted)
-    return done
+    return counted(monkeypatch)
 
 
 def today(passes: int) -> str:
