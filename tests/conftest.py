@@ -118,6 +118,8 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
+    if not request.node.get_closest_marker("postgres"):
+        pytest.fail("Mark this test `postgres`: it runs where only SQLite is wanted.")
     postgres: Emptied = request.getfixturevalue("postgres")
     yield postgres.url
     postgres.empty()

@@ -52,6 +52,7 @@ def test_a_page_of_short_items_is_as_long_as_it_is_asked_for(house: House) -> No
     assert (len(page["items"]), page["next_cursor"] is None) == (200, False)
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_the_database_hands_over_no_items_behind_a_full_page(house: House) -> None:
     """PostgreSQL's driver takes whatever comes, so the statement itself must end."""

@@ -18,6 +18,8 @@ HANG = text(
     "DO $$ BEGIN PERFORM set_config('statement_timeout', '0', false); PERFORM pg_sleep(120); END $$"
 )
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def dialect() -> str:

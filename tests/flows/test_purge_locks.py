@@ -20,6 +20,8 @@ from itemsapi.items.shelf import Items
 from itemsapi.throttle import HeldTry
 from stock import Stock, draft
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def dialect() -> str:
