@@ -38,9 +38,7 @@ def test_a_password_comes_from_standard_input(shell: Shell, house: House) -> Non
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
-def test_a_password_is_the_line_as_windows_pipes_it(
-    shell: Shell, house: House, end: str
-) -> None:
+def test_a_password_is_the_line_as_windows_pipes_it(shell: Shell, house: House, end: str) -> None:
     """A byte-order mark before it is no part of it: nobody could type it at sign-in."""
     piped = f"\ufeff{NEW_PASSWORD}{end}".encode()
     assert shell.run("users", "add", "ada", "--password-stdin", stdin=piped).code == 0
@@ -71,7 +69,11 @@ def test_a_password_cannot_come_from_a_closed_input(
         (["add", "ada", "--password-stdin"], f"{NEW_PASSWORD}\nnot this\n", "more than one line"),
         (["set-password", "ada", "--password-stdin"], f"{NEW_PASSWORD}\n\n", "more than one line"),
         (["add", "a b"], "", "Write 1 to 64 of the ASCII letters"),
-        (["add", "ada", "--role", "boss"], "", "no role boss; the roles are admin, member, reader."),
+        (
+            ["add", "ada", "--role", "boss"],
+            "",
+            "no role boss; the roles are admin, member, reader.",
+        ),
         (["disable", "nobody"], "", "There is no user nobody"),
         (["add-role", "nobody", "member"], "", "There is no user nobody"),
         (["add-role", "ada", "boss"], "", "no role boss; the roles are admin, member, reader."),

@@ -13,12 +13,36 @@ from itemsapi.accounts.predictable import common_passwords
 from itemsapi.problems import Invalid
 
 GOOD = "seven quiet geese cross the river"
-WORDS = (
-    "acorn awning bagel bison bramble cactus canoe chisel clover cobalt copper cradle dahlia ditch"
-    " easel elbow fennel ferry gable gravel hamlet hazel igloo inlet jacket jigsaw kettle kiosk"
-    " ladle lentil mango moss napkin nettle oboe otter paddle pigeon quarry quilt rafter ripple"
-    " saddle spruce tablet thistle umbra utensil vase velvet walnut wharf yarn yogurt zephyr zinc"
-).split()
+WORDS = [
+    "acorn",
+    "bagel",
+    "bramble",
+    "canoe",
+    "clover",
+    "copper",
+    "dahlia",
+    "easel",
+    "fennel",
+    "gable",
+    "hamlet",
+    "igloo",
+    "jacket",
+    "kettle",
+    "ladle",
+    "mango",
+    "napkin",
+    "oboe",
+    "paddle",
+    "quarry",
+    "rafter",
+    "saddle",
+    "tablet",
+    "umbra",
+    "vase",
+    "walnut",
+    "yarn",
+    "zephyr",
+]
 
 
 def refusal(password: str, *, username: str = "ada", minimum: int = 15) -> str:

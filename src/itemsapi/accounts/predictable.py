@@ -3,8 +3,8 @@
 NIST SP 800-63B section 5.1.1.2 names dictionary words and repetitive or sequential characters. The
 text is read from left to right, each time the longest of these:
 
-    a run       three characters or more, all alike, one step up or down each time (`4321`, `efgh`), or as
-                they stand on a keyboard (`qwerty`, `1qaz`)
+    a run       three characters or more that are all alike, go one step up or down each time
+                (`4321`, `efgh`), or stand side by side on a keyboard (`qwerty`, `1qaz`)
     a repeat    two characters or more that stood there before: `is` in `thisis`
     a word      one of the common passwords, or what one is without the digits around it
 

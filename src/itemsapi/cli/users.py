@@ -10,9 +10,9 @@ import click
 from itemsapi.accounts.directory import Person
 from itemsapi.accounts.passwords import one_time_password
 from itemsapi.accounts.reach import OPERATOR
-from itemsapi.clock import now
 from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import json_option, say, show, tell
+from itemsapi.clock import now
 from itemsapi.issuer.people import People
 from itemsapi.problems import Invalid
 from itemsapi.services import Services
