@@ -17,7 +17,7 @@ from itemsapi.gate.verify import Verifier
 from itemsapi.observe import log, start_logging
 from itemsapi.rest.proxies import demand_own_path, untold
 from itemsapi.services import EXTENSION, Services, assemble
-from itemsapi.settings import Settings
+from itemsapi.settings import Settings, exposed_secret
 from itemsapi.throttle import Pace
 from itemsapi.tokens.scopes import Scope
 from itemsapi.tokens.sessions import note_seen
@@ -79,7 +79,12 @@ def _scopes(guests: Iterable[flask.Blueprint]) -> list[Scope]:
 
 
 def _look_around(app: flask.Flask, settings: Settings) -> None:
-    """Refuse a public path that is an address of our own; warn of proxies that nobody counted."""
+    """Refuse a public path that is an address of our own; warn of what `itemsapi check` warns of.
+
+    A secret that others may read is no reason to refuse: mounted ones often belong to a group.
+    """
     demand_own_path(settings, (address.rule for address in app.url_map.iter_rules()))
     if settings.production and (words := untold(settings)):
         log.warning("proxies_not_counted", hint=words)
+    if settings.production and (words := exposed_secret(settings)):
+        log.warning("secret_key_exposed", hint=words)

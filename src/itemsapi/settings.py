@@ -37,6 +37,7 @@ NOT_FOR_PAGES = re.compile(
 NOT_FOR_SCRIPTS = re.compile(r"set-cookie2?|\*", re.IGNORECASE)  # Fetch: never shown to a script
 LONGEST_DURATION = timedelta(days=36500)  # what is longer is no date any more
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST_PASSWORD = 256  # characters; longer ones are refused, never cut (S-040)
 SECRET_FILE = "secret.key"  # noqa: S105 - a name of a file
 
 
@@ -289,6 +290,20 @@ def _read(given: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
+def exposed_secret(settings: Settings) -> str | None:
+    """Say in one line that others may read the file that the secret key comes from."""
+    file = settings.secret_key_file or settings.data_dir / SECRET_FILE
+    try:
+        if (
+            not file.stat().st_mode & 0o077
+            or file.read_text("utf-8").strip() != settings.secret_key
+        ):
+            return None
+    except (OSError, UnicodeDecodeError):
+        return None  # the secret comes from elsewhere
+    return f"others may read {file}; run chmod 600 {file}"
+
+
 def unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """List the `ITEMSAPI_*` names that are no setting: most likely a slip of the pen."""
     known = {PREFIX + one.name.upper() for one in dataclasses.fields(Settings)}
@@ -383,6 +398,15 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     ("argon2_time", lambda s: s.argon2_time < 1, "must be 1 or more"),
     ("argon2_parallelism", lambda s: s.argon2_parallelism < 1, "must be 1 or more"),
-    ("password_min_length", lambda s: s.password_min_length < 8, "must be 8 or more"),  # noqa: PLR2004
+    (
+        "argon2_parallelism",
+        lambda s: s.argon2_parallelism * 8 > s.argon2_memory,
+        "must be an eighth of ITEMSAPI_ARGON2_MEMORY at most (RFC 9106 section 3.1)",
+    ),
+    (
+        "password_min_length",
+        lambda s: not 8 <= s.password_min_length <= LONGEST_PASSWORD,  # noqa: PLR2004
+        f"must be between 8 and {LONGEST_PASSWORD}",
+    ),
     ("trusted_proxies", lambda s: (s.trusted_proxies or 0) > 10, "must be 10 at most"),  # noqa: PLR2004
 )

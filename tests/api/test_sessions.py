@@ -11,6 +11,7 @@ from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_everybodys
 
 PHONE = {"User-Agent": "Phone/1.0"}
+COOKIE = {"X-Auth-Delivery": "cookie", "Origin": "http://localhost:8000"}
 
 
 @pytest.fixture
@@ -62,6 +63,18 @@ def test_a_device_is_called_what_it_calls_itself(house: House) -> None:
     house.user("ada")
     token = house.login("ada", device="Kitchen tablet")["access_token"]
     assert sessions(house.bearer(token))[0]["device"] == "Kitchen tablet"
+
+
+@pytest.mark.parametrize("blank", ["  ", "\N{NO-BREAK SPACE}", "\N{IDEOGRAPHIC SPACE}"])
+@pytest.mark.parametrize("headers", [{}, COOKIE])
+def test_a_device_that_calls_itself_nothing_is_called_by_its_agent(
+    house: House, blank: str, headers: dict[str, str]
+) -> None:
+    """S-125: blanks would be an empty row in the list, whichever way the tokens go."""
+    house.user("ada")
+    wish = {"username": "ada", "password": PASSWORD, "device": blank}
+    given = house.client().post("/auth/login", json=wish, headers=headers | PHONE).get_json()
+    assert sessions(house.bearer(given["access_token"]))[0]["device"] == "Phone/1.0"
 
 
 def test_a_device_without_a_name_is_unknown(house: House) -> None:

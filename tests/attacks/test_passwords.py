@@ -6,7 +6,7 @@ import pytest
 from argon2 import extract_parameters
 
 from house import PASSWORD, House
-from itemsapi.accounts.password_policy import common_passwords
+from itemsapi.accounts.predictable import common_passwords
 from itemsapi.accounts.user import User
 from itemsapi.audit import AuditEvent
 from itemsapi.throttle import Attempt

@@ -1,14 +1,25 @@
 """`itemsapi users` and `itemsapi sessions`: people looked after from the host."""
 
 import sys
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from commandline import Shell
 from house import House
+from itemsapi.accounts.user import User
 from itemsapi.cli import users
+from itemsapi.clock import now
 from itemsapi.problems import Invalid
 from staff import NEW_PASSWORD, events, works
+
+
+def end_one_time_password(house: House, name: str, after: timedelta) -> None:
+    """Let the one-time password of a user end some time from now."""
+    change = update(User).where(User.username == name).values(password_expires_at=now() + after)
+    with house.services.database.transaction() as tx:
+        tx.execute(change)
 
 
 def test_a_user_is_added_with_a_password_shown_once(shell: Shell, house: House) -> None:
@@ -26,10 +37,8 @@ def test_a_password_comes_from_standard_input(shell: Shell, house: House) -> Non
     assert house.login("ada", password=NEW_PASSWORD)
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "", "\nnot this one\n"])
-def test_a_password_is_the_first_line_as_windows_pipes_it(
-    shell: Shell, house: House, end: str
-) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_password_is_the_line_as_windows_pipes_it(shell: Shell, house: House, end: str) -> None:
     """A byte-order mark before it is no part of it: nobody could type it at sign-in."""
     piped = f"\ufeff{NEW_PASSWORD}{end}".encode()
     assert shell.run("users", "add", "ada", "--password-stdin", stdin=piped).code == 0
@@ -57,10 +66,17 @@ def test_a_password_cannot_come_from_a_closed_input(
         (["add", "ada", "--password-stdin"], f"{NEW_PASSWORD}\x85".encode(), "U+0085;"),
         (["add", "ada", "--password-stdin"], "\ufeff\n", "Use 15 characters or more"),
         (["add", "ada", "--password-stdin"], "x" * 100_000, "characters at most"),
+        (["add", "ada", "--password-stdin"], f"{NEW_PASSWORD}\nnot this\n", "more than one line"),
+        (["set-password", "ada", "--password-stdin"], f"{NEW_PASSWORD}\n\n", "more than one line"),
         (["add", "a b"], "", "Write 1 to 64 of the ASCII letters"),
-        (["add", "ada", "--role", "boss"], "", "There is no such role"),
+        (
+            ["add", "ada", "--role", "boss"],
+            "",
+            "no role boss; the roles are admin, member, reader.",
+        ),
         (["disable", "nobody"], "", "There is no user nobody"),
         (["add-role", "nobody", "member"], "", "There is no user nobody"),
+        (["add-role", "ada", "boss"], "", "no role boss; the roles are admin, member, reader."),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
@@ -85,6 +101,58 @@ def test_users_are_listed(shell: Shell) -> None:
     listed = shell.run("users", "list", "--json").json
     assert [user["username"] for user in listed] == ["ada", "bob"]
     assert "member" in shell.run("users", "list").out
+
+
+def test_who_gets_no_role_is_said_to_be_able_to_do_nothing(shell: Shell) -> None:
+    """With the command that changes it, and the roles there are."""
+    last = shell.run("users", "add", "ada").out.splitlines()[-1]
+    assert last.startswith("No role: ada may do nothing yet.")
+    assert last.endswith("`itemsapi users add-role ada ROLE`; the roles are admin, member, reader.")
+
+
+def test_who_gets_a_role_is_told_nothing_of_roles(shell: Shell) -> None:
+    """There is nothing to do."""
+    assert "role" not in shell.run("users", "add", "ada", "--role", "member").out
+
+
+def test_the_help_names_the_roles_of_a_new_database(shell: Shell, house: House) -> None:
+    """All of them, and no other."""
+    there = {role.name for role in house.services.roles.all()}
+    assert {part.split()[0] for part in users.BUILTIN_ROLES.split(", ")} == there
+    assert users.BUILTIN_ROLES in " ".join(shell.run("users", "add", "--help").out.split())
+
+
+def test_a_one_time_password_is_told_with_its_end(shell: Shell, house: House) -> None:
+    """A program need not reckon the seven days (S-119)."""
+    said = shell.run("users", "add", "ada", "--must-change", "--json").json
+    assert (said["must_change"], said["one_time_password"]) == (True, "pending")
+    assert said["password_expires_at"] > said["created_at"]
+
+
+def test_a_password_set_to_be_changed_is_told_with_its_end(shell: Shell) -> None:
+    """As it is after the command, not before."""
+    shell.run("users", "add", "ada")
+    said = shell.run("users", "set-password", "ada", "--must-change", "--json").json
+    assert said["one_time_password"] == "pending"
+
+
+@pytest.mark.parametrize(("days", "state"), [(1, "pending"), (-1, "expired")])
+def test_the_list_shows_how_it_stands_with_a_one_time_password(
+    shell: Shell, house: House, days: int, state: str
+) -> None:
+    """Pending or expired (S-119)."""
+    shell.run("users", "add", "ada", "--must-change")
+    end_one_time_password(house, "ada", timedelta(days=days))
+    assert state in shell.run("users", "list").out
+    assert shell.run("users", "list", "--json").json[0]["one_time_password"] == state
+
+
+def test_the_list_shows_nothing_of_a_password_of_ones_own(shell: Shell, house: House) -> None:
+    """It has no end."""
+    house.user("ada", "member")
+    (ada,) = shell.run("users", "list", "--json").json
+    assert (ada["must_change"], ada["one_time_password"]) == (False, None)
+    assert ada["password_expires_at"] is None
 
 
 def test_roles_are_given_and_taken(shell: Shell) -> None:

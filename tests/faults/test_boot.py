@@ -80,7 +80,9 @@ def fault(**given: str) -> str:
         ("revocation_lag", "1m"),
         ("argon2_memory", "1024"),
         ("argon2_time", "0"),
+        ("argon2_parallelism", "2433"),
         ("password_min_length", "4"),
+        ("password_min_length", "257"),
         ("rate_limit", "fast"),
         ("rate_limit", ""),
         ("rate_limit", "0/minute"),
@@ -123,6 +125,31 @@ def test_production_warns_of_proxies_that_nobody_counted(
     environ = {f"ITEMSAPI_{name.upper()}": v for name, v in {**PRODUCTION, **given}.items()}
     create_app(Settings.from_environment(environ))
     assert capsys.readouterr().err.count("ITEMSAPI_TRUSTED_PROXIES is 0") == lines
+
+
+@pytest.mark.parametrize(("mode", "lines"), [(0o600, 0), (0o640, 1), (0o604, 1)])
+def test_production_warns_of_a_secret_that_others_may_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int, lines: int
+) -> None:
+    """In one line of the log, at the start, as `itemsapi check` does (S-148)."""
+    file = tmp_path / "own.key"
+    file.write_text(SECRET)
+    file.chmod(mode)
+    given = {**PRODUCTION, "data_dir": str(tmp_path), "secret_key_file": str(file)}
+    environ = {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
+    create_app(Settings.from_environment(environ))
+    assert capsys.readouterr().err.count(f"others may read {file}; run chmod 600") == lines
+
+
+def test_production_does_not_warn_of_a_file_that_is_not_its_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The secret came from the environment; what lies there is left from another time."""
+    (tmp_path / "secret.key").write_text("of another time, and read by nobody here")
+    given = {**PRODUCTION, "data_dir": str(tmp_path), "secret_key": SECRET}
+    environ = {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
+    create_app(Settings.from_environment(environ))
+    assert "others may read" not in capsys.readouterr().err
 
 
 def test_production_makes_no_secret(tmp_path: Path) -> None:

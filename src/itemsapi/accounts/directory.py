@@ -27,6 +27,7 @@ class Person:
     created_at: datetime
     updated_at: datetime
     version: int
+    password_expires_at: datetime | None  # of a one-time password; any other has no end
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def _persons(reader: Reader, wanted: Select[tuple[User]]) -> list[Person]:
             created_at=row.created_at,
             updated_at=row.updated_at,
             version=row.version,
+            password_expires_at=row.password_expires_at,
         )
         for row in rows
     ]

@@ -1,18 +1,18 @@
-"""What may become a password: long enough, not common, not made of the user's or product's name.
+"""What may become a password: long enough, hard to guess, not made of the user's or product's name.
 
 Source: NIST SP 800-63B-4 section 3.1.1.2. There are no rules about kinds of characters and no
 expiry (S-040, S-131); the list of common passwords travels with the package (S-041, S-129).
 """
 
-import functools
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 
 from itemsapi.accounts.passwords import LONGEST, normal_password
+from itemsapi.accounts.predictable import common_passwords, own_characters
 from itemsapi.problems import Invalid
 
 PRODUCT = "itemsapi"
+OWN_CHARACTERS = 8  # that are not predictable; half as many as a shorter minimum asks for
 OWN_LETTERS = 8  # that a password must have beside the words that everybody knows
 SHORT_WORD = 3  # letters of a name that tell anything; "al" is in "metal" by chance
 LONG_PART = 4  # letters of a part of a name that counts as a word: "lovelace" of "ada.lovelace"
@@ -39,18 +39,24 @@ def _fault(password: str, username: str, minimum: int) -> str | None:
         return "This is one of the first passwords that others would try."
     if any(_is_made_of(username, form) for form in _forms(password)):
         return "Do not build it from your user name or the name of this service."
+    if _predictable(password, min(OWN_CHARACTERS, (minimum + 1) // 2)):
+        return (
+            "Others would guess this soon: a common word, a run such as 1234, abcd or qwerty, and"
+            " what comes again count as one character each. Use a few words in a row."
+        )
     return None
 
 
 def _common(password: str) -> bool:
-    """Tell whether it is a common one, as it is, several times over, or with digits around it."""
-    known = common_passwords()
-    return not known.isdisjoint({password, _once(password), _EDGES.sub("", password)})
+    """Tell whether it is a common one, as it is or with digits and signs around it."""
+    return not common_passwords().isdisjoint({password, _EDGES.sub("", password)})
 
 
-def _once(text: str) -> str:
-    """Return the part that a text repeats, `abc` of `abcabcabc`, or the text itself."""
-    return text[: (text + text).find(text, 1)]
+def _predictable(password: str, enough: int) -> bool:
+    """Tell whether too little of it is its own, digits read as the letters they stand for too."""
+    lower = password.casefold()
+    forms = {lower, *(lower.translate(table) for table in _LEET)}
+    return any(own_characters(form, enough=enough) < enough for form in forms)
 
 
 def _is_made_of(username: str, form: str) -> bool:
@@ -74,10 +80,3 @@ def _forms(text: str) -> Iterator[str]:
     yield _NOT_WORDS.sub("", lower)
     for table in _LEET:
         yield re.sub(r"[\W\d_]+", "", lower.translate(table))
-
-
-@functools.cache
-def common_passwords() -> frozenset[str]:
-    """Return the common passwords of eight characters or more, in lower case; read once."""
-    text = files("itemsapi.accounts").joinpath("common_passwords.txt").read_text("utf-8")
-    return frozenset(text.split("\n")) - {""}

@@ -26,10 +26,10 @@ from argon2.low_level import error_to_str
 from itemsapi.accounts.places import Places
 from itemsapi.observe import origin
 from itemsapi.problems import Busy
-from itemsapi.settings import Settings
+from itemsapi.settings import LONGEST_PASSWORD, Settings
 from itemsapi.web_addresses import client_key
 
-LONGEST = 256  # characters; longer ones are refused, never cut (S-040)
+LONGEST = LONGEST_PASSWORD
 AT_ONCE = 1  # hashes at work in one process: each takes its memory and a whole core
 WAITING = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
 ONE_TIME_LIFE = timedelta(days=7)  # of a password that was made for somebody (ASVS 6.4.1, S-119)

@@ -21,7 +21,14 @@ from itemsapi.db import Database, check_schema
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rest.proxies import untold
 from itemsapi.services import Services, assemble
-from itemsapi.settings import PREFIX, SECRET_FILE, Settings, SettingsError, unknown_settings
+from itemsapi.settings import (
+    PREFIX,
+    SECRET_FILE,
+    Settings,
+    SettingsError,
+    exposed_secret,
+    unknown_settings,
+)
 from itemsapi.throttle import Pace
 
 CLOCK_TOLERANCE_SECONDS = 5  # beyond it tokens of one host are early or late on another
@@ -87,8 +94,8 @@ def _secret(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
     path = settings.secret_key_file or settings.data_dir / SECRET_FILE
     if not path.exists():
         yield Finding("warning", "secret key", f"will be made in {path} on first start")
-    elif path.stat().st_mode & 0o077:
-        yield Finding("warning", "secret key", f"others may read {path}; run chmod 600 {path}")
+    elif words := exposed_secret(settings):
+        yield Finding("warning", "secret key", words)
     else:
         yield Finding("ok", "secret key", f"in {path}, for its owner alone")
 

@@ -2,7 +2,7 @@
 
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import click
@@ -12,14 +12,18 @@ from itemsapi.accounts.passwords import one_time_password
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import json_option, say, show, tell
+from itemsapi.clock import now
 from itemsapi.issuer.people import People
 from itemsapi.problems import Invalid
+from itemsapi.services import Services
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE = 200
 ONE_TIME = "It is good for 7 days, only to set another one: in the console, or POST /me/password."
 LONGEST_LINE = 64 * 1024  # bytes; far more than any password
+BUILTIN_ROLES = "admin may do everything, member keeps own items, reader sees own items"
+SHOWN = ["username", "roles", "disabled", "one_time_password", "created_at"]
 
 
 def password_option(function: Function) -> Function:
@@ -34,6 +38,12 @@ def must_change_option(function: Function) -> Function:
     return click.option("--must-change", is_flag=True, help=words)(function)
 
 
+def role_option(function: Function) -> Function:
+    """Give a command the option `--role`, with what the roles of a new database are for."""
+    words = f"A role to give; may be repeated. Of those there are at first, {BUILTIN_ROLES}."
+    return click.option("--role", "roles", metavar="ROLE", multiple=True, help=words)(function)
+
+
 @click.group
 def command() -> None:
     """Look after users."""
@@ -41,29 +51,35 @@ def command() -> None:
 
 @command.command
 @click.argument("name")
-@click.option("--role", "roles", multiple=True, help="A role to give; may be repeated.")
+@role_option
 @password_option
 @must_change_option
 @json_option
 def add(
     name: str, roles: tuple[str, ...], *, given: bool, must_change: bool, as_json: bool
 ) -> None:
-    """Create the user NAME. A password made here is shown this once."""
+    """Create the user NAME. A password made here is shown this once.
+
+    What somebody may do is decided by their roles; without one they may do nothing.
+    """
     password = _password(given=given)
     with opened() as services:
+        known = _demand_known(services, roles)
         one_time = must_change or (services.settings.production and not given)
         person = services.people.create(OPERATOR, name, password, roles, one_time=one_time)
     lines = [f"Created {person.username}.", *_password_lines(password, given, one_time)]
+    if not person.roles:
+        lines.append(f"No role: {person.username} may do nothing yet. {_give(person, known)}")
     tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command("list")
 @json_option
 def list_users(*, as_json: bool) -> None:
-    """List all users by name."""
+    """List all users by name, and whose one-time password is pending or has expired."""
     with opened() as services:
         rows = [_row(person) for person in _everybody(services.people)]
-    show(rows, ["username", "roles", "disabled", "created_at"], as_json=as_json)
+    show(rows, SHOWN, as_json=as_json)
 
 
 @command.command
@@ -98,6 +114,7 @@ def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) ->
         person = services.people.named(name)
         one_time = must_change or (services.settings.production and not given)
         services.people.set_password(OPERATOR, person.id, password, one_time=one_time)
+        person = services.people.find(person.id)
     lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
     tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
@@ -106,7 +123,9 @@ def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) ->
 @click.argument("name")
 @click.argument("role")
 def add_role(name: str, role: str) -> None:
-    """Give NAME the role ROLE."""
+    """Give NAME the role ROLE: admin, member, reader, or one of your own."""
+    with opened() as services:
+        _demand_known(services, [role])
     _change_roles(name, lambda held: held | {role})
 
 
@@ -126,6 +145,20 @@ def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]])
     say(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 
+def _demand_known(services: Services, names: Iterable[str]) -> list[str]:
+    """Return the names of the roles there are. Raises `Invalid`, which tells them."""
+    known = [role.name for role in services.roles.all()]
+    if unknown := sorted({*names}.difference(known)):
+        words = f"There is no role {unknown[0]}; the roles are {', '.join(known)}."
+        raise Invalid.at("roles", words)
+    return known
+
+
+def _give(person: Person, roles: Iterable[str]) -> str:
+    command = f"itemsapi users add-role {person.username} ROLE"
+    return f"Run `{command}`; the roles are {', '.join(roles)}."
+
+
 def _everybody(people: People) -> Iterator[Person]:
     after = ""
     while page := people.page(after=after, limit=PAGE):
@@ -134,18 +167,23 @@ def _everybody(people: People) -> Iterator[Person]:
 
 
 def _password(*, given: bool) -> str:
-    """Return the first line of standard input, or a password made here.
+    """Return the one line of standard input, or a password made here.
 
     Windows puts a byte-order mark before what it pipes; nobody means it. What no form can send is
-    refused: it stands for a file of another encoding, or a key that was pressed by mistake.
+    refused: it stands for a file of another encoding, or a key that was pressed by mistake. So is a
+    second line, which was meant to be something.
     """
     if not given:
         return one_time_password()
     if sys.stdin is None:
         raise Invalid.at("password", "Standard input is closed; write the password there.")
-    line = sys.stdin.buffer.readline(LONGEST_LINE).decode("utf-8-sig").rstrip("\r\n")
+    first = sys.stdin.buffer.readline(LONGEST_LINE)
+    line = first.decode("utf-8-sig").rstrip("\r\n")
     if bad := next((c for c in line if unicodedata.category(c) == "Cc"), None):
         words = f"The password holds the control character U+{ord(bad):04X}; write UTF-8 text."
+        raise Invalid.at("password", words)
+    if first.endswith(b"\n") and not sys.stdin.isatty() and sys.stdin.buffer.read(1):
+        words = "Standard input has more than one line; write the password alone."
         raise Invalid.at("password", words)
     return line
 
@@ -157,7 +195,17 @@ def _row(person: Person) -> dict[str, object]:
         "roles": person.roles,
         "disabled": person.disabled,
         "created_at": person.created_at,
+        "must_change": person.password_expires_at is not None,
+        "one_time_password": _one_time(person),
+        "password_expires_at": person.password_expires_at,
     }
+
+
+def _one_time(person: Person) -> str | None:
+    """Say how it stands with a password that was made for somebody; None if it is their own."""
+    if person.password_expires_at is None:
+        return None
+    return "pending" if now() < person.password_expires_at else "expired"
 
 
 def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts

@@ -126,7 +126,7 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
         amr="pwd",
         auth_time=stamp(now),
         epoch=epoch,
-        device=(wish.device or origin().user_agent or "unknown device")[:120],
+        device=_device(wish.device) or _device(origin().user_agent) or "unknown device",
         address=origin().address[:64],
         created_at=now,
         rotated_at=now,
@@ -134,6 +134,11 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
         checkpoint_at=now,
         expires_at=now + desk.settings.session_max_age,
     )
+
+
+def _device(told: str | None) -> str:
+    """Return how a device is called in lists, or nothing where nothing of it would be seen."""
+    return (told or "").strip()[:120]
 
 
 def _keep_within_limit(desk: Desk, tx: Session, user_id: str, now: datetime) -> None:

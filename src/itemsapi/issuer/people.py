@@ -73,7 +73,8 @@ class People:
                 _demand_roles(work, wanted)
                 person = self._enrol(work.tx, actor, name, stored, wanted)
                 self._set_expiry(work.tx, person.id, one_time=one_time)
-                return person
+                work.tx.flush()
+                return _there(directory.person(work.tx, person.id))
         except IntegrityError:
             raise Conflict(f"There is a user {name} already.") from None
 

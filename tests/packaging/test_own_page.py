@@ -1,0 +1,151 @@
+"""The README's "Put your own endpoint behind the gate", word for word.
+
+As somebody does it who has installed the wheel: the console script (which, unlike `python -m`, has
+no current directory on its path), an empty folder, and no `PYTHONPATH`.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sysconfig
+import threading
+import time
+import urllib.error
+import urllib.request
+import venv
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from commandline import free_port
+
+WITHIN = 60  # seconds, on a machine that does other things too
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Put your own")[1]
+(SCRIPT,) = re.findall(r"^ITEMSAPI_PAGES=.*$", README, re.MULTILINE)
+(MODULE,) = re.findall(r"```python\n(.*?)```", README.split("\n## ")[0], re.DOTALL)
+# What pip writes for an entry point of `console_scripts`.
+CONSOLE_SCRIPT = """#!{python}
+import sys
+from itemsapi.cli import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel beside the dependencies that are here already; return its `bin`."""
+    home = tmp_path_factory.mktemp("installed")
+    venv.create(home, symlinks=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    wheel.extractall(site)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = home / "bin" / "itemsapi"
+    command.write_text(CONSOLE_SCRIPT.format(python=home / "bin" / "python"))
+    command.chmod(0o755)
+    return home / "bin"
+
+
+def environment(installed: Path) -> dict[str, str]:
+    """Return an environment as a user has it: nothing of ours, and no path of Python's."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ITEMSAPI_", "PYTHON"))}
+    return clean | {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"}
+
+
+@contextmanager
+def run(installed: Path, folder: Path, command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command line in a folder until the block ends."""
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"export {command.replace(' ', '; exec ', 1)}"],
+        cwd=folder,
+        env=environment(installed),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=WITHIN)
+
+
+def status(port: int, path: str, process: subprocess.Popen[str]) -> int:
+    """Ask until there is an answer; return its status."""
+    pause, ends = threading.Event(), time.monotonic() + WITHIN
+    while time.monotonic() < ends and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code
+        except OSError:
+            pause.wait(0.1)
+    pytest.fail(f"it does not serve: {process.communicate()[1] if process.poll() else ''}")
+
+
+def test_the_page_in_the_current_directory_is_served(installed: Path, tmp_path: Path) -> None:
+    """By each worker: without it none of them would start (R-24, S-001)."""
+    (tmp_path / "orders.py").write_text(MODULE, "utf-8")
+    port = free_port()
+    with run(installed, tmp_path, f"{SCRIPT} --port {port} --workers 2") as process:
+        assert status(port, "/orders", process) == 401
+
+
+def said(
+    installed: Path, folder: Path, *words: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours in a folder to its end."""
+    return subprocess.run(
+        [installed / "itemsapi", *words],
+        cwd=folder,
+        env=environment(installed) | more,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+
+def test_a_page_that_is_nowhere_stops_the_start(installed: Path, tmp_path: Path) -> None:
+    """With one line that says where it was looked for (R-24)."""
+    done = said(installed, tmp_path, "serve", ITEMSAPI_PAGES="orders:orders")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No module named 'orders', neither installed nor in the current directory" in done.stderr
+
+
+def test_the_current_directory_takes_no_place_of_what_is_installed(
+    installed: Path, tmp_path: Path
+) -> None:
+    """It stands last: a file that is called like a package does not run."""
+    (tmp_path / "orders.py").write_text(
+        MODULE + "\nimport wsgiref, cachelib_is_not_here\n", "utf-8"
+    )
+    (tmp_path / "wsgiref.py").write_text("raise SystemExit('the wrong one')\n")
+    done = said(installed, tmp_path, "access", ITEMSAPI_PAGES="orders:orders")
+    assert "No module named 'cachelib_is_not_here'" in done.stderr
+
+
+def test_the_current_directory_is_searched_for_pages_alone(installed: Path, tmp_path: Path) -> None:
+    """What the service imports by itself, and without pages, is not looked for there."""
+    (tmp_path / "orders.py").write_text(
+        MODULE
+        + "\nimport atexit, sys\natexit.register(lambda: print('' in sys.path, file=sys.stderr))\n"
+    )
+    done = said(installed, tmp_path, "access", "--json", ITEMSAPI_PAGES="orders:orders")
+    assert any(route["path"] == "/orders" for route in json.loads(done.stdout))
+    assert done.stderr == "False\n"
+
+
+def test_a_safe_path_leaves_the_current_directory_out(installed: Path, tmp_path: Path) -> None:
+    """Python's own switch holds here too."""
+    (tmp_path / "orders.py").write_text(MODULE, "utf-8")
+    safe = {"PYTHONSAFEPATH": "1", "ITEMSAPI_PAGES": "orders:orders"}
+    assert "No module named 'orders'" in said(installed, tmp_path, "access", **safe).stderr
