@@ -1,6 +1,7 @@
 """The files of the console and the client, as a browser or a bundler fetches them."""
 
 import gzip
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
@@ -44,3 +45,13 @@ def test_a_file_is_compressed_when_the_browser_takes_that(api: FlaskClient, path
 def test_a_file_that_is_none_of_the_consoles_is_not_found(api: FlaskClient, name: str) -> None:
     """A closed list, no path (S-006)."""
     assert api.get(f"/console/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("length", [12, 15])
+def test_the_page_is_told_how_long_a_password_must_be(
+    make_house: Callable[..., House], length: int
+) -> None:
+    """S-040: the rule stands at the field before a password is refused."""
+    house = make_house(password_min_length=length)
+    page = house.client().get("/console").get_data(as_text=True)
+    assert f'<meta name="password-min-length" content="{length}">' in page
