@@ -2,7 +2,7 @@
 import { auth, call, mustChange, Refusal, refusal } from "./api.js";
 import { badges, h } from "./dom.js";
 import { form } from "./forms.js";
-import { forget, given } from "./given.js";
+import { given } from "./given.js";
 import { tell } from "./news.js";
 import { fresh, secret, whose } from "./passwords.js";
 import { t } from "./words.js";
@@ -44,7 +44,6 @@ const changing = ({ username, had, go, reload }) => {
       if (error.errors?.some((/** @type {any} */ each) => each.field === current.name)) ask(true);
       throw error;
     });
-    forget();
     tell("account.changed");
     reload();
   };

@@ -7,7 +7,7 @@ import { auth, mustChange } from "./api.js";
 /** @type {{username: string, password: string, session: string | null} | null} */
 let kept = null;
 
-export const forget = () => {
+const forget = () => {
   kept = null;
 };
 
@@ -22,10 +22,9 @@ export const login = async (credentials) => {
     forget();
     throw error;
   });
-  tidy();
 };
 
-/** Forget what belongs to another session than this tab's, or has had its use. */
+/** Forget what belongs to another session than this tab's, or has had its use; each drawing does. */
 export const tidy = () => {
   const { sessionId } = auth.getSnapshot();
   if (kept && mustChange()) kept.session ??= sessionId;
