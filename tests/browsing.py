@@ -28,6 +28,7 @@ PAGES = Path(__file__).parent / "browser" / "pages"
 API = "api.house.localhost"  # of one site with app.house.localhost; evil.localhost is another
 SOON = 2000.0  # milliseconds within which a page must have come to rest, says the issue
 PATIENCE = 10_000.0
+Enter = Callable[..., Page]
 
 
 class SharedClock(MovingClock):
@@ -147,6 +148,16 @@ class Window:
         tab = self.open(f"{site.url}/test/spa.html?{words}")
         expect(tab.page.locator("#status")).not_to_have_text("loading")
         return tab
+
+
+def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Fill in the console's form and press Enter."""
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.keyboard.press("Enter")
+    expect(
+        page.get_by_role("button", name="Sign out").or_(page.get_by_role("alert"))
+    ).to_be_visible()
 
 
 def told(figure: str) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
@@ -53,3 +54,13 @@ def test_the_console_words_what_the_client_refuses_as_the_client_does(api: Flask
     title = re.findall(r'code: "backing_off", title: "(.+?)"', client)
     said = re.findall(r'"problem.backing_off": "(.+?)[.] ', words)
     assert title == said != []
+
+
+@pytest.mark.parametrize("length", [12, 15])
+def test_the_page_is_told_how_long_a_password_must_be(
+    make_house: Callable[..., House], length: int
+) -> None:
+    """S-040: the rule stands at the field before a password is refused."""
+    house = make_house(password_min_length=length)
+    page = house.client().get("/console").get_data(as_text=True)
+    assert f'<meta name="password-min-length" content="{length}">' in page

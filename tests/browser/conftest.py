@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from browsing import PAGES, Folder, Site, Watch, Window, serving
+from browsing import PAGES, Enter, Folder, Site, Watch, Window, serving, sign_in
 from chromium import CHROMIUM, Chromium
+from house import PASSWORD
 from packages import Npm
 
 
@@ -112,3 +113,16 @@ def new_window(started: Browser) -> Iterator[Callable[[], Window]]:
 def window(new_window: Callable[[], Window]) -> Window:
     """A browser with an empty profile."""
     return new_window()
+
+
+@pytest.fixture
+def enter(site: Site, window: Window) -> Enter:
+    """Open the console as a user with some roles, in a tab of its own."""
+
+    def opened(*roles: str, name: str | None = None, password: str = PASSWORD) -> Page:
+        page = window.context.new_page()
+        page.goto(f"{site.url}/console")
+        sign_in(page, name or site.user(*roles), password)
+        return page
+
+    return opened

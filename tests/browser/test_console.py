@@ -6,36 +6,12 @@ from itertools import cycle
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import SOON, Site, Window, until
+from browsing import SOON, Enter, Site, Window, sign_in, until
 from house import PASSWORD
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.issuer.people import People
 
 OPERATORS = ["Users", "Roles", "Audit trail"]
-Enter = Callable[..., Page]
-
-
-@pytest.fixture
-def enter(site: Site, window: Window) -> Enter:
-    """Open the console as a user with some roles, in a tab of its own."""
-
-    def opened(*roles: str, name: str | None = None) -> Page:
-        page = window.context.new_page()
-        page.goto(f"{site.url}/console")
-        sign_in(page, name or site.user(*roles))
-        return page
-
-    return opened
-
-
-def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    """Fill in the form and press Enter."""
-    page.get_by_label("User name").fill(name)
-    page.get_by_label("Password", exact=True).fill(password)
-    page.keyboard.press("Enter")
-    expect(
-        page.get_by_role("button", name="Sign out").or_(page.get_by_role("alert"))
-    ).to_be_visible()
 
 
 def create(page: Page, name: str, price: str = "12.50") -> None:
@@ -218,41 +194,6 @@ def test_other_session_ends_when_the_user_ends_it(
     other.shows(status="signed-out", reason="invalid_refresh_token")
 
 
-def change_password(page: Page, new: str) -> None:
-    """Fill in the form of the account."""
-    page.get_by_role("link", name="My account").click()
-    page.get_by_label("Current password").fill(PASSWORD)
-    page.get_by_label("New password").fill(new)
-    page.get_by_role("button", name="Change password").click()
-
-
-def test_fault_is_told_at_its_field_when_the_new_password_is_too_short(enter: Enter) -> None:
-    """The client's refusal carries the fields of the service."""
-    page = enter("member")
-    change_password(page, "short")
-    expect(page.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
-
-
-def test_user_is_told_that_the_password_may_have_changed_when_no_answer_came(
-    site: Site, enter: Enter
-) -> None:
-    """The service has changed it; the page cannot know."""
-    page = enter("member")
-    site.wire.cut("/me/password", "body")
-    change_password(page, "seven quiet geese cross the river")
-    expect(page.get_by_role("alert")).to_contain_text("may have been changed")
-
-
-def test_user_changes_the_password_and_stays_signed_in(site: Site, enter: Enter) -> None:
-    """The new one works at the next sign-in."""
-    page, name = enter("member"), list(site.ids)[-1]
-    change_password(page, "seven quiet geese cross the river")
-    expect(page.get_by_text("Your password is changed.")).to_be_visible()
-    page.get_by_role("button", name="Sign out").click()
-    sign_in(page, name, "seven quiet geese cross the river")
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
 def told_why(page: Page, place: str) -> bool:
     """Look at another view; tell whether the console says that the session has ended."""
     page.evaluate("(place) => { location.hash = place; }", place)
@@ -291,19 +232,3 @@ def test_sign_out_leads_back_to_the_form_in_every_tab(enter: Enter, site: Site) 
     expect(other.get_by_role("heading", name="Items")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(other.get_by_role("heading", name="Sign in")).to_be_visible(timeout=SOON)
-
-
-def test_who_has_a_one_time_password_is_led_to_another_one(site: Site, window: Window) -> None:
-    """And nowhere else, before that; then everything opens (S-119)."""
-    name, made = site.user("member"), "a password made for somebody"
-    person = site.house.services.people.named(name)
-    site.house.services.people.set_password(OPERATOR, person.id, made, one_time=True)
-    page = window.context.new_page()
-    page.goto(f"{site.url}/console#/items")
-    sign_in(page, name, made)
-    expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
-    expect(page.get_by_role("link", name="Items")).to_have_count(0)
-    page.get_by_label("Current password").fill(made)
-    page.get_by_label("New password").fill("seven quiet geese cross the river")
-    page.get_by_role("button", name="Change password").click()
-    expect(page.get_by_role("link", name="Items")).to_be_visible()

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from browsing import Site, Watch, Window, told
 from house import PASSWORD
+from itemsapi.accounts.reach import OPERATOR
 from packages import Npm
 
 Scheme = Literal["light", "dark"]
@@ -96,10 +97,10 @@ def survey(
     assert window.watch.complaints == []
 
 
-def enter(page: Page) -> None:
-    """Sign in as the operator."""
-    page.locator("[name=username]").fill("olivia")
-    page.locator("[name=password]").fill(PASSWORD)
+def enter(page: Page, name: str = "olivia", password: str = PASSWORD) -> None:
+    """Sign in, as the operator if nobody else is named."""
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=password]").fill(password)
     page.keyboard.press("Enter")
 
 
@@ -145,4 +146,38 @@ def test_axe_finds_nothing_serious_in_any_view(
     page.locator("button.danger").click()
     faults += survey.faults("question")
     told(f"{len(VIEWS) + 3} views {survey.name}; pictures in {survey.shots}")
+    assert faults == []
+
+
+def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: Survey) -> None:
+    """The first password, refused and replaced; an account without a role; too many tries."""
+    page, name, made = survey.page, site.user(), "a password made for somebody"
+    people = site.house.services.people
+    people.set_password(OPERATOR, people.named(name).id, made, one_time=True)
+    page.goto(f"{site.url}/console#/account")
+    enter(page, name, made)
+    new = page.locator("[name=new_password]")
+    expect(new).to_be_focused()
+    faults = survey.faults("first password")
+    new.fill("short")
+    page.keyboard.press("Enter")
+    expect(new).to_have_attribute("aria-invalid", "true")
+    faults += survey.faults("first password refused")
+    page.reload()
+    expect(page.locator("[name=current_password]")).to_be_focused()
+    faults += survey.faults("first password after a reload")
+    page.locator("[name=current_password]").fill(made)
+    new.fill("seven quiet geese cross the river")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice.good")).to_be_visible()
+    faults += survey.faults("password changed")
+    visit(page, "#/account")
+    faults += survey.faults("account without a role")
+    page.locator("header button").click()
+    for _ in range(11):
+        site.house.client().post("/auth/login", json={"username": name, "password": made})
+    enter(page, name, made)
+    expect(page.get_by_role("alert")).to_be_visible()
+    faults += survey.faults("too many tries")
+    told(f"6 views {survey.name}; pictures in {survey.shots}")
     assert faults == []

@@ -7,6 +7,7 @@ from flask import Response, request
 from itemsapi.gate.access import public
 from itemsapi.rest import Blueprint
 from itemsapi.rest.assets import Assets
+from itemsapi.services import services
 
 HERE = Path(__file__).parent
 CLIENT = "itemsapi-auth.js"
@@ -27,7 +28,9 @@ client = Assets(path for path in CLIENT_PLACES if path.is_file())
 @page.gives(200, content_type="text/html")
 def show_console() -> Response:
     """Show the console."""
-    return console.send(request, "index.html", policy=POLICY)
+    # What a password must be is said at its field before one is refused.
+    words = {"password_min_length": str(services().desk.settings.password_min_length)}
+    return console.send(request, "index.html", policy=POLICY, words=words)
 
 
 @page.get("/console/<name>")

@@ -1,6 +1,6 @@
 /** Talking to the service: JSON in and out, refusals as exceptions with words for people. */
 import { AuthError, createAuth } from "../client.js";
-import { maybe } from "./words.js";
+import { again, maybe } from "./words.js";
 
 export const auth = createAuth({ baseUrl: new URL("..", import.meta.url) }); // the service, one level up
 
@@ -9,9 +9,9 @@ const SPECIFIC = ["conflict", "etag_weakened", "forbidden", "insufficient_scope"
 
 /** A refusal of the service, or its silence (status 0). */
 export class Refusal extends Error {
-  /** @param {number} status @param {any} problem */
-  constructor(status, problem) {
-    super(maybe(`problem.${problem.code}`) ?? problem.detail ?? problem.title ?? String(status));
+  /** @param {number} status @param {any} problem @param {number} [wait] seconds until another try makes sense */
+  constructor(status, problem, wait = 0) {
+    super(maybe(`problem.${problem.code}`, { again: again(wait) }) ?? problem.detail ?? problem.title ?? String(status));
     this.status = status;
     this.code = problem.code;
     /** What the service says beyond that, in English. @type {string} */
@@ -25,9 +25,15 @@ export class Refusal extends Error {
 /** Make a refusal of whatever was thrown. @param {unknown} error */
 export const refusal = (error) => {
   if (error instanceof Refusal) return error;
-  if (error instanceof AuthError) return new Refusal(error.status, { ...error.problem, code: error.code });
+  if (error instanceof AuthError) return new Refusal(error.status, { ...error.problem, code: error.code }, error.retryAfter);
   if (error instanceof TypeError) return new Refusal(0, { code: "network_error" });
   throw error;
+};
+
+/** The seconds that Retry-After asks for; a proxy may have written a date. @param {Headers} headers */
+const askedWait = (headers) => {
+  const value = headers.get("Retry-After") ?? "";
+  return Number(value) || Math.max(0, (Date.parse(value) - Date.now()) / 1000) || 0;
 };
 
 /**
@@ -50,7 +56,7 @@ export const call = async (method, path, { body, etag, key, query = {} } = {}) =
   const data = response.status === 204 ? null : await response.json().catch(() => ({}));
   // Nobody else was quicker: a proxy weakened the ETag, and would weaken the next one too.
   if (response.status === 412 && etag?.startsWith("W/")) data.code = "etag_weakened";
-  if (!response.ok) throw new Refusal(response.status, data);
+  if (!response.ok) throw new Refusal(response.status, data, askedWait(response.headers));
   return { data, etag: response.headers.get("ETag") };
 };
 

@@ -74,5 +74,9 @@ const cell = (column, row) =>
 /** @param {string} text @param {string} [kind] */
 export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, text);
 
+/** Badges, or in words that there are none, and what that means. @param {string[]} words @param {string} none */
+export const badges = (words, none) =>
+  words.length ? h("span", { class: "tags" }, ...words.map((word) => badge(word))) : h("span", { class: "none" }, none);
+
 /** What stands where a list would be. @param {string} text @param {...Node} more */
 export const empty = (text, ...more) => h("div", { class: "empty" }, h("p", {}, text), ...more);

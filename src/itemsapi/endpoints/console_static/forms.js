@@ -1,12 +1,13 @@
-/** Forms: labelled fields, faults shown at the field, one submission at a time. */
+/** Forms: labelled fields, faults shown at the field, one submission at a time, nothing old left. */
 import { h } from "./dom.js";
 import { Refusal, refusal } from "./api.js";
-import { t } from "./words.js";
+import { counted, t } from "./words.js";
 
 let count = 0;
 
 /**
- * A labelled field. `fault(text)` shows what is wrong with it, `fault("")` takes that away.
+ * A labelled field. `fault(text)` shows what is wrong with it, `fault("")` takes that away;
+ * `veil(true)` hides what is secret in it while it is sent.
  * @param {{name: string, label: string, hint?: string, kind?: string, value?: string | number, narrow?: boolean,
  *   [attribute: string]: any}} options
  */
@@ -23,16 +24,7 @@ export const field = ({ name, label, hint, kind = "input", value = "", narrow = 
     if (text) input.setAttribute("aria-invalid", "true");
   };
   const parts = [h("label", { for: id }, label), input, hint && help, wrong];
-  return { node: h("div", { class: narrow ? "field third" : "field" }, ...parts), input, name, fault };
-};
-
-/** A password field with a box to show it. @param {Parameters<typeof field>[0]} options */
-export const secret = (options) => {
-  const made = field({ type: "password", required: true, spellcheck: "false", ...options });
-  const show = (/** @type {any} */ event) => (made.input.type = event.target.checked ? "text" : "password");
-  const box = h("input", { type: "checkbox", onchange: show });
-  made.node.append(h("label", { class: "check" }, box, t("signin.show")));
-  return made;
+  return { node: h("div", { class: narrow ? "field third" : "field" }, ...parts), input, name, fault, veil: (/** @type {boolean} */ _) => {} };
 };
 
 /**
@@ -62,59 +54,77 @@ export const boxes = (legend, name, all, on) => {
 /** What is ticked. @param {HTMLFormElement} made @param {string} name */
 export const ticked = (made, name) => new FormData(made).getAll(name);
 
-/** What went wrong, in words, announced at once. @param {Refusal} problem */
-export const alarm = (problem) =>
+/**
+ * What went wrong, in words, announced at once.
+ * @param {Refusal} problem @param {Refusal["errors"]} [more] faults that have no field to stand at
+ */
+export const alarm = (problem, more = []) =>
   h(
     "div",
     { class: "notice bad", role: "alert" },
     h("p", {}, problem.message),
     problem.detail && h("p", { lang: "en" }, problem.detail),
+    ...more.map(({ field: name, message }) => h("p", { lang: "en" }, `${name}: ${message}`)),
     problem.requestId && h("p", { class: "hint" }, t("app.request", { id: problem.requestId })),
   );
 
+/** Take away what went wrong before, above the page. */
+export const calm = () => document.querySelector("main > .notice.bad")?.remove();
+
+/** What stands at the fields, for those who do not see the page: the focus is at the first. @param {number} count */
+const summary = (count) => h("p", { class: "unseen", role: "alert" }, counted("form.faults", count));
+
 /**
  * A form that calls `act` with its values, shows what is refused and puts the focus there.
- * @param {{fields: ReturnType<typeof field>[], extra?: Node[], go: string, danger?: boolean,
+ * @param {{fields: ReturnType<typeof field>[], before?: Node[], extra?: Node[], go: string,
  *   others?: Node[], act: (values: Record<string, string>, form: HTMLFormElement) => Promise<void>}} of
  */
-export const form = ({ fields, extra = [], go, others = [], act }) => {
+export const form = ({ fields, before = [], extra = [], go, others = [], act }) => {
   const button = h("button", { class: "primary" }, go);
   const trouble = h("div");
   const buttons = h("div", { class: "buttons" }, button, ...others);
   const nodes = fields.map(({ node }) => node);
-  const made = h("form", { novalidate: true }, trouble, ...nodes, ...extra, buttons);
+  const made = h("form", { novalidate: true }, trouble, ...before, ...nodes, ...extra, buttons);
   let busy = false;
   made.addEventListener("submit", async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (busy || !isFilled(fields)) return;
+    if (busy) return;
+    calm();
+    trouble.replaceChildren();
+    const wrong = check(fields);
+    if (wrong) return trouble.replaceChildren(summary(wrong));
     busy = true;
     button.setAttribute("aria-busy", "true");
-    trouble.replaceChildren();
-    await act(/** @type {any} */ (Object.fromEntries(new FormData(made))), made).catch((error) => {
-      trouble.replaceChildren(alarm(refusal(error)));
-      showFaults(fields, refusal(error));
-    });
+    for (const { veil } of fields) veil(true);
+    const refused = await act(/** @type {any} */ (Object.fromEntries(new FormData(made))), made).catch(refusal);
+    for (const { veil } of fields) veil(false);
+    if (refused) trouble.replaceChildren(told(fields, refused));
     busy = false;
     button.removeAttribute("aria-busy");
   });
   return made;
 };
 
-/** The browser's own checks, in its own words, at the field. @param {ReturnType<typeof field>[]} fields */
-const isFilled = (fields) => {
-  for (const { input, fault } of fields) fault(input.validationMessage);
-  const first = fields.find(({ input }) => !input.validity.valid);
-  first?.input.focus();
-  return !first;
+/** Put the focus on the first field with a fault, in the order of the page; return how many have one. @param {ReturnType<typeof field>[]} fields */
+const point = (fields) => {
+  const wrong = fields.filter(({ input }) => input.hasAttribute("aria-invalid"));
+  wrong[0]?.input.focus();
+  return wrong.length;
 };
 
-/** @param {ReturnType<typeof field>[]} fields @param {Refusal} problem */
-const showFaults = (fields, problem) => {
-  let first;
-  for (const { field: name, message } of problem.errors) {
+/** The browser's own checks, in its own words, at the field. @param {ReturnType<typeof field>[]} fields */
+const check = (fields) => {
+  for (const { input, fault } of fields) fault(input.validationMessage);
+  return point(fields);
+};
+
+/** Show the faults at their fields; return what else is to be said. @param {ReturnType<typeof field>[]} fields @param {Refusal} problem */
+const told = (fields, problem) => {
+  const homeless = problem.errors.filter(({ field: name, message }) => {
     const found = fields.find((each) => each.name === name.split(".")[0]);
     found?.fault(message);
-    first ??= found;
-  }
-  first?.input.focus();
+    return !found;
+  });
+  const wrong = point(fields);
+  return wrong && !homeless.length ? summary(wrong) : alarm(problem, homeless);
 };

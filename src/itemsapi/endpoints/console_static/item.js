@@ -71,7 +71,7 @@ const creating = () => {
     leave(t("item.created", { name: body.name }));
   };
   const made = form({ fields: inputs({}), go: t("item.create"), others: [back()], act });
-  return { title: t("item.new"), nodes: [h("div", { class: "panel" }, made)] };
+  return { title: t("item.new"), nodes: [h("div", { class: "panel" }, made)], form: made };
 };
 
 /** The item as it is now, or null if it is gone. @param {string} path */

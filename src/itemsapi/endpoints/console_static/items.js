@@ -2,7 +2,7 @@
 import { call, may } from "./api.js";
 import { badge, empty, h, icon, table } from "./dom.js";
 import { choice, field } from "./forms.js";
-import { money, number, t, when } from "./words.js";
+import { counted, money, number, t, when } from "./words.js";
 
 const LIMIT = 25;
 
@@ -38,7 +38,7 @@ const filter = (query) => {
 };
 
 const tagged = (/** @type {string[]} */ tags) =>
-  h("span", { class: "tags" }, ...tags.map((tag) => h("a", { class: "tag", href: address({ tag }) }, tag)));
+  tags.length ? h("span", { class: "tags" }, ...tags.map((tag) => h("a", { class: "tag", href: address({ tag }) }, tag))) : "–";
 
 const columns = () => [
   {
@@ -67,7 +67,7 @@ const create = () => h("a", { class: "button primary", href: "#/items/new" }, ic
 export const show = async ({ query }) => {
   const { data } = await call("GET", "/items", { query: { limit: LIMIT, ...Object.fromEntries(query) } });
   const filtered = query.has("q") || query.has("tag");
-  const count = h("p", { class: "lead", role: "status" }, t("items.count", { count: number(data.items.length) }));
+  const count = h("p", { class: "lead", role: "status" }, counted("items.count", data.items.length));
   const clear = h("a", { class: "button", href: "#/items" }, t("items.clear"));
   const nothing = filtered ? empty(t("items.nothing"), clear) : empty(t("items.none"), may("items:write") ? create() : "");
   const top = h("div", { class: "top" }, count, filtered ? badge(t("items.filtered"), "on") : null, may("items:write") && create());

@@ -2,6 +2,8 @@
 import { auth, mustChange, refusal } from "./api.js";
 import { h } from "./dom.js";
 import { alarm } from "./forms.js";
+import { tidy } from "./given.js";
+import { hush, news } from "./news.js";
 import { languages, brand, reachable, shell } from "./shell.js";
 import { t } from "./words.js";
 import * as account from "./account.js";
@@ -17,7 +19,8 @@ import * as users from "./users.js";
 
 /**
  * @typedef {{id: string | null, query: URLSearchParams, reload: () => void}} Request
- * @typedef {{title: string, nodes: (Node | null | undefined | false)[]}} Page
+ * @typedef {{title: string, nodes: (Node | null | undefined | false)[], form?: HTMLFormElement}} Page
+ *   a page that is a form and nothing else begins in its first empty field
  */
 
 /** @type {Record<string, {show: (request: Request) => Promise<Page>}>} */
@@ -35,16 +38,32 @@ const route = () => {
   return { name, id, query: new URLSearchParams(search) };
 };
 
+/**
+ * Where the address leads instead, if it does: a one-time password to the page that replaces it,
+ * which remembers where one wanted to go (after a reload too), and from there on.
+ * @param {ReturnType<typeof route>} wanted
+ */
+const detour = ({ name, query }) => {
+  const then = query.get("then");
+  if (!mustChange()) return name ? then : `#/${reachable()[0]?.path}`;
+  if (name === "account" && then) return null;
+  return `#/account?${new URLSearchParams({ then: name === "account" ? "#/" : location.hash || "#/" })}`;
+};
+
 /** Draw what the address names. */
 const draw = async () => {
   const mine = (shown += 1);
   const snapshot = auth.getSnapshot();
   who = snapshot;
+  tidy();
   if (snapshot.status === "signed-out") return signedOut(snapshot.reason);
   const { name, id, query } = route();
   const places = reachable();
-  if (!name || (mustChange() && name !== "account")) return location.replace(`#/${places[0]?.path}`);
-  const main = h("main", { id: "main", tabindex: -1 }, h("p", { class: "loading" }, t("app.loading")));
+  const elsewhere = detour({ name, id, query });
+  if (elsewhere) return location.replace(elsewhere);
+  const loading = h("p", { class: "loading" }, t("app.loading"));
+  const done = h("p", { class: "notice good", role: "status" }); // there before its words: then they are read out
+  const main = h("main", { id: "main", tabindex: -1 }, done, loading);
   app.replaceChildren(shell(name, main, draw));
   app.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const allowed = places.some(({ path }) => path === name);
@@ -52,8 +71,16 @@ const draw = async () => {
   if (mine !== shown) return;
   const heading = h("h1", { tabindex: -1 }, page.title);
   document.title = `${page.title} · ${t("app.name")}`;
-  main.replaceChildren(heading, ...page.nodes.filter(Boolean));
-  if (document.activeElement === document.body) heading.focus();
+  done.before(heading);
+  loading.replaceWith(.../** @type {Node[]} */ (page.nodes.filter(Boolean)));
+  done.textContent = news(location.hash);
+  if (document.activeElement === document.body) (firstEmpty(page.form) ?? heading).focus();
+};
+
+/** @param {HTMLFormElement} [made] */
+const firstEmpty = (made) => {
+  const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (made?.querySelectorAll("input:enabled:read-write") ?? []);
+  return [...inputs].find(({ value }) => !value);
 };
 
 /** @param {string} name @param {Request} request @returns {Promise<Page>} */
@@ -70,6 +97,7 @@ const load = async (name, request) => {
 
 /** @param {string | null} reason why the session is over, if it ended by itself */
 const signedOut = (reason) => {
+  hush();
   document.title = `${t("signin.title")} · ${t("app.name")}`;
   const bar = h("header", { class: "bar" }, brand(), languages(draw));
   app.replaceChildren(h("div", { class: "door" }, bar, h("main", { id: "main" }, signin.card(reason))));

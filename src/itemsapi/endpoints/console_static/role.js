@@ -46,5 +46,5 @@ export const show = async ({ id }) => {
   const others = role ? [back, remover(role.name)] : [back];
   const extra = [await scopeBoxes(role?.scopes ?? [])];
   const made = form({ fields: [name, description], extra, go: t("item.save"), others, act });
-  return { title: role?.name ?? t("roles.new"), nodes: [h("div", { class: "panel" }, made)] };
+  return { title: role?.name ?? t("roles.new"), nodes: [h("div", { class: "panel" }, made)], form: role ? undefined : made };
 };

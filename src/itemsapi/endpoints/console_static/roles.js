@@ -1,12 +1,12 @@
 /** Roles and the scopes that they give. */
 import { call, may, rows } from "./api.js";
-import { badge, empty, h, icon, table } from "./dom.js";
+import { badge, badges, empty, h, icon, table } from "./dom.js";
 import { t } from "./words.js";
 
 /** @param {any} role */
 const scopes = ({ everything, scopes: given = [] }) => {
   if (everything) return badge(t("roles.everything"), "on");
-  return h("span", { class: "tags" }, ...given.map((/** @type {string} */ scope) => badge(scope)));
+  return badges(given, t("roles.nothing"));
 };
 
 /** @param {any} role */

@@ -1,7 +1,8 @@
 /** Signing in. */
-import { auth } from "./api.js";
 import { h } from "./dom.js";
-import { field, form, secret } from "./forms.js";
+import { field, form } from "./forms.js";
+import { login } from "./given.js";
+import { secret } from "./passwords.js";
 import { t } from "./words.js";
 
 /** A name for this device in the list of sessions: the browser and the system. */
@@ -32,7 +33,7 @@ export const card = (reason) => {
   });
   const password = secret({ name: "password", label: t("signin.password"), autocomplete: "current-password" });
   const act = async (/** @type {any} */ values) => {
-    await auth.login({ username: values.username, password: values.password, device: device() });
+    await login({ username: values.username, password: values.password, device: device() });
   };
   return h(
     "div",

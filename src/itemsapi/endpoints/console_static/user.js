@@ -2,7 +2,8 @@
 import { call, rows } from "./api.js";
 import { toast } from "./dialog.js";
 import { h } from "./dom.js";
-import { boxes, field, form, secret, ticked } from "./forms.js";
+import { boxes, field, form, ticked } from "./forms.js";
+import { fresh, whose } from "./passwords.js";
 import { t } from "./words.js";
 
 const back = () => h("a", { class: "button", href: "#/users" }, t("app.back"));
@@ -19,8 +20,7 @@ const roleBoxes = async (held) => {
   return boxes(t("users.roles"), "roles", all, held);
 };
 
-const firstPassword = () =>
-  secret({ name: "password", label: t("users.password"), hint: t("account.newHint"), autocomplete: "new-password" });
+const firstPassword = () => fresh({ name: "password", label: t("users.password") });
 
 const creating = async () => {
   const username = field({
@@ -39,7 +39,7 @@ const creating = async () => {
   };
   const fields = [username, firstPassword()];
   const made = form({ fields, extra: [await roleBoxes([])], go: t("users.create"), others: [back()], act });
-  return { title: t("users.new"), nodes: [h("div", { class: "panel" }, made)] };
+  return { title: t("users.new"), nodes: [h("div", { class: "panel" }, made)], form: made };
 };
 
 /** @param {any} user @param {string | null} etag */
@@ -53,11 +53,11 @@ const roles = async (user, etag) => {
 
 /** @param {any} user */
 const password = (user) => {
-  const act = async (/** @type {any} */ { password: fresh }) => {
-    await call("PUT", `/users/${user.id}/password`, { body: { password: fresh } });
+  const act = async (/** @type {any} */ typed) => {
+    await call("PUT", `/users/${user.id}/password`, { body: { password: typed.password } });
     leave(t("users.passwordSet", { name: user.username }));
   };
-  const made = form({ fields: [firstPassword()], go: t("users.setPassword"), act });
+  const made = form({ before: [whose(user.username)], fields: [firstPassword()], go: t("users.setPassword"), act });
   return h("section", { class: "panel" }, h("h2", {}, t("users.setPassword")), made);
 };
 

@@ -2,7 +2,7 @@
 import { call, may, rows } from "./api.js";
 import { attempt } from "./attempt.js";
 import { confirms, toast } from "./dialog.js";
-import { badge, empty, h, icon, table } from "./dom.js";
+import { badge, badges, empty, h, icon, table } from "./dom.js";
 import { t, when } from "./words.js";
 
 const LIMIT = 50;
@@ -30,7 +30,7 @@ const actions = (user, reload) => {
 const columns = (reload) => {
   const all = [
     { label: t("users.name"), class: "wide", cell: (/** @type {any} */ user) => h("span", { class: "strong" }, user.username) },
-    { label: t("users.roles"), cell: (/** @type {any} */ user) => h("span", { class: "tags" }, ...user.roles.map((/** @type {string} */ role) => badge(role))) },
+    { label: t("users.roles"), cell: (/** @type {any} */ user) => badges(user.roles, t("users.noRoles")) },
     { label: t("users.state"), cell: (/** @type {any} */ user) => state(user) },
     { label: t("users.created"), cell: (/** @type {any} */ user) => when(user.created_at) },
   ];

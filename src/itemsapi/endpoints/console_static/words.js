@@ -44,8 +44,22 @@ document.documentElement.lang = current;
 export const t = (key, values = {}) =>
   BOOKS[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 
-/** The words for a key that may not exist. @param {string} key */
-export const maybe = (key) => (key in en ? t(/** @type {Key} */ (key)) : null);
+/** The words for a key that may not exist. @param {string} key @param {Record<string, string>} [values] */
+export const maybe = (key, values) => (key in en ? t(/** @type {Key} */ (key), values) : null);
+
+/** The words for one or for many. @param {"items.count" | "form.faults"} key @param {number} count */
+export const counted = (key, count) => {
+  const many = new Intl.PluralRules(current).select(count) === "one" ? "one" : "other";
+  return t(`${key}.${many}`, { count: number(count) });
+};
+
+/** When to come back, as people say it, and never too early. @param {number} seconds 0 if nobody knows */
+export const again = (seconds) => {
+  const [unit, length] = seconds > 3600 ? ["hour", 3600] : seconds >= 60 ? ["minute", 60] : ["second", 1];
+  const style = { style: "unit", unit, unitDisplay: "long" };
+  const shape = new Intl.NumberFormat(current, /** @type {any} */ (style));
+  return seconds > 1 ? t("app.againIn", { time: shape.format(Math.ceil(seconds / length)) }) : t("app.againSoon");
+};
 
 /** @param {string} moment RFC 3339 */
 export const when = (moment) => {
