@@ -126,9 +126,9 @@ def test_the_current_directory_takes_no_place_of_what_is_installed(
 ) -> None:
     """It stands last: a file that is called like a package does not run."""
     (tmp_path / "orders.py").write_text(
-        MODULE + "\nimport wsgiref, cachelib_is_not_here\n", "utf-8"
+        MODULE + "\nimport tabnanny, cachelib_is_not_here\n", "utf-8"
     )
-    (tmp_path / "wsgiref.py").write_text("raise SystemExit('the wrong one')\n")
+    (tmp_path / "tabnanny.py").write_text("raise SystemExit('the wrong one')\n")
     done = said(installed, tmp_path, "access", ITEMSAPI_PAGES="orders:orders")
     assert "No module named 'cachelib_is_not_here'" in done.stderr
 

@@ -134,7 +134,7 @@ def test_the_list_is_long_enough() -> None:
         "xk7-xk7-xk7-xk7-xk7",
         "passwordpassword",
         "PasswordPASSWORD123",
-        "p4ssw0rdp4ssw0rd1",
+        "l3tm31nl3tm31n42",
         "password password password",
         "letmeinletmein123",
         "welcome123456789",
@@ -179,6 +179,11 @@ def test_words_that_dice_chose_are_taken(seed: int) -> None:
 def test_a_shorter_minimum_asks_for_less_that_is_unpredictable(minimum: int, taken: bool) -> None:
     """Half of the minimum, eight characters at most."""
     assert (refusal("mice-mice-mice-mice", minimum=minimum) == "") is taken
+
+
+def test_a_longer_minimum_asks_for_no_more_that_is_unpredictable() -> None:
+    """Eight characters are eight, however long the rest must be."""
+    assert refusal("football princess sunshine dragon computer", minimum=40) == ""
 
 
 @pytest.mark.parametrize(
