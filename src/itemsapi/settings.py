@@ -294,13 +294,11 @@ def exposed_secret(settings: Settings) -> str | None:
     """Say in one line that others may read the file that the secret key comes from."""
     file = settings.secret_key_file or settings.data_dir / SECRET_FILE
     try:
-        if (
-            not file.stat().st_mode & 0o077
-            or file.read_text("utf-8").strip() != settings.secret_key
-        ):
-            return None
-    except (OSError, UnicodeDecodeError):
+        exposed, kept = file.stat().st_mode & 0o077, file.read_bytes().strip()
+    except OSError:
         return None  # the secret comes from elsewhere
+    if not exposed or not secrets.compare_digest(kept, settings.secret_key.encode()):
+        return None
     return f"others may read {file}; run chmod 600 {file}"
 
 
