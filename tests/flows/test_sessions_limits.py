@@ -121,15 +121,46 @@ def test_the_oldest_session_goes_with_an_event_when_there_are_too_many(build: Bu
     assert len(events(house, "session_limit")) == 1
 
 
-def test_a_session_past_its_limit_takes_no_place(build: Build) -> None:
-    """S-124: only sessions that live are counted."""
-    house = build(session_limit=2)
-    house.clock.forward(days=-20)
-    house.login("ada")
-    house.clock.forward(days=20)
-    kept, _ = house.login("ada"), house.login("ada")
-    assert lets_in(house, kept["access_token"])
+def old(build: Build, limit: str, *, seconds: float) -> House:
+    """Build a house whose limit of that kind is two days; ada's session is so many seconds old."""
+    age = timedelta(days=2 if limit == "absolute" else 30)
+    house = build(session_limit=1, session_max_age=age, session_max_idle=timedelta(days=2))
+    token = house.login("ada")["refresh_token"]
+    if limit == "absolute":
+        house.clock.forward(days=1)
+        seconds -= timedelta(days=1).total_seconds()
+        renewed(house, token)
+    house.clock.forward(seconds=seconds)
+    return house
+
+
+TWO_DAYS = timedelta(days=2).total_seconds()
+each_limit = pytest.mark.parametrize("limit", ["absolute", "idle"])
+
+
+@each_limit
+def test_a_session_past_its_limit_takes_no_place(build: Build, limit: str) -> None:
+    """S-124: only sessions that live are counted, to the second."""
+    house = old(build, limit, seconds=TWO_DAYS)
+    assert lets_in(house, house.login("ada")["access_token"])
     assert events(house, "session_limit") == []
+
+
+@each_limit
+def test_a_session_in_its_last_second_takes_its_place(build: Build, limit: str) -> None:
+    """S-124: it could be refreshed."""
+    house = old(build, limit, seconds=TWO_DAYS - 1)
+    house.login("ada")
+    assert len(events(house, "session_limit")) == 1
+
+
+@each_limit
+def test_a_session_is_listed_until_its_limit(build: Build, limit: str) -> None:
+    """S-125: as long as it could be refreshed."""
+    house = old(build, limit, seconds=TWO_DAYS - 1)
+    assert len(sessions.open_sessions(house.services.desk, owner(house))) == 1
+    house.clock.forward(seconds=1)
+    assert sessions.open_sessions(house.services.desk, owner(house)) == []
 
 
 def test_signing_out_is_no_error_when_it_is_done_twice(house: House) -> None:
