@@ -46,6 +46,14 @@ def test_the_next_key_signs_after_rotation(house: House) -> None:
     assert (keys(house)[first], keys(house)[second]) == ("retired", "current")
 
 
+def test_who_rotates_signs_with_the_next_key_at_once(make_house: Build) -> None:
+    """S-147: the process that rotated does not go on with its copy."""
+    house = make_house(revocation_lag=timedelta(seconds=5))
+    house.user("ada", "member")
+    access(house)
+    assert rotated(house) == kid(access(house))
+
+
 def test_the_next_key_is_published_before_it_signs(house: House) -> None:
     """S-030: whoever fetched JWKS a minute ago knows the key of a token made now."""
     before = jwks(house)

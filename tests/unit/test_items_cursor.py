@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from itemsapi.items.paging import Place, Value, cursor, fingerprint, place
@@ -23,6 +23,7 @@ def sealed(*parts: object) -> str:
 
 
 @given(st.one_of(TEXTS, MOMENTS, st.integers(0, 2**63 - 1)))
+@example("\U0001f600" * 200)  # the longest name there can be
 def test_a_place_is_read_back(value: Value) -> None:
     """Whatever an item may hold, its cursor is good and short enough."""
     text = cursor(LIST, Place(value, "id"))
@@ -51,7 +52,7 @@ def test_a_cursor_is_refused_when_it_is_made_up(text: str) -> None:
         base64.urlsafe_b64encode(f'["{LIST}","\\ud800","id"]'.encode()).decode().rstrip("="),
         base64.urlsafe_b64encode(f'["{LIST}", "x", "id"]'.encode()).decode().rstrip("="),
         base64.urlsafe_b64encode(b"[" * 1_300).decode().rstrip("="),
-        "A" * (1800 + 1),
+        "A" * 1801,
     ],
 )
 def test_a_cursor_is_refused_when_it_was_not_written_for_this_list(text: str) -> None:
