@@ -200,6 +200,16 @@ def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(house: House
     assert status(house) == 200
 
 
+def test_a_new_window_has_room_for_all_tries_at_once(house: House) -> None:
+    """S-045: what was counted in the one before counts for nothing."""
+    here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
+    status(house, WRONG)
+    house.clock.forward(minutes=15)
+    for _ in range(10):
+        house.services.desk.throttle.hold([here])
+    assert status(house) == 429
+
+
 def test_nothing_is_left_of_tries_that_are_over(house: House) -> None:
     """Neither of right nor of wrong ones: the table stays as small as what is under way."""
     status(house)
