@@ -41,8 +41,8 @@ def _fault(password: str, username: str, minimum: int) -> str | None:
         return "Do not build it from your user name or the name of this service."
     if _predictable(password, min(OWN_CHARACTERS, (minimum + 1) // 2)):
         return (
-            "Others would guess this soon: a common word, a run such as 1234, abcd or qwerty, and"
-            " what comes again count as one character each. Use a few words in a row."
+            "Others would guess this soon: a common word counts as two characters; a run such as"
+            " 1234, abcd or qwerty, and what comes again, as one. Use a few words in a row."
         )
     return None
 
