@@ -143,6 +143,15 @@ def test_refusals_follow_from_what_an_operation_declares(
     assert statuses == "200 400 401 403 404 408 409 412 413 415 422 428 429 500 503"
 
 
+@pytest.mark.parametrize("name", ["list_sessions", "delete_sessions"])
+def test_a_password_to_be_changed_is_a_refusal_where_no_scope_is_asked(
+    operations: dict[str, dict[str, Any]], name: str
+) -> None:
+    """S-119: 403, as until then a token opens nothing but the change."""
+    assert operations[name]["security"] == [{"bearer": []}]
+    assert "403" in operations[name]["responses"]
+
+
 @pytest.mark.parametrize("name", ["refresh_tokens", "sign_out"])
 def test_refusals_of_refresh_tokens_follow_from_the_rule(
     operations: dict[str, dict[str, Any]], name: str

@@ -81,6 +81,16 @@ def test_an_account_that_is_gone_has_no_password_to_change(house: House) -> None
     assert ada.post("/me/password", json=body).status_code == 404
 
 
+def test_a_session_whose_row_is_gone_changes_no_password(house: House) -> None:
+    """A purge took it; its access token lives on for some minutes."""
+    ada = house.signed_in("ada", "member")
+    with house.services.database.transaction() as tx:
+        tx.execute(delete(AuthSession))
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.post("/me/password", json=body).status_code == 401
+    assert login_status(house) == 200
+
+
 def test_an_account_that_goes_meanwhile_has_no_password_to_change(
     house: House, meanwhile: Meanwhile
 ) -> None:
