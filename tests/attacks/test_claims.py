@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from forging import LET_IN, REFUSED, Forge, decoded, encoded, sign
@@ -370,6 +370,10 @@ def test_spellings_of_the_real_kid_are_refused(forge: Forge) -> None:
 
 @LOOSE
 @given(name=st.sampled_from(sorted(NAMES - {"aud", "fresh", "amr", "scope"})), value=json_values)
+@example(name="gen", value=2**63 - 1)
+@example(name="gen", value=2**63)
+@example(name="auth_time", value=253_402_300_799)
+@example(name="auth_time", value=253_402_300_800)
 def test_any_other_value_of_a_claim_is_refused_or_harmless(
     forge: Forge, name: str, value: object
 ) -> None:

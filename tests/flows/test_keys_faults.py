@@ -13,6 +13,7 @@ from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
 from itemsapi.tokens.ring import MOMENT, PATIENCE
+from steps import failing
 from turnkey import access, jwks, keys, kid, kids, poison, rotated, works
 
 Build = Callable[..., House]
@@ -204,6 +205,20 @@ def test_nobody_is_let_in_without_any_copy(house: House, other: House) -> None:
     away(house)
     with pytest.raises(GateUnavailable):
         other.services.ring.now()
+
+
+def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
+    make_house: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-03: twenty requests in one second ask a database that is away no twenty times."""
+    house, seconds = make_house(revocation_lag=timedelta(seconds=1)), [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+    house.services.ring.now()
+    seconds[0] += 1
+    with failing(house.services.database, 1, "from then on") as steps:
+        for _ in range(20):
+            house.services.ring.now()
+    assert steps.failed == 1
 
 
 def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(

@@ -148,6 +148,25 @@ def test_a_note_is_written_while_another_one_is_under_way(notes: Notes) -> None:
     assert [sid for sid, _ in notes.written] == ["quick", "slow"]
 
 
+def test_notes_go_side_by_side_again_after_an_outage() -> None:
+    """What failed once does not slow the process for ever."""
+    written, broken = list[str](), True
+
+    def write(sid: str, _gen: int) -> None:
+        if broken:
+            raise DatabaseUnavailable
+        if sid == "first":
+            use(seen, claims("meanwhile")).close()
+        written.append(sid)
+
+    seen = SeenGenerations(write)
+    use(seen, claims("s")).close()
+    broken = False
+    use(seen, claims("s")).close()
+    use(seen, claims("first")).close()
+    assert written == ["s", "meanwhile", "first"]
+
+
 def test_one_thread_at_a_time_tries_while_notes_fail() -> None:
     """R-03: a database that says nothing holds no second thread."""
     inside, leave, tries = threading.Event(), threading.Event(), []

@@ -70,7 +70,7 @@ class Query:
         return {name: value for name, value in exact.items() if value is not None}
 
     def _faults(self) -> Iterator[tuple[str, str]]:
-        if self.column not in SORTS or self.sort.startswith("--"):
+        if self.column not in SORTS:
             yield "sort", f"must be one of {', '.join(SORTS)}, with - before it for descending"
         if not 1 <= self.limit <= LIMIT:
             yield "limit", f"must be from 1 to {LIMIT}"
