@@ -70,14 +70,14 @@ class Fork:
 class Trial(Fork):
     """The trial of a mutant."""
 
-    def __init__(self, run: Run, mutant: Mutant, selection: Selection) -> None:
-        """Take the mutant, and who knows its tests."""
+    def __init__(self, run: Run, mutant: Mutant, selection: Selection, seconds: float) -> None:
+        """Take the mutant, who knows its tests, and for how long they may run."""
         super().__init__(run, mutant)
-        self.mutant, self._selection = mutant, selection
+        self.mutant, self._selection, self._seconds = mutant, selection, seconds
 
     def chosen(self) -> tuple[Sequence[str], float]:
         """Return the tests of the mutant, by what is known when it starts."""
-        tests = self._selection.tests(self.mutant)
+        tests = self._selection.tests(self.mutant, self._seconds)
         return tests, self._selection.cost(tests)
 
 
