@@ -32,7 +32,7 @@ const REFRESH_LIMIT_MS = 9_000;
 const REFRESH_TRIES_MS = 25_000; // begin new tries this long: longer than the window, so that a lost answer is recovered
 const PATIENCE_MS = 10_000; // a caller who would wait longer than this is told of the failure
 const LONGEST_PAUSE_MS = 60_000; // whatever Retry-After asks for
-const PAUSE = { code: "backing_off", title: "The server asked to wait" };
+const PAUSE = { code: "backing_off", title: "The service asked to wait" };
 const CHANGED = { code: "session_changed", title: "Signed in anew meanwhile" };
 
 // The hint in localStorage: is there any point in asking the server? It is no secret.

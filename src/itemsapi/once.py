@@ -8,6 +8,7 @@ still at work; here they get its outcome a moment later instead.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from itemsapi.db import Model, Moment
 from itemsapi.problems import KeyReused
 
 HELD = timedelta(days=1)  # how long a key is kept
+AT_ONCE = 500  # keys that a request may have to forget
 
 
 class Claim(Model):
@@ -70,14 +72,24 @@ def claim(tx: Session, request: Request, made: str, now: datetime) -> str:
     return str(before.made)
 
 
-def held(tx: Session, who: str) -> int:
-    """Count the keys of a user."""
-    return int(tx.scalar(select(func.count()).where(_table.c.owner_id == who)) or 0)
+def forget_old(tx: Session, who: str, before: datetime) -> int:
+    """Forget some keys that a user claimed before a moment, the oldest; return how many.
+
+    Those that somebody else is about to forget are theirs: nobody waits, so nobody waits in a
+    circle.
+    """
+    old = select(_table.c.key).where(_table.c.owner_id == who, _table.c.claimed_at < before)
+    oldest = old.order_by(_table.c.claimed_at).limit(AT_ONCE).with_for_update(skip_locked=True)
+    if keys := tx.scalars(oldest).all():
+        tx.execute(delete(_table).where(_table.c.key.in_(keys)))
+    return len(keys)
 
 
-def forget_old(tx: Session, who: str, before: datetime) -> None:
-    """Forget the keys that a user claimed before a moment."""
-    tx.execute(delete(_table).where(_table.c.owner_id == who, _table.c.claimed_at < before))
+def owners(tx: Session, keys: Sequence[str]) -> dict[str, int]:
+    """Return how many of these keys each user has; `keys` are as they are stored."""
+    owner = _table.c.owner_id
+    found = select(owner, func.count()).where(_table.c.key.in_(keys), owner.is_not(None))
+    return {row[0]: row[1] for row in tx.execute(found.group_by(owner))}
 
 
 def _digest(*words: str) -> str:

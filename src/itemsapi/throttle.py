@@ -85,6 +85,7 @@ class Hold:
 
 
 HELD = timedelta(seconds=30)  # longer than a try can take; what a killed process may cost
+SKEW = HELD  # by how much the clock of another host may be ahead
 OWED = 1000  # holds that a process keeps in mind to let go
 
 _LOCK = (
@@ -98,9 +99,9 @@ _LOCK = (
 _UNDER_WAY = (
     text(
         "SELECT count(*) AS held, min(until) AS first FROM held_try"
-        " WHERE key = :key AND until > :now"
+        " WHERE key = :key AND until > :now AND until <= :ahead"
     )
-    .bindparams(bindparam("now", type_=Moment))
+    .bindparams(*(bindparam(name, type_=Moment) for name in ("now", "ahead")))
     .columns(first=Moment)
 )
 _HOLD = text("INSERT INTO held_try (key, id, until) VALUES (:key, :id, :until)").bindparams(
@@ -174,7 +175,9 @@ class Throttle:
         again: datetime = row.began_at + limit.window
         tries = row.tries if bounds["stale"] < row.began_at <= bounds["ahead"] else 0
         if tries < limit.tries:
-            under_way = tx.execute(_UNDER_WAY, {"key": limit.digest, "now": moment}).one()
+            # One that ends later was held while a clock was wrong, and must lock nobody out.
+            when = {"now": moment, "ahead": moment + HELD + SKEW}
+            under_way = tx.execute(_UNDER_WAY, when | {"key": limit.digest}).one()
             if tries + under_way.held < limit.tries:
                 return 0
             again = under_way.first

@@ -1,6 +1,7 @@
 """The files of the console and the client, as a browser or a bundler fetches them."""
 
 import gzip
+import re
 
 import pytest
 from flask.testing import FlaskClient
@@ -44,3 +45,11 @@ def test_a_file_is_compressed_when_the_browser_takes_that(api: FlaskClient, path
 def test_a_file_that_is_none_of_the_consoles_is_not_found(api: FlaskClient, name: str) -> None:
     """A closed list, no path (S-006)."""
     assert api.get(f"/console/{name}").status_code == 404
+
+
+def test_the_console_words_what_the_client_refuses_as_the_client_does(api: FlaskClient) -> None:
+    """One wording: whoever looks up what they read finds it."""
+    client, words = (api.get(path).text for path in ("/client.js", "/console/words.en.js"))
+    title = re.findall(r'code: "backing_off", title: "(.+?)"', client)
+    said = re.findall(r'"problem.backing_off": "(.+?)[.] ', words)
+    assert title == said != []

@@ -212,6 +212,25 @@ def test_a_given_password_is_as_the_operator_wants_it(
     assert scope_of(house, NEW_PASSWORD) == ("password:change" if must else "items:read")
 
 
+@pytest.mark.parametrize("more", [{}, {"must_change": False}, {"must_change": True}])
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("changes", [{}, PRODUCTION])
+def test_a_password_that_is_sent_is_as_the_operator_wants_it(
+    make_house: Callable[..., House], changes: dict[str, str], again: bool, more: dict[str, bool]
+) -> None:
+    """In both profiles, as on the command line."""
+    house = make_house(**changes)
+    root, wish = house.signed_in("root", "admin"), {"password": NEW_PASSWORD} | more
+    if again:
+        ada = house.user("ada", "reader")
+        assert root.put(f"/users/{ada}/password", json=wish).status_code == 204
+    else:
+        body = wish | {"username": "ada", "roles": ["reader"]}
+        assert root.post("/users", json=body).status_code == 201
+    must = more.get("must_change", False)
+    assert scope_of(house, NEW_PASSWORD) == ("password:change" if must else "items:read")
+
+
 @pytest.mark.parametrize("profile", ["development", "production"])
 def test_the_first_admins_password_is_used_once_in_production(
     make_house: Callable[..., House], profile: str

@@ -10,11 +10,12 @@ from sqlalchemy.event import listen
 
 from house import House
 from itemsapi.audit import AuditEvent
-from itemsapi.items.draft import DESCRIPTION, Draft
+from itemsapi.items.draft import Draft
 from itemsapi.items.query import Query
-from itemsapi.weight import MAX_BYTES, fitting
+from itemsapi.weight import fitting
 from staff import operator, pages
 
+MIB = 1024 * 1024
 HEAVY = 160
 
 
@@ -29,9 +30,9 @@ def filled(house: House, text: str, count: int) -> tuple[FlaskClient, list[str]]
 @pytest.mark.parametrize("sign", ["a", "😀", '"'])
 def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(house: House, sign: str) -> None:
     """One byte of JSON for each character, or four, or two; what takes six is refused."""
-    ada, _ = filled(house, sign * DESCRIPTION, HEAVY if sign == "a" else 60)
+    ada, _ = filled(house, sign * 10_000, HEAVY if sign == "a" else 60)
     answer = ada.get("/items?limit=200")
-    assert 0.9 * MAX_BYTES < len(answer.data) <= MAX_BYTES
+    assert 0.9 * MIB < len(answer.data) <= MIB
     assert answer.get_json()["next_cursor"]
 
 
@@ -39,7 +40,7 @@ def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(house: House, sign: s
 @pytest.mark.parametrize("limit", [50, 200])
 def test_every_item_is_on_one_short_page_or_another(house: House, sort: str, limit: int) -> None:
     """A page ends before what does not fit, and the next one begins with it."""
-    ada, made = filled(house, "😀" * DESCRIPTION, 60)
+    ada, made = filled(house, "😀" * 10_000, 60)
     found = [item["id"] for item in pages(ada, "/items", limit, sort=sort)]
     assert (sorted(found), len(found)) == (sorted(made), len(made))
 
@@ -54,7 +55,7 @@ def test_a_page_of_short_items_is_as_long_as_it_is_asked_for(house: House) -> No
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_the_database_hands_over_no_items_behind_a_full_page(house: House) -> None:
     """PostgreSQL's driver takes whatever comes, so the statement itself must end."""
-    ada, _ = filled(house, "😀" * DESCRIPTION, 60)
+    ada, _ = filled(house, "😀" * 10_000, 60)
     handed: list[int] = []
 
     def note(_connection: object, cursor: Any, statement: str, *_: object) -> None:
@@ -68,7 +69,7 @@ def test_the_database_hands_over_no_items_behind_a_full_page(house: House) -> No
 
 def test_items_behind_a_full_page_are_not_kept(house: House) -> None:
     """The database is asked for 200, and hands over what makes a page."""
-    _, made = filled(house, "😀" * DESCRIPTION, HEAVY)
+    _, made = filled(house, "😀" * 10_000, HEAVY)
     owner = house.services.items.get(made[0], owner=None).owner_id
     query = Query(limit=200)
     house.services.items.page(query, owner=owner)  # what is made once is made
@@ -76,7 +77,7 @@ def test_items_behind_a_full_page_are_not_kept(house: House) -> None:
     house.services.items.page(query, owner=owner)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 * MAX_BYTES < HEAVY * DESCRIPTION * 4
+    assert peak < 4 * MIB < HEAVY * 10_000 * 4
 
 
 def trail(house: House, details: dict[str, Any], count: int) -> FlaskClient:
@@ -91,15 +92,15 @@ def test_a_page_of_the_longest_events_is_at_most_a_mebibyte(house: House) -> Non
     """A role of 200 scopes that is changed writes 36 KB."""
     olga = trail(house, {"before": "s" * 18_000, "after": "s" * 18_000}, 40)
     answer = olga.get("/audit?event=x&limit=200")
-    assert 0.9 * MAX_BYTES < len(answer.data) <= MAX_BYTES
+    assert 0.9 * MIB < len(answer.data) <= MIB
     assert len(list(pages(olga, "/audit", 200, event="x"))) == 40
 
 
 def test_a_page_holds_a_row_at_least() -> None:
     """A list must come to its end."""
-    assert fitting([2 * MAX_BYTES, 1]) == 1
+    assert fitting([2 * MIB, 1]) == 1
 
 
 def test_a_page_holds_what_fits() -> None:
     """And no more."""
-    assert fitting([MAX_BYTES // 4] * 9) == 3
+    assert fitting([MIB // 4] * 9) == 3

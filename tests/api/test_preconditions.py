@@ -1,9 +1,16 @@
 """RFC 9110 section 13 as a table: conditions of reading and changing an item (S-153)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from house import House
+from itemsapi.clock import new_id
+from itemsapi.rest.blueprint import notes
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
 NOW = '"v2"'  # the version that is stored
@@ -62,8 +69,13 @@ def ada(house: House) -> FlaskClient:
 @pytest.fixture
 def item(ada: FlaskClient) -> str:
     """The address of an item of hers, at its second version."""
-    place: str = ada.post("/items", json=ITEM).headers["Location"]
-    ada.patch(place, json={"quantity": 2}, headers={"If-Match": "*"})
+    return new_item(ada)
+
+
+def new_item(client: FlaskClient) -> str:
+    """Make an item and change it once; return its address."""
+    place: str = client.post("/items", json=ITEM).headers["Location"]
+    client.patch(place, json={"quantity": 2}, headers={"If-Match": "*"})
     return place
 
 
@@ -73,43 +85,140 @@ def act(client: FlaskClient, method: str, place: str, headers: dict[str, str]) -
     return client.open(place, method=method, headers=headers, json=body).status_code
 
 
-@pytest.mark.parametrize("row", TABLE)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_reader_is_answered_as_the_table_says(
-    ada: FlaskClient, item: str, method: str, row: Row
-) -> None:
+def test_a_reader_is_answered_as_the_table_says(ada: FlaskClient, item: str, method: str) -> None:
     """304 for readers alone."""
-    assert act(ada, method, item, conditions(*row[:2])) == row[2]
+    told = {row: act(ada, method, item, conditions(*row[:2])) for row in TABLE}
+    assert told == {row: row[2] for row in TABLE}
 
 
-@pytest.mark.parametrize("row", TABLE)
 @pytest.mark.parametrize("method", CHANGES)
-def test_a_change_is_made_as_the_table_says(
-    ada: FlaskClient, item: str, method: str, row: Row
-) -> None:
-    """Or refused, and then nothing changes."""
-    status = act(ada, method, item, conditions(*row[:2]))
-    assert status == (CHANGES[method] if row[3] == MADE else row[3])
-    if row[3] != MADE:
-        assert ada.get(item).headers["ETag"] == NOW
+def test_a_change_is_made_as_the_table_says(ada: FlaskClient, method: str) -> None:
+    """To an item of its own each."""
+    told = {row: act(ada, method, new_item(ada), conditions(*row[:2])) for row in TABLE}
+    assert told == {row: CHANGES[method] if row[3] == MADE else row[3] for row in TABLE}
 
 
-@pytest.mark.parametrize("headers", [conditions(*row[:2]) for row in TABLE if row[0]])
+@pytest.mark.parametrize("method", CHANGES)
+def test_what_is_refused_changes_nothing(ada: FlaskClient, item: str, method: str) -> None:
+    """By whichever row of the table."""
+    for row in [row for row in TABLE if row[3] != MADE]:
+        act(ada, method, item, conditions(*row[:2]))
+        assert ada.get(item).headers["ETag"] == NOW, row
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", *CHANGES])
 def test_somebody_elses_item_is_not_there_whatever_the_conditions(
-    house: House, item: str, method: str, headers: dict[str, str]
+    house: House, item: str, method: str
 ) -> None:
     """404 first, so that no condition tells what is there (13.2.1)."""
     eve = house.signed_in("eve", "member")
-    assert act(eve, method, item, headers) == 404
+    rows = [row for row in TABLE if row[0]]
+    told = {row: act(eve, method, item, conditions(*row[:2])) for row in rows}
+    assert told == dict.fromkeys(rows, 404)
 
 
-def test_a_body_that_is_no_good_is_refused_before_the_conditions(
-    ada: FlaskClient, item: str
+@dataclass(frozen=True)
+class Change:
+    """An operation that takes a version: its endpoint, its method, whether it takes a body."""
+
+    endpoint: str
+    method: str
+    has_body: bool
+
+
+def changes(app: Flask) -> list[Change]:
+    """Return all there are, by their declarations."""
+    views = [(route, app.view_functions[route.endpoint]) for route in app.url_map.iter_rules()]
+    return [
+        Change(route.endpoint, method, any(note["in"] == "json" for note in said.get("takes", ())))
+        for route, view in views
+        if (said := notes(view)).get("if_match")
+        for method in sorted((route.methods or set()) - {"OPTIONS", "HEAD"})
+    ]
+
+
+@pytest.fixture
+def ask(house: House, item: str) -> Callable[..., int]:
+    """Make a change of something of this kind that is there, or not, as an admin."""
+    root = house.signed_in("root", "admin")
+    there = {"item_id": item.rpartition("/")[2], "user_id": house.user("bob")}
+
+    def asked(change: Change, *, found: bool = True, **request: Any) -> int:
+        ids = there if found else dict.fromkeys(there, new_id())
+        (rule,) = (
+            one
+            for one in house.app.url_map.iter_rules(change.endpoint)
+            if change.method in (one.methods or set())
+        )
+        place = rule.rule
+        for name in rule.arguments:
+            place = place.replace(f"<id:{name}>", ids[name])
+        return root.open(place, method=change.method, **request).status_code
+
+    return asked
+
+
+def test_all_that_take_a_version_are_looked_at(house: House) -> None:
+    """The tests of the order hold for these."""
+    found = changes(house.app)
+    assert {one.endpoint for one in found if one.has_body} == {
+        "items.change_item",
+        "items.replace_item",
+        "users.change_user",
+    }
+    assert {one.endpoint for one in found if not one.has_body} == {"items.delete_item"}
+
+
+@pytest.mark.parametrize("headers", [{}, conditions('"v1"', "*"), conditions('"v7"', None)])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"json": {"surplus": 1}}, 422), ({"data": "{"}, 400), ({"data": "x"}, 415)],
+)
+def test_a_request_that_is_no_good_in_itself_is_refused_first(
+    house: House,
+    ask: Callable[..., int],
+    body: dict[str, Any],
+    status: int,
+    headers: dict[str, str],
 ) -> None:
-    """Conditions count only where the answer would be a success without them (13.2.1)."""
-    headers = conditions('"v1"', "*")
-    assert ada.patch(item, json={"price": "x"}, headers=headers).status_code == 422
+    """Whatever its conditions say, and if they are missing (13.2.1), there or not."""
+    media = {"content_type": "text/plain" if status == 415 else "application/json"}
+    request = {"headers": headers, **body} | (media if "data" in body else {})
+    with_body = [one for one in changes(house.app) if one.has_body]
+    found = [ask(one, found=there, **request) for one in with_body for there in (True, False)]
+    assert found == [status] * len(found)
+
+
+def test_a_missing_condition_is_told_before_what_is_there(
+    house: House, ask: Callable[..., int]
+) -> None:
+    """428 to everybody alike (RFC 6585 section 3)."""
+    good = {"items.replace_item": ITEM}
+    found = [
+        ask(one, found=there, json=good.get(one.endpoint, {}) if one.has_body else None)
+        for one in changes(house.app)
+        for there in (True, False)
+    ]
+    assert found == [428] * len(found)
+
+
+def test_what_is_not_there_is_told_before_a_condition_that_does_not_hold(
+    house: House, ask: Callable[..., int]
+) -> None:
+    """404, and 412 where it is there (13.2.1)."""
+    good = {"items.replace_item": ITEM}
+    found = {
+        (ask(one, found=False, **request), ask(one, **request))
+        for one in changes(house.app)
+        for request in [
+            {
+                "headers": {"If-Match": '"v77"'},
+                "json": good.get(one.endpoint, {}) if one.has_body else None,
+            }
+        ]
+    }
+    assert found == {(404, 412)}
 
 
 @pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since"])

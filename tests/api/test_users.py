@@ -99,6 +99,11 @@ def test_roles_and_state_change_together(admin: FlaskClient, bob: str) -> None:
     assert (user["roles"], user["disabled"]) == (["reader"], True)
 
 
+def test_other_roles_make_another_version(admin: FlaskClient, bob: str) -> None:
+    """Whoever read the user before is told so (S-153)."""
+    assert change(admin, bob, '"v1"', roles=["reader"]).headers["ETag"] == '"v2"'
+
+
 def test_a_change_needs_the_version_it_was_made_against(admin: FlaskClient, bob: str) -> None:
     """428 without, 412 for another one (S-153)."""
     assert admin.patch(f"/users/{bob}", json={"disabled": True}).status_code == 428

@@ -104,3 +104,23 @@ def test_nothing_is_allowed_when_no_origin_is_listed(make_house: Callable[..., H
     """S-093: closed by default."""
     answer = make_house().client().get("/health/live", headers={"Origin": APP})
     assert cors(answer.headers) == []
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin", "welcome"),
+    [
+        ("http://localhost:80", "http://localhost", 401),
+        ("https://api.example:443", "https://api.example", 401),
+        ("http://localhost:443", "http://localhost", 403),
+        ("http://localhost:81", "http://localhost", 403),
+        ("http://localhost:81", "http://localhost:81", 401),
+        ("http://[::1]:80", "http://[::1]", 401),
+    ],
+)
+def test_our_own_pages_are_welcome_without_the_port_that_goes_without_saying(
+    make_house: Callable[..., House], public_url: str, origin: str, welcome: int
+) -> None:
+    """RFC 6454 6.2: browsers leave it out; 401 as there is no cookie, 403 for another origin."""
+    client = make_house(public_url=public_url).client()
+    headers = {"X-Auth-Delivery": "cookie", "Origin": origin}
+    assert client.post("/auth/refresh", json={}, headers=headers).status_code == welcome

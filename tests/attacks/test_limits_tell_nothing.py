@@ -182,3 +182,29 @@ def test_tries_count_from_then_on(house: House) -> None:
     status(house, "existing", WRONG)
     house.clock.forward(days=-30)
     assert [status(house, "existing", WRONG) for _ in range(11)] == [401] * 10 + [429]
+
+
+def left_behind(house: House, **ahead: float) -> None:
+    """Hold all tries that HERE has, as a process that is killed then, by a clock that is ahead."""
+    house.clock.forward(**ahead)
+    for _ in range(10):
+        house.services.desk.throttle.hold(
+            [Limit(("here", "existing", HERE), 10, timedelta(minutes=15))]
+        )
+    house.clock.forward(**{unit: -much for unit, much in ahead.items()})
+
+
+@pytest.mark.parametrize("ahead", [{"minutes": 1, "seconds": 1}, {"days": 30}])
+def test_tries_that_were_held_ahead_of_time_lock_nobody_out(
+    house: House, ahead: dict[str, float]
+) -> None:
+    """A host's clock was ahead when its process was killed (S-079, R-19)."""
+    left_behind(house, **ahead)
+    assert status(house, "existing", PASSWORD) == 200
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 29])
+def test_tries_of_a_host_whose_clock_is_a_little_ahead_count(house: House, seconds: int) -> None:
+    """Clocks differ by seconds: no way round the limit for tries at once (S-045)."""
+    left_behind(house, seconds=seconds)
+    assert status(house, "existing", PASSWORD) == 429

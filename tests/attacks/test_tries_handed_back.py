@@ -5,6 +5,7 @@ Each step of the database is let fail in turn, on real databases; `steps` finds 
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -15,11 +16,19 @@ from itemsapi.accounts.places import Places
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import Busy
 from itemsapi.throttle import HeldTry, Limit
+from itemsapi.tokens import revocations, ring
 from staff import NEW_PASSWORD
 from steps import How, failing
 
 WRONG = "not the password at all"
 LEAST = 8  # steps that a sign-in takes at the very least, or they were not counted
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and revocations are read once: no step is such a reading, which may fail."""
+    for module in (ring, revocations):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 @pytest.fixture(autouse=True)

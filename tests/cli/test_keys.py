@@ -11,6 +11,7 @@ from house import House
 from itemsapi.cli import doctor
 from itemsapi.clock import now
 from itemsapi.db import Database
+from itemsapi.holdings import Holding
 from itemsapi.tokens.keystore import PUBLISHED, SigningKey
 from itemsapi.tokens.sessions import AuthSession
 
@@ -104,6 +105,16 @@ def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
     deleted = {row["heap"]: row["deleted"] for row in rows}
     assert deleted.pop("sessions") == 1
     assert set(deleted.values()) == {0}
+
+
+def test_a_purge_says_whose_counts_it_put_right(shell: Shell, house: House) -> None:
+    """After a version that does not count wrote beside this one (R-21)."""
+    ada = house.signed_in("ada", "member")
+    ada.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
+    with house.services.database.transaction() as tx:
+        tx.execute(update(Holding).values(items=7))
+    assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 1
+    assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 0
 
 
 def test_a_purge_deletes_nothing_on_a_host_with_a_wrong_clock(

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from commandline import free_port
+from commandline import SECRET, free_port
 
 TESTS = Path(__file__).parents[1]
 WITHIN = 60  # seconds, on a machine that does other things too
@@ -119,6 +120,27 @@ def test_the_first_admin_signs_in_with_what_was_shown(served: Served) -> None:
     wish = {"username": "ada", "password": password(served)}
     status, tokens = served.ask("POST", "/auth/login", wish)
     assert (status, "users:write" in tokens["scope"]) == (200, True)
+
+
+def test_it_says_no_more_of_the_password_in_development(served: Served) -> None:
+    """It simply works: a newcomer meets no hurdle, and no word of it (S-119)."""
+    user, shown, blank = served.said.splitlines()[2:5]
+    assert (user, blank) == ("  User       ada", "")
+    assert re.fullmatch(r"  Password   [0-9a-f]{32}   \(shown this once\)", shown)
+
+
+def test_it_says_in_production_that_the_password_must_be_changed(tmp_path: Path) -> None:
+    """And where; what is shown opens nothing else (S-119)."""
+    strict = {"PROFILE": "production", "PUBLIC_URL": "https://api.example", "SECRET_KEY": SECRET}
+    service = serve(tmp_path, "--admin", "ada", **{f"ITEMSAPI_{k}": v for k, v in strict.items()})
+    wish = {"username": "ada", "password": password(service)}
+    tokens = service.ask("POST", "/auth/login", wish)[1]
+    service.stop()
+    assert service.said.splitlines()[4:6] == [
+        "  It is good for 7 days, only to set another one: in the console, or POST /me/password.",
+        "",
+    ]
+    assert tokens["scope"] == "password:change"
 
 
 def test_it_says_where_everything_is(served: Served) -> None:

@@ -1,7 +1,6 @@
 """The real service on a stage: granian's worker processes on a database, and ways to hurt them.
 
 Everything is on the loopback address; every process that is started here is ended here, by its id.
-`ITEMSAPI_TEST_FULL=1` asks for the full number of rounds; without it a few must do.
 """
 
 import http.client
@@ -21,14 +20,8 @@ from typing import Any
 
 from commandline import free_port
 
-FULL = os.environ.get("ITEMSAPI_TEST_FULL") == "1"
 TESTS = Path(__file__).resolve().parents[1]
 AWAY = (OSError, http.client.HTTPException)
-
-
-def rounds(full: int, quick: int) -> int:
-    """Return how many rounds to go."""
-    return full if FULL else quick
 
 
 def told(name: str, **figures: float | str) -> None:

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import make_url
 
 from faults.conftest import Theatre
-from faults.stage import FULL, Answer, rounds, told, until
+from faults.stage import Answer, told, until
 from heavy import MIB
+from rounds import FULL, rounds
 
 CLIENTS = 8
 CHECKPOINT = 1000 * 4096  # bytes of the log after which a writer copies it back, unless told else

@@ -11,7 +11,8 @@ from sqlalchemy import make_url
 
 from faults.conftest import Theatre
 from faults.faultproxy import PASS, Fault, FaultProxy
-from faults.stage import AWAY, Answer, Line, rounds, told, until
+from faults.stage import AWAY, Answer, Line, told, until
+from rounds import rounds
 
 PATIENCE = 5.0  # seconds without the feed before nobody is let in any more
 TIMEOUT = 4.0  # seconds for a refusal: no word on the kept line (0.5), no new one (2), and some

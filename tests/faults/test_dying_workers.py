@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.stage import AWAY, Stage, rounds, staged, told, until
+from faults.stage import AWAY, Stage, staged, told, until
+from rounds import rounds
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager, suppress
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import AWAY, Line, rounds, told
+from faults.stage import AWAY, Line, told
 from house import PASSWORD
+from rounds import rounds
 from staff import NEW_PASSWORD
 
 WORKERS, CALLERS = 3, rounds(100, 50)

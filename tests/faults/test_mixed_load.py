@@ -27,11 +27,12 @@ from sqlalchemy import text
 from conftest import one_at_a_time
 from faults.conftest import Theatre
 from faults.honest import Client, Known, Tokens, Who
-from faults.stage import AWAY, Line, rounds, told, until
+from faults.stage import AWAY, Line, told, until
 from house import PASSWORD
 from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
 from renewal import begun
+from rounds import rounds
 
 SEED = int(os.environ.get("ITEMSAPI_TEST_SEED") or random.SystemRandom().randrange(2**32))
 SECONDS, CLIENTS, WORKERS = rounds(300, 30), rounds(200, 60), 3

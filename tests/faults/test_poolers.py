@@ -16,11 +16,12 @@ from commandline import Shell, shell_at
 from emptied import named, run
 from faults.conftest import Theatre
 from faults.pooler import pooled
-from faults.stage import rounds, told
+from faults.stage import told
 from house import PASSWORD
 from itemsapi.connecting import Pooler
 from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable
+from rounds import rounds
 
 CLIENTS = 8
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.engine import Connection
 
-from faults.stage import rounds, told
+from faults.stage import told
 from house import House
 from itemsapi.clock import new_id
 from itemsapi.issuer.housekeeping import BATCH, Heap, heaps, purge
 from itemsapi.tokens.sessions import AuthSession
 from renewal import begun
+from rounds import rounds
 
 ROWS, KEPT, CHUNK = rounds(1_000_000, 20_000), 300, 10_000
 LOCK = 0.05  # seconds that S-201 allows

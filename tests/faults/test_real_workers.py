@@ -17,9 +17,10 @@ from contextlib import AbstractContextManager
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import AWAY, Answer, Line, rounds, told, until
+from faults.stage import AWAY, Answer, Line, told, until
 from itemsapi.clock import new_id
 from itemsapi.issuer import sessions
+from rounds import rounds
 
 CALLERS, WORKERS = 50, 4
 

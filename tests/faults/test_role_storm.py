@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import insert
 
 from faults.conftest import Theatre
-from faults.stage import rounds, told, until
+from faults.stage import told, until
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
 from renewal import begun
+from rounds import rounds
 
 WORKERS = 2
 CROWD = 1000

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from faults.stage import rounds, told
+from faults.stage import told
 from faults.test_stalled_clients import SIGN_IN, ends, resident
 from heavy import MIB
+from rounds import rounds
 from wiring import CLOSING, Wire, serving
 
 pytestmark = pytest.mark.slow

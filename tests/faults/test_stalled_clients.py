@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from faults.stage import rounds, told, until
+from faults.stage import told, until
 from heavy import MIB
+from rounds import rounds
 from wiring import CLOSING, JSON, PASSWORD, Wire, posted, serving
 
 pytestmark = pytest.mark.slow

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import Answer, Line, rounds, told
+from faults.stage import Answer, Line, told
 from house import PASSWORD
 from itemsapi.accounts.passwords import AT_ONCE
 from renewal import begun
+from rounds import rounds
 
 WORKERS, THREADS = 2, 8
 CROWD = rounds(500, 60)

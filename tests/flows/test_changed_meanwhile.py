@@ -81,6 +81,23 @@ def test_an_account_that_is_gone_has_no_password_to_change(house: House) -> None
     assert ada.post("/me/password", json=body).status_code == 404
 
 
+def test_an_account_that_goes_meanwhile_has_no_password_to_change(
+    house: House, meanwhile: Meanwhile
+) -> None:
+    """While its current password is looked at."""
+    ada = house.signed_in("ada", "member")
+
+    def gone() -> None:
+        with house.services.database.transaction() as tx:
+            tx.execute(delete(AuthSession))
+            tx.execute(delete(User))
+
+    meanwhile(gone)
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert ada.post("/me/password", json=body).status_code == 401
+    assert login_status(house) == 401
+
+
 def test_a_sign_in_does_not_wait_to_renew_an_old_hash(
     make_house: Callable[..., House], meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from itemsapi import db
 from itemsapi.db import Database
-from itemsapi.postgres import PING_LIMIT, Impatient
+from itemsapi.postgres import Impatient
 from itemsapi.problems import DatabaseUnavailable
 
 SECRET = "what-nobody-may-read"
@@ -75,7 +75,7 @@ def test_a_kept_connection_is_asked_for_a_moment_only(
         patience.clear()
         with postgresql.reading():
             pass
-    assert patience[0] == PING_LIMIT
+    assert patience[0] == 0.5
 
 
 def test_a_migration_may_take_its_time(

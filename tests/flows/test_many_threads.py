@@ -1,7 +1,6 @@
 """Sixteen threads in one process: no deadlock, no starvation, nothing half-done (S-195)."""
 
 import _thread
-import os
 import sys
 import threading
 from collections import Counter
@@ -17,9 +16,10 @@ from werkzeug.test import TestResponse
 import itemsapi
 from house import PASSWORD, House
 from renewal import look
+from rounds import rounds
 
 THREADS = 16
-ROUNDS = 100 if os.environ.get("ITEMSAPI_TEST_FULL") == "1" else 3
+ROUNDS = rounds(100, 3)
 SOURCE = str(Path(itemsapi.__file__).parent)
 WITHIN = 300.0  # seconds after which it is a deadlock
 
@@ -151,6 +151,7 @@ def crowd(order: Order, make_house: Callable[..., House]) -> list[Person]:
     return people
 
 
+@pytest.mark.full
 def test_sixteen_threads_all_get_through_and_take_locks_in_one_order(
     order: Order, crowd: list[Person]
 ) -> None:

@@ -9,7 +9,6 @@ from house import PASSWORD, House
 from itemsapi.accounts.reach import OPERATOR
 from itemsapi.accounts.user import User, UserRole
 from itemsapi.clock import new_id
-from itemsapi.issuer.roles import FEW
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from staff import NEW_PASSWORD, events, refreshes, role, works
 
@@ -106,7 +105,7 @@ def test_a_role_of_many_voids_all_tokens_by_one_row(house: House) -> None:
     """A hundred rows in every process's memory would cost more than everybody's refresh (R-19)."""
     name = role(house, "items:read")
     house.user("root", "admin")
-    crowd(house, name, FEW + 1)
+    crowd(house, name, 101)
     tokens = house.login("root")
     house.services.roles.put(OPERATOR, name, description="", scopes=["items:write"])
     assert not works(house, tokens)

@@ -11,7 +11,7 @@ from itemsapi.db import Model
 from itemsapi.issuer import housekeeping
 from itemsapi.issuer.housekeeping import BATCH, STRIDE, Heap, count, heaps, purge
 from itemsapi.issuer.sessions import end_everybodys
-from itemsapi.throttle import Attempt
+from itemsapi.throttle import Attempt, Limit
 from itemsapi.tokens.keystore import PUBLISHED
 from itemsapi.tokens.revocations import EVERYBODY, everybodys_epochs, session_target
 from renewal import begun, events, recall, refresh, renewed
@@ -56,7 +56,7 @@ def test_a_living_session_stays(house: House, ada: str) -> None:
     assert refresh(house, token).status_code == 200
 
 
-@pytest.mark.parametrize(("hours", "gone"), [(23, 0), (25, 1)])
+@pytest.mark.parametrize(("hours", "gone"), [(24, 0), (25, 1)])
 def test_an_ended_session_goes_after_a_day(house: House, ada: str, hours: int, gone: int) -> None:
     """Until then whoever asks why can be told."""
     logged_out(house, begun(house, ada).refresh_token)
@@ -64,7 +64,7 @@ def test_an_ended_session_goes_after_a_day(house: House, ada: str, hours: int, g
     assert purged(house, "sessions") == gone
 
 
-@pytest.mark.parametrize(("days", "gone"), [(14.9, 0), (15.1, 1)])
+@pytest.mark.parametrize(("days", "gone"), [(15, 0), (15.1, 1)])
 def test_an_idle_session_goes_a_day_after_its_limit(
     house: House, ada: str, days: float, gone: int
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_purged_session_refreshes_nothing(house: House, ada: str) -> None:
     assert events(house, "token_reuse") == []
 
 
-@pytest.mark.parametrize(("hours", "gone"), [(2, 0), (23, 0), (25, 1)])
+@pytest.mark.parametrize(("hours", "gone"), [(2, 0), (24, 0), (25, 1)])
 def test_a_revocation_stays_while_a_token_can_meet_it(
     house: House, ada: str, hours: int, gone: int
 ) -> None:
@@ -114,6 +114,20 @@ def test_the_row_that_recalled_everybodys_tokens_stays(house: House) -> None:
         assert everybodys_epochs(connection).tokens == epoch
 
 
+def test_the_row_that_ended_everybodys_sessions_stays_behind_later_ones(
+    house: House, ada: str
+) -> None:
+    """R-19: also behind one that recalled everybody's tokens, and ended no session."""
+    token = begun(house, ada).refresh_token
+    end_everybodys(house.services.desk, why="a test")
+    with house.services.database.transaction() as tx:
+        house.services.feed.revoke(tx, EVERYBODY)
+        house.services.feed.revoke(tx, session_target("s"))
+    house.clock.forward(days=2)
+    assert purged(house, "revocations") == 0
+    assert refresh(house, token).status_code == 401
+
+
 def test_the_last_revocation_of_all_stays(house: House, ada: str) -> None:
     """R-28: a number is never given out again, and running processes find their place."""
     logged_out(house, begun(house, ada).refresh_token)
@@ -132,7 +146,7 @@ def test_of_the_rows_that_ended_everybodys_sessions_the_latest_is_enough(
     assert rows(house, "revocations") == 1
 
 
-@pytest.mark.parametrize(("hours", "gone"), [(23, 0), (25, 1)])
+@pytest.mark.parametrize(("hours", "gone"), [(24, 0), (25, 1)])
 def test_an_idempotency_key_goes_after_a_day(house: House, hours: int, gone: int) -> None:
     """So long a client may ask again for what it got no answer to (S-154)."""
     body = {"name": "Lamp", "price": "1", "currency": "EUR"}
@@ -153,7 +167,7 @@ def test_a_session_that_ended_with_everybodys_never_comes_back(house: House, ada
     assert refresh(house, token).status_code == 401
 
 
-@pytest.mark.parametrize(("days", "left"), [(364, 2), (366, 0)])
+@pytest.mark.parametrize(("days", "left"), [(365, 2), (366, 0)])
 def test_audit_events_go_after_their_retention(
     house: House, ada: str, days: int, left: int
 ) -> None:
@@ -173,7 +187,7 @@ def test_audit_events_stay_for_ever_without_a_retention(make_house: object, ada:
     assert purged(house, "audit events") == 0
 
 
-@pytest.mark.parametrize(("days", "gone"), [(29, 0), (31, 1)])
+@pytest.mark.parametrize(("days", "gone"), [(30, 0), (31, 1)])
 def test_known_clients_go_after_a_month(house: House, ada: str, days: int, gone: int) -> None:
     """After that they count as strangers again."""
     house.login("ada")
@@ -181,7 +195,7 @@ def test_known_clients_go_after_a_month(house: House, ada: str, days: int, gone:
     assert purged(house, "known clients") == gone
 
 
-@pytest.mark.parametrize(("hours", "gone"), [(23, False), (25, True)])
+@pytest.mark.parametrize(("hours", "gone"), [(24, False), (25, True)])
 def test_tries_go_after_a_day(house: House, ada: str, hours: int, gone: bool) -> None:
     """Their window is a quarter of an hour."""
     house.client().post("/auth/login", json={"username": "ada", "password": "wrong" * 4})
@@ -189,7 +203,16 @@ def test_tries_go_after_a_day(house: House, ada: str, hours: int, gone: bool) ->
     assert bool(purged(house, "tries")) == gone
 
 
-@pytest.mark.parametrize(("days", "gone"), [(6, 0), (8, 1)])
+@pytest.mark.parametrize(("hours", "gone"), [(0, 0), (24, 0), (25, 1)])
+def test_a_held_try_goes_a_day_after_it_was_given_up(house: House, hours: int, gone: int) -> None:
+    """S-079: never while its password is looked at."""
+    limit = Limit(("here", "ada", "203.0.113.9"), 10, timedelta(minutes=15))
+    house.services.desk.throttle.hold([limit])
+    house.clock.forward(seconds=30, hours=hours)
+    assert purged(house, "held tries") == gone
+
+
+@pytest.mark.parametrize(("days", "gone"), [(7, 0), (8, 1)])
 def test_a_retired_key_goes_after_a_week(house: House, days: int, gone: int) -> None:
     """It has verified nothing since the first hour of it."""
     house.services.ring.now()

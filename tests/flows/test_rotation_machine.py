@@ -8,12 +8,12 @@ on, and back a little. After each step service and model must agree (S-060 to S-
 import base64
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -23,6 +23,7 @@ from house import House
 from itemsapi.accounts.user import User
 from itemsapi.issuer import sessions
 from renewal import begun, code, lets_in, look, refresh
+from rounds import rounds
 
 GRACE, IDLE, AGE, LIMIT = timedelta(seconds=20), timedelta(hours=2), timedelta(hours=5), 4
 STEPS = (0.5, 1, 4, 19, 20, 20.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
@@ -308,6 +309,7 @@ class Machine(RuleBasedStateMachine):
             one.over = True
 
 
+@pytest.mark.full
 def test_service_and_model_agree_whatever_clients_do(make_house: Callable[..., House]) -> None:
     """S-060 to S-068, S-123 to S-125, S-183: runs of up to 25 steps on each database."""
     some = {"session_max_idle": IDLE, "session_max_age": AGE, "session_limit": LIMIT}
@@ -316,7 +318,7 @@ def test_service_and_model_agree_whatever_clients_do(make_house: Callable[..., H
     run_state_machine_as_test(
         lambda: Machine(houses, users),  # type: ignore[arg-type]  # it takes what makes one
         settings=settings(
-            max_examples=int(os.environ.get("ITEMSAPI_TEST_MACHINE_RUNS", "20")),
+            max_examples=rounds(1000, 20),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

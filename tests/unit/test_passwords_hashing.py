@@ -8,9 +8,9 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import Type, error_to_str
 
+from itemsapi.accounts import passwords as passwords_module
 from itemsapi.accounts.passwords import (
     AT_ONCE,
-    LONGEST,
     WAITING,
     Passwords,
     head_of,
@@ -93,7 +93,7 @@ def test_what_is_no_space_is_none(passwords: Passwords, other: str) -> None:
 
 def test_the_normal_form_is_counted(passwords: Passwords) -> None:
     """256 letters that are written as 512 code points are 256 (S-040)."""
-    assert passwords.matches("e\u0301" * LONGEST, passwords.hash("\u00e9" * LONGEST))
+    assert passwords.matches("e\u0301" * 256, passwords.hash("\u00e9" * 256))
     assert not passwords.matches("x" * 257, passwords.hash("x" * 257))
 
 
@@ -202,6 +202,47 @@ def test_parameters_are_looked_for_once_an_hour(passwords: Passwords) -> None:
     for _ in range(3):
         passwords.survey(look)
     assert looks == ["a look"]
+
+
+def test_parameters_that_are_met_during_a_look_are_not_forgotten(work: list[str]) -> None:
+    """S-113: what the look does not tell, or was not there yet when it began."""
+    new, other = Passwords(SETTINGS), Passwords(replace(SETTINGS, argon2_time=3))
+    stored = other.hash("x")
+
+    def look() -> list[str]:
+        new.matches("x", stored)
+        return [today(4)]
+
+    new.survey(look)
+    work.clear()
+    new.matches("x", None)
+    assert sorted(work) == [today(2), today(3), today(4)]
+
+
+def test_parameters_go_once_nothing_is_stored_with_them(
+    work: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an hour in which no sign-in met them and a look that did not find them."""
+    new, other = Passwords(SETTINGS), Passwords(replace(SETTINGS, argon2_time=3))
+    monkeypatch.setattr(passwords_module, "SURVEY", 0.0)
+    new.matches("x", other.hash("x"))
+    for _ in range(2):
+        new.survey(list)
+    work.clear()
+    new.matches("x", None)
+    assert work == [today(2)]
+
+
+def test_of_two_that_look_at_once_one_is_heard(passwords: Passwords, work: list[str]) -> None:
+    """The other saw no more, and would forget what was met in between."""
+
+    def look() -> list[str]:
+        passwords.survey(lambda: [today(4)])
+        return [today(5)]
+
+    passwords.survey(look)
+    passwords.matches("x", None)
+    assert sorted(work) == [today(2), today(4)]
 
 
 def test_a_machine_without_memory_is_no_wrong_password(

@@ -27,6 +27,16 @@ def test_view_is_refused_when_it_is_async() -> None:
         page.gives(200)(show)
 
 
+def test_view_is_refused_when_its_version_would_be_read_before_its_values() -> None:
+    """One order everywhere: what is no good in itself is told first (RFC 9110 13.2.1)."""
+    page = Blueprint("orders", __name__)
+
+    def change() -> None: ...
+
+    with pytest.raises(TypeError, match="takes_version beneath takes"):
+        page.takes_version(page.takes(Schema())(change))
+
+
 def test_notes_of_the_inner_view_stay_when_it_is_wrapped_again() -> None:
     """Each wrapper has notes of its own, top down."""
     page = Blueprint("orders", __name__)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi.problems import BodyMalformed
-from itemsapi.rest.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_NAMES, MAX_VALUES, read
+from itemsapi.rest.strict_json import read
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.recursive(
@@ -59,13 +59,13 @@ def test_nothing_but_a_refusal_comes_out_when_bytes_are_arbitrary(body: bytes) -
         b'{"a": 1, "a": 2}',
         b'{"a": 1, "\\u0061": 2}',
         b'[{"b": {"a": 1, "a": 1}}]',
-        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
-        b"1" * (MAX_DIGITS + 1),
-        b"[0." + b"1" * MAX_DIGITS + b"]",
-        b"[" + b"0," * MAX_VALUES + b"0,0]",
-        b"[" + b"[]," * MAX_VALUES + b"[]]",
-        b"[" + b'"",' * 2 * MAX_VALUES + b'""]',
-        json.dumps({str(n): n for n in range(MAX_NAMES + 1)}).encode(),
+        b"[" * 33 + b"]" * 33,
+        b"1" * 101,
+        b"[0." + b"1" * 100 + b"]",
+        b"[" + b"0," * 10_000 + b"0,0]",
+        b"[" + b"[]," * 10_000 + b"[]]",
+        b"[" + b'"",' * 20_000 + b'""]',
+        json.dumps({str(n): n for n in range(1001)}).encode(),
         b'"' + b"\\" * 1000,
     ],
 )
@@ -78,10 +78,10 @@ def test_body_is_refused_when_it_is_no_strict_json(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
-        b"[" + b"[]," * MAX_DEPTH + b"[]]",
-        b"0." + b"9" * (MAX_DIGITS - 2),
-        json.dumps({str(n): n for n in range(MAX_NAMES)}).encode(),
+        b"[" * 32 + b"]" * 32,
+        b"[" + b"[]," * 32 + b"[]]",
+        b"0." + b"9" * 98,
+        json.dumps({str(n): n for n in range(1000)}).encode(),
         b'{"a": "b: {[,", "c\\"d:": "\\\\"}',
         b'[{"a": 1}, {"a": 1}]',
         b'"\\\\u0000"',

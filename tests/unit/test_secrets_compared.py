@@ -5,7 +5,6 @@ S-191 and S-192: a rule over the source, and libraries that keep it.
 
 import ast
 import inspect
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 import itemsapi
 from itemsapi.tokens.sessions import attempt_hash
+from rounds import rounds
 
 SOURCE = Path(itemsapi.__file__).parent
 SECRET = {
@@ -111,7 +111,7 @@ while True:
     except ChildProcessError:
         break
 """
-EACH = 125_000 if os.environ.get("ITEMSAPI_TEST_FULL") == "1" else 2000
+EACH = rounds(125_000, 2000)
 
 
 def made_by_forked_workers(folder: Path) -> list[str]:
@@ -123,6 +123,7 @@ def made_by_forked_workers(folder: Path) -> list[str]:
         return file.read().split()
 
 
+@pytest.mark.full
 def test_eight_forked_workers_never_make_the_same(tmp_path: Path) -> None:
     """S-192: neither ids, the time left out, nor passwords; a million in the full run."""
     made = made_by_forked_workers(tmp_path)

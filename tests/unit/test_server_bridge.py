@@ -7,11 +7,14 @@ import json
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from asgi import Heard, ask, parts, scope
+from itemsapi.problems import BadRequest, RequestTimeout
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.edge import Edge
 from itemsapi.rest.proxies import Proxies
@@ -226,6 +229,72 @@ def test_more_long_bodies_than_there_are_places_for_are_refused(
     assert sorted(heard.status for heard in asyncio.run(both())) == [408, 503]
     body = b"x" * LONG
     assert ask(application, parts(body), headers=sized(body)).status == 200  # places come back
+
+
+def in_a_loop_of_its_own(job: Callable[[], Awaitable[None]]) -> bool:
+    """Run something in a thread, whose event loop may stop for good; tell whether it did not."""
+
+    async def run() -> None:
+        await job()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
+    thread.start()
+    thread.join(WITHIN)
+    return not thread.is_alive()
+
+
+def test_a_cancelled_exchange_stops_neither_the_loop_nor_the_thread_that_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S-110: the thread gives up at once, not at its deadline, and the place is free again."""
+    monkeypatch.setattr(Incoming.__init__, "__defaults__", (100 * WITHIN,))
+    monkeypatch.setattr(bodies.Long, "places", threading.BoundedSemaphore(1))
+    told: SimpleQueue[type[Exception]] = SimpleQueue()
+
+    def app(environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
+        try:
+            return echo(environ, start)
+        except Exception as error:
+            told.put(type(error))
+            raise
+
+    async def cancelled() -> None:
+        waits, source = asyncio.Event(), parts(b"x" * PIECE, ends="stalls")
+
+        async def receive() -> dict[str, Any]:
+            message = asyncio.ensure_future(source())
+            await asyncio.sleep(0)
+            if not message.done():
+                waits.set()
+            return await message
+
+        call = bridge(app)(scope(headers=sized(b"x" * LONG)), receive, Heard().send)
+        exchange = asyncio.ensure_future(call)
+        await waits.wait()
+        exchange.cancel()
+        await asyncio.wait([exchange])
+        assert exchange.cancelled()
+        error = await asyncio.to_thread(told.get, timeout=WITHIN)
+        assert (error, bodies.Long.places.acquire(blocking=False)) == (RequestTimeout, True)
+        ended.append(True)
+
+    ended: list[bool] = []
+    assert (in_a_loop_of_its_own(cancelled), ended) == (True, [True])
+
+
+def test_a_body_that_is_closed_takes_no_place() -> None:
+    """Or nobody would give it back: a thread may ask for more after an exchange was cancelled."""
+
+    def aside() -> AbstractContextManager[None]:
+        raise LookupError("it has a place, and waits for more")
+
+    async def run() -> None:
+        long = bodies.Long(Incoming(scope(headers=sized(b"x" * LONG)), parts()), aside)
+        long.close()
+        with pytest.raises(BadRequest):
+            long.readinto(bytearray(1))
+
+    asyncio.run(run())
 
 
 HOSTS = [[], [(b"host", b"")], [(b"host", b"a"), (b"host", b"b")]]

@@ -5,9 +5,9 @@ import { eventually, hurry, passTime, refreshElsewhere, signedIn } from "./brows
 const LATER = 11 * 60_000;
 
 /** Signed in, with the access token over. */
-const late = async (t) => {
+const late = async (t, pace) => {
   const world = await signedIn(t);
-  const waits = hurry(t);
+  const waits = hurry(t, pace);
   passTime(t, LATER);
   const attempts = () =>
     world.service.calls
@@ -48,7 +48,7 @@ for (const [kind, fault] of Object.entries({
   });
 
 test("the attempt is the same when the answer never comes", async (t) => {
-  const { service, auth, attempts } = await late(t);
+  const { service, auth, attempts } = await late(t, { answersWithin: 1_000 });
   service.hold("/auth/refresh");
   assert.equal(await auth.getToken(), "at.s1.1");
   assert.equal(new Set(attempts()).size, 1);

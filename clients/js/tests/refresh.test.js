@@ -220,7 +220,7 @@ test("a service that is back while nobody asks signs the page in", async (t) => 
 test("tries stop when another tab has got a token", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   const other = tab();
-  hurry(t, 10);
+  hurry(t, { times: 10 });
   passTime(t, 11 * MINUTE);
   service.fail("/auth/refresh", { status: 503, headers: { "Retry-After": "9" } });
   const token = auth.getToken();
@@ -233,7 +233,7 @@ test("tries stop when another tab has got a token", async (t) => {
 test("a token from another tab that is refused does not wait for the refresh before it", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   const other = tab();
-  hurry(t, 10);
+  hurry(t, { times: 10 });
   passTime(t, 11 * MINUTE);
   service.fail("/auth/refresh", { status: 503, headers: { "Retry-After": "9" } });
   const token = auth.getToken();

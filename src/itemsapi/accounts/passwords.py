@@ -11,6 +11,7 @@ neither who is unknown nor who has not signed in since the change can be told by
 
 import re
 import secrets
+import threading
 import time
 import unicodedata
 from base64 import b64encode
@@ -59,7 +60,9 @@ class Passwords:
         )
         self._today = f"$argon2id$v=19$m={memory},t={passes},p={lanes}"
         self._decoys = {self._today: _decoy(self._today)}
+        self._met: list[str] = []  # since the last survey, which may not see them
         self._surveyed = float("-inf")
+        self._changing = threading.Lock()
 
     def refuse_if_full(self) -> None:
         """Raise `Busy` at once when no more can wait: before any work is done for the request."""
@@ -80,7 +83,7 @@ class Passwords:
             shown, stored = "", None
         head = head_of(stored) if stored else None
         if head:
-            self._learn([head])
+            self._learn(head)
         with self._place():
             return self._checked(shown, stored or "", head)
 
@@ -89,16 +92,26 @@ class Passwords:
         return self._hasher.check_needs_rehash(stored)
 
     def survey(self, look: Callable[[], Iterable[str]]) -> None:
-        """Look for the parameters in use, once an hour; `look` returns heads, or things like it."""
+        """Look for the parameters in use, once an hour; `look` returns heads, or things like it.
+
+        Those that a check met since the last time stay, even while it looks.
+        """
         if time.monotonic() < self._surveyed + SURVEY:
             return
-        found = [self._today, *(head for one in look() if (head := head_of(f"{one}$")))]
-        self._surveyed = time.monotonic()
-        self._decoys = {head: _decoy(head) for head in list(dict.fromkeys(found))[:MOST]}
+        heads = [head for one in look() if (head := head_of(f"{one}$"))]
+        with self._changing:
+            if time.monotonic() < self._surveyed + SURVEY:
+                return  # another thread looked as well
+            self._surveyed = time.monotonic()
+            found = list(dict.fromkeys([self._today, *heads, *self._met]))[:MOST]
+            self._decoys = {head: _decoy(head) for head in found}
+            self._met = []
 
-    def _learn(self, heads: Iterable[str]) -> None:
+    def _learn(self, head: str) -> None:
         """Do the work of these, too, from now on; beyond `MOST` none is added."""
-        for head in heads:
+        with self._changing:
+            if head not in self._met:
+                self._met.append(head)
             if head not in self._decoys and len(self._decoys) < MOST:
                 self._decoys[head] = _decoy(head)
 

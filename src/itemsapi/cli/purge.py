@@ -9,6 +9,7 @@ from itemsapi.cli.progress import bar
 from itemsapi.cli.terminal import json_option, show
 from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.housekeeping import Heap, count, heaps, purge
+from itemsapi.items.recount import recount
 
 
 @click.command
@@ -18,7 +19,8 @@ def command(*, as_json: bool) -> None:
 
     Sessions a day after they ended, revocations that no living token can meet, audit events past
     their retention, old tries at passwords, clients not seen for a month, and keys that nothing
-    was signed with for a week. A host whose clock differs from the database's deletes nothing.
+    was signed with for a week. What is counted for quotas is counted anew. A host whose clock
+    differs from the database's deletes nothing.
     """
     with opened() as services, bar() as shown:
         if clock_is_off(services.database):
@@ -26,9 +28,11 @@ def command(*, as_json: bool) -> None:
                 "this host's clock differs from the database's; set it, or purge on another host"
             )
         rows = [_purged(services.desk, heap, shown) for heap in heaps(services.desk)]
-    show(rows, ["heap", "deleted"], as_json=as_json)
+        rows.append({"heap": "quotas", "deleted": 0, "corrected": recount(services.database)})
+    show(rows, ["heap", "deleted", "corrected"], as_json=as_json)
 
 
 def _purged(desk: Desk, heap: Heap, shown: Progress) -> dict[str, object]:
     task = shown.add_task(heap.name.capitalize(), total=count(desk, heap))
-    return {"heap": heap.name, "deleted": purge(desk, heap, lambda n: shown.advance(task, n))}
+    deleted = purge(desk, heap, lambda n: shown.advance(task, n))
+    return {"heap": heap.name, "deleted": deleted, "corrected": 0}

@@ -19,9 +19,16 @@ page = Blueprint("users", __name__, url_prefix="/users")
 
 ROLE = validate.Length(1, 40)
 SOME_ROLES = validate.Length(max=50)
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of the examples
+MUST_CHANGE = fields.Boolean(
+    data_key="must_change",
+    load_default=False,
+    metadata={"description": "Let the password be good for 7 days, only to set another one."},
+)
 EXAMPLE_IN = {
     "username": "ada",
-    "password": "correct horse battery staple",
+    "password": PASSWORD,
+    "must_change": True,
     "roles": ["member"],
 }
 EXAMPLE = {
@@ -43,6 +50,7 @@ class UserIn(Schema):
         metadata={"description": "ASCII letters, digits and . _ @ + -; kept in lower case."},
     )
     password = fields.String(required=True, validate=validate.Length(1, LONGEST))
+    one_time = MUST_CHANGE
     roles = fields.List(fields.String(validate=ROLE), load_default=(), validate=SOME_ROLES)
 
 
@@ -57,6 +65,7 @@ class UserPasswordIn(Schema):
     """Another password for somebody."""
 
     password = fields.String(required=True, validate=validate.Length(1, LONGEST))
+    one_time = MUST_CHANGE
 
 
 class User(Schema):
@@ -117,11 +126,11 @@ def show_user(user_id: str) -> object:
 
 @page.patch("/<id:user_id>")
 @requires(USERS_WRITE)
-@page.takes_version
 @page.takes(UserPatch(), example={"disabled": True})
+@page.takes_version
 @page.gives(200, User(), headers=["ETag"], example=EXAMPLE)
 @page.refuses(NotFound, Conflict, Forbidden)
-def change_user(version: Expected, wish: dict[str, Any], user_id: str) -> object:
+def change_user(wish: dict[str, Any], version: Expected, user_id: str) -> object:
     """Disable or enable a user, or set their roles; nobody who may do more than you.
 
     Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
@@ -131,12 +140,12 @@ def change_user(version: Expected, wish: dict[str, Any], user_id: str) -> object
 
 @page.put("/<id:user_id>/password")
 @requires(USERS_WRITE)
-@page.takes(UserPasswordIn(), example={"password": "correct horse battery staple"})
+@page.takes(UserPasswordIn(), example={"password": PASSWORD, "must_change": True})
 @page.gives(204)
 @page.refuses(NotFound, Forbidden, Busy)
-def set_user_password(wish: dict[str, str], user_id: str) -> None:
+def set_user_password(wish: dict[str, Any], user_id: str) -> None:
     """Set the password of somebody else; all their sessions end."""
-    services().people.set_password(actor(), user_id, wish["password"])
+    services().people.set_password(actor(), user_id, **wish)
 
 
 def _versioned(person: Person) -> tuple[Person, dict[str, str]]:

@@ -1,7 +1,9 @@
 """Housekeeping: what can matter no more is deleted, a little at a time.
 
 What may go is looked up without any lock, a stride of a table at a time, and deleted in small
-transactions with a rest after each: nobody who writes waits for longer than a batch takes.
+transactions with a rest after each: nobody who writes waits for longer than a batch takes. Rows
+that somebody else has locked are left for the next time: a purge waits for nobody, so two purges,
+or a purge and a request, never wait for one another.
 """
 
 import time
@@ -10,13 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select
-from sqlalchemy.engine import CursorResult
+from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select, tuple_
+from sqlalchemy.orm import Session
 
 from itemsapi.accounts.clients import REMEMBERED, KnownClient
 from itemsapi.audit import AuditEvent
+from itemsapi.holdings import give_back_keys
 from itemsapi.issuer.desk import Desk
-from itemsapi.once import Claim
+from itemsapi.once import Claim, owners
 from itemsapi.throttle import Attempt, HeldTry
 from itemsapi.tokens.keystore import SigningKey
 from itemsapi.tokens.revocations import EVERYBODY, Revocation
@@ -31,12 +34,13 @@ KEYS_KEPT = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """Rows of one table that may go."""
+    """Rows of one table that may go; `told` hears, in their transaction, which are about to."""
 
     name: str
     table: Table
     key: ColumnElement[Any]
     condition: ColumnElement[bool]
+    told: Callable[[Session, Sequence[Any]], None] = lambda _tx, _keys: None
 
 
 def heaps(desk: Desk) -> Iterator[Heap]:
@@ -52,7 +56,7 @@ def heaps(desk: Desk) -> Iterator[Heap]:
     yield Heap("held tries", held, held.c.id, held.c.until < now - DAY)
     forgotten = clients.c.seen_at < now - REMEMBERED
     yield Heap("known clients", clients, clients.c.key, forgotten)
-    yield Heap("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY)
+    yield Heap("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY, _count_fewer)
     gone = keys.c.state.in_(["retired", "withdrawn"])
     yield Heap("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
 
@@ -133,8 +137,18 @@ def _found(desk: Desk, heap: Heap) -> Iterator[Sequence[Any]]:
 
 
 def _delete(desk: Desk, heap: Heap, keys: Sequence[Any]) -> int:
-    """Delete rows by their keys, unless they changed and are needed after all."""
+    """Delete rows by their keys, unless they changed and are needed after all, or are locked."""
+    columns = tuple(heap.table.primary_key.columns)
+    wanted = select(heap.key, *columns).where(heap.key.in_(keys), heap.condition)
     with desk.database.transaction() as tx:
-        result = tx.execute(delete(heap.table).where(heap.key.in_(keys), heap.condition))
-        assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
-        return result.rowcount
+        rows = tx.execute(wanted.with_for_update(skip_locked=True)).all()
+        if rows:
+            heap.told(tx, [row[0] for row in rows])
+            these = tuple_(*columns).in_([row[1:] for row in rows])
+            tx.execute(delete(heap.table).where(these))
+    return len(rows)
+
+
+def _count_fewer(tx: Session, keys: Sequence[Any]) -> None:
+    """Let who used these Idempotency-Keys use others instead."""
+    give_back_keys(tx, owners(tx, keys))

@@ -1,7 +1,7 @@
 """Quotas: how much a user may hold (S-118), kept as counts beside the items.
 
 The counts change in the transaction of the items, by one statement that makes room or finds none:
-of several at the last free place one gets it, on both databases (S-196). No item is ever counted
+of several at the last free place one gets it, on both databases (S-196). Nothing is ever counted
 anew for it, and reading asks nothing of it.
 """
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ForeignKey, String, select, text, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from itemsapi.db import Model
+from itemsapi.holdings import Holding, give_back
 from itemsapi.items.draft import Draft
 from itemsapi.items.item import values
-from itemsapi.once import HELD, forget_old, held
+from itemsapi.once import HELD, forget_old
 from itemsapi.problems import QuotaExceeded
 
-_TEXTS: Final = ("name", "description", "sku", "tags")
+TEXTS: Final = ("name", "description", "sku", "tags")
 _MAKE_ROOM: Final = text(
     "INSERT INTO holding (owner_id, items, bytes, keys) VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET items = holding.items + :items,"
@@ -28,24 +28,6 @@ _MAKE_ROOM: Final = text(
     " AND (:bytes = 0 OR holding.bytes + :bytes <= :most_bytes)"
     " AND (:keys = 0 OR holding.keys + :keys <= :most_keys) RETURNING owner_id"
 )
-_GIVE_BACK: Final = text(
-    "UPDATE holding SET items = CASE WHEN items > :items THEN items - :items ELSE 0 END,"
-    " bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END WHERE owner_id = :owner"
-)
-
-
-class Holding(Model):
-    """What a user holds: items, the bytes of their texts, and keys of requests."""
-
-    __tablename__ = "holding"
-
-    owner_id: Mapped[str] = mapped_column(
-        String(36), ForeignKey("account.id", ondelete="CASCADE"), primary_key=True
-    )
-    items: Mapped[int] = mapped_column(BigInteger)
-    bytes: Mapped[int] = mapped_column(BigInteger)
-    keys: Mapped[int] = mapped_column(BigInteger)
-
 
 _table = Holding.core()
 
@@ -69,8 +51,8 @@ class Quota:
         most = {"most_items": self.items, "most_bytes": self.bytes, "most_keys": self.keys}
         if self._fits(items, size) and tx.execute(_MAKE_ROOM, more | most).first() is not None:
             return
-        if keys and self._fits(items, size):
-            self._count_keys(tx, owner, now)
+        if keys and self._fits(items, size) and (forgotten := forget_old(tx, owner, now - HELD)):
+            give_back(tx, owner, keys=forgotten)
             if tx.execute(_MAKE_ROOM, more | most).first() is not None:
                 return
         raise self._refusal(tx, owner, size=size, items=items)
@@ -78,14 +60,6 @@ class Quota:
     def _fits(self, items: int, size: int) -> bool:
         """Tell whether there would be room if nothing were held: a first row has no condition."""
         return items <= self.items and size <= self.bytes
-
-    def _count_keys(self, tx: Session, owner: str, now: datetime) -> None:
-        """Forget old keys and count the others anew; the request's own is not counted yet."""
-        row = select(_table.c.owner_id).where(_table.c.owner_id == owner).with_for_update()
-        tx.execute(row)  # or two would count the same
-        forget_old(tx, owner, now - HELD)
-        counted = {"keys": max(0, held(tx, owner) - 1)}
-        tx.execute(update(_table).where(_table.c.owner_id == owner).values(counted))
 
     def _refusal(self, tx: Session, owner: str, *, size: int, items: int) -> QuotaExceeded:
         row = tx.execute(select(_table).where(_table.c.owner_id == owner)).first()
@@ -98,12 +72,7 @@ class Quota:
         return QuotaExceeded(words)
 
 
-def give_back(tx: Session, owner: str, *, size: int, items: int = 0) -> None:
-    """Count so much less as held."""
-    tx.execute(_GIVE_BACK, {"owner": owner, "items": items, "bytes": size})
-
-
 def size_of(said: Draft) -> int:
     """Return how many bytes of text an item holds."""
     stored: dict[str, Any] = values(said)
-    return sum(len((stored[name] or "").encode()) for name in _TEXTS)
+    return sum(len((stored[name] or "").encode()) for name in TEXTS)

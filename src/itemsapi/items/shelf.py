@@ -16,13 +16,14 @@ from sqlalchemy.orm import Session
 
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
+from itemsapi.holdings import give_back
 from itemsapi.items import index
 from itemsapi.items.draft import Draft, storable
 from itemsapi.items.item import COLUMNS, Item, ItemRecord, draft, record, values
 from itemsapi.items.listing import Asked
 from itemsapi.items.paging import Page
 from itemsapi.items.query import Query
-from itemsapi.items.quota import Quota, give_back, size_of
+from itemsapi.items.quota import Quota, size_of
 from itemsapi.once import Request, claim
 from itemsapi.problems import Conflict, NotFound
 from itemsapi.versions import Expected, demand_version

@@ -166,7 +166,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         self.otherwise |= {kind: (status, schema) for kind, status in statuses.items()}
 
     def takes_version(self, view: View) -> View:
-        """Read `If-Match` and hand what it demands over as a positional argument."""
+        """Read `If-Match` and hand what it demands over as a positional argument.
+
+        It stands beneath `takes`, so that a request that is no good in itself is told so (400,
+        422) whatever its conditions say (RFC 9110 13.2.1), a missing `If-Match` too (428).
+        """
+        if notes(view).get("takes"):
+            raise TypeError(f"{view.__name__}: write takes_version beneath takes, not above it")
 
         def reading(*args: Any, **kwargs: Any) -> object:
             return view(*args, precondition(flask.request), **kwargs)

@@ -24,6 +24,7 @@ SMALL: Final = 64 * 1024  # bytes that everybody may send for nothing
 WITHIN: Final = 10.0  # seconds for a whole body
 PACE: Final = 64 * 1024  # bytes that earn a long body another second
 LONG_ONES: Final = 64  # long bodies under way in one worker
+CUT_OFF: Final = "The body ended too early."
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Aside = Callable[[], AbstractContextManager[None]]
@@ -39,6 +40,7 @@ class Incoming:
         self._within = within
         self.restart()
         self._length = _length(scope)
+        self._patience: asyncio.Timeout | None = None  # while somebody waits for a part
         self.begun = b""
         self.ended = self._length == 0
 
@@ -60,20 +62,27 @@ class Incoming:
     async def part(self) -> bytes:
         """Return the next bytes, some or none. Raises `RequestTimeout` or `BadRequest`."""
         try:
-            async with asyncio.timeout_at(self._ends):
+            async with asyncio.timeout_at(self._ends) as self._patience:
                 message = await self._receive()
         except TimeoutError:
             raise RequestTimeout from None
+        finally:
+            self._patience = None
         if message["type"] != "http.request":
-            raise BadRequest("The body ended too early.")
+            raise BadRequest(CUT_OFF)
         self.ended = not message.get("more_body", False)
         found: bytes = message.get("body", b"")
         self._ends += len(found) / PACE
         return found
 
     def close(self) -> None:
-        """Ask for no more: whoever does finds that the client is gone."""
+        """Ask for no more: whoever does finds that the client is gone. Call it in the event loop.
+
+        Who waits for a part gives up: only an exchange that was cancelled leaves a thread so.
+        """
         self._receive = _nothing_more
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(self._loop.time())
 
     async def farewell(self) -> None:
         """Wait until the client hangs up; after the end of the body.
@@ -97,6 +106,7 @@ class Long(io.RawIOBase):
         """Take a body that has begun, and how a thread steps aside."""
         self._incoming, self._ready, self._aside = incoming, incoming.begun, aside
         self._placed = False
+        self._changing = threading.Lock()
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -112,11 +122,12 @@ class Long(io.RawIOBase):
         return len(taken)
 
     def close(self) -> None:
-        """Make room for another one."""
-        if self._placed:
-            self._placed = False
-            self.places.release()
-        super().close()
+        """Make room for another one, and take no place any more."""
+        with self._changing:
+            super().close()
+            if self._placed:
+                self._placed = False
+                self.places.release()
 
     def _more(self) -> bytes:
         self._take_place()
@@ -124,12 +135,28 @@ class Long(io.RawIOBase):
             return self._incoming.wait_for_part()
 
     def _take_place(self) -> None:
-        if not self._placed:
+        with self._changing:
+            if self._placed:
+                return
+            if self.closed:
+                raise BadRequest(CUT_OFF)
             if not self.places.acquire(blocking=False):
                 words = "Too many large bodies are under way; try again in 1 s."
                 raise Unavailable(words, cause="request bodies: as many long ones as are allowed")
             self._placed = True
             self._incoming.restart()  # waiting for its turn was no fault of the client's
+
+
+class LongReader(io.BufferedReader):
+    """Reads a long body piece by piece. It may be closed while another thread reads.
+
+    `BufferedReader` would wait for that thread, which waits for the event loop: closed there, as
+    where an exchange is cancelled, it would stop the loop for good.
+    """
+
+    def close(self) -> None:
+        """Close the body, whoever reads it."""
+        self.raw.close()
 
 
 async def _nothing_more() -> dict[str, Any]:

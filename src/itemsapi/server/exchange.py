@@ -16,7 +16,7 @@ from typing import IO, Final, Protocol
 from itemsapi.observe import log
 from itemsapi.problems import Problem
 from itemsapi.server.answers import PIECE, Answer, Send
-from itemsapi.server.bodies import Incoming, Long, Receive
+from itemsapi.server.bodies import Incoming, Long, LongReader, Receive
 from itemsapi.server.environ import Scope, demand_host
 from itemsapi.server.pool import Pool
 
@@ -77,7 +77,7 @@ class Exchange:
         small = await self._incoming.first()
         if small is not None:
             return small
-        return io.BufferedReader(Long(self._incoming, self._pool.aside), PIECE)
+        return LongReader(Long(self._incoming, self._pool.aside), PIECE)
 
     def _answer(self, call: Call, body: IO[bytes]) -> Answer:
         """Run the application, and count what is long from the moment that it is there."""

@@ -152,7 +152,7 @@ export const en = {
   "audit.details": "Details",
 
   "problem.network_error": "The service cannot be reached. Check your connection and try again.",
-  "problem.backing_off": "The service asked for a pause. Try again in a moment.",
+  "problem.backing_off": "The service asked to wait. Try again in a moment.",
   "problem.password_change_required": "Set another password first, on the page Account.",
   "problem.invalid_credentials": "User name or password is wrong.",
   "problem.insufficient_scope": "You may not do that.",

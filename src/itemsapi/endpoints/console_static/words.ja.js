@@ -152,7 +152,7 @@ export const ja = {
   "audit.details": "詳細",
 
   "problem.network_error": "サービスに接続できません。通信状態を確認して、もう一度お試しください。",
-  "problem.backing_off": "サービスが混み合っています。しばらくしてからお試しください。",
+  "problem.backing_off": "サービスから待つように求められました。しばらくしてからお試しください。",
   "problem.password_change_required": "先に「アカウント」でパスワードを変更してください。",
   "problem.invalid_credentials": "ユーザー名またはパスワードが違います。",
   "problem.insufficient_scope": "この操作は許可されていません。",

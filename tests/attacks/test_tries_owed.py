@@ -1,0 +1,54 @@
+"""Threads of a process that owe and pay for held tries at once lose none (S-079).
+
+The place where they meet switches threads itself, so that nothing is left to chance.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from house import House
+from itemsapi.throttle import OWED, HeldTry, Limit
+
+
+class Shared(deque[str]):
+    """What is owed, of which another thread takes or adds just when one looks or takes."""
+
+    meanwhile: Callable[["Shared"], object] = len  # once; then nothing more happens
+
+    def _switch(self) -> None:
+        then, self.meanwhile = self.meanwhile, len
+        then(self)
+
+    def popleft(self) -> str:
+        """Take one, after the other thread had its turn."""
+        self._switch()
+        return super().popleft()
+
+    def __iter__(self) -> Iterator[str]:
+        """Look at all, before the other thread has its turn."""
+        yield from list(super().__iter__())
+        self._switch()
+
+
+def owed(house: House, meanwhile: Callable[[Shared], object]) -> None:
+    """Owe a hold that is over, have `meanwhile` be done in between, and pay."""
+    throttle, limit = house.services.desk.throttle, Limit(("a",), 10, timedelta(minutes=15))
+    shared = Shared(maxlen=OWED)
+    throttle._owed = shared  # noqa: SLF001 - where two threads meet
+    first, shared.meanwhile = throttle.hold([limit]), meanwhile
+    throttle.let_go(first)
+
+
+def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(house: House) -> None:
+    """S-079: the last one was there a moment ago."""
+    owed(house, lambda shared: shared.pop())
+
+
+def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(house: House) -> None:
+    """S-079: it is let go of as well, now or with the next try."""
+    late = house.services.desk.throttle.hold([Limit(("b",), 10, timedelta(minutes=15))])
+    owed(house, lambda shared: shared.append(late.id))
+    house.client().post("/auth/login", json={"username": "ada", "password": "wrong" * 4})
+    with house.services.database.reading() as connection:
+        assert connection.execute(HeldTry.core().select()).all() == []

@@ -1,0 +1,182 @@
+"""What is counted for quotas, and how it stays and becomes right (S-118, R-21)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event, select, update
+
+from house import House
+from itemsapi import once
+from itemsapi.holdings import Holding
+from itemsapi.issuer.housekeeping import heaps, purge
+from itemsapi.items import recount as recounting
+from itemsapi.items.item import Item
+from itemsapi.items.quota import Quota
+from itemsapi.items.recount import recount
+from itemsapi.items.shelf import Items
+from itemsapi.problems import QuotaExceeded
+from stock import Stock, draft
+
+TABLE = Holding.core()
+
+
+@pytest.fixture
+def stock(house: House) -> Stock:
+    """A shelf with an item of 4 bytes on it, made with a key."""
+    stock = Stock(house.services.database, house.clock)
+    stock.put(key="first")
+    return stock
+
+
+def counted(stock: Stock, owner: str | None = None) -> tuple[int, int, int]:
+    """Return the items, bytes and keys that are counted of a user, ada unless said otherwise."""
+    columns = [TABLE.c[name] for name in ("items", "bytes", "keys")]
+    with stock.database.reading() as connection:
+        row = connection.execute(select(*columns).where(TABLE.c.owner_id == (owner or stock.ada)))
+        items, size, keys = row.one_or_none() or (0, 0, 0)
+    return items, size, keys
+
+
+def miscount(stock: Stock, **counts: int) -> None:
+    """Have ada's counts be these."""
+    with stock.database.transaction() as tx:
+        tx.execute(update(TABLE).where(TABLE.c.owner_id == stock.ada).values(counts))
+
+
+def purge_claims(house: House) -> int:
+    """Purge the old keys; return how many went."""
+    claims = next(one for one in heaps(house.services.desk) if one.name == "claims")
+    return purge(house.services.desk, claims, rest=lambda _: None)
+
+
+def limited(stock: Stock, keys: int) -> Items:
+    """Return the shelf with a limit of keys."""
+    return Items(stock.database, stock.clock, Quota(100, 1000, keys))
+
+
+@contextmanager
+def heard(stock: Stock) -> Iterator[list[str]]:
+    """Yield the statements that are run meanwhile."""
+    found: list[str] = []
+
+    def hear(*call: object) -> None:
+        found.append(str(call[2]))
+
+    event.listen(stock.database.engine, "before_cursor_execute", hear)
+    yield found
+    event.remove(stock.database.engine, "before_cursor_execute", hear)
+
+
+def test_a_key_too_many_costs_no_counting(stock: Stock) -> None:
+    """However many there are: the oldest is looked at, which an index finds."""
+    with heard(stock) as statements, pytest.raises(QuotaExceeded):
+        limited(stock, 1).create(draft(), owner=stock.ada, key="another")
+    about = [one for one in statements if "FROM claim" in one]
+    assert len(about) == 1
+    assert ("count(" in about[0], "LIMIT" in about[0]) == (False, True)
+
+
+def test_old_keys_make_room_some_at_a_time(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request has to forget all that a day has left."""
+    monkeypatch.setattr(once, "AT_ONCE", 2)
+    for key in "abc":
+        stock.put(key=key)
+    stock.clock.forward(days=1, seconds=1)  # type: ignore[attr-defined]
+    limited(stock, 4).create(draft(), owner=stock.ada, key="another")
+    assert counted(stock)[2] == 4 - 2 + 1
+
+
+def test_purged_keys_are_counted_no_more(house: House, stock: Stock) -> None:
+    """Or they would count for ever: nothing is counted anew later."""
+    house.clock.forward(days=1, seconds=1)
+    stock.put(key="young")
+    assert (purge_claims(house), counted(stock)) == (1, (2, 8, 1))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"items": 9}, {"bytes": 0}, {"keys": 3}, {"items": 0, "keys": 0}]
+)
+def test_what_is_wrong_is_put_right(stock: Stock, wrong: dict[str, int]) -> None:
+    """Too much or too little."""
+    miscount(stock, **wrong)
+    assert (recount(stock.database), counted(stock)) == (1, (1, 4, 1))
+
+
+def test_what_nobody_counted_is_counted(stock: Stock) -> None:
+    """An older version made the first item of somebody."""
+    with stock.database.transaction() as tx:
+        tx.execute(TABLE.delete())
+    assert (recount(stock.database), counted(stock)) == (1, (1, 4, 1))
+
+
+def test_what_is_counted_of_nothing_is_taken_back(stock: Stock) -> None:
+    """An older version deleted the last item of somebody."""
+    with stock.database.transaction() as tx:
+        tx.execute(once.Claim.core().delete())
+        tx.execute(Item.core().delete())
+    assert (recount(stock.database), counted(stock)) == (1, (0, 0, 0))
+
+
+def test_all_texts_are_counted_as_bytes(stock: Stock) -> None:
+    """As `size_of` counts them when an item is made, whatever is left out."""
+    stock.put(name="日本語", description="é", sku="L-1", tags=("a", "bc"))
+    before = counted(stock)
+    miscount(stock, bytes=0)
+    assert (recount(stock.database), counted(stock)) == (1, before)
+
+
+def test_what_is_right_stays(stock: Stock) -> None:
+    """And is said to be."""
+    assert recount(stock.database) == 0
+
+
+def test_everybody_is_counted_in_small_strides(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users with and without items; one whose rows are more than a stride is looked at as one."""
+    monkeypatch.setattr(recounting, "STRIDE", 3)
+    monkeypatch.setattr(recounting, "BATCH", 2)
+    owners = [stock.ada] + [stock.account() for _ in range(12)]
+    for owner in owners[::2]:
+        for _ in range(5):
+            stock.put(owner)
+    before = [counted(stock, owner) for owner in owners]
+    with stock.database.transaction() as tx:
+        tx.execute(update(TABLE).values(items=77, keys=5))
+    rests: list[float] = []
+    assert recount(stock.database, rests.append) == 7
+    assert [counted(stock, owner) for owner in owners] == before
+    assert len(rests) >= 4
+
+
+def test_what_is_made_while_it_is_counted_is_counted_once(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the change."""
+    miscount(stock, items=5)
+    found = recounting._missing  # noqa: SLF001 - the moment between finding and putting right
+
+    def meanwhile(*wanted: object) -> Iterator[object]:
+        for missing in found(*wanted):  # type: ignore[arg-type]
+            stock.put(key="second")
+            yield missing
+
+    monkeypatch.setattr(recounting, "_missing", meanwhile)
+    recount(stock.database)
+    assert counted(stock) == (2, 8, 2)
+
+
+def test_counts_are_never_less_than_nothing(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where somebody else puts the same right meanwhile."""
+    miscount(stock, items=5)
+    found = recounting._missing  # noqa: SLF001 - as above
+
+    def meanwhile(*wanted: object) -> Iterator[object]:
+        for missing in found(*wanted):  # type: ignore[arg-type]
+            miscount(stock, items=1)
+            yield missing
+
+    monkeypatch.setattr(recounting, "_missing", meanwhile)
+    recount(stock.database)
+    assert counted(stock)[0] == 0

@@ -1,0 +1,94 @@
+"""A purge waits for nobody: it leaves what somebody else has locked (S-201).
+
+Each test has one transaction in the middle of another, on PostgreSQL: whoever waited for a lock
+here would wait for what comes after it, and be given up on after 2 s.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from house import House
+from itemsapi.clock import new_id
+from itemsapi.issuer.housekeeping import Heap, heaps, purge
+from itemsapi.items.quota import Quota
+from itemsapi.items.recount import recount
+from itemsapi.items.shelf import Items
+from itemsapi.throttle import HeldTry
+from stock import Stock, draft
+
+
+@pytest.fixture
+def dialect() -> str:
+    """SQLite's writers take turns."""
+    return "postgresql"
+
+
+@pytest.fixture
+def stock(house: House) -> Stock:
+    """A shelf with three items on it that were made with keys, which are old by now."""
+    stock = Stock(house.services.database, house.clock)
+    for key in "abc":
+        stock.put(key=key)
+    house.clock.forward(days=1, seconds=1)
+    return stock
+
+
+def heap(house: House, name: str) -> Heap:
+    """Return one heap as it is now."""
+    return next(one for one in heaps(house.services.desk) if one.name == name)
+
+
+def purged(house: House, wanted: Heap) -> int:
+    """Purge a heap; return how many rows went."""
+    return purge(house.services.desk, wanted, rest=lambda _: None)
+
+
+def amid(wanted: Heap, work: Callable[[], object]) -> Heap:
+    """Return a heap amid whose first transaction, with its rows locked, something else is done."""
+    todo = [work]
+
+    def told(*about: object) -> None:
+        if todo:
+            todo.pop()()
+        wanted.told(*about)  # type: ignore[arg-type]
+
+    return replace(wanted, told=told)
+
+
+def test_two_purges_do_not_wait_for_one_another(house: House, stock: Stock) -> None:
+    """The second finds nothing to do, and what is counted is right."""
+    second: list[int] = []
+    claims = heap(house, "claims")
+    assert purged(house, amid(claims, lambda: second.append(purged(house, claims)))) == 3
+    assert (second, recount(stock.database)) == ([0], 0)
+
+
+def test_a_request_that_needs_room_does_not_wait_for_a_purge(
+    house: House, stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It forgets other keys than those that the purge is at, and each is counted once."""
+    monkeypatch.setattr("itemsapi.issuer.housekeeping.BATCH", 1)
+    shelf = Items(stock.database, stock.clock, Quota(100, 1000, 3))
+    work = amid(heap(house, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
+    assert purged(house, work) == 1
+    assert recount(stock.database) == 0
+
+
+@pytest.mark.parametrize("name", ["tries", "held tries"])
+def test_what_somebody_has_locked_stays_until_the_next_time(house: House, name: str) -> None:
+    """A row of several of one try, even: whoever has it may want the others next."""
+    wanted, long_ago = heap(house, name), house.clock() - timedelta(days=2)
+    made: dict[str, object]
+    made = {"began_at": long_ago, "tries": 1} if name == "tries" else {"until": long_ago}
+    made |= {"id": new_id()} if wanted.table is HeldTry.core() else {}
+    with house.services.database.transaction() as tx:
+        tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])
+    locked = select(wanted.table).where(wanted.table.c.key == "b").with_for_update()
+    with house.services.database.transaction() as tx:
+        tx.execute(locked)
+        assert purged(house, wanted) == 2
+    assert purged(house, wanted) == 1
