@@ -148,7 +148,8 @@ class _Finder:
             function=".".join(self._names) or "-",
             line=getattr(node, "lineno", 1),
             what=_difference(before, after),
-            at_import=not self._depth,
+            # Code without `super()` has no place for the class, and cannot replace code with it.
+            at_import=not self._depth or "super()" in before,
             tree=self._tree,
             parent=parent,
             field=field,

@@ -12,8 +12,8 @@ from mutations import Mutant
 from selection import Selection
 
 FORK = multiprocessing.get_context("fork")
-SLOWER = 8  # times as long as in the first run: the mutant hangs
-SPARE = 30.0  # seconds beyond that, for imports on a busy machine
+SLOWER = 6  # times as long as in the first run: the mutant hangs
+SPARE = 15.0  # seconds beyond that, for imports on a busy machine
 GLANCE = 0.02  # seconds between two looks at who is done
 
 # Breaks the code (or not, for None), runs tests, and returns which failed first.
