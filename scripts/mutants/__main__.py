@@ -1,10 +1,11 @@
 """Breaks the code in small ways, one at a time, and tells which breaks no test notices.
 
-    python scripts/mutants [GLOB ...] [--every N] [--seed S] [--workers N] [--again]
+    python scripts/mutants [GLOB ...] [--every N] [--seed S] [--workers N] [--again] [--survivors]
 
 GLOB names modules, as `tokens.*` or `gate.verify`; without one, all that decide who gets in. With
 --every N only each Nth mutant is tried, in an order that the seed shuffles. --again uses what the
 last run found out about the tests, to save the minutes: right while neither src nor tests moved.
+--survivors tries only what survived the last run: for whoever wrote tests against it.
 
 Ends with 1 if less than 95 % are caught. What is in reviewed.txt counts neither way.
 """
@@ -19,17 +20,26 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 import at_import
 from in_session import Session
 from mutations import Mutant, mutants
-from selection import ROOT, Selection, read, record
+from selection import FOLDER, ROOT, Selection, read, record
 from trial import Run, Trial, Unbroken, in_parallel
 
 DEFAULT = ("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "throttle", "db")
 GOAL = 0.95
+FIRST_LOOK, SECOND_LOOK = 8.0, 90.0  # seconds of tests against one mutant, as first measured
 REVIEWED = Path(__file__).parent / "reviewed.txt"
+SURVIVORS = FOLDER / "survivors.txt"
 
 
 @dataclass
@@ -39,30 +49,40 @@ class Outcome:
     selection: Selection
     workers: int
     caught: dict[str, list[Mutant]] = field(default_factory=dict)
-    survivors: list[tuple[Mutant, int]] = field(default_factory=list)
+    survivors: dict[Mutant, int] = field(default_factory=dict)  # and how many tests each stood
     unfit: set[str] = field(default_factory=set)
 
     def try_all(self, mutants: Sequence[Mutant], what: str, run: Run) -> None:
+        """Try mutants with few tests each, and those that survive with all that are related."""
+        left = self._look(mutants, what, run, FIRST_LOOK)
+        self._look(left, f"{what}, with more tests", run, SECOND_LOOK)
+
+    def _look(self, mutants: Sequence[Mutant], what: str, run: Run, seconds: float) -> list[Mutant]:
         """Try mutants, several at a time; anew what a test caught that fails without any."""
-        left = list(mutants)
+        left, survivors = list(mutants), list[Mutant]()
         says = TextColumn("{task.description}")
         with Progress(says, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
             bar = progress.add_task(what, total=len(left))
             while left:
-                trials = [Trial(run, one, self.selection) for one in left]
+                trials = [Trial(run, one, self.selection, seconds) for one in left]
                 left = []
                 for trial in in_parallel(trials, self.workers):
                     if not self._note(trial):
                         left.append(trial.mutant)
                         continue
-                    survive = f"{what}, {len(self.survivors)} survive so far"
+                    if trial.mutant in self.survivors:
+                        survivors.append(trial.mutant)
+                    survive = f"{what}, {len(survivors)} survive so far"
                     progress.update(bar, advance=1, description=survive)
+                    _tell(progress.tasks[bar], every=50)
+        return survivors
 
     def _note(self, trial: Trial) -> bool:
         """Note how a trial ended; tell whether that counts."""
         failed = trial.caught_by()
+        self.survivors.pop(trial.mutant, None)
         if not failed:
-            self.survivors.append((trial.mutant, len(trial.tests)))
+            self.survivors[trial.mutant] = len(trial.tests)
             return True
         if not self._fit(failed[0], trial.run):
             self.unfit.add(failed[0])
@@ -86,6 +106,9 @@ def main() -> int:
     """Run what the command line asks for; return the exit code."""
     options = _options()
     chosen = _chosen(options.globs or DEFAULT, every=options.every, seed=options.seed)
+    if options.survivors:
+        survived = SURVIVORS.read_text().splitlines()
+        chosen = [mutant for mutant in chosen if mutant.key in survived]
     if not chosen:
         print("No module is called that. Name one as it is imported: tokens.codec")
         return 2
@@ -109,6 +132,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="which ones those are")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="tests and src have not moved")
+    parser.add_argument("--survivors", action="store_true", help="only what survived last time")
     return parser.parse_args()
 
 
@@ -126,7 +150,8 @@ def _chosen(globs: Sequence[str], *, every: int, seed: int) -> list[Mutant]:
 
 def _report(outcome: Outcome, sample: str) -> int:
     reviewed = {line.rsplit(" | ", 1)[0] for line in REVIEWED.read_text().splitlines()}
-    left = [pair for pair in outcome.survivors if pair[0].key not in reviewed]
+    SURVIVORS.write_text("".join(f"{mutant.key}\n" for mutant in outcome.survivors))
+    left = [pair for pair in outcome.survivors.items() if pair[0].key not in reviewed]
     for mutant, ran in sorted(left, key=lambda pair: (pair[0].path, pair[0].line)):
         _say(f"{mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.key}  ({ran} tests)")
     for test in sorted(outcome.unfit):
@@ -139,6 +164,12 @@ def _report(outcome: Outcome, sample: str) -> int:
         f"{len(outcome.survivors) - len(left)} more survive as reviewed; {sample}"
     )
     return 0 if share >= GOAL else 1
+
+
+def _tell(task: Task, *, every: int) -> None:
+    """Say how far it is, now and then, where no bar is seen."""
+    if not sys.stdout.isatty() and task.completed % every == 0:
+        print(f"{task.description}: {task.completed:.0f} of {task.total:.0f}", flush=True)
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ more than its tests. What ran at import stays as it was: that is for `at_import`
 import gc
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import _lru_cache_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -29,6 +30,7 @@ class Session:
         self._items: dict[str, pytest.Item] = {}
         self._failed: list[str] = []
         self._functions: list[FunctionType] = []
+        self._caches: list[_lru_cache_wrapper[object]] = []
 
     def open(self, tests: Sequence[str]) -> None:
         """Collect the files of the tests, and do the work."""
@@ -47,6 +49,7 @@ class Session:
         # As if the session itself came next: what is set up below it goes, its own fixtures stay.
         first.config.hook.pytest_runtest_protocol(item=first, nextitem=session)
         self._functions = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
+        self._caches = [one for one in gc.get_objects() if isinstance(one, _lru_cache_wrapper)]
         gc.freeze()
         self._work(self._run)
         return True
@@ -60,6 +63,8 @@ class Session:
         """Run the tests until one fails."""
         if mutant is not None:
             _change(self._functions, mutant)
+            for cache in self._caches:
+                cache.cache_clear()  # what the code before the change worked out
         for item in [self._items[test] for test in tests if test in self._items]:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._session)
             if self._failed:

@@ -64,6 +64,11 @@ class Mutant:
         """Return what the list of reviewed survivors knows it by; no line number, which moves."""
         return f"{self.module} | {self.function} | {self.what}"
 
+    @property
+    def text(self) -> str:
+        """Return the line of the module that it changes."""
+        return self.path.read_text().splitlines()[self.line - 1]
+
     def code(self) -> ast.Module:
         """Return the tree with the change in it; the tree stays changed."""
         _put(self.parent, self.field, self.index, self.new)
@@ -143,7 +148,8 @@ class _Finder:
             function=".".join(self._names) or "-",
             line=getattr(node, "lineno", 1),
             what=_difference(before, after),
-            at_import=not self._depth,
+            # Code without `super()` has no place for the class, and cannot replace code with it.
+            at_import=not self._depth or "super()" in before,
             tree=self._tree,
             parent=parent,
             field=field,
@@ -153,12 +159,13 @@ class _Finder:
 
 
 def _left_alone(node: ast.AST) -> bool:
-    """Tell what is not the program's behaviour: types, and how dataclasses are made."""
+    """Tell what no test on SQLite could notice: types, how dataclasses are made, speed."""
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name):
         return node.test.id == "TYPE_CHECKING"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id in {"dataclass", "TypeVar", "cast"}
-    return False
+        # SQLite knows no lengths of strings; on PostgreSQL tests/migrations compares them.
+        return node.func.id in {"dataclass", "TypeVar", "cast", "String"}
+    return isinstance(node, ast.keyword) and node.arg in {"index", "cache_ok"}  # only a speed
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:

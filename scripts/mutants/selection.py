@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import coverage
@@ -19,7 +21,7 @@ FOLDER = ROOT / ".cache" / "mutants"
 FOLDERS = ("unit", "flows", "api", "attacks", "contract", "model", "cli", "migrations")
 SQLITE = ["-m", "not slow and not postgres and not redis", "-k", "not postgresql"]
 OVERHEAD = 0.5  # seconds that any test costs
-ENOUGH = 45.0  # seconds of tests against one mutant, as the first run measured them
+WORD = re.compile(r"[A-Za-z]\w{3,}")
 
 
 @dataclass
@@ -43,29 +45,51 @@ class Selection:
         """Return how many seconds the tests took in the first run."""
         return sum(self.seconds[test] for test in tests)
 
-    def tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests for a mutant: who caught one of its module first, then the experts.
+    def tests(self, mutant: Mutant, seconds: float) -> list[str]:
+        """Return tests for a mutant: who caught one of its module first, then the experts.
 
-        What runs at import has no test of its own; any that runs the module may notice.
+        What runs at import has no test of its own; any that runs the module may notice, those
+        first that speak of the same things.
         """
         lines = self.by_line.get(mutant.path, {})
         found = self.seconds.keys() & set(lines.get(mutant.line, []))
-        if not found:
+        if found:
+            kin = Counter[str]()
+        else:
             found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
+            kin = self._kin(mutant, found)
         caught, expert = self.catches[mutant.path], self.expertise[mutant.path]
         worth = {test: expert[test] / (OVERHEAD + self.seconds[test]) for test in found}
-        ordered = sorted(found, key=lambda test: (-caught[test], -worth[test], test))
-        return self._affordable(_variants_last(ordered))
+        ordered = sorted(found, key=lambda test: (-kin[test], -caught[test], -worth[test], test))
+        return self._affordable(ordered if kin else _variants_last(ordered), seconds)
 
-    def _affordable(self, tests: list[str]) -> list[str]:
+    def _kin(self, mutant: Mutant, tests: Iterable[str]) -> Counter[str]:
+        """Count the words of a mutant's line, rare ones more, in the names and files of tests."""
+        said = set(WORD.findall(mutant.text))
+        spoken = {test: said & set(WORD.findall(test)) for test in tests}
+        files = {file: said & _words(file) for file in {test.split("::", 1)[0] for test in tests}}
+        rare = Counter(word for words in files.values() for word in words)
+        return Counter(
+            {
+                test: sum(2 * 1000 // (1 + rare[word]) for word in spoken[test])
+                + sum(1000 // rare[word] for word in files[test.split("::", 1)[0]])
+                for test in tests
+            }
+        )
+
+    def _affordable(self, tests: list[str], seconds: float) -> list[str]:
         chosen: list[str] = []
-        left = ENOUGH
         for test in tests:
-            left -= self.seconds[test]
-            if left < 0 and chosen:
+            seconds -= self.seconds[test]
+            if seconds < 0 and chosen:
                 break
             chosen.append(test)
         return chosen
+
+
+@cache
+def _words(file: str) -> set[str]:
+    return set(WORD.findall((ROOT / file).read_text()))
 
 
 def _variants_last(ordered: list[str]) -> list[str]:

@@ -12,8 +12,8 @@ from mutations import Mutant
 from selection import Selection
 
 FORK = multiprocessing.get_context("fork")
-SLOWER = 8  # times as long as in the first run: the mutant hangs
-SPARE = 30.0  # seconds beyond that, for imports on a busy machine
+SLOWER = 6  # times as long as in the first run: the mutant hangs
+SPARE = 15.0  # seconds beyond that, for imports on a busy machine
 GLANCE = 0.02  # seconds between two looks at who is done
 
 # Breaks the code (or not, for None), runs tests, and returns which failed first.
@@ -70,14 +70,14 @@ class Fork:
 class Trial(Fork):
     """The trial of a mutant."""
 
-    def __init__(self, run: Run, mutant: Mutant, selection: Selection) -> None:
-        """Take the mutant, and who knows its tests."""
+    def __init__(self, run: Run, mutant: Mutant, selection: Selection, seconds: float) -> None:
+        """Take the mutant, who knows its tests, and for how long they may run."""
         super().__init__(run, mutant)
-        self.mutant, self._selection = mutant, selection
+        self.mutant, self._selection, self._seconds = mutant, selection, seconds
 
     def chosen(self) -> tuple[Sequence[str], float]:
         """Return the tests of the mutant, by what is known when it starts."""
-        tests = self._selection.tests(self.mutant)
+        tests = self._selection.tests(self.mutant, self._seconds)
         return tests, self._selection.cost(tests)
 
 
