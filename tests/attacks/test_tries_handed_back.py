@@ -4,6 +4,7 @@ Each step of the database is let fail in turn, on real databases; `steps` finds 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -148,6 +149,24 @@ def test_who_is_turned_away_is_told_when_to_come_again(
     answer = house.client().post("/auth/login", json=wish)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.get_json()["code"] == "busy"
+
+
+def test_each_address_has_a_place_of_its_own(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S-048: or a flood from one would turn away the others."""
+    there: list[str] = []
+
+    class Watched(Places):
+        def taken(self, client: str, patience: float) -> AbstractContextManager[None]:
+            there.append(client)
+            return super().taken(client, patience)
+
+    watched = Watched(at_work=1, waiting=2)
+    monkeypatch.setattr(house.services.desk.passwords, "_places", watched)
+    for address in ("203.0.113.9", "203.0.113.9", "198.51.100.7"):
+        client = house.client()
+        client.environ_base["REMOTE_ADDR"] = address
+        client.post("/auth/login", json={"username": "ada", "password": PASSWORD})
+    assert there[0] == there[1] != there[2]
 
 
 def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(

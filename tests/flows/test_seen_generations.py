@@ -156,14 +156,14 @@ def test_notes_go_side_by_side_again_after_an_outage() -> None:
         if broken:
             raise DatabaseUnavailable
         if sid == "first":
-            use(seen, claims("meanwhile")).close()
+            use(again, claims("meanwhile")).close()
         written.append(sid)
 
-    seen = SeenGenerations(write)
-    use(seen, claims("s")).close()
+    again = SeenGenerations(write)
+    use(again, claims("s")).close()
     broken = False
-    use(seen, claims("s")).close()
-    use(seen, claims("first")).close()
+    use(again, claims("s")).close()
+    use(again, claims("first")).close()
     assert written == ["s", "meanwhile", "first"]
 
 
