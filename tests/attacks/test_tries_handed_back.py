@@ -4,7 +4,6 @@ Each step of the database is let fail in turn, on real databases; `steps` finds 
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -156,9 +155,9 @@ def test_each_address_has_a_place_of_its_own(house: House, monkeypatch: pytest.M
     there: list[str] = []
 
     class Watched(Places):
-        def taken(self, client: str, patience: float) -> AbstractContextManager[None]:
+        def demand(self, client: str) -> None:
             there.append(client)
-            return super().taken(client, patience)
+            super().demand(client)
 
     watched = Watched(at_work=1, waiting=2)
     monkeypatch.setattr(house.services.desk.passwords, "_places", watched)
