@@ -6,6 +6,7 @@ password is hashed or a view works. A database that is away, locked, full or too
 `DatabaseUnavailable` (503), never as the driver's own error.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -242,8 +243,9 @@ def empty(database: Database) -> bool:
         return not relations(connection)
 
 
+@functools.cache
 def newest_revision() -> str:
-    """Return the revision that this version of the package works with."""
+    """Return the revision that this version of the package works with; read once."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     assert revision is not None  # noqa: S101 - the package carries its migrations
     return revision
@@ -263,8 +265,10 @@ def check_schema(database: Database) -> None:
         )
 
 
-def _known_revisions() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+@functools.cache
+def _known_revisions() -> frozenset[str]:
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return frozenset(script.revision for script in scripts)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -20,7 +20,7 @@ from faults.conftest import Theatre
 from faults.faultproxy import FaultProxy
 from faults.stage import Line, told, until
 from itemsapi import connecting, sqlite, writable
-from itemsapi.db import MIGRATIONS, Database
+from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable
 
 BACK_WITHIN = 5.0
@@ -271,15 +271,6 @@ def test_a_file_that_may_be_written_again_is_opened_anew(file: Path) -> None:
         database.dispose()
 
 
-@pytest.fixture
-def readable_code() -> None:
-    """Whoever is unprivileged has to be able to read the migrations; not so below root's home."""
-    with unprivileged():
-        if not any(os.access(folder, os.R_OK | os.X_OK) for folder in MIGRATIONS):
-            pytest.skip("others may not read this checkout")
-
-
-@pytest.mark.usefixtures("readable_code")
 def test_check_finds_a_file_that_may_only_be_read(file: Path) -> None:
     """Before the service is started on it."""
     shell = shell_at(file.parent / "data", database_url=f"sqlite:///{file}")
@@ -291,7 +282,6 @@ def test_check_finds_a_file_that_may_only_be_read(file: Path) -> None:
     assert (found.code, "takes no changes" in found.out) == (1, True), found
 
 
-@pytest.mark.usefixtures("readable_code")
 def test_check_finds_a_folder_where_no_file_can_be_made(file: Path) -> None:
     """Before the service is started there."""
     shell = shell_at(file.parent / "data", database_url=f"sqlite:///{file.parent}/new.db")
