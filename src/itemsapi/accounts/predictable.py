@@ -37,7 +37,10 @@ KEYBOARD = f"{_ROWS} {_ROWS[::-1]}"
 
 
 def own_characters(text: str, *, enough: int) -> int:
-    """Count a text in lower case with what is predictable as one; stop where there are enough."""
+    """Count the characters of a text in lower case, what is predictable as said above.
+
+    Stops where there are `enough`.
+    """
     place, found = 0, 0
     while place < len(text) and found < enough:
         other, word = max(1, _run(text, place), _repeat(text, place)), _word(text, place)
