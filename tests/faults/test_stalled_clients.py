@@ -55,8 +55,11 @@ def ends(line: socket.socket) -> bytes:
     heard = b""
     line.settimeout(WITHIN)
     with line, suppress(ConnectionError):
-        while block := line.recv(4096):
-            heard += block
+        try:
+            while block := line.recv(4096):
+                heard += block
+        except TimeoutError:
+            pytest.fail(f"still open after {WITHIN} s; it said {heard!r}")
     return heard
 
 

@@ -106,34 +106,44 @@ def test_a_long_body_that_stalls_is_refused_where_it_is_read() -> None:
     assert code(heard) == (408, "request_timeout")
 
 
-class Stalled:
-    """A long body that stalls; no frame of it is on the way of what is raised, as with granian."""
+class Connection:
+    """A connection whose body stalls; no frame of it is on the way of what is raised."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: bytes) -> None:
         """Have the first part ready."""
-        self._parts = parts(b"x" * PIECE, ends="stalls")
+        self._parts, self._heard = parts(first, ends="stalls"), Heard()
 
-    def __call__(self) -> Awaitable[dict[str, Any]]:
+    def receive(self) -> Awaitable[dict[str, Any]]:
         """Return the next part."""
         return self._parts()
 
+    def send(self, message: dict[str, Any]) -> Awaitable[None]:
+        """Take a part of the answer."""
+        return self._heard.send(message)
+
+
+async def served(application: Bridge, announced: int, connections: list[Connection]) -> None:
+    """Have the connection's request answered, as granian does: this frame holds it until then."""
+    connection = connections.pop()
+    asked = scope(headers=sized(b"x" * announced))
+    await application(asked, connection.receive, connection.send)
+
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("announced", [2, LONG])
 @pytest.mark.parametrize("app", [echo, raising])
-def test_a_refused_request_lets_go_of_its_connection_at_once(app: Any) -> None:
+def test_a_refused_request_lets_go_of_its_connection_at_once(app: Any, announced: int) -> None:
     """S-110: the server hangs up when nobody can ask for more, and garbage may lie for minutes."""
-    application, heard, stalled = bridge(app), Heard(), Stalled()
-    held: list[weakref.ref[Any]] = [weakref.ref(heard), weakref.ref(stalled)]
+    connections = [Connection(b"x" * min(announced - 1, PIECE))]
+    held = weakref.ref(connections[0])
 
-    async def run(kept: list[Any]) -> list[Any]:
-        await application(scope(headers=sized(b"x" * LONG)), kept.pop(), kept.pop().send)
-        return [one() for one in held]
+    async def run() -> Connection | None:
+        await asyncio.create_task(served(bridge(app), announced, connections))
+        return held()
 
     gc.disable()
     try:
-        kept = [heard, stalled]
-        del heard, stalled
-        assert asyncio.run(run(kept)) == [None, None]
+        assert asyncio.run(run()) is None
     finally:
         gc.enable()
 

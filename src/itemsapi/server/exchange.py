@@ -52,8 +52,8 @@ class Exchange:
     def _let_go_of_the_connection(self) -> None:
         """The server hangs up only when nobody can receive or send any more.
 
-        This exchange may live on in a circle until that is collected: a refusal keeps the frames
-        that it came through, and every part that a thread waited for leaves one.
+        This exchange may live on in a cycle until that is collected: every part that a thread
+        waited for leaves one.
         """
         self._incoming.close()
         del self._send
@@ -89,7 +89,10 @@ class Exchange:
     async def _refusal(self, call: Call, error: Exception) -> Answer:
         """Return the answer that says what went wrong; it is short."""
         work = partial(call, self._scope, io.BytesIO(), self._context, error)
-        return await self._pool.in_turn(NOBODY, work)
+        try:
+            return await self._pool.in_turn(NOBODY, work)
+        finally:
+            _forget_frames(error)
 
     async def _give(self, answer: Answer) -> None:
         """Send an answer; after one to a request that was not read to its end, hang up."""
@@ -162,3 +165,16 @@ class Exchange:
             yield farewell.done
         finally:
             farewell.cancel()
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drop the tracebacks of an exception and of those before it.
+
+    Their frames lead back to the frames of the server that called this exchange, which hold the
+    connection. The context of the request keeps the exception, and is in a cycle with them.
+    """
+    chain = [error]
+    for one in chain:
+        one.__traceback__ = None
+        before = (one.__cause__, one.__context__)
+        chain += [each for each in before if each is not None and each not in chain]
