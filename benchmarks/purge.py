@@ -21,10 +21,10 @@ from pathlib import Path
 from sqlalchemy import insert, update
 
 from itemsapi import clock, db
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from itemsapi.issuer.housekeeping import count, heaps, purge
+from itemsapi.issuer.retention import count, heaps, purge
 from itemsapi.services import assemble
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession

@@ -28,16 +28,16 @@ from rich.progress import track
 from sqlalchemy import func, insert, select, text
 
 from itemsapi import create_app, db
-from itemsapi.accounts.user import User, UserRole
+from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id, now, stamp
-from itemsapi.gate.verify import Verifier
+from itemsapi.gate.authenticate import Verifier
 from itemsapi.issuer.grants import Grant, Terms, grant
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import logout, open_sessions
-from itemsapi.observe import start_logging
+from itemsapi.observability.logging import start_logging
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings
-from itemsapi.tokens.revocations import NO_EPOCH
+from itemsapi.tokens.revocation import NO_EPOCH
 from itemsapi.tokens.sessions import AuthSession, find
 
 SESSIONS_EACH = 10  # of a user: a million sessions belong to a hundred thousand users

@@ -20,8 +20,8 @@ from pathlib import Path
 from flask import Flask
 
 from itemsapi import create_app, db
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.issuer import guessing
+from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.issuer import login_throttling
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings
 
@@ -77,13 +77,13 @@ def main() -> None:
     wish = parser.parse_args()
     logging.disable(logging.CRITICAL)
     for limit in ("TRIES_HERE", "TRIES_CLIENT", "TRIES_ACCOUNT"):
-        setattr(guessing, limit, 10**9)
+        setattr(login_throttling, limit, 10**9)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(secret_key=SECRET, data_dir=Path(folder), rate_limit=None)
         app = create_app(settings)
         services: Services = app.extensions[EXTENSION]
         db.upgrade(services.database)
-        services.people.create(OPERATOR, "ada", PASSWORD, ["member"])
+        services.people.create(COMMAND_LINE, "ada", PASSWORD, ["member"])
         flood, other, middle = measure(app, wish.callers, wish.seconds)
         services.database.dispose()
     told("flood", flood)

@@ -3,7 +3,7 @@
 from alembic import context
 
 from itemsapi.db import Model
-from itemsapi.ownership import schema_of
+from itemsapi.db.ownership import schema_of
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from itemsapi.accounts.user import User, UserRole
+from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.services import Services
 

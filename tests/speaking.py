@@ -9,11 +9,11 @@ from flask.testing import FlaskClient
 from marshmallow import validate
 
 from itemsapi import Blueprint, Schema, create_app, fields, public, requires, signed_in
+from itemsapi.preconditions import Precondition
 from itemsapi.problems import Conflict
 from itemsapi.rest import PageQuery, etag
-from itemsapi.rest.edge import Edge
+from itemsapi.rest.middleware import Edge
 from itemsapi.settings import Settings
-from itemsapi.versions import Precondition
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 WHY = "a test"

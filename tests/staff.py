@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from house import House
-from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.permissions import COMMAND_LINE
 
 NEW_PASSWORD = "seven quiet geese cross the river"
 _numbers = count(1)
@@ -17,7 +17,7 @@ _numbers = count(1)
 def role(house: House, *scopes: str) -> str:
     """Make a role that gives these scopes; return its name."""
     name = f"role-{next(_numbers)}"
-    house.services.roles.put(OPERATOR, name, description="", scopes=scopes)
+    house.services.roles.put(COMMAND_LINE, name, description="", scopes=scopes)
     return name
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
 from itemsapi.items.draft import Draft
-from itemsapi.items.item import ItemRecord
+from itemsapi.items.models import ItemRecord
 from itemsapi.items.query import Query
 from itemsapi.items.quota import Quota
-from itemsapi.items.shelf import Items
+from itemsapi.items.service import Items
 
 
 def draft(**fields: Any) -> Draft:

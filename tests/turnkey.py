@@ -2,7 +2,7 @@
 
 from forging import decoded
 from house import House
-from itemsapi.tokens.keystore import PUBLISHED
+from itemsapi.tokens.key_store import PUBLISHED
 
 
 def keys(house: House) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Items and the words they are found by.
 
-The words of an item are made by `itemsapi.items.words`; SQLite's `ascii` tokenizer takes them as
+The words of an item are made by `itemsapi.items.tokenizer`; SQLite's `ascii` tokenizer takes them as
 they are, and 1- and 2-character prefixes have indexes because Japanese is searched by those.
 """
 

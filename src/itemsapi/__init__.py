@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itemsapi.app import create_app
-    from itemsapi.gate.access import public, requires, signed_in
     from itemsapi.gate.caller import Caller, current_caller
+    from itemsapi.gate.decorators import public, requires, signed_in
     from itemsapi.rest import Blueprint, Schema, fields
     from itemsapi.tokens.scopes import Scope
 

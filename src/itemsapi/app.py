@@ -8,17 +8,17 @@ import flask
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
 from itemsapi.clock import Clock
-from itemsapi.endpoints.guests import load_pages
-from itemsapi.gate.browser import Doorman
+from itemsapi.endpoints.plugins import load_pages
+from itemsapi.gate.authenticate import Verifier
+from itemsapi.gate.csrf import Doorman
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.gate.seen import SeenGenerations
-from itemsapi.gate.verify import Verifier
-from itemsapi.observe import log, start_logging
+from itemsapi.gate.seen_generations import SeenGenerations
+from itemsapi.observability.logging import log, start_logging
+from itemsapi.rate_limits import Pace
 from itemsapi.rest.proxies import demand_own_path, untold
 from itemsapi.services import EXTENSION, Services, assemble
 from itemsapi.settings import Settings, exposed_secret
-from itemsapi.throttle import Pace
 from itemsapi.tokens.scopes import Scope
 from itemsapi.tokens.sessions import note_seen
 

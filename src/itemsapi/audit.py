@@ -13,8 +13,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
 from itemsapi.db import NUMBER, AnyRow, Database, Model
-from itemsapi.metrics import EVENTS
-from itemsapi.observe import log, origin
+from itemsapi.observability.logging import log, origin
+from itemsapi.observability.metrics import EVENTS
 
 
 class AuditEvent(Model):

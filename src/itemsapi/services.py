@@ -11,16 +11,16 @@ from itemsapi.accounts.passwords import Passwords
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import Database
-from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.people import People
+from itemsapi.issuer.issuer import Desk
 from itemsapi.issuer.roles import Roles
+from itemsapi.issuer.users import People
 from itemsapi.items.quota import Quota
-from itemsapi.items.shelf import Items
+from itemsapi.items.service import Items
+from itemsapi.rate_limits import Throttle
 from itemsapi.settings import Settings
-from itemsapi.throttle import Throttle
-from itemsapi.tokens.codec import LONGEST_LIFE, Codec
-from itemsapi.tokens.revocations import Feed
-from itemsapi.tokens.ring import KeyRing
+from itemsapi.tokens.jwt import LONGEST_LIFE, Codec
+from itemsapi.tokens.key_set import KeyRing
+from itemsapi.tokens.revocation import Feed
 from itemsapi.tokens.scopes import Scope
 
 EXTENSION = "itemsapi"

@@ -13,11 +13,11 @@ from forging import VAULT, Forge, Vault
 from house import House
 from itemsapi import Blueprint, current_caller, public, requires, signed_in
 from itemsapi.clock import new_id
-from itemsapi.gate import verify
+from itemsapi.gate import authenticate
 from itemsapi.issuer.sessions import end_everybodys
-from itemsapi.tokens import revocations, ring
+from itemsapi.tokens import key_set, revocation
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.keystore import SigningKey
+from itemsapi.tokens.key_store import SigningKey
 
 
 class Elapsed:
@@ -40,8 +40,8 @@ def dialect() -> str:
 def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
     """The time by which copies grow old."""
     time = Elapsed()
-    monkeypatch.setattr(revocations, "time", time)
-    monkeypatch.setattr(ring, "time", time)
+    monkeypatch.setattr(revocation, "time", time)
+    monkeypatch.setattr(key_set, "time", time)
     return time
 
 
@@ -112,7 +112,7 @@ def test_a_token_costs_no_query_until_the_copies_are_old(forge: Forge) -> None:
 
 
 def test_old_copies_cost_one_query_each(forge: Forge, elapsed: Elapsed) -> None:
-    """However many requests come in that second: the keys and the revocations."""
+    """However many requests come in that second: the keys and the revocation."""
     forge.verdict(forge.good)
     elapsed.seconds += 1
     with statements() as said:
@@ -193,7 +193,7 @@ def verified(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens whose signature was verified, in order; there is room to remember three."""
     codec, found = forge.house.services.codec, list[str]()
     read = codec.read_access
-    monkeypatch.setattr(verify, "ROOM", 3)
+    monkeypatch.setattr(authenticate, "ROOM", 3)
 
     def noting(token: str) -> Claims:
         found.append(token)
@@ -232,7 +232,7 @@ def test_jwt_required_behind_the_gate_does_no_harm(forge: Forge) -> None:
 
 
 def test_jwt_required_beside_the_gate_lets_nobody_in(forge: Forge) -> None:
-    """It would know neither time nor revocations, so it is no way around the gate (S-001)."""
+    """It would know neither time nor revocation, so it is no way around the gate (S-001)."""
     shown = [forge.good, forge.claiming(exp=2, iat=1)]
     assert {forge.house.bearer(token).get("/beside").status_code for token in shown} == {401}
 

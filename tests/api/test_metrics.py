@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from house import House
-from itemsapi.metrics import Number, metrics
+from itemsapi.observability.metrics import Number, metrics
 
 
 @pytest.fixture
@@ -57,7 +57,9 @@ def test_events_and_the_age_of_the_feed_are_counted(watcher: FlaskClient) -> Non
 def test_any_process_tells_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of those that count into the same folder, as the workers of one service do."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    counting = "from itemsapi.metrics import count_request; count_request('GET', 'x', 200)"
+    counting = (
+        "from itemsapi.observability.metrics import count_request; count_request('GET', 'x', 200)"
+    )
     for _ in range(3):
         subprocess.run([sys.executable, "-c", counting], check=True)  # noqa: S603 - our own
     counted = 'itemsapi_requests_total{endpoint="x",method="GET",status="200"} 3.0'
@@ -70,7 +72,7 @@ def test_who_comes_after_a_dead_process_counts_on_in_its_file(
     """R-36: no files of the dead are left over, however many die."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     for _ in range(3):
-        subprocess.run([sys.executable, "-c", "import itemsapi.metrics"], check=True)
+        subprocess.run([sys.executable, "-c", "import itemsapi.observability.metrics"], check=True)
     assert [path.name for path in tmp_path.glob("*.lock")] == ["0.lock"]
 
 

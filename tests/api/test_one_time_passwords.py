@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from commandline import Shell, shell_at
 from house import House
 from itemsapi import Blueprint, Scope, requires, signed_in
-from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.gate.rulebook import UnguardedRoute
 from staff import NEW_PASSWORD
 
@@ -21,7 +21,7 @@ PRODUCTION = {"profile": "production", "public_url": "https://api.example"}
 
 def made_for(house: House, name: str = "ada", *roles: str) -> dict[str, Any]:
     """Create a user with a one-time password and sign in with it."""
-    house.services.people.create(OPERATOR, name, MADE, roles or ("member",), one_time=True)
+    house.services.people.create(COMMAND_LINE, name, MADE, roles or ("member",), one_time=True)
     return house.login(name, password=MADE)
 
 
@@ -155,7 +155,7 @@ def test_within_the_week_it_is_right(house: House) -> None:
 
 def test_after_a_week_no_session_of_it_goes_on(house: House) -> None:
     """Neither by refreshing nor by a change with the token that is left."""
-    house.services.people.create(OPERATOR, "ada", MADE, ("member",), one_time=True)
+    house.services.people.create(COMMAND_LINE, "ada", MADE, ("member",), one_time=True)
     house.clock.forward(days=7, seconds=-10)
     tokens = house.login("ada", password=MADE)
     house.clock.forward(seconds=10)

@@ -11,7 +11,7 @@ from browser_like import browser, cookie_lines, sign_in, token_in
 from forging import decoded
 from house import PASSWORD, House
 from itemsapi.issuer.sessions import end_everybodys
-from itemsapi.tokens.revocations import EVERYBODY
+from itemsapi.tokens.revocation import EVERYBODY
 from staff import NEW_PASSWORD, events, refreshes, works
 
 

@@ -12,7 +12,7 @@ from house import House
 from itemsapi.audit import AuditEvent
 from itemsapi.items.draft import Draft
 from itemsapi.items.query import Query
-from itemsapi.weight import fitting
+from itemsapi.page_size import fitting
 from staff import operator, pages
 
 MIB = 1024 * 1024

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
-from itemsapi import observe
+from itemsapi.observability import logging
 from speaking import client, edge, speaking_app
 
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
@@ -208,7 +208,7 @@ def test_problem_is_answered_when_the_log_is_gone(
     api: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-152: what cannot be written down is answered all the same."""
-    monkeypatch.setattr(observe, "log", None)
+    monkeypatch.setattr(logging, "log", None)
     assert api.get("/echo/raise/exit").get_json()["code"] == "internal_error"
 
 

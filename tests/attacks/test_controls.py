@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from house import PASSWORD, House
-from itemsapi.observe import log
+from itemsapi.observability.logging import log
 
 HOSTILE = [
     "\x1b]52;c;cm0gLXJmIH4=\x07",

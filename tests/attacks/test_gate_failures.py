@@ -16,7 +16,7 @@ from itemsapi.gate.gate import EXTENSION as GATE
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION
-from itemsapi.tokens import revocations, ring
+from itemsapi.tokens import key_set, revocation
 
 
 class ElapsedTime:
@@ -41,8 +41,8 @@ def dialect() -> str:
 def elapsed(monkeypatch: pytest.MonkeyPatch) -> ElapsedTime:
     """The time by which copies of keys and revocations grow old."""
     time = ElapsedTime()
-    monkeypatch.setattr(revocations, "time", time)
-    monkeypatch.setattr(ring, "time", time)
+    monkeypatch.setattr(revocation, "time", time)
+    monkeypatch.setattr(key_set, "time", time)
     return time
 
 

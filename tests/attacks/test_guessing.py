@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from house import PASSWORD, House
-from itemsapi.accounts import clients
-from itemsapi.throttle import Attempt, Limit
+from itemsapi.accounts import known_clients
+from itemsapi.rate_limits import Attempt, Limit
 from itemsapi.web_addresses import UNKNOWN, client_key
 from staff import NEW_PASSWORD, events
 
@@ -274,7 +274,7 @@ def test_who_hides_is_never_known(make_house: Callable[..., House]) -> None:
 def test_who_was_known_as_unknown_is_not(house: House) -> None:
     """Rows of before do not count (S-114)."""
     with house.services.database.transaction() as tx:
-        clients.remember(tx, "ada", UNKNOWN, house.clock())
+        known_clients.remember(tx, "ada", UNKNOWN, house.clock())
     use_up(house, ("account", "ada"), 200)
     assert sign_in(house, PASSWORD, address="unix:") == 429
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from forging import LEFT_OUT, LET_IN, REFUSED, Forge
 from house import House
 from itemsapi import Blueprint, public
-from itemsapi.observe import origin
+from itemsapi.observability.logging import origin
 
 LOOSE = settings(
     max_examples=150,

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from house import PASSWORD, House
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.throttle import Attempt, Limit
+from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.rate_limits import Attempt, Limit
 from verifications import counted
 
 WRONG = "not the password at all"
@@ -28,7 +28,7 @@ def house(make_house: Callable[..., House]) -> House:
     assert [status(house, name, PASSWORD) for name in ("known-here", "disabled-known")] == [200] * 2
     for name in ("disabled", "disabled-known"):
         user_id = house.services.people.named(name).id
-        house.services.people.change(OPERATOR, user_id, None, disabled=True)
+        house.services.people.change(COMMAND_LINE, user_id, None, disabled=True)
     return house
 
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from house import PASSWORD, House
-from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.permissions import COMMAND_LINE
 from staff import events
 
 WRONG = "not the password at all"
@@ -18,7 +18,7 @@ def client(house: House) -> FlaskClient:
     """A stranger before a house with a member and a disabled member."""
     house.user("ada", "member")
     gone = house.user("gone", "member")
-    house.services.people.change(OPERATOR, gone, None, disabled=True)
+    house.services.people.change(COMMAND_LINE, gone, None, disabled=True)
     return house.client()
 
 

@@ -6,10 +6,10 @@ import pytest
 from argon2 import extract_parameters
 
 from house import PASSWORD, House
-from itemsapi.accounts.predictable import common_passwords
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
+from itemsapi.accounts.predictability import common_passwords
 from itemsapi.audit import AuditEvent
-from itemsapi.throttle import Attempt
+from itemsapi.rate_limits import Attempt
 from staff import NEW_PASSWORD, operator
 
 CANARY = "canary-4f1c9e-sings-in-the-mine"

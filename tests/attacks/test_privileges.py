@@ -6,8 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from house import House
-from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import Forbidden
+from operators import Somebody
 from staff import NEW_PASSWORD, change, events, operator, role
 
 HELPDESK = ("users:read", "users:write", "roles:write", "items:read", "items:write")
@@ -120,8 +121,8 @@ def test_a_token_from_before_a_demotion_gives_nothing(house: House) -> None:
     """Roles are read anew with the change, however young the token is (S-183)."""
     olga = house.user("olga", role(house, *HELPDESK))
     ada = house.user("ada", "member")
-    actor = Actor(olga, frozenset(HELPDESK))
-    house.services.people.change(OPERATOR, olga, None, roles=[])
+    actor = Somebody(olga, frozenset(HELPDESK))
+    house.services.people.change(COMMAND_LINE, olga, None, roles=[])
     with pytest.raises(Forbidden):
         house.services.people.change(actor, ada, None, roles=["reader"])
 
@@ -129,14 +130,14 @@ def test_a_token_from_before_a_demotion_gives_nothing(house: House) -> None:
 @pytest.mark.parametrize("user_id", ["01960a3b-9a10-7f02-8a55-6b1f0c9d2e10", "nobody"])
 def test_who_is_nobody_changes_nothing(house: House, user_id: str) -> None:
     """A user deleted since their token was made."""
-    actor = Actor(user_id, house.services.desk.known_scopes())
+    actor = Somebody(user_id, house.services.desk.known_scopes())
     with pytest.raises(Forbidden):
         house.services.people.create(actor, "eve", NEW_PASSWORD)
 
 
 def test_a_scope_of_a_page_that_is_away_is_not_given_either(house: House) -> None:
     """It would count again when the page is back."""
-    house.services.roles.put(OPERATOR, "orders", description="", scopes=[])
+    house.services.roles.put(COMMAND_LINE, "orders", description="", scopes=[])
     with house.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(
             "INSERT INTO role_scope (role, scope) VALUES ('orders', 'orders:admin')"

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from house import PASSWORD, House
+from itemsapi.accounts.hashing_queue import Places
 from itemsapi.accounts.passwords import Passwords
-from itemsapi.accounts.places import Places
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import Busy
-from itemsapi.throttle import HeldTry, Limit
-from itemsapi.tokens import revocations, ring
+from itemsapi.rate_limits import HeldTry, Limit
+from itemsapi.tokens import key_set, revocation
 from staff import NEW_PASSWORD
 from steps import How, failing
 
@@ -27,7 +27,7 @@ LEAST = 8  # steps that a sign-in takes at the very least, or they were not coun
 @pytest.fixture(autouse=True)
 def nothing_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys and revocations are read once: no step is such a reading, which may fail."""
-    for module in (ring, revocations):
+    for module in (key_set, revocation):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from house import House
-from itemsapi.throttle import OWED, HeldTry, Limit
+from itemsapi.rate_limits import OWED, HeldTry, Limit
 
 
 class Shared(deque[str]):

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from itemsapi import create_app, public
 from itemsapi.clock import now
-from itemsapi.rest.assets import Assets
+from itemsapi.rest.static_files import Assets
 
 SHIFT = Path(os.environ["ITEMSAPI_TEST_SHIFT"])
 POLICY = (

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from browsing import Enter, Site, Window, sign_in
 from house import PASSWORD
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import TooMany
 
 MADE = "a password made for somebody"
@@ -21,7 +21,7 @@ def given(site: Site) -> str:
     """A user whose password was made by somebody else."""
     name = site.user("member")
     person = site.house.services.people.named(name)
-    site.house.services.people.set_password(OPERATOR, person.id, MADE, one_time=True)
+    site.house.services.people.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
     return name
 
 

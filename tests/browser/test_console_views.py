@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from browsing import Site, Watch, Window, told
 from house import PASSWORD
-from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.permissions import COMMAND_LINE
 from packages import Npm
 
 Scheme = Literal["light", "dark"]
@@ -153,7 +153,7 @@ def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: 
     """The first password, refused and replaced; an account without a role; too many tries."""
     page, name, made = survey.page, site.user(), "a password made for somebody"
     people = site.house.services.people
-    people.set_password(OPERATOR, people.named(name).id, made, one_time=True)
+    people.set_password(COMMAND_LINE, people.named(name).id, made, one_time=True)
     page.goto(f"{site.url}/console#/account")
     enter(page, name, made)
     new = page.locator("[name=new_password]")

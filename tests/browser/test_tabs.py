@@ -7,9 +7,9 @@ from time import monotonic
 import pytest
 
 from browsing import SOON, Site, Tab, Window, loaded, told
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.issuer.people import People
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.issuer.sessions import open_sessions
+from itemsapi.issuer.users import People
 
 ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "10"))  # the issue asks for 100 once
 ROUGH_ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "3"))  # each takes seconds
@@ -159,7 +159,7 @@ def test_all_tabs_are_signed_out_when_an_operator_disables_the_user(
     for tab in tabs:
         tab.do("() => spa.poll(100)")
     site.wire.forget()
-    People(site.house.services.desk).change(OPERATOR, site.ids[user], None, disabled=True)
+    People(site.house.services.desk).change(COMMAND_LINE, site.ids[user], None, disabled=True)
     took = all_show(tabs, "signed-out")
     tabs[0].page.wait_for_timeout(500)
     tried = site.wire.statuses("/auth/refresh")

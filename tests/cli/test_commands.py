@@ -12,9 +12,9 @@ from commandline import Shell
 from house import House
 from itemsapi import db
 from itemsapi.app import rulebook
-from itemsapi.cli import doctor, main
+from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
-from itemsapi.cli.failures import in_words
+from itemsapi.cli.errors import in_words
 from itemsapi.clock import now
 from itemsapi.problems import DatabaseUnavailable
 
@@ -213,7 +213,7 @@ def test_check_warns_when_the_clock_differs_from_the_databases(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tokens of one host are early or late on another (R-10)."""
-    monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(seconds=7))
+    monkeypatch.setattr(check, "now", lambda: now() + timedelta(seconds=7))
     (words,) = [words for words in findings(shell)["warning"] if "differs" in words]
     assert words.startswith("differs from the database's")
 
@@ -232,7 +232,7 @@ def test_check_does_not_hide_a_fault_of_our_own(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What no operator can put right is a traceback, not a line."""
-    monkeypatch.setattr(doctor, "check_schema", lambda _: 1 / 0)
+    monkeypatch.setattr(check, "check_schema", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shell.run("check")
 

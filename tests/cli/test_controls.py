@@ -10,7 +10,7 @@ from sqlalchemy import update
 from commandline import Shell
 from house import House
 from itemsapi import cli
-from itemsapi.controls import escaped
+from itemsapi.control_characters import escaped
 from itemsapi.tokens.sessions import AuthSession
 
 HOSTILE = {

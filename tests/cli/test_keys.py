@@ -8,11 +8,11 @@ from sqlalchemy import update
 
 from commandline import Shell
 from house import House
-from itemsapi.cli import doctor
+from itemsapi.cli import check
 from itemsapi.clock import now
 from itemsapi.db import Database
-from itemsapi.holdings import Holding
-from itemsapi.tokens.keystore import PUBLISHED, SigningKey
+from itemsapi.quota_usage import Holding
+from itemsapi.tokens.key_store import PUBLISHED, SigningKey
 from itemsapi.tokens.sessions import AuthSession
 
 KEYS = SigningKey.core()
@@ -121,7 +121,7 @@ def test_a_purge_deletes_nothing_on_a_host_with_a_wrong_clock(
     shell: Shell, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-112, R-10: a day ahead, it would take revocations of living tokens for old ones."""
-    monkeypatch.setattr(doctor, "now", lambda: now() + timedelta(hours=25))
+    monkeypatch.setattr(check, "now", lambda: now() + timedelta(hours=25))
     said = shell.run("purge")
     assert (said.code, "clock differs" in said.err) == (1, True)
 

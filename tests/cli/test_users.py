@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from commandline import Shell
 from house import House
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.cli import users
 from itemsapi.clock import now
 from itemsapi.problems import Invalid

@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from itemsapi import Blueprint, Schema, fields, public, requires
 from itemsapi.app import rulebook
 from itemsapi.rest import listing
-from itemsapi.rest.document import document_of
+from itemsapi.rest.openapi.document import document_of
 from speaking import speaking_app
 
 # Two pages have a schema, and views, of one name; one is a plain class of Flask's.

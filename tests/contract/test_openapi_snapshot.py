@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from itemsapi import create_app
-from itemsapi.rest.document import document_of
+from itemsapi.rest.openapi.document import document_of
 from itemsapi.settings import Settings
 
 SNAPSHOT = Path(__file__).with_name("openapi.txt")

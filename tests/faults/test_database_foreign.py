@@ -10,6 +10,7 @@ from commandline import Shell, free_port, shell_at
 from emptied import named, run
 from itemsapi import db
 from itemsapi.clock import new_id
+from itemsapi.db import schema
 
 COMMANDS = ["db upgrade", "db downgrade base --yes", "serve"]
 
@@ -161,7 +162,7 @@ def test_the_package_may_lie_below_any_folder(
 ) -> None:
     """Alembic's configuration fills in what follows a percent sign."""
     place = tmp_path / "50%(here)s off"
-    place.symlink_to(next(folder for folder in db.MIGRATIONS if folder.is_dir()))
+    place.symlink_to(next(folder for folder in schema.MIGRATIONS if folder.is_dir()))
     monkeypatch.setattr(db, "MIGRATIONS", (place,))
     database = db.Database(bare_url)
     db.upgrade(database)

@@ -19,8 +19,7 @@ from emptied import named, run
 from faults.conftest import Theatre
 from faults.faultproxy import FaultProxy
 from faults.stage import Line, told, until
-from itemsapi import connecting, sqlite, writable
-from itemsapi.db import Database
+from itemsapi.db import Database, connections, sqlite, writable
 from itemsapi.problems import DatabaseUnavailable
 
 BACK_WITHIN = 5.0
@@ -169,7 +168,7 @@ def test_connections_to_a_standby_are_left_when_the_address_leads_elsewhere(
         database = Database(there.render_as_string(hide_password=False))
         before = writes(database)
         ways.pop(0)
-        monkeypatch.setattr(connecting, "YOUNG", 0.0)
+        monkeypatch.setattr(connections, "YOUNG", 0.0)
         after = writes(database)
         database.dispose()
     assert (before, after) == (False, True)
@@ -185,7 +184,7 @@ def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> 
     with database.reading():
         assert not says_so(database)
     turn(url, read_only=False, cut=False)
-    monkeypatch.setattr(connecting, "YOUNG", 0.0)
+    monkeypatch.setattr(connections, "YOUNG", 0.0)
     yield database
     database.dispose()
 
@@ -202,7 +201,7 @@ def test_whoever_is_told_that_it_is_ready_writes(
 ) -> None:
     """R-32: what was opened a moment ago, and would be kept for another, is left as well."""
     assert says_so(turned)
-    monkeypatch.setattr(connecting, "YOUNG", 60.0)
+    monkeypatch.setattr(connections, "YOUNG", 60.0)
     assert writes(turned)
 
 

@@ -14,7 +14,7 @@ from faults.stage import told
 from house import PASSWORD, House
 from itemsapi.issuer.login import Login, login
 from itemsapi.problems import CredentialsInvalid
-from itemsapi.throttle import Attempt
+from itemsapi.rate_limits import Attempt
 from rounds import rounds
 
 SAMPLES = rounds(200, 40)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from house import House
-from itemsapi.tokens import ring
-from itemsapi.tokens.keystore import PUBLISHED, SigningKey
+from itemsapi.tokens import key_set
+from itemsapi.tokens.key_store import PUBLISHED, SigningKey
 from turnkey import access, kid, kids, works
 
 Build = Callable[..., House]
@@ -121,7 +121,7 @@ def test_an_idle_process_refuses_it_at_once(
     houses: list[House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its copy is older than a lag: not one of many requests at once goes on with it."""
-    monkeypatch.setattr(ring, "MOMENT", 10.0)  # this machine may be slow
+    monkeypatch.setattr(key_set, "MOMENT", 10.0)  # this machine may be slow
     here, there = houses
     token = access(here)
     assert works(there, token)

@@ -13,11 +13,11 @@ from werkzeug.test import TestResponse
 
 from house import House
 from itemsapi import Blueprint, public
-from itemsapi.accounts.places import Places
-from itemsapi.cause import in_a_line
-from itemsapi.observe import log
+from itemsapi.accounts.hashing_queue import Places
+from itemsapi.observability.causes import in_a_line
+from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
-from itemsapi.rest.edge import REFUSED
+from itemsapi.rest.middleware import REFUSED
 from staff import works
 
 SAID = "no such table"

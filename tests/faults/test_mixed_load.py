@@ -29,7 +29,7 @@ from faults.conftest import Theatre
 from faults.honest import Client, Known, Tokens, Who
 from faults.stage import AWAY, Line, told, until
 from house import PASSWORD
-from itemsapi.accounts.user import User, UserRole
+from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
 from renewal import begun
 from rounds import rounds

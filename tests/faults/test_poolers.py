@@ -18,8 +18,8 @@ from faults.conftest import Theatre
 from faults.pooler import pooled
 from faults.stage import told
 from house import PASSWORD
-from itemsapi.connecting import Pooler
 from itemsapi.db import Database
+from itemsapi.db.connections import Pooler
 from itemsapi.problems import DatabaseUnavailable
 from rounds import rounds
 

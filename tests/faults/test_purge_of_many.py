@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from faults.stage import told
 from house import House
 from itemsapi.clock import new_id
-from itemsapi.issuer.housekeeping import BATCH, Heap, heaps, purge
+from itemsapi.issuer.retention import BATCH, Heap, heaps, purge
 from itemsapi.tokens.sessions import AuthSession
 from renewal import begun
 from rounds import rounds

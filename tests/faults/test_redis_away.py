@@ -13,7 +13,7 @@ import pytest
 
 from commandline import free_port
 from house import House
-from itemsapi import throttle
+from itemsapi import rate_limits
 
 pytestmark = pytest.mark.redis
 ALLOWED = 5
@@ -104,7 +104,7 @@ def test_a_silent_redis_delays_one_request_in_five_seconds(
     new_house: Callable[[], House], port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others do not ask it: it hears of the first alone."""
-    monkeypatch.setattr(throttle, "REST", 600.0)
+    monkeypatch.setattr(rate_limits, "REST", 600.0)
     with socket.create_server(("127.0.0.1", port)) as silent:
         house = new_house()
         first = statuses(house, 1), heard(silent)

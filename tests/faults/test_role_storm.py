@@ -12,8 +12,8 @@ from sqlalchemy import insert
 
 from faults.conftest import Theatre
 from faults.stage import told, until
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.accounts.user import User, UserRole
+from itemsapi.accounts.models import User, UserRole
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
 from renewal import begun
 from rounds import rounds
@@ -37,7 +37,7 @@ def play(
 def held_by(play: Theatre, count: int) -> tuple[str, str]:
     """Make a role that so many users have; return its name and the id of one of them."""
     name, now, ids = f"often-{count}", play.house.clock(), [new_id() for _ in range(count)]
-    play.house.services.roles.put(OPERATOR, name, description="", scopes=[])
+    play.house.services.roles.put(COMMAND_LINE, name, description="", scopes=[])
     users = [
         {"id": one, "username": one, "password_hash": "!", "created_at": now, "updated_at": now}
         for one in ids
@@ -53,7 +53,7 @@ def storm(play: Theatre, role: str, times: int) -> float:
     begun_at = time.monotonic()
     for turn in range(times):
         scopes = [["items:read"], ["items:read", "items:write"]][turn % 2]
-        play.house.services.roles.put(OPERATOR, role, description="", scopes=scopes)
+        play.house.services.roles.put(COMMAND_LINE, role, description="", scopes=scopes)
     return time.monotonic() - begun_at
 
 

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import delete
 
 from house import PASSWORD, House
+from itemsapi.accounts.hashing_queue import Places
+from itemsapi.accounts.models import User
 from itemsapi.accounts.passwords import Passwords
-from itemsapi.accounts.places import Places
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.accounts.user import User
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import AuthSession
 from staff import NEW_PASSWORD
 
@@ -47,7 +47,7 @@ def test_the_old_password_signs_nobody_in_once_another_is_set(
 ) -> None:
     """Or a thief's sign-in would outlive the change that was to shut them out (S-126)."""
     user_id = house.user("ada", "member")
-    meanwhile(lambda: house.services.people.set_password(OPERATOR, user_id, OTHER))
+    meanwhile(lambda: house.services.people.set_password(COMMAND_LINE, user_id, OTHER))
     assert login_status(house) == 401
     assert login_status(house, OTHER) == 200
 
@@ -55,7 +55,7 @@ def test_the_old_password_signs_nobody_in_once_another_is_set(
 def test_nobody_signs_in_once_disabled(house: House, meanwhile: Meanwhile) -> None:
     """S-067."""
     user_id = house.user("ada", "member")
-    meanwhile(lambda: house.services.people.change(OPERATOR, user_id, None, disabled=True))
+    meanwhile(lambda: house.services.people.change(COMMAND_LINE, user_id, None, disabled=True))
     assert login_status(house) == 401
 
 
@@ -65,7 +65,7 @@ def test_an_operators_password_is_not_overwritten_by_the_users(
     """Who changes it had proved the one from before (S-042)."""
     ada = house.signed_in("ada", "member")
     user_id = house.services.people.named("ada").id
-    meanwhile(lambda: house.services.people.set_password(OPERATOR, user_id, OTHER))
+    meanwhile(lambda: house.services.people.set_password(COMMAND_LINE, user_id, OTHER))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert ada.post("/me/password", json=body).status_code == 422
     assert login_status(house, OTHER) == 200
@@ -149,10 +149,10 @@ def test_nobody_changes_a_password_once_disabled(house: House, meanwhile: Meanwh
     """S-067: their sessions have ended; the old password is the one that stays."""
     ada = house.signed_in("ada", "member")
     user_id, people = house.services.people.named("ada").id, house.services.people
-    meanwhile(lambda: people.change(OPERATOR, user_id, None, disabled=True))
+    meanwhile(lambda: people.change(COMMAND_LINE, user_id, None, disabled=True))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert ada.post("/me/password", json=body).status_code == 401
-    people.change(OPERATOR, user_id, None, disabled=False)
+    people.change(COMMAND_LINE, user_id, None, disabled=False)
     assert login_status(house) == 200
 
 

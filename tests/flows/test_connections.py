@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from itemsapi import db
 from itemsapi.db import Database
-from itemsapi.postgres import Impatient
+from itemsapi.db.postgres import Impatient
 from itemsapi.problems import DatabaseUnavailable
 
 SECRET = "what-nobody-may-read"

@@ -6,8 +6,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 
-from itemsapi import sqlite
-from itemsapi.db import Database
+from itemsapi.db import Database, sqlite
 from itemsapi.problems import DatabaseUnavailable
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import insert
 
 from forging import decoded
 from house import House
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.accounts.user import User, UserRole
+from itemsapi.accounts.models import User, UserRole
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
 from renewal import begun, lets_in, look, recall, refresh, renewed
 
@@ -32,7 +32,7 @@ def there(make_house: Build, here: House) -> House:
 def change_role(house: House, times: int) -> None:
     """Give the role "often" other scopes, time after time."""
     for turn in range(times):
-        house.services.roles.put(OPERATOR, "often", description="", scopes=SCOPES[turn % 2])
+        house.services.roles.put(COMMAND_LINE, "often", description="", scopes=SCOPES[turn % 2])
 
 
 def crowd(house: House, count: int) -> list[str]:

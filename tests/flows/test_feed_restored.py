@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from house import House
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import TokenInvalid
-from itemsapi.tokens.revocations import Feed, Revocation, session_target
+from itemsapi.tokens.revocation import Feed, Revocation, session_target
 from renewal import recall
 
 

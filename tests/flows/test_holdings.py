@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import event, select, update
 
 from house import House
-from itemsapi import once
-from itemsapi.holdings import Holding
-from itemsapi.issuer.housekeeping import heaps, purge
-from itemsapi.items import recount as recounting
-from itemsapi.items.item import Item
+from itemsapi import idempotency
+from itemsapi.issuer.retention import heaps, purge
+from itemsapi.items import quota_recount as recounting
+from itemsapi.items.models import Item
 from itemsapi.items.quota import Quota
-from itemsapi.items.recount import recount
-from itemsapi.items.shelf import Items
+from itemsapi.items.quota_recount import recount
+from itemsapi.items.service import Items
 from itemsapi.problems import QuotaExceeded
+from itemsapi.quota_usage import Holding
 from stock import Stock, draft
 
 TABLE = Holding.core()
@@ -79,7 +79,7 @@ def test_a_key_too_many_costs_no_counting(stock: Stock) -> None:
 
 def test_old_keys_make_room_some_at_a_time(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """No request has to forget all that a day has left."""
-    monkeypatch.setattr(once, "AT_ONCE", 2)
+    monkeypatch.setattr(idempotency, "AT_ONCE", 2)
     for key in "abc":
         stock.put(key=key)
     stock.clock.forward(days=1, seconds=1)  # type: ignore[attr-defined]
@@ -113,7 +113,7 @@ def test_what_nobody_counted_is_counted(stock: Stock) -> None:
 def test_what_is_counted_of_nothing_is_taken_back(stock: Stock) -> None:
     """An older version deleted the last item of somebody."""
     with stock.database.transaction() as tx:
-        tx.execute(once.Claim.core().delete())
+        tx.execute(idempotency.Claim.core().delete())
         tx.execute(Item.core().delete())
     assert (recount(stock.database), counted(stock)) == (1, (0, 0, 0))
 

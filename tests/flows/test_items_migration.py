@@ -7,7 +7,7 @@ from sqlalchemy import inspect
 
 from house import MovingClock
 from itemsapi import db
-from itemsapi.items.item import Item
+from itemsapi.items.models import Item
 from stock import Stock
 
 TABLES = {"item", "item_text"}

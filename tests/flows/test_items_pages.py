@@ -1,4 +1,4 @@
-"""Lists: pages by key, in every order, narrowed by every filter, along an index."""
+"""Lists: pages by key, in every order, narrowed by every filter, along an search_index."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,8 +10,8 @@ from sqlalchemy import event
 
 from house import MovingClock
 from itemsapi.db import Database
-from itemsapi.items import index
-from itemsapi.items.item import SORTS
+from itemsapi.items import search_index
+from itemsapi.items.models import SORTS
 from itemsapi.items.query import Query
 from itemsapi.problems import Invalid
 from stock import Stock
@@ -157,7 +157,7 @@ def test_many_matches_are_met_along_an_index_not_sorted(
     varied: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-101: a word that most hold costs a page, not everybody's whole shelves."""
-    monkeypatch.setattr(index, "FEW", 2)
+    monkeypatch.setattr(search_index, "FEW", 2)
     plans = explained(varied, None, {"q": "a"})
     assert any("INDEX ix_item_created_at_id" in step for step in plans)
     assert not [step for step in plans if "TEMP B-TREE" in step]

@@ -5,10 +5,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from house import MovingClock
-from itemsapi.controls import held
+from itemsapi.control_characters import held
 from itemsapi.db import Database
-from itemsapi.items import index
-from itemsapi.items.words import terms
+from itemsapi.items import search_index
+from itemsapi.items.tokenizer import terms
 from stock import Stock
 
 ANY = st.characters(exclude_categories=["Cs"])
@@ -93,7 +93,7 @@ def test_tags_are_found_whole_and_together(stock: Stock) -> None:
 
 def test_many_matches_come_in_order(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than are fetched by number are met along the sorted field instead, all the same."""
-    monkeypatch.setattr(index, "FEW", 2)
+    monkeypatch.setattr(search_index, "FEW", 2)
     for n in range(5):
         stock.put(name=f"Lamp {n}", quantity=n)
     pages = stock.walk(q="lamp", sort="-quantity", limit=2)
@@ -102,7 +102,7 @@ def test_many_matches_come_in_order(stock: Stock, monkeypatch: pytest.MonkeyPatc
 
 def test_many_matches_are_all_that_is_found(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies between them along the sorted field is left out."""
-    monkeypatch.setattr(index, "FEW", 2)
+    monkeypatch.setattr(search_index, "FEW", 2)
     for n in range(6):
         stock.put(name=f"{('Lamp', 'Table')[n % 2]} {n}")
     assert stock.found(q="lamp", sort="name") == ["Lamp 0", "Lamp 2", "Lamp 4"]

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from house import MovingClock
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from itemsapi.items.item import ItemRecord
+from itemsapi.items.models import ItemRecord
 from itemsapi.problems import Conflict, Invalid, NotFound, PreconditionFailed
 from stock import Stock, draft
 

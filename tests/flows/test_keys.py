@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from forging import decoded
 from house import House
-from itemsapi.tokens.keystore import PUBLISHED, VERIFIES, KeyUnknown, RotationTooEarly
+from itemsapi.tokens.key_store import PUBLISHED, VERIFIES, KeyUnknown, RotationTooEarly
 from renewal import at_once
 from turnkey import access, jwks, keys, kid, kids, rotated, states, works
 

@@ -12,7 +12,7 @@ from house import PASSWORD, House
 from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.ring import MOMENT, PATIENCE
+from itemsapi.tokens.key_set import MOMENT, PATIENCE
 from steps import failing
 from turnkey import access, jwks, keys, kid, kids, poison, rotated, works
 

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from house import House
 from itemsapi.issuer.sessions import end_everybodys, open_sessions
-from itemsapi.tokens import revocations
-from itemsapi.tokens.revocations import Revocation
+from itemsapi.tokens import revocation
+from itemsapi.tokens.revocation import Revocation
 from renewal import begun, events, lets_in, look, refresh, renewed
 
 Build = Callable[..., House]
@@ -114,7 +114,7 @@ def test_not_one_of_many_requests_at_once_slips_into_a_process_that_slept(
     make_house: Build, ada: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-066: one of them asks the feed, and the others wait for the answer."""
-    monkeypatch.setattr(revocations, "MOMENT", 10.0)  # this machine may be slow
+    monkeypatch.setattr(revocation, "MOMENT", 10.0)  # this machine may be slow
     here, there = make_house(look), make_house(look)
     given = begun(here, ada)
     assert lets_in(there, given.access_token)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from house import PASSWORD, House
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.accounts.user import User, UserRole
+from itemsapi.accounts.models import User, UserRole
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from operators import Somebody
 from staff import NEW_PASSWORD, events, refreshes, role, works
 
 SOON = {"seconds": 7}  # later than any `not_before` that was written a moment ago
@@ -23,7 +24,7 @@ def ada(house: House) -> str:
 
 def disable(house: House, user_id: str, *, disabled: bool = True) -> None:
     """Disable or enable a user from the command line."""
-    house.services.people.change(OPERATOR, user_id, None, disabled=disabled)
+    house.services.people.change(COMMAND_LINE, user_id, None, disabled=disabled)
 
 
 def test_disabling_ends_access_at_once(house: House, ada: str) -> None:
@@ -68,7 +69,7 @@ def test_disabling_twice_changes_nothing(house: House, ada: str) -> None:
 def test_a_set_password_ends_the_sessions(house: House, ada: str) -> None:
     """Who was in with the old one is out (S-126)."""
     tokens = house.login("ada")
-    house.services.people.set_password(OPERATOR, ada, NEW_PASSWORD)
+    house.services.people.set_password(COMMAND_LINE, ada, NEW_PASSWORD)
     assert not works(house, tokens)
     assert works(house, house.login("ada", password=NEW_PASSWORD))
 
@@ -76,7 +77,7 @@ def test_a_set_password_ends_the_sessions(house: House, ada: str) -> None:
 def test_other_roles_void_the_tokens_and_keep_the_session(house: House, ada: str) -> None:
     """What was granted does not outlive the change; a refresh brings what holds now (S-183)."""
     tokens = house.login("ada")
-    house.services.people.change(OPERATOR, ada, None, roles=["reader"])
+    house.services.people.change(COMMAND_LINE, ada, None, roles=["reader"])
     assert not works(house, tokens)
     assert refreshes(house, tokens).get_json()["scope"] == "items:read"
 
@@ -87,7 +88,7 @@ def test_another_scope_of_a_role_voids_the_tokens_of_its_holders(house: House) -
     house.user("ada", name)
     house.user("bob", "reader")
     ada, bob = house.login("ada"), house.login("bob")
-    house.services.roles.put(OPERATOR, name, description="", scopes=["items:write"])
+    house.services.roles.put(COMMAND_LINE, name, description="", scopes=["items:write"])
     assert not works(house, ada)
     assert works(house, bob)
 
@@ -97,7 +98,7 @@ def test_another_description_of_a_role_voids_nothing(house: House) -> None:
     name = role(house, "items:read")
     house.user("ada", name)
     tokens = house.login("ada")
-    house.services.roles.put(OPERATOR, name, description="Reads", scopes=["items:read"])
+    house.services.roles.put(COMMAND_LINE, name, description="Reads", scopes=["items:read"])
     assert works(house, tokens)
 
 
@@ -107,7 +108,7 @@ def test_a_role_of_many_voids_all_tokens_by_one_row(house: House) -> None:
     house.user("root", "admin")
     crowd(house, name, 101)
     tokens = house.login("root")
-    house.services.roles.put(OPERATOR, name, description="", scopes=["items:write"])
+    house.services.roles.put(COMMAND_LINE, name, description="", scopes=["items:write"])
     assert not works(house, tokens)
     assert refreshes(house, tokens).status_code == 200
 
@@ -138,7 +139,7 @@ def test_the_last_admin_cannot_lose_the_role(house: House) -> None:
     root, other = house.user("root", "admin"), house.user("other", "admin")
     disable(house, other)
     with pytest.raises(Conflict):
-        house.services.people.change(OPERATOR, root, None, roles=[])
+        house.services.people.change(COMMAND_LINE, root, None, roles=[])
 
 
 def test_one_of_two_admins_can_go(house: House) -> None:
@@ -158,20 +159,20 @@ def test_a_stale_version_changes_nothing(house: House, ada: str) -> None:
     """Who read an older one has to read again (S-153)."""
     disable(house, ada)
     with pytest.raises(PreconditionFailed):
-        house.services.people.change(OPERATOR, ada, 1, disabled=False)
+        house.services.people.change(COMMAND_LINE, ada, 1, disabled=False)
 
 
 @pytest.mark.parametrize("name", ["ada", "ADA", "Ada"])
 def test_a_name_is_taken_once(house: House, ada: str, name: str) -> None:
     """Whatever the case (S-158)."""
     with pytest.raises(Conflict):
-        house.services.people.create(OPERATOR, name, NEW_PASSWORD)
+        house.services.people.create(COMMAND_LINE, name, NEW_PASSWORD)
 
 
 def test_a_role_that_is_not_there_cannot_be_given(house: House, ada: str) -> None:
     """Nothing is changed."""
     with pytest.raises(Invalid):
-        house.services.people.change(OPERATOR, ada, None, roles=["member", "boss"])
+        house.services.people.change(COMMAND_LINE, ada, None, roles=["member", "boss"])
     assert house.services.people.find(ada).roles == ("member",)
 
 
@@ -180,9 +181,9 @@ def unknown(house: House) -> list[Callable[[str], Any]]:
     people = house.services.people
     return [
         people.find,
-        lambda user_id: people.change(OPERATOR, user_id, None, disabled=True),
-        lambda user_id: people.set_password(OPERATOR, user_id, NEW_PASSWORD),
-        lambda user_id: people.end_sessions(OPERATOR, user_id),
+        lambda user_id: people.change(COMMAND_LINE, user_id, None, disabled=True),
+        lambda user_id: people.set_password(COMMAND_LINE, user_id, NEW_PASSWORD),
+        lambda user_id: people.end_sessions(COMMAND_LINE, user_id),
     ]
 
 
@@ -196,13 +197,13 @@ def test_who_is_not_there_is_not_found(house: House) -> None:
 def test_a_role_in_use_cannot_be_deleted(house: House, ada: str) -> None:
     """Its holders would silently lose it."""
     with pytest.raises(Conflict):
-        house.services.roles.delete(OPERATOR, "member")
+        house.services.roles.delete(COMMAND_LINE, "member")
 
 
 def test_a_deleted_role_is_gone(house: House) -> None:
     """With its scopes."""
     name = role(house, "items:read")
-    house.services.roles.delete(OPERATOR, name)
+    house.services.roles.delete(COMMAND_LINE, name)
     assert name not in {one.name for one in house.services.roles.all()}
 
 
@@ -210,15 +211,15 @@ def test_a_deleted_role_is_gone(house: House) -> None:
 def test_a_role_that_is_not_there_cannot_be_deleted(house: House, name: str) -> None:
     """Whatever it is called."""
     with pytest.raises(NotFound):
-        house.services.roles.delete(OPERATOR, name)
+        house.services.roles.delete(COMMAND_LINE, name)
 
 
 def test_the_role_that_gives_everything_stays_what_it_is(house: House) -> None:
     """For the operator at the host too: the last admin would be stripped by it."""
     with pytest.raises(Conflict):
-        house.services.roles.put(OPERATOR, "admin", description="", scopes=[])
+        house.services.roles.put(COMMAND_LINE, "admin", description="", scopes=[])
     with pytest.raises(Conflict):
-        house.services.roles.delete(OPERATOR, "admin")
+        house.services.roles.delete(COMMAND_LINE, "admin")
 
 
 def test_the_first_admin_is_made_once(house: House) -> None:
@@ -237,7 +238,7 @@ def test_a_new_database_has_no_user(house: House) -> None:
 def test_nobody_sets_their_own_password_as_an_operator(house: House) -> None:
     """It would spare them the current one (S-042)."""
     root = house.user("root", "admin")
-    actor = type(OPERATOR)(root, frozenset({"users:write"}))
+    actor = Somebody(root, frozenset({"users:write"}))
     with pytest.raises(Forbidden):
         house.services.people.set_password(actor, root, NEW_PASSWORD)
     assert events(house, "authn_password_change") == []

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from house import House
-from itemsapi.accounts.reach import OPERATOR, Actor
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import Busy, Problem
+from operators import Somebody
 from staff import NEW_PASSWORD
 
 
@@ -36,7 +37,7 @@ def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
     admins = [house.user(f"root{n}", "admin") for n in range(16)]
 
     def disabling(user_id: str) -> Callable[[], object]:
-        return lambda: people.change(OPERATOR, user_id, None, disabled=True)
+        return lambda: people.change(COMMAND_LINE, user_id, None, disabled=True)
 
     assert race(*map(disabling, admins)) == {"done": 15, "conflict": 1}
 
@@ -46,8 +47,8 @@ def test_one_of_two_admins_wins_when_each_disables_the_other(house: House) -> No
     people, scopes = house.services.people, house.services.desk.known_scopes()
     a, b = house.user("a", "admin"), house.user("b", "admin")
     outcomes = race(
-        lambda: people.change(Actor(a, scopes), b, None, disabled=True),
-        lambda: people.change(Actor(b, scopes), a, None, disabled=True),
+        lambda: people.change(Somebody(a, scopes), b, None, disabled=True),
+        lambda: people.change(Somebody(b, scopes), a, None, disabled=True),
     )
     assert outcomes == {"done": 1, "forbidden": 1}
 
@@ -57,7 +58,7 @@ def test_a_name_is_given_once(house: House) -> None:
 
     def enrol() -> object:
         try:
-            return house.services.people.create(OPERATOR, "ada", NEW_PASSWORD)
+            return house.services.people.create(COMMAND_LINE, "ada", NEW_PASSWORD)
         except Busy:
             time.sleep(0.02)
             return enrol()
@@ -68,17 +69,17 @@ def test_a_name_is_given_once(house: House) -> None:
 def test_a_version_is_changed_once(house: House) -> None:
     """Of sixteen who read the same version one changes it (S-153)."""
     people, ada = house.services.people, house.user("ada", "member")
-    outcomes = race(*[lambda: people.change(OPERATOR, ada, 1, disabled=True)] * 16)
+    outcomes = race(*[lambda: people.change(COMMAND_LINE, ada, 1, disabled=True)] * 16)
     assert outcomes == {"done": 1, "precondition_failed": 15}
 
 
 def test_a_role_is_given_or_deleted_not_both(house: House) -> None:
     """Nobody ends up with a role that is not there."""
     services, ada = house.services, house.user("ada")
-    services.roles.put(OPERATOR, "temp", description="", scopes=["items:read"])
+    services.roles.put(COMMAND_LINE, "temp", description="", scopes=["items:read"])
     race(
-        lambda: services.roles.delete(OPERATOR, "temp"),
-        lambda: services.people.change(OPERATOR, ada, None, roles=["temp"]),
+        lambda: services.roles.delete(COMMAND_LINE, "temp"),
+        lambda: services.people.change(COMMAND_LINE, ada, None, roles=["temp"]),
     )
     left = {role.name for role in services.roles.all()}
     assert set(services.people.find(ada).roles) <= left

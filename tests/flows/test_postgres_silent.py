@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
-from itemsapi import postgres
-from itemsapi.db import Database
-from itemsapi.postgres import Impatient
+from itemsapi.db import Database, postgres
+from itemsapi.db.postgres import Impatient
 from itemsapi.problems import DatabaseUnavailable, NotFound
 
 LONG = 60.0

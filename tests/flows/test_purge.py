@@ -8,12 +8,12 @@ from sqlalchemy import func, insert, select
 from house import House
 from itemsapi.clock import new_id
 from itemsapi.db import Model
-from itemsapi.issuer import housekeeping
-from itemsapi.issuer.housekeeping import BATCH, STRIDE, Heap, count, heaps, purge
+from itemsapi.issuer import retention
+from itemsapi.issuer.retention import BATCH, STRIDE, Heap, count, heaps, purge
 from itemsapi.issuer.sessions import end_everybodys
-from itemsapi.throttle import Attempt, Limit
-from itemsapi.tokens.keystore import PUBLISHED
-from itemsapi.tokens.revocations import EVERYBODY, everybodys_epochs, session_target
+from itemsapi.rate_limits import Attempt, Limit
+from itemsapi.tokens.key_store import PUBLISHED
+from itemsapi.tokens.revocation import EVERYBODY, everybodys_epochs, session_target
 from renewal import begun, events, recall, refresh, renewed
 
 DAY = timedelta(days=1)
@@ -259,7 +259,7 @@ def test_a_rest_follows_each_batch(house: House) -> None:
 def test_heaps_are_counted_over_many_strides(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table larger than a look-up goes through at once."""
     assert STRIDE > BATCH
-    monkeypatch.setattr(housekeeping, "STRIDE", 7)
+    monkeypatch.setattr(retention, "STRIDE", 7)
     fill(house, 20, 31)
     assert count(house.services.desk, heap(house, "tries")) == 31
     assert (purged(house, "tries"), rows(house, "tries")) == (31, 20)
@@ -269,7 +269,7 @@ def test_what_became_needed_in_between_stays(house: House, monkeypatch: pytest.M
     """A row found is looked at again when it is deleted."""
     fill(house, 0, 3)
     doomed = heap(house, "tries")
-    found = housekeeping._found  # noqa: SLF001 - the moment between finding and deleting
+    found = retention._found  # noqa: SLF001 - the moment between finding and deleting
 
     def meanwhile(*wanted: object) -> object:
         for keys in found(*wanted):  # type: ignore[arg-type]
@@ -277,7 +277,7 @@ def test_what_became_needed_in_between_stays(house: House, monkeypatch: pytest.M
                 tx.execute(doomed.table.update().values(began_at=house.clock()))
             yield keys
 
-    monkeypatch.setattr(housekeeping, "_found", meanwhile)
+    monkeypatch.setattr(retention, "_found", meanwhile)
     assert purge(house.services.desk, doomed, rest=lambda _: None) == 0
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import insert, select
 
 from house import House
 from itemsapi.clock import new_id
-from itemsapi.issuer.housekeeping import Heap, heaps, purge
+from itemsapi.issuer.retention import Heap, heaps, purge
 from itemsapi.items.quota import Quota
-from itemsapi.items.recount import recount
-from itemsapi.items.shelf import Items
-from itemsapi.throttle import HeldTry
+from itemsapi.items.quota_recount import recount
+from itemsapi.items.service import Items
+from itemsapi.rate_limits import HeldTry
 from stock import Stock, draft
 
 pytestmark = pytest.mark.postgres
@@ -73,7 +73,7 @@ def test_a_request_that_needs_room_does_not_wait_for_a_purge(
     house: House, stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It forgets other keys than those that the purge is at, and each is counted once."""
-    monkeypatch.setattr("itemsapi.issuer.housekeeping.BATCH", 1)
+    monkeypatch.setattr("itemsapi.issuer.retention.BATCH", 1)
     shelf = Items(stock.database, stock.clock, Quota(100, 1000, 3))
     work = amid(heap(house, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
     assert purged(house, work) == 1

@@ -20,8 +20,8 @@ from itemsapi.issuer.login import Login, begin
 from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from itemsapi.tokens import revocations
-from itemsapi.tokens.revocations import (
+from itemsapi.tokens import revocation
+from itemsapi.tokens.revocation import (
     Feed,
     Revocation,
     generation_target,
@@ -369,7 +369,7 @@ def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: Feed) -> None:
     begun_at = time.monotonic()
     with deaf._asking:  # noqa: SLF001 - a question that gets no answer
         assert all(at_once(20, refused))
-    assert time.monotonic() - begun_at < revocations.PATIENCE
+    assert time.monotonic() - begun_at < revocation.PATIENCE
 
 
 def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, ada: str) -> None:

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy import update
 
 from house import House
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
 from renewal import begun, code, lets_in, look, refresh
 from rounds import rounds

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from house import MovingClock
 from itemsapi.db import Database
 from itemsapi.items.query import Query
-from itemsapi.items.words import words
+from itemsapi.items.tokenizer import words
 from stock import Stock
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import flask
 import pytest
 
-from itemsapi.gate import seen as module
-from itemsapi.gate.seen import SeenGenerations
+from itemsapi.gate import seen_generations as module
+from itemsapi.gate.seen_generations import SeenGenerations
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.claims import Claims
 

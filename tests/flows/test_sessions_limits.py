@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from house import PASSWORD, House
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
 from renewal import at_once, begun, code, events, lets_in, look, refresh, renewed
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from itemsapi import sqlite
-from itemsapi.db import Database
+from itemsapi.db import Database, sqlite
 from itemsapi.problems import DatabaseUnavailable
 from renewal import all_at_once
 

@@ -13,7 +13,7 @@ import pytest
 from doors import BodyDoor, CookieDoor, Door, Refreshed
 from forging import decoded
 from house import House
-from itemsapi.accounts.reach import OPERATOR
+from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import note_seen
 from renewal import events, lets_in, look
 
@@ -136,7 +136,9 @@ def test_that_access_token_dies_with_its_session(scene: Scene) -> None:
     """S-073: ten minutes at most, and none after a sign-out."""
     tokens, stolen = scene.shows(scene.first), scene.shows(scene.first)
     assert scene.uses(stolen.access_token)
-    scene.here.services.people.end_sessions(OPERATOR, scene.here.services.people.named("ada").id)
+    scene.here.services.people.end_sessions(
+        COMMAND_LINE, scene.here.services.people.named("ada").id
+    )
     found = [scene.uses(one.access_token) for one in (tokens, stolen)]
     assert found == [False, False]
 

@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 
 from house import House
 from itemsapi import db
-from itemsapi.items.recount import recount
+from itemsapi.items.quota_recount import recount
 from renewal import at_once
 
 PROCESSES = 4

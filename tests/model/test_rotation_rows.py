@@ -9,7 +9,7 @@ from itertools import product
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.db import Database
 from itemsapi.tokens.sessions import (
     AuthSession,

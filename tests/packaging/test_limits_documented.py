@@ -4,26 +4,29 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi import connecting, db, postgres, sqlite, throttle, writable
+from itemsapi import rate_limits
 from itemsapi.accounts import passwords
+from itemsapi.db import connections, engine, postgres, sqlite, writable
 from itemsapi.server import pool, supervisor
-from itemsapi.tokens import revocations
+from itemsapi.tokens import revocation
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 VALUES = {
-    "connections to the database, in each process": f"{db.POOL}, and {db.POOL} more for a moment",
+    "connections to the database, in each process": (
+        f"{engine.POOL}, and {engine.POOL} more for a moment"
+    ),
     "wait for one of them": f"{postgres.CONNECT_LIMIT} s",
-    "wait until PostgreSQL accepts a connection": f"{connecting.TASTE['connect_timeout']} s",
-    "a statement, or its wait for a lock": f"{connecting.LIMITS['statement_timeout']} ms",
-    "a transaction that lies open between two statements": f"{connecting.WAIT_LIMIT} ms",
+    "wait until PostgreSQL accepts a connection": f"{connections.TASTE['connect_timeout']} s",
+    "a statement, or its wait for a lock": f"{connections.LIMITS['statement_timeout']} ms",
+    "a transaction that lies open between two statements": f"{connections.WAIT_LIMIT} ms",
     "an answer of PostgreSQL": f"{postgres.ANSWER_LIMIT} s",
     "the word that a kept connection is still good": f"{postgres.PING_LIMIT} s",
     "a PostgreSQL that was silent is asked again": f"after {postgres.REST:.0f} s, by one thread",
     "a writer's turn at an SQLite file": f"{sqlite.PATIENCE:.0f} s",
-    "tokens are let in without news of revocations": f"{revocations.PATIENCE:.0f} s",
+    "tokens are let in without news of revocations": f"{revocation.PATIENCE:.0f} s",
     "whether the database takes changes is asked": f"once in {writable.REMEMBERED:.0f} s",
-    "an answer of Redis": f"{throttle.PATIENCE['socket_timeout']} s",
-    "a Redis that did not answer is asked again": f"after {throttle.REST:.0f} s",
+    "an answer of Redis": f"{rate_limits.PATIENCE['socket_timeout']} s",
+    "a Redis that did not answer is asked again": f"after {rate_limits.REST:.0f} s",
     "password hashes at work in a process": f"{passwords.AT_ONCE}, and {passwords.WAITING} wait",
     "wait for a password hash": f"{passwords.PATIENCE:.0f} s",
     "wait for a thread": f"{pool.PATIENCE:.0f} s",
@@ -45,23 +48,23 @@ def test_every_wait_and_limit_is_in_the_guide_as_it_is() -> None:
 
 def test_all_waits_for_a_lock_and_a_statement_are_one_number() -> None:
     """S-199: the guide names them together."""
-    assert connecting.LIMITS["lock_timeout"] == connecting.LIMITS["statement_timeout"]
-    assert throttle.PATIENCE["socket_connect_timeout"] == throttle.PATIENCE["socket_timeout"]
+    assert connections.LIMITS["lock_timeout"] == connections.LIMITS["statement_timeout"]
+    assert rate_limits.PATIENCE["socket_connect_timeout"] == rate_limits.PATIENCE["socket_timeout"]
 
 
 def test_the_pool_is_opened_with_these_numbers(tmp_path: Path) -> None:
     """S-199: what SQLAlchemy was told, not only what a constant says."""
-    opened = db.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
-    assert opened.size() == db.POOL  # type: ignore[attr-defined]  # a QueuePool
-    assert opened._max_overflow == db.POOL  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+    opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
+    assert opened.size() == engine.POOL  # type: ignore[attr-defined]  # a QueuePool
+    assert opened._max_overflow == engine.POOL  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
     assert opened._timeout == postgres.CONNECT_LIMIT  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
 def test_postgresql_knows_these_numbers(postgres_server: str, name: str) -> None:
     """S-199: asked of the server, in the session that the application gets."""
-    database = db.Database(postgres_server)
+    database = engine.Database(postgres_server)
     with database.reading() as connection:
         said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")  # noqa: S608 - one of the two above
-        assert int(said.scalar_one()) == connecting.LIMITS[name]
+        assert int(said.scalar_one()) == connections.LIMITS[name]
     database.dispose()

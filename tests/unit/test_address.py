@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.address import read_address
-from itemsapi.connecting import parameters
+from itemsapi.db.connections import parameters
+from itemsapi.db.url import read_address
 from itemsapi.settings import Settings, SettingsError
 
 PASSWORD = "hunter2"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from itemsapi.accounts.places import Places
+from itemsapi.accounts.hashing_queue import Places
 from itemsapi.problems import Busy
 
 WITHIN = 20.0  # seconds, on a machine that does other things too

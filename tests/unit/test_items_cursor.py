@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from itemsapi.items.paging import Place, Value, cursor, fingerprint, place
+from itemsapi.items.cursor import Place, Value, cursor, fingerprint, place
 from itemsapi.problems import Invalid
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.items.words import Term, terms, words
+from itemsapi.items.tokenizer import Term, terms, words
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commandline import free_port
-from itemsapi.metrics import FOLDER
+from itemsapi.observability.metrics import FOLDER
 from itemsapi.server import metrics_folder
 from itemsapi.server.metrics_folder import LOCK, NAME, shared_folder
 from itemsapi.settings import SettingsError

@@ -4,7 +4,7 @@ import pytest
 
 from commandline import free_port
 from itemsapi.problems import TooMany
-from itemsapi.throttle import Pace
+from itemsapi.rate_limits import Pace
 
 
 @pytest.fixture

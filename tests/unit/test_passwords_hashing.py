@@ -8,13 +8,13 @@ from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import Type, error_to_str
 
 from itemsapi.accounts import passwords as passwords_module
+from itemsapi.accounts.hashing_queue import Places
 from itemsapi.accounts.passwords import (
     AT_ONCE,
     WAITING,
     Passwords,
     one_time_password,
 )
-from itemsapi.accounts.places import Places
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
 from verifications import counted

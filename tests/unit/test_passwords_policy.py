@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemsapi.accounts.password_policy import demand
-from itemsapi.accounts.predictable import common_passwords
+from itemsapi.accounts.predictability import common_passwords
 from itemsapi.problems import Invalid
 
 GOOD = "seven quiet geese cross the river"

@@ -7,7 +7,7 @@ import pytest
 
 from itemsapi import Blueprint, Schema
 from itemsapi.rest.blueprint import notes
-from itemsapi.rest.json_out import dumps
+from itemsapi.rest.json_provider import dumps
 
 
 def test_schema_is_refused_when_it_is_a_class() -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 
 from itemsapi import Blueprint, Schema, fields, rest
 from itemsapi.gate.rules import Rule
-from itemsapi.rest.document import build
+from itemsapi.rest.openapi.document import build
 from itemsapi.settings import Settings
 
 PUBLIC = Rule("public", why="a test")

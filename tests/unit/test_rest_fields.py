@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 
 from itemsapi.rest import Schema, fields
-from itemsapi.rest.pairs import Word
+from itemsapi.rest.urlencoded import Word
 
 INTEGER, BOOLEAN, MOMENT, ID = (
     fields.Integer(),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi.problems import BadRequest
-from itemsapi.rest.pairs import read
+from itemsapi.rest.urlencoded import read
 
 
 @given(st.binary(max_size=200))

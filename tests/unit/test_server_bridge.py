@@ -16,13 +16,13 @@ import pytest
 from asgi import Heard, ask, parts, scope
 from itemsapi.problems import BadRequest, RequestTimeout
 from itemsapi.rest.cors import Cors
-from itemsapi.rest.edge import Edge
+from itemsapi.rest.middleware import Edge
 from itemsapi.rest.proxies import Proxies
-from itemsapi.server import answers, bodies, pool
-from itemsapi.server.answers import PIECE, Outgoing
+from itemsapi.server import bodies, pool, responses
 from itemsapi.server.bodies import Incoming
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.environ import client_of, demand_host, environ_of
+from itemsapi.server.responses import PIECE, Outgoing
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -574,7 +574,7 @@ def test_what_an_application_writes_by_hand_comes_first() -> None:
 @pytest.mark.parametrize("ends", ["whole", "leaves"])
 def test_who_does_not_take_an_answer_waits_for_the_next_and_others_do_not(ends: str) -> None:
     """S-111: through the bridge, until the answer is taken, or is not wanted any more."""
-    size = answers.OF_ONE + 1
+    size = responses.OF_ONE + 1
 
     def app(environ: "WSGIEnvironment", start: "StartResponse") -> list[bytes]:
         start("200 OK", [])
@@ -670,7 +670,7 @@ def never(outgoing: Outgoing, size: int) -> Callable[[], Any]:
 
 def test_a_client_that_takes_nothing_is_given_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """S-111: and the kernel closes its connection."""
-    monkeypatch.setattr(answers, "TAKEN_WITHIN", 0.05)
+    monkeypatch.setattr(responses, "TAKEN_WITHIN", 0.05)
     outgoing = full_of("lazy", LONG)
     with pytest.raises(TimeoutError):
         asyncio.run(never(outgoing, LONG)())
@@ -681,7 +681,7 @@ def test_a_client_that_reads_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch)
 
     The loop's clock is moved, so that it does not matter how long this machine stands still.
     """
-    monkeypatch.setattr(answers, "TAKEN_WITHIN", 1000.0)
+    monkeypatch.setattr(responses, "TAKEN_WITHIN", 1000.0)
     outgoing, heard, ahead = full_of("slow", LONG), Heard(), [0.0]
 
     async def send(message: dict[str, Any]) -> None:
@@ -696,7 +696,7 @@ def test_a_client_that_reads_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch)
         await outgoing.send(send, b"x" * LONG)
 
     asyncio.run(run())
-    assert ahead[0] > 2 * answers.TAKEN_WITHIN
+    assert ahead[0] > 2 * responses.TAKEN_WITHIN
     assert sum(len(message["body"]) for message in heard.messages) == LONG
 
 
@@ -704,7 +704,7 @@ def test_where_all_is_too_much_the_answer_that_moved_least_gives_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """S-111: not those who read, and not those who come."""
-    monkeypatch.setattr(answers, "STALE", 0.0)
+    monkeypatch.setattr(responses, "STALE", 0.0)
     outgoing = Outgoing(of_all=LONG)
 
     async def run() -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from itemsapi.observe import start_logging
+from itemsapi.observability.logging import start_logging
 from itemsapi.server.listening import CannotListen, listen
 from itemsapi.server.supervisor import ToLog
 

@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from itemsapi.server.fair_queue import Turns
 from itemsapi.server.threads import Threads
-from itemsapi.server.turns import Turns
 
 WITHIN = 20.0  # seconds, on a machine that does other things too
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.accounts.names import checked_name, normal_name
+from itemsapi.accounts.usernames import checked_name, normal_name
 from itemsapi.problems import Invalid
 
 

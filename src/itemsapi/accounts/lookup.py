@@ -10,8 +10,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.names import normal_name
-from itemsapi.accounts.user import Role, RoleScope, User, UserRole
+from itemsapi.accounts.models import Role, RoleScope, User, UserRole
+from itemsapi.accounts.usernames import normal_name
 from itemsapi.db import AnyRow
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from itemsapi.accounts.passwords import LONGEST, normal_password
-from itemsapi.accounts.predictable import common_passwords, own_characters
+from itemsapi.accounts.predictability import common_passwords, own_characters
 from itemsapi.problems import Invalid
 
 PRODUCT = "itemsapi"

@@ -23,8 +23,8 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
-from itemsapi.accounts.places import Places
-from itemsapi.observe import origin
+from itemsapi.accounts.hashing_queue import Places
+from itemsapi.observability.logging import origin
 from itemsapi.problems import Busy
 from itemsapi.settings import LONGEST_PASSWORD, Settings
 from itemsapi.web_addresses import client_key

@@ -46,7 +46,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            failures = importlib.import_module("itemsapi.cli.failures")
+            failures = importlib.import_module("itemsapi.cli.errors")
             terminal = importlib.import_module("itemsapi.cli.terminal")
             line = failures.in_words(error)
             if line is None:

@@ -3,8 +3,8 @@
 import click
 
 from itemsapi import db
+from itemsapi.cli.context import opened
 from itemsapi.cli.first_start import make_room
-from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import json_option, say, tell
 
 

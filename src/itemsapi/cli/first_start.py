@@ -6,7 +6,7 @@ import click
 
 from itemsapi.cli.terminal import say
 from itemsapi.db import check_schema, empty, upgrade
-from itemsapi.issuer.people import People
+from itemsapi.issuer.users import People
 from itemsapi.services import Services
 
 

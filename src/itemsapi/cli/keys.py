@@ -5,10 +5,9 @@ import time
 
 import click
 
-from itemsapi.cli.opening import opened
-from itemsapi.cli.progress import bar
-from itemsapi.cli.terminal import json_option, show, tell
-from itemsapi.tokens.keystore import Keystore, RotationTooEarly
+from itemsapi.cli.context import opened
+from itemsapi.cli.terminal import json_option, progress_bar, show, tell
+from itemsapi.tokens.key_store import Keystore, RotationTooEarly
 
 COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
 SHOWN = ["kid", "alg", "state", "changed_at"]  # what fits a terminal
@@ -64,7 +63,7 @@ def _rotated(keystore: Keystore, *, no_wait: bool) -> str:
         if no_wait:
             raise
         seconds = math.ceil(early.wait)
-    with bar() as shown:
+    with progress_bar() as shown:
         for _ in shown.track(range(seconds), description="Publishing the next key"):
             time.sleep(1)
     return keystore.rotate()

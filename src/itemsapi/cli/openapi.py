@@ -5,7 +5,7 @@ from typing import IO
 import click
 
 from itemsapi.app import create_app
-from itemsapi.rest.document import current_document
+from itemsapi.rest.openapi.document import current_document
 
 
 @click.command

@@ -3,13 +3,12 @@
 import click
 from rich.progress import Progress
 
-from itemsapi.cli.doctor import clock_is_off
-from itemsapi.cli.opening import opened
-from itemsapi.cli.progress import bar
-from itemsapi.cli.terminal import json_option, show
-from itemsapi.issuer.desk import Desk
-from itemsapi.issuer.housekeeping import Heap, count, heaps, purge
-from itemsapi.items.recount import recount
+from itemsapi.cli.check import clock_is_off
+from itemsapi.cli.context import opened
+from itemsapi.cli.terminal import json_option, progress_bar, show
+from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.retention import Heap, count, heaps, purge
+from itemsapi.items.quota_recount import recount
 
 
 @click.command
@@ -22,7 +21,7 @@ def command(*, as_json: bool) -> None:
     was signed with for a week. What is counted for quotas is counted anew. A host whose clock
     differs from the database's deletes nothing.
     """
-    with opened() as services, bar() as shown:
+    with opened() as services, progress_bar() as shown:
         if clock_is_off(services.database):
             raise click.ClickException(
                 "this host's clock differs from the database's; set it, or purge on another host"

@@ -8,11 +8,11 @@ import click
 import flask
 
 from itemsapi.app import create_app
+from itemsapi.cli.context import opened
 from itemsapi.cli.first_start import first_admin, prepare
-from itemsapi.cli.opening import opened
 from itemsapi.cli.terminal import say
 from itemsapi.cli.users import ONE_TIME
-from itemsapi.rest.document import document_of
+from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
 from itemsapi.server.supervisor import serve

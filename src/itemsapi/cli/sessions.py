@@ -2,8 +2,8 @@
 
 import click
 
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.cli.opening import opened
+from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.cli.context import opened
 from itemsapi.cli.terminal import json_option, say, show
 from itemsapi.issuer.sessions import open_sessions
 
@@ -36,8 +36,8 @@ def end_sessions(name: str | None, *, everybody: bool) -> None:
         raise click.UsageError("Give a NAME or --everybody.")
     with opened() as services:
         if name is None:
-            services.people.end_everybodys_sessions(OPERATOR)
+            services.people.end_everybodys_sessions(COMMAND_LINE)
             say("Ended everybody's sessions.")
             return
-        ended = services.people.end_sessions(OPERATOR, services.people.named(name).id)
+        ended = services.people.end_sessions(COMMAND_LINE, services.people.named(name).id)
         say(f"Ended {ended} of {name}.")

@@ -12,9 +12,10 @@ from typing import TypeVar
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
-from itemsapi.controls import escaped
+from itemsapi.control_characters import escaped
 from itemsapi.rest.fields import rfc3339
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -81,3 +82,9 @@ def _cell(value: object) -> str:
 
 def _plain(value: object) -> str:
     return rfc3339(value) if isinstance(value, datetime) else str(value)
+
+
+def progress_bar() -> Progress:
+    """Return a progress bar; it shows nothing unless standard error is a terminal."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import click
 
-from itemsapi.accounts.directory import Person
 from itemsapi.accounts.passwords import one_time_password
-from itemsapi.accounts.reach import OPERATOR
-from itemsapi.cli.opening import opened
+from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.repository import Person
+from itemsapi.cli.context import opened
 from itemsapi.cli.terminal import json_option, say, show, tell
 from itemsapi.clock import now
-from itemsapi.issuer.people import People
+from itemsapi.issuer.users import People
 from itemsapi.problems import Invalid
 from itemsapi.services import Services
 
@@ -66,7 +66,7 @@ def add(
     with opened() as services:
         known = _demand_known(services, roles)
         one_time = must_change or (services.settings.production and not given)
-        person = services.people.create(OPERATOR, name, password, roles, one_time=one_time)
+        person = services.people.create(COMMAND_LINE, name, password, roles, one_time=one_time)
     lines = [f"Created {person.username}.", *_password_lines(password, given, one_time)]
     if not person.roles:
         lines.append(f"No role: {person.username} may do nothing yet. {_give(person, known)}")
@@ -88,7 +88,7 @@ def disable(name: str) -> None:
     """Disable NAME: all sessions end, no new one begins."""
     with opened() as services:
         people = services.people
-        people.change(OPERATOR, people.named(name).id, None, disabled=True)
+        people.change(COMMAND_LINE, people.named(name).id, None, disabled=True)
     say(f"Disabled {name}.")
 
 
@@ -98,7 +98,7 @@ def enable(name: str) -> None:
     """Let NAME sign in again."""
     with opened() as services:
         people = services.people
-        people.change(OPERATOR, people.named(name).id, None, disabled=False)
+        people.change(COMMAND_LINE, people.named(name).id, None, disabled=False)
     say(f"Enabled {name}.")
 
 
@@ -113,7 +113,7 @@ def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) ->
     with opened() as services:
         person = services.people.named(name)
         one_time = must_change or (services.settings.production and not given)
-        services.people.set_password(OPERATOR, person.id, password, one_time=one_time)
+        services.people.set_password(COMMAND_LINE, person.id, password, one_time=one_time)
         person = services.people.find(person.id)
     lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
     tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
@@ -141,7 +141,7 @@ def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]])
     with opened() as services:
         before = services.people.named(name)
         roles = change(frozenset(before.roles))
-        after = services.people.change(OPERATOR, before.id, before.version, roles=roles)
+        after = services.people.change(COMMAND_LINE, before.id, before.version, roles=roles)
     say(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 

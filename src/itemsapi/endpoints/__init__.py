@@ -8,7 +8,6 @@ import flask
 from itemsapi.endpoints import (
     admin_audit,
     admin_roles,
-    admin_sessions,
     admin_users,
     auth,
     console,
@@ -36,7 +35,6 @@ def pages(settings: Settings) -> list[flask.Blueprint]:
         items.page,
         admin_users.page,
         admin_roles.page,
-        admin_sessions.page,
         admin_audit.page,
         oauth.page,
         wellknown.page,

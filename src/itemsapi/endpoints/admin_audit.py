@@ -5,11 +5,11 @@ from typing import Any
 
 from marshmallow import validate
 
-from itemsapi.gate.access import requires
+from itemsapi.gate.decorators import requires
+from itemsapi.page_size import fitting
 from itemsapi.rest import Blueprint, PageQuery, Schema, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import AUDIT_READ
-from itemsapi.weight import fitting
 
 page = Blueprint("audit", __name__, url_prefix="/audit")
 

@@ -5,8 +5,8 @@ from typing import Any
 import flask
 from marshmallow import validate
 
-from itemsapi.endpoints.operator import actor
-from itemsapi.gate.access import requires
+from itemsapi.gate.caller import current_caller
+from itemsapi.gate.decorators import requires
 from itemsapi.problems import Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, Schema, fields, listing, whole
 from itemsapi.services import services
@@ -66,7 +66,7 @@ def put_role(wish: dict[str, Any], name: str) -> object:
 
     Who has the role gets new tokens with the scopes of now.
     """
-    role, new = services().roles.put(actor(), name, **wish)
+    role, new = services().roles.put(current_caller(), name, **wish)
     return flask.make_response(Role().dump(role), 201 if new else 200)
 
 
@@ -76,7 +76,7 @@ def put_role(wish: dict[str, Any], name: str) -> object:
 @page.refuses(NotFound, Conflict, Forbidden)
 def delete_role(name: str) -> None:
     """Delete a role that nobody has."""
-    services().roles.delete(actor(), name)
+    services().roles.delete(current_caller(), name)
 
 
 @page.get("/scopes")

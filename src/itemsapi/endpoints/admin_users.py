@@ -4,16 +4,16 @@ from typing import Any
 
 from marshmallow import validate
 
-from itemsapi.accounts.directory import Person
-from itemsapi.accounts.names import LONGEST_NAME
 from itemsapi.accounts.passwords import LONGEST
-from itemsapi.endpoints.operator import actor
-from itemsapi.gate.access import requires
+from itemsapi.accounts.repository import Person
+from itemsapi.accounts.usernames import LONGEST_NAME
+from itemsapi.gate.caller import current_caller
+from itemsapi.gate.decorators import requires
+from itemsapi.preconditions import Expected
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
-from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
-from itemsapi.versions import Expected
+from itemsapi.tokens.scopes import SESSIONS_WRITE, USERS_READ, USERS_WRITE
 
 page = Blueprint("users", __name__, url_prefix="/users")
 
@@ -110,7 +110,7 @@ def list_users(query: dict[str, Any]) -> object:
 @page.refuses(Conflict, Forbidden, Busy)
 def create_user(wish: dict[str, Any]) -> object:
     """Create a user; you can give no role that goes further than your own scopes."""
-    person = services().people.create(actor(), **wish)
+    person = services().people.create(current_caller(), **wish)
     user, headers = _versioned(person)
     return user, headers | {"Location": f"/users/{person.id}"}
 
@@ -135,7 +135,7 @@ def change_user(wish: dict[str, Any], version: Expected, user_id: str) -> object
 
     Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
     """
-    return _versioned(services().people.change(actor(), user_id, version, **wish))
+    return _versioned(services().people.change(current_caller(), user_id, version, **wish))
 
 
 @page.put("/<id:user_id>/password")
@@ -145,8 +145,26 @@ def change_user(wish: dict[str, Any], version: Expected, user_id: str) -> object
 @page.refuses(NotFound, Forbidden, Busy)
 def set_user_password(wish: dict[str, Any], user_id: str) -> None:
     """Set the password of somebody else; all their sessions end."""
-    services().people.set_password(actor(), user_id, **wish)
+    services().people.set_password(current_caller(), user_id, **wish)
 
 
 def _versioned(person: Person) -> tuple[Person, dict[str, str]]:
     return person, {"ETag": etag(person.version)}
+
+
+@page.delete("/users/<id:user_id>/sessions")
+@requires(SESSIONS_WRITE)
+@page.gives(204)
+@page.refuses(NotFound, Forbidden)
+def delete_user_sessions(user_id: str) -> None:
+    """End all sessions of a user; of nobody who may do more than you."""
+    services().people.end_sessions(current_caller(), user_id)
+
+
+@page.delete("/sessions")
+@requires(SESSIONS_WRITE)
+@page.gives(204)
+@page.refuses(Forbidden)
+def delete_all_sessions() -> None:
+    """End everybody's sessions, your own with them: for an emergency, and for admins."""
+    services().people.end_everybodys_sessions(current_caller())

@@ -8,9 +8,9 @@ from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
 from itemsapi.endpoints.token_response import AttemptHeaders, Tokens, attempt_id, token_response
-from itemsapi.gate.access import public, refresh_token, refresh_token_or_signed_in
-from itemsapi.gate.browser import COOKIE, delivery
 from itemsapi.gate.caller import Caller, found_caller, stale_credential
+from itemsapi.gate.csrf import COOKIE, delivery
+from itemsapi.gate.decorators import public, refresh_token, refresh_token_or_signed_in
 from itemsapi.issuer.login import Login, login
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import end_session, logout
@@ -29,7 +29,7 @@ from itemsapi.problems import (
 )
 from itemsapi.rest import Blueprint, Schema, cookies, fields
 from itemsapi.services import services
-from itemsapi.tokens.codec import LONGEST as LONGEST_TOKEN
+from itemsapi.tokens.jwt import LONGEST as LONGEST_TOKEN
 from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
 
 page = Blueprint("auth", __name__, url_prefix="/auth")

@@ -17,11 +17,11 @@ from string import Template
 from flask import Response, request, url_for
 from marshmallow import INCLUDE
 
-from itemsapi.gate.access import public
+from itemsapi.gate.decorators import public
 from itemsapi.problems import NotFound, Problem, every_problem
 from itemsapi.rest import Blueprint, Schema, fields
-from itemsapi.rest.document import TITLE, current_document
 from itemsapi.rest.etags import not_modified
+from itemsapi.rest.openapi.document import TITLE, current_document
 
 STATIC = Path(__file__).parent / "static"
 A_YEAR = "public, max-age=31536000, immutable"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from flask import Response, request
 
-from itemsapi.gate.access import public
+from itemsapi.gate.decorators import public
 from itemsapi.rest import Blueprint
-from itemsapi.rest.assets import Assets
+from itemsapi.rest.static_files import Assets
 
 STATIC = Path(__file__).parent / "static"
 FILES = (

@@ -3,7 +3,7 @@
 No rate limit counts this: a load balancer asks from one address, for everybody behind it.
 """
 
-from itemsapi.gate.access import public
+from itemsapi.gate.decorators import public
 from itemsapi.problems import Unavailable
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services

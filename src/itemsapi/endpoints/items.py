@@ -5,20 +5,20 @@ from typing import Any
 import flask
 from marshmallow import validate
 
-from itemsapi.gate.access import requires
 from itemsapi.gate.caller import current_caller
+from itemsapi.gate.decorators import requires
+from itemsapi.items.cursor import LONGEST as LONGEST_CURSOR
+from itemsapi.items.cursor import Page
 from itemsapi.items.draft import DESCRIPTION, NAME, QUANTITY, SKU, TAG, TAGS, Draft
-from itemsapi.items.item import SORTS, ItemRecord
+from itemsapi.items.models import SORTS, ItemRecord
 from itemsapi.items.money import DECIMALS
-from itemsapi.items.paging import LONGEST as LONGEST_CURSOR
-from itemsapi.items.paging import Page
 from itemsapi.items.query import LONGEST as LONGEST_SEARCH
 from itemsapi.items.query import Query
+from itemsapi.preconditions import Expected
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
-from itemsapi.versions import Expected
 
 page = Blueprint("items", __name__, url_prefix="/items")
 

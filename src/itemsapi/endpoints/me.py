@@ -1,4 +1,4 @@
-"""Your account: who you are here, and your password."""
+"""Your account: who you are here, and your passwords."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,10 +8,10 @@ from marshmallow import validate
 
 from itemsapi.accounts.passwords import LONGEST
 from itemsapi.endpoints.token_response import Tokens, token_response
-from itemsapi.gate.access import signed_in, signed_in_to_change_password
-from itemsapi.gate.browser import delivery
 from itemsapi.gate.caller import current_caller
-from itemsapi.issuer import password
+from itemsapi.gate.csrf import delivery
+from itemsapi.gate.decorators import signed_in, signed_in_to_change_password
+from itemsapi.issuer import passwords
 from itemsapi.problems import BadRequest, Busy, CrossSite, TooMany
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
@@ -85,11 +85,11 @@ def change_password(payload: dict[str, Any]) -> object:
     """Change your password: this session goes on with new tokens, your other sessions end.
 
     All your access tokens from before are revoked, and all older refresh tokens of this session.
-    If no answer comes, try to sign in with the new password. If your refresh token is in the
+    If no answer comes, try to sign in with the new passwords. If your refresh token is in the
     cookie, send `X-Auth-Delivery: cookie` with credentials.
     """
     caller = current_caller()
-    change = password.PasswordChange(
+    change = passwords.PasswordChange(
         caller.user_id,
         caller.session_id,
         current=payload["current_password"],
@@ -97,7 +97,7 @@ def change_password(payload: dict[str, Any]) -> object:
         end_others=payload["end_other_sessions"],
         delivery=delivery(flask.request),
     )
-    return token_response(password.change_password(services().desk, change))
+    return token_response(passwords.change_password(services().desk, change))
 
 
 def _me() -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 from flask import Response
 
-from itemsapi.gate.access import public, requires
-from itemsapi.metrics import metrics, note_feed_age
+from itemsapi.gate.decorators import public, requires
+from itemsapi.observability.metrics import metrics, note_feed_age
 from itemsapi.rest import Blueprint
 from itemsapi.services import services
 from itemsapi.settings import Settings

@@ -11,16 +11,16 @@ from marshmallow import EXCLUDE, validate
 
 from itemsapi import problems
 from itemsapi.endpoints.token_response import AttemptHeaders, attempt_id, token_response
-from itemsapi.gate.access import public, refresh_token, requires
+from itemsapi.gate.decorators import public, refresh_token, requires
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import revoke_token
 from itemsapi.problems import Problem
 from itemsapi.rest import Blueprint, Schema, fields
-from itemsapi.rest.answers import answer, report
-from itemsapi.rest.json_out import dumps
+from itemsapi.rest.error_handlers import answer, report
+from itemsapi.rest.json_provider import dumps
 from itemsapi.services import services
-from itemsapi.tokens.codec import LONGEST
+from itemsapi.tokens.jwt import LONGEST
 from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
 from itemsapi.tokens.scopes import TOKENS_READ
 

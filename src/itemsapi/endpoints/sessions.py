@@ -2,8 +2,8 @@
 
 from marshmallow import validate
 
-from itemsapi.gate.access import signed_in
 from itemsapi.gate.caller import current_caller
+from itemsapi.gate.decorators import signed_in
 from itemsapi.issuer.sessions import end_others, end_session, open_sessions
 from itemsapi.problems import NotFound
 from itemsapi.rest import Blueprint, Schema, fields, listing, whole

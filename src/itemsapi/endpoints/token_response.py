@@ -4,7 +4,7 @@ import re
 
 import flask
 
-from itemsapi.gate.browser import COOKIE
+from itemsapi.gate.csrf import COOKIE
 from itemsapi.issuer.grants import Grant
 from itemsapi.problems import BadRequest
 from itemsapi.rest import Schema, cookies, fields

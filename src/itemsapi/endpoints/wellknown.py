@@ -1,6 +1,6 @@
 """What other programs look up: the public keys, and what the issuer offers."""
 
-from itemsapi.gate.access import public
+from itemsapi.gate.decorators import public
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 

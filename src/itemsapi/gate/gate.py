@@ -13,13 +13,12 @@ from flask import Flask, current_app, request, request_started
 from flask.typing import RouteCallable
 
 from itemsapi.gate import options
-from itemsapi.gate.browser import Doorman
+from itemsapi.gate.authenticate import Verifier, bearer
 from itemsapi.gate.caller import Caller, forget_callers, note_caller, note_stale_credential
-from itemsapi.gate.credentials import bearer
+from itemsapi.gate.csrf import Doorman
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.seal import Sealed, let_through
-from itemsapi.gate.verify import Verifier
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 
 EXTENSION = "itemsapi.gate"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
-from itemsapi.gate.access import notes
+from itemsapi.gate.decorators import notes
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN, PASSWORD_CHANGE, Scope

@@ -6,7 +6,7 @@ from datetime import datetime
 from itemsapi.accounts.lookup import Holder
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
-from itemsapi.issuer.desk import Desk
+from itemsapi.issuer.issuer import Desk
 from itemsapi.problems import ScopeInvalid
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, join, split
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from itemsapi.accounts import lookup
 from itemsapi.db import AnyRow
-from itemsapi.issuer.desk import Desk
+from itemsapi.issuer.issuer import Desk
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
-from itemsapi.tokens.revocations import everybodys_epochs
+from itemsapi.tokens.revocation import everybodys_epochs
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
 from itemsapi.tokens.sessions import alive, find, note_seen
 

@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import lookup
 from itemsapi.accounts.lookup import Holder
-from itemsapi.accounts.user import User
+from itemsapi.accounts.models import User
 from itemsapi.clock import new_id, stamp
 from itemsapi.db import AnyRow
-from itemsapi.issuer import guessing
-from itemsapi.issuer.desk import Desk
+from itemsapi.issuer import login_throttling
 from itemsapi.issuer.grants import Grant, Terms, grant, narrowed, restricted
-from itemsapi.observe import origin
+from itemsapi.issuer.issuer import Desk
+from itemsapi.observability.logging import origin
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
-from itemsapi.tokens.revocations import everybodys_epochs, session_target
+from itemsapi.tokens.revocation import everybodys_epochs, session_target
 from itemsapi.tokens.sessions import AuthSession, end, find
 
 
@@ -38,23 +38,23 @@ class Login:
 
 def login(desk: Desk, wish: Login) -> Grant:
     """Sign a user in. Raises `CredentialsInvalid`, `ScopeInvalid`, `TooMany`, `Busy`."""
-    with guessing.trying(desk, wish.username) as guess:
+    with login_throttling.trying(desk, wish.username) as guess:
         opened = _judged(desk, wish, guess)
     return grant(desk, *opened)
 
 
-def _judged(desk: Desk, wish: Login, guess: guessing.Try) -> tuple[AnyRow, Terms]:
+def _judged(desk: Desk, wish: Login, guess: login_throttling.Try) -> tuple[AnyRow, Terms]:
     """Look at the password, again if what is stored has changed meanwhile."""
-    for _ in range(guessing.LOOKS):
+    for _ in range(login_throttling.LOOKS):
         with desk.database.reading() as connection:
             holder = lookup.by_name(connection, wish.username)
-        right = guessing.matches(desk, guess, wish.password, holder)
+        right = login_throttling.matches(desk, guess, wish.password, holder)
         over = holder is not None and holder.password_is_over(desk.clock())
         if holder is None or not right or not holder.enabled or over:
             why = _why(holder, right=right)
             told = CredentialsInvalid()
-            raise guessing.fail(desk, guess, holder, "authn_login_fail", why=why, told=told)
-        with suppress(guessing.Changed):
+            raise login_throttling.fail(desk, guess, holder, "authn_login_fail", why=why, told=told)
+        with suppress(login_throttling.Changed):
             return _opened(desk, wish, holder, guess)
     raise Busy
 
@@ -68,17 +68,19 @@ def _why(holder: Holder | None, *, right: bool) -> str:
     return "one-time password too old" if holder.enabled else "disabled user"
 
 
-def _opened(desk: Desk, wish: Login, holder: Holder, guess: guessing.Try) -> tuple[AnyRow, Terms]:
+def _opened(
+    desk: Desk, wish: Login, holder: Holder, guess: login_throttling.Try
+) -> tuple[AnyRow, Terms]:
     """Open the session. Raises `Changed`, and `ScopeInvalid`, which leaves a trace (S-149)."""
     renewed = _rehashed(desk, holder, wish.password)
     try:
         with desk.database.transaction() as tx:
             current = lookup.by_id(tx, holder.id, hold=True)
             if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
-                raise guessing.Changed
+                raise login_throttling.Changed
             if renewed:
                 tx.get_one(User, holder.id).password_hash = renewed
-            guessing.succeed(desk, tx, guess)
+            login_throttling.succeed(desk, tx, guess)
             return begin(desk, tx, current, wish)
     except ScopeInvalid as refusal:
         with desk.database.transaction() as tx:

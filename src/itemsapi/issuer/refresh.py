@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts import lookup
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
-from itemsapi.issuer.desk import Desk
 from itemsapi.issuer.grants import (
     Grant,
     Terms,
@@ -24,9 +23,10 @@ from itemsapi.issuer.grants import (
     narrowed,
     restricted,
 )
+from itemsapi.issuer.issuer import Desk
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
-from itemsapi.tokens.codec import RefreshClaims
-from itemsapi.tokens.revocations import everybodys_epochs, generation_target, session_target
+from itemsapi.tokens.jwt import RefreshClaims
+from itemsapi.tokens.revocation import everybodys_epochs, generation_target, session_target
 from itemsapi.tokens.sessions import (
     Presented,
     Rotation,

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import directory
-from itemsapi.accounts.directory import RoleInfo
-from itemsapi.accounts.reach import Actor, Reach
-from itemsapi.accounts.user import Role, RoleScope, User
-from itemsapi.issuer.authority import Work, changing
-from itemsapi.issuer.desk import Desk
+from itemsapi.accounts import repository
+from itemsapi.accounts.models import Role, RoleScope, User
+from itemsapi.accounts.permissions import Operator, Reach
+from itemsapi.accounts.repository import RoleInfo
+from itemsapi.issuer.authorization import Work, changing
+from itemsapi.issuer.issuer import Desk
 from itemsapi.problems import Conflict, Invalid, NotFound
-from itemsapi.tokens.revocations import EVERYBODY, user_target
+from itemsapi.tokens.revocation import EVERYBODY, user_target
 
 # Each revocation is kept in the memory of every process for an access token's life. Beyond this
 # many it is cheaper that everybody refreshes once, which a client does by itself.
@@ -31,17 +31,17 @@ class Roles:
     def all(self) -> list[RoleInfo]:
         """Return all roles by name."""
         with self._desk.database.reading() as connection:
-            return directory.roles(connection)
+            return repository.roles(connection)
 
     def put(
-        self, actor: Actor, name: str, *, description: str, scopes: Iterable[str]
+        self, operator: Operator, name: str, *, description: str, scopes: Iterable[str]
     ) -> tuple[RoleInfo, bool]:
         """Create a role or replace it; return it, and whether it is new.
 
         Raises `Invalid`, `Forbidden`, `Conflict` (it gives everything, and always will).
         """
         wanted = self._checked(name, frozenset(scopes))
-        with changing(self._desk, actor) as work:
+        with changing(self._desk, operator) as work:
             old = _changeable(work, name)
             work.demand(
                 Reach(everything=False, scopes=wanted),
@@ -52,21 +52,21 @@ class Roles:
             if before != wanted:
                 self._recall(work.tx, name)
             words = {"before": " ".join(sorted(before)), "after": " ".join(sorted(wanted))}
-            self._record(work.tx, actor, name, **words)
-            return directory.roles(work.tx, names=[name])[0], old is None
+            self._record(work.tx, operator, name, **words)
+            return repository.roles(work.tx, names=[name])[0], old is None
 
-    def delete(self, actor: Actor, name: str) -> None:
+    def delete(self, operator: Operator, name: str) -> None:
         """Delete a role. Raises `NotFound`, `Forbidden`, `Conflict` (somebody has it)."""
         if not _NAME.fullmatch(name):
             raise NotFound
-        with changing(self._desk, actor) as work:  # nobody is given a role meanwhile
+        with changing(self._desk, operator) as work:  # nobody is given a role meanwhile
             old = _changeable(work, name)
             if old is None:
                 raise NotFound
-            if directory.holders(work.tx, name, limit=1):
+            if repository.holders(work.tx, name, limit=1):
                 raise Conflict("Somebody has this role; give them others first.")
             work.tx.execute(delete(Role).where(Role.name == name))
-            self._record(work.tx, actor, name, before=" ".join(old.scopes), after=None)
+            self._record(work.tx, operator, name, before=" ".join(old.scopes), after=None)
 
     def _checked(self, name: str, scopes: frozenset[str]) -> frozenset[str]:
         if not _NAME.fullmatch(name):
@@ -87,7 +87,7 @@ class Roles:
 
         Rows of users come before the feed, as everywhere: one order, no deadlock.
         """
-        found = directory.holders(tx, name, limit=FEW + 1)
+        found = repository.holders(tx, name, limit=FEW + 1)
         if len(found) > FEW:
             self._desk.feed.revoke(tx, EVERYBODY)
         elif found:
@@ -97,14 +97,14 @@ class Roles:
             for user in users:
                 user.epoch = epoch
 
-    def _record(self, tx: Session, actor: Actor, name: str, **words: str | None) -> None:
+    def _record(self, tx: Session, operator: Operator, name: str, **words: str | None) -> None:
         event = "privilege_permissions_changed"
-        self._desk.audit.record(tx, event, actor_id=actor.user_id, role=name, **words)
+        self._desk.audit.record(tx, event, actor_id=operator.user_id, role=name, **words)
 
 
 def _changeable(work: Work, name: str) -> RoleInfo | None:
     """Return the role that is to change, if it is there and within reach."""
-    old = next(iter(directory.roles(work.tx, names=[name])), None)
+    old = next(iter(repository.roles(work.tx, names=[name])), None)
     if old is not None and old.everything:
         raise Conflict("This role gives everything; it can be neither changed nor deleted.")
     if old is not None:

@@ -13,16 +13,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.user import User
-from itemsapi.issuer.desk import Desk
+from itemsapi.accounts.models import User
+from itemsapi.issuer.issuer import Desk
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.revocations import (
-    EVERYBODY,
-    SESSIONS_EPOCH,
-    session_target,
-    user_target,
-)
+from itemsapi.tokens.revocation import EVERYBODY, SESSIONS_EPOCH, session_target, user_target
 from itemsapi.tokens.sessions import AuthSession, end, find, last_used_at, lock_open_sessions
 
 _table = AuthSession.core()

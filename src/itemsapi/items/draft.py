@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from itemsapi.controls import held
+from itemsapi.control_characters import held
 from itemsapi.items.money import priced
-from itemsapi.items.words import folded
+from itemsapi.items.tokenizer import folded
 from itemsapi.problems import Invalid
 
 NAME = 200

@@ -29,12 +29,12 @@ from sqlalchemy import (
     tuple_,
 )
 
-from itemsapi.items import index
+from itemsapi.items import search_index
+from itemsapi.items.cursor import Page, Place, Value, cursor, fingerprint, place
 from itemsapi.items.draft import NAME, SKU, TAG, TAGS
-from itemsapi.items.item import COLUMNS, Item, ItemRecord, record
-from itemsapi.items.paging import Page, Place, Value, cursor, fingerprint, place
+from itemsapi.items.models import COLUMNS, Item, ItemRecord, record
 from itemsapi.items.query import Query
-from itemsapi.weight import FRAME, MAX_BYTES, PER_CHARACTER, fitting
+from itemsapi.page_size import FRAME, MAX_BYTES, PER_CHARACTER, fitting
 
 FEW: Final = 50  # rows that may be read whatever they weigh: 2 MiB with the longest descriptions
 _NAMES: Final = len(orjson.dumps(dict.fromkeys(ItemRecord._fields))) + 2
@@ -76,8 +76,8 @@ class Asked:
         # a range of prices has an index that serves better
         currency = None if {"price_min", "price_max"} & self._params.keys() else query.currency
         if terms or query.tags or currency:
-            facts = index.facts(query.tags, currency, self._owner)
-            self._params["match"] = index.match(dialect, terms, facts)
+            facts = search_index.facts(query.tags, currency, self._owner)
+            self._params["match"] = search_index.match(dialect, terms, facts)
         self._list = fingerprint(query.sort, sorted(self._params.items()))
         if query.cursor is not None:
             start = place(self._list, query.cursor, _KINDS.get(query.column, datetime))
@@ -91,7 +91,7 @@ class Asked:
         """
         given = self._params | {"most": self._query.limit + 1}
         if "match" in given:
-            numbers = index.few(connection, given["match"])
+            numbers = search_index.few(connection, given["match"])
             if numbers is not None:
                 del given["match"]
                 given["numbers"] = numbers
@@ -129,7 +129,7 @@ def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Selec
         conditions[name] for name in sorted(given & conditions.keys())
     ]
     if "match" in given:
-        wanted.append(index.matching(dialect))
+        wanted.append(search_index.matching(dialect))
     if "after" in given:
         wanted.append(_behind(column, descending=sort.startswith("-")))
     found = select(*COLUMNS).where(*wanted).order_by(*_order(Item.core(), sort))

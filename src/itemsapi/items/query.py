@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from itemsapi.items.draft import storable, tags
-from itemsapi.items.item import SORTS
+from itemsapi.items.models import SORTS
 from itemsapi.items.money import DECIMALS, scaled
-from itemsapi.items.words import Term, terms
+from itemsapi.items.tokenizer import Term, terms
 from itemsapi.problems import Invalid
 
 LIMIT: Final = 200

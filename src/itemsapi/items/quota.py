@@ -12,11 +12,11 @@ from typing import Any, Final
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from itemsapi.holdings import Holding, give_back
+from itemsapi.idempotency import HELD, forget_old
 from itemsapi.items.draft import Draft
-from itemsapi.items.item import values
-from itemsapi.once import HELD, forget_old
+from itemsapi.items.models import values
 from itemsapi.problems import QuotaExceeded
+from itemsapi.quota_usage import Holding, give_back
 
 TEXTS: Final = ("name", "description", "sku", "tags")
 _MAKE_ROOM: Final = text(

@@ -6,9 +6,9 @@ Pages use `Blueprint`, `Schema` and `fields`; the application calls `install` fi
 
 from itemsapi.rest import fields
 from itemsapi.rest.blueprint import Blueprint
-from itemsapi.rest.document import describe
 from itemsapi.rest.etags import etag
 from itemsapi.rest.install import install
+from itemsapi.rest.openapi.document import describe
 from itemsapi.rest.paging import PageQuery, listing, whole
 from itemsapi.rest.schema import Schema
 

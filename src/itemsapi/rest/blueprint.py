@@ -25,9 +25,9 @@ import flask_smorest
 from marshmallow import Schema
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
-from itemsapi.rest.arguments import Location, read
 from itemsapi.rest.etags import not_modified, precondition
-from itemsapi.rest.json_out import dumps
+from itemsapi.rest.json_provider import dumps
+from itemsapi.rest.parser import Location, read
 from itemsapi.rest.request import Request
 from itemsapi.tokens.scopes import Scope
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from flask import Request
 
+from itemsapi.preconditions import Precondition
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
-from itemsapi.versions import Precondition
 
 ANY: Final = "*"
 WEAKENED = (

@@ -15,8 +15,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from itemsapi.controls import LINES, ONE_LINE, held
-from itemsapi.rest.pairs import Word
+from itemsapi.control_characters import LINES, ONE_LINE, held
+from itemsapi.rest.urlencoded import Word
 
 Dict = fields.Dict
 Enum = fields.Enum

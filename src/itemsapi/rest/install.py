@@ -1,16 +1,24 @@
 """One call that makes a Flask application speak HTTP our way."""
 
 from flask import Flask, Response, request
+from werkzeug.routing import BaseConverter
 
-from itemsapi.metrics import count_request
-from itemsapi.rest import answers, routing
+from itemsapi.observability.metrics import count_request
+from itemsapi.rest import error_handlers
 from itemsapi.rest.cors import Cors
-from itemsapi.rest.edge import Edge
-from itemsapi.rest.json_out import Provider
+from itemsapi.rest.fields import ID_PATTERN
+from itemsapi.rest.json_provider import Provider
+from itemsapi.rest.middleware import Edge
 from itemsapi.rest.proxies import Proxies
 from itemsapi.rest.request import Request
 from itemsapi.rest.strict_json import MAX_BYTES
 from itemsapi.settings import Settings
+
+
+class IdConverter(BaseConverter):
+    """`<id:item_id>`: a UUID in lower case, as a string; anything else is a 404."""
+
+    regex = ID_PATTERN
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -23,8 +31,8 @@ def install(app: Flask, settings: Settings) -> None:
     app.request_class = Request
     app.json = Provider(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
-    routing.install(app)
-    answers.install(app, base)
+    _install_routing(app)
+    error_handlers.install(app, base)
     app.after_request(_count)
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
@@ -37,3 +45,10 @@ def install(app: Flask, settings: Settings) -> None:
 def _count(response: Response) -> Response:
     count_request(request.method, request.endpoint, response.status_code)
     return response
+
+
+def _install_routing(app: Flask) -> None:
+    """Answer `/items` and `/items/` alike and never redirect: redirects leak or lose tokens."""
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False

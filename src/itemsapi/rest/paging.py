@@ -1,6 +1,6 @@
 """Lists: `{"items": [...], "next_cursor": ...}`, asked for with `limit` and `cursor`.
 
-A page is at most 1 MiB of JSON (see `itemsapi.weight`): it may hold fewer than `limit` although
+A page is at most 1 MiB of JSON (see `itemsapi.page_size`): it may hold fewer than `limit` although
 more follow, so readers go by `next_cursor`.
 """
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from itemsapi.observe import log
+from itemsapi.observability.logging import log
 from itemsapi.settings import PREFIX, Settings, SettingsError
 from itemsapi.web_addresses import UNKNOWN, client_address
 

@@ -11,7 +11,7 @@ from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
 from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
-from itemsapi.rest import pairs, strict_json
+from itemsapi.rest import strict_json, urlencoded
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -41,16 +41,16 @@ class Request(flask.Request):
                 return None
             raise
 
-    def form_pairs(self) -> pairs.Pairs:
+    def form_pairs(self) -> urlencoded.Pairs:
         """Return the names and values of a form body; the caller decides about repeated names."""
         self._demand(FORM)
-        return pairs.read(self.body())
+        return urlencoded.read(self.body())
 
-    def query_pairs(self) -> pairs.Pairs:
+    def query_pairs(self) -> urlencoded.Pairs:
         """Return the names and values of the query string."""
-        if len(self.query_string) > pairs.MAX_BYTES:
-            raise BadRequest(f"The query string is longer than {pairs.MAX_BYTES} bytes.")
-        return pairs.read(self.query_string)
+        if len(self.query_string) > urlencoded.MAX_BYTES:
+            raise BadRequest(f"The query string is longer than {urlencoded.MAX_BYTES} bytes.")
+        return urlencoded.read(self.query_string)
 
     def body(self) -> bytes:
         """Return the body as it came, or raise `BodyTooLarge`, however its length was declared."""

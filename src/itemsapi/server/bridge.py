@@ -3,12 +3,12 @@
 from contextvars import Context
 from typing import IO, TYPE_CHECKING
 
-from itemsapi.rest.edge import REFUSED
-from itemsapi.server.answers import Answer, Send, answer_of
+from itemsapi.rest.middleware import REFUSED
 from itemsapi.server.bodies import Receive
 from itemsapi.server.environ import Scope, client_of, environ_of
 from itemsapi.server.exchange import Exchange
 from itemsapi.server.pool import Pool
+from itemsapi.server.responses import Answer, Send, answer_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

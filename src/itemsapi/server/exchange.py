@@ -13,12 +13,12 @@ from contextvars import Context
 from functools import partial
 from typing import IO, Final, Protocol
 
-from itemsapi.observe import log
+from itemsapi.observability.logging import log
 from itemsapi.problems import Problem
-from itemsapi.server.answers import PIECE, Answer, Send
 from itemsapi.server.bodies import Incoming, Long, LongReader, Receive
 from itemsapi.server.environ import Scope, demand_host
 from itemsapi.server.pool import Pool
+from itemsapi.server.responses import PIECE, Answer, Send
 
 NOBODY: Final = ""  # whose turn the server's own work has, and the rest of what has begun
 

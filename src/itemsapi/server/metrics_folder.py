@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from itemsapi.metrics import FOLDER, unusable
+from itemsapi.observability.metrics import FOLDER, unusable
 from itemsapi.settings import SettingsError
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory

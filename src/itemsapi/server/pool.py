@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from itemsapi.problems import Unavailable
-from itemsapi.server.answers import Outgoing
+from itemsapi.server.fair_queue import Turns
+from itemsapi.server.responses import Outgoing
 from itemsapi.server.threads import Threads
-from itemsapi.server.turns import Turns
 
 T = TypeVar("T")
 

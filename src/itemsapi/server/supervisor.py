@@ -20,7 +20,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
-from itemsapi.observe import log
+from itemsapi.observability.logging import log
 from itemsapi.server.listening import raise_file_limit
 from itemsapi.server.worker import load
 

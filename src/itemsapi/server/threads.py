@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from itemsapi.observe import log
+from itemsapi.observability.logging import log
 
 
 class Threads:

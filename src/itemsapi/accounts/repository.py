@@ -1,0 +1,138 @@
+"""The directory: users and roles as those who look after them see them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts.models import Role, RoleScope, User, UserRole
+from itemsapi.accounts.permissions import Reach
+
+Reader = Connection | Session
+
+_user, _role = User.core(), Role.core()
+_gives, _has = RoleScope.core(), UserRole.core()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user with their roles, and nothing secret."""
+
+    id: str
+    username: str
+    disabled: bool
+    roles: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    password_expires_at: datetime | None  # of a one-time password; any other has no end
+
+
+@dataclass(frozen=True, slots=True)
+class RoleInfo:
+    """A role with the scopes it gives; `everything` stands for all there are."""
+
+    name: str
+    description: str
+    everything: bool
+    scopes: tuple[str, ...]
+
+    @property
+    def reach(self) -> Reach:
+        """How far this role lets its holders go."""
+        return Reach(self.everything, frozenset(self.scopes))
+
+
+def people(reader: Reader, *, after: str, limit: int, begins: str = "") -> list[Person]:
+    """Return up to `limit` users by name, those after the name `after` that begin with `begins`."""
+    wanted = select(_user).where(_user.c.username > after).order_by(_user.c.username).limit(limit)
+    if begins:
+        wanted = wanted.where(_user.c.username.startswith(begins, autoescape=True))
+    return _persons(reader, wanted)
+
+
+def person(reader: Reader, user_id: str) -> Person | None:
+    """Return one user."""
+    return next(iter(_persons(reader, select(_user).where(_user.c.id == user_id))), None)
+
+
+def person_named(reader: Reader, name: str) -> Person | None:
+    """Return the user with this normal name."""
+    return next(iter(_persons(reader, select(_user).where(_user.c.username == name))), None)
+
+
+def roles(reader: Reader, *, names: Iterable[str] | None = None) -> list[RoleInfo]:
+    """Return all roles by name, or those of `names` that exist."""
+    wanted = select(_role).order_by(_role.c.name)
+    if names is not None:
+        wanted = wanted.where(_role.c.name.in_(list(names)))
+    rows = reader.execute(wanted).all()
+    given = _scopes_of(reader, [row.name for row in rows])
+    return [RoleInfo(row.name, row.description, row.everything, given[row.name]) for row in rows]
+
+
+def reach_of(reader: Reader, user_id: str) -> Reach:
+    """Return how far a user's roles let them go."""
+    held = select(_has.c.role).where(_has.c.account_id == user_id)
+    found = roles(reader, names=reader.execute(held).scalars())
+    scopes = frozenset(scope for role in found for scope in role.scopes)
+    return Reach(any(role.everything for role in found), scopes)
+
+
+def holders(reader: Reader, role: str, *, limit: int) -> list[str]:
+    """Return the ids of up to `limit` users who have a role, in one order for everybody."""
+    wanted = select(_has.c.account_id).where(_has.c.role == role)
+    return list(reader.execute(wanted.order_by(_has.c.account_id).limit(limit)).scalars())
+
+
+def admins(reader: Reader) -> int:
+    """Count the users who may sign in and do everything."""
+    wanted = (
+        select(func.count(_user.c.id.distinct()))
+        .join(_has, _has.c.account_id == _user.c.id)
+        .join(_role, _role.c.name == _has.c.role)
+        .where(_role.c.everything, _user.c.disabled_at.is_(None))
+    )
+    return int(reader.execute(wanted).scalar_one())
+
+
+def anybody(reader: Reader) -> bool:
+    """Tell whether there is any user at all."""
+    return reader.execute(select(_user.c.id).limit(1)).first() is not None
+
+
+def _persons(reader: Reader, wanted: Select[tuple[User]]) -> list[Person]:
+    rows = reader.execute(wanted).all()
+    held = select(_has.c.account_id, _has.c.role).where(
+        _has.c.account_id.in_([row.id for row in rows])
+    )
+    roles_of = _grouped([row.id for row in rows], reader.execute(held))
+    return [
+        Person(
+            id=row.id,
+            username=row.username,
+            disabled=row.disabled_at is not None,
+            roles=roles_of[row.id],
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            version=row.version,
+            password_expires_at=row.password_expires_at,
+        )
+        for row in rows
+    ]
+
+
+def _scopes_of(reader: Reader, names: list[str]) -> Mapping[str, tuple[str, ...]]:
+    wanted = select(_gives.c.role, _gives.c.scope).where(_gives.c.role.in_(names))
+    return _grouped(names, reader.execute(wanted))
+
+
+def _grouped(
+    keys: Iterable[str], pairs: Iterable[tuple[str, str]]
+) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {key: [] for key in keys}
+    for key, value in pairs:
+        found[key].append(value)
+    return {key: tuple(sorted(values)) for key, values in found.items()}

@@ -1,0 +1,105 @@
+"""Authenticate a request: read its bearer token strictly, and verify it.
+
+Exactly one transport counts: the Authorization header. Tokens in queries, forms, bodies or cookies
+open no endpoint (RFC 6750 section 2, RFC 9700 section 4.3.2). Remembered tokens skip the
+verification of the signature, never that of the revocations.
+"""
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from flask import Request
+
+from itemsapi.clock import Clock, stamp
+from itemsapi.problems import TokenInvalid
+from itemsapi.tokens.claims import Claims
+from itemsapi.tokens.jwt import Codec
+from itemsapi.tokens.key_set import KeyRing
+from itemsapi.tokens.revocation import Feed
+
+ROOM = 8192  # tokens remembered per process: some 1.5 KB each
+
+_BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
+
+
+def bearer(request: Request) -> str | None:
+    """Return the bearer token of a request, or None if it shows no bearer credential.
+
+    The scheme is compared without case and parted by one or more spaces (RFC 9110 section 11.1).
+    Raises `TokenInvalid` for a bearer credential that is malformed, or two of them.
+    """
+    header = request.environ.get("HTTP_AUTHORIZATION", "")
+    match = _BEARER.fullmatch(header)
+    if match is not None:
+        return match[1]
+    if _SCHEME.match(header):
+        raise TokenInvalid
+    return None
+
+
+class Verifier:
+    """Verifies access tokens and remembers those that passed.
+
+    `seen` is called with the claims of every token that passes.
+    """
+
+    def __init__(
+        self,
+        *,
+        codec: Codec,
+        ring: KeyRing,
+        feed: Feed,
+        clock: Clock,
+        seen: Callable[[Claims], None],
+    ) -> None:
+        """Take what judges a token; nothing is remembered yet."""
+        self._codec, self._ring, self._feed, self._clock = codec, ring, feed, clock
+        self._seen = seen
+        self._memory: OrderedDict[str, Claims] = OrderedDict()
+        self._lock = threading.Lock()
+        self._version = 0
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a good token.
+
+        Raises `TokenInvalid`, or `GateUnavailable` when keys or revocations cannot be known.
+        """
+        claims, version = self._remembered(token)
+        if claims is None:
+            claims = self._codec.read_access(token)
+            self._remember(token, claims, version)
+        self._feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+        self._seen(claims)
+        return claims
+
+    def forget(self, token: str) -> None:
+        """Verify a token anew when it comes next."""
+        with self._lock:
+            self._memory.pop(token, None)
+
+    def _remembered(self, token: str) -> tuple[Claims | None, int]:
+        """Return the claims if the token is remembered, and the version of the keys just now."""
+        self._ring.now()
+        with self._lock:
+            if self._version != self._ring.version:
+                self._memory.clear()
+                self._version = self._ring.version
+            version, claims = self._version, self._memory.get(token)
+            if claims is not None:
+                self._memory.move_to_end(token)
+        if claims is not None and claims.exp <= stamp(self._clock()):
+            self.forget(token)
+            raise TokenInvalid
+        return claims, version
+
+    def _remember(self, token: str, claims: Claims, version: int) -> None:
+        """Remember a token, unless the keys changed while it was verified: its own may be gone."""
+        with self._lock:
+            if version != self._version:
+                return
+            self._memory[token] = claims
+            while len(self._memory) > ROOM:
+                self._memory.popitem(last=False)

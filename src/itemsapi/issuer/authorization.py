@@ -1,0 +1,80 @@
+"""Authority: what the one who changes people or roles may change, read anew with the change.
+
+The token says what was granted when it was made; the roles in the database say what holds now. Who
+acts has what both give, so neither a narrowed token nor one from before a demotion goes further.
+Such changes are made one at a time, over all processes: the checks hold until the commit (S-196).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts import lookup, repository
+from itemsapi.accounts.models import User
+from itemsapi.accounts.permissions import EVERYTHING, Operator, Reach
+from itemsapi.accounts.repository import Person
+from itemsapi.issuer.issuer import Desk
+from itemsapi.preconditions import Expected, demand_version
+from itemsapi.problems import Forbidden, NotFound
+
+TOPIC = 7_203  # the advisory lock of those who change people and roles
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A change under way: its transaction, and how far the one who makes it may go."""
+
+    tx: Session
+    reach: Reach
+
+    def target(self, user_id: str, version: Expected = None) -> Person:
+        """Return a user whom this change may concern; nobody else changes them meanwhile.
+
+        Raises `NotFound`, `Forbidden`, or `PreconditionFailed` if they are not at `version`.
+        """
+        self.tx.get(User, user_id, with_for_update=True)  # before the feed: one order, no deadlock
+        found = repository.person(self.tx, user_id)
+        if found is None:
+            raise NotFound
+        self.demand(
+            repository.reach_of(self.tx, user_id), "This user may do things that you may not."
+        )
+        demand_version(version, found.version)
+        return found
+
+    def demand(self, wanted: Reach, otherwise: str) -> None:
+        """Raise `Forbidden` if `wanted` goes further than the one who acts."""
+        if not self.reach.covers(wanted):
+            raise Forbidden(otherwise)
+
+
+@contextmanager
+def changing(desk: Desk, operator: Operator, *, of: str | None = None) -> Iterator[Work]:
+    """Open a change of people or roles, of the user `of` if it is of one.
+
+    A `Forbidden` raised within undoes the change, is written down, and goes on (S-149).
+    """
+    try:
+        with desk.database.transaction() as tx:
+            desk.database.take_turns(tx, TOPIC)
+            yield Work(tx, _reach(desk, tx, operator))
+    except Forbidden as refusal:
+        with desk.database.transaction() as tx:
+            desk.audit.record(
+                tx, "authz_fail", actor_id=operator.user_id, user_id=of, why=refusal.detail
+            )
+        raise
+
+
+def _reach(desk: Desk, tx: Session, operator: Operator) -> Reach:
+    if operator.user_id is None:
+        return EVERYTHING
+    holder = lookup.by_id(tx, operator.user_id)
+    if holder is None or not holder.enabled:
+        raise Forbidden
+    own = repository.reach_of(tx, operator.user_id)
+    if own.everything:
+        return Reach(everything=operator.scopes >= desk.known_scopes(), scopes=operator.scopes)
+    return Reach(everything=False, scopes=own.scopes & operator.scopes)

@@ -1,0 +1,154 @@
+"""Housekeeping: what can matter no more is deleted, a little at a time.
+
+What may go is looked up without any lock, a stride of a table at a time, and deleted in small
+transactions with a rest after each: nobody who writes waits for longer than a batch takes. Rows
+that somebody else has locked are left for the next time: a purge waits for nobody, so two purges,
+or a purge and a request, never wait for one another.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts.known_clients import REMEMBERED, KnownClient
+from itemsapi.audit import AuditEvent
+from itemsapi.idempotency import Claim, owners
+from itemsapi.issuer.issuer import Desk
+from itemsapi.quota_usage import give_back_keys
+from itemsapi.rate_limits import Attempt, HeldTry
+from itemsapi.tokens.key_store import SigningKey
+from itemsapi.tokens.revocation import EVERYBODY, Revocation
+from itemsapi.tokens.sessions import AuthSession
+
+STRIDE = 5000  # rows a look-up goes through: some 5 ms
+BATCH = 200  # rows a transaction deletes: see benchmarks/purge.py
+# Longer than any token lives or any client tries again; and time for those who ask what happened.
+DAY = timedelta(days=1)
+KEYS_KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Rows of one table that may go; `told` hears, in their transaction, which are about to."""
+
+    name: str
+    table: Table
+    key: ColumnElement[Any]
+    condition: ColumnElement[bool]
+    told: Callable[[Session, Sequence[Any]], None] = lambda _tx, _keys: None
+
+
+def heaps(desk: Desk) -> Iterator[Heap]:
+    """Name what may go, by the clock and the settings."""
+    now, kept = desk.clock(), desk.settings.audit_retention
+    yield _sessions(desk)
+    yield _revocations(desk)
+    audit, tries, keys = AuditEvent.core(), Attempt.core(), SigningKey.core()
+    clients, claims, held = KnownClient.core(), Claim.core(), HeldTry.core()
+    old = audit.c.at < now - kept if kept else false()
+    yield Heap("audit events", audit, audit.c.id, old)
+    yield Heap("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
+    yield Heap("held tries", held, held.c.id, held.c.until < now - DAY)
+    forgotten = clients.c.seen_at < now - REMEMBERED
+    yield Heap("known clients", clients, clients.c.key, forgotten)
+    yield Heap("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY, _count_fewer)
+    gone = keys.c.state.in_(["retired", "withdrawn"])
+    yield Heap("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
+
+
+def count(desk: Desk, heap: Heap) -> int:
+    """Count the rows of a heap."""
+    return sum(len(keys) for keys in _found(desk, heap))
+
+
+def purge(
+    desk: Desk,
+    heap: Heap,
+    progress: Callable[[int], None] = lambda _: None,
+    rest: Callable[[float], None] = time.sleep,
+) -> int:
+    """Delete a heap in small batches; return how many rows went.
+
+    `progress` is told the size of each batch; `rest` is called with the seconds to rest after it,
+    as many as it took, so that those who write get every other turn.
+    """
+    total = 0
+    for keys in _found(desk, heap):
+        for at in range(0, len(keys), BATCH):
+            begun = time.monotonic()
+            went = _delete(desk, heap, keys[at : at + BATCH])
+            progress(went)
+            total += went
+            rest(time.monotonic() - begun)
+    return total
+
+
+def _sessions(desk: Desk) -> Heap:
+    table, over = AuthSession.core(), desk.clock() - DAY
+    idle = over - desk.settings.session_max_idle
+    return Heap(
+        "sessions",
+        table,
+        table.c.id,
+        or_(table.c.ended_at < over, table.c.expires_at < over, table.c.rotated_at < idle),
+    )
+
+
+def _revocations(desk: Desk) -> Heap:
+    """Revocations that no living token can meet.
+
+    Never those that define the epochs of everybody: sessions that began before may live on for as
+    long as some setting once allowed. Nor the last row: its `seq` must not be given out again, and
+    each process reads on from it.
+    """
+    table = Revocation.core()
+    every = table.alias()
+    last = select(func.max(every.c.seq)).scalar_subquery()
+    of_everybody = select(func.max(every.c.seq)).where(every.c.target == EVERYBODY)
+    kept = or_(
+        table.c.seq == last,
+        table.c.seq == of_everybody.scalar_subquery(),
+        table.c.seq == of_everybody.where(every.c.sessions).scalar_subquery(),
+    )
+    old = table.c.made_at < desk.clock() - DAY
+    return Heap("revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false()))))
+
+
+def _found(desk: Desk, heap: Heap) -> Iterator[Sequence[Any]]:
+    """Yield the keys of a heap in the order of the table, those of one stride at a time."""
+    order = select(heap.key).order_by(heap.key)
+    last: Any = None
+    while True:
+        rest = order if last is None else order.where(heap.key > last)
+        with desk.database.reading() as connection:
+            end = connection.scalar(rest.offset(STRIDE - 1).limit(1))
+            here = rest if end is None else rest.where(heap.key <= end)
+            keys = connection.scalars(here.where(heap.condition)).all()
+        if keys:
+            yield keys
+        if end is None:
+            return
+        last = end
+
+
+def _delete(desk: Desk, heap: Heap, keys: Sequence[Any]) -> int:
+    """Delete rows by their keys, unless they changed and are needed after all, or are locked."""
+    columns = tuple(heap.table.primary_key.columns)
+    wanted = select(heap.key, *columns).where(heap.key.in_(keys), heap.condition)
+    with desk.database.transaction() as tx:
+        rows = tx.execute(wanted.with_for_update(skip_locked=True)).all()
+        if rows:
+            heap.told(tx, [row[0] for row in rows])
+            these = tuple_(*columns).in_([row[1:] for row in rows])
+            tx.execute(delete(heap.table).where(these))
+    return len(rows)
+
+
+def _count_fewer(tx: Session, keys: Sequence[Any]) -> None:
+    """Let who used these Idempotency-Keys use others instead."""
+    give_back_keys(tx, owners(tx, keys))

@@ -1,0 +1,1 @@
+"""The OpenAPI document, made from the blueprints and the rules of the gate."""

@@ -1,0 +1,11 @@
+"""Who changes users and roles in a test that needs no request."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """An operator (`itemsapi.accounts.permissions.Operator`) with some scopes."""
+
+    user_id: str | None
+    scopes: frozenset[str]
