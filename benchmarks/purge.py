@@ -24,8 +24,8 @@ from itemsapi import clock, db
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from itemsapi.issuer.retention import count, heaps, purge
-from itemsapi.services import assemble
+from itemsapi.issuer.retention import count, purge_targets, purge
+from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
 
@@ -41,14 +41,14 @@ def main() -> None:
         settings = Settings(
             data_dir=Path(folder), database_url=options.url or "", secret_key=SECRET
         )
-        services = assemble(settings, clock.now, dict)
+        services = build_services(settings, clock.now, dict)
         db.upgrade(services.database)
         account = _fill(services.database, options.rows)
         found = {"rows": options.rows, "database": services.database.dialect}
         alone = _while(settings.database_url, account, lambda: time.sleep(3))
         batches: Times = []
         began = time.perf_counter()
-        beside = _while(settings.database_url, account, lambda: _purge(services.desk, batches))
+        beside = _while(settings.database_url, account, lambda: _purge(services.issuer, batches))
         found["seconds"] = round(time.perf_counter() - began, 1)
         found |= {"batch": _spread(batches)}
         found |= {"writer_alone": _spread(alone), "writer_beside": _spread(beside)}
@@ -94,7 +94,7 @@ def _purge(desk: object, batches: Times) -> None:
         batches.append(seconds)
         time.sleep(seconds)
 
-    heap = next(iter(heaps(desk)))  # type: ignore[arg-type]
+    heap = next(iter(purge_targets(desk)))  # type: ignore[arg-type]
     began = time.perf_counter()
     print(f"{count(desk, heap)} found", f"{time.perf_counter() - began:.2f} s", file=sys.stderr)  # type: ignore[arg-type]
     print(f"{purge(desk, heap, rest=rest)} gone", file=sys.stderr)  # type: ignore[arg-type]

@@ -30,8 +30,8 @@ from sqlalchemy import func, insert, select, text
 from itemsapi import create_app, db
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id, now, stamp
-from itemsapi.gate.authenticate import Verifier
-from itemsapi.issuer.grants import Grant, Terms, grant
+from itemsapi.gate.authenticate import TokenVerifier
+from itemsapi.issuer.grants import Grant, GrantDetails, grant
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import logout, open_sessions
 from itemsapi.observability.logging import start_logging
@@ -98,12 +98,12 @@ def sample(services: Services, count: int) -> Iterator[Grant]:
     open_ones = select(table.c.id).where(table.c.ended_at.is_(None)).order_by(table.c.id)
     with services.database.reading() as connection:
         ids = list(connection.execute(open_ones).scalars())
-    terms = Terms(frozenset({"items:read"}), stamp(now()), NO_EPOCH, fresh=False)
+    terms = GrantDetails(frozenset({"items:read"}), stamp(now()), NO_EPOCH, fresh=False)
     for sid in ids[:: max(1, len(ids) // count)][:count]:
         with services.database.transaction() as tx:
             session = find(tx, sid)
         if session is not None:
-            yield grant(services.desk, session, terms)
+            yield grant(services.issuer, session, terms)
 
 
 def middle(work: Callable[[str], object], things: list[str]) -> float:
@@ -118,10 +118,10 @@ def middle(work: Callable[[str], object], things: list[str]) -> float:
 
 def measure(app: Flask, services: Services, verify: Callable[[str], object]) -> dict[str, float]:
     """Measure every operation at the size that the table has now."""
-    desk = services.desk
+    desk = services.issuer
     with app.test_request_context():
         grants = list(sample(services, SAMPLE))
-        users = [services.codec.read_access(one.access_token).sub for one in grants]
+        users = [services.token_codec.read_access(one.access_token).sub for one in grants]
         access = [one.access_token for one in grants]
         tokens = [one.refresh_token for one in grants if one.refresh_token]
         by_body = RefreshRequest("body")
@@ -189,10 +189,10 @@ def _at(size: int, url: str, folder: Path) -> dict[str, float]:
 
 def _verifier(services: Services) -> Callable[[str], object]:
     """Return the gate's own way to verify, without the note after the answer."""
-    return Verifier(
-        codec=services.codec,
-        ring=services.ring,
-        feed=services.feed,
+    return TokenVerifier(
+        codec=services.token_codec,
+        ring=services.key_set,
+        feed=services.revocation_feed,
         clock=services.clock,
         seen=lambda _: None,
     ).verify

@@ -83,7 +83,7 @@ def main() -> None:
         app = create_app(settings)
         services: Services = app.extensions[EXTENSION]
         db.upgrade(services.database)
-        services.people.create(COMMAND_LINE, "ada", PASSWORD, ["member"])
+        services.users.create(COMMAND_LINE, "ada", PASSWORD, ["member"])
         flood, other, middle = measure(app, wish.callers, wish.seconds)
         services.database.dispose()
     told("flood", flood)

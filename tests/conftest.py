@@ -162,7 +162,7 @@ def make_house(settings: Settings, clock: MovingClock) -> Iterator[Callable[...,
     built: list[House] = []
 
     def make(*pages: Any, **changes: Any) -> House:
-        app = create_app(cheap(replace(settings, **changes)), pages=pages, clock=clock)
+        app = create_app(cheap(replace(settings, **changes)), blueprints=pages, clock=clock)
         built.append(House(app, app.extensions[EXTENSION], clock))
         return built[-1]
 

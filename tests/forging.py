@@ -84,7 +84,7 @@ class Forge:
     @property
     def key(self) -> Key:
         """The key that signs access tokens."""
-        return self.house.services.ring.now().current
+        return self.house.services.key_set.now().current
 
     def token(self, header: object = None, payload: object = None) -> str:
         """Sign another header or another payload with the real key."""

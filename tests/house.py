@@ -49,7 +49,7 @@ class House:
     def user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
         """Make a user with roles; return the id."""
         user_id, now = new_id(), self.clock()
-        stored = self.services.desk.passwords.hash(password)
+        stored = self.services.issuer.password_hasher.hash(password)
         with self.services.database.transaction() as tx:
             tx.add(
                 User(

@@ -11,7 +11,7 @@ from house import House
 from itemsapi import Blueprint, signed_in
 from itemsapi.accounts import lookup
 from itemsapi.issuer.grants import Grant, grant
-from itemsapi.issuer.login import Login, begin
+from itemsapi.issuer.login import LoginRequest, begin
 from itemsapi.issuer.sessions import recall_tokens
 
 look = Blueprint("look", __name__)
@@ -33,11 +33,11 @@ class Opened(Grant):
 
 def begun(house: House, user_id: str) -> Opened:
     """Open a session for a user whose password was right."""
-    desk = house.services.desk
+    desk = house.services.issuer
     with desk.database.transaction() as tx:
-        holder = lookup.by_id(tx, user_id, hold=True)
+        holder = lookup.find_by_id(tx, user_id, lock=True)
         assert holder is not None
-        opened = begin(desk, tx, holder, Login("", ""))
+        opened = begin(desk, tx, holder, LoginRequest("", ""))
     with house.app.app_context():
         made = grant(desk, *opened)
     return Opened(**{one.name: getattr(made, one.name) for one in fields(made)})
@@ -45,9 +45,9 @@ def begun(house: House, user_id: str) -> Opened:
 
 def recall(house: House, name: str) -> None:
     """Take back a user's access tokens, as a change of roles does."""
-    user_id = house.services.people.named(name).id
+    user_id = house.services.users.named(name).id
     with house.services.database.transaction() as tx:
-        recall_tokens(house.services.desk, tx, user_id)
+        recall_tokens(house.services.issuer, tx, user_id)
 
 
 def at_once(count: int, work: Callable[[], Any]) -> list[Any]:

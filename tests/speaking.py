@@ -12,7 +12,7 @@ from itemsapi import Blueprint, Schema, create_app, fields, public, requires, si
 from itemsapi.preconditions import Precondition
 from itemsapi.problems import Conflict
 from itemsapi.rest import PageQuery, etag
-from itemsapi.rest.middleware import Edge
+from itemsapi.rest.middleware import Middleware
 from itemsapi.settings import Settings
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -189,7 +189,7 @@ def number(number: int) -> object:
 def speaking_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
     """Return an application with the echo page and others, without a database behind it."""
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
-    return create_app(settings, pages=[page, *pages])
+    return create_app(settings, blueprints=[page, *pages])
 
 
 def client(folder: Path, **changes: Any) -> FlaskClient:
@@ -197,7 +197,7 @@ def client(folder: Path, **changes: Any) -> FlaskClient:
     return speaking_app(folder, **changes).test_client()
 
 
-def edge(app: Any) -> Edge:
+def edge(app: Any) -> Middleware:
     """Return what wraps the application."""
-    assert isinstance(app.wsgi_app, Edge)
+    assert isinstance(app.wsgi_app, Middleware)
     return app.wsgi_app

@@ -6,16 +6,16 @@ from typing import Any
 from itemsapi.accounts.models import User
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
-from itemsapi.items.draft import Draft
+from itemsapi.items.draft import ItemDraft
 from itemsapi.items.models import ItemRecord
 from itemsapi.items.query import Query
 from itemsapi.items.quota import Quota
-from itemsapi.items.service import Items
+from itemsapi.items.service import ItemService
 
 
-def draft(**fields: Any) -> Draft:
+def draft(**fields: Any) -> ItemDraft:
     """Return a draft that needs no more than what a test is about."""
-    return Draft(**({"name": "Lamp", "price": "12.50", "currency": "EUR"} | fields))
+    return ItemDraft(**({"name": "Lamp", "price": "12.50", "currency": "EUR"} | fields))
 
 
 class Stock:
@@ -25,7 +25,7 @@ class Stock:
         """Start with an owner who has nothing."""
         self.database = database
         self.clock = clock
-        self.items = Items(database, clock, Quota(10**9, 10**12, 10**9))
+        self.items = ItemService(database, clock, Quota(10**9, 10**12, 10**9))
         self.ada = self.account()
 
     def account(self) -> str:

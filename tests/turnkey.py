@@ -7,8 +7,8 @@ from itemsapi.tokens.key_store import PUBLISHED
 
 def keys(house: House) -> dict[str, str]:
     """Return the states of all keys, by kid, in the order they were made."""
-    house.services.ring.now()
-    return {row.kid: row.state for row in house.services.ring.keystore.listed()}
+    house.services.key_set.now()
+    return {row.kid: row.state for row in house.services.key_set.key_store.listed()}
 
 
 def states(house: House) -> list[str]:
@@ -48,9 +48,9 @@ def works(house: House, token: str) -> bool:
 
 def rotated(house: House) -> str:
     """Rotate as soon as that may be."""
-    house.services.ring.now()
+    house.services.key_set.now()
     house.clock.forward(seconds=PUBLISHED.total_seconds())
-    return house.services.ring.rotate()
+    return house.services.key_set.rotate()
 
 
 def poison(house: House, change: str, where: str) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher
 
-from itemsapi.accounts.passwords import head_of
+from itemsapi.accounts.passwords import hash_parameters_of
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -14,7 +14,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     verify = PasswordHasher.verify
 
     def noted(self: PasswordHasher, stored: str, password: str) -> Literal[True]:
-        done.append(str(head_of(stored)))
+        done.append(str(hash_parameters_of(stored)))
         return verify(self, stored, password)
 
     monkeypatch.setattr(PasswordHasher, "verify", noted)

@@ -8,16 +8,16 @@ import flask
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
 from itemsapi.clock import Clock
-from itemsapi.endpoints.plugins import load_pages
-from itemsapi.gate.authenticate import Verifier
-from itemsapi.gate.csrf import Doorman
+from itemsapi.endpoints.plugins import load_blueprints
+from itemsapi.gate.authenticate import TokenVerifier
+from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.seen_generations import SeenGenerations
 from itemsapi.observability.logging import log, start_logging
-from itemsapi.rate_limits import Pace
+from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.proxies import demand_own_path, untold
-from itemsapi.services import EXTENSION, Services, assemble
+from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import Settings, exposed_secret
 from itemsapi.tokens.scopes import Scope
 from itemsapi.tokens.sessions import note_seen
@@ -27,7 +27,7 @@ RULEBOOK = "itemsapi.rulebook"
 
 def create_app(
     settings: Settings | None = None,
-    pages: Sequence[flask.Blueprint] = (),
+    blueprints: Sequence[flask.Blueprint] = (),
     *,
     clock: Clock = clocks.now,
 ) -> flask.Flask:
@@ -41,13 +41,13 @@ def create_app(
     app = flask.Flask("itemsapi", static_folder=None)
     app.debug = settings.debug  # FLASK_DEBUG has no say
     rest.install(app, settings)
-    built = assemble(settings, clock, lambda: rulebook(app).scopes)
+    built = build_services(settings, clock, lambda: rulebook(app).scopes)
     app.extensions[EXTENSION] = built
-    built.codec.install(app)
-    guests = [*pages, *load_pages(settings.pages)]
-    for page in [*endpoints.pages(settings), *guests]:
+    built.token_codec.install(app)
+    extra = [*blueprints, *load_blueprints(settings.blueprints)]
+    for page in [*endpoints.blueprints(settings), *extra]:
         app.register_blueprint(page)
-    app.extensions[RULEBOOK] = Rulebook(app, _scopes(guests))
+    app.extensions[RULEBOOK] = Rulebook(app, _scopes(extra))
     _gate(built, rulebook(app)).install(app)
     rest.describe(app, settings, rulebook(app).rule_for)
     _look_around(app, settings)
@@ -62,15 +62,15 @@ def rulebook(app: flask.Flask) -> Rulebook:
 
 
 def _gate(built: Services, book: Rulebook) -> Gate:
-    verifier = Verifier(
-        codec=built.codec,
-        ring=built.ring,
-        feed=built.feed,
+    verifier = TokenVerifier(
+        codec=built.token_codec,
+        ring=built.key_set,
+        feed=built.revocation_feed,
         clock=built.clock,
         seen=SeenGenerations(partial(note_seen, built.database)).see,
     )
-    pace = Pace(built.settings.rate_limit, built.settings.rate_limit_url)
-    doorman = Doorman(built.settings.public_url, built.settings.allowed_origins)
+    pace = RequestRateLimiter(built.settings.rate_limit, built.settings.rate_limit_url)
+    doorman = CsrfPolicy(built.settings.public_url, built.settings.allowed_origins)
     return Gate(book, verifier, doorman, paced=pace.hit)
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.event import listen
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
-from itemsapi.db import NUMBER, AnyRow, Database, Model
-from itemsapi.observability.logging import log, origin
+from itemsapi.db import AutoNumber, AnyRow, Database, Model
+from itemsapi.observability.logging import log, request_context
 from itemsapi.observability.metrics import EVENTS
 
 
@@ -22,7 +22,7 @@ class AuditEvent(Model):
 
     __tablename__ = "audit_event"
 
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    id: Mapped[int] = mapped_column(AutoNumber, primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
     event: Mapped[str] = mapped_column(String(60), index=True)
     actor_id: Mapped[str | None] = mapped_column(String(36))
@@ -51,7 +51,7 @@ class Audit:
         **details: str | int | bool | None,
     ) -> None:
         """Write one event with the change, and a log line once that is committed."""
-        source = origin()
+        source = request_context()
         tx.add(
             AuditEvent(
                 at=self.clock(),

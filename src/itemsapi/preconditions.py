@@ -27,7 +27,7 @@ class Precondition:
 Expected = Precondition | int | None  # a number is that version alone, None is whichever there is
 
 
-def demand_version(expected: Expected, version: int) -> None:
+def check_version(expected: Expected, version: int) -> None:
     """Raise `PreconditionFailed` unless the stored version is one that was expected."""
     if isinstance(expected, int):
         expected = Precondition(frozenset({expected}))

@@ -18,7 +18,7 @@ _GIVE_BACK: Final = text(
 )
 
 
-class Holding(Model):
+class QuotaUsage(Model):
     """What a user holds: items, the bytes of their texts, and keys of requests."""
 
     __tablename__ = "holding"
@@ -31,12 +31,12 @@ class Holding(Model):
     keys: Mapped[int] = mapped_column(BigInteger)
 
 
-def give_back(tx: Session, owner: str, *, size: int = 0, items: int = 0, keys: int = 0) -> None:
+def subtract_usage(tx: Session, owner: str, *, size: int = 0, items: int = 0, keys: int = 0) -> None:
     """Count so much less as held."""
     tx.execute(_GIVE_BACK, {"owner": owner, "items": items, "bytes": size, "keys": keys})
 
 
-def give_back_keys(tx: Session, keys: Mapping[str, int]) -> None:
+def subtract_keys(tx: Session, keys: Mapping[str, int]) -> None:
     """Count so many fewer keys of each user, by id."""
     for owner in sorted(keys):  # one order: two who do this never wait for one another
-        give_back(tx, owner, keys=keys[owner])
+        subtract_usage(tx, owner, keys=keys[owner])

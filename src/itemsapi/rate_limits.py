@@ -26,18 +26,18 @@ from sqlalchemy import String, bindparam, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, new_id, now
-from itemsapi.db import Database, Model, Moment
-from itemsapi.observability.logging import log, origin
+from itemsapi.db import Database, Model, UtcDateTime
+from itemsapi.observability.logging import log, request_context
 from itemsapi.problems import DatabaseUnavailable, TooMany
 from itemsapi.settings import SettingsError
 from itemsapi.web_addresses import client_key
 
-MEMORY = "memory://"
-PATIENCE = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # seconds that Redis may take
-REST = 5.0  # seconds that a Redis which did not answer is not asked again
+MEMORY_URL = "memory://"
+REDIS_TIMEOUTS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # seconds that Redis may take
+REDIS_RETRY_SECONDS = 5.0  # seconds that a Redis which did not answer is not asked again
 
 
-class Attempt(Model):
+class AttemptCounter(Model):
     """How many wrong tries a key has had since its window began."""
 
     __tablename__ = "attempt"
@@ -47,7 +47,7 @@ class Attempt(Model):
     tries: Mapped[int]
 
 
-class HeldTry(Model):
+class PendingAttempt(Model):
     """A try under way, at each key that it counts against."""
 
     __tablename__ = "held_try"
@@ -76,7 +76,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Reservation:
     """A try under way. `wait`: seconds until a limit that is not firm has room, 0 if it has."""
 
     id: str
@@ -84,28 +84,28 @@ class Hold:
     wait: int
 
 
-HELD = timedelta(seconds=30)  # longer than a try can take; what a killed process may cost
-SKEW = HELD  # by how much the clock of another host may be ahead
-OWED = 1000  # holds that a process keeps in mind to let go
+RESERVATION_LIFETIME = timedelta(seconds=30)  # longer than a try can take; what a killed process may cost
+MAX_CLOCK_SKEW = RESERVATION_LIFETIME  # by how much the clock of another host may be ahead
+MAX_UNRELEASED = 1000  # holds that a process keeps in mind to let go
 
 _LOCK = (
     text(
         "INSERT INTO attempt (key, began_at, tries) VALUES (:key, :now, 0)"
         " ON CONFLICT (key) DO UPDATE SET tries = attempt.tries RETURNING began_at, tries"
     )
-    .bindparams(bindparam("now", type_=Moment))
-    .columns(began_at=Moment)
+    .bindparams(bindparam("now", type_=UtcDateTime))
+    .columns(began_at=UtcDateTime)
 )
 _UNDER_WAY = (
     text(
         "SELECT count(*) AS held, min(until) AS first FROM held_try"
         " WHERE key = :key AND until > :now AND until <= :ahead"
     )
-    .bindparams(*(bindparam(name, type_=Moment) for name in ("now", "ahead")))
-    .columns(first=Moment)
+    .bindparams(*(bindparam(name, type_=UtcDateTime) for name in ("now", "ahead")))
+    .columns(first=UtcDateTime)
 )
 _HOLD = text("INSERT INTO held_try (key, id, until) VALUES (:key, :id, :until)").bindparams(
-    bindparam("until", type_=Moment)
+    bindparam("until", type_=UtcDateTime)
 )
 _LET_GO = text("DELETE FROM held_try WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
 _COUNT = text(
@@ -116,18 +116,18 @@ _COUNT = text(
     " began_at = CASE WHEN attempt.tries > 0 AND attempt.began_at > :stale"
     " AND attempt.began_at <= :ahead THEN attempt.began_at ELSE :now END"
     " RETURNING tries"
-).bindparams(*(bindparam(name, type_=Moment) for name in ("now", "stale", "ahead")))
+).bindparams(*(bindparam(name, type_=UtcDateTime) for name in ("now", "stale", "ahead")))
 
 
-class Throttle:
+class AttemptLimiter:
     """The counter of tries."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         """Count in a database, by a clock."""
         self._database, self._clock = database, clock
-        self._owed = deque[str](maxlen=OWED)  # ids of holds whose end the database may not know
+        self._owed = deque[str](maxlen=MAX_UNRELEASED)  # ids of holds whose end the database may not know
 
-    def hold(self, limits: Iterable[Limit]) -> Hold:
+    def reserve(self, limits: Iterable[Limit]) -> Reservation:
         """Hold a try under every limit. Raises `TooMany`, holding none, and `DatabaseUnavailable`.
 
         Nobody gets past the lock on the rows until the hold is there to be counted.
@@ -139,24 +139,24 @@ class Throttle:
                 waits = [self._wait(tx, limit, moment) for limit in ordered]
                 if any(wait and limit.firm for wait, limit in zip(waits, ordered, strict=True)):
                     raise TooMany(max(waits))
-                until = moment + HELD
+                until = moment + RESERVATION_LIFETIME
                 tx.execute(_HOLD, [{"key": o.digest, "id": name, "until": until} for o in ordered])
         except DatabaseUnavailable:
             self._owed.append(name)  # its commit may have been lost on the way back
             raise
-        return Hold(name, ordered, max(waits))
+        return Reservation(name, ordered, max(waits))
 
-    def let_go(self, hold: Hold) -> None:
+    def release(self, hold: Reservation) -> None:
         """End a hold that came to nothing; if the database is away, when it is back."""
         self._owed.append(hold.id)
         with suppress(DatabaseUnavailable), self._paying():
             pass
 
-    def pass_over(self, tx: Session, hold: Hold) -> None:
+    def succeed(self, tx: Session, hold: Reservation) -> None:
         """End a hold without counting it: the secret was right."""
         tx.execute(_LET_GO, {"ids": [hold.id]})
 
-    def count(self, tx: Session, hold: Hold) -> list[Limit]:
+    def fail(self, tx: Session, hold: Reservation) -> list[Limit]:
         """Count a held try for good; return the limits that it used up."""
         moment = self._clock()
         tries = [
@@ -176,7 +176,7 @@ class Throttle:
         tries = row.tries if bounds["stale"] < row.began_at <= bounds["ahead"] else 0
         if tries < limit.tries:
             # One that ends later was held while a clock was wrong, and must lock nobody out.
-            when = {"now": moment, "ahead": moment + HELD + SKEW}
+            when = {"now": moment, "ahead": moment + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
             under_way = tx.execute(_UNDER_WAY, when | {"key": limit.digest}).one()
             if tries + under_way.held < limit.tries:
                 return 0
@@ -208,7 +208,7 @@ def _bounds(limit: Limit, moment: datetime) -> dict[str, datetime]:
     return {"stale": moment - limit.window, "ahead": moment + limit.window}
 
 
-class Pace:
+class RequestRateLimiter:
     """How many requests a caller may make in a time; counted in memory or in Redis.
 
     If Redis is away the counting goes on in this process: limits are never off (R-08).
@@ -218,21 +218,21 @@ class Pace:
         """Take a rate in the words of the `limits` library, or None for no limit."""
         self._rate = limits.parse(rate) if rate else None
         self._local = FixedWindowRateLimiter(MemoryStorage())
-        self._shared = self._local if url == MEMORY else _limiter(url)
+        self._shared = self._local if url == MEMORY_URL else _limiter(url)
         self._away_until = float("-inf")
 
     def hit(self, user_id: str | None) -> None:
         """Count one request of a user, or of the client's address; raise `TooMany`."""
         if self._rate is None:
             return
-        key = f"u:{user_id}" if user_id else f"a:{client_key(origin().address)}"
+        key = f"u:{user_id}" if user_id else f"a:{client_key(request_context().address)}"
         if time.monotonic() < self._away_until:
             _count(self._local, self._rate, key)
             return
         try:
             _count(self._shared, self._rate, key)
         except StorageError:
-            self._away_until = time.monotonic() + REST
+            self._away_until = time.monotonic() + REDIS_RETRY_SECONDS
             log.warning("rate_limit_storage_away")
             _count(self._local, self._rate, key)
 
@@ -246,7 +246,7 @@ def _count(limiter: RateLimiter, rate: RateLimitItem, key: str) -> None:
 
 def _limiter(url: str) -> RateLimiter:
     """Return a limiter on shared storage; a wrong address stops the boot."""
-    options = PATIENCE if url.startswith("redis") else {}
+    options = REDIS_TIMEOUTS if url.startswith("redis") else {}
     try:
         storage = storage_from_string(url, wrap_exceptions=True, **options)
     except Exception as error:

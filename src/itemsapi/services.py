@@ -7,20 +7,20 @@ from typing import cast
 
 from flask import current_app
 
-from itemsapi.accounts.passwords import Passwords
+from itemsapi.accounts.passwords import PasswordHasher
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import Database
-from itemsapi.issuer.issuer import Desk
-from itemsapi.issuer.roles import Roles
-from itemsapi.issuer.users import People
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.roles import RoleService
+from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
-from itemsapi.items.service import Items
-from itemsapi.rate_limits import Throttle
+from itemsapi.items.service import ItemService
+from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
-from itemsapi.tokens.jwt import LONGEST_LIFE, Codec
-from itemsapi.tokens.key_set import KeyRing
-from itemsapi.tokens.revocation import Feed
+from itemsapi.tokens.jwt import MAX_LIFETIME_SECONDS, TokenCodec
+from itemsapi.tokens.key_set import KeySet
+from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.scopes import Scope
 
 EXTENSION = "itemsapi"
@@ -33,14 +33,14 @@ class Services:
     settings: Settings
     clock: Clock
     database: Database
-    ring: KeyRing
-    feed: Feed
-    codec: Codec
+    key_set: KeySet
+    revocation_feed: RevocationFeed
+    token_codec: TokenCodec
     audit: Audit
-    desk: Desk
-    people: People
-    roles: Roles
-    items: Items
+    issuer: Issuer
+    users: UserService
+    roles: RoleService
+    items: ItemService
     scopes: Callable[[], Mapping[str, Scope]]
 
 
@@ -54,7 +54,7 @@ def services() -> Services:
     return cast("Services", current_app.extensions[EXTENSION])
 
 
-def assemble(
+def build_services(
     settings: Settings, clock: Clock, scopes: Callable[[], Mapping[str, Scope]]
 ) -> Services:
     """Put the services together; nothing is opened or read yet.
@@ -63,22 +63,22 @@ def assemble(
     """
     database = Database(settings.database_url, pooler=settings.database_pooler)
     audit = Audit(database, clock)
-    ring = KeyRing(database, settings, clock, audit)
-    feed = Feed(
+    ring = KeySet(database, settings, clock, audit)
+    feed = RevocationFeed(
         database,
         clock,
         lag=settings.revocation_lag,
-        life=timedelta(seconds=LONGEST_LIFE),
+        life=timedelta(seconds=MAX_LIFETIME_SECONDS),
     )
-    codec = Codec(settings, ring, clock)
-    desk = Desk(
+    codec = TokenCodec(settings, ring, clock)
+    desk = Issuer(
         settings=settings,
         database=database,
         clock=clock,
-        passwords=Passwords(settings),
-        codec=codec,
-        feed=feed,
-        throttle=Throttle(database, clock),
+        password_hasher=PasswordHasher(settings),
+        token_codec=codec,
+        revocation_feed=feed,
+        attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
         known_scopes=lambda: frozenset(scopes()),
     )
@@ -86,13 +86,13 @@ def assemble(
         settings=settings,
         clock=clock,
         database=database,
-        ring=ring,
-        feed=feed,
-        codec=codec,
+        key_set=ring,
+        revocation_feed=feed,
+        token_codec=codec,
         audit=audit,
-        desk=desk,
-        people=People(desk),
-        roles=Roles(desk),
-        items=Items(database, clock, quota_of(settings)),
+        issuer=desk,
+        users=UserService(desk),
+        roles=RoleService(desk),
+        items=ItemService(database, clock, quota_of(settings)),
         scopes=scopes,
     )

@@ -210,7 +210,7 @@ class Settings:
     docs: bool = _setting(switch, default=True)
     console: bool = _setting(switch, default=True)
     audit_retention: timedelta = _setting(duration, timedelta(days=365))
-    pages: tuple[str, ...] = _setting(listing, ())
+    blueprints: tuple[str, ...] = _setting(listing, ())
 
     def __post_init__(self) -> None:
         """Fill in what follows from other settings, then refuse unsafe combinations."""

@@ -39,7 +39,7 @@ def test_pages_follow_one_another(reader: FlaskClient) -> None:
 
 def test_it_is_filtered_by_user(house: House, reader: FlaskClient) -> None:
     """What concerns one user."""
-    ada = house.services.people.named("ada").id
+    ada = house.services.users.named("ada").id
     found = reader.get(f"/audit?user_id={ada}").get_json()["items"]
     assert [event["user_id"] for event in found] == [ada] * 3
 
@@ -69,5 +69,5 @@ def test_what_cannot_be_asked_is_refused(reader: FlaskClient, query: str) -> Non
 
 def test_another_scope_does_not_open_it(house: House) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.desk.known_scopes() - {"audit:read"}
+    others = house.services.issuer.known_scopes() - {"audit:read"}
     assert operator(house, *others).get("/audit").status_code == 403

@@ -153,7 +153,7 @@ def test_a_remembered_token_is_refused_when_taken_back(forge: Forge) -> None:
 def test_a_remembered_token_is_refused_when_everybody_is_signed_out(forge: Forge) -> None:
     """One row for all (R-19)."""
     assert forge.verdict(forge.good) == "let in"
-    end_everybodys(forge.house.services.desk, why="a test")
+    end_everybodys(forge.house.services.issuer, why="a test")
     assert forge.verdict(forge.good) == "refused as an invalid token"
 
 
@@ -173,7 +173,7 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
     forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified under the old keys, remembered under the new ones: it would outlive its key."""
-    codec, keys = forge.house.services.codec, forge.house.services.ring
+    codec, keys = forge.house.services.token_codec, forge.house.services.key_set
     read, others = codec.read_access, forge.claiming(jti=new_id())
 
     def slowly(token: str) -> object:
@@ -191,7 +191,7 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
 @pytest.fixture
 def verified(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens whose signature was verified, in order; there is room to remember three."""
-    codec, found = forge.house.services.codec, list[str]()
+    codec, found = forge.house.services.token_codec, list[str]()
     read = codec.read_access
     monkeypatch.setattr(authenticate, "ROOM", 3)
 
@@ -275,7 +275,7 @@ def test_no_credential_is_logged_when_the_gate_fails(
     forge: Forge, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The traceback names places, not values (S-150)."""
-    monkeypatch.setattr(forge.house.services.feed, "check", lambda **_: 1 / 0)
+    monkeypatch.setattr(forge.house.services.revocation_feed, "check", lambda **_: 1 / 0)
     assert forge.house.bearer(forge.good).get("/vault").status_code == 503
     said = capfd.readouterr().err
     assert "ZeroDivisionError" in said

@@ -28,7 +28,7 @@ def test_the_service_is_ready_after_everybodys_sessions_ended(
     house: House, client: FlaskClient
 ) -> None:
     """R-19: a mass revocation must not take every worker out of the load balancer."""
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
     assert client.get("/health/ready").status_code == 200
 
 

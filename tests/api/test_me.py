@@ -15,7 +15,7 @@ def ada(house: House) -> FlaskClient:
 def test_it_shows_who_asks(house: House, ada: FlaskClient) -> None:
     """What is stored, and what the token says."""
     me = ada.get("/me").get_json()
-    assert me["id"] == house.services.people.named("ada").id
+    assert me["id"] == house.services.users.named("ada").id
     assert (me["username"], me["roles"], me["scopes"]) == (
         "ada",
         ["member"],

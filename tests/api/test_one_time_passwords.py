@@ -21,7 +21,7 @@ PRODUCTION = {"profile": "production", "public_url": "https://api.example"}
 
 def made_for(house: House, name: str = "ada", *roles: str) -> dict[str, Any]:
     """Create a user with a one-time password and sign in with it."""
-    house.services.people.create(COMMAND_LINE, name, MADE, roles or ("member",), one_time=True)
+    house.services.users.create(COMMAND_LINE, name, MADE, roles or ("member",), one_time=True)
     return house.login(name, password=MADE)
 
 
@@ -155,7 +155,7 @@ def test_within_the_week_it_is_right(house: House) -> None:
 
 def test_after_a_week_no_session_of_it_goes_on(house: House) -> None:
     """Neither by refreshing nor by a change with the token that is left."""
-    house.services.people.create(COMMAND_LINE, "ada", MADE, ("member",), one_time=True)
+    house.services.users.create(COMMAND_LINE, "ada", MADE, ("member",), one_time=True)
     house.clock.forward(days=7, seconds=-10)
     tokens = house.login("ada", password=MADE)
     house.clock.forward(seconds=10)
@@ -238,6 +238,6 @@ def test_the_first_admins_password_is_used_once_in_production(
     """As `serve --admin` makes it."""
     changes = PRODUCTION if profile == "production" else {}
     house = make_house(**changes)
-    password = house.services.people.first_admin("ada")
+    password = house.services.users.first_admin("ada")
     assert password is not None
     assert (scope_of(house, password) == "password:change") == (profile == "production")

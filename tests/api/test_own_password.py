@@ -202,13 +202,13 @@ def test_a_session_that_has_ended_meanwhile_is_not_renewed(
     house: House, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-19: everybody was signed out while the password was being checked."""
-    hashing = house.services.desk.passwords.hash
+    hashing = house.services.issuer.password_hasher.hash
 
     def meanwhile(password: str) -> str:
-        end_everybodys(house.services.desk, why="a test")
+        end_everybodys(house.services.issuer, why="a test")
         return hashing(password)
 
-    monkeypatch.setattr(house.services.desk.passwords, "hash", meanwhile)
+    monkeypatch.setattr(house.services.issuer.password_hasher, "hash", meanwhile)
     assert change(ada).status_code == 401
     assert house.login("ada")
 
@@ -217,7 +217,7 @@ def test_no_token_of_a_change_outlives_everybodys_sign_out(
     house: House, ada: FlaskClient, tokens: dict[str, Any]
 ) -> None:
     """R-19: the mass revocation is written while the change waits for its turn at the feed."""
-    feed, changes = house.services.feed, ThreadPoolExecutor(1)
+    feed, changes = house.services.revocation_feed, ThreadPoolExecutor(1)
     with house.services.database.transaction() as tx:
         feed.revoke(tx, EVERYBODY, sessions=True)
         changing = changes.submit(change, ada)
@@ -301,7 +301,7 @@ def test_a_wrong_current_password_changes_nothing(house: House, ada: FlaskClient
 def test_a_wrong_current_password_is_written_down(house: House, ada: FlaskClient) -> None:
     """As a failure of its own (S-149)."""
     change(ada, current="not my password at all")
-    me = house.services.people.named("ada").id
+    me = house.services.users.named("ada").id
     assert len(events(house, "authn_password_change_fail", user_id=me)) == 1
 
 
@@ -309,7 +309,7 @@ def test_the_change_is_written_down(house: House, ada: FlaskClient) -> None:
     """With who, from which session, and no password in it (S-149, S-150)."""
     change(ada)
     (event,) = events(house, "authn_password_change")
-    assert event["user_id"] == event["actor_id"] == house.services.people.named("ada").id
+    assert event["user_id"] == event["actor_id"] == house.services.users.named("ada").id
     assert NEW_PASSWORD not in str(event)
 
 
@@ -324,7 +324,7 @@ def test_nothing_else_of_the_account_changes(house: House, ada: FlaskClient) -> 
     """Neither roles nor names can be sent along (S-082, S-084)."""
     answer = change(ada, roles=["admin"], username="root", disabled=False)
     assert answer.status_code == 422
-    assert house.services.people.named("ada").roles == ("member",)
+    assert house.services.users.named("ada").roles == ("member",)
 
 
 def test_both_passwords_are_needed(ada: FlaskClient) -> None:

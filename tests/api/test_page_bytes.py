@@ -10,7 +10,7 @@ from sqlalchemy.event import listen
 
 from house import House
 from itemsapi.audit import AuditEvent
-from itemsapi.items.draft import Draft
+from itemsapi.items.draft import ItemDraft
 from itemsapi.items.query import Query
 from itemsapi.page_size import fitting
 from staff import operator, pages
@@ -23,7 +23,7 @@ def filled(house: House, text: str, count: int) -> tuple[FlaskClient, list[str]]
     """Give ada items with descriptions of this text; return her, and their ids."""
     ada = house.signed_in("ada", "member")
     me = ada.get("/me").get_json()["id"]
-    said = Draft(name="x", price="1", currency="EUR", description=text)
+    said = ItemDraft(name="x", price="1", currency="EUR", description=text)
     return ada, [house.services.items.create(said, owner=me).id for _ in range(count)]
 
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from house import House
-from itemsapi.items.draft import Draft
+from itemsapi.items.draft import ItemDraft
 from itemsapi.items.quota import size_of
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}  # 4 bytes of text
@@ -144,5 +144,5 @@ def test_of_sixteen_at_the_last_free_place_one_gets_it(
 
 def test_all_texts_count() -> None:
     """Name, description, sku and tags."""
-    said = Draft(name="a", description="bb", sku="ccc", tags=("dd", "e"), price="1", currency="EUR")
+    said = ItemDraft(name="a", description="bb", sku="ccc", tags=("dd", "e"), price="1", currency="EUR")
     assert size_of(said) == 1 + 2 + 3 + 4

@@ -91,6 +91,6 @@ def test_all_scopes_are_listed_with_their_meaning(make_house: object) -> None:
 )
 def test_another_scope_does_not_open_it(house: House, scope: str, method: str, path: str) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.desk.known_scopes() - {scope}
+    others = house.services.issuer.known_scopes() - {scope}
     answer = operator(house, *others).open(path, method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")

@@ -197,7 +197,7 @@ def test_sessions_that_ended_with_everybodys_are_not_listed(house: House) -> Non
     """R-19: one row ended them, and their own rows do not say so."""
     house.user("ada")
     another(house)
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
     house.clock.forward(seconds=10)
     assert len(sessions(house.bearer(another(house)["access_token"]))) == 1
 

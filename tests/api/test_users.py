@@ -187,7 +187,7 @@ def test_another_scope_does_not_open_it(
     house: House, bob: str, scope: str, method: str, path: str
 ) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.desk.known_scopes() - {scope}
+    others = house.services.issuer.known_scopes() - {scope}
     answer = operator(house, *others).open(path.format(bob), method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
 
@@ -197,6 +197,6 @@ def test_what_operators_do_is_written_down(house: House, admin: FlaskClient) -> 
     made = admin.post("/users", json={"username": "ada", "password": NEW_PASSWORD}).get_json()
     change(admin, made["id"], roles=["reader"])
     change(admin, made["id"], disabled=True)
-    root = house.services.people.named("root").id
+    root = house.services.users.named("root").id
     for name in ["user_created", "authz_change", "user_updated"]:
         assert len(events(house, name, user_id=made["id"], actor_id=root)) == 1

@@ -21,7 +21,7 @@ def build(template: Path, folder: Path, vault: Vault, **changes: Any) -> House:
     shutil.copy(template, folder / "itemsapi.db")
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
     clock = MovingClock()
-    app = create_app(settings, pages=[vault.page], clock=clock)
+    app = create_app(settings, blueprints=[vault.page], clock=clock)
     return House(app, app.extensions[EXTENSION], clock)
 
 

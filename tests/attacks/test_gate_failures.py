@@ -118,7 +118,7 @@ def test_what_is_no_exception_lets_nobody_in_either(
     fault: BaseException,
 ) -> None:
     """The last resort answers 500 (S-003, S-197)."""
-    monkeypatch.setattr(house.services.feed, "check", raising(fault))
+    monkeypatch.setattr(house.services.revocation_feed, "check", raising(fault))
     answer = ada.get("/vault")
     assert (answer.status_code, answer.content_type, vault.opened) == (
         500,
@@ -217,7 +217,7 @@ def test_health_says_that_the_gate_is_shut(
 
 def test_health_does_not_mind_that_everybody_was_signed_out(house: House) -> None:
     """The look at the feed is for nobody's token."""
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
     assert house.client().get("/health/ready").status_code == 200
 
 

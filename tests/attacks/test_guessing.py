@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from house import PASSWORD, House
 from itemsapi.accounts import known_clients
-from itemsapi.rate_limits import Attempt, Limit
+from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.web_addresses import UNKNOWN, client_key
 from staff import NEW_PASSWORD, events
 
@@ -38,7 +38,7 @@ def use_up(house: House, key: tuple[str, ...], tries: int) -> None:
     """Count as many tries as there may be, without making them."""
     row = {"key": Limit(key, tries, WINDOW).digest, "began_at": house.clock(), "tries": tries}
     with house.services.database.transaction() as tx:
-        tx.merge(Attempt(**row))
+        tx.merge(AttemptCounter(**row))
 
 
 def test_one_client_has_ten_tries(house: House) -> None:
@@ -151,7 +151,7 @@ def use_up_again(house: House) -> None:
     key = ("account", "ada")
     with house.services.database.transaction() as tx:
         digest = Limit(key, 200, WINDOW).digest
-        tx.execute(Attempt.core().delete().where(Attempt.core().c.key == digest))
+        tx.execute(AttemptCounter.core().delete().where(AttemptCounter.core().c.key == digest))
     use_up(house, key, 200)
 
 
@@ -274,7 +274,7 @@ def test_who_hides_is_never_known(make_house: Callable[..., House]) -> None:
 def test_who_was_known_as_unknown_is_not(house: House) -> None:
     """Rows of before do not count (S-114)."""
     with house.services.database.transaction() as tx:
-        known_clients.remember(tx, "ada", UNKNOWN, house.clock())
+        known_clients.remember_client(tx, "ada", UNKNOWN, house.clock())
     use_up(house, ("account", "ada"), 200)
     assert sign_in(house, PASSWORD, address="unix:") == 429
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from forging import LEFT_OUT, LET_IN, REFUSED, Forge
 from house import House
 from itemsapi import Blueprint, public
-from itemsapi.observability.logging import origin
+from itemsapi.observability.logging import request_context
 
 LOOSE = settings(
     max_examples=150,
@@ -197,7 +197,7 @@ def whence() -> Blueprint:
     @page.get("/whence")
     @public("a test")
     def tell() -> dict[str, str]:
-        return {"address": origin().address}
+        return {"address": request_context().address}
 
     return page
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from house import PASSWORD, House
 from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.rate_limits import Attempt, Limit
+from itemsapi.rate_limits import AttemptCounter, Limit
 from verifications import counted
 
 WRONG = "not the password at all"
@@ -27,8 +27,8 @@ def house(make_house: Callable[..., House]) -> House:
         house.user(name, "member")
     assert [status(house, name, PASSWORD) for name in ("known-here", "disabled-known")] == [200] * 2
     for name in ("disabled", "disabled-known"):
-        user_id = house.services.people.named(name).id
-        house.services.people.change(COMMAND_LINE, user_id, None, disabled=True)
+        user_id = house.services.users.named(name).id
+        house.services.users.change(COMMAND_LINE, user_id, None, disabled=True)
     return house
 
 
@@ -55,7 +55,7 @@ def count(house: House, key: tuple[str, ...], tries: int) -> None:
     """Count so many tries, without making them."""
     digest = Limit(key, 1, timedelta(1)).digest
     with house.services.database.transaction() as tx:
-        tx.merge(Attempt(key=digest, began_at=house.clock(), tries=tries))
+        tx.merge(AttemptCounter(key=digest, began_at=house.clock(), tries=tries))
 
 
 def burn(house: House, limit: str, left: int = 0) -> None:
@@ -179,7 +179,7 @@ def left_behind(house: House, **ahead: float) -> None:
     """Hold all tries that HERE has, as a process that is killed then, by a clock that is ahead."""
     house.clock.forward(**ahead)
     for _ in range(10):
-        house.services.desk.throttle.hold(
+        house.services.issuer.attempt_limiter.reserve(
             [Limit(("here", "existing", HERE), 10, timedelta(minutes=15))]
         )
     house.clock.forward(**{unit: -much for unit, much in ahead.items()})

@@ -18,7 +18,7 @@ def client(house: House) -> FlaskClient:
     """A stranger before a house with a member and a disabled member."""
     house.user("ada", "member")
     gone = house.user("gone", "member")
-    house.services.people.change(COMMAND_LINE, gone, None, disabled=True)
+    house.services.users.change(COMMAND_LINE, gone, None, disabled=True)
     return house.client()
 
 

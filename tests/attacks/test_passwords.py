@@ -9,7 +9,7 @@ from house import PASSWORD, House
 from itemsapi.accounts.models import User
 from itemsapi.accounts.predictability import common_passwords
 from itemsapi.audit import AuditEvent
-from itemsapi.rate_limits import Attempt
+from itemsapi.rate_limits import AttemptCounter
 from staff import NEW_PASSWORD, operator
 
 CANARY = "canary-4f1c9e-sings-in-the-mine"
@@ -101,14 +101,14 @@ def test_no_password_is_stored_in_clear_or_logged(
 def rows(house: House) -> str:
     """Return all that is written down about people, events and tries, as text."""
     with house.services.database.reading() as connection:
-        tables = [model.core() for model in (User, AuditEvent, Attempt)]
+        tables = [model.core() for model in (User, AuditEvent, AttemptCounter)]
         return str([connection.execute(table.select()).all() for table in tables])
 
 
 def test_no_secret_shows_in_what_is_printed(house: House) -> None:
     """Neither settings, services nor configuration (S-148)."""
     secret = house.services.settings.secret_key
-    shown = f"{house.services!r}{house.app.config!r}{house.services.desk!r}"
+    shown = f"{house.services!r}{house.app.config!r}{house.services.issuer!r}"
     assert secret not in shown
 
 
@@ -125,7 +125,7 @@ def test_no_token_is_logged(capsys: pytest.CaptureFixture[str], house: House) ->
 def test_a_stolen_token_does_not_set_a_password(house: House) -> None:
     """Without the current one there is no way to another (S-042)."""
     client = house.signed_in("root", "admin")
-    me = house.services.people.named("root").id
+    me = house.services.users.named("root").id
     answer = client.put(f"/users/{me}/password", json={"password": NEW_PASSWORD})
     assert answer.status_code == 403
     assert house.login("root")

@@ -44,7 +44,7 @@ def test_nobody_gives_a_role_that_goes_further(
 
 def test_nobody_gives_everything(house: House, helpdesk: FlaskClient) -> None:
     """Who has all scopes by name does not have those to come."""
-    every = operator(house, *house.services.desk.known_scopes(), name="every")
+    every = operator(house, *house.services.issuer.known_scopes(), name="every")
     for client in (helpdesk, every):
         assert change(client, me(client), roles=["admin"]).status_code == 403
 
@@ -122,17 +122,17 @@ def test_a_token_from_before_a_demotion_gives_nothing(house: House) -> None:
     olga = house.user("olga", role(house, *HELPDESK))
     ada = house.user("ada", "member")
     actor = Somebody(olga, frozenset(HELPDESK))
-    house.services.people.change(COMMAND_LINE, olga, None, roles=[])
+    house.services.users.change(COMMAND_LINE, olga, None, roles=[])
     with pytest.raises(Forbidden):
-        house.services.people.change(actor, ada, None, roles=["reader"])
+        house.services.users.change(actor, ada, None, roles=["reader"])
 
 
 @pytest.mark.parametrize("user_id", ["01960a3b-9a10-7f02-8a55-6b1f0c9d2e10", "nobody"])
 def test_who_is_nobody_changes_nothing(house: House, user_id: str) -> None:
     """A user deleted since their token was made."""
-    actor = Somebody(user_id, house.services.desk.known_scopes())
+    actor = Somebody(user_id, house.services.issuer.known_scopes())
     with pytest.raises(Forbidden):
-        house.services.people.create(actor, "eve", NEW_PASSWORD)
+        house.services.users.create(actor, "eve", NEW_PASSWORD)
 
 
 def test_a_scope_of_a_page_that_is_away_is_not_given_either(house: House) -> None:
@@ -142,7 +142,7 @@ def test_a_scope_of_a_page_that_is_away_is_not_given_either(house: House) -> Non
         tx.connection().exec_driver_sql(
             "INSERT INTO role_scope (role, scope) VALUES ('orders', 'orders:admin')"
         )
-    client = operator(house, *house.services.desk.known_scopes())
+    client = operator(house, *house.services.issuer.known_scopes())
     assert change(client, me(client), roles=["orders"]).status_code == 403
 
 

@@ -79,7 +79,7 @@ def test_the_codec_reads_no_token_that_is_too_long(forge: Forge, key: Key) -> No
     room = 8192 - len(forged(forge, key, x=""))
     longest, longer = (forged(forge, key, x="y" * (3 * room // 4 + more)) for more in (1, 2))
     assert len(longest) == 8192 < len(longer)
-    read = forge.house.services.desk.codec.read_refresh
+    read = forge.house.services.issuer.token_codec.read_refresh
     with forge.house.app.app_context():
         assert read(longest).gen == 1
         with pytest.raises(RefreshInvalid):
@@ -104,7 +104,7 @@ def test_a_ring_that_fails_between_two_looks_is_no_fault_of_the_token(
     forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503, so that the client keeps it (S-003)."""
-    ring = forge.house.services.ring
+    ring = forge.house.services.key_set
     find, looks = ring.find, iter([True])
 
     def once(kid: str) -> Key | None:

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from house import PASSWORD, House
-from itemsapi.accounts.hashing_queue import Places
-from itemsapi.accounts.passwords import Passwords
+from itemsapi.accounts.hashing_queue import HashingQueue
+from itemsapi.accounts.passwords import PasswordHasher
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import Busy
-from itemsapi.rate_limits import HeldTry, Limit
+from itemsapi.rate_limits import PendingAttempt, Limit
 from itemsapi.tokens import key_set, revocation
 from staff import NEW_PASSWORD
 from steps import How, failing
@@ -121,8 +121,8 @@ def test_no_password_is_changed_by_who_cannot_be_counted(house: House) -> None:
 @pytest.fixture
 def crowd(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let all places be taken just after each try was held, until the crowd goes home."""
-    passwords, free = house.services.desk.passwords, house.services.desk.passwords._places  # noqa: SLF001
-    monkeypatch.setattr(passwords, "_places", Places(at_work=0, waiting=0))
+    passwords, free = house.services.issuer.password_hasher, house.services.issuer.password_hasher._places  # noqa: SLF001
+    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
     monkeypatch.setattr(passwords, "refuse_if_full", lambda: None)
 
     def go_home() -> None:
@@ -142,8 +142,8 @@ def test_who_is_turned_away_is_told_when_to_come_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-048, R-13: in a second."""
-    passwords = house.services.desk.passwords
-    monkeypatch.setattr(passwords, "_places", Places(at_work=0, waiting=0))
+    passwords = house.services.issuer.password_hasher
+    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
     wish = {"username": "ada", "password": PASSWORD}
     answer = house.client().post("/auth/login", json=wish)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
@@ -154,13 +154,13 @@ def test_each_address_has_a_place_of_its_own(house: House, monkeypatch: pytest.M
     """S-048: or a flood from one would turn away the others."""
     there: list[str] = []
 
-    class Watched(Places):
+    class Watched(HashingQueue):
         def demand(self, client: str) -> None:
             there.append(client)
             super().demand(client)
 
     watched = Watched(at_work=1, waiting=2)
-    monkeypatch.setattr(house.services.desk.passwords, "_places", watched)
+    monkeypatch.setattr(house.services.issuer.password_hasher, "_places", watched)
     for address in ("203.0.113.9", "203.0.113.9", "198.51.100.7"):
         client = house.client()
         client.environ_base["REMOTE_ADDR"] = address
@@ -174,11 +174,11 @@ def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(
     """S-079: the current one was right."""
     token = house.login("ada")["access_token"]
 
-    def busy(_self: Passwords, _password: str) -> str:
+    def busy(_self: PasswordHasher, _password: str) -> str:
         raise Busy
 
     with monkeypatch.context() as patch:
-        patch.setattr(Passwords, "hash", busy)
+        patch.setattr(PasswordHasher, "hash", busy)
         assert [change(house, token) for _ in range(11)] == [503] * 11
     assert change(house, token) == 200
 
@@ -187,16 +187,16 @@ def test_a_session_that_ends_meanwhile_costs_no_try(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-079: 401 for the token says nothing about the password."""
-    hashing = Passwords.hash
+    hashing = PasswordHasher.hash
 
-    def meanwhile(self: Passwords, password: str) -> str:
-        end_everybodys(house.services.desk, why="a test")
+    def meanwhile(self: PasswordHasher, password: str) -> str:
+        end_everybodys(house.services.issuer, why="a test")
         return hashing(self, password)
 
     for _ in range(10):
         token = house.login("ada")["access_token"]
         with monkeypatch.context() as patch:
-            patch.setattr(Passwords, "hash", meanwhile)
+            patch.setattr(PasswordHasher, "hash", meanwhile)
             assert change(house, token) == 401
     assert status(house) == 200
 
@@ -211,7 +211,7 @@ def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(house: House
     """S-045 while they might be under way, S-079 afterwards."""
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     for _ in range(10):
-        house.services.desk.throttle.hold([here])
+        house.services.issuer.attempt_limiter.reserve([here])
     house.clock.forward(seconds=29.5)
     assert status(house) == 429
     house.clock.forward(seconds=0.5)
@@ -224,7 +224,7 @@ def test_a_new_window_has_room_for_all_tries_at_once(house: House) -> None:
     status(house, WRONG)
     house.clock.forward(minutes=15)
     for _ in range(10):
-        house.services.desk.throttle.hold([here])
+        house.services.issuer.attempt_limiter.reserve([here])
     assert status(house) == 429
 
 
@@ -233,4 +233,4 @@ def test_nothing_is_left_of_tries_that_are_over(house: House) -> None:
     status(house)
     status(house, WRONG)
     with house.services.database.reading() as connection:
-        assert connection.execute(HeldTry.core().select()).all() == []
+        assert connection.execute(PendingAttempt.core().select()).all() == []

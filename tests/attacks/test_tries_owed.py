@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from house import House
-from itemsapi.rate_limits import OWED, HeldTry, Limit
+from itemsapi.rate_limits import MAX_UNRELEASED, PendingAttempt, Limit
 
 
 class Shared(deque[str]):
@@ -33,23 +33,23 @@ class Shared(deque[str]):
 
 def owed(house: House, meanwhile: Callable[[Shared], object]) -> None:
     """Owe a hold that is over, have `meanwhile` be done in between, and pay."""
-    throttle, limit = house.services.desk.throttle, Limit(("a",), 10, timedelta(minutes=15))
-    shared = Shared(maxlen=OWED)
+    throttle, limit = house.services.issuer.attempt_limiter, Limit(("a",), 10, timedelta(minutes=15))
+    shared = Shared(maxlen=MAX_UNRELEASED)
     throttle._owed = shared  # noqa: SLF001 - where two threads meet
-    first, shared.meanwhile = throttle.hold([limit]), meanwhile
-    throttle.let_go(first)
+    first, shared.meanwhile = throttle.reserve([limit]), meanwhile
+    throttle.release(first)
 
 
 def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(house: House) -> None:
     """S-079: the last one was there a moment ago."""
     owed(house, lambda shared: shared.pop())
-    assert not house.services.desk.throttle._owed  # noqa: SLF001 - where two threads meet
+    assert not house.services.issuer.attempt_limiter._owed  # noqa: SLF001 - where two threads meet
 
 
 def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(house: House) -> None:
     """S-079: it is let go of as well, now or with the next try."""
-    late = house.services.desk.throttle.hold([Limit(("b",), 10, timedelta(minutes=15))])
+    late = house.services.issuer.attempt_limiter.reserve([Limit(("b",), 10, timedelta(minutes=15))])
     owed(house, lambda shared: shared.append(late.id))
     house.client().post("/auth/login", json={"username": "ada", "password": "wrong" * 4})
     with house.services.database.reading() as connection:
-        assert connection.execute(HeldTry.core().select()).all() == []
+        assert connection.execute(PendingAttempt.core().select()).all() == []

@@ -50,4 +50,4 @@ def show_built(name: str) -> Response:
     return Assets(built.iterdir()).send(request, name, policy=POLICY)
 
 
-application = create_app(pages=[pages], clock=clock)
+application = create_app(blueprints=[pages], clock=clock)

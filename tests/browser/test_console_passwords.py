@@ -20,8 +20,8 @@ RULE = "At least 15 characters."
 def given(site: Site) -> str:
     """A user whose password was made by somebody else."""
     name = site.user("member")
-    person = site.house.services.people.named(name)
-    site.house.services.people.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
+    person = site.house.services.users.named(name)
+    site.house.services.users.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
     return name
 
 
@@ -187,8 +187,8 @@ def test_given_password_is_asked_for_when_another_one_was_made_meanwhile(
     site: Site, first: Page, given: str
 ) -> None:
     """What was remembered is wrong now; the field for it comes back, with the fault."""
-    person = site.house.services.people.named(given)
-    stored = site.house.services.desk.passwords.hash(GEESE)
+    person = site.house.services.users.named(given)
+    stored = site.house.services.issuer.password_hasher.hash(GEESE)
     overwrite(site, person.id, stored)
     replace(first, "nine loud ducks fly over the hill")
     expect(first.get_by_label("The password you were given")).to_be_focused()

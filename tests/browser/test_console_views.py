@@ -152,7 +152,7 @@ def test_axe_finds_nothing_serious_in_any_view(
 def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: Survey) -> None:
     """The first password, refused and replaced; an account without a role; too many tries."""
     page, name, made = survey.page, site.user(), "a password made for somebody"
-    people = site.house.services.people
+    people = site.house.services.users
     people.set_password(COMMAND_LINE, people.named(name).id, made, one_time=True)
     page.goto(f"{site.url}/console#/account")
     enter(page, name, made)

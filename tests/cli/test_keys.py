@@ -11,7 +11,7 @@ from house import House
 from itemsapi.cli import check
 from itemsapi.clock import now
 from itemsapi.db import Database
-from itemsapi.quota_usage import Holding
+from itemsapi.quota_usage import QuotaUsage
 from itemsapi.tokens.key_store import PUBLISHED, SigningKey
 from itemsapi.tokens.sessions import AuthSession
 
@@ -38,7 +38,7 @@ def kid(shell: Shell, state: str) -> str:
 
 def test_a_rotation_too_early_is_one_line(shell: Shell, house: House) -> None:
     """Without waiting: exit code 1, and how long it takes."""
-    house.services.ring.now()
+    house.services.key_set.now()
     done = shell.run("keys", "rotate", "--no-wait")
     assert done.code == 1
     assert done.err.startswith("itemsapi: the next key may sign in ")
@@ -46,7 +46,7 @@ def test_a_rotation_too_early_is_one_line(shell: Shell, house: House) -> None:
 
 def test_a_rotation_in_time_does_not_wait(shell: Shell, house: House) -> None:
     """S-147: the next key signs, and there is a new next."""
-    house.services.ring.now()
+    house.services.key_set.now()
     aged(house.services.database, 2 * MINUTE)
     coming = kid(shell, "next")
     assert json.loads(shell.run("keys", "rotate", "--json").out) == {"kid": coming}
@@ -55,7 +55,7 @@ def test_a_rotation_in_time_does_not_wait(shell: Shell, house: House) -> None:
 
 def test_a_rotation_waits_for_what_is_left(shell: Shell, house: House) -> None:
     """With a progress bar, where somebody watches."""
-    house.services.ring.now()
+    house.services.key_set.now()
     aged(house.services.database, PUBLISHED - timedelta(seconds=0.5))
     coming = kid(shell, "next")
     assert shell.run("keys", "rotate").out == f"{coming} signs from now on.\n"
@@ -63,7 +63,7 @@ def test_a_rotation_waits_for_what_is_left(shell: Shell, house: House) -> None:
 
 def test_a_key_is_withdrawn(shell: Shell, house: House) -> None:
     """S-147: an emergency; the next one signs."""
-    house.services.ring.now()
+    house.services.key_set.now()
     current = kid(shell, "current")
     done = shell.run("keys", "withdraw", current, "--yes")
     assert (done.code, done.out) == (0, f"{current} is withdrawn.\n")
@@ -72,7 +72,7 @@ def test_a_key_is_withdrawn(shell: Shell, house: House) -> None:
 
 def test_a_key_is_not_withdrawn_unasked(shell: Shell, house: House) -> None:
     """Everybody's tokens die with it: say yes."""
-    house.services.ring.now()
+    house.services.key_set.now()
     assert shell.run("keys", "withdraw", kid(shell, "current"), stdin="n\n").code == 1
     assert states(shell) == ["current", "next"]
 
@@ -88,7 +88,7 @@ def test_a_key_that_is_not_there_is_one_line(shell: Shell) -> None:
 @pytest.mark.parametrize("words", [["keys", "rotate"], ["keys", "withdraw", "x", "--yes"]])
 def test_a_wrong_secret_key_changes_nothing(shell: Shell, house: House, words: list[str]) -> None:
     """R-24: one line that names the setting."""
-    house.services.ring.now()
+    house.services.key_set.now()
     wrong = Shell(shell.settings | {"secret_key": "an0ther-test-secret-0123456789-abcdefghij"})
     done = wrong.run(*words)
     assert done.code == 1
@@ -112,7 +112,7 @@ def test_a_purge_says_whose_counts_it_put_right(shell: Shell, house: House) -> N
     ada = house.signed_in("ada", "member")
     ada.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
     with house.services.database.transaction() as tx:
-        tx.execute(update(Holding).values(items=7))
+        tx.execute(update(QuotaUsage).values(items=7))
     assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 1
     assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from commandline import SECRET, free_port, shell_at
 from itemsapi.clock import now
-from itemsapi.services import assemble
+from itemsapi.services import build_services
 from itemsapi.settings import Settings
 
 WITHIN = 60.0  # seconds, on a machine that does other things too
@@ -120,8 +120,8 @@ def test_keys_are_shown_with_all_that_matters(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "itemsapi-data", secret_key=SECRET)
     shell = shell_at(settings.data_dir)
     shell.run("db", "upgrade")
-    services = assemble(settings, now, dict)
-    services.ring.now()
+    services = build_services(settings, now, dict)
+    services.key_set.now()
     services.database.dispose()
     with terminal(tmp_path, "keys", "list") as screen:
         seen = screen.shows("next")

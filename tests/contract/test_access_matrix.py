@@ -19,7 +19,7 @@ from house import House, MovingClock
 from itemsapi import create_app
 from itemsapi.app import rulebook
 from itemsapi.clock import new_id
-from itemsapi.gate.rulebook import Entry
+from itemsapi.gate.rulebook import RouteRule
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import BUILTIN
@@ -57,7 +57,7 @@ def built(template: Path, folder: Path) -> Iterator[Forge]:
     vault, clock = Vault(), MovingClock()
     shutil.copy(template, folder / "itemsapi.db")
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None)
-    app = create_app(settings, pages=[vault.page], clock=clock)
+    app = create_app(settings, blueprints=[vault.page], clock=clock)
     house = House(app, app.extensions[EXTENSION], clock)
     yield Forge(house, vault)
     house.services.database.dispose()
@@ -78,18 +78,18 @@ def passing_forge(sqlite_template: Path, tmp_path: Path) -> Iterator[Forge]:
 
 
 @pytest.fixture(scope="module")
-def matrix(forge: Forge) -> list[Entry]:
+def matrix(forge: Forge) -> list[RouteRule]:
     """The matrix of that house, the guests' page included."""
     return rulebook(forge.house.app).matrix()
 
 
-def lines(matrix: list[Entry], *, guests: bool = False) -> list[str]:
+def lines(matrix: list[RouteRule], *, guests: bool = False) -> list[str]:
     """Return the matrix as text."""
     own = [e for e in matrix if guests or not e.endpoint.startswith("vault.")]
     return [f"{e.method} {e.path}  {e.rule}" for e in own if e.method != "HEAD"]
 
 
-def call(forge: Forge, entry: Entry, token: str | None) -> TestResponse:
+def call(forge: Forge, entry: RouteRule, token: str | None) -> TestResponse:
     """Make the request of one line of the matrix, with a token or without."""
     path = re.sub(r"<id:\w+>", new_id(), entry.path)
     path = re.sub(r"<int:\w+>", "1", path)
@@ -113,14 +113,14 @@ def code(answer: TestResponse) -> str:
     return found[1] if found else ("token_missing" if challenge else "")
 
 
-def test_the_matrix_is_as_written_down(matrix: list[Entry]) -> None:
+def test_the_matrix_is_as_written_down(matrix: list[RouteRule]) -> None:
     """A change of access is seen in review (S-001, S-080)."""
     if os.environ.get("ITEMSAPI_TEST_WRITE"):
         SNAPSHOT.write_text("\n".join(lines(matrix)) + "\n")
     assert lines(matrix) == SNAPSHOT.read_text().splitlines()
 
 
-def test_the_public_routes_are_these_and_no_others(matrix: list[Entry]) -> None:
+def test_the_public_routes_are_these_and_no_others(matrix: list[RouteRule]) -> None:
     """The list is compared as a whole (S-001)."""
     own = [e for e in matrix if not e.endpoint.startswith("vault.") and e.method != "HEAD"]
     assert {f"{e.method} {e.path}" for e in own if e.rule.kind == "public"} == PUBLIC
@@ -128,12 +128,12 @@ def test_the_public_routes_are_these_and_no_others(matrix: list[Entry]) -> None:
     assert odd == WITH_REFRESH_TOKEN
 
 
-def test_every_public_route_says_why(matrix: list[Entry]) -> None:
+def test_every_public_route_says_why(matrix: list[RouteRule]) -> None:
     """The reason stands in the matrix (S-001)."""
     assert [e.path for e in matrix if e.rule.kind == "public" and len(e.rule.why) < 6] == []
 
 
-def test_nobody_gets_past_the_gate_without_a_token(forge: Forge, matrix: list[Entry]) -> None:
+def test_nobody_gets_past_the_gate_without_a_token(forge: Forge, matrix: list[RouteRule]) -> None:
     """Every route and method, HEAD too: 401 and no error in the challenge (S-001, S-008)."""
     guarded = [e for e in matrix if e.rule.takes_access_token]
     answers = [call(forge, entry, None) for entry in guarded]
@@ -142,14 +142,14 @@ def test_nobody_gets_past_the_gate_without_a_token(forge: Forge, matrix: list[En
     }
 
 
-def test_nobody_gets_past_the_gate_with_a_bad_token(forge: Forge, matrix: list[Entry]) -> None:
+def test_nobody_gets_past_the_gate_with_a_bad_token(forge: Forge, matrix: list[RouteRule]) -> None:
     """Every route and method (S-001, S-008)."""
     guarded = [e for e in matrix if e.rule.takes_access_token]
     answers = [call(forge, entry, forge.good[:-4] + "AAAA") for entry in guarded]
     assert {(answer.status_code, code(answer)) for answer in answers} == {(401, "invalid_token")}
 
 
-def test_all_other_scopes_are_not_enough(forge: Forge, matrix: list[Entry]) -> None:
+def test_all_other_scopes_are_not_enough(forge: Forge, matrix: list[RouteRule]) -> None:
     """403 that names the scopes of the rule, for every operation that has some (S-009)."""
     every = rulebook(forge.house.app).scope_names
     for entry in (e for e in matrix if e.rule.names):
@@ -159,7 +159,7 @@ def test_all_other_scopes_are_not_enough(forge: Forge, matrix: list[Entry]) -> N
         assert answer.headers["WWW-Authenticate"].endswith(f', scope="{scope}"'), entry
 
 
-def test_the_scopes_of_the_rule_are_enough(passing_forge: Forge, matrix: list[Entry]) -> None:
+def test_the_scopes_of_the_rule_are_enough(passing_forge: Forge, matrix: list[RouteRule]) -> None:
     """Exactly those pass the gate; what the view then says is its own affair (S-080)."""
     guarded = [e for e in matrix if e.rule.takes_access_token]
     guarded.sort(key=lambda e: e.path == "/sessions")  # which ends everybody's, so it comes last
@@ -168,14 +168,14 @@ def test_the_scopes_of_the_rule_are_enough(passing_forge: Forge, matrix: list[En
     assert found.isdisjoint(OF_THE_GATE)
 
 
-def test_public_routes_ask_nobody(forge: Forge, matrix: list[Entry]) -> None:
+def test_public_routes_ask_nobody(forge: Forge, matrix: list[RouteRule]) -> None:
     """Without a token, and with a bad one (S-080)."""
     public = [e for e in matrix if e.rule.kind == "public"]
     found = {code(call(forge, entry, shown)) for entry in public for shown in (None, "x")}
     assert found.isdisjoint(OF_THE_GATE)
 
 
-def test_the_document_says_what_the_gate_does(forge: Forge, matrix: list[Entry]) -> None:
+def test_the_document_says_what_the_gate_does(forge: Forge, matrix: list[RouteRule]) -> None:
     """`security` of every operation, and no operation more or less (S-080)."""
     paths = forge.client().get("/openapi.json").get_json()["paths"]
     documented = {
@@ -191,7 +191,7 @@ def test_the_document_says_what_the_gate_does(forge: Forge, matrix: list[Entry])
     assert documented == expected
 
 
-def security(entry: Entry) -> list[dict[str, list[str]]]:
+def security(entry: RouteRule) -> list[dict[str, list[str]]]:
     """Return what OpenAPI should say of a rule, said in other words than the service does."""
     bearer: list[dict[str, list[str]]] = [{"bearer": sorted(entry.rule.names)}]
     said: dict[str, list[dict[str, list[str]]]] = {
@@ -204,7 +204,7 @@ def security(entry: Entry) -> list[dict[str, list[str]]]:
     return said[entry.rule.kind]
 
 
-def test_every_scope_opens_something(matrix: list[Entry]) -> None:
+def test_every_scope_opens_something(matrix: list[RouteRule]) -> None:
     """A scope that no rule names is a promise without a door, but for the one of owners."""
     named = {name for entry in matrix for name in entry.rule.names}
     assert {scope.name for scope in BUILTIN} - named == {"items:admin"}

@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from itemsapi import Blueprint, Schema, fields, public, requires
 from itemsapi.app import rulebook
-from itemsapi.rest import listing
+from itemsapi.rest import list_schema
 from itemsapi.rest.openapi.document import document_of
 from speaking import speaking_app
 
@@ -29,7 +29,7 @@ class Echo(Schema):
 
 @other.get("/<int:number>/<path:rest>")
 @public("a test")
-@other.gives(200, listing(Echo(), "EchoList"))
+@other.gives(200, list_schema(Echo(), "EchoList"))
 def echo(number: int, rest: str) -> object:
     """Echo otherwise."""
     return {"items": [number, rest], "next_cursor": None}

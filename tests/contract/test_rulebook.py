@@ -288,4 +288,4 @@ def test_create_app_raises_for_a_page_without_rules(tmp_path: Path) -> None:
     page.get("/tea")(fresh())
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     with pytest.raises(UnguardedRoute, match="GET /tea"):
-        create_app(settings, pages=[page])
+        create_app(settings, blueprints=[page])

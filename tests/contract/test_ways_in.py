@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from house import PASSWORD, House
 from itemsapi.app import rulebook
-from itemsapi.gate.rulebook import Entry
+from itemsapi.gate.rulebook import RouteRule
 from renewal import begun, recall
 
 PAGE = Path(__file__).parents[2] / "SECURITY.md"
@@ -40,7 +40,7 @@ def table(title: str) -> list[list[str]]:
     return rows[1:]
 
 
-def operations(house: House) -> list[tuple[Entry, set[str]]]:
+def operations(house: House) -> list[tuple[RouteRule, set[str]]]:
     """Return every operation, with the names of what its body may hold."""
     document = house.client().get("/openapi.json").get_json()
     found = []

@@ -10,7 +10,7 @@ import pytest
 from commandline import SECRET, Shell, shell_at
 from itemsapi import create_app, db
 from itemsapi.clock import now
-from itemsapi.services import assemble
+from itemsapi.services import build_services
 from itemsapi.settings import Settings, SettingsError
 
 PRODUCTION = {"profile": "production", "public_url": "https://api.example.org"}
@@ -280,8 +280,8 @@ def test_another_secret_than_that_of_the_keys_is_one_line(
     """Rather than answering 503 to everybody."""
     (tmp_path / "data").mkdir()
     shutil.copy(sqlite_template, tmp_path / "data" / "itemsapi.db")
-    services = assemble(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now, dict)
-    services.ring.now()  # makes the first key
+    services = build_services(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now, dict)
+    services.key_set.now()  # makes the first key
     services.database.dispose()
     line = refused(shell.given(secret_key="another-one-0123456789-abcdefghijklmn"))
     assert "ITEMSAPI_SECRET_KEY does not fit" in line

@@ -12,9 +12,9 @@ import pytest
 
 from faults.stage import told
 from house import PASSWORD, House
-from itemsapi.issuer.login import Login, login
+from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.problems import CredentialsInvalid
-from itemsapi.rate_limits import Attempt
+from itemsapi.rate_limits import AttemptCounter
 from rounds import rounds
 
 SAMPLES = rounds(200, 40)
@@ -43,10 +43,10 @@ def house(make_house: Callable[..., House]) -> House:
 def worked(house: House, name: str) -> float:
     """Try a wrong password; return the seconds that this thread has worked for it."""
     with house.services.database.transaction() as tx:
-        tx.execute(Attempt.core().delete())
+        tx.execute(AttemptCounter.core().delete())
     begun = time.thread_time()
     with pytest.raises(CredentialsInvalid):
-        login(house.services.desk, Login(name, f"not {PASSWORD}"))
+        login(house.services.issuer, LoginRequest(name, f"not {PASSWORD}"))
     return time.thread_time() - begun
 
 

@@ -30,7 +30,7 @@ def houses(make_house: Build) -> list[House]:
 
 def published(house: House) -> None:
     """Have the next key been public for long enough."""
-    house.services.ring.now()
+    house.services.key_set.now()
     made = datetime.now(UTC) - 2 * PUBLISHED
     with house.services.database.transaction() as tx:
         tx.execute(update(SigningKey).values(created_at=made))
@@ -78,7 +78,7 @@ def under_load(houses: list[House], change: Callable[[], object]) -> Counter[str
 def test_a_planned_rotation_refuses_nobody(houses: list[House]) -> None:
     """R-20: zero refusals, in the process that rotated and in the other one."""
     published(houses[0])
-    seen = under_load(houses, houses[0].services.ring.keystore.rotate)
+    seen = under_load(houses, houses[0].services.key_set.key_store.rotate)
     assert seen.keys() == {"list 200", "refresh 200"}
     assert seen.total() > 100
 
@@ -87,7 +87,7 @@ def test_a_planned_rotation_refuses_nobody(houses: list[House]) -> None:
 def test_a_withdrawal_costs_a_refresh_and_no_session(houses: list[House]) -> None:
     """R-20: access tokens are refused, refresh tokens never."""
     first = kids(houses[0])[0]
-    seen = under_load(houses, lambda: houses[0].services.ring.keystore.withdraw(first))
+    seen = under_load(houses, lambda: houses[0].services.key_set.key_store.withdraw(first))
     assert seen.keys() == {"list 200", "list 401", "refresh 200"}
 
 
@@ -112,7 +112,7 @@ def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(houses: list[H
     here, there = houses
     token = access(here)
     assert works(there, token)
-    here.services.ring.withdraw(kid(token))
+    here.services.key_set.withdraw(kid(token))
     assert worked_for(there, token) < 2
 
 
@@ -125,8 +125,8 @@ def test_an_idle_process_refuses_it_at_once(
     here, there = houses
     token = access(here)
     assert works(there, token)
-    here.services.ring.withdraw(kid(token))
-    there.services.ring._known = there.services.ring._asked = 0.0  # noqa: SLF001 - idle for long
+    here.services.key_set.withdraw(kid(token))
+    there.services.key_set._known = there.services.key_set._asked = 0.0  # noqa: SLF001 - idle for long
     found: list[bool] = []
     threads = [
         threading.Thread(target=lambda: found.append(works(there, token))) for _ in range(CLIENTS)
@@ -142,13 +142,13 @@ def test_a_step_of_the_schedule_is_taken_once(make_house: Build) -> None:
     """S-194: of two processes that find it due at once, one rotates."""
     plan = {"key_rotation": timedelta(days=30), "revocation_lag": timedelta(0)}
     houses = [make_house(**plan), make_house(**plan)]
-    houses[0].services.ring.now()
+    houses[0].services.key_set.now()
     houses[0].clock.forward(days=31)
-    threads = [threading.Thread(target=one.services.ring.now) for one in houses * 4]
+    threads = [threading.Thread(target=one.services.key_set.now) for one in houses * 4]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(row.state for row in houses[0].services.ring.keystore.listed()) == [
+    assert sorted(row.state for row in houses[0].services.key_set.key_store.listed()) == [
         "current", "next", "retired",
     ]  # fmt: skip

@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 
 from house import House
 from itemsapi import Blueprint, public
-from itemsapi.accounts.hashing_queue import Places
-from itemsapi.observability.causes import in_a_line
+from itemsapi.accounts.hashing_queue import HashingQueue
+from itemsapi.observability.causes import one_line
 from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
@@ -159,8 +159,8 @@ def muted(house: House) -> TestResponse:
 
 def crowded(house: House) -> TestResponse:
     """Sign in where every place for a password is taken."""
-    nowhere = Places(at_work=0, waiting=0)
-    house.services.desk.passwords._places = nowhere  # noqa: SLF001 - as if others were at it
+    nowhere = HashingQueue(at_work=0, waiting=0)
+    house.services.issuer.password_hasher._places = nowhere  # noqa: SLF001 - as if others were at it
     return house.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 
@@ -207,7 +207,7 @@ def test_an_unexpected_error_in_the_gate_is_one_line_with_its_place(
 ) -> None:
     """R-35: 503 for the client, the place for the operator."""
     tokens = house.login("ada")
-    monkeypatch.setattr(house.services.feed, "check", lambda **_: 1 / 0)
+    monkeypatch.setattr(house.services.revocation_feed, "check", lambda **_: 1 / 0)
     line = line_of(house.bearer(tokens["access_token"]).get("/me"), capsys)
     assert (line["level"], line["cause"]) == ("error", "ZeroDivisionError: division by zero")
     assert "in verify" in line["exception"]
@@ -243,7 +243,7 @@ TWICE = 'duplicate key value violates unique constraint "a"'
 def test_a_drivers_words_are_cut_before_the_values(fault: psycopg.Error, line: str) -> None:
     """R-35, S-150: of rows, and of the statement around them."""
     wrapped = exc.DBAPIError("INSERT c4n4ry", {"a": "c4n4ry"}, fault)
-    assert in_a_line(wrapped) == line
+    assert one_line(wrapped) == line
 
 
 SPOKEN = [
@@ -261,7 +261,7 @@ SPOKEN = [
 @pytest.mark.parametrize("words", SPOKEN)
 def test_what_an_error_says_of_a_secret_is_masked(words: str) -> None:
     """S-150: however it is spelled."""
-    assert "c4n4ry" not in in_a_line(ValueError(words))
+    assert "c4n4ry" not in one_line(ValueError(words))
 
 
 def owners(captured: Captured) -> list[str]:

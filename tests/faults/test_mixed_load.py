@@ -156,7 +156,7 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
     """Make the users, all with one password, and open a session for each."""
     house = play.house
     house.clock.moment = datetime.now(UTC)
-    stored, now = house.services.desk.passwords.hash(PASSWORD), house.clock()
+    stored, now = house.services.issuer.password_hasher.hash(PASSWORD), house.clock()
     made = {f"user{number}": new_id() for number in range(CLIENTS)}
     times = {"created_at": now, "updated_at": now}
     with house.services.database.transaction() as tx:

@@ -87,6 +87,6 @@ def test_a_restored_database_brings_no_ended_session_back_after_the_one_command(
     poison(house, "UPDATE auth_session SET ended_at = NULL, ended_because = NULL")
     poison(house, "DELETE FROM revocation")
     restarted = make_house(look)
-    sessions.end_everybodys(restarted.services.desk, why="backup restored")
+    sessions.end_everybodys(restarted.services.issuer, why="backup restored")
     assert not lets_in(restarted, session.access_token)
     assert code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"

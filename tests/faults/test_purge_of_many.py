@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from faults.stage import told
 from house import House
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import BATCH, Heap, heaps, purge
+from itemsapi.issuer.retention import BATCH, PurgeTarget, purge_targets, purge
 from itemsapi.tokens.sessions import AuthSession
 from renewal import begun
 from rounds import rounds
@@ -51,9 +51,9 @@ class Watch:
             self.worked.append(time.thread_time() - work)
 
 
-def heap(house: House, name: str) -> Heap:
+def heap(house: House, name: str) -> PurgeTarget:
     """Return one heap as it is now."""
-    return next(one for one in heaps(house.services.desk) if one.name == name)
+    return next(one for one in purge_targets(house.services.issuer) if one.name == name)
 
 
 def rows(house: House, table: str) -> int:
@@ -92,7 +92,7 @@ def test_a_million_sessions_go_and_no_batch_holds_its_locks_for_long(sessions: H
     The clock also counts while other processes have the machine, and that is no lock's fault.
     """
     watch = Watch(sessions)
-    went = purge(sessions.services.desk, heap(sessions, "sessions"), rest=lambda _: None)
+    went = purge(sessions.services.issuer, heap(sessions, "sessions"), rest=lambda _: None)
     held, worked = spread(watch.held, 50), spread(watch.worked, 99)
     kind = sessions.services.database.dialect
     told(f"purge on {kind}", rows=went, batches=len(watch.held), held_p50=held, worked_p99=worked)
@@ -134,7 +134,7 @@ def test_who_refreshes_beside_a_purge_is_served(sessions: House, neighbour: Neig
     """S-201: with the rest that follows each batch, others get their turns all the while."""
     seen: list[int] = []
     went = purge(
-        sessions.services.desk,
+        sessions.services.issuer,
         heap(sessions, "sessions"),
         lambda _: seen.append(len(neighbour.waited)),
     )

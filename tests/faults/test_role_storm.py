@@ -63,7 +63,7 @@ def test_fresh_tokens_are_good_at_once_and_old_ones_die_within_the_bound(
 ) -> None:
     """S-112: of a holder and of the admin, in every worker."""
     role, user_id = held_by(play, holders)
-    admin_id = play.house.services.people.named("root").id
+    admin_id = play.house.services.users.named("root").id
     old = begun(play.house, user_id)
     each = play.stage.line_to_each().values()
     assert {line.look(old.access_token).status for line in each} == {204}

@@ -19,7 +19,7 @@ import pytest
 from faults.conftest import Theatre
 from faults.stage import Answer, Line, told
 from house import PASSWORD
-from itemsapi.accounts.passwords import AT_ONCE
+from itemsapi.accounts.passwords import MAX_CONCURRENT_HASHES
 from renewal import begun
 from rounds import rounds
 
@@ -112,7 +112,7 @@ def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(play: Theatre) -> None
     said_at_once(play, GOOD)
     grown = max(peak(pid) - was for pid, was in before.items()) / 2**20
     told("memory of a login storm", grown_mib=grown)
-    assert grown < (AT_ONCE + 1) * HASH_MIB
+    assert grown < (MAX_CONCURRENT_HASHES + 1) * HASH_MIB
 
 
 class Crowd(threading.Thread):
@@ -159,7 +159,7 @@ def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(play: Theatre) -> N
 def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Theatre) -> None:
     """R-12: ten thousand clients that signed in at one moment come back over a minute."""
     house, count = play.house, rounds(10_000, 1000)
-    user_id = house.services.people.named("ada").id
+    user_id = house.services.users.named("ada").id
     lives = [begun(house, user_id).expires_in for _ in range(count)]
     spread = range(min(lives), max(lives) + 1)
     fullest = max(lives.count(second) for second in spread)

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import delete
 
 from house import PASSWORD, House
-from itemsapi.accounts.hashing_queue import Places
+from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.models import User
-from itemsapi.accounts.passwords import Passwords
+from itemsapi.accounts.passwords import PasswordHasher
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import AuthSession
 from staff import NEW_PASSWORD
@@ -22,16 +22,16 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     """Do something once, when a password has been looked at and before that has consequences."""
 
     def arrange(act: Callable[[], object]) -> None:
-        look, acts = Passwords.matches, [act]
+        look, acts = PasswordHasher.matches, [act]
 
-        def matches(self: Passwords, password: str, stored: str | None) -> bool:
+        def matches(self: PasswordHasher, password: str, stored: str | None) -> bool:
             found = look(self, password, stored)
             for one in acts[:]:
                 acts.clear()
                 one()
             return found
 
-        monkeypatch.setattr(Passwords, "matches", matches)
+        monkeypatch.setattr(PasswordHasher, "matches", matches)
 
     return arrange
 
@@ -47,7 +47,7 @@ def test_the_old_password_signs_nobody_in_once_another_is_set(
 ) -> None:
     """Or a thief's sign-in would outlive the change that was to shut them out (S-126)."""
     user_id = house.user("ada", "member")
-    meanwhile(lambda: house.services.people.set_password(COMMAND_LINE, user_id, OTHER))
+    meanwhile(lambda: house.services.users.set_password(COMMAND_LINE, user_id, OTHER))
     assert login_status(house) == 401
     assert login_status(house, OTHER) == 200
 
@@ -55,7 +55,7 @@ def test_the_old_password_signs_nobody_in_once_another_is_set(
 def test_nobody_signs_in_once_disabled(house: House, meanwhile: Meanwhile) -> None:
     """S-067."""
     user_id = house.user("ada", "member")
-    meanwhile(lambda: house.services.people.change(COMMAND_LINE, user_id, None, disabled=True))
+    meanwhile(lambda: house.services.users.change(COMMAND_LINE, user_id, None, disabled=True))
     assert login_status(house) == 401
 
 
@@ -64,8 +64,8 @@ def test_an_operators_password_is_not_overwritten_by_the_users(
 ) -> None:
     """Who changes it had proved the one from before (S-042)."""
     ada = house.signed_in("ada", "member")
-    user_id = house.services.people.named("ada").id
-    meanwhile(lambda: house.services.people.set_password(COMMAND_LINE, user_id, OTHER))
+    user_id = house.services.users.named("ada").id
+    meanwhile(lambda: house.services.users.set_password(COMMAND_LINE, user_id, OTHER))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert ada.post("/me/password", json=body).status_code == 422
     assert login_status(house, OTHER) == 200
@@ -114,7 +114,7 @@ def test_a_sign_in_does_not_wait_to_renew_an_old_hash(
     """When all places are taken the next sign-in will do (S-047, S-048)."""
     user_id = make_house(argon2_time=3).user("ada", "member")
     house = make_house(argon2_time=4)
-    passwords, nowhere = house.services.desk.passwords, Places(at_work=0, waiting=0)
+    passwords, nowhere = house.services.issuer.password_hasher, HashingQueue(at_work=0, waiting=0)
     meanwhile(lambda: monkeypatch.setattr(passwords, "_places", nowhere))
     assert login_status(house) == 200
     with house.services.database.transaction() as tx:
@@ -148,7 +148,7 @@ def test_a_change_goes_on_when_a_sign_in_renewed_the_hash(
 def test_nobody_changes_a_password_once_disabled(house: House, meanwhile: Meanwhile) -> None:
     """S-067: their sessions have ended; the old password is the one that stays."""
     ada = house.signed_in("ada", "member")
-    user_id, people = house.services.people.named("ada").id, house.services.people
+    user_id, people = house.services.users.named("ada").id, house.services.users
     meanwhile(lambda: people.change(COMMAND_LINE, user_id, None, disabled=True))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert ada.post("/me/password", json=body).status_code == 401
@@ -161,7 +161,7 @@ def test_a_disabled_user_changes_no_password_whatever_became_of_the_session(
 ) -> None:
     """S-067: being disabled is enough; the sessions end beside it."""
     ada = house.signed_in("ada", "member")
-    user_id = house.services.people.named("ada").id
+    user_id = house.services.users.named("ada").id
 
     def disable() -> None:
         with house.services.database.transaction() as tx:
@@ -177,15 +177,15 @@ def test_what_changes_at_every_look_is_no_wrong_password(
 ) -> None:
     """Three looks, then 503 and another try (S-079)."""
     user_id = house.user("ada", "member")
-    look, passwords = Passwords.matches, house.services.desk.passwords
+    look, passwords = PasswordHasher.matches, house.services.issuer.password_hasher
 
-    def matches(self: Passwords, password: str, stored: str | None) -> bool:
+    def matches(self: PasswordHasher, password: str, stored: str | None) -> bool:
         found = look(self, password, stored)
         with house.services.database.transaction() as tx:
             tx.get_one(User, user_id).password_hash = passwords.hash(PASSWORD)
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(Passwords, "matches", matches)
+        patch.setattr(PasswordHasher, "matches", matches)
         assert [login_status(house) for _ in range(11)] == [503] * 11
     assert login_status(house) == 200

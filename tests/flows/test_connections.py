@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from itemsapi import db
 from itemsapi.db import Database
-from itemsapi.db.postgres import Impatient
+from itemsapi.db.postgres import TimeoutConnection
 from itemsapi.problems import DatabaseUnavailable
 
 SECRET = "what-nobody-may-read"
@@ -64,14 +64,14 @@ def test_a_kept_connection_is_asked_for_a_moment_only(
 ) -> None:
     """Half a second, and not the limit of a statement, is what a dead one costs."""
     patience: list[float] = []
-    wait = Impatient.wait
+    wait = TimeoutConnection.wait
 
-    def watching(self: Impatient, *args: Any, **options: Any) -> Any:
+    def watching(self: TimeoutConnection, *args: Any, **options: Any) -> Any:
         patience.append(self.patience)
         return wait(self, *args, **options)
 
     for _ in range(2):  # the second time it comes from the pool
-        monkeypatch.setattr(Impatient, "wait", watching)
+        monkeypatch.setattr(TimeoutConnection, "wait", watching)
         patience.clear()
         with postgresql.reading():
             pass

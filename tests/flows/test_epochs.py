@@ -98,7 +98,7 @@ def test_a_change_of_a_few_leaves_the_others_tokens_alone(here: House) -> None:
 def test_no_clock_decides_about_a_recall(here: House, there: House, seconds: float) -> None:
     """S-112, R-10: the clock is set between the token and the recall."""
     here.user("ada", "member")
-    old = begun(here, here.services.people.named("ada").id)
+    old = begun(here, here.services.users.named("ada").id)
     here.clock.forward(seconds=seconds)
     recall(here, "ada")
     here.clock.forward(seconds=-seconds)

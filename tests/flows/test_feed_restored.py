@@ -11,7 +11,7 @@ from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import TokenInvalid
-from itemsapi.tokens.revocation import Feed, Revocation, session_target
+from itemsapi.tokens.revocation import RevocationFeed, Revocation, session_target
 from renewal import recall
 
 
@@ -21,7 +21,7 @@ def house(make_house: Callable[..., House]) -> House:
     return make_house(revocation_lag=timedelta(0))
 
 
-def look(feed: Feed, sid: str) -> bool:
+def look(feed: RevocationFeed, sid: str) -> bool:
     """Tell whether a session's tokens pass."""
     try:
         feed.check(sid=sid, gen=1, user_id="", epoch=0)
@@ -32,7 +32,7 @@ def look(feed: Feed, sid: str) -> bool:
 
 def test_another_revocation_under_a_known_number_is_seen(house: House) -> None:
     """The last row known is compared whole, not by its number (R-28)."""
-    feed, database, before, after = house.services.feed, house.services.database, new_id(), new_id()
+    feed, database, before, after = house.services.revocation_feed, house.services.database, new_id(), new_id()
     with database.transaction() as tx:
         feed.revoke(tx, session_target(before))
     assert (look(feed, before), look(feed, after)) == (False, True)
@@ -47,7 +47,7 @@ def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(
     """R-28: running processes forget epochs that the restored database has never heard of."""
     house.user("ada", "member")
     recall(house, "ada")
-    house.services.feed.ensure_fresh()
+    house.services.revocation_feed.ensure_fresh()
     with house.services.database.transaction() as tx:  # the backup is older than the recall
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))
@@ -68,5 +68,5 @@ def test_tokens_from_after_the_backup_are_refused_once_everybody_is_signed_out(
         tx.execute(update(User).values(epoch=0))
     house.clock.forward(minutes=2)
     restarted = make_house(revocation_lag=timedelta(0))
-    end_everybodys(restarted.services.desk, why="backup restored")
+    end_everybodys(restarted.services.issuer, why="backup restored")
     assert restarted.bearer(lost).get("/me").status_code == 401

@@ -8,17 +8,17 @@ from sqlalchemy import event, select, update
 
 from house import House
 from itemsapi import idempotency
-from itemsapi.issuer.retention import heaps, purge
+from itemsapi.issuer.retention import purge_targets, purge
 from itemsapi.items import quota_recount as recounting
 from itemsapi.items.models import Item
 from itemsapi.items.quota import Quota
 from itemsapi.items.quota_recount import recount
-from itemsapi.items.service import Items
+from itemsapi.items.service import ItemService
 from itemsapi.problems import QuotaExceeded
-from itemsapi.quota_usage import Holding
+from itemsapi.quota_usage import QuotaUsage
 from stock import Stock, draft
 
-TABLE = Holding.core()
+TABLE = QuotaUsage.core()
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ def miscount(stock: Stock, **counts: int) -> None:
 
 def purge_claims(house: House) -> int:
     """Purge the old keys; return how many went."""
-    claims = next(one for one in heaps(house.services.desk) if one.name == "claims")
-    return purge(house.services.desk, claims, rest=lambda _: None)
+    claims = next(one for one in purge_targets(house.services.issuer) if one.name == "claims")
+    return purge(house.services.issuer, claims, rest=lambda _: None)
 
 
-def limited(stock: Stock, keys: int) -> Items:
+def limited(stock: Stock, keys: int) -> ItemService:
     """Return the shelf with a limit of keys."""
-    return Items(stock.database, stock.clock, Quota(100, 1000, keys))
+    return ItemService(stock.database, stock.clock, Quota(100, 1000, keys))
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def test_what_nobody_counted_is_counted(stock: Stock) -> None:
 def test_what_is_counted_of_nothing_is_taken_back(stock: Stock) -> None:
     """An older version deleted the last item of somebody."""
     with stock.database.transaction() as tx:
-        tx.execute(idempotency.Claim.core().delete())
+        tx.execute(idempotency.IdempotencyKey.core().delete())
         tx.execute(Item.core().delete())
     assert (recount(stock.database), counted(stock)) == (1, (0, 0, 0))
 

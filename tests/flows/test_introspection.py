@@ -75,13 +75,13 @@ def log_out(house: House, tokens: Tokens) -> None:
 
 def end_all(house: House, tokens: Tokens) -> None:
     """End everybody's session."""
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
 
 
 def withdraw(house: House, tokens: Tokens) -> None:
     """Withdraw the key, and end the session besides: refresh tokens have another key."""
     log_out(house, tokens)
-    house.services.ring.withdraw(decoded(tokens["access_token"], 0)["kid"])
+    house.services.key_set.withdraw(decoded(tokens["access_token"], 0)["kid"])
 
 
 def forge(house: House, tokens: Tokens) -> None:

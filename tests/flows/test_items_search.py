@@ -8,7 +8,7 @@ from house import MovingClock
 from itemsapi.control_characters import held
 from itemsapi.db import Database
 from itemsapi.items import search_index
-from itemsapi.items.tokenizer import terms
+from itemsapi.items.tokenizer import search_terms
 from stock import Stock
 
 ANY = st.characters(exclude_categories=["Cs"])
@@ -126,5 +126,5 @@ def test_an_item_is_found_by_each_of_its_words(
     """Whatever the script: each word of name, description and tags leads to the item."""
     item = stock.put(name=name, description=description, tags=(tag,), owner=stock.account())
     for word in f"{name} {description} {tag}".split():
-        if terms(word):
+        if search_terms(word):
             assert stock.found(owner=item.owner_id, q=word) == [name]

@@ -88,10 +88,10 @@ def test_a_retired_key_is_dropped_after_its_time(house: House) -> None:
 @pytest.mark.parametrize("waited", [0, 30, 69])
 def test_rotation_waits_until_the_next_key_is_known(house: House, waited: int) -> None:
     """S-030: JWKS may be kept for a minute."""
-    house.services.ring.now()
+    house.services.key_set.now()
     house.clock.forward(seconds=waited)
     with pytest.raises(RotationTooEarly) as refused:
-        house.services.ring.rotate()
+        house.services.key_set.rotate()
     assert refused.value.wait == 70 - waited
 
 
@@ -99,7 +99,7 @@ def test_a_rotation_too_early_changes_nothing(house: House) -> None:
     """The key that signs still does."""
     before = keys(house)
     with pytest.raises(RotationTooEarly):
-        house.services.ring.rotate()
+        house.services.key_set.rotate()
     assert keys(house) == before
 
 
@@ -107,17 +107,17 @@ def test_a_second_rotation_waits_again(house: House) -> None:
     """The key after the next one has only just been published."""
     rotated(house)
     with pytest.raises(RotationTooEarly):
-        house.services.ring.rotate()
+        house.services.key_set.rotate()
 
 
 def test_of_two_rotations_at_once_one_happens(house: House, other: House) -> None:
     """The second finds the key after the next one too young, on both databases."""
-    house.services.ring.now()
+    house.services.key_set.now()
     house.clock.forward(minutes=5)
 
     def rotate() -> str | None:
         with suppress(RotationTooEarly):
-            return (house if threading.get_ident() % 2 else other).services.ring.rotate()
+            return (house if threading.get_ident() % 2 else other).services.key_set.rotate()
         return None
 
     done = [one for one in at_once(8, rotate) if one]
@@ -127,7 +127,7 @@ def test_of_two_rotations_at_once_one_happens(house: House, other: House) -> Non
 
 def test_of_many_first_requests_one_makes_the_keys(house: House, other: House) -> None:
     """Two processes start on an empty database."""
-    rings = [house.services.ring, other.services.ring] * 4
+    rings = [house.services.key_set, other.services.key_set] * 4
     found = at_once(8, lambda: rings.pop().now().current.kid)
     assert len(set(found)) == 1
     assert states(house) == ["current", "next"]
@@ -145,7 +145,7 @@ def test_a_withdrawn_key_is_refused_here_at_once(house: House) -> None:
     """S-147: an emergency; the token was even remembered."""
     token = access(house)
     assert works(house, token)
-    house.services.ring.withdraw(kid(token))
+    house.services.key_set.withdraw(kid(token))
     assert not works(house, token)
 
 
@@ -153,21 +153,21 @@ def test_a_withdrawn_key_is_refused_elsewhere(house: House, other: House) -> Non
     """S-147: within the lag, which is none here."""
     token = access(house)
     assert works(other, token)
-    house.services.ring.withdraw(kid(token))
+    house.services.key_set.withdraw(kid(token))
     assert not works(other, token)
 
 
 def test_a_withdrawn_key_leaves_jwks(house: House) -> None:
     """S-030: other services refuse it too, as soon as they look."""
     token = access(house)
-    house.services.ring.withdraw(kid(token))
+    house.services.key_set.withdraw(kid(token))
     assert kid(token) not in jwks(house)
 
 
 def test_a_withdrawn_key_signs_nobody_out(house: House) -> None:
     """Refresh tokens have a key of their own, so clients get a token of the next key."""
     tokens = house.login("ada")
-    house.services.ring.withdraw(kid(tokens["access_token"]))
+    house.services.key_set.withdraw(kid(tokens["access_token"]))
     body = {"refresh_token": tokens["refresh_token"]}
     given = house.client().post("/auth/refresh", json=body).get_json()
     assert works(house, given["access_token"])
@@ -176,7 +176,7 @@ def test_a_withdrawn_key_signs_nobody_out(house: House) -> None:
 def test_the_next_key_signs_when_the_current_one_is_withdrawn(house: House) -> None:
     """S-147: at once, for there is no time to lose; it has been published for long."""
     first, second = kids(house)
-    house.services.ring.withdraw(first)
+    house.services.key_set.withdraw(first)
     assert kid(access(house)) == second
     assert states(house) == ["current", "next", "withdrawn"]
 
@@ -184,7 +184,7 @@ def test_the_next_key_signs_when_the_current_one_is_withdrawn(house: House) -> N
 def test_another_next_key_is_made_when_the_next_one_is_withdrawn(house: House) -> None:
     """The key that signs is not touched."""
     first, second = kids(house)
-    house.services.ring.withdraw(second)
+    house.services.key_set.withdraw(second)
     assert (kid(access(house)), states(house)) == (first, ["current", "next", "withdrawn"])
 
 
@@ -192,7 +192,7 @@ def test_a_retired_key_can_be_withdrawn(house: House) -> None:
     """Its tokens might be forged."""
     token = access(house)
     rotated(house)
-    house.services.ring.withdraw(kid(token))
+    house.services.key_set.withdraw(kid(token))
     assert not works(house, token)
 
 
@@ -201,15 +201,15 @@ def test_only_a_key_that_is_there_is_withdrawn(house: House, twice: bool) -> Non
     """A slip of the pen must not look like a success."""
     first, _ = kids(house)
     if twice:
-        house.services.ring.withdraw(first)
+        house.services.key_set.withdraw(first)
     with pytest.raises(KeyUnknown):
-        house.services.ring.withdraw(first if twice else "x")
+        house.services.key_set.withdraw(first if twice else "x")
 
 
 def test_steps_are_on_the_trail(house: House) -> None:
     """S-149: who rotates and withdraws leaves a trace."""
     first = rotated(house)
-    house.services.ring.withdraw(first)
+    house.services.key_set.withdraw(first)
     latest = house.services.audit.latest
     assert len(latest(before=None, limit=9, event="crypto_key_rotated")) == 3
     assert first in latest(before=None, limit=9, event="crypto_key_withdrawn")[0].details
@@ -284,7 +284,7 @@ def test_the_algorithm_changes_with_an_overlap(make_house: Build, house: House) 
     old = access(house)
     changed = make_house(revocation_lag=NO_LAG, signing_alg="ES256")
     with suppress(RotationTooEarly):
-        changed.services.ring.rotate()
+        changed.services.key_set.rotate()
     assert decoded(access(changed), 0)["alg"] == "EdDSA"
     rotated(changed)
     assert decoded(access(changed), 0)["alg"] == "ES256"
@@ -297,7 +297,7 @@ def test_two_algorithms_do_not_drive_each_other_out(make_house: Build, house: Ho
     access(house)
     for one in (changed, house):
         with suppress(RotationTooEarly):
-            one.services.ring.rotate()
+            one.services.key_set.rotate()
     assert rotated(changed)
     assert states(house) == ["current", "next", "retired", "withdrawn"]
 
@@ -321,7 +321,7 @@ def test_a_symmetric_key_is_never_shown(make_house: Build) -> None:
 
 def test_a_key_shows_nothing_that_signs(house: House) -> None:
     """S-148: in a log or a traceback."""
-    key = house.services.ring.now().current
+    key = house.services.key_set.now().current
     assert repr(key) == f"Key({key.kid}, EdDSA)"
 
 

@@ -12,7 +12,7 @@ from house import PASSWORD, House
 from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_set import MOMENT, PATIENCE
+from itemsapi.tokens.key_set import MOMENT, MAX_KEY_AGE_SECONDS
 from steps import failing
 from turnkey import access, jwks, keys, kid, kids, poison, rotated, works
 
@@ -38,7 +38,7 @@ def other(make_house: Build, house: House) -> House:
 
 def counted(house: House, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often the keys are read from the database."""
-    store, reads = house.services.ring.keystore, [0]
+    store, reads = house.services.key_set.key_store, [0]
     read = store.live
 
     def live() -> list[AnyRow]:
@@ -57,7 +57,7 @@ def test_unknown_kids_cost_no_reading(make_house: Build, monkeypatch: pytest.Mon
     reads = counted(house, monkeypatch)
     for _ in range(50):
         works(house, "e30" + token)
-        house.services.ring.find("nobody's")
+        house.services.key_set.find("nobody's")
     assert reads[0] <= 1
 
 
@@ -97,14 +97,14 @@ def test_withdrawing_the_unreadable_key_helps(house: House, other: House) -> Non
     """The next one takes its place."""
     token = access(house)
     poison(house, "secret = 'AAAA'", "state = 'current'")
-    other.services.ring.withdraw(kid(token))
+    other.services.key_set.withdraw(kid(token))
     assert works(other, access(other))
 
 
 def test_an_unreadable_key_that_is_mended_serves_again(house: House) -> None:
     """No restart is needed."""
     token = access(house)
-    (row,) = (r for r in house.services.ring.keystore.listed() if r.kid == kid(token))
+    (row,) = (r for r in house.services.key_set.key_store.listed() if r.kid == kid(token))
     poison(house, "secret = 'AAAA'", "state = 'current'")
     assert house.bearer(token).get("/auth/sessions").status_code == 401
     poison(house, f"secret = '{row.secret}'", "state = 'current'")
@@ -163,7 +163,7 @@ def test_a_wrong_secret_key_is_found_at_boot(make_house: Build, house: House) ->
     """R-24: one line that names the setting."""
     access(house)
     with pytest.raises(SettingsError, match="ITEMSAPI_SECRET_KEY does not fit") as refused:
-        make_house(secret_key=ANOTHER_SECRET).services.ring.keystore.check()
+        make_house(secret_key=ANOTHER_SECRET).services.key_set.key_store.check()
     assert "\n" not in str(refused.value)
 
 
@@ -173,7 +173,7 @@ def test_a_wrong_secret_key_changes_no_key(make_house: Build, house: House, step
     access(house)
     house.clock.forward(minutes=5)
     before = keys(house)
-    store = make_house(secret_key=ANOTHER_SECRET).services.ring.keystore
+    store = make_house(secret_key=ANOTHER_SECRET).services.key_set.key_store
     with pytest.raises(SettingsError):
         store.rotate() if step == "rotate" else store.withdraw(next(iter(before)))
     assert keys(house) == before
@@ -181,9 +181,9 @@ def test_a_wrong_secret_key_changes_no_key(make_house: Build, house: House, step
 
 def test_the_right_secret_key_passes_the_check(house: House) -> None:
     """R-24: before the first request and after."""
-    house.services.ring.keystore.check()
+    house.services.key_set.key_store.check()
     access(house)
-    house.services.ring.keystore.check()
+    house.services.key_set.key_store.check()
 
 
 def away(house: House) -> None:
@@ -204,7 +204,7 @@ def test_nobody_is_let_in_without_any_copy(house: House, other: House) -> None:
     access(house)
     away(house)
     with pytest.raises(GateUnavailable):
-        other.services.ring.now()
+        other.services.key_set.now()
 
 
 def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
@@ -213,11 +213,11 @@ def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
     """R-03: twenty requests in one second ask a database that is away no twenty times."""
     house, seconds = make_house(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    house.services.ring.now()
+    house.services.key_set.now()
     seconds[0] += 1
     with failing(house.services.database, 1, "from then on") as steps:
         for _ in range(20):
-            house.services.ring.now()
+            house.services.key_set.now()
     assert steps.failed == 1
 
 
@@ -227,10 +227,10 @@ def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(
     """R-03: its minute is over while the last try to read the keys is younger than the lag."""
     house, seconds = make_house(revocation_lag=timedelta(seconds=5)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    ring = house.services.ring
+    ring = house.services.key_set
     ring.now()
     away(house)
-    seconds[0] += PATIENCE - 1
+    seconds[0] += MAX_KEY_AGE_SECONDS - 1
     assert ring.now().verifying
     seconds[0] += 2
     with pytest.raises(GateUnavailable):
@@ -243,7 +243,7 @@ def test_a_stale_copy_waits_a_moment_for_who_renews_it(
     """S-147: where a withdrawn key must be refused within two seconds, it is asked for before."""
     house, seconds = make_house(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    ring = house.services.ring
+    ring = house.services.key_set
     ring.now()
     seconds[0] += 1.75
     begun = time.perf_counter()

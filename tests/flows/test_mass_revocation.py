@@ -37,7 +37,7 @@ def ada(here: House) -> str:
 
 def end_all(house: House) -> None:
     """End everybody's sessions."""
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
 
 
 def test_access_tokens_of_everybody_are_refused(here: House, there: House, ada: str) -> None:
@@ -101,7 +101,7 @@ def test_nobodys_list_shows_what_ended(here: House, ada: str) -> None:
     """S-125: a row that nothing can be done with is not a session."""
     begun(here, ada)
     end_all(here)
-    assert open_sessions(here.services.desk, ada) == []
+    assert open_sessions(here.services.issuer, ada) == []
 
 
 def test_it_is_on_the_trail(here: House) -> None:
@@ -119,7 +119,7 @@ def test_not_one_of_many_requests_at_once_slips_into_a_process_that_slept(
     given = begun(here, ada)
     assert lets_in(there, given.access_token)
     here.client().post("/auth/logout", json={"refresh_token": given.refresh_token})
-    feed = there.services.feed
+    feed = there.services.revocation_feed
     feed._known = feed._asked = time.monotonic() - 3  # noqa: SLF001 - it slept for so long
     found: list[bool] = []
     ask = lambda: found.append(lets_in(there, given.access_token))  # noqa: E731 - a thread's work

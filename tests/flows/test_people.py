@@ -24,7 +24,7 @@ def ada(house: House) -> str:
 
 def disable(house: House, user_id: str, *, disabled: bool = True) -> None:
     """Disable or enable a user from the command line."""
-    house.services.people.change(COMMAND_LINE, user_id, None, disabled=disabled)
+    house.services.users.change(COMMAND_LINE, user_id, None, disabled=disabled)
 
 
 def test_disabling_ends_access_at_once(house: House, ada: str) -> None:
@@ -61,15 +61,15 @@ def test_an_enabled_user_signs_in_anew(house: House, ada: str) -> None:
 def test_disabling_twice_changes_nothing(house: House, ada: str) -> None:
     """No new version, no event."""
     disable(house, ada)
-    before = house.services.people.find(ada)
+    before = house.services.users.find(ada)
     disable(house, ada)
-    assert house.services.people.find(ada) == before
+    assert house.services.users.find(ada) == before
 
 
 def test_a_set_password_ends_the_sessions(house: House, ada: str) -> None:
     """Who was in with the old one is out (S-126)."""
     tokens = house.login("ada")
-    house.services.people.set_password(COMMAND_LINE, ada, NEW_PASSWORD)
+    house.services.users.set_password(COMMAND_LINE, ada, NEW_PASSWORD)
     assert not works(house, tokens)
     assert works(house, house.login("ada", password=NEW_PASSWORD))
 
@@ -77,7 +77,7 @@ def test_a_set_password_ends_the_sessions(house: House, ada: str) -> None:
 def test_other_roles_void_the_tokens_and_keep_the_session(house: House, ada: str) -> None:
     """What was granted does not outlive the change; a refresh brings what holds now (S-183)."""
     tokens = house.login("ada")
-    house.services.people.change(COMMAND_LINE, ada, None, roles=["reader"])
+    house.services.users.change(COMMAND_LINE, ada, None, roles=["reader"])
     assert not works(house, tokens)
     assert refreshes(house, tokens).get_json()["scope"] == "items:read"
 
@@ -139,46 +139,46 @@ def test_the_last_admin_cannot_lose_the_role(house: House) -> None:
     root, other = house.user("root", "admin"), house.user("other", "admin")
     disable(house, other)
     with pytest.raises(Conflict):
-        house.services.people.change(COMMAND_LINE, root, None, roles=[])
+        house.services.users.change(COMMAND_LINE, root, None, roles=[])
 
 
 def test_one_of_two_admins_can_go(house: House) -> None:
     """The other is left."""
     house.user("root", "admin")
     disable(house, house.user("other", "admin"))
-    assert house.services.people.named("other").disabled
+    assert house.services.users.named("other").disabled
 
 
 def test_without_any_admin_others_can_be_changed(house: House, ada: str) -> None:
     """The rule keeps the last admin; it does not demand one."""
     disable(house, ada)
-    assert house.services.people.find(ada).disabled
+    assert house.services.users.find(ada).disabled
 
 
 def test_a_stale_version_changes_nothing(house: House, ada: str) -> None:
     """Who read an older one has to read again (S-153)."""
     disable(house, ada)
     with pytest.raises(PreconditionFailed):
-        house.services.people.change(COMMAND_LINE, ada, 1, disabled=False)
+        house.services.users.change(COMMAND_LINE, ada, 1, disabled=False)
 
 
 @pytest.mark.parametrize("name", ["ada", "ADA", "Ada"])
 def test_a_name_is_taken_once(house: House, ada: str, name: str) -> None:
     """Whatever the case (S-158)."""
     with pytest.raises(Conflict):
-        house.services.people.create(COMMAND_LINE, name, NEW_PASSWORD)
+        house.services.users.create(COMMAND_LINE, name, NEW_PASSWORD)
 
 
 def test_a_role_that_is_not_there_cannot_be_given(house: House, ada: str) -> None:
     """Nothing is changed."""
     with pytest.raises(Invalid):
-        house.services.people.change(COMMAND_LINE, ada, None, roles=["member", "boss"])
-    assert house.services.people.find(ada).roles == ("member",)
+        house.services.users.change(COMMAND_LINE, ada, None, roles=["member", "boss"])
+    assert house.services.users.find(ada).roles == ("member",)
 
 
 def unknown(house: House) -> list[Callable[[str], Any]]:
     """List what can be asked of a user."""
-    people = house.services.people
+    people = house.services.users
     return [
         people.find,
         lambda user_id: people.change(COMMAND_LINE, user_id, None, disabled=True),
@@ -224,15 +224,15 @@ def test_the_role_that_gives_everything_stays_what_it_is(house: House) -> None:
 
 def test_the_first_admin_is_made_once(house: House) -> None:
     """Nobody is made where somebody is (S-043)."""
-    password = house.services.people.first_admin("root")
+    password = house.services.users.first_admin("root")
     assert password is not None
-    assert house.services.people.first_admin("other") is None
+    assert house.services.users.first_admin("other") is None
     assert works(house, house.login("root", password=password))
 
 
 def test_a_new_database_has_no_user(house: House) -> None:
     """No default account (S-043)."""
-    assert house.services.people.nobody()
+    assert house.services.users.nobody()
 
 
 def test_nobody_sets_their_own_password_as_an_operator(house: House) -> None:
@@ -240,5 +240,5 @@ def test_nobody_sets_their_own_password_as_an_operator(house: House) -> None:
     root = house.user("root", "admin")
     actor = Somebody(root, frozenset({"users:write"}))
     with pytest.raises(Forbidden):
-        house.services.people.set_password(actor, root, NEW_PASSWORD)
+        house.services.users.set_password(actor, root, NEW_PASSWORD)
     assert events(house, "authn_password_change") == []

@@ -33,7 +33,7 @@ def race(*jobs: Callable[[], object]) -> Counter[str]:
 
 def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
     """Sixteen tries at sixteen admins: the last one stays."""
-    people = house.services.people
+    people = house.services.users
     admins = [house.user(f"root{n}", "admin") for n in range(16)]
 
     def disabling(user_id: str) -> Callable[[], object]:
@@ -44,7 +44,7 @@ def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
 
 def test_one_of_two_admins_wins_when_each_disables_the_other(house: House) -> None:
     """Who was disabled a moment before can disable nobody."""
-    people, scopes = house.services.people, house.services.desk.known_scopes()
+    people, scopes = house.services.users, house.services.issuer.known_scopes()
     a, b = house.user("a", "admin"), house.user("b", "admin")
     outcomes = race(
         lambda: people.change(Somebody(a, scopes), b, None, disabled=True),
@@ -58,7 +58,7 @@ def test_a_name_is_given_once(house: House) -> None:
 
     def enrol() -> object:
         try:
-            return house.services.people.create(COMMAND_LINE, "ada", NEW_PASSWORD)
+            return house.services.users.create(COMMAND_LINE, "ada", NEW_PASSWORD)
         except Busy:
             time.sleep(0.02)
             return enrol()
@@ -68,7 +68,7 @@ def test_a_name_is_given_once(house: House) -> None:
 
 def test_a_version_is_changed_once(house: House) -> None:
     """Of sixteen who read the same version one changes it (S-153)."""
-    people, ada = house.services.people, house.user("ada", "member")
+    people, ada = house.services.users, house.user("ada", "member")
     outcomes = race(*[lambda: people.change(COMMAND_LINE, ada, 1, disabled=True)] * 16)
     assert outcomes == {"done": 1, "precondition_failed": 15}
 
@@ -79,7 +79,7 @@ def test_a_role_is_given_or_deleted_not_both(house: House) -> None:
     services.roles.put(COMMAND_LINE, "temp", description="", scopes=["items:read"])
     race(
         lambda: services.roles.delete(COMMAND_LINE, "temp"),
-        lambda: services.people.change(COMMAND_LINE, ada, None, roles=["temp"]),
+        lambda: services.users.change(COMMAND_LINE, ada, None, roles=["temp"]),
     )
     left = {role.name for role in services.roles.all()}
-    assert set(services.people.find(ada).roles) <= left
+    assert set(services.users.find(ada).roles) <= left

@@ -9,9 +9,9 @@ from house import House
 from itemsapi.clock import new_id
 from itemsapi.db import Model
 from itemsapi.issuer import retention
-from itemsapi.issuer.retention import BATCH, STRIDE, Heap, count, heaps, purge
+from itemsapi.issuer.retention import BATCH, STRIDE, PurgeTarget, count, purge_targets, purge
 from itemsapi.issuer.sessions import end_everybodys
-from itemsapi.rate_limits import Attempt, Limit
+from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.tokens.key_store import PUBLISHED
 from itemsapi.tokens.revocation import EVERYBODY, everybodys_epochs, session_target
 from renewal import begun, events, recall, refresh, renewed
@@ -25,14 +25,14 @@ def ada(house: House) -> str:
     return house.user("ada", "member")
 
 
-def heap(house: House, name: str) -> Heap:
+def heap(house: House, name: str) -> PurgeTarget:
     """Return one heap as it is now."""
-    return next(one for one in heaps(house.services.desk) if one.name == name)
+    return next(one for one in purge_targets(house.services.issuer) if one.name == name)
 
 
 def purged(house: House, name: str) -> int:
     """Purge one heap; return how many rows went."""
-    return purge(house.services.desk, heap(house, name), rest=lambda _: None)
+    return purge(house.services.issuer, heap(house, name), rest=lambda _: None)
 
 
 def rows(house: House, name: str) -> int:
@@ -97,7 +97,7 @@ def test_a_revocation_stays_while_a_token_can_meet_it(
 def test_the_row_that_ended_everybodys_sessions_stays(house: House, ada: str) -> None:
     """R-19: a session begun before it may be younger than its idle limit for months."""
     token = begun(house, ada).refresh_token
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
     house.clock.forward(days=2)
     assert purged(house, "revocations") == 0
     assert refresh(house, token).status_code == 401
@@ -106,8 +106,8 @@ def test_the_row_that_ended_everybodys_sessions_stays(house: House, ada: str) ->
 def test_the_row_that_recalled_everybodys_tokens_stays(house: House) -> None:
     """S-112: the epoch of everybody's tokens is read from it, whatever a host's clock says."""
     with house.services.database.transaction() as tx:
-        epoch = house.services.feed.revoke(tx, EVERYBODY)
-        house.services.feed.revoke(tx, session_target("s"))
+        epoch = house.services.revocation_feed.revoke(tx, EVERYBODY)
+        house.services.revocation_feed.revoke(tx, session_target("s"))
     house.clock.forward(days=2)
     assert purged(house, "revocations") == 0
     with house.services.database.reading() as connection:
@@ -119,10 +119,10 @@ def test_the_row_that_ended_everybodys_sessions_stays_behind_later_ones(
 ) -> None:
     """R-19: also behind one that recalled everybody's tokens, and ended no session."""
     token = begun(house, ada).refresh_token
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
     with house.services.database.transaction() as tx:
-        house.services.feed.revoke(tx, EVERYBODY)
-        house.services.feed.revoke(tx, session_target("s"))
+        house.services.revocation_feed.revoke(tx, EVERYBODY)
+        house.services.revocation_feed.revoke(tx, session_target("s"))
     house.clock.forward(days=2)
     assert purged(house, "revocations") == 0
     assert refresh(house, token).status_code == 401
@@ -140,7 +140,7 @@ def test_of_the_rows_that_ended_everybodys_sessions_the_latest_is_enough(
 ) -> None:
     """R-19: each says all that those before it said."""
     for _ in range(3):
-        end_everybodys(house.services.desk, why="a test")
+        end_everybodys(house.services.issuer, why="a test")
         house.clock.forward(days=2)
     assert purged(house, "revocations") == 2
     assert rows(house, "revocations") == 1
@@ -159,11 +159,11 @@ def test_an_idempotency_key_goes_after_a_day(house: House, hours: int, gone: int
 def test_a_session_that_ended_with_everybodys_never_comes_back(house: House, ada: str) -> None:
     """R-19: purge after purge, and with a longer limit by then."""
     token = begun(house, ada).refresh_token
-    end_everybodys(house.services.desk, why="a test")
+    end_everybodys(house.services.issuer, why="a test")
     for _ in range(6):
         house.clock.forward(days=2)
-        for one in heaps(house.services.desk):
-            purge(house.services.desk, one, rest=lambda _: None)
+        for one in purge_targets(house.services.issuer):
+            purge(house.services.issuer, one, rest=lambda _: None)
     assert refresh(house, token).status_code == 401
 
 
@@ -207,7 +207,7 @@ def test_tries_go_after_a_day(house: House, ada: str, hours: int, gone: bool) ->
 def test_a_held_try_goes_a_day_after_it_was_given_up(house: House, hours: int, gone: int) -> None:
     """S-079: never while its password is looked at."""
     limit = Limit(("here", "ada", "203.0.113.9"), 10, timedelta(minutes=15))
-    house.services.desk.throttle.hold([limit])
+    house.services.issuer.attempt_limiter.reserve([limit])
     house.clock.forward(seconds=30, hours=hours)
     assert purged(house, "held tries") == gone
 
@@ -215,16 +215,16 @@ def test_a_held_try_goes_a_day_after_it_was_given_up(house: House, hours: int, g
 @pytest.mark.parametrize(("days", "gone"), [(7, 0), (8, 1)])
 def test_a_retired_key_goes_after_a_week(house: House, days: int, gone: int) -> None:
     """It has verified nothing since the first hour of it."""
-    house.services.ring.now()
+    house.services.key_set.now()
     house.clock.forward(seconds=PUBLISHED.total_seconds())
-    house.services.ring.rotate()
+    house.services.key_set.rotate()
     house.clock.forward(days=days)
     assert purged(house, "keys") == gone
 
 
 def test_keys_in_use_stay(house: House) -> None:
     """However old they are."""
-    house.services.ring.now()
+    house.services.key_set.now()
     house.clock.forward(days=4000)
     assert purged(house, "keys") == 0
 
@@ -235,14 +235,14 @@ def fill(house: House, live: int, dead: int) -> None:
     moments = [now] * live + [now - 2 * DAY] * dead
     tries = [{"key": new_id()[::-1], "began_at": moment, "tries": 1} for moment in moments]
     with house.services.database.transaction() as tx:
-        tx.execute(insert(Attempt.core()), tries)
+        tx.execute(insert(AttemptCounter.core()), tries)
 
 
 def test_large_heaps_go_in_small_batches(house: House) -> None:
     """Nobody who writes waits for more than a batch."""
     fill(house, 700, 2 * BATCH + 1)
     sizes: list[int] = []
-    desk, tries = house.services.desk, heap(house, "tries")
+    desk, tries = house.services.issuer, heap(house, "tries")
     assert purge(desk, tries, sizes.append, rest=lambda _: None) == 2 * BATCH + 1
     assert (max(sizes), rows(house, "tries")) == (BATCH, 700)
 
@@ -251,7 +251,7 @@ def test_a_rest_follows_each_batch(house: House) -> None:
     """As long as the batch took, so that others get their turn."""
     fill(house, 0, 2 * BATCH)
     rests: list[float] = []
-    purge(house.services.desk, heap(house, "tries"), rest=rests.append)
+    purge(house.services.issuer, heap(house, "tries"), rest=rests.append)
     assert len(rests) == 2
     assert min(rests) > 0
 
@@ -261,7 +261,7 @@ def test_heaps_are_counted_over_many_strides(house: House, monkeypatch: pytest.M
     assert STRIDE > BATCH
     monkeypatch.setattr(retention, "STRIDE", 7)
     fill(house, 20, 31)
-    assert count(house.services.desk, heap(house, "tries")) == 31
+    assert count(house.services.issuer, heap(house, "tries")) == 31
     assert (purged(house, "tries"), rows(house, "tries")) == (31, 20)
 
 
@@ -278,11 +278,11 @@ def test_what_became_needed_in_between_stays(house: House, monkeypatch: pytest.M
             yield keys
 
     monkeypatch.setattr(retention, "_found", meanwhile)
-    assert purge(house.services.desk, doomed, rest=lambda _: None) == 0
+    assert purge(house.services.issuer, doomed, rest=lambda _: None) == 0
 
 
 def test_every_table_that_grows_by_itself_has_a_heap(house: House) -> None:
     """What nobody deletes on purpose is deleted some day."""
     kept = {"account", "account_role", "role", "role_scope", "item", "holding"}
     tables = {name for name in Model.metadata.tables if not name.startswith("item_")}
-    assert {one.table.name for one in heaps(house.services.desk)} == tables - kept
+    assert {one.table.name for one in purge_targets(house.services.issuer)} == tables - kept

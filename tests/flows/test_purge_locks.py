@@ -13,11 +13,11 @@ from sqlalchemy import insert, select
 
 from house import House
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import Heap, heaps, purge
+from itemsapi.issuer.retention import PurgeTarget, purge_targets, purge
 from itemsapi.items.quota import Quota
 from itemsapi.items.quota_recount import recount
-from itemsapi.items.service import Items
-from itemsapi.rate_limits import HeldTry
+from itemsapi.items.service import ItemService
+from itemsapi.rate_limits import PendingAttempt
 from stock import Stock, draft
 
 pytestmark = pytest.mark.postgres
@@ -39,17 +39,17 @@ def stock(house: House) -> Stock:
     return stock
 
 
-def heap(house: House, name: str) -> Heap:
+def heap(house: House, name: str) -> PurgeTarget:
     """Return one heap as it is now."""
-    return next(one for one in heaps(house.services.desk) if one.name == name)
+    return next(one for one in purge_targets(house.services.issuer) if one.name == name)
 
 
-def purged(house: House, wanted: Heap) -> int:
+def purged(house: House, wanted: PurgeTarget) -> int:
     """Purge a heap; return how many rows went."""
-    return purge(house.services.desk, wanted, rest=lambda _: None)
+    return purge(house.services.issuer, wanted, rest=lambda _: None)
 
 
-def amid(wanted: Heap, work: Callable[[], object]) -> Heap:
+def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
     """Return a heap amid whose first transaction, with its rows locked, something else is done."""
     todo = [work]
 
@@ -74,7 +74,7 @@ def test_a_request_that_needs_room_does_not_wait_for_a_purge(
 ) -> None:
     """It forgets other keys than those that the purge is at, and each is counted once."""
     monkeypatch.setattr("itemsapi.issuer.retention.BATCH", 1)
-    shelf = Items(stock.database, stock.clock, Quota(100, 1000, 3))
+    shelf = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
     work = amid(heap(house, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
     assert purged(house, work) == 1
     assert recount(stock.database) == 0
@@ -86,7 +86,7 @@ def test_what_somebody_has_locked_stays_until_the_next_time(house: House, name: 
     wanted, long_ago = heap(house, name), house.clock() - timedelta(days=2)
     made: dict[str, object]
     made = {"began_at": long_ago, "tries": 1} if name == "tries" else {"until": long_ago}
-    made |= {"id": new_id()} if wanted.table is HeldTry.core() else {}
+    made |= {"id": new_id()} if wanted.table is PendingAttempt.core() else {}
     with house.services.database.transaction() as tx:
         tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])
     locked = select(wanted.table).where(wanted.table.c.key == "b").with_for_update()

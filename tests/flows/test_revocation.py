@@ -16,13 +16,13 @@ from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.issuer import sessions
 from itemsapi.issuer.grants import grant
-from itemsapi.issuer.login import Login, begin
+from itemsapi.issuer.login import LoginRequest, begin
 from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens import revocation
 from itemsapi.tokens.revocation import (
-    Feed,
+    RevocationFeed,
     Revocation,
     generation_target,
     session_target,
@@ -52,23 +52,23 @@ def ada(here: House) -> str:
 
 
 @pytest.fixture
-def feed(database: Database, clock: MovingClock) -> Feed:
+def feed(database: Database, clock: MovingClock) -> RevocationFeed:
     """A process's copy of the feed, apart from any application."""
-    return Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    return RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
 
 
-def take_back(feed: Feed, database: Database, sid: str) -> int:
+def take_back(feed: RevocationFeed, database: Database, sid: str) -> int:
     """Write one revocation; return its number."""
     with database.transaction() as tx:
         return feed.revoke(tx, session_target(sid))
 
 
-def passes(feed: Feed, sid: str) -> bool:
+def passes(feed: RevocationFeed, sid: str) -> bool:
     """Tell whether a token of a session passes."""
     return lets_pass(feed, sid=sid)
 
 
-def lets_pass(feed: Feed, *, sid: str = "s", gen: int = 1, epoch: int = 0) -> bool:
+def lets_pass(feed: RevocationFeed, *, sid: str = "s", gen: int = 1, epoch: int = 0) -> bool:
     """Tell whether a token with such claims passes."""
     try:
         feed.check(sid=sid, gen=gen, user_id="u", epoch=epoch)
@@ -87,10 +87,10 @@ def test_the_very_first_revocation_is_heard_elsewhere(here: House, there: House,
 
 @pytest.mark.parametrize("purged", [0, 1, 2])
 def test_nothing_is_missed_when_rows_were_purged_in_between(
-    feed: Feed, database: Database, clock: MovingClock, purged: int
+    feed: RevocationFeed, database: Database, clock: MovingClock, purged: int
 ) -> None:
     """R-18: the copy was at row two; up to that, or all, is gone when row three comes."""
-    other = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    other = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
     written = [take_back(feed, database, sid) for sid in ("a", "b")]
     assert not passes(other, "b")
     with database.transaction() as tx:
@@ -104,11 +104,11 @@ def test_a_new_process_knows_what_was_taken_back_before_it_started(
 ) -> None:
     """S-068: nothing is in memory alone."""
     token = begun(here, ada)
-    sessions.end_everybodys(here.services.desk, why="test")
+    sessions.end_everybodys(here.services.issuer, why="test")
     assert not lets_in(make_house(look), token.access_token)
 
 
-def test_nothing_is_taken_back_when_the_transaction_fails(feed: Feed, database: Database) -> None:
+def test_nothing_is_taken_back_when_the_transaction_fails(feed: RevocationFeed, database: Database) -> None:
     """A process must not know what no other will ever hear of."""
 
     def failing() -> None:
@@ -125,21 +125,21 @@ def test_a_copy_costs_nothing_for_sessions_that_were_not_taken_back(here: House,
     """R-18: its size is that of what was taken back, whatever the number of sessions."""
     tokens = [begun(here, ada) for _ in range(20)]
     assert lets_in(here, tokens[-1].access_token)
-    assert here.services.feed.__dict__["_revoked"] == {}
+    assert here.services.revocation_feed.__dict__["_revoked"] == {}
 
 
 def test_the_copy_forgets_what_no_living_token_can_meet(
     database: Database, clock: MovingClock
 ) -> None:
     """R-18: memory is bounded by what was taken back within one life of a token."""
-    feed = Feed(database, clock, lag=timedelta(0), life=timedelta(minutes=-3))
+    feed = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(minutes=-3))
     take_back(feed, database, "a")
     assert passes(feed, "b")
     assert passes(feed, "a")
 
 
 def test_the_copy_keeps_a_revocation_until_two_minutes_after_a_life(
-    feed: Feed, database: Database, monkeypatch: pytest.MonkeyPatch
+    feed: RevocationFeed, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-10: the clock of the host that made the token may be ahead."""
     seconds = [100.0]
@@ -152,7 +152,7 @@ def test_the_copy_keeps_a_revocation_until_two_minutes_after_a_life(
     assert passing == [False, False, True]
 
 
-def test_a_copy_that_is_whole_asks_for_newer_rows_alone(feed: Feed, database: Database) -> None:
+def test_a_copy_that_is_whole_asks_for_newer_rows_alone(feed: RevocationFeed, database: Database) -> None:
     """R-18: what a process knows it does not read again, be it thousands of rows."""
     take_back(feed, database, "a")
     feed.ensure_fresh()
@@ -163,13 +163,13 @@ def test_a_copy_that_is_whole_asks_for_newer_rows_alone(feed: Feed, database: Da
 
 
 def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
-    feed: Feed, database: Database, clock: MovingClock
+    feed: RevocationFeed, database: Database, clock: MovingClock
 ) -> None:
     """R-18: old rows are not even read."""
     take_back(feed, database, "old")
     clock.forward(hours=4)
     take_back(feed, database, "new")
-    fresh = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    fresh = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
     assert (passes(fresh, "old"), passes(fresh, "new")) == (True, False)
 
 
@@ -191,7 +191,7 @@ def test_an_older_revocation_does_not_overwrite_a_newer_one(
     database: Database, clock: MovingClock
 ) -> None:
     """S-183: the thread that asked the database may be overtaken by one that wrote."""
-    feed = Feed(database, clock, lag=timedelta(hours=1), life=timedelta(hours=1))
+    feed = RevocationFeed(database, clock, lag=timedelta(hours=1), life=timedelta(hours=1))
     feed.ensure_fresh()
     with database.transaction() as tx:
         older = feed.revoke(tx, user_target("u"))
@@ -201,7 +201,7 @@ def test_an_older_revocation_does_not_overwrite_a_newer_one(
     assert [lets_pass(feed, epoch=epoch) for epoch in (older, newer)] == [False, True]
 
 
-def test_one_generation_is_taken_back_and_the_others_go_on(feed: Feed, database: Database) -> None:
+def test_one_generation_is_taken_back_and_the_others_go_on(feed: RevocationFeed, database: Database) -> None:
     """S-073: those of a session that were superseded."""
     with database.transaction() as tx:
         feed.revoke(tx, generation_target("s", 2))
@@ -209,7 +209,7 @@ def test_one_generation_is_taken_back_and_the_others_go_on(feed: Feed, database:
 
 
 def test_numbers_are_never_given_out_again(
-    feed: Feed, database: Database, clock: MovingClock
+    feed: RevocationFeed, database: Database, clock: MovingClock
 ) -> None:
     """R-28: not when the clock was set back, nor when rows are gone."""
     first = take_back(feed, database, "a")
@@ -224,29 +224,29 @@ def test_numbers_are_never_given_out_again(
 @pytest.mark.parametrize("age", [60, 600])
 @pytest.mark.parametrize("behind", [1800, 3600])
 def test_a_new_process_hears_of_a_row_that_was_dated_back(
-    feed: Feed, database: Database, clock: MovingClock, behind: float, age: float
+    feed: RevocationFeed, database: Database, clock: MovingClock, behind: float, age: float
 ) -> None:
     """S-112, R-10: the first row for a long time is of a host whose clock is behind."""
     wrong = MovingClock()
     wrong.moment = clock() - timedelta(seconds=behind)
-    take_back(Feed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    take_back(RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
     clock.forward(seconds=age)
     take_back(feed, database, "later")
     clock.forward(seconds=60)
-    assert not passes(Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
+    assert not passes(RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
 
 
 @pytest.mark.parametrize("hours", [-3, -1, 0, 1])
 def test_a_new_process_hears_of_what_a_host_with_a_wrong_clock_took_back(
-    feed: Feed, database: Database, clock: MovingClock, hours: float
+    feed: RevocationFeed, database: Database, clock: MovingClock, hours: float
 ) -> None:
     """S-112, R-10: with nothing else in the feed, and after what a right clock has written."""
     take_back(feed, database, "before")
     wrong = MovingClock()
     wrong.moment = clock() + timedelta(hours=hours)
-    take_back(Feed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    take_back(RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
     take_back(feed, database, "after")
-    fresh = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    fresh = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
     assert [passes(fresh, sid) for sid in ("before", "a", "after")] == [False] * 3
 
 
@@ -257,15 +257,15 @@ def test_a_new_process_hears_of_the_only_row_whatever_the_clock_said(
     """S-112, R-10: the operator's host alone has a wrong clock, and ends one session."""
     wrong = MovingClock()
     wrong.moment = clock() + timedelta(hours=hours)
-    take_back(Feed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
-    assert not passes(Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
+    take_back(RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    assert not passes(RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
 
 
 def test_a_copy_is_as_old_as_its_question(
     database: Database, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-09: what was written while the answer was on its way is not in it."""
-    feed, seconds = Feed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), [100.0]
+    feed, seconds = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
 
     def slow(*_: object) -> None:
@@ -280,9 +280,9 @@ def test_a_session_begun_between_two_mass_revocations_of_one_second_is_over(
     here: House, ada: str
 ) -> None:
     """R-19: the second one means it too; and whoever signs in afterwards is in."""
-    sessions.end_everybodys(here.services.desk, why="test")
+    sessions.end_everybodys(here.services.issuer, why="test")
     between = begun(here, ada)
-    sessions.end_everybodys(here.services.desk, why="test")
+    sessions.end_everybodys(here.services.issuer, why="test")
     after = begun(here, ada)
     assert (
         lets_in(here, between.access_token),
@@ -302,7 +302,7 @@ def skewed(settings: Settings, clock: MovingClock) -> Iterator[Callable[[float],
     def make(seconds: float) -> House:
         ahead = MovingClock()
         ahead.moment = clock() + timedelta(seconds=seconds)
-        app = create_app(settings, pages=[look], clock=ahead)
+        app = create_app(settings, blueprints=[look], clock=ahead)
         built.append(House(app, app.extensions[EXTENSION], ahead))
         return built[-1]
 
@@ -338,11 +338,11 @@ def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
     here: House, ada: str, clock: MovingClock
 ) -> None:
     """S-183: a process stood still for a minute between looking up the scopes and minting."""
-    desk = here.services.desk
+    desk = here.services.issuer
     with desk.database.transaction() as tx:
-        holder = lookup.by_id(tx, ada, hold=True)
+        holder = lookup.find_by_id(tx, ada, lock=True)
         assert holder is not None
-        opened = begin(desk, tx, holder, Login("", ""))
+        opened = begin(desk, tx, holder, LoginRequest("", ""))
     recall(here, "ada")
     clock.forward(minutes=1)
     with here.app.app_context():
@@ -350,14 +350,14 @@ def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
 
 
 @pytest.fixture
-def deaf(clock: MovingClock, tmp_path: Path) -> Iterator[Feed]:
+def deaf(clock: MovingClock, tmp_path: Path) -> Iterator[RevocationFeed]:
     """A feed whose database is away."""
     database = Database(f"sqlite:///{tmp_path}/no/such.db")
-    yield Feed(database, clock, lag=timedelta(seconds=1), life=timedelta(hours=1))
+    yield RevocationFeed(database, clock, lag=timedelta(seconds=1), life=timedelta(hours=1))
     database.dispose()
 
 
-def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: Feed) -> None:
+def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: RevocationFeed) -> None:
     """R-03: fail closed, in every thread, without waiting for who asks the database just then."""
 
     def refused() -> bool:
@@ -369,12 +369,12 @@ def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: Feed) -> None:
     begun_at = time.monotonic()
     with deaf._asking:  # noqa: SLF001 - a question that gets no answer
         assert all(at_once(20, refused))
-    assert time.monotonic() - begun_at < revocation.PATIENCE
+    assert time.monotonic() - begun_at < revocation.MAX_FEED_AGE_SECONDS
 
 
 def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, ada: str) -> None:
     """One order of locks: sign-outs, and an operator's end of all sessions, at once."""
-    desk = here.services.desk
+    desk = here.services.issuer
     for _ in range(5):
         tokens = [begun(here, ada).refresh_token for _ in range(4)]
         works: list[Callable[[], object]] = [
@@ -386,7 +386,7 @@ def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, a
 
 def test_seq_is_the_order_of_commits(here: House, database: Database) -> None:
     """Nobody reads a later row before an earlier one, however writers overlap."""
-    feed = here.services.feed
+    feed = here.services.revocation_feed
     seen: list[list[int]] = []
 
     def write() -> None:

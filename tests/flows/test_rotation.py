@@ -107,7 +107,7 @@ def test_a_token_is_dated_when_its_scopes_were_looked_up(house: House) -> None:
 
 def test_lifetimes_are_spread(house: House) -> None:
     """R-12: by five per cent either way, so that a crowd does not come back in one second."""
-    user_id = house.services.people.named("ada").id
+    user_id = house.services.users.named("ada").id
     lives = [begun(house, user_id).expires_in for _ in range(40)]
     assert 570 <= min(lives) < max(lives) <= 630
     assert len(set(lives)) > 5
@@ -138,7 +138,7 @@ def test_a_scope_given_up_at_sign_in_does_not_come_back(house: House) -> None:
 
 def test_refresh_tokens_are_all_different(house: House) -> None:
     """S-060: ten thousand generations, no token twice; each carries 256 bits of MAC."""
-    codec, now = house.services.codec, house.clock()
+    codec, now = house.services.token_codec, house.clock()
     with house.app.app_context():
         made = {
             codec.refresh_token(sub="ada", sid=f"s{n % 100}", gen=n // 100 + 1, made=now, ends=now)
@@ -153,7 +153,7 @@ def test_a_refresh_token_is_refused_when_its_generation_was_changed(house: House
     with house.app.app_context():
         now = house.clock()
         words = {"sub": "ada", "sid": session["session_id"], "made": now, "ends": now}
-        later = house.services.codec.refresh_token(gen=2, **words)
+        later = house.services.token_codec.refresh_token(gen=2, **words)
     forged = ".".join([*later.split(".")[:2], session["refresh_token"].split(".")[2]])
     assert code(refresh(house, forged)) == "invalid_refresh_token"
 

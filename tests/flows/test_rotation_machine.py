@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
 
     def set_disabled(self, user: str, moment: datetime | None) -> None:
         """Disable a user and end what is theirs, or just let them in again."""
-        desk = self.houses[0].services.desk
+        desk = self.houses[0].services.issuer
         with desk.database.transaction() as tx:
             tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
             sessions.finish_all(desk, tx, user, keep=None, why="disabled", actor=None)
@@ -278,7 +278,7 @@ class Machine(RuleBasedStateMachine):
     def intervene(self, data: st.DataObject, how: str) -> None:
         """A user or an operator takes something back."""
         house, sitting = self.pick(data)
-        desk, user = house.services.desk, self.users[sitting.user]
+        desk, user = house.services.issuer, self.users[sitting.user]
         if how == "sign out":
             token = data.draw(st.sampled_from(sorted(sitting.held)), label="generation")
             answer = house.client().post(

@@ -410,7 +410,7 @@ def test_an_id_of_one_session_is_none_of_another(ada: Client) -> None:
 
 def test_a_session_begins_with_its_first_generation_seen(ada: Client) -> None:
     """S-062: there is no generation before it that could heal."""
-    begun(ada.house, ada.house.services.people.named("ada").id)
+    begun(ada.house, ada.house.services.users.named("ada").id)
     with ada.house.services.database.reading() as connection:
         rows = connection.exec_driver_sql("SELECT gen, root_gen, seen FROM auth_session").all()
     assert {(gen, root, bool(seen)) for gen, root, seen in rows} == {(1, 0, True)}

@@ -35,7 +35,7 @@ def house(build: Build) -> House:
 
 def disable(house: House, user_id: str) -> None:
     """Disable a user as an operator would."""
-    desk = house.services.desk
+    desk = house.services.issuer
     with desk.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=house.clock()))
         sessions.finish_all(desk, tx, user_id, keep=None, why="disabled", actor=None)
@@ -158,9 +158,9 @@ def test_a_session_in_its_last_second_takes_its_place(build: Build, limit: str) 
 def test_a_session_is_listed_until_its_limit(build: Build, limit: str) -> None:
     """S-125: as long as it could be refreshed."""
     house = old(build, limit, seconds=TWO_DAYS - 1)
-    assert len(sessions.open_sessions(house.services.desk, owner(house))) == 1
+    assert len(sessions.open_sessions(house.services.issuer, owner(house))) == 1
     house.clock.forward(seconds=1)
-    assert sessions.open_sessions(house.services.desk, owner(house)) == []
+    assert sessions.open_sessions(house.services.issuer, owner(house)) == []
 
 
 def test_signing_out_is_no_error_when_it_is_done_twice(house: House) -> None:
@@ -242,9 +242,9 @@ def test_all_sessions_but_this_one_end(house: House) -> None:
 def test_nobodys_session_is_listed_when_everybodys_were_ended(house: House) -> None:
     """S-125, R-19: one row ends them all, the list as well."""
     session = house.login("ada")
-    assert len(sessions.open_sessions(house.services.desk, owner(house))) == 1
-    sessions.end_everybodys(house.services.desk, why="test")
-    assert sessions.open_sessions(house.services.desk, owner(house)) == []
+    assert len(sessions.open_sessions(house.services.issuer, owner(house))) == 1
+    sessions.end_everybodys(house.services.issuer, why="test")
+    assert sessions.open_sessions(house.services.issuer, owner(house)) == []
     assert not lets_in(house, session["access_token"])
 
 

@@ -136,8 +136,8 @@ def test_that_access_token_dies_with_its_session(scene: Scene) -> None:
     """S-073: ten minutes at most, and none after a sign-out."""
     tokens, stolen = scene.shows(scene.first), scene.shows(scene.first)
     assert scene.uses(stolen.access_token)
-    scene.here.services.people.end_sessions(
-        COMMAND_LINE, scene.here.services.people.named("ada").id
+    scene.here.services.users.end_sessions(
+        COMMAND_LINE, scene.here.services.users.named("ada").id
     )
     found = [scene.uses(one.access_token) for one in (tokens, stolen)]
     assert found == [False, False]

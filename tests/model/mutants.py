@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from itemsapi.tokens.sessions import Presented, Rotatable, RotationOutcome
+from itemsapi.tokens.sessions import PresentedToken, Rotatable, RotationOutcome
 from model.rotation import CURRENT, LATE, LIMITS, NOTHING, TICK, Row, Rule
 
 
 class WindowShares(Rule):
     """The window hands out the same successor again: the first version."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Give what the winner of the race was given."""
         outcome = super().judge(session, shown)
         return RotationOutcome.AGAIN if outcome is RotationOutcome.ACCESS else outcome
@@ -24,7 +24,7 @@ class WindowShares(Rule):
 class HealingShares(Rule):
     """Healing hands out the same successor again: the first version."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Give the successor that nobody has seen."""
         outcome = super().judge(session, shown)
         return RotationOutcome.AGAIN if outcome is RotationOutcome.HEAL else outcome
@@ -33,7 +33,7 @@ class HealingShares(Rule):
 class AnySupersededHeals(Rule):
     """Whatever a healing left behind may heal as well, not only the last generation seen."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Take it for the root."""
         outcome = super().judge(session, shown)
         if outcome is RotationOutcome.OLDER and shown.gen > session.root_gen:
@@ -44,7 +44,7 @@ class AnySupersededHeals(Rule):
 class HealsThoughSeen(Rule):
     """The root heals although the current generation is in use."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Let it heal."""
         outcome = super().judge(session, shown)
         return RotationOutcome.HEAL if outcome is RotationOutcome.LATE else outcome
@@ -53,7 +53,7 @@ class HealsThoughSeen(Rule):
 class RootHasAccessForEver(Rule):
     """The root gets an access token after the window too, instead of ending the session."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Forgive it."""
         outcome = super().judge(session, shown)
         return RotationOutcome.ACCESS if outcome is RotationOutcome.LATE else outcome
@@ -62,7 +62,7 @@ class RootHasAccessForEver(Rule):
 class OthersWaitForEver(Rule):
     """A generation before the root, or superseded, waits after the window too."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Never end the session for it."""
         outcome = super().judge(session, shown)
         return RotationOutcome.WAIT if outcome is RotationOutcome.OLDER else outcome
@@ -86,7 +86,7 @@ class RotationKeepsSeen(Rule):
 class SeenSwallowsRoot(Rule):
     """Once the winner of a race has used its tokens, the losers get no access token."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Let them wait."""
         outcome = super().judge(session, shown)
         swallowed = outcome is RotationOutcome.ACCESS and session.seen
@@ -96,7 +96,7 @@ class SeenSwallowsRoot(Rule):
 class OthersEndInWindow(Rule):
     """A generation before the root ends the session at once, in the window too."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Do not wait."""
         outcome = super().judge(session, shown)
         return RotationOutcome.OLDER if outcome is RotationOutcome.WAIT else outcome
@@ -105,7 +105,7 @@ class OthersEndInWindow(Rule):
 class OthersHaveAccess(Rule):
     """In the window each predecessor gets an access token, not the root alone."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Let nobody wait."""
         outcome = super().judge(session, shown)
         return RotationOutcome.ACCESS if outcome is RotationOutcome.WAIT else outcome
@@ -114,7 +114,7 @@ class OthersHaveAccess(Rule):
 class HealingWindowGivesAccess(Rule):
     """The root gets an access token in the window after a healing as well."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Let the root not wait."""
         outcome = super().judge(session, shown)
         waits = outcome is RotationOutcome.WAIT and shown.gen == session.root_gen
@@ -124,7 +124,7 @@ class HealingWindowGivesAccess(Rule):
 class NothingSettles(Rule):
     """Each rotation opens the window for all that is older, however long ago it was replaced."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Look at the last rotation alone."""
         return super().judge(Unsettled(session), shown)
 
@@ -162,7 +162,7 @@ class HealingOpensNoWindow(Rule):
 class AgainForAnyAttempt(Rule):
     """The successor is handed out again whatever the id of the attempt is."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Take each attempt for the one that made the current generation."""
         return super().judge(session, replace(shown, attempt=session.attempt))
 
@@ -170,7 +170,7 @@ class AgainForAnyAttempt(Rule):
 class AgainLeftOut(Rule):
     """The id of an attempt is not looked at."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Take each attempt for another."""
         return super().judge(session, replace(shown, attempt=None))
 
@@ -178,7 +178,7 @@ class AgainLeftOut(Rule):
 class AgainOnlyUnseen(Rule):
     """The same attempt gets the same successor only until somebody has used that."""
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Take it for another attempt from then on."""
         kept = None if session.seen else shown.attempt
         return super().judge(session, replace(shown, attempt=kept))

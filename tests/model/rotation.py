@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from itemsapi.issuer.refresh import NEW_TOKENS
 from itemsapi.tokens import sessions
-from itemsapi.tokens.sessions import Limits, Presented, Rotatable, RotationOutcome
+from itemsapi.tokens.sessions import RotationLimits, PresentedToken, Rotatable, RotationOutcome
 
 SETTLED, MARKED, OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4, 5, 6)
 NOTHING, UNISSUED = 0, 7
@@ -41,7 +41,7 @@ NAMES = ("nothing", "settled", "marked", "older", "root", "superseded", "current
 TICK = timedelta(seconds=5)
 WINDOW = 4
 LATE = WINDOW + 1
-LIMITS = Limits(idle=timedelta(days=14), grace=WINDOW * TICK, heal=True)
+LIMITS = RotationLimits(idle=timedelta(days=14), grace=WINDOW * TICK, heal=True)
 ROTATED_AT = datetime(2030, 1, 1, tzinfo=UTC)
 MOVES = frozenset({RotationOutcome.ROTATE, RotationOutcome.HEAL})
 
@@ -120,7 +120,7 @@ class Rule:
         session = SessionRow(CURRENT, root, row.seen, "maker", ROTATED_AT, settled_gen=MARKED)
         attempt = "maker" if same else "another"
         now = ROTATED_AT + row.age * TICK
-        outcome = self.judge(session, Presented(root if shown == ROOT else shown, attempt, now))
+        outcome = self.judge(session, PresentedToken(root if shown == ROOT else shown, attempt, now))
         return Answer(
             outcome,
             outcome.name,
@@ -132,7 +132,7 @@ class Rule:
             outcome.copied,
         )
 
-    def judge(self, session: Rotatable, shown: Presented) -> RotationOutcome:
+    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
         """Say what comes of a token: the production function."""
         return sessions.judge(session, shown, self.limits)
 

@@ -13,8 +13,8 @@ from itemsapi.accounts.models import User
 from itemsapi.db import Database
 from itemsapi.tokens.sessions import (
     AuthSession,
-    Limits,
-    Presented,
+    RotationLimits,
+    PresentedToken,
     Rotatable,
     RotationOutcome,
     judge,
@@ -58,8 +58,8 @@ class Case:
     """A row, and what is presented to it."""
 
     row: SessionRow
-    shown: Presented
-    limits: Limits
+    shown: PresentedToken
+    limits: RotationLimits
 
     def wanted(self) -> Result:
         """Return the outcome by the table, and the row after it by the model."""
@@ -82,7 +82,7 @@ def cases() -> list[Case]:
     return [
         Case(
             SessionRow(gen, root, seen, made_by, ROTATED_AT, renewed, settled, checkpoint),
-            Presented(shown, attempt, ROTATED_AT + age),
+            PresentedToken(shown, attempt, ROTATED_AT + age),
             replace(LIMITS, heal=heal, grace=grace),
         )
         for gen in range(2, 6)
@@ -108,7 +108,7 @@ def class_of(gen: int, row: Rotatable) -> int:
     return OLDER if gen < row.root_gen else SUPERSEDED
 
 
-def model_of(case: Case) -> tuple[SessionRow, Presented]:
+def model_of(case: Case) -> tuple[SessionRow, PresentedToken]:
     """Return the row and the token as the model has them."""
     root = ROOT if case.row.gen > case.row.root_gen + 1 else LOST_A_RACE
     shown = class_of(case.shown.gen, case.row)

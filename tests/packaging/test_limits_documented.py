@@ -13,7 +13,7 @@ from itemsapi.tokens import revocation
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 VALUES = {
     "connections to the database, in each process": (
-        f"{engine.POOL}, and {engine.POOL} more for a moment"
+        f"{engine.POOL_SIZE}, and {engine.POOL_SIZE} more for a moment"
     ),
     "wait for one of them": f"{postgres.CONNECT_LIMIT} s",
     "wait until PostgreSQL accepts a connection": f"{connections.TASTE['connect_timeout']} s",
@@ -21,15 +21,15 @@ VALUES = {
     "a transaction that lies open between two statements": f"{connections.WAIT_LIMIT} ms",
     "an answer of PostgreSQL": f"{postgres.ANSWER_LIMIT} s",
     "the word that a kept connection is still good": f"{postgres.PING_LIMIT} s",
-    "a PostgreSQL that was silent is asked again": f"after {postgres.REST:.0f} s, by one thread",
-    "a writer's turn at an SQLite file": f"{sqlite.PATIENCE:.0f} s",
-    "tokens are let in without news of revocations": f"{revocation.PATIENCE:.0f} s",
+    "a PostgreSQL that was silent is asked again": f"after {postgres.BREAKER_SECONDS:.0f} s, by one thread",
+    "a writer's turn at an SQLite file": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
+    "tokens are let in without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
     "whether the database takes changes is asked": f"once in {writable.REMEMBERED:.0f} s",
-    "an answer of Redis": f"{rate_limits.PATIENCE['socket_timeout']} s",
-    "a Redis that did not answer is asked again": f"after {rate_limits.REST:.0f} s",
-    "password hashes at work in a process": f"{passwords.AT_ONCE}, and {passwords.WAITING} wait",
-    "wait for a password hash": f"{passwords.PATIENCE:.0f} s",
-    "wait for a thread": f"{pool.PATIENCE:.0f} s",
+    "an answer of Redis": f"{rate_limits.REDIS_TIMEOUTS['socket_timeout']} s",
+    "a Redis that did not answer is asked again": f"after {rate_limits.REDIS_RETRY_SECONDS:.0f} s",
+    "password hashes at work in a process": f"{passwords.MAX_CONCURRENT_HASHES}, and {passwords.MAX_WAITING_HASHES} wait",
+    "wait for a password hash": f"{passwords.HASH_WAIT_SECONDS:.0f} s",
+    "wait for a thread": f"{pool.THREAD_WAIT_SECONDS:.0f} s",
     "requests in flight have after `SIGTERM`": f"{supervisor.STOP_WITHIN} s",
 }
 
@@ -49,14 +49,14 @@ def test_every_wait_and_limit_is_in_the_guide_as_it_is() -> None:
 def test_all_waits_for_a_lock_and_a_statement_are_one_number() -> None:
     """S-199: the guide names them together."""
     assert connections.LIMITS["lock_timeout"] == connections.LIMITS["statement_timeout"]
-    assert rate_limits.PATIENCE["socket_connect_timeout"] == rate_limits.PATIENCE["socket_timeout"]
+    assert rate_limits.REDIS_TIMEOUTS["socket_connect_timeout"] == rate_limits.REDIS_TIMEOUTS["socket_timeout"]
 
 
 def test_the_pool_is_opened_with_these_numbers(tmp_path: Path) -> None:
     """S-199: what SQLAlchemy was told, not only what a constant says."""
     opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
-    assert opened.size() == engine.POOL  # type: ignore[attr-defined]  # a QueuePool
-    assert opened._max_overflow == engine.POOL  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+    assert opened.size() == engine.POOL_SIZE  # type: ignore[attr-defined]  # a QueuePool
+    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
     assert opened._timeout == postgres.CONNECT_LIMIT  # type: ignore[attr-defined]  # noqa: SLF001
 
 

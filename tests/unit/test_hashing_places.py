@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from itemsapi.accounts.hashing_queue import Places
+from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.problems import Busy
 
 WITHIN = 20.0  # seconds, on a machine that does other things too
@@ -24,7 +24,7 @@ class Guest:
     may_leave: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
-    def run(self, places: Places) -> None:
+    def run(self, places: HashingQueue) -> None:
         """Take a place and stay."""
         try:
             with places.taken(self.client, WITHIN):
@@ -44,13 +44,13 @@ Comes = Callable[[str], Guest]
 
 
 @pytest.fixture
-def places() -> Places:
+def places() -> HashingQueue:
     """One at work, two waiting."""
-    return Places(at_work=1, waiting=2)
+    return HashingQueue(at_work=1, waiting=2)
 
 
 @pytest.fixture
-def comes(places: Places) -> Iterator[Comes]:
+def comes(places: HashingQueue) -> Iterator[Comes]:
     """Let somebody come from a client; they work, wait, or were refused when this returns."""
     guests: list[Guest] = []
 
@@ -70,7 +70,7 @@ def comes(places: Places) -> Iterator[Comes]:
         guest.leave()
 
 
-def holding(places: Places) -> dict[str, int]:
+def holding(places: HashingQueue) -> dict[str, int]:
     """Return how many places each client has."""
     with places._lock:  # noqa: SLF001 - nobody else tells who waits
         return {one: places._held(one) for one in (FLOOD, OTHER, THIRD, FOURTH)}  # noqa: SLF001
@@ -126,7 +126,7 @@ def test_clients_take_turns(comes: Comes) -> None:
     assert second.went.wait(WITHIN)
 
 
-def test_whether_there_is_room_depends_on_who_asks(comes: Comes, places: Places) -> None:
+def test_whether_there_is_room_depends_on_who_asks(comes: Comes, places: HashingQueue) -> None:
     """The flooder is refused before any work, the newcomer is not."""
     for _ in range(3):
         comes(FLOOD)
@@ -135,7 +135,7 @@ def test_whether_there_is_room_depends_on_who_asks(comes: Comes, places: Places)
         places.demand(FLOOD)
 
 
-def test_whose_turn_does_not_come_gives_the_place_back(comes: Comes, places: Places) -> None:
+def test_whose_turn_does_not_come_gives_the_place_back(comes: Comes, places: HashingQueue) -> None:
     """Nobody waits for ever."""
     comes(FLOOD)
     before = holding(places)
@@ -144,14 +144,14 @@ def test_whose_turn_does_not_come_gives_the_place_back(comes: Comes, places: Pla
     assert holding(places) == before
 
 
-def test_who_is_gone_is_forgotten(comes: Comes, places: Places) -> None:
+def test_who_is_gone_is_forgotten(comes: Comes, places: HashingQueue) -> None:
     """Or every address that ever came would be kept."""
     for guest in [comes(FLOOD), comes(OTHER), comes(FLOOD)]:
         guest.leave()
     assert (places._working, places._lines, places._last) == ({}, {}, {})  # noqa: SLF001
 
 
-def test_a_fault_at_work_frees_the_place(places: Places) -> None:
+def test_a_fault_at_work_frees_the_place(places: HashingQueue) -> None:
     """Whatever goes wrong."""
     with pytest.raises(ZeroDivisionError), places.taken(FLOOD, WITHIN):
         raise ZeroDivisionError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from itemsapi.items.cursor import Place, Value, cursor, fingerprint, place
+from itemsapi.items.cursor import CursorPosition, Value, encode_cursor, fingerprint, decode_cursor
 from itemsapi.problems import Invalid
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)
@@ -26,8 +26,8 @@ def sealed(*parts: object) -> str:
 @example("\U0001f600" * 200)  # the longest name there can be
 def test_a_place_is_read_back(value: Value) -> None:
     """Whatever an item may hold, its cursor is good and short enough."""
-    text = cursor(LIST, Place(value, "id"))
-    assert place(LIST, text, type(value)) == Place(value, "id")
+    text = encode_cursor(LIST, CursorPosition(value, "id"))
+    assert decode_cursor(LIST, text, type(value)) == CursorPosition(value, "id")
     assert len(text) <= 1800
 
 
@@ -35,7 +35,7 @@ def test_a_place_is_read_back(value: Value) -> None:
 def test_a_cursor_is_refused_when_it_is_made_up(text: str) -> None:
     """S-014: no input gives anything but a refusal."""
     with pytest.raises(Invalid):
-        place(LIST, text, str)
+        decode_cursor(LIST, text, str)
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,18 @@ def test_a_cursor_is_refused_when_it_is_made_up(text: str) -> None:
 def test_a_cursor_is_refused_when_it_was_not_written_for_this_list(text: str) -> None:
     """S-014: other lists, other types, other spellings, and what no database takes."""
     with pytest.raises(Invalid):
-        place(LIST, text, str)
+        decode_cursor(LIST, text, str)
 
 
 @pytest.mark.parametrize("value", [-1, 2**63, 10**400, True, 1.0, None, [], "1"])
 def test_a_number_in_a_cursor_is_refused_when_no_column_holds_it(value: object) -> None:
     """S-014: what overflows 64 bit never reaches a database."""
     with pytest.raises(Invalid):
-        place(LIST, sealed(LIST, value, "id"), int)
+        decode_cursor(LIST, sealed(LIST, value, "id"), int)
 
 
 @pytest.mark.parametrize("value", [10**18, -(10**18), True, 1.5, "2026-01-01"])
 def test_a_moment_in_a_cursor_is_refused_when_there_is_no_such_moment(value: object) -> None:
     """S-014: nor does what no calendar holds."""
     with pytest.raises(Invalid):
-        place(LIST, sealed(LIST, value, "id"), datetime)
+        decode_cursor(LIST, sealed(LIST, value, "id"), datetime)

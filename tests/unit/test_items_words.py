@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.items.tokenizer import Term, terms, words
+from itemsapi.items.tokenizer import Term, search_terms, tokenize
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from itemsapi.items.tokenizer import Term, terms, words
 )
 def test_a_text_is_cut_into_words(text: str, found: set[str]) -> None:
     """Letters, digits and marks make words; scripts without spaces are cut in threes."""
-    assert words(text) == found
+    assert tokenize(text) == found
 
 
 @pytest.mark.parametrize(
@@ -41,32 +41,32 @@ def test_a_text_is_cut_into_words(text: str, found: set[str]) -> None:
 )
 def test_a_query_asks_for_beginnings_and_threes(query: str, asked: list[Term]) -> None:
     """A short run is the beginning of a word, a long one several words."""
-    assert terms(query) == asked
+    assert search_terms(query) == asked
 
 
 def test_a_query_counts_up_to_its_bound() -> None:
     """S-101: more words hardly narrow, so the rest does not count."""
-    assert len(terms(" ".join(f"w{n}" for n in range(100)))) == 40
+    assert len(search_terms(" ".join(f"w{n}" for n in range(100)))) == 40
 
 
 def test_a_very_long_word_is_found_by_its_beginning() -> None:
     """Index and query cut it at the same place."""
-    assert terms("x" * 200) == [Term("x" * 64, prefix=True)]
-    assert words("x" * 200) == {"x" * 64}
+    assert search_terms("x" * 200) == [Term("x" * 64, prefix=True)]
+    assert tokenize("x" * 200) == {"x" * 64}
 
 
 @given(st.text(max_size=200))
 def test_words_hold_nothing_that_an_index_could_misread(text: str) -> None:
     """No quote, space, operator or control character is left in any word (injection)."""
-    assert all(char.isalnum() or ord(char) > 127 for word in words(text) for char in word)
-    assert all(1 <= len(word) <= 64 for word in words(text))
+    assert all(char.isalnum() or ord(char) > 127 for word in tokenize(text) for char in word)
+    assert all(1 <= len(word) <= 64 for word in tokenize(text))
 
 
 @given(st.text(max_size=200))
 def test_a_text_answers_to_each_of_its_own_words(text: str) -> None:
     """What is asked for a word of a text is a word of that text, or the beginning of one."""
-    known = words(text)
-    for asked in (term for part in text.split() for term in terms(part)):
+    known = tokenize(text)
+    for asked in (term for part in text.split() for term in search_terms(part)):
         assert asked.word in known or (
             asked.prefix and any(word.startswith(asked.word) for word in known)
         )
@@ -75,4 +75,4 @@ def test_a_text_answers_to_each_of_its_own_words(text: str) -> None:
 @pytest.mark.parametrize("mark", ["\u0316\u0301", "\u3099", "\ufdfa", "\u0345", "\U0001d15e"])
 def test_a_text_of_nothing_but_oddities_makes_few_words(mark: str) -> None:
     """S-101: what unfolds under normalisation does not swell the index."""
-    assert sum(len(word) for word in words(mark * 5_000)) < 1_000
+    assert sum(len(word) for word in tokenize(mark * 5_000)) < 1_000

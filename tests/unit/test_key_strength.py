@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from itemsapi.settings import Settings, SettingsError
-from itemsapi.tokens.keys import Key, checked, make_key
+from itemsapi.tokens.keys import Key, validate_key, make_key
 
 
 @pytest.mark.parametrize("secret", ["secret", "changeme" * 3, "a" * 64, "0123456789abcdef"])
@@ -27,11 +27,11 @@ def test_new_keys_are_strong(alg: str, member: str, characters: int) -> None:
 def test_a_key_is_refused_under_another_algorithm(alg: str) -> None:
     """S-020, S-029: a row that was tampered with makes no public key an HMAC secret."""
     with pytest.raises(SettingsError):
-        checked(dataclasses.replace(make_key("EdDSA"), alg=alg))
+        validate_key(dataclasses.replace(make_key("EdDSA"), alg=alg))
 
 
 def test_a_key_is_refused_under_another_name() -> None:
     """S-029: the kid is the thumbprint (RFC 7638), so one name never means two keys."""
     key = make_key("EdDSA")
     with pytest.raises(SettingsError):
-        checked(Key(make_key("EdDSA").kid, key.alg, key.jwk))
+        validate_key(Key(make_key("EdDSA").kid, key.alg, key.jwk))

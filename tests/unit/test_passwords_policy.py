@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemsapi.accounts.password_policy import demand
+from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.predictability import common_passwords
 from itemsapi.problems import Invalid
 
@@ -48,7 +48,7 @@ WORDS = [
 def refusal(password: str, *, username: str = "ada", minimum: int = 15) -> str:
     """Return why a password is refused, or nothing."""
     try:
-        demand(password, username=username, minimum=minimum)
+        validate_password(password, username=username, minimum=minimum)
     except Invalid as error:
         return error.detail.removeprefix("password: ")
     return ""

@@ -16,7 +16,7 @@ import pytest
 from asgi import Heard, ask, parts, scope
 from itemsapi.problems import BadRequest, RequestTimeout
 from itemsapi.rest.cors import Cors
-from itemsapi.rest.middleware import Edge
+from itemsapi.rest.middleware import Middleware
 from itemsapi.rest.proxies import Proxies
 from itemsapi.server import bodies, pool, responses
 from itemsapi.server.bodies import Incoming
@@ -33,7 +33,7 @@ LONG = 3 * PIECE + 17
 
 def bridge(app: Any) -> Bridge:
     """Put a bridge before an application, with the edge that words its refusals."""
-    edge = Edge(app, "http://api/problems", Proxies("http://api", 0), Cors(()), tls=False)
+    edge = Middleware(app, "http://api/problems", Proxies("http://api", 0), Cors(()), tls=False)
     return Bridge(edge, threads=1)
 
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from itemsapi.server.fair_queue import Turns
+from itemsapi.server.fair_queue import FairQueue
 from itemsapi.server.threads import Threads
 
 WITHIN = 20.0  # seconds, on a machine that does other things too
@@ -20,9 +20,9 @@ class Job:
     since: float = 0.0
 
 
-def turns(*clients: str, full: frozenset[str] = frozenset()) -> Turns[Job]:
+def turns(*clients: str, full: frozenset[str] = frozenset()) -> FairQueue[Job]:
     """Put one job for each of `clients` in line; those in `full` may not go."""
-    made: Turns[Job] = Turns(lambda client: client not in full)
+    made: FairQueue[Job] = FairQueue(lambda client: client not in full)
     for at, client in enumerate(clients):
         made.add(Job(client, f"{client}{at}"))
     return made
@@ -43,7 +43,7 @@ def test_a_client_with_many_requests_takes_turns_with_the_others() -> None:
 def test_who_may_not_go_is_passed_over() -> None:
     """Its turn comes when there is room."""
     full = {"a"}
-    line: Turns[Job] = Turns(lambda client: client not in full)
+    line: FairQueue[Job] = FairQueue(lambda client: client not in full)
     for client in "ab":
         line.add(Job(client))
     first = line.take().client
@@ -55,7 +55,7 @@ def test_who_may_not_go_is_passed_over() -> None:
 def test_who_may_go_again_unsaid_takes_nobody_elses_turn() -> None:
     """Its own call was spent when it might not go; the other's must not be spent on it."""
     full = {"a"}
-    line: Turns[Job] = Turns(lambda client: client not in full)
+    line: FairQueue[Job] = FairQueue(lambda client: client not in full)
     taken: SimpleQueue[str] = SimpleQueue()
 
     def take() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.accounts.usernames import checked_name, normal_name
+from itemsapi.accounts.usernames import validate_username, normalize_username
 from itemsapi.problems import Invalid
 
 
@@ -20,7 +20,7 @@ from itemsapi.problems import Invalid
 )
 def test_a_name_is_stored_in_lower_case(wanted: str, stored: str) -> None:
     """One spelling each (S-158)."""
-    assert checked_name(wanted) == stored
+    assert validate_username(wanted) == stored
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_a_name_is_stored_in_lower_case(wanted: str, stored: str) -> None:
 def test_another_spelling_is_refused(wanted: str) -> None:
     """Homoglyphs and compatibility forms are refused, not folded (S-158, GHSA-7rqj-j65f-68wh)."""
     with pytest.raises(Invalid):
-        checked_name(wanted)
+        validate_username(wanted)
 
 
 @given(st.text(max_size=70))
 def test_no_two_normal_names_look_alike(wanted: str) -> None:
     """What is stored is its own normal form, in ASCII (S-158)."""
     try:
-        name = checked_name(wanted)
+        name = validate_username(wanted)
     except Invalid:
         return
     assert name.isascii()
-    assert normal_name(name) == checked_name(name) == name
+    assert normalize_username(name) == validate_username(name) == name

@@ -23,7 +23,7 @@ class _Waiter:
     goes: bool = False
 
 
-class Places:
+class HashingQueue:
     """So many at work, so many waiting; the rest is turned away at once."""
 
     def __init__(self, *, at_work: int, waiting: int) -> None:

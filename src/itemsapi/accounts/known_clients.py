@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, String, bindparam, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.db import Model, Moment
+from itemsapi.db import Model, UtcDateTime
 
-REMEMBERED = timedelta(days=30)
+KNOWN_CLIENT_LIFETIME = timedelta(days=30)
 
 
 class KnownClient(Model):
@@ -27,17 +27,17 @@ _KNOWN = select(_table.c.key).where(
 _SEEN = text(
     "INSERT INTO known_client (key, seen_at) VALUES (:key, :now)"
     " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
-).bindparams(bindparam("now", type_=Moment))
+).bindparams(bindparam("now", type_=UtcDateTime))
 
 
-def remember(tx: Session, name: str, client: str, now: datetime) -> None:
+def remember_client(tx: Session, name: str, client: str, now: datetime) -> None:
     """Note that `client` just signed in to the account called `name`."""
     tx.execute(_SEEN, {"key": _key(name, client), "now": now})
 
 
-def known(connection: Connection, name: str, client: str, now: datetime) -> bool:
+def is_known_client(connection: Connection, name: str, client: str, now: datetime) -> bool:
     """Tell whether `client` signed in to the account called `name` in the last 30 days."""
-    values = {"key": _key(name, client), "since": now - REMEMBERED}
+    values = {"key": _key(name, client), "since": now - KNOWN_CLIENT_LIFETIME}
     return connection.execute(_KNOWN, values).first() is not None
 
 

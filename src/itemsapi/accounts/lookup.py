@@ -11,12 +11,12 @@ from sqlalchemy import Connection, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.models import Role, RoleScope, User, UserRole
-from itemsapi.accounts.usernames import normal_name
+from itemsapi.accounts.usernames import normalize_username
 from itemsapi.db import AnyRow
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class IssuerUser:
     """A user as the issuer sees them; `password_expires_at` is None but for one-time passwords."""
 
     id: str
@@ -31,7 +31,7 @@ class Holder:
         """Tell whether the password was made for them, to be used once (S-119)."""
         return self.password_expires_at is not None
 
-    def password_is_over(self, now: datetime) -> bool:
+    def password_expired(self, now: datetime) -> bool:
         """Tell whether a one-time password is good no more."""
         return self.password_expires_at is not None and self.password_expires_at <= now
 
@@ -55,42 +55,42 @@ _SCOPES = (
     .where(UserRole.account_id == bindparam("id"))
 )
 
-SURVEYED = 5000  # users at each end of the table; some 10 ms
-HASH_TAIL = 67  # characters of salt and digest in a PHC string, with the signs before them
+SURVEYED_USERS = 5000  # users at each end of the table; some 10 ms
+HASH_TAIL_LENGTH = 67  # characters of salt and digest in a PHC string, with the signs before them
 
 _ends = union_all(
     *(
-        select(select(_user.c.password_hash).order_by(order).limit(SURVEYED).subquery())
+        select(select(_user.c.password_hash).order_by(order).limit(SURVEYED_USERS).subquery())
         for order in (_user.c.id, _user.c.id.desc())
     )
 ).subquery()
-_head = func.substr(_ends.c.password_hash, 1, func.length(_ends.c.password_hash) - HASH_TAIL)
-_HEADS = (
-    select(_head)
-    .where(func.length(_ends.c.password_hash) > HASH_TAIL)
-    .group_by(_head)
+_parameters = func.substr(_ends.c.password_hash, 1, func.length(_ends.c.password_hash) - HASH_TAIL_LENGTH)
+_HASH_PARAMETERS = (
+    select(_parameters)
+    .where(func.length(_ends.c.password_hash) > HASH_TAIL_LENGTH)
+    .group_by(_parameters)
     .order_by(func.count().desc())
     .limit(16)
 )
 
 
-def by_name(connection: Connection, username: str) -> Holder | None:
+def find_by_name(connection: Connection, username: str) -> IssuerUser | None:
     """Find a user by name."""
-    return _holder(connection.execute(_BY_NAME, {"name": normal_name(username)}).first())
+    return _issuer_user(connection.execute(_BY_NAME, {"name": normalize_username(username)}).first())
 
 
-def by_id(tx: Session | Connection, user_id: str, *, hold: bool = False) -> Holder | None:
+def find_by_id(tx: Session | Connection, user_id: str, *, lock: bool = False) -> IssuerUser | None:
     """Find a user by id; with `hold` nobody changes them until the transaction ends."""
-    wanted = _BY_ID.with_for_update(key_share=True) if hold else _BY_ID
-    return _holder(tx.execute(wanted, {"id": user_id}).first())
+    wanted = _BY_ID.with_for_update(key_share=True) if lock else _BY_ID
+    return _issuer_user(tx.execute(wanted, {"id": user_id}).first())
 
 
-def hash_heads(connection: Connection) -> list[str]:
+def hash_parameters(connection: Connection) -> list[str]:
     """Return what stored passwords begin with, the most frequent first: their parameters.
 
     The oldest and the newest users are looked at; of ten thousand that is everybody.
     """
-    return [str(head) for head in connection.scalars(_HEADS)]
+    return [str(head) for head in connection.scalars(_HASH_PARAMETERS)]
 
 
 def scopes_of(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:
@@ -102,10 +102,10 @@ def scopes_of(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]
     return known & {scope for _, scope in rows}
 
 
-def _holder(row: AnyRow | None) -> Holder | None:
+def _issuer_user(row: AnyRow | None) -> IssuerUser | None:
     if row is None:
         return None
-    return Holder(
+    return IssuerUser(
         id=row.id,
         username=row.username,
         password_hash=row.password_hash,

@@ -7,7 +7,7 @@ expiry (S-040, S-131); the list of common passwords travels with the package (S-
 import re
 from collections.abc import Iterator
 
-from itemsapi.accounts.passwords import LONGEST, normal_password
+from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH, normalize_password
 from itemsapi.accounts.predictability import common_passwords, own_characters
 from itemsapi.problems import Invalid
 
@@ -23,9 +23,9 @@ _NOT_WORDS = re.compile(r"[\W_]+")
 _EDGES = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 
 
-def demand(password: str, *, username: str, minimum: int, field: str = "password") -> None:
+def validate_password(password: str, *, username: str, minimum: int, field: str = "password") -> None:
     """Let a new password pass. Raises `Invalid` with a sentence that says what to do."""
-    fault = _fault(normal_password(password), username, minimum)
+    fault = _fault(normalize_password(password), username, minimum)
     if fault:
         raise Invalid.at(field, fault)
 
@@ -33,8 +33,8 @@ def demand(password: str, *, username: str, minimum: int, field: str = "password
 def _fault(password: str, username: str, minimum: int) -> str | None:
     if len(password) < minimum:
         return f"Use {minimum} characters or more; a few words in a row are easy to keep in mind."
-    if len(password) > LONGEST:
-        return f"Use {LONGEST} characters at most."
+    if len(password) > MAX_PASSWORD_LENGTH:
+        return f"Use {MAX_PASSWORD_LENGTH} characters at most."
     if _common(password.casefold()):
         return "This is one of the first passwords that others would try."
     if any(_is_made_of(username, form) for form in _forms(password)):

@@ -23,17 +23,17 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
-from itemsapi.accounts.hashing_queue import Places
-from itemsapi.observability.logging import origin
+from itemsapi.accounts.hashing_queue import HashingQueue
+from itemsapi.observability.logging import request_context
 from itemsapi.problems import Busy
 from itemsapi.settings import LONGEST_PASSWORD, Settings
 from itemsapi.web_addresses import client_key
 
-LONGEST = LONGEST_PASSWORD
-AT_ONCE = 1  # hashes at work in one process: each takes its memory and a whole core
-WAITING = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
-ONE_TIME_LIFE = timedelta(days=7)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
-PATIENCE = 2.0  # seconds a waiter waits
+MAX_PASSWORD_LENGTH = LONGEST_PASSWORD
+MAX_CONCURRENT_HASHES = 1  # hashes at work in one process: each takes its memory and a whole core
+MAX_WAITING_HASHES = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
+TEMPORARY_PASSWORD_LIFETIME = timedelta(days=7)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
+HASH_WAIT_SECONDS = 2.0  # seconds a waiter waits
 MOST = 4  # sets of parameters that a check does the work of
 SURVEY = 3600.0  # seconds after which the sets in use are looked for again
 EXHAUSTED = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
@@ -41,7 +41,7 @@ EXHAUSTED = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, 
 _HEAD = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
 
 
-class Passwords:
+class PasswordHasher:
     """Hashes and checks passwords, never more at once than the process can bear."""
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Passwords:
             parallelism=settings.argon2_parallelism,
             type=Type.ID,
         )
-        self._places = Places(at_work=AT_ONCE, waiting=WAITING)
+        self._places = HashingQueue(at_work=MAX_CONCURRENT_HASHES, waiting=MAX_WAITING_HASHES)
         memory, passes, lanes = (
             settings.argon2_memory,
             settings.argon2_time,
@@ -71,17 +71,17 @@ class Passwords:
     def hash(self, password: str) -> str:
         """Return what to store of a password. Raises `Busy`."""
         with self._place(), _exhaustion_told():
-            return self._hasher.hash(normal_password(password))
+            return self._hasher.hash(normalize_password(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Tell whether `password` is the one stored; without a user the work is the same.
 
         Raises `Busy` when too many are being checked already, or the machine has no memory left.
         """
-        shown = normal_password(password)
-        if len(shown) > LONGEST:
+        shown = normalize_password(password)
+        if len(shown) > MAX_PASSWORD_LENGTH:
             shown, stored = "", None
-        head = head_of(stored) if stored else None
+        head = hash_parameters_of(stored) if stored else None
         if head:
             self._learn(head)
         with self._place():
@@ -98,7 +98,7 @@ class Passwords:
         """
         if time.monotonic() < self._surveyed + SURVEY:
             return
-        heads = [head for one in look() if (head := head_of(f"{one}$"))]
+        heads = [head for one in look() if (head := hash_parameters_of(f"{one}$"))]
         with self._changing:
             if time.monotonic() < self._surveyed + SURVEY:
                 return  # another thread looked as well
@@ -130,16 +130,16 @@ class Passwords:
             return False
 
     def _place(self) -> AbstractContextManager[None]:
-        return self._places.taken(_client(), PATIENCE)
+        return self._places.taken(_client(), HASH_WAIT_SECONDS)
 
 
-def normal_password(password: str) -> str:
+def normalize_password(password: str) -> str:
     """Return the one form in which a password is counted, stored and checked."""
     spaced = (" " if unicodedata.category(one) == "Zs" else one for one in password)
     return unicodedata.normalize("NFC", "".join(spaced))
 
 
-def head_of(stored: str) -> str | None:
+def hash_parameters_of(stored: str) -> str | None:
     """Return the parameters that something stored begins with, None if it is no such hash."""
     found = _HEAD.match(stored)
     return found[1] if found else None
@@ -156,7 +156,7 @@ def _exhaustion_told() -> Iterator[None]:
         raise
 
 
-def one_time_password() -> str:
+def temporary_password() -> str:
     """Make a password that is shown once: 128 random bits in letters and digits."""
     return secrets.token_hex(16)
 
@@ -172,4 +172,4 @@ def _plain(data: bytes) -> str:
 
 
 def _client() -> str:
-    return client_key(origin().address)
+    return client_key(request_context().address)

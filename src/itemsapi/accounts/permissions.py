@@ -5,18 +5,18 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Permissions:
     """What roles give: `everything`, or these scopes, whether the application knows them or not."""
 
     everything: bool
     scopes: frozenset[str]
 
-    def covers(self, other: "Reach") -> bool:
+    def covers(self, other: "Permissions") -> bool:
         """Tell whether `other` goes no further than this."""
         return self.everything or (not other.everything and other.scopes <= self.scopes)
 
 
-EVERYTHING = Reach(everything=True, scopes=frozenset())
+ALL_PERMISSIONS = Permissions(everything=True, scopes=frozenset())
 
 
 class Operator(Protocol):

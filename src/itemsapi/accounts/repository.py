@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.models import Role, RoleScope, User, UserRole
-from itemsapi.accounts.permissions import Reach
+from itemsapi.accounts.permissions import Permissions
 
 Reader = Connection | Session
 
@@ -17,7 +17,7 @@ _gives, _has = RoleScope.core(), UserRole.core()
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserRecord:
     """A user with their roles, and nothing secret."""
 
     id: str
@@ -31,7 +31,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleInfo:
+class RoleRecord:
     """A role with the scopes it gives; `everything` stands for all there are."""
 
     name: str
@@ -40,54 +40,54 @@ class RoleInfo:
     scopes: tuple[str, ...]
 
     @property
-    def reach(self) -> Reach:
+    def permissions(self) -> Permissions:
         """How far this role lets its holders go."""
-        return Reach(self.everything, frozenset(self.scopes))
+        return Permissions(self.everything, frozenset(self.scopes))
 
 
-def people(reader: Reader, *, after: str, limit: int, begins: str = "") -> list[Person]:
+def list_users(reader: Reader, *, after: str, limit: int, begins: str = "") -> list[UserRecord]:
     """Return up to `limit` users by name, those after the name `after` that begin with `begins`."""
     wanted = select(_user).where(_user.c.username > after).order_by(_user.c.username).limit(limit)
     if begins:
         wanted = wanted.where(_user.c.username.startswith(begins, autoescape=True))
-    return _persons(reader, wanted)
+    return _user_records(reader, wanted)
 
 
-def person(reader: Reader, user_id: str) -> Person | None:
+def get_user(reader: Reader, user_id: str) -> UserRecord | None:
     """Return one user."""
-    return next(iter(_persons(reader, select(_user).where(_user.c.id == user_id))), None)
+    return next(iter(_user_records(reader, select(_user).where(_user.c.id == user_id))), None)
 
 
-def person_named(reader: Reader, name: str) -> Person | None:
+def get_user_by_name(reader: Reader, name: str) -> UserRecord | None:
     """Return the user with this normal name."""
-    return next(iter(_persons(reader, select(_user).where(_user.c.username == name))), None)
+    return next(iter(_user_records(reader, select(_user).where(_user.c.username == name))), None)
 
 
-def roles(reader: Reader, *, names: Iterable[str] | None = None) -> list[RoleInfo]:
+def list_roles(reader: Reader, *, names: Iterable[str] | None = None) -> list[RoleRecord]:
     """Return all roles by name, or those of `names` that exist."""
     wanted = select(_role).order_by(_role.c.name)
     if names is not None:
         wanted = wanted.where(_role.c.name.in_(list(names)))
     rows = reader.execute(wanted).all()
     given = _scopes_of(reader, [row.name for row in rows])
-    return [RoleInfo(row.name, row.description, row.everything, given[row.name]) for row in rows]
+    return [RoleRecord(row.name, row.description, row.everything, given[row.name]) for row in rows]
 
 
-def reach_of(reader: Reader, user_id: str) -> Reach:
+def permissions_of(reader: Reader, user_id: str) -> Permissions:
     """Return how far a user's roles let them go."""
     held = select(_has.c.role).where(_has.c.account_id == user_id)
-    found = roles(reader, names=reader.execute(held).scalars())
+    found = list_roles(reader, names=reader.execute(held).scalars())
     scopes = frozenset(scope for role in found for scope in role.scopes)
-    return Reach(any(role.everything for role in found), scopes)
+    return Permissions(any(role.everything for role in found), scopes)
 
 
-def holders(reader: Reader, role: str, *, limit: int) -> list[str]:
+def list_users_with_role(reader: Reader, role: str, *, limit: int) -> list[str]:
     """Return the ids of up to `limit` users who have a role, in one order for everybody."""
     wanted = select(_has.c.account_id).where(_has.c.role == role)
     return list(reader.execute(wanted.order_by(_has.c.account_id).limit(limit)).scalars())
 
 
-def admins(reader: Reader) -> int:
+def count_admins(reader: Reader) -> int:
     """Count the users who may sign in and do everything."""
     wanted = (
         select(func.count(_user.c.id.distinct()))
@@ -98,19 +98,19 @@ def admins(reader: Reader) -> int:
     return int(reader.execute(wanted).scalar_one())
 
 
-def anybody(reader: Reader) -> bool:
+def has_users(reader: Reader) -> bool:
     """Tell whether there is any user at all."""
     return reader.execute(select(_user.c.id).limit(1)).first() is not None
 
 
-def _persons(reader: Reader, wanted: Select[tuple[User]]) -> list[Person]:
+def _user_records(reader: Reader, wanted: Select[tuple[User]]) -> list[UserRecord]:
     rows = reader.execute(wanted).all()
     held = select(_has.c.account_id, _has.c.role).where(
         _has.c.account_id.in_([row.id for row in rows])
     )
     roles_of = _grouped([row.id for row in rows], reader.execute(held))
     return [
-        Person(
+        UserRecord(
             id=row.id,
             username=row.username,
             disabled=row.disabled_at is not None,

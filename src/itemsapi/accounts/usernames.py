@@ -8,18 +8,18 @@ import re
 
 from itemsapi.problems import Invalid
 
-LONGEST_NAME = 64
+MAX_USERNAME_LENGTH = 64
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}", re.ASCII)
 
 
-def normal_name(username: str) -> str:
+def normalize_username(username: str) -> str:
     """Return the one spelling under which a name is stored and looked up."""
     return username.lower() if username.isascii() else ""
 
 
-def checked_name(username: str) -> str:
+def validate_username(username: str) -> str:
     """Return the normal form of a name that somebody wants. Raises `Invalid`."""
-    name = normal_name(username)
+    name = normalize_username(username)
     if not _NAME.fullmatch(name):
         message = (
             "Write 1 to 64 of the ASCII letters, digits and . _ @ + -,"

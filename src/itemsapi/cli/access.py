@@ -4,7 +4,7 @@ import click
 
 from itemsapi.app import create_app, rulebook
 from itemsapi.cli.terminal import json_option, show
-from itemsapi.gate.rulebook import Entry
+from itemsapi.gate.rulebook import RouteRule
 
 
 @click.command
@@ -19,7 +19,7 @@ def command(*, as_json: bool) -> None:
     show(rows, ["method", "path", "rule", "why"], as_json=as_json)
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: RouteRule) -> dict[str, object]:
     return {
         "method": entry.method,
         "path": entry.path,

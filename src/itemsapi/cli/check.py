@@ -22,9 +22,9 @@ from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.url import read_address
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.rate_limits import Pace
+from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.proxies import untold
-from itemsapi.services import Services, assemble
+from itemsapi.services import Services, build_services
 from itemsapi.settings import (
     PREFIX,
     SECRET_FILE,
@@ -86,7 +86,7 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]
     findings = [_unknown(name) for name in unknown_settings(environ)]
     try:
         settings = _settings(environ)
-        Pace(settings.rate_limit, settings.rate_limit_url)  # asks nobody
+        RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # asks nobody
     except SettingsError as error:
         return None, [*findings, Finding("fault", "settings", str(error))]
     findings += [Finding("ok", "settings", "they fit together"), *_proxies(settings)]
@@ -139,7 +139,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("fault", "database", str(error))
         return
-    services = assemble(settings, now, dict)
+    services = build_services(settings, now, dict)
     try:
         check_schema(services.database)
         yield Finding("ok", "database", "answers, and the schema is up to date")
@@ -189,9 +189,9 @@ def _writable(database: Database) -> Iterator[Finding]:
 
 
 def _contents(services: Services) -> Iterator[Finding]:
-    services.ring.keystore.check()
+    services.key_set.key_store.check()
     yield Finding("ok", "signing keys", "open with the secret key")
-    if services.people.nobody():
+    if services.users.nobody():
         words = "nobody can sign in yet; run `itemsapi users add NAME --role admin`"
         yield Finding("warning", "users", words)
     yield from _clock(services.database)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from itemsapi.clock import now
 from itemsapi.db import check_schema
-from itemsapi.observability.logging import Origin, set_origin, start_logging
-from itemsapi.services import Services, assemble
+from itemsapi.observability.logging import RequestContext, set_request_context, start_logging
+from itemsapi.services import Services, build_services
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import BUILTIN
 
@@ -21,8 +21,8 @@ def opened(*, schema: bool = True) -> Iterator[Services]:
     """
     settings = Settings.from_environment()
     start_logging(level=logging.WARNING)
-    set_origin(Origin(address="cli"))
-    services = assemble(settings, now, lambda: {scope.name: scope for scope in BUILTIN})
+    set_request_context(RequestContext(address="cli"))
+    services = build_services(settings, now, lambda: {scope.name: scope for scope in BUILTIN})
     try:
         if schema:
             check_schema(services.database)

@@ -6,7 +6,7 @@ import click
 
 from itemsapi.cli.terminal import say
 from itemsapi.db import check_schema, empty, upgrade
-from itemsapi.issuer.users import People
+from itemsapi.issuer.users import UserService
 from itemsapi.services import Services
 
 
@@ -20,8 +20,8 @@ def prepare(services: Services) -> None:
     if empty(services.database):
         upgrade(services.database)
     check_schema(services.database)
-    services.ring.keystore.check()
-    services.ring.now()
+    services.key_set.key_store.check()
+    services.key_set.now()
 
 
 def make_room(services: Services) -> None:
@@ -30,7 +30,7 @@ def make_room(services: Services) -> None:
         services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def first_admin(people: People, name: str | None) -> tuple[str, str] | None:
+def first_admin(people: UserService, name: str | None) -> tuple[str, str] | None:
     """Create the first admin if there is no user yet: `name`, or who is named at the terminal.
 
     Returns name and password, or None if there is somebody, or nobody to ask.

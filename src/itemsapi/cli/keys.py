@@ -7,7 +7,7 @@ import click
 
 from itemsapi.cli.context import opened
 from itemsapi.cli.terminal import json_option, progress_bar, show, tell
-from itemsapi.tokens.key_store import Keystore, RotationTooEarly
+from itemsapi.tokens.key_store import KeyStore, RotationTooEarly
 
 COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
 SHOWN = ["kid", "alg", "state", "changed_at"]  # what fits a terminal
@@ -23,7 +23,7 @@ def command() -> None:
 def list_keys(*, as_json: bool) -> None:
     """List the keys in the order they were made."""
     with opened() as services:
-        found = services.ring.keystore.listed()
+        found = services.key_set.key_store.listed()
     rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
     show(rows, SHOWN, as_json=as_json)
 
@@ -38,7 +38,7 @@ def rotate(*, no_wait: bool, as_json: bool) -> None:
     verifies for as long as its tokens can live.
     """
     with opened() as services:
-        kid = _rotated(services.ring.keystore, no_wait=no_wait)
+        kid = _rotated(services.key_set.key_store, no_wait=no_wait)
     tell({"kid": kid}, f"{kid} signs from now on.", as_json=as_json)
 
 
@@ -52,11 +52,11 @@ def withdraw(kid: str, *, as_json: bool) -> None:
     Clients that refresh get tokens of another key and go on; nobody is signed out.
     """
     with opened() as services:
-        services.ring.keystore.withdraw(kid)
+        services.key_set.key_store.withdraw(kid)
     tell({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
 
 
-def _rotated(keystore: Keystore, *, no_wait: bool) -> str:
+def _rotated(keystore: KeyStore, *, no_wait: bool) -> str:
     try:
         return keystore.rotate()
     except RotationTooEarly as early:

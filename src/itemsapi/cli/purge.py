@@ -6,8 +6,8 @@ from rich.progress import Progress
 from itemsapi.cli.check import clock_is_off
 from itemsapi.cli.context import opened
 from itemsapi.cli.terminal import json_option, progress_bar, show
-from itemsapi.issuer.issuer import Desk
-from itemsapi.issuer.retention import Heap, count, heaps, purge
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.retention import PurgeTarget, count, purge_targets, purge
 from itemsapi.items.quota_recount import recount
 
 
@@ -26,12 +26,12 @@ def command(*, as_json: bool) -> None:
             raise click.ClickException(
                 "this host's clock differs from the database's; set it, or purge on another host"
             )
-        rows = [_purged(services.desk, heap, shown) for heap in heaps(services.desk)]
+        rows = [_purged(services.issuer, heap, shown) for heap in purge_targets(services.issuer)]
         rows.append({"heap": "quotas", "deleted": 0, "corrected": recount(services.database)})
     show(rows, ["heap", "deleted", "corrected"], as_json=as_json)
 
 
-def _purged(desk: Desk, heap: Heap, shown: Progress) -> dict[str, object]:
+def _purged(desk: Issuer, heap: PurgeTarget, shown: Progress) -> dict[str, object]:
     task = shown.add_task(heap.name.capitalize(), total=count(desk, heap))
     deleted = purge(desk, heap, lambda n: shown.advance(task, n))
     return {"heap": heap.name, "deleted": deleted, "corrected": 0}

@@ -39,7 +39,7 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
             prepare(services)
             app = create_app(services.settings)  # what is wrong with a page is said here, once
             document_of(app)
-            account = first_admin(services.people, admin)
+            account = first_admin(services.users, admin)
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         _greet(services.settings, app, account, where)
         serve(listener, workers=workers, threads=threads)

@@ -22,7 +22,7 @@ def command() -> None:
 def list_sessions(name: str, *, as_json: bool) -> None:
     """List the open sessions of the user NAME, latest use first."""
     with opened() as services:
-        found = open_sessions(services.desk, services.people.named(name).id)
+        found = open_sessions(services.issuer, services.users.named(name).id)
     rows = [{column: row[column] for column in COLUMNS} for row in found]
     show(rows, SHOWN, as_json=as_json)
 
@@ -36,8 +36,8 @@ def end_sessions(name: str | None, *, everybody: bool) -> None:
         raise click.UsageError("Give a NAME or --everybody.")
     with opened() as services:
         if name is None:
-            services.people.end_everybodys_sessions(COMMAND_LINE)
+            services.users.end_everybodys_sessions(COMMAND_LINE)
             say("Ended everybody's sessions.")
             return
-        ended = services.people.end_sessions(COMMAND_LINE, services.people.named(name).id)
+        ended = services.users.end_sessions(COMMAND_LINE, services.users.named(name).id)
         say(f"Ended {ended} of {name}.")

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import click
 
-from itemsapi.accounts.passwords import one_time_password
+from itemsapi.accounts.passwords import temporary_password
 from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.accounts.repository import Person
+from itemsapi.accounts.repository import UserRecord
 from itemsapi.cli.context import opened
 from itemsapi.cli.terminal import json_option, say, show, tell
 from itemsapi.clock import now
-from itemsapi.issuer.users import People
+from itemsapi.issuer.users import UserService
 from itemsapi.problems import Invalid
 from itemsapi.services import Services
 
@@ -66,7 +66,7 @@ def add(
     with opened() as services:
         known = _demand_known(services, roles)
         one_time = must_change or (services.settings.production and not given)
-        person = services.people.create(COMMAND_LINE, name, password, roles, one_time=one_time)
+        person = services.users.create(COMMAND_LINE, name, password, roles, one_time=one_time)
     lines = [f"Created {person.username}.", *_password_lines(password, given, one_time)]
     if not person.roles:
         lines.append(f"No role: {person.username} may do nothing yet. {_give(person, known)}")
@@ -78,7 +78,7 @@ def add(
 def list_users(*, as_json: bool) -> None:
     """List all users by name, and whose one-time password is pending or has expired."""
     with opened() as services:
-        rows = [_row(person) for person in _everybody(services.people)]
+        rows = [_row(person) for person in _everybody(services.users)]
     show(rows, SHOWN, as_json=as_json)
 
 
@@ -87,7 +87,7 @@ def list_users(*, as_json: bool) -> None:
 def disable(name: str) -> None:
     """Disable NAME: all sessions end, no new one begins."""
     with opened() as services:
-        people = services.people
+        people = services.users
         people.change(COMMAND_LINE, people.named(name).id, None, disabled=True)
     say(f"Disabled {name}.")
 
@@ -97,7 +97,7 @@ def disable(name: str) -> None:
 def enable(name: str) -> None:
     """Let NAME sign in again."""
     with opened() as services:
-        people = services.people
+        people = services.users
         people.change(COMMAND_LINE, people.named(name).id, None, disabled=False)
     say(f"Enabled {name}.")
 
@@ -111,10 +111,10 @@ def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) ->
     """Give NAME another password; all sessions end. One made here is shown this once."""
     password = _password(given=given)
     with opened() as services:
-        person = services.people.named(name)
+        person = services.users.named(name)
         one_time = must_change or (services.settings.production and not given)
-        services.people.set_password(COMMAND_LINE, person.id, password, one_time=one_time)
-        person = services.people.find(person.id)
+        services.users.set_password(COMMAND_LINE, person.id, password, one_time=one_time)
+        person = services.users.find(person.id)
     lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
     tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
@@ -139,9 +139,9 @@ def remove_role(name: str, role: str) -> None:
 
 def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
     with opened() as services:
-        before = services.people.named(name)
+        before = services.users.named(name)
         roles = change(frozenset(before.roles))
-        after = services.people.change(COMMAND_LINE, before.id, before.version, roles=roles)
+        after = services.users.change(COMMAND_LINE, before.id, before.version, roles=roles)
     say(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 
@@ -154,12 +154,12 @@ def _demand_known(services: Services, names: Iterable[str]) -> list[str]:
     return known
 
 
-def _give(person: Person, roles: Iterable[str]) -> str:
+def _give(person: UserRecord, roles: Iterable[str]) -> str:
     command = f"itemsapi users add-role {person.username} ROLE"
     return f"Run `{command}`; the roles are {', '.join(roles)}."
 
 
-def _everybody(people: People) -> Iterator[Person]:
+def _everybody(people: UserService) -> Iterator[UserRecord]:
     after = ""
     while page := people.page(after=after, limit=PAGE):
         yield from page
@@ -174,7 +174,7 @@ def _password(*, given: bool) -> str:
     second line, which was meant to be something.
     """
     if not given:
-        return one_time_password()
+        return temporary_password()
     if sys.stdin is None:
         raise Invalid.at("password", "Standard input is closed; write the password there.")
     first = sys.stdin.buffer.readline(LONGEST_LINE)
@@ -188,7 +188,7 @@ def _password(*, given: bool) -> str:
     return line
 
 
-def _row(person: Person) -> dict[str, object]:
+def _row(person: UserRecord) -> dict[str, object]:
     return {
         "id": person.id,
         "username": person.username,
@@ -201,7 +201,7 @@ def _row(person: Person) -> dict[str, object]:
     }
 
 
-def _one_time(person: Person) -> str | None:
+def _one_time(person: UserRecord) -> str | None:
     """Say how it stands with a password that was made for somebody; None if it is their own."""
     if person.password_expires_at is None:
         return None

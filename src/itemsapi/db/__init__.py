@@ -10,14 +10,14 @@ from itemsapi.db.schema import (
     newest_revision,
     upgrade,
 )
-from itemsapi.db.types import NUMBER, AnyRow, Model, Moment
+from itemsapi.db.types import AutoNumber, AnyRow, Model, UtcDateTime
 
 __all__ = [
-    "NUMBER",
+    "AutoNumber",
     "AnyRow",
     "Database",
     "Model",
-    "Moment",
+    "UtcDateTime",
     "SchemaOutdated",
     "check_schema",
     "current_revision",

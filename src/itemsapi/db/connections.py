@@ -21,7 +21,7 @@ from psycopg.rows import RowFactory
 from sqlalchemy import URL, Connection, Engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from itemsapi.db.postgres import CONNECT_LIMIT, STATEMENT_LIMIT, Impatient
+from itemsapi.db.postgres import CONNECT_LIMIT, STATEMENT_LIMIT, TimeoutConnection
 
 Pooler = Literal["auto", "on", "off"]
 
@@ -78,7 +78,7 @@ def open_through(engine: Engine, address: URL, pooler: Pooler) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(
         _dialect: object, _record: object, _args: object, told: dict[str, Any]
-    ) -> Impatient:
+    ) -> TimeoutConnection:
         return entrance.open(told)
 
     event.listen(engine, "begin", _limit)
@@ -92,7 +92,7 @@ class _Entrance:
         """Take what the operator says about a pooler, and the options of the address."""
         self._watch, self._pooled, self._options = pooler == "auto", pooler == "on", options
 
-    def open(self, told: dict[str, Any]) -> Impatient:
+    def open(self, told: dict[str, Any]) -> TimeoutConnection:
         """Open a connection. Raises `psycopg.OperationalError`, for an unfit database as well."""
         connection = self._opened(told)
         encoding = connection.info.parameter_status("server_encoding")
@@ -106,17 +106,17 @@ class _Entrance:
             connection.cursor_factory = BinaryCursor  # PGDATESTYLE outdoes our options
         return connection
 
-    def _opened(self, told: dict[str, Any]) -> Impatient:
+    def _opened(self, told: dict[str, Any]) -> TimeoutConnection:
         if not self._pooled:
             try:
-                return self._judged(Impatient.connect(**told))
+                return self._judged(TimeoutConnection.connect(**told))
             except psycopg.OperationalError as error:
                 if not self._watch or REFUSED not in str(error):
                     raise
                 self._pooled = True
-        return self._without_session(Impatient.connect(**(told | {"options": ""})))
+        return self._without_session(TimeoutConnection.connect(**(told | {"options": ""})))
 
-    def _judged(self, connection: Impatient) -> Impatient:
+    def _judged(self, connection: TimeoutConnection) -> TimeoutConnection:
         """Find out who answers: a pooler gives itself out as a backend that is none."""
         if not self._watch:
             return connection
@@ -130,7 +130,7 @@ class _Entrance:
         same = pid == connection.info.backend_pid
         return connection if same else self._without_session(connection)
 
-    def _without_session(self, connection: Impatient) -> Impatient:
+    def _without_session(self, connection: TimeoutConnection) -> TimeoutConnection:
         """Keep nothing in the session; what the address wants kept there cannot be."""
         if self._options:
             connection.close()
@@ -154,7 +154,7 @@ def _options(address: URL) -> str:
 def _limit(connection: Connection) -> None:
     """Set the limits of a transaction that writes, where none could be set for the session."""
     driven = connection.connection.driver_connection
-    if isinstance(driven, Impatient) and driven.pooled and _writes(connection):
+    if isinstance(driven, TimeoutConnection) and driven.pooled and _writes(connection):
         connection.exec_driver_sql(_SET_LIMITS)
 
 
@@ -162,7 +162,7 @@ def _writes(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get("itemsapi_writing"))
 
 
-def _leave_reader(driven: Impatient, record: ConnectionPoolEntry, _fairy: object) -> None:
+def _leave_reader(driven: TimeoutConnection, record: ConnectionPoolEntry, _fairy: object) -> None:
     """Try another connection in the place of one that may only read (R-32).
 
     The server tells so without being asked. The new one may be no better; it is kept for a moment,

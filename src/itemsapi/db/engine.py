@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from itemsapi.db import sqlite
 from itemsapi.db.connections import ISOLATION, Pooler, open_through, parameters
-from itemsapi.db.postgres import CONNECT_LIMIT, Fuse, ping_hastily
+from itemsapi.db.postgres import CONNECT_LIMIT, CircuitBreaker, ping_hastily
 from itemsapi.db.url import read_address
 from itemsapi.db.writable import Writable
-from itemsapi.observability.causes import in_a_line
+from itemsapi.observability.causes import one_line
 from itemsapi.problems import DatabaseUnavailable
 
-POOL = 10  # connections kept per process; as many again may be opened for a moment
+POOL_SIZE = 10  # connections kept per process; as many again may be opened for a moment
 NOT_PREPARED = {"42P01", "42501"}  # SQLSTATEs: no such table yet, no permission to use it
 
 _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # so is it on a standby
@@ -43,7 +43,7 @@ class Database:
         )
         self._turn = threading.Lock()
         self._writable = Writable(self._probe, self.engine.dispose)
-        self._guarding = Fuse().guarding if self.dialect == "postgresql" else nullcontext
+        self._guarding = CircuitBreaker().guarding if self.dialect == "postgresql" else nullcontext
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -67,7 +67,7 @@ class Database:
         with self._guarding(), translated(), self._read.connect() as connection:
             yield connection
 
-    def take_turns(self, tx: Session, topic: int) -> None:
+    def advisory_lock(self, tx: Session, topic: int) -> None:
         """Let one transaction at a time pass here, over all processes, until it ends.
 
         SQLite's writers take turns anyhow; PostgreSQL has advisory locks for it.
@@ -95,7 +95,7 @@ class Database:
         if self.dialect != "sqlite":
             yield
             return
-        if not self._turn.acquire(timeout=sqlite.PATIENCE):
+        if not self._turn.acquire(timeout=sqlite.BUSY_TIMEOUT_SECONDS):
             raise DatabaseUnavailable(
                 cause="database: another thread has been writing for too long"
             )
@@ -114,17 +114,17 @@ def translated() -> Iterator[None]:
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in NOT_PREPARED:
-            raise DatabaseUnavailable(cause=f"database: {in_a_line(error)}") from error
+            raise DatabaseUnavailable(cause=f"database: {one_line(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=f"database: {in_a_line(error)}") from error
+        raise DatabaseUnavailable(cause=f"database: {one_line(error)}") from error
 
 
 def _engine(url: str, pooler: Pooler) -> Engine:
     address = read_address(url)
     pool: dict[str, Any] = {
-        "pool_size": POOL,
-        "max_overflow": POOL,
+        "pool_size": POOL_SIZE,
+        "max_overflow": POOL_SIZE,
         "pool_timeout": CONNECT_LIMIT,
         "hide_parameters": True,  # an error message must not carry a row's values into a log
     }

@@ -23,7 +23,7 @@ STATEMENT_LIMIT = 2000  # milliseconds a statement, or the wait for a lock, may 
 CONNECT_LIMIT = 2  # seconds to reach the server, or to get a connection from the pool
 ANSWER_LIMIT = 2.5  # seconds without an answer; later than the server's own limit
 PING_LIMIT = 0.5  # seconds without the word that a kept connection is still good
-REST = 1.0  # seconds that nobody asks a server which was silent
+BREAKER_SECONDS = 1.0  # seconds that nobody asks a server which was silent
 
 Result = TypeVar("Result")
 
@@ -32,7 +32,7 @@ class ServerSilent(psycopg.OperationalError):
     """The server did not answer in time."""
 
 
-class Impatient(psycopg.Connection[Any]):
+class TimeoutConnection(psycopg.Connection[Any]):
     """A connection that gives up, and is closed, when the server does not answer in time."""
 
     patience: float = ANSWER_LIMIT
@@ -78,7 +78,7 @@ def patient(connection: Connection) -> Iterator[None]:
 @contextmanager
 def _waiting(driven: object, seconds: float) -> Iterator[None]:
     """Wait that long for answers, meanwhile."""
-    assert isinstance(driven, Impatient)  # noqa: S101 - narrows the type
+    assert isinstance(driven, TimeoutConnection)  # noqa: S101 - narrows the type
     usual, driven.patience = driven.patience, seconds
     try:
         yield
@@ -86,7 +86,7 @@ def _waiting(driven: object, seconds: float) -> Iterator[None]:
         driven.patience = usual
 
 
-class Fuse:
+class CircuitBreaker:
     """Blows when the server is silent: one thread a second asks, the others are refused at once."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Fuse:
         if not isinstance(error, DatabaseUnavailable):
             self._blown = False
         elif _silent(error):
-            self._blown, self._again = True, time.monotonic() + REST
+            self._blown, self._again = True, time.monotonic() + BREAKER_SECONDS
         else:
             self._again = 0.0  # refusals and broken connections cost no time: the next may ask
 

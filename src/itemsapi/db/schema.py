@@ -101,7 +101,7 @@ def _migrate(database: Database, step: Callable[[Config], None]) -> None:
     config = _config()
     try:
         with database.transaction() as tx, _unhurried(database, tx):
-            database.take_turns(tx, SCHEMA_TOPIC)
+            database.advisory_lock(tx, SCHEMA_TOPIC)
             _revision(tx.connection())
             config.attributes["connection"] = tx.connection()
             step(config)

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-PATIENCE = 5.0  # seconds a writer waits for its turn
+BUSY_TIMEOUT_SECONDS = 5.0  # seconds a writer waits for its turn
 PAUSE = 0.02  # seconds, at most, between two tries to open a file that others open too
 
-OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": PATIENCE}
+OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
 
 
 def tune(engine: Engine) -> None:
@@ -68,7 +68,7 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
     Of several processes that open a new file at once each may read it while another wants it for
     itself. SQLite sees that waiting could last for ever and says BUSY without any: so we try again.
     """
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")

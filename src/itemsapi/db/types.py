@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Row, Ta
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER counts up by itself
+AutoNumber = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER counts up by itself
 AnyRow = Row[*tuple[Any, ...]]  # a row of Core; its columns are attributes
 
 NAMES = {
@@ -19,7 +19,7 @@ NAMES = {
 }
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC datetime to the microsecond, on databases that know time zones or do not."""
 
     impl = DateTime(timezone=True)
@@ -42,7 +42,7 @@ class Model(DeclarativeBase):
     """What every table is declared on, so that constraints have the same names everywhere."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {datetime: Moment}  # noqa: RUF012 - SQLAlchemy's own way to declare it
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy's own way to declare it
 
     @classmethod
     def core(cls) -> Table:

@@ -24,21 +24,21 @@ from itemsapi.endpoints import (
 from itemsapi.settings import Settings
 
 
-def pages(settings: Settings) -> list[flask.Blueprint]:
+def blueprints(settings: Settings) -> list[flask.Blueprint]:
     """Return the pages that belong to the house, in the order of the document."""
-    shown = [docs.page, explorer.page] if settings.docs else []
-    shown += [console.page] if settings.console else []
+    shown = [docs.blueprint, explorer.blueprint] if settings.docs else []
+    shown += [console.blueprint] if settings.console else []
     return [
-        auth.page,
-        sessions.page,
-        me.page,
-        items.page,
-        admin_users.page,
-        admin_roles.page,
-        admin_audit.page,
-        oauth.page,
-        wellknown.page,
-        health.page,
+        auth.blueprint,
+        sessions.blueprint,
+        me.blueprint,
+        items.blueprint,
+        admin_users.blueprint,
+        admin_roles.blueprint,
+        admin_audit.blueprint,
+        oauth.blueprint,
+        wellknown.blueprint,
+        health.blueprint,
         metrics.page(settings),
         *shown,
     ]

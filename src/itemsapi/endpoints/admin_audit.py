@@ -7,11 +7,11 @@ from marshmallow import validate
 
 from itemsapi.gate.decorators import requires
 from itemsapi.page_size import fitting
-from itemsapi.rest import Blueprint, PageQuery, Schema, fields, listing
+from itemsapi.rest import Blueprint, PageQuery, Schema, fields, list_schema
 from itemsapi.services import services
 from itemsapi.tokens.scopes import AUDIT_READ
 
-page = Blueprint("audit", __name__, url_prefix="/audit")
+blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 
 SHORT = 1024  # bytes of JSON that an event makes without its details
 
@@ -46,10 +46,10 @@ class EventQuery(PageQuery):
     event = fields.String(load_default=None, validate=validate.Regexp(r"^[a-z_]{1,60}\Z"))
 
 
-@page.get("")
+@blueprint.get("")
 @requires(AUDIT_READ)
-@page.takes(EventQuery(), location="query")
-@page.gives(200, listing(Event(), "Events"))
+@blueprint.takes(EventQuery(), location="query")
+@blueprint.gives(200, list_schema(Event(), "Events"))
 def list_events(query: dict[str, Any]) -> object:
     """List what happened, newest first."""
     limit, cursor = query["limit"], query["cursor"]

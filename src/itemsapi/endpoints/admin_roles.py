@@ -8,11 +8,11 @@ from marshmallow import validate
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.problems import Conflict, Forbidden, NotFound
-from itemsapi.rest import Blueprint, Schema, fields, listing, whole
+from itemsapi.rest import Blueprint, Schema, fields, list_schema, whole
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ROLES_WRITE, USERS_READ
 
-page = Blueprint("roles", __name__)
+blueprint = Blueprint("roles", __name__)
 
 EXAMPLE_IN = {"description": "Answers the telephone", "scopes": ["users:read"]}
 EXAMPLE = EXAMPLE_IN | {"name": "helpdesk", "everything": False}
@@ -47,20 +47,20 @@ class KnownScope(Schema):
     meaning = fields.String(required=True)
 
 
-@page.get("/roles")
+@blueprint.get("/roles")
 @requires(USERS_READ)
-@page.gives(200, listing(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None})
+@blueprint.gives(200, list_schema(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None})
 def list_roles() -> object:
     """List the roles."""
     return whole(services().roles.all())
 
 
-@page.put("/roles/<name>")
+@blueprint.put("/roles/<name>")
 @requires(ROLES_WRITE)
-@page.takes(RoleIn(), example=EXAMPLE_IN)
-@page.gives(200, Role(), example=EXAMPLE)
-@page.gives(201, Role(), example=EXAMPLE)
-@page.refuses(Conflict, Forbidden)
+@blueprint.takes(RoleIn(), example=EXAMPLE_IN)
+@blueprint.gives(200, Role(), example=EXAMPLE)
+@blueprint.gives(201, Role(), example=EXAMPLE)
+@blueprint.refuses(Conflict, Forbidden)
 def put_role(wish: dict[str, Any], name: str) -> object:
     """Create a role or replace it; you can give no scope that you do not have.
 
@@ -70,18 +70,18 @@ def put_role(wish: dict[str, Any], name: str) -> object:
     return flask.make_response(Role().dump(role), 201 if new else 200)
 
 
-@page.delete("/roles/<name>")
+@blueprint.delete("/roles/<name>")
 @requires(ROLES_WRITE)
-@page.gives(204)
-@page.refuses(NotFound, Conflict, Forbidden)
+@blueprint.gives(204)
+@blueprint.refuses(NotFound, Conflict, Forbidden)
 def delete_role(name: str) -> None:
     """Delete a role that nobody has."""
     services().roles.delete(current_caller(), name)
 
 
-@page.get("/scopes")
+@blueprint.get("/scopes")
 @requires(USERS_READ)
-@page.gives(200, listing(KnownScope(), "Scopes"))
+@blueprint.gives(200, list_schema(KnownScope(), "Scopes"))
 def list_scopes() -> object:
     """List the scopes that a role may give."""
     known = services().scopes()

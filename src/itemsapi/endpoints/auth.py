@@ -6,12 +6,12 @@ from contextlib import suppress
 import flask
 from marshmallow import validate
 
-from itemsapi.accounts.passwords import LONGEST
+from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH
 from itemsapi.endpoints.token_response import AttemptHeaders, Tokens, attempt_id, token_response
 from itemsapi.gate.caller import Caller, found_caller, stale_credential
 from itemsapi.gate.csrf import COOKIE, delivery
 from itemsapi.gate.decorators import public, refresh_token, refresh_token_or_signed_in
-from itemsapi.issuer.login import Login, login
+from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import end_session, logout
 from itemsapi.problems import (
@@ -29,10 +29,10 @@ from itemsapi.problems import (
 )
 from itemsapi.rest import Blueprint, Schema, cookies, fields
 from itemsapi.services import services
-from itemsapi.tokens.jwt import LONGEST as LONGEST_TOKEN
+from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH as LONGEST_TOKEN
 from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
 
-page = Blueprint("auth", __name__, url_prefix="/auth")
+blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
 SCOPE = fields.String(
     load_default=None,
@@ -45,7 +45,7 @@ class LoginIn(Schema):
     """A name and a password, and what is wished for."""
 
     username = fields.String(required=True, validate=validate.Length(1, 200))
-    password = fields.String(required=True, validate=validate.Length(1, LONGEST))
+    password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
     scope = SCOPE
     device = fields.Line(
         load_default=None,
@@ -67,25 +67,25 @@ class LogoutIn(Schema):
     refresh_token = fields.String(load_default=None, validate=validate.Length(1, LONGEST_TOKEN))
 
 
-@page.post("/login")
+@blueprint.post("/login")
 @public("who signs in has no token yet")
-@page.takes(LoginIn(), example={"username": "ada", "password": "correct horse battery staple"})
-@page.gives(200, Tokens(), headers=["Set-Cookie"])
-@page.refuses(CredentialsInvalid, ScopeInvalid, TooMany, Busy)
+@blueprint.takes(LoginIn(), example={"username": "ada", "password": "correct horse battery staple"})
+@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
+@blueprint.refuses(CredentialsInvalid, ScopeInvalid, TooMany, Busy)
 def sign_in(wish: dict[str, str]) -> object:
     """Sign in with a name and a password."""
-    grant = login(services().desk, Login(**wish, delivery=delivery(flask.request)))
+    grant = login(services().issuer, LoginRequest(**wish, delivery=delivery(flask.request)))
     for token in _shown({}):  # a sign-in ends the one that the browser had before (S-069)
-        logout(services().desk, token, delivery=COOKIE)
+        logout(services().issuer, token, delivery=COOKIE)
     return token_response(grant)
 
 
-@page.post("/refresh")
+@blueprint.post("/refresh")
 @refresh_token
-@page.takes(AttemptHeaders(), location="headers")
-@page.takes(RefreshIn())
-@page.gives(200, Tokens(), headers=["Set-Cookie"])
-@page.refuses(
+@blueprint.takes(AttemptHeaders(), location="headers")
+@blueprint.takes(RefreshIn())
+@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
+@blueprint.refuses(
     CookiesUnreadable, RefreshInvalid, RefreshReused, RefreshSuperseded, ScopeInvalid, TokenMissing
 )
 def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None]) -> object:
@@ -99,21 +99,21 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
     if len(tokens) > 1:
         raise RefreshInvalid
     request = RefreshRequest(delivery(flask.request), payload["scope"], attempt_id(headers))
-    return token_response(refresh(services().desk, tokens[0], request))
+    return token_response(refresh(services().issuer, tokens[0], request))
 
 
-@page.post("/logout")
+@blueprint.post("/logout")
 @refresh_token_or_signed_in
-@page.takes(LogoutIn(), required=False)
-@page.gives(204, headers=["Set-Cookie"])
-@page.refuses(CookiesUnreadable)
+@blueprint.takes(LogoutIn(), required=False)
+@blueprint.gives(204, headers=["Set-Cookie"])
+@blueprint.refuses(CookiesUnreadable)
 def sign_out(wish: dict[str, str | None]) -> object:
     """Sign out: the session ends, its tokens with it. Doing it twice is no error."""
     tokens, caller, way = _shown(wish), found_caller(), delivery(flask.request)
     if not tokens and caller is None and not stale_credential():
         raise _nothing_shown()
     for token in tokens:
-        logout(services().desk, token, delivery=way)
+        logout(services().issuer, token, delivery=way)
     if caller is not None:
         _end_own(caller)
     return None, cookies.cleared(services().settings, flask.request) if way == COOKIE else {}
@@ -140,4 +140,4 @@ def _nothing_shown() -> Problem:
 def _end_own(caller: Caller) -> None:
     me = caller.user_id
     with suppress(NotFound):  # its row may be gone already
-        end_session(services().desk, caller.session_id, me, why="logout", actor=me)
+        end_session(services().issuer, caller.session_id, me, why="logout", actor=me)

@@ -18,32 +18,32 @@ POLICY = (
 )
 WHY = "the application itself holds no data; what it shows, it asks the API for, with a token"
 
-page = Blueprint("console", __name__)
+blueprint = Blueprint("console", __name__)
 console = Assets((HERE / "console_static").iterdir())
 client = Assets(path for path in CLIENT_PLACES if path.is_file())
 
 
-@page.get("/console")
+@blueprint.get("/console")
 @public(WHY)
-@page.gives(200, content_type="text/html")
+@blueprint.gives(200, content_type="text/html")
 def show_console() -> Response:
     """Show the console."""
     # What a password must be is said at its field before one is refused.
-    words = {"password_min_length": str(services().desk.settings.password_min_length)}
+    words = {"password_min_length": str(services().issuer.settings.password_min_length)}
     return console.send(request, "index.html", policy=POLICY, words=words)
 
 
-@page.get("/console/<name>")
+@blueprint.get("/console/<name>")
 @public(WHY)
-@page.gives(200, content_type="text/javascript")
+@blueprint.gives(200, content_type="text/javascript")
 def show_console_file(name: str) -> Response:
     """Give a script, a style or a picture of the console."""
     return console.send(request, name)
 
 
-@page.get("/client.js")
+@blueprint.get("/client.js")
 @public("any page may sign users in with it")
-@page.gives(200, content_type="text/javascript")
+@blueprint.gives(200, content_type="text/javascript")
 def show_client() -> Response:
     """Give the client for single-page applications, an ES module."""
     answer = client.send(request, CLIENT)

@@ -38,7 +38,7 @@ TEXT_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-page = Blueprint("docs", __name__)
+blueprint = Blueprint("docs", __name__)
 
 
 class OpenApi(Schema):
@@ -54,9 +54,9 @@ class OpenApi(Schema):
         unknown = INCLUDE
 
 
-@page.get("/openapi.json")
+@blueprint.get("/openapi.json")
 @public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
-@page.gives(200, OpenApi(), headers=["ETag"])
+@blueprint.gives(200, OpenApi(), headers=["ETag"])
 def show_document() -> Response:
     """Show the OpenAPI document."""
     document = current_document()
@@ -66,9 +66,9 @@ def show_document() -> Response:
     return Response(document.body, headers=headers, content_type="application/json")
 
 
-@page.get("/docs")
+@blueprint.get("/docs")
 @public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
-@page.gives(200, content_type="text/html")
+@blueprint.gives(200, content_type="text/html")
 def show_docs() -> Response:
     """Show the documentation to people."""
     nonce = secrets.token_urlsafe(16)
@@ -80,9 +80,9 @@ def show_docs() -> Response:
     return _html(text, DOCS_POLICY.format(nonce=nonce))
 
 
-@page.get("/docs/problems")
+@blueprint.get("/docs/problems")
 @public("explains the refusals that everybody can meet")
-@page.gives(200, content_type="text/html")
+@blueprint.gives(200, content_type="text/html")
 def show_problems() -> Response:
     """Explain every problem that an answer may name in `type`."""
     problems = "\n".join(_explained(kind) for kind in every_problem())
@@ -90,9 +90,9 @@ def show_problems() -> Response:
     return _html(text, TEXT_POLICY)
 
 
-@page.get("/docs/static/<name>")
+@blueprint.get("/docs/static/<name>")
 @public("the scripts and styles of the documentation")
-@page.gives(200, content_type="text/javascript")
+@blueprint.gives(200, content_type="text/javascript")
 def show_docs_file(name: str) -> Response:
     """Give a script or style of the documentation; its name changes with its content."""
     asset = ASSETS.get(name)

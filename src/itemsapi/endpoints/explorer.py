@@ -22,21 +22,21 @@ POLICY = (
 )
 WHY = "it shows the public document; every call it makes goes through the gate"
 
-page = Blueprint("explorer", __name__)
+blueprint = Blueprint("explorer", __name__)
 assets = Assets(FILES)
 
 
-@page.get("/docs/explore")
+@blueprint.get("/docs/explore")
 @public(WHY)
-@page.gives(200, content_type="text/html")
+@blueprint.gives(200, content_type="text/html")
 def show_explorer() -> Response:
     """Show the explorer."""
     return assets.send(request, "explorer.html", policy=POLICY)
 
 
-@page.get("/docs/explore/<name>")
+@blueprint.get("/docs/explore/<name>")
 @public(WHY)
-@page.gives(200, content_type="text/javascript")
+@blueprint.gives(200, content_type="text/javascript")
 def show_explorer_file(name: str) -> Response:
     """Give a script or style of the explorer."""
     return assets.send(request, name)

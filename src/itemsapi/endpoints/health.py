@@ -8,7 +8,7 @@ from itemsapi.problems import Unavailable
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
-page = Blueprint("health", __name__, url_prefix="/health")
+blueprint = Blueprint("health", __name__, url_prefix="/health")
 
 WHY = "a load balancer has no token; the answer is one word"
 
@@ -19,21 +19,21 @@ class Health(Schema):
     status = fields.String(required=True)
 
 
-@page.get("/live")
+@blueprint.get("/live")
 @public(WHY, limited=False)
-@page.gives(200, Health(), example={"status": "ok"})
+@blueprint.gives(200, Health(), example={"status": "ok"})
 def live() -> object:
     """Tell that the process answers."""
     return {"status": "ok"}
 
 
-@page.get("/ready")
+@blueprint.get("/ready")
 @public(WHY, limited=False)
-@page.gives(200, Health(), example={"status": "ok"})
-@page.refuses(Unavailable)
+@blueprint.gives(200, Health(), example={"status": "ok"})
+@blueprint.refuses(Unavailable)
 def ready() -> object:
     """Tell that the database takes changes, and keys and revocation feed are at hand."""
     services().database.demand_writable()
-    services().ring.now()
-    services().feed.ensure_fresh()
+    services().key_set.now()
+    services().revocation_feed.ensure_fresh()
     return {"status": "ok"}

@@ -7,20 +7,20 @@ from marshmallow import validate
 
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
-from itemsapi.items.cursor import LONGEST as LONGEST_CURSOR
+from itemsapi.items.cursor import MAX_CURSOR_LENGTH as LONGEST_CURSOR
 from itemsapi.items.cursor import Page
-from itemsapi.items.draft import DESCRIPTION, NAME, QUANTITY, SKU, TAG, TAGS, Draft
+from itemsapi.items.draft import DESCRIPTION, NAME, QUANTITY, SKU, TAG, TAGS, ItemDraft
 from itemsapi.items.models import SORTS, ItemRecord
 from itemsapi.items.money import DECIMALS
-from itemsapi.items.query import LONGEST as LONGEST_SEARCH
+from itemsapi.items.query import MAX_QUERY_LENGTH as LONGEST_SEARCH
 from itemsapi.items.query import Query
 from itemsapi.preconditions import Expected
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
-from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, listing
+from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
 
-page = Blueprint("items", __name__, url_prefix="/items")
+blueprint = Blueprint("items", __name__, url_prefix="/items")
 
 PRICE = validate.Regexp(r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?$", error='Not a price: "12.50".')
 CURRENCY = validate.OneOf(sorted(DECIMALS), error="No currency of ISO 4217.")
@@ -138,69 +138,69 @@ class ItemQuery(PageQuery):
     updated_to = fields.DateTime(load_default=None, metadata={"description": "Not included."})
 
 
-@page.get("")
+@blueprint.get("")
 @requires(ITEMS_READ)
-@page.takes(ItemQuery(), location="query")
-@page.gives(200, listing(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None})
+@blueprint.takes(ItemQuery(), location="query")
+@blueprint.gives(200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None})
 def list_items(asked: dict[str, Any]) -> Page:
     """List your items, a page at a time. With `items:admin` everybody's."""
     return services().items.page(Query(**asked), owner=_whose())
 
 
-@page.post("")
+@blueprint.post("")
 @requires(ITEMS_WRITE)
-@page.takes(Once(), location="headers")
-@page.takes(ItemIn(), example=EXAMPLE_IN)
-@page.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
-@page.refuses(Conflict, KeyReused, QuotaExceeded)
+@blueprint.takes(Once(), location="headers")
+@blueprint.takes(ItemIn(), example=EXAMPLE_IN)
+@blueprint.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
+@blueprint.refuses(Conflict, KeyReused, QuotaExceeded)
 def create_item(once: dict[str, str | None], said: dict[str, Any]) -> object:
     """Create an item. It is yours."""
     owner = current_caller().user_id
-    item = services().items.create(Draft(**said), owner=owner, key=once["key"])
+    item = services().items.create(ItemDraft(**said), owner=owner, key=once["key"])
     address = flask.url_for("items.show_item", item_id=item.id)
     return item, _tagged(item) | {"Location": address}
 
 
-@page.get("/<id:item_id>")
+@blueprint.get("/<id:item_id>")
 @requires(ITEMS_READ)
-@page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound)
+@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
+@blueprint.refuses(NotFound)
 def show_item(item_id: str) -> object:
     """Show an item."""
     item = services().items.get(item_id, owner=_whose())
     return item, _tagged(item)
 
 
-@page.put("/<id:item_id>")
+@blueprint.put("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@page.takes(ItemIn(), example=EXAMPLE_IN)
-@page.takes_version
-@page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound, Conflict, QuotaExceeded)
+@blueprint.takes(ItemIn(), example=EXAMPLE_IN)
+@blueprint.takes_version
+@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
+@blueprint.refuses(NotFound, Conflict, QuotaExceeded)
 def replace_item(said: dict[str, Any], version: Expected, item_id: str) -> object:
     """Replace what you said of an item. What is left out goes back to its default."""
     shelf = services().items
-    item = shelf.replace(item_id, Draft(**said), owner=_whose(), version=version)
+    item = shelf.replace(item_id, ItemDraft(**said), owner=_whose(), version=version)
     return item, _tagged(item)
 
 
-@page.patch("/<id:item_id>")
+@blueprint.patch("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@page.takes(ItemIn(partial=True), example={"quantity": 2})
-@page.takes_version
-@page.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@page.refuses(NotFound, Conflict, QuotaExceeded)
+@blueprint.takes(ItemIn(partial=True), example={"quantity": 2})
+@blueprint.takes_version
+@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
+@blueprint.refuses(NotFound, Conflict, QuotaExceeded)
 def change_item(changes: dict[str, Any], version: Expected, item_id: str) -> object:
     """Change some fields of an item. What is left out stays as it is."""
     item = services().items.change(item_id, changes, owner=_whose(), version=version)
     return item, _tagged(item)
 
 
-@page.delete("/<id:item_id>")
+@blueprint.delete("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@page.takes_version
-@page.gives(204)
-@page.refuses(NotFound)
+@blueprint.takes_version
+@blueprint.gives(204)
+@blueprint.refuses(NotFound)
 def delete_item(version: Expected, item_id: str) -> None:
     """Delete an item for good."""
     services().items.delete(item_id, owner=_whose(), version=version)

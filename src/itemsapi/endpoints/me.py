@@ -6,7 +6,7 @@ from typing import Any
 import flask
 from marshmallow import validate
 
-from itemsapi.accounts.passwords import LONGEST
+from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH
 from itemsapi.endpoints.token_response import Tokens, token_response
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.csrf import delivery
@@ -16,9 +16,9 @@ from itemsapi.problems import BadRequest, Busy, CrossSite, TooMany
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
-page = Blueprint("me", __name__, url_prefix="/me")
+blueprint = Blueprint("me", __name__, url_prefix="/me")
 
-PASSWORD = validate.Length(1, LONGEST)
+PASSWORD = validate.Length(1, MAX_PASSWORD_LENGTH)
 EXAMPLE = {
     "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
     "username": "ada",
@@ -61,17 +61,17 @@ class PasswordIn(Schema):
     )
 
 
-@page.get("")
+@blueprint.get("")
 @signed_in
-@page.gives(200, Me(), example=EXAMPLE)
+@blueprint.gives(200, Me(), example=EXAMPLE)
 def show_me() -> object:
     """Show who you are here."""
     return _me()
 
 
-@page.post("/password")
+@blueprint.post("/password")
 @signed_in_to_change_password
-@page.takes(
+@blueprint.takes(
     PasswordIn(),
     example={
         "current_password": "correct horse battery staple",
@@ -79,8 +79,8 @@ def show_me() -> object:
         "end_other_sessions": True,
     },
 )
-@page.gives(200, Tokens(), headers=["Set-Cookie"])
-@page.refuses(BadRequest, CrossSite, TooMany, Busy)
+@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
+@blueprint.refuses(BadRequest, CrossSite, TooMany, Busy)
 def change_password(payload: dict[str, Any]) -> object:
     """Change your password: this session goes on with new tokens, your other sessions end.
 
@@ -97,12 +97,12 @@ def change_password(payload: dict[str, Any]) -> object:
         end_others=payload["end_other_sessions"],
         delivery=delivery(flask.request),
     )
-    return token_response(passwords.change_password(services().desk, change))
+    return token_response(passwords.change_password(services().issuer, change))
 
 
 def _me() -> dict[str, object]:
     caller = current_caller()
-    person = services().people.find(caller.user_id)
+    person = services().users.find(caller.user_id)
     return {
         "id": person.id,
         "username": person.username,

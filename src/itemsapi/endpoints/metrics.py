@@ -22,7 +22,7 @@ def page(settings: Settings) -> Blueprint:
     @made.gives(200, content_type="text/plain")
     def show_metrics() -> Response:
         """Show the metrics in Prometheus' text format."""
-        note_feed_age(services().feed.age)
+        note_feed_age(services().revocation_feed.age)
         return Response(metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     return made

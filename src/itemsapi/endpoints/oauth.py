@@ -20,13 +20,13 @@ from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.rest.error_handlers import answer, report
 from itemsapi.rest.json_provider import dumps
 from itemsapi.services import services
-from itemsapi.tokens.jwt import LONGEST
+from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
 from itemsapi.tokens.scopes import TOKENS_READ
 
-page = Blueprint("oauth", __name__, url_prefix="/oauth")
+blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")
 
-TOKEN = fields.String(required=True, validate=validate.Length(1, LONGEST))
+TOKEN = fields.String(required=True, validate=validate.Length(1, MAX_TOKEN_LENGTH))
 
 
 class Form(Schema):
@@ -42,7 +42,7 @@ class TokenRequest(Form):
     """A refresh request (RFC 6749 section 6); what is empty counts as left out (section 3.2)."""
 
     grant_type = fields.String(required=True)
-    refresh_token = fields.String(load_default=None, validate=validate.Length(0, LONGEST))
+    refresh_token = fields.String(load_default=None, validate=validate.Length(0, MAX_TOKEN_LENGTH))
     scope = fields.String(load_default=None, validate=validate.Length(0, LONGEST_SCOPE))
 
 
@@ -81,12 +81,12 @@ class Introspection(Schema):
     auth_time = fields.Integer(metadata={"optional": True})
 
 
-@page.post("/token")
+@blueprint.post("/token")
 @refresh_token
-@page.takes(AttemptHeaders(), location="headers")
-@page.takes(TokenRequest(), location="form")
-@page.gives(200, OAuthTokens())
-@page.refuses(problems.RefreshSuperseded)
+@blueprint.takes(AttemptHeaders(), location="headers")
+@blueprint.takes(TokenRequest(), location="form")
+@blueprint.gives(200, OAuthTokens())
+@blueprint.refuses(problems.RefreshSuperseded)
 def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object:
     """Refresh tokens, as standard OAuth clients ask for it.
 
@@ -98,25 +98,25 @@ def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object
     if grant_type is None or shown is None:
         raise problems.BadRequest
     request = RefreshRequest("body", form["scope"] or None, attempt_id(headers))
-    return token_response(refresh(services().desk, shown, request))
+    return token_response(refresh(services().issuer, shown, request))
 
 
-@page.post("/revoke")
+@blueprint.post("/revoke")
 @public("the token itself is the proof (RFC 7009); an unknown one changes nothing")
-@page.takes(TokenQuestion(), location="form")
-@page.gives(200)
+@blueprint.takes(TokenQuestion(), location="form")
+@blueprint.gives(200)
 def revoke(question: dict[str, str]) -> None:
     """Revoke a token: its session ends. Unknown tokens are no error."""
-    revoke_token(services().desk, question["token"])
+    revoke_token(services().issuer, question["token"])
 
 
-@page.post("/introspect")
+@blueprint.post("/introspect")
 @requires(TOKENS_READ)
-@page.takes(TokenQuestion(), location="form")
-@page.gives(200, Introspection())
+@blueprint.takes(TokenQuestion(), location="form")
+@blueprint.gives(200, Introspection())
 def introspect_token(question: dict[str, str]) -> object:
     """Tell whether a token is active and what it says."""
-    return introspect(services().desk, question["token"])
+    return introspect(services().issuer, question["token"])
 
 
 ERRORS: Mapping[type[Problem], str] = {
@@ -137,10 +137,10 @@ class OAuthError(Schema):
     error_description = fields.String(required=True)
 
 
-page.answers_otherwise(OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS})
+blueprint.answers_otherwise(OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS})
 
 
-@page.errorhandler(Problem)
+@blueprint.errorhandler(Problem)
 def refuse(problem: Problem) -> flask.Response:
     """Answer refusals of the flows as RFC 6749 section 5.2 has them; the others as everywhere."""
     kind = next((kind for kind in ERRORS if isinstance(problem, kind)), None)

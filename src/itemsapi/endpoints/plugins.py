@@ -17,7 +17,7 @@ import flask
 from itemsapi.settings import SettingsError
 
 
-def load_pages(names: Iterable[str]) -> list[flask.Blueprint]:
+def load_blueprints(names: Iterable[str]) -> list[flask.Blueprint]:
     """Import the named blueprints. Raises `SettingsError` with one line that names the entry."""
     with _current_directory():
         return [_load(name) for name in names]

@@ -6,10 +6,10 @@ from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
 from itemsapi.issuer.sessions import end_others, end_session, open_sessions
 from itemsapi.problems import NotFound
-from itemsapi.rest import Blueprint, Schema, fields, listing, whole
+from itemsapi.rest import Blueprint, Schema, fields, list_schema, whole
 from itemsapi.services import services
 
-page = Blueprint("sessions", __name__, url_prefix="/auth/sessions")
+blueprint = Blueprint("sessions", __name__, url_prefix="/auth/sessions")
 
 
 class Session(Schema):
@@ -34,34 +34,34 @@ class Which(Schema):
     )
 
 
-@page.get("")
+@blueprint.get("")
 @signed_in
-@page.gives(200, listing(Session(), "Sessions"))
+@blueprint.gives(200, list_schema(Session(), "Sessions"))
 def list_sessions() -> object:
     """List where you are signed in, latest use first."""
     caller = current_caller()
-    found = open_sessions(services().desk, caller.user_id)
+    found = open_sessions(services().issuer, caller.user_id)
     return whole(one | {"current": one["id"] == caller.session_id} for one in found)
 
 
-@page.delete("/<id:session_id>")
+@blueprint.delete("/<id:session_id>")
 @signed_in
-@page.gives(204)
-@page.refuses(NotFound)
+@blueprint.gives(204)
+@blueprint.refuses(NotFound)
 def delete_session(session_id: str) -> None:
     """End one of your sessions."""
     me = current_caller().user_id
-    end_session(services().desk, session_id, me, why="ended by user", actor=me)
+    end_session(services().issuer, session_id, me, why="ended by user", actor=me)
 
 
-@page.delete("")
+@blueprint.delete("")
 @signed_in
-@page.takes(Which(), location="query")
-@page.gives(204)
+@blueprint.takes(Which(), location="query")
+@blueprint.gives(204)
 def delete_sessions(which: dict[str, str | None]) -> None:
     """End all your sessions, or all the others with `except=current`."""
     caller = current_caller()
     keep = caller.session_id if which["except_"] else None
     end_others(
-        services().desk, caller.user_id, keep=keep, why="ended by user", actor=caller.user_id
+        services().issuer, caller.user_id, keep=keep, why="ended by user", actor=caller.user_id
     )

@@ -4,7 +4,7 @@ from itemsapi.gate.decorators import public
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
-page = Blueprint("wellknown", __name__, url_prefix="/.well-known")
+blueprint = Blueprint("wellknown", __name__, url_prefix="/.well-known")
 
 
 class JwkSet(Schema):
@@ -13,12 +13,12 @@ class JwkSet(Schema):
     keys = fields.List(fields.Dict(keys=fields.String(), values=fields.String()), required=True)
 
 
-@page.get("/jwks.json")
+@blueprint.get("/jwks.json")
 @public("public keys are public; other services verify our tokens with them")
-@page.gives(200, JwkSet())
+@blueprint.gives(200, JwkSet())
 def jwks() -> object:
     """Show the public keys that verify access tokens."""
-    return {"keys": services().ring.now().public()}, {"Cache-Control": "public, max-age=60"}
+    return {"keys": services().key_set.now().public()}, {"Cache-Control": "public, max-age=60"}
 
 
 class Metadata(Schema):
@@ -37,9 +37,9 @@ class Metadata(Schema):
     introspection_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
 
 
-@page.get("/oauth-authorization-server")
+@blueprint.get("/oauth-authorization-server")
 @public("clients read it before they have a token (RFC 8414)")
-@page.gives(200, Metadata())
+@blueprint.gives(200, Metadata())
 def metadata() -> object:
     """Show what the issuer offers to standard OAuth clients."""
     base = services().settings.public_url
@@ -49,7 +49,7 @@ def metadata() -> object:
         "revocation_endpoint": f"{base}/oauth/revoke",
         "introspection_endpoint": f"{base}/oauth/introspect",
         "jwks_uri": f"{base}/.well-known/jwks.json",
-        "scopes_supported": sorted(services().desk.known_scopes()),
+        "scopes_supported": sorted(services().issuer.known_scopes()),
         "response_types_supported": [],
         "grant_types_supported": ["refresh_token"],
         "token_endpoint_auth_methods_supported": ["none"],

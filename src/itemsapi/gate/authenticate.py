@@ -15,11 +15,11 @@ from flask import Request
 from itemsapi.clock import Clock, stamp
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.jwt import Codec
-from itemsapi.tokens.key_set import KeyRing
-from itemsapi.tokens.revocation import Feed
+from itemsapi.tokens.jwt import TokenCodec
+from itemsapi.tokens.key_set import KeySet
+from itemsapi.tokens.revocation import RevocationFeed
 
-ROOM = 8192  # tokens remembered per process: some 1.5 KB each
+MAX_REMEMBERED_TOKENS = 8192  # tokens remembered per process: some 1.5 KB each
 
 _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
@@ -40,7 +40,7 @@ def bearer(request: Request) -> str | None:
     return None
 
 
-class Verifier:
+class TokenVerifier:
     """Verifies access tokens and remembers those that passed.
 
     `seen` is called with the claims of every token that passes.
@@ -49,9 +49,9 @@ class Verifier:
     def __init__(
         self,
         *,
-        codec: Codec,
-        ring: KeyRing,
-        feed: Feed,
+        codec: TokenCodec,
+        ring: KeySet,
+        feed: RevocationFeed,
         clock: Clock,
         seen: Callable[[Claims], None],
     ) -> None:
@@ -101,5 +101,5 @@ class Verifier:
             if version != self._version:
                 return
             self._memory[token] = claims
-            while len(self._memory) > ROOM:
+            while len(self._memory) > MAX_REMEMBERED_TOKENS:
                 self._memory.popitem(last=False)

@@ -37,7 +37,7 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{named}" if usual else f"{scheme}://{named}:{parts.port}"
 
 
-class Doorman:
+class CsrfPolicy:
     """Knows from which pages a cookie may be used."""
 
     def __init__(self, public_url: str, allowed: Iterable[str]) -> None:

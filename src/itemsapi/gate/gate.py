@@ -13,9 +13,9 @@ from flask import Flask, current_app, request, request_started
 from flask.typing import RouteCallable
 
 from itemsapi.gate import options
-from itemsapi.gate.authenticate import Verifier, bearer
+from itemsapi.gate.authenticate import TokenVerifier, bearer
 from itemsapi.gate.caller import Caller, forget_callers, note_caller, note_stale_credential
-from itemsapi.gate.csrf import Doorman
+from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.seal import Sealed, let_through
@@ -30,8 +30,8 @@ class Gate:
     def __init__(
         self,
         rulebook: Rulebook,
-        verifier: Verifier,
-        doorman: Doorman,
+        verifier: TokenVerifier,
+        doorman: CsrfPolicy,
         *,
         paced: Callable[[str | None], None],
     ) -> None:

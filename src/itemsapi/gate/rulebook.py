@@ -17,7 +17,7 @@ class UnguardedRoute(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RouteRule:
     """One line of the access matrix."""
 
     method: str
@@ -49,18 +49,18 @@ class Rulebook:
             raise RouteUnguarded
         return rule
 
-    def matrix(self) -> list[Entry]:
+    def matrix(self) -> list[RouteRule]:
         """Return every route and method with its rule, by path."""
         return sorted(self.entries, key=lambda one: (one.path, one.method))
 
 
-def _read(app: Flask, route: Route) -> Iterator[Entry]:
+def _read(app: Flask, route: Route) -> Iterator[RouteRule]:
     if route.methods is None:
         msg = f"route {route.rule} takes any method; name its methods"
         raise UnguardedRoute(msg)
     view = app.view_functions[route.endpoint]
     for method in sorted(route.methods - {"OPTIONS"}):
-        yield Entry(method, route.rule, route.endpoint, _the_rule(view, method, route.rule))
+        yield RouteRule(method, route.rule, route.endpoint, _the_rule(view, method, route.rule))
 
 
 def _the_rule(view: object, method: str, path: str) -> Rule:
@@ -86,7 +86,7 @@ def _rules(view: object, method: str) -> list[Rule]:
     return [rule for at, rule in enumerate(found) if not any(rule is r for r in found[:at])]
 
 
-def _known(entries: Iterable[Entry], extra: Iterable[Scope]) -> dict[str, Scope]:
+def _known(entries: Iterable[RouteRule], extra: Iterable[Scope]) -> dict[str, Scope]:
     declared = [scope for one in entries for scope in one.rule.scopes if isinstance(scope, Scope)]
     known: dict[str, Scope] = {}
     for scope in [*BUILTIN, *extra, *declared]:
@@ -99,7 +99,7 @@ def _known(entries: Iterable[Entry], extra: Iterable[Scope]) -> dict[str, Scope]
     return known
 
 
-def _refuse_unknown(entry: Entry, known: dict[str, Scope]) -> None:
+def _refuse_unknown(entry: RouteRule, known: dict[str, Scope]) -> None:
     unknown = sorted(entry.rule.names - known.keys())
     if unknown:
         msg = f"route {entry.method} {entry.path} demands the unknown scope {unknown[0]}"

@@ -13,53 +13,53 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import lookup, repository
 from itemsapi.accounts.models import User
-from itemsapi.accounts.permissions import EVERYTHING, Operator, Reach
-from itemsapi.accounts.repository import Person
-from itemsapi.issuer.issuer import Desk
-from itemsapi.preconditions import Expected, demand_version
+from itemsapi.accounts.permissions import ALL_PERMISSIONS, Operator, Permissions
+from itemsapi.accounts.repository import UserRecord
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.preconditions import Expected, check_version
 from itemsapi.problems import Forbidden, NotFound
 
-TOPIC = 7_203  # the advisory lock of those who change people and roles
+ADMIN_LOCK = 7_203  # the advisory lock of those who change people and roles
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class AdminTransaction:
     """A change under way: its transaction, and how far the one who makes it may go."""
 
     tx: Session
-    reach: Reach
+    reach: Permissions
 
-    def target(self, user_id: str, version: Expected = None) -> Person:
+    def target(self, user_id: str, version: Expected = None) -> UserRecord:
         """Return a user whom this change may concern; nobody else changes them meanwhile.
 
         Raises `NotFound`, `Forbidden`, or `PreconditionFailed` if they are not at `version`.
         """
         self.tx.get(User, user_id, with_for_update=True)  # before the feed: one order, no deadlock
-        found = repository.person(self.tx, user_id)
+        found = repository.get_user(self.tx, user_id)
         if found is None:
             raise NotFound
         self.demand(
-            repository.reach_of(self.tx, user_id), "This user may do things that you may not."
+            repository.permissions_of(self.tx, user_id), "This user may do things that you may not."
         )
-        demand_version(version, found.version)
+        check_version(version, found.version)
         return found
 
-    def demand(self, wanted: Reach, otherwise: str) -> None:
+    def demand(self, wanted: Permissions, otherwise: str) -> None:
         """Raise `Forbidden` if `wanted` goes further than the one who acts."""
         if not self.reach.covers(wanted):
             raise Forbidden(otherwise)
 
 
 @contextmanager
-def changing(desk: Desk, operator: Operator, *, of: str | None = None) -> Iterator[Work]:
+def admin_transaction(desk: Issuer, operator: Operator, *, of: str | None = None) -> Iterator[AdminTransaction]:
     """Open a change of people or roles, of the user `of` if it is of one.
 
     A `Forbidden` raised within undoes the change, is written down, and goes on (S-149).
     """
     try:
         with desk.database.transaction() as tx:
-            desk.database.take_turns(tx, TOPIC)
-            yield Work(tx, _reach(desk, tx, operator))
+            desk.database.advisory_lock(tx, ADMIN_LOCK)
+            yield AdminTransaction(tx, _reach(desk, tx, operator))
     except Forbidden as refusal:
         with desk.database.transaction() as tx:
             desk.audit.record(
@@ -68,13 +68,13 @@ def changing(desk: Desk, operator: Operator, *, of: str | None = None) -> Iterat
         raise
 
 
-def _reach(desk: Desk, tx: Session, operator: Operator) -> Reach:
+def _reach(desk: Issuer, tx: Session, operator: Operator) -> Permissions:
     if operator.user_id is None:
-        return EVERYTHING
-    holder = lookup.by_id(tx, operator.user_id)
+        return ALL_PERMISSIONS
+    holder = lookup.find_by_id(tx, operator.user_id)
     if holder is None or not holder.enabled:
         raise Forbidden
-    own = repository.reach_of(tx, operator.user_id)
+    own = repository.permissions_of(tx, operator.user_id)
     if own.everything:
-        return Reach(everything=operator.scopes >= desk.known_scopes(), scopes=operator.scopes)
-    return Reach(everything=False, scopes=own.scopes & operator.scopes)
+        return Permissions(everything=operator.scopes >= desk.known_scopes(), scopes=operator.scopes)
+    return Permissions(everything=False, scopes=own.scopes & operator.scopes)

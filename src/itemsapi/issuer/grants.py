@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from itemsapi.accounts.lookup import Holder
+from itemsapi.accounts.lookup import IssuerUser
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
-from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import ScopeInvalid
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, join, split
 
@@ -31,7 +31,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class GrantDetails:
     """Under what terms tokens are minted.
 
     `issued_at` is when their scopes were read, in seconds since 1970. If it were the time of
@@ -45,22 +45,22 @@ class Terms:
     fresh: bool
 
 
-def grant(desk: Desk, session: AnyRow, terms: Terms) -> Grant:
+def grant(desk: Issuer, session: AnyRow, terms: GrantDetails) -> Grant:
     """Mint the tokens of a session's generation: the refresh token is the same at each call."""
     ends = min(session.rotated_at + desk.settings.session_max_idle, session.expires_at)
-    refresh = desk.codec.refresh_token(
+    refresh = desk.token_codec.refresh_token(
         sub=session.account_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
     )
     return _grant(desk, session, terms, session.gen, refresh)
 
 
-def grant_access_alone(desk: Desk, session: AnyRow, terms: Terms, gen: int) -> Grant:
+def grant_access_alone(desk: Issuer, session: AnyRow, terms: GrantDetails, gen: int) -> Grant:
     """Mint an access token of generation `gen`; the client keeps its refresh token."""
     return _grant(desk, session, terms, gen, None)
 
 
-def _grant(desk: Desk, session: AnyRow, terms: Terms, gen: int, refresh: str | None) -> Grant:
-    access, life = desk.codec.access_token(
+def _grant(desk: Issuer, session: AnyRow, terms: GrantDetails, gen: int, refresh: str | None) -> Grant:
+    access, life = desk.token_codec.access_token(
         sub=session.account_id,
         sid=session.id,
         gen=gen,
@@ -93,7 +93,7 @@ def narrowed(have: frozenset[str], wanted: str | None) -> frozenset[str]:
     return names
 
 
-def restricted(holder: Holder, scopes: frozenset[str]) -> frozenset[str]:
+def restricted(holder: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
     """Return the scopes of a user, or the one alone of who must set another password (S-119)."""
     return frozenset({PASSWORD_CHANGE.name}) if holder.must_change_password else scopes
 

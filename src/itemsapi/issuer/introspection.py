@@ -6,7 +6,7 @@ from typing import Any
 
 from itemsapi.accounts import lookup
 from itemsapi.db import AnyRow
-from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.revocation import everybodys_epochs
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
@@ -16,7 +16,7 @@ INACTIVE: Mapping[str, Any] = {"active": False}  # and nothing else, whatever th
 SHOWN = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")
 
 
-def introspect(desk: Desk, token: str) -> Mapping[str, Any]:
+def introspect(desk: Issuer, token: str) -> Mapping[str, Any]:
     """Say what an access or refresh token is worth now; asking does not use it up."""
     try:
         return _access(desk, token)
@@ -24,9 +24,9 @@ def introspect(desk: Desk, token: str) -> Mapping[str, Any]:
         return _refresh(desk, token)
 
 
-def _access(desk: Desk, token: str) -> Mapping[str, Any]:
-    claims = desk.codec.read_access(token)
-    desk.feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+def _access(desk: Issuer, token: str) -> Mapping[str, Any]:
+    claims = desk.token_codec.read_access(token)
+    desk.revocation_feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
     if PASSWORD_CHANGE.name in claims.scopes:
         return INACTIVE  # whoever asks would let it in; it is good for one thing alone, and here
     with suppress(DatabaseUnavailable):
@@ -37,7 +37,7 @@ def _access(desk: Desk, token: str) -> Mapping[str, Any]:
     return {"active": True, "token_type": "Bearer", **shown}
 
 
-def _note_seen(desk: Desk, session: AnyRow | None, gen: int) -> None:
+def _note_seen(desk: Issuer, session: AnyRow | None, gen: int) -> None:
     """Note that the token is in use elsewhere, so that its predecessor heals no more (ADR 3).
 
     Raise `DatabaseUnavailable`, which fails no request: the next question notes it.
@@ -46,13 +46,13 @@ def _note_seen(desk: Desk, session: AnyRow | None, gen: int) -> None:
         note_seen(desk.database, session.id, gen)
 
 
-def _refresh(desk: Desk, token: str) -> Mapping[str, Any]:
+def _refresh(desk: Issuer, token: str) -> Mapping[str, Any]:
     try:
-        claims = desk.codec.read_refresh(token)
+        claims = desk.token_codec.read_refresh(token)
     except RefreshInvalid:
         return INACTIVE
     with desk.database.reading() as connection:
-        session, holder = find(connection, claims.sid), lookup.by_id(connection, claims.sub)
+        session, holder = find(connection, claims.sid), lookup.find_by_id(connection, claims.sub)
         everybody = everybodys_epochs(connection)
     if session is None or holder is None or not holder.enabled or holder.must_change_password:
         return INACTIVE

@@ -12,21 +12,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import lookup
-from itemsapi.accounts.lookup import Holder
+from itemsapi.accounts.lookup import IssuerUser
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id, stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
-from itemsapi.issuer.grants import Grant, Terms, grant, narrowed, restricted
-from itemsapi.issuer.issuer import Desk
-from itemsapi.observability.logging import origin
+from itemsapi.issuer.grants import Grant, GrantDetails, grant, narrowed, restricted
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.observability.logging import request_context
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
 from itemsapi.tokens.revocation import everybodys_epochs, session_target
 from itemsapi.tokens.sessions import AuthSession, end, find
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginRequest:
     """What is shown and wished for at sign-in; `delivery` is `body` or `cookie`."""
 
     username: str
@@ -36,30 +36,30 @@ class Login:
     delivery: str = "body"
 
 
-def login(desk: Desk, wish: Login) -> Grant:
+def login(desk: Issuer, wish: LoginRequest) -> Grant:
     """Sign a user in. Raises `CredentialsInvalid`, `ScopeInvalid`, `TooMany`, `Busy`."""
-    with login_throttling.trying(desk, wish.username) as guess:
+    with login_throttling.login_attempt(desk, wish.username) as guess:
         opened = _judged(desk, wish, guess)
     return grant(desk, *opened)
 
 
-def _judged(desk: Desk, wish: Login, guess: login_throttling.Try) -> tuple[AnyRow, Terms]:
+def _judged(desk: Issuer, wish: LoginRequest, guess: login_throttling.LoginAttempt) -> tuple[AnyRow, GrantDetails]:
     """Look at the password, again if what is stored has changed meanwhile."""
-    for _ in range(login_throttling.LOOKS):
+    for _ in range(login_throttling.MAX_VERIFICATIONS):
         with desk.database.reading() as connection:
-            holder = lookup.by_name(connection, wish.username)
+            holder = lookup.find_by_name(connection, wish.username)
         right = login_throttling.matches(desk, guess, wish.password, holder)
-        over = holder is not None and holder.password_is_over(desk.clock())
+        over = holder is not None and holder.password_expired(desk.clock())
         if holder is None or not right or not holder.enabled or over:
             why = _why(holder, right=right)
             told = CredentialsInvalid()
             raise login_throttling.fail(desk, guess, holder, "authn_login_fail", why=why, told=told)
-        with suppress(login_throttling.Changed):
+        with suppress(login_throttling.CredentialsChanged):
             return _opened(desk, wish, holder, guess)
     raise Busy
 
 
-def _why(holder: Holder | None, *, right: bool) -> str:
+def _why(holder: IssuerUser | None, *, right: bool) -> str:
     """Tell operators what the answer must not tell."""
     if holder is None:
         return "unknown user"
@@ -69,15 +69,15 @@ def _why(holder: Holder | None, *, right: bool) -> str:
 
 
 def _opened(
-    desk: Desk, wish: Login, holder: Holder, guess: login_throttling.Try
-) -> tuple[AnyRow, Terms]:
+    desk: Issuer, wish: LoginRequest, holder: IssuerUser, guess: login_throttling.LoginAttempt
+) -> tuple[AnyRow, GrantDetails]:
     """Open the session. Raises `Changed`, and `ScopeInvalid`, which leaves a trace (S-149)."""
     renewed = _rehashed(desk, holder, wish.password)
     try:
         with desk.database.transaction() as tx:
-            current = lookup.by_id(tx, holder.id, hold=True)
+            current = lookup.find_by_id(tx, holder.id, lock=True)
             if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
-                raise login_throttling.Changed
+                raise login_throttling.CredentialsChanged
             if renewed:
                 tx.get_one(User, holder.id).password_hash = renewed
             login_throttling.succeed(desk, tx, guess)
@@ -88,17 +88,17 @@ def _opened(
         raise
 
 
-def _rehashed(desk: Desk, holder: Holder, password: str) -> str | None:
+def _rehashed(desk: Issuer, holder: IssuerUser, password: str) -> str | None:
     """Return the password stored with today's parameters, if it is not already (S-047)."""
-    if not desk.passwords.outdated(holder.password_hash):
+    if not desk.password_hasher.outdated(holder.password_hash):
         return None
     try:
-        return desk.passwords.hash(password)
+        return desk.password_hasher.hash(password)
     except Busy:
         return None  # the next sign-in will do
 
 
-def begin(desk: Desk, tx: Session, holder: Holder, wish: Login) -> tuple[AnyRow, Terms]:
+def begin(desk: Issuer, tx: Session, holder: IssuerUser, wish: LoginRequest) -> tuple[AnyRow, GrantDetails]:
     """Open a new session for a proven user: never one that the client names (S-069).
 
     Its tokens are minted with what this returns, after the transaction.
@@ -114,11 +114,11 @@ def begin(desk: Desk, tx: Session, holder: Holder, wish: Login) -> tuple[AnyRow,
     session = find(tx, sid)
     assert session is not None  # noqa: S101 - it was written above
     epoch = max(holder.epoch, everybody.tokens)
-    return session, Terms(scopes, stamp(now), epoch, fresh=True)
+    return session, GrantDetails(scopes, stamp(now), epoch, fresh=True)
 
 
 def _row(  # noqa: PLR0913 - a session's row is made of all of it
-    desk: Desk, sid: str, holder: Holder, wish: Login, *, now: datetime, epoch: int
+    desk: Issuer, sid: str, holder: IssuerUser, wish: LoginRequest, *, now: datetime, epoch: int
 ) -> AuthSession:
     return AuthSession(
         id=sid,
@@ -128,8 +128,8 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
         amr="pwd",
         auth_time=stamp(now),
         epoch=epoch,
-        device=_device(wish.device) or _device(origin().user_agent) or "unknown device",
-        address=origin().address[:64],
+        device=_device(wish.device) or _device(request_context().user_agent) or "unknown device",
+        address=request_context().address[:64],
         created_at=now,
         rotated_at=now,
         used_before=now,
@@ -143,7 +143,7 @@ def _device(told: str | None) -> str:
     return (told or "").strip()[:120]
 
 
-def _keep_within_limit(desk: Desk, tx: Session, user_id: str, now: datetime) -> None:
+def _keep_within_limit(desk: Issuer, tx: Session, user_id: str, now: datetime) -> None:
     """End the oldest live sessions above the limit (S-124); the user is held, so none slips by."""
     idle_since = now - desk.settings.session_max_idle
     too_many = (
@@ -156,5 +156,5 @@ def _keep_within_limit(desk: Desk, tx: Session, user_id: str, now: datetime) -> 
     found = sorted(tx.scalars(too_many).all())
     ended = [sid for sid in found if end(tx, sid, now=now, why="session limit")]
     for sid in ended:  # rows before the feed, as everywhere: one order, no deadlock
-        desk.feed.revoke(tx, session_target(sid))
+        desk.revocation_feed.revoke(tx, session_target(sid))
         desk.audit.record(tx, "session_limit", user_id=user_id, session_id=sid)

@@ -17,34 +17,34 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import known_clients, lookup
-from itemsapi.accounts.lookup import Holder
-from itemsapi.accounts.usernames import LONGEST_NAME, normal_name
-from itemsapi.issuer.issuer import Desk
-from itemsapi.observability.logging import origin
+from itemsapi.accounts.lookup import IssuerUser
+from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH, normalize_username
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.observability.logging import request_context
 from itemsapi.problems import Problem, TooMany
-from itemsapi.rate_limits import Hold, Limit
+from itemsapi.rate_limits import Reservation, Limit
 from itemsapi.web_addresses import UNKNOWN, client_key
 
-WINDOW = timedelta(minutes=15)
-TRIES_HERE = 10  # of one client at one account
-TRIES_CLIENT = 100  # of one client at all accounts
-TRIES_ACCOUNT = 200  # of all clients at one account; a known one's right password passes
+THROTTLING_WINDOW = timedelta(minutes=15)
+MAX_ATTEMPTS_PER_USER_AND_CLIENT = 10  # of one client at one account
+MAX_ATTEMPTS_PER_CLIENT = 100  # of one client at all accounts
+MAX_ATTEMPTS_PER_USER = 200  # of all clients at one account; a known one's right password passes
 
-LOOKS = 3  # at a password whose hash is replaced meanwhile, by a sign-in with newer parameters
+MAX_VERIFICATIONS = 3  # at a password whose hash is replaced meanwhile, by a sign-in with newer parameters
 
 
-class Changed(Exception):
+class CredentialsChanged(Exception):
     """What is stored changed while the password was being looked at: look again."""
 
 
 @dataclass(slots=True)
-class Try:
+class LoginAttempt:
     """One try at the password of an account, by a client that got in before (`known`) or not."""
 
     name: str
     client: str
     known: bool
-    hold: Hold
+    hold: Reservation
     judged: bool = False
 
     @property
@@ -54,49 +54,49 @@ class Try:
 
 
 @contextmanager
-def trying(desk: Desk, username: str) -> Iterator[Try]:
+def login_attempt(desk: Issuer, username: str) -> Iterator[LoginAttempt]:
     """Hold a try, from where the request comes from, while its password is looked at.
 
     Whatever ends the block before the password was found wrong hands the try back (S-079). Raises
     `TooMany`; `Busy` holds none.
     """
-    desk.passwords.refuse_if_full()
-    name, client = normal_name(username)[:LONGEST_NAME], client_key(origin().address)
+    desk.password_hasher.refuse_if_full()
+    name, client = normalize_username(username)[:MAX_USERNAME_LENGTH], client_key(request_context().address)
     with desk.database.reading() as connection:
-        known = client != UNKNOWN and known_clients.known(connection, name, client, desk.clock())
-        desk.passwords.survey(lambda: lookup.hash_heads(connection))
-    guess = Try(name, client, known, desk.throttle.hold(_limits(name, client)))
+        known = client != UNKNOWN and known_clients.is_known_client(connection, name, client, desk.clock())
+        desk.password_hasher.survey(lambda: lookup.hash_parameters(connection))
+    guess = LoginAttempt(name, client, known, desk.attempt_limiter.reserve(_limits(name, client)))
     try:
         yield guess
     except BaseException:
         if not guess.judged:
-            desk.throttle.let_go(guess.hold)
+            desk.attempt_limiter.release(guess.hold)
         raise
 
 
 def _limits(name: str, client: str) -> tuple[Limit, ...]:
     return (
-        Limit(("here", name, client), TRIES_HERE, WINDOW),
-        Limit(("client", client), TRIES_CLIENT, WINDOW),
-        Limit(("account", name), TRIES_ACCOUNT, WINDOW, firm=False),
+        Limit(("here", name, client), MAX_ATTEMPTS_PER_USER_AND_CLIENT, THROTTLING_WINDOW),
+        Limit(("client", client), MAX_ATTEMPTS_PER_CLIENT, THROTTLING_WINDOW),
+        Limit(("account", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, firm=False),
     )
 
 
-def matches(desk: Desk, guess: Try, password: str, holder: Holder | None) -> bool:
+def matches(desk: Issuer, guess: LoginAttempt, password: str, holder: IssuerUser | None) -> bool:
     """Tell whether the password gets in; the work is the same whoever asks (S-184)."""
     seen = None if guess.locked_out else holder
-    return desk.passwords.matches(password, seen.password_hash if seen else None)
+    return desk.password_hasher.matches(password, seen.password_hash if seen else None)
 
 
-def succeed(desk: Desk, tx: Session, guess: Try) -> None:
+def succeed(desk: Issuer, tx: Session, guess: LoginAttempt) -> None:
     """Hand the try back after a right password, and know the client from now on."""
-    desk.throttle.pass_over(tx, guess.hold)
+    desk.attempt_limiter.succeed(tx, guess.hold)
     if guess.client != UNKNOWN:  # whoever hides could be any of those who do
-        known_clients.remember(tx, guess.name, guess.client, desk.clock())
+        known_clients.remember_client(tx, guess.name, guess.client, desk.clock())
 
 
 def fail(  # noqa: PLR0913 - what happened, to whom, and what they are told
-    desk: Desk, guess: Try, holder: Holder | None, event: str, *, why: str, told: Problem
+    desk: Issuer, guess: LoginAttempt, holder: IssuerUser | None, event: str, *, why: str, told: Problem
 ) -> Problem:
     """Count a wrong try, write it down, and return the refusal.
 
@@ -105,7 +105,7 @@ def fail(  # noqa: PLR0913 - what happened, to whom, and what they are told
     guess.judged = True
     user_id = holder.id if holder else None
     with desk.database.transaction() as tx:
-        used_up = desk.throttle.count(tx, guess.hold)
+        used_up = desk.attempt_limiter.fail(tx, guess.hold)
         desk.audit.record(tx, event, user_id=user_id, why="locked" if guess.locked_out else why)
         for limit in used_up:
             desk.audit.record(tx, "authn_login_lock", user_id=user_id, counter=limit.key[0])

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import lookup
-from itemsapi.accounts.lookup import Holder
+from itemsapi.accounts.lookup import IssuerUser
 from itemsapi.accounts.models import User
-from itemsapi.accounts.password_policy import demand
-from itemsapi.accounts.passwords import normal_password
+from itemsapi.accounts.password_policy import validate_password
+from itemsapi.accounts.passwords import normalize_password
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
-from itemsapi.issuer.grants import Grant, Terms, grant, granted_to
-from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.grants import Grant, GrantDetails, grant, granted_to
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.sessions import finish_all, recall_tokens
 from itemsapi.problems import BadRequest, Busy, Invalid, NotFound, TokenInvalid
 from itemsapi.tokens.revocation import everybodys_epochs
@@ -36,7 +36,7 @@ class PasswordChange:
     delivery: str = "body"
 
 
-def change_password(desk: Desk, change: PasswordChange) -> Grant:
+def change_password(desk: Issuer, change: PasswordChange) -> Grant:
     """Change the password, renew the session, and end the others unless told not to (S-126).
 
     All access tokens of the user from before are revoked, and all older refresh tokens of this
@@ -46,38 +46,38 @@ def change_password(desk: Desk, change: PasswordChange) -> Grant:
     ended meanwhile, or its user was disabled.
     """
     with desk.database.reading() as connection:
-        holder = lookup.by_id(connection, change.user_id)
+        holder = lookup.find_by_id(connection, change.user_id)
         session = find(connection, change.session_id)
     if holder is None:
         raise NotFound
     _require_delivery(session, change.delivery)
     minimum = desk.settings.password_min_length
-    demand(change.new, username=holder.username, minimum=minimum, field="new_password")
-    if holder.must_change_password and normal_password(change.new) == normal_password(
+    validate_password(change.new, username=holder.username, minimum=minimum, field="new_password")
+    if holder.must_change_password and normalize_password(change.new) == normalize_password(
         change.current
     ):
         raise Invalid.at("new_password", "Choose another password than the one you were given.")
-    with login_throttling.trying(desk, holder.username) as guess:
+    with login_throttling.login_attempt(desk, holder.username) as guess:
         changed = _judged(desk, change, guess)
     return grant(desk, *changed)
 
 
 def _judged(
-    desk: Desk, change: PasswordChange, guess: login_throttling.Try
-) -> tuple[AnyRow, Terms]:
+    desk: Issuer, change: PasswordChange, guess: login_throttling.LoginAttempt
+) -> tuple[AnyRow, GrantDetails]:
     """Look at the current password, again if what is stored has changed meanwhile."""
     stored = None
-    for _ in range(login_throttling.LOOKS):
+    for _ in range(login_throttling.MAX_VERIFICATIONS):
         with desk.database.reading() as connection:
-            holder = lookup.by_id(connection, change.user_id)
+            holder = lookup.find_by_id(connection, change.user_id)
         if holder is None or not holder.enabled:
             raise TokenInvalid
         right = login_throttling.matches(desk, guess, change.current, holder)
-        if not right or holder.password_is_over(desk.clock()):
+        if not right or holder.password_expired(desk.clock()):
             event, why = "authn_password_change_fail", "wrong password"
             raise login_throttling.fail(desk, guess, holder, event, why=why, told=_wrong())
-        stored = stored or desk.passwords.hash(change.new)
-        with suppress(login_throttling.Changed):
+        stored = stored or desk.password_hasher.hash(change.new)
+        with suppress(login_throttling.CredentialsChanged):
             return _changed(desk, change, holder, stored, guess)
     raise Busy
 
@@ -94,12 +94,12 @@ def _require_delivery(session: AnyRow | None, delivery: str) -> None:
 
 
 def _changed(
-    desk: Desk, change: PasswordChange, holder: Holder, stored: str, guess: login_throttling.Try
-) -> tuple[AnyRow, Terms]:
+    desk: Issuer, change: PasswordChange, holder: IssuerUser, stored: str, guess: login_throttling.LoginAttempt
+) -> tuple[AnyRow, GrantDetails]:
     with desk.database.transaction() as tx:
-        current = lookup.by_id(tx, holder.id, hold=True)
+        current = lookup.find_by_id(tx, holder.id, lock=True)
         if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
-            raise login_throttling.Changed
+            raise login_throttling.CredentialsChanged
         user = tx.get_one(User, holder.id)
         user.password_hash, user.updated_at = stored, desk.clock()
         user.password_expires_at = None
@@ -114,8 +114,8 @@ def _changed(
 
 
 def _renewed(
-    desk: Desk, tx: Session, change: PasswordChange, *, end_others: bool
-) -> tuple[AnyRow, Terms]:
+    desk: Issuer, tx: Session, change: PasswordChange, *, end_others: bool
+) -> tuple[AnyRow, GrantDetails]:
     """Renew the session, end the others if wanted, and void every access token there is."""
     now, user_id = desk.clock(), change.user_id
     lock_open_sessions(tx, user_id)
@@ -131,7 +131,7 @@ def _renewed(
     if session.epoch < everybodys_epochs(tx).sessions:
         raise TokenInvalid
     scopes = granted_to(lookup.scopes_of(tx, user_id, desk.known_scopes()), session)
-    return session, Terms(scopes, stamp(now), epoch, fresh=True)
+    return session, GrantDetails(scopes, stamp(now), epoch, fresh=True)
 
 
 def _wrong() -> Invalid:

@@ -16,19 +16,19 @@ from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer.grants import (
     Grant,
-    Terms,
+    GrantDetails,
     grant,
     grant_access_alone,
     granted_to,
     narrowed,
     restricted,
 )
-from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.jwt import RefreshClaims
 from itemsapi.tokens.revocation import everybodys_epochs, generation_target, session_target
 from itemsapi.tokens.sessions import (
-    Presented,
+    PresentedToken,
     Rotation,
     RotationOutcome,
     attempt_hash,
@@ -67,13 +67,13 @@ class RefreshRequest:
     attempt_id: str | None = None
 
 
-def refresh(desk: Desk, token: str, request: RefreshRequest) -> Grant:
+def refresh(desk: Issuer, token: str, request: RefreshRequest) -> Grant:
     """Rotate a refresh token.
 
     Raises `RefreshInvalid`, `RefreshReused`, `RefreshSuperseded` and `DatabaseUnavailable` (the
     same token may be tried again), `ScopeInvalid`.
     """
-    claims = desk.codec.read_refresh(token)
+    claims = desk.token_codec.read_refresh(token)
     with desk.database.transaction() as tx:
         outcome = _refreshed(desk, tx, claims, request)
     if isinstance(outcome, Problem):
@@ -82,7 +82,7 @@ def refresh(desk: Desk, token: str, request: RefreshRequest) -> Grant:
 
 
 def _refreshed(
-    desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshRequest
+    desk: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> Callable[[], Grant] | Problem:
     """Do the whole refresh in one transaction; a refusal that must be committed is returned.
 
@@ -92,7 +92,7 @@ def _refreshed(
     terms = _terms(desk, tx, claims, request)
     if terms is None:
         return RefreshInvalid()
-    shown = Presented(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
+    shown = PresentedToken(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
     rotation = rotate(tx, claims.sid, shown, desk.limits)
     session, outcome = rotation.session, rotation.outcome
     if session is None or outcome is RotationOutcome.ENDED:
@@ -106,13 +106,13 @@ def _refreshed(
     return REFUSALS.get(outcome, RefreshReused)()
 
 
-def _terms(desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshRequest) -> Terms | None:
+def _terms(desk: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest) -> GrantDetails | None:
     """Find out what the session may be given, before anything is rotated.
 
     The user is held: whoever changes their roles comes before this transaction or after it.
     """
     issued_at = stamp(desk.clock())
-    holder = lookup.by_id(tx, claims.sub, hold=True)
+    holder = lookup.find_by_id(tx, claims.sub, lock=True)
     session, everybody = find(tx, claims.sid), everybodys_epochs(tx)
     if session is None or holder is None or not holder.enabled:
         return None
@@ -121,23 +121,23 @@ def _terms(desk: Desk, tx: Session, claims: RefreshClaims, request: RefreshReque
     if session.epoch < everybody.sessions:
         return None
     have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    if holder.password_is_over(desk.clock()):
+    if holder.password_expired(desk.clock()):
         return None
     wanted = None if holder.must_change_password else request.scope
     scopes = restricted(holder, narrowed(granted_to(have, session), wanted))
-    return Terms(scopes, issued_at, max(holder.epoch, everybody.tokens), fresh=False)
+    return GrantDetails(scopes, issued_at, max(holder.epoch, everybody.tokens), fresh=False)
 
 
-def _take_back(desk: Desk, tx: Session, session: AnyRow, rotation: Rotation) -> None:
+def _take_back(desk: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:
     """Revoke what the outcome leaves behind: a superseded generation, or the whole session."""
     if rotation.outcome is RotationOutcome.HEAL:
-        desk.feed.revoke(tx, generation_target(session.id, session.gen - 1))
+        desk.revocation_feed.revoke(tx, generation_target(session.id, session.gen - 1))
     elif rotation.outcome.copied:
         end(tx, session.id, now=desk.clock(), why="refresh reused")
-        desk.feed.revoke(tx, session_target(session.id))
+        desk.revocation_feed.revoke(tx, session_target(session.id))
 
 
-def _record(desk: Desk, tx: Session, claims: RefreshClaims, outcome: RotationOutcome) -> None:
+def _record(desk: Issuer, tx: Session, claims: RefreshClaims, outcome: RotationOutcome) -> None:
     """Note what is worth telling, with the cause (S-062, S-149)."""
     event = EVENTS.get(outcome)
     if event:

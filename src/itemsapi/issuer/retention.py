@@ -15,12 +15,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.known_clients import REMEMBERED, KnownClient
+from itemsapi.accounts.known_clients import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.audit import AuditEvent
-from itemsapi.idempotency import Claim, owners
-from itemsapi.issuer.issuer import Desk
-from itemsapi.quota_usage import give_back_keys
-from itemsapi.rate_limits import Attempt, HeldTry
+from itemsapi.idempotency import IdempotencyKey, count_by_user
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.quota_usage import subtract_keys
+from itemsapi.rate_limits import AttemptCounter, PendingAttempt
 from itemsapi.tokens.key_store import SigningKey
 from itemsapi.tokens.revocation import EVERYBODY, Revocation
 from itemsapi.tokens.sessions import AuthSession
@@ -33,7 +33,7 @@ KEYS_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Heap:
+class PurgeTarget:
     """Rows of one table that may go; `told` hears, in their transaction, which are about to."""
 
     name: str
@@ -43,32 +43,32 @@ class Heap:
     told: Callable[[Session, Sequence[Any]], None] = lambda _tx, _keys: None
 
 
-def heaps(desk: Desk) -> Iterator[Heap]:
+def purge_targets(desk: Issuer) -> Iterator[PurgeTarget]:
     """Name what may go, by the clock and the settings."""
     now, kept = desk.clock(), desk.settings.audit_retention
     yield _sessions(desk)
     yield _revocations(desk)
-    audit, tries, keys = AuditEvent.core(), Attempt.core(), SigningKey.core()
-    clients, claims, held = KnownClient.core(), Claim.core(), HeldTry.core()
+    audit, tries, keys = AuditEvent.core(), AttemptCounter.core(), SigningKey.core()
+    clients, claims, held = KnownClient.core(), IdempotencyKey.core(), PendingAttempt.core()
     old = audit.c.at < now - kept if kept else false()
-    yield Heap("audit events", audit, audit.c.id, old)
-    yield Heap("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
-    yield Heap("held tries", held, held.c.id, held.c.until < now - DAY)
-    forgotten = clients.c.seen_at < now - REMEMBERED
-    yield Heap("known clients", clients, clients.c.key, forgotten)
-    yield Heap("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY, _count_fewer)
+    yield PurgeTarget("audit events", audit, audit.c.id, old)
+    yield PurgeTarget("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
+    yield PurgeTarget("held tries", held, held.c.id, held.c.until < now - DAY)
+    forgotten = clients.c.seen_at < now - KNOWN_CLIENT_LIFETIME
+    yield PurgeTarget("known clients", clients, clients.c.key, forgotten)
+    yield PurgeTarget("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY, _count_fewer)
     gone = keys.c.state.in_(["retired", "withdrawn"])
-    yield Heap("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
+    yield PurgeTarget("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
 
 
-def count(desk: Desk, heap: Heap) -> int:
+def count(desk: Issuer, heap: PurgeTarget) -> int:
     """Count the rows of a heap."""
     return sum(len(keys) for keys in _found(desk, heap))
 
 
 def purge(
-    desk: Desk,
-    heap: Heap,
+    desk: Issuer,
+    heap: PurgeTarget,
     progress: Callable[[int], None] = lambda _: None,
     rest: Callable[[float], None] = time.sleep,
 ) -> int:
@@ -88,10 +88,10 @@ def purge(
     return total
 
 
-def _sessions(desk: Desk) -> Heap:
+def _sessions(desk: Issuer) -> PurgeTarget:
     table, over = AuthSession.core(), desk.clock() - DAY
     idle = over - desk.settings.session_max_idle
-    return Heap(
+    return PurgeTarget(
         "sessions",
         table,
         table.c.id,
@@ -99,7 +99,7 @@ def _sessions(desk: Desk) -> Heap:
     )
 
 
-def _revocations(desk: Desk) -> Heap:
+def _revocations(desk: Issuer) -> PurgeTarget:
     """Revocations that no living token can meet.
 
     Never those that define the epochs of everybody: sessions that began before may live on for as
@@ -116,10 +116,10 @@ def _revocations(desk: Desk) -> Heap:
         table.c.seq == of_everybody.where(every.c.sessions).scalar_subquery(),
     )
     old = table.c.made_at < desk.clock() - DAY
-    return Heap("revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false()))))
+    return PurgeTarget("revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false()))))
 
 
-def _found(desk: Desk, heap: Heap) -> Iterator[Sequence[Any]]:
+def _found(desk: Issuer, heap: PurgeTarget) -> Iterator[Sequence[Any]]:
     """Yield the keys of a heap in the order of the table, those of one stride at a time."""
     order = select(heap.key).order_by(heap.key)
     last: Any = None
@@ -136,7 +136,7 @@ def _found(desk: Desk, heap: Heap) -> Iterator[Sequence[Any]]:
         last = end
 
 
-def _delete(desk: Desk, heap: Heap, keys: Sequence[Any]) -> int:
+def _delete(desk: Issuer, heap: PurgeTarget, keys: Sequence[Any]) -> int:
     """Delete rows by their keys, unless they changed and are needed after all, or are locked."""
     columns = tuple(heap.table.primary_key.columns)
     wanted = select(heap.key, *columns).where(heap.key.in_(keys), heap.condition)
@@ -151,4 +151,4 @@ def _delete(desk: Desk, heap: Heap, keys: Sequence[Any]) -> int:
 
 def _count_fewer(tx: Session, keys: Sequence[Any]) -> None:
     """Let who used these Idempotency-Keys use others instead."""
-    give_back_keys(tx, owners(tx, keys))
+    subtract_keys(tx, count_by_user(tx, keys))

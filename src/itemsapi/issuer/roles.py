@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import Role, RoleScope, User
-from itemsapi.accounts.permissions import Operator, Reach
-from itemsapi.accounts.repository import RoleInfo
-from itemsapi.issuer.authorization import Work, changing
-from itemsapi.issuer.issuer import Desk
+from itemsapi.accounts.permissions import Operator, Permissions
+from itemsapi.accounts.repository import RoleRecord
+from itemsapi.issuer.authorization import AdminTransaction, admin_transaction
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import Conflict, Invalid, NotFound
 from itemsapi.tokens.revocation import EVERYBODY, user_target
 
@@ -21,30 +21,30 @@ FEW = 100
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 
 
-class Roles:
+class RoleService:
     """The roles of this service."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Issuer) -> None:
         """Work at a desk."""
         self._desk = desk
 
-    def all(self) -> list[RoleInfo]:
+    def all(self) -> list[RoleRecord]:
         """Return all roles by name."""
         with self._desk.database.reading() as connection:
-            return repository.roles(connection)
+            return repository.list_roles(connection)
 
     def put(
         self, operator: Operator, name: str, *, description: str, scopes: Iterable[str]
-    ) -> tuple[RoleInfo, bool]:
+    ) -> tuple[RoleRecord, bool]:
         """Create a role or replace it; return it, and whether it is new.
 
         Raises `Invalid`, `Forbidden`, `Conflict` (it gives everything, and always will).
         """
         wanted = self._checked(name, frozenset(scopes))
-        with changing(self._desk, operator) as work:
+        with admin_transaction(self._desk, operator) as work:
             old = _changeable(work, name)
             work.demand(
-                Reach(everything=False, scopes=wanted),
+                Permissions(everything=False, scopes=wanted),
                 "You can give no scope that you do not have.",
             )
             self._write(work.tx, name, description, wanted)
@@ -53,17 +53,17 @@ class Roles:
                 self._recall(work.tx, name)
             words = {"before": " ".join(sorted(before)), "after": " ".join(sorted(wanted))}
             self._record(work.tx, operator, name, **words)
-            return repository.roles(work.tx, names=[name])[0], old is None
+            return repository.list_roles(work.tx, names=[name])[0], old is None
 
     def delete(self, operator: Operator, name: str) -> None:
         """Delete a role. Raises `NotFound`, `Forbidden`, `Conflict` (somebody has it)."""
         if not _NAME.fullmatch(name):
             raise NotFound
-        with changing(self._desk, operator) as work:  # nobody is given a role meanwhile
+        with admin_transaction(self._desk, operator) as work:  # nobody is given a role meanwhile
             old = _changeable(work, name)
             if old is None:
                 raise NotFound
-            if repository.holders(work.tx, name, limit=1):
+            if repository.list_users_with_role(work.tx, name, limit=1):
                 raise Conflict("Somebody has this role; give them others first.")
             work.tx.execute(delete(Role).where(Role.name == name))
             self._record(work.tx, operator, name, before=" ".join(old.scopes), after=None)
@@ -87,13 +87,13 @@ class Roles:
 
         Rows of users come before the feed, as everywhere: one order, no deadlock.
         """
-        found = repository.holders(tx, name, limit=FEW + 1)
+        found = repository.list_users_with_role(tx, name, limit=FEW + 1)
         if len(found) > FEW:
-            self._desk.feed.revoke(tx, EVERYBODY)
+            self._desk.revocation_feed.revoke(tx, EVERYBODY)
         elif found:
             rows = select(User).where(User.id.in_(found)).order_by(User.id).with_for_update()
             users = tx.scalars(rows).all()
-            epoch = self._desk.feed.revoke(tx, *(user_target(user.id) for user in users))
+            epoch = self._desk.revocation_feed.revoke(tx, *(user_target(user.id) for user in users))
             for user in users:
                 user.epoch = epoch
 
@@ -102,11 +102,11 @@ class Roles:
         self._desk.audit.record(tx, event, actor_id=operator.user_id, role=name, **words)
 
 
-def _changeable(work: Work, name: str) -> RoleInfo | None:
+def _changeable(work: AdminTransaction, name: str) -> RoleRecord | None:
     """Return the role that is to change, if it is there and within reach."""
-    old = next(iter(repository.roles(work.tx, names=[name])), None)
+    old = next(iter(repository.list_roles(work.tx, names=[name])), None)
     if old is not None and old.everything:
         raise Conflict("This role gives everything; it can be neither changed nor deleted.")
     if old is not None:
-        work.demand(old.reach, "This role goes further than your own.")
+        work.demand(old.permissions, "This role goes further than your own.")
     return old

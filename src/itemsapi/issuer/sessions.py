@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.models import User
-from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.revocation import EVERYBODY, SESSIONS_EPOCH, session_target, user_target
@@ -23,10 +23,10 @@ from itemsapi.tokens.sessions import AuthSession, end, find, last_used_at, lock_
 _table = AuthSession.core()
 
 
-def logout(desk: Desk, token: str, *, delivery: str) -> None:
+def logout(desk: Issuer, token: str, *, delivery: str) -> None:
     """End the session of a refresh token. Idempotent: a token that is no good ends nothing."""
     try:
-        claims = desk.codec.read_refresh(token)
+        claims = desk.token_codec.read_refresh(token)
     except RefreshInvalid:
         return
     with desk.database.transaction() as tx:
@@ -37,24 +37,24 @@ def logout(desk: Desk, token: str, *, delivery: str) -> None:
             finish(desk, tx, claims.sid, claims.sub, why="logout")
 
 
-def revoke_token(desk: Desk, token: str) -> None:
+def revoke_token(desk: Issuer, token: str) -> None:
     """End the session of a token of either kind; one that is no good ends nothing (RFC 7009)."""
     try:
-        claims = desk.codec.read_access(token)
+        claims = desk.token_codec.read_access(token)
     except TokenInvalid:
         logout(desk, token, delivery="body")
         return
     with suppress(TokenInvalid):  # one that is revoked already ends nothing
-        desk.feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+        desk.revocation_feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
         _end_session_of(desk, claims)
 
 
-def _end_session_of(desk: Desk, claims: Claims) -> None:
+def _end_session_of(desk: Issuer, claims: Claims) -> None:
     with desk.database.transaction() as tx:
         finish(desk, tx, claims.sid, claims.sub, why="token revoked")
 
 
-def end_session(desk: Desk, sid: str, user_id: str, *, why: str, actor: str) -> None:
+def end_session(desk: Issuer, sid: str, user_id: str, *, why: str, actor: str) -> None:
     """End one session of a user. Raises `NotFound` if it is not theirs."""
     with desk.database.transaction() as tx:
         session = find(tx, sid)
@@ -63,26 +63,26 @@ def end_session(desk: Desk, sid: str, user_id: str, *, why: str, actor: str) -> 
         finish(desk, tx, sid, user_id, why=why, actor=actor)
 
 
-def end_others(desk: Desk, user_id: str, *, keep: str | None, why: str, actor: str) -> int:
+def end_others(desk: Issuer, user_id: str, *, keep: str | None, why: str, actor: str) -> int:
     """End every session of a user but `keep`; return how many."""
     with desk.database.transaction() as tx:
         return finish_all(desk, tx, user_id, keep=keep, why=why, actor=actor)
 
 
-def end_everybodys(desk: Desk, *, why: str, actor: str | None = None) -> None:
+def end_everybodys(desk: Issuer, *, why: str, actor: str | None = None) -> None:
     """End every session there is."""
     with desk.database.transaction() as tx:
         finish_everybodys(desk, tx, why=why, actor=actor)
 
 
-def finish_everybodys(desk: Desk, tx: Session, *, why: str, actor: str | None) -> None:
+def finish_everybodys(desk: Issuer, tx: Session, *, why: str, actor: str | None) -> None:
     """End every session there is, in a transaction, by one row (R-19)."""
-    desk.feed.revoke(tx, EVERYBODY, sessions=True)
+    desk.revocation_feed.revoke(tx, EVERYBODY, sessions=True)
     desk.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
 
 
 def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole
-    desk: Desk, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
+    desk: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
 ) -> bool:
     """End one session in a transaction; tell whether it was open."""
     if not end(tx, sid, now=desk.clock(), why=why):
@@ -92,7 +92,7 @@ def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole
 
 
 def finish_all(  # noqa: PLR0913 - as above
-    desk: Desk, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
+    desk: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
 ) -> int:
     """End a user's open sessions but `keep`, in a transaction; return how many."""
     now = desk.clock()
@@ -103,28 +103,28 @@ def finish_all(  # noqa: PLR0913 - as above
 
 
 def _tell(  # noqa: PLR0913 - all of it goes into the audit event
-    desk: Desk, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
+    desk: Issuer, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
 ) -> None:
     """Tell the other processes and the audit trail that sessions were ended."""
     if ended:
-        desk.feed.revoke(tx, *map(session_target, ended))
+        desk.revocation_feed.revoke(tx, *map(session_target, ended))
     who = {"user_id": user_id, "actor_id": actor}
     for sid in ended:
         desk.audit.record(tx, "session_end", **who, session_id=sid, why=why)
 
 
-def recall_tokens(desk: Desk, tx: Session, user_id: str) -> int:
+def recall_tokens(desk: Issuer, tx: Session, user_id: str) -> int:
     """Void the access tokens a user has now, leaving sessions be; return their new epoch.
 
     For changed roles and passwords: what was granted must not outlive the change (S-183). The next
     refresh brings new tokens.
     """
     user = tx.get_one(User, user_id, with_for_update=True)  # no refresh is half-way from here on
-    user.epoch = desk.feed.revoke(tx, user_target(user_id))
+    user.epoch = desk.revocation_feed.revoke(tx, user_target(user_id))
     return user.epoch
 
 
-def open_sessions(desk: Desk, user_id: str) -> list[dict[str, Any]]:
+def open_sessions(desk: Issuer, user_id: str) -> list[dict[str, Any]]:
     """List the sessions of a user that are alive, latest use first, each with `last_used_at`.
 
     They are sorted by that rounded time, so that the order reveals no more.
@@ -142,5 +142,5 @@ def open_sessions(desk: Desk, user_id: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: (one["last_used_at"], one["id"]), reverse=True)
 
 
-def _idle_since(desk: Desk, now: datetime) -> datetime:
+def _idle_since(desk: Issuer, now: datetime) -> datetime:
     return now - desk.settings.session_max_idle

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import User, UserRole
-from itemsapi.accounts.password_policy import demand
-from itemsapi.accounts.passwords import ONE_TIME_LIFE, one_time_password
-from itemsapi.accounts.permissions import COMMAND_LINE, EVERYTHING, Operator
-from itemsapi.accounts.repository import Person
-from itemsapi.accounts.usernames import checked_name, normal_name
+from itemsapi.accounts.password_policy import validate_password
+from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME, temporary_password
+from itemsapi.accounts.permissions import COMMAND_LINE, ALL_PERMISSIONS, Operator
+from itemsapi.accounts.repository import UserRecord
+from itemsapi.accounts.usernames import validate_username, normalize_username
 from itemsapi.clock import new_id
-from itemsapi.issuer.authorization import TOPIC, Work, changing
-from itemsapi.issuer.issuer import Desk
+from itemsapi.issuer.authorization import ADMIN_LOCK, AdminTransaction, admin_transaction
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.sessions import finish_all, finish_everybodys, recall_tokens
 from itemsapi.preconditions import Expected
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
@@ -27,28 +27,28 @@ from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
 ADMIN = "admin"  # the role that a new database brings along; it gives everything
 
 
-class People:
+class UserService:
     """The users of this service, and what operators may do to them."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Issuer) -> None:
         """Work at a desk."""
         self._desk = desk
 
-    def page(self, *, after: str = "", limit: int, begins: str = "") -> list[Person]:
+    def page(self, *, after: str = "", limit: int, begins: str = "") -> list[UserRecord]:
         """Return up to `limit` users by name, after a name, whose names begin with `begins`."""
         with self._desk.database.reading() as connection:
-            return repository.people(connection, after=after, limit=limit, begins=begins)
+            return repository.list_users(connection, after=after, limit=limit, begins=begins)
 
-    def find(self, user_id: str) -> Person:
+    def find(self, user_id: str) -> UserRecord:
         """Return a user by id. Raises `NotFound`."""
         with self._desk.database.reading() as connection:
-            found = repository.person(connection, user_id)
+            found = repository.get_user(connection, user_id)
         return _there(found)
 
-    def named(self, username: str) -> Person:
+    def named(self, username: str) -> UserRecord:
         """Return a user by name. Raises `NotFound`."""
         with self._desk.database.reading() as connection:
-            found = repository.person_named(connection, normal_name(username))
+            found = repository.get_user_by_name(connection, normalize_username(username))
         if found is None:
             raise NotFound(f"There is no user {username}.")
         return found
@@ -61,20 +61,20 @@ class People:
         roles: Iterable[str] = (),
         *,
         one_time: bool = False,
-    ) -> Person:
+    ) -> UserRecord:
         """Create a user; one whose password is `one_time` must set another one within 7 days.
 
         Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`.
         """
-        name, wanted = checked_name(username), frozenset(roles)
+        name, wanted = validate_username(username), frozenset(roles)
         stored = self._hashed(name, password)
         try:
-            with changing(self._desk, operator) as work:
+            with admin_transaction(self._desk, operator) as work:
                 _demand_roles(work, wanted)
                 person = self._enrol(work.tx, operator, name, stored, wanted)
                 self._set_expiry(work.tx, person.id, one_time=one_time)
                 work.tx.flush()
-                return _there(repository.person(work.tx, person.id))
+                return _there(repository.get_user(work.tx, person.id))
         except IntegrityError:
             raise Conflict(f"There is a user {name} already.") from None
 
@@ -83,11 +83,11 @@ class People:
 
         Of several processes that start at once, one does. In production it must be changed.
         """
-        name, password = checked_name(username), one_time_password()
-        stored = self._desk.passwords.hash(password)
+        name, password = validate_username(username), temporary_password()
+        stored = self._desk.password_hasher.hash(password)
         with self._desk.database.transaction() as tx:
-            self._desk.database.take_turns(tx, TOPIC)
-            if repository.anybody(tx):
+            self._desk.database.advisory_lock(tx, ADMIN_LOCK)
+            if repository.has_users(tx):
                 return None
             admin = self._enrol(tx, COMMAND_LINE, name, stored, frozenset({ADMIN}))
             self._set_expiry(tx, admin.id, one_time=self._desk.settings.production)
@@ -96,7 +96,7 @@ class People:
     def nobody(self) -> bool:
         """Tell whether there is no user yet."""
         with self._desk.database.reading() as connection:
-            return not repository.anybody(connection)
+            return not repository.has_users(connection)
 
     def change(
         self,
@@ -106,21 +106,21 @@ class People:
         *,
         disabled: bool | None = None,
         roles: Iterable[str] | None = None,
-    ) -> Person:
+    ) -> UserRecord:
         """Disable or enable a user, set their roles, or both; what is None stays.
 
         Raises `NotFound`, `PreconditionFailed`, `Forbidden`, `Invalid` (a role that is not there),
         `Conflict` (nobody would be left who may do everything).
         """
-        with changing(self._desk, operator, of=user_id) as work:
-            target, admins = work.target(user_id, version), repository.admins(work.tx)
+        with admin_transaction(self._desk, operator, of=user_id) as work:
+            target, admins = work.target(user_id, version), repository.count_admins(work.tx)
             if disabled is not None and disabled != target.disabled:
                 self._set_disabled(work.tx, operator, target, disabled=disabled)
             if roles is not None and set(roles) != set(target.roles):
                 self._set_roles(work, operator, target, frozenset(roles))
-            if admins and not repository.admins(work.tx):
+            if admins and not repository.count_admins(work.tx):
                 raise Conflict("Nobody would be left who may do everything; appoint one first.")
-            return _there(repository.person(work.tx, user_id))
+            return _there(repository.get_user(work.tx, user_id))
 
     def set_password(
         self, operator: Operator, user_id: str, password: str, *, one_time: bool = False
@@ -133,7 +133,7 @@ class People:
         if operator.user_id == user_id:
             raise Forbidden("Change your own password with POST /me/password.")
         stored = self._hashed(self.find(user_id).username, password)
-        with changing(self._desk, operator, of=user_id) as work:
+        with admin_transaction(self._desk, operator, of=user_id) as work:
             work.target(user_id)
             user = self._touched(work.tx, user_id)
             user.password_hash = stored
@@ -147,7 +147,7 @@ class People:
 
         Raises `NotFound`, `Forbidden`.
         """
-        with changing(self._desk, operator, of=user_id) as work:
+        with admin_transaction(self._desk, operator, of=user_id) as work:
             work.target(user_id)
             return self._finish(work.tx, operator, user_id, "ended by an operator")
 
@@ -156,19 +156,19 @@ class People:
 
         Admins are among everybody, so it takes one (S-117).
         """
-        with changing(self._desk, operator) as work:
-            work.demand(EVERYTHING, "Among them are users who may do things that you may not.")
+        with admin_transaction(self._desk, operator) as work:
+            work.demand(ALL_PERMISSIONS, "Among them are users who may do things that you may not.")
             finish_everybodys(
                 self._desk, work.tx, why="ended by an operator", actor=operator.user_id
             )
 
     def _hashed(self, name: str, password: str) -> str:
-        demand(password, username=name, minimum=self._desk.settings.password_min_length)
-        return self._desk.passwords.hash(password)
+        validate_password(password, username=name, minimum=self._desk.settings.password_min_length)
+        return self._desk.password_hasher.hash(password)
 
     def _enrol(
         self, tx: Session, operator: Operator, name: str, stored: str, roles: frozenset[str]
-    ) -> Person:
+    ) -> UserRecord:
         now, user_id = self._desk.clock(), new_id()
         user = User(id=user_id, username=name, password_hash=stored, created_at=now, updated_at=now)
         tx.add(user)
@@ -177,11 +177,11 @@ class People:
         who = {"user_id": user_id, "actor_id": operator.user_id}
         self._desk.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
         tx.flush()
-        return _there(repository.person(tx, user_id))
+        return _there(repository.get_user(tx, user_id))
 
     def _set_expiry(self, tx: Session, user_id: str, *, one_time: bool) -> None:
         """Let a one-time password be good for its seven days, and any other for ever (S-131)."""
-        ends = self._desk.clock() + ONE_TIME_LIFE if one_time else None
+        ends = self._desk.clock() + TEMPORARY_PASSWORD_LIFETIME if one_time else None
         tx.get_one(User, user_id).password_expires_at = ends
 
     def _touched(self, tx: Session, user_id: str) -> User:
@@ -191,7 +191,7 @@ class People:
         return user
 
     def _set_roles(
-        self, work: Work, operator: Operator, target: Person, roles: frozenset[str]
+        self, work: AdminTransaction, operator: Operator, target: UserRecord, roles: frozenset[str]
     ) -> None:
         _demand_roles(work, roles)
         tx = work.tx
@@ -205,7 +205,7 @@ class People:
         recall_tokens(self._desk, tx, target.id)
 
     def _set_disabled(
-        self, tx: Session, operator: Operator, target: Person, *, disabled: bool
+        self, tx: Session, operator: Operator, target: UserRecord, *, disabled: bool
     ) -> None:
         user = self._touched(tx, target.id)
         user.disabled_at = self._desk.clock() if disabled else None
@@ -219,16 +219,16 @@ class People:
         return finish_all(self._desk, tx, user_id, keep=None, why=why, actor=operator.user_id)
 
 
-def _demand_roles(work: Work, names: frozenset[str]) -> None:
+def _demand_roles(work: AdminTransaction, names: frozenset[str]) -> None:
     """Let roles be given that exist and go no further than the one who gives them."""
-    found = repository.roles(work.tx, names=names)
+    found = repository.list_roles(work.tx, names=names)
     if len(found) != len(names):
         raise Invalid.at("roles", "There is no such role.")
     for role in found:
-        work.demand(role.reach, "You can give no role that goes further than your own.")
+        work.demand(role.permissions, "You can give no role that goes further than your own.")
 
 
-def _there(found: Person | None) -> Person:
+def _there(found: UserRecord | None) -> UserRecord:
     if found is None:
         raise NotFound
     return found

@@ -18,10 +18,10 @@ from itemsapi.items.models import ItemRecord
 from itemsapi.problems import Invalid
 
 Value = str | int | datetime
-LONGEST: Final = 1800  # characters; a name of 200 makes at most some 1,700
+MAX_CURSOR_LENGTH: Final = 1800  # characters; a name of 200 makes at most some 1,700
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
-_FORM = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST}}}")
+_FORM = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_CURSOR_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CursorPosition:
     """The place in a list after which a page starts."""
 
     value: Value
@@ -45,7 +45,7 @@ def fingerprint(*parts: object) -> str:
     return blake2b(repr(parts).encode(errors="backslashreplace"), digest_size=9).hexdigest()
 
 
-def cursor(of: str, place: Place) -> str:
+def encode_cursor(of: str, place: CursorPosition) -> str:
     """Write the cursor of the list with this fingerprint."""
     value = place.value
     if isinstance(value, datetime):
@@ -54,14 +54,14 @@ def cursor(of: str, place: Place) -> str:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-def place(of: str, text: str, kind: type[Value]) -> Place:
+def decode_cursor(of: str, text: str, kind: type[Value]) -> CursorPosition:
     """Read a cursor of the list with this fingerprint, whose values are of `kind`.
 
     Raises `Invalid` for whatever `cursor` has not written for this very list.
     """
     try:
         found = _read(text, kind)
-        if cursor(of, found) == text:
+        if encode_cursor(of, found) == text:
             return found
     except (ValueError, TypeError, RecursionError, OverflowError):
         pass
@@ -69,7 +69,7 @@ def place(of: str, text: str, kind: type[Value]) -> Place:
     raise Invalid(errors=[{"field": "cursor", "message": message}])
 
 
-def _read(text: str, kind: type[Value]) -> Place:
+def _read(text: str, kind: type[Value]) -> CursorPosition:
     if _FORM.fullmatch(text) is None:
         raise ValueError
     value: Value
@@ -80,4 +80,4 @@ def _read(text: str, kind: type[Value]) -> Place:
         raise TypeError
     if not storable(f"{value}{item_id}") or (isinstance(value, int) and not 0 <= value < 2**63):
         raise ValueError
-    return Place(value, item_id)
+    return CursorPosition(value, item_id)

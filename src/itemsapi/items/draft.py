@@ -21,7 +21,7 @@ _REFUSED = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class ItemDraft:
     """The fields of an item that its owner decides; lengths in characters.
 
     `amount` is the price in ten-thousandths. Raises `Invalid`, which names every field at fault.

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from itemsapi.items import search_index
-from itemsapi.items.cursor import Page, Place, Value, cursor, fingerprint, place
+from itemsapi.items.cursor import Page, CursorPosition, Value, encode_cursor, fingerprint, decode_cursor
 from itemsapi.items.draft import NAME, SKU, TAG, TAGS
 from itemsapi.items.models import COLUMNS, Item, ItemRecord, record
 from itemsapi.items.query import Query
@@ -60,7 +60,7 @@ _OF_FEW: dict[str, ColumnElement[bool]] = {
 _KINDS: Final[dict[str, type[Value]]] = {"name": str, "price": int, "quantity": int}
 
 
-class Asked:
+class ListingQuery:
     """A query of one reader: its statement, and the page that its rows make."""
 
     def __init__(self, query: Query, owner: str | None, dialect: str) -> None:
@@ -80,7 +80,7 @@ class Asked:
             self._params["match"] = search_index.match(dialect, terms, facts)
         self._list = fingerprint(query.sort, sorted(self._params.items()))
         if query.cursor is not None:
-            start = place(self._list, query.cursor, _KINDS.get(query.column, datetime))
+            start = decode_cursor(self._list, query.cursor, _KINDS.get(query.column, datetime))
             self._params |= {"after": start.value, "after_id": start.id}
 
     def statement(self, connection: Connection) -> tuple[Select[Any], dict[str, Any]]:
@@ -111,7 +111,7 @@ class Asked:
         more = None
         if len(rows) > len(items):
             last = rows[len(items) - 1]
-            more = cursor(self._list, Place(getattr(last, self._query.column), last.id))
+            more = encode_cursor(self._list, CursorPosition(getattr(last, self._query.column), last.id))
         return Page(items, more)
 
 

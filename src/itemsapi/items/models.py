@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from itemsapi.db import Model
-from itemsapi.items.draft import NAME, QUANTITY, SKU, Draft
+from itemsapi.items.draft import NAME, QUANTITY, SKU, ItemDraft
 from itemsapi.items.money import shown
 
 SORTS = ("created_at", "updated_at", "name", "price", "quantity")
@@ -91,13 +91,13 @@ def record(row: Row[Any]) -> ItemRecord:
     return ItemRecord._make(fields)
 
 
-def draft(row: Row[Any]) -> Draft:
+def draft(row: Row[Any]) -> ItemDraft:
     """Return what the owner of a row of `COLUMNS` said of it, by whatever rules held then.
 
     It is not checked again: what an older version let in can be replaced and deleted.
     """
     kept = record(row)._asdict()
-    said = object.__new__(Draft)
+    said = object.__new__(ItemDraft)
     for name in ("name", "price", "currency", "description", "sku", "quantity"):
         object.__setattr__(said, name, kept[name])
     object.__setattr__(said, "tags", tuple(kept["tags"]))
@@ -105,7 +105,7 @@ def draft(row: Row[Any]) -> Draft:
     return said
 
 
-def values(said: Draft) -> dict[str, Any]:
+def values(said: ItemDraft) -> dict[str, Any]:
     """Return the columns that a draft fills."""
     return {
         "name": said.name,

@@ -8,11 +8,11 @@ from typing import Any, Final
 from itemsapi.items.draft import storable, tags
 from itemsapi.items.models import SORTS
 from itemsapi.items.money import DECIMALS, scaled
-from itemsapi.items.tokenizer import Term, terms
+from itemsapi.items.tokenizer import Term, search_terms
 from itemsapi.problems import Invalid
 
 LIMIT: Final = 200
-LONGEST: Final = 200  # characters of `q`
+MAX_QUERY_LENGTH: Final = 200  # characters of `q`
 _TEXTS = ("q", "sku", "currency", "owner_id")
 _PRICES = ("price_min", "price_max")
 _MOMENTS = ("created_from", "created_to", "updated_from", "updated_to")
@@ -57,7 +57,7 @@ class Query:
     @property
     def terms(self) -> list[Term] | None:
         """The words that are looked for; nothing if none are."""
-        return terms(self.q) if self.q and not self.q.isspace() else None
+        return search_terms(self.q) if self.q and not self.q.isspace() else None
 
     def bounds(self) -> dict[str, Any]:
         """Return the filters on columns that are set, with the values the columns compare with."""
@@ -74,8 +74,8 @@ class Query:
             yield "sort", f"must be one of {', '.join(SORTS)}, with - before it for descending"
         if not 1 <= self.limit <= LIMIT:
             yield "limit", f"must be from 1 to {LIMIT}"
-        if self.q and len(self.q) > LONGEST:
-            yield "q", f"must be at most {LONGEST} characters long"
+        if self.q and len(self.q) > MAX_QUERY_LENGTH:
+            yield "q", f"must be at most {MAX_QUERY_LENGTH} characters long"
         if self.currency is not None and self.currency not in DECIMALS:
             yield "currency", "no currency of ISO 4217"
         for name in (name for name in _TEXTS if not storable(getattr(self, name) or "")):

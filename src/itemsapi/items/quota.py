@@ -12,11 +12,11 @@ from typing import Any, Final
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from itemsapi.idempotency import HELD, forget_old
-from itemsapi.items.draft import Draft
+from itemsapi.idempotency import KEY_LIFETIME, delete_expired_keys
+from itemsapi.items.draft import ItemDraft
 from itemsapi.items.models import values
 from itemsapi.problems import QuotaExceeded
-from itemsapi.quota_usage import Holding, give_back
+from itemsapi.quota_usage import QuotaUsage, subtract_usage
 
 TEXTS: Final = ("name", "description", "sku", "tags")
 _MAKE_ROOM: Final = text(
@@ -29,7 +29,7 @@ _MAKE_ROOM: Final = text(
     " AND (:keys = 0 OR holding.keys + :keys <= :most_keys) RETURNING owner_id"
 )
 
-_table = Holding.core()
+_table = QuotaUsage.core()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Quota:
     bytes: int
     keys: int
 
-    def make_room(  # noqa: PLR0913 - what is to be held
+    def add_usage(  # noqa: PLR0913 - what is to be held
         self, tx: Session, owner: str, now: datetime, *, size: int, items: int = 0, keys: int = 0
     ) -> None:
         """Count so much more as held, or raise `QuotaExceeded`.
@@ -51,8 +51,8 @@ class Quota:
         most = {"most_items": self.items, "most_bytes": self.bytes, "most_keys": self.keys}
         if self._fits(items, size) and tx.execute(_MAKE_ROOM, more | most).first() is not None:
             return
-        if keys and self._fits(items, size) and (forgotten := forget_old(tx, owner, now - HELD)):
-            give_back(tx, owner, keys=forgotten)
+        if keys and self._fits(items, size) and (forgotten := delete_expired_keys(tx, owner, now - KEY_LIFETIME)):
+            subtract_usage(tx, owner, keys=forgotten)
             if tx.execute(_MAKE_ROOM, more | most).first() is not None:
                 return
         raise self._refusal(tx, owner, size=size, items=items)
@@ -72,7 +72,7 @@ class Quota:
         return QuotaExceeded(words)
 
 
-def size_of(said: Draft) -> int:
+def size_of(said: ItemDraft) -> int:
     """Return how many bytes of text an item holds."""
     stored: dict[str, Any] = values(said)
     return sum(len((stored[name] or "").encode()) for name in TEXTS)

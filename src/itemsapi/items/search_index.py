@@ -13,8 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.orm import Session
 
-from itemsapi.items.draft import Draft
-from itemsapi.items.tokenizer import Term, words
+from itemsapi.items.draft import ItemDraft
+from itemsapi.items.tokenizer import Term, tokenize
 
 FEW: Final = 200  # matches that are fetched and sorted; of more, one is soon met in sorted order
 
@@ -37,7 +37,7 @@ _NUMBERS = {
 _FIRST = {dialect: text(f"{sql} LIMIT {FEW + 1}") for dialect, sql in _NUMBERS.items()}
 
 
-def said(draft: Draft) -> list[str]:
+def said(draft: ItemDraft) -> list[str]:
     """Return the texts that an item is found by, the short ones first."""
     return [draft.name, draft.sku or "", *draft.tags, draft.description, draft.currency]
 
@@ -53,7 +53,7 @@ def facts(tags: Iterable[str], currency: str | None, owner: str | None) -> list[
     return found
 
 
-def put(tx: Session, number: int, owner: str, draft: Draft) -> None:
+def put(tx: Session, number: int, owner: str, draft: ItemDraft) -> None:
     """Let an item be found by what its draft says, and by nothing it said before."""
     found: Any = _all_words(owner, draft)
     dialect = tx.get_bind().dialect.name
@@ -94,6 +94,6 @@ def matching(dialect: str) -> TextClause:
     return text(f"{plus}item.number IN ({_NUMBERS[dialect]})")
 
 
-def _all_words(owner: str, draft: Draft) -> list[str]:
-    seen = words("\n".join(said(draft)))
+def _all_words(owner: str, draft: ItemDraft) -> list[str]:
+    seen = tokenize("\n".join(said(draft)))
     return sorted(seen.union(facts(draft.tags, draft.currency, owner)))

@@ -16,17 +16,17 @@ from sqlalchemy.orm import Session
 
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
-from itemsapi.idempotency import Request, claim
+from itemsapi.idempotency import IdempotentRequest, claim_key
 from itemsapi.items import search_index
 from itemsapi.items.cursor import Page
-from itemsapi.items.draft import Draft, storable
-from itemsapi.items.listing import Asked
+from itemsapi.items.draft import ItemDraft, storable
+from itemsapi.items.listing import ListingQuery
 from itemsapi.items.models import COLUMNS, Item, ItemRecord, draft, record, values
 from itemsapi.items.query import Query
 from itemsapi.items.quota import Quota, size_of
-from itemsapi.preconditions import Expected, demand_version
+from itemsapi.preconditions import Expected, check_version
 from itemsapi.problems import Conflict, NotFound
-from itemsapi.quota_usage import give_back
+from itemsapi.quota_usage import subtract_usage
 
 _TABLE = Item.core()
 _ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
@@ -37,7 +37,7 @@ _CONFLICTS: Final = dict.fromkeys(
 ) | dict.fromkeys(("23503", "SQLITE_CONSTRAINT_FOREIGNKEY"), "The owner's account is gone.")
 
 
-class Items:
+class ItemService:
     """The items of a database. Raises `DatabaseUnavailable` wherever it is away.
 
     `version` is the one a change was made against, or what must hold of it. All changes
@@ -60,14 +60,14 @@ class Items:
 
     def page(self, query: Query, *, owner: str | None) -> Page:
         """Return a page of the items that a query asks for. Raises `Invalid` for its cursor."""
-        asked = Asked(query, owner, self._database.dialect)
+        asked = ListingQuery(query, owner, self._database.dialect)
         if asked.nothing:
             return Page([], None)
         with self._database.reading() as connection:
             rows = asked.rows(connection)
         return asked.page(rows)
 
-    def create(self, said: Draft, *, owner: str, key: str | None = None) -> ItemRecord:
+    def create(self, said: ItemDraft, *, owner: str, key: str | None = None) -> ItemRecord:
         """Put a new item on the shelf of its owner. Raises `Conflict`, `QuotaExceeded`.
 
         With a `key` that this owner used before it returns, as it is now, the item made then.
@@ -76,11 +76,11 @@ class Items:
         item_id, now = new_id(), self._clock()
         with _conflicts(), self._database.transaction() as tx:
             if key is not None:
-                asked = Request(owner, "create an item", key, json.dumps(values(said)))
-                first = claim(tx, asked, item_id, now)
+                asked = IdempotentRequest(owner, "create an item", key, json.dumps(values(said)))
+                first = claim_key(tx, asked, item_id, now)
                 if first != item_id:
                     return _made_before(tx, first, owner)
-            self._quota.make_room(
+            self._quota.add_usage(
                 tx, owner, now, size=size_of(said), items=1, keys=int(key is not None)
             )
             made = {"id": item_id, "owner_id": owner, "created_at": now, "updated_at": now}
@@ -95,7 +95,7 @@ class Items:
             return self._store(tx, row, replace(draft(row), **changes))
 
     def replace(
-        self, item_id: str, said: Draft, *, owner: str | None, version: Expected
+        self, item_id: str, said: ItemDraft, *, owner: str | None, version: Expected
     ) -> ItemRecord:
         """Change all fields of an item at once."""
         with _conflicts(), self._database.transaction() as tx:
@@ -106,15 +106,15 @@ class Items:
         with self._database.transaction() as tx:
             row = _locked(tx, item_id, owner, version)
             search_index.drop(tx, row.number)
-            give_back(tx, row.owner_id, size=size_of(draft(row)), items=1)
+            subtract_usage(tx, row.owner_id, size=size_of(draft(row)), items=1)
             tx.execute(delete(_TABLE).where(*_unchanged(row)))
 
-    def _enter(self, tx: Session, fields: Mapping[str, Any], said: Draft) -> ItemRecord:
+    def _enter(self, tx: Session, fields: Mapping[str, Any], said: ItemDraft) -> ItemRecord:
         row = tx.execute(insert(_TABLE).values(fields).returning(*_STORED)).one()
         search_index.put(tx, row.number, row.owner_id, said)
         return record(row)
 
-    def _store(self, tx: Session, row: Row[Any], said: Draft) -> ItemRecord:
+    def _store(self, tx: Session, row: Row[Any], said: ItemDraft) -> ItemRecord:
         self._resize(tx, row.owner_id, size_of(said) - size_of(draft(row)))
         fields = values(said) | {"updated_at": self._clock(), "version": row.version + 1}
         changed = update(_TABLE).where(*_unchanged(row)).values(fields).returning(*COLUMNS)
@@ -126,9 +126,9 @@ class Items:
     def _resize(self, tx: Session, owner: str, more: int) -> None:
         """Count an item as larger, where there is room for that, or as smaller."""
         if more > 0:
-            self._quota.make_room(tx, owner, self._clock(), size=more)
+            self._quota.add_usage(tx, owner, self._clock(), size=more)
         elif more < 0:
-            give_back(tx, owner, size=-more)
+            subtract_usage(tx, owner, size=-more)
 
 
 def _made_before(tx: Session, item_id: str, owner: str) -> ItemRecord:
@@ -150,7 +150,7 @@ def _locked(tx: Session, item_id: str, owner: str | None, version: Expected) -> 
     row = tx.execute(found, _which(item_id, owner)).one_or_none()
     if row is None:
         raise NotFound
-    demand_version(version, row.version)
+    check_version(version, row.version)
     return row
 
 

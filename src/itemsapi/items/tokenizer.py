@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 GRAM = 3  # characters in a word of a script without spaces
-LONGEST_TEXT = 60_000  # normalised characters: at 12 bytes a word below PostgreSQL's 1 MB
-LONGEST_WORD = 64  # characters; what is longer is found by its first 64
+MAX_TEXT_LENGTH = 60_000  # normalised characters: at 12 bytes a word below PostgreSQL's 1 MB
+MAX_WORD_LENGTH = 64  # characters; what is longer is found by its first 64
 MOST_TERMS = 40  # words of a query that count; each must be there, so more hardly narrow it
 
 _UNSPACED = (
@@ -35,7 +35,7 @@ class Term(NamedTuple):
     prefix: bool
 
 
-def words(text: str) -> set[str]:
+def tokenize(text: str) -> set[str]:
     """Return the words that a text can be found by."""
     found: set[str] = set()
     for run, unspaced in _runs(text):
@@ -46,7 +46,7 @@ def words(text: str) -> set[str]:
     return found
 
 
-def terms(query: str) -> list[Term]:
+def search_terms(query: str) -> list[Term]:
     """Return what a query asks for, without doubles; nothing if it holds no word."""
     asked: dict[Term, None] = {}
     for run, unspaced in _runs(query):
@@ -60,9 +60,9 @@ def terms(query: str) -> list[Term]:
 
 def _runs(text: str) -> Iterator[tuple[str, bool]]:
     """Yield each run of one kind, and whether its script is written without spaces."""
-    for found in _RUN.finditer(folded(text)[:LONGEST_TEXT].translate(_Letters())):
+    for found in _RUN.finditer(folded(text)[:MAX_TEXT_LENGTH].translate(_Letters())):
         unspaced = found.group(1) is not None
-        yield (found.group() if unspaced else found.group()[:LONGEST_WORD]), unspaced
+        yield (found.group() if unspaced else found.group()[:MAX_WORD_LENGTH]), unspaced
 
 
 def folded(text: str) -> str:

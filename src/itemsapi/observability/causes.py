@@ -20,7 +20,7 @@ _SECRET = re.compile(
 _VALUES = "22"  # SQLSTATE class of data exceptions
 
 
-def in_a_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return what went wrong: the driver's words where a driver raised it, without the statement.
 
     Other errors begin with their type.
@@ -36,10 +36,10 @@ def in_a_line(error: BaseException) -> str:
     return _SECRET.sub(r"\1\2\3***", words or name)[:LONGEST]
 
 
-def places(error: BaseException) -> str:
+def traceback_lines(error: BaseException) -> str:
     """Return where an error came from, and what it and its causes say, each in a line."""
     return "\n".join(
-        f"{''.join(traceback.format_tb(one.__traceback__))}{in_a_line(one)}"
+        f"{''.join(traceback.format_tb(one.__traceback__))}{one_line(one)}"
         for one in _chain(error)
     )
 

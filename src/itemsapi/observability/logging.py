@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from itemsapi.observability.causes import in_a_line, places
+from itemsapi.observability.causes import one_line, traceback_lines
 
 
 @dataclass(slots=True)
-class Origin:
+class RequestContext:
     """Where the work at hand comes from: a request, or the command line.
 
     `told` says that the log knows already why this request is answered with a 5xx.
@@ -26,39 +26,39 @@ class Origin:
     request_id: str = "-"
     address: str = "-"
     user_agent: str = ""
-    began: float = field(default_factory=time.perf_counter)
-    told: bool = False
+    started: float = field(default_factory=time.perf_counter)
+    failure_logged: bool = False
 
 
-_NOWHERE = Origin()
-_origin: ContextVar[Origin] = ContextVar("itemsapi_origin", default=_NOWHERE)
+_NO_REQUEST = RequestContext()
+_context: ContextVar[RequestContext] = ContextVar("itemsapi_origin", default=_NO_REQUEST)
 
 
-def origin() -> Origin:
+def request_context() -> RequestContext:
     """Return where the work at hand comes from."""
-    return _origin.get()
+    return _context.get()
 
 
-def set_origin(value: Origin) -> Token[Origin]:
+def set_request_context(value: RequestContext) -> Token[RequestContext]:
     """Note where the work at hand comes from; return what takes the note back."""
-    return _origin.set(value)
+    return _context.set(value)
 
 
-def leave_origin(token: Token[Origin]) -> None:
+def reset_request_context(token: Token[RequestContext]) -> None:
     """Take the note back: what this thread does next is not that request's work."""
     with suppress(ValueError):  # a server may close an answer in another context than it began in
-        _origin.reset(token)
+        _context.reset(token)
 
 
 def _with_request_id(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    event.setdefault("request_id", _origin.get().request_id)
+    event.setdefault("request_id", _context.get().request_id)
     return event
 
 
 def _places(exc_info: structlog.typing.ExcInfo) -> str:
-    return places(exc_info[1])
+    return traceback_lines(exc_info[1])
 
 
 class _StandardError:
@@ -95,15 +95,15 @@ def start_logging(*, level: int = logging.INFO) -> None:
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("itemsapi")
 
 
-def tell_failure(kind: str, cause: str, error: BaseException | None = None) -> None:
+def log_failure(kind: str, cause: str, error: BaseException | None = None) -> None:
     """Log why a request is answered 503 or 500: one line with its id and the cause (R-35).
 
     `error` is what nobody expected; its places are added. A log that is full or gone must not cost
     the answer (S-152).
     """
-    origin().told = True
+    request_context().failure_logged = True
     with suppress(Exception):
         if error is None:
             log.warning(kind, cause=cause)
         else:
-            log.error(kind, cause=cause or in_a_line(error), exc_info=error)
+            log.error(kind, cause=cause or one_line(error), exc_info=error)

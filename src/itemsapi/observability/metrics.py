@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
-from itemsapi.observability.logging import origin
+from itemsapi.observability.logging import request_context
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 TRIES = 5  # reads of a folder whose files are just being made
@@ -90,7 +90,7 @@ def count_request(method: str, endpoint: str | None, status: int) -> None:
     name = endpoint or "none"
     verb = method if method in METHODS else "other"
     REQUESTS.labels(verb, name, status).inc()
-    SECONDS.labels(name).observe(time.perf_counter() - origin().began)
+    SECONDS.labels(name).observe(time.perf_counter() - request_context().started)
 
 
 def note_feed_age(seconds: float) -> None:

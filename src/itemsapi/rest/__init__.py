@@ -9,7 +9,7 @@ from itemsapi.rest.blueprint import Blueprint
 from itemsapi.rest.etags import etag
 from itemsapi.rest.install import install
 from itemsapi.rest.openapi.document import describe
-from itemsapi.rest.paging import PageQuery, listing, whole
+from itemsapi.rest.paging import PageQuery, list_schema, whole
 from itemsapi.rest.schema import Schema
 
 __all__ = [
@@ -20,6 +20,6 @@ __all__ = [
     "etag",
     "fields",
     "install",
-    "listing",
+    "list_schema",
     "whole",
 ]

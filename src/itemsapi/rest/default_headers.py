@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from itemsapi.clock import new_id
-from itemsapi.observability.logging import Origin
+from itemsapi.observability.logging import RequestContext
 from itemsapi.problems import HeadersTooLarge
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ TOKENS_ONLY = ("Pragma", "no-cache")  # RFC 6749 section 5.1
 TOKEN_PATHS = ("/auth/", "/oauth/", "/me/password")
 
 
-def origin_of(environ: "WSGIEnvironment") -> Origin:
+def origin_of(environ: "WSGIEnvironment") -> RequestContext:
     """Return where the request comes from; its id is the client's if well-formed, or ours."""
     asked = environ.get("HTTP_X_REQUEST_ID", "")
     request_id = asked if _REQUEST_ID.fullmatch(asked) else new_id()
     agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT]
-    return Origin(
+    return RequestContext(
         request_id=request_id,
         address=environ["REMOTE_ADDR"],
         user_agent="".join(c for c in agent if c.isprintable()),
@@ -65,7 +65,7 @@ def check_size(environ: "WSGIEnvironment") -> None:
                 raise HeadersTooLarge(f"At most {MAX_FIELD} bytes are taken in one header field.")
 
 
-def dressing(
+def default_headers(
     given: Iterable[tuple[str, str]], path: str, request_id: str, *, tls: bool
 ) -> list[tuple[str, str]]:
     """Return the headers that an answer still needs beside those that are there already."""

@@ -18,8 +18,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from itemsapi import problems
-from itemsapi.observability.causes import in_a_line
-from itemsapi.observability.logging import origin, tell_failure
+from itemsapi.observability.causes import one_line
+from itemsapi.observability.logging import request_context, log_failure
 from itemsapi.problems import InternalError, Invalid, MethodNotAllowed, Problem
 
 PROBLEM_JSON = "application/problem+json"
@@ -84,7 +84,7 @@ def body(problem: Problem, base: str) -> bytes:
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,
-        "request_id": origin().request_id,
+        "request_id": request_context().request_id,
     }
     if problem.errors is not None:
         said["errors"] = problem.errors
@@ -100,7 +100,7 @@ def report(problem: Problem) -> None:
         return
     unexpected = None if problem.cause else problem.__cause__
     kind = "unhandled" if isinstance(problem, InternalError) else "unavailable"
-    tell_failure(kind, problem.cause or ("" if unexpected else problem.detail), unexpected)
+    log_failure(kind, problem.cause or ("" if unexpected else problem.detail), unexpected)
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -159,7 +159,7 @@ def _of_status(status: int, error: HTTPException) -> Problem:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return problems.TooMany(1)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return problems.Unavailable(cause=in_a_line(error))
+        return problems.Unavailable(cause=one_line(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unhandled(error)
     return OtherRefusal(status)

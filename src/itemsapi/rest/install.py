@@ -7,8 +7,8 @@ from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.fields import ID_PATTERN
-from itemsapi.rest.json_provider import Provider
-from itemsapi.rest.middleware import Edge
+from itemsapi.rest.json_provider import JsonProvider
+from itemsapi.rest.middleware import Middleware
 from itemsapi.rest.proxies import Proxies
 from itemsapi.rest.request import Request
 from itemsapi.rest.strict_json import MAX_BYTES
@@ -29,7 +29,7 @@ def install(app: Flask, settings: Settings) -> None:
     base = f"{settings.public_url}/docs/problems"
     https = settings.public_url.startswith("https:")
     app.request_class = Request
-    app.json = Provider(app)
+    app.json = JsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
     _install_routing(app)
     error_handlers.install(app, base)
@@ -39,7 +39,7 @@ def install(app: Flask, settings: Settings) -> None:
     cors = Cors(
         settings.allowed_origins, allow=settings.allow_headers, expose=settings.expose_headers
     )
-    app.wsgi_app = Edge(app.wsgi_app, base, proxies, cors, tls=https)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = Middleware(app.wsgi_app, base, proxies, cors, tls=https)  # type: ignore[method-assign]  # Flask's documented way
 
 
 def _count(response: Response) -> Response:

@@ -23,7 +23,7 @@ def _other(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-class Provider(JSONProvider):
+class JsonProvider(JSONProvider):
     """What `flask.jsonify` and a view that returns a dict use."""
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:

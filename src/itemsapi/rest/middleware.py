@@ -16,11 +16,11 @@ from contextvars import Token
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from itemsapi.observability.logging import Origin, leave_origin, set_origin, tell_failure
+from itemsapi.observability.logging import RequestContext, reset_request_context, set_request_context, log_failure
 from itemsapi.problems import Problem
 from itemsapi.rest import error_handlers
 from itemsapi.rest.cors import Cors
-from itemsapi.rest.default_headers import check_size, dressing, origin_of
+from itemsapi.rest.default_headers import check_size, default_headers, origin_of
 from itemsapi.rest.proxies import Proxies
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ HeaderList = list[tuple[str, str]]
 REFUSED = "itemsapi.refused"  # what the server found wrong, instead of having the request answered
 
 
-class Edge:
+class Middleware:
     """A WSGI application around the application."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Edge:
         """Answer the request; refuse oversized headers before anything else sees them."""
         self.proxies.correct(environ)
         origin = origin_of(environ)
-        token = set_origin(origin)
+        token = set_request_context(origin)
         started = False
 
         def start(status: str, headers: HeaderList, *exc_info: Any) -> Any:
@@ -57,15 +57,15 @@ class Edge:
             # With exc_info a server drops headers that it was given and did not send (PEP 3333).
             given = exc_info or ((sys.exc_info(),) if started else ())
             started = True
-            if status.startswith("5") and not origin.told:
-                tell_failure("unavailable", f"endpoint: it answered {status[:3]} by itself")
+            if status.startswith("5") and not origin.failure_logged:
+                log_failure("unavailable", f"endpoint: it answered {status[:3]} by itself")
             dressed = [*headers, *self._dressing(environ, headers, origin.request_id)]
             return start_response(status, dressed, *given)
 
         try:
             return _handed_on(self._answer(environ, start), token, environ)
         except BaseException:
-            leave_origin(token)
+            reset_request_context(token)
             raise
 
     def _answer(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
@@ -88,7 +88,7 @@ class Edge:
     ) -> Iterator[tuple[str, str]]:
         path = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Werkzeug routes it
         tls = self.tls or environ["wsgi.url_scheme"] == "https"
-        yield from dressing(headers, path, request_id, tls=tls)
+        yield from default_headers(headers, path, request_id, tls=tls)
         if origin := environ.get("HTTP_ORIGIN"):
             asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
             preflight = asks and environ["REQUEST_METHOD"] == "OPTIONS"
@@ -108,7 +108,7 @@ class Edge:
 class _Answer:
     """The body of an answer; when the server closes it, the thread forgets the request."""
 
-    def __init__(self, body: Iterable[bytes], token: Token[Origin]) -> None:
+    def __init__(self, body: Iterable[bytes], token: Token[RequestContext]) -> None:
         self._body, self._token = body, token
 
     def __iter__(self) -> Iterator[bytes]:
@@ -119,11 +119,11 @@ class _Answer:
             if close := getattr(self._body, "close", None):
                 close()
         finally:
-            leave_origin(self._token)
+            reset_request_context(self._token)
 
 
 def _handed_on(
-    body: Iterable[bytes], token: Token[Origin], environ: "WSGIEnvironment"
+    body: Iterable[bytes], token: Token[RequestContext], environ: "WSGIEnvironment"
 ) -> Iterable[bytes]:
     """Return the body as the server gets it.
 
@@ -131,6 +131,6 @@ def _handed_on(
     """
     file = environ.get("wsgi.file_wrapper")
     if isinstance(body, list) or (isinstance(file, type) and isinstance(body, file)):
-        leave_origin(token)
+        reset_request_context(token)
         return body
     return _Answer(body, token)

@@ -34,7 +34,7 @@ class PageQuery(Schema):
     )
 
 
-def listing(schema: marshmallow.Schema, name: str) -> marshmallow.Schema:
+def list_schema(schema: marshmallow.Schema, name: str) -> marshmallow.Schema:
     """Return the schema, called `name` in the document, of a page of what `schema` describes."""
     page = Schema.from_dict(
         {

@@ -22,7 +22,7 @@ class Waiting(Protocol):
 W = TypeVar("W", bound=Waiting)
 
 
-class Turns(Generic[W]):
+class FairQueue(Generic[W]):
     """Those who wait, by client; filled by the event loop and emptied by threads."""
 
     def __init__(self, may_go: Callable[[str], bool]) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from itemsapi.problems import Unavailable
-from itemsapi.server.fair_queue import Turns
+from itemsapi.server.fair_queue import FairQueue
 from itemsapi.server.responses import Outgoing
 from itemsapi.server.threads import Threads
 
 T = TypeVar("T")
 
-PATIENCE: Final = 10.0  # seconds that work waits for its turn
+THREAD_WAIT_SECONDS: Final = 10.0  # seconds that work waits for its turn
 SWEEP: Final = 1.0  # seconds between two looks at who has waited too long
 
 
@@ -37,7 +37,7 @@ class Pool:
     def __init__(self, threads: int) -> None:
         """Start the threads."""
         self.outgoing = Outgoing()
-        self._turns: Turns[Job] = Turns(self.outgoing.has_room)
+        self._turns: FairQueue[Job] = FairQueue(self.outgoing.has_room)
         self._threads = Threads(self._work, threads)
         self._threads.start()
         self.aside = self._threads.aside
@@ -56,9 +56,9 @@ class Pool:
 
     def _sweep(self) -> None:
         """Turn away who has waited too long; come back while somebody waits."""
-        late = self._turns.expired(time.monotonic() - PATIENCE)
+        late = self._turns.expired(time.monotonic() - THREAD_WAIT_SECONDS)
         for job in (job for job in late if not job.outcome.done()):
-            cause = f"threads: none was free for {PATIENCE:.0f} s"
+            cause = f"threads: none was free for {THREAD_WAIT_SECONDS:.0f} s"
             job.outcome.set_exception(Unavailable(cause=cause))
         self._sweeping = bool(self._turns)
         if self._sweeping:

@@ -25,18 +25,18 @@ from itemsapi.clock import Clock, stamp
 from itemsapi.problems import GateUnavailable, Problem, RefreshInvalid, TokenInvalid
 from itemsapi.settings import Settings
 from itemsapi.tokens.claims import NAMES, Claims
-from itemsapi.tokens.key_set import KeyRing
+from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.keys import Key, derive, symmetric_key
 from itemsapi.tokens.scopes import join, split
 
 if TYPE_CHECKING:
     from flask import Flask
 
-LONGEST = 8192  # characters of a token
+MAX_TOKEN_LENGTH = 8192  # characters of a token
 BRACKETS = 16  # in a header or payload: it cannot nest deeper than it opens
 LEEWAY = 60  # seconds that `iat` and `nbf` may lie ahead; `exp` has none
 JITTER = 0.05  # of the lifetime, so that a crowd does not come back in the same second
-LONGEST_LIFE = int(3600 * (1 + JITTER)) + 1  # the longest ITEMSAPI_ACCESS_TTL, and its jitter
+MAX_LIFETIME_SECONDS = int(3600 * (1 + JITTER)) + 1  # the longest ITEMSAPI_ACCESS_TTL, and its jitter
 CENTURIES = timedelta(days=365_000)
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 LATEST = 253_402_300_799  # the end of the year 9999: the last second that a date can have
@@ -62,10 +62,10 @@ class _Signing:
     key: Key
 
 
-class Codec:
+class TokenCodec:
     """Makes and reads the two kinds of token, on an application it is installed on."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, clock: Clock) -> None:
+    def __init__(self, settings: Settings, ring: KeySet, clock: Clock) -> None:
         """Take the key ring; the key of refresh tokens follows from the secret key."""
         self._ring, self._clock = ring, clock
         self._issuer, self._audience = settings.public_url, settings.audience
@@ -146,7 +146,7 @@ class Codec:
         now = stamp(self._clock())
         begins = max(claims.iat, payload.get("nbf", 0))
         ends = claims.exp
-        if not (begins <= now + LEEWAY and max(begins, now) < ends <= claims.iat + LONGEST_LIFE):
+        if not (begins <= now + LEEWAY and max(begins, now) < ends <= claims.iat + MAX_LIFETIME_SECONDS):
             raise TokenInvalid
         return claims
 
@@ -207,7 +207,7 @@ def _let_in() -> Mapping[str, Any] | None:
 
 def _header(token: str, typ: str, refusal: type[Problem]) -> dict[str, Any]:
     """Check the compact form, then the header: exactly the members that we write (S-022, S-026)."""
-    if len(token) > LONGEST or not COMPACT.fullmatch(token):
+    if len(token) > MAX_TOKEN_LENGTH or not COMPACT.fullmatch(token):
         raise refusal
     if not all(_canonical(part) for part in token.split(".")):
         raise refusal

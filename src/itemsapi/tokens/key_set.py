@@ -16,17 +16,17 @@ from itemsapi.db import AnyRow, Database
 from itemsapi.observability.logging import log
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable
 from itemsapi.settings import Settings, SettingsError
-from itemsapi.tokens.key_store import Keystore
+from itemsapi.tokens.key_store import KeyStore
 from itemsapi.tokens.keys import Key
 
-PATIENCE = 60.0  # seconds without the database that the copy still serves
+MAX_KEY_AGE_SECONDS = 60.0  # seconds without the database that the copy still serves
 FIRST = 5.0  # seconds that a request waits for another one to read the keys for the first time
 MOMENT = 0.25  # seconds it waits for a renewal; a healthy database takes a few ms
 UPKEEP = 30.0  # seconds between two tries to change keys, where the first one failed
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class KeySnapshot:
     """The keys at one moment: the one that signs, and those that verify in the order of JWKS."""
 
     signing: Key | None
@@ -44,21 +44,21 @@ class Ring:
         return [jwk for key in self.verifying.values() if (jwk := key.public_jwk())]
 
 
-class KeyRing:
+class KeySet:
     """The keys as this process knows them; `version` changes with them."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock, audit: Audit) -> None:
         """Take where the keys are and what seals them; nothing is read yet."""
-        self.keystore = Keystore(database, settings, clock, audit)
+        self.key_store = KeyStore(database, settings, clock, audit)
         self._lag = settings.revocation_lag.total_seconds() * 0.7  # the rest is for the answer
         self._lock = threading.Lock()
         self._asked = self._known = self._upkept = float("-inf")
         self._failing = ""  # why the last reading failed
-        self._ring = Ring(None, {})
+        self._ring = KeySnapshot(None, {})
         self._seen: list[tuple[str, str, str, str]] = []
         self.version = 0
 
-    def now(self) -> Ring:
+    def now(self) -> KeySnapshot:
         """Return the ring, at most a lag old; make the first key if there is none.
 
         Raises `GateUnavailable` if the keys cannot be known.
@@ -75,13 +75,13 @@ class KeyRing:
 
     def rotate(self) -> str:
         """Let the next key sign from now on; see `Keystore.rotate`."""
-        kid = self.keystore.rotate()
+        kid = self.key_store.rotate()
         self._forget()
         return kid
 
     def withdraw(self, kid: str) -> None:
         """Refuse what a key signed, everywhere within two seconds; see `Keystore.withdraw`."""
-        self.keystore.withdraw(kid)
+        self.key_store.withdraw(kid)
         self._forget()
 
     def _forget(self) -> None:
@@ -111,7 +111,7 @@ class KeyRing:
             finally:
                 self._lock.release()
             self._keep_up(rows)
-        if time.monotonic() - self._known > PATIENCE:
+        if time.monotonic() - self._known > MAX_KEY_AGE_SECONDS:
             raise self._away("not read for too long")
 
     def _renewed(self) -> Sequence[AnyRow]:
@@ -120,7 +120,7 @@ class KeyRing:
         if begun - self._asked < self._lag:
             return ()
         try:
-            rows = self.keystore.live() or self.keystore.begin()
+            rows = self.key_store.live() or self.key_store.begin()
         except DatabaseUnavailable as error:
             self._failing, self._asked = error.cause, time.monotonic()
             return ()
@@ -134,8 +134,8 @@ class KeyRing:
             return
         try:
             if not any(row.state == "current" for row in rows):
-                self.keystore.begin()
-            elif not self.keystore.rotate_if_due(rows):
+                self.key_store.begin()
+            elif not self.key_store.rotate_if_due(rows):
                 return
         except (DatabaseUnavailable, SettingsError) as error:
             self._upkept = time.monotonic()
@@ -149,12 +149,12 @@ class KeyRing:
             return
         keys = {row.kid: key for row in rows if (key := self._opened(row))}
         signing = [keys[row.kid] for row in rows if row.state == "current" and row.kid in keys]
-        self._ring, self._seen = Ring(signing[-1] if signing else None, keys), seen
+        self._ring, self._seen = KeySnapshot(signing[-1] if signing else None, keys), seen
         self.version += 1
 
     def _opened(self, row: AnyRow) -> Key | None:
         try:
-            return self.keystore.open(row)
+            return self.key_store.open(row)
         except SettingsError as error:
             log.error("signing_key_unreadable", kid=row.kid, reason=str(error))
             return None

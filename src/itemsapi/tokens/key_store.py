@@ -18,14 +18,14 @@ from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.settings import Settings, SettingsError
-from itemsapi.tokens.keys import Key, Seal, make_key
+from itemsapi.tokens.keys import Key, KeyEncryption, make_key
 
 State = Literal["next", "current", "retired", "withdrawn"]
 
 # Before a key signs: others may keep JWKS for 60 s, and our own copies are 5 s old at most.
 PUBLISHED = timedelta(seconds=70)
 VERIFIES = timedelta(hours=1, minutes=5)  # once retired: the longest life of a token, and more
-TOPIC = 7_201  # the advisory lock of those who change keys
+KEY_LOCK = 7_201  # the advisory lock of those who change keys
 
 
 class RotationTooEarly(RuntimeError):
@@ -63,14 +63,14 @@ _ALL = select(_table).order_by(_table.c.created_at, _table.c.kid)
 _LIVE = _ALL.where(_table.c.state != "withdrawn")
 
 
-class Keystore:
+class KeyStore:
     """The keys of all processes, in the order they were made."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock, audit: Audit) -> None:
         """Take where the keys are and what seals them; nothing is read yet."""
         self._database, self._clock, self._audit = database, clock, audit
         self._alg, self._schedule = settings.signing_alg, settings.key_rotation
-        self._seal = Seal(settings.secret_key)
+        self._seal = KeyEncryption(settings.secret_key)
 
     def live(self) -> list[AnyRow]:
         """Return the rows of the keys that verify: those retired long ago do not."""
@@ -88,7 +88,7 @@ class Keystore:
         """Return the key of a row; `SettingsError` if it cannot be what it should be (R-29)."""
         if row.state not in get_args(State):
             raise SettingsError(f"signing key {row.kid} has the unknown state {row.state!r}")
-        return self._seal.open(row.kid, row.alg, row.secret)
+        return self._seal.decrypt(row.kid, row.alg, row.secret)
 
     def check(self) -> None:
         """Raise `SettingsError`, one line, unless the key that signs can be read (R-24)."""
@@ -148,7 +148,7 @@ class Keystore:
     def _changing(self) -> Iterator[Session]:
         """Let one process at a time change keys, and none that could not read what it writes."""
         with self._database.transaction() as tx:
-            self._database.take_turns(tx, TOPIC)
+            self._database.advisory_lock(tx, KEY_LOCK)
             self._demand_fit(tx.execute(_LIVE).all())
             yield tx
 
@@ -190,7 +190,7 @@ class Keystore:
         if known is not None:
             return str(known.kid)
         key, now = make_key(self._alg), self._clock()
-        row = {"kid": key.kid, "alg": key.alg, "state": "next", "secret": self._seal.close(key)}
+        row = {"kid": key.kid, "alg": key.alg, "state": "next", "secret": self._seal.encrypt(key)}
         tx.execute(insert(_table), row | {"created_at": now, "changed_at": now})
         return key.kid
 

@@ -56,20 +56,20 @@ class Key:
         return public | {"kid": self.kid, "alg": self.alg, "use": "sig"}
 
 
-class Seal:
+class KeyEncryption:
     """Closes private keys for the database and opens them again."""
 
     def __init__(self, secret: str) -> None:
         """Derive the sealing key from the secret key of the settings."""
         self._cipher = AESGCM(derive(secret, "signing keys at rest"))
 
-    def close(self, key: Key) -> str:
+    def encrypt(self, key: Key) -> str:
         """Return the sealed private part, as text."""
         nonce = os.urandom(NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, key.jwk.encode(), key.kid.encode())
         return base64.b64encode(nonce + sealed).decode()
 
-    def open(self, kid: str, alg: str, sealed: str) -> Key:
+    def decrypt(self, kid: str, alg: str, sealed: str) -> Key:
         """Return the key; raises `SettingsError` if the secret key does not fit."""
         try:
             raw = base64.b64decode(sealed)
@@ -80,10 +80,10 @@ class Seal:
                 " set the secret with which they were made"
             )
             raise SettingsError(msg) from error
-        return checked(Key(kid, alg, jwk.decode()))
+        return validate_key(Key(kid, alg, jwk.decode()))
 
 
-def checked(key: Key) -> Key:
+def validate_key(key: Key) -> Key:
     """Return `key` if its kind fits its algorithm and `kid`, or raise `SettingsError` (S-029)."""
     members = key.members()
     if members.get("kty") != KINDS.get(key.alg) or thumbprint(members) != key.kid:

@@ -23,9 +23,9 @@ from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
-PATIENCE = 5.0  # seconds without an answer from the feed before nobody is let in any more
+MAX_FEED_AGE_SECONDS = 5.0  # seconds without an answer from the feed before nobody is let in any more
 MOMENT = 0.25  # seconds to wait for an answer that is under way; a healthy database takes a few ms
-TOPIC = 7_202  # the advisory lock of writers
+FEED_LOCK = 7_202  # the advisory lock of writers
 EVERYBODY = "*"
 NO_EPOCH = 0  # nothing was taken back yet
 
@@ -95,7 +95,7 @@ def everybodys_epochs(tx: Session | Connection) -> Epochs:
     return Epochs(tokens, sessions)
 
 
-class Feed:
+class RevocationFeed:
     """One process's copy of the revocations that can still matter, and the way to add to them."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Feed:
         feed until the transaction ends. The rows are for the other processes; this one knows as
         soon as the transaction commits.
         """
-        self._database.take_turns(tx, TOPIC)
+        self._database.advisory_lock(tx, FEED_LOCK)
         last: int = tx.execute(_LAST_SEQ).scalar_one()
         now = self._clock()
         first = max(last + 1, int(now.timestamp() * 1000))
@@ -152,7 +152,7 @@ class Feed:
     def ensure_fresh(self) -> None:
         """Ask the database for newer rows if it is time to. Raises `GateUnavailable`."""
         moment = time.monotonic()
-        if moment - self._asked >= self._lag or moment - self._known > PATIENCE:
+        if moment - self._asked >= self._lag or moment - self._known > MAX_FEED_AGE_SECONDS:
             self._ask()
 
     def _ask(self) -> None:
@@ -162,13 +162,13 @@ class Feed:
         is too old until there is an answer; unless the last question had none: no queue of threads
         stands before a dead database (R-04).
         """
-        wait = MOMENT if self.age < PATIENCE else PATIENCE
+        wait = MOMENT if self.age < MAX_FEED_AGE_SECONDS else MAX_FEED_AGE_SECONDS
         if self._asking.acquire(timeout=0 if self._failing or self.age < self._bound else wait):
             try:
                 self._ask_alone()
             finally:
                 self._asking.release()
-        if self.age > PATIENCE:
+        if self.age > MAX_FEED_AGE_SECONDS:
             raise GateUnavailable(
                 cause=f"revocations: not read for too long; {self._failing or 'others wait too'}"
             )

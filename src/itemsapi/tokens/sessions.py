@@ -127,7 +127,7 @@ class Rotatable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RotationLimits:
     """How long a session lives without a refresh, and how forgiving rotation is.
 
     `grace`: the window after a rotation in which races are forgiven. `heal`: whether a lost answer
@@ -140,7 +140,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class PresentedToken:
     """A refresh token that is presented: its generation, and the hash of its attempt id."""
 
     gen: int
@@ -229,7 +229,7 @@ _END = (
 )
 
 
-def judge(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
+def judge(session: Rotatable, shown: PresentedToken, limits: RotationLimits) -> RotationOutcome:
     """Say what comes of a refresh token of a live session: the rule of docs/adr/0003, row by row.
 
     A token that was replaced more than a window ago does not wait: a thief who rotates again and
@@ -244,7 +244,7 @@ def judge(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutco
     return _judge_older(session, shown, limits)
 
 
-def _judge_older(session: Rotatable, shown: Presented, limits: Limits) -> RotationOutcome:
+def _judge_older(session: Rotatable, shown: PresentedToken, limits: RotationLimits) -> RotationOutcome:
     is_root = shown.gen == session.root_gen
     if is_root and limits.heal and _same(shown.attempt, session.attempt):
         return RotationOutcome.AGAIN
@@ -259,7 +259,7 @@ def _judge_older(session: Rotatable, shown: Presented, limits: Limits) -> Rotati
     return RotationOutcome.VOID if is_void else RotationOutcome.OLDER
 
 
-def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
+def rotate(tx: Session, sid: str, shown: PresentedToken, limits: RotationLimits) -> Rotation:
     """Rotate or heal a session by the refresh token shown, or say what else comes of it."""
     values = {
         "sid": sid,
@@ -285,7 +285,7 @@ def rotate(tx: Session, sid: str, shown: Presented, limits: Limits) -> Rotation:
     return Rotation(outcome, session)
 
 
-def _heals_before(now: datetime, limits: Limits) -> datetime:
+def _heals_before(now: datetime, limits: RotationLimits) -> datetime:
     """Return the moment before which the last rotation must lie for a token to heal."""
     if not limits.heal:
         return NEVER

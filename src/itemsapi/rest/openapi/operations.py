@@ -28,8 +28,8 @@ from itemsapi.problems import (
 from itemsapi.rest.blueprint import notes
 from itemsapi.rest.default_headers import describe
 from itemsapi.rest.fields import ID_PATTERN
-from itemsapi.rest.openapi.responses import Refusals
-from itemsapi.rest.openapi.schemas import Shapes, with_example
+from itemsapi.rest.openapi.responses import ProblemResponses
+from itemsapi.rest.openapi.schemas import SchemaConverter, with_example
 from itemsapi.rest.request import FORM
 
 ALWAYS: tuple[type[Problem], ...] = (BadRequest, InternalError, Unavailable)
@@ -76,9 +76,9 @@ class Operations:
 
     def __init__(self, spec: APISpec, base: str) -> None:
         """Collect in `spec`; problems are explained at `base`."""
-        self.going_in = Shapes(spec, "in")
-        self.coming_out = Shapes(spec, "out")
-        self.refusals = Refusals(spec, base)
+        self.going_in = SchemaConverter(spec, "in")
+        self.coming_out = SchemaConverter(spec, "out")
+        self.refusals = ProblemResponses(spec, base)
 
     def describe(self, route: Route) -> dict[str, Any]:
         """Return the operation."""

@@ -48,7 +48,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 }
 
 
-class Refusals:
+class ProblemResponses:
     """Collects the refusals of all operations among the components of a document."""
 
     def __init__(self, spec: APISpec, base: str) -> None:

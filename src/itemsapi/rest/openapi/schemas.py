@@ -22,7 +22,7 @@ from itemsapi.rest import fields
 Direction = Literal["in", "out"]
 
 
-class Shapes(OpenAPIConverter):
+class SchemaConverter(OpenAPIConverter):
     """Turns schemas of one direction into JSON Schema and collects those with a name."""
 
     field_mapping = {  # noqa: RUF012 - apispec declares it so
