@@ -24,7 +24,7 @@ from itemsapi import clock, db
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from itemsapi.issuer.retention import count, purge_targets, purge
+from itemsapi.issuer.retention import count, purge, purge_targets
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
@@ -82,19 +82,19 @@ def _row(account: str, number: int) -> dict[str, object]:
     now = clock.now()
     over = now - timedelta(days=2) if number % 3 == 0 else None
     return {
-        "id": new_id(), "account_id": account, "gen": 1, "epoch": 0, "delivery": "body",
+        "id": new_id(), "user_id": account, "gen": 1, "epoch": 0, "delivery": "body",
         "amr": "pwd", "auth_time": 1, "device": "d", "address": "a", "created_at": now,
         "rotated_at": now, "used_before": now, "checkpoint_at": now,
         "expires_at": now + timedelta(days=90), "ended_at": over,
     }  # fmt: skip
 
 
-def _purge(desk: object, batches: Times) -> None:
+def _purge(issuer: object, batches: Times) -> None:
     def rest(seconds: float) -> None:
         batches.append(seconds)
         time.sleep(seconds)
 
-    heap = next(iter(purge_targets(desk)))  # type: ignore[arg-type]
+    heap = next(iter(purge_targets(issuer)))  # type: ignore[arg-type]
     began = time.perf_counter()
     print(f"{count(desk, heap)} found", f"{time.perf_counter() - began:.2f} s", file=sys.stderr)  # type: ignore[arg-type]
     print(f"{purge(desk, heap, rest=rest)} gone", file=sys.stderr)  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def _while(url: str, account: str, work: object) -> Times:
     writer = context.Process(target=_write, args=(url, account, stop, queue))
     writer.start()
     queue.get()
-    assert callable(work)  # noqa: S101 - narrows the type
+    assert callable(work)
     work()
     stop.set()
     times: Times = queue.get()

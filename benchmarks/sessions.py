@@ -55,7 +55,7 @@ def seed(services: Services, size: int) -> None:
         users = [new_id() for _ in range(min(BATCH, size - start) // SESSIONS_EACH)]
         with services.database.transaction() as tx:
             tx.execute(insert(User), [_user(one) for one in users])
-            tx.execute(insert(UserRole), [{"account_id": one, "role": "member"} for one in users])
+            tx.execute(insert(UserRole), [{"user_id": one, "role": "member"} for one in users])
             rows = [_session(one, n) for one in users for n in range(SESSIONS_EACH)]
             tx.execute(insert(AuthSession), rows)
     with services.database.transaction() as tx:
@@ -77,7 +77,7 @@ def _session(user_id: str, number: int) -> dict[str, Any]:
     moment = now() - timedelta(hours=number)
     return {
         "id": new_id(),
-        "account_id": user_id,
+        "user_id": user_id,
         "delivery": "body",
         "amr": "pwd",
         "auth_time": stamp(moment),
@@ -118,7 +118,7 @@ def middle(work: Callable[[str], object], things: list[str]) -> float:
 
 def measure(app: Flask, services: Services, verify: Callable[[str], object]) -> dict[str, float]:
     """Measure every operation at the size that the table has now."""
-    desk = services.issuer
+    issuer = services.issuer
     with app.test_request_context():
         grants = list(sample(services, SAMPLE))
         users = [services.token_codec.read_access(one.access_token).sub for one in grants]
@@ -128,9 +128,9 @@ def measure(app: Flask, services: Services, verify: Callable[[str], object]) -> 
         return {
             "check, new": middle(verify, access),
             "check, seen": middle(verify, access),
-            "list": middle(partial(open_sessions, desk), users),
-            "refresh": middle(partial(refresh, desk, request=by_body), tokens),
-            "revoke": middle(partial(logout, desk, delivery="body"), tokens),
+            "list": middle(partial(open_sessions, issuer), users),
+            "refresh": middle(partial(refresh, issuer, request=by_body), tokens),
+            "revoke": middle(partial(logout, issuer, delivery="body"), tokens),
         }
 
 
@@ -145,7 +145,7 @@ def memory(url: str, folder: Path) -> float:
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmRSS')).split()[1])"
     )
     command = [sys.executable, "-c", program, url, str(folder)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return int(done.stdout.split()[-1]) / 1024
 
 
@@ -190,9 +190,9 @@ def _at(size: int, url: str, folder: Path) -> dict[str, float]:
 def _verifier(services: Services) -> Callable[[str], object]:
     """Return the gate's own way to verify, without the note after the answer."""
     return TokenVerifier(
-        codec=services.token_codec,
-        ring=services.key_set,
-        feed=services.revocation_feed,
+        token_codec=services.token_codec,
+        key_set=services.key_set,
+        revocation_feed=services.revocation_feed,
         clock=services.clock,
         seen=lambda _: None,
     ).verify

@@ -2,7 +2,7 @@
 
     python scripts/mutants [GLOB ...] [--every N] [--seed S] [--workers N] [--again] [--survivors]
 
-GLOB names modules, as `tokens.*` or `gate.verify`; without one, all that decide who gets in. With
+GLOB names modules, as `tokens.*` or `gate.authenticate`; without one, all that decide who gets in. With
 --every N only each Nth mutant is tried, in an order that the seed shuffles. --again uses what the
 last run found out about the tests, to save the minutes: right while neither src nor tests moved.
 --survivors tries only what survived the last run: for whoever wrote tests against it.
@@ -144,7 +144,7 @@ def _chosen(globs: Sequence[str], *, every: int, seed: int) -> list[Mutant]:
         name = ".".join(path.relative_to(package).with_suffix("").parts)
         if any(fnmatch(name, glob) for glob in globs):
             found += mutants(f"itemsapi.{name}".removesuffix(".__init__"), path)
-    random.Random(seed).shuffle(found)  # noqa: S311 - no secret
+    random.Random(seed).shuffle(found)
     return found[::every]
 
 

@@ -42,9 +42,9 @@ _WHERE = {
     "create_app": "app",
     "current_caller": "gate.caller",
     "fields": "rest",
-    "public": "gate.access",
-    "requires": "gate.access",
-    "signed_in": "gate.access",
+    "public": "gate.decorators",
+    "requires": "gate.decorators",
+    "signed_in": "gate.decorators",
 }
 
 

@@ -57,21 +57,21 @@ def create_app(
 def rulebook(app: flask.Flask) -> Rulebook:
     """Return the rulebook of an application: what stands before each of its routes."""
     book = app.extensions[RULEBOOK]
-    assert isinstance(book, Rulebook)  # noqa: S101 - narrows the type
+    assert isinstance(book, Rulebook)
     return book
 
 
 def _gate(built: Services, book: Rulebook) -> Gate:
     verifier = TokenVerifier(
-        codec=built.token_codec,
-        ring=built.key_set,
-        feed=built.revocation_feed,
+        token_codec=built.token_codec,
+        key_set=built.key_set,
+        revocation_feed=built.revocation_feed,
         clock=built.clock,
         seen=SeenGenerations(partial(note_seen, built.database)).see,
     )
     pace = RequestRateLimiter(built.settings.rate_limit, built.settings.rate_limit_url)
-    doorman = CsrfPolicy(built.settings.public_url, built.settings.allowed_origins)
-    return Gate(book, verifier, doorman, paced=pace.hit)
+    csrf_policy = CsrfPolicy(built.settings.public_url, built.settings.allowed_origins)
+    return Gate(book, verifier, csrf_policy, paced=pace.hit)
 
 
 def _scopes(guests: Iterable[flask.Blueprint]) -> list[Scope]:

@@ -12,7 +12,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
-from itemsapi.db import AutoNumber, AnyRow, Database, Model
+from itemsapi.db import AnyRow, AutoNumber, Database, Model
 from itemsapi.observability.logging import log, request_context
 from itemsapi.observability.metrics import EVENTS
 
@@ -20,7 +20,7 @@ from itemsapi.observability.metrics import EVENTS
 class AuditEvent(Model):
     """One thing that happened."""
 
-    __tablename__ = "audit_event"
+    __tablename__ = "itemsapi_audit_event"
 
     id: Mapped[int] = mapped_column(AutoNumber, primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)

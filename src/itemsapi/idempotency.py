@@ -1,10 +1,9 @@
-"""Once: a client that got no answer asks again, and what it asked for is done once.
+"""Idempotency keys: a client that got no answer asks again, and the work is done once.
 
-The key that a client gives its request is claimed in the transaction of the change, so both stand
-or fall together, whatever dies in between. Of several at once one claims it; the others wait for
-its commit and find what it made.
-Source: draft-ietf-httpapi-idempotency-key-header-07. It answers 409 to who asks while the first is
-still at work; here they get its outcome a moment later instead.
+A key is stored in the transaction of the change, so both are committed together or not at all. Of
+several requests at once one stores the key; the others wait for its commit and find what it made.
+Source: draft-ietf-httpapi-idempotency-key-header-07. The draft answers 409 while the first request
+is still at work; here the others get its outcome a moment later.
 """
 
 import hashlib
@@ -18,29 +17,29 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from itemsapi.db import Model, UtcDateTime
 from itemsapi.problems import KeyReused
 
-KEY_LIFETIME = timedelta(days=1)  # how long a key is kept
-MAX_DELETED_KEYS = 500  # keys that a request may have to forget
+KEY_LIFETIME = timedelta(days=1)
+MAX_DELETED_KEYS = 500  # expired keys that one request deletes
 
 
 class IdempotencyKey(Model):
-    """A key that was used: `said` is the digest of the request, `made` the id of its outcome.
+    """A key that was used, the hash of its request, and the id of the resource that it made.
 
-    `owner_id` is the user whose key it is; null for those from before they were counted.
+    The key is stored as a hash. `owner_id` is the user whose key it is.
     """
 
-    __tablename__ = "claim"
-    __table_args__ = (Index("ix_claim_owner_id_claimed_at", "owner_id", "claimed_at"),)
+    __tablename__ = "itemsapi_idempotency_key"
+    __table_args__ = (Index(None, "owner_id", "created_at"),)
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     request_hash: Mapped[str] = mapped_column(String(64))
     resource_id: Mapped[str] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(index=True)
-    owner_id: Mapped[str | None] = mapped_column(String(36))
+    owner_id: Mapped[str] = mapped_column(String(36))
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request that may come again: who does what, under which key, and all that it says."""
+    """A request that may come again: the user, the operation, the key and the whole content."""
 
     user_id: str
     operation: str
@@ -49,38 +48,46 @@ class IdempotentRequest:
 
 
 _table = IdempotencyKey.core()
-_CLAIM = text(
-    "INSERT INTO claim (key, said, made, claimed_at, owner_id)"
-    " VALUES (:key, :said, :made, :now, :owner)"
+_STORE = text(
+    "INSERT INTO itemsapi_idempotency_key (key, request_hash, resource_id, created_at, owner_id)"
+    " VALUES (:key, :request_hash, :resource_id, :now, :owner_id)"
     " ON CONFLICT (key) DO NOTHING RETURNING key"
 ).bindparams(bindparam("now", type_=UtcDateTime))
-_CLAIMED = select(_table.c.said, _table.c.made).where(_table.c.key == bindparam("key"))
+_STORED = select(_table.c.request_hash, _table.c.resource_id).where(
+    _table.c.key == bindparam("key")
+)
 
 
-def claim_key(tx: Session, request: IdempotentRequest, made: str, now: datetime) -> str:
-    """Claim the key of a request for the id `made`; return it, or the id made at first.
+def claim_key(tx: Session, request: IdempotentRequest, resource_id: str, now: datetime) -> str:
+    """Store the key of a request for `resource_id`; return that, or the id stored before.
 
-    Raises `KeyReused` if another request carried this key. Keys and requests are kept as digests.
+    Raise `KeyReused` if another request carried this key.
     """
-    key, said = _digest(request.user_id, request.operation, request.key), _digest(request.content)
-    values = {"key": key, "said": said, "made": made, "now": now, "owner": request.user_id}
-    if tx.execute(_CLAIM, values).first() is not None:
-        return made
-    before = tx.execute(_CLAIMED, {"key": key}).one()
-    if before.said != said:
+    key = _digest(request.user_id, request.operation, request.key)
+    request_hash = _digest(request.content)
+    values = {
+        "key": key,
+        "request_hash": request_hash,
+        "resource_id": resource_id,
+        "now": now,
+        "owner_id": request.user_id,
+    }
+    if tx.execute(_STORE, values).first() is not None:
+        return resource_id
+    stored = tx.execute(_STORED, {"key": key}).one()
+    if stored.request_hash != request_hash:
         raise KeyReused
-    return str(before.made)
+    return str(stored.resource_id)
 
 
-def delete_expired_keys(tx: Session, who: str, before: datetime) -> int:
-    """Forget some keys that a user claimed before a moment, the oldest; return how many.
+def delete_expired_keys(tx: Session, user_id: str, before: datetime) -> int:
+    """Delete the oldest keys that a user stored before a moment; return how many.
 
-    Those that somebody else is about to forget are theirs: nobody waits, so nobody waits in a
-    circle.
+    Keys that another transaction is about to delete are skipped: nobody waits, so no deadlock.
     """
-    old = select(_table.c.key).where(_table.c.owner_id == who, _table.c.claimed_at < before)
-    oldest = old.order_by(_table.c.claimed_at).limit(MAX_DELETED_KEYS).with_for_update(skip_locked=True)
-    if keys := tx.scalars(oldest).all():
+    expired = select(_table.c.key).where(_table.c.owner_id == user_id, _table.c.created_at < before)
+    oldest = expired.order_by(_table.c.created_at).limit(MAX_DELETED_KEYS)
+    if keys := tx.scalars(oldest.with_for_update(skip_locked=True)).all():
         tx.execute(delete(_table).where(_table.c.key.in_(keys)))
     return len(keys)
 
@@ -88,7 +95,7 @@ def delete_expired_keys(tx: Session, who: str, before: datetime) -> int:
 def count_by_user(tx: Session, keys: Sequence[str]) -> dict[str, int]:
     """Return how many of these keys each user has; `keys` are as they are stored."""
     owner = _table.c.owner_id
-    found = select(owner, func.count()).where(_table.c.key.in_(keys), owner.is_not(None))
+    found = select(owner, func.count()).where(_table.c.key.in_(keys))
     return {row[0]: row[1] for row in tx.execute(found.group_by(owner))}
 
 

@@ -1,7 +1,7 @@
 """Every way to be refused: its status, its code, its words, its headers.
 
 A refusal is a `Problem`, raised anywhere and turned into an RFC 9457 answer in one place
-(`rest.answers`). `code` is the stable name that programs test; `title` says what it is and
+(`rest.error_handlers`). `code` is the stable name that programs test; `title` says what it is and
 `detail` what to do. Nothing here is ever reflected from the request, so no refusal can carry
 hostile characters (RFC 6750 section 3).
 """

@@ -33,28 +33,31 @@ from itemsapi.settings import SettingsError
 from itemsapi.web_addresses import client_key
 
 MEMORY_URL = "memory://"
-REDIS_TIMEOUTS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # seconds that Redis may take
+REDIS_TIMEOUTS = {
+    "socket_timeout": 0.2,
+    "socket_connect_timeout": 0.2,
+}  # seconds that Redis may take
 REDIS_RETRY_SECONDS = 5.0  # seconds that a Redis which did not answer is not asked again
 
 
 class AttemptCounter(Model):
     """How many wrong tries a key has had since its window began."""
 
-    __tablename__ = "attempt"
+    __tablename__ = "itemsapi_attempt"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    began_at: Mapped[datetime] = mapped_column(index=True)
-    tries: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(index=True)
+    failures: Mapped[int]
 
 
 class PendingAttempt(Model):
     """A try under way, at each key that it counts against."""
 
-    __tablename__ = "held_try"
+    __tablename__ = "itemsapi_pending_attempt"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     id: Mapped[str] = mapped_column(String(36), primary_key=True, index=True)
-    until: Mapped[datetime]
+    expires_at: Mapped[datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +87,43 @@ class Reservation:
     wait: int
 
 
-RESERVATION_LIFETIME = timedelta(seconds=30)  # longer than a try can take; what a killed process may cost
+RESERVATION_LIFETIME = timedelta(
+    seconds=30
+)  # longer than a try can take; what a killed process may cost
 MAX_CLOCK_SKEW = RESERVATION_LIFETIME  # by how much the clock of another host may be ahead
 MAX_UNRELEASED = 1000  # holds that a process keeps in mind to let go
 
 _LOCK = (
     text(
-        "INSERT INTO attempt (key, began_at, tries) VALUES (:key, :now, 0)"
-        " ON CONFLICT (key) DO UPDATE SET tries = attempt.tries RETURNING began_at, tries"
+        "INSERT INTO itemsapi_attempt AS attempt (key, started_at, failures) VALUES (:key, :now, 0)"
+        " ON CONFLICT (key) DO UPDATE SET failures = attempt.failures"
+        " RETURNING started_at, failures"
     )
     .bindparams(bindparam("now", type_=UtcDateTime))
-    .columns(began_at=UtcDateTime)
+    .columns(started_at=UtcDateTime)
 )
-_UNDER_WAY = (
+_PENDING = (
     text(
-        "SELECT count(*) AS held, min(until) AS first FROM held_try"
-        " WHERE key = :key AND until > :now AND until <= :ahead"
+        "SELECT count(*) AS pending, min(expires_at) AS first FROM itemsapi_pending_attempt"
+        " WHERE key = :key AND expires_at > :now AND expires_at <= :ahead"
     )
     .bindparams(*(bindparam(name, type_=UtcDateTime) for name in ("now", "ahead")))
     .columns(first=UtcDateTime)
 )
-_HOLD = text("INSERT INTO held_try (key, id, until) VALUES (:key, :id, :until)").bindparams(
-    bindparam("until", type_=UtcDateTime)
+_RESERVE = text(
+    "INSERT INTO itemsapi_pending_attempt (key, id, expires_at) VALUES (:key, :id, :expires_at)"
+).bindparams(bindparam("expires_at", type_=UtcDateTime))
+_RELEASE = text("DELETE FROM itemsapi_pending_attempt WHERE id IN :ids").bindparams(
+    bindparam("ids", expanding=True)
 )
-_LET_GO = text("DELETE FROM held_try WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
 _COUNT = text(
-    "INSERT INTO attempt (key, began_at, tries) VALUES (:key, :now, 1)"
+    "INSERT INTO itemsapi_attempt AS attempt (key, started_at, failures) VALUES (:key, :now, 1)"
     " ON CONFLICT (key) DO UPDATE SET"
-    " tries = CASE WHEN attempt.tries > 0 AND attempt.began_at > :stale"
-    " AND attempt.began_at <= :ahead THEN attempt.tries + 1 ELSE 1 END,"
-    " began_at = CASE WHEN attempt.tries > 0 AND attempt.began_at > :stale"
-    " AND attempt.began_at <= :ahead THEN attempt.began_at ELSE :now END"
-    " RETURNING tries"
+    " failures = CASE WHEN attempt.failures > 0 AND attempt.started_at > :stale"
+    " AND attempt.started_at <= :ahead THEN attempt.failures + 1 ELSE 1 END,"
+    " started_at = CASE WHEN attempt.failures > 0 AND attempt.started_at > :stale"
+    " AND attempt.started_at <= :ahead THEN attempt.started_at ELSE :now END"
+    " RETURNING failures"
 ).bindparams(*(bindparam(name, type_=UtcDateTime) for name in ("now", "stale", "ahead")))
 
 
@@ -125,7 +133,9 @@ class AttemptLimiter:
     def __init__(self, database: Database, clock: Clock) -> None:
         """Count in a database, by a clock."""
         self._database, self._clock = database, clock
-        self._owed = deque[str](maxlen=MAX_UNRELEASED)  # ids of holds whose end the database may not know
+        self._owed = deque[str](
+            maxlen=MAX_UNRELEASED
+        )  # ids of holds whose end the database may not know
 
     def reserve(self, limits: Iterable[Limit]) -> Reservation:
         """Hold a try under every limit. Raises `TooMany`, holding none, and `DatabaseUnavailable`.
@@ -139,8 +149,11 @@ class AttemptLimiter:
                 waits = [self._wait(tx, limit, moment) for limit in ordered]
                 if any(wait and limit.firm for wait, limit in zip(waits, ordered, strict=True)):
                     raise TooMany(max(waits))
-                until = moment + RESERVATION_LIFETIME
-                tx.execute(_HOLD, [{"key": o.digest, "id": name, "until": until} for o in ordered])
+                expires_at = moment + RESERVATION_LIFETIME
+                tx.execute(
+                    _RESERVE,
+                    [{"key": o.digest, "id": name, "expires_at": expires_at} for o in ordered],
+                )
         except DatabaseUnavailable:
             self._owed.append(name)  # its commit may have been lost on the way back
             raise
@@ -154,7 +167,7 @@ class AttemptLimiter:
 
     def succeed(self, tx: Session, hold: Reservation) -> None:
         """End a hold without counting it: the secret was right."""
-        tx.execute(_LET_GO, {"ids": [hold.id]})
+        tx.execute(_RELEASE, {"ids": [hold.id]})
 
     def fail(self, tx: Session, hold: Reservation) -> list[Limit]:
         """Count a held try for good; return the limits that it used up."""
@@ -165,22 +178,22 @@ class AttemptLimiter:
             ).scalar_one()
             for one in hold.limits
         ]
-        tx.execute(_LET_GO, {"ids": [hold.id]})
+        tx.execute(_RELEASE, {"ids": [hold.id]})
         return [limit for limit, had in zip(hold.limits, tries, strict=True) if had == limit.tries]
 
     def _wait(self, tx: Session, limit: Limit, moment: datetime) -> int:
         """Return how many seconds a try has to wait, having locked the key."""
         row = tx.execute(_LOCK, {"key": limit.digest, "now": moment}).one()
         bounds = _bounds(limit, moment)
-        again: datetime = row.began_at + limit.window
-        tries = row.tries if bounds["stale"] < row.began_at <= bounds["ahead"] else 0
+        again: datetime = row.started_at + limit.window
+        tries = row.failures if bounds["stale"] < row.started_at <= bounds["ahead"] else 0
         if tries < limit.tries:
             # One that ends later was held while a clock was wrong, and must lock nobody out.
             when = {"now": moment, "ahead": moment + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
-            under_way = tx.execute(_UNDER_WAY, when | {"key": limit.digest}).one()
-            if tries + under_way.held < limit.tries:
+            pending = tx.execute(_PENDING, when | {"key": limit.digest}).one()
+            if tries + pending.pending < limit.tries:
                 return 0
-            again = under_way.first
+            again = pending.first
         return math.ceil((again - moment).total_seconds())
 
     @contextmanager
@@ -193,7 +206,7 @@ class AttemptLimiter:
         try:
             with self._database.transaction() as tx:
                 if owed:
-                    tx.execute(_LET_GO, {"ids": owed})
+                    tx.execute(_RELEASE, {"ids": owed})
                 yield tx
         except BaseException:
             self._owed.extend(owed)

@@ -7,7 +7,7 @@ from typing import cast
 
 from flask import current_app
 
-from itemsapi.accounts.passwords import PasswordHasher
+from itemsapi.accounts.passwords import PasswordService
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import Database
@@ -75,7 +75,7 @@ def build_services(
         settings=settings,
         database=database,
         clock=clock,
-        password_hasher=PasswordHasher(settings),
+        password_service=PasswordService(settings),
         token_codec=codec,
         revocation_feed=feed,
         attempt_limiter=AttemptLimiter(database, clock),

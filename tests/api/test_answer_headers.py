@@ -2,7 +2,7 @@
 
 import pytest
 
-from house import House
+from support.app_factory import House
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
 

@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
-from staff import operator, pages
+from support.app_factory import House
+from support.operator_client import operator, pages
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from browser_like import (
+from itemsapi.rest.cookies import NAME, PLAIN_NAME
+from support.app_factory import House
+from support.browser_client import (
     APP,
     FAR,
     bare,
@@ -19,8 +21,6 @@ from browser_like import (
     token_in,
     with_cookies,
 )
-from house import House
-from itemsapi.rest.cookies import NAME, PLAIN_NAME
 
 Build = Callable[..., House]
 
@@ -345,5 +345,5 @@ def test_a_session_that_is_gone_hinders_no_logout(make_house: Build) -> None:
     house = make_house(revocation_lag=timedelta(seconds=5))
     client = house.signed_in("ada")
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("DELETE FROM auth_session")
+        tx.connection().exec_driver_sql("DELETE FROM itemsapi_session")
     assert client.post("/auth/logout", json={}).status_code == 204

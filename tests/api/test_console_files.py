@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
+from support.app_factory import House
 
 FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg", "/client.js"]
 

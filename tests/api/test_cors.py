@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from browser_like import APP, FAR, browser, signed_in_browser
-from house import House
 from itemsapi import Blueprint, public
 from itemsapi.problems import DatabaseUnavailable
+from support.app_factory import House
+from support.browser_client import APP, FAR, browser, signed_in_browser
 
 Build = Callable[..., House]
 

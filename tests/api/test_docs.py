@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from itemsapi.endpoints.docs import STATIC
 from itemsapi.problems import every_problem
-from speaking import client
+from support.echo_blueprint import client
 
 REDOC = STATIC / "redoc"
 

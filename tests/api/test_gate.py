@@ -9,8 +9,6 @@ import pytest
 from flask_jwt_extended import get_jwt, get_jwt_header, get_jwt_identity, jwt_required
 from sqlalchemy import Engine, event, update
 
-from forging import VAULT, Forge, Vault
-from house import House
 from itemsapi import Blueprint, current_caller, public, requires, signed_in
 from itemsapi.clock import new_id
 from itemsapi.gate import authenticate
@@ -18,6 +16,8 @@ from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.tokens import key_set, revocation
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.key_store import SigningKey
+from support.app_factory import House
+from support.forged_tokens import VAULT, Forge, Vault
 
 
 class Elapsed:
@@ -119,8 +119,8 @@ def test_old_copies_cost_one_query_each(forge: Forge, elapsed: Elapsed) -> None:
         for _ in range(20):
             forge.verdict(forge.good)
     assert sorted(one.partition("FROM ")[2].split()[0] for one in said) == [
-        "revocation",
-        "signing_key",
+        "itemsapi_revocation",
+        "itemsapi_signing_key",
     ]
 
 
@@ -173,17 +173,17 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
     forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified under the old keys, remembered under the new ones: it would outlive its key."""
-    codec, keys = forge.house.services.token_codec, forge.house.services.key_set
-    read, others = codec.read_access, forge.claiming(jti=new_id())
+    token_codec, keys = forge.house.services.token_codec, forge.house.services.key_set
+    read, others = token_codec.read_access, forge.claiming(jti=new_id())
 
     def slowly(token: str) -> object:
-        monkeypatch.setattr(codec, "read_access", read)
+        monkeypatch.setattr(token_codec, "read_access", read)
         claims = read(token)
         keys.withdraw(forge.key.kid)
         forge.verdict(others)  # another thread finds the new keys first
         return claims
 
-    monkeypatch.setattr(codec, "read_access", slowly)
+    monkeypatch.setattr(token_codec, "read_access", slowly)
     forge.verdict(forge.good)
     assert forge.verdict(forge.good) == "refused as an invalid token"
 
@@ -191,15 +191,15 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
 @pytest.fixture
 def verified(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens whose signature was verified, in order; there is room to remember three."""
-    codec, found = forge.house.services.token_codec, list[str]()
-    read = codec.read_access
-    monkeypatch.setattr(authenticate, "ROOM", 3)
+    token_codec, found = forge.house.services.token_codec, list[str]()
+    read = token_codec.read_access
+    monkeypatch.setattr(authenticate, "MAX_REMEMBERED_TOKENS", 3)
 
     def noting(token: str) -> Claims:
         found.append(token)
         return read(token)
 
-    monkeypatch.setattr(codec, "read_access", noting)
+    monkeypatch.setattr(token_codec, "read_access", noting)
     return found
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
 from itemsapi.issuer.sessions import end_everybodys
+from support.app_factory import House
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_service_is_ready_after_everybodys_sessions_ended(
     assert client.get("/health/ready").status_code == 200
 
 
-@pytest.mark.parametrize("table", ["revocation", "signing_key"])
+@pytest.mark.parametrize("table", ["itemsapi_revocation", "itemsapi_signing_key"])
 def test_the_service_is_not_ready_without_what_it_needs(
     house: House, client: FlaskClient, table: str
 ) -> None:

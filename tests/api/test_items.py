@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from house import House
+from support.app_factory import House
 
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR", "tags": ["Home"]}
 Made = dict[str, Any]

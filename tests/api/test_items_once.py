@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from house import House
+from support.app_factory import House
 
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -124,6 +124,6 @@ def test_no_key_is_stored_in_clear(house: House, ada: Client) -> None:
     """Digests do, and some clients put into a key what they should not (S-150)."""
     put(ada, {"Idempotency-Key": "mail-of-somebody"})
     with house.services.database.reading() as connection:
-        stored = connection.exec_driver_sql("SELECT * FROM claim").all()
+        stored = connection.exec_driver_sql("SELECT * FROM itemsapi_idempotency_key").all()
     assert stored
     assert "mail-of-somebody" not in str(stored)

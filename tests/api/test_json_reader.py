@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from speaking import client
+from support.echo_blueprint import client
 
 JSON = "application/json"
 

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
+from support.app_factory import House
 
 
 @pytest.fixture

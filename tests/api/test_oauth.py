@@ -7,10 +7,10 @@ from flask.testing import FlaskClient
 from jsonschema import validate
 from werkzeug.test import TestResponse
 
-from browser_like import signed_in_browser, token_in
-from house import House
 from itemsapi import problems
 from itemsapi.endpoints.oauth import ERRORS
+from support.app_factory import House
+from support.browser_client import signed_in_browser, token_in
 
 ERROR = {  # RFC 6749 section 5.2: the characters that may stand there
     "type": "object",
@@ -234,7 +234,7 @@ def test_a_revocation_that_cannot_be_stored_is_no_success(
 ) -> None:
     """S-136: 503 with Retry-After, in words of OAuth; the token is not lost (RFC 7009 2.2.1)."""
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO away")
+        tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO away")
     answer = client.post("/oauth/revoke", data={"token": tokens["refresh_token"]})
     assert error(answer) == (503, "temporarily_unavailable")
     assert answer.headers["Retry-After"]

@@ -8,12 +8,12 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from commandline import Shell, shell_at
-from house import House
 from itemsapi import Blueprint, Scope, requires, signed_in
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.gate.rulebook import UnguardedRoute
-from staff import NEW_PASSWORD
+from support.app_factory import House
+from support.command_line import Shell, shell_at
+from support.operator_client import NEW_PASSWORD
 
 MADE = "a-password-made-for-ada"
 PRODUCTION = {"profile": "production", "public_url": "https://api.example"}

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from house import House
 from itemsapi.settings import SettingsError
+from support.app_factory import House
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -37,14 +37,14 @@ def dialect() -> str:
     return "sqlite"
 
 
-@pytest.fixture(params=["pages=", "ITEMSAPI_PAGES"])
+@pytest.fixture(params=["blueprints=", "ITEMSAPI_BLUEPRINTS"])
 def shop(
     request: pytest.FixtureRequest, example: ModuleType, make_house: Callable[..., House]
 ) -> House:
     """A house with the page in it, brought in either way."""
-    if request.param == "pages=":
+    if request.param == "blueprints=":
         return make_house(example.orders)
-    return make_house(pages=("orders:orders",))
+    return make_house(blueprints=("orders:orders",))
 
 
 def test_a_page_of_ones_own_is_refused_without_a_token(shop: House) -> None:
@@ -77,5 +77,5 @@ def test_the_boot_stops_when_a_page_cannot_be_loaded(
     name: str, make_house: Callable[..., House]
 ) -> None:
     """One line names the setting and the entry (R-24)."""
-    with pytest.raises(SettingsError, match="ITEMSAPI_PAGES"):
-        make_house(pages=(name,))
+    with pytest.raises(SettingsError, match="ITEMSAPI_BLUEPRINTS"):
+        make_house(blueprints=(name,))

@@ -7,12 +7,12 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from browser_like import browser, cookie_lines, sign_in, token_in
-from forging import decoded
-from house import PASSWORD, House
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.tokens.revocation import EVERYBODY
-from staff import NEW_PASSWORD, events, refreshes, works
+from support.app_factory import PASSWORD, House
+from support.browser_client import browser, cookie_lines, sign_in, token_in
+from support.forged_tokens import decoded
+from support.operator_client import NEW_PASSWORD, events, refreshes, works
 
 
 def change(
@@ -202,13 +202,13 @@ def test_a_session_that_has_ended_meanwhile_is_not_renewed(
     house: House, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-19: everybody was signed out while the password was being checked."""
-    hashing = house.services.issuer.password_hasher.hash
+    hashing = house.services.issuer.password_service.hash
 
     def meanwhile(password: str) -> str:
         end_everybodys(house.services.issuer, why="a test")
         return hashing(password)
 
-    monkeypatch.setattr(house.services.issuer.password_hasher, "hash", meanwhile)
+    monkeypatch.setattr(house.services.issuer.password_service, "hash", meanwhile)
     assert change(ada).status_code == 401
     assert house.login("ada")
 
@@ -217,9 +217,9 @@ def test_no_token_of_a_change_outlives_everybodys_sign_out(
     house: House, ada: FlaskClient, tokens: dict[str, Any]
 ) -> None:
     """R-19: the mass revocation is written while the change waits for its turn at the feed."""
-    feed, changes = house.services.revocation_feed, ThreadPoolExecutor(1)
+    revocation_feed, changes = house.services.revocation_feed, ThreadPoolExecutor(1)
     with house.services.database.transaction() as tx:
-        feed.revoke(tx, EVERYBODY, sessions=True)
+        revocation_feed.revoke(tx, EVERYBODY, sessions=True)
         changing = changes.submit(change, ada)
         if house.services.database.dialect == "postgresql":
             waits_for_the_feed(house)

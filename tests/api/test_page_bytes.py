@@ -8,12 +8,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.event import listen
 
-from house import House
 from itemsapi.audit import AuditEvent
 from itemsapi.items.draft import ItemDraft
 from itemsapi.items.query import Query
 from itemsapi.page_size import fitting
-from staff import operator, pages
+from support.app_factory import House
+from support.operator_client import operator, pages
 
 MIB = 1024 * 1024
 HEAVY = 160

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from house import House
 from itemsapi.clock import new_id
 from itemsapi.rest.blueprint import notes
+from support.app_factory import House
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
 NOW = '"v2"'  # the version that is stored

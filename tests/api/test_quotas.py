@@ -7,9 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from house import House
 from itemsapi.items.draft import ItemDraft
 from itemsapi.items.quota import size_of
+from support.app_factory import House
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}  # 4 bytes of text
 ANY = {"If-Match": "*"}
@@ -144,5 +144,7 @@ def test_of_sixteen_at_the_last_free_place_one_gets_it(
 
 def test_all_texts_count() -> None:
     """Name, description, sku and tags."""
-    said = ItemDraft(name="a", description="bb", sku="ccc", tags=("dd", "e"), price="1", currency="EUR")
+    said = ItemDraft(
+        name="a", description="bb", sku="ccc", tags=("dd", "e"), price="1", currency="EUR"
+    )
     assert size_of(said) == 1 + 2 + 3 + 4

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
 from itemsapi.observability import logging
-from speaking import client, edge, speaking_app
+from support.echo_blueprint import client, edge, speaking_app
 
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 

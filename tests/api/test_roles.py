@@ -3,9 +3,9 @@
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
 from itemsapi import Blueprint, Scope, requires
-from staff import operator
+from support.app_factory import House
+from support.operator_client import operator
 
 
 @pytest.fixture

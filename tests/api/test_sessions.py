@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from browser_like import signed_in_browser
-from house import PASSWORD, House
 from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_everybodys
+from support.app_factory import PASSWORD, House
+from support.browser_client import signed_in_browser
 
 PHONE = {"User-Agent": "Phone/1.0"}
 COOKIE = {"X-Auth-Delivery": "cookie", "Origin": "http://localhost:8000"}

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, TestResponse
 
-from browser_like import APP, sign_in
-from house import House
 from itemsapi import Blueprint, public
 from itemsapi.rest.cookies import NAME, PLAIN_NAME
 from itemsapi.settings import SettingsError
+from support.app_factory import House
+from support.browser_client import APP, sign_in
 
 Build = Callable[..., House]
 

@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
-from staff import NEW_PASSWORD, change, events, operator, pages, works
+from support.app_factory import House
+from support.operator_client import NEW_PASSWORD, change, events, operator, pages, works
 
 
 @pytest.fixture

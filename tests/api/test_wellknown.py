@@ -4,7 +4,7 @@ import jwt
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
+from support.app_factory import House
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from forging import Forge, Vault
-from house import House, MovingClock
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from support.app_factory import House, MovingClock
+from support.forged_tokens import Forge, Vault
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 

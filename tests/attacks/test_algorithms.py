@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
-from forging import LET_IN, REFUSED, Forge, encoded, sign
 from itemsapi.clock import new_id
 from itemsapi.tokens.keys import Key, derive, make_key, symmetric_key
+from support.forged_tokens import LET_IN, REFUSED, Forge, encoded, sign
 
 ASYMMETRIC = ("EdDSA", "ES256", "RS256")
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from flask.testing import FlaskClient
 
-from house import PASSWORD, House
 from itemsapi.observability.logging import log
+from support.app_factory import PASSWORD, House
 
 HOSTILE = [
     "\x1b]52;c;cm0gLXJmIH4=\x07",

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from browser_like import APP, FAR
-from house import House
+from support.app_factory import House
+from support.browser_client import APP, FAR
 
 ALLOW = "Access-Control-Allow-Origin"
 LOOKALIKES = [

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from browser_like import APP, OWN, bare, signed_in_browser, token_in, with_cookies
-from house import PASSWORD, House
+from support.app_factory import PASSWORD, House
+from support.browser_client import APP, OWN, bare, signed_in_browser, token_in, with_cookies
 
 Build = Callable[..., House]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from browser_like import bare, browser, sign_in, token_in, with_cookies
-from house import PASSWORD, House
 from itemsapi.clock import new_id
 from itemsapi.rest.cookies import NAME, PLAIN_NAME
+from support.app_factory import PASSWORD, House
+from support.browser_client import bare, browser, sign_in, token_in, with_cookies
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from browser_like import bare, browser, sign_in, signed_in_browser, token_in
-from house import House
 from itemsapi import public
 from itemsapi.rest.cookies import NAME
+from support.app_factory import House
+from support.browser_client import bare, browser, sign_in, signed_in_browser, token_in
 
 FOREIGN = {
     "UTF-8": "name=Zoë; 名前=値".encode(),

@@ -8,8 +8,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from forging import Vault
-from house import House
 from itemsapi import Blueprint, public
 from itemsapi.app import RULEBOOK
 from itemsapi.gate.gate import EXTENSION as GATE
@@ -17,6 +15,8 @@ from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION
 from itemsapi.tokens import key_set, revocation
+from support.app_factory import House
+from support.forged_tokens import Vault
 
 
 class ElapsedTime:
@@ -79,9 +79,9 @@ FAULTS: list[BaseException] = [
     sqlite3.OperationalError("database is locked"), TimeoutError(), DatabaseUnavailable(),
 ]  # fmt: skip
 PARTS: dict[str, Callable[[Flask], tuple[object, str]]] = {
-    "the key ring": lambda app: (app.extensions[EXTENSION].ring, "now"),
-    "the feed": lambda app: (app.extensions[EXTENSION].feed, "check"),
-    "the codec": lambda app: (app.extensions[EXTENSION].codec, "read_access"),
+    "the key ring": lambda app: (app.extensions[EXTENSION].key_set, "now"),
+    "the feed": lambda app: (app.extensions[EXTENSION].revocation_feed, "check"),
+    "the codec": lambda app: (app.extensions[EXTENSION].token_codec, "read_access"),
     "the rulebook": lambda app: (app.extensions[RULEBOOK], "rule_for"),
     "its look at the view": lambda app: (app.extensions[GATE].views, "holds"),
 }
@@ -152,7 +152,7 @@ def test_revocations_that_cannot_be_read_shut_the_gate_after_five_seconds(
 ) -> None:
     """Until then the copy at hand is good enough (R-03, R-09)."""
     assert ada.get("/vault").status_code == 200
-    without(house, "revocation")
+    without(house, "itemsapi_revocation")
     found = []
     for _ in range(12):
         elapsed.seconds += 0.5
@@ -164,10 +164,10 @@ def test_the_gate_opens_again_when_revocations_can_be_read(
     house: House, ada: FlaskClient, elapsed: ElapsedTime
 ) -> None:
     """Within two seconds, and without a restart (R-03)."""
-    without(house, "revocation")
+    without(house, "itemsapi_revocation")
     elapsed.seconds += 60
     assert ada.get("/vault").get_json()["code"] == "gate_unavailable"
-    with_it_back(house, "revocation")
+    with_it_back(house, "itemsapi_revocation")
     elapsed.seconds += 1
     assert ada.get("/vault").status_code == 200
 
@@ -177,7 +177,7 @@ def test_keys_that_cannot_be_read_shut_the_gate_in_the_end(
 ) -> None:
     """Keys change seldom, so their copy serves for a minute; then nobody is let in (R-03)."""
     assert ada.get("/vault").status_code == 200
-    without(house, "signing_key")
+    without(house, "itemsapi_signing_key")
     elapsed.seconds += 30
     assert ada.get("/vault").status_code == 200
     elapsed.seconds += 31
@@ -188,10 +188,10 @@ def test_a_good_token_is_not_called_bad_when_keys_are_away(
     house: House, ada: FlaskClient, elapsed: ElapsedTime
 ) -> None:
     """503 and not 401: clients must not throw their tokens away (R-03)."""
-    without(house, "signing_key")
+    without(house, "itemsapi_signing_key")
     elapsed.seconds += 100
     assert ada.get("/vault").get_json()["code"] == "gate_unavailable"
-    with_it_back(house, "signing_key")
+    with_it_back(house, "itemsapi_signing_key")
     elapsed.seconds += 2
     assert ada.get("/vault").status_code == 200
 
@@ -200,7 +200,7 @@ def test_public_routes_go_on_without_the_database(
     house: House, ada: FlaskClient, elapsed: ElapsedTime
 ) -> None:
     """What needs nothing is answered (R-03)."""
-    without(house, "revocation")
+    without(house, "itemsapi_revocation")
     elapsed.seconds += 60
     assert [ada.get(path).status_code for path in ("/hall", "/health/live")] == [200, 200]
 
@@ -210,7 +210,7 @@ def test_health_says_that_the_gate_is_shut(
 ) -> None:
     """A load balancer takes such a process out (R-09)."""
     assert ada.get("/health/ready").status_code == 200
-    without(house, "revocation")
+    without(house, "itemsapi_revocation")
     elapsed.seconds += 60
     assert ada.get("/health/ready").status_code == 503
 

@@ -14,11 +14,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from forging import VAULT, Vault
-from house import House
 from itemsapi import current_caller, public, requires, signed_in
 from itemsapi.gate.gate import EXTENSION
 from itemsapi.problems import GateUnavailable, TokenMissing
+from support.app_factory import House
+from support.forged_tokens import VAULT, Vault
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -457,7 +457,7 @@ def outer(view: Callable[[], object]) -> flask.Blueprint:
 def within(path: str, **changes: str) -> str:
     """Make another request on the very environment of this one; return its status."""
     said: list[str] = []
-    start: Any = lambda status, *_: said.append(status)  # noqa: E731 - takes what WSGI hands it
+    start: Any = lambda status, *_: said.append(status)
     request.environ.update(PATH_INFO=path, **changes)
     current_app.wsgi_app(request.environ, start)
     return said[0]

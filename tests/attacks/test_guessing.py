@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from house import PASSWORD, House
 from itemsapi.accounts import known_clients
 from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.web_addresses import UNKNOWN, client_key
-from staff import NEW_PASSWORD, events
+from support.app_factory import PASSWORD, House
+from support.operator_client import NEW_PASSWORD, events
 
 WRONG = "not the password at all"
 HOME, AWAY = "198.51.100.7", "203.0.113.9"
@@ -36,7 +36,7 @@ def sign_in(house: House, password: str, *, address: str = AWAY, name: str = "ad
 
 def use_up(house: House, key: tuple[str, ...], tries: int) -> None:
     """Count as many tries as there may be, without making them."""
-    row = {"key": Limit(key, tries, WINDOW).digest, "began_at": house.clock(), "tries": tries}
+    row = {"key": Limit(key, tries, WINDOW).digest, "started_at": house.clock(), "failures": tries}
     with house.services.database.transaction() as tx:
         tx.merge(AttemptCounter(**row))
 

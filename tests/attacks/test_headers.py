@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forging import LEFT_OUT, LET_IN, REFUSED, Forge
-from house import House
 from itemsapi import Blueprint, public
 from itemsapi.observability.logging import request_context
+from support.app_factory import House
+from support.forged_tokens import LEFT_OUT, LET_IN, REFUSED, Forge
 
 LOOSE = settings(
     max_examples=150,

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from speaking import client
+from support.echo_blueprint import client
 
 MIB = 1024 * 1024
 BUDGET = 0.05  # seconds, R-16

@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from house import PASSWORD, House
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.rate_limits import AttemptCounter, Limit
-from verifications import counted
+from support.app_factory import PASSWORD, House
+from support.password_counter import counted
 
 WRONG = "not the password at all"
 HERE, HOME = "203.0.113.9", "198.51.100.7"
@@ -55,7 +55,7 @@ def count(house: House, key: tuple[str, ...], tries: int) -> None:
     """Count so many tries, without making them."""
     digest = Limit(key, 1, timedelta(1)).digest
     with house.services.database.transaction() as tx:
-        tx.merge(AttemptCounter(key=digest, began_at=house.clock(), tries=tries))
+        tx.merge(AttemptCounter(key=digest, started_at=house.clock(), failures=tries))
 
 
 def burn(house: House, limit: str, left: int = 0) -> None:

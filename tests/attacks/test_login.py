@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from house import PASSWORD, House
 from itemsapi.accounts.permissions import COMMAND_LINE
-from staff import events
+from support.app_factory import PASSWORD, House
+from support.operator_client import events
 
 WRONG = "not the password at all"
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from argon2 import extract_parameters
 
-from house import PASSWORD, House
 from itemsapi.accounts.models import User
 from itemsapi.accounts.predictability import common_passwords
 from itemsapi.audit import AuditEvent
 from itemsapi.rate_limits import AttemptCounter
-from staff import NEW_PASSWORD, operator
+from support.app_factory import PASSWORD, House
+from support.operator_client import NEW_PASSWORD, operator
 
 CANARY = "canary-4f1c9e-sings-in-the-mine"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forging import Forge
+from support.forged_tokens import Forge
 
 LOOSE = settings(
     max_examples=200,

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from house import House
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import Forbidden
-from operators import Somebody
-from staff import NEW_PASSWORD, change, events, operator, role
+from support.app_factory import House
+from support.operator_client import NEW_PASSWORD, change, events, operator, role
+from support.operators import Somebody
 
 HELPDESK = ("users:read", "users:write", "roles:write", "items:read", "items:write")
 
@@ -140,7 +140,7 @@ def test_a_scope_of_a_page_that_is_away_is_not_given_either(house: House) -> Non
     house.services.roles.put(COMMAND_LINE, "orders", description="", scopes=[])
     with house.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(
-            "INSERT INTO role_scope (role, scope) VALUES ('orders', 'orders:admin')"
+            "INSERT INTO itemsapi_role_scope (role, scope) VALUES ('orders', 'orders:admin')"
         )
     client = operator(house, *house.services.issuer.known_scopes())
     assert change(client, me(client), roles=["orders"]).status_code == 403

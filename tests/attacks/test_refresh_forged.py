@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from flask_jwt_extended import decode_token
 
-from forging import Forge, Vault, decoded, sign
-from house import House
 from itemsapi.clock import new_id
 from itemsapi.problems import GateUnavailable, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.keys import Key, derive, symmetric_key
+from support.app_factory import House
+from support.forged_tokens import Forge, Vault, decoded, sign
 
 
 @pytest.fixture
@@ -104,14 +104,14 @@ def test_a_ring_that_fails_between_two_looks_is_no_fault_of_the_token(
     forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503, so that the client keeps it (S-003)."""
-    ring = forge.house.services.key_set
-    find, looks = ring.find, iter([True])
+    key_set = forge.house.services.key_set
+    find, looks = key_set.find, iter([True])
 
     def once(kid: str) -> Key | None:
         if next(looks, None):
             return find(kid)
         raise GateUnavailable
 
-    monkeypatch.setattr(ring, "find", once)
+    monkeypatch.setattr(key_set, "find", once)
     answer = forge.house.bearer(forge.claiming(jti=new_id())).get("/vault")
     assert (answer.status_code, forge.vault.opened) == (503, 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forging import LET_IN, REFUSED, Forge, encoded
+from support.forged_tokens import LET_IN, REFUSED, Forge, encoded
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 LOOSE = settings(

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
-from house import PASSWORD, House
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.accounts.passwords import PasswordHasher
+from itemsapi.accounts.passwords import PasswordService
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import Busy
-from itemsapi.rate_limits import PendingAttempt, Limit
+from itemsapi.rate_limits import Limit, PendingAttempt
 from itemsapi.tokens import key_set, revocation
-from staff import NEW_PASSWORD
-from steps import How, failing
+from support.app_factory import PASSWORD, House
+from support.database_faults import How, failing
+from support.operator_client import NEW_PASSWORD
 
 WRONG = "not the password at all"
 LEAST = 8  # steps that a sign-in takes at the very least, or they were not counted
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_answered_only_when_it_is_counted(house: House) -> N
         house.clock.forward(minutes=16)
 
 
-@pytest.mark.parametrize("table", ["attempt", "held_try"])
+@pytest.mark.parametrize("table", ["itemsapi_attempt", "itemsapi_pending_attempt"])
 @pytest.mark.parametrize("password", [PASSWORD, WRONG])
 def test_nobody_comes_in_who_cannot_be_counted(house: House, table: str, password: str) -> None:
     """The limits fail closed: not even a known client, with the right password (S-045)."""
@@ -114,14 +114,17 @@ def test_no_password_is_changed_by_who_cannot_be_counted(house: House) -> None:
     """At this door neither (S-045)."""
     token = house.login("ada")["access_token"]
     with house.services.database.transaction() as tx:
-        tx.execute(text("ALTER TABLE attempt RENAME TO away"))
+        tx.execute(text("ALTER TABLE itemsapi_attempt RENAME TO away"))
     assert change(house, token) == 503
 
 
 @pytest.fixture
 def crowd(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let all places be taken just after each try was held, until the crowd goes home."""
-    passwords, free = house.services.issuer.password_hasher, house.services.issuer.password_hasher._places  # noqa: SLF001
+    passwords, free = (
+        house.services.issuer.password_service,
+        house.services.issuer.password_service._places,
+    )
     monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
     monkeypatch.setattr(passwords, "refuse_if_full", lambda: None)
 
@@ -142,7 +145,7 @@ def test_who_is_turned_away_is_told_when_to_come_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-048, R-13: in a second."""
-    passwords = house.services.issuer.password_hasher
+    passwords = house.services.issuer.password_service
     monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
     wish = {"username": "ada", "password": PASSWORD}
     answer = house.client().post("/auth/login", json=wish)
@@ -160,7 +163,7 @@ def test_each_address_has_a_place_of_its_own(house: House, monkeypatch: pytest.M
             super().demand(client)
 
     watched = Watched(at_work=1, waiting=2)
-    monkeypatch.setattr(house.services.issuer.password_hasher, "_places", watched)
+    monkeypatch.setattr(house.services.issuer.password_service, "_places", watched)
     for address in ("203.0.113.9", "203.0.113.9", "198.51.100.7"):
         client = house.client()
         client.environ_base["REMOTE_ADDR"] = address
@@ -174,11 +177,11 @@ def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(
     """S-079: the current one was right."""
     token = house.login("ada")["access_token"]
 
-    def busy(_self: PasswordHasher, _password: str) -> str:
+    def busy(_self: PasswordService, _password: str) -> str:
         raise Busy
 
     with monkeypatch.context() as patch:
-        patch.setattr(PasswordHasher, "hash", busy)
+        patch.setattr(PasswordService, "hash", busy)
         assert [change(house, token) for _ in range(11)] == [503] * 11
     assert change(house, token) == 200
 
@@ -187,16 +190,16 @@ def test_a_session_that_ends_meanwhile_costs_no_try(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-079: 401 for the token says nothing about the password."""
-    hashing = PasswordHasher.hash
+    hashing = PasswordService.hash
 
-    def meanwhile(self: PasswordHasher, password: str) -> str:
+    def meanwhile(self: PasswordService, password: str) -> str:
         end_everybodys(house.services.issuer, why="a test")
         return hashing(self, password)
 
     for _ in range(10):
         token = house.login("ada")["access_token"]
         with monkeypatch.context() as patch:
-            patch.setattr(PasswordHasher, "hash", meanwhile)
+            patch.setattr(PasswordService, "hash", meanwhile)
             assert change(house, token) == 401
     assert status(house) == 200
 

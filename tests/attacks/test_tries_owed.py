@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from house import House
-from itemsapi.rate_limits import MAX_UNRELEASED, PendingAttempt, Limit
+from itemsapi.rate_limits import MAX_UNRELEASED, Limit, PendingAttempt
+from support.app_factory import House
 
 
 class Shared(deque[str]):
@@ -33,17 +33,20 @@ class Shared(deque[str]):
 
 def owed(house: House, meanwhile: Callable[[Shared], object]) -> None:
     """Owe a hold that is over, have `meanwhile` be done in between, and pay."""
-    throttle, limit = house.services.issuer.attempt_limiter, Limit(("a",), 10, timedelta(minutes=15))
+    attempt_limiter, limit = (
+        house.services.issuer.attempt_limiter,
+        Limit(("a",), 10, timedelta(minutes=15)),
+    )
     shared = Shared(maxlen=MAX_UNRELEASED)
-    throttle._owed = shared  # noqa: SLF001 - where two threads meet
-    first, shared.meanwhile = throttle.reserve([limit]), meanwhile
-    throttle.release(first)
+    attempt_limiter._owed = shared
+    first, shared.meanwhile = attempt_limiter.reserve([limit]), meanwhile
+    attempt_limiter.release(first)
 
 
 def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(house: House) -> None:
     """S-079: the last one was there a moment ago."""
     owed(house, lambda shared: shared.pop())
-    assert not house.services.issuer.attempt_limiter._owed  # noqa: SLF001 - where two threads meet
+    assert not house.services.issuer.attempt_limiter._owed
 
 
 def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(house: House) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wiring import CLOSING, JSON, PASSWORD, Wire, posted, serving
+from support.real_server import CLOSING, JSON, PASSWORD, Wire, posted, serving
 
 
 @pytest.fixture(scope="module")

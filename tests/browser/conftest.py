@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from browsing import PAGES, Enter, Folder, Site, Watch, Window, serving, sign_in
-from chromium import CHROMIUM, Chromium
-from house import PASSWORD
-from packages import Npm
+from support.app_factory import PASSWORD
+from support.browser import PAGES, Enter, Folder, Site, Watch, Window, serving, sign_in
+from support.chromium import CHROMIUM, Chromium
+from support.npm_packages import Npm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from packages import Project, client_in
+from support.npm_packages import Project, client_in
 
 # The mark in front depends on the version of Node.
 COUNTS: Final = re.compile(r"^\S (tests|pass|fail|skipped|todo) (\d+)$", re.MULTILINE)

@@ -6,10 +6,10 @@ from itertools import cycle
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import SOON, Enter, Site, Window, sign_in, until
-from house import PASSWORD
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.issuer.users import UserService
+from support.app_factory import PASSWORD
+from support.browser import SOON, Enter, Site, Window, sign_in, until
 
 OPERATORS = ["Users", "Roles", "Audit trail"]
 
@@ -208,7 +208,9 @@ def test_operator_disables_a_user_and_the_users_console_closes(
     page = new_window().context.new_page()
     page.goto(f"{site.url}/console")
     sign_in(page, user)
-    UserService(site.house.services.issuer).change(COMMAND_LINE, site.ids[user], None, disabled=True)
+    UserService(site.house.services.issuer).change(
+        COMMAND_LINE, site.ids[user], None, disabled=True
+    )
     places = cycle(["#/account", "#/sessions"])
     until(lambda: told_why(page, next(places)), seconds=SOON / 1000)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import Enter, Site, Window, sign_in
-from house import PASSWORD
 from itemsapi.accounts.models import User
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import TooMany
+from support.app_factory import PASSWORD
+from support.browser import Enter, Site, Window, sign_in
 
 MADE = "a password made for somebody"
 GEESE = "seven quiet geese cross the river"
@@ -188,7 +188,7 @@ def test_given_password_is_asked_for_when_another_one_was_made_meanwhile(
 ) -> None:
     """What was remembered is wrong now; the field for it comes back, with the fault."""
     person = site.house.services.users.named(given)
-    stored = site.house.services.issuer.password_hasher.hash(GEESE)
+    stored = site.house.services.issuer.password_service.hash(GEESE)
     overwrite(site, person.id, stored)
     replace(first, "nine loud ducks fly over the hill")
     expect(first.get_by_label("The password you were given")).to_be_focused()

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browsing import Site, Watch, Window, told
-from house import PASSWORD
 from itemsapi.accounts.permissions import COMMAND_LINE
-from packages import Npm
+from support.app_factory import PASSWORD
+from support.browser import Site, Watch, Window, told
+from support.npm_packages import Npm
 
 Scheme = Literal["light", "dark"]
 WIDE, NARROW = (1280, 900), (390, 844)
@@ -152,8 +152,8 @@ def test_axe_finds_nothing_serious_in_any_view(
 def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: Survey) -> None:
     """The first password, refused and replaced; an account without a role; too many tries."""
     page, name, made = survey.page, site.user(), "a password made for somebody"
-    people = site.house.services.users
-    people.set_password(COMMAND_LINE, people.named(name).id, made, one_time=True)
+    users = site.house.services.users
+    users.set_password(COMMAND_LINE, users.named(name).id, made, one_time=True)
     page.goto(f"{site.url}/console#/account")
     enter(page, name, made)
     new = page.locator("[name=new_password]")

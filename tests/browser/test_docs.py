@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from werkzeug.serving import make_server
 
-from speaking import speaking_app
+from support.echo_blueprint import speaking_app
 
 pytestmark = pytest.mark.browser
 

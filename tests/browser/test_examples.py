@@ -5,10 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import Folder, Site, Window
-from house import PASSWORD
 from itemsapi.problems import Challenge, every_problem
-from packages import TESTS, Npm
+from support.app_factory import PASSWORD
+from support.browser import Folder, Site, Window
+from support.npm_packages import TESTS, Npm
 
 DOCS = TESTS.parent / "docs"
 GUIDE = (DOCS / "spa.md").read_text("utf-8")

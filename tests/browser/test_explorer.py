@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import Site, Window
-from house import PASSWORD
+from support.app_factory import PASSWORD
+from support.browser import Site, Window
 
 pytestmark = pytest.mark.browser
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from browsing import SOON, Site, Tab, Watch, Window
-from chromium import Chromium
-from wire import Break
+from support.browser import SOON, Site, Tab, Watch, Window
+from support.chromium import Chromium
+from support.network import Break
 
 AN_HOUR = 60 * 60 * 1000
 WAYS: tuple[Break, ...] = ("request", "answer", "headers", "body")

@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from browsing import API, Folder, Site, Tab, Window, told, until
 from itemsapi.tokens.sessions import AuthSession
+from support.browser import API, Folder, Site, Tab, Window, told, until
 
 PLACES = ["evil.localhost", "evil.house.localhost", API]
 BLOCKED = "chrome-error://chromewebdata/"

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from browsing import Folder, Site, Tab, Watch, Window
-from chromium import Chromium
-from house import PASSWORD
+from support.app_factory import PASSWORD
+from support.browser import Folder, Site, Tab, Watch, Window
+from support.chromium import Chromium
 
 COOKIE = "__Host-Http-itemsapi_rt"
 KINDS = {"own": "", "same site": "app.house.localhost", "another site": "partner.localhost"}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from browsing import Site
-from packages import Npm
+from support.browser import Site
+from support.npm_packages import Npm
 
 pytestmark = pytest.mark.browser
 

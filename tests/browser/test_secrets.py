@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from browsing import Site, Tab, Watch, Window, told
-from chromium import Chromium
+from support.browser import Site, Tab, Watch, Window, told
+from support.chromium import Chromium
 
 LOOK = """async () => ({
   local: {...localStorage},

@@ -6,10 +6,10 @@ from time import monotonic
 
 import pytest
 
-from browsing import SOON, Site, Tab, Window, loaded, told
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.issuer.sessions import open_sessions
 from itemsapi.issuer.users import UserService
+from support.browser import SOON, Site, Tab, Window, loaded, told
 
 ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "10"))  # the issue asks for 100 once
 ROUGH_ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "3"))  # each takes seconds
@@ -20,8 +20,8 @@ AN_HOUR = 60 * 60 * 1000
 
 def sessions_of(site: Site, user: str) -> int:
     """Count the sessions that a user has."""
-    desk = site.house.services.issuer
-    return len(open_sessions(desk, site.ids[user]))
+    issuer = site.house.services.issuer
+    return len(open_sessions(issuer, site.ids[user]))
 
 
 def wake(site: Site, window: Window, tabs: list[Tab], number: int) -> None:
@@ -159,7 +159,9 @@ def test_all_tabs_are_signed_out_when_an_operator_disables_the_user(
     for tab in tabs:
         tab.do("() => spa.poll(100)")
     site.wire.forget()
-    UserService(site.house.services.issuer).change(COMMAND_LINE, site.ids[user], None, disabled=True)
+    UserService(site.house.services.issuer).change(
+        COMMAND_LINE, site.ids[user], None, disabled=True
+    )
     took = all_show(tabs, "signed-out")
     tabs[0].page.wait_for_timeout(500)
     tried = site.wire.statuses("/auth/refresh")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from browsing import Site, Window
-from packages import TESTS, Npm
+from support.browser import Site, Window
+from support.npm_packages import TESTS, Npm
 
 TYPES = TESTS / "browser" / "types"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import Site, Window, serving
-from chromium import Chromium
-from house import PASSWORD
 from itemsapi.rest.cookies import NAME
+from support.app_factory import PASSWORD
+from support.browser import Site, Window, serving
+from support.chromium import Chromium
 
 PATH = "/api"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline import Shell, shell_at
+from support.command_line import Shell, shell_at
 
 
 @pytest.fixture

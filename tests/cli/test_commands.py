@@ -8,8 +8,6 @@ import pytest
 from click import Context
 from sqlalchemy import make_url
 
-from commandline import Shell
-from house import House
 from itemsapi import db
 from itemsapi.app import rulebook
 from itemsapi.cli import check, main
@@ -17,6 +15,8 @@ from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import in_words
 from itemsapi.clock import now
 from itemsapi.problems import DatabaseUnavailable
+from support.app_factory import House
+from support.command_line import Shell
 
 
 def test_help_lists_every_command(bare_shell: Shell) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from commandline import Shell
-from house import House
 from itemsapi import cli
 from itemsapi.control_characters import escaped
 from itemsapi.tokens.sessions import AuthSession
+from support.app_factory import House
+from support.command_line import Shell
 
 HOSTILE = {
     "OSC 52": "\x1b]52;c;cm0gLXJmIH4=\x07",

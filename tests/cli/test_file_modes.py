@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from commandline import Shell, shell_at
 from itemsapi.db import Database, upgrade
+from support.command_line import Shell, shell_at
 
 
 @pytest.fixture(autouse=True)

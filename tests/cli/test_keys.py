@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from commandline import Shell
-from house import House
 from itemsapi.cli import check
 from itemsapi.clock import now
 from itemsapi.db import Database
 from itemsapi.quota_usage import QuotaUsage
 from itemsapi.tokens.key_store import PUBLISHED, SigningKey
 from itemsapi.tokens.sessions import AuthSession
+from support.app_factory import House
+from support.command_line import Shell
 
 KEYS = SigningKey.core()
 MINUTE = timedelta(minutes=1)

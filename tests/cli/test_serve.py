@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from commandline import SECRET, free_port
+from support.command_line import SECRET, free_port
 
 TESTS = Path(__file__).parents[1]
 WITHIN = 60  # seconds, on a machine that does other things too
@@ -54,7 +54,7 @@ def serve(folder: Path, *words: str, **settings: str) -> Served:
     """Start a service on a port of its own and wait until it answers."""
     port = free_port()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         [sys.executable, "-m", "itemsapi", "serve", "--port", str(port), *words],
         cwd=folder,
         env=clean | settings,
@@ -169,7 +169,7 @@ def test_a_second_start_makes_nobody(tmp_path: Path) -> None:
 def test_it_ends_requests_in_flight_before_it_ends_itself(tmp_path: Path) -> None:
     """SIGTERM refuses nobody who was let in (R-22)."""
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    held = {"ITEMSAPI_PAGES": "heavy:heavy", "ITEMSAPI_DATA_DIR": str(tmp_path)}
+    held = {"ITEMSAPI_BLUEPRINTS": "support.large_views:heavy", "ITEMSAPI_DATA_DIR": str(tmp_path)}
     service = serve(tmp_path, "--admin", "ada", PYTHONPATH=path, **held)
     found: list[int] = []
     flight = threading.Thread(target=lambda: found.append(service.ask("GET", "/held/slow")[0]))

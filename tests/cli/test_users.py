@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from commandline import Shell
-from house import House
 from itemsapi.accounts.models import User
 from itemsapi.cli import users
 from itemsapi.clock import now
 from itemsapi.problems import Invalid
-from staff import NEW_PASSWORD, events, works
+from support.app_factory import House
+from support.command_line import Shell
+from support.operator_client import NEW_PASSWORD, events, works
 
 
 def end_one_time_password(house: House, name: str, after: timedelta) -> None:
@@ -52,7 +52,7 @@ def test_a_password_cannot_come_from_a_closed_input(
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", None)
         with pytest.raises(Invalid, match="Standard input is closed"):
-            users._password(given=True)  # noqa: SLF001 - click's runner always opens it
+            users._password(given=True)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from forging import Forge, Vault
-from house import House, MovingClock
 from itemsapi import create_app
 from itemsapi.app import rulebook
 from itemsapi.clock import new_id
@@ -23,6 +21,8 @@ from itemsapi.gate.rulebook import RouteRule
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import BUILTIN
+from support.app_factory import House, MovingClock
+from support.forged_tokens import Forge, Vault
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 SNAPSHOT = Path(__file__).with_name("access_matrix.txt")

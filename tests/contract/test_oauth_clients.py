@@ -18,10 +18,10 @@ from oauthlib.oauth2 import InvalidGrantError, InvalidScopeError, LegacyApplicat
 from requests_oauthlib import OAuth2Session as RequestsSession
 from werkzeug.serving import make_server
 
-from house import House, MovingClock
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from support.app_factory import House, MovingClock
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -180,7 +180,7 @@ def oauth4webapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "package-lock.json", "oauth4webapi.mjs"):
         shutil.copy(CLIENTS / name, folder)
     install = [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    if subprocess.run(install, cwd=folder, check=False, timeout=120).returncode:  # noqa: S603 - npm
+    if subprocess.run(install, cwd=folder, check=False, timeout=120).returncode:
         missing("oauth4webapi from npm")
     return folder
 
@@ -192,7 +192,7 @@ def test_oauth4webapi_does_it_all(
     """Discovery, refresh, refusals, introspection, revocation: each step as it says itself."""
     node = shutil.which("node") or ""
     given = [url, tokens["refresh_token"]]
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [node, "oauth4webapi.mjs", *given], cwd=oauth4webapi, check=False, timeout=60,
         capture_output=True, text=True,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from itemsapi import Blueprint, Schema, fields, public, requires
 from itemsapi.app import rulebook
 from itemsapi.rest import list_schema
 from itemsapi.rest.openapi.document import document_of
-from speaking import speaking_app
+from support.echo_blueprint import speaking_app
 
 # Two pages have a schema, and views, of one name; one is a plain class of Flask's.
 other = Blueprint("other_echo", __name__, url_prefix="/other", description="Another page.")
@@ -38,13 +38,13 @@ def echo(number: int, rest: str) -> object:
 class Plain(MethodView):
     """A view of Flask's own kind."""
 
-    decorators = [requires("items:read")]  # noqa: RUF012 - Flask declares it so
+    decorators = [requires("items:read")]
 
     def get(self) -> str:
         """Get it."""
         return ""
 
-    def delete(self) -> str:  # noqa: D102 - a view without words is documented by its name
+    def delete(self) -> str:
         return ""
 
 

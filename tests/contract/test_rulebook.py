@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booting import boot, fresh, hiding, stopped, wrapping
 from itemsapi import Blueprint, Scope, create_app, public, requires, signed_in
 from itemsapi.gate.rulebook import Rulebook, UnguardedRoute
 from itemsapi.gate.rules import Rule
 from itemsapi.settings import Settings
+from support.boot import boot, fresh, hiding, stopped, wrapping
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 TEA = Scope("tea:pour", "Pour tea")

@@ -10,15 +10,15 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from faults.stage import Stage, staged
-from house import House, MovingClock
 from itemsapi import create_app, db
 from itemsapi.clock import new_id
 from itemsapi.issuer.grants import Grant
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
-from renewal import Opened, begun
+from support.app_factory import House, MovingClock
+from support.service import Stage, staged
+from support.tokens import Opened, begun
 
 NewDatabase = Callable[[str], str]
 
@@ -39,7 +39,7 @@ class Theatre:
     def gen(self, grant: Grant) -> int:
         """Return the generation that a session's row holds."""
         with self.house.services.database.reading() as connection:
-            rows = connection.exec_driver_sql("SELECT id, gen FROM auth_session")
+            rows = connection.exec_driver_sql("SELECT id, gen FROM itemsapi_session")
             return next(int(row.gen) for row in rows if row.id == grant.session_id)
 
     def age(self, grant: Grant, *, seconds: float) -> None:
@@ -85,7 +85,7 @@ def theatre(
         house = House(app, app.extensions[EXTENSION], clock)
         db.upgrade(house.services.database)
         user_id = house.user("ada", "member")
-        wish = {"pages": "renewal:look", "secret_key": secret, "served": here} | wish
+        wish = {"blueprints": "support.tokens:look", "secret_key": secret, "served": here} | wish
         try:
             with staged(str(wish.pop("served")), folder, **wish) as stage:  # type: ignore[arg-type]
                 yield Theatre(stage, house, user_id)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from commandline import SECRET, Shell, shell_at
 from itemsapi import create_app, db
 from itemsapi.clock import now
 from itemsapi.services import build_services
 from itemsapi.settings import Settings, SettingsError
+from support.command_line import SECRET, Shell, shell_at
 
 PRODUCTION = {"profile": "production", "public_url": "https://api.example.org"}
 
@@ -218,8 +218,8 @@ def test_a_port_in_use_is_one_line(shell: Shell, taken: int) -> None:
         ({"database_url": "postgresql://u:hunter2@127.0.0.1:1/x?sslmode=no"}, "sslmode"),
         ({"database_pooler": "perhaps"}, "ITEMSAPI_DATABASE_POOLER"),
         ({"data_dir": " "}, "ITEMSAPI_DATA_DIR"),
-        ({"pages": "nothing:page"}, "ITEMSAPI_PAGES"),
-        ({"pages": "json:loads"}, "ITEMSAPI_PAGES"),
+        ({"blueprints": "nothing:page"}, "ITEMSAPI_BLUEPRINTS"),
+        ({"blueprints": "json:loads"}, "ITEMSAPI_BLUEPRINTS"),
         ({"rate_limit_url": "nonsense://"}, "ITEMSAPI_RATE_LIMIT_URL"),
     ],
 )
@@ -295,4 +295,4 @@ def test_a_page_without_a_rule_is_one_line(
     code += "page.add_url_rule('/open', view_func=lambda: 'hi', endpoint='x')\n"
     (tmp_path / "open_page.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    assert "GET /open has no access rule" in refused(shell.given(pages="open_page:page"))
+    assert "GET /open has no access rule" in refused(shell.given(blueprints="open_page:page"))

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import make_url
 
 from faults.conftest import Theatre
-from faults.stage import Answer, told, until
-from heavy import MIB
-from rounds import FULL, rounds
+from support.large_views import MIB
+from support.rounds import FULL, rounds
+from support.service import Answer, told, until
 
 CLIENTS = 8
 CHECKPOINT = 1000 * 4096  # bytes of the log after which a writer copies it back, unless told else
@@ -78,7 +78,7 @@ def disturb(path: Path, answers: list[Answer], count: int) -> None:
     """Hold a read snapshot open for so many refreshes, take a backup of it, and vacuum."""
     with closing(sqlite3.connect(path, timeout=60)) as reader:
         reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM auth_session").fetchone()
+        reader.execute("SELECT count(*) FROM itemsapi_session").fetchone()
         with (
             closing(sqlite3.connect(path, timeout=60)) as source,
             closing(sqlite3.connect(f"{path}.backup")) as target,

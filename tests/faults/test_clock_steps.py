@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import told, until
+from support.service import told, until
 
 LIBRARY = "faketime/libfaketimeMT.so.1"
 

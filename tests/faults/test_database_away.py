@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import make_url
 
 from faults.conftest import Theatre
-from faults.faultproxy import PASS, Fault, FaultProxy
-from faults.stage import AWAY, Answer, Line, told, until
-from rounds import rounds
+from support.fault_proxy import PASS, Fault, FaultProxy
+from support.rounds import rounds
+from support.service import AWAY, Answer, Line, told, until
 
 PATIENCE = 5.0  # seconds without the feed before nobody is let in any more
 TIMEOUT = 4.0  # seconds for a refusal: no word on the kept line (0.5), no new one (2), and some

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from commandline import free_port, shell_at
-from emptied import named, run
-from faults.pooler import pooled
-from house import House
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from right_answers import expected, told
+from support.app_factory import House
+from support.command_line import free_port, shell_at
+from support.pooler import pooled
+from support.postgres_database import named, run
+from support.smoke import expected, told
 
 pytestmark = pytest.mark.postgres
 

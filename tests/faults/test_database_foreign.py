@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, inspect, make_url
 
-from commandline import Shell, free_port, shell_at
-from emptied import named, run
 from itemsapi import db
 from itemsapi.clock import new_id
 from itemsapi.db import schema
+from support.command_line import Shell, free_port, shell_at
+from support.postgres_database import named, run
 
 COMMANDS = ["db upgrade", "db downgrade base --yes", "serve"]
 
@@ -102,8 +102,8 @@ def test_the_versions_of_another_application_are_left_alone(
     before = make(
         engine,
         "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)",
-        f"INSERT INTO alembic_version VALUES ('{revision}')",  # noqa: S608 - one of the two above
-        "CREATE TABLE role (theirs integer)",
+        f"INSERT INTO alembic_version VALUES ('{revision}')",
+        "CREATE TABLE itemsapi_role (theirs integer)",
     )
     assert "`alembic_version`" in refused(shell, command)
     assert held(engine) == before
@@ -131,7 +131,7 @@ def test_two_applications_have_a_schema_each(engine: Engine, shell: Shell, bare_
     """As the line says; the other one's tables may be in sight behind ours."""
     before = make(
         engine,
-        "CREATE TABLE role (theirs integer)",
+        "CREATE TABLE itemsapi_role (theirs integer)",
         "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)",
         "INSERT INTO alembic_version VALUES ('5c1a2b')",
         "CREATE SCHEMA shop",

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from commandline import shell_at
-from emptied import named, run
 from faults.conftest import Theatre
-from faults.faultproxy import FaultProxy
-from faults.stage import Line, told, until
 from itemsapi.db import Database, connections, sqlite, writable
 from itemsapi.problems import DatabaseUnavailable
+from support.command_line import shell_at
+from support.fault_proxy import FaultProxy
+from support.postgres_database import named, run
+from support.service import Line, told, until
 
 BACK_WITHIN = 5.0
 NOBODY = 65534
@@ -97,7 +97,7 @@ def standby(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[t
     data = place / "data"
 
     def program(name: str, *words: str) -> None:
-        subprocess.run(  # noqa: S603 - PostgreSQL's own
+        subprocess.run(
             [programs / name, *words],
             user=user,
             cwd=place,
@@ -121,7 +121,7 @@ def writes(database: Database) -> bool:
     """Tell whether a change goes through."""
     try:
         with database.transaction() as tx:
-            tx.execute(text("UPDATE role SET description = description"))
+            tx.execute(text("UPDATE itemsapi_role SET description = description"))
     except DatabaseUnavailable:
         return False
     return True

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.stage import AWAY, Stage, staged, told, until
-from rounds import rounds
+from support.rounds import rounds
+from support.service import AWAY, Stage, staged, told, until
 
 pytestmark = pytest.mark.slow
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from faults.stage import told
-from house import PASSWORD, House
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.problems import CredentialsInvalid
 from itemsapi.rate_limits import AttemptCounter
-from rounds import rounds
+from support.app_factory import PASSWORD, House
+from support.rounds import rounds
+from support.service import told
 
 SAMPLES = rounds(200, 40)
 WITHIN = 0.05  # of the median; without what is tested here it is 0.6

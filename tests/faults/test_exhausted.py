@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import AWAY, Line, told, until
-from house import PASSWORD
+from support.app_factory import PASSWORD
+from support.service import AWAY, Line, told, until
 
 WITHIN = 60.0  # seconds in which all has to be well again, on a busy machine
 FILES = 64  # as R-23 has it

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import Answer, told, until
+from support.service import Answer, told, until
 
 ROOM = 4 * 1024 * 1024
 
@@ -23,11 +23,11 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("mounting a tmpfs needs root")
     place = tmp_path_factory.mktemp("disk")
     command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(place)]
-    made = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    made = subprocess.run(command, check=False, capture_output=True, text=True)
     if made.returncode != 0:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(made.stderr)
     yield place
-    subprocess.run(["/bin/umount", "-l", str(place)], check=True)  # noqa: S603 - our own folder
+    subprocess.run(["/bin/umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture(scope="module")

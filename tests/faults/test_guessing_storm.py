@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, suppress
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import AWAY, Line, told
-from house import PASSWORD
-from rounds import rounds
-from staff import NEW_PASSWORD
+from support.app_factory import PASSWORD
+from support.operator_client import NEW_PASSWORD
+from support.rounds import rounds
+from support.service import AWAY, Line, told
 
 WORKERS, CALLERS = 3, rounds(100, 50)
 LIMIT = 10  # of one client at one account

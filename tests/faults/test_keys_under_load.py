@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from house import House
 from itemsapi.tokens import key_set
 from itemsapi.tokens.key_store import PUBLISHED, SigningKey
-from turnkey import access, kid, kids, works
+from support.app_factory import House
+from support.keys import access, kid, kids, works
 
 Build = Callable[..., House]
 
@@ -126,7 +126,7 @@ def test_an_idle_process_refuses_it_at_once(
     token = access(here)
     assert works(there, token)
     here.services.key_set.withdraw(kid(token))
-    there.services.key_set._known = there.services.key_set._asked = 0.0  # noqa: SLF001 - idle for long
+    there.services.key_set._known = there.services.key_set._asked = 0.0
     found: list[bool] = []
     threads = [
         threading.Thread(target=lambda: found.append(works(there, token))) for _ in range(CLIENTS)

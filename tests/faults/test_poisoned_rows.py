@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from house import House
 from itemsapi.issuer import sessions
-from renewal import begun, code, lets_in, look, refresh, renewed
+from support.app_factory import House
+from support.tokens import begun, code, lets_in, look, refresh, renewed
 
 Build = Callable[..., House]
 
@@ -46,7 +46,7 @@ def test_a_strange_session_hurts_nobody_but_its_owner(house: House, assignment: 
     """R-29: never 500, never more than was granted; the other user works on."""
     strange = begun(house, house.user("ada", "member"))
     other = begun(house, house.user("bob", "member"))
-    statement = f"UPDATE auth_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
+    statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"
     poison(house, statement, id=strange.session_id)
     answer = refresh(house, strange.refresh_token)
     assert answer.status_code in {200, 400, 401, 503}
@@ -61,7 +61,7 @@ def test_a_strange_revocation_hurts_nobody(house: House, target: str) -> None:
     assert lets_in(house, token)
     poison(
         house,
-        "INSERT INTO revocation (seq, target, sessions, made_at)"
+        "INSERT INTO itemsapi_revocation (seq, target, sessions, made_at)"
         " VALUES (9007199254740992, :target, :no, CURRENT_TIMESTAMP)",
         target=target,
         no=False,
@@ -73,7 +73,7 @@ def test_a_restored_database_brings_no_copied_token_back(house: House) -> None:
     """R-28: a token newer than the backup ends its session; it could be anybody's."""
     session = begun(house, house.user("ada", "member"))
     newer = renewed(house, renewed(house, session.refresh_token)["refresh_token"])
-    poison(house, "UPDATE auth_session SET gen = 2, root_gen = 1")
+    poison(house, "UPDATE itemsapi_session SET gen = 2, root_gen = 1")
     assert code(refresh(house, newer["refresh_token"])) == "refresh_reused"
     assert code(refresh(house, session.refresh_token)) == "invalid_refresh_token"
 
@@ -84,8 +84,8 @@ def test_a_restored_database_brings_no_ended_session_back_after_the_one_command(
     """R-28: `itemsapi sessions end --everybody` after a restore, as operations.md says."""
     session = begun(house, house.user("ada", "member"))
     house.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
-    poison(house, "UPDATE auth_session SET ended_at = NULL, ended_because = NULL")
-    poison(house, "DELETE FROM revocation")
+    poison(house, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")
+    poison(house, "DELETE FROM itemsapi_revocation")
     restarted = make_house(look)
     sessions.end_everybodys(restarted.services.issuer, why="backup restored")
     assert not lets_in(restarted, session.access_token)

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from commandline import Shell, shell_at
-from emptied import named, run
 from faults.conftest import Theatre
-from faults.pooler import pooled
-from faults.stage import told
-from house import PASSWORD
 from itemsapi.db import Database
 from itemsapi.db.connections import Pooler
 from itemsapi.problems import DatabaseUnavailable
-from rounds import rounds
+from support.app_factory import PASSWORD
+from support.command_line import Shell, shell_at
+from support.pooler import pooled
+from support.postgres_database import named, run
+from support.rounds import rounds
+from support.service import told
 
 CLIENTS = 8
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

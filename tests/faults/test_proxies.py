@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import Theatre
-from faults.nginx import Proxy, nginx, shown
-from house import PASSWORD
+from support.app_factory import PASSWORD
+from support.nginx import Proxy, nginx, shown
 
 pytestmark = pytest.mark.slow
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.engine import Connection
 
-from faults.stage import told
-from house import House
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import BATCH, PurgeTarget, purge_targets, purge
+from itemsapi.issuer.retention import BATCH, PurgeTarget, purge, purge_targets
 from itemsapi.tokens.sessions import AuthSession
-from renewal import begun
-from rounds import rounds
+from support.app_factory import House
+from support.rounds import rounds
+from support.service import told
+from support.tokens import begun
 
 ROWS, KEPT, CHUNK = rounds(1_000_000, 20_000), 300, 10_000
 LOCK = 0.05  # seconds that S-201 allows
@@ -69,7 +69,7 @@ def sessions(house: House) -> House:
     begun(house, user_id)
     table = AuthSession.core()
     with house.services.database.reading() as connection:
-        model = dict(connection.execute(select(table)).one()._mapping)  # noqa: SLF001 - its public name
+        model = dict(connection.execute(select(table)).one()._mapping)
     long_ago = house.clock() - timedelta(days=30)
     over = model | {"ended_at": long_ago, "rotated_at": long_ago}
     for at in range(0, ROWS, CHUNK):

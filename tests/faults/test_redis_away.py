@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from commandline import free_port
-from house import House
 from itemsapi import rate_limits
+from support.app_factory import House
+from support.command_line import free_port
 
 pytestmark = pytest.mark.redis
 ALLOWED = 5
@@ -38,7 +38,7 @@ def redis(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no redis-server here")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:  # noqa: S603 - our own
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:
         _wait(port)
         yield process
         process.kill()
@@ -104,7 +104,7 @@ def test_a_silent_redis_delays_one_request_in_five_seconds(
     new_house: Callable[[], House], port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others do not ask it: it hears of the first alone."""
-    monkeypatch.setattr(rate_limits, "REST", 600.0)
+    monkeypatch.setattr(rate_limits, "REDIS_RETRY_SECONDS", 600.0)
     with socket.create_server(("127.0.0.1", port)) as silent:
         house = new_house()
         first = statuses(house, 1), heard(silent)

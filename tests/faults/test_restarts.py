@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, closing
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import AWAY, Answer, Line, told, until
 from itemsapi.clock import new_id
-from rounds import rounds
+from support.rounds import rounds
+from support.service import AWAY, Answer, Line, told, until
 
 WITHIN = 60.0  # seconds that anything here may take on a busy machine
 WORKERS, CLIENTS = 2, 8

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import insert
 
 from faults.conftest import Theatre
-from faults.stage import told, until
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
-from renewal import begun
-from rounds import rounds
+from support.rounds import rounds
+from support.service import told, until
+from support.tokens import begun
 
 WORKERS = 2
 CROWD = 1000
@@ -44,7 +44,7 @@ def held_by(play: Theatre, count: int) -> tuple[str, str]:
     ]
     with play.house.services.database.transaction() as tx:
         tx.execute(insert(User), users)
-        tx.execute(insert(UserRole), [{"account_id": one, "role": name} for one in ids])
+        tx.execute(insert(UserRole), [{"user_id": one, "role": name} for one in ids])
     return name, ids[0]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from faults.stage import told
 from faults.test_stalled_clients import SIGN_IN, ends, resident
-from heavy import MIB
-from rounds import rounds
-from wiring import CLOSING, Wire, serving
+from support.large_views import MIB
+from support.real_server import CLOSING, Wire, serving
+from support.rounds import rounds
+from support.service import told
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ KEPT = 80  # MiB that they may cost
 @pytest.fixture
 def wire(tmp_path: Path) -> Iterator[Wire]:
     """A service with two threads, and a user who is signed in."""
-    with serving(tmp_path, threads=2, ITEMSAPI_PAGES="heavy:heavy") as wire:
+    with serving(tmp_path, threads=2, ITEMSAPI_BLUEPRINTS="support.large_views:heavy") as wire:
         yield wire
 
 

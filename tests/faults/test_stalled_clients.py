@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from faults.stage import told, until
-from heavy import MIB
-from rounds import rounds
-from wiring import CLOSING, JSON, PASSWORD, Wire, posted, serving
+from support.large_views import MIB
+from support.real_server import CLOSING, JSON, PASSWORD, Wire, posted, serving
+from support.rounds import rounds
+from support.service import told, until
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ SIGN_IN = posted(b"/auth/login", JSON, body=CREDENTIALS)
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """A service with two threads, and a user who is signed in."""
     folder = tmp_path_factory.mktemp("stalled")
-    more = {"ITEMSAPI_PAGES": "heavy:heavy", "ITEMSAPI_SESSION_LIMIT": "100000"}
+    more = {"ITEMSAPI_BLUEPRINTS": "support.large_views:heavy", "ITEMSAPI_SESSION_LIMIT": "100000"}
     with serving(folder, threads=2, **more) as wire:
         yield wire
 
@@ -163,7 +163,7 @@ def test_a_large_upload_works_where_its_view_allows_it(wire: Wire) -> None:
 
 def test_an_end_waits_for_a_slow_answer_and_not_for_a_stalled_body(tmp_path: Path) -> None:
     """SIGTERM: what is under way is answered, what never comes is given up on (R-22)."""
-    with serving(tmp_path, threads=2, ITEMSAPI_PAGES="heavy:heavy") as wire:
+    with serving(tmp_path, threads=2, ITEMSAPI_BLUEPRINTS="support.large_views:heavy") as wire:
         slow = wire.connect(b"GET /held/slow HTTP/1.1\r\n%s\r\n" % CLOSING)
         stalled = wire.connect(begun(b"/auth/login", wire))
         until((tmp_path / "slow.here").exists, WITHIN)

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from faults.conftest import Theatre
-from faults.stage import Answer, Line, told
-from house import PASSWORD
 from itemsapi.accounts.passwords import MAX_CONCURRENT_HASHES
-from renewal import begun
-from rounds import rounds
+from support.app_factory import PASSWORD
+from support.rounds import rounds
+from support.service import Answer, Line, told
+from support.tokens import begun
 
 WORKERS, THREADS = 2, 8
 CROWD = rounds(500, 60)

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.exc import ProgrammingError
 
-from commandline import SECRET, Shell, shell_at
-from emptied import named, run
-from house import House, MovingClock
 from itemsapi import create_app
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from support.app_factory import House, MovingClock
+from support.command_line import SECRET, Shell, shell_at
+from support.postgres_database import named, run
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 OWNER, SERVING = "itemsapi_owner", "itemsapi"
@@ -79,11 +79,11 @@ DEFINITIONS = [
     "CREATE TABLE mine (id integer)",
     "CREATE SCHEMA mine",
     "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
-    "DROP TABLE auth_session",
-    "ALTER TABLE account ADD COLUMN mine integer",
-    "ALTER TABLE account DISABLE TRIGGER ALL",
+    "DROP TABLE itemsapi_session",
+    "ALTER TABLE itemsapi_user ADD COLUMN mine integer",
+    "ALTER TABLE itemsapi_user DISABLE TRIGGER ALL",
     "CREATE INDEX mine ON account (username)",
-    "TRUNCATE audit_event",
+    "TRUNCATE itemsapi_audit_event",
     "CREATE ROLE mine",
 ]
 

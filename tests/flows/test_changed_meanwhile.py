@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import delete
 
-from house import PASSWORD, House
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.models import User
-from itemsapi.accounts.passwords import PasswordHasher
+from itemsapi.accounts.passwords import PasswordService
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import AuthSession
-from staff import NEW_PASSWORD
+from support.app_factory import PASSWORD, House
+from support.operator_client import NEW_PASSWORD
 
 OTHER = "four lazy otters on a sunny bank"
 Meanwhile = Callable[[Callable[[], object]], None]
@@ -22,16 +22,16 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     """Do something once, when a password has been looked at and before that has consequences."""
 
     def arrange(act: Callable[[], object]) -> None:
-        look, acts = PasswordHasher.matches, [act]
+        look, acts = PasswordService.matches, [act]
 
-        def matches(self: PasswordHasher, password: str, stored: str | None) -> bool:
+        def matches(self: PasswordService, password: str, stored: str | None) -> bool:
             found = look(self, password, stored)
             for one in acts[:]:
                 acts.clear()
                 one()
             return found
 
-        monkeypatch.setattr(PasswordHasher, "matches", matches)
+        monkeypatch.setattr(PasswordService, "matches", matches)
 
     return arrange
 
@@ -114,7 +114,7 @@ def test_a_sign_in_does_not_wait_to_renew_an_old_hash(
     """When all places are taken the next sign-in will do (S-047, S-048)."""
     user_id = make_house(argon2_time=3).user("ada", "member")
     house = make_house(argon2_time=4)
-    passwords, nowhere = house.services.issuer.password_hasher, HashingQueue(at_work=0, waiting=0)
+    passwords, nowhere = house.services.issuer.password_service, HashingQueue(at_work=0, waiting=0)
     meanwhile(lambda: monkeypatch.setattr(passwords, "_places", nowhere))
     assert login_status(house) == 200
     with house.services.database.transaction() as tx:
@@ -148,11 +148,11 @@ def test_a_change_goes_on_when_a_sign_in_renewed_the_hash(
 def test_nobody_changes_a_password_once_disabled(house: House, meanwhile: Meanwhile) -> None:
     """S-067: their sessions have ended; the old password is the one that stays."""
     ada = house.signed_in("ada", "member")
-    user_id, people = house.services.users.named("ada").id, house.services.users
-    meanwhile(lambda: people.change(COMMAND_LINE, user_id, None, disabled=True))
+    user_id, users = house.services.users.named("ada").id, house.services.users
+    meanwhile(lambda: users.change(COMMAND_LINE, user_id, None, disabled=True))
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert ada.post("/me/password", json=body).status_code == 401
-    people.change(COMMAND_LINE, user_id, None, disabled=False)
+    users.change(COMMAND_LINE, user_id, None, disabled=False)
     assert login_status(house) == 200
 
 
@@ -177,15 +177,15 @@ def test_what_changes_at_every_look_is_no_wrong_password(
 ) -> None:
     """Three looks, then 503 and another try (S-079)."""
     user_id = house.user("ada", "member")
-    look, passwords = PasswordHasher.matches, house.services.issuer.password_hasher
+    look, passwords = PasswordService.matches, house.services.issuer.password_service
 
-    def matches(self: PasswordHasher, password: str, stored: str | None) -> bool:
+    def matches(self: PasswordService, password: str, stored: str | None) -> bool:
         found = look(self, password, stored)
         with house.services.database.transaction() as tx:
             tx.get_one(User, user_id).password_hash = passwords.hash(PASSWORD)
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(PasswordHasher, "matches", matches)
+        patch.setattr(PasswordService, "matches", matches)
         assert [login_status(house) for _ in range(11)] == [503] * 11
     assert login_status(house) == 200

@@ -20,7 +20,7 @@ def test_a_writer_whose_turn_does_not_come_is_refused(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It must not hold a thread of the server for ever (R-07)."""
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
     refused: list[type[Exception]] = []
 
     def write() -> None:
@@ -41,7 +41,7 @@ def test_a_writer_whose_turn_does_not_come_is_refused(
 def test_nothing_is_kept_of_a_change_that_fails_in_its_middle(database: Database) -> None:
     """All of it or none."""
     with suppress(ZeroDivisionError), database.transaction() as tx:
-        tx.execute(text("DELETE FROM role"))
+        tx.execute(text("DELETE FROM itemsapi_role"))
         raise ZeroDivisionError
     with database.reading() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM role")) == 3
+        assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from forging import decoded
-from house import House
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
-from renewal import begun, lets_in, look, recall, refresh, renewed
+from support.app_factory import House
+from support.forged_tokens import decoded
+from support.tokens import begun, lets_in, look, recall, refresh, renewed
 
 Build = Callable[..., House]
 SCOPES = (["items:read"], ["items:read", "items:write"])
@@ -44,7 +44,7 @@ def crowd(house: House, count: int) -> list[str]:
     ]
     with house.services.database.transaction() as tx:
         tx.execute(insert(User), rows)
-        tx.execute(insert(UserRole), [{"account_id": one, "role": "often"} for one in ids])
+        tx.execute(insert(UserRole), [{"user_id": one, "role": "often"} for one in ids])
     return ids
 
 
@@ -109,7 +109,7 @@ def test_no_clock_decides_about_a_recall(here: House, there: House, seconds: flo
 def test_a_role_gives_no_scope_that_the_application_does_not_know(here: House) -> None:
     """S-084: one that a page of yesterday declared, and that somebody may declare tomorrow."""
     with here.services.database.transaction() as tx:
-        statement = "INSERT INTO role_scope (role, scope) VALUES ('member', 'ghosts:see')"
+        statement = "INSERT INTO itemsapi_role_scope (role, scope) VALUES ('member', 'ghosts:see')"
         tx.connection().exec_driver_sql(statement)
     tokens = begun(here, here.user("ada", "member"))
     assert tokens.scope == "items:read items:write"

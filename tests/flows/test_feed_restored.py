@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, insert, update
 
-from house import House
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.problems import TokenInvalid
-from itemsapi.tokens.revocation import RevocationFeed, Revocation, session_target
-from renewal import recall
+from itemsapi.tokens.revocation import Revocation, RevocationFeed, session_target
+from support.app_factory import House
+from support.tokens import recall
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def house(make_house: Callable[..., House]) -> House:
     return make_house(revocation_lag=timedelta(0))
 
 
-def look(feed: RevocationFeed, sid: str) -> bool:
+def look(revocation_feed: RevocationFeed, sid: str) -> bool:
     """Tell whether a session's tokens pass."""
     try:
-        feed.check(sid=sid, gen=1, user_id="", epoch=0)
+        revocation_feed.check(sid=sid, gen=1, user_id="", epoch=0)
     except TokenInvalid:
         return False
     return True
@@ -32,13 +32,18 @@ def look(feed: RevocationFeed, sid: str) -> bool:
 
 def test_another_revocation_under_a_known_number_is_seen(house: House) -> None:
     """The last row known is compared whole, not by its number (R-28)."""
-    feed, database, before, after = house.services.revocation_feed, house.services.database, new_id(), new_id()
+    revocation_feed, database, before, after = (
+        house.services.revocation_feed,
+        house.services.database,
+        new_id(),
+        new_id(),
+    )
     with database.transaction() as tx:
-        feed.revoke(tx, session_target(before))
-    assert (look(feed, before), look(feed, after)) == (False, True)
+        revocation_feed.revoke(tx, session_target(before))
+    assert (look(revocation_feed, before), look(revocation_feed, after)) == (False, True)
     with database.transaction() as tx:
         tx.execute(update(Revocation).values(target=session_target(after)))
-    assert (look(feed, before), look(feed, after)) == (False, False)
+    assert (look(revocation_feed, before), look(revocation_feed, after)) == (False, False)
 
 
 def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, select, update
 
-from house import House
 from itemsapi import idempotency
-from itemsapi.issuer.retention import purge_targets, purge
+from itemsapi.issuer.retention import purge, purge_targets
 from itemsapi.items import quota_recount as recounting
 from itemsapi.items.models import Item
 from itemsapi.items.quota import Quota
@@ -16,7 +15,8 @@ from itemsapi.items.quota_recount import recount
 from itemsapi.items.service import ItemService
 from itemsapi.problems import QuotaExceeded
 from itemsapi.quota_usage import QuotaUsage
-from stock import Stock, draft
+from support.app_factory import House
+from support.item_store import Stock, draft
 
 TABLE = QuotaUsage.core()
 
@@ -72,14 +72,14 @@ def test_a_key_too_many_costs_no_counting(stock: Stock) -> None:
     """However many there are: the oldest is looked at, which an index finds."""
     with heard(stock) as statements, pytest.raises(QuotaExceeded):
         limited(stock, 1).create(draft(), owner=stock.ada, key="another")
-    about = [one for one in statements if "FROM claim" in one]
+    about = [one for one in statements if "FROM itemsapi_idempotency_key" in one]
     assert len(about) == 1
     assert ("count(" in about[0], "LIMIT" in about[0]) == (False, True)
 
 
 def test_old_keys_make_room_some_at_a_time(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """No request has to forget all that a day has left."""
-    monkeypatch.setattr(idempotency, "AT_ONCE", 2)
+    monkeypatch.setattr(idempotency, "MAX_DELETED_KEYS", 2)
     for key in "abc":
         stock.put(key=key)
     stock.clock.forward(days=1, seconds=1)  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ def test_what_is_made_while_it_is_counted_is_counted_once(
 ) -> None:
     """Between the look and the change."""
     miscount(stock, items=5)
-    found = recounting._missing  # noqa: SLF001 - the moment between finding and putting right
+    found = recounting._missing
 
     def meanwhile(*wanted: object) -> Iterator[object]:
         for missing in found(*wanted):  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ def test_what_is_made_while_it_is_counted_is_counted_once(
 def test_counts_are_never_less_than_nothing(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where somebody else puts the same right meanwhile."""
     miscount(stock, items=5)
-    found = recounting._missing  # noqa: SLF001 - as above
+    found = recounting._missing
 
     def meanwhile(*wanted: object) -> Iterator[object]:
         for missing in found(*wanted):  # type: ignore[arg-type]

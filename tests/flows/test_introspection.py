@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from forging import decoded
-from house import House
 from itemsapi.issuer.sessions import end_everybodys
+from support.app_factory import House
+from support.forged_tokens import decoded
 
 DEAD = b'{"active":false}'
 Tokens = dict[str, str]
@@ -149,7 +149,7 @@ def test_what_cannot_be_noted_hides_nothing(
     """The token is as good as it was (R-03)."""
     asked(asker, tokens["access_token"])  # lets the asker in, whose own token needs no look-up then
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO elsewhere")
+        tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO elsewhere")
     assert said(asker, tokens["access_token"])["active"]
     with house.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")
@@ -160,7 +160,7 @@ def test_a_disabled_users_tokens_say_nothing(
 ) -> None:
     """S-067: sessions end with the account."""
     with house.services.database.transaction() as tx:
-        statement = "UPDATE account SET disabled_at = created_at WHERE username = 'ada'"
+        statement = "UPDATE itemsapi_user SET disabled_at = created_at WHERE username = 'ada'"
         tx.connection().exec_driver_sql(statement)
     assert asked(asker, tokens["refresh_token"]) == DEAD
 

@@ -5,10 +5,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from house import MovingClock
 from itemsapi import db
 from itemsapi.items.models import Item
-from stock import Stock
+from support.app_factory import MovingClock
+from support.item_store import Stock
 
 TABLES = {"item", "item_text"}
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from house import MovingClock
 from itemsapi.db import Database
 from itemsapi.items import search_index
 from itemsapi.items.models import SORTS
 from itemsapi.items.query import Query
 from itemsapi.problems import Invalid
-from stock import Stock
+from support.app_factory import MovingClock
+from support.item_store import Stock
 
 ORDERS = [*SORTS, *(f"-{sort}" for sort in SORTS)]
 
@@ -114,7 +114,7 @@ def test_the_owner_filter_is_an_operators(varied: Stock) -> None:
     assert len(varied.found(owner_id=varied.ada)) == 12
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])  # noqa: DTZ901
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
 def test_the_first_and_last_moments_are_moments(
     varied: Stock, clock: MovingClock, moment: datetime
 ) -> None:

@@ -6,10 +6,10 @@ from threading import Barrier
 
 import pytest
 
-from house import MovingClock
 from itemsapi.db import Database
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed, Problem
-from stock import Stock
+from support.app_factory import MovingClock
+from support.item_store import Stock
 
 CALLERS = 8
 

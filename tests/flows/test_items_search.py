@@ -4,12 +4,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from house import MovingClock
 from itemsapi.control_characters import held
 from itemsapi.db import Database
 from itemsapi.items import search_index
 from itemsapi.items.tokenizer import search_terms
-from stock import Stock
+from support.app_factory import MovingClock
+from support.item_store import Stock
 
 ANY = st.characters(exclude_categories=["Cs"])
 TEXT = st.text(ANY.filter(lambda sign: not held(sign)), max_size=40)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from house import MovingClock
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.items.models import ItemRecord
 from itemsapi.problems import Conflict, Invalid, NotFound, PreconditionFailed
-from stock import Stock, draft
+from support.app_factory import MovingClock
+from support.item_store import Stock, draft
 
 Change = Callable[[Stock, ItemRecord, str | None, int | None], object]
 CHANGES: dict[str, Change] = {

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from forging import decoded
-from house import House
 from itemsapi.tokens.key_store import PUBLISHED, VERIFIES, KeyUnknown, RotationTooEarly
-from renewal import at_once
-from turnkey import access, jwks, keys, kid, kids, rotated, states, works
+from support.app_factory import House
+from support.forged_tokens import decoded
+from support.keys import access, jwks, keys, kid, kids, rotated, states, works
+from support.tokens import at_once
 
 Build = Callable[..., House]
 
@@ -260,7 +260,7 @@ def test_the_schedule_publishes_a_next_key_that_is_missing(make_house: Build, ho
     hasty = make_house(revocation_lag=NO_LAG, key_rotation=timedelta(seconds=30))
     access(hasty)
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("DELETE FROM signing_key WHERE state = 'next'")
+        tx.connection().exec_driver_sql("DELETE FROM itemsapi_signing_key WHERE state = 'next'")
     house.clock.forward(seconds=40)
     access(hasty)
     assert states(house) == ["current", "next"]
@@ -272,7 +272,7 @@ def test_a_schedule_that_cannot_be_kept_refuses_nobody(make_house: Build, house:
     token = access(planned)
     house.clock.forward(minutes=6)
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE audit_event RENAME TO away")
+        tx.connection().exec_driver_sql("ALTER TABLE itemsapi_audit_event RENAME TO away")
     with capture_logs() as lines:
         assert [works(planned, token) for _ in range(3)] == [True, True, True]
     told = [(one["event"], "audit_event" in one["reason"]) for one in lines]

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from house import PASSWORD, House
 from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_set import MOMENT, MAX_KEY_AGE_SECONDS
-from steps import failing
-from turnkey import access, jwks, keys, kid, kids, poison, rotated, works
+from itemsapi.tokens.key_set import MAX_KEY_AGE_SECONDS, MOMENT
+from support.app_factory import PASSWORD, House
+from support.database_faults import failing
+from support.keys import access, jwks, keys, kid, kids, poison, rotated, works
 
 Build = Callable[..., House]
 
@@ -116,7 +116,7 @@ def test_the_next_key_signs_when_none_does(house: House, other: House) -> None:
     access(house)
     second = kids(house)[1]
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("DELETE FROM signing_key WHERE state = 'current'")
+        tx.connection().exec_driver_sql("DELETE FROM itemsapi_signing_key WHERE state = 'current'")
     other.client().get("/.well-known/jwks.json")
     assert kid(access(other)) == second
 
@@ -189,7 +189,7 @@ def test_the_right_secret_key_passes_the_check(house: House) -> None:
 def away(house: House) -> None:
     """Take the database away from the keys."""
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE signing_key RENAME TO away")
+        tx.connection().exec_driver_sql("ALTER TABLE itemsapi_signing_key RENAME TO away")
 
 
 def test_the_copy_serves_on_without_the_database(house: House) -> None:
@@ -227,14 +227,14 @@ def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(
     """R-03: its minute is over while the last try to read the keys is younger than the lag."""
     house, seconds = make_house(revocation_lag=timedelta(seconds=5)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    ring = house.services.key_set
-    ring.now()
+    key_set = house.services.key_set
+    key_set.now()
     away(house)
     seconds[0] += MAX_KEY_AGE_SECONDS - 1
-    assert ring.now().verifying
+    assert key_set.now().verifying
     seconds[0] += 2
     with pytest.raises(GateUnavailable):
-        ring.now()
+        key_set.now()
 
 
 def test_a_stale_copy_waits_a_moment_for_who_renews_it(
@@ -243,10 +243,10 @@ def test_a_stale_copy_waits_a_moment_for_who_renews_it(
     """S-147: where a withdrawn key must be refused within two seconds, it is asked for before."""
     house, seconds = make_house(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    ring = house.services.key_set
-    ring.now()
+    key_set = house.services.key_set
+    key_set.now()
     seconds[0] += 1.75
     begun = time.perf_counter()
-    with ring._lock:  # noqa: SLF001 - another request reads the keys, and gets no answer
-        ring.now()
+    with key_set._lock:
+        key_set.now()
     assert time.perf_counter() - begun > MOMENT / 2

@@ -14,9 +14,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 import itemsapi
-from house import PASSWORD, House
-from renewal import look
-from rounds import rounds
+from support.app_factory import PASSWORD, House
+from support.rounds import rounds
+from support.tokens import look
 
 THREADS = 16
 ROUNDS = rounds(100, 3)
@@ -59,7 +59,7 @@ class Watched:
         self.lock, self.order, self.place = _thread.allocate_lock(), order, place
         order.places.add(place)
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT002 - as Python's own
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take it; only who waits can be waited for in a circle."""
         if blocking:
             self.order.after |= {(held, self.place) for held in self.order.held()}
@@ -95,7 +95,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> Order:
     watched = Order()
 
     def made() -> Any:
-        caller = sys._getframe(1)  # noqa: SLF001 - the only way to know who asks
+        caller = sys._getframe(1)
         file = caller.f_code.co_filename
         if not file.startswith(SOURCE):
             return _thread.allocate_lock()
@@ -145,10 +145,10 @@ class Person:
 def crowd(order: Order, make_house: Callable[..., House]) -> list[Person]:
     """Sixteen people in a house whose locks are watched."""
     house = make_house(look)
-    people = [Person(house, f"user{at}") for at in range(THREADS)]
-    for person in people:
-        house.user(person.name, "member")
-    return people
+    users = [Person(house, f"user{at}") for at in range(THREADS)]
+    for user in users:
+        house.user(user.name, "member")
+    return users
 
 
 @pytest.mark.full
@@ -157,9 +157,9 @@ def test_sixteen_threads_all_get_through_and_take_locks_in_one_order(
 ) -> None:
     """S-195: everybody finishes as many rounds; no two locks are taken crosswise."""
     with ThreadPoolExecutor(THREADS) as pool:
-        lives = [pool.submit(person.live) for person in crowd]
+        lives = [pool.submit(user.live) for user in crowd]
         done = [life.result(WITHIN) for life in lives]
-    statuses = set().union(*(person.did for person in crowd))
+    statuses = set().union(*(user.did for user in crowd))
     assert done == [ROUNDS] * THREADS
     assert statuses <= {200, 201, 204, 401, 503}
     assert len(order.places) > 5, "no lock was watched"

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from house import House
 from itemsapi.issuer.sessions import end_everybodys, open_sessions
 from itemsapi.tokens import revocation
 from itemsapi.tokens.revocation import Revocation
-from renewal import begun, events, lets_in, look, refresh, renewed
+from support.app_factory import House
+from support.tokens import begun, events, lets_in, look, refresh, renewed
 
 Build = Callable[..., House]
 
@@ -119,10 +119,10 @@ def test_not_one_of_many_requests_at_once_slips_into_a_process_that_slept(
     given = begun(here, ada)
     assert lets_in(there, given.access_token)
     here.client().post("/auth/logout", json={"refresh_token": given.refresh_token})
-    feed = there.services.revocation_feed
-    feed._known = feed._asked = time.monotonic() - 3  # noqa: SLF001 - it slept for so long
+    revocation_feed = there.services.revocation_feed
+    revocation_feed._known = revocation_feed._asked = time.monotonic() - 3
     found: list[bool] = []
-    ask = lambda: found.append(lets_in(there, given.access_token))  # noqa: E731 - a thread's work
+    ask = lambda: found.append(lets_in(there, given.access_token))
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()

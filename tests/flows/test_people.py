@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from house import PASSWORD, House
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
 from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
-from operators import Somebody
-from staff import NEW_PASSWORD, events, refreshes, role, works
+from support.app_factory import PASSWORD, House
+from support.operator_client import NEW_PASSWORD, events, refreshes, role, works
+from support.operators import Somebody
 
 SOON = {"seconds": 7}  # later than any `not_before` that was written a moment ago
 
@@ -123,7 +123,7 @@ def crowd(house: House, role_name: str, size: int) -> None:
     with house.services.database.transaction() as tx:
         tx.add_all(users)
         tx.flush()
-        tx.add_all(UserRole(account_id=user.id, role=role_name) for user in users)
+        tx.add_all(UserRole(user_id=user.id, role=role_name) for user in users)
 
 
 def test_the_last_admin_cannot_be_disabled(house: House) -> None:

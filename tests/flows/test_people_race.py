@@ -5,11 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from house import House
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import Busy, Problem
-from operators import Somebody
-from staff import NEW_PASSWORD
+from support.app_factory import House
+from support.operator_client import NEW_PASSWORD
+from support.operators import Somebody
 
 
 def race(*jobs: Callable[[], object]) -> Counter[str]:
@@ -33,22 +33,22 @@ def race(*jobs: Callable[[], object]) -> Counter[str]:
 
 def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
     """Sixteen tries at sixteen admins: the last one stays."""
-    people = house.services.users
+    users = house.services.users
     admins = [house.user(f"root{n}", "admin") for n in range(16)]
 
     def disabling(user_id: str) -> Callable[[], object]:
-        return lambda: people.change(COMMAND_LINE, user_id, None, disabled=True)
+        return lambda: users.change(COMMAND_LINE, user_id, None, disabled=True)
 
     assert race(*map(disabling, admins)) == {"done": 15, "conflict": 1}
 
 
 def test_one_of_two_admins_wins_when_each_disables_the_other(house: House) -> None:
     """Who was disabled a moment before can disable nobody."""
-    people, scopes = house.services.users, house.services.issuer.known_scopes()
+    users, scopes = house.services.users, house.services.issuer.known_scopes()
     a, b = house.user("a", "admin"), house.user("b", "admin")
     outcomes = race(
-        lambda: people.change(Somebody(a, scopes), b, None, disabled=True),
-        lambda: people.change(Somebody(b, scopes), a, None, disabled=True),
+        lambda: users.change(Somebody(a, scopes), b, None, disabled=True),
+        lambda: users.change(Somebody(b, scopes), a, None, disabled=True),
     )
     assert outcomes == {"done": 1, "forbidden": 1}
 
@@ -68,8 +68,8 @@ def test_a_name_is_given_once(house: House) -> None:
 
 def test_a_version_is_changed_once(house: House) -> None:
     """Of sixteen who read the same version one changes it (S-153)."""
-    people, ada = house.services.users, house.user("ada", "member")
-    outcomes = race(*[lambda: people.change(COMMAND_LINE, ada, 1, disabled=True)] * 16)
+    users, ada = house.services.users, house.user("ada", "member")
+    outcomes = race(*[lambda: users.change(COMMAND_LINE, ada, 1, disabled=True)] * 16)
     assert outcomes == {"done": 1, "precondition_failed": 15}
 
 

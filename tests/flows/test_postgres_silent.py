@@ -30,7 +30,7 @@ def dialect() -> str:
 def silent(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A database that has just been silent, for a tenth of a second, and answers now."""
     monkeypatch.setattr(TimeoutConnection, "patience", 0.1)
-    monkeypatch.setattr(postgres, "REST", LONG)
+    monkeypatch.setattr(postgres, "BREAKER_SECONDS", LONG)
     with suppress(DatabaseUnavailable), database.reading() as connection:
         connection.execute(HANG)
     monkeypatch.setattr(TimeoutConnection, "patience", postgres.ANSWER_LIMIT)

@@ -5,16 +5,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
-from house import House
 from itemsapi.clock import new_id
 from itemsapi.db import Model
 from itemsapi.issuer import retention
-from itemsapi.issuer.retention import BATCH, STRIDE, PurgeTarget, count, purge_targets, purge
+from itemsapi.issuer.retention import BATCH, STRIDE, PurgeTarget, count, purge, purge_targets
 from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.tokens.key_store import PUBLISHED
 from itemsapi.tokens.revocation import EVERYBODY, everybodys_epochs, session_target
-from renewal import begun, events, recall, refresh, renewed
+from support.app_factory import House
+from support.tokens import begun, events, recall, refresh, renewed
 
 DAY = timedelta(days=1)
 
@@ -233,7 +233,7 @@ def fill(house: House, live: int, dead: int) -> None:
     """Write tries: the table without a foreign key; some of them old, all over the table."""
     now = house.clock()
     moments = [now] * live + [now - 2 * DAY] * dead
-    tries = [{"key": new_id()[::-1], "began_at": moment, "tries": 1} for moment in moments]
+    tries = [{"key": new_id()[::-1], "started_at": moment, "failures": 1} for moment in moments]
     with house.services.database.transaction() as tx:
         tx.execute(insert(AttemptCounter.core()), tries)
 
@@ -242,8 +242,8 @@ def test_large_heaps_go_in_small_batches(house: House) -> None:
     """Nobody who writes waits for more than a batch."""
     fill(house, 700, 2 * BATCH + 1)
     sizes: list[int] = []
-    desk, tries = house.services.issuer, heap(house, "tries")
-    assert purge(desk, tries, sizes.append, rest=lambda _: None) == 2 * BATCH + 1
+    issuer, tries = house.services.issuer, heap(house, "tries")
+    assert purge(issuer, tries, sizes.append, rest=lambda _: None) == 2 * BATCH + 1
     assert (max(sizes), rows(house, "tries")) == (BATCH, 700)
 
 
@@ -269,12 +269,12 @@ def test_what_became_needed_in_between_stays(house: House, monkeypatch: pytest.M
     """A row found is looked at again when it is deleted."""
     fill(house, 0, 3)
     doomed = heap(house, "tries")
-    found = retention._found  # noqa: SLF001 - the moment between finding and deleting
+    found = retention._found
 
     def meanwhile(*wanted: object) -> object:
         for keys in found(*wanted):  # type: ignore[arg-type]
             with house.services.database.transaction() as tx:
-                tx.execute(doomed.table.update().values(began_at=house.clock()))
+                tx.execute(doomed.table.update().values(started_at=house.clock()))
             yield keys
 
     monkeypatch.setattr(retention, "_found", meanwhile)

@@ -11,14 +11,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select
 
-from house import House
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import PurgeTarget, purge_targets, purge
+from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
 from itemsapi.items.quota import Quota
 from itemsapi.items.quota_recount import recount
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import PendingAttempt
-from stock import Stock, draft
+from support.app_factory import House
+from support.item_store import Stock, draft
 
 pytestmark = pytest.mark.postgres
 
@@ -85,7 +85,7 @@ def test_what_somebody_has_locked_stays_until_the_next_time(house: House, name: 
     """A row of several of one try, even: whoever has it may want the others next."""
     wanted, long_ago = heap(house, name), house.clock() - timedelta(days=2)
     made: dict[str, object]
-    made = {"began_at": long_ago, "tries": 1} if name == "tries" else {"until": long_ago}
+    made = {"started_at": long_ago, "failures": 1} if name == "tries" else {"expires_at": long_ago}
     made |= {"id": new_id()} if wanted.table is PendingAttempt.core() else {}
     with house.services.database.transaction() as tx:
         tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, event, select
 
-from house import House, MovingClock
 from itemsapi import create_app
-from itemsapi.accounts import lookup
+from itemsapi.accounts import repository
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.issuer import sessions
@@ -22,13 +21,14 @@ from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens import revocation
 from itemsapi.tokens.revocation import (
-    RevocationFeed,
     Revocation,
+    RevocationFeed,
     generation_target,
     session_target,
     user_target,
 )
-from renewal import all_at_once, at_once, begun, lets_in, look, recall, refresh, renewed
+from support.app_factory import House, MovingClock
+from support.tokens import all_at_once, at_once, begun, lets_in, look, recall, refresh, renewed
 
 Build = Callable[..., House]
 
@@ -52,26 +52,28 @@ def ada(here: House) -> str:
 
 
 @pytest.fixture
-def feed(database: Database, clock: MovingClock) -> RevocationFeed:
+def revocation_feed(database: Database, clock: MovingClock) -> RevocationFeed:
     """A process's copy of the feed, apart from any application."""
     return RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
 
 
-def take_back(feed: RevocationFeed, database: Database, sid: str) -> int:
+def take_back(revocation_feed: RevocationFeed, database: Database, sid: str) -> int:
     """Write one revocation; return its number."""
     with database.transaction() as tx:
-        return feed.revoke(tx, session_target(sid))
+        return revocation_feed.revoke(tx, session_target(sid))
 
 
-def passes(feed: RevocationFeed, sid: str) -> bool:
+def passes(revocation_feed: RevocationFeed, sid: str) -> bool:
     """Tell whether a token of a session passes."""
-    return lets_pass(feed, sid=sid)
+    return lets_pass(revocation_feed, sid=sid)
 
 
-def lets_pass(feed: RevocationFeed, *, sid: str = "s", gen: int = 1, epoch: int = 0) -> bool:
+def lets_pass(
+    revocation_feed: RevocationFeed, *, sid: str = "s", gen: int = 1, epoch: int = 0
+) -> bool:
     """Tell whether a token with such claims passes."""
     try:
-        feed.check(sid=sid, gen=gen, user_id="u", epoch=epoch)
+        revocation_feed.check(sid=sid, gen=gen, user_id="u", epoch=epoch)
     except TokenInvalid:
         return False
     return True
@@ -87,15 +89,15 @@ def test_the_very_first_revocation_is_heard_elsewhere(here: House, there: House,
 
 @pytest.mark.parametrize("purged", [0, 1, 2])
 def test_nothing_is_missed_when_rows_were_purged_in_between(
-    feed: RevocationFeed, database: Database, clock: MovingClock, purged: int
+    revocation_feed: RevocationFeed, database: Database, clock: MovingClock, purged: int
 ) -> None:
     """R-18: the copy was at row two; up to that, or all, is gone when row three comes."""
     other = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
-    written = [take_back(feed, database, sid) for sid in ("a", "b")]
+    written = [take_back(revocation_feed, database, sid) for sid in ("a", "b")]
     assert not passes(other, "b")
     with database.transaction() as tx:
         tx.execute(delete(Revocation).where(Revocation.seq.in_(written[:purged])))
-    take_back(feed, database, "c")
+    take_back(revocation_feed, database, "c")
     assert not passes(other, "c")
 
 
@@ -108,17 +110,19 @@ def test_a_new_process_knows_what_was_taken_back_before_it_started(
     assert not lets_in(make_house(look), token.access_token)
 
 
-def test_nothing_is_taken_back_when_the_transaction_fails(feed: RevocationFeed, database: Database) -> None:
+def test_nothing_is_taken_back_when_the_transaction_fails(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
     """A process must not know what no other will ever hear of."""
 
     def failing() -> None:
         with database.transaction() as tx:
-            feed.revoke(tx, session_target("a"))
+            revocation_feed.revoke(tx, session_target("a"))
             raise LookupError
 
     with pytest.raises(LookupError):
         failing()
-    assert passes(feed, "a")
+    assert passes(revocation_feed, "a")
 
 
 def test_a_copy_costs_nothing_for_sessions_that_were_not_taken_back(here: House, ada: str) -> None:
@@ -132,43 +136,45 @@ def test_the_copy_forgets_what_no_living_token_can_meet(
     database: Database, clock: MovingClock
 ) -> None:
     """R-18: memory is bounded by what was taken back within one life of a token."""
-    feed = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(minutes=-3))
-    take_back(feed, database, "a")
-    assert passes(feed, "b")
-    assert passes(feed, "a")
+    revocation_feed = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(minutes=-3))
+    take_back(revocation_feed, database, "a")
+    assert passes(revocation_feed, "b")
+    assert passes(revocation_feed, "a")
 
 
 def test_the_copy_keeps_a_revocation_until_two_minutes_after_a_life(
-    feed: RevocationFeed, database: Database, monkeypatch: pytest.MonkeyPatch
+    revocation_feed: RevocationFeed, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-10: the clock of the host that made the token may be ahead."""
     seconds = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    take_back(feed, database, "a")
+    take_back(revocation_feed, database, "a")
     passing = []
     for later in (0, 3600 + 119, 2):
         seconds[0] += later
-        passing.append(passes(feed, "a"))
+        passing.append(passes(revocation_feed, "a"))
     assert passing == [False, False, True]
 
 
-def test_a_copy_that_is_whole_asks_for_newer_rows_alone(feed: RevocationFeed, database: Database) -> None:
+def test_a_copy_that_is_whole_asks_for_newer_rows_alone(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
     """R-18: what a process knows it does not read again, be it thousands of rows."""
-    take_back(feed, database, "a")
-    feed.ensure_fresh()
+    take_back(revocation_feed, database, "a")
+    revocation_feed.ensure_fresh()
     asked: list[object] = []
     event.listen(database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
-    feed.ensure_fresh()
+    revocation_feed.ensure_fresh()
     assert len(asked) == 1
 
 
 def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
-    feed: RevocationFeed, database: Database, clock: MovingClock
+    revocation_feed: RevocationFeed, database: Database, clock: MovingClock
 ) -> None:
     """R-18: old rows are not even read."""
-    take_back(feed, database, "old")
+    take_back(revocation_feed, database, "old")
     clock.forward(hours=4)
-    take_back(feed, database, "new")
+    take_back(revocation_feed, database, "new")
     fresh = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
     assert (passes(fresh, "old"), passes(fresh, "new")) == (True, False)
 
@@ -191,61 +197,80 @@ def test_an_older_revocation_does_not_overwrite_a_newer_one(
     database: Database, clock: MovingClock
 ) -> None:
     """S-183: the thread that asked the database may be overtaken by one that wrote."""
-    feed = RevocationFeed(database, clock, lag=timedelta(hours=1), life=timedelta(hours=1))
-    feed.ensure_fresh()
+    revocation_feed = RevocationFeed(
+        database, clock, lag=timedelta(hours=1), life=timedelta(hours=1)
+    )
+    revocation_feed.ensure_fresh()
     with database.transaction() as tx:
-        older = feed.revoke(tx, user_target("u"))
+        older = revocation_feed.revoke(tx, user_target("u"))
     with database.transaction() as tx:
-        newer = feed.revoke(tx, user_target("u"))
-    feed._note_all({user_target("u"): older})  # noqa: SLF001 - what the slow thread does last
-    assert [lets_pass(feed, epoch=epoch) for epoch in (older, newer)] == [False, True]
+        newer = revocation_feed.revoke(tx, user_target("u"))
+    revocation_feed._note_all({user_target("u"): older})
+    assert [lets_pass(revocation_feed, epoch=epoch) for epoch in (older, newer)] == [False, True]
 
 
-def test_one_generation_is_taken_back_and_the_others_go_on(feed: RevocationFeed, database: Database) -> None:
+def test_one_generation_is_taken_back_and_the_others_go_on(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
     """S-073: those of a session that were superseded."""
     with database.transaction() as tx:
-        feed.revoke(tx, generation_target("s", 2))
-    assert [lets_pass(feed, gen=gen) for gen in (1, 2, 3, 22)] == [True, False, True, True]
+        revocation_feed.revoke(tx, generation_target("s", 2))
+    assert [lets_pass(revocation_feed, gen=gen) for gen in (1, 2, 3, 22)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_numbers_are_never_given_out_again(
-    feed: RevocationFeed, database: Database, clock: MovingClock
+    revocation_feed: RevocationFeed, database: Database, clock: MovingClock
 ) -> None:
     """R-28: not when the clock was set back, nor when rows are gone."""
-    first = take_back(feed, database, "a")
+    first = take_back(revocation_feed, database, "a")
     clock.forward(hours=-1)
-    assert take_back(feed, database, "b") == first + 1
+    assert take_back(revocation_feed, database, "b") == first + 1
     with database.transaction() as tx:
         tx.execute(delete(Revocation))
     clock.forward(hours=2)
-    assert take_back(feed, database, "c") > first + 1
+    assert take_back(revocation_feed, database, "c") > first + 1
 
 
 @pytest.mark.parametrize("age", [60, 600])
 @pytest.mark.parametrize("behind", [1800, 3600])
 def test_a_new_process_hears_of_a_row_that_was_dated_back(
-    feed: RevocationFeed, database: Database, clock: MovingClock, behind: float, age: float
+    revocation_feed: RevocationFeed,
+    database: Database,
+    clock: MovingClock,
+    behind: float,
+    age: float,
 ) -> None:
     """S-112, R-10: the first row for a long time is of a host whose clock is behind."""
     wrong = MovingClock()
     wrong.moment = clock() - timedelta(seconds=behind)
-    take_back(RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
+    take_back(
+        RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a"
+    )
     clock.forward(seconds=age)
-    take_back(feed, database, "later")
+    take_back(revocation_feed, database, "later")
     clock.forward(seconds=60)
-    assert not passes(RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
+    assert not passes(
+        RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a"
+    )
 
 
 @pytest.mark.parametrize("hours", [-3, -1, 0, 1])
 def test_a_new_process_hears_of_what_a_host_with_a_wrong_clock_took_back(
-    feed: RevocationFeed, database: Database, clock: MovingClock, hours: float
+    revocation_feed: RevocationFeed, database: Database, clock: MovingClock, hours: float
 ) -> None:
     """S-112, R-10: with nothing else in the feed, and after what a right clock has written."""
-    take_back(feed, database, "before")
+    take_back(revocation_feed, database, "before")
     wrong = MovingClock()
     wrong.moment = clock() + timedelta(hours=hours)
-    take_back(RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
-    take_back(feed, database, "after")
+    take_back(
+        RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a"
+    )
+    take_back(revocation_feed, database, "after")
     fresh = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
     assert [passes(fresh, sid) for sid in ("before", "a", "after")] == [False] * 3
 
@@ -257,23 +282,30 @@ def test_a_new_process_hears_of_the_only_row_whatever_the_clock_said(
     """S-112, R-10: the operator's host alone has a wrong clock, and ends one session."""
     wrong = MovingClock()
     wrong.moment = clock() + timedelta(hours=hours)
-    take_back(RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a")
-    assert not passes(RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a")
+    take_back(
+        RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a"
+    )
+    assert not passes(
+        RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a"
+    )
 
 
 def test_a_copy_is_as_old_as_its_question(
     database: Database, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-09: what was written while the answer was on its way is not in it."""
-    feed, seconds = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), [100.0]
+    revocation_feed, seconds = (
+        RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)),
+        [100.0],
+    )
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
 
     def slow(*_: object) -> None:
         seconds[0] += 1
 
     event.listen(database.engine, "before_cursor_execute", slow)
-    feed.ensure_fresh()
-    assert feed.age >= 1
+    revocation_feed.ensure_fresh()
+    assert revocation_feed.age >= 1
 
 
 def test_a_session_begun_between_two_mass_revocations_of_one_second_is_over(
@@ -338,15 +370,15 @@ def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
     here: House, ada: str, clock: MovingClock
 ) -> None:
     """S-183: a process stood still for a minute between looking up the scopes and minting."""
-    desk = here.services.issuer
-    with desk.database.transaction() as tx:
-        holder = lookup.find_by_id(tx, ada, lock=True)
-        assert holder is not None
-        opened = begin(desk, tx, holder, LoginRequest("", ""))
+    issuer = here.services.issuer
+    with issuer.database.transaction() as tx:
+        user = repository.find_by_id(tx, ada, lock=True)
+        assert user is not None
+        opened = begin(issuer, tx, user, LoginRequest("", ""))
     recall(here, "ada")
     clock.forward(minutes=1)
     with here.app.app_context():
-        assert not lets_in(here, grant(desk, *opened).access_token)
+        assert not lets_in(here, grant(issuer, *opened).access_token)
 
 
 @pytest.fixture
@@ -367,31 +399,31 @@ def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: RevocationFeed) -> 
 
     refused()
     begun_at = time.monotonic()
-    with deaf._asking:  # noqa: SLF001 - a question that gets no answer
+    with deaf._asking:
         assert all(at_once(20, refused))
     assert time.monotonic() - begun_at < revocation.MAX_FEED_AGE_SECONDS
 
 
 def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, ada: str) -> None:
     """One order of locks: sign-outs, and an operator's end of all sessions, at once."""
-    desk = here.services.issuer
+    issuer = here.services.issuer
     for _ in range(5):
         tokens = [begun(here, ada).refresh_token for _ in range(4)]
         works: list[Callable[[], object]] = [
-            partial(sessions.logout, desk, token, delivery="body") for token in tokens
+            partial(sessions.logout, issuer, token, delivery="body") for token in tokens
         ]
-        works += [partial(sessions.end_others, desk, ada, keep=None, why="test", actor=ada)] * 2
+        works += [partial(sessions.end_others, issuer, ada, keep=None, why="test", actor=ada)] * 2
         assert len(all_at_once(works)) == 6
 
 
 def test_seq_is_the_order_of_commits(here: House, database: Database) -> None:
     """Nobody reads a later row before an earlier one, however writers overlap."""
-    feed = here.services.revocation_feed
+    revocation_feed = here.services.revocation_feed
     seen: list[list[int]] = []
 
     def write() -> None:
         for _ in range(5):
-            take_back(feed, database, new_id()[-12:])
+            take_back(revocation_feed, database, new_id()[-12:])
             with database.reading() as connection:
                 seen.append(
                     list(connection.scalars(select(Revocation.seq).order_by(Revocation.seq)))

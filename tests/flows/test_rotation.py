@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from forging import decoded
-from house import PASSWORD, House
-from renewal import begun, code, events, lets_in, look, recall, refresh, renewed
-from staff import NEW_PASSWORD
+from support.app_factory import PASSWORD, House
+from support.forged_tokens import decoded
+from support.operator_client import NEW_PASSWORD
+from support.tokens import begun, code, events, lets_in, look, recall, refresh, renewed
 
 Build = Callable[..., House]
 
@@ -60,7 +60,7 @@ def bring_about(house: House, cause: str, first: str) -> None:
         house.clock.forward(seconds=21)
     if cause == "generation never issued":
         with house.services.database.transaction() as tx:
-            tx.connection().exec_driver_sql("UPDATE auth_session SET gen = 1")
+            tx.connection().exec_driver_sql("UPDATE itemsapi_session SET gen = 1")
         body = {"refresh_token": successor["refresh_token"]}
     client.post("/auth/refresh", json=body, headers=ATTEMPT if cause == "same attempt" else {})
 
@@ -138,10 +138,12 @@ def test_a_scope_given_up_at_sign_in_does_not_come_back(house: House) -> None:
 
 def test_refresh_tokens_are_all_different(house: House) -> None:
     """S-060: ten thousand generations, no token twice; each carries 256 bits of MAC."""
-    codec, now = house.services.token_codec, house.clock()
+    token_codec, now = house.services.token_codec, house.clock()
     with house.app.app_context():
         made = {
-            codec.refresh_token(sub="ada", sid=f"s{n % 100}", gen=n // 100 + 1, made=now, ends=now)
+            token_codec.refresh_token(
+                sub="ada", sid=f"s{n % 100}", gen=n // 100 + 1, made=now, ends=now
+            )
             for n in range(10_000)
         }
     assert len({token.split(".")[2] for token in made}) == 10_000
@@ -162,7 +164,7 @@ def test_a_refresh_token_is_refused_when_its_generation_was_changed(house: House
 def without_sessions(house: House) -> Iterator[None]:
     """Take the table of sessions away meanwhile."""
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE auth_session RENAME TO elsewhere")
+        tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO elsewhere")
     yield
     with house.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sqlalchemy import update
 
-from house import House
 from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
-from renewal import begun, code, lets_in, look, refresh
-from rounds import rounds
+from support.app_factory import House
+from support.rounds import rounds
+from support.tokens import begun, code, lets_in, look, refresh
 
 GRACE, IDLE, AGE, LIMIT = timedelta(seconds=20), timedelta(hours=2), timedelta(hours=5), 4
 STEPS = (0.5, 1, 4, 19, 20, 20.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
@@ -140,10 +140,10 @@ class Machine(RuleBasedStateMachine):
 
     def set_disabled(self, user: str, moment: datetime | None) -> None:
         """Disable a user and end what is theirs, or just let them in again."""
-        desk = self.houses[0].services.issuer
-        with desk.database.transaction() as tx:
+        issuer = self.houses[0].services.issuer
+        with issuer.database.transaction() as tx:
             tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
-            sessions.finish_all(desk, tx, user, keep=None, why="disabled", actor=None)
+            sessions.finish_all(issuer, tx, user, keep=None, why="disabled", actor=None)
 
     def of(self, user: int) -> list[Sitting]:
         """Return the sittings of a user."""
@@ -278,7 +278,7 @@ class Machine(RuleBasedStateMachine):
     def intervene(self, data: st.DataObject, how: str) -> None:
         """A user or an operator takes something back."""
         house, sitting = self.pick(data)
-        desk, user = house.services.issuer, self.users[sitting.user]
+        issuer, user = house.services.issuer, self.users[sitting.user]
         if how == "sign out":
             token = data.draw(st.sampled_from(sorted(sitting.held)), label="generation")
             answer = house.client().post(
@@ -287,19 +287,19 @@ class Machine(RuleBasedStateMachine):
             assert answer.status_code == 204
             sitting.over = True
         elif how == "others":
-            sessions.end_others(desk, user, keep=sitting.id, why="test", actor=user)
+            sessions.end_others(issuer, user, keep=sitting.id, why="test", actor=user)
             self.end(one for one in self.of(sitting.user) if one is not sitting)
         elif how == "disable":
             self.enabled[sitting.user] = not self.enabled[sitting.user]
             self.set_disabled(user, None if self.enabled[sitting.user] else self.clock())
             self.end(self.of(sitting.user))
         elif how == "recall":
-            with desk.database.transaction() as tx:
-                sessions.recall_tokens(desk, tx, user)
+            with issuer.database.transaction() as tx:
+                sessions.recall_tokens(issuer, tx, user)
             for access in [access for one in self.of(sitting.user) for access in one.access]:
                 access.void = True
         else:
-            sessions.end_everybodys(desk, why="test")
+            sessions.end_everybodys(issuer, why="test")
             self.end(self.sittings)
 
     @staticmethod

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from doors import DOORS, Door, Refreshed
-from forging import decoded
-from house import House
-from renewal import begun, lets_in, look
+from support.app_factory import House
+from support.forged_tokens import decoded
+from support.refresh_endpoints import DOORS, Door, Refreshed
+from support.tokens import begun, lets_in, look
 
 Build = Callable[..., House]
 WINDOW = 20
@@ -308,7 +308,7 @@ def test_a_generation_that_was_never_issued_ends_the_session_at_once(ada: Client
     """R-27, R-28: rows were lost or a backup was restored; two families must not live on."""
     second = ada.rotates(ada.first)
     with ada.house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("UPDATE auth_session SET gen = 1, root_gen = 0")
+        tx.connection().exec_driver_sql("UPDATE itemsapi_session SET gen = 1, root_gen = 0")
     assert ada.shows(second).status in {400, 401}
     assert ada.is_over(ada.first)
 
@@ -394,7 +394,7 @@ def test_an_id_is_kept_as_a_hash_only(ada: Client) -> None:
     """S-060: with the id and the predecessor one could ask for the successor."""
     ada.rotates(ada.first, ATTEMPT)
     with ada.house.services.database.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT * FROM auth_session").all()
+        rows = connection.exec_driver_sql("SELECT * FROM itemsapi_session").all()
     assert ATTEMPT not in repr(rows)
 
 
@@ -404,7 +404,9 @@ def test_an_id_of_one_session_is_none_of_another(ada: Client) -> None:
     ada.rotates(ada.first, ATTEMPT)
     other.rotates(other.first, ATTEMPT)
     with ada.house.services.database.reading() as connection:
-        attempts = connection.exec_driver_sql("SELECT attempt FROM auth_session").scalars().all()
+        attempts = (
+            connection.exec_driver_sql("SELECT attempt FROM itemsapi_session").scalars().all()
+        )
     assert len(set(attempts)) == 2
 
 
@@ -412,5 +414,5 @@ def test_a_session_begins_with_its_first_generation_seen(ada: Client) -> None:
     """S-062: there is no generation before it that could heal."""
     begun(ada.house, ada.house.services.users.named("ada").id)
     with ada.house.services.database.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT gen, root_gen, seen FROM auth_session").all()
+        rows = connection.exec_driver_sql("SELECT gen, root_gen, seen FROM itemsapi_session").all()
     assert {(gen, root, bool(seen)) for gen, root, seen in rows} == {(1, 0, True)}

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from house import MovingClock
 from itemsapi.db import Database
 from itemsapi.items.query import Query
 from itemsapi.items.tokenizer import tokenize
-from stock import Stock
+from support.app_factory import MovingClock
+from support.item_store import Stock
 
 
 @pytest.fixture

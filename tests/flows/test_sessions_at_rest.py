@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from house import House
 from itemsapi.db import Database
-from renewal import begun, refresh, renewed
+from support.app_factory import House
+from support.tokens import begun, refresh, renewed
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_no_token_is_in_any_table(tokens: list[str], database: Database) -> None
         rows = [
             repr(row)
             for table in inspect(database.engine).get_table_names()
-            for row in connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 - ours
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table}")
         ]
     text = "\n".join(rows).encode()
     assert [secret for secret in secrets(tokens) if secret in text] == []

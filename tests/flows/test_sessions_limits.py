@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from house import PASSWORD, House
 from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
-from renewal import at_once, begun, code, events, lets_in, look, refresh, renewed
+from support.app_factory import PASSWORD, House
+from support.tokens import at_once, begun, code, events, lets_in, look, refresh, renewed
 
 Build = Callable[..., House]
 
@@ -35,10 +35,10 @@ def house(build: Build) -> House:
 
 def disable(house: House, user_id: str) -> None:
     """Disable a user as an operator would."""
-    desk = house.services.issuer
-    with desk.database.transaction() as tx:
+    issuer = house.services.issuer
+    with issuer.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=house.clock()))
-        sessions.finish_all(desk, tx, user_id, keep=None, why="disabled", actor=None)
+        sessions.finish_all(issuer, tx, user_id, keep=None, why="disabled", actor=None)
 
 
 def test_a_session_ends_at_its_absolute_limit_however_often_it_is_refreshed(build: Build) -> None:
@@ -108,7 +108,7 @@ def newest(house: House, count: int) -> set[str]:
     """Return the ids of the sessions that began last."""
     with house.services.database.reading() as connection:
         rows = connection.exec_driver_sql(
-            "SELECT id FROM auth_session ORDER BY created_at DESC, id DESC"
+            "SELECT id FROM itemsapi_session ORDER BY created_at DESC, id DESC"
         )
         return {row.id for row in rows.fetchmany(count)}
 
@@ -251,4 +251,4 @@ def test_nobodys_session_is_listed_when_everybodys_were_ended(house: House) -> N
 def owner(house: House) -> str:
     """Return the id of the only user."""
     with house.services.database.reading() as connection:
-        return str(connection.exec_driver_sql("SELECT id FROM account").scalar_one())
+        return str(connection.exec_driver_sql("SELECT id FROM itemsapi_user").scalar_one())

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from itemsapi.db import Database, sqlite
 from itemsapi.problems import DatabaseUnavailable
-from renewal import all_at_once
+from support.tokens import all_at_once
 
 DOORS = 8
 ROUNDS = 100  # before a refused process tried again, some went wrong
@@ -34,7 +34,7 @@ def test_a_file_that_stays_locked_is_given_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some other program has it for itself; that is a 503, not a thread that hangs."""
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setitem(sqlite.OPTIONS, "timeout", 0.01)
     path = tmp_path / "locked.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from doors import BodyDoor, CookieDoor, Door, Refreshed
-from forging import decoded
-from house import House
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import note_seen
-from renewal import events, lets_in, look
+from support.app_factory import House
+from support.forged_tokens import decoded
+from support.refresh_endpoints import BodyDoor, CookieDoor, Door, Refreshed
+from support.tokens import events, lets_in, look
 
 Build = Callable[..., House]
 WINDOW = 20
@@ -136,9 +136,7 @@ def test_that_access_token_dies_with_its_session(scene: Scene) -> None:
     """S-073: ten minutes at most, and none after a sign-out."""
     tokens, stolen = scene.shows(scene.first), scene.shows(scene.first)
     assert scene.uses(stolen.access_token)
-    scene.here.services.users.end_sessions(
-        COMMAND_LINE, scene.here.services.users.named("ada").id
-    )
+    scene.here.services.users.end_sessions(COMMAND_LINE, scene.here.services.users.named("ada").id)
     found = [scene.uses(one.access_token) for one in (tokens, stolen)]
     assert found == [False, False]
 

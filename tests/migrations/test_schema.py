@@ -7,22 +7,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from house import House
 from itemsapi import db
-from itemsapi.items.quota_recount import recount
-from renewal import at_once
+from support.app_factory import House
+from support.tokens import at_once
 
 PROCESSES = 4
-_OLD_ACCOUNT = (
-    "INSERT INTO account (id, username, password_hash, created_at, updated_at, epoch, version)"
-    " VALUES (:id, :id, '-', :now, :now, 0, 1)"
-)
-_OLD_ITEM = (
-    "INSERT INTO item (id, owner_id, name, description, sku, price, currency, quantity, tags,"
-    " created_at, updated_at, version)"
-    " VALUES (:id, :owner, :name, 'légers', :sku, 1, 'EUR', 0, :tags, :now, :now, 1)"
-)
-_OLD_ITEMS = [("ada", "日本語", "L-1", "a\nbc"), ("ada", "x", None, ""), ("bob", "Lamp", None, "")]
 
 
 @pytest.fixture
@@ -78,7 +67,7 @@ def test_processes_that_start_together_make_one_schema(bare: str, opened: db.Dat
     work = iter(doors)
     at_once(PROCESSES, lambda: db.upgrade(next(work)))
     with opened.reading() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM role")) == 3
+        assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
     for door in [*doors, opened]:
         door.dispose()
 
@@ -88,28 +77,4 @@ def test_an_old_schema_is_named_with_what_to_do(opened: db.Database) -> None:
     db.upgrade(opened, "0001")
     with pytest.raises(db.SchemaOutdated, match="itemsapi db upgrade"):
         db.check_schema(opened)
-    opened.dispose()
-
-
-def test_what_users_hold_is_counted_when_quotas_come(opened: db.Database) -> None:
-    """S-118: items that were there before count, with all bytes of their texts; keys do not."""
-    db.upgrade(opened, "0005")
-    now = {"now": "2026-01-31 12:00:00+00:00"}
-    with opened.transaction() as tx:
-        for owner in ("ada", "bob", "eve"):
-            tx.execute(text(_OLD_ACCOUNT), now | {"id": owner})
-        for owner, name, sku, tags in _OLD_ITEMS:
-            item = {"id": f"{owner} {name}", "owner": owner, "name": name, "sku": sku, "tags": tags}
-            tx.execute(text(_OLD_ITEM), now | item)
-        tx.execute(
-            text("INSERT INTO claim (key, said, made, claimed_at) VALUES ('k', '', '', :now)"), now
-        )
-    db.upgrade(opened)
-    with opened.reading() as connection:
-        counted = connection.execute(text("SELECT * FROM holding ORDER BY owner_id")).all()
-    assert [tuple(row) for row in counted] == [
-        ("ada", 2, 9 + 3 + 4 + 1 + 2 * 7, 0),
-        ("bob", 1, 4 + 7, 0),
-    ]
-    assert recount(opened) == 0
     opened.dispose()

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from itemsapi.issuer.refresh import NEW_TOKENS
 from itemsapi.tokens import sessions
-from itemsapi.tokens.sessions import RotationLimits, PresentedToken, Rotatable, RotationOutcome
+from itemsapi.tokens.sessions import PresentedToken, Rotatable, RotationLimits, RotationOutcome
 
 SETTLED, MARKED, OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4, 5, 6)
 NOTHING, UNISSUED = 0, 7
@@ -120,7 +120,9 @@ class Rule:
         session = SessionRow(CURRENT, root, row.seen, "maker", ROTATED_AT, settled_gen=MARKED)
         attempt = "maker" if same else "another"
         now = ROTATED_AT + row.age * TICK
-        outcome = self.judge(session, PresentedToken(root if shown == ROOT else shown, attempt, now))
+        outcome = self.judge(
+            session, PresentedToken(root if shown == ROOT else shown, attempt, now)
+        )
         return Answer(
             outcome,
             outcome.name,

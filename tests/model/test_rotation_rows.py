@@ -13,9 +13,9 @@ from itemsapi.accounts.models import User
 from itemsapi.db import Database
 from itemsapi.tokens.sessions import (
     AuthSession,
-    RotationLimits,
     PresentedToken,
     Rotatable,
+    RotationLimits,
     RotationOutcome,
     judge,
     rotate,
@@ -163,7 +163,7 @@ def write_rows(tx: Session) -> None:
     tx.add(User(id="ada", username="ada", password_hash="-", **times))
     tx.flush()
     given = {
-        "account_id": "ada",
+        "user_id": "ada",
         "epoch": 0,
         "delivery": "body",
         "amr": "pwd",

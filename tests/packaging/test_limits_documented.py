@@ -49,15 +49,18 @@ def test_every_wait_and_limit_is_in_the_guide_as_it_is() -> None:
 def test_all_waits_for_a_lock_and_a_statement_are_one_number() -> None:
     """S-199: the guide names them together."""
     assert connections.LIMITS["lock_timeout"] == connections.LIMITS["statement_timeout"]
-    assert rate_limits.REDIS_TIMEOUTS["socket_connect_timeout"] == rate_limits.REDIS_TIMEOUTS["socket_timeout"]
+    assert (
+        rate_limits.REDIS_TIMEOUTS["socket_connect_timeout"]
+        == rate_limits.REDIS_TIMEOUTS["socket_timeout"]
+    )
 
 
 def test_the_pool_is_opened_with_these_numbers(tmp_path: Path) -> None:
     """S-199: what SQLAlchemy was told, not only what a constant says."""
     opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
     assert opened.size() == engine.POOL_SIZE  # type: ignore[attr-defined]  # a QueuePool
-    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-    assert opened._timeout == postgres.CONNECT_LIMIT  # type: ignore[attr-defined]  # noqa: SLF001
+    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]
+    assert opened._timeout == postgres.CONNECT_LIMIT  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
@@ -65,6 +68,6 @@ def test_postgresql_knows_these_numbers(postgres_server: str, name: str) -> None
     """S-199: asked of the server, in the session that the application gets."""
     database = engine.Database(postgres_server)
     with database.reading() as connection:
-        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")  # noqa: S608 - one of the two above
+        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")
         assert int(said.scalar_one()) == connections.LIMITS[name]
     database.dispose()

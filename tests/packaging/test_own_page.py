@@ -22,11 +22,11 @@ from pathlib import Path
 
 import pytest
 
-from commandline import free_port
+from support.command_line import free_port
 
 WITHIN = 60  # seconds, on a machine that does other things too
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Put your own")[1]
-(SCRIPT,) = re.findall(r"^ITEMSAPI_PAGES=.*$", README, re.MULTILINE)
+(SCRIPT,) = re.findall(r"^ITEMSAPI_BLUEPRINTS=.*$", README, re.MULTILINE)
 (MODULE,) = re.findall(r"```python\n(.*?)```", README.split("\n## ")[0], re.DOTALL)
 # What pip writes for an entry point of `console_scripts`.
 CONSOLE_SCRIPT = """#!{python}
@@ -116,7 +116,7 @@ def said(
 
 def test_a_page_that_is_nowhere_stops_the_start(installed: Path, tmp_path: Path) -> None:
     """With one line that says where it was looked for (R-24)."""
-    done = said(installed, tmp_path, "serve", ITEMSAPI_PAGES="orders:orders")
+    done = said(installed, tmp_path, "serve", ITEMSAPI_BLUEPRINTS="orders:orders")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "No module named 'orders', neither installed nor in the current directory" in done.stderr
 
@@ -129,7 +129,7 @@ def test_the_current_directory_takes_no_place_of_what_is_installed(
         MODULE + "\nimport tabnanny, cachelib_is_not_here\n", "utf-8"
     )
     (tmp_path / "tabnanny.py").write_text("raise SystemExit('the wrong one')\n")
-    done = said(installed, tmp_path, "access", ITEMSAPI_PAGES="orders:orders")
+    done = said(installed, tmp_path, "access", ITEMSAPI_BLUEPRINTS="orders:orders")
     assert "No module named 'cachelib_is_not_here'" in done.stderr
 
 
@@ -139,7 +139,7 @@ def test_the_current_directory_is_searched_for_pages_alone(installed: Path, tmp_
         MODULE
         + "\nimport atexit, sys\natexit.register(lambda: print('' in sys.path, file=sys.stderr))\n"
     )
-    done = said(installed, tmp_path, "access", "--json", ITEMSAPI_PAGES="orders:orders")
+    done = said(installed, tmp_path, "access", "--json", ITEMSAPI_BLUEPRINTS="orders:orders")
     assert any(route["path"] == "/orders" for route in json.loads(done.stdout))
     assert done.stderr == "False\n"
 
@@ -147,5 +147,5 @@ def test_the_current_directory_is_searched_for_pages_alone(installed: Path, tmp_
 def test_a_safe_path_leaves_the_current_directory_out(installed: Path, tmp_path: Path) -> None:
     """Python's own switch holds here too."""
     (tmp_path / "orders.py").write_text(MODULE, "utf-8")
-    safe = {"PYTHONSAFEPATH": "1", "ITEMSAPI_PAGES": "orders:orders"}
+    safe = {"PYTHONSAFEPATH": "1", "ITEMSAPI_BLUEPRINTS": "orders:orders"}
     assert "No module named 'orders'" in said(installed, tmp_path, "access", **safe).stderr

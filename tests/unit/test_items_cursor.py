@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from itemsapi.items.cursor import CursorPosition, Value, encode_cursor, fingerprint, decode_cursor
+from itemsapi.items.cursor import CursorPosition, Value, decode_cursor, encode_cursor, fingerprint
 from itemsapi.problems import Invalid
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)
-MOMENTS = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))  # noqa: DTZ001
+MOMENTS = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))
 LIST = fingerprint("name")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from itemsapi.items.draft import tag, tags
 from itemsapi.problems import Invalid
-from stock import draft
+from support.item_store import draft
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from itemsapi.settings import Settings, SettingsError
-from itemsapi.tokens.keys import Key, validate_key, make_key
+from itemsapi.tokens.keys import Key, make_key, validate_key
 
 
 @pytest.mark.parametrize("secret", ["secret", "changeme" * 3, "a" * 64, "0123456789abcdef"])

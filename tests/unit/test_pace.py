@@ -2,9 +2,9 @@
 
 import pytest
 
-from commandline import free_port
 from itemsapi.problems import TooMany
 from itemsapi.rate_limits import RequestRateLimiter
+from support.command_line import free_port
 
 
 @pytest.fixture
@@ -24,7 +24,9 @@ def allowed(pace: RequestRateLimiter, user_id: str | None) -> int:
 
 
 @pytest.mark.parametrize("user_id", ["ada", None])
-def test_requests_are_limited_without_the_storage(pace: RequestRateLimiter, user_id: str | None) -> None:
+def test_requests_are_limited_without_the_storage(
+    pace: RequestRateLimiter, user_id: str | None
+) -> None:
     """In this process, from the first request on (R-08)."""
     assert allowed(pace, user_id) == 3
 

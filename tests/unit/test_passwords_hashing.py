@@ -12,60 +12,60 @@ from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.passwords import (
     MAX_CONCURRENT_HASHES,
     MAX_WAITING_HASHES,
-    PasswordHasher,
+    PasswordService,
     temporary_password,
 )
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
-from verifications import counted
+from support.password_counter import counted
 
 WITHIN = 60.0  # seconds that anything here may take on a busy machine
 SETTINGS = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
 
 
 @pytest.fixture
-def passwords() -> PasswordHasher:
+def passwords() -> PasswordService:
     """Passwords as by default."""
-    return PasswordHasher(SETTINGS)
+    return PasswordService(SETTINGS)
 
 
-def test_they_are_stored_as_argon2id_as_owasp_has_it(passwords: PasswordHasher) -> None:
+def test_they_are_stored_as_argon2id_as_owasp_has_it(passwords: PasswordService) -> None:
     """19 MiB, two passes, one lane (S-047)."""
     found = extract_parameters(passwords.hash("x"))
     assert found.type is Type.ID
     assert (found.memory_cost, found.time_cost, found.parallelism) == (19456, 2, 1)
 
 
-def test_nothing_is_cut(passwords: PasswordHasher) -> None:
+def test_nothing_is_cut(passwords: PasswordService) -> None:
     """A 73rd byte counts, as bcrypt's does not (S-040)."""
     assert not passwords.matches("x" * 73, passwords.hash("x" * 72))
 
 
 @pytest.mark.parametrize("other", ["Correct horse", "correct horse ", "correct  horse"])
-def test_case_and_spaces_count(passwords: PasswordHasher, other: str) -> None:
+def test_case_and_spaces_count(passwords: PasswordService, other: str) -> None:
     """Nothing is folded (S-040)."""
     assert not passwords.matches(other, passwords.hash("correct horse"))
 
 
-def test_one_typed_on_another_keyboard_matches(passwords: PasswordHasher) -> None:
+def test_one_typed_on_another_keyboard_matches(passwords: PasswordService) -> None:
     """NFC makes both spellings of an accent one (RFC 8265 section 4.2)."""
     assert passwords.matches("\N{LATIN SMALL LETTER E WITH ACUTE}", passwords.hash("e\u0301"))
 
 
-def test_no_password_matches_where_there_is_no_user(passwords: PasswordHasher) -> None:
+def test_no_password_matches_where_there_is_no_user(passwords: PasswordService) -> None:
     """The decoy opens nothing (S-184)."""
     assert not passwords.matches("", None)
 
 
 @pytest.mark.parametrize("stored", ["", "x", "$argon2id$v=19$m=1,t=1,p=1$", "plain"])
-def test_a_broken_hash_matches_nothing(passwords: PasswordHasher, stored: str) -> None:
+def test_a_broken_hash_matches_nothing(passwords: PasswordService, stored: str) -> None:
     """A poisoned row fails closed (R-29)."""
     assert not passwords.matches(stored, stored)
 
 
-def test_other_parameters_make_a_hash_outdated(passwords: PasswordHasher) -> None:
+def test_other_parameters_make_a_hash_outdated(passwords: PasswordService) -> None:
     """So that sign-in renews it (S-047)."""
-    other = PasswordHasher(replace(SETTINGS, argon2_time=3))
+    other = PasswordService(replace(SETTINGS, argon2_time=3))
     assert passwords.outdated(other.hash("x"))
     assert not other.outdated(other.hash("x"))
 
@@ -78,38 +78,38 @@ def test_one_time_passwords_have_128_bits() -> None:
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\u202f", "\u1680", "\u205f"])
-def test_a_space_of_another_kind_is_a_space(passwords: PasswordHasher, space: str) -> None:
+def test_a_space_of_another_kind_is_a_space(passwords: PasswordService, space: str) -> None:
     """Input methods write U+3000, some keyboards NBSP (RFC 8265 section 4.2.2)."""
     assert passwords.matches(f"correct{space}horse", passwords.hash("correct horse"))
     assert passwords.matches("correct horse", passwords.hash(f"correct{space}horse"))
 
 
 @pytest.mark.parametrize("other", ["\u200b", "\t", "\u2028", "_"])
-def test_what_is_no_space_is_none(passwords: PasswordHasher, other: str) -> None:
+def test_what_is_no_space_is_none(passwords: PasswordService, other: str) -> None:
     """Category Zs alone is mapped (RFC 8265 section 4.2.2)."""
     assert not passwords.matches(f"correct{other}horse", passwords.hash("correct horse"))
 
 
-def test_the_normal_form_is_counted(passwords: PasswordHasher) -> None:
+def test_the_normal_form_is_counted(passwords: PasswordService) -> None:
     """256 letters that are written as 512 code points are 256 (S-040)."""
     assert passwords.matches("e\u0301" * 256, passwords.hash("\u00e9" * 256))
     assert not passwords.matches("x" * 257, passwords.hash("x" * 257))
 
 
 @pytest.fixture
-def full(passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
+def full(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> PasswordService:
     """Passwords for which there is no place."""
     monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
     return passwords
 
 
-def test_nothing_is_begun_when_all_places_are_taken(full: PasswordHasher) -> None:
+def test_nothing_is_begun_when_all_places_are_taken(full: PasswordService) -> None:
     """Not even a try is counted (S-048)."""
     with pytest.raises(Busy):
         full.refuse_if_full()
 
 
-def test_neither_is_anything_checked_or_hashed(full: PasswordHasher) -> None:
+def test_neither_is_anything_checked_or_hashed(full: PasswordService) -> None:
     """A crowd is turned away at once (S-048, R-13)."""
     for job in (lambda: full.hash("x"), lambda: full.matches("x", None)):
         with pytest.raises(Busy):
@@ -121,7 +121,7 @@ def test_one_hash_is_at_work_and_two_wait() -> None:
     assert (MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES) == (1, 2)
 
 
-def test_nobody_waits_for_ever(passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_ever(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose turn does not come is turned away."""
     monkeypatch.setattr("itemsapi.accounts.passwords.PATIENCE", 0.01)
     monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=1))
@@ -141,22 +141,22 @@ def today(passes: int) -> str:
     return f"$argon2id$v=19$m=19456,t={passes},p=1"
 
 
-def test_an_unknown_user_costs_a_hash(passwords: PasswordHasher, work: list[str]) -> None:
+def test_an_unknown_user_costs_a_hash(passwords: PasswordService, work: list[str]) -> None:
     """S-184: as much as a known one."""
     passwords.matches("x", None)
     assert work == [today(2)]
 
 
-def test_a_decoy_does_the_work(passwords: PasswordHasher) -> None:
+def test_a_decoy_does_the_work(passwords: PasswordService) -> None:
     """S-184: what no password matches is computed to the end, not refused for its form."""
-    (decoy,) = passwords._decoys.values()  # noqa: SLF001 - there is nothing else to look at
+    (decoy,) = passwords._decoys.values()
     with pytest.raises(VerifyMismatchError):
         PasswordHasher().verify(decoy, "x")
 
 
 def test_each_set_of_parameters_in_use_is_worked_through(work: list[str]) -> None:
     """S-113: for old, new and unknown users alike."""
-    new, old = PasswordHasher(replace(SETTINGS, argon2_time=3)), PasswordHasher(SETTINGS)
+    new, old = PasswordService(replace(SETTINGS, argon2_time=3)), PasswordService(SETTINGS)
     new.survey(lambda: [today(2), "$argon2i$v=19$m=1,t=1,p=1", "rubbish"])
     for stored in (old.hash("x"), new.hash("x"), None):
         new.matches("x", stored)
@@ -166,7 +166,7 @@ def test_each_set_of_parameters_in_use_is_worked_through(work: list[str]) -> Non
 
 def test_parameters_that_are_met_first_in_a_sign_in_count_from_then_on(work: list[str]) -> None:
     """S-113: another process may have stored them meanwhile."""
-    new, other = PasswordHasher(SETTINGS), PasswordHasher(replace(SETTINGS, argon2_time=3))
+    new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
     assert new.matches("x", other.hash("x"))
     work.clear()
     new.matches("x", None)
@@ -175,14 +175,14 @@ def test_parameters_that_are_met_first_in_a_sign_in_count_from_then_on(work: lis
 
 def test_four_sets_of_parameters_at_most_are_worked_through(work: list[str]) -> None:
     """A sign-in's work is bounded (S-048); who is beyond them still gets in."""
-    passwords, other = PasswordHasher(SETTINGS), PasswordHasher(replace(SETTINGS, argon2_time=9))
+    passwords, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=9))
     passwords.survey(lambda: [today(passes) for passes in range(2, 8)])
     passwords.matches("x", None)
     assert sorted(work) == [today(passes) for passes in (2, 3, 4, 5)]
     assert passwords.matches("x", other.hash("x"))
 
 
-def test_parameters_are_looked_for_once_an_hour(passwords: PasswordHasher) -> None:
+def test_parameters_are_looked_for_once_an_hour(passwords: PasswordService) -> None:
     """Not at every sign-in."""
     looks: list[str] = []
 
@@ -197,7 +197,7 @@ def test_parameters_are_looked_for_once_an_hour(passwords: PasswordHasher) -> No
 
 def test_parameters_that_are_met_during_a_look_are_not_forgotten(work: list[str]) -> None:
     """S-113: what the look does not tell, or was not there yet when it began."""
-    new, other = PasswordHasher(SETTINGS), PasswordHasher(replace(SETTINGS, argon2_time=3))
+    new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
     stored = other.hash("x")
 
     def look() -> list[str]:
@@ -214,7 +214,7 @@ def test_parameters_go_once_nothing_is_stored_with_them(
     work: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an hour in which no sign-in met them and a look that did not find them."""
-    new, other = PasswordHasher(SETTINGS), PasswordHasher(replace(SETTINGS, argon2_time=3))
+    new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
     monkeypatch.setattr(passwords_module, "SURVEY", 0.0)
     new.matches("x", other.hash("x"))
     for _ in range(2):
@@ -224,7 +224,7 @@ def test_parameters_go_once_nothing_is_stored_with_them(
     assert work == [today(2)]
 
 
-def test_of_two_that_look_at_once_one_is_heard(passwords: PasswordHasher, work: list[str]) -> None:
+def test_of_two_that_look_at_once_one_is_heard(passwords: PasswordService, work: list[str]) -> None:
     """The other saw no more, and would forget what was met in between."""
 
     def look() -> list[str]:
@@ -237,7 +237,7 @@ def test_of_two_that_look_at_once_one_is_heard(passwords: PasswordHasher, work: 
 
 
 def test_a_machine_without_memory_is_no_wrong_password(
-    passwords: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+    passwords: PasswordService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-23: 503, and not 401, of which some would lock the owner out."""
 

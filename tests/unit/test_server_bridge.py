@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asgi import Heard, ask, parts, scope
 from itemsapi.problems import BadRequest, RequestTimeout
 from itemsapi.rest.cors import Cors
 from itemsapi.rest.middleware import Middleware
@@ -23,6 +22,7 @@ from itemsapi.server.bodies import Incoming
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.environ import client_of, demand_host, environ_of
 from itemsapi.server.responses import PIECE, Outgoing
+from support.asgi import Heard, ask, parts, scope
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -520,7 +520,7 @@ def test_what_is_held_for_a_client_is_let_go_of_when_it_has_gone() -> None:
         if message["type"] == "http.response.start":
             raise OSError
 
-    with pytest.raises(OSError):  # noqa: PT011 - it says nothing more
+    with pytest.raises(OSError):
         asyncio.run(application(scope(), parts(), send))
     assert application.held("203.0.113.9") == 0
 
@@ -529,7 +529,7 @@ def test_an_answer_that_has_begun_waits_for_its_rest_as_long_as_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only who has been given nothing yet is turned away."""
-    monkeypatch.setattr(pool, "PATIENCE", 0.05)
+    monkeypatch.setattr(pool, "THREAD_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(pool, "SWEEP", 0.01)
     leave = threading.Event()
 
@@ -607,7 +607,7 @@ def test_who_does_not_take_an_answer_waits_for_the_next_and_others_do_not(ends: 
 
 def test_who_waits_too_long_for_a_thread_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """503 and not silence; time after time, and looked for until nobody waits."""
-    monkeypatch.setattr(pool, "PATIENCE", 0.05)
+    monkeypatch.setattr(pool, "THREAD_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(pool, "SWEEP", 0.01)
     leave = threading.Event()
 

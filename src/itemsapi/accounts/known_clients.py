@@ -14,7 +14,7 @@ KNOWN_CLIENT_LIFETIME = timedelta(days=30)
 class KnownClient(Model):
     """A client that signed in to an account; neither name nor address is kept in clear."""
 
-    __tablename__ = "known_client"
+    __tablename__ = "itemsapi_known_client"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(index=True)
@@ -25,7 +25,7 @@ _KNOWN = select(_table.c.key).where(
     _table.c.key == bindparam("key"), _table.c.seen_at > bindparam("since")
 )
 _SEEN = text(
-    "INSERT INTO known_client (key, seen_at) VALUES (:key, :now)"
+    "INSERT INTO itemsapi_known_client (key, seen_at) VALUES (:key, :now)"
     " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
 ).bindparams(bindparam("now", type_=UtcDateTime))
 

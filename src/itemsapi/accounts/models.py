@@ -15,7 +15,7 @@ class User(Model):
     `epoch`: minted into their access tokens; those of an earlier one are void (docs/adr/0004).
     """
 
-    __tablename__ = "account"
+    __tablename__ = "itemsapi_user"
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     username: Mapped[str] = mapped_column(String(64), unique=True)
@@ -31,7 +31,7 @@ class User(Model):
 class Role(Model):
     """A named set of scopes; `everything` stands for all scopes there are, pages' own included."""
 
-    __tablename__ = "role"
+    __tablename__ = "itemsapi_role"
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     description: Mapped[str] = mapped_column(Text, default="")
@@ -41,20 +41,22 @@ class Role(Model):
 class RoleScope(Model):
     """A scope that a role gives."""
 
-    __tablename__ = "role_scope"
+    __tablename__ = "itemsapi_role_scope"
 
-    role: Mapped[str] = mapped_column(ForeignKey("role.name", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(
+        ForeignKey("itemsapi_role.name", ondelete="CASCADE"), primary_key=True
+    )
     scope: Mapped[str] = mapped_column(String(90), primary_key=True)
 
 
 class UserRole(Model):
     """A role that a user has."""
 
-    __tablename__ = "account_role"
+    __tablename__ = "itemsapi_user_role"
 
-    account_id: Mapped[str] = mapped_column(
-        ForeignKey("account.id", ondelete="CASCADE"), primary_key=True
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("itemsapi_user.id", ondelete="CASCADE"), primary_key=True
     )
     role: Mapped[str] = mapped_column(
-        ForeignKey("role.name", ondelete="RESTRICT"), primary_key=True, index=True
+        ForeignKey("itemsapi_role.name", ondelete="RESTRICT"), primary_key=True, index=True
     )

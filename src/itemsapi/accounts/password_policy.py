@@ -23,7 +23,9 @@ _NOT_WORDS = re.compile(r"[\W_]+")
 _EDGES = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 
 
-def validate_password(password: str, *, username: str, minimum: int, field: str = "password") -> None:
+def validate_password(
+    password: str, *, username: str, minimum: int, field: str = "password"
+) -> None:
     """Let a new password pass. Raises `Invalid` with a sentence that says what to do."""
     fault = _fault(normalize_password(password), username, minimum)
     if fault:

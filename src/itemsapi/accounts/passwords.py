@@ -31,8 +31,12 @@ from itemsapi.web_addresses import client_key
 
 MAX_PASSWORD_LENGTH = LONGEST_PASSWORD
 MAX_CONCURRENT_HASHES = 1  # hashes at work in one process: each takes its memory and a whole core
-MAX_WAITING_HASHES = 2  # more waiters than this would hold the server's threads (measured: p99 x 90)
-TEMPORARY_PASSWORD_LIFETIME = timedelta(days=7)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
+MAX_WAITING_HASHES = (
+    2  # more waiters than this would hold the server's threads (measured: p99 x 90)
+)
+TEMPORARY_PASSWORD_LIFETIME = timedelta(
+    days=7
+)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
 HASH_WAIT_SECONDS = 2.0  # seconds a waiter waits
 MOST = 4  # sets of parameters that a check does the work of
 SURVEY = 3600.0  # seconds after which the sets in use are looked for again
@@ -41,7 +45,7 @@ EXHAUSTED = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, 
 _HEAD = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
 
 
-class PasswordHasher:
+class PasswordService:
     """Hashes and checks passwords, never more at once than the process can bear."""
 
     def __init__(self, settings: Settings) -> None:

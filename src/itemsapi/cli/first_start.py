@@ -30,17 +30,17 @@ def make_room(services: Services) -> None:
         services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def first_admin(people: UserService, name: str | None) -> tuple[str, str] | None:
+def first_admin(users: UserService, name: str | None) -> tuple[str, str] | None:
     """Create the first admin if there is no user yet: `name`, or who is named at the terminal.
 
     Returns name and password, or None if there is somebody, or nobody to ask.
     """
-    if not people.nobody():
+    if not users.nobody():
         return None
     if name is None and sys.stdin.isatty():
         name = click.prompt("Nobody can sign in yet. Name of the first admin", default="admin")
     if name is None:
         say("Nobody can sign in yet: itemsapi users add NAME --role admin", err=True)
         return None
-    password = people.first_admin(name)
+    password = users.first_admin(name)
     return (name, password) if password else None

@@ -56,9 +56,9 @@ def withdraw(kid: str, *, as_json: bool) -> None:
     tell({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
 
 
-def _rotated(keystore: KeyStore, *, no_wait: bool) -> str:
+def _rotated(key_store: KeyStore, *, no_wait: bool) -> str:
     try:
-        return keystore.rotate()
+        return key_store.rotate()
     except RotationTooEarly as early:
         if no_wait:
             raise
@@ -66,4 +66,4 @@ def _rotated(keystore: KeyStore, *, no_wait: bool) -> str:
     with progress_bar() as shown:
         for _ in shown.track(range(seconds), description="Publishing the next key"):
             time.sleep(1)
-    return keystore.rotate()
+    return key_store.rotate()

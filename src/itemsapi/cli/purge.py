@@ -7,7 +7,7 @@ from itemsapi.cli.check import clock_is_off
 from itemsapi.cli.context import opened
 from itemsapi.cli.terminal import json_option, progress_bar, show
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.retention import PurgeTarget, count, purge_targets, purge
+from itemsapi.issuer.retention import PurgeTarget, count, purge, purge_targets
 from itemsapi.items.quota_recount import recount
 
 
@@ -31,7 +31,7 @@ def command(*, as_json: bool) -> None:
     show(rows, ["heap", "deleted", "corrected"], as_json=as_json)
 
 
-def _purged(desk: Issuer, heap: PurgeTarget, shown: Progress) -> dict[str, object]:
-    task = shown.add_task(heap.name.capitalize(), total=count(desk, heap))
-    deleted = purge(desk, heap, lambda n: shown.advance(task, n))
+def _purged(issuer: Issuer, heap: PurgeTarget, shown: Progress) -> dict[str, object]:
+    task = shown.add_task(heap.name.capitalize(), total=count(issuer, heap))
+    deleted = purge(issuer, heap, lambda n: shown.advance(task, n))
     return {"heap": heap.name, "deleted": deleted, "corrected": 0}

@@ -66,11 +66,11 @@ def add(
     with opened() as services:
         known = _demand_known(services, roles)
         one_time = must_change or (services.settings.production and not given)
-        person = services.users.create(COMMAND_LINE, name, password, roles, one_time=one_time)
-    lines = [f"Created {person.username}.", *_password_lines(password, given, one_time)]
-    if not person.roles:
-        lines.append(f"No role: {person.username} may do nothing yet. {_give(person, known)}")
-    tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
+        user = services.users.create(COMMAND_LINE, name, password, roles, one_time=one_time)
+    lines = [f"Created {user.username}.", *_password_lines(password, given, one_time)]
+    if not user.roles:
+        lines.append(f"No role: {user.username} may do nothing yet. {_give(user, known)}")
+    tell(_row(user) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command("list")
@@ -78,7 +78,7 @@ def add(
 def list_users(*, as_json: bool) -> None:
     """List all users by name, and whose one-time password is pending or has expired."""
     with opened() as services:
-        rows = [_row(person) for person in _everybody(services.users)]
+        rows = [_row(user) for user in _everybody(services.users)]
     show(rows, SHOWN, as_json=as_json)
 
 
@@ -87,8 +87,8 @@ def list_users(*, as_json: bool) -> None:
 def disable(name: str) -> None:
     """Disable NAME: all sessions end, no new one begins."""
     with opened() as services:
-        people = services.users
-        people.change(COMMAND_LINE, people.named(name).id, None, disabled=True)
+        users = services.users
+        users.change(COMMAND_LINE, users.named(name).id, None, disabled=True)
     say(f"Disabled {name}.")
 
 
@@ -97,8 +97,8 @@ def disable(name: str) -> None:
 def enable(name: str) -> None:
     """Let NAME sign in again."""
     with opened() as services:
-        people = services.users
-        people.change(COMMAND_LINE, people.named(name).id, None, disabled=False)
+        users = services.users
+        users.change(COMMAND_LINE, users.named(name).id, None, disabled=False)
     say(f"Enabled {name}.")
 
 
@@ -111,12 +111,12 @@ def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) ->
     """Give NAME another password; all sessions end. One made here is shown this once."""
     password = _password(given=given)
     with opened() as services:
-        person = services.users.named(name)
+        user = services.users.named(name)
         one_time = must_change or (services.settings.production and not given)
-        services.users.set_password(COMMAND_LINE, person.id, password, one_time=one_time)
-        person = services.users.find(person.id)
+        services.users.set_password(COMMAND_LINE, user.id, password, one_time=one_time)
+        user = services.users.find(user.id)
     lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
-    tell(_row(person) | ({} if given else {"password": password}), *lines, as_json=as_json)
+    tell(_row(user) | ({} if given else {"password": password}), *lines, as_json=as_json)
 
 
 @command.command
@@ -154,14 +154,14 @@ def _demand_known(services: Services, names: Iterable[str]) -> list[str]:
     return known
 
 
-def _give(person: UserRecord, roles: Iterable[str]) -> str:
-    command = f"itemsapi users add-role {person.username} ROLE"
+def _give(user: UserRecord, roles: Iterable[str]) -> str:
+    command = f"itemsapi users add-role {user.username} ROLE"
     return f"Run `{command}`; the roles are {', '.join(roles)}."
 
 
-def _everybody(people: UserService) -> Iterator[UserRecord]:
+def _everybody(users: UserService) -> Iterator[UserRecord]:
     after = ""
-    while page := people.page(after=after, limit=PAGE):
+    while page := users.page(after=after, limit=PAGE):
         yield from page
         after = page[-1].username
 
@@ -188,26 +188,26 @@ def _password(*, given: bool) -> str:
     return line
 
 
-def _row(person: UserRecord) -> dict[str, object]:
+def _row(user: UserRecord) -> dict[str, object]:
     return {
-        "id": person.id,
-        "username": person.username,
-        "roles": person.roles,
-        "disabled": person.disabled,
-        "created_at": person.created_at,
-        "must_change": person.password_expires_at is not None,
-        "one_time_password": _one_time(person),
-        "password_expires_at": person.password_expires_at,
+        "id": user.id,
+        "username": user.username,
+        "roles": user.roles,
+        "disabled": user.disabled,
+        "created_at": user.created_at,
+        "must_change": user.password_expires_at is not None,
+        "one_time_password": _one_time(user),
+        "password_expires_at": user.password_expires_at,
     }
 
 
-def _one_time(person: UserRecord) -> str | None:
+def _one_time(user: UserRecord) -> str | None:
     """Say how it stands with a password that was made for somebody; None if it is their own."""
-    if person.password_expires_at is None:
+    if user.password_expires_at is None:
         return None
-    return "pending" if now() < person.password_expires_at else "expired"
+    return "pending" if now() < user.password_expires_at else "expired"
 
 
-def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
+def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:
     lines = [] if given else [f"Password: {password}  (shown this once)"]
     return lines + [ONE_TIME] * one_time

@@ -10,15 +10,15 @@ from itemsapi.db.schema import (
     newest_revision,
     upgrade,
 )
-from itemsapi.db.types import AutoNumber, AnyRow, Model, UtcDateTime
+from itemsapi.db.types import AnyRow, AutoNumber, Model, UtcDateTime
 
 __all__ = [
-    "AutoNumber",
     "AnyRow",
+    "AutoNumber",
     "Database",
     "Model",
-    "UtcDateTime",
     "SchemaOutdated",
+    "UtcDateTime",
     "check_schema",
     "current_revision",
     "downgrade",

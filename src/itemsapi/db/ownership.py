@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, inspect
 
-FIRST = "auth_session"  # a table of ours at every revision
+FIRST = "itemsapi_session"  # a table of ours at every revision
 
 
 class SchemaRefused(RuntimeError):

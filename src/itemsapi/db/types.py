@@ -7,7 +7,9 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Row, Ta
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-AutoNumber = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER counts up by itself
+AutoNumber = BigInteger().with_variant(
+    Integer(), "sqlite"
+)  # there only INTEGER counts up by itself
 AnyRow = Row[*tuple[Any, ...]]  # a row of Core; its columns are attributes
 
 NAMES = {
@@ -42,11 +44,11 @@ class Model(DeclarativeBase):
     """What every table is declared on, so that constraints have the same names everywhere."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy's own way to declare it
+    type_annotation_map = {datetime: UtcDateTime}
 
     @classmethod
     def core(cls) -> Table:
         """Return the plain table, for the fixed statements of hot reads."""
         table = cls.__table__
-        assert isinstance(table, Table)  # noqa: S101 - narrows the type, nothing else maps here
+        assert isinstance(table, Table)
         return table

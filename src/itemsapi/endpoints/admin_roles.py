@@ -49,7 +49,9 @@ class KnownScope(Schema):
 
 @blueprint.get("/roles")
 @requires(USERS_READ)
-@blueprint.gives(200, list_schema(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None})
+@blueprint.gives(
+    200, list_schema(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None}
+)
 def list_roles() -> object:
     """List the roles."""
     return whole(services().roles.all())

@@ -141,7 +141,9 @@ class ItemQuery(PageQuery):
 @blueprint.get("")
 @requires(ITEMS_READ)
 @blueprint.takes(ItemQuery(), location="query")
-@blueprint.gives(200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None})
+@blueprint.gives(
+    200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None}
+)
 def list_items(asked: dict[str, Any]) -> Page:
     """List your items, a page at a time. With `items:admin` everybody's."""
     return services().items.page(Query(**asked), owner=_whose())

@@ -102,13 +102,13 @@ def change_password(payload: dict[str, Any]) -> object:
 
 def _me() -> dict[str, object]:
     caller = current_caller()
-    person = services().users.find(caller.user_id)
+    user = services().users.find(caller.user_id)
     return {
-        "id": person.id,
-        "username": person.username,
-        "roles": person.roles,
+        "id": user.id,
+        "username": user.username,
+        "roles": user.roles,
         "scopes": sorted(caller.scopes),
         "session_id": caller.session_id,
         "auth_time": datetime.fromtimestamp(caller.claims.auth_time, UTC),
-        "created_at": person.created_at,
+        "created_at": user.created_at,
     }

@@ -137,7 +137,9 @@ class OAuthError(Schema):
     error_description = fields.String(required=True)
 
 
-blueprint.answers_otherwise(OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS})
+blueprint.answers_otherwise(
+    OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS}
+)
 
 
 @blueprint.errorhandler(Problem)

@@ -1,4 +1,4 @@
-"""Pages from elsewhere: `module:blueprint`, as `ITEMSAPI_PAGES` names them.
+"""Pages from elsewhere: `module:blueprint`, as `ITEMSAPI_BLUEPRINTS` names them.
 
 They are looked for where Python looks, and at last in the current directory: a console script does
 not have it on its path. It stands last and only while a page is imported, so that what lies there
@@ -41,10 +41,12 @@ def _load(name: str) -> flask.Blueprint:
         page = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         where = "neither installed nor in the current directory"
-        words = f"ITEMSAPI_PAGES: cannot import {name!r}: {error}, {where}"
+        words = f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {error}, {where}"
         raise SettingsError(words) from error
     except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(f"ITEMSAPI_PAGES: cannot import {name!r}: {error}") from error
+        raise SettingsError(f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {error}") from error
     if not isinstance(page, flask.Blueprint):
-        raise SettingsError(f"ITEMSAPI_PAGES: {name!r} is no blueprint; write module:blueprint")
+        raise SettingsError(
+            f"ITEMSAPI_BLUEPRINTS: {name!r} is no blueprint; write module:blueprint"
+        )
     return page

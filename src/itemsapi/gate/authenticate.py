@@ -49,14 +49,19 @@ class TokenVerifier:
     def __init__(
         self,
         *,
-        codec: TokenCodec,
-        ring: KeySet,
-        feed: RevocationFeed,
+        token_codec: TokenCodec,
+        key_set: KeySet,
+        revocation_feed: RevocationFeed,
         clock: Clock,
         seen: Callable[[Claims], None],
     ) -> None:
         """Take what judges a token; nothing is remembered yet."""
-        self._codec, self._ring, self._feed, self._clock = codec, ring, feed, clock
+        self._token_codec, self._key_set, self._revocation_feed, self._clock = (
+            token_codec,
+            key_set,
+            revocation_feed,
+            clock,
+        )
         self._seen = seen
         self._memory: OrderedDict[str, Claims] = OrderedDict()
         self._lock = threading.Lock()
@@ -69,9 +74,11 @@ class TokenVerifier:
         """
         claims, version = self._remembered(token)
         if claims is None:
-            claims = self._codec.read_access(token)
+            claims = self._token_codec.read_access(token)
             self._remember(token, claims, version)
-        self._feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+        self._revocation_feed.check(
+            sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
+        )
         self._seen(claims)
         return claims
 
@@ -82,11 +89,11 @@ class TokenVerifier:
 
     def _remembered(self, token: str) -> tuple[Claims | None, int]:
         """Return the claims if the token is remembered, and the version of the keys just now."""
-        self._ring.now()
+        self._key_set.now()
         with self._lock:
-            if self._version != self._ring.version:
+            if self._version != self._key_set.version:
                 self._memory.clear()
-                self._version = self._ring.version
+                self._version = self._key_set.version
             version, claims = self._version, self._memory.get(token)
             if claims is not None:
                 self._memory.move_to_end(token)

@@ -31,12 +31,12 @@ class Gate:
         self,
         rulebook: Rulebook,
         verifier: TokenVerifier,
-        doorman: CsrfPolicy,
+        csrf_policy: CsrfPolicy,
         *,
         paced: Callable[[str | None], None],
     ) -> None:
         """Take the rules, the judges of tokens and pages, and who counts requests (by user id)."""
-        self._rulebook, self._verifier, self._doorman = rulebook, verifier, doorman
+        self._rulebook, self._verifier, self._csrf_policy = rulebook, verifier, csrf_policy
         self._paced = paced
         self.views = Sealed({})
 
@@ -84,7 +84,7 @@ class Gate:
             self._count(rule, None)  # who is refused is counted too, by address
             raise
         self._count(rule, caller)
-        self._doorman.check(request)
+        self._csrf_policy.check(request)
         note_caller(caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import lookup, repository
+from itemsapi.accounts import repository
 from itemsapi.accounts.models import User
 from itemsapi.accounts.permissions import ALL_PERMISSIONS, Operator, Permissions
 from itemsapi.accounts.repository import UserRecord
@@ -51,30 +51,34 @@ class AdminTransaction:
 
 
 @contextmanager
-def admin_transaction(desk: Issuer, operator: Operator, *, of: str | None = None) -> Iterator[AdminTransaction]:
+def admin_transaction(
+    issuer: Issuer, operator: Operator, *, of: str | None = None
+) -> Iterator[AdminTransaction]:
     """Open a change of people or roles, of the user `of` if it is of one.
 
     A `Forbidden` raised within undoes the change, is written down, and goes on (S-149).
     """
     try:
-        with desk.database.transaction() as tx:
-            desk.database.advisory_lock(tx, ADMIN_LOCK)
-            yield AdminTransaction(tx, _reach(desk, tx, operator))
+        with issuer.database.transaction() as tx:
+            issuer.database.advisory_lock(tx, ADMIN_LOCK)
+            yield AdminTransaction(tx, _reach(issuer, tx, operator))
     except Forbidden as refusal:
-        with desk.database.transaction() as tx:
-            desk.audit.record(
+        with issuer.database.transaction() as tx:
+            issuer.audit.record(
                 tx, "authz_fail", actor_id=operator.user_id, user_id=of, why=refusal.detail
             )
         raise
 
 
-def _reach(desk: Issuer, tx: Session, operator: Operator) -> Permissions:
+def _reach(issuer: Issuer, tx: Session, operator: Operator) -> Permissions:
     if operator.user_id is None:
         return ALL_PERMISSIONS
-    holder = lookup.find_by_id(tx, operator.user_id)
-    if holder is None or not holder.enabled:
+    user = repository.find_by_id(tx, operator.user_id)
+    if user is None or not user.enabled:
         raise Forbidden
     own = repository.permissions_of(tx, operator.user_id)
     if own.everything:
-        return Permissions(everything=operator.scopes >= desk.known_scopes(), scopes=operator.scopes)
+        return Permissions(
+            everything=operator.scopes >= issuer.known_scopes(), scopes=operator.scopes
+        )
     return Permissions(everything=False, scopes=own.scopes & operator.scopes)

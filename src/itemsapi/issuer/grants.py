@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from itemsapi.accounts.lookup import IssuerUser
+from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import Issuer
@@ -27,7 +27,7 @@ class Grant:
     refresh_token: str | None = field(repr=False)
     delivery: str
     session_ends: datetime
-    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750
+    token_type: str = "Bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,25 @@ class GrantDetails:
     fresh: bool
 
 
-def grant(desk: Issuer, session: AnyRow, terms: GrantDetails) -> Grant:
+def grant(issuer: Issuer, session: AnyRow, terms: GrantDetails) -> Grant:
     """Mint the tokens of a session's generation: the refresh token is the same at each call."""
-    ends = min(session.rotated_at + desk.settings.session_max_idle, session.expires_at)
-    refresh = desk.token_codec.refresh_token(
-        sub=session.account_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
+    ends = min(session.rotated_at + issuer.settings.session_max_idle, session.expires_at)
+    refresh = issuer.token_codec.refresh_token(
+        sub=session.user_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
     )
-    return _grant(desk, session, terms, session.gen, refresh)
+    return _grant(issuer, session, terms, session.gen, refresh)
 
 
-def grant_access_alone(desk: Issuer, session: AnyRow, terms: GrantDetails, gen: int) -> Grant:
+def grant_access_alone(issuer: Issuer, session: AnyRow, terms: GrantDetails, gen: int) -> Grant:
     """Mint an access token of generation `gen`; the client keeps its refresh token."""
-    return _grant(desk, session, terms, gen, None)
+    return _grant(issuer, session, terms, gen, None)
 
 
-def _grant(desk: Issuer, session: AnyRow, terms: GrantDetails, gen: int, refresh: str | None) -> Grant:
-    access, life = desk.token_codec.access_token(
-        sub=session.account_id,
+def _grant(
+    issuer: Issuer, session: AnyRow, terms: GrantDetails, gen: int, refresh: str | None
+) -> Grant:
+    access, life = issuer.token_codec.access_token(
+        sub=session.user_id,
         sid=session.id,
         gen=gen,
         epoch=terms.epoch,
@@ -93,9 +95,9 @@ def narrowed(have: frozenset[str], wanted: str | None) -> frozenset[str]:
     return names
 
 
-def restricted(holder: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
+def restricted(user: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
     """Return the scopes of a user, or the one alone of who must set another password (S-119)."""
-    return frozenset({PASSWORD_CHANGE.name}) if holder.must_change_password else scopes
+    return frozenset({PASSWORD_CHANGE.name}) if user.must_change_password else scopes
 
 
 def granted_to(have: frozenset[str], session: AnyRow) -> frozenset[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from itemsapi.accounts import lookup
+from itemsapi.accounts import repository
 from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
@@ -16,50 +16,52 @@ INACTIVE: Mapping[str, Any] = {"active": False}  # and nothing else, whatever th
 SHOWN = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")
 
 
-def introspect(desk: Issuer, token: str) -> Mapping[str, Any]:
+def introspect(issuer: Issuer, token: str) -> Mapping[str, Any]:
     """Say what an access or refresh token is worth now; asking does not use it up."""
     try:
-        return _access(desk, token)
+        return _access(issuer, token)
     except TokenInvalid:
-        return _refresh(desk, token)
+        return _refresh(issuer, token)
 
 
-def _access(desk: Issuer, token: str) -> Mapping[str, Any]:
-    claims = desk.token_codec.read_access(token)
-    desk.revocation_feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
+def _access(issuer: Issuer, token: str) -> Mapping[str, Any]:
+    claims = issuer.token_codec.read_access(token)
+    issuer.revocation_feed.check(
+        sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
+    )
     if PASSWORD_CHANGE.name in claims.scopes:
         return INACTIVE  # whoever asks would let it in; it is good for one thing alone, and here
     with suppress(DatabaseUnavailable):
-        with desk.database.reading() as connection:
+        with issuer.database.reading() as connection:
             session = find(connection, claims.sid)
-        _note_seen(desk, session, claims.gen)
+        _note_seen(issuer, session, claims.gen)
     shown = {name: claims.raw[name] for name in SHOWN}
     return {"active": True, "token_type": "Bearer", **shown}
 
 
-def _note_seen(desk: Issuer, session: AnyRow | None, gen: int) -> None:
+def _note_seen(issuer: Issuer, session: AnyRow | None, gen: int) -> None:
     """Note that the token is in use elsewhere, so that its predecessor heals no more (ADR 3).
 
     Raise `DatabaseUnavailable`, which fails no request: the next question notes it.
     """
     if session is not None and session.root_gen < gen and not session.seen:
-        note_seen(desk.database, session.id, gen)
+        note_seen(issuer.database, session.id, gen)
 
 
-def _refresh(desk: Issuer, token: str) -> Mapping[str, Any]:
+def _refresh(issuer: Issuer, token: str) -> Mapping[str, Any]:
     try:
-        claims = desk.token_codec.read_refresh(token)
+        claims = issuer.token_codec.read_refresh(token)
     except RefreshInvalid:
         return INACTIVE
-    with desk.database.reading() as connection:
-        session, holder = find(connection, claims.sid), lookup.find_by_id(connection, claims.sub)
+    with issuer.database.reading() as connection:
+        session, user = find(connection, claims.sid), repository.find_by_id(connection, claims.sub)
         everybody = everybodys_epochs(connection)
-    if session is None or holder is None or not holder.enabled or holder.must_change_password:
+    if session is None or user is None or not user.enabled or user.must_change_password:
         return INACTIVE
     if session.epoch < everybody.sessions or session.gen != claims.gen:
         return INACTIVE
-    if not alive(session, desk.clock(), desk.limits.idle):
+    if not alive(session, issuer.clock(), issuer.limits.idle):
         return INACTIVE
     with suppress(DatabaseUnavailable):
-        _note_seen(desk, session, claims.gen)
+        _note_seen(issuer, session, claims.gen)
     return {"active": True, "sub": claims.sub, "sid": claims.sid}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from itemsapi.accounts.passwords import PasswordHasher
+from itemsapi.accounts.passwords import PasswordService
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import Database
@@ -21,7 +21,7 @@ class Issuer:
     settings: Settings
     database: Database
     clock: Clock
-    password_hasher: PasswordHasher
+    password_service: PasswordService
     token_codec: TokenCodec
     revocation_feed: RevocationFeed
     attempt_limiter: AttemptLimiter

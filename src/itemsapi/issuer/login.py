@@ -11,9 +11,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import lookup
-from itemsapi.accounts.lookup import IssuerUser
+from itemsapi.accounts import repository
 from itemsapi.accounts.models import User
+from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import new_id, stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
@@ -36,93 +36,97 @@ class LoginRequest:
     delivery: str = "body"
 
 
-def login(desk: Issuer, wish: LoginRequest) -> Grant:
+def login(issuer: Issuer, wish: LoginRequest) -> Grant:
     """Sign a user in. Raises `CredentialsInvalid`, `ScopeInvalid`, `TooMany`, `Busy`."""
-    with login_throttling.login_attempt(desk, wish.username) as guess:
-        opened = _judged(desk, wish, guess)
-    return grant(desk, *opened)
+    with login_throttling.login_attempt(issuer, wish.username) as guess:
+        opened = _judged(issuer, wish, guess)
+    return grant(issuer, *opened)
 
 
-def _judged(desk: Issuer, wish: LoginRequest, guess: login_throttling.LoginAttempt) -> tuple[AnyRow, GrantDetails]:
+def _judged(
+    issuer: Issuer, wish: LoginRequest, guess: login_throttling.LoginAttempt
+) -> tuple[AnyRow, GrantDetails]:
     """Look at the password, again if what is stored has changed meanwhile."""
     for _ in range(login_throttling.MAX_VERIFICATIONS):
-        with desk.database.reading() as connection:
-            holder = lookup.find_by_name(connection, wish.username)
-        right = login_throttling.matches(desk, guess, wish.password, holder)
-        over = holder is not None and holder.password_expired(desk.clock())
-        if holder is None or not right or not holder.enabled or over:
-            why = _why(holder, right=right)
+        with issuer.database.reading() as connection:
+            user = repository.find_by_name(connection, wish.username)
+        right = login_throttling.matches(issuer, guess, wish.password, user)
+        over = user is not None and user.password_expired(issuer.clock())
+        if user is None or not right or not user.enabled or over:
+            why = _why(user, right=right)
             told = CredentialsInvalid()
-            raise login_throttling.fail(desk, guess, holder, "authn_login_fail", why=why, told=told)
+            raise login_throttling.fail(issuer, guess, user, "authn_login_fail", why=why, told=told)
         with suppress(login_throttling.CredentialsChanged):
-            return _opened(desk, wish, holder, guess)
+            return _opened(issuer, wish, user, guess)
     raise Busy
 
 
-def _why(holder: IssuerUser | None, *, right: bool) -> str:
+def _why(user: IssuerUser | None, *, right: bool) -> str:
     """Tell operators what the answer must not tell."""
-    if holder is None:
+    if user is None:
         return "unknown user"
     if not right:
         return "wrong password"
-    return "one-time password too old" if holder.enabled else "disabled user"
+    return "one-time password too old" if user.enabled else "disabled user"
 
 
 def _opened(
-    desk: Issuer, wish: LoginRequest, holder: IssuerUser, guess: login_throttling.LoginAttempt
+    issuer: Issuer, wish: LoginRequest, user: IssuerUser, guess: login_throttling.LoginAttempt
 ) -> tuple[AnyRow, GrantDetails]:
     """Open the session. Raises `Changed`, and `ScopeInvalid`, which leaves a trace (S-149)."""
-    renewed = _rehashed(desk, holder, wish.password)
+    renewed = _rehashed(issuer, user, wish.password)
     try:
-        with desk.database.transaction() as tx:
-            current = lookup.find_by_id(tx, holder.id, lock=True)
-            if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
+        with issuer.database.transaction() as tx:
+            current = repository.find_by_id(tx, user.id, lock=True)
+            if current is None or replace(current, epoch=0) != replace(user, epoch=0):
                 raise login_throttling.CredentialsChanged
             if renewed:
-                tx.get_one(User, holder.id).password_hash = renewed
-            login_throttling.succeed(desk, tx, guess)
-            return begin(desk, tx, current, wish)
+                tx.get_one(User, user.id).password_hash = renewed
+            login_throttling.succeed(issuer, tx, guess)
+            return begin(issuer, tx, current, wish)
     except ScopeInvalid as refusal:
-        with desk.database.transaction() as tx:
-            desk.audit.record(tx, "authn_login_fail", user_id=holder.id, why=refusal.code)
+        with issuer.database.transaction() as tx:
+            issuer.audit.record(tx, "authn_login_fail", user_id=user.id, why=refusal.code)
         raise
 
 
-def _rehashed(desk: Issuer, holder: IssuerUser, password: str) -> str | None:
+def _rehashed(issuer: Issuer, user: IssuerUser, password: str) -> str | None:
     """Return the password stored with today's parameters, if it is not already (S-047)."""
-    if not desk.password_hasher.outdated(holder.password_hash):
+    if not issuer.password_service.outdated(user.password_hash):
         return None
     try:
-        return desk.password_hasher.hash(password)
+        return issuer.password_service.hash(password)
     except Busy:
         return None  # the next sign-in will do
 
 
-def begin(desk: Issuer, tx: Session, holder: IssuerUser, wish: LoginRequest) -> tuple[AnyRow, GrantDetails]:
+def begin(
+    issuer: Issuer, tx: Session, user: IssuerUser, wish: LoginRequest
+) -> tuple[AnyRow, GrantDetails]:
     """Open a new session for a proven user: never one that the client names (S-069).
 
     Its tokens are minted with what this returns, after the transaction.
     """
-    now, everybody = desk.clock(), everybodys_epochs(tx)  # before the scopes
-    have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    scopes = restricted(holder, narrowed(have, wish.scope))
+    now, everybody = issuer.clock(), everybodys_epochs(tx)  # before the scopes
+    have = repository.scopes_of(tx, user.id, issuer.known_scopes())
+    scopes = restricted(user, narrowed(have, wish.scope))
     sid = new_id()
-    tx.add(_row(desk, sid, holder, wish, now=now, epoch=everybody.sessions))
+    tx.add(_row(issuer, sid, user, wish, now=now, epoch=everybody.sessions))
     tx.flush()
-    _keep_within_limit(desk, tx, holder.id, now)
-    desk.audit.record(tx, "authn_login_success", user_id=holder.id, session_id=sid)
+    _keep_within_limit(issuer, tx, user.id, now)
+    issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=sid)
     session = find(tx, sid)
-    assert session is not None  # noqa: S101 - it was written above
-    epoch = max(holder.epoch, everybody.tokens)
+    assert session is not None
+    epoch = max(user.epoch, everybody.tokens)
     return session, GrantDetails(scopes, stamp(now), epoch, fresh=True)
 
 
-def _row(  # noqa: PLR0913 - a session's row is made of all of it
-    desk: Issuer, sid: str, holder: IssuerUser, wish: LoginRequest, *, now: datetime, epoch: int
+def _row(
+    issuer: Issuer, sid: str, user: IssuerUser, wish: LoginRequest, *, now: datetime, epoch: int
 ) -> AuthSession:
     return AuthSession(
         id=sid,
-        account_id=holder.id,
+        user_id=user.id,
         delivery=wish.delivery,
         scope=wish.scope,
         amr="pwd",
@@ -134,7 +138,7 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
         rotated_at=now,
         used_before=now,
         checkpoint_at=now,
-        expires_at=now + desk.settings.session_max_age,
+        expires_at=now + issuer.settings.session_max_age,
     )
 
 
@@ -143,18 +147,18 @@ def _device(told: str | None) -> str:
     return (told or "").strip()[:120]
 
 
-def _keep_within_limit(desk: Issuer, tx: Session, user_id: str, now: datetime) -> None:
+def _keep_within_limit(issuer: Issuer, tx: Session, user_id: str, now: datetime) -> None:
     """End the oldest live sessions above the limit (S-124); the user is held, so none slips by."""
-    idle_since = now - desk.settings.session_max_idle
+    idle_since = now - issuer.settings.session_max_idle
     too_many = (
         select(AuthSession.id)
-        .where(AuthSession.account_id == user_id, AuthSession.ended_at.is_(None))
+        .where(AuthSession.user_id == user_id, AuthSession.ended_at.is_(None))
         .where(AuthSession.expires_at > now, AuthSession.rotated_at > idle_since)
         .order_by(AuthSession.created_at.desc(), AuthSession.id.desc())
-        .offset(desk.settings.session_limit)
+        .offset(issuer.settings.session_limit)
     )
     found = sorted(tx.scalars(too_many).all())
     ended = [sid for sid in found if end(tx, sid, now=now, why="session limit")]
     for sid in ended:  # rows before the feed, as everywhere: one order, no deadlock
-        desk.revocation_feed.revoke(tx, session_target(sid))
-        desk.audit.record(tx, "session_limit", user_id=user_id, session_id=sid)
+        issuer.revocation_feed.revoke(tx, session_target(sid))
+        issuer.audit.record(tx, "session_limit", user_id=user_id, session_id=sid)

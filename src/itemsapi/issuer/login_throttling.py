@@ -16,13 +16,13 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import known_clients, lookup
-from itemsapi.accounts.lookup import IssuerUser
+from itemsapi.accounts import known_clients, repository
+from itemsapi.accounts.repository import IssuerUser
 from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH, normalize_username
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.observability.logging import request_context
 from itemsapi.problems import Problem, TooMany
-from itemsapi.rate_limits import Reservation, Limit
+from itemsapi.rate_limits import Limit, Reservation
 from itemsapi.web_addresses import UNKNOWN, client_key
 
 THROTTLING_WINDOW = timedelta(minutes=15)
@@ -30,7 +30,9 @@ MAX_ATTEMPTS_PER_USER_AND_CLIENT = 10  # of one client at one account
 MAX_ATTEMPTS_PER_CLIENT = 100  # of one client at all accounts
 MAX_ATTEMPTS_PER_USER = 200  # of all clients at one account; a known one's right password passes
 
-MAX_VERIFICATIONS = 3  # at a password whose hash is replaced meanwhile, by a sign-in with newer parameters
+MAX_VERIFICATIONS = (
+    3  # at a password whose hash is replaced meanwhile, by a sign-in with newer parameters
+)
 
 
 class CredentialsChanged(Exception):
@@ -54,23 +56,28 @@ class LoginAttempt:
 
 
 @contextmanager
-def login_attempt(desk: Issuer, username: str) -> Iterator[LoginAttempt]:
+def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
     """Hold a try, from where the request comes from, while its password is looked at.
 
     Whatever ends the block before the password was found wrong hands the try back (S-079). Raises
     `TooMany`; `Busy` holds none.
     """
-    desk.password_hasher.refuse_if_full()
-    name, client = normalize_username(username)[:MAX_USERNAME_LENGTH], client_key(request_context().address)
-    with desk.database.reading() as connection:
-        known = client != UNKNOWN and known_clients.is_known_client(connection, name, client, desk.clock())
-        desk.password_hasher.survey(lambda: lookup.hash_parameters(connection))
-    guess = LoginAttempt(name, client, known, desk.attempt_limiter.reserve(_limits(name, client)))
+    issuer.password_service.refuse_if_full()
+    name, client = (
+        normalize_username(username)[:MAX_USERNAME_LENGTH],
+        client_key(request_context().address),
+    )
+    with issuer.database.reading() as connection:
+        known = client != UNKNOWN and known_clients.is_known_client(
+            connection, name, client, issuer.clock()
+        )
+        issuer.password_service.survey(lambda: repository.hash_parameters(connection))
+    guess = LoginAttempt(name, client, known, issuer.attempt_limiter.reserve(_limits(name, client)))
     try:
         yield guess
     except BaseException:
         if not guess.judged:
-            desk.attempt_limiter.release(guess.hold)
+            issuer.attempt_limiter.release(guess.hold)
         raise
 
 
@@ -82,31 +89,37 @@ def _limits(name: str, client: str) -> tuple[Limit, ...]:
     )
 
 
-def matches(desk: Issuer, guess: LoginAttempt, password: str, holder: IssuerUser | None) -> bool:
+def matches(issuer: Issuer, guess: LoginAttempt, password: str, user: IssuerUser | None) -> bool:
     """Tell whether the password gets in; the work is the same whoever asks (S-184)."""
-    seen = None if guess.locked_out else holder
-    return desk.password_hasher.matches(password, seen.password_hash if seen else None)
+    seen = None if guess.locked_out else user
+    return issuer.password_service.matches(password, seen.password_hash if seen else None)
 
 
-def succeed(desk: Issuer, tx: Session, guess: LoginAttempt) -> None:
+def succeed(issuer: Issuer, tx: Session, guess: LoginAttempt) -> None:
     """Hand the try back after a right password, and know the client from now on."""
-    desk.attempt_limiter.succeed(tx, guess.hold)
+    issuer.attempt_limiter.succeed(tx, guess.hold)
     if guess.client != UNKNOWN:  # whoever hides could be any of those who do
-        known_clients.remember_client(tx, guess.name, guess.client, desk.clock())
+        known_clients.remember_client(tx, guess.name, guess.client, issuer.clock())
 
 
-def fail(  # noqa: PLR0913 - what happened, to whom, and what they are told
-    desk: Issuer, guess: LoginAttempt, holder: IssuerUser | None, event: str, *, why: str, told: Problem
+def fail(
+    issuer: Issuer,
+    guess: LoginAttempt,
+    user: IssuerUser | None,
+    event: str,
+    *,
+    why: str,
+    told: Problem,
 ) -> Problem:
     """Count a wrong try, write it down, and return the refusal.
 
     The name shown is not written: people type passwords there (S-150).
     """
     guess.judged = True
-    user_id = holder.id if holder else None
-    with desk.database.transaction() as tx:
-        used_up = desk.attempt_limiter.fail(tx, guess.hold)
-        desk.audit.record(tx, event, user_id=user_id, why="locked" if guess.locked_out else why)
+    user_id = user.id if user else None
+    with issuer.database.transaction() as tx:
+        used_up = issuer.attempt_limiter.fail(tx, guess.hold)
+        issuer.audit.record(tx, event, user_id=user_id, why="locked" if guess.locked_out else why)
         for limit in used_up:
-            desk.audit.record(tx, "authn_login_lock", user_id=user_id, counter=limit.key[0])
+            issuer.audit.record(tx, "authn_login_lock", user_id=user_id, counter=limit.key[0])
     return TooMany(guess.hold.wait) if guess.hold.wait else told

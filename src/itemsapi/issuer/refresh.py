@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import lookup
+from itemsapi.accounts import repository
 from itemsapi.clock import stamp
 from itemsapi.db import AnyRow
 from itemsapi.issuer.grants import (
@@ -67,81 +67,83 @@ class RefreshRequest:
     attempt_id: str | None = None
 
 
-def refresh(desk: Issuer, token: str, request: RefreshRequest) -> Grant:
+def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
     """Rotate a refresh token.
 
     Raises `RefreshInvalid`, `RefreshReused`, `RefreshSuperseded` and `DatabaseUnavailable` (the
     same token may be tried again), `ScopeInvalid`.
     """
-    claims = desk.token_codec.read_refresh(token)
-    with desk.database.transaction() as tx:
-        outcome = _refreshed(desk, tx, claims, request)
+    claims = issuer.token_codec.read_refresh(token)
+    with issuer.database.transaction() as tx:
+        outcome = _refreshed(issuer, tx, claims, request)
     if isinstance(outcome, Problem):
         raise outcome
     return outcome()
 
 
 def _refreshed(
-    desk: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
+    issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> Callable[[], Grant] | Problem:
     """Do the whole refresh in one transaction; a refusal that must be committed is returned.
 
     Tokens are minted afterwards: if that fails, the same refresh token may be tried again.
     """
-    now = desk.clock()
-    terms = _terms(desk, tx, claims, request)
+    now = issuer.clock()
+    terms = _terms(issuer, tx, claims, request)
     if terms is None:
         return RefreshInvalid()
     shown = PresentedToken(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
-    rotation = rotate(tx, claims.sid, shown, desk.limits)
+    rotation = rotate(tx, claims.sid, shown, issuer.limits)
     session, outcome = rotation.session, rotation.outcome
     if session is None or outcome is RotationOutcome.ENDED:
         return RefreshInvalid()
-    _take_back(desk, tx, session, rotation)
-    _record(desk, tx, claims, outcome)
+    _take_back(issuer, tx, session, rotation)
+    _record(issuer, tx, claims, outcome)
     if outcome in NEW_TOKENS:
-        return lambda: grant(desk, session, terms)
+        return lambda: grant(issuer, session, terms)
     if outcome is RotationOutcome.ACCESS:
-        return lambda: grant_access_alone(desk, session, terms, claims.gen)
+        return lambda: grant_access_alone(issuer, session, terms, claims.gen)
     return REFUSALS.get(outcome, RefreshReused)()
 
 
-def _terms(desk: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest) -> GrantDetails | None:
+def _terms(
+    issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
+) -> GrantDetails | None:
     """Find out what the session may be given, before anything is rotated.
 
     The user is held: whoever changes their roles comes before this transaction or after it.
     """
-    issued_at = stamp(desk.clock())
-    holder = lookup.find_by_id(tx, claims.sub, lock=True)
+    issued_at = stamp(issuer.clock())
+    user = repository.find_by_id(tx, claims.sub, lock=True)
     session, everybody = find(tx, claims.sid), everybodys_epochs(tx)
-    if session is None or holder is None or not holder.enabled:
+    if session is None or user is None or not user.enabled:
         return None
-    if session.account_id != holder.id or session.delivery != request.delivery:
+    if session.user_id != user.id or session.delivery != request.delivery:
         return None
     if session.epoch < everybody.sessions:
         return None
-    have = lookup.scopes_of(tx, holder.id, desk.known_scopes())
-    if holder.password_expired(desk.clock()):
+    have = repository.scopes_of(tx, user.id, issuer.known_scopes())
+    if user.password_expired(issuer.clock()):
         return None
-    wanted = None if holder.must_change_password else request.scope
-    scopes = restricted(holder, narrowed(granted_to(have, session), wanted))
-    return GrantDetails(scopes, issued_at, max(holder.epoch, everybody.tokens), fresh=False)
+    wanted = None if user.must_change_password else request.scope
+    scopes = restricted(user, narrowed(granted_to(have, session), wanted))
+    return GrantDetails(scopes, issued_at, max(user.epoch, everybody.tokens), fresh=False)
 
 
-def _take_back(desk: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:
+def _take_back(issuer: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:
     """Revoke what the outcome leaves behind: a superseded generation, or the whole session."""
     if rotation.outcome is RotationOutcome.HEAL:
-        desk.revocation_feed.revoke(tx, generation_target(session.id, session.gen - 1))
+        issuer.revocation_feed.revoke(tx, generation_target(session.id, session.gen - 1))
     elif rotation.outcome.copied:
-        end(tx, session.id, now=desk.clock(), why="refresh reused")
-        desk.revocation_feed.revoke(tx, session_target(session.id))
+        end(tx, session.id, now=issuer.clock(), why="refresh reused")
+        issuer.revocation_feed.revoke(tx, session_target(session.id))
 
 
-def _record(desk: Issuer, tx: Session, claims: RefreshClaims, outcome: RotationOutcome) -> None:
+def _record(issuer: Issuer, tx: Session, claims: RefreshClaims, outcome: RotationOutcome) -> None:
     """Note what is worth telling, with the cause (S-062, S-149)."""
     event = EVENTS.get(outcome)
     if event:
-        desk.audit.record(
+        issuer.audit.record(
             tx,
             event,
             user_id=claims.sub,

@@ -43,31 +43,31 @@ class PurgeTarget:
     told: Callable[[Session, Sequence[Any]], None] = lambda _tx, _keys: None
 
 
-def purge_targets(desk: Issuer) -> Iterator[PurgeTarget]:
+def purge_targets(issuer: Issuer) -> Iterator[PurgeTarget]:
     """Name what may go, by the clock and the settings."""
-    now, kept = desk.clock(), desk.settings.audit_retention
-    yield _sessions(desk)
-    yield _revocations(desk)
+    now, kept = issuer.clock(), issuer.settings.audit_retention
+    yield _sessions(issuer)
+    yield _revocations(issuer)
     audit, tries, keys = AuditEvent.core(), AttemptCounter.core(), SigningKey.core()
     clients, claims, held = KnownClient.core(), IdempotencyKey.core(), PendingAttempt.core()
     old = audit.c.at < now - kept if kept else false()
     yield PurgeTarget("audit events", audit, audit.c.id, old)
-    yield PurgeTarget("tries", tries, tries.c.key, tries.c.began_at < now - DAY)
-    yield PurgeTarget("held tries", held, held.c.id, held.c.until < now - DAY)
+    yield PurgeTarget("tries", tries, tries.c.key, tries.c.started_at < now - DAY)
+    yield PurgeTarget("held tries", held, held.c.id, held.c.expires_at < now - DAY)
     forgotten = clients.c.seen_at < now - KNOWN_CLIENT_LIFETIME
     yield PurgeTarget("known clients", clients, clients.c.key, forgotten)
-    yield PurgeTarget("claims", claims, claims.c.key, claims.c.claimed_at < now - DAY, _count_fewer)
+    yield PurgeTarget("claims", claims, claims.c.key, claims.c.created_at < now - DAY, _count_fewer)
     gone = keys.c.state.in_(["retired", "withdrawn"])
     yield PurgeTarget("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
 
 
-def count(desk: Issuer, heap: PurgeTarget) -> int:
+def count(issuer: Issuer, heap: PurgeTarget) -> int:
     """Count the rows of a heap."""
-    return sum(len(keys) for keys in _found(desk, heap))
+    return sum(len(keys) for keys in _found(issuer, heap))
 
 
 def purge(
-    desk: Issuer,
+    issuer: Issuer,
     heap: PurgeTarget,
     progress: Callable[[int], None] = lambda _: None,
     rest: Callable[[float], None] = time.sleep,
@@ -78,19 +78,19 @@ def purge(
     as many as it took, so that those who write get every other turn.
     """
     total = 0
-    for keys in _found(desk, heap):
+    for keys in _found(issuer, heap):
         for at in range(0, len(keys), BATCH):
             begun = time.monotonic()
-            went = _delete(desk, heap, keys[at : at + BATCH])
+            went = _delete(issuer, heap, keys[at : at + BATCH])
             progress(went)
             total += went
             rest(time.monotonic() - begun)
     return total
 
 
-def _sessions(desk: Issuer) -> PurgeTarget:
-    table, over = AuthSession.core(), desk.clock() - DAY
-    idle = over - desk.settings.session_max_idle
+def _sessions(issuer: Issuer) -> PurgeTarget:
+    table, over = AuthSession.core(), issuer.clock() - DAY
+    idle = over - issuer.settings.session_max_idle
     return PurgeTarget(
         "sessions",
         table,
@@ -99,7 +99,7 @@ def _sessions(desk: Issuer) -> PurgeTarget:
     )
 
 
-def _revocations(desk: Issuer) -> PurgeTarget:
+def _revocations(issuer: Issuer) -> PurgeTarget:
     """Revocations that no living token can meet.
 
     Never those that define the epochs of everybody: sessions that began before may live on for as
@@ -115,17 +115,19 @@ def _revocations(desk: Issuer) -> PurgeTarget:
         table.c.seq == of_everybody.scalar_subquery(),
         table.c.seq == of_everybody.where(every.c.sessions).scalar_subquery(),
     )
-    old = table.c.made_at < desk.clock() - DAY
-    return PurgeTarget("revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false()))))
+    old = table.c.made_at < issuer.clock() - DAY
+    return PurgeTarget(
+        "revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false())))
+    )
 
 
-def _found(desk: Issuer, heap: PurgeTarget) -> Iterator[Sequence[Any]]:
+def _found(issuer: Issuer, heap: PurgeTarget) -> Iterator[Sequence[Any]]:
     """Yield the keys of a heap in the order of the table, those of one stride at a time."""
     order = select(heap.key).order_by(heap.key)
     last: Any = None
     while True:
         rest = order if last is None else order.where(heap.key > last)
-        with desk.database.reading() as connection:
+        with issuer.database.reading() as connection:
             end = connection.scalar(rest.offset(STRIDE - 1).limit(1))
             here = rest if end is None else rest.where(heap.key <= end)
             keys = connection.scalars(here.where(heap.condition)).all()
@@ -136,11 +138,11 @@ def _found(desk: Issuer, heap: PurgeTarget) -> Iterator[Sequence[Any]]:
         last = end
 
 
-def _delete(desk: Issuer, heap: PurgeTarget, keys: Sequence[Any]) -> int:
+def _delete(issuer: Issuer, heap: PurgeTarget, keys: Sequence[Any]) -> int:
     """Delete rows by their keys, unless they changed and are needed after all, or are locked."""
     columns = tuple(heap.table.primary_key.columns)
     wanted = select(heap.key, *columns).where(heap.key.in_(keys), heap.condition)
-    with desk.database.transaction() as tx:
+    with issuer.database.transaction() as tx:
         rows = tx.execute(wanted.with_for_update(skip_locked=True)).all()
         if rows:
             heap.told(tx, [row[0] for row in rows])

@@ -24,13 +24,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 class RoleService:
     """The roles of this service."""
 
-    def __init__(self, desk: Issuer) -> None:
+    def __init__(self, issuer: Issuer) -> None:
         """Work at a desk."""
-        self._desk = desk
+        self._issuer = issuer
 
     def all(self) -> list[RoleRecord]:
         """Return all roles by name."""
-        with self._desk.database.reading() as connection:
+        with self._issuer.database.reading() as connection:
             return repository.list_roles(connection)
 
     def put(
@@ -41,7 +41,7 @@ class RoleService:
         Raises `Invalid`, `Forbidden`, `Conflict` (it gives everything, and always will).
         """
         wanted = self._checked(name, frozenset(scopes))
-        with admin_transaction(self._desk, operator) as work:
+        with admin_transaction(self._issuer, operator) as work:
             old = _changeable(work, name)
             work.demand(
                 Permissions(everything=False, scopes=wanted),
@@ -59,7 +59,7 @@ class RoleService:
         """Delete a role. Raises `NotFound`, `Forbidden`, `Conflict` (somebody has it)."""
         if not _NAME.fullmatch(name):
             raise NotFound
-        with admin_transaction(self._desk, operator) as work:  # nobody is given a role meanwhile
+        with admin_transaction(self._issuer, operator) as work:  # nobody is given a role meanwhile
             old = _changeable(work, name)
             if old is None:
                 raise NotFound
@@ -71,7 +71,7 @@ class RoleService:
     def _checked(self, name: str, scopes: frozenset[str]) -> frozenset[str]:
         if not _NAME.fullmatch(name):
             raise Invalid.at("name", "Write 1 to 40 of a-z, 0-9, _ and -, beginning with a letter.")
-        if not scopes <= self._desk.known_scopes():
+        if not scopes <= self._issuer.known_scopes():
             raise Invalid.at("scopes", "There is no such scope; see GET /scopes.")
         return scopes
 
@@ -89,17 +89,19 @@ class RoleService:
         """
         found = repository.list_users_with_role(tx, name, limit=FEW + 1)
         if len(found) > FEW:
-            self._desk.revocation_feed.revoke(tx, EVERYBODY)
+            self._issuer.revocation_feed.revoke(tx, EVERYBODY)
         elif found:
             rows = select(User).where(User.id.in_(found)).order_by(User.id).with_for_update()
             users = tx.scalars(rows).all()
-            epoch = self._desk.revocation_feed.revoke(tx, *(user_target(user.id) for user in users))
+            epoch = self._issuer.revocation_feed.revoke(
+                tx, *(user_target(user.id) for user in users)
+            )
             for user in users:
                 user.epoch = epoch
 
     def _record(self, tx: Session, operator: Operator, name: str, **words: str | None) -> None:
         event = "privilege_permissions_changed"
-        self._desk.audit.record(tx, event, actor_id=operator.user_id, role=name, **words)
+        self._issuer.audit.record(tx, event, actor_id=operator.user_id, role=name, **words)
 
 
 def _changeable(work: AdminTransaction, name: str) -> RoleRecord | None:

@@ -23,124 +23,126 @@ from itemsapi.tokens.sessions import AuthSession, end, find, last_used_at, lock_
 _table = AuthSession.core()
 
 
-def logout(desk: Issuer, token: str, *, delivery: str) -> None:
+def logout(issuer: Issuer, token: str, *, delivery: str) -> None:
     """End the session of a refresh token. Idempotent: a token that is no good ends nothing."""
     try:
-        claims = desk.token_codec.read_refresh(token)
+        claims = issuer.token_codec.read_refresh(token)
     except RefreshInvalid:
         return
-    with desk.database.transaction() as tx:
+    with issuer.database.transaction() as tx:
         session = find(tx, claims.sid)
         if session is None or session.delivery != delivery:
             return
         if claims.gen >= session.renewed_gen:  # or who was shut out by a new password shuts out
-            finish(desk, tx, claims.sid, claims.sub, why="logout")
+            finish(issuer, tx, claims.sid, claims.sub, why="logout")
 
 
-def revoke_token(desk: Issuer, token: str) -> None:
+def revoke_token(issuer: Issuer, token: str) -> None:
     """End the session of a token of either kind; one that is no good ends nothing (RFC 7009)."""
     try:
-        claims = desk.token_codec.read_access(token)
+        claims = issuer.token_codec.read_access(token)
     except TokenInvalid:
-        logout(desk, token, delivery="body")
+        logout(issuer, token, delivery="body")
         return
     with suppress(TokenInvalid):  # one that is revoked already ends nothing
-        desk.revocation_feed.check(sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch)
-        _end_session_of(desk, claims)
+        issuer.revocation_feed.check(
+            sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
+        )
+        _end_session_of(issuer, claims)
 
 
-def _end_session_of(desk: Issuer, claims: Claims) -> None:
-    with desk.database.transaction() as tx:
-        finish(desk, tx, claims.sid, claims.sub, why="token revoked")
+def _end_session_of(issuer: Issuer, claims: Claims) -> None:
+    with issuer.database.transaction() as tx:
+        finish(issuer, tx, claims.sid, claims.sub, why="token revoked")
 
 
-def end_session(desk: Issuer, sid: str, user_id: str, *, why: str, actor: str) -> None:
+def end_session(issuer: Issuer, sid: str, user_id: str, *, why: str, actor: str) -> None:
     """End one session of a user. Raises `NotFound` if it is not theirs."""
-    with desk.database.transaction() as tx:
+    with issuer.database.transaction() as tx:
         session = find(tx, sid)
-        if session is None or session.account_id != user_id:
+        if session is None or session.user_id != user_id:
             raise NotFound
-        finish(desk, tx, sid, user_id, why=why, actor=actor)
+        finish(issuer, tx, sid, user_id, why=why, actor=actor)
 
 
-def end_others(desk: Issuer, user_id: str, *, keep: str | None, why: str, actor: str) -> int:
+def end_others(issuer: Issuer, user_id: str, *, keep: str | None, why: str, actor: str) -> int:
     """End every session of a user but `keep`; return how many."""
-    with desk.database.transaction() as tx:
-        return finish_all(desk, tx, user_id, keep=keep, why=why, actor=actor)
+    with issuer.database.transaction() as tx:
+        return finish_all(issuer, tx, user_id, keep=keep, why=why, actor=actor)
 
 
-def end_everybodys(desk: Issuer, *, why: str, actor: str | None = None) -> None:
+def end_everybodys(issuer: Issuer, *, why: str, actor: str | None = None) -> None:
     """End every session there is."""
-    with desk.database.transaction() as tx:
-        finish_everybodys(desk, tx, why=why, actor=actor)
+    with issuer.database.transaction() as tx:
+        finish_everybodys(issuer, tx, why=why, actor=actor)
 
 
-def finish_everybodys(desk: Issuer, tx: Session, *, why: str, actor: str | None) -> None:
+def finish_everybodys(issuer: Issuer, tx: Session, *, why: str, actor: str | None) -> None:
     """End every session there is, in a transaction, by one row (R-19)."""
-    desk.revocation_feed.revoke(tx, EVERYBODY, sessions=True)
-    desk.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
+    issuer.revocation_feed.revoke(tx, EVERYBODY, sessions=True)
+    issuer.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
 
 
-def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole
-    desk: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
+def finish(
+    issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
 ) -> bool:
     """End one session in a transaction; tell whether it was open."""
-    if not end(tx, sid, now=desk.clock(), why=why):
+    if not end(tx, sid, now=issuer.clock(), why=why):
         return False
-    _tell(desk, tx, [sid], user_id, why=why, actor=actor)
+    _tell(issuer, tx, [sid], user_id, why=why, actor=actor)
     return True
 
 
-def finish_all(  # noqa: PLR0913 - as above
-    desk: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
+def finish_all(
+    issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
 ) -> int:
     """End a user's open sessions but `keep`, in a transaction; return how many."""
-    now = desk.clock()
+    now = issuer.clock()
     wanted = [sid for sid in lock_open_sessions(tx, user_id) if sid != keep]
     ended = [sid for sid in wanted if end(tx, sid, now=now, why=why)]
-    _tell(desk, tx, ended, user_id, why=why, actor=actor)
+    _tell(issuer, tx, ended, user_id, why=why, actor=actor)
     return len(ended)
 
 
-def _tell(  # noqa: PLR0913 - all of it goes into the audit event
-    desk: Issuer, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
+def _tell(
+    issuer: Issuer, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
 ) -> None:
     """Tell the other processes and the audit trail that sessions were ended."""
     if ended:
-        desk.revocation_feed.revoke(tx, *map(session_target, ended))
+        issuer.revocation_feed.revoke(tx, *map(session_target, ended))
     who = {"user_id": user_id, "actor_id": actor}
     for sid in ended:
-        desk.audit.record(tx, "session_end", **who, session_id=sid, why=why)
+        issuer.audit.record(tx, "session_end", **who, session_id=sid, why=why)
 
 
-def recall_tokens(desk: Issuer, tx: Session, user_id: str) -> int:
+def recall_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
     """Void the access tokens a user has now, leaving sessions be; return their new epoch.
 
     For changed roles and passwords: what was granted must not outlive the change (S-183). The next
     refresh brings new tokens.
     """
     user = tx.get_one(User, user_id, with_for_update=True)  # no refresh is half-way from here on
-    user.epoch = desk.revocation_feed.revoke(tx, user_target(user_id))
+    user.epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
     return user.epoch
 
 
-def open_sessions(desk: Issuer, user_id: str) -> list[dict[str, Any]]:
+def open_sessions(issuer: Issuer, user_id: str) -> list[dict[str, Any]]:
     """List the sessions of a user that are alive, latest use first, each with `last_used_at`.
 
     They are sorted by that rounded time, so that the order reveals no more.
     """
-    now = desk.clock()
+    now = issuer.clock()
     wanted = (
         select(_table)
-        .where(_table.c.account_id == user_id, _table.c.ended_at.is_(None))
-        .where(_table.c.expires_at > now, _table.c.rotated_at > _idle_since(desk, now))
+        .where(_table.c.user_id == user_id, _table.c.ended_at.is_(None))
+        .where(_table.c.expires_at > now, _table.c.rotated_at > _idle_since(issuer, now))
         .where(_table.c.epoch >= SESSIONS_EPOCH)
     )
-    with desk.database.reading() as connection:
+    with issuer.database.reading() as connection:
         rows = connection.execute(wanted).all()
     found = [row._asdict() | {"last_used_at": last_used_at(row, now)} for row in rows]
     return sorted(found, key=lambda one: (one["last_used_at"], one["id"]), reverse=True)
 
 
-def _idle_since(desk: Issuer, now: datetime) -> datetime:
-    return now - desk.settings.session_max_idle
+def _idle_since(issuer: Issuer, now: datetime) -> datetime:
+    return now - issuer.settings.session_max_idle

@@ -14,9 +14,9 @@ from itemsapi.accounts import repository
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME, temporary_password
-from itemsapi.accounts.permissions import COMMAND_LINE, ALL_PERMISSIONS, Operator
+from itemsapi.accounts.permissions import ALL_PERMISSIONS, COMMAND_LINE, Operator
 from itemsapi.accounts.repository import UserRecord
-from itemsapi.accounts.usernames import validate_username, normalize_username
+from itemsapi.accounts.usernames import normalize_username, validate_username
 from itemsapi.clock import new_id
 from itemsapi.issuer.authorization import ADMIN_LOCK, AdminTransaction, admin_transaction
 from itemsapi.issuer.issuer import Issuer
@@ -30,24 +30,24 @@ ADMIN = "admin"  # the role that a new database brings along; it gives everythin
 class UserService:
     """The users of this service, and what operators may do to them."""
 
-    def __init__(self, desk: Issuer) -> None:
+    def __init__(self, issuer: Issuer) -> None:
         """Work at a desk."""
-        self._desk = desk
+        self._issuer = issuer
 
     def page(self, *, after: str = "", limit: int, begins: str = "") -> list[UserRecord]:
         """Return up to `limit` users by name, after a name, whose names begin with `begins`."""
-        with self._desk.database.reading() as connection:
+        with self._issuer.database.reading() as connection:
             return repository.list_users(connection, after=after, limit=limit, begins=begins)
 
     def find(self, user_id: str) -> UserRecord:
         """Return a user by id. Raises `NotFound`."""
-        with self._desk.database.reading() as connection:
+        with self._issuer.database.reading() as connection:
             found = repository.get_user(connection, user_id)
         return _there(found)
 
     def named(self, username: str) -> UserRecord:
         """Return a user by name. Raises `NotFound`."""
-        with self._desk.database.reading() as connection:
+        with self._issuer.database.reading() as connection:
             found = repository.get_user_by_name(connection, normalize_username(username))
         if found is None:
             raise NotFound(f"There is no user {username}.")
@@ -69,7 +69,7 @@ class UserService:
         name, wanted = validate_username(username), frozenset(roles)
         stored = self._hashed(name, password)
         try:
-            with admin_transaction(self._desk, operator) as work:
+            with admin_transaction(self._issuer, operator) as work:
                 _demand_roles(work, wanted)
                 person = self._enrol(work.tx, operator, name, stored, wanted)
                 self._set_expiry(work.tx, person.id, one_time=one_time)
@@ -84,18 +84,18 @@ class UserService:
         Of several processes that start at once, one does. In production it must be changed.
         """
         name, password = validate_username(username), temporary_password()
-        stored = self._desk.password_hasher.hash(password)
-        with self._desk.database.transaction() as tx:
-            self._desk.database.advisory_lock(tx, ADMIN_LOCK)
+        stored = self._issuer.password_service.hash(password)
+        with self._issuer.database.transaction() as tx:
+            self._issuer.database.advisory_lock(tx, ADMIN_LOCK)
             if repository.has_users(tx):
                 return None
             admin = self._enrol(tx, COMMAND_LINE, name, stored, frozenset({ADMIN}))
-            self._set_expiry(tx, admin.id, one_time=self._desk.settings.production)
+            self._set_expiry(tx, admin.id, one_time=self._issuer.settings.production)
         return password
 
     def nobody(self) -> bool:
         """Tell whether there is no user yet."""
-        with self._desk.database.reading() as connection:
+        with self._issuer.database.reading() as connection:
             return not repository.has_users(connection)
 
     def change(
@@ -112,7 +112,7 @@ class UserService:
         Raises `NotFound`, `PreconditionFailed`, `Forbidden`, `Invalid` (a role that is not there),
         `Conflict` (nobody would be left who may do everything).
         """
-        with admin_transaction(self._desk, operator, of=user_id) as work:
+        with admin_transaction(self._issuer, operator, of=user_id) as work:
             target, admins = work.target(user_id, version), repository.count_admins(work.tx)
             if disabled is not None and disabled != target.disabled:
                 self._set_disabled(work.tx, operator, target, disabled=disabled)
@@ -133,13 +133,13 @@ class UserService:
         if operator.user_id == user_id:
             raise Forbidden("Change your own password with POST /me/password.")
         stored = self._hashed(self.find(user_id).username, password)
-        with admin_transaction(self._desk, operator, of=user_id) as work:
+        with admin_transaction(self._issuer, operator, of=user_id) as work:
             work.target(user_id)
             user = self._touched(work.tx, user_id)
             user.password_hash = stored
             self._set_expiry(work.tx, user_id, one_time=one_time)
             who = {"user_id": user_id, "actor_id": operator.user_id}
-            self._desk.audit.record(work.tx, "authn_password_change", **who, by="operator")
+            self._issuer.audit.record(work.tx, "authn_password_change", **who, by="operator")
             self._finish(work.tx, operator, user_id, "password set by an operator")
 
     def end_sessions(self, operator: Operator, user_id: str) -> int:
@@ -147,7 +147,7 @@ class UserService:
 
         Raises `NotFound`, `Forbidden`.
         """
-        with admin_transaction(self._desk, operator, of=user_id) as work:
+        with admin_transaction(self._issuer, operator, of=user_id) as work:
             work.target(user_id)
             return self._finish(work.tx, operator, user_id, "ended by an operator")
 
@@ -156,38 +156,40 @@ class UserService:
 
         Admins are among everybody, so it takes one (S-117).
         """
-        with admin_transaction(self._desk, operator) as work:
+        with admin_transaction(self._issuer, operator) as work:
             work.demand(ALL_PERMISSIONS, "Among them are users who may do things that you may not.")
             finish_everybodys(
-                self._desk, work.tx, why="ended by an operator", actor=operator.user_id
+                self._issuer, work.tx, why="ended by an operator", actor=operator.user_id
             )
 
     def _hashed(self, name: str, password: str) -> str:
-        validate_password(password, username=name, minimum=self._desk.settings.password_min_length)
-        return self._desk.password_hasher.hash(password)
+        validate_password(
+            password, username=name, minimum=self._issuer.settings.password_min_length
+        )
+        return self._issuer.password_service.hash(password)
 
     def _enrol(
         self, tx: Session, operator: Operator, name: str, stored: str, roles: frozenset[str]
     ) -> UserRecord:
-        now, user_id = self._desk.clock(), new_id()
+        now, user_id = self._issuer.clock(), new_id()
         user = User(id=user_id, username=name, password_hash=stored, created_at=now, updated_at=now)
         tx.add(user)
         tx.flush()
-        tx.add_all(UserRole(account_id=user_id, role=role) for role in sorted(roles))
+        tx.add_all(UserRole(user_id=user_id, role=role) for role in sorted(roles))
         who = {"user_id": user_id, "actor_id": operator.user_id}
-        self._desk.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
+        self._issuer.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
         tx.flush()
         return _there(repository.get_user(tx, user_id))
 
     def _set_expiry(self, tx: Session, user_id: str, *, one_time: bool) -> None:
         """Let a one-time password be good for its seven days, and any other for ever (S-131)."""
-        ends = self._desk.clock() + TEMPORARY_PASSWORD_LIFETIME if one_time else None
+        ends = self._issuer.clock() + TEMPORARY_PASSWORD_LIFETIME if one_time else None
         tx.get_one(User, user_id).password_expires_at = ends
 
     def _touched(self, tx: Session, user_id: str) -> User:
         """Return a user's row as a new version."""
         user = tx.get_one(User, user_id)
-        user.version, user.updated_at = user.version + 1, self._desk.clock()
+        user.version, user.updated_at = user.version + 1, self._issuer.clock()
         return user
 
     def _set_roles(
@@ -195,28 +197,28 @@ class UserService:
     ) -> None:
         _demand_roles(work, roles)
         tx = work.tx
-        tx.execute(delete(UserRole).where(UserRole.account_id == target.id))
-        tx.add_all(UserRole(account_id=target.id, role=role) for role in sorted(roles))
+        tx.execute(delete(UserRole).where(UserRole.user_id == target.id))
+        tx.add_all(UserRole(user_id=target.id, role=role) for role in sorted(roles))
         self._touched(tx, target.id)
         tx.flush()
         before, after = " ".join(target.roles), " ".join(sorted(roles))
         who = {"user_id": target.id, "actor_id": operator.user_id}
-        self._desk.audit.record(tx, "authz_change", **who, before=before, after=after)
-        recall_tokens(self._desk, tx, target.id)
+        self._issuer.audit.record(tx, "authz_change", **who, before=before, after=after)
+        recall_tokens(self._issuer, tx, target.id)
 
     def _set_disabled(
         self, tx: Session, operator: Operator, target: UserRecord, *, disabled: bool
     ) -> None:
         user = self._touched(tx, target.id)
-        user.disabled_at = self._desk.clock() if disabled else None
+        user.disabled_at = self._issuer.clock() if disabled else None
         tx.flush()
         who = {"user_id": target.id, "actor_id": operator.user_id}
-        self._desk.audit.record(tx, "user_updated", **who, disabled=disabled)
+        self._issuer.audit.record(tx, "user_updated", **who, disabled=disabled)
         if disabled:
             self._finish(tx, operator, target.id, "user disabled")
 
     def _finish(self, tx: Session, operator: Operator, user_id: str, why: str) -> int:
-        return finish_all(self._desk, tx, user_id, keep=None, why=why, actor=operator.user_id)
+        return finish_all(self._issuer, tx, user_id, keep=None, why=why, actor=operator.user_id)
 
 
 def _demand_roles(work: AdminTransaction, names: frozenset[str]) -> None:

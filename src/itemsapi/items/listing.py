@@ -30,7 +30,14 @@ from sqlalchemy import (
 )
 
 from itemsapi.items import search_index
-from itemsapi.items.cursor import Page, CursorPosition, Value, encode_cursor, fingerprint, decode_cursor
+from itemsapi.items.cursor import (
+    CursorPosition,
+    Page,
+    Value,
+    decode_cursor,
+    encode_cursor,
+    fingerprint,
+)
 from itemsapi.items.draft import NAME, SKU, TAG, TAGS
 from itemsapi.items.models import COLUMNS, Item, ItemRecord, record
 from itemsapi.items.query import Query
@@ -111,12 +118,14 @@ class ListingQuery:
         more = None
         if len(rows) > len(items):
             last = rows[len(items) - 1]
-            more = encode_cursor(self._list, CursorPosition(getattr(last, self._query.column), last.id))
+            more = encode_cursor(
+                self._list, CursorPosition(getattr(last, self._query.column), last.id)
+            )
         return Page(items, more)
 
 
 @lru_cache(maxsize=1024)
-def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - a part of the key
+def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Select[Any]:
     """Return the statement of a list in this order with these parameters.
 
     `after` and `after_id` begin behind an item; `most` is the number of rows; `match` and

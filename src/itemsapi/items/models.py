@@ -36,7 +36,7 @@ class Item(Model):
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True
     )
     id: Mapped[str] = mapped_column(String(36), unique=True)
-    owner_id: Mapped[str] = mapped_column(ForeignKey("account.id", ondelete="RESTRICT"))
+    owner_id: Mapped[str] = mapped_column(ForeignKey("itemsapi_user.id", ondelete="RESTRICT"))
     name: Mapped[str] = mapped_column(
         String(NAME).with_variant(String(NAME, collation="C"), "postgresql")
     )

@@ -20,13 +20,14 @@ from itemsapi.quota_usage import QuotaUsage, subtract_usage
 
 TEXTS: Final = ("name", "description", "sku", "tags")
 _MAKE_ROOM: Final = text(
-    "INSERT INTO holding (owner_id, items, bytes, keys) VALUES (:owner, :items, :bytes, :keys)"
-    " ON CONFLICT (owner_id) DO UPDATE SET items = holding.items + :items,"
-    " bytes = holding.bytes + :bytes, keys = holding.keys + :keys"
+    "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
+    " VALUES (:owner, :items, :bytes, :keys)"
+    " ON CONFLICT (owner_id) DO UPDATE SET items = usage.items + :items,"
+    " bytes = usage.bytes + :bytes, keys = usage.keys + :keys"
     # What does not become more may be too much already: an operator lowered the limit.
-    " WHERE (:items = 0 OR holding.items + :items <= :most_items)"
-    " AND (:bytes = 0 OR holding.bytes + :bytes <= :most_bytes)"
-    " AND (:keys = 0 OR holding.keys + :keys <= :most_keys) RETURNING owner_id"
+    " WHERE (:items = 0 OR usage.items + :items <= :most_items)"
+    " AND (:bytes = 0 OR usage.bytes + :bytes <= :most_bytes)"
+    " AND (:keys = 0 OR usage.keys + :keys <= :most_keys) RETURNING owner_id"
 )
 
 _table = QuotaUsage.core()
@@ -40,7 +41,7 @@ class Quota:
     bytes: int
     keys: int
 
-    def add_usage(  # noqa: PLR0913 - what is to be held
+    def add_usage(
         self, tx: Session, owner: str, now: datetime, *, size: int, items: int = 0, keys: int = 0
     ) -> None:
         """Count so much more as held, or raise `QuotaExceeded`.
@@ -51,8 +52,9 @@ class Quota:
         most = {"most_items": self.items, "most_bytes": self.bytes, "most_keys": self.keys}
         if self._fits(items, size) and tx.execute(_MAKE_ROOM, more | most).first() is not None:
             return
-        if keys and self._fits(items, size) and (forgotten := delete_expired_keys(tx, owner, now - KEY_LIFETIME)):
-            subtract_usage(tx, owner, keys=forgotten)
+        expired = now - KEY_LIFETIME
+        if keys and self._fits(items, size) and (freed := delete_expired_keys(tx, owner, expired)):
+            subtract_usage(tx, owner, keys=freed)
             if tx.execute(_MAKE_ROOM, more | most).first() is not None:
                 return
         raise self._refusal(tx, owner, size=size, items=items)

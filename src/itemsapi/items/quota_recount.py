@@ -18,30 +18,32 @@ from itemsapi.items.quota import TEXTS
 STRIDE = 5000  # rows of a table that a look-up goes through, and those of one user more
 BATCH = 200  # users put right in a transaction
 
-_TABLES: Final = ("holding", "item", "claim")
+_TABLES: Final = ("itemsapi_quota_usage", "item", "itemsapi_idempotency_key")
 _LENGTH: Final = {"postgresql": "octet_length({})", "sqlite": "length(CAST({} AS BLOB))"}
 _STATEMENT: Final = (
     "WITH kept AS (SELECT owner_id, count(*) AS items, sum({size}) AS bytes"
     " FROM item WHERE {here} GROUP BY owner_id),"
-    " claimed AS (SELECT owner_id, count(*) AS keys FROM claim WHERE {here} GROUP BY owner_id),"
-    " owners AS (SELECT owner_id FROM kept UNION SELECT owner_id FROM claimed"
-    " UNION SELECT owner_id FROM holding WHERE {here}),"
-    " missing AS (SELECT account.id AS owner,"
-    " coalesce(kept.items, 0) - coalesce(holding.items, 0) AS items,"
-    " coalesce(kept.bytes, 0) - coalesce(holding.bytes, 0) AS bytes,"
-    " coalesce(claimed.keys, 0) - coalesce(holding.keys, 0) AS keys"
-    " FROM owners JOIN account ON account.id = owners.owner_id"
+    " stored AS (SELECT owner_id, count(*) AS keys"
+    " FROM itemsapi_idempotency_key WHERE {here} GROUP BY owner_id),"
+    " owners AS (SELECT owner_id FROM kept UNION SELECT owner_id FROM stored"
+    " UNION SELECT owner_id FROM itemsapi_quota_usage WHERE {here}),"
+    " missing AS (SELECT itemsapi_user.id AS owner,"
+    " coalesce(kept.items, 0) - coalesce(usage.items, 0) AS items,"
+    " coalesce(kept.bytes, 0) - coalesce(usage.bytes, 0) AS bytes,"
+    " coalesce(stored.keys, 0) - coalesce(usage.keys, 0) AS keys"
+    " FROM owners JOIN itemsapi_user ON itemsapi_user.id = owners.owner_id"
     " LEFT JOIN kept ON kept.owner_id = owners.owner_id"
-    " LEFT JOIN claimed ON claimed.owner_id = owners.owner_id"
-    " LEFT JOIN holding ON holding.owner_id = owners.owner_id)"
+    " LEFT JOIN stored ON stored.owner_id = owners.owner_id"
+    " LEFT JOIN itemsapi_quota_usage AS usage ON usage.owner_id = owners.owner_id)"
     " SELECT * FROM missing WHERE items <> 0 OR bytes <> 0 OR keys <> 0"
 )
 _PUT_RIGHT: Final = text(
-    "INSERT INTO holding (owner_id, items, bytes, keys) VALUES (:owner, :items, :bytes, :keys)"
+    "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
+    " VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET"
-    " items = CASE WHEN holding.items + :items > 0 THEN holding.items + :items ELSE 0 END,"
-    " bytes = CASE WHEN holding.bytes + :bytes > 0 THEN holding.bytes + :bytes ELSE 0 END,"
-    " keys = CASE WHEN holding.keys + :keys > 0 THEN holding.keys + :keys ELSE 0 END"
+    " items = CASE WHEN usage.items + :items > 0 THEN usage.items + :items ELSE 0 END,"
+    " bytes = CASE WHEN usage.bytes + :bytes > 0 THEN usage.bytes + :bytes ELSE 0 END,"
+    " keys = CASE WHEN usage.keys + :keys > 0 THEN usage.keys + :keys ELSE 0 END"
 )
 
 
@@ -83,7 +85,7 @@ def _end(connection: Connection, after: str) -> str | None:
     ends = [
         connection.scalar(
             text(
-                f"SELECT owner_id FROM {table} WHERE owner_id > :after"  # noqa: S608 - ours
+                f"SELECT owner_id FROM {table} WHERE owner_id > :after"
                 " ORDER BY owner_id LIMIT 1 OFFSET :stride"
             ),
             {"after": after, "stride": STRIDE - 1},

@@ -39,8 +39,7 @@ def one_line(error: BaseException) -> str:
 def traceback_lines(error: BaseException) -> str:
     """Return where an error came from, and what it and its causes say, each in a line."""
     return "\n".join(
-        f"{''.join(traceback.format_tb(one.__traceback__))}{one_line(one)}"
-        for one in _chain(error)
+        f"{''.join(traceback.format_tb(one.__traceback__))}{one_line(one)}" for one in _chain(error)
     )
 
 

@@ -19,7 +19,7 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from itemsapi import problems
 from itemsapi.observability.causes import one_line
-from itemsapi.observability.logging import request_context, log_failure
+from itemsapi.observability.logging import log_failure, request_context
 from itemsapi.problems import InternalError, Invalid, MethodNotAllowed, Problem
 
 PROBLEM_JSON = "application/problem+json"

@@ -1,7 +1,5 @@
 """Fast JSON out: orjson, with decimals as strings and times in UTC."""
 
-# ruff: noqa: ANN401 - the signatures are Flask's
-
 from decimal import Decimal
 from typing import Any
 

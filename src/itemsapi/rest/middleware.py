@@ -8,15 +8,18 @@ here. Only Ctrl-C is let through, so that a developer can stop the server.
 When the answer is out, the thread forgets the request: what it does next is not this one's work.
 """
 
-# ruff: noqa: ANN401 - PEP 3333 hands exc_info and the writer on untyped
-
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import Token
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from itemsapi.observability.logging import RequestContext, reset_request_context, set_request_context, log_failure
+from itemsapi.observability.logging import (
+    RequestContext,
+    log_failure,
+    reset_request_context,
+    set_request_context,
+)
 from itemsapi.problems import Problem
 from itemsapi.rest import error_handlers
 from itemsapi.rest.cors import Cors
@@ -74,7 +77,7 @@ class Middleware:
             return self.inner(environ, start)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the last resort
+        except BaseException as error:
             return self._refuse(error_handlers.problem_of(error), environ, start)
 
     def _check(self, environ: "WSGIEnvironment") -> None:

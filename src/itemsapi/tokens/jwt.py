@@ -36,7 +36,9 @@ MAX_TOKEN_LENGTH = 8192  # characters of a token
 BRACKETS = 16  # in a header or payload: it cannot nest deeper than it opens
 LEEWAY = 60  # seconds that `iat` and `nbf` may lie ahead; `exp` has none
 JITTER = 0.05  # of the lifetime, so that a crowd does not come back in the same second
-MAX_LIFETIME_SECONDS = int(3600 * (1 + JITTER)) + 1  # the longest ITEMSAPI_ACCESS_TTL, and its jitter
+MAX_LIFETIME_SECONDS = (
+    int(3600 * (1 + JITTER)) + 1
+)  # the longest ITEMSAPI_ACCESS_TTL, and its jitter
 CENTURIES = timedelta(days=365_000)
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 LATEST = 253_402_300_799  # the end of the year 9999: the last second that a date can have
@@ -65,9 +67,9 @@ class _Signing:
 class TokenCodec:
     """Makes and reads the two kinds of token, on an application it is installed on."""
 
-    def __init__(self, settings: Settings, ring: KeySet, clock: Clock) -> None:
+    def __init__(self, settings: Settings, key_set: KeySet, clock: Clock) -> None:
         """Take the key ring; the key of refresh tokens follows from the secret key."""
-        self._ring, self._clock = ring, clock
+        self._key_set, self._clock = key_set, clock
         self._issuer, self._audience = settings.public_url, settings.audience
         self._life = settings.access_ttl.total_seconds()
         self._refresh_key = symmetric_key(derive(settings.secret_key, "refresh tokens"))
@@ -95,7 +97,7 @@ class TokenCodec:
         # Beside the gate its own `@jwt_required` would know neither time nor revocations.
         manager.token_in_blocklist_loader(lambda _, claims: _let_in() != claims)
 
-    def access_token(  # noqa: PLR0913 - the claims are what they are
+    def access_token(
         self,
         *,
         sub: str,
@@ -113,13 +115,13 @@ class TokenCodec:
 
         It is good no longer than `latest`, when its session ends (S-064).
         """
-        spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+        spread = random.uniform(1 - JITTER, 1 + JITTER)
         life = max(0, min(round(self._life * spread), latest - iat))
         claims = {
             "sid": sid, "gen": gen, "epoch": epoch, "iat": iat, "exp": iat + life,
             "scope": join(scopes), "auth_time": auth_time, "amr": list(amr),
         }  # fmt: skip
-        key = self._ring.now().current
+        key = self._key_set.now().current
         headers = {"typ": "at+jwt", "kid": key.kid}
         token = create_access_token(
             _Signing(sub, key), fresh=fresh, additional_claims=claims, additional_headers=headers
@@ -140,13 +142,15 @@ class TokenCodec:
     def read_access(self, token: str) -> Claims:
         """Verify an access token. Raises `TokenInvalid`, and `GateUnavailable` without keys."""
         header = _header(token, "at+jwt", TokenInvalid)
-        key = self._ring.find(header["kid"])
+        key = self._key_set.find(header["kid"])
         payload = self._verified(token, header, key, TokenInvalid)
         claims = _claims(payload, header)
         now = stamp(self._clock())
         begins = max(claims.iat, payload.get("nbf", 0))
         ends = claims.exp
-        if not (begins <= now + LEEWAY and max(begins, now) < ends <= claims.iat + MAX_LIFETIME_SECONDS):
+        if not (
+            begins <= now + LEEWAY and max(begins, now) < ends <= claims.iat + MAX_LIFETIME_SECONDS
+        ):
             raise TokenInvalid
         return claims
 
@@ -155,7 +159,7 @@ class TokenCodec:
 
         Raises `GateUnavailable` without keys: with a wrong secret key nobody is signed out.
         """
-        self._ring.now()
+        self._key_set.now()
         header = _header(token, "rt+jwt", RefreshInvalid)
         key = self._refresh_key if header["kid"] == self._refresh_key.kid else None
         payload = self._verified(token, header, key, RefreshInvalid)
@@ -174,14 +178,14 @@ class TokenCodec:
             decode_token(token)
         except GateUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - whatever a library thinks of hostile bytes, it is "no"
+        except Exception:
             raise refusal from None
         return _object(token.split(".", 2)[1], refusal)
 
     def _key(self, kid: str) -> Key:
         if kid == self._refresh_key.kid:
             return self._refresh_key
-        key = self._ring.find(kid)
+        key = self._key_set.find(kid)
         if key is None:
             raise TokenInvalid
         return key
@@ -264,7 +268,7 @@ def _word(value: object) -> bool:
 
     Half of a surrogate pair is unseen as well, and fails whatever writes UTF-8.
     """
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()  # noqa: PLR2004
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
 def _id(value: object) -> bool:

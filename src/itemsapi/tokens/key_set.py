@@ -54,7 +54,7 @@ class KeySet:
         self._lock = threading.Lock()
         self._asked = self._known = self._upkept = float("-inf")
         self._failing = ""  # why the last reading failed
-        self._ring = KeySnapshot(None, {})
+        self._key_set = KeySnapshot(None, {})
         self._seen: list[tuple[str, str, str, str]] = []
         self.version = 0
 
@@ -65,9 +65,9 @@ class KeySet:
         """
         if time.monotonic() - self._asked >= self._lag or self._stale:
             self._ask()
-        if not self._ring.verifying:
+        if not self._key_set.verifying:
             raise self._away("none can be read")
-        return self._ring
+        return self._key_set
 
     def find(self, kid: str) -> Key | None:
         """Return the key that verifies tokens of this `kid`."""
@@ -104,7 +104,7 @@ class KeySet:
         Where that is stale they wait a moment, unless the last reading failed: no queue of threads
         stands before a dead database (R-04).
         """
-        wait = MOMENT if self._ring.verifying else FIRST
+        wait = MOMENT if self._key_set.verifying else FIRST
         if self._lock.acquire(timeout=wait if self._stale and not self._failing else 0):
             try:
                 rows = self._renewed()
@@ -149,7 +149,7 @@ class KeySet:
             return
         keys = {row.kid: key for row in rows if (key := self._opened(row))}
         signing = [keys[row.kid] for row in rows if row.state == "current" and row.kid in keys]
-        self._ring, self._seen = KeySnapshot(signing[-1] if signing else None, keys), seen
+        self._key_set, self._seen = KeySnapshot(signing[-1] if signing else None, keys), seen
         self.version += 1
 
     def _opened(self, row: AnyRow) -> Key | None:

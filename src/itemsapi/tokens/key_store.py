@@ -48,7 +48,7 @@ class KeyUnknown(LookupError):
 class SigningKey(Model):
     """One key; `secret` is its private part, sealed under the secret key of the settings."""
 
-    __tablename__ = "signing_key"
+    __tablename__ = "itemsapi_signing_key"
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
     alg: Mapped[str] = mapped_column(String(10))

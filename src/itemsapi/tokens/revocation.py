@@ -23,7 +23,9 @@ from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
-MAX_FEED_AGE_SECONDS = 5.0  # seconds without an answer from the feed before nobody is let in any more
+MAX_FEED_AGE_SECONDS = (
+    5.0  # seconds without an answer from the feed before nobody is let in any more
+)
 MOMENT = 0.25  # seconds to wait for an answer that is under way; a healthy database takes a few ms
 FEED_LOCK = 7_202  # the advisory lock of writers
 EVERYBODY = "*"
@@ -37,7 +39,7 @@ class Revocation(Model):
     that was restored gives out none a second time.
     """
 
-    __tablename__ = "revocation"
+    __tablename__ = "itemsapi_revocation"
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     target: Mapped[str] = mapped_column(String(64), index=True)

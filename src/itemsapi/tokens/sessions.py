@@ -55,11 +55,11 @@ class AuthSession(Model):
     `used_before`: the last rotation before the five minutes in which `rotated_at` lies.
     """
 
-    __tablename__ = "auth_session"
-    __table_args__ = (Index("ix_auth_session_account_id_ended_at", "account_id", "ended_at"),)
+    __tablename__ = "itemsapi_session"
+    __table_args__ = (Index(None, "user_id", "ended_at"),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("itemsapi_user.id", ondelete="CASCADE"))
     gen: Mapped[int] = mapped_column(BigInteger, default=1)
     root_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT)
     renewed_gen: Mapped[int] = mapped_column(BigInteger, default=1)
@@ -111,19 +111,19 @@ class Rotatable(Protocol):
     """What the rule looks at in a session's row."""
 
     @property
-    def gen(self) -> int: ...  # noqa: D102 - see AuthSession
+    def gen(self) -> int: ...
     @property
-    def root_gen(self) -> int: ...  # noqa: D102
+    def root_gen(self) -> int: ...
     @property
-    def renewed_gen(self) -> int: ...  # noqa: D102
+    def renewed_gen(self) -> int: ...
     @property
-    def settled_gen(self) -> int: ...  # noqa: D102
+    def settled_gen(self) -> int: ...
     @property
-    def seen(self) -> bool: ...  # noqa: D102
+    def seen(self) -> bool: ...
     @property
-    def attempt(self) -> str | None: ...  # noqa: D102
+    def attempt(self) -> str | None: ...
     @property
-    def rotated_at(self) -> datetime: ...  # noqa: D102
+    def rotated_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ _table = AuthSession.core()
 _ROW = select(_table).where(_table.c.id == bindparam("sid"))
 _OF_USER = (
     select(_table.c.id)
-    .where(_table.c.account_id == bindparam("user_id"), _table.c.ended_at.is_(None))
+    .where(_table.c.user_id == bindparam("user_id"), _table.c.ended_at.is_(None))
     .order_by(_table.c.id)
     .with_for_update()
 )
@@ -244,7 +244,9 @@ def judge(session: Rotatable, shown: PresentedToken, limits: RotationLimits) -> 
     return _judge_older(session, shown, limits)
 
 
-def _judge_older(session: Rotatable, shown: PresentedToken, limits: RotationLimits) -> RotationOutcome:
+def _judge_older(
+    session: Rotatable, shown: PresentedToken, limits: RotationLimits
+) -> RotationOutcome:
     is_root = shown.gen == session.root_gen
     if is_root and limits.heal and _same(shown.attempt, session.attempt):
         return RotationOutcome.AGAIN
@@ -367,5 +369,5 @@ def note_seen(database: Database, sid: str, gen: int) -> None:
 def changed(tx: Session, statement: object, values: dict[str, object]) -> bool:
     """Run a statement that changes one row or none; tell whether it changed one."""
     result = tx.execute(statement, values)  # type: ignore[call-overload]  # any DML will do
-    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
+    assert isinstance(result, CursorResult)
     return bool(result.rowcount == 1)

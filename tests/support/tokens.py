@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
-from house import House
 from itemsapi import Blueprint, signed_in
-from itemsapi.accounts import lookup
+from itemsapi.accounts import repository
 from itemsapi.issuer.grants import Grant, grant
 from itemsapi.issuer.login import LoginRequest, begin
 from itemsapi.issuer.sessions import recall_tokens
+from support.app_factory import House
 
 look = Blueprint("look", __name__)
 
@@ -33,13 +33,13 @@ class Opened(Grant):
 
 def begun(house: House, user_id: str) -> Opened:
     """Open a session for a user whose password was right."""
-    desk = house.services.issuer
-    with desk.database.transaction() as tx:
-        holder = lookup.find_by_id(tx, user_id, lock=True)
-        assert holder is not None
-        opened = begin(desk, tx, holder, LoginRequest("", ""))
+    issuer = house.services.issuer
+    with issuer.database.transaction() as tx:
+        user = repository.find_by_id(tx, user_id, lock=True)
+        assert user is not None
+        opened = begin(issuer, tx, user, LoginRequest("", ""))
     with house.app.app_context():
-        made = grant(desk, *opened)
+        made = grant(issuer, *opened)
     return Opened(**{one.name: getattr(made, one.name) for one in fields(made)})
 
 

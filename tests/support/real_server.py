@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from commandline import free_port
+from support.command_line import free_port
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PASSWORD = "plain horse battery staple"
 CLOSING = b"Host: wire\r\nConnection: close\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -84,10 +84,10 @@ def serving(folder: Path, *, threads: int = 4, **more: str) -> Iterator[Wire]:
     environment |= more
     add = [*program, "users", "add", "wire", "--role=admin", "--password-stdin"]
     serve = [*program, "serve", f"--port={port}", f"--threads={threads}"]
-    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
-    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())  # noqa: S603 - as above
+    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)
+    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())
     with log.open("wb") as written:
-        process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)  # noqa: S603 - as above
+        process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)
     try:
         until_it_answers(port, log)
         wire = Wire(port, process=process.pid)

@@ -1,8 +1,8 @@
 """Keys and their states: what the tests of the key ring are written with."""
 
-from forging import decoded
-from house import House
 from itemsapi.tokens.key_store import PUBLISHED
+from support.app_factory import House
+from support.forged_tokens import decoded
 
 
 def keys(house: House) -> dict[str, str]:
@@ -56,4 +56,4 @@ def rotated(house: House) -> str:
 def poison(house: House, change: str, where: str) -> None:
     """Write into the rows of keys what should not stand there."""
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"UPDATE signing_key SET {change} WHERE {where}")  # noqa: S608
+        tx.connection().exec_driver_sql(f"UPDATE itemsapi_signing_key SET {change} WHERE {where}")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from house import House
+from support.app_factory import House
 
 WORDS = "Lämpchen 電球 \\ 'quoted'"
 

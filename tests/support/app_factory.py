@@ -49,7 +49,7 @@ class House:
     def user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
         """Make a user with roles; return the id."""
         user_id, now = new_id(), self.clock()
-        stored = self.services.issuer.password_hasher.hash(password)
+        stored = self.services.issuer.password_service.hash(password)
         with self.services.database.transaction() as tx:
             tx.add(
                 User(
@@ -57,7 +57,7 @@ class House:
                 )
             )
             tx.flush()
-            tx.add_all(UserRole(account_id=user_id, role=role) for role in roles)
+            tx.add_all(UserRole(user_id=user_id, role=role) for role in roles)
         return user_id
 
     def client(self) -> FlaskClient:

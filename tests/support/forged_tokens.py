@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from jwt.algorithms import get_default_algorithms
 from werkzeug.test import TestResponse
 
-from house import House
 from itemsapi import Blueprint, Scope, current_caller, public, requires, signed_in
 from itemsapi.tokens.keys import Key
+from support.app_factory import House
 
 VAULT = Scope("vault:open", "Open the vault")
 LET_IN, REFUSED, LEFT_OUT = "let in", "refused as an invalid token", "asked for a token"

@@ -17,14 +17,14 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
-from commandline import free_port
-from house import PASSWORD, House, MovingClock
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import PREFIX, Settings
-from wire import Wire
+from support.app_factory import PASSWORD, House, MovingClock
+from support.command_line import free_port
+from support.network import Wire
 
-PAGES = Path(__file__).parent / "browser" / "pages"
+PAGES = Path(__file__).parents[1] / "browser" / "pages"
 API = "api.house.localhost"  # of one site with app.house.localhost; evil.localhost is another
 SOON = 2000.0  # milliseconds within which a page must have come to rest, says the issue
 PATIENCE = 10_000.0
@@ -177,7 +177,7 @@ def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
 def loaded(processes: int = 2) -> Iterator[None]:
     """Keep the machine busy meanwhile: what runs at one moment comes in another order then."""
     spin = [sys.executable, "-c", "while True: pass"]
-    spinning = [subprocess.Popen(spin) for _ in range(processes)]  # noqa: S603 - our own
+    spinning = [subprocess.Popen(spin) for _ in range(processes)]
     try:
         yield
     finally:
@@ -208,9 +208,7 @@ def serving(
     house = _house(given, clock)
     command = _granian(port, workers)
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own service
-            command, env=_environment(given, clock), stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, env=_environment(given, clock), stdout=log, stderr=log)
         try:
             until(lambda: answers(port), seconds=30)
             yield Site(house, wire, clock, url, folder)

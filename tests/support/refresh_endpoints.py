@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from browser_like import browser, cookie_lines, sign_in, token_in, with_cookies
-from house import House
 from itemsapi.rest.cookies import NAME
+from support.app_factory import House
+from support.browser_client import browser, cookie_lines, sign_in, token_in, with_cookies
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from house import House
 from itemsapi.accounts.permissions import COMMAND_LINE
+from support.app_factory import House
 
 NEW_PASSWORD = "seven quiet geese cross the river"
 _numbers = count(1)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from commandline import free_port
-from faults.stage import until
+from support.command_line import free_port
+from support.service import until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 FRAME = """\
@@ -104,7 +104,7 @@ def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
     configuration = folder / "nginx.conf"
     configuration.write_text(FRAME.format(folder=folder, port=port, locations=here), "utf-8")
     command = [program, "-e", str(folder / "error.log"), "-c", str(configuration)]
-    with subprocess.Popen(command) as process:  # noqa: S603 - our own
+    with subprocess.Popen(command) as process:
         try:
             until(lambda: _listens(process, port), 20)
             yield Proxy(port)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from commandline import free_port
-from faults.stage import until
+from support.command_line import free_port
+from support.service import until
 
 POOL = 4  # connections to the server
 
@@ -34,7 +34,7 @@ def pooled(url: str, mode: str, **settings: str) -> Iterator[str]:
     folder.chmod(0o755)
     _configure(folder / "pgbouncer.ini", address, port, {"pool_mode": mode, **settings})
     command = [program, str(folder / "pgbouncer.ini")]
-    with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:
         try:
             until(lambda: _listens(port), 20)
             there = address.set(host="127.0.0.1", port=port, username="anybody", query={})

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from faults.stage import AWAY
-from house import PASSWORD
+from support.app_factory import PASSWORD
+from support.service import AWAY
 
 PATIENCE = 60.0  # seconds until a client believes that the service never comes back
 PAUSE = 0.3  # seconds between two things, at most
@@ -75,7 +75,7 @@ class Client(threading.Thread):
     def __init__(self, who: Who, port: int, stop: threading.Event) -> None:
         """Take who it is, and where the service is."""
         super().__init__(name=who.name)
-        self.random = random.Random(f"{who.seed}/{who.name}")  # noqa: S311 - no secret
+        self.random = random.Random(f"{who.seed}/{who.name}")
         self.address, self.tokens = who.address, who.tokens
         self.port, self.stopping = port, stop
         self.http: http.client.HTTPConnection | None = None
@@ -94,7 +94,7 @@ class Client(threading.Thread):
                 last()
         except GaveUp as error:
             self.faults.append(f"no answer in {PATIENCE:.0f} s to {error}")
-        except Exception as error:  # noqa: BLE001 - a thread's error must reach the judge
+        except Exception as error:
             self.faults.append(repr(error))
         finally:
             self.hang_up()

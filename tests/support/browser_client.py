@@ -5,8 +5,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from house import PASSWORD, House
 from itemsapi.rest.cookies import NAME
+from support.app_factory import PASSWORD, House
 
 OWN = "http://localhost:8000"  # the public URL of a house
 APP = "https://app.example"

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from commandline import free_port
+from support.command_line import free_port
 
 TESTS = Path(__file__).resolve().parents[1]
 AWAY = (OSError, http.client.HTTPException)
@@ -30,7 +30,7 @@ def told(name: str, **figures: float | str) -> None:
         f"{key}={value:.3f}" if isinstance(value, float) else f"{key}={value}"
         for key, value in figures.items()
     )
-    print(f"\nFIGURE {name}: {words}")  # noqa: T201 - that is what it is for
+    print(f"\nFIGURE {name}: {words}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Stage:
         command = [sys.executable, "-m", "itemsapi", "serve", f"--port={self.port}"]
         command += [f"--workers={self.workers}", f"--threads={self.threads}"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own program
+            self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self.took = until(self.ready, 60)

@@ -1,0 +1,200 @@
+"""The layer: users, roles, sessions, keys, revocations, limits and the audit trail."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TIME = sa.DateTime(timezone=True)
+ID = sa.String(36)
+HASH = sa.String(64)
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TABLES = (  # children first
+    "itemsapi_audit_event",
+    "itemsapi_known_client",
+    "itemsapi_pending_attempt",
+    "itemsapi_attempt",
+    "itemsapi_revocation",
+    "itemsapi_signing_key",
+    "itemsapi_session",
+    "itemsapi_user_role",
+    "itemsapi_role_scope",
+    "itemsapi_role",
+    "itemsapi_user",
+)
+
+
+def upgrade() -> None:
+    """Create the tables, and the roles that a new service starts with; no user (S-043)."""
+    _users()
+    _roles()
+    _sessions()
+    _keys_and_revocations()
+    _limits()
+    _audit()
+
+
+def downgrade() -> None:
+    """Drop everything."""
+    for table in TABLES:
+        op.drop_table(table)
+
+
+def _users() -> None:
+    op.create_table(
+        "itemsapi_user",
+        sa.Column("id", ID, primary_key=True),
+        sa.Column("username", sa.String(64), nullable=False, unique=True),
+        sa.Column("password_hash", sa.String(255), nullable=False),
+        sa.Column("password_expires_at", TIME),
+        sa.Column("disabled_at", TIME),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+    )
+
+
+def _roles() -> None:
+    op.create_table(
+        "itemsapi_role",
+        sa.Column("name", sa.String(40), primary_key=True),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("everything", sa.Boolean, nullable=False),
+    )
+    op.create_table(
+        "itemsapi_role_scope",
+        sa.Column("role", sa.String(40), _key_of("itemsapi_role.name"), primary_key=True),
+        sa.Column("scope", sa.String(90), primary_key=True),
+    )
+    op.create_table(
+        "itemsapi_user_role",
+        sa.Column("user_id", ID, _key_of("itemsapi_user.id"), primary_key=True),
+        sa.Column(
+            "role",
+            sa.String(40),
+            _key_of("itemsapi_role.name", ondelete="RESTRICT"),
+            primary_key=True,
+            index=True,
+        ),
+    )
+    _seed_roles()
+
+
+def _seed_roles() -> None:
+    role = sa.table(
+        "itemsapi_role",
+        sa.column("name", sa.String),
+        sa.column("description", sa.Text),
+        sa.column("everything", sa.Boolean),
+    )
+    scope = sa.table(
+        "itemsapi_role_scope", sa.column("role", sa.String), sa.column("scope", sa.String)
+    )
+    op.bulk_insert(
+        role,
+        [
+            {"name": "admin", "description": "May do everything", "everything": True},
+            {"name": "member", "description": "Keeps own items", "everything": False},
+            {"name": "reader", "description": "Sees own items", "everything": False},
+        ],
+    )
+    op.bulk_insert(
+        scope,
+        [
+            {"role": "member", "scope": "items:read"},
+            {"role": "member", "scope": "items:write"},
+            {"role": "reader", "scope": "items:read"},
+        ],
+    )
+
+
+def _sessions() -> None:
+    op.create_table(
+        "itemsapi_session",
+        sa.Column("id", ID, primary_key=True),
+        sa.Column("user_id", ID, _key_of("itemsapi_user.id"), nullable=False),
+        sa.Column("gen", sa.BigInteger, nullable=False),
+        sa.Column("root_gen", sa.BigInteger, nullable=False),
+        sa.Column("renewed_gen", sa.BigInteger, nullable=False),
+        sa.Column("seen", sa.Boolean, nullable=False),
+        sa.Column("checkpoint_gen", sa.BigInteger, nullable=False),
+        sa.Column("checkpoint_at", TIME, nullable=False),
+        sa.Column("settled_gen", sa.BigInteger, nullable=False),
+        sa.Column("attempt", HASH),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("delivery", sa.String(10), nullable=False),
+        sa.Column("scope", sa.Text),
+        sa.Column("amr", sa.String(60), nullable=False),
+        sa.Column("auth_time", sa.BigInteger, nullable=False),
+        sa.Column("device", sa.String(120), nullable=False),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("rotated_at", TIME, nullable=False),
+        sa.Column("used_before", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False, index=True),
+        sa.Column("ended_at", TIME),
+        sa.Column("ended_because", sa.String(40)),
+        sa.Index(None, "user_id", "ended_at"),
+    )
+
+
+def _keys_and_revocations() -> None:
+    op.create_table(
+        "itemsapi_signing_key",
+        sa.Column("kid", sa.String(64), primary_key=True),
+        sa.Column("alg", sa.String(10), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False, index=True),
+        sa.Column("secret", sa.Text, nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("changed_at", TIME, nullable=False),
+    )
+    op.create_table(
+        "itemsapi_revocation",
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("target", sa.String(64), nullable=False, index=True),
+        sa.Column("sessions", sa.Boolean, nullable=False),
+        sa.Column("made_at", TIME, nullable=False, index=True),
+    )
+
+
+def _limits() -> None:
+    op.create_table(
+        "itemsapi_attempt",
+        sa.Column("key", HASH, primary_key=True),
+        sa.Column("started_at", TIME, nullable=False, index=True),
+        sa.Column("failures", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "itemsapi_pending_attempt",
+        sa.Column("key", HASH, primary_key=True),
+        sa.Column("id", ID, primary_key=True, index=True),
+        sa.Column("expires_at", TIME, nullable=False),
+    )
+    op.create_table(
+        "itemsapi_known_client",
+        sa.Column("key", HASH, primary_key=True),
+        sa.Column("seen_at", TIME, nullable=False, index=True),
+    )
+
+
+def _audit() -> None:
+    op.create_table(
+        "itemsapi_audit_event",
+        sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+        sa.Column("at", TIME, nullable=False, index=True),
+        sa.Column("event", sa.String(60), nullable=False, index=True),
+        sa.Column("actor_id", ID),
+        sa.Column("user_id", ID, index=True),
+        sa.Column("session_id", ID),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("request_id", sa.String(64), nullable=False),
+        sa.Column("details", sa.Text, nullable=False),
+    )
+
+
+def _key_of(column: str, *, ondelete: str = "CASCADE") -> sa.ForeignKey:
+    return sa.ForeignKey(column, ondelete=ondelete)
