@@ -69,7 +69,7 @@ def refused(shell: Shell, command: str) -> str:
 
 
 @pytest.mark.parametrize("command", ["db upgrade", "serve"])
-@pytest.mark.parametrize("table", ["role", "item"])
+@pytest.mark.parametrize("table", ["itemsapi_role", "item"])
 def test_a_table_of_one_of_our_names_is_left_alone(
     engine: Engine, shell: Shell, command: str, table: str
 ) -> None:
@@ -88,8 +88,8 @@ def test_a_name_that_only_a_migration_knows_is_left_alone(engine: Engine, shell:
 
 def test_a_view_of_one_of_our_names_is_left_alone(engine: Engine, shell: Shell) -> None:
     """It is in the way as well."""
-    before = make(engine, "CREATE VIEW account AS SELECT 1 AS theirs")
-    assert "`account`" in refused(shell, "db upgrade")
+    before = make(engine, "CREATE VIEW itemsapi_user AS SELECT 1 AS theirs")
+    assert "`itemsapi_user`" in refused(shell, "db upgrade")
     assert held(engine) == before
 
 
@@ -163,7 +163,7 @@ def test_the_package_may_lie_below_any_folder(
     """Alembic's configuration fills in what follows a percent sign."""
     place = tmp_path / "50%(here)s off"
     place.symlink_to(next(folder for folder in schema.MIGRATIONS if folder.is_dir()))
-    monkeypatch.setattr(db, "MIGRATIONS", (place,))
+    monkeypatch.setattr(schema, "MIGRATIONS", (place,))
     database = db.Database(bare_url)
     db.upgrade(database)
     db.check_schema(database)

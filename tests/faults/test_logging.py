@@ -55,7 +55,7 @@ def test_a_refusal_is_answered_when_its_cause_cannot_be_written(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-152: a full disk takes nothing from a 503."""
-    without(house, "revocation")
+    without(house, "itemsapi_revocation")
     monkeypatch.setattr("sys.stderr", Full())
     assert house.client().get("/health/ready").get_json()["code"] == "gate_unavailable"
 
@@ -136,7 +136,7 @@ def items(house: House) -> TestResponse:
 def token(house: House) -> TestResponse:
     """Refresh as OAuth clients do, where the database has lost the sessions."""
     tokens = house.login("ada")
-    without(house, "auth_session")
+    without(house, "itemsapi_session")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     return house.client().post("/oauth/token", data=form)
 
@@ -173,8 +173,14 @@ def turned_away(house: House) -> TestResponse:
 CAUSES: dict[str, tuple[Callable[[House], TestResponse], str]] = {
     "the database": (items, f"database: {SAID}"),
     "the database, for an OAuth client": (token, f"database: {SAID}"),
-    "revocations": (ready("revocation"), f"revocations: not read for too long; database: {SAID}"),
-    "keys": (ready("signing_key"), f"signing keys: not read for too long; database: {SAID}"),
+    "revocations": (
+        ready("itemsapi_revocation"),
+        f"revocations: not read for too long; database: {SAID}",
+    ),
+    "keys": (
+        ready("itemsapi_signing_key"),
+        f"signing keys: not read for too long; database: {SAID}",
+    ),
     "the gate": (muted, "gate: failing.fail was reached without passing it"),
     "passwords": (crowded, "passwords: as many are being checked as this process can bear"),
     "the server": (turned_away, "threads: none was free for 10 s"),

@@ -152,7 +152,7 @@ def test_what_cannot_be_noted_hides_nothing(
         tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO elsewhere")
     assert said(asker, tokens["access_token"])["active"]
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")
+        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO itemsapi_session")
 
 
 def test_a_disabled_users_tokens_say_nothing(

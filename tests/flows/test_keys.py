@@ -275,7 +275,7 @@ def test_a_schedule_that_cannot_be_kept_refuses_nobody(make_house: Build, house:
         tx.connection().exec_driver_sql("ALTER TABLE itemsapi_audit_event RENAME TO away")
     with capture_logs() as lines:
         assert [works(planned, token) for _ in range(3)] == [True, True, True]
-    told = [(one["event"], "audit_event" in one["reason"]) for one in lines]
+    told = [(one["event"], "itemsapi_audit_event" in one["reason"]) for one in lines]
     assert told == [("key_upkeep_failed", True)]
 
 

@@ -167,7 +167,7 @@ def without_sessions(house: House) -> Iterator[None]:
         tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO elsewhere")
     yield
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO auth_session")
+        tx.connection().exec_driver_sql("ALTER TABLE elsewhere RENAME TO itemsapi_session")
 
 
 def test_who_shows_a_new_token_is_answered_when_that_cannot_be_noted(

@@ -123,7 +123,7 @@ def test_one_hash_is_at_work_and_two_wait() -> None:
 
 def test_nobody_waits_for_ever(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose turn does not come is turned away."""
-    monkeypatch.setattr("itemsapi.accounts.passwords.PATIENCE", 0.01)
+    monkeypatch.setattr("itemsapi.accounts.passwords.HASH_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=1))
     with pytest.raises(Busy):
         passwords.hash("x")

@@ -50,7 +50,7 @@ def test_a_rate_is_in_the_words_of_its_library(text: str, value: str | None) -> 
 
 def test_a_list_is_parted_by_commas() -> None:
     """Blanks do not count."""
-    assert read(pages="a:b, c:d,").blueprints == ("a:b", "c:d")
+    assert read(blueprints="a:b, c:d,").blueprints == ("a:b", "c:d")
 
 
 @pytest.mark.parametrize(("text", "hops"), [("2", 2), ("0", 0), (" none ", None)])

@@ -8,6 +8,7 @@ import flask
 from itemsapi.endpoints import (
     admin_audit,
     admin_roles,
+    admin_sessions,
     admin_users,
     auth,
     console,
@@ -35,6 +36,7 @@ def blueprints(settings: Settings) -> list[flask.Blueprint]:
         items.blueprint,
         admin_users.blueprint,
         admin_roles.blueprint,
+        admin_sessions.blueprint,
         admin_audit.blueprint,
         oauth.blueprint,
         wellknown.blueprint,

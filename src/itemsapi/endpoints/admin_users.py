@@ -13,7 +13,7 @@ from itemsapi.preconditions import Expected
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
 from itemsapi.services import services
-from itemsapi.tokens.scopes import SESSIONS_WRITE, USERS_READ, USERS_WRITE
+from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
@@ -150,21 +150,3 @@ def set_user_password(wish: dict[str, Any], user_id: str) -> None:
 
 def _versioned(person: UserRecord) -> tuple[UserRecord, dict[str, str]]:
     return person, {"ETag": etag(person.version)}
-
-
-@blueprint.delete("/users/<id:user_id>/sessions")
-@requires(SESSIONS_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Forbidden)
-def delete_user_sessions(user_id: str) -> None:
-    """End all sessions of a user; of nobody who may do more than you."""
-    services().users.end_sessions(current_caller(), user_id)
-
-
-@blueprint.delete("/sessions")
-@requires(SESSIONS_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(Forbidden)
-def delete_all_sessions() -> None:
-    """End everybody's sessions, your own with them: for an emergency, and for admins."""
-    services().users.end_everybodys_sessions(current_caller())
