@@ -12,7 +12,7 @@ def count(report: Path) -> tuple[int, int, int]:
     """How many tests of a report passed, failed and were skipped; none if there is no report."""
     if not report.exists():
         return 0, 0, 0
-    tree = ET.parse(report)
+    tree = ET.parse(report)  # noqa: S314 (pytest of this very run wrote it)
     suites = list(tree.iter("testsuite"))
     total, failures, errors, skipped = (
         sum(int(suite.get(name, "0")) for suite in suites)

@@ -96,8 +96,8 @@ def _purge(issuer: object, batches: Times) -> None:
 
     heap = next(iter(purge_targets(issuer)))  # type: ignore[arg-type]
     began = time.perf_counter()
-    print(f"{count(desk, heap)} found", f"{time.perf_counter() - began:.2f} s", file=sys.stderr)  # type: ignore[arg-type]
-    print(f"{purge(desk, heap, rest=rest)} gone", file=sys.stderr)  # type: ignore[arg-type]
+    print(f"{count(issuer, heap)} found", f"{time.perf_counter() - began:.2f} s", file=sys.stderr)  # type: ignore[arg-type]
+    print(f"{purge(issuer, heap, rest=rest)} gone", file=sys.stderr)  # type: ignore[arg-type]
 
 
 def _while(url: str, account: str, work: object) -> Times:
@@ -107,7 +107,7 @@ def _while(url: str, account: str, work: object) -> Times:
     writer = context.Process(target=_write, args=(url, account, stop, queue))
     writer.start()
     queue.get()
-    assert callable(work)
+    assert callable(work)  # noqa: S101 - narrows the type
     work()
     stop.set()
     times: Times = queue.get()

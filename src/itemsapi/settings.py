@@ -38,7 +38,7 @@ NOT_FOR_SCRIPTS = re.compile(r"set-cookie2?|\*", re.IGNORECASE)  # Fetch: never 
 LONGEST_DURATION = timedelta(days=36500)  # what is longer is no date any more
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST_PASSWORD = 256  # characters; longer ones are refused, never cut (S-040)
-SECRET_FILE = "secret.key"
+SECRET_FILE = "secret.key"  # noqa: S105 - a name of a file
 
 
 class SettingsError(ValueError):
@@ -155,7 +155,7 @@ def path(value: str) -> Path:
     return Path(found)
 
 
-def _setting(read: Callable[[str], Any], default: Any, *, repr: bool = True) -> Any:
+def _setting(read: Callable[[str], Any], default: Any, *, repr: bool = True) -> Any:  # noqa: A002, ANN401 - as dataclasses.field has it
     return field(default=default, metadata={"read": read}, repr=repr)
 
 
@@ -333,7 +333,7 @@ def _weak(secret: str) -> bool:
     return bool(secret) and (
         len(secret.encode()) < MINIMUM_SECRET_BYTES
         or secret.lower() in KNOWN_SECRETS
-        or len(set(secret)) < 8
+        or len(set(secret)) < 8  # noqa: PLR2004 - "aaaa..." is long and yet no secret
     )
 
 
@@ -391,7 +391,7 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     (
         "argon2_memory",
-        lambda s: s.argon2_memory * s.argon2_time < 2 * 19456 and s.argon2_memory < 47104,
+        lambda s: s.argon2_memory * s.argon2_time < 2 * 19456 and s.argon2_memory < 47104,  # noqa: PLR2004
         "with ITEMSAPI_ARGON2_TIME is below 19456 KiB x 2 or 47104 KiB x 1 (OWASP)",
     ),
     ("argon2_time", lambda s: s.argon2_time < 1, "must be 1 or more"),
@@ -403,8 +403,8 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     (
         "password_min_length",
-        lambda s: not 8 <= s.password_min_length <= LONGEST_PASSWORD,
+        lambda s: not 8 <= s.password_min_length <= LONGEST_PASSWORD,  # noqa: PLR2004
         f"must be between 8 and {LONGEST_PASSWORD}",
     ),
-    ("trusted_proxies", lambda s: (s.trusted_proxies or 0) > 10, "must be 10 at most"),
+    ("trusted_proxies", lambda s: (s.trusted_proxies or 0) > 10, "must be 10 at most"),  # noqa: PLR2004
 )

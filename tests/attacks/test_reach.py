@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from support.app_factory import House
 from support.operator_client import NEW_PASSWORD, change, role, works
 
-MAY = "items:read items:write users:read users:write roles:write sessions:write".split()
+MAY = "items:read items:write users:read users:write roles:write sessions:write".split()  # noqa: SIM905
 OPERATIONS: dict[str, Callable[[FlaskClient, str], int]] = {
     "disable": lambda who, whom: change(who, whom, disabled=True).status_code,
     "enable": lambda who, whom: change(who, whom, disabled=False).status_code,

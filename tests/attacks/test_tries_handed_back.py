@@ -123,7 +123,7 @@ def crowd(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let all places be taken just after each try was held, until the crowd goes home."""
     passwords, free = (
         house.services.issuer.password_service,
-        house.services.issuer.password_service._places,
+        house.services.issuer.password_service._places,  # noqa: SLF001
     )
     monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
     monkeypatch.setattr(passwords, "refuse_if_full", lambda: None)

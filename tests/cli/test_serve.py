@@ -54,7 +54,7 @@ def serve(folder: Path, *words: str, **settings: str) -> Served:
     """Start a service on a port of its own and wait until it answers."""
     port = free_port()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", "serve", "--port", str(port), *words],
         cwd=folder,
         env=clean | settings,

@@ -54,7 +54,7 @@ def terminal(folder: Path, *words: str) -> Iterator[Terminal]:
     """Run a command at a terminal, with nothing set, in a directory of its own."""
     screen, keyboard = pty.openpty()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", *words],
         cwd=folder,
         env=clean | {"TERM": "xterm", "COLUMNS": "80"},
@@ -97,7 +97,7 @@ def test_nobody_is_asked_where_nobody_sits(tmp_path: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
     settings = {"ITEMSAPI_DOCS": "off", "ITEMSAPI_CONSOLE": "off"}
     words = ["serve", "--host", "127.0.0.77"]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", *words],
         cwd=tmp_path,
         env=clean | settings,

@@ -52,7 +52,7 @@ def test_a_password_cannot_come_from_a_closed_input(
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", None)
         with pytest.raises(Invalid, match="Standard input is closed"):
-            users._password(given=True)
+            users._password(given=True)  # noqa: SLF001 - click's runner always opens it
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def oauth4webapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "package-lock.json", "oauth4webapi.mjs"):
         shutil.copy(CLIENTS / name, folder)
     install = [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    if subprocess.run(install, cwd=folder, check=False, timeout=120).returncode:
+    if subprocess.run(install, cwd=folder, check=False, timeout=120).returncode:  # noqa: S603 - npm
         missing("oauth4webapi from npm")
     return folder
 
@@ -192,7 +192,7 @@ def test_oauth4webapi_does_it_all(
     """Discovery, refresh, refusals, introspection, revocation: each step as it says itself."""
     node = shutil.which("node") or ""
     given = [url, tokens["refresh_token"]]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own program
         [node, "oauth4webapi.mjs", *given], cwd=oauth4webapi, check=False, timeout=60,
         capture_output=True, text=True,
     )  # fmt: skip

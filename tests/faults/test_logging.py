@@ -160,7 +160,7 @@ def muted(house: House) -> TestResponse:
 def crowded(house: House) -> TestResponse:
     """Sign in where every place for a password is taken."""
     nowhere = HashingQueue(at_work=0, waiting=0)
-    house.services.issuer.password_service._places = nowhere
+    house.services.issuer.password_service._places = nowhere  # noqa: SLF001 - as if others were at it
     return house.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 

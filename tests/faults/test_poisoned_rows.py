@@ -46,7 +46,7 @@ def test_a_strange_session_hurts_nobody_but_its_owner(house: House, assignment: 
     """R-29: never 500, never more than was granted; the other user works on."""
     strange = begun(house, house.user("ada", "member"))
     other = begun(house, house.user("bob", "member"))
-    statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"
+    statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
     poison(house, statement, id=strange.session_id)
     answer = refresh(house, strange.refresh_token)
     assert answer.status_code in {200, 400, 401, 503}

@@ -69,7 +69,7 @@ def sessions(house: House) -> House:
     begun(house, user_id)
     table = AuthSession.core()
     with house.services.database.reading() as connection:
-        model = dict(connection.execute(select(table)).one()._mapping)
+        model = dict(connection.execute(select(table)).one()._mapping)  # noqa: SLF001 - its public name
     long_ago = house.clock() - timedelta(days=30)
     over = model | {"ended_at": long_ago, "rotated_at": long_ago}
     for at in range(0, ROWS, CHUNK):

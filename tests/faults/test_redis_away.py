@@ -38,7 +38,7 @@ def redis(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no redis-server here")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:  # noqa: S603 - our own
         _wait(port)
         yield process
         process.kill()

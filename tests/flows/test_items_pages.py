@@ -114,7 +114,7 @@ def test_the_owner_filter_is_an_operators(varied: Stock) -> None:
     assert len(varied.found(owner_id=varied.ada)) == 12
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])  # noqa: DTZ901
 def test_the_first_and_last_moments_are_moments(
     varied: Stock, clock: MovingClock, moment: datetime
 ) -> None:

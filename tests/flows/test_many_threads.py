@@ -59,7 +59,7 @@ class Watched:
         self.lock, self.order, self.place = _thread.allocate_lock(), order, place
         order.places.add(place)
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT002 - as Python's own
         """Take it; only who waits can be waited for in a circle."""
         if blocking:
             self.order.after |= {(held, self.place) for held in self.order.held()}
@@ -95,7 +95,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> Order:
     watched = Order()
 
     def made() -> Any:
-        caller = sys._getframe(1)
+        caller = sys._getframe(1)  # noqa: SLF001 - the only way to know who asks
         file = caller.f_code.co_filename
         if not file.startswith(SOURCE):
             return _thread.allocate_lock()

@@ -120,9 +120,9 @@ def test_not_one_of_many_requests_at_once_slips_into_a_process_that_slept(
     assert lets_in(there, given.access_token)
     here.client().post("/auth/logout", json={"refresh_token": given.refresh_token})
     revocation_feed = there.services.revocation_feed
-    revocation_feed._known = revocation_feed._asked = time.monotonic() - 3
+    revocation_feed._known = revocation_feed._asked = time.monotonic() - 3  # noqa: SLF001 - it slept for so long
     found: list[bool] = []
-    ask = lambda: found.append(lets_in(there, given.access_token))
+    ask = lambda: found.append(lets_in(there, given.access_token))  # noqa: E731 - a thread's work
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -269,7 +269,7 @@ def test_what_became_needed_in_between_stays(house: House, monkeypatch: pytest.M
     """A row found is looked at again when it is deleted."""
     fill(house, 0, 3)
     doomed = heap(house, "tries")
-    found = retention._found
+    found = retention._found  # noqa: SLF001 - the moment between finding and deleting
 
     def meanwhile(*wanted: object) -> object:
         for keys in found(*wanted):  # type: ignore[arg-type]

@@ -21,13 +21,17 @@ VALUES = {
     "a transaction that lies open between two statements": f"{connections.WAIT_LIMIT} ms",
     "an answer of PostgreSQL": f"{postgres.ANSWER_LIMIT} s",
     "the word that a kept connection is still good": f"{postgres.PING_LIMIT} s",
-    "a PostgreSQL that was silent is asked again": f"after {postgres.BREAKER_SECONDS:.0f} s, by one thread",
+    "a PostgreSQL that was silent is asked again": (
+        f"after {postgres.BREAKER_SECONDS:.0f} s, by one thread"
+    ),
     "a writer's turn at an SQLite file": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
     "tokens are let in without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
     "whether the database takes changes is asked": f"once in {writable.REMEMBERED:.0f} s",
     "an answer of Redis": f"{rate_limits.REDIS_TIMEOUTS['socket_timeout']} s",
     "a Redis that did not answer is asked again": f"after {rate_limits.REDIS_RETRY_SECONDS:.0f} s",
-    "password hashes at work in a process": f"{passwords.MAX_CONCURRENT_HASHES}, and {passwords.MAX_WAITING_HASHES} wait",
+    "password hashes at work in a process": (
+        f"{passwords.MAX_CONCURRENT_HASHES}, and {passwords.MAX_WAITING_HASHES} wait"
+    ),
     "wait for a password hash": f"{passwords.HASH_WAIT_SECONDS:.0f} s",
     "wait for a thread": f"{pool.THREAD_WAIT_SECONDS:.0f} s",
     "requests in flight have after `SIGTERM`": f"{supervisor.STOP_WITHIN} s",
@@ -59,8 +63,8 @@ def test_the_pool_is_opened_with_these_numbers(tmp_path: Path) -> None:
     """S-199: what SQLAlchemy was told, not only what a constant says."""
     opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
     assert opened.size() == engine.POOL_SIZE  # type: ignore[attr-defined]  # a QueuePool
-    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]
-    assert opened._timeout == postgres.CONNECT_LIMIT  # type: ignore[attr-defined]
+    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+    assert opened._timeout == postgres.CONNECT_LIMIT  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
@@ -68,6 +72,6 @@ def test_postgresql_knows_these_numbers(postgres_server: str, name: str) -> None
     """S-199: asked of the server, in the session that the application gets."""
     database = engine.Database(postgres_server)
     with database.reading() as connection:
-        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")
+        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")  # noqa: S608 - one of the two above
         assert int(said.scalar_one()) == connections.LIMITS[name]
     database.dispose()

@@ -56,4 +56,4 @@ def rotated(house: House) -> str:
 def poison(house: House, change: str, where: str) -> None:
     """Write into the rows of keys what should not stand there."""
     with house.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"UPDATE itemsapi_signing_key SET {change} WHERE {where}")
+        tx.connection().exec_driver_sql(f"UPDATE itemsapi_signing_key SET {change} WHERE {where}")  # noqa: S608

@@ -3,6 +3,8 @@
 A real network fails after the server has done its work as often as before; here a test says when.
 """
 
+# ruff: noqa: N815 - http.server chooses these names
+
 import socket
 import threading
 from collections.abc import Iterator
@@ -111,7 +113,7 @@ class Wire:
 
         The time falls on the way there and the way back by chance: some overtake others.
         """
-        self._weather = Weather(path, seconds, lost, Random(1))
+        self._weather = Weather(path, seconds, lost, Random(1))  # noqa: S311 - the same each time
         yield
         self._weather = None
 
@@ -239,5 +241,5 @@ class _Passing(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
         """Write nothing: `Wire.seen` is the log."""

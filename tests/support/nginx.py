@@ -104,7 +104,7 @@ def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
     configuration = folder / "nginx.conf"
     configuration.write_text(FRAME.format(folder=folder, port=port, locations=here), "utf-8")
     command = [program, "-e", str(folder / "error.log"), "-c", str(configuration)]
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own
         try:
             until(lambda: _listens(process, port), 20)
             yield Proxy(port)

@@ -34,7 +34,7 @@ def pooled(url: str, mode: str, **settings: str) -> Iterator[str]:
     folder.chmod(0o755)
     _configure(folder / "pgbouncer.ini", address, port, {"pool_mode": mode, **settings})
     command = [program, str(folder / "pgbouncer.ini")]
-    with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             until(lambda: _listens(port), 20)
             there = address.set(host="127.0.0.1", port=port, username="anybody", query={})

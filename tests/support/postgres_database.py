@@ -72,14 +72,14 @@ class Emptied:
         self._engine = engine(self.url)
 
     def _refill(self, connection: Connection) -> None:
-        deletions = "; ".join(f"DELETE FROM {name}" for name in reversed(self._tables))
+        deletions = "; ".join(f"DELETE FROM {name}" for name in reversed(self._tables))  # noqa: S608 - our own names
         connection.exec_driver_sql(deletions)
         for name, rows in self._seeds.items():
-            fill = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(null::{name}, :rows)"
+            fill = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(null::{name}, :rows)"  # noqa: S608
             connection.execute(text(fill), {"rows": rows})
         connection.execute(text(SEQUENCES))
 
 
 def _rows(connection: Connection, table: str) -> str | None:
-    held: str | None = connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} AS t"))
+    held: str | None = connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} AS t"))  # noqa: S608
     return held

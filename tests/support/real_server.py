@@ -84,10 +84,10 @@ def serving(folder: Path, *, threads: int = 4, **more: str) -> Iterator[Wire]:
     environment |= more
     add = [*program, "users", "add", "wire", "--role=admin", "--password-stdin"]
     serve = [*program, "serve", f"--port={port}", f"--threads={threads}"]
-    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)
-    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())
+    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
+    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())  # noqa: S603 - as above
     with log.open("wb") as written:
-        process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)
+        process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)  # noqa: S603 - as above
     try:
         until_it_answers(port, log)
         wire = Wire(port, process=process.pid)

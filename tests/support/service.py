@@ -30,7 +30,7 @@ def told(name: str, **figures: float | str) -> None:
         f"{key}={value:.3f}" if isinstance(value, float) else f"{key}={value}"
         for key, value in figures.items()
     )
-    print(f"\nFIGURE {name}: {words}")
+    print(f"\nFIGURE {name}: {words}")  # noqa: T201 - that is what it is for
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Stage:
         command = [sys.executable, "-m", "itemsapi", "serve", f"--port={self.port}"]
         command += [f"--workers={self.workers}", f"--threads={self.threads}"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own program
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self.took = until(self.ready, 60)

@@ -72,8 +72,8 @@ def comes(places: HashingQueue) -> Iterator[Comes]:
 
 def holding(places: HashingQueue) -> dict[str, int]:
     """Return how many places each client has."""
-    with places._lock:
-        return {one: places._held(one) for one in (FLOOD, OTHER, THIRD, FOURTH)}
+    with places._lock:  # noqa: SLF001 - nobody else tells who waits
+        return {one: places._held(one) for one in (FLOOD, OTHER, THIRD, FOURTH)}  # noqa: SLF001
 
 
 def until(done: Callable[[], bool]) -> None:
@@ -148,7 +148,7 @@ def test_who_is_gone_is_forgotten(comes: Comes, places: HashingQueue) -> None:
     """Or every address that ever came would be kept."""
     for guest in [comes(FLOOD), comes(OTHER), comes(FLOOD)]:
         guest.leave()
-    assert (places._working, places._lines, places._last) == ({}, {}, {})
+    assert (places._working, places._lines, places._last) == ({}, {}, {})  # noqa: SLF001
 
 
 def test_a_fault_at_work_frees_the_place(places: HashingQueue) -> None:

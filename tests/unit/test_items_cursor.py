@@ -12,7 +12,7 @@ from itemsapi.items.cursor import CursorPosition, Value, decode_cursor, encode_c
 from itemsapi.problems import Invalid
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)
-MOMENTS = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))
+MOMENTS = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))  # noqa: DTZ001
 LIST = fingerprint("name")
 
 

@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_used_is_one_line_that_names_the_setting(tmp_pat
     """And no traceback of whoever imports the metrics."""
     (tmp_path / "file").touch()
     environment = os.environ | {FOLDER: str(tmp_path / "file"), "ITEMSAPI_DATA_DIR": str(tmp_path)}
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", "serve", "--workers", "2", "--port", str(free_port())],
         env=environment,
         capture_output=True,

@@ -80,7 +80,7 @@ def test_price_is_the_same_when_written_and_read_again(price: Decimal) -> None:
     assert Written().load(written) == {"price": price}
 
 
-@given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), st.integers(-14, 14))
+@given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001
 def test_moment_is_the_same_when_written_and_read_again(naive: datetime, hours: int) -> None:
     """RFC 3339: UTC and the letter Z, whatever offset it had."""
     moment = naive.replace(tzinfo=timezone(timedelta(hours=hours)))
@@ -91,7 +91,7 @@ def test_moment_is_the_same_when_written_and_read_again(naive: datetime, hours: 
 
 def test_moment_counts_as_utc_when_it_has_no_offset() -> None:
     """SQLite hands out times without an offset."""
-    assert fields.rfc3339(datetime(2026, 1, 31)) == "2026-01-31T00:00:00Z"
+    assert fields.rfc3339(datetime(2026, 1, 31)) == "2026-01-31T00:00:00Z"  # noqa: DTZ001
 
 
 def test_nothing_is_written_when_there_is_nothing() -> None:

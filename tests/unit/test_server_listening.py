@@ -24,10 +24,10 @@ def taken() -> Iterator[int]:
 ANY = 0  # a port that is free, of the system's choice
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"])  # noqa: S104 - on purpose
 def test_a_host_is_an_address_or_a_name(host: str) -> None:
     """Whoever connects to it is met."""
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - as above
     with listen(host, ANY) as listener:
         port = listener.getsockname()[1]
         with socket.create_connection((target, port), 5) as line:
@@ -77,7 +77,9 @@ def test_as_many_connections_are_kept_as_files_may_be_open(soft: int, hard: int,
     """The soft limit is raised as far as it goes; an accept that fails would spin."""
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= hard
     code = LIMIT.format(soft=soft, hard=hard)
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == said
 
 

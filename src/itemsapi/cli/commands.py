@@ -32,7 +32,7 @@ class Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command = importlib.import_module(f"itemsapi.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)
+        assert isinstance(command, click.Command)  # noqa: S101 - narrows the type
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

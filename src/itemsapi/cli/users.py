@@ -208,6 +208,6 @@ def _one_time(user: UserRecord) -> str | None:
     return "pending" if now() < user.password_expires_at else "expired"
 
 
-def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:
+def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
     lines = [] if given else [f"Password: {password}  (shown this once)"]
     return lines + [ONE_TIME] * one_time

@@ -78,7 +78,7 @@ def patient(connection: Connection) -> Iterator[None]:
 @contextmanager
 def _waiting(driven: object, seconds: float) -> Iterator[None]:
     """Wait that long for answers, meanwhile."""
-    assert isinstance(driven, TimeoutConnection)
+    assert isinstance(driven, TimeoutConnection)  # noqa: S101 - narrows the type
     usual, driven.patience = driven.patience, seconds
     try:
         yield

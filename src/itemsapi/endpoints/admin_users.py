@@ -19,7 +19,7 @@ blueprint = Blueprint("users", __name__, url_prefix="/users")
 
 ROLE = validate.Length(1, 40)
 SOME_ROLES = validate.Length(max=50)
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of the examples
 MUST_CHANGE = fields.Boolean(
     data_key="must_change",
     load_default=False,

@@ -70,9 +70,9 @@ def note_caller(caller: Caller | None) -> None:
     """Say who the gate let in, where Flask-JWT-Extended's `get_jwt()` looks for it too."""
     setattr(request, CALLER, caller)
     if caller is not None:
-        g._jwt_extended_jwt = caller.claims.raw
-        g._jwt_extended_jwt_header = caller.claims.header
-        g._jwt_extended_jwt_location = "headers"
+        g._jwt_extended_jwt = caller.claims.raw  # noqa: SLF001 - get_jwt() reads it there
+        g._jwt_extended_jwt_header = caller.claims.header  # noqa: SLF001
+        g._jwt_extended_jwt_location = "headers"  # noqa: SLF001
 
 
 def note_stale_credential() -> None:

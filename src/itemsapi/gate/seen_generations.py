@@ -55,7 +55,7 @@ class SeenGenerations:
         self._under_way.add(seen)
         try:
             self._note(*seen)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the answer is out, nobody could be told
             self._failing = True
             log.warning("generation_not_noted", session_id=seen[0], error=type(error).__name__)
         else:

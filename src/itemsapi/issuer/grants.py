@@ -27,7 +27,7 @@ class Grant:
     refresh_token: str | None = field(repr=False)
     delivery: str
     session_ends: datetime
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,12 +116,12 @@ def begin(
     _keep_within_limit(issuer, tx, user.id, now)
     issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=sid)
     session = find(tx, sid)
-    assert session is not None
+    assert session is not None  # noqa: S101 - it was written above
     epoch = max(user.epoch, everybody.tokens)
     return session, GrantDetails(scopes, stamp(now), epoch, fresh=True)
 
 
-def _row(
+def _row(  # noqa: PLR0913 - a session's row is made of all of it
     issuer: Issuer, sid: str, user: IssuerUser, wish: LoginRequest, *, now: datetime, epoch: int
 ) -> AuthSession:
     return AuthSession(

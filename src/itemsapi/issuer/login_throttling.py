@@ -102,7 +102,7 @@ def succeed(issuer: Issuer, tx: Session, guess: LoginAttempt) -> None:
         known_clients.remember_client(tx, guess.name, guess.client, issuer.clock())
 
 
-def fail(
+def fail(  # noqa: PLR0913 - what happened, to whom, and what they are told
     issuer: Issuer,
     guess: LoginAttempt,
     user: IssuerUser | None,

@@ -83,7 +83,7 @@ def finish_everybodys(issuer: Issuer, tx: Session, *, why: str, actor: str | Non
     issuer.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
 
 
-def finish(
+def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole
     issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
 ) -> bool:
     """End one session in a transaction; tell whether it was open."""
@@ -93,7 +93,7 @@ def finish(
     return True
 
 
-def finish_all(
+def finish_all(  # noqa: PLR0913 - as above
     issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
 ) -> int:
     """End a user's open sessions but `keep`, in a transaction; return how many."""
@@ -104,7 +104,7 @@ def finish_all(
     return len(ended)
 
 
-def _tell(
+def _tell(  # noqa: PLR0913 - all of it goes into the audit event
     issuer: Issuer, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
 ) -> None:
     """Tell the other processes and the audit trail that sessions were ended."""

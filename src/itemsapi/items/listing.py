@@ -125,7 +125,7 @@ class ListingQuery:
 
 
 @lru_cache(maxsize=1024)
-def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Select[Any]:
+def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - a part of the key
     """Return the statement of a list in this order with these parameters.
 
     `after` and `after_id` begin behind an item; `most` is the number of rows; `match` and

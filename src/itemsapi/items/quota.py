@@ -41,7 +41,7 @@ class Quota:
     bytes: int
     keys: int
 
-    def add_usage(
+    def add_usage(  # noqa: PLR0913 - what is to be held
         self, tx: Session, owner: str, now: datetime, *, size: int, items: int = 0, keys: int = 0
     ) -> None:
         """Count so much more as held, or raise `QuotaExceeded`.

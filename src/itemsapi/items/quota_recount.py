@@ -85,7 +85,7 @@ def _end(connection: Connection, after: str) -> str | None:
     ends = [
         connection.scalar(
             text(
-                f"SELECT owner_id FROM {table} WHERE owner_id > :after"
+                f"SELECT owner_id FROM {table} WHERE owner_id > :after"  # noqa: S608 - ours
                 " ORDER BY owner_id LIMIT 1 OFFSET :stride"
             ),
             {"after": after, "stride": STRIDE - 1},

@@ -177,7 +177,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         def reading(*args: Any, **kwargs: Any) -> object:
             return view(*args, precondition(flask.request), **kwargs)
 
-        wrapped = _wrap(view, reading, "if_match", True)
+        wrapped = _wrap(view, reading, "if_match", True)  # noqa: FBT003 - a note, not a switch
         return self.refuses(PreconditionRequired, PreconditionFailed)(wrapped)
 
     def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:

@@ -5,6 +5,9 @@ RFC 3339 with its offset. Values of a query or form come as text (`Word`) and ar
 field wants; in JSON nothing is converted.
 """
 
+# ruff: noqa: ANN401 - marshmallow hands values and options on untyped
+# ruff: noqa: RUF012 - it declares messages as plain class attributes
+
 import re
 from datetime import UTC, datetime
 from decimal import Decimal as Number

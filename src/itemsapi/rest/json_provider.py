@@ -1,5 +1,7 @@
 """Fast JSON out: orjson, with decimals as strings and times in UTC."""
 
+# ruff: noqa: ANN401 - the signatures are Flask's
+
 from decimal import Decimal
 from typing import Any
 

@@ -8,6 +8,8 @@ here. Only Ctrl-C is let through, so that a developer can stop the server.
 When the answer is out, the thread forgets the request: what it does next is not this one's work.
 """
 
+# ruff: noqa: ANN401 - PEP 3333 hands exc_info and the writer on untyped
+
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import Token
@@ -77,7 +79,7 @@ class Middleware:
             return self.inner(environ, start)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is the last resort
             return self._refuse(error_handlers.problem_of(error), environ, start)
 
     def _check(self, environ: "WSGIEnvironment") -> None:

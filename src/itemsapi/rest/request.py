@@ -1,5 +1,7 @@
 """The request as pages see it: bodies read once, strictly, and only as what they say they are."""
 
+# ruff: noqa: ANN401, FBT001, FBT002 - the signature of get_json is Flask's
+
 from typing import Any
 
 import flask
@@ -25,7 +27,7 @@ class Request(flask.Request):
         header = self.environ.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
         return ImmutableMultiDict(parse_cookie(header))
 
-    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         """Return the JSON body.
 
         Raises `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`; with `silent` returns None

@@ -1,5 +1,8 @@
 """What goes in and out as JSON: marshmallow schemas that take nothing they do not know."""
 
+# ruff: noqa: ANN401 - the signatures are marshmallow's
+# ruff: noqa: SLF001 - what fields do within `serialize` is what is done here
+
 import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple

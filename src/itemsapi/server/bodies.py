@@ -112,7 +112,7 @@ class Long(io.RawIOBase):
         """Say that it can be read."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's own signature
         """Fill `buffer` with what has come, waiting for some; 0 at the end."""
         while not self._ready and not self._incoming.ended:
             self._ready = self._more()

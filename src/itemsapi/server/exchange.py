@@ -68,7 +68,7 @@ class Exchange:
         with body:
             try:
                 answer = await self._pool.in_turn(self._client, partial(self._answer, call, body))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - its turn did not come, or nothing became of it
                 answer = await self._refusal(call, error)
             await self._give(answer)
 
@@ -116,7 +116,7 @@ class Exchange:
                 await self._stream(answer, gone)
         except TimeoutError:
             pass  # nobody takes it
-        except Exception:
+        except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
             self._context.run(log.exception, "answer_cut_short")
 
     async def _stream(self, answer: Answer, gone: Callable[[], bool]) -> None:

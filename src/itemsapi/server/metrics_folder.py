@@ -12,7 +12,7 @@ from typing import Final
 from itemsapi.observability.metrics import FOLDER, unusable
 from itemsapi.settings import SettingsError
 
-MEMORY: Final = Path("/dev/shm")
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory
 ROOM: Final = 16 * 1024 * 1024  # bytes; a process dies that counts where there is no room
 NAME: Final = "itemsapi-metrics-"
 LOCK: Final = "service.lock"  # held by the service that the folder belongs to

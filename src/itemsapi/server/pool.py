@@ -69,7 +69,7 @@ class Pool:
         job = self._turns.take()
         try:
             outcome = job.work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the outcome
             _tell(job.outcome, job.outcome.set_exception, _bearable(error))
         else:
             _tell(job.outcome, job.outcome.set_result, outcome)

@@ -49,7 +49,7 @@ class Answer:
 
         Of what follows the beginning it is less: what waits to be taken is not hurried.
         """
-        assert self.rest is not None
+        assert self.rest is not None  # noqa: S101 - asked for only while there is a rest
         body, ended = _gathered(self.rest, SLICE if self.status else PIECE)
         if ended:
             self.finish()
@@ -66,7 +66,7 @@ def answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Ans
     head: list[Any] = []
     written: list[bytes] = []
 
-    def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
+    def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:  # noqa: ANN401, ARG001 - PEP 3333
         head[:] = status, headers
         return written.append
 

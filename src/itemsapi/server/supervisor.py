@@ -70,7 +70,7 @@ class Supervisor(MPServer):
     def _init_shared_socket(self) -> None:
         """Hand out our socket, which has deadlines, instead of one for each worker."""
         self._ssp, self._sso = None, self._listener
-        self._shd = SocketHolder(self._listener.fileno(), False, self.backlog)  # type: ignore[assignment, call-arg]
+        self._shd = SocketHolder(self._listener.fileno(), False, self.backlog)  # type: ignore[assignment, call-arg]  # noqa: FBT003 - granian's types are those of Windows
 
     def _respawn_workers(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NAMES = frozenset("iss aud sub sid gen epoch jti iat exp scope auth_time amr type fresh".split())
+NAMES = frozenset("iss aud sub sid gen epoch jti iat exp scope auth_time amr type fresh".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)

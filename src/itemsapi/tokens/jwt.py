@@ -97,7 +97,7 @@ class TokenCodec:
         # Beside the gate its own `@jwt_required` would know neither time nor revocations.
         manager.token_in_blocklist_loader(lambda _, claims: _let_in() != claims)
 
-    def access_token(
+    def access_token(  # noqa: PLR0913 - the claims are what they are
         self,
         *,
         sub: str,
@@ -115,7 +115,7 @@ class TokenCodec:
 
         It is good no longer than `latest`, when its session ends (S-064).
         """
-        spread = random.uniform(1 - JITTER, 1 + JITTER)
+        spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
         life = max(0, min(round(self._life * spread), latest - iat))
         claims = {
             "sid": sid, "gen": gen, "epoch": epoch, "iat": iat, "exp": iat + life,
@@ -178,7 +178,7 @@ class TokenCodec:
             decode_token(token)
         except GateUnavailable:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a library thinks of hostile bytes, it is "no"
             raise refusal from None
         return _object(token.split(".", 2)[1], refusal)
 
@@ -268,7 +268,7 @@ def _word(value: object) -> bool:
 
     Half of a surrogate pair is unseen as well, and fails whatever writes UTF-8.
     """
-    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()  # noqa: PLR2004
 
 
 def _id(value: object) -> bool:

@@ -111,19 +111,19 @@ class Rotatable(Protocol):
     """What the rule looks at in a session's row."""
 
     @property
-    def gen(self) -> int: ...
+    def gen(self) -> int: ...  # noqa: D102 - see AuthSession
     @property
-    def root_gen(self) -> int: ...
+    def root_gen(self) -> int: ...  # noqa: D102
     @property
-    def renewed_gen(self) -> int: ...
+    def renewed_gen(self) -> int: ...  # noqa: D102
     @property
-    def settled_gen(self) -> int: ...
+    def settled_gen(self) -> int: ...  # noqa: D102
     @property
-    def seen(self) -> bool: ...
+    def seen(self) -> bool: ...  # noqa: D102
     @property
-    def attempt(self) -> str | None: ...
+    def attempt(self) -> str | None: ...  # noqa: D102
     @property
-    def rotated_at(self) -> datetime: ...
+    def rotated_at(self) -> datetime: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,5 +369,5 @@ def note_seen(database: Database, sid: str, gen: int) -> None:
 def changed(tx: Session, statement: object, values: dict[str, object]) -> bool:
     """Run a statement that changes one row or none; tell whether it changed one."""
     result = tx.execute(statement, values)  # type: ignore[call-overload]  # any DML will do
-    assert isinstance(result, CursorResult)
+    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
     return bool(result.rowcount == 1)

@@ -94,7 +94,7 @@ def describe(app: Flask, settings: Settings, rule_for: RuleFor) -> None:
 def document_of(app: Flask) -> Document:
     """Return the document of an application."""
     document = app.extensions[EXTENSION]()
-    assert isinstance(document, Document)
+    assert isinstance(document, Document)  # noqa: S101 - tells the type checker
     return document
 
 
@@ -151,7 +151,7 @@ def _route(app: Flask, address: Address, method: str, rule: Rule, taken: set[str
     return Route(address.rule, method, view, operation_id, tag, rule, otherwise)
 
 
-def _view(view: Any, method: str) -> Callable[..., object]:
+def _view(view: Any, method: str) -> Callable[..., object]:  # noqa: ANN401 - Flask's view functions
     """Return the function itself; that of a `MethodView` is one of its methods."""
     kind = getattr(view, "view_class", None)
     found: Callable[..., object] = getattr(kind, method.lower(), view)

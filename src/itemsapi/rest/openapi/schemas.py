@@ -5,6 +5,8 @@ nothing else, decimals are strings, and every shape has a name of its own (`Orde
 `Order`), never `Order1`.
 """
 
+# ruff: noqa: ANN401 - apispec hands schemas and fields on untyped
+
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -23,7 +25,7 @@ Direction = Literal["in", "out"]
 class SchemaConverter(OpenAPIConverter):
     """Turns schemas of one direction into JSON Schema and collects those with a name."""
 
-    field_mapping = {
+    field_mapping = {  # noqa: RUF012 - apispec declares it so
         **DEFAULT_FIELD_MAPPING,
         marshmallow.fields.Url: ("string", "uri"),
         fields.DateTime: ("string", "date-time"),
