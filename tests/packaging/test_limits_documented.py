@@ -26,7 +26,7 @@ VALUES = {
     ),
     "a writer's turn at an SQLite file": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
     "tokens are let in without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
-    "whether the database takes changes is asked": f"once in {writable.REMEMBERED:.0f} s",
+    "whether the database takes changes is asked": f"once in {writable.PROBE_INTERVAL_SECONDS:.0f} s",
     "an answer of Redis": f"{rate_limits.REDIS_TIMEOUTS['socket_timeout']} s",
     "a Redis that did not answer is asked again": f"after {rate_limits.REDIS_RETRY_SECONDS:.0f} s",
     "password hashes at work in a process": (

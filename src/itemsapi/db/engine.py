@@ -18,7 +18,7 @@ from itemsapi.db import sqlite
 from itemsapi.db.connections import ISOLATION, Pooler, open_through, parameters
 from itemsapi.db.postgres import CONNECT_LIMIT, CircuitBreaker, ping_hastily
 from itemsapi.db.url import read_address
-from itemsapi.db.writable import Writable
+from itemsapi.db.writable import WritableProbe
 from itemsapi.observability.causes import one_line
 from itemsapi.problems import DatabaseUnavailable
 
@@ -42,7 +42,7 @@ class Database:
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
         self._turn = threading.Lock()
-        self._writable = Writable(self._probe, self.engine.dispose)
+        self._writable = WritableProbe(self._probe, self.engine.dispose)
         self._guarding = CircuitBreaker().guarding if self.dialect == "postgresql" else nullcontext
 
     @contextmanager

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from itemsapi.problems import DatabaseUnavailable
 
 UNWRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
-REMEMBERED = 1.0  # seconds that an answer holds
+PROBE_INTERVAL_SECONDS = 1.0  # seconds that an answer holds
 
 
-class Writable:
+class WritableProbe:
     """Whether a database takes changes, as one thread found out a moment ago."""
 
     def __init__(self, probe: Callable[[], bool], renew: Callable[[], None]) -> None:
@@ -26,7 +26,7 @@ class Writable:
         """Raise `DatabaseUnavailable` unless it does; while one asks, nobody waits."""
         if self._asking.acquire(blocking=False):
             try:
-                if time.monotonic() - self._asked >= REMEMBERED:
+                if time.monotonic() - self._asked >= PROBE_INTERVAL_SECONDS:
                     self._ask()
             finally:
                 self._asking.release()
