@@ -20,7 +20,7 @@ from itemsapi import create_app, db
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.postgres_database import Emptied, named, run
 from support.shared_routes import CompiledOnce
 
@@ -157,21 +157,21 @@ def cheap(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def make_house(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., House]]:
+def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., Backend]]:
     """Build applications with changed settings and pages of a test's own."""
-    built: list[House] = []
+    built: list[Backend] = []
 
-    def make(*pages: Any, **changes: Any) -> House:
+    def make(*pages: Any, **changes: Any) -> Backend:
         app = create_app(cheap(replace(settings, **changes)), blueprints=pages, clock=clock)
-        built.append(House(app, app.extensions[EXTENSION], clock))
+        built.append(Backend(app, app.extensions[EXTENSION], clock))
         return built[-1]
 
     yield make
-    for house in built:
-        house.services.database.dispose()
+    for backend in built:
+        backend.services.database.dispose()
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
+def backend(make_backend: Callable[..., Backend]) -> Backend:
     """An application with nobody in it."""
-    return make_house()
+    return make_backend()

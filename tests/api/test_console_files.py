@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg", "/client.js"]
 
@@ -19,9 +19,9 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def api(house: House) -> FlaskClient:
+def api(backend: Backend) -> FlaskClient:
     """A browser that nobody knows yet."""
-    return house.client()
+    return backend.client()
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -58,9 +58,9 @@ def test_the_console_words_what_the_client_refuses_as_the_client_does(api: Flask
 
 @pytest.mark.parametrize("length", [12, 15])
 def test_the_page_is_told_how_long_a_password_must_be(
-    make_house: Callable[..., House], length: int
+    make_backend: Callable[..., Backend], length: int
 ) -> None:
     """S-040: the rule stands at the field before a password is refused."""
-    house = make_house(password_min_length=length)
-    page = house.client().get("/console").get_data(as_text=True)
+    backend = make_backend(password_min_length=length)
+    page = backend.client().get("/console").get_data(as_text=True)
     assert f'<meta name="password-min-length" content="{length}">' in page

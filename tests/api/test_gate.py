@@ -16,7 +16,7 @@ from itemsapi.issuer.sessions import end_everybodys
 from itemsapi.tokens import key_set, revocation
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.key_store import SigningKey
-from support.app_factory import House
+from support.app_factory import Backend
 from support.forged_tokens import VAULT, Forge, Vault
 
 
@@ -46,10 +46,10 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
 
 
 @pytest.fixture
-def forge(make_house: Callable[..., House], elapsed: Elapsed) -> Forge:
-    """A forge in a house of its own."""
+def forge(make_backend: Callable[..., Backend], elapsed: Elapsed) -> Forge:
+    """A forge in a backend of its own."""
     vault = Vault()
-    return Forge(make_house(vault.page, interop()), vault)
+    return Forge(make_backend(vault.page, interop()), vault)
 
 
 def interop() -> Blueprint:
@@ -134,26 +134,26 @@ def test_unknown_kids_cost_no_query(forge: Forge) -> None:
 
 def test_a_remembered_token_expires(forge: Forge) -> None:
     """To the second: remembering is never past `exp` (S-024)."""
-    now = int(forge.house.clock().timestamp())
+    now = int(forge.backend.clock().timestamp())
     token = forge.claiming(exp=now + 30)
     found = []
     for _ in range(3):
         found.append(forge.verdict(token))
-        forge.house.clock.forward(seconds=15)
+        forge.backend.clock.forward(seconds=15)
     assert found == ["let in", "let in", "refused as an invalid token"]
 
 
 def test_a_remembered_token_is_refused_when_taken_back(forge: Forge) -> None:
     """At once in the process that took it back (S-066)."""
     assert forge.verdict(forge.good) == "let in"
-    forge.house.bearer(forge.good).post("/auth/logout", json={})
+    forge.backend.bearer(forge.good).post("/auth/logout", json={})
     assert forge.verdict(forge.good) == "refused as an invalid token"
 
 
 def test_a_remembered_token_is_refused_when_everybody_is_signed_out(forge: Forge) -> None:
     """One row for all (R-19)."""
     assert forge.verdict(forge.good) == "let in"
-    end_everybodys(forge.house.services.issuer, why="a test")
+    end_everybodys(forge.backend.services.issuer, why="a test")
     assert forge.verdict(forge.good) == "refused as an invalid token"
 
 
@@ -163,7 +163,7 @@ def test_a_remembered_token_is_refused_when_its_key_is_withdrawn(
     """Another process did it: heard of within a second (R-20)."""
     assert forge.verdict(forge.good) == "let in"
     kid = forge.key.kid
-    with forge.house.services.database.transaction() as tx:
+    with forge.backend.services.database.transaction() as tx:
         tx.execute(update(SigningKey).where(SigningKey.kid == kid).values(state="withdrawn"))
     elapsed.seconds += 1
     assert forge.verdict(forge.good) == "refused as an invalid token"
@@ -173,7 +173,7 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
     forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified under the old keys, remembered under the new ones: it would outlive its key."""
-    token_codec, keys = forge.house.services.token_codec, forge.house.services.key_set
+    token_codec, keys = forge.backend.services.token_codec, forge.backend.services.key_set
     read, others = token_codec.read_access, forge.claiming(jti=new_id())
 
     def slowly(token: str) -> object:
@@ -191,7 +191,7 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
 @pytest.fixture
 def verified(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens whose signature was verified, in order; there is room to remember three."""
-    token_codec, found = forge.house.services.token_codec, list[str]()
+    token_codec, found = forge.backend.services.token_codec, list[str]()
     read = token_codec.read_access
     monkeypatch.setattr(authenticate, "MAX_REMEMBERED_TOKENS", 3)
 
@@ -220,37 +220,37 @@ def test_the_token_used_longest_ago_is_forgotten_first(forge: Forge, verified: l
 
 def test_get_jwt_works_behind_the_gate(forge: Forge) -> None:
     """What people know of Flask-JWT-Extended, on a first and on a remembered token."""
-    client = forge.house.bearer(forge.good)
+    client = forge.backend.bearer(forge.good)
     expected = {"sub": forge.payload["sub"], "scope": forge.payload["scope"], "typ": "at+jwt"}
     assert [client.get("/interop").get_json() for _ in range(2)] == [expected] * 2
 
 
 def test_jwt_required_behind_the_gate_does_no_harm(forge: Forge) -> None:
     """It finds the token that the gate let in."""
-    answer = forge.house.bearer(forge.good).get("/twice")
+    answer = forge.backend.bearer(forge.good).get("/twice")
     assert (answer.status_code, answer.get_json()) == (200, {"sub": forge.payload["sub"]})
 
 
 def test_jwt_required_beside_the_gate_lets_nobody_in(forge: Forge) -> None:
     """It would know neither time nor revocation, so it is no way around the gate (S-001)."""
     shown = [forge.good, forge.claiming(exp=2, iat=1)]
-    assert {forge.house.bearer(token).get("/beside").status_code for token in shown} == {401}
+    assert {forge.backend.bearer(token).get("/beside").status_code for token in shown} == {401}
 
 
 def test_a_view_knows_its_caller(forge: Forge) -> None:
     """User, session, scopes: all from the token."""
-    said = forge.house.bearer(forge.claiming(scope="items:read")).get("/who").get_json()
+    said = forge.backend.bearer(forge.claiming(scope="items:read")).get("/who").get_json()
     assert said == {"user": forge.payload["sub"], "session": forge.payload["sid"], "may": False}
 
 
 def test_a_public_view_has_no_caller_even_with_a_good_token(forge: Forge) -> None:
     """It is told so plainly, instead of getting a guess."""
-    assert forge.house.bearer(forge.good).get("/nobody").status_code == 500
+    assert forge.backend.bearer(forge.good).get("/nobody").status_code == 500
 
 
 def test_a_public_view_that_asks_for_its_caller_reads_what_to_do(forge: Forge) -> None:
     """The error names the decorators; `None.user_id` would name nothing."""
-    with forge.house.app.test_request_context(), pytest.raises(RuntimeError, match="@requires"):
+    with forge.backend.app.test_request_context(), pytest.raises(RuntimeError, match="@requires"):
         current_caller()
 
 
@@ -275,8 +275,8 @@ def test_no_credential_is_logged_when_the_gate_fails(
     forge: Forge, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The traceback names places, not values (S-150)."""
-    monkeypatch.setattr(forge.house.services.revocation_feed, "check", lambda **_: 1 / 0)
-    assert forge.house.bearer(forge.good).get("/vault").status_code == 503
+    monkeypatch.setattr(forge.backend.services.revocation_feed, "check", lambda **_: 1 / 0)
+    assert forge.backend.bearer(forge.good).get("/vault").status_code == 503
     said = capfd.readouterr().err
     assert "ZeroDivisionError" in said
     assert not any(part in said for part in forge.good.split("."))

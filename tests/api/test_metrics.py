@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.observability.metrics import Number, metrics
-from support.app_factory import House
+from support.app_factory import Backend
 
 
 @pytest.fixture
@@ -19,19 +19,19 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def watcher(house: House) -> FlaskClient:
+def watcher(backend: Backend) -> FlaskClient:
     """A program that may read the metrics."""
-    return house.signed_in("watcher", "admin", scope="metrics:read")
+    return backend.signed_in("watcher", "admin", scope="metrics:read")
 
 
-def test_metrics_are_refused_without_the_scope(house: House) -> None:
+def test_metrics_are_refused_without_the_scope(backend: Backend) -> None:
     """S-160: exposed only as configured."""
-    assert house.signed_in("ada", "member").get("/metrics").status_code == 403
+    assert backend.signed_in("ada", "member").get("/metrics").status_code == 403
 
 
-def test_metrics_are_open_when_the_operator_says_so(make_house: Callable[..., House]) -> None:
+def test_metrics_are_open_when_the_operator_says_so(make_backend: Callable[..., Backend]) -> None:
     """ITEMSAPI_METRICS=public."""
-    assert make_house(metrics="public").client().get("/metrics").status_code == 200
+    assert make_backend(metrics="public").client().get("/metrics").status_code == 200
 
 
 def test_an_answer_is_counted_by_endpoint_and_status(watcher: FlaskClient) -> None:

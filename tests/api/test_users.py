@@ -3,28 +3,28 @@
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, change, events, operator, pages, works
 
 
 @pytest.fixture
-def admin(house: House) -> FlaskClient:
+def admin(backend: Backend) -> FlaskClient:
     """Somebody who may do everything."""
-    return house.signed_in("root", "admin")
+    return backend.signed_in("root", "admin")
 
 
 @pytest.fixture
-def bob(house: House) -> str:
+def bob(backend: Backend) -> str:
     """The id of a member."""
-    return house.user("bob", "member")
+    return backend.user("bob", "member")
 
 
-def test_a_user_is_created(house: House, admin: FlaskClient) -> None:
+def test_a_user_is_created(backend: Backend, admin: FlaskClient) -> None:
     """With a name in its normal form, and roles."""
     wish = {"username": "Ada", "password": NEW_PASSWORD, "roles": ["member"]}
     answer = admin.post("/users", json=wish)
     assert (answer.status_code, answer.get_json()["username"]) == (201, "ada")
-    assert works(house, house.login("ada", password=NEW_PASSWORD))
+    assert works(backend, backend.login("ada", password=NEW_PASSWORD))
 
 
 def test_a_created_user_is_found_where_the_answer_says(admin: FlaskClient) -> None:
@@ -67,11 +67,11 @@ def test_a_name_that_is_taken_is_a_conflict(admin: FlaskClient, bob: str) -> Non
     assert answer.status_code == 409
 
 
-def test_users_are_listed_by_name_page_by_page(house: House, admin: FlaskClient) -> None:
+def test_users_are_listed_by_name_page_by_page(backend: Backend, admin: FlaskClient) -> None:
     """Each once, whatever the size of the pages."""
     names = ["eve", "cy", "dan", "bea"]
     for name in names:
-        house.user(name)
+        backend.user(name)
     found = [user["username"] for user in pages(admin, "/users", limit=2)]
     assert found == sorted(["root", *names])
 
@@ -120,12 +120,12 @@ def test_a_user_that_is_not_changed_since_is_not_sent_again(admin: FlaskClient, 
     assert admin.get(f"/users/{bob}", headers={"If-None-Match": '"v1"'}).status_code == 304
 
 
-def test_a_password_is_set(house: House, admin: FlaskClient, bob: str) -> None:
+def test_a_password_is_set(backend: Backend, admin: FlaskClient, bob: str) -> None:
     """The sessions end and the new one opens."""
-    old = house.login("bob")
+    old = backend.login("bob")
     assert admin.put(f"/users/{bob}/password", json={"password": NEW_PASSWORD}).status_code == 204
-    assert not works(house, old)
-    assert house.login("bob", password=NEW_PASSWORD)
+    assert not works(backend, old)
+    assert backend.login("bob", password=NEW_PASSWORD)
 
 
 def test_a_set_password_passes_the_policy(admin: FlaskClient, bob: str) -> None:
@@ -134,20 +134,20 @@ def test_a_set_password_passes_the_policy(admin: FlaskClient, bob: str) -> None:
     assert answer.status_code == 422
 
 
-def test_all_sessions_of_a_user_end(house: House, admin: FlaskClient, bob: str) -> None:
+def test_all_sessions_of_a_user_end(backend: Backend, admin: FlaskClient, bob: str) -> None:
     """Theirs and nobody else's (S-125)."""
-    first, second = house.login("bob"), house.login("bob")
+    first, second = backend.login("bob"), backend.login("bob")
     assert admin.delete(f"/users/{bob}/sessions").status_code == 204
-    assert not works(house, first)
-    assert not works(house, second)
+    assert not works(backend, first)
+    assert not works(backend, second)
     assert admin.get("/me").status_code == 200
 
 
-def test_everybodys_sessions_end(house: House, admin: FlaskClient, bob: str) -> None:
+def test_everybodys_sessions_end(backend: Backend, admin: FlaskClient, bob: str) -> None:
     """The operator's own with them (S-125, R-19)."""
-    tokens = house.login("bob")
+    tokens = backend.login("bob")
     assert admin.delete("/sessions").status_code == 204
-    assert not works(house, tokens)
+    assert not works(backend, tokens)
     assert admin.get("/me").status_code == 401
 
 
@@ -184,19 +184,19 @@ def test_who_is_not_there_is_not_found(
     ],
 )
 def test_another_scope_does_not_open_it(
-    house: House, bob: str, scope: str, method: str, path: str
+    backend: Backend, bob: str, scope: str, method: str, path: str
 ) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.issuer.known_scopes() - {scope}
-    answer = operator(house, *others).open(path.format(bob), method=method)
+    others = backend.services.issuer.known_scopes() - {scope}
+    answer = operator(backend, *others).open(path.format(bob), method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
 
 
-def test_what_operators_do_is_written_down(house: House, admin: FlaskClient) -> None:
+def test_what_operators_do_is_written_down(backend: Backend, admin: FlaskClient) -> None:
     """Who did what to whom (S-149)."""
     made = admin.post("/users", json={"username": "ada", "password": NEW_PASSWORD}).get_json()
     change(admin, made["id"], roles=["reader"])
     change(admin, made["id"], disabled=True)
-    root = house.services.users.named("root").id
+    root = backend.services.users.named("root").id
     for name in ["user_created", "authz_change", "user_updated"]:
-        assert len(events(house, name, user_id=made["id"], actor_id=root)) == 1
+        assert len(events(backend, name, user_id=made["id"], actor_id=root)) == 1

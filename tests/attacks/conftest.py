@@ -1,4 +1,4 @@
-"""Attackers' tools: a house that stands for the whole run, with a vault in it and a forge."""
+"""Attackers' tools: a backend that stands for the whole run, with a vault in it and a forge."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,30 +10,30 @@ import pytest
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.forged_tokens import Forge, Vault
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
-def build(template: Path, folder: Path, vault: Vault, **changes: Any) -> House:
-    """Build a house on SQLite; what is attacked here does not depend on the database."""
+def build(template: Path, folder: Path, vault: Vault, **changes: Any) -> Backend:
+    """Build a backend on SQLite; what is attacked here does not depend on the database."""
     shutil.copy(template, folder / "itemsapi.db")
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
     clock = MovingClock()
     app = create_app(settings, blueprints=[vault.page], clock=clock)
-    return House(app, app.extensions[EXTENSION], clock)
+    return Backend(app, app.extensions[EXTENSION], clock)
 
 
 @pytest.fixture(scope="session")
 def standing_forge(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Forge]:
-    """A forge that tests share: none of them may change the house."""
+    """A forge that tests share: none of them may change the backend."""
     vault = Vault()
-    house = build(sqlite_template, tmp_path_factory.mktemp("forge"), vault)
-    yield Forge(house, vault)
-    house.services.database.dispose()
+    backend = build(sqlite_template, tmp_path_factory.mktemp("forge"), vault)
+    yield Forge(backend, vault)
+    backend.services.database.dispose()
 
 
 @pytest.fixture
@@ -51,6 +51,6 @@ def forge_of_each(
     """A forge for each algorithm that a setting may choose."""
     vault = Vault()
     folder = tmp_path_factory.mktemp(request.param)
-    house = build(sqlite_template, folder, vault, signing_alg=request.param)
-    yield Forge(house, vault)
-    house.services.database.dispose()
+    backend = build(sqlite_template, folder, vault, signing_alg=request.param)
+    yield Forge(backend, vault)
+    backend.services.database.dispose()

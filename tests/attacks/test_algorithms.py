@@ -143,7 +143,9 @@ def test_rsa_pss_and_longer_hashes_are_refused(forge_of_each: Forge) -> None:
 
 def test_the_key_of_refresh_tokens_signs_no_access_token(forge_of_each: Forge) -> None:
     """Its kid is not in the ring, even if somebody had its secret (S-031, S-121)."""
-    key = symmetric_key(derive(forge_of_each.house.services.settings.secret_key, "refresh tokens"))
+    key = symmetric_key(
+        derive(forge_of_each.backend.services.settings.secret_key, "refresh tokens")
+    )
     header = forge_of_each.header | {"alg": "HS256", "kid": key.kid}
     assert forge_of_each.verdict(sign(key, header, forge_of_each.payload)) == REFUSED
 

@@ -133,7 +133,7 @@ def test_a_claim_that_no_column_date_or_answer_can_hold_is_refused(
 @pytest.mark.parametrize("name", ["sub", "sid", "gen"])
 def test_a_refresh_token_with_odd_claims_is_refused(forge: Forge, name: str) -> None:
     """Signed with the right key: 401 and no 500, whatever a database would say to it (S-033)."""
-    key = symmetric_key(derive(forge.house.services.settings.secret_key, "refresh tokens"))
+    key = symmetric_key(derive(forge.backend.services.settings.secret_key, "refresh tokens"))
     header, claims = (decoded(forge.login["refresh_token"], at) for at in (0, 1))
     odd = [2**63, 10**30] if name == "gen" else NO_IDS
     tokens = [sign(key, header, claims | {name: value}) for value in odd]
@@ -175,7 +175,7 @@ def test_a_scope_claim_that_is_no_scope_string_is_refused(forge: Forge, scope: o
 )
 def test_scopes_are_compared_whole(forge: Forge, scope: str) -> None:
     """No prefix, no suffix, no part opens (S-085); the token is good, so the answer is 403."""
-    answer = forge.house.bearer(forge.claiming(scope=scope)).get("/vault")
+    answer = forge.backend.bearer(forge.claiming(scope=scope)).get("/vault")
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
 
 
@@ -410,7 +410,7 @@ def test_any_further_claims_change_nothing(forge: Forge, extra: dict[str, object
 )
 def test_time_and_lifetime_have_edges(forge: Forge, iat: int, life: int, verdict: str) -> None:
     """`iat` at most a minute ahead, `exp` without leeway, lifetime capped (S-024)."""
-    now = int(forge.house.clock().timestamp())
+    now = int(forge.backend.clock().timestamp())
     token = forge.claiming(iat=now + iat, exp=now + iat + life)
     assert forge.verdict(token) == verdict
 
@@ -418,7 +418,7 @@ def test_time_and_lifetime_have_edges(forge: Forge, iat: int, life: int, verdict
 @pytest.mark.parametrize(("nbf", "verdict"), [(-60, LET_IN), (60, LET_IN), (61, REFUSED)])
 def test_nbf_has_a_minute_of_leeway(forge: Forge, nbf: int, verdict: str) -> None:
     """Documented and bounded (S-024)."""
-    now = int(forge.house.clock().timestamp())
+    now = int(forge.backend.clock().timestamp())
     assert forge.verdict(forge.claiming(nbf=now + nbf)) == verdict
 
 
@@ -437,7 +437,7 @@ def test_a_refresh_token_is_no_access_token(forge: Forge) -> None:
 
 def test_access_claims_signed_as_refresh_token_open_nothing(forge: Forge) -> None:
     """Whoever had the key of refresh tokens could still sign no access token (S-121)."""
-    key = symmetric_key(derive(forge.house.services.settings.secret_key, "refresh tokens"))
+    key = symmetric_key(derive(forge.backend.services.settings.secret_key, "refresh tokens"))
     heads = [{"alg": "HS256", "kid": key.kid, "typ": typ} for typ in ("at+jwt", "rt+jwt")]
     assert {forge.verdict(sign(key, head, forge.payload)) for head in heads} == {REFUSED}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
+from support.app_factory import Backend
 from support.browser_client import APP, FAR
 
 ALLOW = "Access-Control-Allow-Origin"
@@ -52,9 +52,9 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def client(make_house: Callable[..., House]) -> FlaskClient:
-    """A client of a house that lists two origins."""
-    return make_house(allowed_origins=(APP, FAR), cross_site_origins=(FAR,)).client()
+def client(make_backend: Callable[..., Backend]) -> FlaskClient:
+    """A client of a backend that lists two origins."""
+    return make_backend(allowed_origins=(APP, FAR), cross_site_origins=(FAR,)).client()
 
 
 def cors(answer_headers: object) -> list[str]:
@@ -100,9 +100,9 @@ def test_answers_differ_by_origin_and_say_so(client: FlaskClient) -> None:
         assert "Origin" in answer.headers["Vary"]
 
 
-def test_nothing_is_allowed_when_no_origin_is_listed(make_house: Callable[..., House]) -> None:
+def test_nothing_is_allowed_when_no_origin_is_listed(make_backend: Callable[..., Backend]) -> None:
     """S-093: closed by default."""
-    answer = make_house().client().get("/health/live", headers={"Origin": APP})
+    answer = make_backend().client().get("/health/live", headers={"Origin": APP})
     assert cors(answer.headers) == []
 
 
@@ -118,9 +118,9 @@ def test_nothing_is_allowed_when_no_origin_is_listed(make_house: Callable[..., H
     ],
 )
 def test_our_own_pages_are_welcome_without_the_port_that_goes_without_saying(
-    make_house: Callable[..., House], public_url: str, origin: str, welcome: int
+    make_backend: Callable[..., Backend], public_url: str, origin: str, welcome: int
 ) -> None:
     """RFC 6454 6.2: browsers leave it out; 401 as there is no cookie, 403 for another origin."""
-    client = make_house(public_url=public_url).client()
+    client = make_backend(public_url=public_url).client()
     headers = {"X-Auth-Delivery": "cookie", "Origin": origin}
     assert client.post("/auth/refresh", json={}, headers=headers).status_code == welcome

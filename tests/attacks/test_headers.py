@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from itemsapi import Blueprint, public
 from itemsapi.observability.logging import request_context
-from support.app_factory import House
+from support.app_factory import Backend
 from support.forged_tokens import LEFT_OUT, LET_IN, REFUSED, Forge
 
 LOOSE = settings(
@@ -205,11 +205,11 @@ def whence() -> Blueprint:
 TOLD = "198.51.100.7, 192.0.2.1, 192.0.2.2"
 
 
-def address(make_house: Callable[..., House], told: object, *, hops: int | None) -> object:
+def address(make_backend: Callable[..., Backend], told: object, *, hops: int | None) -> object:
     """Return whose request it is, behind so many proxies that told this."""
-    house = make_house(whence(), trusted_proxies=hops)
+    backend = make_backend(whence(), trusted_proxies=hops)
     headers = [("X-Forwarded-For", line) for line in ([told] if isinstance(told, str) else told)]  # type: ignore[attr-defined]
-    return house.client().get("/whence", headers=headers).get_json()["address"]
+    return backend.client().get("/whence", headers=headers).get_json()["address"]
 
 
 sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
@@ -228,10 +228,10 @@ sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
     ],
 )
 def test_forwarded_addresses_count_from_the_configured_hops_only(
-    make_house: Callable[..., House], hops: int | None, found: str
+    make_backend: Callable[..., Backend], hops: int | None, found: str
 ) -> None:
     """From none by default; what a client invents in front of them is not believed (S-007)."""
-    assert address(make_house, TOLD, hops=hops) == found
+    assert address(make_backend, TOLD, hops=hops) == found
 
 
 @sqlite
@@ -251,10 +251,10 @@ def test_forwarded_addresses_count_from_the_configured_hops_only(
     ],
 )
 def test_a_forwarded_address_has_one_spelling(
-    make_house: Callable[..., House], told: object, found: str
+    make_backend: Callable[..., Backend], told: object, found: str
 ) -> None:
     """Where it enters, so that audit, sessions and limits agree (S-114)."""
-    assert address(make_house, told, hops=1) == found
+    assert address(make_backend, told, hops=1) == found
 
 
 FORGED = [
@@ -272,10 +272,10 @@ FORGED = [
 @sqlite
 @pytest.mark.parametrize("lines", FORGED)
 def test_a_client_swallows_nothing_that_proxies_add(
-    make_house: Callable[..., House], lines: list[str]
+    make_backend: Callable[..., Backend], lines: list[str]
 ) -> None:
     """By a quote above all: parsers that heed it take the rest for one value (S-007, S-114)."""
-    assert address(make_house, lines, hops=2) == "203.0.113.9"
+    assert address(make_backend, lines, hops=2) == "203.0.113.9"
 
 
 @sqlite
@@ -284,12 +284,12 @@ def test_a_client_swallows_nothing_that_proxies_add(
     "name", ["Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"]
 )
 def test_no_other_header_tells_the_address(
-    make_house: Callable[..., House], name: str, hops: int
+    make_backend: Callable[..., Backend], name: str, hops: int
 ) -> None:
     """Proxies let those through that they do not know (S-007)."""
-    house = make_house(whence(), trusted_proxies=hops)
+    backend = make_backend(whence(), trusted_proxies=hops)
     headers = {name: "for=192.0.2.66", "X-Forwarded-For": "127.0.0.1"}
-    assert house.client().get("/whence", headers=headers).get_json()["address"] == "127.0.0.1"
+    assert backend.client().get("/whence", headers=headers).get_json()["address"] == "127.0.0.1"
 
 
 @sqlite
@@ -297,16 +297,16 @@ def test_no_other_header_tells_the_address(
 @pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Scheme", "Forwarded"])
 @pytest.mark.parametrize("url", ["http://localhost:8000", "https://api.example"])
 def test_the_scheme_is_that_of_the_public_url(
-    make_house: Callable[..., House], url: str, name: str, told: str
+    make_backend: Callable[..., Backend], url: str, name: str, told: str
 ) -> None:
     """Whatever anybody tells, in whatever list (S-007)."""
-    house = make_house(whence(), trusted_proxies=1, public_url=url)
-    headers = house.client().get("/whence", headers={name: told}).headers
+    backend = make_backend(whence(), trusted_proxies=1, public_url=url)
+    headers = backend.client().get("/whence", headers={name: told}).headers
     assert ("Strict-Transport-Security" in headers) == url.startswith("https")
 
 
 def test_refusals_say_nothing_of_what_was_sent(forge: Forge) -> None:
     """No part of the token, no library's words: one answer for every fault (S-100)."""
     tokens = ["x", "a.b.c", forge.good[:-2], forge.heading(kid="k" * 20), forge.claiming(sub=1)]
-    answers = [forge.house.bearer(token).get("/vault").get_json() for token in tokens]
+    answers = [forge.backend.bearer(token).get("/vault").get_json() for token in tokens]
     assert len({json.dumps(a | {"request_id": ""}, sort_keys=True) for a in answers}) == 1

@@ -74,7 +74,7 @@ SAME = {"/%76ault", "/v%61ult", "/vault", "/vault%2f", "/vault%2F", "/%2fvault"}
 @pytest.mark.parametrize("path", SPELLINGS)
 def test_a_token_reaches_the_view_by_few_spellings(forge: Forge, path: str) -> None:
     """Each of them meets the rule; nothing else is folded (S-006)."""
-    answer = forge.house.bearer(forge.good).get(path)
+    answer = forge.backend.bearer(forge.good).get(path)
     same = path.partition("?")[0].partition("#")[0] in SAME
     assert answer.status_code == (200 if same else 404)
 
@@ -102,4 +102,4 @@ def test_no_made_up_address_opens_the_vault(forge: Forge, parts: list[str], meth
 def test_a_slash_at_the_end_changes_nothing(forge: Forge, path: str) -> None:
     """No redirect, which would lose or leak the token: the same view, the same rule (S-006)."""
     assert forge.client().get(path).status_code == 401
-    assert forge.house.bearer(forge.good).get(path).status_code == 200
+    assert forge.backend.bearer(forge.good).get(path).status_code == 200

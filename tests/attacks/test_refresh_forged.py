@@ -8,7 +8,7 @@ from flask_jwt_extended import decode_token
 from itemsapi.clock import new_id
 from itemsapi.problems import GateUnavailable, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.keys import Key, derive, symmetric_key
-from support.app_factory import House
+from support.app_factory import Backend
 from support.forged_tokens import Forge, Vault, decoded, sign
 
 
@@ -19,16 +19,16 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def forge(make_house: Callable[..., House]) -> Forge:
+def forge(make_backend: Callable[..., Backend]) -> Forge:
     """A forge."""
     vault = Vault()
-    return Forge(make_house(vault.page), vault)
+    return Forge(make_backend(vault.page), vault)
 
 
 @pytest.fixture
 def key(forge: Forge) -> Key:
     """The key that signs refresh tokens."""
-    return symmetric_key(derive(forge.house.services.settings.secret_key, "refresh tokens"))
+    return symmetric_key(derive(forge.backend.services.settings.secret_key, "refresh tokens"))
 
 
 def refreshed(forge: Forge, token: str) -> tuple[int, str]:
@@ -70,7 +70,7 @@ def test_a_claim_that_is_not_exactly_right_is_refused(
 
 def test_a_session_is_refused_under_the_name_of_another_user(forge: Forge, key: Key) -> None:
     """S-028: whose session it is says the row, and the token must say the same."""
-    stranger = forge.house.user("stranger", "admin")
+    stranger = forge.backend.user("stranger", "admin")
     assert refreshed(forge, forged(forge, key, sub=stranger)) == (401, "invalid_refresh_token")
 
 
@@ -79,8 +79,8 @@ def test_the_codec_reads_no_token_that_is_too_long(forge: Forge, key: Key) -> No
     room = 8192 - len(forged(forge, key, x=""))
     longest, longer = (forged(forge, key, x="y" * (3 * room // 4 + more)) for more in (1, 2))
     assert len(longest) == 8192 < len(longer)
-    read = forge.house.services.issuer.token_codec.read_refresh
-    with forge.house.app.app_context():
+    read = forge.backend.services.issuer.token_codec.read_refresh
+    with forge.backend.app.app_context():
         assert read(longest).gen == 1
         with pytest.raises(RefreshInvalid):
             read(longer)
@@ -96,7 +96,7 @@ def test_another_algorithm_for_the_same_key_is_refused(forge: Forge, key: Key) -
 def test_flask_jwt_extended_knows_no_key_but_ours(forge: Forge) -> None:
     """Its own `decode_token` goes by the same ring (S-023)."""
     token = forge.heading(kid="of-nobody")
-    with forge.house.app.app_context(), pytest.raises(TokenInvalid):
+    with forge.backend.app.app_context(), pytest.raises(TokenInvalid):
         decode_token(token)
 
 
@@ -104,7 +104,7 @@ def test_a_ring_that_fails_between_two_looks_is_no_fault_of_the_token(
     forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503, so that the client keeps it (S-003)."""
-    key_set = forge.house.services.key_set
+    key_set = forge.backend.services.key_set
     find, looks = key_set.find, iter([True])
 
     def once(kid: str) -> Key | None:
@@ -113,5 +113,5 @@ def test_a_ring_that_fails_between_two_looks_is_no_fault_of_the_token(
         raise GateUnavailable
 
     monkeypatch.setattr(key_set, "find", once)
-    answer = forge.house.bearer(forge.claiming(jti=new_id())).get("/vault")
+    answer = forge.backend.bearer(forge.claiming(jti=new_id())).get("/vault")
     assert (answer.status_code, forge.vault.opened) == (503, 0)

@@ -149,7 +149,7 @@ def test_user_is_told_why_when_a_proxy_weakens_etags(site: Site, enter: Enter) -
 def test_list_is_filtered_and_turned_page_by_page(site: Site, enter: Enter) -> None:
     """25 a page; the address keeps the filter, so that it can be sent to somebody."""
     user = site.user("member")
-    client = site.house.bearer(site.house.login(user)["access_token"])
+    client = site.backend.bearer(site.backend.login(user)["access_token"])
     for number in range(27):
         made = {"name": f"Lamp {number:02}", "price": "1.00", "currency": "EUR"}
         client.post("/items", json=made)
@@ -208,7 +208,7 @@ def test_operator_disables_a_user_and_the_users_console_closes(
     page = new_window().context.new_page()
     page.goto(f"{site.url}/console")
     sign_in(page, user)
-    UserService(site.house.services.issuer).change(
+    UserService(site.backend.services.issuer).change(
         COMMAND_LINE, site.ids[user], None, disabled=True
     )
     places = cycle(["#/account", "#/sessions"])

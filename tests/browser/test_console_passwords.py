@@ -20,8 +20,8 @@ RULE = "At least 15 characters."
 def given(site: Site) -> str:
     """A user whose password was made by somebody else."""
     name = site.user("member")
-    person = site.house.services.users.named(name)
-    site.house.services.users.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
+    person = site.backend.services.users.named(name)
+    site.backend.services.users.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
     return name
 
 
@@ -52,7 +52,7 @@ def change_password(page: Page, new: str, current: str = PASSWORD) -> None:
 def use_up(site: Site, name: str) -> None:
     """Try wrong passwords where the browser is, until no more may be tried."""
     wrong = {"username": name, "password": "not the password, I fear"}
-    client = site.house.client()
+    client = site.backend.client()
     statuses = [client.post("/auth/login", json=wrong).status_code for _ in range(11)]
     assert statuses[-1] == 429
 
@@ -187,8 +187,8 @@ def test_given_password_is_asked_for_when_another_one_was_made_meanwhile(
     site: Site, first: Page, given: str
 ) -> None:
     """What was remembered is wrong now; the field for it comes back, with the fault."""
-    person = site.house.services.users.named(given)
-    stored = site.house.services.issuer.password_service.hash(GEESE)
+    person = site.backend.services.users.named(given)
+    stored = site.backend.services.issuer.password_service.hash(GEESE)
     overwrite(site, person.id, stored)
     replace(first, "nine loud ducks fly over the hill")
     expect(first.get_by_label("The password you were given")).to_be_focused()
@@ -196,7 +196,7 @@ def test_given_password_is_asked_for_when_another_one_was_made_meanwhile(
 
 def overwrite(site: Site, user_id: str, stored: str) -> None:
     """Put another password into the database, without ending the sessions."""
-    with site.house.services.database.transaction() as tx:
+    with site.backend.services.database.transaction() as tx:
         tx.get_one(User, user_id).password_hash = stored
 
 
@@ -304,6 +304,6 @@ def test_user_without_roles_is_told_so_in_words(enter: Enter) -> None:
 def test_one_item_is_counted_as_one(site: Site, enter: Enter) -> None:
     """In the list, where there is one."""
     user = site.user("member")
-    client = site.house.bearer(site.house.login(user)["access_token"])
+    client = site.backend.bearer(site.backend.login(user)["access_token"])
     client.post("/items", json={"name": "Lamp", "price": "1.00", "currency": "EUR"})
     expect(enter(name=user).get_by_text("1 item on this page")).to_be_visible()

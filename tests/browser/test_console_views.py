@@ -39,7 +39,7 @@ VIEWS = {
 @pytest.fixture(scope="module")
 def ids(running: Site) -> dict[str, str]:
     """An operator with things to look at."""
-    client = running.house.signed_in("olivia", "admin")
+    client = running.backend.signed_in("olivia", "admin")
     lamp = {"price": "12.50", "currency": "EUR", "quantity": 3, "tags": ["office", "light"]}
     names = [
         "Desk lamp",
@@ -47,7 +47,7 @@ def ids(running: Site) -> dict[str, str]:
         "A name that is so long that no phone shows it in one line " * 3,
     ]
     made = [client.post("/items", json={"name": name, **lamp}) for name in names]
-    return {"item": made[0].get_json()["id"], "user": running.house.user("paul", "member")}
+    return {"item": made[0].get_json()["id"], "user": running.backend.user("paul", "member")}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def overtaken(page: Page, site: Site, item: str) -> None:
     """Change an item in the console after somebody else has done so."""
     visit(page, f"#/items/{item}")
     expect(page.locator("[name=name]")).to_be_visible()
-    client = site.house.bearer(site.house.login("olivia")["access_token"])
+    client = site.backend.bearer(site.backend.login("olivia")["access_token"])
     change = {"tags": [], "description": f"Changed at {site.clock()}"}
     client.patch(f"/items/{item}", json=change, headers={"If-Match": "*"})
     page.locator("[name=name]").fill("Desk lamp, black")
@@ -152,7 +152,7 @@ def test_axe_finds_nothing_serious_in_any_view(
 def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: Survey) -> None:
     """The first password, refused and replaced; an account without a role; too many tries."""
     page, name, made = survey.page, site.user(), "a password made for somebody"
-    users = site.house.services.users
+    users = site.backend.services.users
     users.set_password(COMMAND_LINE, users.named(name).id, made, one_time=True)
     page.goto(f"{site.url}/console#/account")
     enter(page, name, made)
@@ -175,7 +175,7 @@ def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: 
     faults += survey.faults("account without a role")
     page.locator("header button").click()
     for _ in range(11):
-        site.house.client().post("/auth/login", json={"username": name, "password": made})
+        site.backend.client().post("/auth/login", json={"username": name, "password": made})
     enter(page, name, made)
     expect(page.get_by_role("alert")).to_be_visible()
     faults += survey.faults("too many tries")

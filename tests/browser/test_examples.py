@@ -44,7 +44,7 @@ def example(request: pytest.FixtureRequest, site: Site, window: Window) -> Page:
 def user(site: Site) -> str:
     """A user who has a lamp."""
     name = site.user("member")
-    client = site.house.bearer(site.house.login(name)["access_token"])
+    client = site.backend.bearer(site.backend.login(name)["access_token"])
     assert client.post("/items", json=LAMP).status_code == 201
     return name
 

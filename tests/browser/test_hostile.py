@@ -33,7 +33,7 @@ def state(site: Site, window: Window) -> list[tuple[object, ...]]:
     """Return what an attack would have changed: the server's sessions, the browser's cookie."""
     table = AuthSession.core()
     wanted = select(table.c.id, table.c.gen, table.c.ended_at, table.c.rotated_at)
-    with site.house.services.database.reading() as connection:
+    with site.backend.services.database.reading() as connection:
         stored = [tuple(row) for row in connection.execute(wanted.order_by(table.c.id))]
     kept = [(c["name"], c["value"], c["domain"]) for c in window.context.cookies()]
     return [*stored, *kept]

@@ -23,7 +23,7 @@ console.log(JSON.stringify(found));
 @pytest.fixture(scope="module")
 def tools(running: Site, npm: Npm) -> Npm:
     """The tools, beside the document of a running service."""
-    document = running.house.client().get("/openapi.json").get_data()
+    document = running.backend.client().get("/openapi.json").get_data()
     (npm.folder / "openapi.json").write_bytes(document)
     return npm
 

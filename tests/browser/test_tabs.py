@@ -20,7 +20,7 @@ AN_HOUR = 60 * 60 * 1000
 
 def sessions_of(site: Site, user: str) -> int:
     """Count the sessions that a user has."""
-    issuer = site.house.services.issuer
+    issuer = site.backend.services.issuer
     return len(open_sessions(issuer, site.ids[user]))
 
 
@@ -159,7 +159,7 @@ def test_all_tabs_are_signed_out_when_an_operator_disables_the_user(
     for tab in tabs:
         tab.do("() => spa.poll(100)")
     site.wire.forget()
-    UserService(site.house.services.issuer).change(
+    UserService(site.backend.services.issuer).change(
         COMMAND_LINE, site.ids[user], None, disabled=True
     )
     took = all_show(tabs, "signed-out")

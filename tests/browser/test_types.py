@@ -14,7 +14,7 @@ TYPES = TESTS / "browser" / "types"
 def project(running: Site, npm: Npm) -> Path:
     """A TypeScript project with the types of the running service."""
     folder = npm.copy(TYPES)
-    document = running.house.client().get("/openapi.json").get_data()
+    document = running.backend.client().get("/openapi.json").get_data()
     (folder / "openapi.json").write_bytes(document)
     document_to = [f"{folder}/openapi.json", "--default-non-nullable=false", "-o"]
     npm.run("openapi-typescript", *document_to, f"{folder}/api.d.ts")

@@ -15,7 +15,7 @@ from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import in_words
 from itemsapi.clock import now
 from itemsapi.problems import DatabaseUnavailable
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 
 
@@ -48,11 +48,11 @@ def test_our_own_faults_are_not_hidden(shell: Shell, monkeypatch: pytest.MonkeyP
         shell.run("db", "current")
 
 
-def test_access_shows_the_rules_that_are_enforced(shell: Shell, house: House) -> None:
+def test_access_shows_the_rules_that_are_enforced(shell: Shell, backend: Backend) -> None:
     """Line by line those of the rulebook (S-080)."""
     enforced = {
         (entry.method, entry.path, str(entry.rule))
-        for entry in rulebook(house.app).matrix()
+        for entry in rulebook(backend.app).matrix()
         if entry.method != "HEAD"
     }
     shown = shell.run("access", "--json").json
@@ -70,9 +70,9 @@ def test_a_table_in_a_pipe_is_not_cut(shell: Shell) -> None:
     assert "the application itself holds no data; what it shows" in shell.run("access").out
 
 
-def test_openapi_writes_what_the_service_serves(shell: Shell, house: House) -> None:
+def test_openapi_writes_what_the_service_serves(shell: Shell, backend: Backend) -> None:
     """To standard output."""
-    served = house.client().get("/openapi.json").get_json()
+    served = backend.client().get("/openapi.json").get_json()
     assert shell.run("openapi").json == served
 
 
@@ -219,11 +219,11 @@ def test_check_warns_when_the_clock_differs_from_the_databases(
 
 
 def test_check_warns_when_the_clock_is_behind_what_was_written_down(
-    shell: Shell, house: House
+    shell: Shell, backend: Backend
 ) -> None:
     """It was set back: events of now would stand among those of the past (R-10)."""
-    house.clock.forward(hours=1)
-    house.client().get("/health/ready")  # makes the first key, and an event of it
+    backend.clock.forward(hours=1)
+    backend.client().get("/health/ready")  # makes the first key, and an event of it
     (words,) = [words for words in findings(shell)["warning"] if "behind" in words]
     assert words.startswith("is behind the latest event")
 
@@ -250,18 +250,18 @@ def test_a_made_secret_is_for_its_owner_alone(bare_shell: Shell) -> None:
     assert modes == [0o600, 0o700]
 
 
-def test_check_finds_that_the_secret_is_another_one(shell: Shell, house: House) -> None:
+def test_check_finds_that_the_secret_is_another_one(shell: Shell, backend: Backend) -> None:
     """Before the first request does (R-24)."""
-    house.client().get("/health/ready")  # makes the first key
+    backend.client().get("/health/ready")  # makes the first key
     (words,) = findings(shell, secret_key="another-one-0123456789-abcdefghijklmn")["fault"]
     assert words.startswith("ITEMSAPI_SECRET_KEY does not fit the keys in the database")
 
 
 def test_check_does_not_call_a_wrong_secret_a_fault_of_the_database(
-    shell: Shell, house: House
+    shell: Shell, backend: Backend
 ) -> None:
     """It is the secret key's: there it has to be put right."""
-    house.client().get("/health/ready")  # makes the first key
+    backend.client().get("/health/ready")  # makes the first key
     done = shell.given(secret_key="another-one-0123456789-abcdefghijklmn").run("check", "--json")
     faults = [one["about"] for one in done.json["findings"] if one["mark"] == "fault"]
     assert faults == ["secret key"]

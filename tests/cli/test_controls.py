@@ -10,7 +10,7 @@ from sqlalchemy import update
 from itemsapi import cli
 from itemsapi.control_characters import escaped
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 
 HOSTILE = {
@@ -27,11 +27,11 @@ HOSTILE = {
 }
 
 
-def shown_by(house: House, shell: Shell, device: str, *words: str) -> str:
+def shown_by(backend: Backend, shell: Shell, device: str, *words: str) -> str:
     """Put a device label into a session's row, and return what the command shows of it."""
-    house.user("ada", "member")
-    house.login("ada")
-    with house.services.database.transaction() as tx:
+    backend.user("ada", "member")
+    backend.login("ada")
+    with backend.services.database.transaction() as tx:
         tx.execute(update(AuthSession).values(device=device))
     done = shell.run("sessions", "list", "ada", *words)
     assert done.code == 0
@@ -39,17 +39,19 @@ def shown_by(house: House, shell: Shell, device: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_device_label_is_shown_escaped(shell: Shell, house: House, kind: str) -> None:
+def test_a_device_label_is_shown_escaped(shell: Shell, backend: Backend, kind: str) -> None:
     """Two lines, of the heading and of the session, and nothing that a terminal obeys."""
-    lines = shown_by(house, shell, HOSTILE[kind]).removesuffix("\n").split("\n")
+    lines = shown_by(backend, shell, HOSTILE[kind]).removesuffix("\n").split("\n")
     assert len(lines) == 2
     assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_json_holds_what_is_stored_and_nothing_raw(shell: Shell, house: House, kind: str) -> None:
+def test_json_holds_what_is_stored_and_nothing_raw(
+    shell: Shell, backend: Backend, kind: str
+) -> None:
     """Escaped as JSON has it: a program reads the very text."""
-    said = shown_by(house, shell, HOSTILE[kind], "--json")
+    said = shown_by(backend, shell, HOSTILE[kind], "--json")
     assert said.replace("\n", "").isprintable()
     assert json.loads(said)[0]["device"] == HOSTILE[kind]
 

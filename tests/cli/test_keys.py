@@ -12,7 +12,7 @@ from itemsapi.db import Database
 from itemsapi.quota_usage import QuotaUsage
 from itemsapi.tokens.key_store import PUBLISHED, SigningKey
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 
 KEYS = SigningKey.core()
@@ -36,43 +36,43 @@ def kid(shell: Shell, state: str) -> str:
     return next(str(row["kid"]) for row in rows if row["state"] == state)
 
 
-def test_a_rotation_too_early_is_one_line(shell: Shell, house: House) -> None:
+def test_a_rotation_too_early_is_one_line(shell: Shell, backend: Backend) -> None:
     """Without waiting: exit code 1, and how long it takes."""
-    house.services.key_set.now()
+    backend.services.key_set.now()
     done = shell.run("keys", "rotate", "--no-wait")
     assert done.code == 1
     assert done.err.startswith("itemsapi: the next key may sign in ")
 
 
-def test_a_rotation_in_time_does_not_wait(shell: Shell, house: House) -> None:
+def test_a_rotation_in_time_does_not_wait(shell: Shell, backend: Backend) -> None:
     """S-147: the next key signs, and there is a new next."""
-    house.services.key_set.now()
-    aged(house.services.database, 2 * MINUTE)
+    backend.services.key_set.now()
+    aged(backend.services.database, 2 * MINUTE)
     coming = kid(shell, "next")
     assert json.loads(shell.run("keys", "rotate", "--json").out) == {"kid": coming}
     assert states(shell) == ["current", "next", "retired"]
 
 
-def test_a_rotation_waits_for_what_is_left(shell: Shell, house: House) -> None:
+def test_a_rotation_waits_for_what_is_left(shell: Shell, backend: Backend) -> None:
     """With a progress bar, where somebody watches."""
-    house.services.key_set.now()
-    aged(house.services.database, PUBLISHED - timedelta(seconds=0.5))
+    backend.services.key_set.now()
+    aged(backend.services.database, PUBLISHED - timedelta(seconds=0.5))
     coming = kid(shell, "next")
     assert shell.run("keys", "rotate").out == f"{coming} signs from now on.\n"
 
 
-def test_a_key_is_withdrawn(shell: Shell, house: House) -> None:
+def test_a_key_is_withdrawn(shell: Shell, backend: Backend) -> None:
     """S-147: an emergency; the next one signs."""
-    house.services.key_set.now()
+    backend.services.key_set.now()
     current = kid(shell, "current")
     done = shell.run("keys", "withdraw", current, "--yes")
     assert (done.code, done.out) == (0, f"{current} is withdrawn.\n")
     assert kid(shell, "withdrawn") == current
 
 
-def test_a_key_is_not_withdrawn_unasked(shell: Shell, house: House) -> None:
+def test_a_key_is_not_withdrawn_unasked(shell: Shell, backend: Backend) -> None:
     """Everybody's tokens die with it: say yes."""
-    house.services.key_set.now()
+    backend.services.key_set.now()
     assert shell.run("keys", "withdraw", kid(shell, "current"), stdin="n\n").code == 1
     assert states(shell) == ["current", "next"]
 
@@ -86,20 +86,22 @@ def test_a_key_that_is_not_there_is_one_line(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("words", [["keys", "rotate"], ["keys", "withdraw", "x", "--yes"]])
-def test_a_wrong_secret_key_changes_nothing(shell: Shell, house: House, words: list[str]) -> None:
+def test_a_wrong_secret_key_changes_nothing(
+    shell: Shell, backend: Backend, words: list[str]
+) -> None:
     """R-24: one line that names the setting."""
-    house.services.key_set.now()
+    backend.services.key_set.now()
     wrong = Shell(shell.settings | {"secret_key": "an0ther-test-secret-0123456789-abcdefghij"})
     done = wrong.run(*words)
     assert done.code == 1
     assert "ITEMSAPI_SECRET_KEY does not fit" in done.err
 
 
-def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
+def test_a_purge_says_what_went(shell: Shell, backend: Backend) -> None:
     """One row a heap, as JSON for programs."""
-    house.user("ada")
-    house.login("ada")
-    with house.services.database.transaction() as tx:
+    backend.user("ada")
+    backend.login("ada")
+    with backend.services.database.transaction() as tx:
         tx.execute(update(AuthSession).values(ended_at=datetime.now(UTC) - timedelta(days=2)))
     rows = json.loads(shell.run("purge", "--json").out)
     deleted = {row["heap"]: row["deleted"] for row in rows}
@@ -107,18 +109,18 @@ def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
     assert set(deleted.values()) == {0}
 
 
-def test_a_purge_says_whose_counts_it_put_right(shell: Shell, house: House) -> None:
+def test_a_purge_says_whose_counts_it_put_right(shell: Shell, backend: Backend) -> None:
     """After a version that does not count wrote beside this one (R-21)."""
-    ada = house.signed_in("ada", "member")
+    ada = backend.signed_in("ada", "member")
     ada.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(update(QuotaUsage).values(items=7))
     assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 1
     assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 0
 
 
 def test_a_purge_deletes_nothing_on_a_host_with_a_wrong_clock(
-    shell: Shell, house: House, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-112, R-10: a day ahead, it would take revocations of living tokens for old ones."""
     monkeypatch.setattr(check, "now", lambda: now() + timedelta(hours=25))
@@ -126,10 +128,10 @@ def test_a_purge_deletes_nothing_on_a_host_with_a_wrong_clock(
     assert (said.code, "clock differs" in said.err) == (1, True)
 
 
-def test_a_purge_leaves_what_lives(shell: Shell, house: House) -> None:
+def test_a_purge_leaves_what_lives(shell: Shell, backend: Backend) -> None:
     """It may run at any time."""
-    house.user("ada")
-    tokens = house.login("ada")
+    backend.user("ada")
+    tokens = backend.login("ada")
     assert shell.run("purge").code == 0
     body = {"refresh_token": tokens["refresh_token"]}
-    assert house.client().post("/auth/refresh", json=body).status_code == 200
+    assert backend.client().post("/auth/refresh", json=body).status_code == 200

@@ -10,39 +10,41 @@ from itemsapi.accounts.models import User
 from itemsapi.cli import users
 from itemsapi.clock import now
 from itemsapi.problems import Invalid
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 from support.operator_client import NEW_PASSWORD, events, works
 
 
-def end_one_time_password(house: House, name: str, after: timedelta) -> None:
+def end_one_time_password(backend: Backend, name: str, after: timedelta) -> None:
     """Let the one-time password of a user end some time from now."""
     change = update(User).where(User.username == name).values(password_expires_at=now() + after)
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(change)
 
 
-def test_a_user_is_added_with_a_password_shown_once(shell: Shell, house: House) -> None:
+def test_a_user_is_added_with_a_password_shown_once(shell: Shell, backend: Backend) -> None:
     """Made here, and good for signing in."""
     said = shell.run("users", "add", "ada", "--role", "member").out
     password = said.split("Password: ")[1].split()[0]
-    assert works(house, house.login("ada", password=password))
+    assert works(backend, backend.login("ada", password=password))
     assert password not in shell.run("users", "list", "--json").out
 
 
-def test_a_password_comes_from_standard_input(shell: Shell, house: House) -> None:
+def test_a_password_comes_from_standard_input(shell: Shell, backend: Backend) -> None:
     """And is not shown."""
     done = shell.run("users", "add", "ada", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
     assert NEW_PASSWORD not in done.out
-    assert house.login("ada", password=NEW_PASSWORD)
+    assert backend.login("ada", password=NEW_PASSWORD)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
-def test_a_password_is_the_line_as_windows_pipes_it(shell: Shell, house: House, end: str) -> None:
+def test_a_password_is_the_line_as_windows_pipes_it(
+    shell: Shell, backend: Backend, end: str
+) -> None:
     """A byte-order mark before it is no part of it: nobody could type it at sign-in."""
     piped = f"\ufeff{NEW_PASSWORD}{end}".encode()
     assert shell.run("users", "add", "ada", "--password-stdin", stdin=piped).code == 0
-    assert house.login("ada", password=NEW_PASSWORD)
+    assert backend.login("ada", password=NEW_PASSWORD)
 
 
 def test_a_password_cannot_come_from_a_closed_input(
@@ -115,14 +117,14 @@ def test_who_gets_a_role_is_told_nothing_of_roles(shell: Shell) -> None:
     assert "role" not in shell.run("users", "add", "ada", "--role", "member").out
 
 
-def test_the_help_names_the_roles_of_a_new_database(shell: Shell, house: House) -> None:
+def test_the_help_names_the_roles_of_a_new_database(shell: Shell, backend: Backend) -> None:
     """All of them, and no other."""
-    there = {role.name for role in house.services.roles.all()}
+    there = {role.name for role in backend.services.roles.all()}
     assert {part.split()[0] for part in users.BUILTIN_ROLES.split(", ")} == there
     assert users.BUILTIN_ROLES in " ".join(shell.run("users", "add", "--help").out.split())
 
 
-def test_a_one_time_password_is_told_with_its_end(shell: Shell, house: House) -> None:
+def test_a_one_time_password_is_told_with_its_end(shell: Shell, backend: Backend) -> None:
     """A program need not reckon the seven days (S-119)."""
     said = shell.run("users", "add", "ada", "--must-change", "--json").json
     assert (said["must_change"], said["one_time_password"]) == (True, "pending")
@@ -138,18 +140,18 @@ def test_a_password_set_to_be_changed_is_told_with_its_end(shell: Shell) -> None
 
 @pytest.mark.parametrize(("days", "state"), [(1, "pending"), (-1, "expired")])
 def test_the_list_shows_how_it_stands_with_a_one_time_password(
-    shell: Shell, house: House, days: int, state: str
+    shell: Shell, backend: Backend, days: int, state: str
 ) -> None:
     """Pending or expired (S-119)."""
     shell.run("users", "add", "ada", "--must-change")
-    end_one_time_password(house, "ada", timedelta(days=days))
+    end_one_time_password(backend, "ada", timedelta(days=days))
     assert state in shell.run("users", "list").out
     assert shell.run("users", "list", "--json").json[0]["one_time_password"] == state
 
 
-def test_the_list_shows_nothing_of_a_password_of_ones_own(shell: Shell, house: House) -> None:
+def test_the_list_shows_nothing_of_a_password_of_ones_own(shell: Shell, backend: Backend) -> None:
     """It has no end."""
-    house.user("ada", "member")
+    backend.user("ada", "member")
     (ada,) = shell.run("users", "list", "--json").json
     assert (ada["must_change"], ada["one_time_password"]) == (False, None)
     assert ada["password_expires_at"] is None
@@ -162,13 +164,13 @@ def test_roles_are_given_and_taken(shell: Shell) -> None:
     assert shell.run("users", "remove-role", "ada", "member").out == "ada has reader.\n"
 
 
-def test_a_user_is_disabled_and_enabled(shell: Shell, house: House) -> None:
+def test_a_user_is_disabled_and_enabled(shell: Shell, backend: Backend) -> None:
     """Sessions end; the next one begins after that."""
-    house.user("ada", "member")
-    tokens = house.login("ada")
+    backend.user("ada", "member")
+    tokens = backend.login("ada")
     assert shell.run("users", "disable", "ada").code == 0
     assert (
-        house.client()
+        backend.client()
         .post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
         .status_code
         == 401
@@ -183,33 +185,33 @@ def test_the_last_admin_stays(shell: Shell) -> None:
     assert "Nobody would be left" in shell.run("users", "remove-role", "root", "admin").err
 
 
-def test_a_password_is_set(shell: Shell, house: House) -> None:
+def test_a_password_is_set(shell: Shell, backend: Backend) -> None:
     """And shown once."""
-    house.user("ada", "member")
+    backend.user("ada", "member")
     done = shell.run("users", "set-password", "ada", "--json").json
-    assert house.login("ada", password=done["password"])
+    assert backend.login("ada", password=done["password"])
 
 
-def test_what_is_done_here_is_written_down(shell: Shell, house: House) -> None:
+def test_what_is_done_here_is_written_down(shell: Shell, backend: Backend) -> None:
     """By nobody with an account, from the command line (S-149)."""
     shell.run("users", "add", "ada")
-    (event,) = events(house, "user_created")
+    (event,) = events(backend, "user_created")
     assert (event["actor_id"], event["address"]) == (None, "cli")
 
 
-def test_sessions_are_listed_and_ended(shell: Shell, house: House) -> None:
+def test_sessions_are_listed_and_ended(shell: Shell, backend: Backend) -> None:
     """All of a user."""
-    house.user("ada", "member")
-    house.login("ada")
+    backend.user("ada", "member")
+    backend.login("ada")
     assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
     assert shell.run("sessions", "end", "ada").out == "Ended 1 of ada.\n"
     assert shell.run("sessions", "list", "ada", "--json").json == []
 
 
-def test_everybodys_sessions_end(shell: Shell, house: House) -> None:
+def test_everybodys_sessions_end(shell: Shell, backend: Backend) -> None:
     """By one row (R-19)."""
-    house.user("ada", "member")
-    house.login("ada")
+    backend.user("ada", "member")
+    backend.login("ada")
     assert shell.run("sessions", "end", "--everybody").code == 0
     assert shell.run("sessions", "list", "ada", "--json").json == []
 

@@ -21,7 +21,7 @@ from itemsapi.gate.rulebook import RouteRule
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import BUILTIN
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.forged_tokens import Forge, Vault
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -53,34 +53,34 @@ OF_THE_GATE = {"token_missing", "invalid_token", "insufficient_scope", "route_un
 
 @contextmanager
 def built(template: Path, folder: Path) -> Iterator[Forge]:
-    """Build a house with a page of guests in it, as it comes without further settings."""
+    """Build a backend with a page of guests in it, as it comes without further settings."""
     vault, clock = Vault(), MovingClock()
     shutil.copy(template, folder / "itemsapi.db")
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None)
     app = create_app(settings, blueprints=[vault.page], clock=clock)
-    house = House(app, app.extensions[EXTENSION], clock)
-    yield Forge(house, vault)
-    house.services.database.dispose()
+    backend = Backend(app, app.extensions[EXTENSION], clock)
+    yield Forge(backend, vault)
+    backend.services.database.dispose()
 
 
 @pytest.fixture(scope="module")
 def forge(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    """A house in which nothing is let happen."""
+    """A backend in which nothing is let happen."""
     with built(sqlite_template, tmp_path_factory.mktemp("matrix")) as forge:
         yield forge
 
 
 @pytest.fixture
 def passing_forge(sqlite_template: Path, tmp_path: Path) -> Iterator[Forge]:
-    """A house of its own, for what really happens behind the gate."""
+    """A backend of its own, for what really happens behind the gate."""
     with built(sqlite_template, tmp_path) as forge:
         yield forge
 
 
 @pytest.fixture(scope="module")
 def matrix(forge: Forge) -> list[RouteRule]:
-    """The matrix of that house, the guests' page included."""
-    return rulebook(forge.house.app).matrix()
+    """The matrix of that backend, the guests' page included."""
+    return rulebook(forge.backend.app).matrix()
 
 
 def lines(matrix: list[RouteRule], *, guests: bool = False) -> list[str]:
@@ -94,7 +94,7 @@ def call(forge: Forge, entry: RouteRule, token: str | None) -> TestResponse:
     path = re.sub(r"<id:\w+>", new_id(), entry.path)
     path = re.sub(r"<int:\w+>", "1", path)
     path = re.sub(r"<(?:\w+:)?\w+>", "name", path)
-    client = forge.house.bearer(token) if token else forge.house.client()
+    client = forge.backend.bearer(token) if token else forge.backend.client()
     return client.open(path, method=entry.method)
 
 
@@ -151,7 +151,7 @@ def test_nobody_gets_past_the_gate_with_a_bad_token(forge: Forge, matrix: list[R
 
 def test_all_other_scopes_are_not_enough(forge: Forge, matrix: list[RouteRule]) -> None:
     """403 that names the scopes of the rule, for every operation that has some (S-009)."""
-    every = rulebook(forge.house.app).scope_names
+    every = rulebook(forge.backend.app).scope_names
     for entry in (e for e in matrix if e.rule.names):
         answer = call(forge, entry, token(forge, every - entry.rule.names))
         scope = " ".join(sorted(entry.rule.names))

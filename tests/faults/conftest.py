@@ -16,7 +16,7 @@ from itemsapi.issuer.grants import Grant
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.service import Stage, staged
 from support.tokens import Opened, begun
 
@@ -28,29 +28,29 @@ class Theatre:
     """A stage, and the issuer at hand: the same database and secret, in the test's own process."""
 
     stage: Stage
-    house: House
+    backend: Backend
     user_id: str
 
     def session(self) -> Opened:
         """Open a session, as if somebody had signed in."""
-        self.house.clock.moment = datetime.now(UTC)
-        return begun(self.house, self.user_id)
+        self.backend.clock.moment = datetime.now(UTC)
+        return begun(self.backend, self.user_id)
 
     def gen(self, grant: Grant) -> int:
         """Return the generation that a session's row holds."""
-        with self.house.services.database.reading() as connection:
+        with self.backend.services.database.reading() as connection:
             rows = connection.exec_driver_sql("SELECT id, gen FROM itemsapi_session")
             return next(int(row.gen) for row in rows if row.id == grant.session_id)
 
     def age(self, grant: Grant, *, seconds: float) -> None:
         """Let a session's last rotation be so much longer ago: the window need not be awaited."""
-        with self.house.services.database.transaction() as tx:
+        with self.backend.services.database.transaction() as tx:
             session = tx.get_one(AuthSession, grant.session_id)
             session.rotated_at -= timedelta(seconds=seconds)
 
     def told(self, event: str) -> int:
         """Count the audit events of one name."""
-        return len(self.house.services.audit.latest(before=None, limit=200, event=event))
+        return len(self.backend.services.audit.latest(before=None, limit=200, event=event))
 
 
 @pytest.fixture(scope="session")
@@ -82,15 +82,15 @@ def theatre(
         settings = Settings(database_url=here, data_dir=folder, secret_key=secret)
         clock = MovingClock()
         app = create_app(settings, clock=clock)
-        house = House(app, app.extensions[EXTENSION], clock)
-        db.upgrade(house.services.database)
-        user_id = house.user("ada", "member")
+        backend = Backend(app, app.extensions[EXTENSION], clock)
+        db.upgrade(backend.services.database)
+        user_id = backend.user("ada", "member")
         wish = {"blueprints": "support.tokens:look", "secret_key": secret, "served": here} | wish
         try:
             with staged(str(wish.pop("served")), folder, **wish) as stage:  # type: ignore[arg-type]
-                yield Theatre(stage, house, user_id)
+                yield Theatre(stage, backend, user_id)
         finally:
-            house.services.database.dispose()
+            backend.services.database.dispose()
 
     return opened
 

@@ -8,7 +8,7 @@ from sqlalchemy import make_url, text
 
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import free_port, shell_at
 from support.pooler import pooled
 from support.postgres_database import named, run
@@ -52,34 +52,34 @@ def odd(new_postgres: Callable[[], str]) -> Callable[..., str]:
 
 @pytest.mark.parametrize("setting", ODD)
 def test_answers_are_right_with_an_odd_default(
-    setting: str, odd: Callable[..., str], make_house: Callable[..., House]
+    setting: str, odd: Callable[..., str], make_backend: Callable[..., Backend]
 ) -> None:
     """R-34: signing in, refreshing, words and times."""
-    house = make_house(database_url=odd(**{setting: ODD[setting]}))
-    assert told(house) == expected(house)
+    backend = make_backend(database_url=odd(**{setting: ODD[setting]}))
+    assert told(backend) == expected(backend)
 
 
 @pytest.mark.slow
 def test_answers_are_right_with_all_of_them_behind_a_pooler(
-    odd: Callable[..., str], make_house: Callable[..., House]
+    odd: Callable[..., str], make_backend: Callable[..., Backend]
 ) -> None:
     """R-33, R-34: there nothing can be said at the start; a limit is left to the role."""
     url = odd(**{name: value for name, value in ODD.items() if name != "statement_timeout"})
     with pooled(url, "transaction") as there:
-        house = make_house(database_url=there)
-        assert told(house) == expected(house)
+        backend = make_backend(database_url=there)
+        assert told(backend) == expected(backend)
 
 
 def test_answers_are_right_whatever_libpq_is_told_outside(
     new_postgres: Callable[[], str],
-    make_house: Callable[..., House],
+    make_backend: Callable[..., Backend],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R-34: PGCLIENTENCODING and its like are for psql."""
     for name, value in {"PGCLIENTENCODING": "LATIN1", "PGDATESTYLE": "German"}.items():
         monkeypatch.setenv(name, value)
-    house = make_house(database_url=new_postgres())
-    assert told(house) == expected(house)
+    backend = make_backend(database_url=new_postgres())
+    assert told(backend) == expected(backend)
 
 
 def test_every_transaction_says_its_isolation_level(odd: Callable[..., str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.problems import CredentialsInvalid
 from itemsapi.rate_limits import AttemptCounter
-from support.app_factory import PASSWORD, House
+from support.app_factory import PASSWORD, Backend
 from support.rounds import rounds
 from support.service import told
 
@@ -31,36 +31,36 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
+def backend(make_backend: Callable[..., Backend]) -> Backend:
     """A service whose operator has raised ARGON2_TIME from 3 to 6."""
     at_cost = 19457  # KiB; the default, one less, is made cheap for tests, and so are two passes
-    make_house(argon2_memory=at_cost, argon2_time=3).user("old", "member")
-    house = make_house(argon2_memory=at_cost, argon2_time=6)
-    house.user("new", "member")
-    return house
+    make_backend(argon2_memory=at_cost, argon2_time=3).user("old", "member")
+    backend = make_backend(argon2_memory=at_cost, argon2_time=6)
+    backend.user("new", "member")
+    return backend
 
 
-def worked(house: House, name: str) -> float:
+def worked(backend: Backend, name: str) -> float:
     """Try a wrong password; return the seconds that this thread has worked for it."""
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(AttemptCounter.core().delete())
     begun = time.thread_time()
     with pytest.raises(CredentialsInvalid):
-        login(house.services.issuer, LoginRequest(name, f"not {PASSWORD}"))
+        login(backend.services.issuer, LoginRequest(name, f"not {PASSWORD}"))
     return time.thread_time() - begun
 
 
-def apart(house: House) -> float:
+def apart(backend: Backend) -> float:
     """Measure all kinds in turns; return how far their medians lie apart, as a share."""
     samples: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(SAMPLES):
         for kind in KINDS:
-            samples[kind].append(worked(house, kind))
+            samples[kind].append(worked(backend, kind))
     medians = {kind: statistics.median(samples[kind]) for kind in KINDS}
     told("sign-in, seconds of work", **medians)
     return (max(medians.values()) - min(medians.values())) / max(medians.values())
 
 
-def test_raised_parameters_are_not_seen_in_the_time(house: House) -> None:
+def test_raised_parameters_are_not_seen_in_the_time(backend: Backend) -> None:
     """ARGON2_TIME 2 -> 6; repeated once if it fails, as S-184 has it."""
-    assert apart(house) < WITHIN or apart(house) < WITHIN
+    assert apart(backend) < WITHIN or apart(backend) < WITHIN

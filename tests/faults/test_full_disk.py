@@ -74,5 +74,5 @@ def test_a_full_disk_refuses_changes_and_nothing_else_until_there_is_room(
 
 def test_the_database_is_whole_after_the_disk_was_full(play: Theatre) -> None:
     """R-06: SQLite checks every page."""
-    with play.house.services.database.reading() as connection:
+    with play.backend.services.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

@@ -11,56 +11,56 @@ from sqlalchemy import update
 
 from itemsapi.tokens import key_set
 from itemsapi.tokens.key_store import PUBLISHED, SigningKey
-from support.app_factory import House
+from support.app_factory import Backend
 from support.keys import access, kid, kids, works
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 SECONDS = 3.0
 CLIENTS = 8
 
 
 @pytest.fixture
-def houses(make_house: Build) -> list[House]:
+def backends(make_backend: Build) -> list[Backend]:
     """Two processes on one database, with the lag that they have by default."""
-    houses = [make_house(), make_house()]
-    houses[0].user("ada", "member")
-    return houses
+    backends = [make_backend(), make_backend()]
+    backends[0].user("ada", "member")
+    return backends
 
 
-def published(house: House) -> None:
+def published(backend: Backend) -> None:
     """Have the next key been public for long enough."""
-    house.services.key_set.now()
+    backend.services.key_set.now()
     made = datetime.now(UTC) - 2 * PUBLISHED
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(update(SigningKey).values(created_at=made))
 
 
-def client(houses: list[House], tokens: dict[str, str], stop: threading.Event) -> Iterator[str]:
+def client(backends: list[Backend], tokens: dict[str, str], stop: threading.Event) -> Iterator[str]:
     """Work as a client does, now with one process and then with the other; yield what came."""
     refresh_token, access_token = tokens["refresh_token"], tokens["access_token"]
     turn = 0
     while not stop.is_set():
-        house = houses[turn % 2]
-        answer = house.bearer(access_token).get("/auth/sessions")
+        backend = backends[turn % 2]
+        answer = backend.bearer(access_token).get("/auth/sessions")
         yield f"list {answer.status_code}"
         turn += 1
         if turn % 5 == 0:
             body = {"refresh_token": refresh_token}
-            answer = house.client().post("/auth/refresh", json=body)
+            answer = backend.client().post("/auth/refresh", json=body)
             yield f"refresh {answer.status_code}"
             if answer.status_code == 200:
                 access_token = answer.get_json()["access_token"]
                 refresh_token = answer.get_json()["refresh_token"]
 
 
-def under_load(houses: list[House], change: Callable[[], object]) -> Counter[str]:
+def under_load(backends: list[Backend], change: Callable[[], object]) -> Counter[str]:
     """Let clients work, change something in the middle, and count their answers."""
     stop, seen = threading.Event(), Counter[str]()
-    tokens = [houses[0].login("ada") for _ in range(CLIENTS)]
+    tokens = [backends[0].login("ada") for _ in range(CLIENTS)]
 
     def work(own: dict[str, str]) -> None:
-        seen.update(client(houses, own, stop))
+        seen.update(client(backends, own, stop))
 
     threads = [threading.Thread(target=work, args=(own,)) for own in tokens]
     for thread in threads:
@@ -75,30 +75,30 @@ def under_load(houses: list[House], change: Callable[[], object]) -> Counter[str
 
 
 @pytest.mark.slow
-def test_a_planned_rotation_refuses_nobody(houses: list[House]) -> None:
+def test_a_planned_rotation_refuses_nobody(backends: list[Backend]) -> None:
     """R-20: zero refusals, in the process that rotated and in the other one."""
-    published(houses[0])
-    seen = under_load(houses, houses[0].services.key_set.key_store.rotate)
+    published(backends[0])
+    seen = under_load(backends, backends[0].services.key_set.key_store.rotate)
     assert seen.keys() == {"list 200", "refresh 200"}
     assert seen.total() > 100
 
 
 @pytest.mark.slow
-def test_a_withdrawal_costs_a_refresh_and_no_session(houses: list[House]) -> None:
+def test_a_withdrawal_costs_a_refresh_and_no_session(backends: list[Backend]) -> None:
     """R-20: access tokens are refused, refresh tokens never."""
-    first = kids(houses[0])[0]
-    seen = under_load(houses, lambda: houses[0].services.key_set.key_store.withdraw(first))
+    first = kids(backends[0])[0]
+    seen = under_load(backends, lambda: backends[0].services.key_set.key_store.withdraw(first))
     assert seen.keys() == {"list 200", "list 401", "refresh 200"}
 
 
-def worked_for(house: House, token: str) -> float:
+def worked_for(backend: Backend, token: str) -> float:
     """Use a token until it is refused; return for how many seconds it was good.
 
     What counts is when it was last shown and let in, not how long the refusal was on its way.
     """
     began, pause, last = time.monotonic(), threading.Event(), 0.0
     shown = began
-    while works(house, token):
+    while works(backend, token):
         last = shown - began
         assert last < 60
         pause.wait(0.02)
@@ -107,9 +107,9 @@ def worked_for(house: House, token: str) -> float:
 
 
 @pytest.mark.slow
-def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(houses: list[House]) -> None:
+def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(backends: list[Backend]) -> None:
     """R-20, S-147: with the lag that there is by default."""
-    here, there = houses
+    here, there = backends
     token = access(here)
     assert works(there, token)
     here.services.key_set.withdraw(kid(token))
@@ -118,11 +118,11 @@ def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(houses: list[H
 
 @pytest.mark.slow
 def test_an_idle_process_refuses_it_at_once(
-    houses: list[House], monkeypatch: pytest.MonkeyPatch
+    backends: list[Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its copy is older than a lag: not one of many requests at once goes on with it."""
     monkeypatch.setattr(key_set, "MOMENT", 10.0)  # this machine may be slow
-    here, there = houses
+    here, there = backends
     token = access(here)
     assert works(there, token)
     here.services.key_set.withdraw(kid(token))
@@ -138,17 +138,17 @@ def test_an_idle_process_refuses_it_at_once(
     assert found == [False] * CLIENTS
 
 
-def test_a_step_of_the_schedule_is_taken_once(make_house: Build) -> None:
+def test_a_step_of_the_schedule_is_taken_once(make_backend: Build) -> None:
     """S-194: of two processes that find it due at once, one rotates."""
     plan = {"key_rotation": timedelta(days=30), "revocation_lag": timedelta(0)}
-    houses = [make_house(**plan), make_house(**plan)]
-    houses[0].services.key_set.now()
-    houses[0].clock.forward(days=31)
-    threads = [threading.Thread(target=one.services.key_set.now) for one in houses * 4]
+    backends = [make_backend(**plan), make_backend(**plan)]
+    backends[0].services.key_set.now()
+    backends[0].clock.forward(days=31)
+    threads = [threading.Thread(target=one.services.key_set.now) for one in backends * 4]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(row.state for row in houses[0].services.key_set.key_store.listed()) == [
+    assert sorted(row.state for row in backends[0].services.key_set.key_store.listed()) == [
         "current", "next", "retired",
     ]  # fmt: skip

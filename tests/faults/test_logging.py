@@ -17,12 +17,12 @@ from itemsapi.observability.causes import one_line
 from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
-from support.app_factory import House
+from support.app_factory import Backend
 from support.operator_client import works
 
 SAID = "no such table"
 Captured = pytest.CaptureFixture[str]
-Broken = Callable[[str, bool], House]
+Broken = Callable[[str, bool], Backend]
 
 
 @pytest.fixture
@@ -41,28 +41,28 @@ class Full(io.StringIO):
 
 @pytest.mark.parametrize("broken", [Full(), None])
 def test_requests_are_answered(
-    house: House, monkeypatch: pytest.MonkeyPatch, broken: io.StringIO | None
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, broken: io.StringIO | None
 ) -> None:
     """A full disk behind standard error, or a closed one, signs nobody out (S-152)."""
     if broken is None:
         broken = io.StringIO()
         broken.close()
     monkeypatch.setattr("sys.stderr", broken)
-    assert works(house, house.login("ada"))
+    assert works(backend, backend.login("ada"))
 
 
 def test_a_refusal_is_answered_when_its_cause_cannot_be_written(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-152: a full disk takes nothing from a 503."""
-    without(house, "itemsapi_revocation")
+    without(backend, "itemsapi_revocation")
     monkeypatch.setattr("sys.stderr", Full())
-    assert house.client().get("/health/ready").get_json()["code"] == "gate_unavailable"
+    assert backend.client().get("/health/ready").get_json()["code"] == "gate_unavailable"
 
 
-def without(house: House, table: str) -> None:
+def without(backend: Backend, table: str) -> None:
     """Take a table away, as a restored or half-migrated database would."""
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
 
 
@@ -92,11 +92,11 @@ def page() -> Blueprint:
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    """A house with such a page, and somebody in it."""
-    house = make_house(page())
-    house.user("ada", "member")
-    return house
+def backend(make_backend: Callable[..., Backend]) -> Backend:
+    """A backend with such a page, and somebody in it."""
+    backend = make_backend(page())
+    backend.user("ada", "member")
+    return backend
 
 
 def told(captured: Captured) -> list[dict[str, str]]:
@@ -120,57 +120,59 @@ def line_of(answer: TestResponse, captured: Captured) -> dict[str, str]:
         ("error", "ZeroDivisionError: secret=***"),
     ],
 )
-def test_a_failing_page_is_one_line(house: House, capsys: Captured, how: str, cause: str) -> None:
+def test_a_failing_page_is_one_line(
+    backend: Backend, capsys: Captured, how: str, cause: str
+) -> None:
     """R-35: whichever way it says that it failed."""
-    answer = house.client().get(f"/failing/{how}")
+    answer = backend.client().get(f"/failing/{how}")
     assert line_of(answer, capsys)["cause"] == cause
 
 
-def items(house: House) -> TestResponse:
+def items(backend: Backend) -> TestResponse:
     """Ask for items, where the database has lost them."""
-    ada = house.bearer(house.login("ada")["access_token"])
-    without(house, "item")
+    ada = backend.bearer(backend.login("ada")["access_token"])
+    without(backend, "item")
     return ada.get("/items")
 
 
-def token(house: House) -> TestResponse:
+def token(backend: Backend) -> TestResponse:
     """Refresh as OAuth clients do, where the database has lost the sessions."""
-    tokens = house.login("ada")
-    without(house, "itemsapi_session")
+    tokens = backend.login("ada")
+    without(backend, "itemsapi_session")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-    return house.client().post("/oauth/token", data=form)
+    return backend.client().post("/oauth/token", data=form)
 
 
-def ready(table: str) -> Callable[[House], TestResponse]:
+def ready(table: str) -> Callable[[Backend], TestResponse]:
     """Return what asks for readiness where a table is lost."""
 
-    def ask(house: House) -> TestResponse:
-        without(house, table)
-        return house.client().get("/health/ready")
+    def ask(backend: Backend) -> TestResponse:
+        without(backend, table)
+        return backend.client().get("/health/ready")
 
     return ask
 
 
-def muted(house: House) -> TestResponse:
+def muted(backend: Backend) -> TestResponse:
     """Go around the gate."""
     with flask.request_started.muted():
-        return house.client().get("/failing/stream")
+        return backend.client().get("/failing/stream")
 
 
-def crowded(house: House) -> TestResponse:
+def crowded(backend: Backend) -> TestResponse:
     """Sign in where every place for a password is taken."""
     nowhere = HashingQueue(at_work=0, waiting=0)
-    house.services.issuer.password_service._places = nowhere  # noqa: SLF001 - as if others were at it
-    return house.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
+    backend.services.issuer.password_service._places = nowhere  # noqa: SLF001 - as if others were at it
+    return backend.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 
-def turned_away(house: House) -> TestResponse:
+def turned_away(backend: Backend) -> TestResponse:
     """Ask for anything, where the server found that no thread came free."""
     refused = {REFUSED: Unavailable(cause="threads: none was free for 10 s")}
-    return house.client().get("/health/live", environ_base=refused)
+    return backend.client().get("/health/live", environ_base=refused)
 
 
-CAUSES: dict[str, tuple[Callable[[House], TestResponse], str]] = {
+CAUSES: dict[str, tuple[Callable[[Backend], TestResponse], str]] = {
     "the database": (items, f"database: {SAID}"),
     "the database, for an OAuth client": (token, f"database: {SAID}"),
     "revocations": (
@@ -189,43 +191,43 @@ CAUSES: dict[str, tuple[Callable[[House], TestResponse], str]] = {
 
 @pytest.mark.parametrize("part", CAUSES)
 def test_a_503_is_one_line_that_names_what_is_away(
-    house: House, capsys: Captured, part: str
+    backend: Backend, capsys: Captured, part: str
 ) -> None:
     """R-35: the dependency, and what its driver said, without the statement."""
     ask, cause = CAUSES[part]
-    line = line_of(ask(house), capsys)
+    line = line_of(ask(backend), capsys)
     assert (line["event"], line["level"]) == ("unavailable", "warning")
     assert line["cause"].startswith(cause)
 
 
 def test_a_503_of_a_database_that_nobody_serves_names_no_password(
-    make_house: Callable[..., House], capsys: Captured
+    make_backend: Callable[..., Backend], capsys: Captured
 ) -> None:
     """R-35, S-150: what libpq says, on one line."""
-    house = make_house(database_url="postgresql://u:c4n4ry@127.0.0.1:1/x")
-    line = line_of(house.client().get("/health/ready"), capsys)
+    backend = make_backend(database_url="postgresql://u:c4n4ry@127.0.0.1:1/x")
+    line = line_of(backend.client().get("/health/ready"), capsys)
     assert re.search("database: connection.* refused", line["cause"])
     assert "c4n4ry" not in json.dumps(line)
 
 
 def test_an_unexpected_error_in_the_gate_is_one_line_with_its_place(
-    house: House, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-35: 503 for the client, the place for the operator."""
-    tokens = house.login("ada")
-    monkeypatch.setattr(house.services.revocation_feed, "check", lambda **_: 1 / 0)
-    line = line_of(house.bearer(tokens["access_token"]).get("/me"), capsys)
+    tokens = backend.login("ada")
+    monkeypatch.setattr(backend.services.revocation_feed, "check", lambda **_: 1 / 0)
+    line = line_of(backend.bearer(tokens["access_token"]).get("/me"), capsys)
     assert (line["level"], line["cause"]) == ("error", "ZeroDivisionError: division by zero")
     assert "in verify" in line["exception"]
 
 
 @pytest.mark.parametrize("hook", ["before_request", "after_request"])
 def test_a_failing_hook_is_one_line(
-    house: House, capsys: Captured, caplog: pytest.LogCaptureFixture, hook: str
+    backend: Backend, capsys: Captured, caplog: pytest.LogCaptureFixture, hook: str
 ) -> None:
     """R-35, S-151: and none of Flask's own, which shows the path as it was sent."""
-    getattr(house.app, hook)(lambda *_: 1 / 0)
-    answer = house.client().get("/health/live%0Aforged")
+    getattr(backend.app, hook)(lambda *_: 1 / 0)
+    answer = backend.client().get("/health/live%0Aforged")
     assert (answer.status_code, [line["event"] for line in told(capsys)]) == (500, ["unhandled"])
     assert caplog.records == []
 
@@ -278,18 +280,18 @@ def owners(captured: Captured) -> list[str]:
 
 @pytest.mark.parametrize("path", ["/health/live", "/nothing", "/failing/error", "/failing/stream"])
 def test_a_line_after_a_request_is_not_that_requests(
-    house: House, capsys: Captured, path: str
+    backend: Backend, capsys: Captured, path: str
 ) -> None:
     """R-35: whatever was answered, and by a stream too."""
-    house.client().get(path)
+    backend.client().get(path)
     assert owners(capsys) == ["-"]
 
 
 def test_a_line_after_a_refusal_at_the_edge_is_not_that_requests(
-    house: House, capsys: Captured
+    backend: Backend, capsys: Captured
 ) -> None:
     """R-35: what Flask never saw is forgotten, too."""
-    assert house.client().get("/", headers={"X-A": "a" * 9000}).status_code == 431
+    assert backend.client().get("/", headers={"X-A": "a" * 9000}).status_code == 431
     assert owners(capsys) == ["-"]
 
 
@@ -303,24 +305,24 @@ def fail_at_close(answer: flask.Response) -> flask.Response:
     ("hook", "failing"), [("after_request", fail_at_close), ("teardown_request", lambda _: 1 / 0)]
 )
 def test_a_line_after_an_answer_that_fails_at_its_end_is_not_that_requests(
-    house: House, capsys: Captured, hook: str, failing: Callable[..., object]
+    backend: Backend, capsys: Captured, hook: str, failing: Callable[..., object]
 ) -> None:
     """R-35: the server is told, and the thread goes on without it."""
-    getattr(house.app, hook)(failing)
+    getattr(backend.app, hook)(failing)
     with pytest.raises(ZeroDivisionError):
-        house.client().get("/health/live")
+        backend.client().get("/health/live")
     assert owners(capsys) == ["-"]
 
 
-def test_a_line_of_a_stream_is_its_requests(house: House, capsys: Captured) -> None:
+def test_a_line_of_a_stream_is_its_requests(backend: Backend, capsys: Captured) -> None:
     """R-35: the request is not over before its answer is."""
-    answer = house.client().get("/failing/stream")
+    answer = backend.client().get("/failing/stream")
     (line,) = told(capsys)
     assert line["request_id"] == answer.headers["X-Request-Id"]
 
 
 def test_a_line_after_a_request_within_a_request_is_the_outer_ones(
-    make_house: Callable[..., House], capsys: Captured
+    make_backend: Callable[..., Backend], capsys: Captured
 ) -> None:
     """R-35: the outer one goes on."""
     page = Blueprint("outer", __name__)
@@ -333,6 +335,6 @@ def test_a_line_after_a_request_within_a_request_is_the_outer_ones(
         log.info("outer")
         return {}
 
-    built = make_house(page)
+    built = make_backend(page)
     answer = built.client().get("/outer")
     assert [line["request_id"] for line in told(capsys)] == [answer.headers["X-Request-Id"]]

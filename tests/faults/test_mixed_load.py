@@ -154,12 +154,12 @@ def staged(
 
 def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
     """Make the users, all with one password, and open a session for each."""
-    house = play.house
-    house.clock.moment = datetime.now(UTC)
-    stored, now = house.services.issuer.password_service.hash(PASSWORD), house.clock()
+    backend = play.backend
+    backend.clock.moment = datetime.now(UTC)
+    stored, now = backend.services.issuer.password_service.hash(PASSWORD), backend.clock()
     made = {f"user{number}": new_id() for number in range(CLIENTS)}
     times = {"created_at": now, "updated_at": now}
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.add_all(
             User(id=user_id, username=name, password_hash=stored, **times)
             for name, user_id in made.items()
@@ -168,7 +168,7 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
         tx.add_all(UserRole(user_id=user_id, role="member") for user_id in made.values())
     clients = []
     for number, (name, user_id) in enumerate(made.items()):
-        opened = begun(house, user_id)
+        opened = begun(backend, user_id)
         tokens = Tokens(opened.access_token, opened.refresh_token)
         address = f"127.1.{number // 250}.{number % 250 + 1}"  # everybody has a host
         clients.append(Client(Who(name, address, tokens, SEED), play.stage.port, stop))
@@ -220,7 +220,7 @@ def test_nothing_is_lost_or_done_twice_whatever_is_killed(
 
 def rows(play: Theatre) -> dict[str, Known]:
     """Return what the database holds in the end; SQLite's file must be in order."""
-    with play.house.services.database.reading() as connection:
+    with play.backend.services.database.reading() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
         found = connection.execute(text("SELECT id, name, quantity, version FROM item"))

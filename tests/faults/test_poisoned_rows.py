@@ -7,21 +7,21 @@ import pytest
 from sqlalchemy import text
 
 from itemsapi.issuer import sessions
-from support.app_factory import House
+from support.app_factory import Backend
 from support.tokens import begun, code, lets_in, look, refresh, renewed
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 
 @pytest.fixture
-def house(make_house: Build) -> House:
+def backend(make_backend: Build) -> Backend:
     """An application with two users."""
-    return make_house(look)
+    return make_backend(look)
 
 
-def poison(house: House, statement: str, **values: Any) -> None:
+def poison(backend: Backend, statement: str, **values: Any) -> None:
     """Write past all our code."""
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(text(statement), values)
 
 
@@ -42,51 +42,51 @@ def poison(house: House, statement: str, **values: Any) -> None:
         "expires_at = created_at",
     ],
 )
-def test_a_strange_session_hurts_nobody_but_its_owner(house: House, assignment: str) -> None:
+def test_a_strange_session_hurts_nobody_but_its_owner(backend: Backend, assignment: str) -> None:
     """R-29: never 500, never more than was granted; the other user works on."""
-    strange = begun(house, house.user("ada", "member"))
-    other = begun(house, house.user("bob", "member"))
+    strange = begun(backend, backend.user("ada", "member"))
+    other = begun(backend, backend.user("bob", "member"))
     statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
-    poison(house, statement, id=strange.session_id)
-    answer = refresh(house, strange.refresh_token)
+    poison(backend, statement, id=strange.session_id)
+    answer = refresh(backend, strange.refresh_token)
     assert answer.status_code in {200, 400, 401, 503}
     assert set(answer.json.get("scope", "").split()) <= {"items:read", "items:write"}
-    assert renewed(house, other.refresh_token)
+    assert renewed(backend, other.refresh_token)
 
 
 @pytest.mark.parametrize("target", ["", "s:", "x:future", "*x", "s:\u2028"])
-def test_a_strange_revocation_hurts_nobody(house: House, target: str) -> None:
+def test_a_strange_revocation_hurts_nobody(backend: Backend, target: str) -> None:
     """R-29: a kind of target that a later version knows means nothing to this one."""
-    token = begun(house, house.user("ada", "member")).access_token
-    assert lets_in(house, token)
+    token = begun(backend, backend.user("ada", "member")).access_token
+    assert lets_in(backend, token)
     poison(
-        house,
+        backend,
         "INSERT INTO itemsapi_revocation (seq, target, sessions, made_at)"
         " VALUES (9007199254740992, :target, :no, CURRENT_TIMESTAMP)",
         target=target,
         no=False,
     )
-    assert lets_in(house, token)
+    assert lets_in(backend, token)
 
 
-def test_a_restored_database_brings_no_copied_token_back(house: House) -> None:
+def test_a_restored_database_brings_no_copied_token_back(backend: Backend) -> None:
     """R-28: a token newer than the backup ends its session; it could be anybody's."""
-    session = begun(house, house.user("ada", "member"))
-    newer = renewed(house, renewed(house, session.refresh_token)["refresh_token"])
-    poison(house, "UPDATE itemsapi_session SET gen = 2, root_gen = 1")
-    assert code(refresh(house, newer["refresh_token"])) == "refresh_reused"
-    assert code(refresh(house, session.refresh_token)) == "invalid_refresh_token"
+    session = begun(backend, backend.user("ada", "member"))
+    newer = renewed(backend, renewed(backend, session.refresh_token)["refresh_token"])
+    poison(backend, "UPDATE itemsapi_session SET gen = 2, root_gen = 1")
+    assert code(refresh(backend, newer["refresh_token"])) == "refresh_reused"
+    assert code(refresh(backend, session.refresh_token)) == "invalid_refresh_token"
 
 
 def test_a_restored_database_brings_no_ended_session_back_after_the_one_command(
-    house: House, make_house: Build
+    backend: Backend, make_backend: Build
 ) -> None:
     """R-28: `itemsapi sessions end --everybody` after a restore, as operations.md says."""
-    session = begun(house, house.user("ada", "member"))
-    house.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
-    poison(house, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")
-    poison(house, "DELETE FROM itemsapi_revocation")
-    restarted = make_house(look)
+    session = begun(backend, backend.user("ada", "member"))
+    backend.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
+    poison(backend, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")
+    poison(backend, "DELETE FROM itemsapi_revocation")
+    restarted = make_backend(look)
     sessions.end_everybodys(restarted.services.issuer, why="backup restored")
     assert not lets_in(restarted, session.access_token)
     assert code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"

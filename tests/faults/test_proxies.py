@@ -94,7 +94,7 @@ def test_the_clients_address_is_found_behind_two_proxies(
 
 def test_a_client_that_guesses_locks_no_other_out(service: Theatre, tmp_path: Path) -> None:
     """Ten tries from one address, each from another port; the owner has another address (S-044)."""
-    service.house.user("eve", "member")
+    service.backend.user("eve", "member")
     body = {"username": "eve", "password": "not the password"}
     lines = WITH_PORT.format(port=8000)
     with nginx(tmp_path / "nginx", lines, upstream=service.stage.port) as proxy:

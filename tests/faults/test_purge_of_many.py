@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from itemsapi.clock import new_id
 from itemsapi.issuer.retention import BATCH, PurgeTarget, purge, purge_targets
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House
+from support.app_factory import Backend
 from support.rounds import rounds
 from support.service import told
 from support.tokens import begun
@@ -31,13 +31,13 @@ pytestmark = pytest.mark.slow
 class Watch:
     """How long each transaction that wrote held its locks, and what this process worked for it."""
 
-    house: House
+    backend: Backend
     held: list[float] = field(default_factory=list)
     worked: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin; of SQLite the lock is taken as the transaction begins, so nothing is missed."""
-        engine = self.house.services.database.engine
+        engine = self.backend.services.database.engine
         event.listen(engine, "begin", self._begin)
         event.listen(engine, "commit", self._end)
 
@@ -51,34 +51,34 @@ class Watch:
             self.worked.append(time.thread_time() - work)
 
 
-def heap(house: House, name: str) -> PurgeTarget:
+def heap(backend: Backend, name: str) -> PurgeTarget:
     """Return one heap as it is now."""
-    return next(one for one in purge_targets(house.services.issuer) if one.name == name)
+    return next(one for one in purge_targets(backend.services.issuer) if one.name == name)
 
 
-def rows(house: House, table: str) -> int:
+def rows(backend: Backend, table: str) -> int:
     """Count the rows of a table."""
-    with house.services.database.reading() as connection:
+    with backend.services.database.reading() as connection:
         return connection.scalar(select(func.count()).select_from(text(table))) or 0
 
 
 @pytest.fixture
-def sessions(house: House) -> House:
-    """A house with very many sessions that are over, and a few that are not."""
-    user_id = house.user("ada", "member")
-    begun(house, user_id)
+def sessions(backend: Backend) -> Backend:
+    """A backend with very many sessions that are over, and a few that are not."""
+    user_id = backend.user("ada", "member")
+    begun(backend, user_id)
     table = AuthSession.core()
-    with house.services.database.reading() as connection:
+    with backend.services.database.reading() as connection:
         model = dict(connection.execute(select(table)).one()._mapping)  # noqa: SLF001 - its public name
-    long_ago = house.clock() - timedelta(days=30)
+    long_ago = backend.clock() - timedelta(days=30)
     over = model | {"ended_at": long_ago, "rotated_at": long_ago}
     for at in range(0, ROWS, CHUNK):
         made = [over | {"id": new_id()} for _ in range(min(CHUNK, ROWS - at))]
-        with house.services.database.transaction() as tx:
+        with backend.services.database.transaction() as tx:
             tx.execute(insert(table), made)
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(insert(table), [model | {"id": new_id()} for _ in range(KEPT - 1)])
-    return house
+    return backend
 
 
 def spread(seconds: list[float], percent: int) -> float:
@@ -86,7 +86,7 @@ def spread(seconds: list[float], percent: int) -> float:
     return sorted(seconds)[min(len(seconds) * percent // 100, len(seconds) - 1)]
 
 
-def test_a_million_sessions_go_and_no_batch_holds_its_locks_for_long(sessions: House) -> None:
+def test_a_million_sessions_go_and_no_batch_holds_its_locks_for_long(sessions: Backend) -> None:
     """S-201: half of the batches by the clock, all but one in a hundred by the work they take.
 
     The clock also counts while other processes have the machine, and that is no lock's fault.
@@ -104,11 +104,11 @@ def test_a_million_sessions_go_and_no_batch_holds_its_locks_for_long(sessions: H
 class Neighbour(threading.Thread):
     """Somebody who refreshes meanwhile."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, backend: Backend) -> None:
         """Sign in, and begin."""
         super().__init__()
-        self.house, self.stop = house, threading.Event()
-        self.token = house.login("ada")["refresh_token"]
+        self.backend, self.stop = backend, threading.Event()
+        self.token = backend.login("ada")["refresh_token"]
         self.waited: list[float] = []
         self.start()
 
@@ -116,13 +116,13 @@ class Neighbour(threading.Thread):
         """Refresh until told to stop."""
         while not self.stop.is_set():
             body, began = {"refresh_token": self.token}, time.monotonic()
-            answer = self.house.client().post("/auth/refresh", json=body)
+            answer = self.backend.client().post("/auth/refresh", json=body)
             self.waited.append(time.monotonic() - began)
             self.token = answer.get_json()["refresh_token"]
 
 
 @pytest.fixture
-def neighbour(sessions: House) -> Iterator[Neighbour]:
+def neighbour(sessions: Backend) -> Iterator[Neighbour]:
     """One of them."""
     found = Neighbour(sessions)
     yield found
@@ -130,7 +130,7 @@ def neighbour(sessions: House) -> Iterator[Neighbour]:
     found.join()
 
 
-def test_who_refreshes_beside_a_purge_is_served(sessions: House, neighbour: Neighbour) -> None:
+def test_who_refreshes_beside_a_purge_is_served(sessions: Backend, neighbour: Neighbour) -> None:
     """S-201: with the rest that follows each batch, others get their turns all the while."""
     seen: list[int] = []
     went = purge(

@@ -162,7 +162,7 @@ def test_one_row_ends_everybodys_sessions_in_every_worker(open_house: Theatre) -
     each, made = open_house.stage.line_to_each(), [open_house.session() for _ in range(20)]
     for one in made:  # each worker has just read the feed, and would go on with what it knows
         assert {line.look(one.access_token).status for line in each.values()} == {204}
-    sessions.end_everybodys(open_house.house.services.issuer, why="test")
+    sessions.end_everybodys(open_house.backend.services.issuer, why="test")
     done = time.monotonic()
     slowest = max(max(accepted_for(each, one.access_token, done)) for one in made)
     told("everybody", sessions=len(made), slowest=slowest)
@@ -252,7 +252,7 @@ def go_on(crowd: list[Persistent]) -> None:
 
 def whole(play: Theatre) -> bool:
     """Tell whether SQLite finds every page in order; PostgreSQL was not killed itself."""
-    database = play.house.services.database
+    database = play.backend.services.database
     with database.reading() as connection:
         return (
             database.dialect != "sqlite"

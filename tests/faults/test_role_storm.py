@@ -30,19 +30,19 @@ def play(
 ) -> Iterator[Theatre]:
     """The service with two workers, on each database in turn."""
     with theatre(request.param, workers=WORKERS) as opened:
-        opened.house.user("root", "admin")
+        opened.backend.user("root", "admin")
         yield opened
 
 
 def held_by(play: Theatre, count: int) -> tuple[str, str]:
     """Make a role that so many users have; return its name and the id of one of them."""
-    name, now, ids = f"often-{count}", play.house.clock(), [new_id() for _ in range(count)]
-    play.house.services.roles.put(COMMAND_LINE, name, description="", scopes=[])
+    name, now, ids = f"often-{count}", play.backend.clock(), [new_id() for _ in range(count)]
+    play.backend.services.roles.put(COMMAND_LINE, name, description="", scopes=[])
     users = [
         {"id": one, "username": one, "password_hash": "!", "created_at": now, "updated_at": now}
         for one in ids
     ]
-    with play.house.services.database.transaction() as tx:
+    with play.backend.services.database.transaction() as tx:
         tx.execute(insert(User), users)
         tx.execute(insert(UserRole), [{"user_id": one, "role": name} for one in ids])
     return name, ids[0]
@@ -53,7 +53,7 @@ def storm(play: Theatre, role: str, times: int) -> float:
     begun_at = time.monotonic()
     for turn in range(times):
         scopes = [["items:read"], ["items:read", "items:write"]][turn % 2]
-        play.house.services.roles.put(COMMAND_LINE, role, description="", scopes=scopes)
+        play.backend.services.roles.put(COMMAND_LINE, role, description="", scopes=scopes)
     return time.monotonic() - begun_at
 
 
@@ -63,13 +63,13 @@ def test_fresh_tokens_are_good_at_once_and_old_ones_die_within_the_bound(
 ) -> None:
     """S-112: of a holder and of the admin, in every worker."""
     role, user_id = held_by(play, holders)
-    admin_id = play.house.services.users.named("root").id
-    old = begun(play.house, user_id)
+    admin_id = play.backend.services.users.named("root").id
+    old = begun(play.backend, user_id)
     each = play.stage.line_to_each().values()
     assert {line.look(old.access_token).status for line in each} == {204}
     seconds = storm(play, role, rounds(1000, 60))
     changed = time.monotonic()
-    fresh = [begun(play.house, one).access_token for one in (user_id, admin_id)]
+    fresh = [begun(play.backend, one).access_token for one in (user_id, admin_id)]
     assert {line.look(token).status for line in each for token in fresh} == {204}
     for line in each:
         until(lambda line=line: line.look(old.access_token).status == 401, 5)  # type: ignore[misc]

@@ -158,9 +158,9 @@ def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(play: Theatre) -> N
 
 def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Theatre) -> None:
     """R-12: ten thousand clients that signed in at one moment come back over a minute."""
-    house, count = play.house, rounds(10_000, 1000)
-    user_id = house.services.users.named("ada").id
-    lives = [begun(house, user_id).expires_in for _ in range(count)]
+    backend, count = play.backend, rounds(10_000, 1000)
+    user_id = backend.services.users.named("ada").id
+    lives = [begun(backend, user_id).expires_in for _ in range(count)]
     spread = range(min(lives), max(lives) + 1)
     fullest = max(lives.count(second) for second in spread)
     told("spread", clients=count, seconds=len(spread), fullest=fullest)
@@ -171,10 +171,10 @@ def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Theatre) 
 @pytest.fixture
 def tokens(play: Theatre) -> list[str]:
     """Refresh tokens of so many clients; a user has fifty at most."""
-    house, count = play.house, rounds(10_000, 500)
-    house.clock.moment = datetime.now(UTC)
-    users = [house.user(f"user{at}", "member") for at in range(count // 50)]
-    return [begun(house, user_id).refresh_token for user_id in users for _ in range(50)]
+    backend, count = play.backend, rounds(10_000, 500)
+    backend.clock.moment = datetime.now(UTC)
+    users = [backend.user(f"user{at}", "member") for at in range(count // 50)]
+    return [begun(backend, user_id).refresh_token for user_id in users for _ in range(50)]
 
 
 def test_a_storm_of_refreshes_is_answered(play: Theatre, tokens: list[str]) -> None:

@@ -15,7 +15,7 @@ from itemsapi import create_app
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.command_line import SECRET, Shell, shell_at
 from support.postgres_database import named, run
 
@@ -63,16 +63,16 @@ def engine(urls: dict[str, str], shells: dict[str, Shell]) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def house(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[House]:
+def backend(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[Backend]:
     """The application under the role that serves."""
     clock = MovingClock()
     settings = Settings(
         database_url=urls[SERVING], data_dir=tmp_path, secret_key=SECRET, rate_limit=None
     )
     app = create_app(settings, clock=clock)
-    house = House(app, app.extensions[EXTENSION], clock)
-    yield house
-    house.services.database.dispose()
+    backend = Backend(app, app.extensions[EXTENSION], clock)
+    yield backend
+    backend.services.database.dispose()
 
 
 DEFINITIONS = [
@@ -109,17 +109,19 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def test_operators_work_under_the_role_that_serves(shells: dict[str, Shell], house: House) -> None:
+def test_operators_work_under_the_role_that_serves(
+    shells: dict[str, Shell], backend: Backend
+) -> None:
     """S-164: every command but those of the schema."""
-    house.user("ada", "admin")
+    backend.user("ada", "admin")
     for command in COMMANDS:
         done = shells[SERVING].run(*command.split())
         assert done.code == 0, (command, done)
 
 
-def test_everything_is_served_under_the_role_that_serves(house: House) -> None:
+def test_everything_is_served_under_the_role_that_serves(backend: Backend) -> None:
     """S-164: sign-in to sign-out, items from making to deleting, users, roles and the trail."""
-    admin = house.signed_in("ada", "admin", "member")
+    admin = backend.signed_in("ada", "admin", "member")
     made = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
     place, version = f"/items/{made.get_json()['id']}", {"If-Match": made.headers["ETag"]}
     changed = admin.patch(place, json={"quantity": 2}, headers=version)
@@ -133,8 +135,8 @@ def test_everything_is_served_under_the_role_that_serves(house: House) -> None:
     answers = [made, changed, listed, gone, eve, role, *fetched]
     assert [answer.status_code for answer in answers[:6]] == [201, 200, 200, 204, 201, 201]
     assert {answer.status_code for answer in fetched} == {200}
-    token = house.login("ada")["refresh_token"]
-    again = house.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
+    token = backend.login("ada")["refresh_token"]
+    again = backend.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
     out = {"refresh_token": again["refresh_token"]}
-    assert house.client().post("/auth/logout", json=out).status_code == 204
-    assert house.client().get("/health/ready").status_code == 200
+    assert backend.client().post("/auth/logout", json=out).status_code == 204
+    assert backend.client().get("/health/ready").status_code == 200

@@ -15,16 +15,16 @@ from itemsapi.items.quota_recount import recount
 from itemsapi.items.service import ItemService
 from itemsapi.problems import QuotaExceeded
 from itemsapi.quota_usage import QuotaUsage
-from support.app_factory import House
+from support.app_factory import Backend
 from support.item_store import Stock, draft
 
 TABLE = QuotaUsage.core()
 
 
 @pytest.fixture
-def stock(house: House) -> Stock:
+def stock(backend: Backend) -> Stock:
     """A shelf with an item of 4 bytes on it, made with a key."""
-    stock = Stock(house.services.database, house.clock)
+    stock = Stock(backend.services.database, backend.clock)
     stock.put(key="first")
     return stock
 
@@ -44,10 +44,10 @@ def miscount(stock: Stock, **counts: int) -> None:
         tx.execute(update(TABLE).where(TABLE.c.owner_id == stock.ada).values(counts))
 
 
-def purge_claims(house: House) -> int:
+def purge_claims(backend: Backend) -> int:
     """Purge the old keys; return how many went."""
-    claims = next(one for one in purge_targets(house.services.issuer) if one.name == "claims")
-    return purge(house.services.issuer, claims, rest=lambda _: None)
+    claims = next(one for one in purge_targets(backend.services.issuer) if one.name == "claims")
+    return purge(backend.services.issuer, claims, rest=lambda _: None)
 
 
 def limited(stock: Stock, keys: int) -> ItemService:
@@ -87,11 +87,11 @@ def test_old_keys_make_room_some_at_a_time(stock: Stock, monkeypatch: pytest.Mon
     assert counted(stock)[2] == 4 - 2 + 1
 
 
-def test_purged_keys_are_counted_no_more(house: House, stock: Stock) -> None:
+def test_purged_keys_are_counted_no_more(backend: Backend, stock: Stock) -> None:
     """Or they would count for ever: nothing is counted anew later."""
-    house.clock.forward(days=1, seconds=1)
+    backend.clock.forward(days=1, seconds=1)
     stock.put(key="young")
-    assert (purge_claims(house), counted(stock)) == (1, (2, 8, 1))
+    assert (purge_claims(backend), counted(stock)) == (1, (2, 8, 1))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import Busy, Problem
-from support.app_factory import House
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD
 from support.operators import Somebody
 
@@ -31,10 +31,10 @@ def race(*jobs: Callable[[], object]) -> Counter[str]:
     return outcomes
 
 
-def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
+def test_one_admin_is_left_when_all_are_disabled_at_once(backend: Backend) -> None:
     """Sixteen tries at sixteen admins: the last one stays."""
-    users = house.services.users
-    admins = [house.user(f"root{n}", "admin") for n in range(16)]
+    users = backend.services.users
+    admins = [backend.user(f"root{n}", "admin") for n in range(16)]
 
     def disabling(user_id: str) -> Callable[[], object]:
         return lambda: users.change(COMMAND_LINE, user_id, None, disabled=True)
@@ -42,10 +42,10 @@ def test_one_admin_is_left_when_all_are_disabled_at_once(house: House) -> None:
     assert race(*map(disabling, admins)) == {"done": 15, "conflict": 1}
 
 
-def test_one_of_two_admins_wins_when_each_disables_the_other(house: House) -> None:
+def test_one_of_two_admins_wins_when_each_disables_the_other(backend: Backend) -> None:
     """Who was disabled a moment before can disable nobody."""
-    users, scopes = house.services.users, house.services.issuer.known_scopes()
-    a, b = house.user("a", "admin"), house.user("b", "admin")
+    users, scopes = backend.services.users, backend.services.issuer.known_scopes()
+    a, b = backend.user("a", "admin"), backend.user("b", "admin")
     outcomes = race(
         lambda: users.change(Somebody(a, scopes), b, None, disabled=True),
         lambda: users.change(Somebody(b, scopes), a, None, disabled=True),
@@ -53,12 +53,12 @@ def test_one_of_two_admins_wins_when_each_disables_the_other(house: House) -> No
     assert outcomes == {"done": 1, "forbidden": 1}
 
 
-def test_a_name_is_given_once(house: House) -> None:
+def test_a_name_is_given_once(backend: Backend) -> None:
     """Sixteen wish for it."""
 
     def enrol() -> object:
         try:
-            return house.services.users.create(COMMAND_LINE, "ada", NEW_PASSWORD)
+            return backend.services.users.create(COMMAND_LINE, "ada", NEW_PASSWORD)
         except Busy:
             time.sleep(0.02)
             return enrol()
@@ -66,16 +66,16 @@ def test_a_name_is_given_once(house: House) -> None:
     assert race(*[enrol] * 16) == {"done": 1, "conflict": 15}
 
 
-def test_a_version_is_changed_once(house: House) -> None:
+def test_a_version_is_changed_once(backend: Backend) -> None:
     """Of sixteen who read the same version one changes it (S-153)."""
-    users, ada = house.services.users, house.user("ada", "member")
+    users, ada = backend.services.users, backend.user("ada", "member")
     outcomes = race(*[lambda: users.change(COMMAND_LINE, ada, 1, disabled=True)] * 16)
     assert outcomes == {"done": 1, "precondition_failed": 15}
 
 
-def test_a_role_is_given_or_deleted_not_both(house: House) -> None:
+def test_a_role_is_given_or_deleted_not_both(backend: Backend) -> None:
     """Nobody ends up with a role that is not there."""
-    services, ada = house.services, house.user("ada")
+    services, ada = backend.services, backend.user("ada")
     services.roles.put(COMMAND_LINE, "temp", description="", scopes=["items:read"])
     race(
         lambda: services.roles.delete(COMMAND_LINE, "temp"),

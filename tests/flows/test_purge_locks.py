@@ -17,7 +17,7 @@ from itemsapi.items.quota import Quota
 from itemsapi.items.quota_recount import recount
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import PendingAttempt
-from support.app_factory import House
+from support.app_factory import Backend
 from support.item_store import Stock, draft
 
 pytestmark = pytest.mark.postgres
@@ -30,23 +30,23 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def stock(house: House) -> Stock:
+def stock(backend: Backend) -> Stock:
     """A shelf with three items on it that were made with keys, which are old by now."""
-    stock = Stock(house.services.database, house.clock)
+    stock = Stock(backend.services.database, backend.clock)
     for key in "abc":
         stock.put(key=key)
-    house.clock.forward(days=1, seconds=1)
+    backend.clock.forward(days=1, seconds=1)
     return stock
 
 
-def heap(house: House, name: str) -> PurgeTarget:
+def heap(backend: Backend, name: str) -> PurgeTarget:
     """Return one heap as it is now."""
-    return next(one for one in purge_targets(house.services.issuer) if one.name == name)
+    return next(one for one in purge_targets(backend.services.issuer) if one.name == name)
 
 
-def purged(house: House, wanted: PurgeTarget) -> int:
+def purged(backend: Backend, wanted: PurgeTarget) -> int:
     """Purge a heap; return how many rows went."""
-    return purge(house.services.issuer, wanted, rest=lambda _: None)
+    return purge(backend.services.issuer, wanted, rest=lambda _: None)
 
 
 def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
@@ -61,36 +61,36 @@ def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
     return replace(wanted, told=told)
 
 
-def test_two_purges_do_not_wait_for_one_another(house: House, stock: Stock) -> None:
+def test_two_purges_do_not_wait_for_one_another(backend: Backend, stock: Stock) -> None:
     """The second finds nothing to do, and what is counted is right."""
     second: list[int] = []
-    claims = heap(house, "claims")
-    assert purged(house, amid(claims, lambda: second.append(purged(house, claims)))) == 3
+    claims = heap(backend, "claims")
+    assert purged(backend, amid(claims, lambda: second.append(purged(backend, claims)))) == 3
     assert (second, recount(stock.database)) == ([0], 0)
 
 
 def test_a_request_that_needs_room_does_not_wait_for_a_purge(
-    house: House, stock: Stock, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It forgets other keys than those that the purge is at, and each is counted once."""
     monkeypatch.setattr("itemsapi.issuer.retention.BATCH", 1)
     shelf = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
-    work = amid(heap(house, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
-    assert purged(house, work) == 1
+    work = amid(heap(backend, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
+    assert purged(backend, work) == 1
     assert recount(stock.database) == 0
 
 
 @pytest.mark.parametrize("name", ["tries", "held tries"])
-def test_what_somebody_has_locked_stays_until_the_next_time(house: House, name: str) -> None:
+def test_what_somebody_has_locked_stays_until_the_next_time(backend: Backend, name: str) -> None:
     """A row of several of one try, even: whoever has it may want the others next."""
-    wanted, long_ago = heap(house, name), house.clock() - timedelta(days=2)
+    wanted, long_ago = heap(backend, name), backend.clock() - timedelta(days=2)
     made: dict[str, object]
     made = {"started_at": long_ago, "failures": 1} if name == "tries" else {"expires_at": long_ago}
     made |= {"id": new_id()} if wanted.table is PendingAttempt.core() else {}
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])
     locked = select(wanted.table).where(wanted.table.c.key == "b").with_for_update()
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(locked)
-        assert purged(house, wanted) == 2
-    assert purged(house, wanted) == 1
+        assert purged(backend, wanted) == 2
+    assert purged(backend, wanted) == 1

@@ -27,26 +27,26 @@ from itemsapi.tokens.revocation import (
     session_target,
     user_target,
 )
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.tokens import all_at_once, at_once, begun, lets_in, look, recall, refresh, renewed
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 
 @pytest.fixture
-def here(make_house: Build) -> House:
+def here(make_backend: Build) -> Backend:
     """A process that asks the feed at every request."""
-    return make_house(look, revocation_lag=timedelta(0))
+    return make_backend(look, revocation_lag=timedelta(0))
 
 
 @pytest.fixture
-def there(make_house: Build, here: House) -> House:
+def there(make_backend: Build, here: Backend) -> Backend:
     """Another process on the same database."""
-    return make_house(look, revocation_lag=timedelta(0))
+    return make_backend(look, revocation_lag=timedelta(0))
 
 
 @pytest.fixture
-def ada(here: House) -> str:
+def ada(here: Backend) -> str:
     """A user who may keep items."""
     return here.user("ada", "member")
 
@@ -79,7 +79,9 @@ def lets_pass(
     return True
 
 
-def test_the_very_first_revocation_is_heard_elsewhere(here: House, there: House, ada: str) -> None:
+def test_the_very_first_revocation_is_heard_elsewhere(
+    here: Backend, there: Backend, ada: str
+) -> None:
     """S-066: the other process had an empty feed."""
     token = begun(here, ada)
     assert lets_in(there, token.access_token)
@@ -102,12 +104,12 @@ def test_nothing_is_missed_when_rows_were_purged_in_between(
 
 
 def test_a_new_process_knows_what_was_taken_back_before_it_started(
-    here: House, ada: str, make_house: Build
+    here: Backend, ada: str, make_backend: Build
 ) -> None:
     """S-068: nothing is in memory alone."""
     token = begun(here, ada)
     sessions.end_everybodys(here.services.issuer, why="test")
-    assert not lets_in(make_house(look), token.access_token)
+    assert not lets_in(make_backend(look), token.access_token)
 
 
 def test_nothing_is_taken_back_when_the_transaction_fails(
@@ -125,7 +127,9 @@ def test_nothing_is_taken_back_when_the_transaction_fails(
     assert passes(revocation_feed, "a")
 
 
-def test_a_copy_costs_nothing_for_sessions_that_were_not_taken_back(here: House, ada: str) -> None:
+def test_a_copy_costs_nothing_for_sessions_that_were_not_taken_back(
+    here: Backend, ada: str
+) -> None:
     """R-18: its size is that of what was taken back, whatever the number of sessions."""
     tokens = [begun(here, ada) for _ in range(20)]
     assert lets_in(here, tokens[-1].access_token)
@@ -180,7 +184,7 @@ def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
 
 
 def test_fresh_tokens_are_good_and_older_ones_not_after_a_recall_in_the_same_second(
-    here: House, ada: str
+    here: Backend, ada: str
 ) -> None:
     """S-183: as often as roles change within a second, with a refresh between each."""
     token = begun(here, ada).refresh_token
@@ -309,7 +313,7 @@ def test_a_copy_is_as_old_as_its_question(
 
 
 def test_a_session_begun_between_two_mass_revocations_of_one_second_is_over(
-    here: House, ada: str
+    here: Backend, ada: str
 ) -> None:
     """R-19: the second one means it too; and whoever signs in afterwards is in."""
     sessions.end_everybodys(here.services.issuer, why="test")
@@ -327,25 +331,25 @@ def test_a_session_begun_between_two_mass_revocations_of_one_second_is_over(
 
 
 @pytest.fixture
-def skewed(settings: Settings, clock: MovingClock) -> Iterator[Callable[[float], House]]:
+def skewed(settings: Settings, clock: MovingClock) -> Iterator[Callable[[float], Backend]]:
     """Build processes on hosts whose clocks differ by some seconds."""
-    built: list[House] = []
+    built: list[Backend] = []
 
-    def make(seconds: float) -> House:
+    def make(seconds: float) -> Backend:
         ahead = MovingClock()
         ahead.moment = clock() + timedelta(seconds=seconds)
         app = create_app(settings, blueprints=[look], clock=ahead)
-        built.append(House(app, app.extensions[EXTENSION], ahead))
+        built.append(Backend(app, app.extensions[EXTENSION], ahead))
         return built[-1]
 
     yield make
-    for house in built:
-        house.services.database.dispose()
+    for backend in built:
+        backend.services.database.dispose()
 
 
 @pytest.mark.parametrize("seconds", [-5, -1, 1, 5])
 def test_a_recall_hits_what_a_host_with_another_clock_minted_before(
-    here: House, ada: str, skewed: Callable[[float], House], seconds: float
+    here: Backend, ada: str, skewed: Callable[[float], Backend], seconds: float
 ) -> None:
     """R-10: hosts differ by up to five seconds; what was minted before is refused all the same."""
     other = skewed(seconds)
@@ -356,7 +360,7 @@ def test_a_recall_hits_what_a_host_with_another_clock_minted_before(
 
 @pytest.mark.parametrize("seconds", [-30, -5, 5, 30])
 def test_a_recall_spares_what_a_host_with_another_clock_mints_afterwards(
-    here: House, ada: str, skewed: Callable[[float], House], seconds: float
+    here: Backend, ada: str, skewed: Callable[[float], Backend], seconds: float
 ) -> None:
     """R-10: nobody is refused for ever, or at all, because a clock is behind."""
     other = skewed(seconds)
@@ -367,7 +371,7 @@ def test_a_recall_spares_what_a_host_with_another_clock_mints_afterwards(
 
 
 def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
-    here: House, ada: str, clock: MovingClock
+    here: Backend, ada: str, clock: MovingClock
 ) -> None:
     """S-183: a process stood still for a minute between looking up the scopes and minting."""
     issuer = here.services.issuer
@@ -404,7 +408,7 @@ def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: RevocationFeed) -> 
     assert time.monotonic() - begun_at < revocation.MAX_FEED_AGE_SECONDS
 
 
-def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, ada: str) -> None:
+def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: Backend, ada: str) -> None:
     """One order of locks: sign-outs, and an operator's end of all sessions, at once."""
     issuer = here.services.issuer
     for _ in range(5):
@@ -416,7 +420,7 @@ def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: House, a
         assert len(all_at_once(works)) == 6
 
 
-def test_seq_is_the_order_of_commits(here: House, database: Database) -> None:
+def test_seq_is_the_order_of_commits(here: Backend, database: Database) -> None:
     """Nobody reads a later row before an earlier one, however writers overlap."""
     revocation_feed = here.services.revocation_feed
     seen: list[list[int]] = []

@@ -12,12 +12,12 @@ import pytest
 
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import note_seen
-from support.app_factory import House
+from support.app_factory import Backend
 from support.forged_tokens import decoded
 from support.refresh_endpoints import BodyDoor, CookieDoor, Door, Refreshed
 from support.tokens import events, lets_in, look
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 WINDOW = 20
 AFTER = [WINDOW + 1, 3600]
 
@@ -25,7 +25,7 @@ AFTER = [WINDOW + 1, 3600]
 class Scene:
     """A session in a service of two processes, and two who hold its refresh token."""
 
-    def __init__(self, here: House, there: House, door: Door, first: str) -> None:
+    def __init__(self, here: Backend, there: Backend, door: Door, first: str) -> None:
         """Begin with a copy that was just made."""
         self.here, self.there, self.door, self.first = here, there, door, first
 
@@ -36,7 +36,7 @@ class Scene:
 
     def uses(self, access_token: str) -> bool:
         """Tell whether an access token is let in; both processes agree."""
-        answers = {lets_in(house, access_token) for house in (self.here, self.there)}
+        answers = {lets_in(backend, access_token) for backend in (self.here, self.there)}
         assert len(answers) == 1
         return answers.pop()
 
@@ -50,9 +50,9 @@ class Scene:
 
 
 @pytest.fixture(params=[BodyDoor(), CookieDoor()], ids=lambda door: str(door.name))
-def scene(request: pytest.FixtureRequest, make_house: Build) -> Scene:
+def scene(request: pytest.FixtureRequest, make_backend: Build) -> Scene:
     """Both ways of delivery."""
-    here, there = (make_house(look, revocation_lag=timedelta(0)) for _ in range(2))
+    here, there = (make_backend(look, revocation_lag=timedelta(0)) for _ in range(2))
     here.user("ada", "member")
     return Scene(here, there, request.param, request.param.sign_in(here, "ada"))
 
@@ -248,8 +248,8 @@ def test_a_superseded_access_token_that_is_used_tells_of_a_copy(scene: Scene) ->
     assert scene.shows(scene.first).code == "refresh_reused"
 
 
-def listed(house: House, access_token: str) -> list[dict[str, Any]]:
+def listed(backend: Backend, access_token: str) -> list[dict[str, Any]]:
     """Return the list of sessions."""
-    answer = house.bearer(access_token).get("/auth/sessions").get_json()
+    answer = backend.bearer(access_token).get("/auth/sessions").get_json()
     found: list[dict[str, Any]] = answer["items"]
     return found

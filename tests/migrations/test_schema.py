@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from itemsapi import db
-from support.app_factory import House
+from support.app_factory import Backend
 from support.tokens import at_once
 
 PROCESSES = 4
@@ -32,9 +32,9 @@ def opened(bare: str) -> db.Database:
     return db.Database(bare)
 
 
-def test_the_tables_are_those_of_the_models(house: House) -> None:
+def test_the_tables_are_those_of_the_models(backend: Backend) -> None:
     """Nothing is in a model that no migration makes, and the other way round."""
-    engine = house.services.database.engine
+    engine = backend.services.database.engine
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": _ours})
         assert compare_metadata(context, db.Model.metadata) == []
@@ -53,12 +53,12 @@ def test_going_back_leaves_no_table_behind(opened: db.Database) -> None:
     opened.dispose()
 
 
-def test_people_sign_in_after_a_step_back_and_forth(house: House) -> None:
+def test_people_sign_in_after_a_step_back_and_forth(backend: Backend) -> None:
     """Users and sessions outlive a step that does not concern them (R-21)."""
-    house.user("ada", "member")
-    db.downgrade(house.services.database, "-1")
-    db.upgrade(house.services.database)
-    assert house.login("ada")["access_token"]
+    backend.user("ada", "member")
+    db.downgrade(backend.services.database, "-1")
+    db.upgrade(backend.services.database)
+    assert backend.login("ada")["access_token"]
 
 
 def test_processes_that_start_together_make_one_schema(bare: str, opened: db.Database) -> None:

@@ -39,7 +39,7 @@ class Client(FlaskClient):
 
 
 @dataclass
-class House:
+class Backend:
     """A running application with its services, and ways to get in."""
 
     app: Flask

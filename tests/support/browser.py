@@ -20,12 +20,12 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import PREFIX, Settings
-from support.app_factory import PASSWORD, House, MovingClock
+from support.app_factory import PASSWORD, Backend, MovingClock
 from support.command_line import free_port
 from support.network import Wire
 
 PAGES = Path(__file__).parents[1] / "browser" / "pages"
-API = "api.house.localhost"  # of one site with app.house.localhost; evil.localhost is another
+API = "api.house.localhost"  # same site as app.house.localhost; evil.localhost is another site
 SOON = 2000.0  # milliseconds within which a page must have come to rest, says the issue
 PATIENCE = 10_000.0
 Enter = Callable[..., Page]
@@ -54,9 +54,9 @@ class SharedClock(MovingClock):
 
 @dataclass
 class Site:
-    """A running service: its processes behind a wire, and the house to make users in."""
+    """A running service: its processes behind a wire, and the backend to make users in."""
 
-    house: House
+    backend: Backend
     wire: Wire
     clock: SharedClock
     url: str
@@ -66,7 +66,7 @@ class Site:
     def user(self, *roles: str) -> str:
         """Make a user and return the name; `ids` has the id."""
         name = f"user{len(self.ids) + 1}"
-        self.ids[name] = self.house.user(name, *roles)
+        self.ids[name] = self.backend.user(name, *roles)
         return name
 
 
@@ -205,7 +205,7 @@ def serving(
     wire.upstream = port
     chosen = {"data_dir": str(folder), "public_url": url, "rate_limit": "off"} | settings
     given = {PREFIX + name.upper(): value for name, value in chosen.items()}
-    house = _house(given, clock)
+    backend = _backend(given, clock)
     command = _granian(port, workers)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own service
@@ -213,17 +213,17 @@ def serving(
         )
         try:
             until(lambda: answers(port), seconds=30)
-            yield Site(house, wire, clock, url, folder)
+            yield Site(backend, wire, clock, url, folder)
         finally:
             process.terminate()
             process.wait(20)
             wire.close()
-            house.services.database.dispose()
+            backend.services.database.dispose()
 
 
-def _house(given: dict[str, str], clock: SharedClock) -> House:
+def _backend(given: dict[str, str], clock: SharedClock) -> Backend:
     app = create_app(Settings.from_environment(given), clock=clock)
-    return House(app, app.extensions[EXTENSION], clock)
+    return Backend(app, app.extensions[EXTENSION], clock)
 
 
 def _granian(port: int, workers: int) -> list[str]:

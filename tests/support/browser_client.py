@@ -6,9 +6,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.rest.cookies import NAME
-from support.app_factory import PASSWORD, House
+from support.app_factory import PASSWORD, Backend
 
-OWN = "http://localhost:8000"  # the public URL of a house
+OWN = "http://localhost:8000"  # the public URL of a backend
 APP = "https://app.example"
 FAR = "https://far.example"
 
@@ -16,23 +16,23 @@ Attributes = dict[str, str | bool]
 
 
 def browser(
-    house: House, *, origin: str = OWN, site: str = "same-origin", jar: bool = True
+    backend: Backend, *, origin: str = OWN, site: str = "same-origin", jar: bool = True
 ) -> FlaskClient:
     """Return a browser with a page of `origin` in it, which asks for cookie delivery.
 
     Without a jar it sends the cookies that a test gives, and keeps none.
     """
-    client = house.client() if jar else bare(house)
+    client = backend.client() if jar else bare(backend)
     client.environ_base["HTTP_X_AUTH_DELIVERY"] = "cookie"
     client.environ_base["HTTP_ORIGIN"] = origin
     client.environ_base["HTTP_SEC_FETCH_SITE"] = site
     return client
 
 
-def bare(house: House) -> FlaskClient:
+def bare(backend: Backend) -> FlaskClient:
     """Return a client that sends the cookies that a test gives, and keeps none."""
-    house.client()  # sets the kind of client
-    return house.app.test_client(use_cookies=False)
+    backend.client()  # sets the kind of client
+    return backend.app.test_client(use_cookies=False)
 
 
 def sign_in(client: FlaskClient, name: str, **headers: str) -> TestResponse:
@@ -42,11 +42,11 @@ def sign_in(client: FlaskClient, name: str, **headers: str) -> TestResponse:
 
 
 def signed_in_browser(
-    house: House, name: str, *, origin: str = OWN, site: str = "same-origin"
+    backend: Backend, name: str, *, origin: str = OWN, site: str = "same-origin"
 ) -> FlaskClient:
     """Make a user and return a browser in which they are signed in."""
-    house.user(name, "member")
-    client = browser(house, origin=origin, site=site)
+    backend.user(name, "member")
+    client = browser(backend, origin=origin, site=site)
     assert sign_in(client, name).status_code == 200
     return client
 

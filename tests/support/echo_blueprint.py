@@ -157,7 +157,7 @@ def bare() -> object:
 @page.get("/own-headers")
 @public(WHY)
 def own_headers() -> Response:
-    """Set headers that are otherwise set by the house."""
+    """Set headers that are otherwise set by the backend."""
     return Response("", headers={"Cache-Control": "public", "Vary": "Accept"})
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Scope, current_caller, public, requires, signed_in
 from itemsapi.tokens.keys import Key
-from support.app_factory import House
+from support.app_factory import Backend
 
 VAULT = Scope("vault:open", "Open the vault")
 LET_IN, REFUSED, LEFT_OUT = "let in", "refused as an invalid token", "asked for a token"
@@ -70,21 +70,21 @@ def sign(key: Key, header: object, payload: object) -> str:
 
 
 class Forge:
-    """Forges access tokens for one house, starting from a real one."""
+    """Forges access tokens for one backend, starting from a real one."""
 
-    def __init__(self, house: House, vault: Vault) -> None:
+    def __init__(self, backend: Backend, vault: Vault) -> None:
         """Sign a user in who may open the vault, and take their token apart."""
-        self.house, self.vault = house, vault
+        self.backend, self.vault = backend, vault
         if not vault.opened:
-            house.user("forger", "admin")
-        self.login = house.login("forger")
+            backend.user("forger", "admin")
+        self.login = backend.login("forger")
         self.good: str = self.login["access_token"]
         self.header, self.payload = decoded(self.good, 0), decoded(self.good, 1)
 
     @property
     def key(self) -> Key:
         """The key that signs access tokens."""
-        return self.house.services.key_set.now().current
+        return self.backend.services.key_set.now().current
 
     def token(self, header: object = None, payload: object = None) -> str:
         """Sign another header or another payload with the real key."""
@@ -103,7 +103,7 @@ class Forge:
 
     def client(self) -> FlaskClient:
         """Return a client without a credential."""
-        return self.house.client()
+        return self.backend.client()
 
     def verdict(self, token: str) -> str:
         """Show a token at the vault; say what came of it, or what is wrong with the refusal."""

@@ -8,22 +8,22 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.accounts.permissions import COMMAND_LINE
-from support.app_factory import House
+from support.app_factory import Backend
 
 NEW_PASSWORD = "seven quiet geese cross the river"
 _numbers = count(1)
 
 
-def role(house: House, *scopes: str) -> str:
+def role(backend: Backend, *scopes: str) -> str:
     """Make a role that gives these scopes; return its name."""
     name = f"role-{next(_numbers)}"
-    house.services.roles.put(COMMAND_LINE, name, description="", scopes=scopes)
+    backend.services.roles.put(COMMAND_LINE, name, description="", scopes=scopes)
     return name
 
 
-def operator(house: House, *scopes: str, name: str = "olga") -> FlaskClient:
+def operator(backend: Backend, *scopes: str, name: str = "olga") -> FlaskClient:
     """Make a user with these scopes; return a client that carries their access token."""
-    return house.signed_in(name, role(house, *scopes))
+    return backend.signed_in(name, role(backend, *scopes))
 
 
 def change(client: FlaskClient, user_id: str, version: str = "*", **wish: object) -> TestResponse:
@@ -40,18 +40,18 @@ def pages(client: FlaskClient, path: str, limit: int, **wanted: str) -> Iterator
         query["cursor"] = page["next_cursor"]
 
 
-def works(house: House, tokens: dict[str, Any]) -> bool:
+def works(backend: Backend, tokens: dict[str, Any]) -> bool:
     """Tell whether an access token lets its user in."""
-    return house.bearer(tokens["access_token"]).get("/me").status_code == 200
+    return backend.bearer(tokens["access_token"]).get("/me").status_code == 200
 
 
-def refreshes(house: House, tokens: dict[str, Any]) -> TestResponse:
+def refreshes(backend: Backend, tokens: dict[str, Any]) -> TestResponse:
     """Return the answer to a refresh."""
-    return house.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    return backend.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
 
 
-def events(house: House, name: str, **wanted: object) -> list[dict[str, Any]]:
+def events(backend: Backend, name: str, **wanted: object) -> list[dict[str, Any]]:
     """Return the audit events of this name, newest first, as rows."""
-    found = house.services.audit.latest(before=None, limit=1000, event=name)
+    found = backend.services.audit.latest(before=None, limit=1000, event=name)
     rows = [dict(row._asdict()) for row in found]
     return [row for row in rows if wanted.items() <= row.items()]

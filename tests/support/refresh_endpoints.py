@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from itemsapi.rest.cookies import NAME
-from support.app_factory import House
+from support.app_factory import Backend
 from support.browser_client import browser, cookie_lines, sign_in, token_in, with_cookies
 
 
@@ -28,14 +28,16 @@ class BodyDoor:
 
     name = "body"
 
-    def sign_in(self, house: House, name: str) -> str:
+    def sign_in(self, backend: Backend, name: str) -> str:
         """Sign a user in; return the refresh token."""
-        return str(house.login(name)["refresh_token"])
+        return str(backend.login(name)["refresh_token"])
 
-    def refresh(self, house: House, token: str, attempt: str = "", scope: str = "") -> Refreshed:
+    def refresh(
+        self, backend: Backend, token: str, attempt: str = "", scope: str = ""
+    ) -> Refreshed:
         """Present a refresh token."""
         body = {"refresh_token": token} | ({"scope": scope} if scope else {})
-        return _read(house.client().post("/auth/refresh", json=body, headers=_headers(attempt)))
+        return _read(backend.client().post("/auth/refresh", json=body, headers=_headers(attempt)))
 
 
 class OAuthDoor(BodyDoor):
@@ -43,10 +45,12 @@ class OAuthDoor(BodyDoor):
 
     name = "oauth"
 
-    def refresh(self, house: House, token: str, attempt: str = "", scope: str = "") -> Refreshed:
+    def refresh(
+        self, backend: Backend, token: str, attempt: str = "", scope: str = ""
+    ) -> Refreshed:
         """Present a refresh token."""
         form = {"grant_type": "refresh_token", "refresh_token": token, "scope": scope}
-        return _read(house.client().post("/oauth/token", data=form, headers=_headers(attempt)))
+        return _read(backend.client().post("/oauth/token", data=form, headers=_headers(attempt)))
 
 
 class CookieDoor:
@@ -54,15 +58,17 @@ class CookieDoor:
 
     name = "cookie"
 
-    def sign_in(self, house: House, name: str) -> str:
+    def sign_in(self, backend: Backend, name: str) -> str:
         """Sign a user in; return the refresh token."""
-        client = browser(house)
+        client = browser(backend)
         assert sign_in(client, name).status_code == 200
         return str(token_in(client))
 
-    def refresh(self, house: House, token: str, attempt: str = "", scope: str = "") -> Refreshed:
+    def refresh(
+        self, backend: Backend, token: str, attempt: str = "", scope: str = ""
+    ) -> Refreshed:
         """Present a refresh token."""
-        client = browser(house, jar=False)
+        client = browser(backend, jar=False)
         headers = with_cookies(token) | _headers(attempt)
         body = {"scope": scope} if scope else {}
         answer = client.post("/auth/refresh", json=body, headers=headers)

@@ -3,18 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 WORDS = "Lämpchen 電球 \\ 'quoted'"
 
 
-def told(house: House) -> dict[str, Any]:
+def told(backend: Backend) -> dict[str, Any]:
     """Sign in, refresh, make an item and find it again; return what came of each step."""
-    house.user("ada", "member")
-    signed_in = house.login("ada")
+    backend.user("ada", "member")
+    signed_in = backend.login("ada")
     body = {"refresh_token": signed_in["refresh_token"]}
-    renewed = house.client().post("/auth/refresh", json=body).get_json()
-    client = house.bearer(renewed["access_token"])
+    renewed = backend.client().post("/auth/refresh", json=body).get_json()
+    client = backend.bearer(renewed["access_token"])
     item = {"name": WORDS, "price": "12.50", "currency": "EUR"}
     made = client.post("/items", json=item)
     listed = client.get("/items").get_json()["items"]
@@ -27,9 +27,9 @@ def told(house: House) -> dict[str, Any]:
     }
 
 
-def expected(house: House) -> dict[str, Any]:
+def expected(backend: Backend) -> dict[str, Any]:
     """Return what has to come of them."""
-    now = house.clock().replace(microsecond=0)
+    now = backend.clock().replace(microsecond=0)
     return {"made": 201, "words": [WORDS], "prices": ["12.50"], "times": {now}}
 
 

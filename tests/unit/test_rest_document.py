@@ -1,4 +1,4 @@
-"""Corners of the document that no page of the house has."""
+"""Corners of the document that no page of the backend has."""
 
 import importlib.metadata
 from collections.abc import Callable
