@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 from itemsapi.web_addresses import is_origin, is_public_url
 
-PREFIX = "ITEMSAPI_"
-TEST_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service
+ENV_PREFIX = "ITEMSAPI_"
+TEST_ENV_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service
 
 Profile = Literal["development", "production"]
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 
-MINIMUM_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
+MIN_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
 KNOWN_SECRETS = frozenset({"secret", "changeme", "change-me", "super-secret", "dev", "password"})
 # What pages may not say: a browser says it for them (Fetch Standard, "forbidden request-header"),
 # or only a proxy may. Names with an underscore too: WSGI cannot tell X_Real_IP from X-Real-IP.
@@ -37,7 +37,7 @@ NOT_FOR_PAGES = re.compile(
 NOT_FOR_SCRIPTS = re.compile(r"set-cookie2?|\*", re.IGNORECASE)  # Fetch: never shown to a script
 LONGEST_DURATION = timedelta(days=36500)  # what is longer is no date any more
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-LONGEST_PASSWORD = 256  # characters; longer ones are refused, never cut (S-040)
+MAX_PASSWORD_LENGTH = 256  # characters; longer ones are refused, never cut (S-040)
 SECRET_FILE = "secret.key"  # noqa: S105 - a name of a file
 
 
@@ -232,9 +232,9 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         given = {
-            name.removeprefix(PREFIX).lower(): value
+            name.removeprefix(ENV_PREFIX).lower(): value
             for name, value in environ.items()
-            if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX)
+            if name.startswith(ENV_PREFIX) and not name.startswith(TEST_ENV_PREFIX)
         }
         settings = cls(**_read(given))
         return settings if settings.secret_key else settings.with_secret()
@@ -261,7 +261,7 @@ class Settings:
         if self.secret_key_file:
             raise _wrong("secret_key_file", f"is not there: {self.secret_key_file}")
         if self.production:
-            why = f"is missing; set it, or {PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
+            why = f"is missing; set it, or {ENV_PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
             raise _wrong("secret_key", why)
 
     @property
@@ -271,7 +271,7 @@ class Settings:
 
 
 def _wrong(name: str, why: str) -> SettingsError:
-    return SettingsError(f"{PREFIX}{name.upper()} {why}")
+    return SettingsError(f"{ENV_PREFIX}{name.upper()} {why}")
 
 
 def _read(given: Mapping[str, str]) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def _read(given: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def exposed_secret(settings: Settings) -> str | None:
+def secret_exposure_warning(settings: Settings) -> str | None:
     """Say in one line that others may read the file that the secret key comes from."""
     file = settings.secret_key_file or settings.data_dir / SECRET_FILE
     try:
@@ -302,13 +302,15 @@ def exposed_secret(settings: Settings) -> str | None:
     return f"others may read {file}; run chmod 600 {file}"
 
 
-def unknown_settings(environ: Mapping[str, str]) -> list[str]:
+def find_unknown_settings(environ: Mapping[str, str]) -> list[str]:
     """List the `ITEMSAPI_*` names that are no setting: most likely a slip of the pen."""
-    known = {PREFIX + one.name.upper() for one in dataclasses.fields(Settings)}
+    known = {ENV_PREFIX + one.name.upper() for one in dataclasses.fields(Settings)}
     return sorted(
         name
         for name in environ
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known
+        if name.startswith(ENV_PREFIX)
+        and not name.startswith(TEST_ENV_PREFIX)
+        and name not in known
     )
 
 
@@ -331,7 +333,7 @@ def _make_secret(path: Path) -> None:
 
 def _weak(secret: str) -> bool:
     return bool(secret) and (
-        len(secret.encode()) < MINIMUM_SECRET_BYTES
+        len(secret.encode()) < MIN_SECRET_BYTES
         or secret.lower() in KNOWN_SECRETS
         or len(set(secret)) < 8  # noqa: PLR2004 - "aaaa..." is long and yet no secret
     )
@@ -403,8 +405,8 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     (
         "password_min_length",
-        lambda s: not 8 <= s.password_min_length <= LONGEST_PASSWORD,  # noqa: PLR2004
-        f"must be between 8 and {LONGEST_PASSWORD}",
+        lambda s: not 8 <= s.password_min_length <= MAX_PASSWORD_LENGTH,  # noqa: PLR2004
+        f"must be between 8 and {MAX_PASSWORD_LENGTH}",
     ),
     ("trusted_proxies", lambda s: (s.trusted_proxies or 0) > 10, "must be 10 at most"),  # noqa: PLR2004
 )

@@ -19,7 +19,7 @@ def test_no_foreign_page_embeds_an_answer(backend: Backend, path: str) -> None:
 )
 def test_no_client_says_what_our_address_is(backend: Backend, name: str) -> None:
     """Whoever wrote it, links lead to ITEMSAPI_PUBLIC_URL."""
-    client = backend.signed_in("ada", "member")
+    client = backend.signed_in_client("ada", "member")
     value = "host=evil.example;proto=gopher" if name == "Forwarded" else "evil.example"
     answers = [
         client.post("/items", json=ITEM, headers={name: value}),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from support.app_factory import Backend
 
 
@@ -28,7 +28,7 @@ def test_the_service_is_ready_after_everybodys_sessions_ended(
     backend: Backend, client: FlaskClient
 ) -> None:
     """R-19: a mass revocation must not take every worker out of the load balancer."""
-    end_everybodys(backend.services.issuer, why="a test")
+    end_all_sessions(backend.services.issuer, why="a test")
     assert client.get("/health/ready").status_code == 200
 
 

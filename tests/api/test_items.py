@@ -15,19 +15,19 @@ Client = Any  # FlaskClient types the JSON of every answer as something that may
 @pytest.fixture
 def ada(backend: Backend) -> Client:
     """A member."""
-    return backend.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 @pytest.fixture
 def eve(backend: Backend) -> Client:
     """Another member."""
-    return backend.signed_in("eve", "member")
+    return backend.signed_in_client("eve", "member")
 
 
 @pytest.fixture
 def operator(backend: Backend) -> Client:
     """One who sees everybody's items."""
-    return backend.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_replacement_puts_what_was_left_out_at_its_default(ada: Client, lamp: 
 
 def test_a_change_leaves_out_what_stays(ada: Client, lamp: Made, backend: Backend) -> None:
     """PATCH says what is new."""
-    backend.clock.forward(seconds=1)
+    backend.clock.advance(seconds=1)
     address, match = f"/items/{lamp['id']}", {"If-Match": '"v1"'}
     answer = ada.patch(address, json={"quantity": 2}, headers=match)
     assert answer.json == lamp | {"quantity": 2, "updated_at": answer.json["updated_at"]}
@@ -206,7 +206,7 @@ def test_an_operator_reaches_everybodys_items(operator: Client, lamp: Made) -> N
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_nothing_is_changed_by_who_may_only_read(backend: Backend, lamp: Made, method: str) -> None:
     """S-009: 403, whosever the item."""
-    reader: Client = backend.signed_in("bob", "member", scope="items:read")
+    reader: Client = backend.signed_in_client("bob", "member", scope="items:read")
     address = "/items" if method == "POST" else f"/items/{lamp['id']}"
     answer = reader.open(address, method=method, json=LAMP)
     assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")

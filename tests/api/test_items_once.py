@@ -14,13 +14,13 @@ Client = Any  # FlaskClient types the JSON of every answer as something that may
 @pytest.fixture
 def ada(backend: Backend) -> Client:
     """A member."""
-    return backend.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 @pytest.fixture
 def eve(backend: Backend) -> Client:
     """Another member."""
-    return backend.signed_in("eve", "member")
+    return backend.signed_in_client("eve", "member")
 
 
 def put(client: Client, key: dict[str, str] = KEY, **fields: Any) -> Any:

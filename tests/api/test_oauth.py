@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from itemsapi import problems
 from itemsapi.endpoints.oauth import ERRORS
 from support.app_factory import Backend
-from support.browser_client import signed_in_browser, token_in
+from support.browser_client import refresh_cookie, signed_in_browser
 
 ERROR = {  # RFC 6749 section 5.2: the characters that may stand there
     "type": "object",
@@ -27,7 +27,7 @@ GRANT = {"grant_type": "refresh_token"}
 @pytest.fixture
 def tokens(backend: Backend) -> dict[str, str]:
     """The tokens of ada, who just signed in."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     return backend.login("ada")
 
 
@@ -78,7 +78,7 @@ def test_a_copied_token_ends_the_session(
     """S-061: through this door as well."""
     second = refresh(client, tokens["refresh_token"]).get_json()["refresh_token"]
     third = refresh(client, second).get_json()["refresh_token"]
-    backend.clock.forward(seconds=21)
+    backend.clock.advance(seconds=21)
     assert error(refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
     assert not good(client, third)
 
@@ -165,7 +165,7 @@ def test_a_credential_of_a_client_is_overlooked(
 def test_a_cookie_sessions_token_is_no_grant(backend: Backend, client: FlaskClient) -> None:
     """The way belongs to the session."""
     browser = signed_in_browser(backend, "bob")
-    assert error(refresh(client, str(token_in(browser)))) == (400, "invalid_grant")
+    assert error(refresh(client, str(refresh_cookie(browser)))) == (400, "invalid_grant")
     assert browser.post("/auth/refresh", json={}).status_code == 200
 
 
@@ -194,7 +194,7 @@ def test_a_revoked_token_ends_its_session(
     """S-136: either kind, and a wrong hint is no obstacle (RFC 7009 section 2.1)."""
     assert revoke(client, tokens[kind], hint) == 200
     assert not good(client, tokens["refresh_token"])
-    assert backend.bearer(tokens["access_token"]).get("/auth/sessions").status_code == 401
+    assert backend.bearer_client(tokens["access_token"]).get("/auth/sessions").status_code == 401
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "\u00e9", "e30.e30.e30", "0" * 8192])
@@ -213,7 +213,7 @@ def test_an_expired_access_token_ends_nothing(
     backend: Backend, client: FlaskClient, tokens: dict[str, str]
 ) -> None:
     """It is no token any more, and 200 all the same."""
-    backend.clock.forward(hours=2)
+    backend.clock.advance(hours=2)
     assert revoke(client, tokens["access_token"]) == 200
     assert good(client, tokens["refresh_token"])
 
@@ -249,7 +249,7 @@ def test_introspection_needs_a_token(client: FlaskClient, tokens: dict[str, str]
 
 def test_introspection_needs_the_scope(backend: Backend, tokens: dict[str, str]) -> None:
     """S-137: a member does not ask about others' tokens, nor about an own one."""
-    ada = backend.bearer(tokens["access_token"])
+    ada = backend.bearer_client(tokens["access_token"])
     answer = ada.post("/oauth/introspect", data={"token": tokens["access_token"]})
     assert answer.status_code == 403
     assert 'scope="tokens:read"' in answer.headers["WWW-Authenticate"]

@@ -21,7 +21,7 @@ PRODUCTION = {"profile": "production", "public_url": "https://api.example"}
 
 def made_for(backend: Backend, name: str = "ada", *roles: str) -> dict[str, Any]:
     """Create a user with a one-time password and sign in with it."""
-    backend.services.users.create(COMMAND_LINE, name, MADE, roles or ("member",), one_time=True)
+    backend.services.users.create(COMMAND_LINE, name, MADE, roles or ("member",), temporary=True)
     return backend.login(name, password=MADE)
 
 
@@ -60,7 +60,7 @@ def guarded(backend: Backend) -> list[tuple[str, str]]:
 def test_nothing_opens_but_a_change_of_it(make_backend: Callable[..., Backend]) -> None:
     """Every endpoint behind the gate, a host's own among them, and none is named for it."""
     backend = make_backend(host_page())
-    client = backend.bearer(made_for(backend, "ada", "admin")["access_token"])
+    client = backend.bearer_client(made_for(backend, "ada", "admin")["access_token"])
     codes = {
         client.open(path, method=method).headers["WWW-Authenticate"]
         for method, path in guarded(backend)
@@ -79,7 +79,10 @@ def test_every_other_session_of_it_ends_with_it(backend: Backend) -> None:
     """Who saw the password on its way may have signed in with it; asked or not."""
     thief, ada = made_for(backend), backend.login("ada", password=MADE)
     body = {"current_password": MADE, "new_password": NEW_PASSWORD, "end_other_sessions": False}
-    assert backend.bearer(ada["access_token"]).post("/me/password", json=body).status_code == 200
+    assert (
+        backend.bearer_client(ada["access_token"]).post("/me/password", json=body).status_code
+        == 200
+    )
     stolen = {"refresh_token": thief["refresh_token"]}
     assert backend.client().post("/auth/refresh", json=stolen).status_code == 401
 
@@ -87,21 +90,21 @@ def test_every_other_session_of_it_ends_with_it(backend: Backend) -> None:
 def test_another_password_opens_the_rest(backend: Backend) -> None:
     """With the tokens of the answer; those from before are revoked."""
     tokens = made_for(backend)
-    answer = changed(backend.bearer(tokens["access_token"]))
-    assert backend.bearer(answer.get_json()["access_token"]).get("/items").status_code == 200
-    assert backend.bearer(tokens["access_token"]).get("/items").status_code == 401
+    answer = changed(backend.bearer_client(tokens["access_token"]))
+    assert backend.bearer_client(answer.get_json()["access_token"]).get("/items").status_code == 200
+    assert backend.bearer_client(tokens["access_token"]).get("/items").status_code == 401
 
 
 def test_another_password_is_no_one_time_one(backend: Backend) -> None:
     """It is good for ever, in this session and in the next (S-131)."""
-    changed(backend.bearer(made_for(backend)["access_token"]))
-    backend.clock.forward(days=400)
+    changed(backend.bearer_client(made_for(backend)["access_token"]))
+    backend.clock.advance(days=400)
     assert backend.login("ada", password=NEW_PASSWORD)["scope"] == "items:read items:write"
 
 
 def test_the_same_password_is_no_change(backend: Backend) -> None:
     """Or what was made for somebody would be theirs for ever."""
-    client = backend.bearer(made_for(backend)["access_token"])
+    client = backend.bearer_client(made_for(backend)["access_token"])
     assert changed(client, new=MADE).status_code == 422
     assert client.get("/items").status_code == 403
 
@@ -112,7 +115,7 @@ def test_a_refresh_gives_no_more(backend: Backend) -> None:
     body = {"refresh_token": refresh, "scope": "items:read"}
     tokens = backend.client().post("/auth/refresh", json=body).get_json()
     assert tokens["scope"] == "password:change"
-    renewed = changed(backend.bearer(tokens["access_token"])).get_json()
+    renewed = changed(backend.bearer_client(tokens["access_token"])).get_json()
     body = {"refresh_token": renewed["refresh_token"]}
     assert "items:read" in backend.client().post("/auth/refresh", json=body).get_json()["scope"]
 
@@ -120,7 +123,7 @@ def test_a_refresh_gives_no_more(backend: Backend) -> None:
 def test_introspection_calls_neither_token_active(backend: Backend) -> None:
     """Whoever asks would let it in (RFC 7662 section 2.2)."""
     tokens = made_for(backend)
-    admin = backend.signed_in("root", "admin")
+    admin = backend.signed_in_client("root", "admin")
     for kind in ("access_token", "refresh_token"):
         answer = admin.post("/oauth/introspect", data={"token": tokens[kind]})
         assert answer.get_json() == {"active": False}
@@ -128,7 +131,7 @@ def test_introspection_calls_neither_token_active(backend: Backend) -> None:
 
 def test_signing_out_works(backend: Backend) -> None:
     """Nobody is held in a session."""
-    client = backend.bearer(made_for(backend)["access_token"])
+    client = backend.bearer_client(made_for(backend)["access_token"])
     assert client.post("/auth/logout").status_code == 204
     assert changed(client).status_code == 401
 
@@ -138,7 +141,7 @@ def test_after_a_week_it_is_a_wrong_password(backend: Backend) -> None:
     made_for(backend)
     answers = []
     for password, days in ((MADE, 7), ("wrong wrong wrong", 0)):
-        backend.clock.forward(days=days)
+        backend.clock.advance(days=days)
         body = {"username": "ada", "password": password}
         answers.append(backend.client().post("/auth/login", json=body))
     said = [{**answer.get_json(), "request_id": ""} for answer in answers]
@@ -149,19 +152,19 @@ def test_after_a_week_it_is_a_wrong_password(backend: Backend) -> None:
 def test_within_the_week_it_is_right(backend: Backend) -> None:
     """To its last second."""
     made_for(backend)
-    backend.clock.forward(days=7, seconds=-1)
+    backend.clock.advance(days=7, seconds=-1)
     assert backend.login("ada", password=MADE)["scope"] == "password:change"
 
 
 def test_after_a_week_no_session_of_it_goes_on(backend: Backend) -> None:
     """Neither by refreshing nor by a change with the token that is left."""
-    backend.services.users.create(COMMAND_LINE, "ada", MADE, ("member",), one_time=True)
-    backend.clock.forward(days=7, seconds=-10)
+    backend.services.users.create(COMMAND_LINE, "ada", MADE, ("member",), temporary=True)
+    backend.clock.advance(days=7, seconds=-10)
     tokens = backend.login("ada", password=MADE)
-    backend.clock.forward(seconds=10)
+    backend.clock.advance(seconds=10)
     body = {"refresh_token": tokens["refresh_token"]}
     assert backend.client().post("/auth/refresh", json=body).status_code == 401
-    assert changed(backend.bearer(tokens["access_token"])).status_code == 422
+    assert changed(backend.bearer_client(tokens["access_token"])).status_code == 422
 
 
 def test_a_page_cannot_take_its_scope(make_backend: Callable[..., Backend]) -> None:
@@ -223,9 +226,9 @@ def test_a_password_that_is_sent_is_as_the_operator_wants_it(
 ) -> None:
     """In both profiles, as on the command line."""
     backend = make_backend(**changes)
-    root, wish = backend.signed_in("root", "admin"), {"password": NEW_PASSWORD} | more
+    root, wish = backend.signed_in_client("root", "admin"), {"password": NEW_PASSWORD} | more
     if again:
-        ada = backend.user("ada", "reader")
+        ada = backend.create_user("ada", "reader")
         assert root.put(f"/users/{ada}/password", json=wish).status_code == 204
     else:
         body = wish | {"username": "ada", "roles": ["reader"]}
@@ -241,6 +244,6 @@ def test_the_first_admins_password_is_used_once_in_production(
     """As `serve --admin` makes it."""
     changes = PRODUCTION if profile == "production" else {}
     backend = make_backend(**changes)
-    password = backend.services.users.first_admin("ada")
+    password = backend.services.users.create_first_admin("ada")
     assert password is not None
     assert (scope_of(backend, password) == "password:change") == (profile == "production")

@@ -54,14 +54,14 @@ def test_a_page_of_ones_own_is_refused_without_a_token(shop: Backend) -> None:
 
 def test_a_page_of_ones_own_is_refused_without_its_scope(shop: Backend) -> None:
     """Members have the item scopes and not the page's own (S-009)."""
-    answer = shop.signed_in("ada", "member").get("/orders")
+    answer = shop.signed_in_client("ada", "member").get("/orders")
     assert answer.status_code == 403
     assert 'scope="orders:read"' in answer.headers["WWW-Authenticate"]
 
 
 def test_a_page_of_ones_own_answers_with_its_scope(shop: Backend, example: ModuleType) -> None:
     """An admin may do everything, scopes of pages included; the view sees who calls."""
-    client = shop.signed_in("root", "admin")
+    client = shop.signed_in_client("root", "admin")
     example.ORDERS.append({"number": 7, "owner": client.get("/me").get_json()["id"]})
     assert client.get("/orders").json == [{"number": 7}]
 

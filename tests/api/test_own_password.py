@@ -7,12 +7,12 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from itemsapi.issuer.sessions import end_everybodys
-from itemsapi.tokens.revocation import EVERYBODY
+from itemsapi.issuer.sessions import end_all_sessions
+from itemsapi.tokens.revocation import ALL_USERS
 from support.app_factory import PASSWORD, Backend
-from support.browser_client import browser, cookie_lines, sign_in, token_in
-from support.forged_tokens import decoded
-from support.operator_client import NEW_PASSWORD, events, refreshes, works
+from support.browser_client import make_browser, refresh_cookie, set_cookie_lines, sign_in
+from support.forged_tokens import decode_part
+from support.operator_client import NEW_PASSWORD, events, is_signed_in, refresh
 
 
 def change(
@@ -26,20 +26,20 @@ def change(
 @pytest.fixture
 def tokens(backend: Backend) -> dict[str, Any]:
     """The tokens of ada, a member."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     return backend.login("ada")
 
 
 @pytest.fixture
 def ada(backend: Backend, tokens: dict[str, Any]) -> FlaskClient:
     """A client that carries her access token."""
-    return backend.bearer(tokens["access_token"])
+    return backend.bearer_client(tokens["access_token"])
 
 
 @pytest.fixture
 def page(backend: Backend, tokens: dict[str, Any]) -> FlaskClient:
     """A browser in which she is signed in, whose page carries its access token."""
-    client = browser(backend)
+    client = make_browser(backend)
     client.environ_base["HTTP_AUTHORIZATION"] = "Bearer {access_token}".format(
         **sign_in(client, "ada").json  # type: ignore[arg-type]  # a body is there
     )
@@ -61,8 +61,8 @@ def test_the_session_goes_on_with_new_tokens(
     renewed: dict[str, Any] = change(ada).get_json()
     assert renewed["session_id"] == tokens["session_id"]
     assert renewed.keys() == tokens.keys()
-    assert works(backend, renewed)
-    assert works(backend, refreshes(backend, renewed).get_json())
+    assert is_signed_in(backend, renewed)
+    assert is_signed_in(backend, refresh(backend, renewed).get_json())
 
 
 def test_copies_of_the_kept_sessions_access_token_are_refused(
@@ -70,7 +70,7 @@ def test_copies_of_the_kept_sessions_access_token_are_refused(
 ) -> None:
     """S-126: whoever had one is out."""
     change(ada)
-    assert not works(backend, tokens)
+    assert not is_signed_in(backend, tokens)
 
 
 @pytest.mark.parametrize("late", [0, 10, 20])
@@ -79,9 +79,9 @@ def test_copies_of_its_refresh_token_bring_nothing_within_the_window(
 ) -> None:
     """S-126: not even an access token, however soon they are shown."""
     renewed = change(ada).get_json()
-    backend.clock.forward(seconds=late)
-    assert refreshes(backend, tokens).status_code == 503
-    assert refreshes(backend, renewed).status_code == 200
+    backend.clock.advance(seconds=late)
+    assert refresh(backend, tokens).status_code == 503
+    assert refresh(backend, renewed).status_code == 200
 
 
 def test_copies_of_its_refresh_token_are_refused_later_and_end_nothing(
@@ -89,9 +89,9 @@ def test_copies_of_its_refresh_token_are_refused_later_and_end_nothing(
 ) -> None:
     """S-126: or who was shut out by a new password could shut its owner out in return."""
     renewed = change(ada).get_json()
-    backend.clock.forward(seconds=21)
-    assert refreshes(backend, tokens).get_json()["code"] == "invalid_refresh_token"
-    assert refreshes(backend, renewed).status_code == 200
+    backend.clock.advance(seconds=21)
+    assert refresh(backend, tokens).get_json()["code"] == "invalid_refresh_token"
+    assert refresh(backend, renewed).status_code == 200
 
 
 SIGN_OUTS = [
@@ -108,41 +108,41 @@ def test_copies_of_its_tokens_sign_nobody_out(
 ) -> None:
     """S-126: neither at the sign-out nor at the revocation endpoint, then or later."""
     path, kind, field, copied = way
-    renewed = change(backend.bearer(tokens["access_token"])).get_json()
+    renewed = change(backend.bearer_client(tokens["access_token"])).get_json()
     for _ in range(rotations):
-        renewed = refreshes(backend, renewed).get_json()
+        renewed = refresh(backend, renewed).get_json()
     sent: Any = {kind: {field: tokens[copied]}}
     backend.client().post(path, **sent)
-    assert works(backend, renewed)
-    assert refreshes(backend, renewed).status_code == 200
+    assert is_signed_in(backend, renewed)
+    assert refresh(backend, renewed).status_code == 200
 
 
 def test_the_new_refresh_token_signs_out(backend: Backend, ada: FlaskClient) -> None:
     """S-066: as any other."""
     renewed = change(ada).get_json()
     backend.client().post("/auth/logout", json={"refresh_token": renewed["refresh_token"]})
-    assert not works(backend, renewed)
+    assert not is_signed_in(backend, renewed)
 
 
 def test_tokens_of_the_generation_before_are_refused_too(
     backend: Backend, tokens: dict[str, Any]
 ) -> None:
     """S-126: every older token of the session, not the last alone."""
-    second = refreshes(backend, tokens).get_json()
-    change(backend.bearer(second["access_token"]))
-    assert [works(backend, one) for one in (tokens, second)] == [False, False]
-    assert refreshes(backend, tokens).status_code == 503
+    second = refresh(backend, tokens).get_json()
+    change(backend.bearer_client(second["access_token"]))
+    assert [is_signed_in(backend, one) for one in (tokens, second)] == [False, False]
+    assert refresh(backend, tokens).status_code == 503
 
 
 def test_an_unseen_successor_does_not_outlive_the_change(
     backend: Backend, ada: FlaskClient, tokens: dict[str, Any]
 ) -> None:
     """S-126, S-073: a quiet thief had refreshed before."""
-    stolen = refreshes(backend, tokens).get_json()
+    stolen = refresh(backend, tokens).get_json()
     renewed = change(ada).get_json()
-    assert not works(backend, stolen)
-    assert refreshes(backend, stolen).status_code == 503
-    assert works(backend, renewed)
+    assert not is_signed_in(backend, stolen)
+    assert refresh(backend, stolen).status_code == 503
+    assert is_signed_in(backend, renewed)
 
 
 def test_the_renewed_generation_counts_as_seen(
@@ -150,14 +150,14 @@ def test_the_renewed_generation_counts_as_seen(
 ) -> None:
     """S-126: the tokens before it heal no more, though nobody used the new ones yet."""
     change(ada)
-    backend.clock.forward(hours=1)
-    assert refreshes(backend, tokens).status_code == 401
+    backend.clock.advance(hours=1)
+    assert refresh(backend, tokens).status_code == 401
 
 
 def test_the_new_access_token_is_fresh(backend: Backend, ada: FlaskClient) -> None:
     """S-127: a password was proved for it, now."""
-    backend.clock.forward(minutes=5)
-    claims = decoded(change(ada).get_json()["access_token"], 1)
+    backend.clock.advance(minutes=5)
+    claims = decode_part(change(ada).get_json()["access_token"], 1)
     assert (claims["fresh"], claims["amr"]) == (True, ["pwd"])
     assert claims["auth_time"] == int(backend.clock().timestamp())
 
@@ -168,7 +168,7 @@ def test_the_session_keeps_the_scope_of_its_sign_in(
     """S-065, S-084: what was given up then does not come back."""
     assert tokens
     narrow = backend.login("ada", scope="items:read")
-    renewed = change(backend.bearer(narrow["access_token"])).get_json()
+    renewed = change(backend.bearer_client(narrow["access_token"])).get_json()
     assert renewed["scope"] == "items:read"
 
 
@@ -177,11 +177,11 @@ def test_it_extends_no_session_beyond_its_absolute_limit(
 ) -> None:
     """S-064: 90 days from the sign-in, whatever happened since."""
     for _ in range(8):
-        backend.clock.forward(days=10)
-        tokens = refreshes(backend, tokens).get_json()
-    tokens = change(backend.bearer(tokens["access_token"])).get_json()
-    backend.clock.forward(days=10)
-    assert refreshes(backend, tokens).status_code == 401
+        backend.clock.advance(days=10)
+        tokens = refresh(backend, tokens).get_json()
+    tokens = change(backend.bearer_client(tokens["access_token"])).get_json()
+    backend.clock.advance(days=10)
+    assert refresh(backend, tokens).status_code == 401
 
 
 def test_other_sessions_end(backend: Backend, ada: FlaskClient, tokens: dict[str, Any]) -> None:
@@ -189,15 +189,15 @@ def test_other_sessions_end(backend: Backend, ada: FlaskClient, tokens: dict[str
     assert tokens
     other = backend.login("ada")
     change(ada)
-    assert not works(backend, other)
-    assert refreshes(backend, other).status_code == 401
+    assert not is_signed_in(backend, other)
+    assert refresh(backend, other).status_code == 401
 
 
 def test_other_sessions_stay_if_the_user_says_so(backend: Backend, ada: FlaskClient) -> None:
     """It is the user's choice (S-126); they refresh once."""
     other = backend.login("ada")
     change(ada, end_other_sessions=False)
-    assert works(backend, refreshes(backend, other).get_json())
+    assert is_signed_in(backend, refresh(backend, other).get_json())
 
 
 def test_a_session_that_has_ended_meanwhile_is_not_renewed(
@@ -207,7 +207,7 @@ def test_a_session_that_has_ended_meanwhile_is_not_renewed(
     hashing = backend.services.issuer.password_service.hash
 
     def meanwhile(password: str) -> str:
-        end_everybodys(backend.services.issuer, why="a test")
+        end_all_sessions(backend.services.issuer, why="a test")
         return hashing(password)
 
     monkeypatch.setattr(backend.services.issuer.password_service, "hash", meanwhile)
@@ -221,13 +221,13 @@ def test_no_token_of_a_change_outlives_everybodys_sign_out(
     """R-19: the mass revocation is written while the change waits for its turn at the feed."""
     revocation_feed, changes = backend.services.revocation_feed, ThreadPoolExecutor(1)
     with backend.services.database.transaction() as tx:
-        revocation_feed.revoke(tx, EVERYBODY, sessions=True)
+        revocation_feed.revoke(tx, ALL_USERS, sessions=True)
         changing = changes.submit(change, ada)
         if backend.services.database.dialect == "postgresql":
             waits_for_the_feed(backend)
     answer = changing.result()
     renewed = answer.get_json() if answer.status_code == 200 else tokens
-    assert not works(backend, renewed)
+    assert not is_signed_in(backend, renewed)
 
 
 def waits_for_the_feed(backend: Backend) -> None:
@@ -242,10 +242,10 @@ def waits_for_the_feed(backend: Backend) -> None:
 
 def test_a_page_gets_the_new_token_in_its_cookie(page: FlaskClient) -> None:
     """S-090: the way of a session is fixed at sign-in."""
-    before = token_in(page)
+    before = refresh_cookie(page)
     answer = change(page)
     assert "refresh_token" not in answer.get_json()
-    assert token_in(page) not in {before, None}
+    assert refresh_cookie(page) not in {before, None}
     assert page.post("/auth/refresh", json={}).status_code == 200
 
 
@@ -265,7 +265,7 @@ def test_a_program_that_asks_for_a_cookie_is_refused_first(ada: FlaskClient) -> 
     ada.environ_base["HTTP_X_AUTH_DELIVERY"] = "cookie"
     ada.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
     answer = change(ada)
-    assert (answer.status_code, cookie_lines(answer)) == (400, [])
+    assert (answer.status_code, set_cookie_lines(answer)) == (400, [])
 
 
 def test_a_foreign_page_changes_nothing(backend: Backend, page: FlaskClient) -> None:
@@ -303,7 +303,7 @@ def test_a_wrong_current_password_changes_nothing(backend: Backend, ada: FlaskCl
 def test_a_wrong_current_password_is_written_down(backend: Backend, ada: FlaskClient) -> None:
     """As a failure of its own (S-149)."""
     change(ada, current="not my password at all")
-    me = backend.services.users.named("ada").id
+    me = backend.services.users.get_by_name("ada").id
     assert len(events(backend, "authn_password_change_fail", user_id=me)) == 1
 
 
@@ -311,7 +311,7 @@ def test_the_change_is_written_down(backend: Backend, ada: FlaskClient) -> None:
     """With who, from which session, and no password in it (S-149, S-150)."""
     change(ada)
     (event,) = events(backend, "authn_password_change")
-    assert event["user_id"] == event["actor_id"] == backend.services.users.named("ada").id
+    assert event["user_id"] == event["actor_id"] == backend.services.users.get_by_name("ada").id
     assert NEW_PASSWORD not in str(event)
 
 
@@ -326,7 +326,7 @@ def test_nothing_else_of_the_account_changes(backend: Backend, ada: FlaskClient)
     """Neither roles nor names can be sent along (S-082, S-084)."""
     answer = change(ada, roles=["admin"], username="root", disabled=False)
     assert answer.status_code == 422
-    assert backend.services.users.named("ada").roles == ("member",)
+    assert backend.services.users.get_by_name("ada").roles == ("member",)
 
 
 def test_both_passwords_are_needed(ada: FlaskClient) -> None:
@@ -336,6 +336,6 @@ def test_both_passwords_are_needed(ada: FlaskClient) -> None:
 
 def test_no_password_grows_old(backend: Backend, tokens: dict[str, Any]) -> None:
     """Nobody is made to change it (S-131)."""
-    backend.clock.forward(days=400)
+    backend.clock.advance(days=400)
     assert backend.login("ada")
     assert tokens

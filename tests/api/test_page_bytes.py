@@ -10,10 +10,10 @@ from sqlalchemy.event import listen
 
 from itemsapi.audit import AuditEvent
 from itemsapi.items.draft import ItemDraft
-from itemsapi.items.query import Query
-from itemsapi.page_size import fitting
+from itemsapi.items.query import ItemListQuery
+from itemsapi.page_size import fitting_rows
 from support.app_factory import Backend
-from support.operator_client import operator, pages
+from support.operator_client import list_all, operator_client
 
 MIB = 1024 * 1024
 HEAVY = 160
@@ -21,7 +21,7 @@ HEAVY = 160
 
 def filled(backend: Backend, text: str, count: int) -> tuple[FlaskClient, list[str]]:
     """Give ada items with descriptions of this text; return her, and their ids."""
-    ada = backend.signed_in("ada", "member")
+    ada = backend.signed_in_client("ada", "member")
     me = ada.get("/me").get_json()["id"]
     said = ItemDraft(name="x", price="1", currency="EUR", description=text)
     return ada, [backend.services.items.create(said, owner=me).id for _ in range(count)]
@@ -43,7 +43,7 @@ def test_every_item_is_on_one_short_page_or_another(
 ) -> None:
     """A page ends before what does not fit, and the next one begins with it."""
     ada, made = filled(backend, "😀" * 10_000, 60)
-    found = [item["id"] for item in pages(ada, "/items", limit, sort=sort)]
+    found = [item["id"] for item in list_all(ada, "/items", limit, sort=sort)]
     assert (sorted(found), len(found)) == (sorted(made), len(made))
 
 
@@ -74,10 +74,10 @@ def test_items_behind_a_full_page_are_not_kept(backend: Backend) -> None:
     """The database is asked for 200, and hands over what makes a page."""
     _, made = filled(backend, "😀" * 10_000, HEAVY)
     owner = backend.services.items.get(made[0], owner=None).owner_id
-    query = Query(limit=200)
-    backend.services.items.page(query, owner=owner)  # what is made once is made
+    query = ItemListQuery(limit=200)
+    backend.services.items.get_page(query, owner=owner)  # what is made once is made
     tracemalloc.start()
-    backend.services.items.page(query, owner=owner)
+    backend.services.items.get_page(query, owner=owner)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * MIB < HEAVY * 10_000 * 4
@@ -88,7 +88,7 @@ def trail(backend: Backend, details: dict[str, Any], count: int) -> FlaskClient:
     shown = {"event": "x", "address": "-", "request_id": "-", "details": json.dumps(details)}
     with backend.services.database.transaction() as tx:
         tx.add_all(AuditEvent(at=backend.clock(), **shown) for _ in range(count))
-    return operator(backend, "audit:read")
+    return operator_client(backend, "audit:read")
 
 
 def test_a_page_of_the_longest_events_is_at_most_a_mebibyte(backend: Backend) -> None:
@@ -96,14 +96,14 @@ def test_a_page_of_the_longest_events_is_at_most_a_mebibyte(backend: Backend) ->
     olga = trail(backend, {"before": "s" * 18_000, "after": "s" * 18_000}, 40)
     answer = olga.get("/audit?event=x&limit=200")
     assert 0.9 * MIB < len(answer.data) <= MIB
-    assert len(list(pages(olga, "/audit", 200, event="x"))) == 40
+    assert len(list(list_all(olga, "/audit", 200, event="x"))) == 40
 
 
 def test_a_page_holds_a_row_at_least() -> None:
     """A list must come to its end."""
-    assert fitting([2 * MIB, 1]) == 1
+    assert fitting_rows([2 * MIB, 1]) == 1
 
 
 def test_a_page_holds_what_fits() -> None:
     """And no more."""
-    assert fitting([MIB // 4] * 9) == 3
+    assert fitting_rows([MIB // 4] * 9) == 3

@@ -63,7 +63,7 @@ def conditions(match: str | None, none_match: str | None) -> dict[str, str]:
 @pytest.fixture
 def ada(backend: Backend) -> FlaskClient:
     """The client of a user."""
-    return backend.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_somebody_elses_item_is_not_there_whatever_the_conditions(
     backend: Backend, item: str, method: str
 ) -> None:
     """404 first, so that no condition tells what is there (13.2.1)."""
-    eve = backend.signed_in("eve", "member")
+    eve = backend.signed_in_client("eve", "member")
     rows = [row for row in TABLE if row[0]]
     told = {row: act(eve, method, item, conditions(*row[:2])) for row in rows}
     assert told == dict.fromkeys(rows, 404)
@@ -141,8 +141,8 @@ def changes(app: Flask) -> list[Change]:
 @pytest.fixture
 def ask(backend: Backend, item: str) -> Callable[..., int]:
     """Make a change of something of this kind that is there, or not, as an admin."""
-    root = backend.signed_in("root", "admin")
-    there = {"item_id": item.rpartition("/")[2], "user_id": backend.user("bob")}
+    root = backend.signed_in_client("root", "admin")
+    there = {"item_id": item.rpartition("/")[2], "user_id": backend.create_user("bob")}
 
     def asked(change: Change, *, found: bool = True, **request: Any) -> int:
         ids = there if found else dict.fromkeys(there, new_id())
@@ -230,8 +230,8 @@ def test_dates_are_ignored(ada: FlaskClient, item: str, name: str) -> None:
 
 def test_a_user_is_changed_under_the_same_conditions(backend: Backend) -> None:
     """Not items alone: whatever takes a version."""
-    root = backend.signed_in("root", "admin")
-    place = f"/users/{backend.user('ada')}"
+    root = backend.signed_in_client("root", "admin")
+    place = f"/users/{backend.create_user('ada')}"
     headers = conditions('"v1"', "*")
     assert root.patch(place, json={"disabled": True}, headers=headers).status_code == 412
     assert root.get(place, headers={"If-Match": '"v7"'}).status_code == 412

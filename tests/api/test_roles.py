@@ -5,13 +5,13 @@ from flask.testing import FlaskClient
 
 from itemsapi import Blueprint, Scope, requires
 from support.app_factory import Backend
-from support.operator_client import operator
+from support.operator_client import operator_client
 
 
 @pytest.fixture
 def admin(backend: Backend) -> FlaskClient:
     """Somebody who may do everything."""
-    return backend.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 def put(client: FlaskClient, name: str, *scopes: str) -> int:
@@ -35,7 +35,7 @@ def test_a_role_is_created_then_replaced(admin: FlaskClient) -> None:
 def test_a_role_gives_its_scopes_to_who_has_it(backend: Backend, admin: FlaskClient) -> None:
     """From the next token on."""
     put(admin, "helpdesk", "users:read")
-    backend.user("ada", "helpdesk")
+    backend.create_user("ada", "helpdesk")
     assert backend.login("ada")["scope"] == "users:read"
 
 
@@ -48,7 +48,7 @@ def test_a_role_is_deleted(admin: FlaskClient) -> None:
 
 def test_a_role_that_somebody_has_is_not_deleted(backend: Backend, admin: FlaskClient) -> None:
     """Give them others first."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     assert admin.delete("/roles/member").status_code == 409
 
 
@@ -76,7 +76,7 @@ def test_all_scopes_are_listed_with_their_meaning(make_backend: object) -> None:
     orders = Scope("orders:read", "See your orders")
     page.get("")(requires(orders)(page.gives(204)(lambda: None)))
     backend: Backend = make_backend(page)  # type: ignore[operator]  # the fixture's own type is private
-    listed = backend.signed_in("root", "admin").get("/scopes").get_json()["items"]
+    listed = backend.signed_in_client("root", "admin").get("/scopes").get_json()["items"]
     assert {"name": "orders:read", "meaning": "See your orders"} in listed
 
 
@@ -94,5 +94,5 @@ def test_another_scope_does_not_open_it(
 ) -> None:
     """All the others together neither (S-009)."""
     others = backend.services.issuer.known_scopes() - {scope}
-    answer = operator(backend, *others).open(path, method=method)
+    answer = operator_client(backend, *others).open(path, method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")

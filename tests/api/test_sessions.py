@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from support.app_factory import PASSWORD, Backend
 from support.browser_client import signed_in_browser
 
@@ -17,7 +17,7 @@ COOKIE = {"X-Auth-Delivery": "cookie", "Origin": "http://localhost:8000"}
 @pytest.fixture
 def ada(backend: Backend) -> FlaskClient:
     """A client that ada signed in with."""
-    return backend.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 def sessions(client: FlaskClient) -> list[dict[str, object]]:
@@ -33,19 +33,19 @@ def another(backend: Backend, name: str = "ada") -> dict[str, str]:
 
 def works(backend: Backend, tokens: dict[str, str]) -> bool:
     """Tell whether both tokens of a session are good."""
-    here = backend.bearer(tokens["access_token"]).get("/auth/sessions").status_code == 200
+    here = backend.bearer_client(tokens["access_token"]).get("/auth/sessions").status_code == 200
     body = {"refresh_token": tokens["refresh_token"]}
     return here and backend.client().post("/auth/refresh", json=body).status_code == 200
 
 
 def test_the_list_tells_what_a_user_wants_to_know(backend: Backend) -> None:
     """S-125: which device, from where, since when, and which one this is."""
-    backend.user("ada")
+    backend.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
     given = backend.client().post("/auth/login", json=body, headers=PHONE).get_json()
     now = backend.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
     later = (backend.clock() + timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert sessions(backend.bearer(given["access_token"])) == [
+    assert sessions(backend.bearer_client(given["access_token"])) == [
         {
             "id": given["session_id"],
             "device": "Phone/1.0",
@@ -60,9 +60,9 @@ def test_the_list_tells_what_a_user_wants_to_know(backend: Backend) -> None:
 
 def test_a_device_is_called_what_it_calls_itself(backend: Backend) -> None:
     """The label of the sign-in stands before the user agent."""
-    backend.user("ada")
+    backend.create_user("ada")
     token = backend.login("ada", device="Kitchen tablet")["access_token"]
-    assert sessions(backend.bearer(token))[0]["device"] == "Kitchen tablet"
+    assert sessions(backend.bearer_client(token))[0]["device"] == "Kitchen tablet"
 
 
 @pytest.mark.parametrize("blank", ["  ", "\N{NO-BREAK SPACE}", "\N{IDEOGRAPHIC SPACE}"])
@@ -71,25 +71,25 @@ def test_a_device_that_calls_itself_nothing_is_called_by_its_agent(
     backend: Backend, blank: str, headers: dict[str, str]
 ) -> None:
     """S-125: blanks would be an empty row in the list, whichever way the tokens go."""
-    backend.user("ada")
+    backend.create_user("ada")
     wish = {"username": "ada", "password": PASSWORD, "device": blank}
     given = backend.client().post("/auth/login", json=wish, headers=headers | PHONE).get_json()
-    assert sessions(backend.bearer(given["access_token"]))[0]["device"] == "Phone/1.0"
+    assert sessions(backend.bearer_client(given["access_token"]))[0]["device"] == "Phone/1.0"
 
 
 def test_a_device_without_a_name_is_unknown(backend: Backend) -> None:
     """A program need not send a user agent."""
-    backend.user("ada")
+    backend.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
     given = backend.client().post("/auth/login", json=body, headers={"User-Agent": ""}).get_json()
-    assert sessions(backend.bearer(given["access_token"]))[0]["device"] == "unknown device"
+    assert sessions(backend.bearer_client(given["access_token"]))[0]["device"] == "unknown device"
 
 
 def test_the_latest_used_comes_first(backend: Backend, ada: FlaskClient) -> None:
     """And a refresh is a use."""
-    backend.clock.forward(minutes=1)
+    backend.clock.advance(minutes=1)
     second = another(backend)
-    backend.clock.forward(minutes=1)
+    backend.clock.advance(minutes=1)
     backend.client().post("/auth/refresh", json={"refresh_token": second["refresh_token"]})
     first, last = sessions(ada)
     assert (first["id"], first["current"], last["current"]) == (second["session_id"], False, True)
@@ -97,7 +97,7 @@ def test_the_latest_used_comes_first(backend: Backend, ada: FlaskClient) -> None
 
 def test_nobody_sees_the_sessions_of_others(backend: Backend, ada: FlaskClient) -> None:
     """S-125: the list is the caller's."""
-    bob = backend.signed_in("bob")
+    bob = backend.signed_in_client("bob")
     assert len(sessions(ada)) == len(sessions(bob)) == 1
 
 
@@ -129,7 +129,7 @@ def test_ones_own_session_can_be_ended(ada: FlaskClient) -> None:
 
 def test_a_foreign_session_is_not_there(backend: Backend, ada: FlaskClient) -> None:
     """S-125: 404, and it lives on."""
-    backend.user("bob")
+    backend.create_user("bob")
     bobs = backend.login("bob")
     assert ada.delete(f"/auth/sessions/{bobs['session_id']}").status_code == 404
     assert works(backend, bobs)
@@ -137,7 +137,7 @@ def test_a_foreign_session_is_not_there(backend: Backend, ada: FlaskClient) -> N
 
 def test_a_foreign_session_looks_like_none(backend: Backend, ada: FlaskClient) -> None:
     """The answer does not tell the two apart."""
-    backend.user("bob")
+    backend.create_user("bob")
     ids = [backend.login("bob")["session_id"], new_id()]
     answers = [ada.delete(f"/auth/sessions/{one}").get_json() for one in ids]
     one, other = ({k: v for k, v in a.items() if k != "request_id"} for a in answers)
@@ -179,7 +179,7 @@ def test_a_slip_of_the_pen_ends_nothing(backend: Backend, ada: FlaskClient, quer
 
 def test_others_people_sessions_live_when_all_mine_end(backend: Backend, ada: FlaskClient) -> None:
     """S-125: only one's own."""
-    backend.user("bob")
+    backend.create_user("bob")
     bobs = backend.login("bob")
     ada.delete("/auth/sessions")
     assert works(backend, bobs)
@@ -187,19 +187,19 @@ def test_others_people_sessions_live_when_all_mine_end(backend: Backend, ada: Fl
 
 def test_sessions_past_their_life_are_not_listed(backend: Backend) -> None:
     """Idle for too long: no token of theirs is good."""
-    backend.user("ada")
+    backend.create_user("ada")
     another(backend)
-    backend.clock.forward(days=15)
-    assert len(sessions(backend.bearer(another(backend)["access_token"]))) == 1
+    backend.clock.advance(days=15)
+    assert len(sessions(backend.bearer_client(another(backend)["access_token"]))) == 1
 
 
 def test_sessions_that_ended_with_everybodys_are_not_listed(backend: Backend) -> None:
     """R-19: one row ended them, and their own rows do not say so."""
-    backend.user("ada")
+    backend.create_user("ada")
     another(backend)
-    end_everybodys(backend.services.issuer, why="a test")
-    backend.clock.forward(seconds=10)
-    assert len(sessions(backend.bearer(another(backend)["access_token"]))) == 1
+    end_all_sessions(backend.services.issuer, why="a test")
+    backend.clock.advance(seconds=10)
+    assert len(sessions(backend.bearer_client(another(backend)["access_token"]))) == 1
 
 
 def test_an_ending_is_on_the_trail(backend: Backend, ada: FlaskClient) -> None:
@@ -213,6 +213,6 @@ def test_an_ending_is_on_the_trail(backend: Backend, ada: FlaskClient) -> None:
 def test_a_cookie_session_ends_as_any_other(backend: Backend, ada: FlaskClient) -> None:
     """From a program, a browser is signed out."""
     browser = signed_in_browser(backend, "bob")
-    bob = backend.bearer(backend.login("bob")["access_token"])
+    bob = backend.bearer_client(backend.login("bob")["access_token"])
     assert bob.delete("/auth/sessions?except=current").status_code == 204
     assert browser.post("/auth/refresh", json={}).status_code == 401

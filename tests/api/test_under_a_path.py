@@ -20,7 +20,7 @@ from itemsapi import Blueprint, public
 from itemsapi.rest.cookies import NAME, PLAIN_NAME
 from itemsapi.settings import SettingsError
 from support.app_factory import Backend
-from support.browser_client import APP, sign_in
+from support.browser_client import APP_ORIGIN, sign_in
 
 Build = Callable[..., Backend]
 
@@ -37,7 +37,7 @@ def dialect() -> str:
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
     """A backend under a path, with an SPA elsewhere."""
-    return make_backend(public_url=URL, allowed_origins=(APP,))
+    return make_backend(public_url=URL, allowed_origins=(APP_ORIGIN,))
 
 
 @pytest.fixture(params=["/api", ""], ids=["left on", "taken off"])
@@ -61,7 +61,7 @@ def text(answer: TestResponse) -> str:
 
 def test_location_is_where_the_client_finds_it(backend: Backend, arriving: str) -> None:
     """RFC 9110 section 10.2.2: relative to the address that the client asked."""
-    ada = backend.signed_in("ada", "member")
+    ada = backend.signed_in_client("ada", "member")
     made = ada.post(f"{arriving}/items", json=LAMP)
     assert made.headers["Location"] == f"/api/items/{made.get_json()['id']}"
 
@@ -126,7 +126,7 @@ def test_metadata_is_where_the_rfc_puts_it(backend: Backend) -> None:
 def test_cookie_is_named_after_the_path(make_backend: Build, changes: Any, name: str) -> None:
     """S-090: `__Host-` demands `Path=/`, and a host may have several services."""
     backend = make_backend(**changes)
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     client = backend.client()
     client.environ_base |= {"HTTP_X_AUTH_DELIVERY": "cookie", "HTTP_SEC_FETCH_SITE": "same-origin"}
     line = sign_in(client, "ada").headers["Set-Cookie"]
@@ -135,7 +135,7 @@ def test_cookie_is_named_after_the_path(make_backend: Build, changes: Any, name:
 
 def test_cookie_of_the_path_refreshes(backend: Backend, arriving: str) -> None:
     """As it would without a path."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     client = backend.client()
     client.environ_base |= {"HTTP_X_AUTH_DELIVERY": "cookie", "HTTP_SEC_FETCH_SITE": "same-origin"}
     assert sign_in(client, "ada").status_code == 200
@@ -155,8 +155,8 @@ def test_credentials_go_where_they_go_without_a_path(
     get: Callable[..., TestResponse], path: str, credentials: str | None
 ) -> None:
     """S-093: to the sign-in pages alone."""
-    headers = get(path, headers={"Origin": APP}).headers
-    assert headers["Access-Control-Allow-Origin"] == APP
+    headers = get(path, headers={"Origin": APP_ORIGIN}).headers
+    assert headers["Access-Control-Allow-Origin"] == APP_ORIGIN
     assert headers.get("Access-Control-Allow-Credentials") == credentials
 
 
@@ -190,14 +190,14 @@ def raw(client: FlaskClient, path: str) -> TestResponse:
 @pytest.mark.parametrize("path", SPELLINGS)
 def test_no_other_spelling_leads_anywhere(backend: Backend, path: str) -> None:
     """S-006: the path is taken off once, at the beginning, letter by letter."""
-    assert raw(backend.signed_in("ada", "member"), path).status_code == 404
+    assert raw(backend.signed_in_client("ada", "member"), path).status_code == 404
 
 
 @pytest.mark.parametrize("path", FOLDED)
 def test_few_spellings_lead_to_one_rule(backend: Backend, path: str) -> None:
     """S-006: with the path and without it, and slashes as everywhere."""
     assert raw(backend.client(), path).get_json()["code"] == "token_missing"
-    assert raw(backend.signed_in("ada", "member"), path).status_code == 200
+    assert raw(backend.signed_in_client("ada", "member"), path).status_code == 200
 
 
 PIECES = ["/", "//", "api", "API", "items", "me", ".", "..", "%2f", "%2e", ";", "%00", "auth", "~"]

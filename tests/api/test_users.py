@@ -4,19 +4,26 @@ import pytest
 from flask.testing import FlaskClient
 
 from support.app_factory import Backend
-from support.operator_client import NEW_PASSWORD, change, events, operator, pages, works
+from support.operator_client import (
+    NEW_PASSWORD,
+    events,
+    is_signed_in,
+    list_all,
+    operator_client,
+    patch_user,
+)
 
 
 @pytest.fixture
 def admin(backend: Backend) -> FlaskClient:
     """Somebody who may do everything."""
-    return backend.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 @pytest.fixture
 def bob(backend: Backend) -> str:
     """The id of a member."""
-    return backend.user("bob", "member")
+    return backend.create_user("bob", "member")
 
 
 def test_a_user_is_created(backend: Backend, admin: FlaskClient) -> None:
@@ -24,7 +31,7 @@ def test_a_user_is_created(backend: Backend, admin: FlaskClient) -> None:
     wish = {"username": "Ada", "password": NEW_PASSWORD, "roles": ["member"]}
     answer = admin.post("/users", json=wish)
     assert (answer.status_code, answer.get_json()["username"]) == (201, "ada")
-    assert works(backend, backend.login("ada", password=NEW_PASSWORD))
+    assert is_signed_in(backend, backend.login("ada", password=NEW_PASSWORD))
 
 
 def test_a_created_user_is_found_where_the_answer_says(admin: FlaskClient) -> None:
@@ -71,8 +78,8 @@ def test_users_are_listed_by_name_page_by_page(backend: Backend, admin: FlaskCli
     """Each once, whatever the size of the pages."""
     names = ["eve", "cy", "dan", "bea"]
     for name in names:
-        backend.user(name)
-    found = [user["username"] for user in pages(admin, "/users", limit=2)]
+        backend.create_user(name)
+    found = [user["username"] for user in list_all(admin, "/users", limit=2)]
     assert found == sorted(["root", *names])
 
 
@@ -87,32 +94,32 @@ def test_users_are_found_by_how_their_name_begins(
 
 def test_a_user_is_disabled_and_enabled(admin: FlaskClient, bob: str) -> None:
     """The ETag moves on with each change."""
-    first = change(admin, bob, '"v1"', disabled=True)
-    second = change(admin, bob, first.headers["ETag"], disabled=False)
+    first = patch_user(admin, bob, '"v1"', disabled=True)
+    second = patch_user(admin, bob, first.headers["ETag"], disabled=False)
     assert (first.get_json()["disabled"], second.get_json()["disabled"]) == (True, False)
     assert second.headers["ETag"] == '"v3"'
 
 
 def test_roles_and_state_change_together(admin: FlaskClient, bob: str) -> None:
     """In one step."""
-    user = change(admin, bob, roles=["reader"], disabled=True).get_json()
+    user = patch_user(admin, bob, roles=["reader"], disabled=True).get_json()
     assert (user["roles"], user["disabled"]) == (["reader"], True)
 
 
 def test_other_roles_make_another_version(admin: FlaskClient, bob: str) -> None:
     """Whoever read the user before is told so (S-153)."""
-    assert change(admin, bob, '"v1"', roles=["reader"]).headers["ETag"] == '"v2"'
+    assert patch_user(admin, bob, '"v1"', roles=["reader"]).headers["ETag"] == '"v2"'
 
 
 def test_a_change_needs_the_version_it_was_made_against(admin: FlaskClient, bob: str) -> None:
     """428 without, 412 for another one (S-153)."""
     assert admin.patch(f"/users/{bob}", json={"disabled": True}).status_code == 428
-    assert change(admin, bob, '"v9"', disabled=True).status_code == 412
+    assert patch_user(admin, bob, '"v9"', disabled=True).status_code == 412
 
 
 def test_a_change_of_nothing_keeps_the_version(admin: FlaskClient, bob: str) -> None:
     """Nobody else's copy becomes stale."""
-    assert change(admin, bob).headers["ETag"] == '"v1"'
+    assert patch_user(admin, bob).headers["ETag"] == '"v1"'
 
 
 def test_a_user_that_is_not_changed_since_is_not_sent_again(admin: FlaskClient, bob: str) -> None:
@@ -124,7 +131,7 @@ def test_a_password_is_set(backend: Backend, admin: FlaskClient, bob: str) -> No
     """The sessions end and the new one opens."""
     old = backend.login("bob")
     assert admin.put(f"/users/{bob}/password", json={"password": NEW_PASSWORD}).status_code == 204
-    assert not works(backend, old)
+    assert not is_signed_in(backend, old)
     assert backend.login("bob", password=NEW_PASSWORD)
 
 
@@ -138,8 +145,8 @@ def test_all_sessions_of_a_user_end(backend: Backend, admin: FlaskClient, bob: s
     """Theirs and nobody else's (S-125)."""
     first, second = backend.login("bob"), backend.login("bob")
     assert admin.delete(f"/users/{bob}/sessions").status_code == 204
-    assert not works(backend, first)
-    assert not works(backend, second)
+    assert not is_signed_in(backend, first)
+    assert not is_signed_in(backend, second)
     assert admin.get("/me").status_code == 200
 
 
@@ -147,7 +154,7 @@ def test_everybodys_sessions_end(backend: Backend, admin: FlaskClient, bob: str)
     """The operator's own with them (S-125, R-19)."""
     tokens = backend.login("bob")
     assert admin.delete("/sessions").status_code == 204
-    assert not works(backend, tokens)
+    assert not is_signed_in(backend, tokens)
     assert admin.get("/me").status_code == 401
 
 
@@ -188,15 +195,15 @@ def test_another_scope_does_not_open_it(
 ) -> None:
     """All the others together neither (S-009)."""
     others = backend.services.issuer.known_scopes() - {scope}
-    answer = operator(backend, *others).open(path.format(bob), method=method)
+    answer = operator_client(backend, *others).open(path.format(bob), method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
 
 
 def test_what_operators_do_is_written_down(backend: Backend, admin: FlaskClient) -> None:
     """Who did what to whom (S-149)."""
     made = admin.post("/users", json={"username": "ada", "password": NEW_PASSWORD}).get_json()
-    change(admin, made["id"], roles=["reader"])
-    change(admin, made["id"], disabled=True)
-    root = backend.services.users.named("root").id
+    patch_user(admin, made["id"], roles=["reader"])
+    patch_user(admin, made["id"], disabled=True)
+    root = backend.services.users.get_by_name("root").id
     for name in ["user_created", "authz_change", "user_updated"]:
         assert len(events(backend, name, user_id=made["id"], actor_id=root)) == 1

@@ -40,7 +40,7 @@ def test_every_endpoint_that_is_named_is_there(backend: Backend, client: FlaskCl
 
 def test_the_scopes_are_those_that_are_known(backend: Backend, client: FlaskClient) -> None:
     """S-138: an admin has them all."""
-    backend.user("root", "admin")
+    backend.create_user("root", "admin")
     granted = backend.login("root")["scope"].split()
     assert metadata(client)["scopes_supported"] == sorted(granted)
 
@@ -84,7 +84,7 @@ def test_what_is_well_known_is_public(client: FlaskClient, path: str) -> None:
 
 def test_a_token_is_verified_with_the_keys_alone(backend: Backend, client: FlaskClient) -> None:
     """S-138: with nothing but JWKS, the issuer and the audience."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     token = backend.login("ada")["access_token"]
     keys = jwt.PyJWKSet.from_dict(client.get("/.well-known/jwks.json").get_json())
     key = keys[jwt.get_unverified_header(token)["kid"]]

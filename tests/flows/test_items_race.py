@@ -9,15 +9,15 @@ import pytest
 from itemsapi.db import Database
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed, Problem
 from support.app_factory import MovingClock
-from support.item_store import Stock
+from support.item_store import ItemStore
 
 CALLERS = 8
 
 
 @pytest.fixture
-def stock(database: Database, clock: MovingClock) -> Stock:
+def stock(database: Database, clock: MovingClock) -> ItemStore:
     """An empty shelf."""
-    return Stock(database, clock)
+    return ItemStore(database, clock)
 
 
 def at_once(act: Callable[[int], object]) -> list[type[Problem] | None]:
@@ -36,43 +36,43 @@ def at_once(act: Callable[[int], object]) -> list[type[Problem] | None]:
         return list(pool.map(one, range(CALLERS)))
 
 
-def test_one_of_many_changes_of_one_version_wins(stock: Stock) -> None:
+def test_one_of_many_changes_of_one_version_wins(stock: ItemStore) -> None:
     """The others are told that they did not see the latest."""
-    item = stock.put(name="Lamp")
+    item = stock.create(name="Lamp")
     refused = at_once(
-        lambda n: stock.items.change(item.id, {"name": f"N{n}"}, owner=stock.ada, version=1)
+        lambda n: stock.items.update(item.id, {"name": f"N{n}"}, owner=stock.ada, version=1)
     )
     winner = refused.index(None)
     assert refused == [None if n == winner else PreconditionFailed for n in range(CALLERS)]
-    assert stock.found(q=f"N{winner}") == stock.found() == [f"N{winner}"]
+    assert stock.names(q=f"N{winner}") == stock.names() == [f"N{winner}"]
 
 
-def test_no_change_is_lost_when_all_take_whichever_version(stock: Stock) -> None:
+def test_no_change_is_lost_when_all_take_whichever_version(stock: ItemStore) -> None:
     """Each changes what the one before it left, and the index follows."""
-    item = stock.put(name="Lamp")
-    at_once(lambda n: stock.items.change(item.id, {"name": f"N{n}"}, owner=stock.ada, version=None))
+    item = stock.create(name="Lamp")
+    at_once(lambda n: stock.items.update(item.id, {"name": f"N{n}"}, owner=stock.ada, version=None))
     latest = stock.items.get(item.id, owner=stock.ada)
     assert latest.version == 1 + CALLERS
-    assert [stock.found(q=f"N{n}") for n in range(CALLERS)].count([latest.name]) == 1
+    assert [stock.names(q=f"N{n}") for n in range(CALLERS)].count([latest.name]) == 1
 
 
-def test_many_requests_with_one_key_make_one_item(stock: Stock) -> None:
+def test_many_requests_with_one_key_make_one_item(stock: ItemStore) -> None:
     """S-154: all are handed the same one, and none is refused."""
     made: list[str] = []
-    refused = at_once(lambda _: made.append(stock.put(key="k-1").id))
+    refused = at_once(lambda _: made.append(stock.create(key="k-1").id))
     assert refused == [None] * CALLERS
-    assert (len(set(made)), stock.found()) == (1, ["Lamp"])
+    assert (len(set(made)), stock.names()) == (1, ["Lamp"])
 
 
-def test_one_of_many_deletions_wins(stock: Stock) -> None:
+def test_one_of_many_deletions_wins(stock: ItemStore) -> None:
     """The others find nothing any more."""
-    item = stock.put()
+    item = stock.create()
     refused = at_once(lambda _: stock.items.delete(item.id, owner=stock.ada, version=1))
     assert sorted(refused, key=str) == [NotFound] * (CALLERS - 1) + [None]
 
 
-def test_one_of_many_new_items_with_one_sku_wins(stock: Stock) -> None:
+def test_one_of_many_new_items_with_one_sku_wins(stock: ItemStore) -> None:
     """S-196: the database decides, so no check comes too early."""
-    refused = at_once(lambda n: stock.put(name=f"N{n}", sku="L-1"))
+    refused = at_once(lambda n: stock.create(name=f"N{n}", sku="L-1"))
     assert refused.count(None) == 1
     assert refused.count(Conflict) == CALLERS - 1

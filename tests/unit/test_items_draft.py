@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from itemsapi.items.draft import tag, tags
-from itemsapi.problems import Invalid
+from itemsapi.items.draft import normalize_tag, normalize_tags
+from itemsapi.problems import ValidationFailed
 from support.item_store import draft
 
 
@@ -30,14 +30,14 @@ from support.item_store import draft
 )
 def test_a_draft_is_refused_when_a_field_is_out_of_bounds(field: str, value: Any) -> None:
     """S-101: each bound is kept, and the refusal names the field."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(ValidationFailed) as refused:
         draft(**{field: value})
     assert [error["field"] for error in refused.value.errors or []] == [field]
 
 
 def test_a_draft_names_all_its_faults_at_once() -> None:
     """Whoever fills in a form need not try again for each."""
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(ValidationFailed) as refused:
         draft(name="", quantity=-1)
     assert len(refused.value.errors or []) == 2
 
@@ -50,10 +50,10 @@ def test_a_draft_takes_values_at_their_bounds() -> None:
 
 def test_tags_have_one_spelling() -> None:
     """Width, case and spaces do not make another tag."""
-    assert tags(["Red  Car", "\uff52\uff45\uff44\tcar ", "x"]) == ("red car", "x")
+    assert normalize_tags(["Red  Car", "\uff52\uff45\uff44\tcar ", "x"]) == ("red car", "x")
 
 
 def test_a_tag_is_measured_in_its_one_spelling() -> None:
     """A character that unfolds to eighteen does not slip past the bound."""
-    with pytest.raises(Invalid):
-        tag("\ufdfa" * 3)
+    with pytest.raises(ValidationFailed):
+        normalize_tag("\ufdfa" * 3)

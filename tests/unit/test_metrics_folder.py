@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.observability.metrics import FOLDER
+from itemsapi.observability.metrics import FOLDER_VARIABLE
 from itemsapi.server import metrics_folder
-from itemsapi.server.metrics_folder import LOCK, NAME, shared_folder
+from itemsapi.server.metrics_folder import FOLDER_PREFIX, LOCK_NAME, shared_folder
 from itemsapi.settings import SettingsError
 from support.command_line import free_port
 
@@ -17,21 +17,21 @@ from support.command_line import free_port
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder in the place of the memory's."""
-    monkeypatch.delenv(FOLDER, raising=False)
-    monkeypatch.setattr(metrics_folder, "MEMORY", tmp_path)
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(metrics_folder, "SHARED_MEMORY", tmp_path)
     return tmp_path
 
 
 def folders(memory: Path) -> list[Path]:
     """Return what services have made there."""
-    return list(memory.glob(f"{NAME}*"))
+    return list(memory.glob(f"{FOLDER_PREFIX}*"))
 
 
 def test_several_workers_get_a_folder_that_is_gone_in_the_end(memory: Path) -> None:
     """They find it in their environment."""
     with shared_folder(2):
-        assert [str(path) for path in folders(memory)] == [os.environ[FOLDER]]
-    assert (folders(memory), FOLDER in os.environ) == ([], False)
+        assert [str(path) for path in folders(memory)] == [os.environ[FOLDER_VARIABLE]]
+    assert (folders(memory), FOLDER_VARIABLE in os.environ) == ([], False)
 
 
 def test_one_worker_needs_none(memory: Path) -> None:
@@ -42,9 +42,9 @@ def test_one_worker_needs_none(memory: Path) -> None:
 
 def test_what_a_killed_service_left_behind_is_removed(memory: Path) -> None:
     """It lies in memory, which nobody else would give back."""
-    left = memory / f"{NAME}left"
+    left = memory / f"{FOLDER_PREFIX}left"
     left.mkdir()
-    (left / LOCK).touch()
+    (left / LOCK_NAME).touch()
     (left / "counter_0.db").touch()
     with shared_folder(2):
         assert not left.exists()
@@ -53,25 +53,28 @@ def test_what_a_killed_service_left_behind_is_removed(memory: Path) -> None:
 def test_what_a_living_service_counts_in_is_left_alone(memory: Path) -> None:
     """Two services of one user on one machine."""
     with shared_folder(2):
-        living = Path(os.environ.pop(FOLDER))
+        living = Path(os.environ.pop(FOLDER_VARIABLE))
         with shared_folder(2):
-            assert (living / LOCK).exists()
-        os.environ[FOLDER] = str(living)
+            assert (living / LOCK_NAME).exists()
+        os.environ[FOLDER_VARIABLE] = str(living)
 
 
 def test_no_folder_anywhere_is_one_line_that_says_what_to_set(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A count in a file that the disk has no room for ends a process."""
-    monkeypatch.setattr(metrics_folder, "ROOM", 2**62)
-    with pytest.raises(SettingsError, match=FOLDER), shared_folder(2):
+    monkeypatch.setattr(metrics_folder, "MIN_FREE_BYTES", 2**62)
+    with pytest.raises(SettingsError, match=FOLDER_VARIABLE), shared_folder(2):
         pass
 
 
 def test_a_folder_that_cannot_be_used_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
     """And no traceback of whoever imports the metrics."""
     (tmp_path / "file").touch()
-    environment = os.environ | {FOLDER: str(tmp_path / "file"), "ITEMSAPI_DATA_DIR": str(tmp_path)}
+    environment = os.environ | {
+        FOLDER_VARIABLE: str(tmp_path / "file"),
+        "ITEMSAPI_DATA_DIR": str(tmp_path),
+    }
     run = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", "serve", "--workers", "2", "--port", str(free_port())],
         env=environment,
@@ -79,4 +82,8 @@ def test_a_folder_that_cannot_be_used_is_one_line_that_names_the_setting(tmp_pat
         text=True,
         check=False,
     )
-    assert (run.returncode, len(run.stderr.splitlines()), FOLDER in run.stderr) == (1, 1, True)
+    assert (run.returncode, len(run.stderr.splitlines()), FOLDER_VARIABLE in run.stderr) == (
+        1,
+        1,
+        True,
+    )

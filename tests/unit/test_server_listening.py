@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from itemsapi.observability.logging import start_logging
+from itemsapi.observability.logging import set_log_level
 from itemsapi.server.listening import CannotListen, listen
-from itemsapi.server.supervisor import ToLog
+from itemsapi.server.supervisor import GranianLogHandler
 
 
 @pytest.fixture
@@ -90,6 +90,6 @@ def test_what_granian_says_is_a_line_of_our_log_but_for_deaths_that_we_tell_of(
     words: str, lines: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """R-31: one line each."""
-    start_logging()
-    ToLog().emit(logging.LogRecord("_granian", logging.ERROR, "", 0, words, None, None))
+    set_log_level()
+    GranianLogHandler().emit(logging.LogRecord("_granian", logging.ERROR, "", 0, words, None, None))
     assert len(capsys.readouterr().err.splitlines()) == lines

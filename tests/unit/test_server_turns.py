@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from itemsapi.server.fair_queue import FairQueue
-from itemsapi.server.threads import Threads
+from itemsapi.server.threads import WorkerThreads
 
 WITHIN = 20.0  # seconds, on a machine that does other things too
 
@@ -17,7 +17,7 @@ class Job:
 
     client: str
     name: str = ""
-    since: float = 0.0
+    queued_at: float = 0.0
 
 
 def turns(*clients: str, full: frozenset[str] = frozenset()) -> FairQueue[Job]:
@@ -48,7 +48,7 @@ def test_who_may_not_go_is_passed_over() -> None:
         line.add(Job(client))
     first = line.take().client
     full.clear()
-    line.look_again()
+    line.retry_skipped()
     assert (first, line.take().client) == ("b", "a")
 
 
@@ -80,14 +80,14 @@ def test_who_waited_too_long_is_taken_out_of_the_line() -> None:
     assert late.client == "a"
     left = Job("c")
     line.add(left)
-    assert [job.client for job in line.expired(left.since)] == ["b"]
+    assert [job.client for job in line.remove_expired(left.queued_at)] == ["b"]
     assert line.take() is left
 
 
 def test_a_line_that_was_emptied_is_forgotten() -> None:
     """Or every address that ever came would be kept."""
     line = turns("a", "b")
-    line.expired(float("inf"))
+    line.remove_expired(float("inf"))
     assert len(line) == 0
 
 
@@ -100,7 +100,7 @@ def test_as_many_threads_work_as_are_wanted() -> None:
         entered.put(None)
         leave.wait(WITHIN)
 
-    threads = Threads(work, 3)
+    threads = WorkerThreads(work, 3)
     threads.start()
     threads.start()
     for _ in range(3):
@@ -118,11 +118,11 @@ def test_a_thread_that_stands_aside_is_replaced_and_one_leaves_when_it_is_back()
     def work() -> None:
         job = jobs.get()
         if job == "wait":
-            with threads.aside():
+            with threads.step_aside():
                 back.wait(WITHIN)
         done.put((job, threading.current_thread().name))
 
-    threads = Threads(work, 1)
+    threads = WorkerThreads(work, 1)
     threads.start()
     jobs.put("wait")
     jobs.put("other")

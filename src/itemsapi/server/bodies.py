@@ -18,48 +18,50 @@ from contextlib import AbstractContextManager
 from typing import IO, Any, Final
 
 from itemsapi.problems import BadRequest, RequestTimeout, Unavailable
-from itemsapi.server.environ import Scope, values
+from itemsapi.server.environ import Scope, header_values
 
-SMALL: Final = 64 * 1024  # bytes that everybody may send for nothing
-WITHIN: Final = 10.0  # seconds for a whole body
-PACE: Final = 64 * 1024  # bytes that earn a long body another second
-LONG_ONES: Final = 64  # long bodies under way in one worker
-CUT_OFF: Final = "The body ended too early."
+SMALL_BODY_BYTES: Final = 64 * 1024  # bytes that everybody may send for nothing
+BODY_TIMEOUT_SECONDS: Final = 10.0  # seconds for a whole body
+BYTES_PER_EXTRA_SECOND: Final = 64 * 1024  # bytes that earn a long body another second
+MAX_LARGE_BODIES: Final = 64  # long bodies under way in one worker
+INCOMPLETE_BODY: Final = "The body ended too early."
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-Aside = Callable[[], AbstractContextManager[None]]
+StepAside = Callable[[], AbstractContextManager[None]]
 
 
-class Incoming:
+class BodyReceiver:
     """One request's body on its way in."""
 
-    def __init__(self, scope: Scope, receive: Receive, within: float = WITHIN) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, within: float = BODY_TIMEOUT_SECONDS
+    ) -> None:
         """Begin to count the seconds. Call it in the event loop."""
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._within = within
-        self.restart()
+        self.restart_deadline()
         self._length = _length(scope)
         self._patience: asyncio.Timeout | None = None  # while somebody waits for a part
-        self.begun = b""
-        self.ended = self._length == 0
+        self.received = b""
+        self.is_complete = self._length == 0
 
-    def restart(self) -> None:
+    def restart_deadline(self) -> None:
         """Count the seconds from now on."""
         self._ends = self._loop.time() + self._within
 
-    async def first(self) -> IO[bytes] | None:
+    async def read_small(self) -> IO[bytes] | None:
         """Return a small body, whole; None for a long one, of which `begun` has come.
 
         Raises `RequestTimeout` or `BadRequest`.
         """
-        if self._length is not None and self._length > SMALL:
+        if self._length is not None and self._length > SMALL_BODY_BYTES:
             return None
-        while not self.ended and len(self.begun) <= SMALL:
-            self.begun += await self.part()
-        return io.BytesIO(self.begun) if self.ended else None
+        while not self.is_complete and len(self.received) <= SMALL_BODY_BYTES:
+            self.received += await self.read_part()
+        return io.BytesIO(self.received) if self.is_complete else None
 
-    async def part(self) -> bytes:
+    async def read_part(self) -> bytes:
         """Return the next bytes, some or none. Raises `RequestTimeout` or `BadRequest`."""
         try:
             async with asyncio.timeout_at(self._ends) as self._patience:
@@ -69,10 +71,10 @@ class Incoming:
         finally:
             self._patience = None
         if message["type"] != "http.request":
-            raise BadRequest(CUT_OFF)
-        self.ended = not message.get("more_body", False)
+            raise BadRequest(INCOMPLETE_BODY)
+        self.is_complete = not message.get("more_body", False)
         found: bytes = message.get("body", b"")
-        self._ends += len(found) / PACE
+        self._ends += len(found) / BYTES_PER_EXTRA_SECOND
         return found
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class Incoming:
         if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(self._loop.time())
 
-    async def farewell(self) -> None:
+    async def wait_for_disconnect(self) -> None:
         """Wait until the client hangs up; after the end of the body.
 
         Where there is none, its end may be told first.
@@ -92,19 +94,19 @@ class Incoming:
         while (await self._receive())["type"] != "http.disconnect":
             continue
 
-    def wait_for_part(self) -> bytes:
+    def read_part_in_thread(self) -> bytes:
         """Do the same in a thread."""
-        return asyncio.run_coroutine_threadsafe(self.part(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self.read_part(), self._loop).result()
 
 
-class Long(io.RawIOBase):
+class LargeBody(io.RawIOBase):
     """A long body as the application reads it. Reading raises the problems of this module."""
 
-    places = threading.BoundedSemaphore(LONG_ONES)
+    slots = threading.BoundedSemaphore(MAX_LARGE_BODIES)
 
-    def __init__(self, incoming: Incoming, aside: Aside) -> None:
+    def __init__(self, incoming: BodyReceiver, aside: StepAside) -> None:
         """Take a body that has begun, and how a thread steps aside."""
-        self._incoming, self._ready, self._aside = incoming, incoming.begun, aside
+        self._incoming, self._ready, self._aside = incoming, incoming.received, aside
         self._placed = False
         self._changing = threading.Lock()
 
@@ -114,7 +116,7 @@ class Long(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's own signature
         """Fill `buffer` with what has come, waiting for some; 0 at the end."""
-        while not self._ready and not self._incoming.ended:
+        while not self._ready and not self._incoming.is_complete:
             self._ready = self._more()
         taken = self._ready[: len(buffer)]
         self._ready = self._ready[len(taken) :]
@@ -127,27 +129,27 @@ class Long(io.RawIOBase):
             super().close()
             if self._placed:
                 self._placed = False
-                self.places.release()
+                self.slots.release()
 
     def _more(self) -> bytes:
         self._take_place()
         with self._aside():
-            return self._incoming.wait_for_part()
+            return self._incoming.read_part_in_thread()
 
     def _take_place(self) -> None:
         with self._changing:
             if self._placed:
                 return
             if self.closed:
-                raise BadRequest(CUT_OFF)
-            if not self.places.acquire(blocking=False):
+                raise BadRequest(INCOMPLETE_BODY)
+            if not self.slots.acquire(blocking=False):
                 words = "Too many large bodies are under way; try again in 1 s."
                 raise Unavailable(words, cause="request bodies: as many long ones as are allowed")
             self._placed = True
-            self._incoming.restart()  # waiting for its turn was no fault of the client's
+            self._incoming.restart_deadline()  # waiting for its turn was no fault of the client's
 
 
-class LongReader(io.BufferedReader):
+class LargeBodyReader(io.BufferedReader):
     """Reads a long body piece by piece. It may be closed while another thread reads.
 
     `BufferedReader` would wait for that thread, which waits for the event loop: closed there, as
@@ -168,7 +170,7 @@ def _length(scope: Scope) -> int | None:
 
     hyper refuses what is no number, and lengths that contradict each other.
     """
-    if values(scope, b"transfer-encoding"):
+    if header_values(scope, b"transfer-encoding"):
         return None
-    lengths = values(scope, b"content-length")
+    lengths = header_values(scope, b"content-length")
     return int(lengths[0]) if lengths else 0

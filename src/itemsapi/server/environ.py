@@ -26,7 +26,7 @@ _BARE: Final = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 _GLUE: Final = {"HTTP_COOKIE": "; "}  # RFC 9113 section 8.2.3; all others RFC 9110 section 5.2
 
 
-def environ_of(scope: Scope, body: IO[bytes], *, multiprocess: bool) -> "WSGIEnvironment":
+def build_environ(scope: Scope, body: IO[bytes], *, multiprocess: bool) -> "WSGIEnvironment":
     """Return the environment of a request whose body is read from `body`."""
     host, port = scope["server"]
     peer, peer_port = scope["client"]
@@ -65,32 +65,32 @@ def _name(raw: bytes) -> str:
     return name if name in _BARE else f"HTTP_{name}"
 
 
-def values(scope: Scope, name: bytes) -> list[bytes]:
+def header_values(scope: Scope, name: bytes) -> list[bytes]:
     """Return what the header fields of one name say; `name` in small letters."""
     return [value for found, value in scope["headers"] if found == name]
 
 
-def demand_host(scope: Scope) -> None:
+def require_host(scope: Scope) -> None:
     """Raise `BadRequest` unless exactly one Host came with HTTP/1.1 (RFC 9112 section 3.2).
 
     granian puts an empty one in front where none came.
     """
-    hosts = values(scope, b"host")
+    hosts = header_values(scope, b"host")
     if scope["http_version"] != "1" and (len(hosts) != 1 or not hosts[0]):
         raise BadRequest("Send the header Host, once.")
 
 
-def client_of(scope: Scope, hops: int) -> str:
+def client_of_request(scope: Scope, hops: int) -> str:
     """Return what stands for a client where clients take turns: its address behind the proxies."""
     peer: str = scope["client"][0]
     if hops:
-        said = b",".join(values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
+        said = b",".join(header_values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
         if len(said) >= hops:
             peer = said[-hops]
     return client_key(peer)
 
 
-def header_list(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     """Return the header fields of an answer as ASGI takes them.
 
     Raises `ValueError` for what is none (RFC 9110 section 5): granian would say so too late.

@@ -12,22 +12,22 @@ from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 
-class Waiting(Protocol):
+class QueuedJob(Protocol):
     """Something that waits for a thread."""
 
     client: str
-    since: float
+    queued_at: float
 
 
-W = TypeVar("W", bound=Waiting)
+W = TypeVar("W", bound=QueuedJob)
 
 
 class FairQueue(Generic[W]):
     """Those who wait, by client; filled by the event loop and emptied by threads."""
 
-    def __init__(self, may_go: Callable[[str], bool]) -> None:
+    def __init__(self, may_run: Callable[[str], bool]) -> None:
         """Take who tells whether a client may have another thread now."""
-        self._may_go = may_go
+        self._may_go = may_run
         self._lock = threading.Lock()
         self._lines: dict[str, deque[W]] = {}  # in the order of their turns
         self._calls: SimpleQueue[None] = SimpleQueue()  # one for each job that was added
@@ -35,7 +35,7 @@ class FairQueue(Generic[W]):
 
     def add(self, job: W) -> None:
         """Put a job at the end of its client's line."""
-        job.since = time.monotonic()
+        job.queued_at = time.monotonic()
         with self._lock:
             self._lines.setdefault(job.client, deque()).append(job)
         self._calls.put(None)
@@ -54,21 +54,21 @@ class FairQueue(Generic[W]):
             if job is not None:
                 return job
 
-    def look_again(self) -> None:
+    def retry_skipped(self) -> None:
         """Say that somebody who could not go may go now."""
         with self._lock:
             calls, self._unheard = self._unheard, 0
         for _ in range(calls):
             self._calls.put(None)
 
-    def expired(self, before: float) -> list[W]:
+    def remove_expired(self, before: float) -> list[W]:
         """Take out those who have waited since before a moment of the monotonic clock.
 
         What belongs to no client is the server's own work, and has to be done.
         """
         with self._lock:
             lines = [line for client, line in self._lines.items() if client]
-            late = [job for line in lines for job in line if job.since < before]
+            late = [job for line in lines for job in line if job.queued_at < before]
             for job in late:
                 self._lines[job.client].remove(job)
             self._lines = {client: line for client, line in self._lines.items() if line}

@@ -8,9 +8,11 @@ import socket
 import sys
 from typing import Final
 
-CONNECTIONS: Final = 4096  # that wait to be accepted, and that one worker keeps
-OTHERS: Final = 128  # files a worker needs beside its connections
-TAKEN_WITHIN: Final = 30_000  # milliseconds in which a client has to take what was sent (S-111)
+MAX_CONNECTIONS: Final = 4096  # that wait to be accepted, and that one worker keeps
+OTHER_FILES: Final = 128  # files a worker needs beside its connections
+SEND_TIMEOUT_MILLISECONDS: Final = (
+    30_000  # milliseconds in which a client has to take what was sent (S-111)
+)
 
 
 class CannotListen(OSError):
@@ -30,9 +32,11 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sys.platform == "linux":  # what is accepted inherits it
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_WITHIN)
+            listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_MILLISECONDS
+            )
         listener.bind(address)
-        listener.listen(CONNECTIONS)
+        listener.listen(MAX_CONNECTIONS)
     except OSError as error:
         listener.close()
         raise _cannot(host, port, error) from error
@@ -42,12 +46,16 @@ def listen(host: str, port: int) -> socket.socket:
 def raise_file_limit() -> int:
     """Let workers open as many files as they may; return how many connections one can keep."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + OTHERS
+    wanted = MAX_CONNECTIONS + OTHER_FILES
     allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
         soft = allowed
-    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(soft, wanted) - OTHERS)
+    return (
+        MAX_CONNECTIONS
+        if soft == resource.RLIM_INFINITY
+        else max(64, min(soft, wanted) - OTHER_FILES)
+    )
 
 
 def _cannot(host: str, port: int, error: Exception) -> CannotListen:

@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from itemsapi.observability.metrics import FOLDER, unusable
+from itemsapi.observability.metrics import FOLDER_VARIABLE, folder_error
 from itemsapi.settings import SettingsError
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory
-ROOM: Final = 16 * 1024 * 1024  # bytes; a process dies that counts where there is no room
-NAME: Final = "itemsapi-metrics-"
-LOCK: Final = "service.lock"  # held by the service that the folder belongs to
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory
+MIN_FREE_BYTES: Final = 16 * 1024 * 1024  # bytes; a process dies that counts where there is no room
+FOLDER_PREFIX: Final = "itemsapi-metrics-"
+LOCK_NAME: Final = "service.lock"  # held by the service that the folder belongs to
 
 
 @contextmanager
@@ -24,31 +24,31 @@ def shared_folder(workers: int) -> Iterator[None]:
 
     What services that were killed have left behind is removed.
     """
-    if unusable:
-        raise SettingsError(f"{FOLDER} cannot be used: {unusable}")
-    if workers == 1 or FOLDER in os.environ:
+    if folder_error:
+        raise SettingsError(f"{FOLDER_VARIABLE} cannot be used: {folder_error}")
+    if workers == 1 or FOLDER_VARIABLE in os.environ:
         yield
         return
     place = next(filter(_usable, _places()), None)
     if place is None:
         raise SettingsError(
-            f"{FOLDER} is needed: neither {MEMORY} nor the temporary folder can be written and has"
+            f"{FOLDER_VARIABLE} is needed: neither {SHARED_MEMORY} nor the temporary folder can be written and has"
             " room; set it to a folder for the counts of the workers, or serve with one worker"
         )
     _remove_left_overs(place)
-    folder = Path(tempfile.mkdtemp(prefix=NAME, dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place))
     lock = _locked(folder)
     try:
-        os.environ[FOLDER] = str(folder)
+        os.environ[FOLDER_VARIABLE] = str(folder)
         yield
     finally:
-        del os.environ[FOLDER]
+        del os.environ[FOLDER_VARIABLE]
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
 
 
 def _places() -> Iterator[Path]:
-    yield MEMORY
+    yield SHARED_MEMORY
     with suppress(OSError):
         yield Path(tempfile.gettempdir())
 
@@ -58,20 +58,20 @@ def _usable(place: Path) -> bool:
         room = os.statvfs(place)
     except OSError:
         return False
-    return os.access(place, os.W_OK) and room.f_bavail * room.f_frsize >= ROOM
+    return os.access(place, os.W_OK) and room.f_bavail * room.f_frsize >= MIN_FREE_BYTES
 
 
 def _locked(folder: Path) -> int:
     """Put the lock into a folder, held already when others can see it."""
-    draft = folder / f"{LOCK}.draft"
+    draft = folder / f"{LOCK_NAME}.draft"
     lock = os.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    draft.rename(folder / LOCK)
+    draft.rename(folder / LOCK_NAME)
     return lock
 
 
 def _remove_left_overs(place: Path) -> None:
-    for lock in place.glob(f"{NAME}*/{LOCK}"):
+    for lock in place.glob(f"{FOLDER_PREFIX}*/{LOCK_NAME}"):
         with suppress(OSError):  # another user's, or another start removes it
             held = os.open(lock, os.O_RDWR)
             try:

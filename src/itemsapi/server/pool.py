@@ -12,13 +12,13 @@ from typing import Any, Final, TypeVar
 
 from itemsapi.problems import Unavailable
 from itemsapi.server.fair_queue import FairQueue
-from itemsapi.server.responses import Outgoing
-from itemsapi.server.threads import Threads
+from itemsapi.server.responses import PendingResponses
+from itemsapi.server.threads import WorkerThreads
 
 T = TypeVar("T")
 
 THREAD_WAIT_SECONDS: Final = 10.0  # seconds that work waits for its turn
-SWEEP: Final = 1.0  # seconds between two looks at who has waited too long
+SWEEP_INTERVAL_SECONDS: Final = 1.0  # seconds between two looks at who has waited too long
 
 
 @dataclass(slots=True, eq=False)
@@ -28,41 +28,41 @@ class Job:
     client: str
     work: Callable[[], Any]
     outcome: "asyncio.Future[Any]"
-    since: float = 0.0
+    queued_at: float = 0.0
 
 
-class Pool:
+class ThreadPool:
     """So many threads at work, by turns for each client."""
 
     def __init__(self, threads: int) -> None:
         """Start the threads."""
-        self.outgoing = Outgoing()
-        self._turns: FairQueue[Job] = FairQueue(self.outgoing.has_room)
-        self._threads = Threads(self._work, threads)
+        self.pending_responses = PendingResponses()
+        self._turns: FairQueue[Job] = FairQueue(self.pending_responses.has_room)
+        self._threads = WorkerThreads(self._work, threads)
         self._threads.start()
-        self.aside = self._threads.aside
-        self.look_again = self._turns.look_again
+        self.step_aside = self._threads.step_aside
+        self.retry_skipped = self._turns.retry_skipped
         self._sweeping = False
 
-    async def in_turn(self, client: str, work: Callable[[], T]) -> T:
+    async def run(self, client: str, work: Callable[[], T]) -> T:
         """Return what `work` does in a thread. Raises `Unavailable` if it has to wait too long."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
         self._turns.add(Job(client, work, outcome))
         if not self._sweeping:
             self._sweeping = True
-            loop.call_later(SWEEP, self._sweep)
+            loop.call_later(SWEEP_INTERVAL_SECONDS, self._sweep)
         return await outcome
 
     def _sweep(self) -> None:
         """Turn away who has waited too long; come back while somebody waits."""
-        late = self._turns.expired(time.monotonic() - THREAD_WAIT_SECONDS)
+        late = self._turns.remove_expired(time.monotonic() - THREAD_WAIT_SECONDS)
         for job in (job for job in late if not job.outcome.done()):
             cause = f"threads: none was free for {THREAD_WAIT_SECONDS:.0f} s"
             job.outcome.set_exception(Unavailable(cause=cause))
         self._sweeping = bool(self._turns)
         if self._sweeping:
-            asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+            asyncio.get_running_loop().call_later(SWEEP_INTERVAL_SECONDS, self._sweep)
 
     def _work(self) -> None:
         """Do the next job; in a thread."""

@@ -13,55 +13,59 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from itemsapi.server.environ import header_list
+from itemsapi.server.environ import encode_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-PIECE: Final = 64 * 1024  # bytes that no account is kept of
-SLICE: Final = 16 * 1024  # bytes of a longer answer that are handed on at once
-KEPT: Final = 128 * 1024  # bytes that granian may keep of it: four slices, and what hyper writes
-TAKEN_WITHIN: Final = 30.0  # seconds in which a client has to take something
-STALE: Final = 1.0  # seconds after which an answer that has not moved may be cut off for others
-OF_ONE: Final = 16 * 1024 * 1024  # bytes on their way to one client
-OF_ALL: Final = 64 * 1024 * 1024  # bytes on their way from one worker
+CHUNK_BYTES: Final = 64 * 1024  # bytes that no account is kept of
+SEND_BYTES: Final = 16 * 1024  # bytes of a longer answer that are handed on at once
+SERVER_BUFFER_BYTES: Final = (
+    128 * 1024
+)  # bytes that granian may keep of it: four slices, and what hyper writes
+SEND_TIMEOUT_SECONDS: Final = 30.0  # seconds in which a client has to take something
+STALLED_AFTER_SECONDS: Final = (
+    1.0  # seconds after which an answer that has not moved may be cut off for others
+)
+MAX_CLIENT_BYTES: Final = 16 * 1024 * 1024  # bytes on their way to one client
+MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024  # bytes on their way from one worker
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """The beginning of an answer, and what the rest comes from, if it is longer than a piece."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    rest: Iterator[bytes] | None = None
+    remaining: Iterator[bytes] | None = None
     close: Callable[[], object] = field(default=lambda: None)
 
     @property
-    def long(self) -> bool:
+    def is_large(self) -> bool:
         """Tell whether it goes out piece by piece, and is held meanwhile."""
-        return self.rest is not None or len(self.body) > PIECE
+        return self.remaining is not None or len(self.body) > CHUNK_BYTES
 
-    def more(self) -> bytes:
+    def read_chunk(self) -> bytes:
         """Return the next bytes; none are left when `rest` is None afterwards.
 
         Of what follows the beginning it is less: what waits to be taken is not hurried.
         """
-        assert self.rest is not None  # noqa: S101 - asked for only while there is a rest
-        body, ended = _gathered(self.rest, SLICE if self.status else PIECE)
+        assert self.remaining is not None  # noqa: S101 - asked for only while there is a rest
+        body, ended = _gathered(self.remaining, SEND_BYTES if self.status else CHUNK_BYTES)
         if ended:
             self.finish()
         return body
 
     def finish(self) -> None:
         """Tell the application that nothing more is asked for."""
-        self.rest = None
+        self.remaining = None
         self.close()
 
 
-def answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
+def run_application(application: "WSGIApplication", environ: "WSGIEnvironment") -> Response:
     """Run the application until its answer has begun, or is whole."""
     head: list[Any] = []
     written: list[bytes] = []
@@ -71,13 +75,13 @@ def answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Ans
         return written.append
 
     given = application(environ, start)
-    answer = Answer(0, [], b"", iter(given), getattr(given, "close", lambda: None))
+    answer = Response(0, [], b"", iter(given), getattr(given, "close", lambda: None))
     try:
-        answer.body = b"".join(written) + answer.more()
+        answer.body = b"".join(written) + answer.read_chunk()
         status, headers = head
-        answer.status, answer.headers = int(status[:3]), header_list(headers)
+        answer.status, answer.headers = int(status[:3]), encode_headers(headers)
     except BaseException:
-        if answer.rest is not None:
+        if answer.remaining is not None:
             answer.finish()
         raise
     return answer
@@ -95,12 +99,14 @@ def _gathered(parts: Iterator[bytes], enough: int) -> tuple[bytes, bool]:
     return b"".join(found), True
 
 
-class Outgoing:
+class PendingResponses:
     """All answers on their way from one worker."""
 
-    def __init__(self, *, of_one: int = OF_ONE, of_all: int = OF_ALL) -> None:
+    def __init__(
+        self, *, max_client_bytes: int = MAX_CLIENT_BYTES, max_total_bytes: int = MAX_TOTAL_BYTES
+    ) -> None:
         """Begin with none; take how many bytes may be under way."""
-        self._of_one, self._of_all = of_one, of_all
+        self._of_one, self._of_all = max_client_bytes, max_total_bytes
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
         self._total = 0
@@ -110,21 +116,21 @@ class Outgoing:
         """Tell whether a client has taken enough of its answers to be given another."""
         return self._held[client] < self._of_one
 
-    def held(self, client: str) -> int:
+    def pending_bytes(self, client: str) -> int:
         """Return how many bytes are on their way to a client."""
         return self._held[client]
 
-    def hold(self, client: str, size: int) -> None:
+    def reserve(self, client: str, size: int) -> None:
         """Count bytes on their way to a client."""
         with self._lock:
-            self._held[client] += size + KEPT
-            self._total += size + KEPT
+            self._held[client] += size + SERVER_BUFFER_BYTES
+            self._total += size + SERVER_BUFFER_BYTES
 
-    def let_go(self, client: str, size: int) -> None:
+    def release(self, client: str, size: int) -> None:
         """Forget bytes that were held."""
         with self._lock:
-            self._total -= size + KEPT
-            self._held[client] -= size + KEPT
+            self._total -= size + SERVER_BUFFER_BYTES
+            self._held[client] -= size + SERVER_BUFFER_BYTES
             if self._held[client] <= 0:
                 del self._held[client]
 
@@ -135,16 +141,16 @@ class Outgoing:
         """
         now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(TAKEN_WITHIN) as patience:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS) as patience:
                 self._moving.add(patience)
-                for at in range(0, len(body), SLICE):
+                for at in range(0, len(body), SEND_BYTES):
                     if gone():
                         raise TimeoutError
                     self._cut_off(now())
-                    piece = body[at : at + SLICE]
+                    piece = body[at : at + SEND_BYTES]
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                     if not patience.expired():
-                        patience.reschedule(now() + TAKEN_WITHIN)
+                        patience.reschedule(now() + SEND_TIMEOUT_SECONDS)
         finally:
             self._moving.discard(patience)
 
@@ -154,5 +160,5 @@ class Outgoing:
             return
         moving = {one: one.when() or now for one in self._moving if not one.expired()}
         stalest = min(moving, key=moving.__getitem__, default=None)
-        if stalest and moving[stalest] < now + TAKEN_WITHIN - STALE:
+        if stalest and moving[stalest] < now + SEND_TIMEOUT_SECONDS - STALLED_AFTER_SECONDS:
             stalest.reschedule(now)

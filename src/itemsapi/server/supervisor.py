@@ -22,14 +22,16 @@ from granian.server.mp import MPServer, WorkerProcess
 
 from itemsapi.observability.logging import log
 from itemsapi.server.listening import raise_file_limit
-from itemsapi.server.worker import load
+from itemsapi.server.worker import load_application
 
-HEADERS_WITHIN: Final = 10_000  # milliseconds a client may take to send its headers (R-14)
-LONGEST_HEADERS: Final = 64 * 1024  # bytes; the application takes less and says so
-STOP_WITHIN: Final = 30  # seconds that requests in flight have to end after SIGTERM
-MINUTE: Final = 60.0
-DEATHS: Final = 10  # in a minute; beyond, each further one is followed by a pause
-PAUSE: Final = 1.0  # seconds
+HEADER_TIMEOUT_MILLISECONDS: Final = (
+    10_000  # milliseconds a client may take to send its headers (R-14)
+)
+MAX_HEADER_BYTES: Final = 64 * 1024  # bytes; the application takes less and says so
+SHUTDOWN_TIMEOUT_SECONDS: Final = 30  # seconds that requests in flight have to end after SIGTERM
+DEATH_WINDOW_SECONDS: Final = 60.0
+MAX_DEATHS: Final = 10  # in a minute; beyond, each further one is followed by a pause
+RESTART_PAUSE_SECONDS: Final = 1.0  # seconds
 
 
 def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
@@ -46,15 +48,15 @@ def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
         backlog=connections,
         backpressure=connections,
         respawn_failed_workers=True,
-        workers_kill_timeout=STOP_WITHIN,
+        workers_kill_timeout=SHUTDOWN_TIMEOUT_SECONDS,
         http1_settings=HTTP1Settings(
-            header_read_timeout=HEADERS_WITHIN, max_buffer_size=LONGEST_HEADERS
+            header_read_timeout=HEADER_TIMEOUT_MILLISECONDS, max_buffer_size=MAX_HEADER_BYTES
         ),
         log_level=LogLevels.error,
-        log_dictconfig=LOGGING,
+        log_dictconfig=LOGGING_CONFIG,
         websockets=False,
     )
-    server.serve(target_loader=partial(load, threads, workers), wrap_loader=False)
+    server.serve(target_loader=partial(load_application, threads, workers), wrap_loader=False)
 
 
 class Supervisor(MPServer):
@@ -65,7 +67,7 @@ class Supervisor(MPServer):
         host, port = listener.getsockname()[:2]
         super().__init__(target, address=host, port=port, **options)
         self._listener = listener
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
 
     def _init_shared_socket(self) -> None:
         """Hand out our socket, which has deadlines, instead of one for each worker."""
@@ -90,8 +92,8 @@ class Supervisor(MPServer):
     def _mourn(self, pid: int, exit_code: int | None) -> None:
         log.error("worker_died", pid=pid, exit_code=exit_code)
         now = time.monotonic()
-        if len(self._deaths) == DEATHS and now - self._deaths[0] < MINUTE:
-            time.sleep(PAUSE)  # what dies at once must not keep the machine busy
+        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATH_WINDOW_SECONDS:
+            time.sleep(RESTART_PAUSE_SECONDS)  # what dies at once must not keep the machine busy
         self._deaths.append(now)
 
     def _find_forgotten(self) -> None:
@@ -106,7 +108,7 @@ def _lives(worker: WorkerProcess) -> bool:
     return bool(worker.is_alive())  # type: ignore[no-untyped-call]  # granian's own gap
 
 
-class ToLog(logging.Handler):
+class GranianLogHandler(logging.Handler):
     """Writes what granian says as lines of our log."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -116,10 +118,10 @@ class ToLog(logging.Handler):
             log.log(record.levelno, "server", message=words)
 
 
-LOGGING: Final[dict[str, Any]] = {
+LOGGING_CONFIG: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"itemsapi": {"class": "itemsapi.server.supervisor.ToLog"}},
+    "handlers": {"itemsapi": {"class": "itemsapi.server.supervisor.GranianLogHandler"}},
     "loggers": {
         "_granian": {"handlers": ["itemsapi"], "level": "ERROR", "propagate": False},
     },

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itemsapi.observability.logging import log
 
 
-class Threads:
+class WorkerThreads:
     """So many threads at work, beside those that stand aside."""
 
     def __init__(self, work: Callable[[], None], count: int) -> None:
@@ -38,7 +38,7 @@ class Threads:
             log.error("no_thread", cause=str(error))
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def step_aside(self) -> Iterator[None]:
         """Let another thread take this one's place meanwhile."""
         with self._lock:
             self._aside += 1

@@ -10,7 +10,7 @@ from itemsapi.server.bridge import Bridge
 from itemsapi.services import EXTENSION
 
 
-def load(threads: int, workers: int) -> Bridge:
+def load_application(threads: int, workers: int) -> Bridge:
     """Make the application with the settings of the environment, and its bridge."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     app = create_app()
