@@ -24,7 +24,7 @@ from itemsapi import clock, db
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from itemsapi.issuer.retention import count, purge, purge_targets
+from itemsapi.issuer.retention import count_rows, purge, purge_targets
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
@@ -41,7 +41,7 @@ def main() -> None:
         settings = Settings(
             data_dir=Path(folder), database_url=options.url or "", secret_key=SECRET
         )
-        services = build_services(settings, clock.now, dict)
+        services = build_services(settings, clock.now)
         db.upgrade(services.database)
         account = _fill(services.database, options.rows)
         found = {"rows": options.rows, "database": services.database.dialect}
@@ -96,8 +96,10 @@ def _purge(issuer: object, batches: Times) -> None:
 
     heap = next(iter(purge_targets(issuer)))  # type: ignore[arg-type]
     began = time.perf_counter()
-    print(f"{count(issuer, heap)} found", f"{time.perf_counter() - began:.2f} s", file=sys.stderr)  # type: ignore[arg-type]
-    print(f"{purge(issuer, heap, rest=rest)} gone", file=sys.stderr)  # type: ignore[arg-type]
+    print(
+        f"{count_rows(issuer, heap)} found", f"{time.perf_counter() - began:.2f} s", file=sys.stderr
+    )  # type: ignore[arg-type]
+    print(f"{purge(issuer, heap, pause=rest)} gone", file=sys.stderr)  # type: ignore[arg-type]
 
 
 def _while(url: str, account: str, work: object) -> Times:

@@ -29,16 +29,16 @@ from sqlalchemy import func, insert, select, text
 
 from itemsapi import create_app, db
 from itemsapi.accounts.models import User, UserRole
-from itemsapi.clock import new_id, now, stamp
+from itemsapi.clock import new_id, now, unix_seconds
 from itemsapi.gate.authenticate import TokenVerifier
-from itemsapi.issuer.grants import Grant, GrantDetails, grant
+from itemsapi.issuer.grants import Grant, GrantDetails, grant_tokens
 from itemsapi.issuer.refresh import RefreshRequest, refresh
-from itemsapi.issuer.sessions import logout, open_sessions
-from itemsapi.observability.logging import start_logging
+from itemsapi.issuer.sessions import list_open_sessions, logout
+from itemsapi.observability.logging import set_log_level
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings
 from itemsapi.tokens.revocation import NO_EPOCH
-from itemsapi.tokens.sessions import AuthSession, find
+from itemsapi.tokens.sessions import AuthSession, find_session
 
 SESSIONS_EACH = 10  # of a user: a million sessions belong to a hundred thousand users
 SAMPLE = 400  # operations measured, on sessions spread over the whole table
@@ -80,7 +80,7 @@ def _session(user_id: str, number: int) -> dict[str, Any]:
         "user_id": user_id,
         "delivery": "body",
         "amr": "pwd",
-        "auth_time": stamp(moment),
+        "auth_time": unix_seconds(moment),
         "epoch": NO_EPOCH,
         "device": "benchmark",
         "address": "127.0.0.1",
@@ -98,12 +98,12 @@ def sample(services: Services, count: int) -> Iterator[Grant]:
     open_ones = select(table.c.id).where(table.c.ended_at.is_(None)).order_by(table.c.id)
     with services.database.reading() as connection:
         ids = list(connection.execute(open_ones).scalars())
-    terms = GrantDetails(frozenset({"items:read"}), stamp(now()), NO_EPOCH, fresh=False)
+    terms = GrantDetails(frozenset({"items:read"}), unix_seconds(now()), NO_EPOCH, fresh=False)
     for sid in ids[:: max(1, len(ids) // count)][:count]:
         with services.database.transaction() as tx:
-            session = find(tx, sid)
+            session = find_session(tx, sid)
         if session is not None:
-            yield grant(services.issuer, session, terms)
+            yield grant_tokens(services.issuer, session, terms)
 
 
 def middle(work: Callable[[str], object], things: list[str]) -> float:
@@ -121,14 +121,14 @@ def measure(app: Flask, services: Services, verify: Callable[[str], object]) -> 
     issuer = services.issuer
     with app.test_request_context():
         grants = list(sample(services, SAMPLE))
-        users = [services.token_codec.read_access(one.access_token).sub for one in grants]
+        users = [services.token_codec.verify_access_token(one.access_token).sub for one in grants]
         access = [one.access_token for one in grants]
         tokens = [one.refresh_token for one in grants if one.refresh_token]
         by_body = RefreshRequest("body")
         return {
             "check, new": middle(verify, access),
             "check, seen": middle(verify, access),
-            "list": middle(partial(open_sessions, issuer), users),
+            "list": middle(partial(list_open_sessions, issuer), users),
             "refresh": middle(partial(refresh, issuer, request=by_body), tokens),
             "revoke": middle(partial(logout, issuer, delivery="body"), tokens),
         }
@@ -178,7 +178,7 @@ def _at(size: int, url: str, folder: Path) -> dict[str, float]:
     settings = Settings(database_url=url, data_dir=folder, secret_key=SECRET, rate_limit=None)
     app = create_app(settings)
     services: Services = app.extensions[EXTENSION]
-    start_logging(level=logging.CRITICAL)
+    set_log_level(level=logging.CRITICAL)
     db.upgrade(services.database)
     seed(services, size)
     verifier = _verifier(services)
@@ -194,7 +194,7 @@ def _verifier(services: Services) -> Callable[[str], object]:
         key_set=services.key_set,
         revocation_feed=services.revocation_feed,
         clock=services.clock,
-        seen=lambda _: None,
+        on_verified=lambda _: None,
     ).verify
 
 

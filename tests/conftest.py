@@ -21,7 +21,7 @@ from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from support.app_factory import Backend, MovingClock
-from support.postgres_database import Emptied, named, run
+from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
@@ -66,8 +66,8 @@ def postgres_server() -> Iterator[str]:
     with one_at_a_time():
         server = pgserver.get_server(folder, cleanup_mode="stop")
     for careful in ("fsync", "full_page_writes", "synchronous_commit"):
-        run(server.get_uri(), f"ALTER SYSTEM SET {careful} = off")  # no test cuts the power
-    run(server.get_uri(), "SELECT pg_reload_conf()")
+        execute(server.get_uri(), f"ALTER SYSTEM SET {careful} = off")  # no test cuts the power
+    execute(server.get_uri(), "SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -89,17 +89,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_template(postgres_server: str) -> str:
     """The name of an empty, migrated database that new ones are made from."""
     name = f"template_{new_id()[-12:]}"
-    run(postgres_server, f"CREATE DATABASE {name}")
-    database = db.Database(named(postgres_server, name))
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    database = db.Database(url_of(postgres_server, name))
     db.upgrade(database)
     database.dispose()
     return name
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_server: str, postgres_template: str) -> Iterator[Emptied]:
+def postgres(postgres_server: str, postgres_template: str) -> Iterator[ReusableDatabase]:
     """The database that the tests of this process have one after the other."""
-    database = Emptied(postgres_server, postgres_template, f"test_{new_id()[-12:]}")
+    database = ReusableDatabase(postgres_server, postgres_template, f"test_{new_id()[-12:]}")
     yield database
     database.drop()
 
@@ -120,7 +120,7 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
         return
     if not request.node.get_closest_marker("postgres"):
         pytest.fail("Mark this test `postgres`: it runs where only SQLite is wanted.")
-    postgres: Emptied = request.getfixturevalue("postgres")
+    postgres: ReusableDatabase = request.getfixturevalue("postgres")
     yield postgres.url
     postgres.empty()
 

@@ -30,13 +30,13 @@ ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
 @pytest.fixture
 def admin(backend: Backend) -> FlaskClient:
     """The client of an admin."""
-    return backend.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_device_label_with_controls_is_refused(backend: Backend, text: str) -> None:
     """Whoever looks at the list of sessions must see what is there."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     body = {"username": "ada", "password": PASSWORD, "device": text}
     assert backend.client().post("/auth/login", json=body).status_code == 422
 
@@ -80,11 +80,11 @@ def test_a_description_may_have_lines(admin: FlaskClient) -> None:
 @pytest.mark.parametrize("text", [one for one in HOSTILE if not set("\r\n") & set(one)])
 def test_controls_are_taken_out_of_a_user_agent(backend: Backend, text: str) -> None:
     """It becomes the label of a device that did not name itself; no client is refused for it."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     body = {"username": "ada", "password": PASSWORD}
     agent = {"User-Agent": f"curl {text.encode().decode('latin-1')}"}
     tokens = backend.client().post("/auth/login", json=body, headers=agent).get_json()
-    found = backend.bearer(tokens["access_token"]).get("/auth/sessions").get_json()["items"]
+    found = backend.bearer_client(tokens["access_token"]).get("/auth/sessions").get_json()["items"]
     assert found[0]["device"].startswith("curl ")
     assert found[0]["device"].isprintable()
 

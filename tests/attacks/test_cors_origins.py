@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from support.app_factory import Backend
-from support.browser_client import APP, FAR
+from support.browser_client import APP_ORIGIN, FAR_ORIGIN
 
 ALLOW = "Access-Control-Allow-Origin"
 LOOKALIKES = [
@@ -54,7 +54,9 @@ def dialect() -> str:
 @pytest.fixture
 def client(make_backend: Callable[..., Backend]) -> FlaskClient:
     """A client of a backend that lists two origins."""
-    return make_backend(allowed_origins=(APP, FAR), cross_site_origins=(FAR,)).client()
+    return make_backend(
+        allowed_origins=(APP_ORIGIN, FAR_ORIGIN), cross_site_origins=(FAR_ORIGIN,)
+    ).client()
 
 
 def cors(answer_headers: object) -> list[str]:
@@ -82,7 +84,7 @@ def test_no_lookalike_passes_a_preflight(client: FlaskClient) -> None:
 
 def test_an_origin_of_ten_kilobytes_is_refused(client: FlaskClient) -> None:
     """S-093: no header field may be that long."""
-    answer = client.get("/health/live", headers={"Origin": APP + "a" * 10_000})
+    answer = client.get("/health/live", headers={"Origin": APP_ORIGIN + "a" * 10_000})
     assert answer.status_code == 431
     assert cors(answer.headers) == []
 
@@ -95,14 +97,14 @@ def test_no_origin_is_ever_reflected(client: FlaskClient) -> None:
 
 def test_answers_differ_by_origin_and_say_so(client: FlaskClient) -> None:
     """S-093: `Vary` stands there with any origin and with none, or a cache mixes them up."""
-    for origin in [APP, *LOOKALIKES[:3], None]:
+    for origin in [APP_ORIGIN, *LOOKALIKES[:3], None]:
         answer = client.get("/health/live", headers={"Origin": origin} if origin else {})
         assert "Origin" in answer.headers["Vary"]
 
 
 def test_nothing_is_allowed_when_no_origin_is_listed(make_backend: Callable[..., Backend]) -> None:
     """S-093: closed by default."""
-    answer = make_backend().client().get("/health/live", headers={"Origin": APP})
+    answer = make_backend().client().get("/health/live", headers={"Origin": APP_ORIGIN})
     assert cors(answer.headers) == []
 
 

@@ -9,7 +9,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from support.app_factory import PASSWORD, Backend
-from support.browser_client import APP, OWN, bare, signed_in_browser, token_in, with_cookies
+from support.browser_client import (
+    APP_ORIGIN,
+    OWN_ORIGIN,
+    cookie_header,
+    cookieless_client,
+    refresh_cookie,
+    signed_in_browser,
+)
 
 Build = Callable[..., Backend]
 
@@ -23,7 +30,7 @@ TYPES = [
     "application/json-seq",
     *sorted(JSON),
 ]
-GOOD = {OWN, APP}
+GOOD = {OWN_ORIGIN, APP_ORIGIN}
 ORIGINS = [None, *sorted(GOOD), "null", "https://evil.example", "https://app.example:8443"]
 SITES = [None, "same-origin", "same-site", "cross-site", "none", "same-origin, cross-site"]
 Case = tuple[str | None, str | None, str | None]
@@ -40,7 +47,7 @@ def dialect() -> str:
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
     """A backend with one listed origin."""
-    return make_backend(allowed_origins=(APP,))
+    return make_backend(allowed_origins=(APP_ORIGIN,))
 
 
 @pytest.fixture
@@ -54,7 +61,7 @@ def headers(case: Case, cookie: str, delivery: str | None = "cookie") -> dict[st
     names = ("Content-Type", "Origin", "Sec-Fetch-Site")
     said = {name: value for name, value in zip(names, case, strict=True) if value is not None}
     asked = {"X-Auth-Delivery": delivery} if delivery else {}
-    return said | asked | with_cookies(cookie)
+    return said | asked | cookie_header(cookie)
 
 
 def welcome(case: Case) -> bool:
@@ -71,7 +78,7 @@ def attacks(
     backend: Backend, victim: FlaskClient, path: str
 ) -> Iterator[tuple[Case, TestResponse]]:
     """Send every unwelcome case of the matrix, with the victim's cookie."""
-    client, cookie = bare(backend), str(token_in(victim))
+    client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     body = {"username": "victim", "password": PASSWORD} if path == "/auth/login" else {}
     for case in MATRIX:
         if not welcome(case):
@@ -94,15 +101,15 @@ def test_a_refused_forgery_does_not_sign_out(
     backend: Backend, victim: FlaskClient, path: str
 ) -> None:
     """It neither clears the cookie nor ends the session."""
-    cookie = token_in(victim)
+    cookie = refresh_cookie(victim)
     assert len(list(attacks(backend, victim, path))) > 250
     assert victim.post("/auth/refresh", json={}).status_code == 200
-    assert token_in(victim) != cookie
+    assert refresh_cookie(victim) != cookie
 
 
 def test_every_welcome_request_is_served(backend: Backend, victim: FlaskClient) -> None:
     """The matrix is no wall: own, listed and same-origin pages get their tokens."""
-    client, cookie = bare(backend), str(token_in(victim))
+    client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     cases = [case for case in MATRIX if welcome(case)]
     sent = [client.post("/auth/refresh", data="{}", headers=headers(c, cookie)) for c in cases]
     assert len(cases) > 15
@@ -115,7 +122,7 @@ def test_the_cookie_counts_for_nothing_without_the_header(
     backend: Backend, victim: FlaskClient, path: str, delivery: str | None
 ) -> None:
     """S-091: the header forces a preflight; no case of the matrix does anything without it."""
-    client, cookie = bare(backend), str(token_in(victim))
+    client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     for case in MATRIX:
         answer = client.post(path, data="{}", headers=headers(case, cookie, delivery))
         assert answer.status_code in {401, 415}, case
@@ -146,7 +153,9 @@ def test_no_way_to_load_something_makes_the_cookie_a_credential(
 ) -> None:
     """S-094, S-141: the cookie authenticates nothing but refresh and logout."""
     fetch = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": to, "Sec-Fetch-Site": "same-origin"}
-    answer = bare(backend).get(path, headers=fetch | with_cookies(str(token_in(victim))))
+    answer = cookieless_client(backend).get(
+        path, headers=fetch | cookie_header(str(refresh_cookie(victim)))
+    )
     assert answer.get_json()["code"] == "token_missing"
 
 
@@ -176,7 +185,7 @@ def test_the_own_origin_is_known_as_browsers_spell_it(
 ) -> None:
     """Older browsers send Origin and no Fetch Metadata (RFC 6454 section 6.2)."""
     own = make_backend(public_url=public_url)
-    own.user("ada")
+    own.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
     said = {"X-Auth-Delivery": "cookie", "Origin": origin}
-    assert bare(own).post("/auth/login", json=body, headers=said).status_code == 200
+    assert cookieless_client(own).post("/auth/login", json=body, headers=said).status_code == 200

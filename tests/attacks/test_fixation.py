@@ -5,7 +5,13 @@ import pytest
 from itemsapi.clock import new_id
 from itemsapi.rest.cookies import NAME, PLAIN_NAME
 from support.app_factory import PASSWORD, Backend
-from support.browser_client import bare, browser, sign_in, token_in, with_cookies
+from support.browser_client import (
+    cookie_header,
+    cookieless_client,
+    make_browser,
+    refresh_cookie,
+    sign_in,
+)
 
 
 @pytest.fixture
@@ -16,11 +22,13 @@ def dialect() -> str:
 
 def test_a_planted_cookie_is_not_adopted(backend: Backend) -> None:
     """S-069: the victim gets a new session, and the attacker's own ends."""
-    backend.user("mallory")
-    backend.user("victim")
-    attacker = browser(backend)
+    backend.create_user("mallory")
+    backend.create_user("victim")
+    attacker = make_browser(backend)
     planted = sign_in(attacker, "mallory").get_json()["session_id"]
-    victim = sign_in(browser(backend, jar=False), "victim", **with_cookies(str(token_in(attacker))))
+    victim = sign_in(
+        make_browser(backend, jar=False), "victim", **cookie_header(str(refresh_cookie(attacker)))
+    )
     assert victim.get_json()["session_id"] != planted
     assert attacker.post("/auth/refresh", json={}).status_code == 401
 
@@ -30,8 +38,8 @@ def test_a_planted_cookie_is_not_adopted(backend: Backend) -> None:
 )
 def test_a_planted_value_is_overlooked(backend: Backend, planted: str) -> None:
     """S-069: whatever it is, it hinders no sign-in."""
-    backend.user("victim")
-    answer = sign_in(browser(backend, jar=False), "victim", **with_cookies(planted))
+    backend.create_user("victim")
+    answer = sign_in(make_browser(backend, jar=False), "victim", **cookie_header(planted))
     assert answer.status_code == 200
     assert answer.get_json()["session_id"] != planted
 
@@ -39,18 +47,18 @@ def test_a_planted_value_is_overlooked(backend: Backend, planted: str) -> None:
 @pytest.mark.parametrize("name", ["session_id", "sid", "refresh_token", "delivery"])
 def test_no_field_of_the_login_names_a_session(backend: Backend, name: str) -> None:
     """S-069: the body takes what is documented and nothing else."""
-    backend.user("victim")
+    backend.create_user("victim")
     body = {"username": "victim", "password": PASSWORD, name: new_id()}
     assert backend.client().post("/auth/login", json=body).status_code == 422
 
 
 def test_a_cookie_without_the_prefix_is_not_read(backend: Backend) -> None:
     """S-090: a sibling domain can set any cookie but one named __Host-."""
-    backend.user("mallory")
-    attacker = browser(backend)
+    backend.create_user("mallory")
+    attacker = make_browser(backend)
     sign_in(attacker, "mallory")
-    planted = with_cookies(str(token_in(attacker)), name=PLAIN_NAME)
-    answer = browser(backend, jar=False).post("/auth/refresh", json={}, headers=planted)
+    planted = cookie_header(str(refresh_cookie(attacker)), name=PLAIN_NAME)
+    answer = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=planted)
     assert answer.get_json()["code"] == "token_missing"
 
 
@@ -58,20 +66,20 @@ def test_a_second_cookie_of_the_same_name_is_not_chosen(backend: Backend) -> Non
     """Cookie tossing: of two, the attacker's might come first (RFC 6265 section 5.4)."""
     tokens = []
     for name in ("mallory", "victim"):
-        backend.user(name)
-        client = browser(backend)
+        backend.create_user(name)
+        client = make_browser(backend)
         sign_in(client, name)
-        tokens.append(str(token_in(client)))
+        tokens.append(str(refresh_cookie(client)))
     both = {"Cookie": "; ".join(f"{NAME}={token}" for token in tokens)}
-    answer = browser(backend, jar=False).post("/auth/refresh", json={}, headers=both)
+    answer = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=both)
     assert answer.status_code == 401
 
 
 def test_an_access_token_shown_at_login_changes_nothing(backend: Backend) -> None:
     """S-069: the new session is the new user's, whoever else the request claims to be."""
-    backend.user("victim")
-    mallory = backend.signed_in("mallory")
+    backend.create_user("victim")
+    mallory = backend.signed_in_client("mallory")
     body = {"username": "victim", "password": PASSWORD}
     token = mallory.post("/auth/login", json=body).get_json()["access_token"]
-    assert bare(backend).get("/auth/sessions").status_code == 401
-    assert len(backend.bearer(token).get("/auth/sessions").get_json()["items"]) == 1
+    assert cookieless_client(backend).get("/auth/sessions").status_code == 401
+    assert len(backend.bearer_client(token).get("/auth/sessions").get_json()["items"]) == 1

@@ -10,7 +10,13 @@ from werkzeug.test import TestResponse
 from itemsapi import public
 from itemsapi.rest.cookies import NAME
 from support.app_factory import Backend
-from support.browser_client import bare, browser, sign_in, signed_in_browser, token_in
+from support.browser_client import (
+    cookieless_client,
+    make_browser,
+    refresh_cookie,
+    sign_in,
+    signed_in_browser,
+)
 
 FOREIGN = {
     "UTF-8": "name=Zoë; 名前=値".encode(),
@@ -38,7 +44,7 @@ def dialect() -> str:
 @pytest.fixture
 def ours(backend: Backend) -> bytes:
     """The cookie of a browser in which ada is signed in."""
-    return f"{NAME}={token_in(signed_in_browser(backend, 'ada'))}".encode()
+    return f"{NAME}={refresh_cookie(signed_in_browser(backend, 'ada'))}".encode()
 
 
 def sent(client: FlaskClient, header: bytes, path: str = "/auth/refresh") -> TestResponse:
@@ -55,7 +61,7 @@ def test_ours_is_found_among_others(
     """Whatever stands before or behind it."""
     other = FOREIGN[foreign]
     header = {"before": [other, ours], "behind": [ours, other], "around": [other, ours, other]}
-    answer = sent(browser(backend, jar=False), b"; ".join(header[order]))
+    answer = sent(make_browser(backend, jar=False), b"; ".join(header[order]))
     assert answer.status_code == 200
 
 
@@ -63,7 +69,7 @@ def test_a_page_is_handed_its_own_cookie_among_others(make_backend: Callable[...
     """A page of guests finds it, and no bytes of others are an error there."""
     page = flask.Blueprint("taste", __name__)
     page.get("/taste")(public("a test")(lambda: {"taste": flask.request.cookies["taste"]}))
-    client = bare(make_backend(page))
+    client = cookieless_client(make_backend(page))
     for foreign in FOREIGN.values():
         environ = {"HTTP_COOKIE": (foreign + b"; taste=sweet").decode("latin-1")}
         answer = client.get("/taste", environ_overrides=environ)
@@ -73,7 +79,7 @@ def test_a_page_is_handed_its_own_cookie_among_others(make_backend: Callable[...
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_others_alone_are_nobody(backend: Backend, foreign: str) -> None:
     """401: no refresh token came, and none was made of what came."""
-    answer = sent(browser(backend, jar=False), FOREIGN[foreign])
+    answer = sent(make_browser(backend, jar=False), FOREIGN[foreign])
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
 
 
@@ -83,28 +89,28 @@ def test_a_header_that_the_server_could_not_read_ends_nothing(
     backend: Backend, path: str, header: bytes
 ) -> None:
     """Not 401, which would be the end of the session for the browser."""
-    answer = sent(browser(backend, jar=False), header, path)
+    answer = sent(make_browser(backend, jar=False), header, path)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "cookies_unreadable")
 
 
 def test_who_sends_no_cookie_header_is_nobody(backend: Backend) -> None:
     """A guest is told so."""
-    answer = browser(backend, jar=False).post("/auth/refresh", json={})
+    answer = make_browser(backend, jar=False).post("/auth/refresh", json={})
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
 
 
 def test_a_program_does_not_mind_cookies_that_nobody_can_read(backend: Backend) -> None:
     """Its refresh token comes in the body."""
-    backend.user("eve", "member")
+    backend.create_user("eve", "member")
     token = backend.login("eve")["refresh_token"]
     body, environ = {"refresh_token": token}, {"HTTP_COOKIE": ""}
-    answer = bare(backend).post("/auth/refresh", json=body, environ_overrides=environ)
+    answer = cookieless_client(backend).post("/auth/refresh", json=body, environ_overrides=environ)
     assert answer.status_code == 200
 
 
 def test_a_sign_in_goes_through_among_cookies_that_nobody_can_read(backend: Backend) -> None:
     """It needs none."""
-    backend.user("eve", "member")
-    client = browser(backend, jar=False)
+    backend.create_user("eve", "member")
+    client = make_browser(backend, jar=False)
     client.environ_base["HTTP_COOKIE"] = "\xff=\xff"
     assert sign_in(client, "eve").status_code == 200

@@ -11,12 +11,12 @@ from flask.testing import FlaskClient
 from itemsapi import Blueprint, public
 from itemsapi.app import RULEBOOK
 from itemsapi.gate.gate import EXTENSION as GATE
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION
 from itemsapi.tokens import key_set, revocation
 from support.app_factory import Backend
-from support.forged_tokens import Vault
+from support.forged_tokens import ProtectedEndpoints
 
 
 class ElapsedTime:
@@ -47,21 +47,23 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> ElapsedTime:
 
 
 @pytest.fixture
-def vault() -> Vault:
+def vault() -> ProtectedEndpoints:
     """A vault."""
-    return Vault()
+    return ProtectedEndpoints()
 
 
 @pytest.fixture
-def backend(make_backend: Callable[..., Backend], vault: Vault, elapsed: ElapsedTime) -> Backend:
+def backend(
+    make_backend: Callable[..., Backend], vault: ProtectedEndpoints, elapsed: ElapsedTime
+) -> Backend:
     """A backend with a vault."""
-    return make_backend(vault.page)
+    return make_backend(vault.blueprint)
 
 
 @pytest.fixture
 def ada(backend: Backend) -> FlaskClient:
     """Somebody who may open it."""
-    return backend.signed_in("ada", "admin")
+    return backend.signed_in_client("ada", "admin")
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -89,38 +91,38 @@ PARTS: dict[str, Callable[[Flask], tuple[object, str]]] = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_failing_part_lets_nobody_in(
-    ada: FlaskClient, vault: Vault, monkeypatch: pytest.MonkeyPatch, part: str
+    ada: FlaskClient, vault: ProtectedEndpoints, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     """503 with Retry-After and no detail, and no handler runs (S-003)."""
     monkeypatch.setattr(*PARTS[part](ada.application), raising(RuntimeError("secret detail")))
     answer = ada.get("/vault")
-    assert (answer.status_code, answer.headers["Retry-After"], vault.opened) == (503, "1", 0)
+    assert (answer.status_code, answer.headers["Retry-After"], vault.calls) == (503, "1", 0)
     assert "secret detail" not in answer.get_data(as_text=True)
 
 
 def test_whatever_a_part_raises_lets_nobody_in(
-    ada: FlaskClient, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ada: FlaskClient, vault: ProtectedEndpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Errors of databases, of memory, of anything (S-003)."""
     found = []
     for fault in FAULTS:
         monkeypatch.setattr(*PARTS["the feed"](ada.application), raising(fault))
         found.append(ada.get("/vault").status_code)
-    assert (set(found), vault.opened) == ({503}, 0)
+    assert (set(found), vault.calls) == ({503}, 0)
 
 
 @pytest.mark.parametrize("fault", [SystemExit(1), GeneratorExit()], ids=["exit", "generator"])
 def test_what_is_no_exception_lets_nobody_in_either(
     backend: Backend,
     ada: FlaskClient,
-    vault: Vault,
+    vault: ProtectedEndpoints,
     monkeypatch: pytest.MonkeyPatch,
     fault: BaseException,
 ) -> None:
     """The last resort answers 500 (S-003, S-197)."""
     monkeypatch.setattr(backend.services.revocation_feed, "check", raising(fault))
     answer = ada.get("/vault")
-    assert (answer.status_code, answer.content_type, vault.opened) == (
+    assert (answer.status_code, answer.content_type, vault.calls) == (
         500,
         "application/problem+json",
         0,
@@ -128,11 +130,11 @@ def test_what_is_no_exception_lets_nobody_in_either(
 
 
 def test_a_failing_throttle_lets_nobody_in(
-    make_backend: Callable[..., Backend], vault: Vault
+    make_backend: Callable[..., Backend], vault: ProtectedEndpoints
 ) -> None:
     """Who cannot be counted cannot come in (S-003); the limit itself never fails open (R-08)."""
-    backend = make_backend(vault.page, rate_limit="5/minute")
-    ada = backend.signed_in("ada", "admin")
+    backend = make_backend(vault.blueprint, rate_limit="5/minute")
+    ada = backend.signed_in_client("ada", "admin")
     answers = [ada.get("/vault").status_code for _ in range(7)]
     assert answers == [200] * 5 + [429] * 2
 
@@ -219,11 +221,11 @@ def test_health_says_that_the_gate_is_shut(
 
 def test_health_does_not_mind_that_everybody_was_signed_out(backend: Backend) -> None:
     """The look at the feed is for nobody's token."""
-    end_everybodys(backend.services.issuer, why="a test")
+    end_all_sessions(backend.services.issuer, why="a test")
     assert backend.client().get("/health/ready").status_code == 200
 
 
-def test_an_anonymous_body_is_not_read(backend: Backend, vault: Vault) -> None:
+def test_an_anonymous_body_is_not_read(backend: Backend, vault: ProtectedEndpoints) -> None:
     """5 MB, announced and never touched (S-004)."""
 
     class Trap:
@@ -238,7 +240,7 @@ def test_an_anonymous_body_is_not_read(backend: Backend, vault: Vault) -> None:
         "CONTENT_TYPE": "application/json",
     }
     answer = backend.client().post("/vault", environ_overrides=environ)
-    assert (answer.status_code, vault.opened) == (401, 0)
+    assert (answer.status_code, vault.calls) == (401, 0)
 
 
 @pytest.mark.parametrize("where", ["handler", "serializer"])

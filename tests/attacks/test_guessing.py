@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from itemsapi.accounts import known_clients
 from itemsapi.rate_limits import AttemptCounter, Limit
-from itemsapi.web_addresses import UNKNOWN, client_key
+from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD, events
 
@@ -23,7 +23,7 @@ WINDOW = timedelta(minutes=15)
 @pytest.fixture(autouse=True)
 def ada(backend: Backend) -> str:
     """A member, whose password others would like to know."""
-    return backend.user("ada", "member")
+    return backend.create_user("ada", "member")
 
 
 def sign_in(backend: Backend, password: str, *, address: str = AWAY, name: str = "ada") -> int:
@@ -69,9 +69,9 @@ def test_the_wait_that_is_told_is_true(backend: Backend) -> None:
         .post("/auth/login", json=body, environ_base={"REMOTE_ADDR": AWAY})
         .headers["Retry-After"]
     )
-    backend.clock.forward(seconds=wait - 1)
+    backend.clock.advance(seconds=wait - 1)
     assert sign_in(backend, PASSWORD) == 429
-    backend.clock.forward(seconds=1)
+    backend.clock.advance(seconds=1)
     assert sign_in(backend, PASSWORD) == 200
 
 
@@ -102,10 +102,10 @@ def test_the_window_is_fifteen_minutes(backend: Backend) -> None:
     """From the first wrong try on (S-044)."""
     for _ in range(10):
         sign_in(backend, WRONG)
-        backend.clock.forward(seconds=30)
-    backend.clock.forward(seconds=599)
+        backend.clock.advance(seconds=30)
+    backend.clock.advance(seconds=599)
     assert sign_in(backend, PASSWORD) == 429
-    backend.clock.forward(seconds=1)
+    backend.clock.advance(seconds=1)
     assert [sign_in(backend, WRONG) for _ in range(11)] == [401] * 10 + [429]
 
 
@@ -113,7 +113,7 @@ def test_a_wait_is_rounded_up(backend: Backend) -> None:
     """Or who came back when told would be refused again (S-155)."""
     for _ in range(10):
         sign_in(backend, WRONG)
-    backend.clock.forward(seconds=0.25)
+    backend.clock.advance(seconds=0.25)
     body = {"username": "ada", "password": PASSWORD}
     headers = (
         backend.client().post("/auth/login", json=body, environ_base={"REMOTE_ADDR": AWAY}).headers
@@ -130,7 +130,7 @@ def test_many_accounts_are_guarded_against_one_client(backend: Backend) -> None:
 
 def test_an_own_account_buys_no_tries_at_others(backend: Backend) -> None:
     """A right password gives back the one try that it took, no more (S-044)."""
-    backend.user("eve", "member")
+    backend.create_user("eve", "member")
     use_up(backend, ("client", AWAY), 99)
     assert sign_in(backend, PASSWORD, name="eve") == 200
     assert [sign_in(backend, WRONG), sign_in(backend, WRONG)] == [401, 429]
@@ -168,7 +168,7 @@ def test_a_known_client_still_has_ten_tries(backend: Backend) -> None:
 
 def test_a_client_is_known_to_the_account_it_got_into_alone(backend: Backend) -> None:
     """Signing in as oneself makes nobody else's account easier to guess (S-044)."""
-    backend.user("eve", "member")
+    backend.create_user("eve", "member")
     sign_in(backend, PASSWORD, name="eve")
     use_up(backend, ("account", "ada"), 200)
     assert sign_in(backend, PASSWORD) == 429
@@ -178,7 +178,7 @@ def test_each_sign_in_makes_a_client_known_for_another_month(backend: Backend) -
     """Who signs in every other week is never a stranger (S-044)."""
     for _ in range(3):
         sign_in(backend, PASSWORD, address=HOME)
-        backend.clock.forward(days=20)
+        backend.clock.advance(days=20)
     use_up_again(backend)
     assert sign_in(backend, PASSWORD, address=HOME) == 200
 
@@ -186,7 +186,7 @@ def test_each_sign_in_makes_a_client_known_for_another_month(backend: Backend) -
 def test_a_client_is_known_for_thirty_days(backend: Backend) -> None:
     """To the last of them (S-044)."""
     sign_in(backend, PASSWORD, address=HOME)
-    backend.clock.forward(days=30, seconds=-1)
+    backend.clock.advance(days=30, seconds=-1)
     use_up_again(backend)
     assert sign_in(backend, PASSWORD, address=HOME) == 200
 
@@ -194,7 +194,7 @@ def test_a_client_is_known_for_thirty_days(backend: Backend) -> None:
 def test_a_client_is_forgotten_after_a_month(backend: Backend) -> None:
     """Addresses change hands."""
     sign_in(backend, PASSWORD, address=HOME)
-    backend.clock.forward(days=30)
+    backend.clock.advance(days=30)
     use_up_again(backend)
     assert sign_in(backend, PASSWORD, address=HOME) == 429
 
@@ -280,7 +280,7 @@ def test_who_hides_is_never_known(make_backend: Callable[..., Backend]) -> None:
 def test_who_was_known_as_unknown_is_not(backend: Backend) -> None:
     """Rows of before do not count (S-114)."""
     with backend.services.database.transaction() as tx:
-        known_clients.remember_client(tx, "ada", UNKNOWN, backend.clock())
+        known_clients.remember_client(tx, "ada", UNKNOWN_ADDRESS, backend.clock())
     use_up(backend, ("account", "ada"), 200)
     assert sign_in(backend, PASSWORD, address="unix:") == 429
 
@@ -334,7 +334,7 @@ def change(client: FlaskClient, current: str) -> int:
 def thief(backend: Backend) -> FlaskClient:
     """Somebody with a stolen access token."""
     token: dict[str, Any] = backend.login("ada")
-    return backend.bearer(token["access_token"])
+    return backend.bearer_client(token["access_token"])
 
 
 def test_the_current_password_is_guessed_no_faster(backend: Backend, thief: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from itemsapi import Blueprint, public
 from itemsapi.observability.logging import request_context
 from support.app_factory import Backend
-from support.forged_tokens import LEFT_OUT, LET_IN, REFUSED, Forge
+from support.forged_tokens import ACCEPTED, REJECTED, TOKEN_MISSING, TokenForger
 
 LOOSE = settings(
     max_examples=150,
@@ -23,9 +23,9 @@ LATIN = st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\
 @pytest.mark.parametrize(
     "form", ["bearer {}", "BEARER {}", "bEaReR {}", "Bearer  {}", "Bearer    {}"]
 )
-def test_the_scheme_is_read_as_the_rfc_says(forge: Forge, form: str) -> None:
+def test_the_scheme_is_read_as_the_rfc_says(forge: TokenForger, form: str) -> None:
     """Compared without case, parted by one or more spaces (RFC 9110 section 11.1, S-013)."""
-    assert forge.tried(form.format(forge.good)) == LET_IN
+    assert forge.try_authorization(form.format(forge.valid_token)) == ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_the_scheme_is_read_as_the_rfc_says(forge: Forge, form: str) -> None:
         "Bearer null",
     ],
 )
-def test_a_malformed_bearer_credential_is_an_invalid_token(forge: Forge, form: str) -> None:
+def test_a_malformed_bearer_credential_is_an_invalid_token(forge: TokenForger, form: str) -> None:
     """One credential and nothing beside it; duplicates arrive joined by a comma (S-008, S-011)."""
-    assert forge.tried(form.replace("{}", forge.good)) == REFUSED
+    assert forge.try_authorization(form.replace("{}", forge.valid_token)) == REJECTED
 
 
 @pytest.mark.parametrize(
@@ -85,22 +85,22 @@ def test_a_malformed_bearer_credential_is_an_invalid_token(forge: Forge, form: s
         "Bearer{}",
     ],
 )
-def test_anything_else_is_no_credential(forge: Forge, form: str) -> None:
+def test_anything_else_is_no_credential(forge: TokenForger, form: str) -> None:
     """The challenge then names no error (RFC 6750 3.1, S-008); FJE answered 500 to `, ,`."""
-    assert forge.tried(form.replace("{}", forge.good)) == LEFT_OUT
+    assert forge.try_authorization(form.replace("{}", forge.valid_token)) == TOKEN_MISSING
 
 
 @LOOSE
 @given(value=st.text(LATIN, max_size=60))
-def test_any_authorization_header_is_answered_401(forge: Forge, value: str) -> None:
+def test_any_authorization_header_is_answered_401(forge: TokenForger, value: str) -> None:
     """No 5xx, no way in (S-014)."""
-    assert forge.tried(value) in {LEFT_OUT, REFUSED}
-    assert forge.tried(f"Bearer {value}") in {LEFT_OUT, REFUSED}
+    assert forge.try_authorization(value) in {TOKEN_MISSING, REJECTED}
+    assert forge.try_authorization(f"Bearer {value}") in {TOKEN_MISSING, REJECTED}
 
 
-def test_two_authorization_headers_are_refused(forge: Forge) -> None:
+def test_two_authorization_headers_are_refused(forge: TokenForger) -> None:
     """Even with the same good token in both (S-011)."""
-    twice = [("Authorization", f"Bearer {forge.good}")] * 2
+    twice = [("Authorization", f"Bearer {forge.valid_token}")] * 2
     assert forge.client().get("/vault", headers=twice).status_code == 401
 
 
@@ -121,15 +121,15 @@ ELSEWHERE: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)
-def test_a_token_elsewhere_opens_nothing(forge: Forge, place: str) -> None:
+def test_a_token_elsewhere_opens_nothing(forge: TokenForger, place: str) -> None:
     """Tokens are read from the Authorization header alone (S-012, RFC 9700 section 4.3.2)."""
-    before = forge.vault.opened
-    answer = forge.client().open("/vault", **ELSEWHERE[place](forge.good))
+    before = forge.vault.calls
+    answer = forge.client().open("/vault", **ELSEWHERE[place](forge.valid_token))
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
-    assert forge.vault.opened == before
+    assert forge.vault.calls == before
 
 
-def test_the_refresh_cookie_opens_no_endpoint(forge: Forge) -> None:
+def test_the_refresh_cookie_opens_no_endpoint(forge: TokenForger) -> None:
     """The cookie is for refresh and logout alone (S-094)."""
     cookies = "; ".join(
         f"{n}={forge.login['refresh_token']}" for n in ("__Host-refresh", "refresh")
@@ -169,25 +169,25 @@ METHOD = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_meth
 
 
 @pytest.mark.parametrize("name", IDENTITY)
-def test_headers_that_claim_an_identity_are_ignored(forge: Forge, name: str) -> None:
+def test_headers_that_claim_an_identity_are_ignored(forge: TokenForger, name: str) -> None:
     """Only a token says who somebody is (S-007)."""
     answer = forge.client().get("/vault", headers={name: "forger"})
     assert answer.get_json()["code"] == "token_missing"
 
 
 @pytest.mark.parametrize("name", REWRITE)
-def test_headers_that_rewrite_the_address_are_ignored(forge: Forge, name: str) -> None:
+def test_headers_that_rewrite_the_address_are_ignored(forge: TokenForger, name: str) -> None:
     """The rule is that of the address in the request line (S-007)."""
     assert forge.client().get("/vault", headers={name: "/hall"}).status_code == 401
     assert forge.client().get("/hall", headers={name: "/vault"}).status_code == 200
 
 
 @pytest.mark.parametrize("name", METHOD)
-def test_headers_that_change_the_method_are_ignored(forge: Forge, name: str) -> None:
+def test_headers_that_change_the_method_are_ignored(forge: TokenForger, name: str) -> None:
     """The rule is that of the method in the request line (S-007)."""
-    opened = forge.vault.opened
+    opened = forge.vault.calls
     answer = forge.client().post("/hall", headers={name: "GET"})
-    assert (answer.status_code, forge.vault.opened) == (405, opened)
+    assert (answer.status_code, forge.vault.calls) == (405, opened)
 
 
 def whence() -> Blueprint:
@@ -305,8 +305,14 @@ def test_the_scheme_is_that_of_the_public_url(
     assert ("Strict-Transport-Security" in headers) == url.startswith("https")
 
 
-def test_refusals_say_nothing_of_what_was_sent(forge: Forge) -> None:
+def test_refusals_say_nothing_of_what_was_sent(forge: TokenForger) -> None:
     """No part of the token, no library's words: one answer for every fault (S-100)."""
-    tokens = ["x", "a.b.c", forge.good[:-2], forge.heading(kid="k" * 20), forge.claiming(sub=1)]
-    answers = [forge.backend.bearer(token).get("/vault").get_json() for token in tokens]
+    tokens = [
+        "x",
+        "a.b.c",
+        forge.valid_token[:-2],
+        forge.with_header(kid="k" * 20),
+        forge.with_claims(sub=1),
+    ]
+    answers = [forge.backend.bearer_client(token).get("/vault").get_json() for token in tokens]
     assert len({json.dumps(a | {"request_id": ""}, sort_keys=True) for a in answers}) == 1

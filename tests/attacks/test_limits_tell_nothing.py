@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.rate_limits import AttemptCounter, Limit
 from support.app_factory import PASSWORD, Backend
-from support.password_counter import counted
+from support.password_counter import count_verifications
 
 WRONG = "not the password at all"
 HERE, HOME = "203.0.113.9", "198.51.100.7"
@@ -21,15 +21,15 @@ NAMES = ["existing", "known-here", "unknown", "disabled", "disabled-known", "out
 @pytest.fixture
 def backend(make_backend: Callable[..., Backend]) -> Backend:
     """A backend with everybody in it, whose parameters have changed since one signed in."""
-    make_backend(argon2_time=3).user("outdated", "member")
+    make_backend(argon2_time=3).create_user("outdated", "member")
     backend = make_backend(argon2_time=4)
     for name in ("existing", "known-here", "disabled", "disabled-known"):
-        backend.user(name, "member")
+        backend.create_user(name, "member")
     assert [status(backend, name, PASSWORD) for name in ("known-here", "disabled-known")] == [
         200
     ] * 2
     for name in ("disabled", "disabled-known"):
-        user_id = backend.services.users.named(name).id
+        user_id = backend.services.users.get_by_name(name).id
         backend.services.users.change(COMMAND_LINE, user_id, None, disabled=True)
     return backend
 
@@ -135,7 +135,7 @@ def test_a_known_client_has_ten_tries_at_a_used_up_account(backend: Backend) -> 
 @pytest.fixture
 def work(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is verified, by its parameters; a process that has just started does it."""
-    return counted(monkeypatch)
+    return count_verifications(monkeypatch)
 
 
 @pytest.mark.parametrize("limit", ["none", "account"])
@@ -162,29 +162,29 @@ def test_what_is_refused_costs_nothing(
 
 def test_a_window_that_was_written_ahead_of_time_locks_nobody_out(backend: Backend) -> None:
     """A host's clock was a month ahead while somebody guessed; then it was set right (R-19)."""
-    backend.clock.forward(days=30)
+    backend.clock.advance(days=30)
     told = [status(backend, "existing", WRONG) for _ in range(11)]
-    backend.clock.forward(days=-30)
+    backend.clock.advance(days=-30)
     assert told == [401] * 10 + [429]
     assert status(backend, "existing", PASSWORD) == 200
 
 
 def test_tries_count_from_then_on(backend: Backend) -> None:
     """Nor is a window that was written ahead of time one in which nothing counts."""
-    backend.clock.forward(days=30)
+    backend.clock.advance(days=30)
     status(backend, "existing", WRONG)
-    backend.clock.forward(days=-30)
+    backend.clock.advance(days=-30)
     assert [status(backend, "existing", WRONG) for _ in range(11)] == [401] * 10 + [429]
 
 
 def left_behind(backend: Backend, **ahead: float) -> None:
     """Hold all tries that HERE has, as a process that is killed then, by a clock that is ahead."""
-    backend.clock.forward(**ahead)
+    backend.clock.advance(**ahead)
     for _ in range(10):
         backend.services.issuer.attempt_limiter.reserve(
             [Limit(("here", "existing", HERE), 10, timedelta(minutes=15))]
         )
-    backend.clock.forward(**{unit: -much for unit, much in ahead.items()})
+    backend.clock.advance(**{unit: -much for unit, much in ahead.items()})
 
 
 @pytest.mark.parametrize("ahead", [{"minutes": 1, "seconds": 1}, {"days": 30}])

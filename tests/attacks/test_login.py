@@ -16,8 +16,8 @@ WRONG = "not the password at all"
 @pytest.fixture
 def client(backend: Backend) -> FlaskClient:
     """A stranger before a backend with a member and a disabled member."""
-    backend.user("ada", "member")
-    gone = backend.user("gone", "member")
+    backend.create_user("ada", "member")
+    gone = backend.create_user("gone", "member")
     backend.services.users.change(COMMAND_LINE, gone, None, disabled=True)
     return backend.client()
 

@@ -10,7 +10,7 @@ from itemsapi.accounts.predictability import common_passwords
 from itemsapi.audit import AuditEvent
 from itemsapi.rate_limits import AttemptCounter
 from support.app_factory import PASSWORD, Backend
-from support.operator_client import NEW_PASSWORD, operator
+from support.operator_client import NEW_PASSWORD, operator_client
 
 CANARY = "canary-4f1c9e-sings-in-the-mine"
 
@@ -23,7 +23,7 @@ def stored(backend: Backend, user_id: str) -> str:
 
 def test_an_old_hash_is_renewed_at_sign_in(make_backend: Callable[..., Backend]) -> None:
     """When the parameters change (S-047)."""
-    user_id = make_backend(argon2_time=3).user("ada", "member")
+    user_id = make_backend(argon2_time=3).create_user("ada", "member")
     backend = make_backend(argon2_time=4)
     backend.login("ada")
     assert extract_parameters(stored(backend, user_id)).time_cost == 4
@@ -32,7 +32,7 @@ def test_an_old_hash_is_renewed_at_sign_in(make_backend: Callable[..., Backend])
 def test_a_wrong_password_renews_nothing(make_backend: Callable[..., Backend]) -> None:
     """It would store what the attacker sent (S-047)."""
     backend = make_backend(argon2_time=3)
-    user_id = backend.user("ada", "member")
+    user_id = backend.create_user("ada", "member")
     before = stored(backend, user_id)
     later = make_backend(argon2_time=4)
     later.client().post("/auth/login", json={"username": "ada", "password": "wrong"})
@@ -42,7 +42,7 @@ def test_a_wrong_password_renews_nothing(make_backend: Callable[..., Backend]) -
 @pytest.mark.parametrize("length", [257, 1000])
 def test_an_over_long_password_is_no_password(backend: Backend, length: int) -> None:
     """It is not cut to one that matches, and refused for whatever name (S-040, S-184)."""
-    backend.user("ada", password="x" * 256)
+    backend.create_user("ada", password="x" * 256)
     told = [
         backend.client().post("/auth/login", json={"username": name, "password": "x" * length})
         for name in ("ada", "nobody")
@@ -54,7 +54,7 @@ def test_an_over_long_password_is_no_password(backend: Backend, length: int) -> 
 @pytest.mark.parametrize("length", [64, 72, 73, 128, 129, 255, 256])
 def test_a_long_password_is_taken_whole(backend: Backend, length: int) -> None:
     """At every door alike (S-040)."""
-    backend.user("ada", password="x" * length)
+    backend.create_user("ada", password="x" * length)
     assert backend.login("ada", password="x" * length)
     wish = {"username": "ada", "password": "x" * (length - 1)}
     assert backend.client().post("/auth/login", json=wish).status_code == 401
@@ -62,7 +62,7 @@ def test_a_long_password_is_taken_whole(backend: Backend, length: int) -> None:
 
 def test_one_that_grows_too_long_in_its_normal_form_is_no_password(backend: Backend) -> None:
     """U+0958 becomes two code points; nobody could have set it (S-040)."""
-    backend.user("ada")
+    backend.create_user("ada")
     wish = {"username": "ada", "password": "\u0958" * 256}
     assert backend.client().post("/auth/login", json=wish).status_code == 401
 
@@ -76,8 +76,8 @@ def test_a_megabyte_costs_no_hash(backend: Backend) -> None:
 def test_common_passwords_are_refused_at_every_door(backend: Backend) -> None:
     """Creation, change and reset (S-041)."""
     bad = next(word for word in sorted(common_passwords()) if len(word) >= 15)
-    ada = backend.user("ada", "member")
-    client = operator(backend, "users:write", "items:read", "items:write")
+    ada = backend.create_user("ada", "member")
+    client = operator_client(backend, "users:write", "items:read", "items:write")
     doors = [
         client.post("/users", json={"username": "eve", "password": bad}),
         client.put(f"/users/{ada}/password", json={"password": bad}),
@@ -90,7 +90,7 @@ def test_no_password_is_stored_in_clear_or_logged(
     capsys: pytest.CaptureFixture[str], backend: Backend
 ) -> None:
     """Right ones, wrong ones, and those typed as user name (S-150)."""
-    backend.user("ada", "member", password=CANARY)
+    backend.create_user("ada", "member", password=CANARY)
     tries = [("ada", CANARY), ("ada", f"{CANARY}!"), (CANARY, CANARY)]
     for username, password in tries:
         backend.client().post("/auth/login", json={"username": username, "password": password})
@@ -114,7 +114,7 @@ def test_no_secret_shows_in_what_is_printed(backend: Backend) -> None:
 
 def test_no_token_is_logged(capsys: pytest.CaptureFixture[str], backend: Backend) -> None:
     """Neither the access nor the refresh token (S-150)."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     tokens = backend.login("ada")
     backend.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     logged = capsys.readouterr().err
@@ -124,8 +124,8 @@ def test_no_token_is_logged(capsys: pytest.CaptureFixture[str], backend: Backend
 
 def test_a_stolen_token_does_not_set_a_password(backend: Backend) -> None:
     """Without the current one there is no way to another (S-042)."""
-    client = backend.signed_in("root", "admin")
-    me = backend.services.users.named("root").id
+    client = backend.signed_in_client("root", "admin")
+    me = backend.services.users.get_by_name("root").id
     answer = client.put(f"/users/{me}/password", json={"password": NEW_PASSWORD})
     assert answer.status_code == 403
     assert backend.login("root")

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from flask.views import MethodView
 
 from itemsapi import Blueprint, public, requires, signed_in
-from itemsapi.gate.caller import found_caller
+from itemsapi.gate.caller import optional_caller
 from support.app_factory import Backend
 from support.forged_tokens import VAULT
 
@@ -100,13 +100,13 @@ def test_no_kind_of_route_lets_anybody_in(
 @pytest.mark.parametrize("path", PATHS)
 def test_every_kind_of_route_opens_to_the_right_token(backend: Backend, path: str) -> None:
     """The same rules for all of them."""
-    assert backend.signed_in("ada", "admin").get(path).status_code == 200
+    assert backend.signed_in_client("ada", "admin").get(path).status_code == 200
 
 
 @pytest.fixture
 def ada(backend: Backend) -> FlaskClient:
     """A client with every scope."""
-    return backend.signed_in("ada", "admin")
+    return backend.signed_in_client("ada", "admin")
 
 
 def late(backend: Backend, path: str, view: Callable[..., Any], **more: Any) -> None:
@@ -198,8 +198,8 @@ def nesting(backends_built: list[Backend]) -> Blueprint:
     @page.get("/nesting")
     @public("a test")
     def nest() -> dict[str, object]:
-        backends_built[0].signed_in("eve", "admin").get("/plain")
-        return {"caller": found_caller() is not None}
+        backends_built[0].signed_in_client("eve", "admin").get("/plain")
+        return {"caller": optional_caller() is not None}
 
     return page
 

@@ -12,12 +12,12 @@ from sqlalchemy import text
 
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.passwords import PasswordService
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import Busy
 from itemsapi.rate_limits import Limit, PendingAttempt
 from itemsapi.tokens import key_set, revocation
 from support.app_factory import PASSWORD, Backend
-from support.database_faults import How, failing
+from support.database_faults import FaultMode, failing_database
 from support.operator_client import NEW_PASSWORD
 
 WRONG = "not the password at all"
@@ -34,7 +34,7 @@ def nothing_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def ada(backend: Backend) -> str:
     """A member."""
-    return backend.user("ada", "member")
+    return backend.create_user("ada", "member")
 
 
 def status(backend: Backend, password: str = PASSWORD, **more: str) -> int:
@@ -46,12 +46,12 @@ def status(backend: Backend, password: str = PASSWORD, **more: str) -> int:
 def change(backend: Backend, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD) -> int:
     """Try to change the password; return the status."""
     body = {"current_password": current, "new_password": new}
-    return backend.bearer(token).post("/me/password", json=body).status_code
+    return backend.bearer_client(token).post("/me/password", json=body).status_code
 
 
 def count(backend: Backend, job: Callable[[], int]) -> int:
     """Return how many steps something takes that goes well."""
-    with failing(backend.services.database) as steps:
+    with failing_database(backend.services.database) as steps:
         assert job() == 200
     assert steps.taken > LEAST
     return steps.taken
@@ -60,14 +60,14 @@ def count(backend: Backend, job: Callable[[], int]) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on", "answer lost"])
 def test_the_eleventh_sign_in_works_whichever_step_failed_before(
-    backend: Backend, how: How
+    backend: Backend, how: FaultMode
 ) -> None:
     """S-079: ten right sign-ins fail at the same step, then the database works again."""
     status(backend)
     total, spoilt = count(backend, lambda: status(backend)), set()
     for at in range(1, total + 1):
         for _ in range(10):
-            with failing(backend.services.database, at, how) as steps:
+            with failing_database(backend.services.database, at, how) as steps:
                 assert status(backend) in ({503} if how != "answer lost" else {200, 503})
             assert steps.failed
         if status(backend) != 200:
@@ -77,7 +77,9 @@ def test_the_eleventh_sign_in_works_whichever_step_failed_before(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on"])
-def test_the_eleventh_change_works_whichever_step_failed_before(backend: Backend, how: How) -> None:
+def test_the_eleventh_change_works_whichever_step_failed_before(
+    backend: Backend, how: FaultMode
+) -> None:
     """S-079: the current password was right each time."""
     token = backend.login("ada")["access_token"]
     passwords = [PASSWORD, NEW_PASSWORD]
@@ -86,7 +88,7 @@ def test_the_eleventh_change_works_whichever_step_failed_before(backend: Backend
         passwords.reverse()
         token = backend.login("ada", password=passwords[0])["access_token"]
         for _ in range(10):
-            with failing(backend.services.database, at, how):
+            with failing_database(backend.services.database, at, how):
                 assert change(backend, token, *passwords) == 503
         assert change(backend, token, *passwords) == 200, at
 
@@ -94,12 +96,12 @@ def test_the_eleventh_change_works_whichever_step_failed_before(backend: Backend
 def test_a_wrong_password_is_answered_only_when_it_is_counted(backend: Backend) -> None:
     """S-079: 503 whichever step fails, or who breaks a step would guess without end."""
     status(backend)
-    with failing(backend.services.database) as steps:
+    with failing_database(backend.services.database) as steps:
         assert status(backend, WRONG) == 401
     for at in range(1, steps.taken + 1):
-        with failing(backend.services.database, at):
+        with failing_database(backend.services.database, at):
             assert status(backend, WRONG) == 503
-        backend.clock.forward(minutes=16)
+        backend.clock.advance(minutes=16)
 
 
 @pytest.mark.parametrize("table", ["itemsapi_attempt", "itemsapi_pending_attempt"])
@@ -125,13 +127,13 @@ def crowd(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Non
     """Let all places be taken just after each try was held, until the crowd goes home."""
     passwords, free = (
         backend.services.issuer.password_service,
-        backend.services.issuer.password_service._places,  # noqa: SLF001
+        backend.services.issuer.password_service._queue,  # noqa: SLF001
     )
-    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
-    monkeypatch.setattr(passwords, "refuse_if_full", lambda: None)
+    monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
+    monkeypatch.setattr(passwords, "require_capacity", lambda: None)
 
     def go_home() -> None:
-        monkeypatch.setattr(passwords, "_places", free)
+        monkeypatch.setattr(passwords, "_queue", free)
 
     return go_home
 
@@ -148,7 +150,7 @@ def test_who_is_turned_away_is_told_when_to_come_again(
 ) -> None:
     """S-048, R-13: in a second."""
     passwords = backend.services.issuer.password_service
-    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
+    monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
     wish = {"username": "ada", "password": PASSWORD}
     answer = backend.client().post("/auth/login", json=wish)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
@@ -164,10 +166,10 @@ def test_each_address_has_a_place_of_its_own(
     class Watched(HashingQueue):
         def demand(self, client: str) -> None:
             there.append(client)
-            super().demand(client)
+            super().require_capacity(client)
 
-    watched = Watched(at_work=1, waiting=2)
-    monkeypatch.setattr(backend.services.issuer.password_service, "_places", watched)
+    watched = Watched(max_running=1, max_waiting=2)
+    monkeypatch.setattr(backend.services.issuer.password_service, "_queue", watched)
     for address in ("203.0.113.9", "203.0.113.9", "198.51.100.7"):
         client = backend.client()
         client.environ_base["REMOTE_ADDR"] = address
@@ -197,7 +199,7 @@ def test_a_session_that_ends_meanwhile_costs_no_try(
     hashing = PasswordService.hash
 
     def meanwhile(self: PasswordService, password: str) -> str:
-        end_everybodys(backend.services.issuer, why="a test")
+        end_all_sessions(backend.services.issuer, why="a test")
         return hashing(self, password)
 
     for _ in range(10):
@@ -219,9 +221,9 @@ def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(backend: Bac
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     for _ in range(10):
         backend.services.issuer.attempt_limiter.reserve([here])
-    backend.clock.forward(seconds=29.5)
+    backend.clock.advance(seconds=29.5)
     assert status(backend) == 429
-    backend.clock.forward(seconds=0.5)
+    backend.clock.advance(seconds=0.5)
     assert status(backend) == 200
 
 
@@ -229,7 +231,7 @@ def test_a_new_window_has_room_for_all_tries_at_once(backend: Backend) -> None:
     """S-045: what was counted in the one before counts for nothing."""
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     status(backend, WRONG)
-    backend.clock.forward(minutes=15)
+    backend.clock.advance(minutes=15)
     for _ in range(10):
         backend.services.issuer.attempt_limiter.reserve([here])
     assert status(backend) == 429

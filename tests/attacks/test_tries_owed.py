@@ -38,7 +38,7 @@ def owed(backend: Backend, meanwhile: Callable[[Shared], object]) -> None:
         Limit(("a",), 10, timedelta(minutes=15)),
     )
     shared = Shared(maxlen=MAX_UNRELEASED)
-    attempt_limiter._owed = shared  # noqa: SLF001 - where two threads meet
+    attempt_limiter._unreleased = shared  # noqa: SLF001 - where two threads meet
     first, shared.meanwhile = attempt_limiter.reserve([limit]), meanwhile
     attempt_limiter.release(first)
 
@@ -46,7 +46,7 @@ def owed(backend: Backend, meanwhile: Callable[[Shared], object]) -> None:
 def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(backend: Backend) -> None:
     """S-079: the last one was there a moment ago."""
     owed(backend, lambda shared: shared.pop())
-    assert not backend.services.issuer.attempt_limiter._owed  # noqa: SLF001 - where two threads meet
+    assert not backend.services.issuer.attempt_limiter._unreleased  # noqa: SLF001 - where two threads meet
 
 
 def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(backend: Backend) -> None:

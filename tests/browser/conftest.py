@@ -9,7 +9,16 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from support.app_factory import PASSWORD
-from support.browser import PAGES, Enter, Folder, Site, Watch, Window, serving, sign_in
+from support.browser import (
+    PAGES,
+    OpenConsole,
+    PageServer,
+    PageWatcher,
+    Site,
+    Window,
+    running_site,
+    sign_in,
+)
 from support.chromium import CHROMIUM, Chromium
 from support.npm_packages import Npm
 
@@ -45,29 +54,32 @@ def chromium(playwright: Playwright) -> Chromium:
 @pytest.fixture(scope="session")
 def started(chromium: Chromium) -> Iterator[Browser]:
     """A browser as it comes."""
-    with chromium.started() as browser:
+    with chromium.launched() as browser:
         yield browser
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     """A web server of other origins with the pages of the tests."""
     folder = shutil.copytree(PAGES, tmp_path_factory.mktemp("elsewhere") / "pages")
-    with Folder(folder) as server:
+    with PageServer(folder) as server:
         yield server
         server.shutdown()
 
 
 @pytest.fixture(scope="session")
 def running(
-    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, elsewhere: Folder
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, elsewhere: PageServer
 ) -> Iterator[Site]:
     """Two processes of the service, on one database."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(sqlite_template, folder / "itemsapi.db")
-    sister, partner = elsewhere.at("app.house.localhost"), elsewhere.at("partner.localhost")
+    sister, partner = (
+        elsewhere.origin_for("app.house.localhost"),
+        elsewhere.origin_for("partner.localhost"),
+    )
     listed = {"allowed_origins": f"{sister},{partner}", "cross_site_origins": partner}
-    with serving(folder, listed) as site:
+    with running_site(folder, listed) as site:
         yield site
 
 
@@ -87,8 +99,8 @@ def npm(node: None, tmp_path_factory: pytest.TempPathFactory) -> Npm:
 @pytest.fixture
 def site(running: Site) -> Site:
     """The service, with a whole wire that has counted nothing yet."""
-    running.wire.mend()
-    running.wire.forget()
+    running.proxy.repair()
+    running.proxy.clear()
     return running
 
 
@@ -98,15 +110,15 @@ def new_window(started: Browser) -> Iterator[Callable[[], Window]]:
     opened: list[Window] = []
 
     def make() -> Window:
-        window = Window(started.new_context(), Watch())
-        window.watch.over(window.context)
+        window = Window(started.new_context(), PageWatcher())
+        window.watch.attach(window.context)
         opened.append(window)
         return window
 
     yield make
     for window in opened:
         window.context.close()
-    assert [complaint for window in opened for complaint in window.watch.complaints] == []
+    assert [complaint for window in opened for complaint in window.watch.errors] == []
 
 
 @pytest.fixture
@@ -116,13 +128,13 @@ def window(new_window: Callable[[], Window]) -> Window:
 
 
 @pytest.fixture
-def enter(site: Site, window: Window) -> Enter:
+def enter(site: Site, window: Window) -> OpenConsole:
     """Open the console as a user with some roles, in a tab of its own."""
 
     def opened(*roles: str, name: str | None = None, password: str = PASSWORD) -> Page:
         page = window.context.new_page()
         page.goto(f"{site.url}/console")
-        sign_in(page, name or site.user(*roles), password)
+        sign_in(page, name or site.create_user(*roles), password)
         return page
 
     return opened

@@ -7,9 +7,9 @@ from playwright.sync_api import Page, expect
 
 from itemsapi.accounts.models import User
 from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.problems import TooMany
+from itemsapi.problems import TooManyRequests
 from support.app_factory import PASSWORD
-from support.browser import Enter, Site, Window, sign_in
+from support.browser import OpenConsole, Site, Window, sign_in
 
 MADE = "a password made for somebody"
 GEESE = "seven quiet geese cross the river"
@@ -19,9 +19,9 @@ RULE = "At least 15 characters."
 @pytest.fixture
 def given(site: Site) -> str:
     """A user whose password was made by somebody else."""
-    name = site.user("member")
-    person = site.backend.services.users.named(name)
-    site.backend.services.users.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
+    name = site.create_user("member")
+    person = site.backend.services.users.get_by_name(name)
+    site.backend.services.users.set_password(COMMAND_LINE, person.id, MADE, temporary=True)
     return name
 
 
@@ -57,20 +57,22 @@ def use_up(site: Site, name: str) -> None:
     assert statuses[-1] == 429
 
 
-def test_user_is_told_when_to_come_back_after_too_many_tries(site: Site, enter: Enter) -> None:
+def test_user_is_told_when_to_come_back_after_too_many_tries(
+    site: Site, enter: OpenConsole
+) -> None:
     """In the words of the API, with its Retry-After in minutes, never too few of them."""
-    name = site.user("member")
+    name = site.create_user("member")
     use_up(site, name)
     page = enter(name=name)
-    said = f"{TooMany.title}. Try again in 15 minutes."
+    said = f"{TooManyRequests.title}. Try again in 15 minutes."
     expect(page.get_by_role("alert")).to_contain_text(said)
 
 
 def test_user_is_told_when_to_come_back_after_too_many_current_passwords(
-    site: Site, enter: Enter
+    site: Site, enter: OpenConsole
 ) -> None:
     """The form of the account counts as the sign-in does (S-045)."""
-    name = site.user("member")
+    name = site.create_user("member")
     page = enter(name=name)
     use_up(site, name)
     change_password(page, GEESE)
@@ -116,7 +118,9 @@ def test_user_is_led_on_when_the_first_password_is_replaced(first: Page) -> None
     expect(first.get_by_role("main").get_by_role("status")).to_contain_text("is changed")
 
 
-def test_user_is_led_to_the_start_when_no_place_was_asked_for(enter: Enter, given: str) -> None:
+def test_user_is_led_to_the_start_when_no_place_was_asked_for(
+    enter: OpenConsole, given: str
+) -> None:
     """After a sign-in at the console's plain address."""
     page = enter(name=given, password=MADE)
     replace(page)
@@ -177,7 +181,7 @@ def test_given_password_is_forgotten_at_sign_out(first: Page) -> None:
 
 @pytest.mark.parametrize("password", [PASSWORD, "not the password, I fear"])
 def test_password_of_a_sign_in_is_not_kept_when_it_is_no_given_one(
-    site: Site, enter: Enter, password: str
+    site: Site, enter: OpenConsole, password: str
 ) -> None:
     """Neither a right one nor a wrong one."""
     assert remembered(enter("member", password=password)) == ""
@@ -187,7 +191,7 @@ def test_given_password_is_asked_for_when_another_one_was_made_meanwhile(
     site: Site, first: Page, given: str
 ) -> None:
     """What was remembered is wrong now; the field for it comes back, with the fault."""
-    person = site.backend.services.users.named(given)
+    person = site.backend.services.users.get_by_name(given)
     stored = site.backend.services.issuer.password_service.hash(GEESE)
     overwrite(site, person.id, stored)
     replace(first, "nine loud ducks fly over the hill")
@@ -206,7 +210,7 @@ def test_rule_stands_at_the_field_before_a_password_is_refused(first: Page) -> N
     expect(first.get_by_label("New password")).to_have_accessible_description(said)
 
 
-def test_new_password_is_shown_and_an_old_one_is_not(enter: Enter) -> None:
+def test_new_password_is_shown_and_an_old_one_is_not(enter: OpenConsole) -> None:
     """A typing error in a new one is seen; both can be shown or hidden."""
     page = enter("member")
     page.get_by_role("link", name="My account").click()
@@ -218,17 +222,19 @@ def test_new_password_is_shown_and_an_old_one_is_not(enter: Enter) -> None:
     expect(page.get_by_label("Current password")).to_have_attribute("type", "text")
 
 
-def test_new_password_is_hidden_while_it_is_sent(site: Site, enter: Enter) -> None:
+def test_new_password_is_hidden_while_it_is_sent(site: Site, enter: OpenConsole) -> None:
     """No browser keeps it as the text of a field; after a refusal it is shown again."""
     page = enter("member")
-    with site.wire.holding("/me/password") as sent:
+    with site.proxy.delaying_responses("/me/password") as sent:
         change_password(page, "short")
         assert sent.wait(10)
         expect(page.get_by_label("New password")).to_have_attribute("type", "password")
     expect(page.get_by_label("New password")).to_have_attribute("type", "text")
 
 
-def test_fault_is_told_at_its_field_alone_when_the_new_password_is_too_short(enter: Enter) -> None:
+def test_fault_is_told_at_its_field_alone_when_the_new_password_is_too_short(
+    enter: OpenConsole,
+) -> None:
     """The words of the service are there; no box pushes the button away."""
     page = enter("member")
     change_password(page, "short")
@@ -237,7 +243,7 @@ def test_fault_is_told_at_its_field_alone_when_the_new_password_is_too_short(ent
     expect(page.locator(".notice.bad")).to_have_count(0)
 
 
-def test_number_of_faults_is_told_to_those_who_do_not_see_them(enter: Enter) -> None:
+def test_number_of_faults_is_told_to_those_who_do_not_see_them(enter: OpenConsole) -> None:
     """As an alert that takes no room."""
     page = enter("member")
     change_password(page, "")
@@ -247,10 +253,12 @@ def test_number_of_faults_is_told_to_those_who_do_not_see_them(enter: Enter) -> 
     expect(page.get_by_role("alert")).to_have_text("2 fields need another value.")
 
 
-def test_nothing_old_stays_when_the_browser_refuses_the_form(site: Site, enter: Enter) -> None:
+def test_nothing_old_stays_when_the_browser_refuses_the_form(
+    site: Site, enter: OpenConsole
+) -> None:
     """A refusal of before is over as soon as the form is sent again."""
     page = enter("member")
-    site.wire.cut("/me/password", "body")
+    site.proxy.cut("/me/password", "body")
     change_password(page, GEESE)
     expect(page.locator(".notice.bad")).to_be_visible()
     page.get_by_label("New password").fill("")
@@ -260,16 +268,16 @@ def test_nothing_old_stays_when_the_browser_refuses_the_form(site: Site, enter: 
 
 
 def test_user_is_told_that_the_password_may_have_changed_when_no_answer_came(
-    site: Site, enter: Enter
+    site: Site, enter: OpenConsole
 ) -> None:
     """The service has changed it; the page cannot know."""
     page = enter("member")
-    site.wire.cut("/me/password", "body")
+    site.proxy.cut("/me/password", "body")
     change_password(page, GEESE)
     expect(page.get_by_role("alert")).to_contain_text("may have been changed")
 
 
-def test_user_changes_the_password_and_stays_signed_in(site: Site, enter: Enter) -> None:
+def test_user_changes_the_password_and_stays_signed_in(site: Site, enter: OpenConsole) -> None:
     """It is said at the top, and the new one works at the next sign-in."""
     page, name = enter("member"), list(site.ids)[-1]
     change_password(page, GEESE)
@@ -281,7 +289,7 @@ def test_user_changes_the_password_and_stays_signed_in(site: Site, enter: Enter)
 
 @pytest.mark.parametrize("place", ["account", "users/new", "users/{user}"])
 def test_form_with_a_password_names_its_user(
-    site: Site, enter: Enter, given: str, place: str
+    site: Site, enter: OpenConsole, given: str, place: str
 ) -> None:
     """For password managers, which pass over what is not displayed; Chromium asks for that too."""
     page = enter("admin")
@@ -291,7 +299,7 @@ def test_form_with_a_password_names_its_user(
     assert form.locator("[name=username]").evaluate("(input) => input.checkVisibility()")
 
 
-def test_user_without_roles_is_told_so_in_words(enter: Enter) -> None:
+def test_user_without_roles_is_told_so_in_words(enter: OpenConsole) -> None:
     """And what that means."""
     page = enter()
     page.get_by_role("link", name="My account").click()
@@ -301,9 +309,9 @@ def test_user_without_roles_is_told_so_in_words(enter: Enter) -> None:
     expect(may).to_have_text("Nothing beyond your own account and your sessions.")
 
 
-def test_one_item_is_counted_as_one(site: Site, enter: Enter) -> None:
+def test_one_item_is_counted_as_one(site: Site, enter: OpenConsole) -> None:
     """In the list, where there is one."""
-    user = site.user("member")
-    client = site.backend.bearer(site.backend.login(user)["access_token"])
+    user = site.create_user("member")
+    client = site.backend.bearer_client(site.backend.login(user)["access_token"])
     client.post("/items", json={"name": "Lamp", "price": "1.00", "currency": "EUR"})
     expect(enter(name=user).get_by_text("1 item on this page")).to_be_visible()

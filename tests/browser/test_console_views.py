@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from itemsapi.accounts.permissions import COMMAND_LINE
 from support.app_factory import PASSWORD
-from support.browser import Site, Watch, Window, told
+from support.browser import PageWatcher, Site, Window, print_figure
 from support.npm_packages import Npm
 
 Scheme = Literal["light", "dark"]
@@ -39,7 +39,7 @@ VIEWS = {
 @pytest.fixture(scope="module")
 def ids(running: Site) -> dict[str, str]:
     """An operator with things to look at."""
-    client = running.backend.signed_in("olivia", "admin")
+    client = running.backend.signed_in_client("olivia", "admin")
     lamp = {"price": "12.50", "currency": "EUR", "quantity": 3, "tags": ["office", "light"]}
     names = [
         "Desk lamp",
@@ -47,7 +47,7 @@ def ids(running: Site) -> dict[str, str]:
         "A name that is so long that no phone shows it in one line " * 3,
     ]
     made = [client.post("/items", json={"name": name, **lamp}) for name in names]
-    return {"item": made[0].get_json()["id"], "user": running.backend.user("paul", "member")}
+    return {"item": made[0].get_json()["id"], "user": running.backend.create_user("paul", "member")}
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +89,12 @@ def survey(
     request: pytest.FixtureRequest, started: Browser, npm: Npm, shots: Path
 ) -> Iterator[Survey]:
     """A window of each kind; at the end nothing may have been complained about."""
-    window = Window(started.new_context(**options(*request.param)), Watch())
-    window.watch.over(window.context)
+    window = Window(started.new_context(**options(*request.param)), PageWatcher())
+    window.watch.attach(window.context)
     name = request.node.callspec.id
     yield Survey(window, npm.text("axe-core/axe.min.js"), shots, name)
     window.context.close()
-    assert window.watch.complaints == []
+    assert window.watch.errors == []
 
 
 def enter(page: Page, name: str = "olivia", password: str = PASSWORD) -> None:
@@ -118,7 +118,7 @@ def overtaken(page: Page, site: Site, item: str) -> None:
     """Change an item in the console after somebody else has done so."""
     visit(page, f"#/items/{item}")
     expect(page.locator("[name=name]")).to_be_visible()
-    client = site.backend.bearer(site.backend.login("olivia")["access_token"])
+    client = site.backend.bearer_client(site.backend.login("olivia")["access_token"])
     change = {"tags": [], "description": f"Changed at {site.clock()}"}
     client.patch(f"/items/{item}", json=change, headers={"If-Match": "*"})
     page.locator("[name=name]").fill("Desk lamp, black")
@@ -145,15 +145,15 @@ def test_axe_finds_nothing_serious_in_any_view(
     visit(page, VIEWS["item"].format(**ids))
     page.locator("button.danger").click()
     faults += survey.faults("question")
-    told(f"{len(VIEWS) + 3} views {survey.name}; pictures in {survey.shots}")
+    print_figure(f"{len(VIEWS) + 3} views {survey.name}; pictures in {survey.shots}")
     assert faults == []
 
 
 def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: Survey) -> None:
     """The first password, refused and replaced; an account without a role; too many tries."""
-    page, name, made = survey.page, site.user(), "a password made for somebody"
+    page, name, made = survey.page, site.create_user(), "a password made for somebody"
     users = site.backend.services.users
-    users.set_password(COMMAND_LINE, users.named(name).id, made, one_time=True)
+    users.set_password(COMMAND_LINE, users.get_by_name(name).id, made, temporary=True)
     page.goto(f"{site.url}/console#/account")
     enter(page, name, made)
     new = page.locator("[name=new_password]")
@@ -179,5 +179,5 @@ def test_axe_finds_nothing_serious_on_the_way_of_a_new_user(site: Site, survey: 
     enter(page, name, made)
     expect(page.get_by_role("alert")).to_be_visible()
     faults += survey.faults("too many tries")
-    told(f"6 views {survey.name}; pictures in {survey.shots}")
+    print_figure(f"6 views {survey.name}; pictures in {survey.shots}")
     assert faults == []

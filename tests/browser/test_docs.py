@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from werkzeug.serving import make_server
 
-from support.echo_blueprint import speaking_app
+from support.echo_blueprint import create_echo_app
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +34,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running service."""
-    app = speaking_app(tmp_path_factory.mktemp("data"))
+    app = create_echo_app(tmp_path_factory.mktemp("data"))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

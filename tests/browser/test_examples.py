@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from itemsapi.problems import Challenge, every_problem
+from itemsapi.problems import Challenge, list_problems
 from support.app_factory import PASSWORD
-from support.browser import Folder, Site, Window
+from support.browser import PageServer, Site, Window
 from support.npm_packages import TESTS, Npm
 
 DOCS = TESTS.parent / "docs"
@@ -20,7 +20,7 @@ POLICY = (
 
 
 @pytest.fixture
-def react(site: Site, npm: Npm, elsewhere: Folder) -> str:
+def react(site: Site, npm: Npm, elsewhere: PageServer) -> str:
     """The address of the React example, built and served on a sister host of the service."""
     source, target = npm.copy(DOCS / "examples" / "react"), elsewhere.folder / "react"
     options = ["--bundle", "--format=esm", "--minify", "--jsx=automatic"]
@@ -28,7 +28,7 @@ def react(site: Site, npm: Npm, elsewhere: Folder) -> str:
     npm.run("esbuild", f"{source}/main.jsx", *options, f"--outfile={target}/main.js")
     (target / "index.html").write_bytes((source / "index.html").read_bytes())
     elsewhere.policies["/react"] = POLICY.format(site.url)
-    return f"{elsewhere.at('app.house.localhost')}/react/index.html"
+    return f"{elsewhere.origin_for('app.house.localhost')}/react/index.html"
 
 
 @pytest.fixture(params=["plain", "react"])
@@ -43,8 +43,8 @@ def example(request: pytest.FixtureRequest, site: Site, window: Window) -> Page:
 @pytest.fixture
 def user(site: Site) -> str:
     """A user who has a lamp."""
-    name = site.user("member")
-    client = site.backend.bearer(site.backend.login(name)["access_token"])
+    name = site.create_user("member")
+    client = site.backend.bearer_client(site.backend.login(name)["access_token"])
     assert client.post("/items", json=LAMP).status_code == 201
     return name
 
@@ -92,7 +92,7 @@ def test_guide_shows_the_example_that_runs(name: str) -> None:
 def test_guide_explains_every_way_to_be_refused_for_who_one_is() -> None:
     """And it knows no code that nobody sends."""
     rows = set(re.findall(r"^\| `([a-z_]+)`", GUIDE, re.MULTILINE))
-    codes = {problem.code for problem in every_problem()} | CLIENTS_OWN
-    needed = {problem.code for problem in every_problem() if issubclass(problem, Challenge)}
+    codes = {problem.code for problem in list_problems()} | CLIENTS_OWN
+    needed = {problem.code for problem in list_problems() if issubclass(problem, Challenge)}
     assert needed | CLIENTS_OWN <= rows
     assert rows <= codes

@@ -35,7 +35,7 @@ def try_list(page: Page) -> None:
 
 def test_a_call_is_answered_when_signed_in_on_the_page(explorer: Page, site: Site) -> None:
     """The token goes with every call; nobody pastes anything."""
-    sign_in(explorer, site.user("member"))
+    sign_in(explorer, site.create_user("member"))
     expect(explorer.locator("#outcome")).to_contain_text("Signed in")
     try_list(explorer)
     expect(explorer.locator(".live-responses-table .response")).to_contain_text("next_cursor")
@@ -49,7 +49,7 @@ def test_a_call_is_refused_without_signing_in(explorer: Page) -> None:
 
 def test_a_wrong_password_is_told_in_words(explorer: Page, site: Site) -> None:
     """The title of the problem is shown."""
-    sign_in(explorer, site.user("member"), "not the password")
+    sign_in(explorer, site.create_user("member"), "not the password")
     expect(explorer.locator("#outcome")).to_have_text("User name or password is wrong")
 
 

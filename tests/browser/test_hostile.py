@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from itemsapi.tokens.sessions import AuthSession
-from support.browser import API, Folder, Site, Tab, Window, told, until
+from support.browser import API, PageServer, Site, Tab, Window, print_figure, wait_until
 
 PLACES = ["evil.localhost", "evil.house.localhost", API]
 BLOCKED = "chrome-error://chromewebdata/"
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.parametrize("place", PLACES)
 def victim(site: Site, window: Window) -> Tab:
     """The application, with a user signed in."""
     tab = window.spa(site)
-    tab.login(site.user())
-    tab.shows(status="signed-in")
-    site.wire.forget()
+    tab.login(site.create_user())
+    tab.expect_texts(status="signed-in")
+    site.proxy.clear()
     return tab
 
 
@@ -39,66 +39,72 @@ def state(site: Site, window: Window) -> list[tuple[object, ...]]:
     return [*stored, *kept]
 
 
-def hostile(window: Window, elsewhere: Folder, place: str) -> Tab:
+def hostile(window: Window, elsewhere: PageServer, place: str) -> Tab:
     """Open the hostile page; what the browser complains about there is welcome."""
-    tab = window.open(f"{elsewhere.at(place)}/hostile.html")
-    window.context.on("console", lambda _: window.watch.complaints.clear())
+    tab = window.open(f"{elsewhere.origin_for(place)}/hostile.html")
+    window.context.on("console", lambda _: window.watch.errors.clear())
     return tab
 
 
 def test_nothing_is_read_or_changed_when_a_hostile_page_tries_everything(
-    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+    site: Site, window: Window, victim: Tab, elsewhere: PageServer, place: str
 ) -> None:
     """S-091, S-093: fetch, forms, images, scripts, frames, beacons; then all is as before."""
     before, session, tab = (
         state(site, window),
-        victim.reads("session"),
+        victim.read_text("session"),
         hostile(window, elsewhere, place),
     )
-    got = tab.do(
+    got = tab.evaluate(
         "async (api) => Object.fromEntries(await Promise.all(Object.entries(attacks(api)).map("
         "async ([name, attack]) => [name, await attack()])))",
         site.url,
     )
-    window.watch.complaints.clear()
-    told(f"{len(got)} attacks from {place}: {Counter(seen.status for seen in site.wire.seen)}")
+    window.watch.errors.clear()
+    print_figure(
+        f"{len(got)} attacks from {place}: {Counter(seen.status for seen in site.proxy.seen)}"
+    )
     assert {name: thing for name, thing in got.items() if thing is not None} == {}
     assert state(site, window) == before
     victim.page.reload()
-    victim.shows(status="signed-in", session=session)
+    victim.expect_texts(status="signed-in", session=session)
 
 
 def test_nothing_is_read_or_changed_when_a_hostile_page_navigates(
-    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+    site: Site, window: Window, victim: Tab, elsewhere: PageServer, place: str
 ) -> None:
     """S-092: no GET changes anything, and the opener cannot look into the window."""
     before, tab = state(site, window), hostile(window, elsewhere, place)
     paths = ["/auth/logout", "/auth/refresh", "/auth/sessions"]
-    got = [tab.do("(url) => opened(url)", site.url + path) for path in paths]
-    window.watch.complaints.clear()
+    got = [tab.evaluate("(url) => opened(url)", site.url + path) for path in paths]
+    window.watch.errors.clear()
     assert got == [None] * len(paths)
     assert state(site, window) == before
 
 
 def test_frame_stays_empty_when_a_hostile_page_shows_the_console_in_it(
-    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+    site: Site, window: Window, victim: Tab, elsewhere: PageServer, place: str
 ) -> None:
     """S-140: `frame-ancestors 'none'` leaves nothing to click through."""
     tab = hostile(window, elsewhere, place)
-    tab.do("(url) => framed(url)", f"{site.url}/console")
-    window.watch.complaints.clear()
-    until(lambda: tab.do("() => 1") and [frame.url for frame in tab.page.frames[1:]] == [BLOCKED])
-    window.watch.complaints.clear()
+    tab.evaluate("(url) => framed(url)", f"{site.url}/console")
+    window.watch.errors.clear()
+    wait_until(
+        lambda: (
+            tab.evaluate("() => 1") and [frame.url for frame in tab.page.frames[1:]] == [BLOCKED]
+        )
+    )
+    window.watch.errors.clear()
 
 
 def test_cookie_is_not_replaced_when_a_hostile_script_sets_others(
-    site: Site, window: Window, victim: Tab, elsewhere: Folder, place: str
+    site: Site, window: Window, victim: Tab, elsewhere: PageServer, place: str
 ) -> None:
     """S-090: the prefix keeps other hosts and all scripts from planting a session."""
-    session, tab = victim.reads("session"), hostile(window, elsewhere, place)
+    session, tab = victim.read_text("session"), hostile(window, elsewhere, place)
     for name in (COOKIE, COOKIE.lower(), f" {COOKIE}", "itemsapi_rt"):
         for domain in ("", "; Domain=house.localhost"):
             text = f"{name}=planted; Path=/; Secure{domain}"
-            tab.do("(text) => { document.cookie = text; }", text)
+            tab.evaluate("(text) => { document.cookie = text; }", text)
     victim.page.reload()
-    victim.shows(status="signed-in", session=session)
+    victim.expect_texts(status="signed-in", session=session)

@@ -37,9 +37,11 @@ def test_typed_post_is_sent_again_when_its_token_has_expired(
         "esbuild", f"{project}/client.ts", "--bundle", "--format=esm", f"--outfile={built}/c.js"
     )
     tab = window.spa(site)
-    tab.do("(url) => import(url)", f"{site.url}/built/c.js")
-    tab.do("(name) => typed.login(name, 'plain horse battery staple')", site.user("member"))
+    tab.evaluate("(url) => import(url)", f"{site.url}/built/c.js")
+    tab.evaluate(
+        "(name) => typed.login(name, 'plain horse battery staple')", site.create_user("member")
+    )
     site.clock.forward(hours=1)
-    tab.do("() => typed.add('Chair').then((item) => typed.rename(item, 'Armchair'))")
-    assert tab.do("() => typed.names()") == ["Armchair"]
-    assert site.wire.statuses("/items", "POST") == [401, 201]
+    tab.evaluate("() => typed.add('Chair').then((item) => typed.rename(item, 'Armchair'))")
+    assert tab.evaluate("() => typed.names()") == ["Armchair"]
+    assert site.proxy.statuses("/items", "POST") == [401, 201]

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from itemsapi.rest.cookies import NAME
 from support.app_factory import PASSWORD
-from support.browser import Site, Window, serving
+from support.browser import Site, Window, running_site
 from support.chromium import Chromium
 
 PATH = "/api"
@@ -22,15 +22,15 @@ def below(
     """The service under a path."""
     folder = tmp_path_factory.mktemp("below")
     shutil.copy(sqlite_template, folder / "itemsapi.db")
-    with serving(folder, {}, workers=1, path=PATH) as site:
+    with running_site(folder, {}, workers=1, path=PATH) as site:
         yield site
 
 
 @pytest.fixture(params=["", PATH], ids=["left on", "taken off"])
 def site(below: Site, request: pytest.FixtureRequest) -> Site:
     """The service behind each kind of proxy."""
-    below.wire.taken_off = request.param
-    below.wire.forget()
+    below.proxy.stripped_prefix = request.param
+    below.proxy.clear()
     return below
 
 
@@ -43,14 +43,14 @@ def sign_in(page: Page, name: str) -> None:
 
 def strangers(site: Site) -> list[str]:
     """List what was asked for beside the path."""
-    return [one.path for one in site.wire.seen if not one.path.startswith(f"{PATH}/")]
+    return [one.path for one in site.proxy.seen if not one.path.startswith(f"{PATH}/")]
 
 
 @pytest.mark.parametrize("address", ["/console", "/console/"])
 def test_console_works_under_a_path(site: Site, window: Window, address: str) -> None:
     """Sign in, make an item, reload: still signed in, and nothing was asked for elsewhere."""
     page = window.open(f"{site.url}{address}").page
-    sign_in(page, site.user("member"))
+    sign_in(page, site.create_user("member"))
     page.get_by_role("link", name="New item").first.click()
     page.get_by_label("Name", exact=True).fill("Desk lamp")
     page.get_by_label("Price").fill("12.50")
@@ -58,7 +58,7 @@ def test_console_works_under_a_path(site: Site, window: Window, address: str) ->
     expect(page.get_by_role("link", name="Desk lamp", exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_role("link", name="Desk lamp", exact=True)).to_be_visible()
-    assert (strangers(site), set(site.wire.statuses("/api/items", "POST"))) == ([], {201})
+    assert (strangers(site), set(site.proxy.statuses("/api/items", "POST"))) == ([], {201})
 
 
 def test_picture_of_the_console_is_shown_under_a_path(site: Site, window: Window) -> None:
@@ -72,7 +72,7 @@ def test_picture_of_the_console_is_shown_under_a_path(site: Site, window: Window
 def test_cookie_is_kept_under_the_name_of_the_path(site: Site, window: Window) -> None:
     """A browser takes it as `__Host-`: for the whole host, from this host alone (S-090)."""
     page = window.open(f"{site.url}/console").page
-    sign_in(page, site.user("member"))
+    sign_in(page, site.create_user("member"))
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     (cookie,) = window.context.cookies()
     assert (cookie["name"], cookie["path"]) == (f"{NAME}~api", "/")
@@ -82,7 +82,7 @@ def test_explorer_works_under_a_path(site: Site, window: Window) -> None:
     """Sign in and make a real call."""
     page = window.open(f"{site.url}/docs/explore").page
     expect(page.locator(".opblock").first).to_be_visible()
-    sign_in(page, site.user("member"))
+    sign_in(page, site.create_user("member"))
     expect(page.locator("#outcome")).to_contain_text("Signed in")
     page.locator("[id$=list_items]").get_by_role("button").first.click()
     page.get_by_role("button", name="Try it out").click()

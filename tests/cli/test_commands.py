@@ -12,7 +12,7 @@ from itemsapi import db
 from itemsapi.app import rulebook
 from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
-from itemsapi.cli.errors import in_words
+from itemsapi.cli.errors import error_line
 from itemsapi.clock import now
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
@@ -133,14 +133,14 @@ def test_check_changes_nothing(bare_shell: Shell) -> None:
 def test_check_shows_no_secret(shell: Shell) -> None:
     """Neither the key nor passwords within addresses (S-148)."""
     secrets = {"smtp_url": "smtp://me:canary1@mail", "rate_limit_url": "redis://:canary2@r"}
-    done = shell.given(**secrets).run("check")
+    done = shell.with_settings(**secrets).run("check")
     assert "canary" not in done.out
     assert shell.settings["secret_key"] not in done.out
 
 
 def test_check_shows_where_each_setting_comes_from(shell: Shell) -> None:
     """Environment, file or default."""
-    listed = shell.given(access_ttl="5m").run("check", "--json").json["settings"]
+    listed = shell.with_settings(access_ttl="5m").run("check", "--json").json["settings"]
     rows = {row["setting"]: row for row in listed}
     assert rows["ITEMSAPI_ACCESS_TTL"] == {
         "setting": "ITEMSAPI_ACCESS_TTL", "value": "300s", "source": "environment",
@@ -151,7 +151,7 @@ def test_check_shows_where_each_setting_comes_from(shell: Shell) -> None:
 def findings(shell: Shell, **settings: str) -> dict[str, list[str]]:
     """Return what the doctor says, by mark."""
     found: dict[str, list[str]] = {"ok": [], "warning": [], "fault": []}
-    for one in shell.given(**settings).run("check", "--json").json["findings"]:
+    for one in shell.with_settings(**settings).run("check", "--json").json["findings"]:
         found[one["mark"]].append(one["words"])
     return found
 
@@ -175,7 +175,7 @@ def test_check_knows_what_was_meant(shell: Shell) -> None:
 def test_check_finds_faults(shell: Shell, settings: dict[str, str], words: str) -> None:
     """Each with its words, and exit code 1."""
     assert words in findings(shell, **settings)["fault"][0]
-    assert shell.given(**settings).run("check").code == 1
+    assert shell.with_settings(**settings).run("check").code == 1
 
 
 @pytest.mark.parametrize("url", ["https://api.example", "https://host.example/api"])
@@ -206,7 +206,7 @@ def test_check_warns_of_a_secret_that_others_may_read(bare_shell: Shell) -> None
 def test_check_is_content_with_a_secret_that_was_made(bare_shell: Shell) -> None:
     """It says where it is, so that somebody backs it up."""
     bare_shell.run("db", "upgrade")
-    assert any("for its owner alone" in words for words in findings(bare_shell)["ok"])
+    assert any("readable by its owner only" in words for words in findings(bare_shell)["ok"])
 
 
 def test_check_warns_when_the_clock_differs_from_the_databases(
@@ -222,7 +222,7 @@ def test_check_warns_when_the_clock_is_behind_what_was_written_down(
     shell: Shell, backend: Backend
 ) -> None:
     """It was set back: events of now would stand among those of the past (R-10)."""
-    backend.clock.forward(hours=1)
+    backend.clock.advance(hours=1)
     backend.client().get("/health/ready")  # makes the first key, and an event of it
     (words,) = [words for words in findings(shell)["warning"] if "behind" in words]
     assert words.startswith("is behind the latest event")
@@ -239,7 +239,7 @@ def test_check_does_not_hide_a_fault_of_our_own(
 
 def test_a_database_that_is_away_for_no_known_reason_is_one_line() -> None:
     """As when another thread found it silent a moment ago."""
-    assert in_words(DatabaseUnavailable()) == "the database cannot be used: it is away"
+    assert error_line(DatabaseUnavailable()) == "the database cannot be used: it is away"
 
 
 def test_a_made_secret_is_for_its_owner_alone(bare_shell: Shell) -> None:
@@ -262,7 +262,9 @@ def test_check_does_not_call_a_wrong_secret_a_fault_of_the_database(
 ) -> None:
     """It is the secret key's: there it has to be put right."""
     backend.client().get("/health/ready")  # makes the first key
-    done = shell.given(secret_key="another-one-0123456789-abcdefghijklmn").run("check", "--json")
+    done = shell.with_settings(secret_key="another-one-0123456789-abcdefghijklmn").run(
+        "check", "--json"
+    )
     faults = [one["about"] for one in done.json["findings"] if one["mark"] == "fault"]
     assert faults == ["secret key"]
 
@@ -272,7 +274,7 @@ def test_check_says_that_the_server_knows_no_such_user(shell: Shell, dialect: st
     if dialect != "postgresql":
         pytest.skip("an SQLite file has no users")
     url = make_url(shell.settings["database_url"]).set(username="nobody_of_that_name")
-    stranger = shell.given(database_url=url.render_as_string(hide_password=False))
+    stranger = shell.with_settings(database_url=url.render_as_string(hide_password=False))
     faults = [
         one for one in stranger.run("check", "--json").json["findings"] if one["mark"] == "fault"
     ]

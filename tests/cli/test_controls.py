@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from itemsapi import cli
-from itemsapi.control_characters import escaped
+from itemsapi.control_characters import escape_control_characters
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import Backend
 from support.command_line import Shell
@@ -29,7 +29,7 @@ HOSTILE = {
 
 def shown_by(backend: Backend, shell: Shell, device: str, *words: str) -> str:
     """Put a device label into a session's row, and return what the command shows of it."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     backend.login("ada")
     with backend.services.database.transaction() as tx:
         tx.execute(update(AuthSession).values(device=device))
@@ -59,7 +59,9 @@ def test_json_holds_what_is_stored_and_nothing_raw(
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_refusal_is_one_line_without_controls(bare_shell: Shell, kind: str) -> None:
     """A value of a setting, a name that was pasted: all goes the same way out."""
-    given = bare_shell.given(allowed_origins=HOSTILE[kind].replace(",", ""), secret_key="x" * 50)
+    given = bare_shell.with_settings(
+        allowed_origins=HOSTILE[kind].replace(",", ""), secret_key="x" * 50
+    )
     said = given.run("users", "disable", HOSTILE[kind]).err
     assert said.startswith("itemsapi: ")
     assert said.removesuffix("\n").isprintable()
@@ -75,7 +77,7 @@ def test_a_name_that_is_not_there_is_told_escaped(shell: Shell) -> None:
 
 def test_half_a_surrogate_pair_can_be_written() -> None:
     """It has no UTF-8, and an operator must be told all the same."""
-    assert escaped("x\ud800") == "x\\ud800"
+    assert escape_control_characters("x\ud800") == "x\\ud800"
 
 
 def test_one_module_alone_writes_to_the_terminal() -> None:

@@ -137,7 +137,7 @@ def test_it_says_in_production_that_the_password_must_be_changed(tmp_path: Path)
     tokens = service.ask("POST", "/auth/login", wish)[1]
     service.stop()
     assert service.said.splitlines()[4:6] == [
-        "  It is good for 7 days, only to set another one: in the console, or POST /me/password.",
+        "  It is valid for 7 days, only to set another one: in the console, or POST /me/password.",
         "",
     ]
     assert tokens["scope"] == "password:change"

@@ -120,8 +120,8 @@ def test_keys_are_shown_with_all_that_matters(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "itemsapi-data", secret_key=SECRET)
     shell = shell_at(settings.data_dir)
     shell.run("db", "upgrade")
-    services = build_services(settings, now, dict)
-    services.key_set.now()
+    services = build_services(settings, now)
+    services.key_set.snapshot()
     services.database.dispose()
     with terminal(tmp_path, "keys", "list") as screen:
         seen = screen.shows("next")

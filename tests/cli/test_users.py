@@ -9,10 +9,10 @@ from sqlalchemy import update
 from itemsapi.accounts.models import User
 from itemsapi.cli import users
 from itemsapi.clock import now
-from itemsapi.problems import Invalid
+from itemsapi.problems import ValidationFailed
 from support.app_factory import Backend
 from support.command_line import Shell
-from support.operator_client import NEW_PASSWORD, events, works
+from support.operator_client import NEW_PASSWORD, events, is_signed_in
 
 
 def end_one_time_password(backend: Backend, name: str, after: timedelta) -> None:
@@ -26,7 +26,7 @@ def test_a_user_is_added_with_a_password_shown_once(shell: Shell, backend: Backe
     """Made here, and good for signing in."""
     said = shell.run("users", "add", "ada", "--role", "member").out
     password = said.split("Password: ")[1].split()[0]
-    assert works(backend, backend.login("ada", password=password))
+    assert is_signed_in(backend, backend.login("ada", password=password))
     assert password not in shell.run("users", "list", "--json").out
 
 
@@ -53,8 +53,8 @@ def test_a_password_cannot_come_from_a_closed_input(
     """As a service manager may leave it: one line."""
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", None)
-        with pytest.raises(Invalid, match="Standard input is closed"):
-            users._password(given=True)  # noqa: SLF001 - click's runner always opens it
+        with pytest.raises(ValidationFailed, match="Standard input is closed"):
+            users._read_or_generate_password(from_stdin=True)  # noqa: SLF001 - click's runner always opens it
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_list_shows_how_it_stands_with_a_one_time_password(
 
 def test_the_list_shows_nothing_of_a_password_of_ones_own(shell: Shell, backend: Backend) -> None:
     """It has no end."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     (ada,) = shell.run("users", "list", "--json").json
     assert (ada["must_change"], ada["one_time_password"]) == (False, None)
     assert ada["password_expires_at"] is None
@@ -166,7 +166,7 @@ def test_roles_are_given_and_taken(shell: Shell) -> None:
 
 def test_a_user_is_disabled_and_enabled(shell: Shell, backend: Backend) -> None:
     """Sessions end; the next one begins after that."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     tokens = backend.login("ada")
     assert shell.run("users", "disable", "ada").code == 0
     assert (
@@ -187,7 +187,7 @@ def test_the_last_admin_stays(shell: Shell) -> None:
 
 def test_a_password_is_set(shell: Shell, backend: Backend) -> None:
     """And shown once."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     done = shell.run("users", "set-password", "ada", "--json").json
     assert backend.login("ada", password=done["password"])
 
@@ -201,7 +201,7 @@ def test_what_is_done_here_is_written_down(shell: Shell, backend: Backend) -> No
 
 def test_sessions_are_listed_and_ended(shell: Shell, backend: Backend) -> None:
     """All of a user."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     backend.login("ada")
     assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
     assert shell.run("sessions", "end", "ada").out == "Ended 1 of ada.\n"
@@ -210,7 +210,7 @@ def test_sessions_are_listed_and_ended(shell: Shell, backend: Backend) -> None:
 
 def test_everybodys_sessions_end(shell: Shell, backend: Backend) -> None:
     """By one row (R-19)."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     backend.login("ada")
     assert shell.run("sessions", "end", "--everybody").code == 0
     assert shell.run("sessions", "list", "ada", "--json").json == []

@@ -42,7 +42,7 @@ def served(
     settings = Settings(data_dir=folder, secret_key=SECRET, public_url=url, rate_limit=None)
     server.app = create_app(settings, clock=clock)
     backend = Backend(server.app, server.app.extensions[EXTENSION], clock)
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield url, backend

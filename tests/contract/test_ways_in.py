@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from itemsapi.app import rulebook
 from itemsapi.gate.rulebook import RouteRule
 from support.app_factory import PASSWORD, Backend
-from support.tokens import begun, recall
+from support.tokens import open_session, revoke_tokens_of_user
 
 PAGE = Path(__file__).parents[2] / "SECURITY.md"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -66,7 +66,7 @@ def test_what_takes_another_credential_than_an_access_token_is_listed(backend: B
     taking = {
         f"{entry.method} {entry.path}"
         for entry, said in operations(backend)
-        if entry.rule.takes_refresh_token
+        if entry.rule.accepts_refresh_token
         or (said & CREDENTIALS and entry.rule.kind in {"public", "signed in"})
     }
     assert taking == listed
@@ -74,7 +74,7 @@ def test_what_takes_another_credential_than_an_access_token_is_listed(backend: B
 
 def test_strangers_can_say_nothing_that_is_not_known_here(backend: Backend) -> None:
     """S-128: a new member of a body that takes no access token is a new way in, until looked at."""
-    open_ones = [said for entry, said in operations(backend) if not entry.rule.takes_access_token]
+    open_ones = [said for entry, said in operations(backend) if not entry.rule.accepts_access_token]
     assert set().union(*open_ones) <= SAID_BY_STRANGERS
 
 
@@ -104,7 +104,7 @@ UNDOCUMENTED: dict[str, Callable[[str], dict[str, Any]]] = {
 @pytest.mark.parametrize("way", UNDOCUMENTED)
 def test_no_other_way_opens_anything(backend: Backend, way: str) -> None:
     """S-128: of good credentials, at every route that wants an access token."""
-    backend.user("ada", "admin")
+    backend.create_user("ada", "admin")
     shown = UNDOCUMENTED[way](backend.login("ada")["access_token"])
     guarded = [
         one for one in rulebook(backend.app).matrix() if one.rule.kind in {"signed in", "scopes"}
@@ -158,21 +158,21 @@ def wrong_passwords_from_everywhere(backend: Backend) -> TestResponse:
 
 def too_often(backend: Backend) -> TestResponse:
     """Ask once more than the setting allows, which is five times here."""
-    client = backend.bearer(str(backend.login("ada")["access_token"]))
+    client = backend.bearer_client(str(backend.login("ada")["access_token"]))
     return [client.get("/auth/sessions") for _ in range(6)][-1]
 
 
 def expired(backend: Backend) -> TestResponse:
     """Use a token an hour later."""
-    client = backend.bearer(str(backend.login("ada")["access_token"]))
-    backend.clock.forward(hours=1)
+    client = backend.bearer_client(str(backend.login("ada")["access_token"]))
+    backend.clock.advance(hours=1)
     return client.get("/auth/sessions")
 
 
 def revoked(backend: Backend) -> TestResponse:
     """Use a token from before a change of roles."""
-    client = backend.bearer(str(backend.login("ada")["access_token"]))
-    recall(backend, "ada")
+    client = backend.bearer_client(str(backend.login("ada")["access_token"]))
+    revoke_tokens_of_user(backend, "ada")
     return client.get("/auth/sessions")
 
 
@@ -202,23 +202,23 @@ def test_what_counts_besides_the_credential_counts_as_written(
 ) -> None:
     """S-200: status and code are those of the row."""
     backend = make_backend(rate_limit="5/minute" if "every address" in row[0] else None)
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     answer = CONTEXT[row[0]](backend)
     assert f"{answer.status_code} `{answer.get_json()['code']}`" == row[2]
 
 
 def test_a_token_is_good_until_its_time_is_over(backend: Backend) -> None:
     """S-200: the row about time, from the other side."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     opened = backend.login("ada")
-    backend.clock.moment += timedelta(seconds=opened["expires_in"] - 1)
-    assert backend.bearer(opened["access_token"]).get("/auth/sessions").status_code == 200
+    backend.clock.current += timedelta(seconds=opened["expires_in"] - 1)
+    assert backend.bearer_client(opened["access_token"]).get("/auth/sessions").status_code == 200
 
 
 def test_the_service_redirects_nobody(backend: Backend) -> None:
     """S-142: whatever is asked for over plain HTTP, no answer leads elsewhere."""
-    ada = backend.user("ada", "admin")
-    client = backend.bearer(begun(backend, ada).access_token)
+    ada = backend.create_user("ada", "admin")
+    client = backend.bearer_client(open_session(backend, ada).access_token)
     paths = [re.sub(r"<[^>]+>", "1", one.path) for one in rulebook(backend.app).matrix() if one.method == "GET"]  # fmt: skip  # noqa: E501 - as long as it is
     asked = [path + end for path in paths for end in ("", "/")]
     answers = [client.get(path, base_url="http://localhost:8000") for path in asked]

@@ -17,38 +17,38 @@ from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import Backend, MovingClock
-from support.service import Stage, staged
-from support.tokens import Opened, begun
+from support.service import RunningService, running_service
+from support.tokens import OpenedSession, open_session
 
 NewDatabase = Callable[[str], str]
 
 
 @dataclass
-class Theatre:
+class Deployment:
     """A stage, and the issuer at hand: the same database and secret, in the test's own process."""
 
-    stage: Stage
+    service: RunningService
     backend: Backend
     user_id: str
 
-    def session(self) -> Opened:
+    def open_session(self) -> OpenedSession:
         """Open a session, as if somebody had signed in."""
-        self.backend.clock.moment = datetime.now(UTC)
-        return begun(self.backend, self.user_id)
+        self.backend.clock.current = datetime.now(UTC)
+        return open_session(self.backend, self.user_id)
 
-    def gen(self, grant: Grant) -> int:
+    def generation(self, grant: Grant) -> int:
         """Return the generation that a session's row holds."""
         with self.backend.services.database.reading() as connection:
             rows = connection.exec_driver_sql("SELECT id, gen FROM itemsapi_session")
             return next(int(row.gen) for row in rows if row.id == grant.session_id)
 
-    def age(self, grant: Grant, *, seconds: float) -> None:
+    def age_session(self, grant: Grant, *, seconds: float) -> None:
         """Let a session's last rotation be so much longer ago: the window need not be awaited."""
         with self.backend.services.database.transaction() as tx:
             session = tx.get_one(AuthSession, grant.session_id)
             session.rotated_at -= timedelta(seconds=seconds)
 
-    def told(self, event: str) -> int:
+    def count_events(self, event: str) -> int:
         """Count the audit events of one name."""
         return len(self.backend.services.audit.latest(before=None, limit=200, event=event))
 
@@ -71,11 +71,11 @@ def new_postgres(request: pytest.FixtureRequest) -> Callable[[], str]:
 @pytest.fixture(scope="module")
 def theatre(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., AbstractContextManager[Theatre]]:
+) -> Callable[..., AbstractContextManager[Deployment]]:
     """Open theatres: on a database of a kind, with workers and settings as wished."""
 
     @contextmanager
-    def opened(kind: str, *, url: str = "", **wish: object) -> Iterator[Theatre]:
+    def opened(kind: str, *, url: str = "", **wish: object) -> Iterator[Deployment]:
         folder = tmp_path_factory.mktemp("stage")
         here = url or _url(kind, folder, request)
         secret = "stage-only-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -84,11 +84,11 @@ def theatre(
         app = create_app(settings, clock=clock)
         backend = Backend(app, app.extensions[EXTENSION], clock)
         db.upgrade(backend.services.database)
-        user_id = backend.user("ada", "member")
+        user_id = backend.create_user("ada", "member")
         wish = {"blueprints": "support.tokens:look", "secret_key": secret, "served": here} | wish
         try:
-            with staged(str(wish.pop("served")), folder, **wish) as stage:  # type: ignore[arg-type]
-                yield Theatre(stage, backend, user_id)
+            with running_service(str(wish.pop("served")), folder, **wish) as stage:  # type: ignore[arg-type]
+                yield Deployment(stage, backend, user_id)
         finally:
             backend.services.database.dispose()
 

@@ -227,7 +227,7 @@ def test_what_stops_the_start_is_one_line(
     shell: Shell, settings: dict[str, str], words: str
 ) -> None:
     """It names what is wrong, and no password."""
-    line = refused(shell.given(**settings))
+    line = refused(shell.with_settings(**settings))
     assert words in line
     assert "hunter2" not in line
 
@@ -237,7 +237,7 @@ def test_what_stops_the_start_is_one_line(
 )
 def test_check_finds_an_address_that_leads_nowhere(shell: Shell, url: str) -> None:
     """It tells all that it finds, and no password."""
-    done = shell.given(database_url=url).run("check")
+    done = shell.with_settings(database_url=url).run("check")
     faults = [line for line in done.out.splitlines() if "FAULT" in line]
     assert (done.code, len(faults), "database" in faults[0]) == (1, 1, True)
     assert "hunter2" not in done.out
@@ -280,10 +280,10 @@ def test_another_secret_than_that_of_the_keys_is_one_line(
     """Rather than answering 503 to everybody."""
     (tmp_path / "data").mkdir()
     shutil.copy(sqlite_template, tmp_path / "data" / "itemsapi.db")
-    services = build_services(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now, dict)
-    services.key_set.now()  # makes the first key
+    services = build_services(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now)
+    services.key_set.snapshot()  # makes the first key
     services.database.dispose()
-    line = refused(shell.given(secret_key="another-one-0123456789-abcdefghijklmn"))
+    line = refused(shell.with_settings(secret_key="another-one-0123456789-abcdefghijklmn"))
     assert "ITEMSAPI_SECRET_KEY does not fit" in line
 
 
@@ -295,4 +295,6 @@ def test_a_page_without_a_rule_is_one_line(
     code += "page.add_url_rule('/open', view_func=lambda: 'hi', endpoint='x')\n"
     (tmp_path / "open_page.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    assert "GET /open has no access rule" in refused(shell.given(blueprints="open_page:page"))
+    assert "GET /open has no access rule" in refused(
+        shell.with_settings(blueprints="open_page:page")
+    )

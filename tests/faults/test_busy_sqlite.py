@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from support.large_views import MIB
 from support.rounds import FULL, rounds
-from support.service import Answer, told, until
+from support.service import TimedResponse, print_figures, wait_until
 
 CLIENTS = 8
 CHECKPOINT = 1000 * 4096  # bytes of the log after which a writer copies it back, unless told else
@@ -21,25 +21,25 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def play(theatre: Callable[..., AbstractContextManager[Theatre]]) -> Iterator[Theatre]:
+def play(theatre: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """The service with eight workers, a few where a few rounds must do."""
     with theatre("sqlite", workers=8 if FULL else 2, threads=2) as opened:
         yield opened
 
 
-def file_of(play: Theatre) -> Path:
+def file_of(play: Deployment) -> Path:
     """Return the database file."""
-    return Path(make_url(play.stage.environment["ITEMSAPI_DATABASE_URL"]).database or "")
+    return Path(make_url(play.service.environment["ITEMSAPI_DATABASE_URL"]).database or "")
 
 
 @contextmanager
-def refreshing(play: Theatre) -> Iterator[list[Answer]]:
+def refreshing(play: Deployment) -> Iterator[list[TimedResponse]]:
     """Let clients refresh, each its own session, some twenty times a second, meanwhile."""
-    answers: list[Answer] = []
+    answers: list[TimedResponse] = []
     stop = threading.Event()
 
     def client() -> None:
-        line, token = play.stage.line(timeout=60), play.session().refresh_token
+        line, token = play.service.connect(timeout=60), play.open_session().refresh_token
         while not stop.wait(0.03):
             answer = line.refresh(token)
             answers.append(answer)
@@ -56,25 +56,25 @@ def refreshing(play: Theatre) -> Iterator[list[Answer]]:
             thread.join()
 
 
-def more(answers: list[Answer], count: int) -> None:
+def more(answers: list[TimedResponse], count: int) -> None:
     """Wait until so many more have come."""
     due = len(answers) + count
-    until(lambda: len(answers) >= due, 120)
+    wait_until(lambda: len(answers) >= due, 120)
 
 
-def late(answers: list[Answer]) -> float:
+def late(answers: list[TimedResponse]) -> float:
     """Return the 99th percentile of what answers took."""
     taken = sorted(answer.seconds for answer in answers)
     return taken[len(taken) * 99 // 100]
 
 
-def log_of(play: Theatre) -> int:
+def log_of(play: Deployment) -> int:
     """Return how many bytes the write-ahead log holds."""
     file = file_of(play)
     return file.with_name(f"{file.name}-wal").stat().st_size
 
 
-def disturb(path: Path, answers: list[Answer], count: int) -> None:
+def disturb(path: Path, answers: list[TimedResponse], count: int) -> None:
     """Hold a read snapshot open for so many refreshes, take a backup of it, and vacuum."""
     with closing(sqlite3.connect(path, timeout=60)) as reader:
         reader.execute("BEGIN")
@@ -90,7 +90,7 @@ def disturb(path: Path, answers: list[Answer], count: int) -> None:
         cleaner.execute("VACUUM")
 
 
-def test_nobody_hears_that_the_database_is_locked(play: Theatre) -> None:
+def test_nobody_hears_that_the_database_is_locked(play: Deployment) -> None:
     """R-07: every refresh is answered with 200 while others read, back up and vacuum.
 
     99 of 100 within half a second, or a few times as late as where nobody disturbs.
@@ -101,12 +101,12 @@ def test_nobody_hears_that_the_database_is_locked(play: Theatre) -> None:
     with refreshing(play) as answers:
         disturb(file_of(play), answers, count)
         more(answers, count)
-    told("busy SQLite", refreshes=len(answers), p99=late(answers), calm=late(calm))
+    print_figures("busy SQLite", refreshes=len(answers), p99=late(answers), calm=late(calm))
     assert {answer.status for answer in answers} == {200}
     assert late(answers) < max(0.5, 5 * late(calm))
 
 
-def test_the_log_does_not_grow_without_bound(play: Theatre) -> None:
+def test_the_log_does_not_grow_without_bound(play: Deployment) -> None:
     """R-07: a reader lets it grow; when the reader has left, the next writers begin it anew."""
     count = rounds(2000, 300)
     with refreshing(play) as answers:
@@ -114,11 +114,11 @@ def test_the_log_does_not_grow_without_bound(play: Theatre) -> None:
         held = log_of(play)
         more(answers, 6 * count)
         after = log_of(play)
-    told("log", with_a_reader_mib=held / MIB, after_mib=after / MIB)
+    print_figures("log", with_a_reader_mib=held / MIB, after_mib=after / MIB)
     assert after < 1.2 * max(held, CHECKPOINT)
 
 
-def test_the_backup_is_whole(play: Theatre) -> None:
+def test_the_backup_is_whole(play: Deployment) -> None:
     """R-07: what was copied under way opens and is consistent."""
     with closing(sqlite3.connect(f"{file_of(play)}.backup")) as backup:
         assert backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)

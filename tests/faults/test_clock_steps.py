@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Theatre
-from support.service import told, until
+from faults.conftest import Deployment
+from support.service import print_figures, wait_until
 
 LIBRARY = "faketime/libfaketimeMT.so.1"
 
@@ -37,8 +37,8 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stepped(
-    watch: Path, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+    watch: Path, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service under a clock that can be set."""
     under = {
         "LD_PRELOAD": str(library()),
@@ -51,71 +51,71 @@ def stepped(
 
 
 @pytest.fixture
-def play(stepped: Theatre, watch: Path) -> Iterator[Theatre]:
+def play(stepped: Deployment, watch: Path) -> Iterator[Deployment]:
     """The service at the right time, before and after."""
     yield stepped
     watch.write_text("+0")
 
 
 def test_tokens_expire_and_refresh_works_when_the_clock_jumps_ahead(
-    play: Theatre, watch: Path
+    play: Deployment, watch: Path
 ) -> None:
     """R-10: twenty minutes on, an access token is old and the session is not."""
-    session, line = play.session(), play.stage.line()
-    assert line.look(session.access_token).status == 204
+    session, line = play.open_session(), play.service.connect()
+    assert line.check_token(session.access_token).status == 204
     watch.write_text("+20m")
-    until(lambda: line.look(session.access_token).status == 401, 2)
+    wait_until(lambda: line.check_token(session.access_token).status == 401, 2)
     made = line.refresh(session.refresh_token).body
-    assert line.look(made["access_token"]).status == 204
+    assert line.check_token(made["access_token"]).status == 204
 
 
 @pytest.mark.parametrize("step", ["-2", "-30"])
 def test_fresh_tokens_are_let_in_when_the_clock_steps_back(
-    play: Theatre, watch: Path, step: str
+    play: Deployment, watch: Path, step: str
 ) -> None:
     """R-10: tokens dated a little ahead are good (plain Flask-JWT-Extended answers 422)."""
-    session, line = play.session(), play.stage.line()
+    session, line = play.open_session(), play.service.connect()
     made = line.refresh(session.refresh_token).body
     watch.write_text(step)
-    assert line.look(made["access_token"]).status == 204
+    assert line.check_token(made["access_token"]).status == 204
     again = line.refresh(session.refresh_token)
     assert (again.status, "refresh_token" in again.body) == (200, False)
 
 
 def test_the_next_refresh_brings_a_good_token_when_the_clock_is_an_hour_back(
-    play: Theatre, watch: Path
+    play: Deployment, watch: Path
 ) -> None:
     """R-10: what is dated an hour ahead is refused, and the session goes on."""
-    session, line = play.session(), play.stage.line()
+    session, line = play.open_session(), play.service.connect()
     watch.write_text("-1h")
-    until(lambda: line.look(session.access_token).status == 401, 2)
+    wait_until(lambda: line.check_token(session.access_token).status == 401, 2)
     made = line.refresh(session.refresh_token)
-    told("an hour back", refresh=made.status)
-    assert line.look(made.body["access_token"]).status == 204
+    print_figures("an hour back", refresh=made.status)
+    assert line.check_token(made.body["access_token"]).status == 204
 
 
 def test_what_was_taken_back_stays_so_when_the_clock_is_an_hour_back(
-    play: Theatre, watch: Path
+    play: Deployment, watch: Path
 ) -> None:
     """R-10: revocation does not look at the clock."""
-    session, line = play.session(), play.stage.line()
+    session, line = play.open_session(), play.service.connect()
     watch.write_text("-1h")
     made = line.refresh(session.refresh_token).body
     line.call("POST", "/auth/logout", {"refresh_token": made["refresh_token"]})
     watch.write_text("+0")
-    assert line.look(session.access_token).status == 401
-    assert line.look(made["access_token"]).status == 401
+    assert line.check_token(session.access_token).status == 401
+    assert line.check_token(made["access_token"]).status == 401
 
 
-def test_rotation_goes_by_generation_and_not_by_the_clock(play: Theatre, watch: Path) -> None:
+def test_rotation_goes_by_generation_and_not_by_the_clock(play: Deployment, watch: Path) -> None:
     """R-10: back and forth, each successor is the next generation; an old one ends it all."""
-    session, line = play.session(), play.stage.line()
+    session, line = play.open_session(), play.service.connect()
     token = session.refresh_token
     for step in ("-1h", "+20m", "-2", "+0"):
         watch.write_text(step)
         answer = line.refresh(token)
         assert answer.status == 200, answer.body
         token = answer.body["refresh_token"]
-    assert play.gen(session) == 5
+    assert play.generation(session) == 5
     watch.write_text("+20m")
     assert line.refresh(session.refresh_token).code == "refresh_reused"

@@ -10,9 +10,9 @@ from itemsapi.clock import new_id
 from itemsapi.db import Database
 from support.app_factory import Backend
 from support.command_line import free_port, shell_at
-from support.pooler import pooled
-from support.postgres_database import named, run
-from support.smoke import expected, told
+from support.pooler import running_pooler
+from support.postgres_database import execute, url_of
+from support.smoke import expected_result, run_smoke_test
 
 pytestmark = pytest.mark.postgres
 
@@ -44,7 +44,7 @@ def odd(new_postgres: Callable[[], str]) -> Callable[..., str]:
         url = new_postgres()
         name = make_url(url).database
         for setting, value in defaults.items():
-            run(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
+            execute(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
         return url
 
     return make
@@ -56,7 +56,7 @@ def test_answers_are_right_with_an_odd_default(
 ) -> None:
     """R-34: signing in, refreshing, words and times."""
     backend = make_backend(database_url=odd(**{setting: ODD[setting]}))
-    assert told(backend) == expected(backend)
+    assert run_smoke_test(backend) == expected_result(backend)
 
 
 @pytest.mark.slow
@@ -65,9 +65,9 @@ def test_answers_are_right_with_all_of_them_behind_a_pooler(
 ) -> None:
     """R-33, R-34: there nothing can be said at the start; a limit is left to the role."""
     url = odd(**{name: value for name, value in ODD.items() if name != "statement_timeout"})
-    with pooled(url, "transaction") as there:
+    with running_pooler(url, "transaction") as there:
         backend = make_backend(database_url=there)
-        assert told(backend) == expected(backend)
+        assert run_smoke_test(backend) == expected_result(backend)
 
 
 def test_answers_are_right_whatever_libpq_is_told_outside(
@@ -79,7 +79,7 @@ def test_answers_are_right_whatever_libpq_is_told_outside(
     for name, value in {"PGCLIENTENCODING": "LATIN1", "PGDATESTYLE": "German"}.items():
         monkeypatch.setenv(name, value)
     backend = make_backend(database_url=new_postgres())
-    assert told(backend) == expected(backend)
+    assert run_smoke_test(backend) == expected_result(backend)
 
 
 def test_every_transaction_says_its_isolation_level(odd: Callable[..., str]) -> None:
@@ -98,11 +98,11 @@ def test_every_transaction_says_its_isolation_level(odd: Callable[..., str]) -> 
 def schema(postgres_server: str) -> Iterator[str]:
     """The address of an empty database with a schema `shop`."""
     name = f"schema_{new_id()[-12:]}"
-    run(postgres_server, f"CREATE DATABASE {name}")
-    url = named(postgres_server, name)
-    run(url, "CREATE SCHEMA shop")
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    url = url_of(postgres_server, name)
+    execute(url, "CREATE SCHEMA shop")
     yield url
-    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def with_options(url: str, options: str) -> str:
@@ -165,9 +165,9 @@ def test_a_database_that_is_not_utf8_is_one_line(
     """R-34: text would be lost in it."""
     name = f"other_{new_id()[-12:]}"
     how = f"TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
-    run(postgres_server, f"CREATE DATABASE {name} {how}")
+    execute(postgres_server, f"CREATE DATABASE {name} {how}")
     words = [*command.split(), *([str(free_port())] if "--port" in command else [])]
-    done = shell_at(tmp_path, database_url=named(postgres_server, name)).run(*words)
-    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    done = shell_at(tmp_path, database_url=url_of(postgres_server, name)).run(*words)
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     lines = [line for line in (done.out + done.err).splitlines() if encoding in line]
     assert (done.code, len(lines), "needs UTF8" in "".join(lines)) == (1, 1, True), done

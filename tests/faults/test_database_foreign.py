@@ -10,7 +10,7 @@ from itemsapi import db
 from itemsapi.clock import new_id
 from itemsapi.db import schema
 from support.command_line import Shell, free_port, shell_at
-from support.postgres_database import named, run
+from support.postgres_database import execute, url_of
 
 COMMANDS = ["db upgrade", "db downgrade base --yes", "serve"]
 
@@ -23,9 +23,9 @@ def bare_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
         return
     server = request.getfixturevalue("postgres_server")
     name = f"shared_{new_id()[-12:]}"
-    run(server, f"CREATE DATABASE {name}")
-    yield named(server, name)
-    run(server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(server, f"CREATE DATABASE {name}")
+    yield url_of(server, name)
+    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def test_two_applications_have_a_schema_each(engine: Engine, shell: Shell, bare_
     )
     options = {"options": "-csearch_path=shop,public"}
     url = make_url(bare_url).update_query_dict(options).render_as_string(hide_password=False)
-    done = shell.given(database_url=url).run("db", "upgrade")
+    done = shell.with_settings(database_url=url).run("db", "upgrade")
     assert (done.code, held(engine)) == (0, before), done
-    assert shell.given(database_url=url).run("db", "check").code == 0
+    assert shell.with_settings(database_url=url).run("db", "check").code == 0
 
 
 @pytest.mark.postgres
@@ -152,7 +152,7 @@ def test_a_role_that_may_make_nothing_is_one_line(
     name = f"nobody_{new_id()[-12:]}"
     make(engine, f"CREATE ROLE {name} LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     url = make_url(bare_url).set(username=name).render_as_string(hide_password=False)
-    line = refused(shell.given(database_url=url), "db upgrade")
+    line = refused(shell.with_settings(database_url=url), "db upgrade")
     make(engine, f"DROP ROLE {name}")
     assert "GRANT CREATE" in line
 
@@ -162,8 +162,8 @@ def test_the_package_may_lie_below_any_folder(
 ) -> None:
     """Alembic's configuration fills in what follows a percent sign."""
     place = tmp_path / "50%(here)s off"
-    place.symlink_to(next(folder for folder in schema.MIGRATIONS if folder.is_dir()))
-    monkeypatch.setattr(schema, "MIGRATIONS", (place,))
+    place.symlink_to(next(folder for folder in schema.MIGRATION_FOLDERS if folder.is_dir()))
+    monkeypatch.setattr(schema, "MIGRATION_FOLDERS", (place,))
     database = db.Database(bare_url)
     db.upgrade(database)
     db.check_schema(database)

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.db import Database, connections, sqlite, writable
 from itemsapi.problems import DatabaseUnavailable
 from support.command_line import shell_at
 from support.fault_proxy import FaultProxy
-from support.postgres_database import named, run
-from support.service import Line, told, until
+from support.postgres_database import execute, url_of
+from support.service import ServiceConnection, print_figures, wait_until
 
 BACK_WITHIN = 5.0
 NOBODY = 65534
@@ -29,8 +29,8 @@ NOBODY = 65534
 @pytest.fixture(scope="module")
 def play(
     new_postgres: Callable[[], str],
-    theatre: Callable[..., AbstractContextManager[Theatre]],
-) -> Iterator[Theatre]:
+    theatre: Callable[..., AbstractContextManager[Deployment]],
+) -> Iterator[Deployment]:
     """Two workers on a PostgreSQL."""
     with theatre("postgresql", url=new_postgres()) as opened:
         yield opened
@@ -38,24 +38,26 @@ def play(
 
 def turn(url: str, *, read_only: bool, cut: bool) -> None:
     """Let new connections to a database read only, or write again; cut those that there are."""
-    server, name = named(url, "postgres"), make_url(url).database
+    server, name = url_of(url, "postgres"), make_url(url).database
     how = f"SET default_transaction_read_only = {'on' if read_only else 'off'}"
-    run(server, f"ALTER DATABASE {name} {how}")
+    execute(server, f"ALTER DATABASE {name} {how}")
     if cut:
         who = f"FROM pg_stat_activity WHERE datname = '{name}'"
-        run(server, f"SELECT pg_terminate_backend(pid) {who}")
+        execute(server, f"SELECT pg_terminate_backend(pid) {who}")
 
 
-def ready(line: Line) -> bool:
+def ready(line: ServiceConnection) -> bool:
     """Tell whether a worker says that it is ready."""
     return line.call("GET", "/health/ready").status == 200
 
 
-def written(play: Theatre, access: str, count: int) -> set[int]:
+def written(play: Deployment, access: str, count: int) -> set[int]:
     """Make things, many at once; return the statuses."""
 
     def make(number: int) -> int:
-        return play.stage.line().make_item(access, f"key-{time.monotonic_ns()}-{number}").status
+        return (
+            play.service.connect().make_item(access, f"key-{time.monotonic_ns()}-{number}").status
+        )
 
     with ThreadPoolExecutor(8) as pool:
         return set(pool.map(make, range(count)))
@@ -64,20 +66,23 @@ def written(play: Theatre, access: str, count: int) -> set[int]:
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_writes_are_refused_while_it_is_read_only_and_back_by_themselves(
-    play: Theatre,
+    play: Deployment,
 ) -> None:
     """R-32: readiness 503, reads 200, writes 503; then all 2xx within five seconds."""
-    url, access = play.stage.environment["ITEMSAPI_DATABASE_URL"], play.session().access_token
-    workers = list(play.stage.line_to_each().values())
+    url, access = (
+        play.service.environment["ITEMSAPI_DATABASE_URL"],
+        play.open_session().access_token,
+    )
+    workers = list(play.service.connect_to_each_worker().values())
     assert written(play, access, 16) == {201}
     turn(url, read_only=True, cut=True)
-    unready = until(lambda: not any(ready(line) for line in workers), BACK_WITHIN)
+    unready = wait_until(lambda: not any(ready(line) for line in workers), BACK_WITHIN)
     refused = written(play, access, 40)
-    reads = {play.stage.line().call("GET", "/items", token=access).status for _ in range(20)}
+    reads = {play.service.connect().call("GET", "/items", token=access).status for _ in range(20)}
     turn(url, read_only=False, cut=False)
-    back = until(lambda: all(ready(line) for line in workers), BACK_WITHIN)
+    back = wait_until(lambda: all(ready(line) for line in workers), BACK_WITHIN)
     after = written(play, access, 80)
-    told("read-only", unready_after=unready, ready_after=back)
+    print_figures("read-only", unready_after=unready, ready_after=back)
     assert (refused, reads, after) == ({503}, {200}, {201})
 
 
@@ -130,7 +135,7 @@ def writes(database: Database) -> bool:
 def says_so(database: Database) -> bool:
     """Tell whether readiness would say that it takes changes."""
     with suppress(DatabaseUnavailable):
-        database.demand_writable()
+        database.require_writable()
         return True
     return False
 
@@ -141,11 +146,11 @@ def test_a_standby_is_not_ready_until_it_is_promoted(standby: tuple[str, str]) -
     """R-32: it answers, and takes no changes."""
     database = Database(standby[1])
     before = (says_so(database), writes(database))
-    run(named(standby[1], "postgres"), "SELECT pg_promote()")
-    back = until(lambda: says_so(database), BACK_WITHIN)
+    execute(url_of(standby[1], "postgres"), "SELECT pg_promote()")
+    back = wait_until(lambda: says_so(database), BACK_WITHIN)
     after = writes(database)
     database.dispose()
-    told("standby promoted", ready_after=back)
+    print_figures("standby promoted", ready_after=back)
     assert (before, after) == ((False, False), True)
 
 
@@ -168,7 +173,7 @@ def test_connections_to_a_standby_are_left_when_the_address_leads_elsewhere(
         database = Database(there.render_as_string(hide_password=False))
         before = writes(database)
         ways.pop(0)
-        monkeypatch.setattr(connections, "YOUNG", 0.0)
+        monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 0.0)
         after = writes(database)
         database.dispose()
     assert (before, after) == (False, True)
@@ -180,11 +185,11 @@ def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> 
     url = new_postgres()
     turn(url, read_only=True, cut=False)
     database = Database(url)
-    monkeypatch.setattr(writable, "REMEMBERED", 0.0)
+    monkeypatch.setattr(writable, "PROBE_INTERVAL_SECONDS", 0.0)
     with database.reading():
         assert not says_so(database)
     turn(url, read_only=False, cut=False)
-    monkeypatch.setattr(connections, "YOUNG", 0.0)
+    monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 0.0)
     yield database
     database.dispose()
 
@@ -201,7 +206,7 @@ def test_whoever_is_told_that_it_is_ready_writes(
 ) -> None:
     """R-32: what was opened a moment ago, and would be kept for another, is left as well."""
     assert says_so(turned)
-    monkeypatch.setattr(connections, "YOUNG", 60.0)
+    monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 60.0)
     assert writes(turned)
 
 
@@ -277,8 +282,8 @@ def test_check_finds_a_file_that_may_only_be_read(file: Path) -> None:
     with unprivileged():
         file.chmod(0o400)
         found = shell.run("check")
-    assert "takes no changes" not in before.out
-    assert (found.code, "takes no changes" in found.out) == (1, True), found
+    assert "does not accept writes" not in before.out
+    assert (found.code, "does not accept writes" in found.out) == (1, True), found
 
 
 def test_check_finds_a_folder_where_no_file_can_be_made(file: Path) -> None:
@@ -289,7 +294,7 @@ def test_check_finds_a_folder_where_no_file_can_be_made(file: Path) -> None:
         file.parent.chmod(0o500)
         found = shell.run("check")
         file.parent.chmod(0o700)
-    assert (before.code, found.code, "may not be written" in found.out) == (0, 1, True), found
+    assert (before.code, found.code, "is not writable" in found.out) == (0, 1, True), found
 
 
 def test_nobody_is_told_no_while_one_asks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +304,7 @@ def test_nobody_is_told_no_while_one_asks(file: Path, monkeypatch: pytest.Monkey
     def may_write(_path: str) -> bool:
         return says_so(database)  # another request, meanwhile
 
-    monkeypatch.setattr(sqlite, "may_write", may_write)
+    monkeypatch.setattr(sqlite, "is_writable", may_write)
     assert says_so(database)
 
 
@@ -311,8 +316,8 @@ def test_readiness_asks_once_a_second_at_most(file: Path, monkeypatch: pytest.Mo
         asked.append(path)
         return True
 
-    monkeypatch.setattr(sqlite, "may_write", may_write)
+    monkeypatch.setattr(sqlite, "is_writable", may_write)
     database = Database(f"sqlite:///{file}")
     for _ in range(5):
-        database.demand_writable()
+        database.require_writable()
     assert asked == [str(file)]

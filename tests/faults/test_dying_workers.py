@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 from support.rounds import rounds
-from support.service import AWAY, Stage, staged, told, until
+from support.service import (
+    CONNECTION_ERRORS,
+    RunningService,
+    print_figures,
+    running_service,
+    wait_until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +31,17 @@ GIVEN_UP = 30.0  # seconds without an answer that nobody would wait for
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path) -> Iterator[RunningService]:
     """A service with two workers; its metrics are open."""
     url = f"sqlite:///{tmp_path}/itemsapi.db"
-    with staged(url, tmp_path, workers=2, threads=2, metrics="public") as stage:
+    with running_service(url, tmp_path, workers=2, threads=2, metrics="public") as stage:
         yield stage
 
 
 class Visitor(threading.Thread):
     """Somebody who asks again and again, and tries again when nobody answers."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: RunningService) -> None:
         """Begin at once."""
         super().__init__()
         self.stage, self.stop = stage, threading.Event()
@@ -48,9 +54,9 @@ class Visitor(threading.Thread):
         line, answered = None, time.monotonic()
         while not self.stop.is_set():
             try:
-                line = line or self.stage.line(timeout=GIVEN_UP)
+                line = line or self.stage.connect(timeout=GIVEN_UP)
                 self.answers.append(line.call("GET", "/docs/problems").status)
-            except AWAY:
+            except CONNECTION_ERRORS:
                 line = None
                 continue
             self.longest = max(self.longest, time.monotonic() - answered)
@@ -58,7 +64,7 @@ class Visitor(threading.Thread):
 
 
 @pytest.fixture
-def visitors(stage: Stage) -> Iterator[list[Visitor]]:
+def visitors(stage: RunningService) -> Iterator[list[Visitor]]:
     """Two of them."""
     found = [Visitor(stage) for _ in range(2)]
     yield found
@@ -68,16 +74,16 @@ def visitors(stage: Stage) -> Iterator[list[Visitor]]:
         visitor.join()
 
 
-def kill(stage: Stage) -> int:
+def kill(stage: RunningService) -> int:
     """Kill a worker, as soon as there is one."""
-    until(lambda: bool(stage.pids()), GIVEN_UP)
+    wait_until(lambda: bool(stage.pids()), GIVEN_UP)
     pid = stage.pids()[0]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pid not in stage.pids(), GIVEN_UP)
+    wait_until(lambda: pid not in stage.pids(), GIVEN_UP)
     return pid
 
 
-def died(stage: Stage) -> list[int]:
+def died(stage: RunningService) -> list[int]:
     """Return the process ids of the deaths that are in the log."""
     lines = [line for line in stage.log.read_text().splitlines() if line.startswith("{")]
     said = [json.loads(line) for line in lines]
@@ -85,7 +91,7 @@ def died(stage: Stage) -> list[int]:
 
 
 def test_however_often_workers_die_the_service_is_there_for_those_who_try_again(
-    stage: Stage, visitors: list[Visitor]
+    stage: RunningService, visitors: list[Visitor]
 ) -> None:
     """R-31: the parent never gives up, and tells of each death in one line."""
     begun = time.monotonic()
@@ -94,12 +100,14 @@ def test_however_often_workers_die_the_service_is_there_for_those_who_try_again(
     for _ in range(rounds(30, 5)):
         time.sleep(EACH)  # R-31 says how often they die
         killed.append(kill(stage))
-    until(lambda: len(stage.pids()) == stage.workers, GIVEN_UP)
+    wait_until(lambda: len(stage.pids()) == stage.workers, GIVEN_UP)
     assert stage.process is not None
     assert stage.process.poll() is None
     seen = [len(visitor.answers) for visitor in visitors]
-    until(lambda: all(len(v.answers) > n for v, n in zip(visitors, seen, strict=True)), GIVEN_UP)
-    told(
+    wait_until(
+        lambda: all(len(v.answers) > n for v, n in zip(visitors, seen, strict=True)), GIVEN_UP
+    )
+    print_figures(
         "deaths",
         kills=float(len(killed)),
         first_six=took,
@@ -107,7 +115,7 @@ def test_however_often_workers_die_the_service_is_there_for_those_who_try_again(
         longest_gap=max(visitor.longest for visitor in visitors),
     )
     assert {status for visitor in visitors for status in visitor.answers} == {200}
-    until(lambda: sorted(died(stage)) == sorted(killed), GIVEN_UP)
+    wait_until(lambda: sorted(died(stage)) == sorted(killed), GIVEN_UP)
 
 
 COUNTED = re.compile(
@@ -115,33 +123,35 @@ COUNTED = re.compile(
 )
 
 
-def counted(stage: Stage) -> int:
+def counted(stage: RunningService) -> int:
     """Return how many visits the metrics tell of, over all workers."""
     while True:
         try:
-            raw = stage.line().text("GET", "/metrics")
-        except AWAY:
+            raw = stage.connect().text("GET", "/metrics")
+        except CONNECTION_ERRORS:
             continue
         return round(sum(map(float, COUNTED.findall(raw))))
 
 
 def test_metrics_tell_of_all_workers_and_of_those_that_died(
-    stage: Stage, visitors: list[Visitor]
+    stage: RunningService, visitors: list[Visitor]
 ) -> None:
     """R-36: no count ever goes down, none is lost, and the dead leave no files behind."""
     seen = [0]
     for _ in range(rounds(20, 4)):
         kill(stage)
-        until(lambda: len(stage.pids()) == stage.workers, GIVEN_UP)
+        wait_until(lambda: len(stage.pids()) == stage.workers, GIVEN_UP)
         seen.append(counted(stage))
     for visitor in visitors:
         visitor.stop.set()
         visitor.join()
     answers = sum(len(visitor.answers) for visitor in visitors)
     seen.append(counted(stage))
-    told("metrics", kills=float(len(seen) - 2), answers=float(answers), counted=float(seen[-1]))
+    print_figures(
+        "metrics", kills=float(len(seen) - 2), answers=float(answers), counted=float(seen[-1])
+    )
     assert seen == sorted(seen)
     # What was counted and not heard of: an answer of a worker that was killed before it was sent.
     assert answers <= seen[-1] <= answers + 2 * len(seen)
-    files = list(Path(stage.folder_of_metrics()).glob("counter_*.db"))
+    files = list(Path(stage.metrics_folder()).glob("counter_*.db"))
     assert len(files) <= stage.workers

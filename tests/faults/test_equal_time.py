@@ -15,7 +15,7 @@ from itemsapi.problems import CredentialsInvalid
 from itemsapi.rate_limits import AttemptCounter
 from support.app_factory import PASSWORD, Backend
 from support.rounds import rounds
-from support.service import told
+from support.service import print_figures
 
 SAMPLES = rounds(200, 40)
 WITHIN = 0.05  # of the median; without what is tested here it is 0.6
@@ -34,9 +34,9 @@ def dialect() -> str:
 def backend(make_backend: Callable[..., Backend]) -> Backend:
     """A service whose operator has raised ARGON2_TIME from 3 to 6."""
     at_cost = 19457  # KiB; the default, one less, is made cheap for tests, and so are two passes
-    make_backend(argon2_memory=at_cost, argon2_time=3).user("old", "member")
+    make_backend(argon2_memory=at_cost, argon2_time=3).create_user("old", "member")
     backend = make_backend(argon2_memory=at_cost, argon2_time=6)
-    backend.user("new", "member")
+    backend.create_user("new", "member")
     return backend
 
 
@@ -57,7 +57,7 @@ def apart(backend: Backend) -> float:
         for kind in KINDS:
             samples[kind].append(worked(backend, kind))
     medians = {kind: statistics.median(samples[kind]) for kind in KINDS}
-    told("sign-in, seconds of work", **medians)
+    print_figures("sign-in, seconds of work", **medians)
     return (max(medians.values()) - min(medians.values())) / max(medians.values())
 
 

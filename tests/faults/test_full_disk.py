@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Theatre
-from support.service import Answer, told, until
+from faults.conftest import Deployment
+from support.service import TimedResponse, print_figures, wait_until
 
 ROOM = 4 * 1024 * 1024
 
@@ -32,8 +32,8 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def play(
-    small_disk: Path, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+    small_disk: Path, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service with its database on the small disk."""
     with theatre("sqlite", url=f"sqlite:///{small_disk}/itemsapi.db", workers=1) as opened:
         yield opened
@@ -46,33 +46,33 @@ def fill(ballast: Path) -> None:
             while file.write(b"\0" * 4096):
                 pass
         except OSError:
-            told("full disk", ballast=file.tell())
+            print_figures("full disk", ballast=file.tell())
 
 
-def refused(play: Theatre, token: str) -> tuple[str, Answer]:
+def refused(play: Deployment, token: str) -> tuple[str, TimedResponse]:
     """Refresh until there is no room; return the last good token, and the refusal of it."""
-    line = play.stage.line()
+    line = play.service.connect()
     while (answer := line.refresh(token)).status == 200:
         token = answer.body["refresh_token"]
     return token, answer
 
 
 def test_a_full_disk_refuses_changes_and_nothing_else_until_there_is_room(
-    play: Theatre, small_disk: Path
+    play: Deployment, small_disk: Path
 ) -> None:
     """R-06: 503 for a refresh, checks go on; with room again the same token works, no restart."""
-    session, other = play.session(), play.session()
+    session, other = play.open_session(), play.open_session()
     fill(small_disk / "ballast")
     token, answer = refused(play, session.refresh_token)
-    looked = play.stage.line().look(other.access_token).status
+    looked = play.service.connect().check_token(other.access_token).status
     (small_disk / "ballast").unlink()
-    back = until(lambda: play.stage.line().refresh(token).status == 200, 10)
-    told("room again", seconds=back)
+    back = wait_until(lambda: play.service.connect().refresh(token).status == 200, 10)
+    print_figures("room again", seconds=back)
     assert (answer.status, answer.code, looked) == (503, "database_unavailable", 204)
     assert answer.headers.get("retry-after") == "1"
 
 
-def test_the_database_is_whole_after_the_disk_was_full(play: Theatre) -> None:
+def test_the_database_is_whole_after_the_disk_was_full(play: Deployment) -> None:
     """R-06: SQLite checks every page."""
     with play.backend.services.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

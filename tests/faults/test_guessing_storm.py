@@ -11,30 +11,30 @@ from contextlib import AbstractContextManager, suppress
 
 import pytest
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from support.app_factory import PASSWORD
 from support.operator_client import NEW_PASSWORD
 from support.rounds import rounds
-from support.service import AWAY, Line, told
+from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures
 
 WORKERS, CALLERS = 3, rounds(100, 50)
 LIMIT = 10  # of one client at one account
 WRONG = "not the password at all"
-Ask = Callable[[Line, str], int]
+Ask = Callable[[ServiceConnection, str], int]
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def play(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service with three workers, on each database in turn."""
     with theatre(request.param, workers=WORKERS) as opened:
         yield opened
 
 
-def login(line: Line, password: str) -> int:
+def login(line: ServiceConnection, password: str) -> int:
     """Try to sign in; return the status."""
     body = {"username": "ada", "password": password}
     return line.call("POST", "/auth/login", body).status
@@ -43,19 +43,19 @@ def login(line: Line, password: str) -> int:
 def changing(token: str) -> Ask:
     """Return how to try to change the password with a stolen access token."""
 
-    def change(line: Line, password: str) -> int:
+    def change(line: ServiceConnection, password: str) -> int:
         body = {"current_password": password, "new_password": NEW_PASSWORD}
         return line.call("POST", "/me/password", body, token=token).status
 
     return change
 
 
-def storm(play: Theatre, *tries: tuple[Ask, str]) -> Counter[int]:
+def storm(play: Deployment, *tries: tuple[Ask, str]) -> Counter[int]:
     """Let all try at the same moment, again where the service was busy; count the answers."""
-    lines = [play.stage.line(timeout=60) for _ in tries]
+    lines = [play.service.connect(timeout=60) for _ in tries]
     gate = threading.Barrier(len(tries))
 
-    def run(line: Line, ask: Ask, password: str) -> int:
+    def run(line: ServiceConnection, ask: Ask, password: str) -> int:
         gate.wait()
         status = 503
         while status == 503:
@@ -67,23 +67,25 @@ def storm(play: Theatre, *tries: tuple[Ask, str]) -> Counter[int]:
         outcomes = Counter(job.result() for job in jobs)
     for line in lines:
         line.close()
-    told(f"storm of {len(tries)}", **{str(key): value for key, value in sorted(outcomes.items())})
+    print_figures(
+        f"storm of {len(tries)}", **{str(key): value for key, value in sorted(outcomes.items())}
+    )
     return outcomes
 
 
-def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(play: Theatre) -> None:
+def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(play: Deployment) -> None:
     """Sign-in and change of password together; the right one is refused after it, and later on."""
-    change = changing(play.session().access_token)
+    change = changing(play.open_session().access_token)
     tries = [(login, WRONG), (change, WRONG)] * (CALLERS // 2)
     outcomes = storm(play, *tries)
     assert outcomes[401] + outcomes[422] == LIMIT
     assert outcomes[429] == CALLERS - LIMIT
-    play.stage.kill_everything()
-    play.stage.start()
+    play.service.kill_all()
+    play.service.start()
     assert storm(play, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
 
 
-def test_right_passwords_in_a_storm_buy_no_tries(play: Theatre) -> None:
+def test_right_passwords_in_a_storm_buy_no_tries(play: Deployment) -> None:
     """Ten of the callers know it: nobody else learns more for that."""
     tries = [(login, WRONG)] * (CALLERS - 10) + [(login, PASSWORD)] * 10
     outcomes = storm(play, *tries)
@@ -92,21 +94,21 @@ def test_right_passwords_in_a_storm_buy_no_tries(play: Theatre) -> None:
     assert outcomes.total() == CALLERS
 
 
-def test_workers_that_are_killed_in_a_storm_give_no_tries_away(play: Theatre) -> None:
+def test_workers_that_are_killed_in_a_storm_give_no_tries_away(play: Deployment) -> None:
     """What was answered as wrong stays counted (S-045)."""
     answers = Counter[int]()
 
-    def guess(line: Line) -> None:
-        with suppress(*AWAY):
+    def guess(line: ServiceConnection) -> None:
+        with suppress(*CONNECTION_ERRORS):
             answers[login(line, WRONG)] += 1
 
-    lines = [play.stage.line() for _ in range(20)]
+    lines = [play.service.connect() for _ in range(20)]
     threads = [threading.Thread(target=guess, args=(line,)) for line in lines]
     for thread in threads:
         thread.start()
-    play.stage.kill_everything()
+    play.service.kill_all()
     for thread in threads:
         thread.join(20)
-    play.stage.start()
+    play.service.start()
     answers += storm(play, *[(login, WRONG)] * 20)
     assert answers[401] <= LIMIT

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from itemsapi.tokens import key_set
-from itemsapi.tokens.key_store import PUBLISHED, SigningKey
+from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING, SigningKey
 from support.app_factory import Backend
-from support.keys import access, kid, kids, works
+from support.keys import is_token_accepted, kid_of, login_ada, signing_and_next_kids
 
 Build = Callable[..., Backend]
 
@@ -24,14 +24,14 @@ CLIENTS = 8
 def backends(make_backend: Build) -> list[Backend]:
     """Two processes on one database, with the lag that they have by default."""
     backends = [make_backend(), make_backend()]
-    backends[0].user("ada", "member")
+    backends[0].create_user("ada", "member")
     return backends
 
 
 def published(backend: Backend) -> None:
     """Have the next key been public for long enough."""
-    backend.services.key_set.now()
-    made = datetime.now(UTC) - 2 * PUBLISHED
+    backend.services.key_set.snapshot()
+    made = datetime.now(UTC) - 2 * PUBLISHED_BEFORE_SIGNING
     with backend.services.database.transaction() as tx:
         tx.execute(update(SigningKey).values(created_at=made))
 
@@ -42,7 +42,7 @@ def client(backends: list[Backend], tokens: dict[str, str], stop: threading.Even
     turn = 0
     while not stop.is_set():
         backend = backends[turn % 2]
-        answer = backend.bearer(access_token).get("/auth/sessions")
+        answer = backend.bearer_client(access_token).get("/auth/sessions")
         yield f"list {answer.status_code}"
         turn += 1
         if turn % 5 == 0:
@@ -86,7 +86,7 @@ def test_a_planned_rotation_refuses_nobody(backends: list[Backend]) -> None:
 @pytest.mark.slow
 def test_a_withdrawal_costs_a_refresh_and_no_session(backends: list[Backend]) -> None:
     """R-20: access tokens are refused, refresh tokens never."""
-    first = kids(backends[0])[0]
+    first = signing_and_next_kids(backends[0])[0]
     seen = under_load(backends, lambda: backends[0].services.key_set.key_store.withdraw(first))
     assert seen.keys() == {"list 200", "list 401", "refresh 200"}
 
@@ -98,7 +98,7 @@ def worked_for(backend: Backend, token: str) -> float:
     """
     began, pause, last = time.monotonic(), threading.Event(), 0.0
     shown = began
-    while works(backend, token):
+    while is_token_accepted(backend, token):
         last = shown - began
         assert last < 60
         pause.wait(0.02)
@@ -110,9 +110,9 @@ def worked_for(backend: Backend, token: str) -> float:
 def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(backends: list[Backend]) -> None:
     """R-20, S-147: with the lag that there is by default."""
     here, there = backends
-    token = access(here)
-    assert works(there, token)
-    here.services.key_set.withdraw(kid(token))
+    token = login_ada(here)
+    assert is_token_accepted(there, token)
+    here.services.key_set.withdraw(kid_of(token))
     assert worked_for(there, token) < 2
 
 
@@ -121,15 +121,16 @@ def test_an_idle_process_refuses_it_at_once(
     backends: list[Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its copy is older than a lag: not one of many requests at once goes on with it."""
-    monkeypatch.setattr(key_set, "MOMENT", 10.0)  # this machine may be slow
+    monkeypatch.setattr(key_set, "RELOAD_WAIT_SECONDS", 10.0)  # this machine may be slow
     here, there = backends
-    token = access(here)
-    assert works(there, token)
-    here.services.key_set.withdraw(kid(token))
-    there.services.key_set._known = there.services.key_set._asked = 0.0  # noqa: SLF001 - idle for long
+    token = login_ada(here)
+    assert is_token_accepted(there, token)
+    here.services.key_set.withdraw(kid_of(token))
+    there.services.key_set._loaded_at = there.services.key_set._checked_at = 0.0  # noqa: SLF001 - idle for long
     found: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: found.append(works(there, token))) for _ in range(CLIENTS)
+        threading.Thread(target=lambda: found.append(is_token_accepted(there, token)))
+        for _ in range(CLIENTS)
     ]
     for thread in threads:
         thread.start()
@@ -142,13 +143,13 @@ def test_a_step_of_the_schedule_is_taken_once(make_backend: Build) -> None:
     """S-194: of two processes that find it due at once, one rotates."""
     plan = {"key_rotation": timedelta(days=30), "revocation_lag": timedelta(0)}
     backends = [make_backend(**plan), make_backend(**plan)]
-    backends[0].services.key_set.now()
-    backends[0].clock.forward(days=31)
-    threads = [threading.Thread(target=one.services.key_set.now) for one in backends * 4]
+    backends[0].services.key_set.snapshot()
+    backends[0].clock.advance(days=31)
+    threads = [threading.Thread(target=one.services.key_set.snapshot) for one in backends * 4]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(row.state for row in backends[0].services.key_set.key_store.listed()) == [
+    assert sorted(row.state for row in backends[0].services.key_set.key_store.load_all()) == [
         "current", "next", "retired",
     ]  # fmt: skip

@@ -13,12 +13,12 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, public
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.observability.causes import one_line
+from itemsapi.observability.causes import summarize_error
 from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
 from support.app_factory import Backend
-from support.operator_client import works
+from support.operator_client import is_signed_in
 
 SAID = "no such table"
 Captured = pytest.CaptureFixture[str]
@@ -48,7 +48,7 @@ def test_requests_are_answered(
         broken = io.StringIO()
         broken.close()
     monkeypatch.setattr("sys.stderr", broken)
-    assert works(backend, backend.login("ada"))
+    assert is_signed_in(backend, backend.login("ada"))
 
 
 def test_a_refusal_is_answered_when_its_cause_cannot_be_written(
@@ -95,7 +95,7 @@ def page() -> Blueprint:
 def backend(make_backend: Callable[..., Backend]) -> Backend:
     """A backend with such a page, and somebody in it."""
     backend = make_backend(page())
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     return backend
 
 
@@ -130,7 +130,7 @@ def test_a_failing_page_is_one_line(
 
 def items(backend: Backend) -> TestResponse:
     """Ask for items, where the database has lost them."""
-    ada = backend.bearer(backend.login("ada")["access_token"])
+    ada = backend.bearer_client(backend.login("ada")["access_token"])
     without(backend, "item")
     return ada.get("/items")
 
@@ -161,8 +161,8 @@ def muted(backend: Backend) -> TestResponse:
 
 def crowded(backend: Backend) -> TestResponse:
     """Sign in where every place for a password is taken."""
-    nowhere = HashingQueue(at_work=0, waiting=0)
-    backend.services.issuer.password_service._places = nowhere  # noqa: SLF001 - as if others were at it
+    nowhere = HashingQueue(max_running=0, max_waiting=0)
+    backend.services.issuer.password_service._queue = nowhere  # noqa: SLF001 - as if others were at it
     return backend.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 
@@ -216,7 +216,7 @@ def test_an_unexpected_error_in_the_gate_is_one_line_with_its_place(
     """R-35: 503 for the client, the place for the operator."""
     tokens = backend.login("ada")
     monkeypatch.setattr(backend.services.revocation_feed, "check", lambda **_: 1 / 0)
-    line = line_of(backend.bearer(tokens["access_token"]).get("/me"), capsys)
+    line = line_of(backend.bearer_client(tokens["access_token"]).get("/me"), capsys)
     assert (line["level"], line["cause"]) == ("error", "ZeroDivisionError: division by zero")
     assert "in verify" in line["exception"]
 
@@ -251,7 +251,7 @@ TWICE = 'duplicate key value violates unique constraint "a"'
 def test_a_drivers_words_are_cut_before_the_values(fault: psycopg.Error, line: str) -> None:
     """R-35, S-150: of rows, and of the statement around them."""
     wrapped = exc.DBAPIError("INSERT c4n4ry", {"a": "c4n4ry"}, fault)
-    assert one_line(wrapped) == line
+    assert summarize_error(wrapped) == line
 
 
 SPOKEN = [
@@ -269,7 +269,7 @@ SPOKEN = [
 @pytest.mark.parametrize("words", SPOKEN)
 def test_what_an_error_says_of_a_secret_is_masked(words: str) -> None:
     """S-150: however it is spelled."""
-    assert "c4n4ry" not in one_line(ValueError(words))
+    assert "c4n4ry" not in summarize_error(ValueError(words))
 
 
 def owners(captured: Captured) -> list[str]:

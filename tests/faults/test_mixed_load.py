@@ -25,14 +25,14 @@ import pytest
 from sqlalchemy import text
 
 from conftest import one_at_a_time
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
 from support.app_factory import PASSWORD
 from support.honest_client import Client, Known, Tokens, Who
 from support.rounds import rounds
-from support.service import AWAY, Line, told, until
-from support.tokens import begun
+from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures, wait_until
+from support.tokens import open_session
 
 SEED = int(os.environ.get("ITEMSAPI_TEST_SEED") or random.SystemRandom().randrange(2**32))
 SECONDS, CLIENTS, WORKERS = rounds(300, 30), rounds(200, 60), 3
@@ -79,7 +79,7 @@ class Postgres:
         None but such a one: at the death of the one that recovers, the server ends for good.
         """
         pid = self.server.get_pid()
-        until(lambda: _kill(_serving(pid, chance)[:1]), 20)
+        wait_until(lambda: _kill(_serving(pid, chance)[:1]), 20)
         return "backend"
 
     def kill_all(self, _: random.Random) -> str:
@@ -87,7 +87,7 @@ class Postgres:
         parent = self.server.get_pid()
         family = [parent, *_children(parent)]
         _kill(family)
-        until(lambda: not any(map(_alive, family)), 20)
+        wait_until(lambda: not any(map(_alive, family)), 20)
         # where nobody buries the dead, their ids are taken, and the new one believes the old alive
         for lock in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (self.server.pgdata / lock).unlink(missing_ok=True)
@@ -140,8 +140,8 @@ def own_postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def staged(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[tuple[Theatre, Killable]]:
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[tuple[Deployment, Killable]]:
     """The service on each database in turn, and what of the database can be killed."""
     if request.param == "sqlite":
         with theatre("sqlite", workers=WORKERS) as play:
@@ -152,10 +152,10 @@ def staged(
         yield play, server
 
 
-def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
+def crowd(play: Deployment, stop: threading.Event) -> list[Client]:
     """Make the users, all with one password, and open a session for each."""
     backend = play.backend
-    backend.clock.moment = datetime.now(UTC)
+    backend.clock.current = datetime.now(UTC)
     stored, now = backend.services.issuer.password_service.hash(PASSWORD), backend.clock()
     made = {f"user{number}": new_id() for number in range(CLIENTS)}
     times = {"created_at": now, "updated_at": now}
@@ -168,16 +168,16 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
         tx.add_all(UserRole(user_id=user_id, role="member") for user_id in made.values())
     clients = []
     for number, (name, user_id) in enumerate(made.items()):
-        opened = begun(backend, user_id)
+        opened = open_session(backend, user_id)
         tokens = Tokens(opened.access_token, opened.refresh_token)
         address = f"127.1.{number // 250}.{number % 250 + 1}"  # everybody has a host
-        clients.append(Client(Who(name, address, tokens, SEED), play.stage.port, stop))
+        clients.append(Client(Who(name, address, tokens, SEED), play.service.port, stop))
     return clients
 
 
-def havoc(play: Theatre, database: Killable) -> Counter[str]:
+def havoc(play: Deployment, database: Killable) -> Counter[str]:
     """Kill workers and the database, again and again; return how often."""
-    chance, kills, stage = random.Random(SEED), Counter[str](), play.stage  # noqa: S311 - no secret
+    chance, kills, stage = random.Random(SEED), Counter[str](), play.service  # noqa: S311 - no secret
     worker = data = time.monotonic()
     ends = time.monotonic() + SECONDS
     while (now := time.monotonic()) < ends:
@@ -192,7 +192,7 @@ def havoc(play: Theatre, database: Killable) -> Counter[str]:
 
 
 def test_nothing_is_lost_or_done_twice_whatever_is_killed(
-    staged: tuple[Theatre, Killable],
+    staged: tuple[Deployment, Killable],
 ) -> None:
     """R-37: each client finds what it was told, and nothing else; who signed out is out.
 
@@ -210,15 +210,19 @@ def test_nothing_is_lost_or_done_twice_whatever_is_killed(
         for client in clients:
             client.join()
     did = sum((client.did for client in clients), Counter[str]())
-    told("mixed load", seed=SEED, clients=CLIENTS, seconds=SECONDS, kills=repr(dict(kills)))
-    told("mixed load did", **{name.replace(" ", "_"): count for name, count in did.items()})
+    print_figures(
+        "mixed load", seed=SEED, clients=CLIENTS, seconds=SECONDS, kills=repr(dict(kills))
+    )
+    print_figures(
+        "mixed load did", **{name.replace(" ", "_"): count for name, count in did.items()}
+    )
     assert [fault for client in clients for fault in client.faults] == [], f"seed {SEED}"
     assert rows(play) == {i: known for client in clients for i, known in client.items.items()}
     assert causes(play) >= did["503"]
     assert let_in(play, [ended for client in clients for ended in client.ended]) == set()
 
 
-def rows(play: Theatre) -> dict[str, Known]:
+def rows(play: Deployment) -> dict[str, Known]:
     """Return what the database holds in the end; SQLite's file must be in order."""
     with play.backend.services.database.reading() as connection:
         if connection.dialect.name == "sqlite":
@@ -227,27 +231,27 @@ def rows(play: Theatre) -> dict[str, Known]:
         return {row.id: Known(row.name, row.quantity, row.version) for row in found}
 
 
-def causes(play: Theatre) -> int:
+def causes(play: Deployment) -> int:
     """Count the lines that tell why an answer was a 503 (R-35)."""
-    lines = [line for line in play.stage.log.read_text().splitlines() if line.startswith("{")]
+    lines = [line for line in play.service.log.read_text().splitlines() if line.startswith("{")]
     return sum(json.loads(line)["event"] == "unavailable" for line in lines)
 
 
-def let_in(play: Theatre, ended: list[Tokens]) -> set[str]:
+def let_in(play: Deployment, ended: list[Tokens]) -> set[str]:
     """Return those of the ended sessions that some worker still lets in, or would renew."""
-    lines: list[Line] = []
+    lines: list[ServiceConnection] = []
 
     def reached() -> bool:
         """Tell whether each worker answers: the one that was killed last is still coming up."""
-        with suppress(AssertionError, *AWAY):
-            lines.extend(play.stage.line_to_each().values())
+        with suppress(AssertionError, *CONNECTION_ERRORS):
+            lines.extend(play.service.connect_to_each_worker().values())
         return bool(lines)
 
-    until(reached, 60)
-    until(lambda: {line.call("GET", "/health/ready").status for line in lines} == {200}, 30)
+    wait_until(reached, 60)
+    wait_until(lambda: {line.call("GET", "/health/ready").status for line in lines} == {200}, 30)
 
     def refused(tokens: Tokens) -> bool:
-        seen = {line.look(tokens.access).status for line in lines}
+        seen = {line.check_token(tokens.access).status for line in lines}
         return seen | {lines[0].refresh(tokens.refresh).status} == {401}
 
     return {tokens.access for tokens in ended if not refused(tokens)}

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from itemsapi.issuer import sessions
 from support.app_factory import Backend
-from support.tokens import begun, code, lets_in, look, refresh, renewed
+from support.tokens import error_code, is_accepted, look, open_session, refresh, refreshed
 
 Build = Callable[..., Backend]
 
@@ -44,21 +44,21 @@ def poison(backend: Backend, statement: str, **values: Any) -> None:
 )
 def test_a_strange_session_hurts_nobody_but_its_owner(backend: Backend, assignment: str) -> None:
     """R-29: never 500, never more than was granted; the other user works on."""
-    strange = begun(backend, backend.user("ada", "member"))
-    other = begun(backend, backend.user("bob", "member"))
+    strange = open_session(backend, backend.create_user("ada", "member"))
+    other = open_session(backend, backend.create_user("bob", "member"))
     statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
     poison(backend, statement, id=strange.session_id)
     answer = refresh(backend, strange.refresh_token)
     assert answer.status_code in {200, 400, 401, 503}
     assert set(answer.json.get("scope", "").split()) <= {"items:read", "items:write"}
-    assert renewed(backend, other.refresh_token)
+    assert refreshed(backend, other.refresh_token)
 
 
 @pytest.mark.parametrize("target", ["", "s:", "x:future", "*x", "s:\u2028"])
 def test_a_strange_revocation_hurts_nobody(backend: Backend, target: str) -> None:
     """R-29: a kind of target that a later version knows means nothing to this one."""
-    token = begun(backend, backend.user("ada", "member")).access_token
-    assert lets_in(backend, token)
+    token = open_session(backend, backend.create_user("ada", "member")).access_token
+    assert is_accepted(backend, token)
     poison(
         backend,
         "INSERT INTO itemsapi_revocation (seq, target, sessions, made_at)"
@@ -66,27 +66,27 @@ def test_a_strange_revocation_hurts_nobody(backend: Backend, target: str) -> Non
         target=target,
         no=False,
     )
-    assert lets_in(backend, token)
+    assert is_accepted(backend, token)
 
 
 def test_a_restored_database_brings_no_copied_token_back(backend: Backend) -> None:
     """R-28: a token newer than the backup ends its session; it could be anybody's."""
-    session = begun(backend, backend.user("ada", "member"))
-    newer = renewed(backend, renewed(backend, session.refresh_token)["refresh_token"])
+    session = open_session(backend, backend.create_user("ada", "member"))
+    newer = refreshed(backend, refreshed(backend, session.refresh_token)["refresh_token"])
     poison(backend, "UPDATE itemsapi_session SET gen = 2, root_gen = 1")
-    assert code(refresh(backend, newer["refresh_token"])) == "refresh_reused"
-    assert code(refresh(backend, session.refresh_token)) == "invalid_refresh_token"
+    assert error_code(refresh(backend, newer["refresh_token"])) == "refresh_reused"
+    assert error_code(refresh(backend, session.refresh_token)) == "invalid_refresh_token"
 
 
 def test_a_restored_database_brings_no_ended_session_back_after_the_one_command(
     backend: Backend, make_backend: Build
 ) -> None:
     """R-28: `itemsapi sessions end --everybody` after a restore, as operations.md says."""
-    session = begun(backend, backend.user("ada", "member"))
+    session = open_session(backend, backend.create_user("ada", "member"))
     backend.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
     poison(backend, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")
     poison(backend, "DELETE FROM itemsapi_revocation")
     restarted = make_backend(look)
-    sessions.end_everybodys(restarted.services.issuer, why="backup restored")
-    assert not lets_in(restarted, session.access_token)
-    assert code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"
+    sessions.end_all_sessions(restarted.services.issuer, why="backup restored")
+    assert not is_accepted(restarted, session.access_token)
+    assert error_code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"

@@ -12,21 +12,21 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.db import Database
 from itemsapi.db.connections import Pooler
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import PASSWORD
 from support.command_line import Shell, shell_at
-from support.pooler import pooled
-from support.postgres_database import named, run
+from support.pooler import running_pooler
+from support.postgres_database import execute, url_of
 from support.rounds import rounds
-from support.service import told
+from support.service import print_figures
 
 CLIENTS = 8
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-Stages = Callable[..., AbstractContextManager[Theatre]]
+Stages = Callable[..., AbstractContextManager[Deployment]]
 
 
 @pytest.fixture(scope="module", params=["transaction", "session"])
@@ -36,31 +36,31 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def play(mode: str, new_postgres: Callable[[], str], theatre: Stages) -> Iterator[Theatre]:
+def play(mode: str, new_postgres: Callable[[], str], theatre: Stages) -> Iterator[Deployment]:
     """One worker behind pgbouncer. In session mode a connection is lent for as long as it lives."""
     url = new_postgres()
     sessions = {} if mode == "transaction" else {"default_pool_size": "40"}
     with (
-        pooled(url, mode, **sessions) as there,
+        running_pooler(url, mode, **sessions) as there,
         theatre("postgresql", url=url, served=there, workers=2) as opened,
     ):
         yield opened
 
 
-def signed_in(play: Theatre) -> dict[str, Any]:
+def signed_in(play: Deployment) -> dict[str, Any]:
     """Sign in with the password; the service takes no more of these at once than it can."""
     body = {"username": "ada", "password": PASSWORD}
-    answer = play.stage.line().call("POST", "/auth/login", body)
+    answer = play.service.connect().call("POST", "/auth/login", body)
     assert answer.status == 200, answer
     return answer.body
 
 
-def mixed(play: Theatre, tokens: dict[str, Any], seconds: float) -> Counter[tuple[str, int]]:
+def mixed(play: Deployment, tokens: dict[str, Any], seconds: float) -> Counter[tuple[str, int]]:
     """Be one client: refresh, look, list and make things, sign out.
 
     Return what was answered how often.
     """
-    line, seen = play.stage.line(), Counter[tuple[str, int]]()
+    line, seen = play.service.connect(), Counter[tuple[str, int]]()
     access, token = tokens["access_token"], tokens["refresh_token"]
     ends = time.monotonic() + seconds
     for step in cycle(["look", "list", "make", "refresh", "list", "me"]):
@@ -81,7 +81,7 @@ def mixed(play: Theatre, tokens: dict[str, Any], seconds: float) -> Counter[tupl
     return seen
 
 
-def test_everybody_is_served_behind_a_pooler(play: Theatre, mode: str) -> None:
+def test_everybody_is_served_behind_a_pooler(play: Deployment, mode: str) -> None:
     """R-33: eight clients on four connections; no 401, no 404, no 5xx."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [signed_in(play) for _ in range(CLIENTS)]
@@ -90,7 +90,9 @@ def test_everybody_is_served_behind_a_pooler(play: Theatre, mode: str) -> None:
     statuses = Counter[int]()
     for (_, status), count in seen.items():
         statuses[status] += count
-    told(f"behind pgbouncer, {mode} mode", **{str(k): v for k, v in sorted(statuses.items())})
+    print_figures(
+        f"behind pgbouncer, {mode} mode", **{str(k): v for k, v in sorted(statuses.items())}
+    )
     assert set(seen) == {
         *((step, 200) for step in ("list", "me", "refresh")),
         *((step, 204) for step in ("look", "logout")),
@@ -98,9 +100,9 @@ def test_everybody_is_served_behind_a_pooler(play: Theatre, mode: str) -> None:
     }
 
 
-def test_times_and_words_come_back_as_they_went(play: Theatre) -> None:
+def test_times_and_words_come_back_as_they_went(play: Deployment) -> None:
     """R-34: what a session would say about dates and text does not matter."""
-    line, session = play.stage.line(), play.session()
+    line, session = play.service.connect(), play.open_session()
     body = {"name": "Lämpchen 電球", "price": "12.50", "currency": "EUR"}
     made = line.call("POST", "/items", body, token=session.access_token)
     found = line.call("GET", f"/items/{made.body['id']}", token=session.access_token)
@@ -112,7 +114,7 @@ def test_times_and_words_come_back_as_they_went(play: Theatre) -> None:
 def through(new_postgres: Callable[[], str]) -> Iterator[tuple[str, str]]:
     """The address of a database, and the one that leads to it through a pooler."""
     url = new_postgres()
-    with pooled(url, "transaction") as there:
+    with running_pooler(url, "transaction") as there:
         yield url, there
 
 
@@ -120,7 +122,9 @@ def test_a_pooler_is_found_out_that_swallows_what_it_does_not_know(
     new_postgres: Callable[[], str],
 ) -> None:
     """R-33: told to ignore `options` it accepts us, and still lends sessions."""
-    with pooled(new_postgres(), "transaction", ignore_startup_parameters="options") as there:
+    with running_pooler(
+        new_postgres(), "transaction", ignore_startup_parameters="options"
+    ) as there:
         assert lent(Database(there))
 
 
@@ -171,8 +175,8 @@ def test_a_transaction_says_its_isolation_level_through_a_pooler(
     """R-34: the rules of rotation are proved for READ COMMITTED."""
     url = new_postgres()
     odd = "SET default_transaction_isolation = 'serializable'"
-    run(url, f"ALTER DATABASE {make_url(url).database} {odd}")
-    with pooled(url, "transaction") as there:
+    execute(url, f"ALTER DATABASE {make_url(url).database} {odd}")
+    with running_pooler(url, "transaction") as there:
         database = Database(there)
         with database.transaction() as tx:
             level = tx.scalar(text("SHOW transaction_isolation"))
@@ -199,7 +203,7 @@ def test_a_pooler_that_lends_for_one_statement_is_refused_in_one_line(
     new_postgres: Callable[[], str], tmp_path: Path
 ) -> None:
     """R-33: nothing can be changed there as a whole."""
-    with pooled(new_postgres(), "statement") as there:
+    with running_pooler(new_postgres(), "statement") as there:
         line = refused(shell_at(tmp_path, database_url=there), "db", "upgrade")
     assert "statement pooling mode" in line
 
@@ -219,8 +223,9 @@ def test_a_pooler_whose_server_is_away_is_an_outage(through: tuple[str, str]) ->
     database = Database(through[1])
     with database.reading() as connection:
         connection.execute(text("SELECT 1"))
-    run(
-        named(through[0], "postgres"), f"DROP DATABASE {make_url(through[0]).database} WITH (FORCE)"
+    execute(
+        url_of(through[0], "postgres"),
+        f"DROP DATABASE {make_url(through[0]).database} WITH (FORCE)",
     )
     with pytest.raises(DatabaseUnavailable), database.reading() as connection:
         connection.execute(text("SELECT 1"))

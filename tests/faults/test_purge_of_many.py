@@ -14,12 +14,12 @@ from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.engine import Connection
 
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import BATCH, PurgeTarget, purge, purge_targets
+from itemsapi.issuer.retention import DELETE_BATCH_ROWS, PurgeTarget, purge, purge_targets
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import Backend
 from support.rounds import rounds
-from support.service import told
-from support.tokens import begun
+from support.service import print_figures
+from support.tokens import open_session
 
 ROWS, KEPT, CHUNK = rounds(1_000_000, 20_000), 300, 10_000
 LOCK = 0.05  # seconds that S-201 allows
@@ -65,8 +65,8 @@ def rows(backend: Backend, table: str) -> int:
 @pytest.fixture
 def sessions(backend: Backend) -> Backend:
     """A backend with very many sessions that are over, and a few that are not."""
-    user_id = backend.user("ada", "member")
-    begun(backend, user_id)
+    user_id = backend.create_user("ada", "member")
+    open_session(backend, user_id)
     table = AuthSession.core()
     with backend.services.database.reading() as connection:
         model = dict(connection.execute(select(table)).one()._mapping)  # noqa: SLF001 - its public name
@@ -92,12 +92,14 @@ def test_a_million_sessions_go_and_no_batch_holds_its_locks_for_long(sessions: B
     The clock also counts while other processes have the machine, and that is no lock's fault.
     """
     watch = Watch(sessions)
-    went = purge(sessions.services.issuer, heap(sessions, "sessions"), rest=lambda _: None)
+    went = purge(sessions.services.issuer, heap(sessions, "sessions"), pause=lambda _: None)
     held, worked = spread(watch.held, 50), spread(watch.worked, 99)
     kind = sessions.services.database.dialect
-    told(f"purge on {kind}", rows=went, batches=len(watch.held), held_p50=held, worked_p99=worked)
+    print_figures(
+        f"purge on {kind}", rows=went, batches=len(watch.held), held_p50=held, worked_p99=worked
+    )
     assert (went, rows(sessions, "itemsapi_session")) == (ROWS, KEPT)
-    assert len(watch.held) >= ROWS // BATCH
+    assert len(watch.held) >= ROWS // DELETE_BATCH_ROWS
     assert (held < LOCK, worked < LOCK) == (True, True)
 
 
@@ -138,6 +140,8 @@ def test_who_refreshes_beside_a_purge_is_served(sessions: Backend, neighbour: Ne
         heap(sessions, "sessions"),
         lambda _: seen.append(len(neighbour.waited)),
     )
-    told("refreshes beside a purge", count=seen[-1] - seen[0], p50=spread(neighbour.waited, 50))
+    print_figures(
+        "refreshes beside a purge", count=seen[-1] - seen[0], p50=spread(neighbour.waited, 50)
+    )
     assert went == ROWS
     assert seen[-1] - seen[0] >= len(seen) // 50

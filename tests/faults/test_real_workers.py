@@ -16,11 +16,17 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.clock import new_id
 from itemsapi.issuer import sessions
 from support.rounds import rounds
-from support.service import AWAY, Answer, Line, told, until
+from support.service import (
+    CONNECTION_ERRORS,
+    ServiceConnection,
+    TimedResponse,
+    print_figures,
+    wait_until,
+)
 
 CALLERS, WORKERS = 50, 4
 
@@ -29,18 +35,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def open_house(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service with four workers, on each database in turn."""
     with theatre(request.param, workers=WORKERS) as opened:
         yield opened
 
 
-def at_once(lines: list[Line], tokens: list[str], attempt: str = "") -> list[Answer]:
+def at_once(
+    lines: list[ServiceConnection], tokens: list[str], attempt: str = ""
+) -> list[TimedResponse]:
     """Let every caller present a token at the same moment."""
     gate = threading.Barrier(len(lines))
 
-    def call(line: Line, token: str) -> Answer:
+    def call(line: ServiceConnection, token: str) -> TimedResponse:
         gate.wait()
         return line.refresh(token, attempt)
 
@@ -48,35 +56,35 @@ def at_once(lines: list[Line], tokens: list[str], attempt: str = "") -> list[Ans
         return list(pool.map(call, lines, tokens))
 
 
-def race(lines: list[Line], token: str, attempt: str = "") -> list[Answer]:
+def race(lines: list[ServiceConnection], token: str, attempt: str = "") -> list[TimedResponse]:
     """Let all callers present the same token at the same moment."""
     return at_once(lines, [token] * len(lines), attempt)
 
 
-def worst(answers: list[Answer]) -> float:
+def worst(answers: list[TimedResponse]) -> float:
     """Return how many seconds the last one waited."""
     return max(answer.seconds for answer in answers)
 
 
-def accepted_for(each: dict[int, Line], access: str, since: float) -> list[float]:
+def accepted_for(each: dict[int, ServiceConnection], access: str, since: float) -> list[float]:
     """Ask every worker until it refuses an access token; return for how long it was still good.
 
     What counts is when the last request that was let in was sent: an answer may be long on its way
     where the machine is busy, and says nothing of what was known when it was asked for.
     """
 
-    def ask(line: Line) -> float:
+    def ask(line: ServiceConnection) -> float:
         last = since
 
         def refused() -> bool:
             nonlocal last
             sent = time.monotonic()
-            status = line.look(access).status
+            status = line.check_token(access).status
             assert status in {204, 401}
             last = sent if status == 204 else last
             return status == 401
 
-        until(refused, 30, pause=0.01)
+        wait_until(refused, 30, pause=0.01)
         return last - since
 
     with ThreadPoolExecutor(len(each)) as pool:
@@ -85,87 +93,92 @@ def accepted_for(each: dict[int, Line], access: str, since: float) -> list[float
 
 @pytest.mark.parametrize("named", [False, True], ids=["without id", "one attempt"])
 def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_logged_out(
-    open_house: Theatre, named: bool
+    open_house: Deployment, named: bool
 ) -> None:
     """S-061 to S-063, R-11: all 200, one rotation; one of them gets the refresh token.
 
     As one attempt all of them get it, byte for byte. The last waits no longer than a second beyond
     four times what as many wait who race for nothing, between the rounds.
     """
-    lines = [open_house.stage.line() for _ in range(CALLERS)]
+    lines = [open_house.service.connect() for _ in range(CALLERS)]
     longest, calm, refused, forked, handed = 0.0, 0.0, 0, 0, set()
     for _ in range(rounds(100, 3)):
-        session = open_house.session()
+        session = open_house.open_session()
         answers = race(lines, session.refresh_token, new_id() if named else "")
         refused += sum(answer.status != 200 for answer in answers)
         given = [one.body["refresh_token"] for one in answers if "refresh_token" in one.body]
         handed.add(len(given))
-        forked += len(set(given)) != 1 or open_house.gen(session) != 2
+        forked += len(set(given)) != 1 or open_house.generation(session) != 2
         longest = max(longest, worst(answers))
         calm = max(calm, worst(at_once(lines, own_tokens(open_house))))
-    told("race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=longest, calm=calm)
+    print_figures(
+        "race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=longest, calm=calm
+    )
     assert (forked, refused, handed) == (0, 0, {CALLERS if named else 1})
     assert longest < 1.0 + 4 * calm
 
 
-def own_tokens(play: Theatre) -> list[str]:
+def own_tokens(play: Deployment) -> list[str]:
     """Open a session for each caller: as many refreshes, and no race."""
-    return [play.session().refresh_token for _ in range(CALLERS)]
+    return [play.open_session().refresh_token for _ in range(CALLERS)]
 
 
-def test_access_tokens_of_a_race_are_good_in_every_worker(open_house: Theatre) -> None:
+def test_access_tokens_of_a_race_are_good_in_every_worker(open_house: Deployment) -> None:
     """S-062, S-075: the losers' as well as the winner's."""
-    lines = [open_house.stage.line() for _ in range(8)]
-    answers = race(lines, open_house.session().refresh_token)
-    each = open_house.stage.line_to_each().values()
-    looks = {line.look(one.body["access_token"]).status for line in each for one in answers}
+    lines = [open_house.service.connect() for _ in range(8)]
+    answers = race(lines, open_house.open_session().refresh_token)
+    each = open_house.service.connect_to_each_worker().values()
+    looks = {line.check_token(one.body["access_token"]).status for line in each for one in answers}
     assert looks == {204}
 
 
-def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: Theatre) -> None:
+def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: Deployment) -> None:
     """S-061, R-11: nothing that is asked of any worker 1.5 s later is let in."""
-    each, slowest = open_house.stage.line_to_each(), 0.0
+    each, slowest = open_house.service.connect_to_each_worker(), 0.0
     for _ in range(rounds(20, 2)):
-        session = open_house.session()
+        session = open_house.open_session()
         line = next(iter(each.values()))
         made = line.refresh(session.refresh_token).body
-        assert {one.look(made["access_token"]).status for one in each.values()} == {204}
-        open_house.age(session, seconds=21)
-        assert {one.look(made["access_token"]).status for one in each.values()} == {204}
+        assert {one.check_token(made["access_token"]).status for one in each.values()} == {204}
+        open_house.age_session(session, seconds=21)
+        assert {one.check_token(made["access_token"]).status for one in each.values()} == {204}
         assert line.refresh(session.refresh_token).code == "refresh_reused"
         slowest = max(slowest, *accepted_for(each, made["access_token"], time.monotonic()))
-    told("replay", rounds=rounds(20, 2), slowest=slowest)
+    print_figures("replay", rounds=rounds(20, 2), slowest=slowest)
     assert slowest < 1.5
 
 
-def test_a_sign_out_is_known_to_every_worker_within_a_second(open_house: Theatre) -> None:
+def test_a_sign_out_is_known_to_every_worker_within_a_second(open_house: Deployment) -> None:
     """S-066: nothing that any worker is asked a second after the answer to the sign-out is let in.
 
     Each is asked all the while.
     """
-    each, seconds = open_house.stage.line_to_each(), []
+    each, seconds = open_house.service.connect_to_each_worker(), []
     for _ in range(rounds(200, 5)):
-        session = open_house.session()
-        assert {line.look(session.access_token).status for line in each.values()} == {204}
+        session = open_house.open_session()
+        assert {line.check_token(session.access_token).status for line in each.values()} == {204}
         first = random.choice(list(each.values()))  # noqa: S311 - no secret
         out = first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
         assert out.status == 204
         seconds += accepted_for(each, session.access_token, time.monotonic())
     seconds.sort()
     middle, late = seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
-    told("sign-out", samples=len(seconds), p50=middle, p99=late, worst=seconds[-1])
+    print_figures("sign-out", samples=len(seconds), p50=middle, p99=late, worst=seconds[-1])
     assert seconds[-1] < 1.0
 
 
-def test_one_row_ends_everybodys_sessions_in_every_worker(open_house: Theatre) -> None:
+def test_one_row_ends_everybodys_sessions_in_every_worker(open_house: Deployment) -> None:
     """R-19: within two seconds, however many there are."""
-    each, made = open_house.stage.line_to_each(), [open_house.session() for _ in range(20)]
+    each, made = (
+        open_house.service.connect_to_each_worker(),
+        [open_house.open_session() for _ in range(20)],
+    )
     for one in made:  # each worker has just read the feed, and would go on with what it knows
-        assert {line.look(one.access_token).status for line in each.values()} == {204}
-    sessions.end_everybodys(open_house.backend.services.issuer, why="test")
+        assert {line.check_token(one.access_token).status for line in each.values()} == {204}
+    sessions.end_all_sessions(open_house.backend.services.issuer, why="test")
     done = time.monotonic()
     slowest = max(max(accepted_for(each, one.access_token, done)) for one in made)
-    told("everybody", sessions=len(made), slowest=slowest)
+    print_figures("everybody", sessions=len(made), slowest=slowest)
     assert slowest < 2
     assert each.popitem()[1].refresh(made[0].refresh_token).status == 401
 
@@ -177,13 +190,13 @@ class Persistent(threading.Thread):
     `named` it says that it is the same attempt.
     """
 
-    def __init__(self, play: Theatre, stop: threading.Event, *, named: bool) -> None:
+    def __init__(self, play: Deployment, stop: threading.Event, *, named: bool) -> None:
         """Sign in."""
         super().__init__()
         self.play, self.stopping = play, stop
-        self.grant = play.session()
+        self.grant = play.open_session()
         self.acknowledged = self.grant.refresh_token
-        self.refused: list[Answer] = []
+        self.refused: list[TimedResponse] = []
         self.named, self.attempt = named, ""
         self.times = self.unanswered = 0
         self.gap = 0.0
@@ -193,10 +206,10 @@ class Persistent(threading.Thread):
         line, answered = None, time.monotonic()
         while not self.stopping.is_set():
             try:
-                line = line or self.play.stage.line(timeout=5)
+                line = line or self.play.service.connect(timeout=5)
                 self.attempt = self.attempt or (new_id() if self.named else "")
                 answer = line.refresh(self.acknowledged, self.attempt)
-            except AWAY:
+            except CONNECTION_ERRORS:
                 self.unanswered, line = self.unanswered + 1, None
                 self.stopping.wait(0.05)
                 continue
@@ -205,7 +218,7 @@ class Persistent(threading.Thread):
                 self.gap = max(self.gap, time.monotonic() - answered)
                 answered = time.monotonic()
 
-    def note(self, answer: Answer) -> None:
+    def note(self, answer: TimedResponse) -> None:
         """Take the answer; 503 asks to try again."""
         if answer.status == 200:  # without a refresh token it keeps the one that it has
             self.acknowledged = answer.body.get("refresh_token", self.acknowledged)
@@ -216,7 +229,7 @@ class Persistent(threading.Thread):
 
 
 @pytest.fixture
-def crowd(open_house: Theatre) -> Iterator[list[Persistent]]:
+def crowd(open_house: Deployment) -> Iterator[list[Persistent]]:
     """Twelve clients that refresh without pause, half of them with attempt ids."""
     stop = threading.Event()
     clients = [Persistent(open_house, stop, named=bool(at % 2)) for at in range(12)]
@@ -231,7 +244,7 @@ def crowd(open_house: Theatre) -> Iterator[list[Persistent]]:
 def killed(crowd: list[Persistent], **more: float) -> float:
     """See that nobody was logged out and all rows are whole; return the longest gap in seconds."""
     gap = max(client.gap for client in crowd)
-    told(
+    print_figures(
         "kill -9",
         refreshes=sum(client.times for client in crowd),
         unanswered=sum(client.unanswered for client in crowd),
@@ -247,10 +260,10 @@ def killed(crowd: list[Persistent], **more: float) -> float:
 def go_on(crowd: list[Persistent]) -> None:
     """Wait until everybody has been given something new."""
     before = [client.times for client in crowd]
-    until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 60)
+    wait_until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 60)
 
 
-def whole(play: Theatre) -> bool:
+def whole(play: Deployment) -> bool:
     """Tell whether SQLite finds every page in order; PostgreSQL was not killed itself."""
     database = play.backend.services.database
     with database.reading() as connection:
@@ -261,45 +274,45 @@ def whole(play: Theatre) -> bool:
 
 
 def test_nobody_who_tries_again_is_logged_out_when_workers_are_killed(
-    open_house: Theatre, crowd: list[Persistent]
+    open_house: Deployment, crowd: list[Persistent]
 ) -> None:
     """R-01: kill -9 of a worker, time after time, while twelve clients refresh.
 
     Nobody is without an answer for 5 s, or as long as the service takes to start.
     """
-    stage = open_house.stage
+    stage = open_house.service
     for _ in range(rounds(12, 2)):
         time.sleep(random.uniform(0.3, 0.6))  # noqa: S311 - no secret
         os.kill(random.choice(stage.pids()), signal.SIGKILL)  # noqa: S311 - no secret
-        until(lambda: len(stage.pids()) == WORKERS, 60)
+        wait_until(lambda: len(stage.pids()) == WORKERS, 60)
     go_on(crowd)
-    gap = killed(crowd, kills=rounds(12, 2), start=stage.took)
-    assert gap < max(5.0, stage.took)
+    gap = killed(crowd, kills=rounds(12, 2), start=stage.start_seconds)
+    assert gap < max(5.0, stage.start_seconds)
 
 
 def test_all_that_was_acknowledged_holds_when_everything_is_killed(
-    open_house: Theatre, crowd: list[Persistent]
+    open_house: Deployment, crowd: list[Persistent]
 ) -> None:
     """R-02, S-068: refreshes and sign-outs survive kill -9 of the whole service, at once.
 
     The first 200 comes within 3 s of the start, or three times what an orderly one takes.
     """
-    stage, ended, starts = open_house.stage, [], []
-    calm = stage.took
+    stage, ended, starts = open_house.service, [], []
+    calm = stage.start_seconds
     for _ in range(rounds(5, 1)):
-        leaving, line = open_house.session(), stage.line()
+        leaving, line = open_house.open_session(), stage.connect()
         go_on(crowd)
         out = line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
         assert out.status == 204
         ended.append(leaving)
-        stage.kill_everything()
+        stage.kill_all()
         stage.start()
-        starts.append(stage.took)
+        starts.append(stage.start_seconds)
     stage.stop()
     stage.start()
-    calm = max(calm, stage.took)
+    calm = max(calm, stage.start_seconds)
     go_on(crowd)
     killed(crowd, calm=calm, slowest_start=max(starts))
-    assert {stage.line().look(one.access_token).status for one in ended} == {401}
-    assert {stage.line().refresh(one.refresh_token).status for one in ended} == {401}
+    assert {stage.connect().check_token(one.access_token).status for one in ended} == {401}
+    assert {stage.connect().refresh(one.refresh_token).status for one in ended} == {401}
     assert max(starts) < max(3.0, 3 * calm)

@@ -8,10 +8,16 @@ from contextlib import AbstractContextManager, closing
 
 import pytest
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.clock import new_id
 from support.rounds import rounds
-from support.service import AWAY, Answer, Line, told, until
+from support.service import (
+    CONNECTION_ERRORS,
+    ServiceConnection,
+    TimedResponse,
+    print_figures,
+    wait_until,
+)
 
 WITHIN = 60.0  # seconds that anything here may take on a busy machine
 WORKERS, CLIENTS = 2, 8
@@ -21,8 +27,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def play(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """A service with two workers, on each database in turn."""
     with theatre(request.param, workers=WORKERS) as opened:
         yield opened
@@ -35,10 +41,10 @@ class Careful(threading.Thread):
     no byte of an answer came, so the client asks once more, as the same attempt (RFC 9110 9.2.2).
     """
 
-    def __init__(self, play: Theatre) -> None:
+    def __init__(self, play: Deployment) -> None:
         """Begin at once."""
         super().__init__()
-        self.port, self.token = play.stage.port, play.session().refresh_token
+        self.port, self.token = play.service.port, play.open_session().refresh_token
         self.stop, self.answered, self.unheard = threading.Event(), 0, 0
         self.failures: list[str] = []
         self.start()
@@ -49,7 +55,7 @@ class Careful(threading.Thread):
             attempt = new_id()
             try:
                 answer = self.ask(attempt) or self.ask(attempt)
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 self.failures.append(repr(error))
                 continue
             if answer is None:
@@ -60,10 +66,10 @@ class Careful(threading.Thread):
                 continue
             self.token, self.answered = answer.body["refresh_token"], self.answered + 1
 
-    def ask(self, attempt: str) -> Answer | None:
+    def ask(self, attempt: str) -> TimedResponse | None:
         """Refresh; None if the connection ended before anything was answered."""
         try:
-            with closing(Line(self.port, timeout=WITHIN)) as line:
+            with closing(ServiceConnection(self.port, timeout=WITHIN)) as line:
                 return line.refresh(self.token, attempt)
         except ConnectionError:  # http.client.RemoteDisconnected is one
             self.unheard += 1
@@ -71,7 +77,7 @@ class Careful(threading.Thread):
 
 
 @pytest.fixture
-def clients(play: Theatre) -> Iterator[list[Careful]]:
+def clients(play: Deployment) -> Iterator[list[Careful]]:
     """Eight of them."""
     found = [Careful(play) for _ in range(CLIENTS)]
     yield found
@@ -82,45 +88,45 @@ def clients(play: Theatre) -> Iterator[list[Careful]]:
 
 
 def test_no_request_fails_when_all_workers_are_replaced(
-    play: Theatre, clients: list[Careful]
+    play: Deployment, clients: list[Careful]
 ) -> None:
     """R-22: SIGHUP, again and again, while eight clients refresh: each refresh is answered 200.
 
     Each client may meet each worker that ends once, before anything was asked.
     """
-    stage, times = play.stage, rounds(5, 2)
+    stage, times = play.service, rounds(5, 2)
     assert stage.process is not None
     for _ in range(times):
         before = set(stage.pids())
         os.kill(stage.process.pid, signal.SIGHUP)
-        until(lambda was=before: others(play, was), WITHIN)  # type: ignore[misc]  # a default binds it
+        wait_until(lambda was=before: others(play, was), WITHIN)  # type: ignore[misc]  # a default binds it
     seen = [client.answered for client in clients]
-    until(lambda: all(c.answered > n for c, n in zip(clients, seen, strict=True)), WITHIN)
+    wait_until(lambda: all(c.answered > n for c, n in zip(clients, seen, strict=True)), WITHIN)
     unheard = [client.unheard for client in clients]
     answered = sum(client.answered for client in clients)
-    told("SIGHUP", times=times, answered=answered, unheard=sum(unheard))
+    print_figures("SIGHUP", times=times, answered=answered, unheard=sum(unheard))
     assert [failure for client in clients for failure in client.failures] == []
     assert max(unheard) <= times * WORKERS
 
 
-def others(play: Theatre, before: set[int]) -> bool:
+def others(play: Deployment, before: set[int]) -> bool:
     """Tell whether all workers are others than they were."""
-    now = set(play.stage.pids())
+    now = set(play.service.pids())
     return len(now) == WORKERS and not now & before
 
 
 def test_whoever_was_answered_goes_on_after_an_orderly_restart(
-    play: Theatre, clients: list[Careful]
+    play: Deployment, clients: list[Careful]
 ) -> None:
     """R-22: SIGTERM under load; who got no answer tries again, and nobody was signed out."""
-    until(lambda: all(client.answered for client in clients), WITHIN)
-    assert play.stage.process is not None
-    play.stage.process.terminate()
-    assert play.stage.process.wait(WITHIN) == 0
+    wait_until(lambda: all(client.answered for client in clients), WITHIN)
+    assert play.service.process is not None
+    play.service.process.terminate()
+    assert play.service.process.wait(WITHIN) == 0
     for client in clients:
         client.failures.clear()  # nobody listens now
-    play.stage.start()
+    play.service.start()
     seen = [client.answered for client in clients]
-    until(lambda: all(c.answered > n for c, n in zip(clients, seen, strict=True)), WITHIN)
+    wait_until(lambda: all(c.answered > n for c, n in zip(clients, seen, strict=True)), WITHIN)
     answers = {failure for client in clients for failure in client.failures}
     assert not answers & {"invalid_refresh_token", "refresh_reused", "401"}

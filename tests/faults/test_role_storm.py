@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager
 import pytest
 from sqlalchemy import insert
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.clock import new_id
 from support.rounds import rounds
-from support.service import told, until
-from support.tokens import begun
+from support.service import print_figures, wait_until
+from support.tokens import open_session
 
 WORKERS = 2
 CROWD = 1000
@@ -26,15 +26,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def play(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service with two workers, on each database in turn."""
     with theatre(request.param, workers=WORKERS) as opened:
-        opened.backend.user("root", "admin")
+        opened.backend.create_user("root", "admin")
         yield opened
 
 
-def held_by(play: Theatre, count: int) -> tuple[str, str]:
+def held_by(play: Deployment, count: int) -> tuple[str, str]:
     """Make a role that so many users have; return its name and the id of one of them."""
     name, now, ids = f"often-{count}", play.backend.clock(), [new_id() for _ in range(count)]
     play.backend.services.roles.put(COMMAND_LINE, name, description="", scopes=[])
@@ -48,7 +48,7 @@ def held_by(play: Theatre, count: int) -> tuple[str, str]:
     return name, ids[0]
 
 
-def storm(play: Theatre, role: str, times: int) -> float:
+def storm(play: Deployment, role: str, times: int) -> float:
     """Change a role so many times; return the seconds it took."""
     begun_at = time.monotonic()
     for turn in range(times):
@@ -59,20 +59,22 @@ def storm(play: Theatre, role: str, times: int) -> float:
 
 @pytest.mark.parametrize("holders", [1, CROWD])
 def test_fresh_tokens_are_good_at_once_and_old_ones_die_within_the_bound(
-    play: Theatre, holders: int
+    play: Deployment, holders: int
 ) -> None:
     """S-112: of a holder and of the admin, in every worker."""
     role, user_id = held_by(play, holders)
-    admin_id = play.backend.services.users.named("root").id
-    old = begun(play.backend, user_id)
-    each = play.stage.line_to_each().values()
-    assert {line.look(old.access_token).status for line in each} == {204}
+    admin_id = play.backend.services.users.get_by_name("root").id
+    old = open_session(play.backend, user_id)
+    each = play.service.connect_to_each_worker().values()
+    assert {line.check_token(old.access_token).status for line in each} == {204}
     seconds = storm(play, role, rounds(1000, 60))
     changed = time.monotonic()
-    fresh = [begun(play.backend, one).access_token for one in (user_id, admin_id)]
-    assert {line.look(token).status for line in each for token in fresh} == {204}
+    fresh = [open_session(play.backend, one).access_token for one in (user_id, admin_id)]
+    assert {line.check_token(token).status for line in each for token in fresh} == {204}
     for line in each:
-        until(lambda line=line: line.look(old.access_token).status == 401, 5)  # type: ignore[misc]
+        wait_until(lambda line=line: line.check_token(old.access_token).status == 401, 5)  # type: ignore[misc]
     dead = time.monotonic() - changed
-    told("role storm", holders=holders, changes=rounds(1000, 60), seconds=seconds, old_dead=dead)
+    print_figures(
+        "role storm", holders=holders, changes=rounds(1000, 60), seconds=seconds, old_dead=dead
+    )
     assert next(iter(each)).refresh(old.refresh_token).status == 200

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.accounts.passwords import MAX_CONCURRENT_HASHES
 from support.app_factory import PASSWORD
 from support.rounds import rounds
-from support.service import Answer, Line, told
-from support.tokens import begun
+from support.service import ServiceConnection, TimedResponse, print_figures
+from support.tokens import open_session
 
 WORKERS, THREADS = 2, 8
 CROWD = rounds(500, 60)
@@ -34,12 +34,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def play(theatre: Callable[..., AbstractContextManager[Theatre]]) -> Iterator[Theatre]:
+def play(theatre: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """A service with two workers, whose passwords take much memory."""
     cost = {"argon2_memory": str(HASH_MIB * 1024), "argon2_time": "1", "session_limit": "100000"}
     with theatre("sqlite", workers=WORKERS, threads=THREADS, **cost) as opened:
         # The first sign-in stores the password anew, with what it costs here.
-        assert opened.stage.line(timeout=60).call("POST", "/auth/login", GOOD).status == 200
+        assert opened.service.connect(timeout=60).call("POST", "/auth/login", GOOD).status == 200
         yield opened
 
 
@@ -48,12 +48,12 @@ def address(at: int) -> str:
     return f"127.3.{at // 250}.{at % 250 + 1}"
 
 
-def said_at_once(play: Theatre, body: dict[str, Any]) -> list[Answer]:
+def said_at_once(play: Deployment, body: dict[str, Any]) -> list[TimedResponse]:
     """Let a crowd send the same sign-in at the same moment."""
     gate = threading.Barrier(CROWD)
 
-    def call(at: int) -> Answer:
-        with closing(Line(play.stage.port, timeout=60, source=address(at))) as line:
+    def call(at: int) -> TimedResponse:
+        with closing(ServiceConnection(play.service.port, timeout=60, source=address(at))) as line:
             gate.wait()
             return line.call("POST", "/auth/login", body)
 
@@ -61,9 +61,9 @@ def said_at_once(play: Theatre, body: dict[str, Any]) -> list[Answer]:
         return list(pool.map(call, range(CROWD)))
 
 
-def sign_in_alone(play: Theatre) -> float:
+def sign_in_alone(play: Deployment) -> float:
     """Sign in when nobody else does; return how many seconds that took."""
-    with closing(Line(play.stage.port, timeout=60)) as line:
+    with closing(ServiceConnection(play.service.port, timeout=60)) as line:
         answer = line.call("POST", "/auth/login", GOOD)
     assert answer.status == 200
     return answer.seconds
@@ -74,7 +74,7 @@ def late(seconds: list[float], percent: int) -> float:
     return sorted(seconds)[len(seconds) * percent // 100]
 
 
-def test_a_storm_of_sign_ins_is_turned_away_at_once(play: Theatre) -> None:
+def test_a_storm_of_sign_ins_is_turned_away_at_once(play: Deployment) -> None:
     """R-13, S-048: some get in, the rest are told when to come again, in 100 ms.
 
     And what one sign-in takes, since every core is hashing, and twice what a crowd waits for a
@@ -86,7 +86,9 @@ def test_a_storm_of_sign_ins_is_turned_away_at_once(play: Theatre) -> None:
     refused = [answer for answer in answers if answer.status != 200]
     took = [answer.seconds for answer in refused]
     let_in, calm_p50 = CROWD - len(refused), late(calm, 50)
-    told("login storm", callers=CROWD, let_in=let_in, p50=late(took, 50), calm=calm_p50, one=one)
+    print_figures(
+        "login storm", callers=CROWD, let_in=let_in, p50=late(took, 50), calm=calm_p50, one=one
+    )
     assert {answer.status for answer in answers} == {200, 503}
     assert {answer.headers.get("retry-after") for answer in refused} == {"1"}
     assert late(took, 50) < 0.1 + one + 2 * calm_p50
@@ -103,25 +105,25 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(play: Theatre) -> None:
+def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(play: Deployment) -> None:
     """R-13: as many as may be at work at once, and not one for each thread."""
     said_at_once(play, GOOD)
-    for pid in play.stage.pids():
+    for pid in play.service.pids():
         forget_peak(pid)
-    before = {pid: peak(pid) for pid in play.stage.pids()}
+    before = {pid: peak(pid) for pid in play.service.pids()}
     said_at_once(play, GOOD)
     grown = max(peak(pid) - was for pid, was in before.items()) / 2**20
-    told("memory of a login storm", grown_mib=grown)
+    print_figures("memory of a login storm", grown_mib=grown)
     assert grown < (MAX_CONCURRENT_HASHES + 1) * HASH_MIB
 
 
 class Crowd(threading.Thread):
     """Somebody who signs in again and again, as often as twenty times a second."""
 
-    def __init__(self, play: Theatre, at: int, body: dict[str, Any]) -> None:
+    def __init__(self, play: Deployment, at: int, body: dict[str, Any]) -> None:
         """Begin at once."""
         super().__init__()
-        self.line = Line(play.stage.port, timeout=60, source=address(at))
+        self.line = ServiceConnection(play.service.port, timeout=60, source=address(at))
         self.body, self.stop, self.seen = body, threading.Event(), set[int]()
         self.start()
 
@@ -132,12 +134,12 @@ class Crowd(threading.Thread):
                 self.seen.add(self.line.call("POST", "/auth/login", self.body).status)
 
 
-def looks_beside(play: Theatre, body: dict[str, Any]) -> tuple[list[float], set[int]]:
+def looks_beside(play: Deployment, body: dict[str, Any]) -> tuple[list[float], set[int]]:
     """Use a token while a crowd signs in; return how long each answer took, and theirs."""
-    access, each = play.session().access_token, play.stage.line_to_each().values()
+    access, each = play.open_session().access_token, play.service.connect_to_each_worker().values()
     crowd = [Crowd(play, at, body) for at in range(rounds(40, 16))]
     try:
-        looks = [line.look(access) for _ in range(LOOKS // WORKERS) for line in each]
+        looks = [line.check_token(access) for _ in range(LOOKS // WORKERS) for line in each]
     finally:
         for one in crowd:
             one.stop.set()
@@ -147,55 +149,59 @@ def looks_beside(play: Theatre, body: dict[str, Any]) -> tuple[list[float], set[
     return [look.seconds for look in looks], set().union(*(one.seen for one in crowd))
 
 
-def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(play: Theatre) -> None:
+def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(play: Deployment) -> None:
     """R-13: 99 of 100 answers in twice the time, where every core is hashing."""
     calm, _ = looks_beside(play, NOT_EVEN_LOOKED_AT)
     storm, seen = looks_beside(play, GOOD)
-    told("GET beside a login storm", p99=late(storm, 99), calm=late(calm, 99), p50=late(storm, 50))
+    print_figures(
+        "GET beside a login storm", p99=late(storm, 99), calm=late(calm, 99), p50=late(storm, 50)
+    )
     assert seen == {200, 503}
     assert late(storm, 99) < 0.1 + 2 * late(calm, 99)
 
 
-def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Theatre) -> None:
+def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Deployment) -> None:
     """R-12: ten thousand clients that signed in at one moment come back over a minute."""
     backend, count = play.backend, rounds(10_000, 1000)
-    user_id = backend.services.users.named("ada").id
-    lives = [begun(backend, user_id).expires_in for _ in range(count)]
+    user_id = backend.services.users.get_by_name("ada").id
+    lives = [open_session(backend, user_id).expires_in for _ in range(count)]
     spread = range(min(lives), max(lives) + 1)
     fullest = max(lives.count(second) for second in spread)
-    told("spread", clients=count, seconds=len(spread), fullest=fullest)
+    print_figures("spread", clients=count, seconds=len(spread), fullest=fullest)
     assert len(spread) > 50
     assert fullest < 2 * count / len(spread) + 20
 
 
 @pytest.fixture
-def tokens(play: Theatre) -> list[str]:
+def tokens(play: Deployment) -> list[str]:
     """Refresh tokens of so many clients; a user has fifty at most."""
     backend, count = play.backend, rounds(10_000, 500)
-    backend.clock.moment = datetime.now(UTC)
-    users = [backend.user(f"user{at}", "member") for at in range(count // 50)]
-    return [begun(backend, user_id).refresh_token for user_id in users for _ in range(50)]
+    backend.clock.current = datetime.now(UTC)
+    users = [backend.create_user(f"user{at}", "member") for at in range(count // 50)]
+    return [open_session(backend, user_id).refresh_token for user_id in users for _ in range(50)]
 
 
-def test_a_storm_of_refreshes_is_answered(play: Theatre, tokens: list[str]) -> None:
+def test_a_storm_of_refreshes_is_answered(play: Deployment, tokens: list[str]) -> None:
     """R-12: 10,000 in the minute that the spread gives them: all 200, 99 of 100 within a second.
 
     Or in thirty times what one of them takes alone, on a machine that is slower than that.
     """
-    alone = late([play.stage.line().refresh(token).seconds for token in tokens[:20]], 50)
+    alone = late([play.service.connect().refresh(token).seconds for token in tokens[:20]], 50)
     answers = refreshed(play, tokens[20:], rounds(60, 10))
     waited = [answer.seconds for answer in answers]
-    told("refresh storm", clients=len(tokens), p99=late(waited, 99), alone=alone)
+    print_figures("refresh storm", clients=len(tokens), p99=late(waited, 99), alone=alone)
     assert {answer.status for answer in answers} == {200}
     assert late(waited, 99) < max(1.0, 30 * alone)
 
 
-def refreshed(play: Theatre, tokens: list[str], seconds: float) -> list[Answer]:
+def refreshed(play: Deployment, tokens: list[str], seconds: float) -> list[TimedResponse]:
     """Present each token at its moment of so many seconds, over as many lines as it takes."""
     begins = time.monotonic()
-    free = [Line(play.stage.port, timeout=60, source=address(at)) for at in range(32)]
+    free = [
+        ServiceConnection(play.service.port, timeout=60, source=address(at)) for at in range(32)
+    ]
 
-    def call(at: int, token: str) -> Answer:
+    def call(at: int, token: str) -> TimedResponse:
         time.sleep(max(0.0, begins + at * seconds / len(tokens) - time.monotonic()))
         line = free.pop()
         try:

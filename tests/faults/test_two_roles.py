@@ -17,7 +17,7 @@ from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from support.app_factory import Backend, MovingClock
 from support.command_line import SECRET, Shell, shell_at
-from support.postgres_database import named, run
+from support.postgres_database import execute, url_of
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 OWNER, SERVING = "itemsapi_owner", "itemsapi"
@@ -30,19 +30,19 @@ def urls(postgres_server: str) -> Iterator[dict[str, str]]:
     """The addresses of an empty database, for each of the two roles; others share the server."""
     mark = new_id()[-12:]
     name, roles = f"two_{mark}", {OWNER: f"owner_{mark}", SERVING: f"serving_{mark}"}
-    run(postgres_server, f"CREATE DATABASE {name}")
+    execute(postgres_server, f"CREATE DATABASE {name}")
     (lines,) = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     lines = re.sub(r"\bitemsapi(_owner)?\b", lambda found: roles[found[0]], lines)
     for statement in filter(str.strip, lines.split(";")):
-        run(named(postgres_server, name), statement)
-    address = make_url(named(postgres_server, name))
+        execute(url_of(postgres_server, name), statement)
+    address = make_url(url_of(postgres_server, name))
     yield {
         role: address.set(username=called).render_as_string(hide_password=False)
         for role, called in roles.items()
     }
-    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     for called in roles.values():
-        run(postgres_server, f"DROP ROLE {called}")
+        execute(postgres_server, f"DROP ROLE {called}")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_operators_work_under_the_role_that_serves(
     shells: dict[str, Shell], backend: Backend
 ) -> None:
     """S-164: every command but those of the schema."""
-    backend.user("ada", "admin")
+    backend.create_user("ada", "admin")
     for command in COMMANDS:
         done = shells[SERVING].run(*command.split())
         assert done.code == 0, (command, done)
@@ -121,7 +121,7 @@ def test_operators_work_under_the_role_that_serves(
 
 def test_everything_is_served_under_the_role_that_serves(backend: Backend) -> None:
     """S-164: sign-in to sign-out, items from making to deleting, users, roles and the trail."""
-    admin = backend.signed_in("ada", "admin", "member")
+    admin = backend.signed_in_client("ada", "admin", "member")
     made = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
     place, version = f"/items/{made.get_json()['id']}", {"If-Match": made.headers["ETag"]}
     changed = admin.patch(place, json={"quantity": 2}, headers=version)

@@ -67,7 +67,7 @@ def test_a_kept_connection_is_asked_for_a_moment_only(
     wait = TimeoutConnection.wait
 
     def watching(self: TimeoutConnection, *args: Any, **options: Any) -> Any:
-        patience.append(self.patience)
+        patience.append(self.timeout_seconds)
         return wait(self, *args, **options)
 
     for _ in range(2):  # the second time it comes from the pool

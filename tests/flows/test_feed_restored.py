@@ -8,11 +8,11 @@ from sqlalchemy import delete, insert, update
 
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.revocation import Revocation, RevocationFeed, session_target
 from support.app_factory import Backend
-from support.tokens import recall
+from support.tokens import revoke_tokens_of_user
 
 
 @pytest.fixture
@@ -50,14 +50,14 @@ def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(
     backend: Backend,
 ) -> None:
     """R-28: running processes forget epochs that the restored database has never heard of."""
-    backend.user("ada", "member")
-    recall(backend, "ada")
+    backend.create_user("ada", "member")
+    revoke_tokens_of_user(backend, "ada")
     backend.services.revocation_feed.ensure_fresh()
     with backend.services.database.transaction() as tx:  # the backup is older than the recall
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))
         tx.execute(insert(Revocation).values(seq=1, target="s:x", made_at=backend.clock()))
-    ada = backend.bearer(backend.login("ada")["access_token"])
+    ada = backend.bearer_client(backend.login("ada")["access_token"])
     assert ada.get("/me").status_code == 200
 
 
@@ -65,13 +65,13 @@ def test_tokens_from_after_the_backup_are_refused_once_everybody_is_signed_out(
     backend: Backend, make_backend: Callable[..., Backend]
 ) -> None:
     """R-28: their epochs are later than any in the backup, and the command's is later still."""
-    backend.user("ada", "member")
-    recall(backend, "ada")
+    backend.create_user("ada", "member")
+    revoke_tokens_of_user(backend, "ada")
     lost = backend.login("ada")["access_token"]
     with backend.services.database.transaction() as tx:
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))
-    backend.clock.forward(minutes=2)
+    backend.clock.advance(minutes=2)
     restarted = make_backend(revocation_lag=timedelta(0))
-    end_everybodys(restarted.services.issuer, why="backup restored")
-    assert restarted.bearer(lost).get("/me").status_code == 401
+    end_all_sessions(restarted.services.issuer, why="backup restored")
+    assert restarted.bearer_client(lost).get("/me").status_code == 401

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from support.app_factory import Backend
-from support.forged_tokens import decoded
+from support.forged_tokens import decode_part
 
 DEAD = b'{"active":false}'
 Tokens = dict[str, str]
@@ -17,14 +17,14 @@ Tokens = dict[str, str]
 @pytest.fixture
 def tokens(backend: Backend) -> Tokens:
     """The tokens of ada, who just signed in."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     return backend.login("ada")
 
 
 @pytest.fixture
 def asker(backend: Backend) -> FlaskClient:
     """Another service, which may ask about tokens."""
-    return backend.signed_in("service", "admin", scope="tokens:read")
+    return backend.signed_in_client("service", "admin", scope="tokens:read")
 
 
 def asked(client: FlaskClient, token: str) -> bytes:
@@ -43,7 +43,7 @@ def said(client: FlaskClient, token: str) -> dict[str, Any]:
 def test_a_living_access_token_says_what_it_holds(asker: FlaskClient, tokens: Tokens) -> None:
     """RFC 7662 section 2.2: the claims that a resource server needs."""
     told = said(asker, tokens["access_token"])
-    claims = decoded(tokens["access_token"], 1)
+    claims = decode_part(tokens["access_token"], 1)
     shown = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")
     assert told == {"active": True, "token_type": "Bearer"} | {n: claims[n] for n in shown}
 
@@ -51,7 +51,7 @@ def test_a_living_access_token_says_what_it_holds(asker: FlaskClient, tokens: To
 def test_a_living_refresh_token_says_whose_it_is(asker: FlaskClient, tokens: Tokens) -> None:
     """No scope and no kind that a resource server could take for an access token's."""
     told = said(asker, tokens["refresh_token"])
-    sub = decoded(tokens["access_token"], 1)["sub"]
+    sub = decode_part(tokens["access_token"], 1)["sub"]
     assert told == {"active": True, "sub": sub, "sid": tokens["session_id"]}
 
 
@@ -65,7 +65,7 @@ def test_asking_uses_nothing_up(backend: Backend, asker: FlaskClient, tokens: To
 
 def expire(backend: Backend, tokens: Tokens) -> None:
     """Let everything expire."""
-    backend.clock.forward(days=91)
+    backend.clock.advance(days=91)
 
 
 def log_out(backend: Backend, tokens: Tokens) -> None:
@@ -75,13 +75,13 @@ def log_out(backend: Backend, tokens: Tokens) -> None:
 
 def end_all(backend: Backend, tokens: Tokens) -> None:
     """End everybody's session."""
-    end_everybodys(backend.services.issuer, why="a test")
+    end_all_sessions(backend.services.issuer, why="a test")
 
 
 def withdraw(backend: Backend, tokens: Tokens) -> None:
     """Withdraw the key, and end the session besides: refresh tokens have another key."""
     log_out(backend, tokens)
-    backend.services.key_set.withdraw(decoded(tokens["access_token"], 0)["kid"])
+    backend.services.key_set.withdraw(decode_part(tokens["access_token"], 0)["kid"])
 
 
 def forge(backend: Backend, tokens: Tokens) -> None:
@@ -106,9 +106,9 @@ def test_a_dead_token_says_nothing(
 ) -> None:
     """S-137: byte for byte the same, however it died."""
     die(backend, tokens)
-    backend.clock.forward(seconds=10)
-    backend.user("service", "admin")
-    asker = backend.bearer(backend.login("service")["access_token"])
+    backend.clock.advance(seconds=10)
+    backend.create_user("service", "admin")
+    asker = backend.bearer_client(backend.login("service")["access_token"])
     assert asked(asker, tokens[kind]) == DEAD
 
 
@@ -125,7 +125,7 @@ def test_asking_about_a_dead_token_ends_nothing(
 ) -> None:
     """It is no replay: a log that is read again must not sign anybody out."""
     second = backend.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
-    backend.clock.forward(minutes=1)
+    backend.clock.advance(minutes=1)
     asked(asker, tokens["refresh_token"])
     body = {"refresh_token": second.get_json()["refresh_token"]}
     assert backend.client().post("/auth/refresh", json=body).status_code == 200
@@ -138,7 +138,7 @@ def test_a_token_that_is_used_elsewhere_ends_the_healing(
     body = {"refresh_token": tokens["refresh_token"]}
     successor = backend.client().post("/auth/refresh", json=body).get_json()
     assert asked(asker, successor["access_token"]) == asked(asker, successor["access_token"])
-    backend.clock.forward(minutes=1)
+    backend.clock.advance(minutes=1)
     again = backend.client().post("/auth/refresh", json=body)
     assert again.get_json()["code"] == "refresh_reused"
 
@@ -179,6 +179,6 @@ def test_a_refresh_token_that_is_asked_about_ends_the_healing(
     body = {"refresh_token": tokens["refresh_token"]}
     successor = backend.client().post("/auth/refresh", json=body).get_json()
     assert said(asker, successor["refresh_token"])["active"]
-    backend.clock.forward(minutes=1)
+    backend.clock.advance(minutes=1)
     again = backend.client().post("/auth/refresh", json=body)
     assert again.get_json()["code"] == "refresh_reused"

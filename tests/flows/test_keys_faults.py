@@ -11,10 +11,19 @@ from structlog.testing import capture_logs
 from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_set import MAX_KEY_AGE_SECONDS, MOMENT
+from itemsapi.tokens.key_set import MAX_KEY_AGE_SECONDS, RELOAD_WAIT_SECONDS
 from support.app_factory import PASSWORD, Backend
-from support.database_faults import failing
-from support.keys import access, jwks, keys, kid, kids, poison, rotated, works
+from support.database_faults import failing_database
+from support.keys import (
+    corrupt_keys,
+    is_token_accepted,
+    kid_of,
+    login_ada,
+    published_kids,
+    rotate_when_allowed,
+    signing_and_next_kids,
+    states_by_kid,
+)
 
 Build = Callable[..., Backend]
 
@@ -26,7 +35,7 @@ NO_LAG = timedelta(0)
 def backend(make_backend: Build) -> Backend:
     """A process that looks at the keys at every request, with ada in the backend."""
     backend = make_backend(revocation_lag=NO_LAG)
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     return backend
 
 
@@ -39,35 +48,35 @@ def other(make_backend: Build, backend: Backend) -> Backend:
 def counted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often the keys are read from the database."""
     store, reads = backend.services.key_set.key_store, [0]
-    read = store.live
+    read = store.load_active
 
     def live() -> list[AnyRow]:
         reads[0] += 1
         return read()
 
-    monkeypatch.setattr(store, "live", live)
+    monkeypatch.setattr(store, "load_active", live)
     return reads
 
 
 def test_unknown_kids_cost_no_reading(make_backend: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most one reading a lag, whatever strangers send."""
     backend = make_backend(revocation_lag=timedelta(seconds=5))
-    backend.user("ada")
-    token = access(backend)
+    backend.create_user("ada")
+    token = login_ada(backend)
     reads = counted(backend, monkeypatch)
     for _ in range(50):
-        works(backend, "e30" + token)
+        is_token_accepted(backend, "e30" + token)
         backend.services.key_set.find("nobody's")
     assert reads[0] <= 1
 
 
 def test_one_unreadable_key_harms_no_other(backend: Backend, other: Backend) -> None:
     """R-29: tokens of that key are refused, all others serve on."""
-    old = access(backend)
-    rotated(backend)
-    poison(backend, "secret = 'AAAA'", "state = 'retired'")
-    assert not works(other, old)
-    assert works(other, access(other))
+    old = login_ada(backend)
+    rotate_when_allowed(backend)
+    corrupt_keys(backend, "secret = 'AAAA'", "state = 'retired'")
+    assert not is_token_accepted(other, old)
+    assert is_token_accepted(other, login_ada(other))
 
 
 POISON = ["secret = ''", "secret = '!'", "secret = 'AAAA'", "alg = 'RS256'", "state = 'odd'"]
@@ -76,10 +85,10 @@ POISON = ["secret = ''", "secret = '!'", "secret = 'AAAA'", "alg = 'RS256'", "st
 @pytest.mark.parametrize("change", POISON)
 def test_an_unreadable_key_is_in_the_log(backend: Backend, other: Backend, change: str) -> None:
     """R-29: one line names it."""
-    first, next_kid = kids(backend)
-    poison(backend, change, f"kid = '{next_kid}'")
+    first, next_kid = signing_and_next_kids(backend)
+    corrupt_keys(backend, change, f"kid = '{next_kid}'")
     with capture_logs() as lines:
-        assert [jwks(other), jwks(other)] == [[first], [first]]
+        assert [published_kids(other), published_kids(other)] == [[first], [first]]
     told = [(one["event"], one["kid"]) for one in lines if "kid" in one]
     assert told == [("signing_key_unreadable", next_kid)]
 
@@ -89,57 +98,57 @@ def test_nobody_signs_in_when_the_key_that_signs_is_unreadable(
 ) -> None:
     """R-29: 503 and not 500; refresh tokens are not used up."""
     tokens = backend.login("ada")
-    poison(backend, "secret = 'AAAA'", "state = 'current'")
+    corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
     answer = other.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert (answer.status_code, answer.get_json()["code"]) == (503, "gate_unavailable")
-    assert jwks(other) == [kids(backend)[1]]
+    assert published_kids(other) == [signing_and_next_kids(backend)[1]]
 
 
 def test_withdrawing_the_unreadable_key_helps(backend: Backend, other: Backend) -> None:
     """The next one takes its place."""
-    token = access(backend)
-    poison(backend, "secret = 'AAAA'", "state = 'current'")
-    other.services.key_set.withdraw(kid(token))
-    assert works(other, access(other))
+    token = login_ada(backend)
+    corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
+    other.services.key_set.withdraw(kid_of(token))
+    assert is_token_accepted(other, login_ada(other))
 
 
 def test_an_unreadable_key_that_is_mended_serves_again(backend: Backend) -> None:
     """No restart is needed."""
-    token = access(backend)
-    (row,) = (r for r in backend.services.key_set.key_store.listed() if r.kid == kid(token))
-    poison(backend, "secret = 'AAAA'", "state = 'current'")
-    assert backend.bearer(token).get("/auth/sessions").status_code == 401
-    poison(backend, f"secret = '{row.secret}'", "state = 'current'")
-    assert works(backend, token)
+    token = login_ada(backend)
+    (row,) = (r for r in backend.services.key_set.key_store.load_all() if r.kid == kid_of(token))
+    corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
+    assert backend.bearer_client(token).get("/auth/sessions").status_code == 401
+    corrupt_keys(backend, f"secret = '{row.secret}'", "state = 'current'")
+    assert is_token_accepted(backend, token)
 
 
 def test_the_next_key_signs_when_none_does(backend: Backend, other: Backend) -> None:
     """R-29: the row of the current key is gone; it mends itself."""
-    access(backend)
-    second = kids(backend)[1]
+    login_ada(backend)
+    second = signing_and_next_kids(backend)[1]
     with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("DELETE FROM itemsapi_signing_key WHERE state = 'current'")
     other.client().get("/.well-known/jwks.json")
-    assert kid(access(other)) == second
+    assert kid_of(login_ada(other)) == second
 
 
 def test_two_keys_that_sign_are_one_too_many_and_no_outage(
     backend: Backend, other: Backend
 ) -> None:
     """R-29: the younger one signs, both verify."""
-    token = access(backend)
-    poison(backend, "state = 'current'", "state = 'next'")
-    assert works(other, token)
-    assert works(other, access(other))
+    token = login_ada(backend)
+    corrupt_keys(backend, "state = 'current'", "state = 'next'")
+    assert is_token_accepted(other, token)
+    assert is_token_accepted(other, login_ada(other))
 
 
 def test_keys_that_were_all_withdrawn_are_replaced(backend: Backend) -> None:
     """The operator tidied too much up: new keys, and everybody refreshes."""
     tokens = backend.login("ada")
-    poison(backend, "state = 'withdrawn'", "1 = 1")
+    corrupt_keys(backend, "state = 'withdrawn'", "1 = 1")
     body = {"refresh_token": tokens["refresh_token"]}
     answer = backend.client().post("/auth/refresh", json=body)
-    assert works(backend, answer.get_json()["access_token"])
+    assert is_token_accepted(backend, answer.get_json()["access_token"])
 
 
 WRONG_SECRET: list[tuple[str, str, dict[str, Any]]] = [
@@ -157,7 +166,7 @@ def test_a_wrong_secret_key_is_no_answer_about_a_token(
     make_backend: Build, backend: Backend, method: str, path: str, sent: dict[str, Any]
 ) -> None:
     """R-24: 503, or every browser would sign its user out on a 401."""
-    access(backend)
+    login_ada(backend)
     stranger = make_backend(secret_key=ANOTHER_SECRET)
     answer = stranger.client().open(path, method=method, **sent)
     assert answer.status_code == 503
@@ -165,9 +174,9 @@ def test_a_wrong_secret_key_is_no_answer_about_a_token(
 
 def test_a_wrong_secret_key_is_found_at_boot(make_backend: Build, backend: Backend) -> None:
     """R-24: one line that names the setting."""
-    access(backend)
+    login_ada(backend)
     with pytest.raises(SettingsError, match="ITEMSAPI_SECRET_KEY does not fit") as refused:
-        make_backend(secret_key=ANOTHER_SECRET).services.key_set.key_store.check()
+        make_backend(secret_key=ANOTHER_SECRET).services.key_set.key_store.check_signing_key()
     assert "\n" not in str(refused.value)
 
 
@@ -176,20 +185,20 @@ def test_a_wrong_secret_key_changes_no_key(
     make_backend: Build, backend: Backend, step: str
 ) -> None:
     """It would seal new keys so that the others could not read them."""
-    access(backend)
-    backend.clock.forward(minutes=5)
-    before = keys(backend)
+    login_ada(backend)
+    backend.clock.advance(minutes=5)
+    before = states_by_kid(backend)
     store = make_backend(secret_key=ANOTHER_SECRET).services.key_set.key_store
     with pytest.raises(SettingsError):
         store.rotate() if step == "rotate" else store.withdraw(next(iter(before)))
-    assert keys(backend) == before
+    assert states_by_kid(backend) == before
 
 
 def test_the_right_secret_key_passes_the_check(backend: Backend) -> None:
     """R-24: before the first request and after."""
-    backend.services.key_set.key_store.check()
-    access(backend)
-    backend.services.key_set.key_store.check()
+    backend.services.key_set.key_store.check_signing_key()
+    login_ada(backend)
+    backend.services.key_set.key_store.check_signing_key()
 
 
 def away(backend: Backend) -> None:
@@ -200,17 +209,17 @@ def away(backend: Backend) -> None:
 
 def test_the_copy_serves_on_without_the_database(backend: Backend) -> None:
     """R-03: JWKS and checks need no database for a while."""
-    first = jwks(backend)
+    first = published_kids(backend)
     away(backend)
-    assert jwks(backend) == first
+    assert published_kids(backend) == first
 
 
 def test_nobody_is_let_in_without_any_copy(backend: Backend, other: Backend) -> None:
     """R-03: a process that starts now knows no key."""
-    access(backend)
+    login_ada(backend)
     away(backend)
     with pytest.raises(GateUnavailable):
-        other.services.key_set.now()
+        other.services.key_set.snapshot()
 
 
 def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
@@ -219,11 +228,11 @@ def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
     """R-03: twenty requests in one second ask a database that is away no twenty times."""
     backend, seconds = make_backend(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-    backend.services.key_set.now()
+    backend.services.key_set.snapshot()
     seconds[0] += 1
-    with failing(backend.services.database, 1, "from then on") as steps:
+    with failing_database(backend.services.database, 1, "from then on") as steps:
         for _ in range(20):
-            backend.services.key_set.now()
+            backend.services.key_set.snapshot()
     assert steps.failed == 1
 
 
@@ -234,13 +243,13 @@ def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(
     backend, seconds = make_backend(revocation_lag=timedelta(seconds=5)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
     key_set = backend.services.key_set
-    key_set.now()
+    key_set.snapshot()
     away(backend)
     seconds[0] += MAX_KEY_AGE_SECONDS - 1
-    assert key_set.now().verifying
+    assert key_set.snapshot().verifying
     seconds[0] += 2
     with pytest.raises(GateUnavailable):
-        key_set.now()
+        key_set.snapshot()
 
 
 def test_a_stale_copy_waits_a_moment_for_who_renews_it(
@@ -250,9 +259,9 @@ def test_a_stale_copy_waits_a_moment_for_who_renews_it(
     backend, seconds = make_backend(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
     key_set = backend.services.key_set
-    key_set.now()
+    key_set.snapshot()
     seconds[0] += 1.75
     begun = time.perf_counter()
     with key_set._lock:  # noqa: SLF001 - another request reads the keys, and gets no answer
-        key_set.now()
-    assert time.perf_counter() - begun > MOMENT / 2
+        key_set.snapshot()
+    assert time.perf_counter() - begun > RELOAD_WAIT_SECONDS / 2

@@ -147,7 +147,7 @@ def crowd(order: Order, make_backend: Callable[..., Backend]) -> list[Person]:
     backend = make_backend(look)
     users = [Person(backend, f"user{at}") for at in range(THREADS)]
     for user in users:
-        backend.user(user.name, "member")
+        backend.create_user(user.name, "member")
     return users
 
 

@@ -9,7 +9,7 @@ from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.problems import Busy, Problem
 from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD
-from support.operators import Somebody
+from support.operators import FakeOperator
 
 
 def race(*jobs: Callable[[], object]) -> Counter[str]:
@@ -34,7 +34,7 @@ def race(*jobs: Callable[[], object]) -> Counter[str]:
 def test_one_admin_is_left_when_all_are_disabled_at_once(backend: Backend) -> None:
     """Sixteen tries at sixteen admins: the last one stays."""
     users = backend.services.users
-    admins = [backend.user(f"root{n}", "admin") for n in range(16)]
+    admins = [backend.create_user(f"root{n}", "admin") for n in range(16)]
 
     def disabling(user_id: str) -> Callable[[], object]:
         return lambda: users.change(COMMAND_LINE, user_id, None, disabled=True)
@@ -45,10 +45,10 @@ def test_one_admin_is_left_when_all_are_disabled_at_once(backend: Backend) -> No
 def test_one_of_two_admins_wins_when_each_disables_the_other(backend: Backend) -> None:
     """Who was disabled a moment before can disable nobody."""
     users, scopes = backend.services.users, backend.services.issuer.known_scopes()
-    a, b = backend.user("a", "admin"), backend.user("b", "admin")
+    a, b = backend.create_user("a", "admin"), backend.create_user("b", "admin")
     outcomes = race(
-        lambda: users.change(Somebody(a, scopes), b, None, disabled=True),
-        lambda: users.change(Somebody(b, scopes), a, None, disabled=True),
+        lambda: users.change(FakeOperator(a, scopes), b, None, disabled=True),
+        lambda: users.change(FakeOperator(b, scopes), a, None, disabled=True),
     )
     assert outcomes == {"done": 1, "forbidden": 1}
 
@@ -68,18 +68,18 @@ def test_a_name_is_given_once(backend: Backend) -> None:
 
 def test_a_version_is_changed_once(backend: Backend) -> None:
     """Of sixteen who read the same version one changes it (S-153)."""
-    users, ada = backend.services.users, backend.user("ada", "member")
+    users, ada = backend.services.users, backend.create_user("ada", "member")
     outcomes = race(*[lambda: users.change(COMMAND_LINE, ada, 1, disabled=True)] * 16)
     assert outcomes == {"done": 1, "precondition_failed": 15}
 
 
 def test_a_role_is_given_or_deleted_not_both(backend: Backend) -> None:
     """Nobody ends up with a role that is not there."""
-    services, ada = backend.services, backend.user("ada")
+    services, ada = backend.services, backend.create_user("ada")
     services.roles.put(COMMAND_LINE, "temp", description="", scopes=["items:read"])
     race(
         lambda: services.roles.delete(COMMAND_LINE, "temp"),
         lambda: services.users.change(COMMAND_LINE, ada, None, roles=["temp"]),
     )
     left = {role.name for role in services.roles.all()}
-    assert set(services.users.find(ada).roles) <= left
+    assert set(services.users.get(ada).roles) <= left

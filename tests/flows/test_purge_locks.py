@@ -14,11 +14,11 @@ from sqlalchemy import insert, select
 from itemsapi.clock import new_id
 from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
 from itemsapi.items.quota import Quota
-from itemsapi.items.quota_recount import recount
+from itemsapi.items.quota_recount import recount_usage
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import PendingAttempt
 from support.app_factory import Backend
-from support.item_store import Stock, draft
+from support.item_store import ItemStore, draft
 
 pytestmark = pytest.mark.postgres
 
@@ -30,12 +30,12 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def stock(backend: Backend) -> Stock:
+def stock(backend: Backend) -> ItemStore:
     """A shelf with three items on it that were made with keys, which are old by now."""
-    stock = Stock(backend.services.database, backend.clock)
+    stock = ItemStore(backend.services.database, backend.clock)
     for key in "abc":
-        stock.put(key=key)
-    backend.clock.forward(days=1, seconds=1)
+        stock.create(key=key)
+    backend.clock.advance(days=1, seconds=1)
     return stock
 
 
@@ -46,7 +46,7 @@ def heap(backend: Backend, name: str) -> PurgeTarget:
 
 def purged(backend: Backend, wanted: PurgeTarget) -> int:
     """Purge a heap; return how many rows went."""
-    return purge(backend.services.issuer, wanted, rest=lambda _: None)
+    return purge(backend.services.issuer, wanted, pause=lambda _: None)
 
 
 def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
@@ -56,28 +56,28 @@ def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
     def told(*about: object) -> None:
         if todo:
             todo.pop()()
-        wanted.told(*about)  # type: ignore[arg-type]
+        wanted.before_delete(*about)  # type: ignore[arg-type]
 
     return replace(wanted, told=told)
 
 
-def test_two_purges_do_not_wait_for_one_another(backend: Backend, stock: Stock) -> None:
+def test_two_purges_do_not_wait_for_one_another(backend: Backend, stock: ItemStore) -> None:
     """The second finds nothing to do, and what is counted is right."""
     second: list[int] = []
     claims = heap(backend, "claims")
     assert purged(backend, amid(claims, lambda: second.append(purged(backend, claims)))) == 3
-    assert (second, recount(stock.database)) == ([0], 0)
+    assert (second, recount_usage(stock.database)) == ([0], 0)
 
 
 def test_a_request_that_needs_room_does_not_wait_for_a_purge(
-    backend: Backend, stock: Stock, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, stock: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It forgets other keys than those that the purge is at, and each is counted once."""
-    monkeypatch.setattr("itemsapi.issuer.retention.BATCH", 1)
+    monkeypatch.setattr("itemsapi.issuer.retention.DELETE_BATCH_ROWS", 1)
     shelf = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
     work = amid(heap(backend, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
     assert purged(backend, work) == 1
-    assert recount(stock.database) == 0
+    assert recount_usage(stock.database) == 0
 
 
 @pytest.mark.parametrize("name", ["tries", "held tries"])

@@ -14,8 +14,8 @@ from itemsapi.accounts import repository
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.issuer import sessions
-from itemsapi.issuer.grants import grant
-from itemsapi.issuer.login import LoginRequest, begin
+from itemsapi.issuer.grants import grant_tokens
+from itemsapi.issuer.login import LoginRequest, create_session
 from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
@@ -28,7 +28,16 @@ from itemsapi.tokens.revocation import (
     user_target,
 )
 from support.app_factory import Backend, MovingClock
-from support.tokens import all_at_once, at_once, begun, lets_in, look, recall, refresh, renewed
+from support.tokens import (
+    all_at_once,
+    at_once,
+    is_accepted,
+    look,
+    open_session,
+    refresh,
+    refreshed,
+    revoke_tokens_of_user,
+)
 
 Build = Callable[..., Backend]
 
@@ -48,13 +57,13 @@ def there(make_backend: Build, here: Backend) -> Backend:
 @pytest.fixture
 def ada(here: Backend) -> str:
     """A user who may keep items."""
-    return here.user("ada", "member")
+    return here.create_user("ada", "member")
 
 
 @pytest.fixture
 def revocation_feed(database: Database, clock: MovingClock) -> RevocationFeed:
     """A process's copy of the feed, apart from any application."""
-    return RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    return RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1))
 
 
 def take_back(revocation_feed: RevocationFeed, database: Database, sid: str) -> int:
@@ -83,10 +92,10 @@ def test_the_very_first_revocation_is_heard_elsewhere(
     here: Backend, there: Backend, ada: str
 ) -> None:
     """S-066: the other process had an empty feed."""
-    token = begun(here, ada)
-    assert lets_in(there, token.access_token)
+    token = open_session(here, ada)
+    assert is_accepted(there, token.access_token)
     here.client().post("/auth/logout", json={"refresh_token": token.refresh_token})
-    assert not lets_in(there, token.access_token)
+    assert not is_accepted(there, token.access_token)
 
 
 @pytest.mark.parametrize("purged", [0, 1, 2])
@@ -94,7 +103,7 @@ def test_nothing_is_missed_when_rows_were_purged_in_between(
     revocation_feed: RevocationFeed, database: Database, clock: MovingClock, purged: int
 ) -> None:
     """R-18: the copy was at row two; up to that, or all, is gone when row three comes."""
-    other = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    other = RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1))
     written = [take_back(revocation_feed, database, sid) for sid in ("a", "b")]
     assert not passes(other, "b")
     with database.transaction() as tx:
@@ -107,9 +116,9 @@ def test_a_new_process_knows_what_was_taken_back_before_it_started(
     here: Backend, ada: str, make_backend: Build
 ) -> None:
     """S-068: nothing is in memory alone."""
-    token = begun(here, ada)
-    sessions.end_everybodys(here.services.issuer, why="test")
-    assert not lets_in(make_backend(look), token.access_token)
+    token = open_session(here, ada)
+    sessions.end_all_sessions(here.services.issuer, why="test")
+    assert not is_accepted(make_backend(look), token.access_token)
 
 
 def test_nothing_is_taken_back_when_the_transaction_fails(
@@ -131,8 +140,8 @@ def test_a_copy_costs_nothing_for_sessions_that_were_not_taken_back(
     here: Backend, ada: str
 ) -> None:
     """R-18: its size is that of what was taken back, whatever the number of sessions."""
-    tokens = [begun(here, ada) for _ in range(20)]
-    assert lets_in(here, tokens[-1].access_token)
+    tokens = [open_session(here, ada) for _ in range(20)]
+    assert is_accepted(here, tokens[-1].access_token)
     assert here.services.revocation_feed.__dict__["_revoked"] == {}
 
 
@@ -140,7 +149,9 @@ def test_the_copy_forgets_what_no_living_token_can_meet(
     database: Database, clock: MovingClock
 ) -> None:
     """R-18: memory is bounded by what was taken back within one life of a token."""
-    revocation_feed = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(minutes=-3))
+    revocation_feed = RevocationFeed(
+        database, clock, lag=timedelta(0), token_lifetime=timedelta(minutes=-3)
+    )
     take_back(revocation_feed, database, "a")
     assert passes(revocation_feed, "b")
     assert passes(revocation_feed, "a")
@@ -177,9 +188,9 @@ def test_the_copy_of_a_new_process_holds_no_more_than_one_life(
 ) -> None:
     """R-18: old rows are not even read."""
     take_back(revocation_feed, database, "old")
-    clock.forward(hours=4)
+    clock.advance(hours=4)
     take_back(revocation_feed, database, "new")
-    fresh = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    fresh = RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1))
     assert (passes(fresh, "old"), passes(fresh, "new")) == (True, False)
 
 
@@ -187,13 +198,13 @@ def test_fresh_tokens_are_good_and_older_ones_not_after_a_recall_in_the_same_sec
     here: Backend, ada: str
 ) -> None:
     """S-183: as often as roles change within a second, with a refresh between each."""
-    token = begun(here, ada).refresh_token
+    token = open_session(here, ada).refresh_token
     earlier: list[str] = []
     for _ in range(5):
-        recall(here, "ada")
-        made = renewed(here, token)
-        assert lets_in(here, made["access_token"])
-        assert not any(lets_in(here, old) for old in earlier)
+        revoke_tokens_of_user(here, "ada")
+        made = refreshed(here, token)
+        assert is_accepted(here, made["access_token"])
+        assert not any(is_accepted(here, old) for old in earlier)
         earlier, token = [*earlier, made["access_token"]], made["refresh_token"]
 
 
@@ -202,14 +213,14 @@ def test_an_older_revocation_does_not_overwrite_a_newer_one(
 ) -> None:
     """S-183: the thread that asked the database may be overtaken by one that wrote."""
     revocation_feed = RevocationFeed(
-        database, clock, lag=timedelta(hours=1), life=timedelta(hours=1)
+        database, clock, lag=timedelta(hours=1), token_lifetime=timedelta(hours=1)
     )
     revocation_feed.ensure_fresh()
     with database.transaction() as tx:
         older = revocation_feed.revoke(tx, user_target("u"))
     with database.transaction() as tx:
         newer = revocation_feed.revoke(tx, user_target("u"))
-    revocation_feed._note_all({user_target("u"): older})  # noqa: SLF001 - what the slow thread does last
+    revocation_feed._remember({user_target("u"): older})  # noqa: SLF001 - what the slow thread does last
     assert [lets_pass(revocation_feed, epoch=epoch) for epoch in (older, newer)] == [False, True]
 
 
@@ -232,11 +243,11 @@ def test_numbers_are_never_given_out_again(
 ) -> None:
     """R-28: not when the clock was set back, nor when rows are gone."""
     first = take_back(revocation_feed, database, "a")
-    clock.forward(hours=-1)
+    clock.advance(hours=-1)
     assert take_back(revocation_feed, database, "b") == first + 1
     with database.transaction() as tx:
         tx.execute(delete(Revocation))
-    clock.forward(hours=2)
+    clock.advance(hours=2)
     assert take_back(revocation_feed, database, "c") > first + 1
 
 
@@ -251,15 +262,17 @@ def test_a_new_process_hears_of_a_row_that_was_dated_back(
 ) -> None:
     """S-112, R-10: the first row for a long time is of a host whose clock is behind."""
     wrong = MovingClock()
-    wrong.moment = clock() - timedelta(seconds=behind)
+    wrong.current = clock() - timedelta(seconds=behind)
     take_back(
-        RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a"
+        RevocationFeed(database, wrong, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
+        database,
+        "a",
     )
-    clock.forward(seconds=age)
+    clock.advance(seconds=age)
     take_back(revocation_feed, database, "later")
-    clock.forward(seconds=60)
+    clock.advance(seconds=60)
     assert not passes(
-        RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a"
+        RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1)), "a"
     )
 
 
@@ -270,12 +283,14 @@ def test_a_new_process_hears_of_what_a_host_with_a_wrong_clock_took_back(
     """S-112, R-10: with nothing else in the feed, and after what a right clock has written."""
     take_back(revocation_feed, database, "before")
     wrong = MovingClock()
-    wrong.moment = clock() + timedelta(hours=hours)
+    wrong.current = clock() + timedelta(hours=hours)
     take_back(
-        RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a"
+        RevocationFeed(database, wrong, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
+        database,
+        "a",
     )
     take_back(revocation_feed, database, "after")
-    fresh = RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1))
+    fresh = RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1))
     assert [passes(fresh, sid) for sid in ("before", "a", "after")] == [False] * 3
 
 
@@ -285,12 +300,14 @@ def test_a_new_process_hears_of_the_only_row_whatever_the_clock_said(
 ) -> None:
     """S-112, R-10: the operator's host alone has a wrong clock, and ends one session."""
     wrong = MovingClock()
-    wrong.moment = clock() + timedelta(hours=hours)
+    wrong.current = clock() + timedelta(hours=hours)
     take_back(
-        RevocationFeed(database, wrong, lag=timedelta(0), life=timedelta(hours=1)), database, "a"
+        RevocationFeed(database, wrong, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
+        database,
+        "a",
     )
     assert not passes(
-        RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)), "a"
+        RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1)), "a"
     )
 
 
@@ -299,7 +316,7 @@ def test_a_copy_is_as_old_as_its_question(
 ) -> None:
     """R-09: what was written while the answer was on its way is not in it."""
     revocation_feed, seconds = (
-        RevocationFeed(database, clock, lag=timedelta(0), life=timedelta(hours=1)),
+        RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
         [100.0],
     )
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
@@ -316,15 +333,18 @@ def test_a_session_begun_between_two_mass_revocations_of_one_second_is_over(
     here: Backend, ada: str
 ) -> None:
     """R-19: the second one means it too; and whoever signs in afterwards is in."""
-    sessions.end_everybodys(here.services.issuer, why="test")
-    between = begun(here, ada)
-    sessions.end_everybodys(here.services.issuer, why="test")
-    after = begun(here, ada)
+    sessions.end_all_sessions(here.services.issuer, why="test")
+    between = open_session(here, ada)
+    sessions.end_all_sessions(here.services.issuer, why="test")
+    after = open_session(here, ada)
     assert (
-        lets_in(here, between.access_token),
+        is_accepted(here, between.access_token),
         refresh(here, between.refresh_token).status_code,
     ) == (False, 401)
-    assert (lets_in(here, after.access_token), refresh(here, after.refresh_token).status_code) == (
+    assert (
+        is_accepted(here, after.access_token),
+        refresh(here, after.refresh_token).status_code,
+    ) == (
         True,
         200,
     )
@@ -337,7 +357,7 @@ def skewed(settings: Settings, clock: MovingClock) -> Iterator[Callable[[float],
 
     def make(seconds: float) -> Backend:
         ahead = MovingClock()
-        ahead.moment = clock() + timedelta(seconds=seconds)
+        ahead.current = clock() + timedelta(seconds=seconds)
         app = create_app(settings, blueprints=[look], clock=ahead)
         built.append(Backend(app, app.extensions[EXTENSION], ahead))
         return built[-1]
@@ -353,9 +373,9 @@ def test_a_recall_hits_what_a_host_with_another_clock_minted_before(
 ) -> None:
     """R-10: hosts differ by up to five seconds; what was minted before is refused all the same."""
     other = skewed(seconds)
-    token = begun(other, ada).access_token
-    recall(here, "ada")
-    assert not lets_in(here, token)
+    token = open_session(other, ada).access_token
+    revoke_tokens_of_user(here, "ada")
+    assert not is_accepted(here, token)
 
 
 @pytest.mark.parametrize("seconds", [-30, -5, 5, 30])
@@ -364,10 +384,10 @@ def test_a_recall_spares_what_a_host_with_another_clock_mints_afterwards(
 ) -> None:
     """R-10: nobody is refused for ever, or at all, because a clock is behind."""
     other = skewed(seconds)
-    recall(here, "ada")
-    token = begun(other, ada).access_token
-    assert lets_in(other, token)
-    assert lets_in(here, token)
+    revoke_tokens_of_user(here, "ada")
+    token = open_session(other, ada).access_token
+    assert is_accepted(other, token)
+    assert is_accepted(here, token)
 
 
 def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
@@ -378,18 +398,20 @@ def test_a_token_minted_late_does_not_outlive_a_recall_that_came_before(
     with issuer.database.transaction() as tx:
         user = repository.find_by_id(tx, ada, lock=True)
         assert user is not None
-        opened = begin(issuer, tx, user, LoginRequest("", ""))
-    recall(here, "ada")
-    clock.forward(minutes=1)
+        opened = create_session(issuer, tx, user, LoginRequest("", ""))
+    revoke_tokens_of_user(here, "ada")
+    clock.advance(minutes=1)
     with here.app.app_context():
-        assert not lets_in(here, grant(issuer, *opened).access_token)
+        assert not is_accepted(here, grant_tokens(issuer, *opened).access_token)
 
 
 @pytest.fixture
 def deaf(clock: MovingClock, tmp_path: Path) -> Iterator[RevocationFeed]:
     """A feed whose database is away."""
     database = Database(f"sqlite:///{tmp_path}/no/such.db")
-    yield RevocationFeed(database, clock, lag=timedelta(seconds=1), life=timedelta(hours=1))
+    yield RevocationFeed(
+        database, clock, lag=timedelta(seconds=1), token_lifetime=timedelta(hours=1)
+    )
     database.dispose()
 
 
@@ -412,11 +434,13 @@ def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: Backend,
     """One order of locks: sign-outs, and an operator's end of all sessions, at once."""
     issuer = here.services.issuer
     for _ in range(5):
-        tokens = [begun(here, ada).refresh_token for _ in range(4)]
+        tokens = [open_session(here, ada).refresh_token for _ in range(4)]
         works: list[Callable[[], object]] = [
             partial(sessions.logout, issuer, token, delivery="body") for token in tokens
         ]
-        works += [partial(sessions.end_others, issuer, ada, keep=None, why="test", actor=ada)] * 2
+        works += [
+            partial(sessions.end_other_sessions, issuer, ada, keep=None, why="test", actor=ada)
+        ] * 2
         assert len(all_at_once(works)) == 6
 
 

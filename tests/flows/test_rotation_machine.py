@@ -23,7 +23,7 @@ from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
 from support.app_factory import Backend
 from support.rounds import rounds
-from support.tokens import begun, code, lets_in, look, refresh
+from support.tokens import error_code, is_accepted, look, open_session, refresh
 
 GRACE, IDLE, AGE, LIMIT = timedelta(seconds=20), timedelta(hours=2), timedelta(hours=5), 4
 STEPS = (0.5, 1, 4, 19, 20, 20.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
@@ -131,7 +131,7 @@ class Machine(RuleBasedStateMachine):
         self.backends, self.users, self.clock = backends, users, backends[0].clock
         self.sittings: list[Sitting] = []
         self.enabled, self.attempts = [True] * len(users), 0
-        self.clock.moment = self.clock().replace(microsecond=0) + timedelta(minutes=10)
+        self.clock.current = self.clock().replace(microsecond=0) + timedelta(minutes=10)
 
     def teardown(self) -> None:
         """Sign everybody out and let them in again."""
@@ -143,7 +143,7 @@ class Machine(RuleBasedStateMachine):
         issuer = self.backends[0].services.issuer
         with issuer.database.transaction() as tx:
             tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
-            sessions.finish_all(issuer, tx, user, keep=None, why="disabled", actor=None)
+            sessions.end_user_sessions_in(issuer, tx, user, keep=None, why="disabled", actor=None)
 
     def of(self, user: int) -> list[Sitting]:
         """Return the sittings of a user."""
@@ -164,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         """A right password opens a session; the oldest above the limit goes (S-124)."""
         if not self.enabled[user]:
             return
-        now, made = self.clock(), begun(self.backends[process], self.users[user])
+        now, made = self.clock(), open_session(self.backends[process], self.users[user])
         sitting = Sitting(user, made.session_id, now, now, checkpoint=(0, now))
         sitting.take(dataclasses.asdict(made), lost=False)
         self.sittings.append(sitting)
@@ -194,7 +194,7 @@ class Machine(RuleBasedStateMachine):
             assert lost or sitting.access[-1].gen == gen
         else:
             status = 503 if wanted == "refresh_superseded" else 401
-            assert (answer.status_code, code(answer)) == (status, wanted)
+            assert (answer.status_code, error_code(answer)) == (status, wanted)
 
     @staticmethod
     def compare(sitting: Sitting, answer: Any, shown: str, *, again: bool) -> None:
@@ -225,7 +225,7 @@ class Machine(RuleBasedStateMachine):
             self.present(sitting, backend, age=age, lost=lost, attempt=attempt)
             if used:
                 self.look(sitting, backend, sitting.access[-1])
-            self.clock.forward(seconds=seconds)
+            self.clock.advance(seconds=seconds)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), cycles=st.integers(2, 4))
@@ -235,9 +235,9 @@ class Machine(RuleBasedStateMachine):
         for _ in range(cycles):
             self.present(sitting, backend, age=0, lost=False)
             self.look(sitting, backend, sitting.access[-1])
-            self.clock.forward(seconds=21)
+            self.clock.advance(seconds=21)
         self.present(sitting, backend, age=0, lost=True)
-        self.clock.forward(minutes=30)
+        self.clock.advance(minutes=30)
         self.present(sitting, backend, age=0, lost=False)
 
     @precondition(lambda self: self.sittings)
@@ -248,7 +248,7 @@ class Machine(RuleBasedStateMachine):
         if not sitting.alive(self.clock()) or max(sitting.held) != sitting.gen:
             return
         token = sitting.held[sitting.gen]
-        assert code(refresh(backend, token, scope=WIDE)) == "invalid_scope"
+        assert error_code(refresh(backend, token, scope=WIDE)) == "invalid_scope"
         answer = refresh(backend, token, scope=NARROW)
         assert sitting.present(sitting.gen, self.clock()) == "rotate"
         assert answer.json["scope"] == NARROW
@@ -266,12 +266,12 @@ class Machine(RuleBasedStateMachine):
 
     def look(self, sitting: Sitting, backend: Backend, access: Access) -> None:
         """Use an access token, and compare."""
-        assert lets_in(backend, access.token) == sitting.use(access, self.clock())
+        assert is_accepted(backend, access.token) == sitting.use(access, self.clock())
 
     @rule(seconds=st.sampled_from(STEPS))
     def wait(self, seconds: float) -> None:
         """Time passes; now and then a clock is set back."""
-        self.clock.forward(seconds=seconds)
+        self.clock.advance(seconds=seconds)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), how=st.sampled_from(["sign out", "others", "disable", "recall", "all"]))
@@ -287,7 +287,7 @@ class Machine(RuleBasedStateMachine):
             assert answer.status_code == 204
             sitting.over = True
         elif how == "others":
-            sessions.end_others(issuer, user, keep=sitting.id, why="test", actor=user)
+            sessions.end_other_sessions(issuer, user, keep=sitting.id, why="test", actor=user)
             self.end(one for one in self.of(sitting.user) if one is not sitting)
         elif how == "disable":
             self.enabled[sitting.user] = not self.enabled[sitting.user]
@@ -295,11 +295,11 @@ class Machine(RuleBasedStateMachine):
             self.end(self.of(sitting.user))
         elif how == "recall":
             with issuer.database.transaction() as tx:
-                sessions.recall_tokens(issuer, tx, user)
+                sessions.revoke_access_tokens(issuer, tx, user)
             for access in [access for one in self.of(sitting.user) for access in one.access]:
                 access.void = True
         else:
-            sessions.end_everybodys(issuer, why="test")
+            sessions.end_all_sessions(issuer, why="test")
             self.end(self.sittings)
 
     @staticmethod
@@ -314,7 +314,7 @@ def test_service_and_model_agree_whatever_clients_do(make_backend: Callable[...,
     """S-060 to S-068, S-123 to S-125, S-183: runs of up to 25 steps on each database."""
     some = {"session_max_idle": IDLE, "session_max_age": AGE, "session_limit": LIMIT}
     backends = [make_backend(look, revocation_lag=timedelta(0), **some) for _ in range(2)]
-    users = [backends[0].user(name, "member") for name in ("ada", "bob")]
+    users = [backends[0].create_user(name, "member") for name in ("ada", "bob")]
     run_state_machine_as_test(
         lambda: Machine(backends, users),  # type: ignore[arg-type]  # it takes what makes one
         settings=settings(

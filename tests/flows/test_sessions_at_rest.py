@@ -7,19 +7,19 @@ from sqlalchemy import inspect
 
 from itemsapi.db import Database
 from support.app_factory import Backend
-from support.tokens import begun, refresh, renewed
+from support.tokens import open_session, refresh, refreshed
 
 
 @pytest.fixture
 def tokens(backend: Backend) -> list[str]:
     """Every token of a session that was opened, renewed, healed, copied and ended."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     first = backend.login("ada")
-    second = renewed(backend, first["refresh_token"])
-    backend.clock.forward(seconds=21)
-    healed = renewed(backend, first["refresh_token"])
-    third = renewed(backend, healed["refresh_token"])
-    backend.clock.forward(seconds=21)
+    second = refreshed(backend, first["refresh_token"])
+    backend.clock.advance(seconds=21)
+    healed = refreshed(backend, first["refresh_token"])
+    third = refreshed(backend, healed["refresh_token"])
+    backend.clock.advance(seconds=21)
     refresh(backend, first["refresh_token"])
     backend.client().post("/auth/logout", json={"refresh_token": third["refresh_token"]})
     answers = (first, second, healed, third)
@@ -62,6 +62,6 @@ def test_no_token_is_in_the_log(capfd: pytest.CaptureFixture[str], tokens: list[
 
 def test_no_token_shows_when_a_grant_is_printed(backend: Backend) -> None:
     """S-060: a stray `repr` in a log line gives nothing away."""
-    made = begun(backend, backend.user("ada", "member"))
+    made = open_session(backend, backend.create_user("ada", "member"))
     assert made.access_token not in repr(made)
     assert made.refresh_token not in repr(made)

@@ -10,7 +10,16 @@ from sqlalchemy import update
 from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
 from support.app_factory import PASSWORD, Backend
-from support.tokens import at_once, begun, code, events, lets_in, look, refresh, renewed
+from support.tokens import (
+    at_once,
+    error_code,
+    event_details,
+    is_accepted,
+    look,
+    open_session,
+    refresh,
+    refreshed,
+)
 
 Build = Callable[..., Backend]
 
@@ -21,7 +30,7 @@ def build(make_backend: Build) -> Build:
 
     def make(**changes: Any) -> Backend:
         backend = make_backend(look, **changes)
-        backend.user("ada", "member")
+        backend.create_user("ada", "member")
         return backend
 
     return make
@@ -38,7 +47,7 @@ def disable(backend: Backend, user_id: str) -> None:
     issuer = backend.services.issuer
     with issuer.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=backend.clock()))
-        sessions.finish_all(issuer, tx, user_id, keep=None, why="disabled", actor=None)
+        sessions.end_user_sessions_in(issuer, tx, user_id, keep=None, why="disabled", actor=None)
 
 
 def test_a_session_ends_at_its_absolute_limit_however_often_it_is_refreshed(build: Build) -> None:
@@ -47,8 +56,8 @@ def test_a_session_ends_at_its_absolute_limit_however_often_it_is_refreshed(buil
     begun, token, times = backend.clock(), backend.login("ada")["refresh_token"], 0
     while (answer := refresh(backend, token)).status_code == 200:
         token, times = answer.json["refresh_token"], times + 1
-        backend.clock.forward(hours=1)
-    assert (times, code(answer)) == (48, "invalid_refresh_token")
+        backend.clock.advance(hours=1)
+    assert (times, error_code(answer)) == (48, "invalid_refresh_token")
     assert backend.clock() == begun + timedelta(days=2)
 
 
@@ -56,25 +65,25 @@ def test_no_access_token_outlives_its_session(backend: Backend) -> None:
     """S-064: the one made a minute before the absolute limit lives for a minute."""
     token = backend.login("ada")["refresh_token"]
     for _ in range(9):
-        backend.clock.forward(days=9.9)
-        token = renewed(backend, token)["refresh_token"]
-    backend.clock.forward(days=0.9, seconds=-60)
-    assert renewed(backend, token)["expires_in"] == 60
+        backend.clock.advance(days=9.9)
+        token = refreshed(backend, token)["refresh_token"]
+    backend.clock.advance(days=0.9, seconds=-60)
+    assert refreshed(backend, token)["expires_in"] == 60
 
 
 def test_a_session_lives_in_the_last_second_of_the_idle_limit(backend: Backend) -> None:
     """S-123: fourteen days less a second."""
     token = backend.login("ada")["refresh_token"]
-    backend.clock.forward(days=14, seconds=-1)
-    assert renewed(backend, token)
+    backend.clock.advance(days=14, seconds=-1)
+    assert refreshed(backend, token)
 
 
 def test_a_session_is_over_when_it_was_idle_for_the_limit(backend: Backend) -> None:
     """S-123: fourteen days; and it was no copy, so no alarm is raised."""
     token = backend.login("ada")["refresh_token"]
-    backend.clock.forward(days=14)
-    assert code(refresh(backend, token)) == "invalid_refresh_token"
-    assert events(backend, "token_reuse") == []
+    backend.clock.advance(days=14)
+    assert error_code(refresh(backend, token)) == "invalid_refresh_token"
+    assert event_details(backend, "token_reuse") == []
 
 
 def test_signing_in_makes_a_session_of_its_own_whatever_the_client_names(backend: Backend) -> None:
@@ -91,16 +100,16 @@ def test_two_sign_ins_share_nothing(backend: Backend) -> None:
     """S-069: the end of one leaves the other be."""
     one, other = backend.login("ada"), backend.login("ada")
     backend.client().post("/auth/logout", json={"refresh_token": one["refresh_token"]})
-    assert not lets_in(backend, one["access_token"])
-    assert lets_in(backend, other["access_token"])
+    assert not is_accepted(backend, one["access_token"])
+    assert is_accepted(backend, other["access_token"])
 
 
 def test_exactly_the_limit_of_sessions_lives_after_twenty_sign_ins_at_once(build: Build) -> None:
     """S-124: twenty at a limit of five; the five that are left are the newest."""
     backend = build(session_limit=5)
-    user_id = backend.user("bob", "member")
-    made = at_once(20, lambda: begun(backend, user_id))
-    alive = {one.session_id for one in made if lets_in(backend, one.access_token)}
+    user_id = backend.create_user("bob", "member")
+    made = at_once(20, lambda: open_session(backend, user_id))
+    alive = {one.session_id for one in made if is_accepted(backend, one.access_token)}
     assert (len(alive), alive) == (5, newest(backend, 5))
 
 
@@ -117,8 +126,12 @@ def test_the_oldest_session_goes_with_an_event_when_there_are_too_many(build: Bu
     """S-124: documented, and told."""
     backend = build(session_limit=2)
     oldest, *rest = [backend.login("ada") for _ in range(3)]
-    assert [lets_in(backend, one["access_token"]) for one in (oldest, *rest)] == [False, True, True]
-    assert len(events(backend, "session_limit")) == 1
+    assert [is_accepted(backend, one["access_token"]) for one in (oldest, *rest)] == [
+        False,
+        True,
+        True,
+    ]
+    assert len(event_details(backend, "session_limit")) == 1
 
 
 def old(build: Build, limit: str, *, seconds: float) -> Backend:
@@ -127,10 +140,10 @@ def old(build: Build, limit: str, *, seconds: float) -> Backend:
     backend = build(session_limit=1, session_max_age=age, session_max_idle=timedelta(days=2))
     token = backend.login("ada")["refresh_token"]
     if limit == "absolute":
-        backend.clock.forward(days=1)
+        backend.clock.advance(days=1)
         seconds -= timedelta(days=1).total_seconds()
-        renewed(backend, token)
-    backend.clock.forward(seconds=seconds)
+        refreshed(backend, token)
+    backend.clock.advance(seconds=seconds)
     return backend
 
 
@@ -142,8 +155,8 @@ each_limit = pytest.mark.parametrize("limit", ["absolute", "idle"])
 def test_a_session_past_its_limit_takes_no_place(build: Build, limit: str) -> None:
     """S-124: only sessions that live are counted, to the second."""
     backend = old(build, limit, seconds=TWO_DAYS)
-    assert lets_in(backend, backend.login("ada")["access_token"])
-    assert events(backend, "session_limit") == []
+    assert is_accepted(backend, backend.login("ada")["access_token"])
+    assert event_details(backend, "session_limit") == []
 
 
 @each_limit
@@ -151,16 +164,16 @@ def test_a_session_in_its_last_second_takes_its_place(build: Build, limit: str) 
     """S-124: it could be refreshed."""
     backend = old(build, limit, seconds=TWO_DAYS - 1)
     backend.login("ada")
-    assert len(events(backend, "session_limit")) == 1
+    assert len(event_details(backend, "session_limit")) == 1
 
 
 @each_limit
 def test_a_session_is_listed_until_its_limit(build: Build, limit: str) -> None:
     """S-125: as long as it could be refreshed."""
     backend = old(build, limit, seconds=TWO_DAYS - 1)
-    assert len(sessions.open_sessions(backend.services.issuer, owner(backend))) == 1
-    backend.clock.forward(seconds=1)
-    assert sessions.open_sessions(backend.services.issuer, owner(backend)) == []
+    assert len(sessions.list_open_sessions(backend.services.issuer, owner(backend))) == 1
+    backend.clock.advance(seconds=1)
+    assert sessions.list_open_sessions(backend.services.issuer, owner(backend)) == []
 
 
 def test_signing_out_is_no_error_when_it_is_done_twice(backend: Backend) -> None:
@@ -168,58 +181,58 @@ def test_signing_out_is_no_error_when_it_is_done_twice(backend: Backend) -> None
     token = {"refresh_token": backend.login("ada")["refresh_token"]}
     answers = [backend.client().post("/auth/logout", json=token) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [204, 204]
-    assert len(events(backend, "session_end")) == 1
+    assert len(event_details(backend, "session_end")) == 1
 
 
 def test_signing_out_ends_the_session_when_an_older_token_is_shown(backend: Backend) -> None:
     """S-066: whoever held it wants out; that is never refused."""
     first = backend.login("ada")["refresh_token"]
-    second = renewed(backend, first)
+    second = refreshed(backend, first)
     backend.client().post("/auth/logout", json={"refresh_token": first})
-    assert not lets_in(backend, second["access_token"])
-    assert code(refresh(backend, second["refresh_token"])) == "invalid_refresh_token"
+    assert not is_accepted(backend, second["access_token"])
+    assert error_code(refresh(backend, second["refresh_token"])) == "invalid_refresh_token"
 
 
 def test_a_disabled_user_has_no_session_and_gets_none(backend: Backend) -> None:
     """S-067: the access token ends, and signing in reads like a wrong password."""
-    user_id, session = backend.user("bob", "member"), backend.login("bob")
+    user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     disable(backend, user_id)
     wish = {"username": "bob", "password": PASSWORD}
-    assert code(backend.client().post("/auth/login", json=wish)) == "invalid_credentials"
-    assert not lets_in(backend, session["access_token"])
+    assert error_code(backend.client().post("/auth/login", json=wish)) == "invalid_credentials"
+    assert not is_accepted(backend, session["access_token"])
 
 
 def test_a_disabled_user_cannot_refresh(backend: Backend) -> None:
     """S-067: whatever the row of the session says."""
-    user_id, session = backend.user("bob", "member"), backend.login("bob")
+    user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     with backend.services.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=backend.clock()))
-    assert code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
+    assert error_code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
 
 
 def test_sessions_stay_ended_when_a_user_is_enabled_again(backend: Backend) -> None:
     """S-067: what was taken back does not come back with the user."""
-    user_id, session = backend.user("bob", "member"), backend.login("bob")
+    user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     disable(backend, user_id)
     with backend.services.database.transaction() as tx:
         tx.execute(update(User).values(disabled_at=None))
-    assert code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
+    assert error_code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
 
 
 def test_a_deleted_user_is_out(backend: Backend) -> None:
     """S-067, S-122: the rows went with the user; nobody with the same name inherits the session."""
-    user_id, session = backend.user("bob", "member"), backend.login("bob")
+    user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     with backend.services.database.transaction() as tx:
         tx.delete(tx.get_one(User, user_id))
-    backend.user("bob", "member")
-    assert code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
+    backend.create_user("bob", "member")
+    assert error_code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
 
 
 def test_one_of_five_sessions_ends_and_the_others_live(backend: Backend) -> None:
     """S-125: end session three from session one."""
     five = [backend.login("ada") for _ in range(5)]
-    backend.bearer(five[0]["access_token"]).delete(f"/auth/sessions/{five[2]['session_id']}")
-    assert [lets_in(backend, one["access_token"]) for one in five] == [
+    backend.bearer_client(five[0]["access_token"]).delete(f"/auth/sessions/{five[2]['session_id']}")
+    assert [is_accepted(backend, one["access_token"]) for one in five] == [
         True,
         True,
         False,
@@ -230,16 +243,19 @@ def test_one_of_five_sessions_ends_and_the_others_live(backend: Backend) -> None
 
 def test_a_stranger_cannot_end_a_session(backend: Backend) -> None:
     """S-125: it is as if it were not there."""
-    mine, stranger = backend.login("ada"), backend.signed_in("eve", "member")
+    mine, stranger = backend.login("ada"), backend.signed_in_client("eve", "member")
     assert stranger.delete(f"/auth/sessions/{mine['session_id']}").status_code == 404
-    assert lets_in(backend, mine["access_token"])
+    assert is_accepted(backend, mine["access_token"])
 
 
 def test_all_sessions_but_this_one_end(backend: Backend) -> None:
     """S-125: somebody found a session that is not theirs."""
     here, there = backend.login("ada"), backend.login("ada")
-    backend.bearer(here["access_token"]).delete("/auth/sessions?except=current")
-    assert (lets_in(backend, here["access_token"]), lets_in(backend, there["access_token"])) == (
+    backend.bearer_client(here["access_token"]).delete("/auth/sessions?except=current")
+    assert (
+        is_accepted(backend, here["access_token"]),
+        is_accepted(backend, there["access_token"]),
+    ) == (
         True,
         False,
     )
@@ -248,10 +264,10 @@ def test_all_sessions_but_this_one_end(backend: Backend) -> None:
 def test_nobodys_session_is_listed_when_everybodys_were_ended(backend: Backend) -> None:
     """S-125, R-19: one row ends them all, the list as well."""
     session = backend.login("ada")
-    assert len(sessions.open_sessions(backend.services.issuer, owner(backend))) == 1
-    sessions.end_everybodys(backend.services.issuer, why="test")
-    assert sessions.open_sessions(backend.services.issuer, owner(backend)) == []
-    assert not lets_in(backend, session["access_token"])
+    assert len(sessions.list_open_sessions(backend.services.issuer, owner(backend))) == 1
+    sessions.end_all_sessions(backend.services.issuer, why="test")
+    assert sessions.list_open_sessions(backend.services.issuer, owner(backend)) == []
+    assert not is_accepted(backend, session["access_token"])
 
 
 def owner(backend: Backend) -> str:

@@ -35,7 +35,7 @@ def test_a_file_that_stays_locked_is_given_up_on(
 ) -> None:
     """Some other program has it for itself; that is a 503, not a thread that hangs."""
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setitem(sqlite.OPTIONS, "timeout", 0.01)
+    monkeypatch.setitem(sqlite.CONNECT_ARGS, "timeout", 0.01)
     path = tmp_path / "locked.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -55,7 +55,7 @@ def test_going_back_leaves_no_table_behind(opened: db.Database) -> None:
 
 def test_people_sign_in_after_a_step_back_and_forth(backend: Backend) -> None:
     """Users and sessions outlive a step that does not concern them (R-21)."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     db.downgrade(backend.services.database, "-1")
     db.upgrade(backend.services.database)
     assert backend.login("ada")["access_token"]

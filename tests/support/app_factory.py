@@ -19,18 +19,18 @@ class MovingClock:
 
     def __init__(self) -> None:
         """Start at the present, in whole seconds, so that figures are round."""
-        self.moment = datetime.now(UTC).replace(microsecond=0)
+        self.current = datetime.now(UTC).replace(microsecond=0)
 
     def __call__(self) -> datetime:
         """Return where the clock stands."""
-        return self.moment
+        return self.current
 
-    def forward(self, **step: float) -> None:
+    def advance(self, **delta: float) -> None:
         """Move the clock by a `timedelta(**step)`; negative steps go back."""
-        self.moment += timedelta(**step)
+        self.current += timedelta(**delta)
 
 
-class Client(FlaskClient):
+class BufferedClient(FlaskClient):
     """A client that reads each answer to its end, as a server does: what runs after it has run."""
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
@@ -46,7 +46,7 @@ class Backend:
     services: Services
     clock: MovingClock
 
-    def user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
+    def create_user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
         """Make a user with roles; return the id."""
         user_id, now = new_id(), self.clock()
         stored = self.services.issuer.password_service.hash(password)
@@ -62,23 +62,25 @@ class Backend:
 
     def client(self) -> FlaskClient:
         """Return a client that nobody knows yet."""
-        self.app.test_client_class = Client
+        self.app.test_client_class = BufferedClient
         return self.app.test_client()
 
-    def login(self, name: str, **wish: Any) -> dict[str, Any]:
+    def login(self, name: str, **fields: Any) -> dict[str, Any]:
         """Sign a user in over HTTP; return the answer's body."""
-        body = {"username": name, "password": PASSWORD} | wish
-        answer = self.client().post("/auth/login", json=body)
-        assert answer.status_code == 200, answer.get_data(as_text=True)
-        tokens: dict[str, Any] = answer.get_json()
+        body = {"username": name, "password": PASSWORD} | fields
+        response = self.client().post("/auth/login", json=body)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        tokens: dict[str, Any] = response.get_json()
         return tokens
 
-    def signed_in(self, name: str, *roles: str, scope: str | None = None) -> FlaskClient:
+    def signed_in_client(self, name: str, *roles: str, scope: str | None = None) -> FlaskClient:
         """Make a user with roles and return a client that carries their access token."""
-        self.user(name, *roles)
-        return self.bearer(self.login(name, **({"scope": scope} if scope else {}))["access_token"])
+        self.create_user(name, *roles)
+        return self.bearer_client(
+            self.login(name, **({"scope": scope} if scope else {}))["access_token"]
+        )
 
-    def bearer(self, token: str) -> FlaskClient:
+    def bearer_client(self, token: str) -> FlaskClient:
         """Return a client that carries a token."""
         client = self.client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"

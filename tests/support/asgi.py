@@ -9,7 +9,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[dict[str, Any], Receive, Callable[[dict[str, Any]], Awaitable[None]]], Any]
 
 
-def scope(
+def build_scope(
     method: str = "GET",
     path: bytes = b"/",
     headers: Iterable[tuple[bytes, bytes]] = ((b"host", b"api"),),
@@ -30,7 +30,7 @@ def scope(
     }
 
 
-def parts(*bodies: bytes, ends: str = "whole") -> Receive:
+def body_parts(*bodies: bytes, ends: str = "whole") -> Receive:
     """Return a body that comes in parts.
 
     At its end it is `whole` and the client waits for the answer, or `leaves`; or it is not, because
@@ -50,7 +50,7 @@ def parts(*bodies: bytes, ends: str = "whole") -> Receive:
 
 
 @dataclass
-class Heard:
+class ReceivedResponse:
     """What an application sent."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -80,12 +80,12 @@ class Heard:
         return b"".join(message["body"] for message in self.messages[1:])
 
 
-def ask(application: Application, receive: Receive, **wish: Any) -> Heard:
+def send_request(application: Application, receive: Receive, **wish: Any) -> ReceivedResponse:
     """Make one request and return the answer."""
-    heard = Heard()
+    heard = ReceivedResponse()
 
     async def run() -> None:
-        await application(scope(**wish), receive, heard.send)
+        await application(build_scope(**wish), receive, heard.send)
 
     asyncio.run(run())
     return heard

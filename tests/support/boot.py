@@ -22,12 +22,12 @@ def boot(build: Build) -> dict[str, str]:
     return {f"{one.method} {one.path}": str(one.rule) for one in entries}
 
 
-def stopped(build: Build) -> str:
+def boot_error(build: Build) -> str:
     """Return the line that stops the boot, or nothing."""
     return boot(build).get("stopped", "")
 
 
-def fresh() -> Callable[[], str]:
+def make_view() -> Callable[[], str]:
     """Return a view that nobody has noted anything on."""
 
     def view() -> str:
@@ -36,7 +36,7 @@ def fresh() -> Callable[[], str]:
     return view
 
 
-def wrapping(inner: Callable[..., Any]) -> Callable[..., Any]:
+def wrapping_decorator(inner: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate as it should be done."""
 
     @functools.wraps(inner)
@@ -46,7 +46,7 @@ def wrapping(inner: Callable[..., Any]) -> Callable[..., Any]:
     return outer
 
 
-def hiding(inner: Callable[..., Any]) -> Callable[..., Any]:
+def non_wrapping_decorator(inner: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate without telling what is inside."""
 
     def outer(*args: object, **kwargs: object) -> object:

@@ -19,16 +19,18 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
-from itemsapi.settings import PREFIX, Settings
+from itemsapi.settings import ENV_PREFIX, Settings
 from support.app_factory import PASSWORD, Backend, MovingClock
 from support.command_line import free_port
-from support.network import Wire
+from support.network import NetworkProxy
 
 PAGES = Path(__file__).parents[1] / "browser" / "pages"
 API = "api.house.localhost"  # same site as app.house.localhost; evil.localhost is another site
-SOON = 2000.0  # milliseconds within which a page must have come to rest, says the issue
-PATIENCE = 10_000.0
-Enter = Callable[..., Page]
+SETTLE_TIMEOUT_MS = (
+    2000.0  # milliseconds within which a page must have come to rest, says the issue
+)
+PAGE_TIMEOUT_MS = 10_000.0
+OpenConsole = Callable[..., Page]
 
 
 class SharedClock(MovingClock):
@@ -44,9 +46,9 @@ class SharedClock(MovingClock):
         """Return the present, as far as it has been moved."""
         return datetime.now(UTC) + self.shift
 
-    def forward(self, **step: float) -> None:
+    def forward(self, **delta: float) -> None:
         """Move the clock of every process."""
-        self.shift += timedelta(**step)
+        self.shift += timedelta(**delta)
         draft = self.path.with_suffix(".new")
         draft.write_text(str(self.shift.total_seconds()), "ascii")
         draft.replace(self.path)
@@ -57,16 +59,16 @@ class Site:
     """A running service: its processes behind a wire, and the backend to make users in."""
 
     backend: Backend
-    wire: Wire
+    proxy: NetworkProxy
     clock: SharedClock
     url: str
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
 
-    def user(self, *roles: str) -> str:
+    def create_user(self, *roles: str) -> str:
         """Make a user and return the name; `ids` has the id."""
         name = f"user{len(self.ids) + 1}"
-        self.ids[name] = self.backend.user(name, *roles)
+        self.ids[name] = self.backend.create_user(name, *roles)
         return name
 
 
@@ -76,55 +78,57 @@ class Tab:
 
     page: Page
 
-    def do(self, script: str, argument: object = None) -> Any:
+    def evaluate(self, script: str, argument: object = None) -> Any:
         """Run a function in the page."""
         return self.page.evaluate(script, argument)
 
     def login(self, name: str, password: str = PASSWORD) -> str | None:
         """Sign in; return the code of the refusal, if it is one."""
         wish = [name, password]
-        return self.do("([name, password]) => spa.login(name, password)", wish)  # type: ignore[no-any-return]
+        return self.evaluate("([name, password]) => spa.login(name, password)", wish)  # type: ignore[no-any-return]
 
     def change_password(self, new: str, current: str = PASSWORD) -> str | None:
         """Change the user's password; return the code of the refusal, if it is one."""
         wish = [current, new]
-        return self.do("([current, wished]) => spa.changePassword(current, wished)", wish)  # type: ignore[no-any-return]
+        return self.evaluate("([current, wished]) => spa.changePassword(current, wished)", wish)  # type: ignore[no-any-return]
 
-    def shows(self, *, within: float = PATIENCE, **texts: str) -> None:
+    def expect_texts(self, *, within: float = PAGE_TIMEOUT_MS, **texts: str) -> None:
         """Wait until the page shows these texts in these places."""
         for place, text in texts.items():
             expect(self.page.locator(f"#{place}")).to_have_text(text, timeout=within)
 
-    def reads(self, place: str) -> str:
+    def read_text(self, place: str) -> str:
         """Return what the page shows in a place."""
         return self.page.locator(f"#{place}").inner_text()
 
 
 @dataclass
-class Watch:
+class PageWatcher:
     """Listens to all tabs of a window for what must not happen."""
 
-    complaints: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)  # Chromium logs each 4xx; a test expects some
+    errors: list[str] = field(default_factory=list)
+    failed_requests: list[str] = field(
+        default_factory=list
+    )  # Chromium logs each 4xx; a test expects some
     hosts: set[str] = field(default_factory=set)
 
-    def over(self, context: BrowserContext) -> None:
+    def attach(self, context: BrowserContext) -> None:
         """Listen to everything in a window."""
         context.add_init_script(
             "addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI}) =>"
             " console.error('CSP', violatedDirective, blockedURI))"
         )
-        context.on("console", self._heard)
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("request", self._asked)
+        context.on("console", self._on_console)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("request", self._on_request)
 
-    def _heard(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         if message.type not in {"error", "warning"}:
             return
         network = message.text.startswith("Failed to load resource")
-        (self.refusals if network else self.complaints).append(message.text)
+        (self.failed_requests if network else self.errors).append(message.text)
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if request.url.startswith("http"):
             self.hosts.add(request.url.split("/")[2])
 
@@ -134,7 +138,7 @@ class Window:
     """A browser with a profile of its own: tabs that share cookies, locks and channels."""
 
     context: BrowserContext
-    watch: Watch
+    watch: PageWatcher
 
     def open(self, address: str) -> Tab:
         """Open a tab."""
@@ -160,12 +164,12 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     ).to_be_visible()
 
 
-def told(figure: str) -> None:
+def print_figure(figure: str) -> None:
     """Show a figure to whoever runs the tests with `-s`."""
     sys.stdout.write(f"\n{figure}\n")
 
 
-def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
     """Wait for something that another process does."""
     end, pause = monotonic() + seconds, threading.Event()
     while not true():
@@ -174,7 +178,7 @@ def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
 
 
 @contextmanager
-def loaded(processes: int = 2) -> Iterator[None]:
+def busy_machine(processes: int = 2) -> Iterator[None]:
     """Keep the machine busy meanwhile: what runs at one moment comes in another order then."""
     spin = [sys.executable, "-c", "while True: pass"]
     spinning = [subprocess.Popen(spin) for _ in range(processes)]  # noqa: S603 - our own
@@ -186,7 +190,7 @@ def loaded(processes: int = 2) -> Iterator[None]:
             process.wait(20)
 
 
-def answers(port: int) -> bool:
+def is_serving(port: int) -> bool:
     """Tell whether a service is up."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection), suppress(OSError, HTTPException):
@@ -196,15 +200,15 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def serving(
+def running_site(
     folder: Path, settings: dict[str, str], *, workers: int = 2, path: str = ""
 ) -> Iterator[Site]:
     """Run a service on an empty database in `folder`, with real worker processes behind a wire."""
-    wire, clock, port = Wire(), SharedClock(folder / "shift"), free_port()
+    wire, clock, port = NetworkProxy(), SharedClock(folder / "shift"), free_port()
     url = f"http://{API}:{wire.port}{path}"
     wire.upstream = port
     chosen = {"data_dir": str(folder), "public_url": url, "rate_limit": "off"} | settings
-    given = {PREFIX + name.upper(): value for name, value in chosen.items()}
+    given = {ENV_PREFIX + name.upper(): value for name, value in chosen.items()}
     backend = _backend(given, clock)
     command = _granian(port, workers)
     with (folder / "log").open("wb") as log:
@@ -212,7 +216,7 @@ def serving(
             command, env=_environment(given, clock), stdout=log, stderr=log
         )
         try:
-            until(lambda: answers(port), seconds=30)
+            wait_until(lambda: is_serving(port), seconds=30)
             yield Site(backend, wire, clock, url, folder)
         finally:
             process.terminate()
@@ -233,12 +237,12 @@ def _granian(port: int, workers: int) -> list[str]:
 
 def _environment(given: dict[str, str], clock: SharedClock) -> dict[str, str]:
     places = [str(PAGES.parent), *sys.path]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     more = {"PYTHONPATH": os.pathsep.join(places), "ITEMSAPI_TEST_SHIFT": str(clock.path)}
     return clean | given | more
 
 
-class Folder(ThreadingHTTPServer):
+class PageServer(ThreadingHTTPServer):
     """A web server for the pages of other origins: one port, as many hosts as wanted."""
 
     daemon_threads = True
@@ -250,13 +254,13 @@ class Folder(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _File)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def at(self, host: str) -> str:
+    def origin_for(self, host: str) -> str:
         """Return the origin that this is under a name."""
         return f"http://{host}:{self.server_port}"
 
 
 class _File(SimpleHTTPRequestHandler):
-    server: Folder
+    server: PageServer
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
 
     def translate_path(self, path: str) -> str:

@@ -26,12 +26,12 @@ class Chromium:
         self._type = driver.chromium
 
     @contextmanager
-    def started(self, *more: str, keeping_pages: bool = False) -> Iterator[Browser]:
+    def launched(self, *more: str, back_forward_cache: bool = False) -> Iterator[Browser]:
         """Run a browser; each context of it has an empty profile.
 
         `keeping_pages` turns the back-forward cache on, which Playwright turns off.
         """
-        without = ["--disable-back-forward-cache"] if keeping_pages else []
+        without = ["--disable-back-forward-cache"] if back_forward_cache else []
         browser = self._type.launch(
             executable_path=CHROMIUM, args=[*ARGUMENTS, *more], ignore_default_args=without
         )
@@ -39,7 +39,7 @@ class Chromium:
         browser.close()
 
     @contextmanager
-    def on_disk(self, profile: Path) -> Iterator[BrowserContext]:
+    def launched_with_profile(self, profile: Path) -> Iterator[BrowserContext]:
         """Run a browser that keeps its profile in a folder."""
         context = self._type.launch_persistent_context(
             profile, executable_path=CHROMIUM, args=ARGUMENTS

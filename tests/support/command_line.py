@@ -16,7 +16,7 @@ SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandResult:
     """What a command did: its exit code, and what it wrote where."""
 
     code: int
@@ -35,17 +35,17 @@ class Shell:
 
     settings: dict[str, str] = field(default_factory=dict)
 
-    def given(self, **settings: str) -> "Shell":
+    def with_settings(self, **settings: str) -> "Shell":
         """Return this shell with settings changed."""
         return Shell(self.settings | settings)
 
-    def run(self, *words: str, stdin: str | bytes = "") -> Outcome:
+    def run(self, *words: str, stdin: str | bytes = "") -> CommandResult:
         """Run a command."""
         environ = {f"ITEMSAPI_{name.upper()}": value for name, value in self.settings.items()}
         runner = CliRunner()
         with patch.dict(os.environ):  # `serve` sets what its workers read
             result = runner.invoke(main, words, input=stdin, env=environ, catch_exceptions=False)
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 def free_port() -> int:

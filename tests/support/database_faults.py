@@ -9,18 +9,18 @@ from sqlalchemy import Connection, event, exc
 
 from itemsapi.db import Database
 
-How = Literal["once", "from then on", "answer lost"]
+FaultMode = Literal["once", "from then on", "answer lost"]
 
 
 @dataclass
-class Steps:
+class FaultInjector:
     """Counts steps, and lets the one numbered `at` fail, or all from it on.
 
     `answer lost`: a commit takes place, and nobody is told.
     """
 
     at: int = 0
-    how: How = "once"
+    mode: FaultMode = "once"
     taken: int = 0
     failed: int = 0
 
@@ -30,7 +30,7 @@ class Steps:
 
     def commit(self, connection: Connection) -> None:
         """A transaction is about to be committed."""
-        if self.how == "answer lost" and self.taken + 1 == self.at:
+        if self.mode == "answer lost" and self.taken + 1 == self.at:
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.commit()
@@ -38,15 +38,17 @@ class Steps:
 
     def _step(self) -> None:
         self.taken += 1
-        if self.taken == self.at or (self.how == "from then on" and 0 < self.at <= self.taken):
+        if self.taken == self.at or (self.mode == "from then on" and 0 < self.at <= self.taken):
             self.failed += 1
             raise exc.OperationalError("a step", {}, ConnectionError("the database is away"))
 
 
 @contextmanager
-def failing(database: Database, at: int = 0, how: How = "once") -> Iterator[Steps]:
+def failing_database(
+    database: Database, at: int = 0, how: FaultMode = "once"
+) -> Iterator[FaultInjector]:
     """Let a step fail within the block; none with 0, to count them."""
-    steps = Steps(at, how)
+    steps = FaultInjector(at, how)
     listeners = [("before_cursor_execute", steps.statement), ("commit", steps.commit)]
     for name, listener in listeners:
         event.listen(database.engine, name, listener)

@@ -16,7 +16,7 @@ from itemsapi.rest.middleware import Middleware
 from itemsapi.settings import Settings
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
-WHY = "a test"
+PUBLIC_REASON = "a test"
 
 EXAMPLE = {
     "text": "hello",
@@ -27,9 +27,9 @@ EXAMPLE = {
     "tags": ["a"],
     "inner": {"name": "n"},
 }
-GIVEN = EXAMPLE | {"owner": "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"}
+RESPONSE_EXAMPLE = EXAMPLE | {"owner": "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"}
 
-page = Blueprint("echo", __name__, url_prefix="/echo")
+blueprint = Blueprint("echo", __name__, url_prefix="/echo")
 
 
 class Inner(Schema):
@@ -60,109 +60,109 @@ class Search(PageQuery):
     open = fields.Boolean()
 
 
-class Raw(Schema):
+class RequestHeaders(Schema):
     """Headers of one request."""
 
     x_wish = fields.Integer(data_key="X-Wish", required=True)
 
 
-@page.post("/")
-@public(WHY)
-@page.takes(Echo(), example=EXAMPLE)
-@page.gives(201, Echo(), headers=["Location"], example=GIVEN)
+@blueprint.post("/")
+@public(PUBLIC_REASON)
+@blueprint.takes(Echo(), example=EXAMPLE)
+@blueprint.gives(201, Echo(), headers=["Location"], example=RESPONSE_EXAMPLE)
 def echo(said: dict[str, Any]) -> object:
     """Say it again. With the same words."""
     return said, {"Location": "/echo/1"}
 
 
-@page.patch("/<id:echo_id>")
-@page.gives(200, Echo())
-@page.takes(Echo(partial=True))
-@page.takes_version
-@page.refuses(Conflict)
+@blueprint.patch("/<id:echo_id>")
+@blueprint.gives(200, Echo())
+@blueprint.takes(Echo(partial=True))
+@blueprint.takes_version
+@blueprint.refuses(Conflict)
 @requires("items:write")
 def change_echo(said: dict[str, Any], version: int | None, echo_id: str) -> object:
     """Change what was said."""
     return said | {"number": version, "text": echo_id}
 
 
-@page.get("/<id:echo_id>")
+@blueprint.get("/<id:echo_id>")
 @signed_in
-@page.gives(200, Echo(), headers={"ETag": "Which version."})
+@blueprint.gives(200, Echo(), headers={"ETag": "Which version."})
 def show_echo(echo_id: str) -> object:
     """Show what was said."""
     return {"text": echo_id}, {"ETag": etag(1)}
 
 
-@page.get("/versioned")
-@public(WHY)
-@page.gives(200, Echo(), headers=["ETag"])
+@blueprint.get("/versioned")
+@public(PUBLIC_REASON)
+@blueprint.gives(200, Echo(), headers=["ETag"])
 def versioned() -> object:
     """Show a version."""
     return {"text": "here"}, {"ETag": etag(7)}
 
 
-@page.put("/versioned")
-@public(WHY)
-@page.takes_version
-@page.gives(200)
+@blueprint.put("/versioned")
+@public(PUBLIC_REASON)
+@blueprint.takes_version
+@blueprint.gives(200)
 def replace(expected: Precondition) -> object:
     """Replace a version."""
-    expected.demand(7)
+    expected.check(7)
     return {"version": 8}
 
 
-@page.get("")
-@page.takes(Search(), location="query")
-@page.gives(200, Echo(many=True))
-@public(WHY)
+@blueprint.get("")
+@blueprint.takes(Search(), location="query")
+@blueprint.gives(200, Echo(many=True))
+@public(PUBLIC_REASON)
 def search(wanted: Mapping[str, Any]) -> object:
     """Search."""
     return [{"text": repr(sorted(wanted.items()))}]
 
 
-@page.post("/form")
-@public(WHY)
-@page.takes(Search(), location="form")
-@page.gives(204)
+@blueprint.post("/form")
+@public(PUBLIC_REASON)
+@blueprint.takes(Search(), location="form")
+@blueprint.gives(204)
 def fill(_: dict[str, Any]) -> None:
     """Fill in a form."""
 
 
-@page.post("/optional")
-@public(WHY)
-@page.takes(Echo(), required=False)
-@page.gives(200, Echo())
+@blueprint.post("/optional")
+@public(PUBLIC_REASON)
+@blueprint.takes(Echo(), required=False)
+@blueprint.gives(200, Echo())
 def optional(said: dict[str, Any]) -> object:
     """Say something or nothing."""
     return said
 
 
-@page.get("/headers")
-@public(WHY)
-@page.takes(Raw(), location="headers")
-@page.gives(200)
+@blueprint.get("/headers")
+@public(PUBLIC_REASON)
+@blueprint.takes(RequestHeaders(), location="headers")
+@blueprint.gives(200)
 def headers(raw: dict[str, Any]) -> object:
     """Read headers."""
     return raw
 
 
-@page.get("/bare")
-@public(WHY)
+@blueprint.get("/bare")
+@public(PUBLIC_REASON)
 def bare() -> object:
     """Return a plain dictionary."""
     return {"a": 1}
 
 
-@page.get("/own-headers")
-@public(WHY)
+@blueprint.get("/own-headers")
+@public(PUBLIC_REASON)
 def own_headers() -> Response:
     """Set headers that are otherwise set by the backend."""
     return Response("", headers={"Cache-Control": "public", "Vary": "Accept"})
 
 
-@page.get("/raise/<name>")
-@public(WHY)
+@blueprint.get("/raise/<name>")
+@public(PUBLIC_REASON)
 def fail(name: str) -> object:
     """Raise what is asked for."""
     if name == "response":
@@ -179,25 +179,25 @@ def fail(name: str) -> object:
     }[name]("a secret")
 
 
-@page.get("/number/<int:number>")
-@public(WHY)
+@blueprint.get("/number/<int:number>")
+@public(PUBLIC_REASON)
 def number(number: int) -> object:
     """Take a number in the path."""
     return {"number": number % 7}
 
 
-def speaking_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
+def create_echo_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
     """Return an application with the echo page and others, without a database behind it."""
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
-    return create_app(settings, blueprints=[page, *pages])
+    return create_app(settings, blueprints=[blueprint, *pages])
 
 
-def client(folder: Path, **changes: Any) -> FlaskClient:
+def echo_client(folder: Path, **changes: Any) -> FlaskClient:
     """Return a client of such an application."""
-    return speaking_app(folder, **changes).test_client()
+    return create_echo_app(folder, **changes).test_client()
 
 
-def edge(app: Any) -> Middleware:
+def middleware_of(app: Any) -> Middleware:
     """Return what wraps the application."""
     assert isinstance(app.wsgi_app, Middleware)
     return app.wsgi_app

@@ -106,7 +106,7 @@ class FaultProxy:
 
     def _join(self, client: socket.socket) -> None:
         client.settimeout(None)
-        self._hold()
+        self._wait_while_blackholed()
         if self._fault.kind == "reset":
             _abort(client)
             return
@@ -123,7 +123,7 @@ class FaultProxy:
     def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         with suppress(OSError):
             while piece := source.recv(CHUNK):
-                self._hold()
+                self._wait_while_blackholed()
                 if answers and self._misbehaves(piece, sink):
                     break
                 sink.sendall(piece)
@@ -131,7 +131,7 @@ class FaultProxy:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _hold(self) -> None:
+    def _wait_while_blackholed(self) -> None:
         while self._fault.kind == "blackhole":
             time.sleep(0.01)
 

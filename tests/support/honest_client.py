@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from support.app_factory import PASSWORD
-from support.service import AWAY
+from support.service import CONNECTION_ERRORS
 
 PATIENCE = 60.0  # seconds until a client believes that the service never comes back
 PAUSE = 0.3  # seconds between two things, at most
@@ -217,7 +217,7 @@ class Client(threading.Thread):
         while True:
             try:
                 status, fields, version = self.call(method, path, body, headers)
-            except AWAY:
+            except CONNECTION_ERRORS:
                 self.hang_up()
                 self.did["unanswered"] += 1
             else:

@@ -8,7 +8,7 @@ from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
 from itemsapi.items.draft import ItemDraft
 from itemsapi.items.models import ItemRecord
-from itemsapi.items.query import Query
+from itemsapi.items.query import ItemListQuery
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
 
@@ -18,7 +18,7 @@ def draft(**fields: Any) -> ItemDraft:
     return ItemDraft(**({"name": "Lamp", "price": "12.50", "currency": "EUR"} | fields))
 
 
-class Stock:
+class ItemStore:
     """Items in a database, and ways to put some there and to find them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -26,30 +26,32 @@ class Stock:
         self.database = database
         self.clock = clock
         self.items = ItemService(database, clock, Quota(10**9, 10**12, 10**9))
-        self.ada = self.account()
+        self.ada = self.create_owner()
 
-    def account(self) -> str:
+    def create_owner(self) -> str:
         """Make an account; return its id."""
         made, now = new_id(), self.clock()
         with self.database.transaction() as tx:
             tx.add(User(id=made, username=made, password_hash="-", created_at=now, updated_at=now))
         return made
 
-    def put(self, owner: str | None = None, *, key: str | None = None, **fields: Any) -> ItemRecord:
+    def create(
+        self, owner: str | None = None, *, key: str | None = None, **fields: Any
+    ) -> ItemRecord:
         """Create an item, ada's unless said otherwise."""
         return self.items.create(draft(**fields), owner=owner or self.ada, key=key)
 
-    def found(self, owner: str | None = "", **query: Any) -> list[str]:
+    def names(self, owner: str | None = "", **query: Any) -> list[str]:
         """Return the names on the first page of a query, ada's unless said otherwise."""
-        page = self.items.page(Query(**query), owner=self.ada if owner == "" else owner)
+        page = self.items.get_page(ItemListQuery(**query), owner=self.ada if owner == "" else owner)
         return [item.name for item in page.items]
 
-    def walk(self, owner: str | None = "", **query: Any) -> Iterator[list[ItemRecord]]:
+    def pages(self, owner: str | None = "", **query: Any) -> Iterator[list[ItemRecord]]:
         """Yield the items of every page of a query."""
         cursor: str | None = None
         whose = self.ada if owner == "" else owner
         while True:
-            page = self.items.page(Query(**query, cursor=cursor), owner=whose)
+            page = self.items.get_page(ItemListQuery(**query, cursor=cursor), owner=whose)
             yield page.items
             if (cursor := page.next_cursor) is None:
                 return

@@ -11,8 +11,8 @@ from flask import Response, request
 from itemsapi import Blueprint, public, signed_in
 
 MIB = 1024 * 1024
-LARGEST = 60 * MIB  # bytes that /uploads takes
-WITHIN = 60.0  # seconds that anything here waits at most
+MAX_UPLOAD_BYTES = 60 * MIB  # bytes that /uploads takes
+WAIT_TIMEOUT_SECONDS = 60.0  # seconds that anything here waits at most
 
 heavy = Blueprint("heavy", __name__)
 
@@ -22,7 +22,7 @@ heavy = Blueprint("heavy", __name__)
 @heavy.gives(200)
 def upload() -> object:
     """Take a large body, piece by piece, and say what it was."""
-    request.max_content_length = LARGEST
+    request.max_content_length = MAX_UPLOAD_BYTES
     digest, size = hashlib.sha256(), 0
     while piece := request.stream.read(MIB):
         digest.update(piece)
@@ -54,11 +54,11 @@ def stream() -> Response:
 @heavy.get("/held/<name>")
 @public("a test waits for it")
 @heavy.gives(200)
-def held(name: str) -> object:
+def wait_for_file(name: str) -> object:
     """Say in a file that somebody is here, and answer when there is another."""
     folder = Path(os.environ["ITEMSAPI_DATA_DIR"])
     (folder / f"{name}.here").touch()
-    ends = time.monotonic() + WITHIN
+    ends = time.monotonic() + WAIT_TIMEOUT_SECONDS
     while not (folder / f"{name}.go").exists() and time.monotonic() < ends:
         time.sleep(0.01)
     return {"name": name}

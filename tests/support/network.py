@@ -19,15 +19,19 @@ HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "date",
 
 # Where it breaks: before the server hears of it, before the first byte of the answer, in its
 # headers, or behind them (a browser keeps the cookie then, and the page sees an error).
-Break = Literal["request", "answer", "headers", "body"]
-LOST: Final[tuple[Break, ...]] = ("answer", "headers", "body")  # after the server has done its work
+CutPoint = Literal["request", "answer", "headers", "body"]
+LOST: Final[tuple[CutPoint, ...]] = (
+    "answer",
+    "headers",
+    "body",
+)  # after the server has done its work
 
 
-CALM = 10  # looks in a row, a fiftieth of a second apart
+IDLE_CHECKS = 10  # looks in a row, a fiftieth of a second apart
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRequest:
     """One request that went over the wire."""
 
     method: str
@@ -40,19 +44,19 @@ class Seen:
 
 
 @dataclass
-class Weather:
+class NetworkConditions:
     """How bad the way to `path` is: how long it takes, and which share of the answers is lost."""
 
     path: str
     seconds: float
-    lost: float
-    dice: Random
+    loss_rate: float
+    random: Random
 
     def fault(self) -> "Fault | None":
         """Lose an answer, or not."""
-        if self.dice.random() >= self.lost:
+        if self.random.random() >= self.loss_rate:
             return None
-        return Fault(self.path, 1, self.dice.choice(LOST))
+        return Fault(self.path, 1, self.random.choice(LOST))
 
 
 @dataclass
@@ -61,12 +65,12 @@ class Fault:
 
     path: str
     times: int
-    where: Break | None = None
-    held: threading.Event | None = None
+    where: CutPoint | None = None
+    release: threading.Event | None = None
     reached: threading.Event = field(default_factory=threading.Event)
 
 
-class Wire:
+class NetworkProxy:
     """A proxy on a port of its own."""
 
     def __init__(self) -> None:
@@ -75,14 +79,14 @@ class Wire:
         A path that is `taken_off` is missing from the addresses that the service sees.
         """
         self.upstream = 0
-        self.taken_off = ""
-        self.weakens = False  # ETags, as a proxy does that compresses
-        self.seen: list[Seen] = []
+        self.stripped_prefix = ""
+        self.weaken_etags = False  # ETags, as a proxy does that compresses
+        self.seen: list[SeenRequest] = []
         self._faults: list[Fault] = []
-        self._weather: Weather | None = None
+        self._weather: NetworkConditions | None = None
         self._lock = threading.Lock()
-        self.under_way = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Passing)
+        self.in_flight = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _ProxyHandler)
         self._server.daemon_threads = True
         self._server.wire = self  # type: ignore[attr-defined]  # the handler finds us there
         self.port = self._server.server_port
@@ -93,34 +97,34 @@ class Wire:
         self._server.shutdown()
         self._server.server_close()
 
-    def cut(self, path: str, where: Break, *, times: int = 1) -> threading.Event:
+    def cut(self, path: str, where: CutPoint, *, times: int = 1) -> threading.Event:
         """Break the next `times` requests for `path`; the answer says when the first is broken."""
         self._faults.append(Fault(path, times, where))
         return self._faults[-1].reached
 
     @contextmanager
-    def holding(self, path: str, *, times: int = 1) -> Iterator[threading.Event]:
+    def delaying_responses(self, path: str, *, times: int = 1) -> Iterator[threading.Event]:
         """Keep back the next answers for `path`; yields what says that the first one is there."""
-        fault = Fault(path, times, held=threading.Event())
+        fault = Fault(path, times, release=threading.Event())
         self._faults.append(fault)
         yield fault.reached
-        assert fault.held is not None
-        fault.held.set()
+        assert fault.release is not None
+        fault.release.set()
 
     @contextmanager
-    def rough(self, path: str, *, seconds: float, lost: float) -> Iterator[None]:
+    def unreliable(self, path: str, *, seconds: float, lost: float) -> Iterator[None]:
         """Let requests for `path` take so long, on the average, and lose this share of the answers.
 
         The time falls on the way there and the way back by chance: some overtake others.
         """
-        self._weather = Weather(path, seconds, lost, Random(1))  # noqa: S311 - the same each time
+        self._weather = NetworkConditions(path, seconds, lost, Random(1))  # noqa: S311 - the same each time
         yield
         self._weather = None
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Break nothing any more."""
         self._faults.clear()
-        self.weakens = False
+        self.weaken_etags = False
 
     def fault(self, path: str) -> Fault | None:
         """Take the fault that is meant for a request of this moment."""
@@ -131,33 +135,33 @@ class Wire:
                     return fault
             return self._weather.fault() if self._weather and self._weather.path == path else None
 
-    def linger(self, path: str) -> None:
+    def delay(self, path: str) -> None:
         """Take the time that the way to `path` takes, or the way back."""
         weather = self._weather
         if weather and weather.path == path:
-            threading.Event().wait(weather.dice.uniform(0, weather.seconds))
+            threading.Event().wait(weather.random.uniform(0, weather.seconds))
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Count from here."""
         self.seen.clear()
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
+    def counting_in_flight(self) -> Iterator[None]:
         """Count a request as under way."""
         with self._lock:
-            self.under_way += 1
+            self.in_flight += 1
         try:
             yield
         finally:
             with self._lock:
-                self.under_way -= 1
+                self.in_flight -= 1
 
-    def rest(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until nothing has been under way for a moment: no page is amid a call."""
         quiet, pause = 0, threading.Event()
-        while quiet < CALM:
+        while quiet < IDLE_CHECKS:
             pause.wait(0.02)
-            quiet = 0 if self.under_way else quiet + 1
+            quiet = 0 if self.in_flight else quiet + 1
 
     def statuses(self, path: str, method: str = "") -> list[int]:
         """List how requests for `path` were answered, in order."""
@@ -165,7 +169,7 @@ class Wire:
         return [one.status for one in asked if method in {"", one.method}]
 
 
-class _Passing(BaseHTTPRequestHandler):
+class _ProxyHandler(BaseHTTPRequestHandler):
     """Hands one connection's requests on."""
 
     protocol_version = "HTTP/1.1"
@@ -178,30 +182,32 @@ class _Passing(BaseHTTPRequestHandler):
         except (OSError, HTTPException):
             self.close_connection = True
 
-    def _pass(self) -> None:
-        wire: Wire = self.server.wire  # type: ignore[attr-defined]
+    def _forward(self) -> None:
+        wire: NetworkProxy = self.server.wire  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = wire.fault(self.path.partition("?")[0])
         if fault and fault.where == "request":
-            self._break(fault)
+            self._cut(fault)
             return
-        with wire.passing():
-            self._answered(wire, body, fault)
+        with wire.counting_in_flight():
+            self._exchange(wire, body, fault)
 
-    def _answered(self, wire: "Wire", body: bytes, fault: Fault | None) -> None:
+    def _exchange(self, wire: "NetworkProxy", body: bytes, fault: Fault | None) -> None:
         path = self.path.partition("?")[0]
-        wire.linger(path)
-        answer, data = self._ask(wire.upstream, self.path.removeprefix(wire.taken_off), body)
-        wire.seen.append(self._note(answer.status))
-        wire.linger(path)
-        if fault and fault.held:
+        wire.delay(path)
+        answer, data = self._request_upstream(
+            wire.upstream, self.path.removeprefix(wire.stripped_prefix), body
+        )
+        wire.seen.append(self._record(answer.status))
+        wire.delay(path)
+        if fault and fault.release:
             fault.reached.set()
-            fault.held.wait(30)
-        self._answer(answer, data, fault)
+            fault.release.wait(30)
+        self._send_response(answer, data, fault)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _pass
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _forward
 
-    def _ask(self, port: int, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
+    def _request_upstream(self, port: int, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
         with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as upstream:
             upstream.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
@@ -211,10 +217,10 @@ class _Passing(BaseHTTPRequestHandler):
             answer = upstream.getresponse()
             return answer, answer.read()
 
-    def _answer(self, answer: HTTPResponse, data: bytes, fault: Fault | None) -> None:
+    def _send_response(self, answer: HTTPResponse, data: bytes, fault: Fault | None) -> None:
         where = fault.where if fault else None
         if fault and where == "answer":
-            self._break(fault)
+            self._cut(fault)
             return
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
@@ -223,19 +229,21 @@ class _Passing(BaseHTTPRequestHandler):
                 self.send_header(name, f"W/{value}" if weak else value)
         if fault and where == "headers":
             self.wfile.write(b"".join(self._headers_buffer)[:40])  # type: ignore[attr-defined]
-            self._break(fault)
+            self._cut(fault)
             return
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if where == "body" else data)
         if fault and where == "body":
-            self._break(fault)
+            self._cut(fault)
 
-    def _note(self, status: int) -> Seen:
+    def _record(self, status: int) -> SeenRequest:
         path, get = self.path.partition("?")[0], self.headers.get
         cookie, attempt = get("Cookie") or "", get("Idempotency-Key") or ""
-        return Seen(self.command, path, status, get("Host", ""), get("Origin"), cookie, attempt)
+        return SeenRequest(
+            self.command, path, status, get("Host", ""), get("Origin"), cookie, attempt
+        )
 
-    def _break(self, fault: Fault) -> None:
+    def _cut(self, fault: Fault) -> None:
         """Pull the plug."""
         fault.reached.set()
         self.close_connection = True

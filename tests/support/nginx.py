@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from support.command_line import free_port
-from support.service import until
+from support.service import wait_until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 FRAME = """\
@@ -65,11 +65,11 @@ class Proxy:
     port: int
     source: str = "127.0.0.1"
 
-    def by(self, source: str) -> "Proxy":
+    def from_address(self, source: str) -> "Proxy":
         """Return it as another client sees it."""
         return replace(self, source=source)
 
-    def ask(
+    def send(
         self, method: str, path: str, body: object = None, *, token: str = "", **headers: str
     ) -> Reply:
         """Send a request with the path as it is; names of headers have `_` for `-`."""
@@ -86,7 +86,7 @@ class Proxy:
             return Reply(answer.status, answer.headers, answer.read())
 
 
-def shown(number: int) -> str:
+def guide_snippet(number: int) -> str:
     """Return one of the pieces of configuration in the guide, counted from 0."""
     pieces: list[str] = re.findall(r"```nginx\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     return pieces[number]
@@ -106,7 +106,7 @@ def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
     command = [program, "-e", str(folder / "error.log"), "-c", str(configuration)]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own
         try:
-            until(lambda: _listens(process, port), 20)
+            wait_until(lambda: _listens(process, port), 20)
             yield Proxy(port)
         finally:
             process.kill()

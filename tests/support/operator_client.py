@@ -14,24 +14,26 @@ NEW_PASSWORD = "seven quiet geese cross the river"
 _numbers = count(1)
 
 
-def role(backend: Backend, *scopes: str) -> str:
+def create_role(backend: Backend, *scopes: str) -> str:
     """Make a role that gives these scopes; return its name."""
     name = f"role-{next(_numbers)}"
     backend.services.roles.put(COMMAND_LINE, name, description="", scopes=scopes)
     return name
 
 
-def operator(backend: Backend, *scopes: str, name: str = "olga") -> FlaskClient:
+def operator_client(backend: Backend, *scopes: str, name: str = "olga") -> FlaskClient:
     """Make a user with these scopes; return a client that carries their access token."""
-    return backend.signed_in(name, role(backend, *scopes))
+    return backend.signed_in_client(name, create_role(backend, *scopes))
 
 
-def change(client: FlaskClient, user_id: str, version: str = "*", **wish: object) -> TestResponse:
+def patch_user(
+    client: FlaskClient, user_id: str, version: str = "*", **wish: object
+) -> TestResponse:
     """Change a user over HTTP."""
     return client.patch(f"/users/{user_id}", json=wish, headers={"If-Match": version})
 
 
-def pages(client: FlaskClient, path: str, limit: int, **wanted: str) -> Iterator[dict[str, Any]]:
+def list_all(client: FlaskClient, path: str, limit: int, **wanted: str) -> Iterator[dict[str, Any]]:
     """Follow a list page by page; yield what is on them."""
     query: dict[str, Any] = {"limit": limit, **wanted}
     while query.get("cursor", "") is not None:
@@ -40,12 +42,12 @@ def pages(client: FlaskClient, path: str, limit: int, **wanted: str) -> Iterator
         query["cursor"] = page["next_cursor"]
 
 
-def works(backend: Backend, tokens: dict[str, Any]) -> bool:
+def is_signed_in(backend: Backend, tokens: dict[str, Any]) -> bool:
     """Tell whether an access token lets its user in."""
-    return backend.bearer(tokens["access_token"]).get("/me").status_code == 200
+    return backend.bearer_client(tokens["access_token"]).get("/me").status_code == 200
 
 
-def refreshes(backend: Backend, tokens: dict[str, Any]) -> TestResponse:
+def refresh(backend: Backend, tokens: dict[str, Any]) -> TestResponse:
     """Return the answer to a refresh."""
     return backend.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
 

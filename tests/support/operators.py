@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Somebody:
+class FakeOperator:
     """An operator (`itemsapi.accounts.permissions.Operator`) with some scopes."""
 
     user_id: str | None

@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from itemsapi.accounts.passwords import hash_parameters_of
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def count_verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which each verification adds the parameters of its hash."""
     done: list[str] = []
     verify = PasswordHasher.verify

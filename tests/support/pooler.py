@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from support.command_line import free_port
-from support.service import until
+from support.service import wait_until
 
-POOL = 4  # connections to the server; see R-33
+POOL_SIZE = 4  # connections to the server; see R-33
 
 
 @contextmanager
-def pooled(url: str, mode: str, **settings: str) -> Iterator[str]:
+def running_pooler(url: str, mode: str, **settings: str) -> Iterator[str]:
     """Run a pgbouncer with a small pool before a database; yield the address that leads through it.
 
     It lets everybody in under the name of the database's own user, and knows no more of our
@@ -36,7 +36,7 @@ def pooled(url: str, mode: str, **settings: str) -> Iterator[str]:
     command = [program, str(folder / "pgbouncer.ini")]
     with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            until(lambda: _listens(port), 20)
+            wait_until(lambda: _listens(port), 20)
             there = address.set(host="127.0.0.1", port=port, username="anybody", query={})
             yield there.render_as_string(hide_password=False)
         finally:
@@ -58,7 +58,7 @@ def _configure(file: Path, address: URL, port: int, settings: dict[str, str]) ->
         "listen_port": str(port),
         "unix_socket_dir": "",
         "auth_type": "any",
-        "default_pool_size": str(POOL),
+        "default_pool_size": str(POOL_SIZE),
         "max_client_conn": "200",
     }
     rows = "\n".join(f"{name} = {value}" for name, value in (given | settings).items())

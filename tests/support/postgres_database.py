@@ -8,7 +8,7 @@ SCHEMA = """
 SELECT string_agg(table_name || '.' || column_name || ' ' || data_type, ',' ORDER BY 1, 2)
 FROM (SELECT * FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 3, 4) AS c
 """
-STRANGERS = """
+TERMINATE_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -24,7 +24,7 @@ def engine(url: str) -> Engine:
     return create_engine(address, isolation_level="AUTOCOMMIT")
 
 
-def run(server: str, statement: str) -> None:
+def execute(server: str, statement: str) -> None:
     """Run one statement that commits by itself."""
     made = engine(server)
     with made.connect() as connection:
@@ -32,18 +32,18 @@ def run(server: str, statement: str) -> None:
     made.dispose()
 
 
-def named(server: str, name: str) -> str:
+def url_of(server: str, name: str) -> str:
     """Return the address of a database of a server."""
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
-class Emptied:
+class ReusableDatabase:
     """One database, made from a template, that one test after the other has for itself."""
 
     def __init__(self, server: str, template: str, name: str) -> None:
         """Make it, and note what an empty one holds."""
         self.server, self.template, self.name = server, template, name
-        self.url = named(server, name)
+        self.url = url_of(server, name)
         self._make()
         with self._engine.connect() as connection:
             self._schema = connection.scalar(text(SCHEMA))
@@ -54,7 +54,7 @@ class Emptied:
     def empty(self) -> None:
         """Make it as new; if a test changed its schema, make it anew."""
         with self._engine.connect() as connection:
-            connection.execute(text(STRANGERS))
+            connection.execute(text(TERMINATE_CONNECTIONS))
             as_it_was = connection.scalar(text(SCHEMA)) == self._schema
             if as_it_was:
                 self._refill(connection)
@@ -65,10 +65,10 @@ class Emptied:
     def drop(self) -> None:
         """Remove it."""
         self._engine.dispose()
-        run(self.server, f"DROP DATABASE {self.name} WITH (FORCE)")
+        execute(self.server, f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def _make(self) -> None:
-        run(self.server, f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
+        execute(self.server, f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
         self._engine = engine(self.url)
 
     def _refill(self, connection: Connection) -> None:

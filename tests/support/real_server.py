@@ -16,15 +16,15 @@ from support.command_line import free_port
 
 HERE = Path(__file__).parents[1]
 PASSWORD = "plain horse battery staple"
-CLOSING = b"Host: wire\r\nConnection: close\r\n"
-JSON = b"Content-Type: application/json\r\n"
-PATIENCE = 60.0  # seconds after which somebody gives up who waits for an answer, or the end
-STARTING = 60.0  # seconds that a service may take to come up on a busy machine
-NOTHING = 0  # the connection ended without an answer
+CLOSE_HEADERS = b"Host: wire\r\nConnection: close\r\n"
+JSON_HEADER = b"Content-Type: application/json\r\n"
+TIMEOUT_SECONDS = 60.0  # seconds after which somebody gives up who waits for an answer, or the end
+START_TIMEOUT_SECONDS = 60.0  # seconds that a service may take to come up on a busy machine
+NO_RESPONSE = 0  # the connection ended without an answer
 
 
 @dataclass
-class Wire:
+class RunningServer:
     """A running service, and the only way to it that no client library smooths over."""
 
     port: int
@@ -35,15 +35,17 @@ class Wire:
     def connect(self, sent: bytes = b"") -> socket.socket:
         """Open a connection and send bytes."""
         there, here = ("127.0.0.1", self.port), (self.source, 0)
-        line = socket.create_connection(there, timeout=PATIENCE, source_address=here)
+        line = socket.create_connection(there, timeout=TIMEOUT_SECONDS, source_address=here)
         line.sendall(sent)
         return line
 
-    def say(self, *parts: bytes) -> list[int]:
+    def statuses(self, *parts: bytes) -> list[int]:
         """Send bytes; return the statuses of what comes back until the other side hangs up."""
-        return [int(found) for found in re.findall(rb"HTTP/1\.[01] (\d{3}) ", self.hear(*parts))]
+        return [
+            int(found) for found in re.findall(rb"HTTP/1\.[01] (\d{3}) ", self.exchange(*parts))
+        ]
 
-    def hear(self, *parts: bytes) -> bytes:
+    def exchange(self, *parts: bytes) -> bytes:
         """Send bytes; return all that comes back. Raises `TimeoutError` if nobody hangs up."""
         heard = b""
         with self.connect() as line:
@@ -56,14 +58,15 @@ class Wire:
 
     def get(self, *headers: bytes, path: bytes = b"/auth/sessions") -> int:
         """Ask for something guarded; return the status."""
-        return (self.say(b"GET ", path, b" HTTP/1.1\r\n", CLOSING, *headers, b"\r\n") or [NOTHING])[
-            0
-        ]
+        return (
+            self.statuses(b"GET ", path, b" HTTP/1.1\r\n", CLOSE_HEADERS, *headers, b"\r\n")
+            or [NO_RESPONSE]
+        )[0]
 
     def login(self, **more: str) -> bytes:
         """Sign the admin in; return the access token."""
         body = json.dumps({"username": "wire", "password": PASSWORD, **more}).encode()
-        heard = self.hear(posted(b"/auth/login", JSON, body=body))
+        heard = self.exchange(build_post(b"/auth/login", JSON_HEADER, body=body))
         return str(json.loads(heard.partition(b"\r\n\r\n")[2])["access_token"]).encode()
 
     @property
@@ -73,7 +76,7 @@ class Wire:
 
 
 @contextmanager
-def serving(folder: Path, *, threads: int = 4, **more: str) -> Iterator[Wire]:
+def running_server(folder: Path, *, threads: int = 4, **more: str) -> Iterator[RunningServer]:
     """Run the service with one worker on an empty folder, and an admin `wire` who is signed in.
 
     `more` are environment variables.
@@ -89,8 +92,8 @@ def serving(folder: Path, *, threads: int = 4, **more: str) -> Iterator[Wire]:
     with log.open("wb") as written:
         process = subprocess.Popen(serve, env=environment, stdout=written, stderr=written)  # noqa: S603 - as above
     try:
-        until_it_answers(port, log)
-        wire = Wire(port, process=process.pid)
+        wait_until_ready(port, log)
+        wire = RunningServer(port, process=process.pid)
         wire.token = wire.login()
         yield wire
     finally:
@@ -98,19 +101,24 @@ def serving(folder: Path, *, threads: int = 4, **more: str) -> Iterator[Wire]:
         process.wait(30)
 
 
-def until_it_answers(port: int, log: Path) -> None:
+def wait_until_ready(port: int, log: Path) -> None:
     """Wait for the first worker: the port is open before it, and keeps who comes too early."""
-    until = time.monotonic() + STARTING
+    until = time.monotonic() + START_TIMEOUT_SECONDS
     while True:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), STARTING) as line:
-            line.sendall(b"GET /health/live HTTP/1.1\r\n%s\r\n" % CLOSING)
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), START_TIMEOUT_SECONDS) as line,
+        ):
+            line.sendall(b"GET /health/live HTTP/1.1\r\n%s\r\n" % CLOSE_HEADERS)
             if line.recv(1):
                 return
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.1)
 
 
-def posted(path: bytes, *headers: bytes, body: bytes = b"", length: bytes = b"") -> bytes:
+def build_post(path: bytes, *headers: bytes, body: bytes = b"", length: bytes = b"") -> bytes:
     """Return a POST request; `length` is what it claims."""
     claimed = b"Content-Length: %s\r\n" % (length or str(len(body)).encode())
-    return b"".join((b"POST ", path, b" HTTP/1.1\r\n", CLOSING, claimed, *headers, b"\r\n", body))
+    return b"".join(
+        (b"POST ", path, b" HTTP/1.1\r\n", CLOSE_HEADERS, claimed, *headers, b"\r\n", body)
+    )

@@ -21,10 +21,10 @@ from typing import Any
 from support.command_line import free_port
 
 TESTS = Path(__file__).resolve().parents[1]
-AWAY = (OSError, http.client.HTTPException)
+CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 
 
-def told(name: str, **figures: float | str) -> None:
+def print_figures(name: str, **figures: float | str) -> None:
     """Print the figures of a test, where `pytest -rP` or the full run shows them."""
     words = " ".join(
         f"{key}={value:.3f}" if isinstance(value, float) else f"{key}={value}"
@@ -34,7 +34,7 @@ def told(name: str, **figures: float | str) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TimedResponse:
     """What came back, and after how many seconds."""
 
     status: int
@@ -48,7 +48,7 @@ class Answer:
         return str(self.body.get("code", self.status))
 
 
-class Line:
+class ServiceConnection:
     """A connection that is kept open, so that one worker answers all that is said on it."""
 
     def __init__(self, port: int, *, timeout: float = 30.0, source: str = "127.0.0.1") -> None:
@@ -60,7 +60,7 @@ class Line:
 
     def call(
         self, method: str, path: str, body: object = None, *, token: str = "", key: str = ""
-    ) -> Answer:
+    ) -> TimedResponse:
         """Send a request, under an idempotency key, and read the answer. Raises one of `AWAY`."""
         headers = {"Content-Type": "application/json"}
         if key:
@@ -73,22 +73,22 @@ class Line:
         raw = answer.read()
         seconds = time.monotonic() - begun
         said = json.loads(raw) if raw.startswith(b"{") else {}
-        return Answer(answer.status, said, seconds, dict(answer.headers))
+        return TimedResponse(answer.status, said, seconds, dict(answer.headers))
 
     def text(self, method: str, path: str) -> str:
         """Ask, and return the body as it is."""
         self._http.request(method, path)
         return self._http.getresponse().read().decode()
 
-    def refresh(self, token: str, attempt: str = "") -> Answer:
+    def refresh(self, token: str, attempt: str = "") -> TimedResponse:
         """Present a refresh token, under an attempt id."""
         return self.call("POST", "/auth/refresh", {"refresh_token": token}, key=attempt)
 
-    def look(self, access: str) -> Answer:
+    def check_token(self, access: str) -> TimedResponse:
         """Use an access token where nobody but the gate looks at it."""
         return self.call("GET", "/look", token=access)
 
-    def make_item(self, access: str, key: str) -> Answer:
+    def make_item(self, access: str, key: str) -> TimedResponse:
         """Create an item, or the same one again under the same key."""
         body = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
         return self.call("POST", "/items", body, token=access, key=key)
@@ -103,7 +103,7 @@ class Line:
 
 
 @dataclass
-class Stage:
+class RunningService:
     """A running service. `environment` is what it was started with."""
 
     environment: dict[str, str]
@@ -111,9 +111,9 @@ class Stage:
     threads: int
     port: int = 0
     log: Path = Path(os.devnull)
-    took: float = 0.0  # seconds that the last start took until the first answer
+    start_seconds: float = 0.0  # seconds that the last start took until the first answer
     process: "subprocess.Popen[bytes] | None" = None
-    lines: list[Line] = field(default_factory=list)
+    connections: list[ServiceConnection] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the service and wait until it is ready."""
@@ -124,21 +124,21 @@ class Stage:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        self.took = until(self.ready, 60)
+        self.start_seconds = wait_until(self.ready, 60)
 
     def ready(self) -> bool:
         """Tell whether somebody answers."""
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()[-2000:]
         try:
-            return self.line(timeout=2).call("GET", "/health/ready").status == 200
-        except AWAY:
+            return self.connect(timeout=2).call("GET", "/health/ready").status == 200
+        except CONNECTION_ERRORS:
             return False
 
-    def line(self, *, timeout: float = 30.0) -> Line:
+    def connect(self, *, timeout: float = 30.0) -> ServiceConnection:
         """Open a connection, to whichever worker takes it."""
-        line = Line(self.port, timeout=timeout)
-        self.lines.append(line)
+        line = ServiceConnection(self.port, timeout=timeout)
+        self.connections.append(line)
         return line
 
     def pids(self) -> list[int]:
@@ -147,42 +147,42 @@ class Stage:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [pid for pid in map(int, children.read_text().split()) if _serves(pid, self.port)]
 
-    def folder_of_metrics(self) -> str:
+    def metrics_folder(self) -> str:
         """Return where the workers count together."""
         told = Path(f"/proc/{self.pids()[0]}/environ").read_bytes().split(b"\0")
         found = dict(one.split(b"=", 1) for one in told if b"=" in one)
         return found[b"PROMETHEUS_MULTIPROC_DIR"].decode()
 
-    def line_to_each(self) -> dict[int, Line]:
+    def connect_to_each_worker(self) -> dict[int, ServiceConnection]:
         """Open one connection to every worker.
 
         All of them listen on one socket, and where nothing else is to do the same one may take
         every connection: who has taken one is held still until the others have theirs.
         """
-        found: dict[int, Line] = {}
+        found: dict[int, ServiceConnection] = {}
         wanted = set(self.pids())
         with ExitStack() as held:
             while len(found) < self.workers:
-                line = self.line()
+                line = self.connect()
                 line.call("GET", "/health/live")
                 pid = _peer(line.local_port(), self.port, wanted)
                 assert pid is not None, f"a worker died, or came: {sorted(wanted)}"
                 found[pid] = line
-                held.enter_context(_standing_still(pid))
+                held.enter_context(_paused(pid))
         return found
 
-    def kill_everything(self) -> None:
+    def kill_all(self) -> None:
         """End the service and its workers as a power cut would."""
         assert self.process is not None
         for pid in [self.process.pid, *self.pids()]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
-        until(lambda: is_free(self.port), 10)
+        wait_until(lambda: is_free(self.port), 10)
 
     def stop(self) -> None:
         """Ask the service to end."""
-        for line in self.lines:
+        for line in self.connections:
             line.close()
         if self.process is None or self.process.poll() is not None:
             return
@@ -198,7 +198,7 @@ class Stage:
 
 
 @contextmanager
-def staged(
+def running_service(
     url: str,
     folder: Path,
     *,
@@ -206,7 +206,7 @@ def staged(
     threads: int = 8,
     environment: Mapping[str, str] = MappingProxyType({}),
     **settings: str,
-) -> Iterator[Stage]:
+) -> Iterator[RunningService]:
     """Run the service on a database; settings are given by their names in lower case."""
     given = {f"ITEMSAPI_{name.upper()}": value for name, value in settings.items()}
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
@@ -220,7 +220,7 @@ def staged(
         **given,
         **environment,
     }
-    stage = Stage(whole, workers, threads, log=folder / "server.log")
+    stage = RunningService(whole, workers, threads, log=folder / "server.log")
     try:
         stage.start()
         yield stage
@@ -228,7 +228,7 @@ def staged(
         stage.stop()
 
 
-def until(done: Callable[[], bool], seconds: float, *, pause: float = 0.02) -> float:
+def wait_until(done: Callable[[], bool], seconds: float, *, pause: float = 0.02) -> float:
     """Wait for something; return how many seconds it took, or fail."""
     begun = time.monotonic()
     while not done():
@@ -272,11 +272,11 @@ def _peer(ours: int, port: int, pids: set[int]) -> int | None:
 
 
 @contextmanager
-def _standing_still(pid: int) -> Iterator[None]:
+def _paused(pid: int) -> Iterator[None]:
     """Hold a process still, every thread of it; whoever has died meanwhile may."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
-    until(lambda: _states(pid) <= {"T", "Z", "X"}, 10, pause=0.001)
+    wait_until(lambda: _states(pid) <= {"T", "Z", "X"}, 10, pause=0.001)
     try:
         yield
     finally:

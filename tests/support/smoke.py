@@ -5,17 +5,17 @@ from typing import Any
 
 from support.app_factory import Backend
 
-WORDS = "Lämpchen 電球 \\ 'quoted'"
+ITEM_NAME = "Lämpchen 電球 \\ 'quoted'"
 
 
-def told(backend: Backend) -> dict[str, Any]:
+def run_smoke_test(backend: Backend) -> dict[str, Any]:
     """Sign in, refresh, make an item and find it again; return what came of each step."""
-    backend.user("ada", "member")
+    backend.create_user("ada", "member")
     signed_in = backend.login("ada")
     body = {"refresh_token": signed_in["refresh_token"]}
     renewed = backend.client().post("/auth/refresh", json=body).get_json()
-    client = backend.bearer(renewed["access_token"])
-    item = {"name": WORDS, "price": "12.50", "currency": "EUR"}
+    client = backend.bearer_client(renewed["access_token"])
+    item = {"name": ITEM_NAME, "price": "12.50", "currency": "EUR"}
     made = client.post("/items", json=item)
     listed = client.get("/items").get_json()["items"]
     sessions = client.get("/auth/sessions").get_json()["items"]
@@ -27,10 +27,10 @@ def told(backend: Backend) -> dict[str, Any]:
     }
 
 
-def expected(backend: Backend) -> dict[str, Any]:
+def expected_result(backend: Backend) -> dict[str, Any]:
     """Return what has to come of them."""
     now = backend.clock().replace(microsecond=0)
-    return {"made": 201, "words": [WORDS], "prices": ["12.50"], "times": {now}}
+    return {"made": 201, "words": [ITEM_NAME], "prices": ["12.50"], "times": {now}}
 
 
 def _seconds(moment: str) -> datetime:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.predictability import common_passwords
-from itemsapi.problems import Invalid
+from itemsapi.problems import ValidationFailed
 
 GOOD = "seven quiet geese cross the river"
 WORDS = [
@@ -49,7 +49,7 @@ def refusal(password: str, *, username: str = "ada", minimum: int = 15) -> str:
     """Return why a password is refused, or nothing."""
     try:
         validate_password(password, username=username, minimum=minimum)
-    except Invalid as error:
+    except ValidationFailed as error:
         return error.detail.removeprefix("password: ")
     return ""
 

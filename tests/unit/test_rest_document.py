@@ -14,7 +14,7 @@ from itemsapi.gate.rules import Rule
 from itemsapi.rest.openapi.document import build
 from itemsapi.settings import Settings
 
-PUBLIC = Rule("public", why="a test")
+PUBLIC = Rule("public", reason="a test")
 
 
 class Order(marshmallow.Schema):
