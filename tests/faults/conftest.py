@@ -69,7 +69,7 @@ def new_postgres(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 
 @pytest.fixture(scope="module")
-def theatre(
+def deploy(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., AbstractContextManager[Deployment]]:
     """Open theatres: on a database of a kind, with workers and settings as wished."""

@@ -21,25 +21,28 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def play(theatre: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """The service with eight workers, a few where a few rounds must do."""
-    with theatre("sqlite", workers=8 if FULL else 2, threads=2) as opened:
+    with deploy("sqlite", workers=8 if FULL else 2, threads=2) as opened:
         yield opened
 
 
-def file_of(play: Deployment) -> Path:
+def file_of(deployment: Deployment) -> Path:
     """Return the database file."""
-    return Path(make_url(play.service.environment["ITEMSAPI_DATABASE_URL"]).database or "")
+    return Path(make_url(deployment.service.environment["ITEMSAPI_DATABASE_URL"]).database or "")
 
 
 @contextmanager
-def refreshing(play: Deployment) -> Iterator[list[TimedResponse]]:
+def refreshing(deployment: Deployment) -> Iterator[list[TimedResponse]]:
     """Let clients refresh, each its own session, some twenty times a second, meanwhile."""
     answers: list[TimedResponse] = []
     stop = threading.Event()
 
     def client() -> None:
-        line, token = play.service.connect(timeout=60), play.open_session().refresh_token
+        line, token = (
+            deployment.service.connect(timeout=60),
+            deployment.open_session().refresh_token,
+        )
         while not stop.wait(0.03):
             answer = line.refresh(token)
             answers.append(answer)
@@ -68,9 +71,9 @@ def late(answers: list[TimedResponse]) -> float:
     return taken[len(taken) * 99 // 100]
 
 
-def log_of(play: Deployment) -> int:
+def log_of(deployment: Deployment) -> int:
     """Return how many bytes the write-ahead log holds."""
-    file = file_of(play)
+    file = file_of(deployment)
     return file.with_name(f"{file.name}-wal").stat().st_size
 
 
@@ -90,35 +93,35 @@ def disturb(path: Path, answers: list[TimedResponse], count: int) -> None:
         cleaner.execute("VACUUM")
 
 
-def test_nobody_hears_that_the_database_is_locked(play: Deployment) -> None:
+def test_nobody_hears_that_the_database_is_locked(deployment: Deployment) -> None:
     """R-07: every refresh is answered with 200 while others read, back up and vacuum.
 
     99 of 100 within half a second, or a few times as late as where nobody disturbs.
     """
     count = rounds(2000, 300)
-    with refreshing(play) as calm:
+    with refreshing(deployment) as calm:
         more(calm, count)
-    with refreshing(play) as answers:
-        disturb(file_of(play), answers, count)
+    with refreshing(deployment) as answers:
+        disturb(file_of(deployment), answers, count)
         more(answers, count)
     print_figures("busy SQLite", refreshes=len(answers), p99=late(answers), calm=late(calm))
     assert {answer.status for answer in answers} == {200}
     assert late(answers) < max(0.5, 5 * late(calm))
 
 
-def test_the_log_does_not_grow_without_bound(play: Deployment) -> None:
+def test_the_log_does_not_grow_without_bound(deployment: Deployment) -> None:
     """R-07: a reader lets it grow; when the reader has left, the next writers begin it anew."""
     count = rounds(2000, 300)
-    with refreshing(play) as answers:
-        disturb(file_of(play), answers, count)
-        held = log_of(play)
+    with refreshing(deployment) as answers:
+        disturb(file_of(deployment), answers, count)
+        held = log_of(deployment)
         more(answers, 6 * count)
-        after = log_of(play)
+        after = log_of(deployment)
     print_figures("log", with_a_reader_mib=held / MIB, after_mib=after / MIB)
     assert after < 1.2 * max(held, CHECKPOINT)
 
 
-def test_the_backup_is_whole(play: Deployment) -> None:
+def test_the_backup_is_whole(deployment: Deployment) -> None:
     """R-07: what was copied under way opens and is consistent."""
-    with closing(sqlite3.connect(f"{file_of(play)}.backup")) as backup:
+    with closing(sqlite3.connect(f"{file_of(deployment)}.backup")) as backup:
         assert backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -37,7 +37,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stepped(
-    watch: Path, theatre: Callable[..., AbstractContextManager[Deployment]]
+    watch: Path, deploy: Callable[..., AbstractContextManager[Deployment]]
 ) -> Iterator[Deployment]:
     """The service under a clock that can be set."""
     under = {
@@ -46,22 +46,22 @@ def stepped(
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    with theatre("sqlite", workers=1, environment=under) as opened:
+    with deploy("sqlite", workers=1, environment=under) as opened:
         yield opened
 
 
 @pytest.fixture
-def play(stepped: Deployment, watch: Path) -> Iterator[Deployment]:
+def deployment(stepped: Deployment, watch: Path) -> Iterator[Deployment]:
     """The service at the right time, before and after."""
     yield stepped
     watch.write_text("+0")
 
 
 def test_tokens_expire_and_refresh_works_when_the_clock_jumps_ahead(
-    play: Deployment, watch: Path
+    deployment: Deployment, watch: Path
 ) -> None:
     """R-10: twenty minutes on, an access token is old and the session is not."""
-    session, line = play.open_session(), play.service.connect()
+    session, line = deployment.open_session(), deployment.service.connect()
     assert line.check_token(session.access_token).status == 204
     watch.write_text("+20m")
     wait_until(lambda: line.check_token(session.access_token).status == 401, 2)
@@ -71,10 +71,10 @@ def test_tokens_expire_and_refresh_works_when_the_clock_jumps_ahead(
 
 @pytest.mark.parametrize("step", ["-2", "-30"])
 def test_fresh_tokens_are_let_in_when_the_clock_steps_back(
-    play: Deployment, watch: Path, step: str
+    deployment: Deployment, watch: Path, step: str
 ) -> None:
     """R-10: tokens dated a little ahead are good (plain Flask-JWT-Extended answers 422)."""
-    session, line = play.open_session(), play.service.connect()
+    session, line = deployment.open_session(), deployment.service.connect()
     made = line.refresh(session.refresh_token).body
     watch.write_text(step)
     assert line.check_token(made["access_token"]).status == 204
@@ -83,10 +83,10 @@ def test_fresh_tokens_are_let_in_when_the_clock_steps_back(
 
 
 def test_the_next_refresh_brings_a_good_token_when_the_clock_is_an_hour_back(
-    play: Deployment, watch: Path
+    deployment: Deployment, watch: Path
 ) -> None:
     """R-10: what is dated an hour ahead is refused, and the session goes on."""
-    session, line = play.open_session(), play.service.connect()
+    session, line = deployment.open_session(), deployment.service.connect()
     watch.write_text("-1h")
     wait_until(lambda: line.check_token(session.access_token).status == 401, 2)
     made = line.refresh(session.refresh_token)
@@ -95,10 +95,10 @@ def test_the_next_refresh_brings_a_good_token_when_the_clock_is_an_hour_back(
 
 
 def test_what_was_taken_back_stays_so_when_the_clock_is_an_hour_back(
-    play: Deployment, watch: Path
+    deployment: Deployment, watch: Path
 ) -> None:
     """R-10: revocation does not look at the clock."""
-    session, line = play.open_session(), play.service.connect()
+    session, line = deployment.open_session(), deployment.service.connect()
     watch.write_text("-1h")
     made = line.refresh(session.refresh_token).body
     line.call("POST", "/auth/logout", {"refresh_token": made["refresh_token"]})
@@ -107,15 +107,17 @@ def test_what_was_taken_back_stays_so_when_the_clock_is_an_hour_back(
     assert line.check_token(made["access_token"]).status == 401
 
 
-def test_rotation_goes_by_generation_and_not_by_the_clock(play: Deployment, watch: Path) -> None:
+def test_rotation_goes_by_generation_and_not_by_the_clock(
+    deployment: Deployment, watch: Path
+) -> None:
     """R-10: back and forth, each successor is the next generation; an old one ends it all."""
-    session, line = play.open_session(), play.service.connect()
+    session, line = deployment.open_session(), deployment.service.connect()
     token = session.refresh_token
     for step in ("-1h", "+20m", "-2", "+0"):
         watch.write_text(step)
         answer = line.refresh(token)
         assert answer.status == 200, answer.body
         token = answer.body["refresh_token"]
-    assert play.generation(session) == 5
+    assert deployment.generation(session) == 5
     watch.write_text("+20m")
     assert line.refresh(session.refresh_token).code == "refresh_reused"

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 @pytest.fixture(scope="module")
 def proxied(
     new_postgres: Callable[[], str],
-    theatre: Callable[..., AbstractContextManager[Deployment]],
+    deploy: Callable[..., AbstractContextManager[Deployment]],
 ) -> Iterator[tuple[Deployment, FaultProxy]]:
     """One worker, whose way to PostgreSQL leads through a proxy."""
     url = new_postgres()
@@ -49,12 +49,12 @@ def proxied(
     with FaultProxy(upstream) as proxy:
         served = address.set(host="127.0.0.1", port=proxy.port, query={"sslmode": "disable"})
         there = served.render_as_string(hide_password=False)
-        with theatre("postgresql", url=url, workers=1, served=there) as play:
-            yield play, proxy
+        with deploy("postgresql", url=url, workers=1, served=there) as deployment:
+            yield deployment, proxy
 
 
 @pytest.fixture
-def play(proxied: tuple[Deployment, FaultProxy]) -> Deployment:
+def deployment(proxied: tuple[Deployment, FaultProxy]) -> Deployment:
     """The theatre; whatever the last test broke has healed."""
     proxied[1].fault = PASS
     wait_until(proxied[0].service.ready, 15)
@@ -68,9 +68,9 @@ def proxy(proxied: tuple[Deployment, FaultProxy]) -> Iterator[FaultProxy]:
     proxied[1].fault = PASS
 
 
-def last_let_in(play: Deployment, access: str) -> tuple[float, TimedResponse]:
+def last_let_in(deployment: Deployment, access: str) -> tuple[float, TimedResponse]:
     """Use an access token until it is not let in; return after how many seconds, and the answer."""
-    begun, line = time.monotonic(), play.service.connect()
+    begun, line = time.monotonic(), deployment.service.connect()
     while (answer := line.check_token(access)).status == 204:
         time.sleep(0.02)
         assert time.monotonic() - begun < 30
@@ -79,15 +79,15 @@ def last_let_in(play: Deployment, access: str) -> tuple[float, TimedResponse]:
 
 @pytest.mark.parametrize("kind", ["refuse", "reset", "blackhole"])
 def test_requests_without_queries_go_on_until_the_feed_is_too_old(
-    play: Deployment, proxy: FaultProxy, kind: str
+    deployment: Deployment, proxy: FaultProxy, kind: str
 ) -> None:
     """R-03, R-09: then 503, not 200 and not 401; and back to normal within two seconds."""
-    access = play.open_session().access_token
-    assert play.service.connect().check_token(access).status == 204
+    access = deployment.open_session().access_token
+    assert deployment.service.connect().check_token(access).status == 204
     proxy.fault = Fault(kind)  # type: ignore[arg-type]  # the list above
-    seconds, answer = last_let_in(play, access)
+    seconds, answer = last_let_in(deployment, access)
     proxy.fault = PASS
-    back = wait_until(lambda: play.service.connect().check_token(access).status == 204, 10)
+    back = wait_until(lambda: deployment.service.connect().check_token(access).status == 204, 10)
     print_figures(f"database {kind}", let_in_for=seconds, code=answer.code, back_after=back)
     assert (answer.status, answer.headers.get("retry-after")) == (503, "1")
     assert PATIENCE - 1.5 < seconds < PATIENCE + TIMEOUT
@@ -95,99 +95,107 @@ def test_requests_without_queries_go_on_until_the_feed_is_too_old(
 
 @pytest.mark.parametrize("kind", ["refuse", "reset", "blackhole"])
 def test_a_refresh_is_refused_in_time_and_works_later_with_the_same_token(
-    play: Deployment, proxy: FaultProxy, kind: str
+    deployment: Deployment, proxy: FaultProxy, kind: str
 ) -> None:
     """R-03, R-04: 503 with Retry-After; nobody was logged out."""
-    token = play.open_session().refresh_token
+    token = deployment.open_session().refresh_token
     proxy.fault = Fault(kind)  # type: ignore[arg-type]  # the list above
-    answer = play.service.connect(timeout=20).refresh(token)
+    answer = deployment.service.connect(timeout=20).refresh(token)
     proxy.fault = PASS
     print_figures(f"refresh {kind}", seconds=answer.seconds)
     assert (answer.status, "retry-after" in answer.headers) == (503, True)
     assert answer.seconds < TIMEOUT
-    wait_until(lambda: play.service.connect().refresh(token).status == 200, 10)
+    wait_until(lambda: deployment.service.connect().refresh(token).status == 200, 10)
 
 
 def test_threads_do_not_pile_up_when_the_database_is_silent(
-    play: Deployment, proxy: FaultProxy
+    deployment: Deployment, proxy: FaultProxy
 ) -> None:
     """R-04: forty refreshes at once at a silent database; health answers all the while."""
-    tokens = [play.open_session().refresh_token for _ in range(40)]
+    tokens = [deployment.open_session().refresh_token for _ in range(40)]
     proxy.fault = Fault("blackhole")
     begun = time.monotonic()
     with ThreadPoolExecutor(40) as pool:
-        jobs = [pool.submit(play.service.connect(timeout=60).refresh, token) for token in tokens]
+        jobs = [
+            pool.submit(deployment.service.connect(timeout=60).refresh, token) for token in tokens
+        ]
         answers = [job.result() for job in jobs]
     seconds = time.monotonic() - begun
     proxy.fault = PASS
     print_figures("forty at a silent database", seconds=seconds)
     assert {answer.status for answer in answers} == {503}
-    wait_until(lambda: play.service.connect().refresh(tokens[0]).status == 200, 10)
+    wait_until(lambda: deployment.service.connect().refresh(tokens[0]).status == 200, 10)
 
 
 def test_a_slow_database_slows_nothing_that_asks_it_nothing(
-    play: Deployment, proxy: FaultProxy
+    deployment: Deployment, proxy: FaultProxy
 ) -> None:
     """R-04: 2 s for each answer of the database; one request a second pays, the others do not."""
-    access = play.open_session().access_token
-    line = play.service.connect()
+    access = deployment.open_session().access_token
+    line = deployment.service.connect()
     line.check_token(access)
     proxy.fault = Fault("delay", seconds=DELAY)
     with ThreadPoolExecutor(4) as pool:
-        taken = sorted(pool.map(lambda _: quick(play, access), range(4)))
+        taken = sorted(pool.map(lambda _: quick(deployment, access), range(4)))
     proxy.fault = PASS
     print_figures("slow database", p50=taken[len(taken) // 2])
     assert taken[len(taken) // 2] < DELAY / 4
 
 
-def quick(play: Deployment, access: str) -> float:
+def quick(deployment: Deployment, access: str) -> float:
     """Return the middle of the times that a hundred requests take."""
-    line = play.service.connect(timeout=30)
+    line = deployment.service.connect(timeout=30)
     return sorted(line.check_token(access).seconds for _ in range(100))[50]
 
 
-def test_an_unknown_commit_is_resolved_by_trying_again(play: Deployment, proxy: FaultProxy) -> None:
+def test_an_unknown_commit_is_resolved_by_trying_again(
+    deployment: Deployment, proxy: FaultProxy
+) -> None:
     """R-05: the connection is cut before the answer to COMMIT; one rotation, one successor.
 
     The client repeats its attempt id.
     """
     for _ in range(rounds(20, 2)):
-        session = play.open_session()
+        session = deployment.open_session()
         before = proxy.cuts
         proxy.fault = Fault("cut", before=COMMITTED)
         lost, again, third = (
-            play.service.connect().refresh(session.refresh_token, ATTEMPT) for _ in range(3)
+            deployment.service.connect().refresh(session.refresh_token, ATTEMPT) for _ in range(3)
         )
         assert (lost.status, again.status, proxy.cuts - before) == (503, 200, 1)
         assert again.body["refresh_token"] == third.body["refresh_token"]
-        assert play.generation(session) == 2
+        assert deployment.generation(session) == 2
 
 
-def test_a_lost_answer_to_the_client_is_resolved_by_trying_again(play: Deployment) -> None:
+def test_a_lost_answer_to_the_client_is_resolved_by_trying_again(deployment: Deployment) -> None:
     """R-25: the network is cut after the commit, before the app's answer is through."""
-    with FaultProxy(lambda: socket.create_connection(("127.0.0.1", play.service.port))) as front:
+    with FaultProxy(
+        lambda: socket.create_connection(("127.0.0.1", deployment.service.port))
+    ) as front:
         for cut_after in (0, 1, 200, 600):
-            session = play.open_session()
+            session = deployment.open_session()
             front.fault = Fault("cut", after=cut_after)
             with closing(ServiceConnection(front.port)) as line, suppress(*CONNECTION_ERRORS):
                 line.refresh(session.refresh_token, ATTEMPT)
-            plain = play.service.connect().refresh(session.refresh_token)
-            again = play.service.connect().refresh(session.refresh_token, ATTEMPT)
-            assert (plain.status, again.status, play.generation(session)) == (200, 200, 2)
+            plain = deployment.service.connect().refresh(session.refresh_token)
+            again = deployment.service.connect().refresh(session.refresh_token, ATTEMPT)
+            assert (plain.status, again.status, deployment.generation(session)) == (200, 200, 2)
             assert ("refresh_token" in plain.body, "refresh_token" in again.body) == (False, True)
         assert front.cuts == 4
 
 
-def test_an_item_is_made_once_when_the_answer_was_lost(play: Deployment) -> None:
+def test_an_item_is_made_once_when_the_answer_was_lost(deployment: Deployment) -> None:
     """R-25, S-154: the client asks again with the same key, and is told what was made."""
-    access, made = play.open_session().access_token, []
-    with FaultProxy(lambda: socket.create_connection(("127.0.0.1", play.service.port))) as front:
+    access, made = deployment.open_session().access_token, []
+    with FaultProxy(
+        lambda: socket.create_connection(("127.0.0.1", deployment.service.port))
+    ) as front:
         for cut_after in (0, 1, 200, 600):
             front.fault = Fault("cut", after=cut_after)
             with closing(ServiceConnection(front.port)) as line, suppress(*CONNECTION_ERRORS):
                 line.make_item(access, f"k-{cut_after}")
-            again = play.service.connect().make_item(access, f"k-{cut_after}")
+            again = deployment.service.connect().make_item(access, f"k-{cut_after}")
             made.append((again.status, again.body["id"]))
         assert front.cuts == 4
-    listed = play.service.connect().call("GET", "/items", token=access).body["items"]
+    listed = deployment.service.connect().call("GET", "/items", token=access).body["items"]
     assert sorted(made) == sorted((201, item["id"]) for item in listed)

@@ -27,12 +27,12 @@ NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
-def play(
+def deployment(
     new_postgres: Callable[[], str],
-    theatre: Callable[..., AbstractContextManager[Deployment]],
+    deploy: Callable[..., AbstractContextManager[Deployment]],
 ) -> Iterator[Deployment]:
     """Two workers on a PostgreSQL."""
-    with theatre("postgresql", url=new_postgres()) as opened:
+    with deploy("postgresql", url=new_postgres()) as opened:
         yield opened
 
 
@@ -51,12 +51,14 @@ def ready(line: ServiceConnection) -> bool:
     return line.call("GET", "/health/ready").status == 200
 
 
-def written(play: Deployment, access: str, count: int) -> set[int]:
+def written(deployment: Deployment, access: str, count: int) -> set[int]:
     """Make things, many at once; return the statuses."""
 
     def make(number: int) -> int:
         return (
-            play.service.connect().make_item(access, f"key-{time.monotonic_ns()}-{number}").status
+            deployment.service.connect()
+            .make_item(access, f"key-{time.monotonic_ns()}-{number}")
+            .status
         )
 
     with ThreadPoolExecutor(8) as pool:
@@ -66,22 +68,24 @@ def written(play: Deployment, access: str, count: int) -> set[int]:
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_writes_are_refused_while_it_is_read_only_and_back_by_themselves(
-    play: Deployment,
+    deployment: Deployment,
 ) -> None:
     """R-32: readiness 503, reads 200, writes 503; then all 2xx within five seconds."""
     url, access = (
-        play.service.environment["ITEMSAPI_DATABASE_URL"],
-        play.open_session().access_token,
+        deployment.service.environment["ITEMSAPI_DATABASE_URL"],
+        deployment.open_session().access_token,
     )
-    workers = list(play.service.connect_to_each_worker().values())
-    assert written(play, access, 16) == {201}
+    workers = list(deployment.service.connect_to_each_worker().values())
+    assert written(deployment, access, 16) == {201}
     turn(url, read_only=True, cut=True)
     unready = wait_until(lambda: not any(ready(line) for line in workers), BACK_WITHIN)
-    refused = written(play, access, 40)
-    reads = {play.service.connect().call("GET", "/items", token=access).status for _ in range(20)}
+    refused = written(deployment, access, 40)
+    reads = {
+        deployment.service.connect().call("GET", "/items", token=access).status for _ in range(20)
+    }
     turn(url, read_only=False, cut=False)
     back = wait_until(lambda: all(ready(line) for line in workers), BACK_WITHIN)
-    after = written(play, access, 80)
+    after = written(deployment, access, 80)
     print_figures("read-only", unready_after=unready, ready_after=back)
     assert (refused, reads, after) == ({503}, {200}, {201})
 

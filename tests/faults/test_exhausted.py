@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def play(theatre: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """A service with one worker, whose passwords take much memory, so that none is kept of it."""
-    with theatre("sqlite", workers=1, threads=4, argon2_memory=str(256 * 1024)) as opened:
+    with deploy("sqlite", workers=1, threads=4, argon2_memory=str(256 * 1024)) as opened:
         yield opened
 
 
@@ -38,54 +38,56 @@ def limited(pid: int, kind: int, value: int) -> Iterator[None]:
             resource.prlimit(pid, kind, was)
 
 
-def outcome(play: Deployment, access: str) -> int:
+def outcome(deployment: Deployment, access: str) -> int:
     """Return the status that a token gets, 0 where there is no answer."""
     try:
-        with closing(ServiceConnection(play.service.port, timeout=2)) as line:
+        with closing(ServiceConnection(deployment.service.port, timeout=2)) as line:
             return line.check_token(access).status
     except CONNECTION_ERRORS:
         return 0
 
 
-def files(play: Deployment) -> set[str]:
+def files(deployment: Deployment) -> set[str]:
     """Return the names of what lies in the folder of data."""
-    return {path.name for path in Path(play.service.environment["ITEMSAPI_DATA_DIR"]).iterdir()}
+    return {
+        path.name for path in Path(deployment.service.environment["ITEMSAPI_DATA_DIR"]).iterdir()
+    }
 
 
-def well(play: Deployment) -> None:
+def well(deployment: Deployment) -> None:
     """See that all is served again, and that nothing half-made lies about."""
-    access = play.open_session().access_token
-    wait_until(lambda: outcome(play, access) == 204, WITHIN)
-    assert play.service.process is not None
-    assert play.service.process.poll() is None
-    assert files(play) <= KNOWN
+    access = deployment.open_session().access_token
+    wait_until(lambda: outcome(deployment, access) == 204, WITHIN)
+    assert deployment.service.process is not None
+    assert deployment.service.process.poll() is None
+    assert files(deployment) <= KNOWN
 
 
-def test_without_files_nobody_is_let_in_who_should_not_be(play: Deployment) -> None:
+def test_without_files_nobody_is_let_in_who_should_not_be(deployment: Deployment) -> None:
     """R-23: 200 connections where 64 files may be open; no token opens nothing, and it ends well.
 
     Whoever has a good token may be let in, or refused, or get no answer.
     """
-    access, (pid,) = play.open_session().access_token, play.service.pids()
-    assert outcome(play, access) == 204
+    access, (pid,) = deployment.open_session().access_token, deployment.service.pids()
+    assert outcome(deployment, access) == 204
     with limited(pid, resource.RLIMIT_NOFILE, FILES), ExitStack() as held:
         for _ in range(200):
-            line = socket.create_connection(("127.0.0.1", play.service.port), timeout=5)
+            line = socket.create_connection(("127.0.0.1", deployment.service.port), timeout=5)
             held.enter_context(closing(line))
-        strangers = {outcome(play, "") for _ in range(3)}
-        friends = {outcome(play, access) for _ in range(2)}
+        strangers = {outcome(deployment, "") for _ in range(3)}
+        friends = {outcome(deployment, access) for _ in range(2)}
     print_figures("without files", strangers=repr(strangers), friends=repr(friends))
     assert strangers <= {0, 401, 503}
     assert 0 in strangers | friends, "the limit was none"
     assert friends <= {0, 204, 503}
-    well(play)
+    well(deployment)
 
 
-def sign_in(play: Deployment, password: str) -> int:
+def sign_in(deployment: Deployment, password: str) -> int:
     """Return the status of a sign-in, 0 where there is no answer."""
     body = {"username": "ada", "password": password}
     try:
-        with closing(ServiceConnection(play.service.port, timeout=30)) as line:
+        with closing(ServiceConnection(deployment.service.port, timeout=30)) as line:
             return line.call("POST", "/auth/login", body).status
     except CONNECTION_ERRORS:
         return 0
@@ -97,15 +99,15 @@ def size(pid: int) -> int:
     return int(status.split("VmSize:")[1].split()[0]) * 1024
 
 
-def test_without_memory_no_password_is_taken_for_right(play: Deployment) -> None:
+def test_without_memory_no_password_is_taken_for_right(deployment: Deployment) -> None:
     """R-23: Argon2 gets none for its work; refused or no answer, for good and bad ones alike."""
-    (pid,) = play.service.pids()
-    assert sign_in(play, PASSWORD) == 200
+    (pid,) = deployment.service.pids()
+    assert sign_in(deployment, PASSWORD) == 200
     with limited(pid, resource.RLIMIT_AS, size(pid) // 2):
-        found = {sign_in(play, word) for word in (PASSWORD, "not this one at all") * 3}
-        stranger = outcome(play, "")
+        found = {sign_in(deployment, word) for word in (PASSWORD, "not this one at all") * 3}
+        stranger = outcome(deployment, "")
     print_figures("without memory", sign_in=repr(found), stranger=stranger)
     assert found <= {0, 500, 503}
     assert stranger in {0, 401, 500, 503}
-    well(play)
-    wait_until(lambda: sign_in(play, PASSWORD) == 200, WITHIN)
+    well(deployment)
+    wait_until(lambda: sign_in(deployment, PASSWORD) == 200, WITHIN)

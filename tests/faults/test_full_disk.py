@@ -31,11 +31,11 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def play(
-    small_disk: Path, theatre: Callable[..., AbstractContextManager[Deployment]]
+def deployment(
+    small_disk: Path, deploy: Callable[..., AbstractContextManager[Deployment]]
 ) -> Iterator[Deployment]:
     """The service with its database on the small disk."""
-    with theatre("sqlite", url=f"sqlite:///{small_disk}/itemsapi.db", workers=1) as opened:
+    with deploy("sqlite", url=f"sqlite:///{small_disk}/itemsapi.db", workers=1) as opened:
         yield opened
 
 
@@ -49,30 +49,30 @@ def fill(ballast: Path) -> None:
             print_figures("full disk", ballast=file.tell())
 
 
-def refused(play: Deployment, token: str) -> tuple[str, TimedResponse]:
+def refused(deployment: Deployment, token: str) -> tuple[str, TimedResponse]:
     """Refresh until there is no room; return the last good token, and the refusal of it."""
-    line = play.service.connect()
+    line = deployment.service.connect()
     while (answer := line.refresh(token)).status == 200:
         token = answer.body["refresh_token"]
     return token, answer
 
 
 def test_a_full_disk_refuses_changes_and_nothing_else_until_there_is_room(
-    play: Deployment, small_disk: Path
+    deployment: Deployment, small_disk: Path
 ) -> None:
     """R-06: 503 for a refresh, checks go on; with room again the same token works, no restart."""
-    session, other = play.open_session(), play.open_session()
+    session, other = deployment.open_session(), deployment.open_session()
     fill(small_disk / "ballast")
-    token, answer = refused(play, session.refresh_token)
-    looked = play.service.connect().check_token(other.access_token).status
+    token, answer = refused(deployment, session.refresh_token)
+    looked = deployment.service.connect().check_token(other.access_token).status
     (small_disk / "ballast").unlink()
-    back = wait_until(lambda: play.service.connect().refresh(token).status == 200, 10)
+    back = wait_until(lambda: deployment.service.connect().refresh(token).status == 200, 10)
     print_figures("room again", seconds=back)
     assert (answer.status, answer.code, looked) == (503, "database_unavailable", 204)
     assert answer.headers.get("retry-after") == "1"
 
 
-def test_the_database_is_whole_after_the_disk_was_full(play: Deployment) -> None:
+def test_the_database_is_whole_after_the_disk_was_full(deployment: Deployment) -> None:
     """R-06: SQLite checks every page."""
-    with play.backend.services.database.reading() as connection:
+    with deployment.backend.services.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

@@ -26,11 +26,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def play(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+def deployment(
+    request: pytest.FixtureRequest, deploy: Callable[..., AbstractContextManager[Deployment]]
 ) -> Iterator[Deployment]:
     """The service with three workers, on each database in turn."""
-    with theatre(request.param, workers=WORKERS) as opened:
+    with deploy(request.param, workers=WORKERS) as opened:
         yield opened
 
 
@@ -50,9 +50,9 @@ def changing(token: str) -> Ask:
     return change
 
 
-def storm(play: Deployment, *tries: tuple[Ask, str]) -> Counter[int]:
+def storm(deployment: Deployment, *tries: tuple[Ask, str]) -> Counter[int]:
     """Let all try at the same moment, again where the service was busy; count the answers."""
-    lines = [play.service.connect(timeout=60) for _ in tries]
+    lines = [deployment.service.connect(timeout=60) for _ in tries]
     gate = threading.Barrier(len(tries))
 
     def run(line: ServiceConnection, ask: Ask, password: str) -> int:
@@ -73,28 +73,28 @@ def storm(play: Deployment, *tries: tuple[Ask, str]) -> Counter[int]:
     return outcomes
 
 
-def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(play: Deployment) -> None:
+def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(deployment: Deployment) -> None:
     """Sign-in and change of password together; the right one is refused after it, and later on."""
-    change = changing(play.open_session().access_token)
+    change = changing(deployment.open_session().access_token)
     tries = [(login, WRONG), (change, WRONG)] * (CALLERS // 2)
-    outcomes = storm(play, *tries)
+    outcomes = storm(deployment, *tries)
     assert outcomes[401] + outcomes[422] == LIMIT
     assert outcomes[429] == CALLERS - LIMIT
-    play.service.kill_all()
-    play.service.start()
-    assert storm(play, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
+    deployment.service.kill_all()
+    deployment.service.start()
+    assert storm(deployment, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
 
 
-def test_right_passwords_in_a_storm_buy_no_tries(play: Deployment) -> None:
+def test_right_passwords_in_a_storm_buy_no_tries(deployment: Deployment) -> None:
     """Ten of the callers know it: nobody else learns more for that."""
     tries = [(login, WRONG)] * (CALLERS - 10) + [(login, PASSWORD)] * 10
-    outcomes = storm(play, *tries)
+    outcomes = storm(deployment, *tries)
     assert 0 < outcomes[401] <= LIMIT  # less if right ones, under way, stood in the way
     assert outcomes[200] <= 10
     assert outcomes.total() == CALLERS
 
 
-def test_workers_that_are_killed_in_a_storm_give_no_tries_away(play: Deployment) -> None:
+def test_workers_that_are_killed_in_a_storm_give_no_tries_away(deployment: Deployment) -> None:
     """What was answered as wrong stays counted (S-045)."""
     answers = Counter[int]()
 
@@ -102,13 +102,13 @@ def test_workers_that_are_killed_in_a_storm_give_no_tries_away(play: Deployment)
         with suppress(*CONNECTION_ERRORS):
             answers[login(line, WRONG)] += 1
 
-    lines = [play.service.connect() for _ in range(20)]
+    lines = [deployment.service.connect() for _ in range(20)]
     threads = [threading.Thread(target=guess, args=(line,)) for line in lines]
     for thread in threads:
         thread.start()
-    play.service.kill_all()
+    deployment.service.kill_all()
     for thread in threads:
         thread.join(20)
-    play.service.start()
-    answers += storm(play, *[(login, WRONG)] * 20)
+    deployment.service.start()
+    answers += storm(deployment, *[(login, WRONG)] * 20)
     assert answers[401] <= LIMIT

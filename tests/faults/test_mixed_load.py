@@ -140,21 +140,21 @@ def own_postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def staged(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+    request: pytest.FixtureRequest, deploy: Callable[..., AbstractContextManager[Deployment]]
 ) -> Iterator[tuple[Deployment, Killable]]:
     """The service on each database in turn, and what of the database can be killed."""
     if request.param == "sqlite":
-        with theatre("sqlite", workers=WORKERS) as play:
-            yield play, Nothing()
+        with deploy("sqlite", workers=WORKERS) as deployment:
+            yield deployment, Nothing()
         return
     server: Postgres = request.getfixturevalue("own_postgres")
-    with theatre("postgresql", url=server.url, workers=WORKERS) as play:
-        yield play, server
+    with deploy("postgresql", url=server.url, workers=WORKERS) as deployment:
+        yield deployment, server
 
 
-def crowd(play: Deployment, stop: threading.Event) -> list[Client]:
+def crowd(deployment: Deployment, stop: threading.Event) -> list[Client]:
     """Make the users, all with one password, and open a session for each."""
-    backend = play.backend
+    backend = deployment.backend
     backend.clock.current = datetime.now(UTC)
     stored, now = backend.services.issuer.password_service.hash(PASSWORD), backend.clock()
     made = {f"user{number}": new_id() for number in range(CLIENTS)}
@@ -171,13 +171,13 @@ def crowd(play: Deployment, stop: threading.Event) -> list[Client]:
         opened = open_session(backend, user_id)
         tokens = Tokens(opened.access_token, opened.refresh_token)
         address = f"127.1.{number // 250}.{number % 250 + 1}"  # everybody has a host
-        clients.append(Client(Who(name, address, tokens, SEED), play.service.port, stop))
+        clients.append(Client(Who(name, address, tokens, SEED), deployment.service.port, stop))
     return clients
 
 
-def havoc(play: Deployment, database: Killable) -> Counter[str]:
+def havoc(deployment: Deployment, database: Killable) -> Counter[str]:
     """Kill workers and the database, again and again; return how often."""
-    chance, kills, stage = random.Random(SEED), Counter[str](), play.service  # noqa: S311 - no secret
+    chance, kills, stage = random.Random(SEED), Counter[str](), deployment.service  # noqa: S311 - no secret
     worker = data = time.monotonic()
     ends = time.monotonic() + SECONDS
     while (now := time.monotonic()) < ends:
@@ -198,13 +198,13 @@ def test_nothing_is_lost_or_done_twice_whatever_is_killed(
 
     R-35: for each 503 there is a line of log.
     """
-    play, database = staged
+    deployment, database = staged
     stop = threading.Event()
-    clients = crowd(play, stop)
+    clients = crowd(deployment, stop)
     for client in clients:
         client.start()
     try:
-        kills = havoc(play, database)
+        kills = havoc(deployment, database)
     finally:
         stop.set()
         for client in clients:
@@ -217,34 +217,36 @@ def test_nothing_is_lost_or_done_twice_whatever_is_killed(
         "mixed load did", **{name.replace(" ", "_"): count for name, count in did.items()}
     )
     assert [fault for client in clients for fault in client.faults] == [], f"seed {SEED}"
-    assert rows(play) == {i: known for client in clients for i, known in client.items.items()}
-    assert causes(play) >= did["503"]
-    assert let_in(play, [ended for client in clients for ended in client.ended]) == set()
+    assert rows(deployment) == {i: known for client in clients for i, known in client.items.items()}
+    assert causes(deployment) >= did["503"]
+    assert let_in(deployment, [ended for client in clients for ended in client.ended]) == set()
 
 
-def rows(play: Deployment) -> dict[str, Known]:
+def rows(deployment: Deployment) -> dict[str, Known]:
     """Return what the database holds in the end; SQLite's file must be in order."""
-    with play.backend.services.database.reading() as connection:
+    with deployment.backend.services.database.reading() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
         found = connection.execute(text("SELECT id, name, quantity, version FROM item"))
         return {row.id: Known(row.name, row.quantity, row.version) for row in found}
 
 
-def causes(play: Deployment) -> int:
+def causes(deployment: Deployment) -> int:
     """Count the lines that tell why an answer was a 503 (R-35)."""
-    lines = [line for line in play.service.log.read_text().splitlines() if line.startswith("{")]
+    lines = [
+        line for line in deployment.service.log.read_text().splitlines() if line.startswith("{")
+    ]
     return sum(json.loads(line)["event"] == "unavailable" for line in lines)
 
 
-def let_in(play: Deployment, ended: list[Tokens]) -> set[str]:
+def let_in(deployment: Deployment, ended: list[Tokens]) -> set[str]:
     """Return those of the ended sessions that some worker still lets in, or would renew."""
     lines: list[ServiceConnection] = []
 
     def reached() -> bool:
         """Tell whether each worker answers: the one that was killed last is still coming up."""
         with suppress(AssertionError, *CONNECTION_ERRORS):
-            lines.extend(play.service.connect_to_each_worker().values())
+            lines.extend(deployment.service.connect_to_each_worker().values())
         return bool(lines)
 
     wait_until(reached, 60)

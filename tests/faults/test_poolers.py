@@ -26,7 +26,7 @@ from support.service import print_figures
 CLIENTS = 8
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-Stages = Callable[..., AbstractContextManager[Deployment]]
+Deploy = Callable[..., AbstractContextManager[Deployment]]
 
 
 @pytest.fixture(scope="module", params=["transaction", "session"])
@@ -36,31 +36,33 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def play(mode: str, new_postgres: Callable[[], str], theatre: Stages) -> Iterator[Deployment]:
+def deployment(mode: str, new_postgres: Callable[[], str], deploy: Deploy) -> Iterator[Deployment]:
     """One worker behind pgbouncer. In session mode a connection is lent for as long as it lives."""
     url = new_postgres()
     sessions = {} if mode == "transaction" else {"default_pool_size": "40"}
     with (
         running_pooler(url, mode, **sessions) as there,
-        theatre("postgresql", url=url, served=there, workers=2) as opened,
+        deploy("postgresql", url=url, served=there, workers=2) as opened,
     ):
         yield opened
 
 
-def signed_in(play: Deployment) -> dict[str, Any]:
+def signed_in(deployment: Deployment) -> dict[str, Any]:
     """Sign in with the password; the service takes no more of these at once than it can."""
     body = {"username": "ada", "password": PASSWORD}
-    answer = play.service.connect().call("POST", "/auth/login", body)
+    answer = deployment.service.connect().call("POST", "/auth/login", body)
     assert answer.status == 200, answer
     return answer.body
 
 
-def mixed(play: Deployment, tokens: dict[str, Any], seconds: float) -> Counter[tuple[str, int]]:
+def mixed(
+    deployment: Deployment, tokens: dict[str, Any], seconds: float
+) -> Counter[tuple[str, int]]:
     """Be one client: refresh, look, list and make things, sign out.
 
     Return what was answered how often.
     """
-    line, seen = play.service.connect(), Counter[tuple[str, int]]()
+    line, seen = deployment.service.connect(), Counter[tuple[str, int]]()
     access, token = tokens["access_token"], tokens["refresh_token"]
     ends = time.monotonic() + seconds
     for step in cycle(["look", "list", "make", "refresh", "list", "me"]):
@@ -81,11 +83,11 @@ def mixed(play: Deployment, tokens: dict[str, Any], seconds: float) -> Counter[t
     return seen
 
 
-def test_everybody_is_served_behind_a_pooler(play: Deployment, mode: str) -> None:
+def test_everybody_is_served_behind_a_pooler(deployment: Deployment, mode: str) -> None:
     """R-33: eight clients on four connections; no 401, no 404, no 5xx."""
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [signed_in(play) for _ in range(CLIENTS)]
-        jobs = [pool.submit(mixed, play, tokens, rounds(30, 4)) for tokens in clients]
+        clients = [signed_in(deployment) for _ in range(CLIENTS)]
+        jobs = [pool.submit(mixed, deployment, tokens, rounds(30, 4)) for tokens in clients]
         seen = sum((job.result() for job in jobs), Counter[tuple[str, int]]())
     statuses = Counter[int]()
     for (_, status), count in seen.items():
@@ -100,9 +102,9 @@ def test_everybody_is_served_behind_a_pooler(play: Deployment, mode: str) -> Non
     }
 
 
-def test_times_and_words_come_back_as_they_went(play: Deployment) -> None:
+def test_times_and_words_come_back_as_they_went(deployment: Deployment) -> None:
     """R-34: what a session would say about dates and text does not matter."""
-    line, session = play.service.connect(), play.open_session()
+    line, session = deployment.service.connect(), deployment.open_session()
     body = {"name": "Lämpchen 電球", "price": "12.50", "currency": "EUR"}
     made = line.call("POST", "/items", body, token=session.access_token)
     found = line.call("GET", f"/items/{made.body['id']}", token=session.access_token)

@@ -13,7 +13,7 @@ from support.nginx import Proxy, guide_snippet, nginx
 
 pytestmark = pytest.mark.slow
 
-NewTheatre = Callable[..., AbstractContextManager[Deployment]]
+Deploy = Callable[..., AbstractContextManager[Deployment]]
 ITEM = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
 PLAIN, TAKEN_OFF, LEFT_ON, UNENCRYPTED = 0, 1, 2, 3  # the pieces of the guide, in its order
 COMPRESSED = "location / { proxy_pass http://127.0.0.1:8000; }"
@@ -28,17 +28,17 @@ WITH_PORT = ADDING.replace("$proxy_add_x_forwarded_for", SPELLED_OUT)
 
 
 @pytest.fixture(scope="module")
-def service(theatre: NewTheatre) -> Iterator[Deployment]:
+def service(deploy: Deploy) -> Iterator[Deployment]:
     """The service under a path, behind one proxy."""
     url = "http://localhost:8000/api"
-    with theatre("sqlite", workers=1, public_url=url, trusted_proxies="1") as opened:
+    with deploy("sqlite", workers=1, public_url=url, trusted_proxies="1") as opened:
         yield opened
 
 
 @pytest.fixture
-def far_service(theatre: NewTheatre) -> Iterator[Deployment]:
+def far_service(deploy: Deploy) -> Iterator[Deployment]:
     """The service behind two proxies."""
-    with theatre("sqlite", workers=1, trusted_proxies="2") as opened:
+    with deploy("sqlite", workers=1, trusted_proxies="2") as opened:
         yield opened
 
 

@@ -34,11 +34,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def open_house(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+def deployment(
+    request: pytest.FixtureRequest, deploy: Callable[..., AbstractContextManager[Deployment]]
 ) -> Iterator[Deployment]:
     """The service with four workers, on each database in turn."""
-    with theatre(request.param, workers=WORKERS) as opened:
+    with deploy(request.param, workers=WORKERS) as opened:
         yield opened
 
 
@@ -93,24 +93,24 @@ def accepted_for(each: dict[int, ServiceConnection], access: str, since: float) 
 
 @pytest.mark.parametrize("named", [False, True], ids=["without id", "one attempt"])
 def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_logged_out(
-    open_house: Deployment, named: bool
+    deployment: Deployment, named: bool
 ) -> None:
     """S-061 to S-063, R-11: all 200, one rotation; one of them gets the refresh token.
 
     As one attempt all of them get it, byte for byte. The last waits no longer than a second beyond
     four times what as many wait who race for nothing, between the rounds.
     """
-    lines = [open_house.service.connect() for _ in range(CALLERS)]
+    lines = [deployment.service.connect() for _ in range(CALLERS)]
     longest, calm, refused, forked, handed = 0.0, 0.0, 0, 0, set()
     for _ in range(rounds(100, 3)):
-        session = open_house.open_session()
+        session = deployment.open_session()
         answers = race(lines, session.refresh_token, new_id() if named else "")
         refused += sum(answer.status != 200 for answer in answers)
         given = [one.body["refresh_token"] for one in answers if "refresh_token" in one.body]
         handed.add(len(given))
-        forked += len(set(given)) != 1 or open_house.generation(session) != 2
+        forked += len(set(given)) != 1 or deployment.generation(session) != 2
         longest = max(longest, worst(answers))
-        calm = max(calm, worst(at_once(lines, own_tokens(open_house))))
+        calm = max(calm, worst(at_once(lines, own_tokens(deployment))))
     print_figures(
         "race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=longest, calm=calm
     )
@@ -118,29 +118,29 @@ def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_log
     assert longest < 1.0 + 4 * calm
 
 
-def own_tokens(play: Deployment) -> list[str]:
+def own_tokens(deployment: Deployment) -> list[str]:
     """Open a session for each caller: as many refreshes, and no race."""
-    return [play.open_session().refresh_token for _ in range(CALLERS)]
+    return [deployment.open_session().refresh_token for _ in range(CALLERS)]
 
 
-def test_access_tokens_of_a_race_are_good_in_every_worker(open_house: Deployment) -> None:
+def test_access_tokens_of_a_race_are_good_in_every_worker(deployment: Deployment) -> None:
     """S-062, S-075: the losers' as well as the winner's."""
-    lines = [open_house.service.connect() for _ in range(8)]
-    answers = race(lines, open_house.open_session().refresh_token)
-    each = open_house.service.connect_to_each_worker().values()
+    lines = [deployment.service.connect() for _ in range(8)]
+    answers = race(lines, deployment.open_session().refresh_token)
+    each = deployment.service.connect_to_each_worker().values()
     looks = {line.check_token(one.body["access_token"]).status for line in each for one in answers}
     assert looks == {204}
 
 
-def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: Deployment) -> None:
+def test_a_replay_after_the_window_ends_the_session_in_every_worker(deployment: Deployment) -> None:
     """S-061, R-11: nothing that is asked of any worker 1.5 s later is let in."""
-    each, slowest = open_house.service.connect_to_each_worker(), 0.0
+    each, slowest = deployment.service.connect_to_each_worker(), 0.0
     for _ in range(rounds(20, 2)):
-        session = open_house.open_session()
+        session = deployment.open_session()
         line = next(iter(each.values()))
         made = line.refresh(session.refresh_token).body
         assert {one.check_token(made["access_token"]).status for one in each.values()} == {204}
-        open_house.age_session(session, seconds=21)
+        deployment.age_session(session, seconds=21)
         assert {one.check_token(made["access_token"]).status for one in each.values()} == {204}
         assert line.refresh(session.refresh_token).code == "refresh_reused"
         slowest = max(slowest, *accepted_for(each, made["access_token"], time.monotonic()))
@@ -148,14 +148,14 @@ def test_a_replay_after_the_window_ends_the_session_in_every_worker(open_house: 
     assert slowest < 1.5
 
 
-def test_a_sign_out_is_known_to_every_worker_within_a_second(open_house: Deployment) -> None:
+def test_a_sign_out_is_known_to_every_worker_within_a_second(deployment: Deployment) -> None:
     """S-066: nothing that any worker is asked a second after the answer to the sign-out is let in.
 
     Each is asked all the while.
     """
-    each, seconds = open_house.service.connect_to_each_worker(), []
+    each, seconds = deployment.service.connect_to_each_worker(), []
     for _ in range(rounds(200, 5)):
-        session = open_house.open_session()
+        session = deployment.open_session()
         assert {line.check_token(session.access_token).status for line in each.values()} == {204}
         first = random.choice(list(each.values()))  # noqa: S311 - no secret
         out = first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
@@ -167,15 +167,15 @@ def test_a_sign_out_is_known_to_every_worker_within_a_second(open_house: Deploym
     assert seconds[-1] < 1.0
 
 
-def test_one_row_ends_everybodys_sessions_in_every_worker(open_house: Deployment) -> None:
+def test_one_row_ends_everybodys_sessions_in_every_worker(deployment: Deployment) -> None:
     """R-19: within two seconds, however many there are."""
     each, made = (
-        open_house.service.connect_to_each_worker(),
-        [open_house.open_session() for _ in range(20)],
+        deployment.service.connect_to_each_worker(),
+        [deployment.open_session() for _ in range(20)],
     )
     for one in made:  # each worker has just read the feed, and would go on with what it knows
         assert {line.check_token(one.access_token).status for line in each.values()} == {204}
-    sessions.end_all_sessions(open_house.backend.services.issuer, why="test")
+    sessions.end_all_sessions(deployment.backend.services.issuer, why="test")
     done = time.monotonic()
     slowest = max(max(accepted_for(each, one.access_token, done)) for one in made)
     print_figures("everybody", sessions=len(made), slowest=slowest)
@@ -190,11 +190,11 @@ class Persistent(threading.Thread):
     `named` it says that it is the same attempt.
     """
 
-    def __init__(self, play: Deployment, stop: threading.Event, *, named: bool) -> None:
+    def __init__(self, deployment: Deployment, stop: threading.Event, *, named: bool) -> None:
         """Sign in."""
         super().__init__()
-        self.play, self.stopping = play, stop
-        self.grant = play.open_session()
+        self.deployment, self.stopping = deployment, stop
+        self.grant = deployment.open_session()
         self.acknowledged = self.grant.refresh_token
         self.refused: list[TimedResponse] = []
         self.named, self.attempt = named, ""
@@ -206,7 +206,7 @@ class Persistent(threading.Thread):
         line, answered = None, time.monotonic()
         while not self.stopping.is_set():
             try:
-                line = line or self.play.service.connect(timeout=5)
+                line = line or self.deployment.service.connect(timeout=5)
                 self.attempt = self.attempt or (new_id() if self.named else "")
                 answer = line.refresh(self.acknowledged, self.attempt)
             except CONNECTION_ERRORS:
@@ -229,10 +229,10 @@ class Persistent(threading.Thread):
 
 
 @pytest.fixture
-def crowd(open_house: Deployment) -> Iterator[list[Persistent]]:
+def crowd(deployment: Deployment) -> Iterator[list[Persistent]]:
     """Twelve clients that refresh without pause, half of them with attempt ids."""
     stop = threading.Event()
-    clients = [Persistent(open_house, stop, named=bool(at % 2)) for at in range(12)]
+    clients = [Persistent(deployment, stop, named=bool(at % 2)) for at in range(12)]
     for client in clients:
         client.start()
     yield clients
@@ -253,7 +253,7 @@ def killed(crowd: list[Persistent], **more: float) -> float:
         **more,
     )
     assert [client.refused for client in crowd if client.refused] == []
-    assert whole(crowd[0].play)
+    assert whole(crowd[0].deployment)
     return gap
 
 
@@ -263,9 +263,9 @@ def go_on(crowd: list[Persistent]) -> None:
     wait_until(lambda: all(c.times > n for c, n in zip(crowd, before, strict=True)), 60)
 
 
-def whole(play: Deployment) -> bool:
+def whole(deployment: Deployment) -> bool:
     """Tell whether SQLite finds every page in order; PostgreSQL was not killed itself."""
-    database = play.backend.services.database
+    database = deployment.backend.services.database
     with database.reading() as connection:
         return (
             database.dialect != "sqlite"
@@ -274,13 +274,13 @@ def whole(play: Deployment) -> bool:
 
 
 def test_nobody_who_tries_again_is_logged_out_when_workers_are_killed(
-    open_house: Deployment, crowd: list[Persistent]
+    deployment: Deployment, crowd: list[Persistent]
 ) -> None:
     """R-01: kill -9 of a worker, time after time, while twelve clients refresh.
 
     Nobody is without an answer for 5 s, or as long as the service takes to start.
     """
-    stage = open_house.service
+    stage = deployment.service
     for _ in range(rounds(12, 2)):
         time.sleep(random.uniform(0.3, 0.6))  # noqa: S311 - no secret
         os.kill(random.choice(stage.pids()), signal.SIGKILL)  # noqa: S311 - no secret
@@ -291,16 +291,16 @@ def test_nobody_who_tries_again_is_logged_out_when_workers_are_killed(
 
 
 def test_all_that_was_acknowledged_holds_when_everything_is_killed(
-    open_house: Deployment, crowd: list[Persistent]
+    deployment: Deployment, crowd: list[Persistent]
 ) -> None:
     """R-02, S-068: refreshes and sign-outs survive kill -9 of the whole service, at once.
 
     The first 200 comes within 3 s of the start, or three times what an orderly one takes.
     """
-    stage, ended, starts = open_house.service, [], []
+    stage, ended, starts = deployment.service, [], []
     calm = stage.start_seconds
     for _ in range(rounds(5, 1)):
-        leaving, line = open_house.open_session(), stage.connect()
+        leaving, line = deployment.open_session(), stage.connect()
         go_on(crowd)
         out = line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
         assert out.status == 204

@@ -56,7 +56,7 @@ def _wait(port: int) -> None:
 
 
 @pytest.fixture
-def new_house(make_backend: Callable[..., Backend], port: int) -> Callable[[], Backend]:
+def new_backend(make_backend: Callable[..., Backend], port: int) -> Callable[[], Backend]:
     """Start processes that count in the same Redis."""
     address = f"redis://127.0.0.1:{port}/0"
     return lambda: make_backend(rate_limit=f"{ALLOWED}/hour", rate_limit_url=address)
@@ -68,16 +68,18 @@ def statuses(backend: Backend, count: int) -> list[int]:
 
 
 @pytest.mark.usefixtures("redis")
-def test_processes_count_together(new_house: Callable[[], Backend]) -> None:
+def test_processes_count_together(new_backend: Callable[[], Backend]) -> None:
     """What one let through, the other knows of (S-155)."""
-    here, there = new_house(), new_house()
+    here, there = new_backend(), new_backend()
     assert statuses(here, 3) + statuses(there, 3) == [200] * ALLOWED + [429]
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_refusal_names_the_policy_and_when_to_come_back(new_house: Callable[[], Backend]) -> None:
+def test_a_refusal_names_the_policy_and_when_to_come_back(
+    new_backend: Callable[[], Backend],
+) -> None:
     """S-155: Retry-After and the RateLimit fields."""
-    backend = new_house()
+    backend = new_backend()
     statuses(backend, ALLOWED)
     headers = backend.client().get("/.well-known/jwks.json").headers
     assert headers["RateLimit-Policy"] == f'"caller";q={ALLOWED};w=3600'
@@ -85,28 +87,28 @@ def test_a_refusal_names_the_policy_and_when_to_come_back(new_house: Callable[[]
 
 
 def test_limits_hold_in_each_process_when_redis_dies(
-    new_house: Callable[[], Backend], redis: subprocess.Popen[bytes]
+    new_backend: Callable[[], Backend], redis: subprocess.Popen[bytes]
 ) -> None:
     """Never off, never a 5xx (R-08)."""
-    backend = new_house()
+    backend = new_backend()
     statuses(backend, 1)
     redis.kill()
     redis.wait()
     assert statuses(backend, ALLOWED + 1) == [200] * ALLOWED + [429]
 
 
-def test_limits_hold_when_redis_was_never_there(new_house: Callable[[], Backend]) -> None:
+def test_limits_hold_when_redis_was_never_there(new_backend: Callable[[], Backend]) -> None:
     """A service starts without it."""
-    assert statuses(new_house(), ALLOWED + 1) == [200] * ALLOWED + [429]
+    assert statuses(new_backend(), ALLOWED + 1) == [200] * ALLOWED + [429]
 
 
 def test_a_silent_redis_delays_one_request_in_five_seconds(
-    new_house: Callable[[], Backend], port: int, monkeypatch: pytest.MonkeyPatch
+    new_backend: Callable[[], Backend], port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others do not ask it: it hears of the first alone."""
     monkeypatch.setattr(rate_limits, "REDIS_RETRY_SECONDS", 600.0)
     with socket.create_server(("127.0.0.1", port)) as silent:
-        backend = new_house()
+        backend = new_backend()
         first = statuses(backend, 1), heard(silent)
         others = statuses(backend, ALLOWED - 1), heard(silent)
     assert (first[0], first[1] > 0) == ([200], True)

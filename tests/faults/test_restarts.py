@@ -26,11 +26,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def play(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Deployment]]
+def deployment(
+    request: pytest.FixtureRequest, deploy: Callable[..., AbstractContextManager[Deployment]]
 ) -> Iterator[Deployment]:
     """A service with two workers, on each database in turn."""
-    with theatre(request.param, workers=WORKERS) as opened:
+    with deploy(request.param, workers=WORKERS) as opened:
         yield opened
 
 
@@ -41,10 +41,10 @@ class Careful(threading.Thread):
     no byte of an answer came, so the client asks once more, as the same attempt (RFC 9110 9.2.2).
     """
 
-    def __init__(self, play: Deployment) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         """Begin at once."""
         super().__init__()
-        self.port, self.token = play.service.port, play.open_session().refresh_token
+        self.port, self.token = deployment.service.port, deployment.open_session().refresh_token
         self.stop, self.answered, self.unheard = threading.Event(), 0, 0
         self.failures: list[str] = []
         self.start()
@@ -77,9 +77,9 @@ class Careful(threading.Thread):
 
 
 @pytest.fixture
-def clients(play: Deployment) -> Iterator[list[Careful]]:
+def clients(deployment: Deployment) -> Iterator[list[Careful]]:
     """Eight of them."""
-    found = [Careful(play) for _ in range(CLIENTS)]
+    found = [Careful(deployment) for _ in range(CLIENTS)]
     yield found
     for client in found:
         client.stop.set()
@@ -88,18 +88,18 @@ def clients(play: Deployment) -> Iterator[list[Careful]]:
 
 
 def test_no_request_fails_when_all_workers_are_replaced(
-    play: Deployment, clients: list[Careful]
+    deployment: Deployment, clients: list[Careful]
 ) -> None:
     """R-22: SIGHUP, again and again, while eight clients refresh: each refresh is answered 200.
 
     Each client may meet each worker that ends once, before anything was asked.
     """
-    stage, times = play.service, rounds(5, 2)
+    stage, times = deployment.service, rounds(5, 2)
     assert stage.process is not None
     for _ in range(times):
         before = set(stage.pids())
         os.kill(stage.process.pid, signal.SIGHUP)
-        wait_until(lambda was=before: others(play, was), WITHIN)  # type: ignore[misc]  # a default binds it
+        wait_until(lambda was=before: others(deployment, was), WITHIN)  # type: ignore[misc]  # a default binds it
     seen = [client.answered for client in clients]
     wait_until(lambda: all(c.answered > n for c, n in zip(clients, seen, strict=True)), WITHIN)
     unheard = [client.unheard for client in clients]
@@ -109,23 +109,23 @@ def test_no_request_fails_when_all_workers_are_replaced(
     assert max(unheard) <= times * WORKERS
 
 
-def others(play: Deployment, before: set[int]) -> bool:
+def others(deployment: Deployment, before: set[int]) -> bool:
     """Tell whether all workers are others than they were."""
-    now = set(play.service.pids())
+    now = set(deployment.service.pids())
     return len(now) == WORKERS and not now & before
 
 
 def test_whoever_was_answered_goes_on_after_an_orderly_restart(
-    play: Deployment, clients: list[Careful]
+    deployment: Deployment, clients: list[Careful]
 ) -> None:
     """R-22: SIGTERM under load; who got no answer tries again, and nobody was signed out."""
     wait_until(lambda: all(client.answered for client in clients), WITHIN)
-    assert play.service.process is not None
-    play.service.process.terminate()
-    assert play.service.process.wait(WITHIN) == 0
+    assert deployment.service.process is not None
+    deployment.service.process.terminate()
+    assert deployment.service.process.wait(WITHIN) == 0
     for client in clients:
         client.failures.clear()  # nobody listens now
-    play.service.start()
+    deployment.service.start()
     seen = [client.answered for client in clients]
     wait_until(lambda: all(c.answered > n for c, n in zip(clients, seen, strict=True)), WITHIN)
     answers = {failure for client in clients for failure in client.failures}

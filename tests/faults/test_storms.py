@@ -34,10 +34,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def play(theatre: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """A service with two workers, whose passwords take much memory."""
     cost = {"argon2_memory": str(HASH_MIB * 1024), "argon2_time": "1", "session_limit": "100000"}
-    with theatre("sqlite", workers=WORKERS, threads=THREADS, **cost) as opened:
+    with deploy("sqlite", workers=WORKERS, threads=THREADS, **cost) as opened:
         # The first sign-in stores the password anew, with what it costs here.
         assert opened.service.connect(timeout=60).call("POST", "/auth/login", GOOD).status == 200
         yield opened
@@ -48,12 +48,14 @@ def address(at: int) -> str:
     return f"127.3.{at // 250}.{at % 250 + 1}"
 
 
-def said_at_once(play: Deployment, body: dict[str, Any]) -> list[TimedResponse]:
+def said_at_once(deployment: Deployment, body: dict[str, Any]) -> list[TimedResponse]:
     """Let a crowd send the same sign-in at the same moment."""
     gate = threading.Barrier(CROWD)
 
     def call(at: int) -> TimedResponse:
-        with closing(ServiceConnection(play.service.port, timeout=60, source=address(at))) as line:
+        with closing(
+            ServiceConnection(deployment.service.port, timeout=60, source=address(at))
+        ) as line:
             gate.wait()
             return line.call("POST", "/auth/login", body)
 
@@ -61,9 +63,9 @@ def said_at_once(play: Deployment, body: dict[str, Any]) -> list[TimedResponse]:
         return list(pool.map(call, range(CROWD)))
 
 
-def sign_in_alone(play: Deployment) -> float:
+def sign_in_alone(deployment: Deployment) -> float:
     """Sign in when nobody else does; return how many seconds that took."""
-    with closing(ServiceConnection(play.service.port, timeout=60)) as line:
+    with closing(ServiceConnection(deployment.service.port, timeout=60)) as line:
         answer = line.call("POST", "/auth/login", GOOD)
     assert answer.status == 200
     return answer.seconds
@@ -74,15 +76,15 @@ def late(seconds: list[float], percent: int) -> float:
     return sorted(seconds)[len(seconds) * percent // 100]
 
 
-def test_a_storm_of_sign_ins_is_turned_away_at_once(play: Deployment) -> None:
+def test_a_storm_of_sign_ins_is_turned_away_at_once(deployment: Deployment) -> None:
     """R-13, S-048: some get in, the rest are told when to come again, in 100 ms.
 
     And what one sign-in takes, since every core is hashing, and twice what a crowd waits for a
     refusal that costs nothing, since all of them ask at once. Who waits for a turn waits longer.
     """
-    one = median(sign_in_alone(play) for _ in range(3))
-    calm = [answer.seconds for answer in said_at_once(play, NOT_EVEN_LOOKED_AT)]
-    answers = said_at_once(play, GOOD)
+    one = median(sign_in_alone(deployment) for _ in range(3))
+    calm = [answer.seconds for answer in said_at_once(deployment, NOT_EVEN_LOOKED_AT)]
+    answers = said_at_once(deployment, GOOD)
     refused = [answer for answer in answers if answer.status != 200]
     took = [answer.seconds for answer in refused]
     let_in, calm_p50 = CROWD - len(refused), late(calm, 50)
@@ -105,13 +107,13 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(play: Deployment) -> None:
+def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(deployment: Deployment) -> None:
     """R-13: as many as may be at work at once, and not one for each thread."""
-    said_at_once(play, GOOD)
-    for pid in play.service.pids():
+    said_at_once(deployment, GOOD)
+    for pid in deployment.service.pids():
         forget_peak(pid)
-    before = {pid: peak(pid) for pid in play.service.pids()}
-    said_at_once(play, GOOD)
+    before = {pid: peak(pid) for pid in deployment.service.pids()}
+    said_at_once(deployment, GOOD)
     grown = max(peak(pid) - was for pid, was in before.items()) / 2**20
     print_figures("memory of a login storm", grown_mib=grown)
     assert grown < (MAX_CONCURRENT_HASHES + 1) * HASH_MIB
@@ -120,10 +122,10 @@ def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(play: Deployment) -> N
 class Crowd(threading.Thread):
     """Somebody who signs in again and again, as often as twenty times a second."""
 
-    def __init__(self, play: Deployment, at: int, body: dict[str, Any]) -> None:
+    def __init__(self, deployment: Deployment, at: int, body: dict[str, Any]) -> None:
         """Begin at once."""
         super().__init__()
-        self.line = ServiceConnection(play.service.port, timeout=60, source=address(at))
+        self.line = ServiceConnection(deployment.service.port, timeout=60, source=address(at))
         self.body, self.stop, self.seen = body, threading.Event(), set[int]()
         self.start()
 
@@ -134,10 +136,13 @@ class Crowd(threading.Thread):
                 self.seen.add(self.line.call("POST", "/auth/login", self.body).status)
 
 
-def looks_beside(play: Deployment, body: dict[str, Any]) -> tuple[list[float], set[int]]:
+def looks_beside(deployment: Deployment, body: dict[str, Any]) -> tuple[list[float], set[int]]:
     """Use a token while a crowd signs in; return how long each answer took, and theirs."""
-    access, each = play.open_session().access_token, play.service.connect_to_each_worker().values()
-    crowd = [Crowd(play, at, body) for at in range(rounds(40, 16))]
+    access, each = (
+        deployment.open_session().access_token,
+        deployment.service.connect_to_each_worker().values(),
+    )
+    crowd = [Crowd(deployment, at, body) for at in range(rounds(40, 16))]
     try:
         looks = [line.check_token(access) for _ in range(LOOKS // WORKERS) for line in each]
     finally:
@@ -149,10 +154,10 @@ def looks_beside(play: Deployment, body: dict[str, Any]) -> tuple[list[float], s
     return [look.seconds for look in looks], set().union(*(one.seen for one in crowd))
 
 
-def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(play: Deployment) -> None:
+def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(deployment: Deployment) -> None:
     """R-13: 99 of 100 answers in twice the time, where every core is hashing."""
-    calm, _ = looks_beside(play, NOT_EVEN_LOOKED_AT)
-    storm, seen = looks_beside(play, GOOD)
+    calm, _ = looks_beside(deployment, NOT_EVEN_LOOKED_AT)
+    storm, seen = looks_beside(deployment, GOOD)
     print_figures(
         "GET beside a login storm", p99=late(storm, 99), calm=late(calm, 99), p50=late(storm, 50)
     )
@@ -160,9 +165,9 @@ def test_who_is_signed_in_hardly_notices_a_storm_of_sign_ins(play: Deployment) -
     assert late(storm, 99) < 0.1 + 2 * late(calm, 99)
 
 
-def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Deployment) -> None:
+def test_no_second_has_much_more_than_its_share_of_the_refreshes(deployment: Deployment) -> None:
     """R-12: ten thousand clients that signed in at one moment come back over a minute."""
-    backend, count = play.backend, rounds(10_000, 1000)
+    backend, count = deployment.backend, rounds(10_000, 1000)
     user_id = backend.services.users.get_by_name("ada").id
     lives = [open_session(backend, user_id).expires_in for _ in range(count)]
     spread = range(min(lives), max(lives) + 1)
@@ -173,32 +178,33 @@ def test_no_second_has_much_more_than_its_share_of_the_refreshes(play: Deploymen
 
 
 @pytest.fixture
-def tokens(play: Deployment) -> list[str]:
+def tokens(deployment: Deployment) -> list[str]:
     """Refresh tokens of so many clients; a user has fifty at most."""
-    backend, count = play.backend, rounds(10_000, 500)
+    backend, count = deployment.backend, rounds(10_000, 500)
     backend.clock.current = datetime.now(UTC)
     users = [backend.create_user(f"user{at}", "member") for at in range(count // 50)]
     return [open_session(backend, user_id).refresh_token for user_id in users for _ in range(50)]
 
 
-def test_a_storm_of_refreshes_is_answered(play: Deployment, tokens: list[str]) -> None:
+def test_a_storm_of_refreshes_is_answered(deployment: Deployment, tokens: list[str]) -> None:
     """R-12: 10,000 in the minute that the spread gives them: all 200, 99 of 100 within a second.
 
     Or in thirty times what one of them takes alone, on a machine that is slower than that.
     """
-    alone = late([play.service.connect().refresh(token).seconds for token in tokens[:20]], 50)
-    answers = refreshed(play, tokens[20:], rounds(60, 10))
+    alone = late([deployment.service.connect().refresh(token).seconds for token in tokens[:20]], 50)
+    answers = refreshed(deployment, tokens[20:], rounds(60, 10))
     waited = [answer.seconds for answer in answers]
     print_figures("refresh storm", clients=len(tokens), p99=late(waited, 99), alone=alone)
     assert {answer.status for answer in answers} == {200}
     assert late(waited, 99) < max(1.0, 30 * alone)
 
 
-def refreshed(play: Deployment, tokens: list[str], seconds: float) -> list[TimedResponse]:
+def refreshed(deployment: Deployment, tokens: list[str], seconds: float) -> list[TimedResponse]:
     """Present each token at its moment of so many seconds, over as many lines as it takes."""
     begins = time.monotonic()
     free = [
-        ServiceConnection(play.service.port, timeout=60, source=address(at)) for at in range(32)
+        ServiceConnection(deployment.service.port, timeout=60, source=address(at))
+        for at in range(32)
     ]
 
     def call(at: int, token: str) -> TimedResponse:

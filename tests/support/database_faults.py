@@ -1,4 +1,4 @@
-"""Faults of the database at the n-th step of whatever is done: a statement, or a commit."""
+"""Make the database fail at the n-th step: a statement or a commit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,31 +14,33 @@ FaultMode = Literal["once", "from then on", "answer lost"]
 
 @dataclass
 class FaultInjector:
-    """Counts steps, and lets the one numbered `at` fail, or all from it on.
+    """Counts steps; fails the one numbered `at`, or all steps from it on.
 
-    `answer lost`: a commit takes place, and nobody is told.
+    In the mode `answer lost` a commit takes place, but the caller gets an error.
     """
 
     at: int = 0
     mode: FaultMode = "once"
-    taken: int = 0
+    steps_taken: int = 0
     failed: int = 0
 
     def statement(self, *_: Any) -> None:
-        """A statement is about to be run."""
+        """Count a statement before it is executed."""
         self._step()
 
     def commit(self, connection: Connection) -> None:
-        """A transaction is about to be committed."""
-        if self.mode == "answer lost" and self.taken + 1 == self.at:
+        """Count a commit before it is executed."""
+        if self.mode == "answer lost" and self.steps_taken + 1 == self.at:
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.commit()
         self._step()
 
     def _step(self) -> None:
-        self.taken += 1
-        if self.taken == self.at or (self.mode == "from then on" and 0 < self.at <= self.taken):
+        self.steps_taken += 1
+        if self.steps_taken == self.at or (
+            self.mode == "from then on" and 0 < self.at <= self.steps_taken
+        ):
             self.failed += 1
             raise exc.OperationalError("a step", {}, ConnectionError("the database is away"))
 
@@ -47,7 +49,7 @@ class FaultInjector:
 def failing_database(
     database: Database, at: int = 0, how: FaultMode = "once"
 ) -> Iterator[FaultInjector]:
-    """Let a step fail within the block; none with 0, to count them."""
+    """Make a step fail within the block; with `at=0` only count the steps."""
     steps = FaultInjector(at, how)
     listeners = [("before_cursor_execute", steps.statement), ("commit", steps.commit)]
     for name, listener in listeners:

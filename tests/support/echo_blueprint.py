@@ -1,4 +1,4 @@
-"""A page that echoes, for tests of how pages speak HTTP; it needs no database."""
+"""A blueprint that echoes its input, for tests of the HTTP layer; it needs no database."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ blueprint = Blueprint("echo", __name__, url_prefix="/echo")
 
 
 class Inner(Schema):
-    """Something within."""
+    """A nested object."""
 
     name = fields.String()
 
@@ -187,7 +187,7 @@ def number(number: int) -> object:
 
 
 def create_echo_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
-    """Return an application with the echo page and others, without a database behind it."""
+    """Return an application with the echo blueprint and others, without a database."""
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
     return create_app(settings, blueprints=[blueprint, *pages])
 
@@ -198,6 +198,6 @@ def echo_client(folder: Path, **changes: Any) -> FlaskClient:
 
 
 def middleware_of(app: Any) -> Middleware:
-    """Return what wraps the application."""
+    """Return the middleware that wraps the application."""
     assert isinstance(app.wsgi_app, Middleware)
     return app.wsgi_app

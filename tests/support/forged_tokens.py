@@ -1,4 +1,4 @@
-"""Forged tokens, every byte of them under a test's control, and a vault that counts who gets in."""
+"""Forged tokens, whose every byte a test controls, and protected endpoints that count calls."""
 
 import base64
 import json
@@ -22,13 +22,13 @@ LIBRARY_WORDS = ("jwt", "decod", "segment", "padding", "signature", "traceback",
 
 @dataclass
 class ProtectedEndpoints:
-    """A page of guarded endpoints that counts each time one of them runs."""
+    """A blueprint of protected endpoints that counts each call of a view."""
 
     calls: int = 0
     blueprint: Blueprint = field(init=False)
 
     def __post_init__(self) -> None:
-        """Put the endpoints behind their rules."""
+        """Register the endpoints with their rules."""
         self.blueprint = Blueprint("vault", __name__)
         self.blueprint.route("/vault", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])(
             requires(VAULT)(self._make_view("vault"))
@@ -55,7 +55,7 @@ def encode_part(part: object) -> str:
 
 
 def decode_part(token: str, at: int) -> dict[str, Any]:
-    """Return the header (0) or payload (1) of a token."""
+    """Return the header (0) or the payload (1) of a token."""
     part = token.split(".")[at]
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return found
@@ -70,10 +70,10 @@ def sign(key: Key, header: object, payload: object) -> str:
 
 
 class TokenForger:
-    """Forges access tokens for one backend, starting from a real one."""
+    """Forges access tokens for one backend, starting from a valid one."""
 
     def __init__(self, backend: Backend, vault: ProtectedEndpoints) -> None:
-        """Sign a user in who may open the vault, and take their token apart."""
+        """Sign in a user who may call the protected endpoints, and decode their token."""
         self.backend, self.vault = backend, vault
         if not vault.calls:
             backend.create_user("forger", "admin")
@@ -95,12 +95,12 @@ class TokenForger:
         return sign(self.key, header, self.payload if payload is None else payload)
 
     def with_claims(self, **claims: object) -> str:
-        """Sign the payload with some claims changed; `...` leaves a claim out."""
+        """Sign the payload with some claims changed; `...` removes a claim."""
         changed = self.payload | claims
         return self.token(payload={n: value for n, value in changed.items() if value is not ...})
 
     def with_header(self, **members: object) -> str:
-        """Sign the token under a header with some members changed; `...` leaves one out."""
+        """Sign the token with some header members changed; `...` removes one."""
         changed = self.header | members
         return self.token({name: value for name, value in changed.items() if value is not ...})
 
@@ -109,29 +109,29 @@ class TokenForger:
         return self.backend.client()
 
     def try_token(self, token: str) -> str:
-        """Show a token at the vault; say what came of it, or what is wrong with the refusal."""
+        """Send a token to a protected endpoint; return the outcome or what is wrong with it."""
         return self.try_authorization(f"Bearer {token}")
 
     def try_authorization(self, authorization: str | None, path: str = "/vault") -> str:
-        """Show an Authorization header at a door."""
+        """Send an Authorization header to a path; return the outcome."""
         headers = {} if authorization is None else {"Authorization": authorization}
         before = self.vault.calls
-        answer = self.client().get(path, headers=headers)
-        if answer.status_code == 200:
-            return ACCEPTED if self.vault.calls == before + 1 else "let in without a handler"
-        return classify_rejection(answer, shut=before == self.vault.calls)
+        response = self.client().get(path, headers=headers)
+        if response.status_code == 200:
+            return ACCEPTED if self.vault.calls == before + 1 else "accepted without a handler"
+        return classify_rejection(response, handler_skipped=before == self.vault.calls)
 
 
-def classify_rejection(answer: TestResponse, *, shut: bool) -> str:
-    """Say what kind of refusal an answer is, or what is wrong with it (S-008, S-100)."""
-    if not shut:
+def classify_rejection(response: TestResponse, *, handler_skipped: bool) -> str:
+    """Return the kind of a rejection, or what is wrong with it (S-008, S-100)."""
+    if not handler_skipped:
         return "the handler ran"
-    text, body = answer.get_data(as_text=True), answer.get_json(force=True)
-    if answer.status_code != 401 or body.keys() != MEMBERS or len(text) > 500:
-        return f"{answer.status_code} {text[:200]}"
+    text, body = response.get_data(as_text=True), response.get_json(force=True)
+    if response.status_code != 401 or body.keys() != MEMBERS or len(text) > 500:
+        return f"{response.status_code} {text[:200]}"
     if leaked := [word for word in LIBRARY_WORDS if word in text.lower()]:
         return f"the answer says {leaked}"
-    challenge = answer.headers["WWW-Authenticate"]
+    challenge = response.headers["WWW-Authenticate"]
     if body["code"] == "token_missing":
         return TOKEN_MISSING if challenge == 'Bearer realm="itemsapi"' else challenge
     good = body["code"] == "invalid_token" and 'error="invalid_token"' in challenge

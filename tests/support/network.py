@@ -1,6 +1,6 @@
-"""The wire between browsers and the service: it counts what goes over it, and breaks on demand.
+"""A proxy between browsers and the service that records requests and fails on demand.
 
-A real network fails after the server has done its work as often as before; here a test says when.
+A real network also fails after the server has done its work; here the test decides when.
 """
 
 # ruff: noqa: N815 - http.server chooses these names
@@ -17,8 +17,8 @@ from typing import Final, Literal
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "date", "server"})
 
-# Where it breaks: before the server hears of it, before the first byte of the answer, in its
-# headers, or behind them (a browser keeps the cookie then, and the page sees an error).
+# Where a request breaks: before the server receives it, before the first byte of the response, in
+# its headers, or after them (the browser then keeps the cookie, and the page sees an error).
 CutPoint = Literal["request", "answer", "headers", "body"]
 LOST: Final[tuple[CutPoint, ...]] = (
     "answer",
@@ -27,12 +27,12 @@ LOST: Final[tuple[CutPoint, ...]] = (
 )  # after the server has done its work
 
 
-IDLE_CHECKS = 10  # looks in a row, a fiftieth of a second apart
+IDLE_CHECKS = 10  # consecutive checks, 20 ms apart
 
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """One request that went over the wire."""
+    """One request that passed the proxy."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class SeenRequest:
 
 @dataclass
 class NetworkConditions:
-    """How bad the way to `path` is: how long it takes, and which share of the answers is lost."""
+    """The network conditions for `path`: its delay, and the share of responses that is lost."""
 
     path: str
     seconds: float
@@ -53,7 +53,7 @@ class NetworkConditions:
     random: Random
 
     def fault(self) -> "Fault | None":
-        """Lose an answer, or not."""
+        """Return a fault that loses the response, or None."""
         if self.random.random() >= self.loss_rate:
             return None
         return Fault(self.path, 1, self.random.choice(LOST))
@@ -61,7 +61,7 @@ class NetworkConditions:
 
 @dataclass
 class Fault:
-    """What is to happen to the next requests for `path`."""
+    """What happens to the next requests for `path`."""
 
     path: str
     times: int
@@ -71,16 +71,16 @@ class Fault:
 
 
 class NetworkProxy:
-    """A proxy on a port of its own."""
+    """An HTTP proxy on a port of its own."""
 
     def __init__(self) -> None:
-        """Take a port; `upstream` is filled in when the service has one.
+        """Bind a port; the caller sets `upstream` when the service has a port.
 
-        A path that is `taken_off` is missing from the addresses that the service sees.
+        `stripped_prefix` is removed from the paths that the service sees.
         """
         self.upstream = 0
         self.stripped_prefix = ""
-        self.weaken_etags = False  # ETags, as a proxy does that compresses
+        self.weaken_etags = False  # as a compressing proxy does
         self.seen: list[SeenRequest] = []
         self._faults: list[Fault] = []
         self._weather: NetworkConditions | None = None
@@ -88,23 +88,26 @@ class NetworkProxy:
         self.in_flight = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _ProxyHandler)
         self._server.daemon_threads = True
-        self._server.wire = self  # type: ignore[attr-defined]  # the handler finds us there
+        self._server.wire = self  # type: ignore[attr-defined]  # the handler reads it
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Stop the proxy."""
         self._server.shutdown()
         self._server.server_close()
 
     def cut(self, path: str, where: CutPoint, *, times: int = 1) -> threading.Event:
-        """Break the next `times` requests for `path`; the answer says when the first is broken."""
+        """Break the next `times` requests for `path`; return an event set at the first of them."""
         self._faults.append(Fault(path, times, where))
         return self._faults[-1].reached
 
     @contextmanager
     def delaying_responses(self, path: str, *, times: int = 1) -> Iterator[threading.Event]:
-        """Keep back the next answers for `path`; yields what says that the first one is there."""
+        """Delay the next responses for `path` until the block ends.
+
+        Yields an event that is set when the first response has arrived.
+        """
         fault = Fault(path, times, release=threading.Event())
         self._faults.append(fault)
         yield fault.reached
@@ -113,21 +116,21 @@ class NetworkProxy:
 
     @contextmanager
     def unreliable(self, path: str, *, seconds: float, lost: float) -> Iterator[None]:
-        """Let requests for `path` take so long, on the average, and lose this share of the answers.
+        """Delay requests for `path` by `seconds` on average, and lose this share of the responses.
 
-        The time falls on the way there and the way back by chance: some overtake others.
+        The delay is split at random between request and response, so that some overtake others.
         """
-        self._weather = NetworkConditions(path, seconds, lost, Random(1))  # noqa: S311 - the same each time
+        self._weather = NetworkConditions(path, seconds, lost, Random(1))  # noqa: S311 - reproducible
         yield
         self._weather = None
 
     def repair(self) -> None:
-        """Break nothing any more."""
+        """Remove all faults."""
         self._faults.clear()
         self.weaken_etags = False
 
     def fault(self, path: str) -> Fault | None:
-        """Take the fault that is meant for a request of this moment."""
+        """Return the fault for the current request, if any, and use it up."""
         with self._lock:
             for fault in self._faults:
                 if fault.path == path and fault.times > 0:
@@ -136,18 +139,18 @@ class NetworkProxy:
             return self._weather.fault() if self._weather and self._weather.path == path else None
 
     def delay(self, path: str) -> None:
-        """Take the time that the way to `path` takes, or the way back."""
+        """Wait as long as the network conditions for `path` demand."""
         weather = self._weather
         if weather and weather.path == path:
             threading.Event().wait(weather.random.uniform(0, weather.seconds))
 
     def clear(self) -> None:
-        """Count from here."""
+        """Forget the recorded requests."""
         self.seen.clear()
 
     @contextmanager
     def counting_in_flight(self) -> Iterator[None]:
-        """Count a request as under way."""
+        """Count a request as in flight during the block."""
         with self._lock:
             self.in_flight += 1
         try:
@@ -157,26 +160,26 @@ class NetworkProxy:
                 self.in_flight -= 1
 
     def wait_until_idle(self) -> None:
-        """Wait until nothing has been under way for a moment: no page is amid a call."""
+        """Wait until no request has been in flight for a moment."""
         quiet, pause = 0, threading.Event()
         while quiet < IDLE_CHECKS:
             pause.wait(0.02)
             quiet = 0 if self.in_flight else quiet + 1
 
     def statuses(self, path: str, method: str = "") -> list[int]:
-        """List how requests for `path` were answered, in order."""
+        """Return the response statuses of the requests for `path`, in order."""
         asked = [one for one in self.seen if one.path == path]
         return [one.status for one in asked if method in {"", one.method}]
 
 
 class _ProxyHandler(BaseHTTPRequestHandler):
-    """Hands one connection's requests on."""
+    """Forwards the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def handle_one_request(self) -> None:
-        """Answer one request, whatever its method; a page that goes away is no error."""
+        """Handle one request of any method; a client that disconnects is no error."""
         try:
             super().handle_one_request()
         except (OSError, HTTPException):
@@ -244,10 +247,10 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         )
 
     def _cut(self, fault: Fault) -> None:
-        """Pull the plug."""
+        """Close the connection."""
         fault.reached.set()
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
-        """Write nothing: `Wire.seen` is the log."""
+        """Write nothing: `NetworkProxy.seen` is the log."""

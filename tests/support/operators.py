@@ -1,4 +1,4 @@
-"""Who changes users and roles in a test that needs no request."""
+"""An operator for tests that change users and roles without a request."""
 
 from dataclasses import dataclass
 

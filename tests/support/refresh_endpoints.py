@@ -1,4 +1,4 @@
-"""The doors at which a refresh token is presented: the body, the cookie, and the OAuth endpoint."""
+"""The endpoints that accept a refresh token: in the body, in the cookie, and OAuth's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from support.browser_client import (
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """What a door answered; `refresh_token` is None where none was handed out.
+    """The response of a refresh endpoint; `refresh_token` is None if there is none in it.
 
-    `code` is the code of a refusal, `ok` without one. OAuth has two for all of ours.
+    `code` is the problem code, `ok` on success. OAuth maps all problem codes to two.
     """
 
     status: int
@@ -41,7 +41,7 @@ class BodyEndpoint:
     def refresh(
         self, backend: Backend, token: str, attempt: str = "", scope: str = ""
     ) -> RefreshResult:
-        """Present a refresh token."""
+        """Send a refresh token."""
         body = {"refresh_token": token} | ({"scope": scope} if scope else {})
         return _read(backend.client().post("/auth/refresh", json=body, headers=_headers(attempt)))
 
@@ -54,7 +54,7 @@ class OAuthEndpoint(BodyEndpoint):
     def refresh(
         self, backend: Backend, token: str, attempt: str = "", scope: str = ""
     ) -> RefreshResult:
-        """Present a refresh token."""
+        """Send a refresh token."""
         form = {"grant_type": "refresh_token", "refresh_token": token, "scope": scope}
         return _read(backend.client().post("/oauth/token", data=form, headers=_headers(attempt)))
 
@@ -73,7 +73,7 @@ class CookieEndpoint:
     def refresh(
         self, backend: Backend, token: str, attempt: str = "", scope: str = ""
     ) -> RefreshResult:
-        """Present a refresh token."""
+        """Send a refresh token."""
         client = make_browser(backend, jar=False)
         headers = cookie_header(token) | _headers(attempt)
         body = {"scope": scope} if scope else {}
@@ -90,11 +90,13 @@ def _headers(attempt: str) -> dict[str, str]:
     return {"Idempotency-Key": attempt} if attempt else {}
 
 
-def _read(answer: Any) -> RefreshResult:
-    said = answer.get_json() or {}
-    lines = [line.split(";")[0] for line in set_cookie_lines(answer)]
+def _read(response: Any) -> RefreshResult:
+    body = response.get_json() or {}
+    lines = [line.split(";")[0] for line in set_cookie_lines(response)]
     cookies = [line.removeprefix(f"{NAME}=") for line in lines]
-    handed = said.get("refresh_token") or (cookies[0] if cookies else None)
-    refusal = said.get("code") or said.get("error") or "ok"
-    token = str(said.get("access_token", ""))
-    return RefreshResult(answer.status_code, refusal, token, handed, answer.headers)
+    refresh_token_received = body.get("refresh_token") or (cookies[0] if cookies else None)
+    code = body.get("code") or body.get("error") or "ok"
+    token = str(body.get("access_token", ""))
+    return RefreshResult(
+        response.status_code, code, token, refresh_token_received, response.headers
+    )

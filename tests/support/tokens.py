@@ -1,4 +1,4 @@
-"""Refresh tokens and what becomes of them: what the tests of sessions are written with."""
+"""Refresh tokens and sessions, for tests of the token rotation."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +20,19 @@ look = Blueprint("look", __name__)
 @look.get("/look")
 @signed_in
 @look.gives(204)
-def look_in() -> None:
-    """Answer whoever has a good access token."""
+def check_token() -> None:
+    """Accept every valid access token."""
 
 
 @dataclass(frozen=True)
 class OpenedSession(Grant):
-    """What a sign-in hands over: there is a refresh token."""
+    """The grant of a new session; it always has a refresh token."""
 
     refresh_token: str = field(repr=False)
 
 
 def open_session(backend: Backend, user_id: str) -> OpenedSession:
-    """Open a session for a user whose password was right."""
+    """Open a session for a user, as after a successful login."""
     issuer = backend.services.issuer
     with issuer.database.transaction() as tx:
         user = repository.find_by_id(tx, user_id, lock=True)
@@ -44,51 +44,51 @@ def open_session(backend: Backend, user_id: str) -> OpenedSession:
 
 
 def revoke_tokens_of_user(backend: Backend, name: str) -> None:
-    """Take back a user's access tokens, as a change of roles does."""
+    """Revoke a user's access tokens, as a change of roles does."""
     user_id = backend.services.users.get_by_name(name).id
     with backend.services.database.transaction() as tx:
         sessions.revoke_access_tokens(backend.services.issuer, tx, user_id)
 
 
 def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
-    """Do the same work in many threads; return what came of each."""
+    """Call the same function in many threads; return the results."""
     return all_at_once([work] * count)
 
 
 def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Do each work in a thread of its own; return what came of each."""
+    """Call each function in a thread of its own; return the results."""
     with ThreadPoolExecutor(len(works)) as pool:
         return [done.result() for done in [pool.submit(work) for work in works]]
 
 
 def refresh(
-    backend: Backend, token: str, headers: Mapping[str, str] = MappingProxyType({}), **more: Any
+    backend: Backend, token: str, headers: Mapping[str, str] = MappingProxyType({}), **fields: Any
 ) -> Any:
-    """Present a refresh token; return the answer."""
-    body = {"refresh_token": token} | more
+    """Send a refresh token; return the response."""
+    body = {"refresh_token": token} | fields
     return backend.client().post("/auth/refresh", json=body, headers=headers)
 
 
-def refreshed(backend: Backend, token: str, **more: Any) -> dict[str, Any]:
-    """Present a refresh token that must be good; return what it was turned into."""
-    answer = refresh(backend, token, **more)
-    assert answer.status_code == 200, answer.json
-    return dict(answer.json)
+def refreshed(backend: Backend, token: str, **fields: Any) -> dict[str, Any]:
+    """Send a refresh token that must be valid; return the response body."""
+    response = refresh(backend, token, **fields)
+    assert response.status_code == 200, response.json
+    return dict(response.json)
 
 
-def error_code(answer: Any) -> str:
-    """Return the code of a refusal, or the status of what is none."""
-    return str((answer.json or {}).get("code", answer.status_code))
+def error_code(response: Any) -> str:
+    """Return the problem code of a response, or its status if there is none."""
+    return str((response.json or {}).get("code", response.status_code))
 
 
 def is_accepted(backend: Backend, access_token: str) -> bool:
-    """Tell whether the gate lets an access token in; the backend needs the page `look`."""
-    answer = backend.bearer_client(access_token).get("/look")
-    assert answer.status_code in {204, 401}, answer.json
-    return bool(answer.status_code == 204)
+    """Return whether the gate accepts an access token; the backend needs the blueprint `look`."""
+    response = backend.bearer_client(access_token).get("/look")
+    assert response.status_code in {204, 401}, response.json
+    return bool(response.status_code == 204)
 
 
 def event_details(backend: Backend, name: str) -> list[dict[str, Any]]:
-    """Return the details of the audit events of one name, oldest first."""
+    """Return the details of the audit events with one name, oldest first."""
     rows = backend.services.audit.latest(before=None, limit=100, event=name)
     return [json.loads(row.details) for row in reversed(rows)]
