@@ -1,6 +1,5 @@
 """Attacks by guessing: from one place, from many, at once, at every door (S-044, S-045)."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +13,7 @@ from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD, events
+from support.race import race
 
 WRONG = "not the password at all"
 HOME, AWAY = "198.51.100.7", "203.0.113.9"
@@ -295,22 +295,14 @@ def test_a_storm_gets_no_more_tries(backend: Backend) -> None:
 
 
 def storm(backend: Backend, size: int, job: Callable[[], int]) -> Counter[int]:
-    """Let so many try at once, again where the service was busy; count their answers."""
-    gate, outcomes = threading.Barrier(size), Counter[int]()
+    """Run `size` attempts at once, repeat those that get 503; count the final statuses."""
 
-    def run() -> None:
-        gate.wait()
-        status = 503
-        while status == 503:
-            status = job()
-        outcomes[status] += 1
+    def attempt() -> int:
+        while (status := job()) == 503:
+            pass
+        return status
 
-    threads = [threading.Thread(target=run) for _ in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
+    return Counter(race(*[attempt] * size))
 
 
 def test_the_count_holds_over_processes_and_restarts(

@@ -6,21 +6,22 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 
 import pytest
 
 from faults.conftest import Deployment
 from support.app_factory import PASSWORD
 from support.operator_client import NEW_PASSWORD
+from support.race import race
 from support.rounds import rounds
 from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures
 
 WORKERS, CALLERS = 3, rounds(100, 50)
 LIMIT = 10  # of one client at one account
 WRONG = "not the password at all"
-Ask = Callable[[ServiceConnection, str], int]
+Attempt = Callable[[ServiceConnection, str], int]
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def login(line: ServiceConnection, password: str) -> int:
     return line.call("POST", "/auth/login", body).status
 
 
-def changing(token: str) -> Ask:
+def changing(token: str) -> Attempt:
     """Return how to try to change the password with a stolen access token."""
 
     def change(line: ServiceConnection, password: str) -> int:
@@ -50,27 +51,22 @@ def changing(token: str) -> Ask:
     return change
 
 
-def storm(deployment: Deployment, *tries: tuple[Ask, str]) -> Counter[int]:
-    """Let all try at the same moment, again where the service was busy; count the answers."""
-    lines = [deployment.service.connect(timeout=60) for _ in tries]
-    gate = threading.Barrier(len(tries))
+def storm(deployment: Deployment, *attempts: tuple[Attempt, str]) -> Counter[int]:
+    """Run all attempts at once, repeat those that get 503; count the final statuses."""
+    connections = [deployment.service.connect(timeout=60) for _ in attempts]
 
-    def run(line: ServiceConnection, ask: Ask, password: str) -> int:
-        gate.wait()
-        status = 503
-        while status == 503:
-            status = ask(line, password)
+    def run(connection: ServiceConnection, attempt: Attempt, password: str) -> int:
+        while (status := attempt(connection, password)) == 503:
+            pass
         return status
 
-    with ThreadPoolExecutor(len(tries)) as pool:
-        jobs = [pool.submit(run, line, *one) for line, one in zip(lines, tries, strict=True)]
-        outcomes = Counter(job.result() for job in jobs)
-    for line in lines:
-        line.close()
-    print_figures(
-        f"storm of {len(tries)}", **{str(key): value for key, value in sorted(outcomes.items())}
-    )
-    return outcomes
+    jobs = [partial(run, one, *attempt) for one, attempt in zip(connections, attempts, strict=True)]
+    statuses = Counter(race(*jobs))
+    for connection in connections:
+        connection.close()
+    figures = {str(status): count for status, count in sorted(statuses.items())}
+    print_figures(f"storm of {len(attempts)}", **figures)
+    return statuses
 
 
 def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(deployment: Deployment) -> None:

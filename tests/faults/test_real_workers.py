@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 
 from faults.conftest import Deployment
 from itemsapi.clock import new_id
 from itemsapi.issuer import sessions
+from support.race import race
 from support.rounds import rounds
 from support.service import (
     CONNECTION_ERRORS,
@@ -42,23 +44,19 @@ def deployment(
         yield opened
 
 
-def at_once(
-    lines: list[ServiceConnection], tokens: list[str], attempt: str = ""
+def refresh_at_once(
+    connections: list[ServiceConnection], tokens: list[str], attempt: str = ""
 ) -> list[TimedResponse]:
-    """Let every caller present a token at the same moment."""
-    gate = threading.Barrier(len(lines))
-
-    def call(line: ServiceConnection, token: str) -> TimedResponse:
-        gate.wait()
-        return line.refresh(token, attempt)
-
-    with ThreadPoolExecutor(len(lines)) as pool:
-        return list(pool.map(call, lines, tokens))
+    """Send one token over each connection, all at once."""
+    pairs = zip(connections, tokens, strict=True)
+    return race(*(partial(one.refresh, token, attempt) for one, token in pairs))
 
 
-def race(lines: list[ServiceConnection], token: str, attempt: str = "") -> list[TimedResponse]:
-    """Let all callers present the same token at the same moment."""
-    return at_once(lines, [token] * len(lines), attempt)
+def race_for(
+    connections: list[ServiceConnection], token: str, attempt: str = ""
+) -> list[TimedResponse]:
+    """Send the same token over all connections at once."""
+    return refresh_at_once(connections, [token] * len(connections), attempt)
 
 
 def worst(answers: list[TimedResponse]) -> float:
@@ -104,13 +102,13 @@ def test_fifty_callers_with_one_token_are_handed_one_successor_and_nobody_is_log
     longest, calm, refused, forked, handed = 0.0, 0.0, 0, 0, set()
     for _ in range(rounds(100, 3)):
         session = deployment.open_session()
-        answers = race(lines, session.refresh_token, new_id() if named else "")
+        answers = race_for(lines, session.refresh_token, new_id() if named else "")
         refused += sum(answer.status != 200 for answer in answers)
         given = [one.body["refresh_token"] for one in answers if "refresh_token" in one.body]
         handed.add(len(given))
         forked += len(set(given)) != 1 or deployment.generation(session) != 2
         longest = max(longest, worst(answers))
-        calm = max(calm, worst(at_once(lines, own_tokens(deployment))))
+        calm = max(calm, worst(refresh_at_once(lines, own_tokens(deployment))))
     print_figures(
         "race", callers=CALLERS, workers=WORKERS, rounds=rounds(100, 3), worst=longest, calm=calm
     )
@@ -126,7 +124,7 @@ def own_tokens(deployment: Deployment) -> list[str]:
 def test_access_tokens_of_a_race_are_good_in_every_worker(deployment: Deployment) -> None:
     """S-062, S-075: the losers' as well as the winner's."""
     lines = [deployment.service.connect() for _ in range(8)]
-    answers = race(lines, deployment.open_session().refresh_token)
+    answers = race_for(lines, deployment.open_session().refresh_token)
     each = deployment.service.connect_to_each_worker().values()
     looks = {line.check_token(one.body["access_token"]).status for line in each for one in answers}
     assert looks == {204}

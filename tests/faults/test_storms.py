@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from faults.conftest import Deployment
 from itemsapi.accounts.passwords import MAX_CONCURRENT_HASHES
 from support.app_factory import PASSWORD
+from support.race import race
 from support.rounds import rounds
 from support.service import ServiceConnection, TimedResponse, print_figures
 from support.tokens import open_session
@@ -48,19 +50,15 @@ def address(at: int) -> str:
     return f"127.3.{at // 250}.{at % 250 + 1}"
 
 
-def said_at_once(deployment: Deployment, body: dict[str, Any]) -> list[TimedResponse]:
-    """Let a crowd send the same sign-in at the same moment."""
-    gate = threading.Barrier(CROWD)
-
-    def call(at: int) -> TimedResponse:
-        with closing(
-            ServiceConnection(deployment.service.port, timeout=60, source=address(at))
-        ) as line:
-            gate.wait()
-            return line.call("POST", "/auth/login", body)
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        return list(pool.map(call, range(CROWD)))
+def sign_in_at_once(deployment: Deployment, body: dict[str, Any]) -> list[TimedResponse]:
+    """Send the same login request from all clients at once."""
+    port = deployment.service.port
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(closing(ServiceConnection(port, timeout=60, source=address(at))))
+            for at in range(CROWD)
+        ]
+        return race(*(partial(one.call, "POST", "/auth/login", body) for one in connections))
 
 
 def sign_in_alone(deployment: Deployment) -> float:
@@ -83,8 +81,8 @@ def test_a_storm_of_sign_ins_is_turned_away_at_once(deployment: Deployment) -> N
     refusal that costs nothing, since all of them ask at once. Who waits for a turn waits longer.
     """
     one = median(sign_in_alone(deployment) for _ in range(3))
-    calm = [answer.seconds for answer in said_at_once(deployment, NOT_EVEN_LOOKED_AT)]
-    answers = said_at_once(deployment, GOOD)
+    calm = [answer.seconds for answer in sign_in_at_once(deployment, NOT_EVEN_LOOKED_AT)]
+    answers = sign_in_at_once(deployment, GOOD)
     refused = [answer for answer in answers if answer.status != 200]
     took = [answer.seconds for answer in refused]
     let_in, calm_p50 = CROWD - len(refused), late(calm, 50)
@@ -109,11 +107,11 @@ def forget_peak(pid: int) -> None:
 
 def test_a_storm_of_sign_ins_takes_the_memory_of_one_hash(deployment: Deployment) -> None:
     """R-13: as many as may be at work at once, and not one for each thread."""
-    said_at_once(deployment, GOOD)
+    sign_in_at_once(deployment, GOOD)
     for pid in deployment.service.pids():
         forget_peak(pid)
     before = {pid: peak(pid) for pid in deployment.service.pids()}
-    said_at_once(deployment, GOOD)
+    sign_in_at_once(deployment, GOOD)
     grown = max(peak(pid) - was for pid, was in before.items()) / 2**20
     print_figures("memory of a login storm", grown_mib=grown)
     assert grown < (MAX_CONCURRENT_HASHES + 1) * HASH_MIB

@@ -28,9 +28,8 @@ from itemsapi.tokens.revocation import (
     user_target,
 )
 from support.app_factory import Backend, MovingClock
+from support.race import race
 from support.tokens import (
-    all_at_once,
-    at_once,
     is_accepted,
     look,
     open_session,
@@ -426,7 +425,7 @@ def test_nobody_is_let_in_when_the_feed_was_never_read(deaf: RevocationFeed) -> 
     refused()
     begun_at = time.monotonic()
     with deaf._asking:  # noqa: SLF001 - a question that gets no answer
-        assert all(at_once(20, refused))
+        assert all(race(*[refused] * 20))
     assert time.monotonic() - begun_at < revocation.MAX_FEED_AGE_SECONDS
 
 
@@ -441,7 +440,7 @@ def test_two_who_end_the_same_sessions_do_not_wait_for_each_other(here: Backend,
         works += [
             partial(sessions.end_other_sessions, issuer, ada, keep=None, why="test", actor=ada)
         ] * 2
-        assert len(all_at_once(works)) == 6
+        assert len(race(*works)) == 6
 
 
 def test_seq_is_the_order_of_commits(here: Backend, database: Database) -> None:
@@ -457,7 +456,7 @@ def test_seq_is_the_order_of_commits(here: Backend, database: Database) -> None:
                     list(connection.scalars(select(Revocation.seq).order_by(Revocation.seq)))
                 )
 
-    at_once(8, write)
+    race(*[write] * 8)
     full = max(seen, key=len)
     assert all(rows == full[: len(rows)] for rows in seen)
     assert len(full) == 40

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from itemsapi.db import Database, sqlite
 from itemsapi.problems import DatabaseUnavailable
-from support.tokens import all_at_once
+from support.race import race
 
 DOORS = 8
 ROUNDS = 100  # before a refused process tried again, some went wrong
@@ -20,7 +20,7 @@ def test_nobody_is_refused_when_many_open_a_new_file_at_once(tmp_path: Path) -> 
     """Turning on the write-ahead log is a race that SQLite ends with BUSY, unasked (R-07)."""
     for number in range(ROUNDS):
         doors = [Database(f"sqlite:///{tmp_path / f'{number}.db'}") for _ in range(DOORS)]
-        assert all_at_once([partial(_mode, door) for door in doors]) == ["wal"] * DOORS
+        assert race(*(partial(_mode, door) for door in doors)) == ["wal"] * DOORS
         for door in doors:
             door.dispose()
 

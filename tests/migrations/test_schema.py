@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 
 from itemsapi import db
 from support.app_factory import Backend
-from support.tokens import at_once
+from support.race import race
 
 PROCESSES = 4
 
@@ -65,7 +65,7 @@ def test_processes_that_start_together_make_one_schema(bare: str, opened: db.Dat
     """One migrates, the others wait and find it done."""
     doors = [db.Database(bare) for _ in range(PROCESSES)]
     work = iter(doors)
-    at_once(PROCESSES, lambda: db.upgrade(next(work)))
+    race(*[lambda: db.upgrade(next(work))] * PROCESSES)
     with opened.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
     for door in [*doors, opened]:

@@ -84,15 +84,15 @@ class Tab:
 
     def login(self, name: str, password: str = PASSWORD) -> str | None:
         """Sign in; return the problem code if the sign-in fails."""
-        arguments = [name, password]
-        return self.evaluate("([name, password]) => spa.login(name, password)", arguments)  # type: ignore[no-any-return]
+        script = "([name, password]) => spa.login(name, password)"
+        code: str | None = self.evaluate(script, [name, password])
+        return code
 
     def change_password(self, new: str, current: str = PASSWORD) -> str | None:
         """Change the user's password; return the problem code if that fails."""
-        arguments = [current, new]
-        return self.evaluate(
-            "([current, wished]) => spa.changePassword(current, wished)", arguments
-        )  # type: ignore[no-any-return]
+        script = "([current, password]) => spa.changePassword(current, password)"
+        code: str | None = self.evaluate(script, [current, new])
+        return code
 
     def expect_texts(self, *, within: float = PAGE_TIMEOUT_MS, **texts: str) -> None:
         """Wait until the elements with these ids show these texts."""

@@ -21,7 +21,7 @@ class FaultInjector:
 
     at: int = 0
     mode: FaultMode = "once"
-    steps_taken: int = 0
+    count: int = 0
     failed: int = 0
 
     def statement(self, *_: Any) -> None:
@@ -30,17 +30,15 @@ class FaultInjector:
 
     def commit(self, connection: Connection) -> None:
         """Count a commit before it is executed."""
-        if self.mode == "answer lost" and self.steps_taken + 1 == self.at:
+        if self.mode == "answer lost" and self.count + 1 == self.at:
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.commit()
         self._step()
 
     def _step(self) -> None:
-        self.steps_taken += 1
-        if self.steps_taken == self.at or (
-            self.mode == "from then on" and 0 < self.at <= self.steps_taken
-        ):
+        self.count += 1
+        if self.count == self.at or (self.mode == "from then on" and 0 < self.at <= self.count):
             self.failed += 1
             raise exc.OperationalError("a step", {}, ConnectionError("the database is away"))
 

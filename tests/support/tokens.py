@@ -1,8 +1,7 @@
 """Refresh tokens and sessions, for tests of the token rotation."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
@@ -48,17 +47,6 @@ def revoke_tokens_of_user(backend: Backend, name: str) -> None:
     user_id = backend.services.users.get_by_name(name).id
     with backend.services.database.transaction() as tx:
         sessions.revoke_access_tokens(backend.services.issuer, tx, user_id)
-
-
-def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
-    """Call the same function in many threads; return the results."""
-    return all_at_once([work] * count)
-
-
-def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Call each function in a thread of its own; return the results."""
-    with ThreadPoolExecutor(len(works)) as pool:
-        return [done.result() for done in [pool.submit(work) for work in works]]
 
 
 def refresh(
