@@ -81,9 +81,9 @@ FAULTS: list[BaseException] = [
     sqlite3.OperationalError("database is locked"), TimeoutError(), DatabaseUnavailable(),
 ]  # fmt: skip
 PARTS: dict[str, Callable[[Flask], tuple[object, str]]] = {
-    "the key ring": lambda app: (app.extensions[EXTENSION].key_set, "now"),
+    "the key ring": lambda app: (app.extensions[EXTENSION].key_set, "snapshot"),
     "the feed": lambda app: (app.extensions[EXTENSION].revocation_feed, "check"),
-    "the codec": lambda app: (app.extensions[EXTENSION].token_codec, "read_access"),
+    "the codec": lambda app: (app.extensions[EXTENSION].token_codec, "verify_access_token"),
     "the rulebook": lambda app: (app.extensions[RULEBOOK], "rule_for"),
     "its look at the view": lambda app: (app.extensions[GATE].views, "holds"),
 }

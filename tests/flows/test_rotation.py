@@ -163,7 +163,7 @@ def test_a_refresh_token_is_refused_when_its_generation_was_changed(backend: Bac
     session = backend.login("ada")
     with backend.app.app_context():
         now = backend.clock()
-        words = {"sub": "ada", "sid": session["session_id"], "made": now, "ends": now}
+        words = {"sub": "ada", "sid": session["session_id"], "issued_at": now, "expires_at": now}
         later = backend.services.token_codec.create_refresh_token(gen=2, **words)
     forged = ".".join([*later.split(".")[:2], session["refresh_token"].split(".")[2]])
     assert error_code(refresh(backend, forged)) == "invalid_refresh_token"

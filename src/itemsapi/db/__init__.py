@@ -6,7 +6,7 @@ from itemsapi.db.schema import (
     check_schema,
     current_revision,
     downgrade,
-    empty,
+    is_empty,
     newest_revision,
     upgrade,
 )
@@ -22,7 +22,7 @@ __all__ = [
     "check_schema",
     "current_revision",
     "downgrade",
-    "empty",
+    "is_empty",
     "newest_revision",
     "upgrade",
 ]

@@ -21,32 +21,38 @@ from psycopg.rows import RowFactory
 from sqlalchemy import URL, Connection, Engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from itemsapi.db.postgres import CONNECT_LIMIT, STATEMENT_LIMIT, TimeoutConnection
+from itemsapi.db.postgres import CONNECT_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_MS, TimeoutConnection
 
 Pooler = Literal["auto", "on", "off"]
 
-WAIT_LIMIT = 10_000  # milliseconds a transaction may lie open between two statements
-LIMITS = {
-    "statement_timeout": STATEMENT_LIMIT,
-    "lock_timeout": STATEMENT_LIMIT,
-    "idle_in_transaction_session_timeout": WAIT_LIMIT,
+IDLE_TIMEOUT_MS = 10_000  # milliseconds a transaction may lie open between two statements
+SERVER_TIMEOUTS = {
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "lock_timeout": STATEMENT_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": IDLE_TIMEOUT_MS,
 }
-NEEDS = r"-c timezone=UTC -c datestyle=ISO -c default_transaction_isolation=read\ committed"
-ISOLATION = "READ COMMITTED"  # what the rules of rotation are proved for; said in every transaction
-TASTE = {  # what an address may say otherwise
-    "connect_timeout": CONNECT_LIMIT,
-    "tcp_user_timeout": STATEMENT_LIMIT,
+REQUIRED_OPTIONS = (
+    r"-c timezone=UTC -c datestyle=ISO -c default_transaction_isolation=read\ committed"
+)
+ISOLATION_LEVEL = (
+    "READ COMMITTED"  # what the rules of rotation are proved for; said in every transaction
+)
+DEFAULT_PARAMETERS = {  # what an address may say otherwise
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "tcp_user_timeout": STATEMENT_TIMEOUT_MS,
     "application_name": "itemsapi",
 }
-REFUSED = "unsupported startup parameter"  # a pooler's words; libpq hands on no SQLSTATE here
-YOUNG = 1.0  # seconds a connection that may only read is kept before another one is tried
+POOLER_ERROR = "unsupported startup parameter"  # a pooler's words; libpq hands on no SQLSTATE here
+READ_ONLY_KEPT_SECONDS = (
+    1.0  # seconds a connection that may only read is kept before another one is tried
+)
 
 _SET_LIMITS = "SELECT " + ", ".join(
-    f"set_config('{name}', '{limit}', true)" for name, limit in LIMITS.items()
+    f"set_config('{name}', '{limit}', true)" for name, limit in SERVER_TIMEOUTS.items()
 )
 
 
-class ServerUnfit(psycopg.OperationalError):
+class UnsupportedServer(psycopg.OperationalError):
     """The database is none that we can keep text in; the message says what to do."""
 
 
@@ -61,17 +67,17 @@ class BinaryCursor(psycopg.Cursor[Any]):
         self.format = Format.BINARY
 
 
-def parameters(address: URL) -> dict[str, Any]:
+def connection_parameters(address: URL) -> dict[str, Any]:
     """Return what libpq is told beside, or in the place of, what the address says."""
-    limits = " ".join(f"-c {name}={limit}" for name, limit in LIMITS.items())
+    limits = " ".join(f"-c {name}={limit}" for name, limit in SERVER_TIMEOUTS.items())
     return {
-        **{name: value for name, value in TASTE.items() if name not in address.query},
+        **{name: value for name, value in DEFAULT_PARAMETERS.items() if name not in address.query},
         "client_encoding": "UTF8",
-        "options": f"{limits} {_options(address)} {NEEDS}",
+        "options": f"{limits} {_options(address)} {REQUIRED_OPTIONS}",
     }
 
 
-def open_through(engine: Engine, address: URL, pooler: Pooler) -> None:
+def configure_connections(engine: Engine, address: URL, pooler: Pooler) -> None:
     """Let an engine open its connections so, and leave a server that takes no changes."""
     entrance = _Entrance(pooler, _options(address))
 
@@ -98,7 +104,7 @@ class _Entrance:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding not in {"UTF8", None}:  # a pooler may not hand it on
             connection.close()
-            raise ServerUnfit(
+            raise UnsupportedServer(
                 f"its encoding is {encoding}, and itemsapi needs UTF8; make one with"
                 " CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'"
             )
@@ -111,7 +117,7 @@ class _Entrance:
             try:
                 return self._judged(TimeoutConnection.connect(**told))
             except psycopg.OperationalError as error:
-                if not self._watch or REFUSED not in str(error):
+                if not self._watch or POOLER_ERROR not in str(error):
                     raise
                 self._pooled = True
         return self._without_session(TimeoutConnection.connect(**(told | {"options": ""})))
@@ -134,7 +140,7 @@ class _Entrance:
         """Keep nothing in the session; what the address wants kept there cannot be."""
         if self._options:
             connection.close()
-            raise ServerUnfit(
+            raise UnsupportedServer(
                 f"a pooler keeps no options, and there are {self._options!r}, in"
                 " ITEMSAPI_DATABASE_URL or PGOPTIONS; set them with ALTER ROLE ... SET ..."
             )
@@ -169,7 +175,7 @@ def _leave_reader(driven: TimeoutConnection, record: ConnectionPoolEntry, _fairy
     so that a standby is not asked for connections all the time.
     """
     since = record.info.setdefault("itemsapi_since", time.monotonic())
-    if driven.pooled or time.monotonic() - since < YOUNG:
+    if driven.pooled or time.monotonic() - since < READ_ONLY_KEPT_SECONDS:
         return  # a pooler tells what was so when it began
     told = map(driven.info.parameter_status, ("default_transaction_read_only", "in_hot_standby"))
     if "on" in told:

@@ -15,15 +15,20 @@ from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.db import sqlite
-from itemsapi.db.connections import ISOLATION, Pooler, open_through, parameters
-from itemsapi.db.postgres import CONNECT_LIMIT, CircuitBreaker, ping_hastily
-from itemsapi.db.url import read_address
+from itemsapi.db.connections import (
+    ISOLATION_LEVEL,
+    Pooler,
+    configure_connections,
+    connection_parameters,
+)
+from itemsapi.db.postgres import CONNECT_TIMEOUT_SECONDS, CircuitBreaker, set_ping_timeout
+from itemsapi.db.url import parse_database_url
 from itemsapi.db.writable import WritableProbe
-from itemsapi.observability.causes import one_line
+from itemsapi.observability.causes import summarize_error
 from itemsapi.problems import DatabaseUnavailable
 
 POOL_SIZE = 10  # connections kept per process; as many again may be opened for a moment
-NOT_PREPARED = {"42P01", "42501"}  # SQLSTATEs: no such table yet, no permission to use it
+SCHEMA_ERRORS = {"42P01", "42501"}  # SQLSTATEs: no such table yet, no permission to use it
 
 _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # so is it on a standby
 
@@ -43,7 +48,7 @@ class Database:
         )
         self._turn = threading.Lock()
         self._writable = WritableProbe(self._probe, self.engine.dispose)
-        self._guarding = CircuitBreaker().guarding if self.dialect == "postgresql" else nullcontext
+        self._guarding = CircuitBreaker().guard if self.dialect == "postgresql" else nullcontext
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -54,7 +59,7 @@ class Database:
         """
         with (
             self._guarding(),
-            translated(),
+            translate_errors(),
             self._one_writer(),
             Session(self._write, expire_on_commit=False) as tx,
             tx.begin(),
@@ -64,7 +69,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield a connection in autocommit for look-ups. Raises `DatabaseUnavailable`."""
-        with self._guarding(), translated(), self._read.connect() as connection:
+        with self._guarding(), translate_errors(), self._read.connect() as connection:
             yield connection
 
     def advisory_lock(self, tx: Session, topic: int) -> None:
@@ -75,14 +80,14 @@ class Database:
         if self.dialect == "postgresql":
             tx.execute(text("SELECT pg_advisory_xact_lock(:topic)"), {"topic": topic})
 
-    def demand_writable(self) -> None:
+    def require_writable(self) -> None:
         """Raise `DatabaseUnavailable` while nothing can be written; asks once a second at most."""
-        self._writable.demand()
+        self._writable.require_writable()
 
     def _probe(self) -> bool:
         """Ask whether changes are taken: not by a standby, nor on a disk that is read-only."""
         if self.dialect == "sqlite":
-            return sqlite.may_write(self.engine.url.database or "")
+            return sqlite.is_writable(self.engine.url.database or "")
         with self.reading() as connection:
             return bool(connection.scalar(_READ_ONLY) == "off")
 
@@ -106,39 +111,39 @@ class Database:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn "the database cannot answer" into a problem; faults of our statements stay faults."""
     try:
         yield
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) in NOT_PREPARED:
-            raise DatabaseUnavailable(cause=f"database: {one_line(error)}") from error
+        if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
+            raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=f"database: {one_line(error)}") from error
+        raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
 
 
 def _engine(url: str, pooler: Pooler) -> Engine:
-    address = read_address(url)
+    address = parse_database_url(url)
     pool: dict[str, Any] = {
         "pool_size": POOL_SIZE,
         "max_overflow": POOL_SIZE,
-        "pool_timeout": CONNECT_LIMIT,
+        "pool_timeout": CONNECT_TIMEOUT_SECONDS,
         "hide_parameters": True,  # an error message must not carry a row's values into a log
     }
     if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, connect_args=sqlite.OPTIONS, **pool)
-        sqlite.tune(engine)
+        engine = create_engine(address, connect_args=sqlite.CONNECT_ARGS, **pool)
+        sqlite.configure_connections(engine)
         return engine
     engine = create_engine(
         address,
-        connect_args=parameters(address),
-        isolation_level=ISOLATION,
+        connect_args=connection_parameters(address),
+        isolation_level=ISOLATION_LEVEL,
         pool_pre_ping=True,
         **pool,
     )
-    open_through(engine, address, pooler)
-    ping_hastily(engine)
+    configure_connections(engine, address, pooler)
+    set_ping_timeout(engine)
     return engine

@@ -19,10 +19,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from itemsapi.problems import DatabaseUnavailable
 
-STATEMENT_LIMIT = 2000  # milliseconds a statement, or the wait for a lock, may take
-CONNECT_LIMIT = 2  # seconds to reach the server, or to get a connection from the pool
-ANSWER_LIMIT = 2.5  # seconds without an answer; later than the server's own limit
-PING_LIMIT = 0.5  # seconds without the word that a kept connection is still good
+STATEMENT_TIMEOUT_MS = 2000  # milliseconds a statement, or the wait for a lock, may take
+CONNECT_TIMEOUT_SECONDS = 2  # seconds to reach the server, or to get a connection from the pool
+RESPONSE_TIMEOUT_SECONDS = 2.5  # seconds without an answer; later than the server's own limit
+PING_TIMEOUT_SECONDS = 0.5  # seconds without the word that a kept connection is still good
 BREAKER_SECONDS = 1.0  # seconds that nobody asks a server which was silent
 
 Result = TypeVar("Result")
@@ -35,7 +35,7 @@ class ServerSilent(psycopg.OperationalError):
 class TimeoutConnection(psycopg.Connection[Any]):
     """A connection that gives up, and is closed, when the server does not answer in time."""
 
-    patience: float = ANSWER_LIMIT
+    timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
     pooled: bool = False  # there is a pooler between: nothing may live in a session
 
     def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
@@ -44,7 +44,7 @@ class TimeoutConnection(psycopg.Connection[Any]):
 
     def _limited(self, steps: PQGen[Result]) -> PQGen[Result]:
         """Take the same steps; psycopg asks ten times a second whether to go on."""
-        ends = time.monotonic() + self.patience
+        ends = time.monotonic() + self.timeout_seconds
         try:
             wanted = next(steps)
             while True:
@@ -57,19 +57,19 @@ class TimeoutConnection(psycopg.Connection[Any]):
             return done.value  # type: ignore[no-any-return]  # what the steps return
 
 
-def ping_hastily(engine: Engine) -> None:
+def set_ping_timeout(engine: Engine) -> None:
     """Let the pool of an engine wait for a moment only, when it asks whether all is well."""
     ping = engine.dialect.do_ping
 
     def hastily(driven: DBAPIConnection) -> bool:
-        with _waiting(driven, PING_LIMIT):
+        with _waiting(driven, PING_TIMEOUT_SECONDS):
             return ping(driven)
 
     engine.dialect.do_ping = hastily  # type: ignore[assignment]  # there is no event for it
 
 
 @contextmanager
-def patient(connection: Connection) -> Iterator[None]:
+def without_timeout(connection: Connection) -> Iterator[None]:
     """Wait as long as it takes, for a migration."""
     with _waiting(connection.connection.driver_connection, float("inf")):
         yield
@@ -79,11 +79,11 @@ def patient(connection: Connection) -> Iterator[None]:
 def _waiting(driven: object, seconds: float) -> Iterator[None]:
     """Wait that long for answers, meanwhile."""
     assert isinstance(driven, TimeoutConnection)  # noqa: S101 - narrows the type
-    usual, driven.patience = driven.patience, seconds
+    usual, driven.timeout_seconds = driven.timeout_seconds, seconds
     try:
         yield
     finally:
-        driven.patience = usual
+        driven.timeout_seconds = usual
 
 
 class CircuitBreaker:
@@ -96,7 +96,7 @@ class CircuitBreaker:
         self._again = 0.0
 
     @contextmanager
-    def guarding(self) -> Generator[None]:
+    def guard(self) -> Generator[None]:
         """Do something with the server. Raises `DatabaseUnavailable` at once while it is silent."""
         if self._blown and not self._turn():
             raise DatabaseUnavailable(cause="database: it was silent just now and is left alone")
@@ -121,7 +121,7 @@ class CircuitBreaker:
         with self._lock:
             if time.monotonic() < self._again:
                 return False
-            self._again = time.monotonic() + ANSWER_LIMIT + CONNECT_LIMIT
+            self._again = time.monotonic() + RESPONSE_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS
             return True
 
 

@@ -12,14 +12,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
-from itemsapi.db.engine import Database, translated
-from itemsapi.db.ownership import demand_ours, explained, relations, schema_of
-from itemsapi.db.postgres import patient
+from itemsapi.db.engine import Database, translate_errors
+from itemsapi.db.ownership import explain_error, relation_names, require_own_schema, target_schema
+from itemsapi.db.postgres import without_timeout
 from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
 
-MIGRATIONS = (Path(__file__).parents[1] / "migrations", Path(__file__).parents[3] / "migrations")
-SCHEMA_TOPIC = 7_200  # the advisory lock of those who migrate
+MIGRATION_FOLDERS = (
+    Path(__file__).parents[1] / "migrations",
+    Path(__file__).parents[3] / "migrations",
+)
+SCHEMA_LOCK_ID = 7_200  # the advisory lock of those who migrate
 
 
 class SchemaOutdated(RuntimeError):
@@ -41,14 +44,14 @@ def current_revision(database: Database) -> str | None:
 
     Raises `SchemaRefused` if the tables are somebody else's.
     """
-    with translated(), database.engine.connect() as connection:
+    with translate_errors(), database.engine.connect() as connection:
         return _revision(connection)
 
 
-def empty(database: Database) -> bool:
+def is_empty(database: Database) -> bool:
     """Tell whether there is no table at all, nobody's."""
     with database.reading() as connection:
-        return not relations(connection)
+        return not relation_names(connection)
 
 
 @functools.cache
@@ -80,15 +83,15 @@ def _known_revisions() -> frozenset[str]:
 
 
 def _revision(connection: Connection) -> str | None:
-    options = {"version_table_schema": schema_of(connection)}  # another one may be in sight
+    options = {"version_table_schema": target_schema(connection)}  # another one may be in sight
     revision = MigrationContext.configure(connection, opts=options).get_current_revision()
-    demand_ours(connection, Model.metadata.tables.keys(), revision)
+    require_own_schema(connection, Model.metadata.tables.keys(), revision)
     return revision
 
 
 def _config() -> Config:
     config = Config()
-    place = next(folder for folder in MIGRATIONS if folder.is_dir())
+    place = next(folder for folder in MIGRATION_FOLDERS if folder.is_dir())
     config.set_main_option("script_location", str(place).replace("%", "%%"))  # it fills in %(...)s
     return config
 
@@ -101,14 +104,14 @@ def _migrate(database: Database, step: Callable[[Config], None]) -> None:
     config = _config()
     try:
         with database.transaction() as tx, _unhurried(database, tx):
-            database.advisory_lock(tx, SCHEMA_TOPIC)
+            database.advisory_lock(tx, SCHEMA_LOCK_ID)
             _revision(tx.connection())
             config.attributes["connection"] = tx.connection()
             step(config)
     except exc.ProgrammingError as error:
-        raise explained(error) or error from error
+        raise explain_error(error) or error from error
     except DatabaseUnavailable as error:
-        raise explained(error.__cause__) or error from error.__cause__
+        raise explain_error(error.__cause__) or error from error.__cause__
 
 
 @contextmanager
@@ -119,5 +122,5 @@ def _unhurried(database: Database, tx: Session) -> Iterator[None]:
     tx.execute(text("SET LOCAL statement_timeout = 0"))
     tx.execute(text("SET LOCAL lock_timeout = '30s'"))
     tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    with patient(tx.connection()):
+    with without_timeout(tx.connection()):
         yield

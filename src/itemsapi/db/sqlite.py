@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 BUSY_TIMEOUT_SECONDS = 5.0  # seconds a writer waits for its turn
-PAUSE = 0.02  # seconds, at most, between two tries to open a file that others open too
+MAX_RETRY_PAUSE_SECONDS = (
+    0.02  # seconds, at most, between two tries to open a file that others open too
+)
 
-OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
+CONNECT_ARGS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
 
 
-def tune(engine: Engine) -> None:
+def configure_connections(engine: Engine) -> None:
     """Open connections of an engine with our settings, and begin its writers at once."""
     event.listen(engine, "do_connect", _make)
     event.listen(engine, "connect", _settle)
@@ -25,17 +27,17 @@ def tune(engine: Engine) -> None:
     event.listen(engine, "handle_error", _leave)
 
 
-def may_write(path: str) -> bool:
+def is_writable(path: str) -> bool:
     """Tell whether this process may write the file, what lies beside it, and new files there.
 
     The log and its index get the file's permissions when they are made, and keep them.
     """
     file = Path(path)
-    needed = {file, file.parent, *beside(file)}
+    needed = {file, file.parent, *database_files(file)}
     return all(os.access(one, os.W_OK) for one in needed)
 
 
-def beside(file: Path) -> list[Path]:
+def database_files(file: Path) -> list[Path]:
     """Return the file of a database, and its log and index, as far as they are there."""
     around = (file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm"))
     return [one for one in around if one.exists()]
@@ -75,7 +77,7 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
                 raise
-            time.sleep(random.uniform(0, PAUSE))  # noqa: S311 - no secret, only out of step
+            time.sleep(random.uniform(0, MAX_RETRY_PAUSE_SECONDS))  # noqa: S311 - no secret, only out of step
         else:
             return
 

@@ -12,7 +12,7 @@ AutoNumber = BigInteger().with_variant(
 )  # there only INTEGER counts up by itself
 AnyRow = Row[*tuple[Any, ...]]  # a row of Core; its columns are attributes
 
-NAMES = {
+NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -43,7 +43,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Model(DeclarativeBase):
     """What every table is declared on, so that constraints have the same names everywhere."""
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy's own way to declare it
 
     @classmethod

@@ -10,11 +10,11 @@ from sqlalchemy import URL, exc, make_url
 from itemsapi.settings import SettingsError
 
 DRIVERS = {"sqlite", "postgresql+psycopg"}
-PORTS = range(1, 65536)
+VALID_PORTS = range(1, 65536)
 _NAME = "ITEMSAPI_DATABASE_URL"
 
 
-def read_address(url: str) -> URL:
+def parse_database_url(url: str) -> URL:
     """Read the address of a database. Raises `SettingsError`, which does not repeat it."""
     try:
         address = make_url(url)
@@ -43,7 +43,7 @@ def _demand_file(address: URL) -> None:
 
 def _demand_known(address: URL) -> None:
     """Take the parameters that libpq knows."""
-    if address.port is not None and address.port not in PORTS:
+    if address.port is not None and address.port not in VALID_PORTS:
         raise SettingsError(f"{_NAME} has a port that is none; it is between 1 and 65535")
     for name, value in address.query.items():
         one = value if isinstance(value, str) else value[0]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from itemsapi.problems import DatabaseUnavailable
 
-UNWRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
+NOT_WRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
 PROBE_INTERVAL_SECONDS = 1.0  # seconds that an answer holds
 
 
@@ -22,7 +22,7 @@ class WritableProbe:
         self._asking = threading.Lock()
         self._asked, self._is = float("-inf"), True
 
-    def demand(self) -> None:
+    def require_writable(self) -> None:
         """Raise `DatabaseUnavailable` unless it does; while one asks, nobody waits."""
         if self._asking.acquire(blocking=False):
             try:
@@ -31,7 +31,7 @@ class WritableProbe:
             finally:
                 self._asking.release()
         if not self._is:
-            raise DatabaseUnavailable(cause=UNWRITABLE)
+            raise DatabaseUnavailable(cause=NOT_WRITABLE)
 
     def _ask(self) -> None:
         found = False

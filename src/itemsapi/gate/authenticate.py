@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from flask import Request
 
-from itemsapi.clock import Clock, stamp
+from itemsapi.clock import Clock, unix_seconds
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.jwt import TokenCodec
@@ -25,7 +25,7 @@ _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
 
 
-def bearer(request: Request) -> str | None:
+def bearer_token(request: Request) -> str | None:
     """Return the bearer token of a request, or None if it shows no bearer credential.
 
     The scheme is compared without case and parted by one or more spaces (RFC 9110 section 11.1).
@@ -53,7 +53,7 @@ class TokenVerifier:
         key_set: KeySet,
         revocation_feed: RevocationFeed,
         clock: Clock,
-        seen: Callable[[Claims], None],
+        on_verified: Callable[[Claims], None],
     ) -> None:
         """Take what judges a token; nothing is remembered yet."""
         self._token_codec, self._key_set, self._revocation_feed, self._clock = (
@@ -62,7 +62,7 @@ class TokenVerifier:
             revocation_feed,
             clock,
         )
-        self._seen = seen
+        self._seen = on_verified
         self._memory: OrderedDict[str, Claims] = OrderedDict()
         self._lock = threading.Lock()
         self._version = 0
@@ -74,7 +74,7 @@ class TokenVerifier:
         """
         claims, version = self._remembered(token)
         if claims is None:
-            claims = self._token_codec.read_access(token)
+            claims = self._token_codec.verify_access_token(token)
             self._remember(token, claims, version)
         self._revocation_feed.check(
             sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
@@ -89,7 +89,7 @@ class TokenVerifier:
 
     def _remembered(self, token: str) -> tuple[Claims | None, int]:
         """Return the claims if the token is remembered, and the version of the keys just now."""
-        self._key_set.now()
+        self._key_set.snapshot()
         with self._lock:
             if self._version != self._key_set.version:
                 self._memory.clear()
@@ -97,7 +97,7 @@ class TokenVerifier:
             version, claims = self._version, self._memory.get(token)
             if claims is not None:
                 self._memory.move_to_end(token)
-        if claims is not None and claims.exp <= stamp(self._clock()):
+        if claims is not None and claims.exp <= unix_seconds(self._clock()):
             self.forget(token)
             raise TokenInvalid
         return claims, version

@@ -48,20 +48,20 @@ def current_caller() -> Caller:
 
     Raises `RuntimeError` on a public route: there is none, and guessing would be worse.
     """
-    caller = found_caller()
+    caller = optional_caller()
     if caller is None:
         msg = "this route is public, so it has no caller; guard it with @requires or @signed_in"
         raise RuntimeError(msg)
     return caller
 
 
-def found_caller() -> Caller | None:
+def optional_caller() -> Caller | None:
     """Return the caller of this request, or None where a route may be used without one."""
     caller = getattr(request, CALLER, None)
     return caller if isinstance(caller, Caller) else None
 
 
-def stale_credential() -> bool:
+def has_stale_credential() -> bool:
     """Tell whether an access token was shown that is good no more, where that is let pass."""
     return bool(getattr(request, STALE, False))
 

@@ -13,15 +13,15 @@ from flask import Request
 
 from itemsapi.problems import BadRequest, CrossSite, MediaTypeWrong
 
-HEADER = "X-Auth-Delivery"
+DELIVERY_HEADER = "X-Auth-Delivery"
 COOKIE, BODY = "cookie", "body"
 
 
-def delivery(request: Request) -> str:
+def requested_delivery(request: Request) -> str:
     """Return how the refresh token travels: `cookie` if the client asks for it, else `body`."""
-    wanted = request.headers.get(HEADER, BODY)
+    wanted = request.headers.get(DELIVERY_HEADER, BODY)
     if wanted not in {COOKIE, BODY}:
-        raise BadRequest(f"{HEADER} is cookie, body, or absent.")
+        raise BadRequest(f"{DELIVERY_HEADER} is cookie, body, or absent.")
     return wanted
 
 
@@ -49,7 +49,7 @@ class CsrfPolicy:
 
         Raises `CrossSite`, and `MediaTypeWrong` for a body that a form could have sent.
         """
-        if delivery(request) != COOKIE:
+        if requested_delivery(request) != COOKIE:
             return
         if request.mimetype != "application/json":
             raise MediaTypeWrong

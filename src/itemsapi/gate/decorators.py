@@ -39,16 +39,16 @@ def signed_in_to_change_password(view: View) -> View:
     return _noted(Rule("signed in", before_password_change=True))(view)
 
 
-def public(why: str, *, limited: bool = True) -> Callable[[View], View]:
+def public(reason: str, *, limited: bool = True) -> Callable[[View], View]:
     """Let in everybody, and say why that is right; the matrix shows the reason.
 
     With `limited=False` no rate limit counts the route: for what costs next to nothing and must be
     answered whoever else asks from the same address, as a load balancer's question.
     """
-    if not isinstance(why, str) or not why.strip():  # type: ignore[redundant-expr]  # @public without () hands a function
+    if not isinstance(reason, str) or not reason.strip():  # type: ignore[redundant-expr]  # @public without () hands a function
         msg = '@public needs a reason: @public("why everybody may use this")'
         raise ValueError(msg)
-    return _noted(Rule("public", why=why, limited=limited))
+    return _noted(Rule("public", reason=reason, limited=limited))
 
 
 def refresh_token(view: View) -> View:
@@ -61,7 +61,7 @@ def refresh_token_or_signed_in(view: View) -> View:
     return _noted(Rule("refresh token or signed in", before_password_change=True))(view)
 
 
-def notes(view: object) -> tuple[Rule, ...]:
+def declared_rules(view: object) -> tuple[Rule, ...]:
     """Return the rules noted on a view, what it wraps, and (for a class) its bases; each once.
 
     A rule on a wrapper of the view counts only against others: had it been forgotten on the view

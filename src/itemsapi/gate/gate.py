@@ -13,7 +13,7 @@ from flask import Flask, current_app, request, request_started
 from flask.typing import RouteCallable
 
 from itemsapi.gate import options
-from itemsapi.gate.authenticate import TokenVerifier, bearer
+from itemsapi.gate.authenticate import TokenVerifier, bearer_token
 from itemsapi.gate.caller import Caller, forget_callers, note_caller, note_stale_credential
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.rulebook import Rulebook
@@ -33,11 +33,11 @@ class Gate:
         verifier: TokenVerifier,
         csrf_policy: CsrfPolicy,
         *,
-        paced: Callable[[str | None], None],
+        count_request: Callable[[str | None], None],
     ) -> None:
         """Take the rules, the judges of tokens and pages, and who counts requests (by user id)."""
         self._rulebook, self._verifier, self._csrf_policy = rulebook, verifier, csrf_policy
-        self._paced = paced
+        self._paced = count_request
         self.views = Sealed({})
 
     def install(self, app: Flask) -> None:
@@ -48,9 +48,9 @@ class Gate:
         self.views = app.view_functions = Sealed(app.view_functions)
         app.extensions[EXTENSION] = self
         options.install(app)
-        request_started.connect(self.stand, sender=app)
+        request_started.connect(self.check_request, sender=app)
 
-    def stand(self, _app: Flask, **_: object) -> None:
+    def check_request(self, _app: Flask, **_: object) -> None:
         """Admit the current request, or raise the answer to OPTIONS, or a problem."""
         try:
             self._judge()
@@ -95,10 +95,10 @@ class Gate:
         if rule.kind in {"public", "refresh token"}:
             return None
         try:
-            token = bearer(request)
+            token = bearer_token(request)
             return Caller(self._verifier.verify(token)) if token is not None else None
         except TokenInvalid:
-            if rule.takes_refresh_token:  # signing out twice is no error
+            if rule.accepts_refresh_token:  # signing out twice is no error
                 note_stale_credential()
                 return None
             raise

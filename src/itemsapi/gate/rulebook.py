@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
-from itemsapi.gate.decorators import notes
+from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import RouteUnguarded
-from itemsapi.tokens.scopes import BUILTIN, PASSWORD_CHANGE, Scope
+from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
 
 
 class UnguardedRoute(RuntimeError):
@@ -76,20 +76,20 @@ def _the_rule(view: object, method: str, path: str) -> Rule:
 
 def _rules(view: object, method: str) -> list[Rule]:
     """Collect the rules on a view function, or on a MethodView's class and its method."""
-    found = list(notes(view))
+    found = list(declared_rules(view))
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         handler = getattr(view_class, method.lower(), None)
         if handler is None and method == "HEAD":
             handler = getattr(view_class, "get", None)
-        found += [*notes(view_class), *notes(handler)]
+        found += [*declared_rules(view_class), *declared_rules(handler)]
     return [rule for at, rule in enumerate(found) if not any(rule is r for r in found[:at])]
 
 
 def _known(entries: Iterable[RouteRule], extra: Iterable[Scope]) -> dict[str, Scope]:
     declared = [scope for one in entries for scope in one.rule.scopes if isinstance(scope, Scope)]
     known: dict[str, Scope] = {}
-    for scope in [*BUILTIN, *extra, *declared]:
+    for scope in [*BUILTIN_SCOPES, *extra, *declared]:
         if scope.name == PASSWORD_CHANGE.name:
             msg = f"scope {scope.name} is kept for who must set another password; name it otherwise"
             raise UnguardedRoute(msg)
@@ -100,7 +100,7 @@ def _known(entries: Iterable[RouteRule], extra: Iterable[Scope]) -> dict[str, Sc
 
 
 def _refuse_unknown(entry: RouteRule, known: dict[str, Scope]) -> None:
-    unknown = sorted(entry.rule.names - known.keys())
+    unknown = sorted(entry.rule.scope_names - known.keys())
     if unknown:
         msg = f"route {entry.method} {entry.path} demands the unknown scope {unknown[0]}"
         raise UnguardedRoute(msg)

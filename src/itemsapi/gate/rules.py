@@ -7,7 +7,7 @@ from itemsapi.problems import PasswordChangeRequired, ScopeMissing, TokenMissing
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
 
-Kind = Literal["public", "signed in", "scopes", "refresh token", "refresh token or signed in"]
+RuleKind = Literal["public", "signed in", "scopes", "refresh token", "refresh token or signed in"]
 WITHOUT_CLAIMS = frozenset({"public", "refresh token", "refresh token or signed in"})
 
 
@@ -20,24 +20,24 @@ class Rule:
     with a one-time password too; nothing else does (S-119).
     """
 
-    kind: Kind
+    kind: RuleKind
     scopes: tuple[Scope | str, ...] = ()
-    why: str = ""
+    reason: str = ""
     limited: bool = True
     before_password_change: bool = False
 
     @property
-    def names(self) -> frozenset[str]:
+    def scope_names(self) -> frozenset[str]:
         """The names of the scopes demanded."""
         return frozenset(str(scope) for scope in self.scopes)
 
     @property
-    def takes_access_token(self) -> bool:
+    def accepts_access_token(self) -> bool:
         """Tell whether an access token is what opens this route."""
         return self.kind in {"signed in", "scopes"}
 
     @property
-    def takes_refresh_token(self) -> bool:
+    def accepts_refresh_token(self) -> bool:
         """Tell whether a refresh token opens this route."""
         return self.kind.startswith("refresh token")
 
@@ -52,11 +52,11 @@ class Rule:
             return
         if PASSWORD_CHANGE.name in claims.scopes and not self.before_password_change:
             raise PasswordChangeRequired
-        if not self.names <= claims.scopes:
-            raise ScopeMissing(*self.names)
+        if not self.scope_names <= claims.scopes:
+            raise ScopeMissing(*self.scope_names)
 
     def __str__(self) -> str:
         """Return the rule in words, as the matrix prints it."""
-        words = " ".join(sorted(self.names)) if self.kind == "scopes" else self.kind
+        words = " ".join(sorted(self.scope_names)) if self.kind == "scopes" else self.kind
         words += ", before a password change too" * self.before_password_change
         return words if self.limited else f"{words}, never limited"

@@ -9,7 +9,7 @@ from itemsapi.observability.logging import log
 from itemsapi.tokens.claims import Claims
 
 FIRST_GENERATION = 1  # it has no predecessor that could heal
-MAX_REMEMBERED = 8192  # generations remembered per process: some 250 bytes each
+MAX_REMEMBERED_GENERATIONS = 8192  # generations remembered per process: some 250 bytes each
 
 
 class SeenGenerations:
@@ -28,7 +28,7 @@ class SeenGenerations:
         self._trying = threading.Lock()
         self._remembering = threading.Lock()
 
-    def see(self, claims: Claims) -> None:
+    def record_after_response(self, claims: Claims) -> None:
         """Have the generation noted after this response, unless it is noted already."""
         seen = (claims.sid, claims.gen)
         if claims.gen > FIRST_GENERATION and seen not in self._noted:
@@ -69,5 +69,5 @@ class SeenGenerations:
     def _remember(self, seen: tuple[str, int]) -> None:
         with self._remembering:
             self._noted[seen] = None
-            while len(self._noted) > MAX_REMEMBERED:
+            while len(self._noted) > MAX_REMEMBERED_GENERATIONS:
                 del self._noted[next(iter(self._noted))]

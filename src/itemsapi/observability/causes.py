@@ -8,8 +8,8 @@ import re
 import traceback
 from collections.abc import Iterator
 
-LONGEST = 300  # characters of a line
-DEEPEST = 8  # causes of causes that are told
+MAX_SUMMARY_LENGTH = 300  # characters of a line
+MAX_CAUSES = 8  # causes of causes that are told
 
 _SECRET = re.compile(
     r"""(?ix) \b (\w+://) \S+  # an address may hold a password
@@ -20,7 +20,7 @@ _SECRET = re.compile(
 _VALUES = "22"  # SQLSTATE class of data exceptions
 
 
-def one_line(error: BaseException) -> str:
+def summarize_error(error: BaseException) -> str:
     """Return what went wrong: the driver's words where a driver raised it, without the statement.
 
     Other errors begin with their type.
@@ -33,19 +33,20 @@ def one_line(error: BaseException) -> str:
     words = _first_line(str(fault))
     if driven is None:
         words = f"{name}: {words}" if words else name
-    return _SECRET.sub(r"\1\2\3***", words or name)[:LONGEST]
+    return _SECRET.sub(r"\1\2\3***", words or name)[:MAX_SUMMARY_LENGTH]
 
 
-def traceback_lines(error: BaseException) -> str:
+def format_error_traceback(error: BaseException) -> str:
     """Return where an error came from, and what it and its causes say, each in a line."""
     return "\n".join(
-        f"{''.join(traceback.format_tb(one.__traceback__))}{one_line(one)}" for one in _chain(error)
+        f"{''.join(traceback.format_tb(one.__traceback__))}{summarize_error(one)}"
+        for one in _chain(error)
     )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    while error is not None and id(error) not in seen and len(seen) < DEEPEST:
+    while error is not None and id(error) not in seen and len(seen) < MAX_CAUSES:
         seen.add(id(error))
         yield error
         hidden = error.__cause__ is not None or error.__suppress_context__

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from itemsapi.observability.causes import one_line, traceback_lines
+from itemsapi.observability.causes import format_error_traceback, summarize_error
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def _with_request_id(
 
 
 def _places(exc_info: structlog.typing.ExcInfo) -> str:
-    return traceback_lines(exc_info[1])
+    return format_error_traceback(exc_info[1])
 
 
 class _StandardError:
@@ -76,7 +76,7 @@ class _StandardError:
     debug = info = warning = error = critical = exception = fatal = msg
 
 
-def start_logging(*, level: int = logging.INFO) -> None:
+def set_log_level(*, level: int = logging.INFO) -> None:
     """Write log lines to standard error as JSON: no line break or escape can be forged (S-151)."""
     structlog.configure(
         processors=[
@@ -106,4 +106,4 @@ def log_failure(kind: str, cause: str, error: BaseException | None = None) -> No
         if error is None:
             log.warning(kind, cause=cause)
         else:
-            log.error(kind, cause=cause or one_line(error), exc_info=error)
+            log.error(kind, cause=cause or summarize_error(error), exc_info=error)

@@ -20,11 +20,11 @@ from prometheus_client.values import MultiProcessValue, MutexValue
 
 from itemsapi.observability.logging import request_context
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-TRIES = 5  # reads of a folder whose files are just being made
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MAX_READ_ATTEMPTS = 5  # reads of a folder whose files are just being made
 
 
-class Number:
+class WorkerNumber:
     """The number that this process counts under, while it lives."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +56,7 @@ class Number:
 def _count_in(folder: Path) -> str:
     """Let what is counted from now on be kept in files; return why that cannot be, or nothing."""
     try:
-        number = Number(folder)
+        number = WorkerNumber(folder)
         number()
     except OSError as error:
         prometheus_client.values.ValueClass = MutexValue
@@ -66,9 +66,11 @@ def _count_in(folder: Path) -> str:
 
 
 # Before the first of ours is made, which chooses the kind for good.
-unusable = _count_in(Path(os.environ[FOLDER])) if FOLDER in os.environ else ""
+folder_error = _count_in(Path(os.environ[FOLDER_VARIABLE])) if FOLDER_VARIABLE in os.environ else ""
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # no client's own
+COUNTED_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+)  # no client's own
 
 REQUESTS = Counter("itemsapi_requests", "Answers given.", ["method", "endpoint", "status"])
 SECONDS = Histogram(
@@ -88,23 +90,23 @@ FEED_AGE = Gauge(
 def count_request(method: str, endpoint: str | None, status: int) -> None:
     """Count one answer; what matched no endpoint is one kind, whatever the address was."""
     name = endpoint or "none"
-    verb = method if method in METHODS else "other"
+    verb = method if method in COUNTED_METHODS else "other"
     REQUESTS.labels(verb, name, status).inc()
     SECONDS.labels(name).observe(time.perf_counter() - request_context().started)
 
 
-def note_feed_age(seconds: float) -> None:
+def set_feed_age(seconds: float) -> None:
     """Note how old this process's copy of the revocations is."""
     FEED_AGE.set(min(seconds, 1e9))
 
 
-def metrics() -> bytes:
+def render_metrics() -> bytes:
     """Return all metrics in Prometheus' text format; of all workers, where they share a folder."""
-    if FOLDER not in os.environ or unusable:
+    if FOLDER_VARIABLE not in os.environ or folder_error:
         return generate_latest()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own gap
-    for _ in range(TRIES - 1):
+    for _ in range(MAX_READ_ATTEMPTS - 1):
         try:
             return generate_latest(registry)
         except (struct.error, RuntimeError):  # a file that its worker has made and not filled
