@@ -1,4 +1,4 @@
-"""What the guide says about pools, waits and limits is what the code does (S-199)."""
+"""The guide's table of pools, timeouts and limits matches the code (S-199)."""
 
 from pathlib import Path
 
@@ -45,12 +45,12 @@ def documented() -> dict[str, str]:
     return {what: value for what, value in rows if what != "what"}
 
 
-def test_every_wait_and_limit_is_in_the_guide_as_it_is() -> None:
-    """S-199: no row more or less, and each number is the one that the code uses."""
+def test_the_guide_has_every_timeout_and_limit() -> None:
+    """S-199: the rows are complete, and each number is the one that the code uses."""
     assert documented() == VALUES
 
 
-def test_all_waits_for_a_lock_and_a_statement_are_one_number() -> None:
+def test_lock_and_statement_timeouts_are_equal() -> None:
     """S-199: the guide names them together."""
     assert (
         connections.SERVER_TIMEOUTS["lock_timeout"]
@@ -62,8 +62,8 @@ def test_all_waits_for_a_lock_and_a_statement_are_one_number() -> None:
     )
 
 
-def test_the_pool_is_opened_with_these_numbers(tmp_path: Path) -> None:
-    """S-199: what SQLAlchemy was told, not only what a constant says."""
+def test_the_pool_uses_the_documented_numbers(tmp_path: Path) -> None:
+    """S-199: the SQLAlchemy pool has these values, not only our constants."""
     opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
     assert opened.size() == engine.POOL_SIZE  # type: ignore[attr-defined]  # a QueuePool
     assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
@@ -71,10 +71,10 @@ def test_the_pool_is_opened_with_these_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
-def test_postgresql_knows_these_numbers(postgres_server: str, name: str) -> None:
-    """S-199: asked of the server, in the session that the application gets."""
+def test_postgresql_uses_the_documented_numbers(postgres_server: str, name: str) -> None:
+    """S-199: the server's session of the application has these values."""
     database = engine.Database(postgres_server)
     with database.reading() as connection:
-        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")  # noqa: S608 - one of the two above
+        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")  # noqa: S608 - from the list above
         assert int(said.scalar_one()) == connections.SERVER_TIMEOUTS[name]
     database.dispose()

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from itemsapi.clock import now
 from itemsapi.db import check_schema
-from itemsapi.observability.logging import RequestContext, set_log_level, set_request_context
+from itemsapi.observability.context import RequestContext, set_request_context
+from itemsapi.observability.logging import set_log_level
 from itemsapi.services import Services, build_services
 from itemsapi.settings import Settings
 
