@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.settings import Settings, SettingsError, _make_secret
+from itemsapi.settings import Settings, SettingsError, _create_secret
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -92,7 +92,7 @@ def test_the_secret_of_the_first_process_stays(tmp_path: Path) -> None:
     """The second had looked before it was there."""
     path = tmp_path / "secret.key"
     path.write_text(SECRET, "utf-8")
-    _make_secret(path)
+    _create_secret(path)
     assert path.read_text("utf-8") == SECRET
     assert list(tmp_path.iterdir()) == [path]
 
@@ -107,7 +107,7 @@ def test_a_path_has_no_blanks_and_line_ends_around_it(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "  ", "\r\n", "a\0b"])
 def test_a_path_that_is_none_is_named(name: str, text: str) -> None:
     """Nothing is made in the folder that the command happens to run in (R-24)."""
-    with pytest.raises(SettingsError, match=f"ITEMSAPI_{name.upper()} (is empty|holds a NUL)"):
+    with pytest.raises(SettingsError, match=f"ITEMSAPI_{name.upper()} (is empty|contains a NUL)"):
         read(**{name: text})
 
 
