@@ -237,7 +237,7 @@ def test_check_raises_an_unexpected_error(shell: Shell, monkeypatch: pytest.Monk
 
 def test_an_unavailable_database_without_a_cause_is_one_line() -> None:
     """This happens when another thread found the database silent a moment ago."""
-    assert error_line(DatabaseUnavailable()) == "the database cannot be used: it is away"
+    assert error_line(DatabaseUnavailable()) == "the database cannot be used: it is unavailable"
 
 
 def test_a_generated_secret_is_readable_by_its_owner_only(bare_shell: Shell) -> None:

@@ -91,7 +91,7 @@ def test_an_invalid_command_is_a_one_line_error(
 def test_a_name_that_exists_is_rejected(shell: Shell) -> None:
     """The comparison ignores case."""
     shell.run("users", "add", "ada")
-    assert shell.run("users", "add", "ADA").err == "itemsapi: There is a user ada already.\n"
+    assert shell.run("users", "add", "ADA").err == "itemsapi: There is already a user ada.\n"
 
 
 def test_users_are_listed(shell: Shell) -> None:
@@ -179,8 +179,8 @@ def test_a_user_is_disabled_and_enabled(shell: Shell, backend: Backend) -> None:
 def test_the_last_admin_cannot_be_removed(shell: Shell) -> None:
     """This holds at the host too: nobody could undo it from elsewhere."""
     shell.run("users", "add", "root", "--role", "admin")
-    assert "Nobody would be left" in shell.run("users", "disable", "root").err
-    assert "Nobody would be left" in shell.run("users", "remove-role", "root", "admin").err
+    assert "No admin would be left" in shell.run("users", "disable", "root").err
+    assert "No admin would be left" in shell.run("users", "remove-role", "root", "admin").err
 
 
 def test_a_password_is_set(shell: Shell, backend: Backend) -> None:

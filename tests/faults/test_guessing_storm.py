@@ -1,4 +1,4 @@
-"""Storms of guesses at real workers, at every door, over a restart (S-045).
+"""Many concurrent wrong passwords at real workers, at each endpoint, across a restart (S-045).
 
 `ITEMSAPI_TEST_FULL=1 pytest -rP tests/faults/test_guessing_storm.py` sends a hundred at once.
 """
@@ -18,9 +18,9 @@ from support.race import race
 from support.rounds import rounds
 from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures
 
-WORKERS, CALLERS = 3, rounds(100, 50)
-LIMIT = 10  # of one client at one account
-WRONG = "not the password at all"
+WORKERS, CLIENTS = 3, rounds(100, 50)
+MAX_ATTEMPTS = 10  # per client and user
+WRONG_PASSWORD = "not the password at all"
 Attempt = Callable[[ServiceConnection, str], int]
 
 pytestmark = pytest.mark.slow
@@ -36,13 +36,13 @@ def deployment(
 
 
 def login(line: ServiceConnection, password: str) -> int:
-    """Try to sign in; return the status."""
+    """Log in; return the status."""
     body = {"username": "ada", "password": password}
     return line.call("POST", "/auth/login", body).status
 
 
-def changing(token: str) -> Attempt:
-    """Return how to try to change the password with a stolen access token."""
+def password_change(token: str) -> Attempt:
+    """Return a function that changes the password with a stolen access token."""
 
     def change(line: ServiceConnection, password: str) -> int:
         body = {"current_password": password, "new_password": NEW_PASSWORD}
@@ -69,42 +69,44 @@ def storm(deployment: Deployment, *attempts: tuple[Attempt, str]) -> Counter[int
     return statuses
 
 
-def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(deployment: Deployment) -> None:
-    """Sign-in and change of password together; the right one is refused after it, and later on."""
-    change = changing(deployment.open_session().access_token)
-    tries = [(login, WRONG), (change, WRONG)] * (CALLERS // 2)
-    outcomes = storm(deployment, *tries)
-    assert outcomes[401] + outcomes[422] == LIMIT
-    assert outcomes[429] == CALLERS - LIMIT
+def test_a_storm_at_both_endpoints_gets_ten_attempts_across_a_restart(
+    deployment: Deployment,
+) -> None:
+    """Login and password change count together; afterwards the right password is rejected too."""
+    change = password_change(deployment.open_session().access_token)
+    attempts_sent = [(login, WRONG_PASSWORD), (change, WRONG_PASSWORD)] * (CLIENTS // 2)
+    outcomes = storm(deployment, *attempts_sent)
+    assert outcomes[401] + outcomes[422] == MAX_ATTEMPTS
+    assert outcomes[429] == CLIENTS - MAX_ATTEMPTS
     deployment.service.kill_all()
     deployment.service.start()
     assert storm(deployment, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
 
 
-def test_right_passwords_in_a_storm_buy_no_tries(deployment: Deployment) -> None:
-    """Ten of the callers know it: nobody else learns more for that."""
-    tries = [(login, WRONG)] * (CALLERS - 10) + [(login, PASSWORD)] * 10
-    outcomes = storm(deployment, *tries)
-    assert 0 < outcomes[401] <= LIMIT  # less if right ones, under way, stood in the way
+def test_right_passwords_in_a_storm_grant_no_extra_attempts(deployment: Deployment) -> None:
+    """Ten of the clients know the password; the others get no more attempts for it."""
+    attempts_sent = [(login, WRONG_PASSWORD)] * (CLIENTS - 10) + [(login, PASSWORD)] * 10
+    outcomes = storm(deployment, *attempts_sent)
+    assert 0 < outcomes[401] <= MAX_ATTEMPTS  # fewer if right ones were in flight
     assert outcomes[200] <= 10
-    assert outcomes.total() == CALLERS
+    assert outcomes.total() == CLIENTS
 
 
-def test_workers_that_are_killed_in_a_storm_give_no_tries_away(deployment: Deployment) -> None:
-    """What was answered as wrong stays counted (S-045)."""
+def test_killed_workers_grant_no_extra_attempts(deployment: Deployment) -> None:
+    """Attempts that were answered as wrong stay counted (S-045)."""
     answers = Counter[int]()
 
-    def guess(line: ServiceConnection) -> None:
+    def attempt_login(line: ServiceConnection) -> None:
         with suppress(*CONNECTION_ERRORS):
-            answers[login(line, WRONG)] += 1
+            answers[login(line, WRONG_PASSWORD)] += 1
 
     lines = [deployment.service.connect() for _ in range(20)]
-    threads = [threading.Thread(target=guess, args=(line,)) for line in lines]
+    threads = [threading.Thread(target=attempt_login, args=(line,)) for line in lines]
     for thread in threads:
         thread.start()
     deployment.service.kill_all()
     for thread in threads:
         thread.join(20)
     deployment.service.start()
-    answers += storm(deployment, *[(login, WRONG)] * 20)
-    assert answers[401] <= LIMIT
+    answers += storm(deployment, *[(login, WRONG_PASSWORD)] * 20)
+    assert answers[401] <= MAX_ATTEMPTS

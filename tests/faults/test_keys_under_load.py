@@ -1,4 +1,4 @@
-"""Keys change while clients work: nobody is refused who should not be (R-20)."""
+"""Keys change while clients work: no valid token is rejected (R-20)."""
 
 import threading
 import time
@@ -16,20 +16,20 @@ from support.keys import is_token_accepted, kid_of, login_ada, signing_and_next_
 
 Build = Callable[..., Backend]
 
-SECONDS = 3.0
+LOAD_SECONDS = 3.0
 CLIENTS = 8
 
 
 @pytest.fixture
 def backends(make_backend: Build) -> list[Backend]:
-    """Two processes on one database, with the lag that they have by default."""
+    """Two processes on one database, with the default revocation lag."""
     backends = [make_backend(), make_backend()]
     backends[0].create_user("ada", "member")
     return backends
 
 
-def published(backend: Backend) -> None:
-    """Have the next key been public for long enough."""
+def publish_next_key(backend: Backend) -> None:
+    """Age the keys so that the next one has been published long enough."""
     backend.services.key_set.snapshot()
     made = datetime.now(UTC) - 2 * PUBLISHED_BEFORE_SIGNING
     with backend.services.database.transaction() as tx:
@@ -37,25 +37,25 @@ def published(backend: Backend) -> None:
 
 
 def client(backends: list[Backend], tokens: dict[str, str], stop: threading.Event) -> Iterator[str]:
-    """Work as a client does, now with one process and then with the other; yield what came."""
+    """Send requests to both processes in turn until stopped; yield the outcomes."""
     refresh_token, access_token = tokens["refresh_token"], tokens["access_token"]
     turn = 0
     while not stop.is_set():
         backend = backends[turn % 2]
-        answer = backend.bearer_client(access_token).get("/auth/sessions")
-        yield f"list {answer.status_code}"
+        response = backend.bearer_client(access_token).get("/auth/sessions")
+        yield f"list {response.status_code}"
         turn += 1
         if turn % 5 == 0:
             body = {"refresh_token": refresh_token}
-            answer = backend.client().post("/auth/refresh", json=body)
-            yield f"refresh {answer.status_code}"
-            if answer.status_code == 200:
-                access_token = answer.get_json()["access_token"]
-                refresh_token = answer.get_json()["refresh_token"]
+            response = backend.client().post("/auth/refresh", json=body)
+            yield f"refresh {response.status_code}"
+            if response.status_code == 200:
+                access_token = response.get_json()["access_token"]
+                refresh_token = response.get_json()["refresh_token"]
 
 
 def under_load(backends: list[Backend], change: Callable[[], object]) -> Counter[str]:
-    """Let clients work, change something in the middle, and count their answers."""
+    """Run clients, make a change meanwhile, and count their outcomes."""
     stop, seen = threading.Event(), Counter[str]()
     tokens = [backends[0].login("ada") for _ in range(CLIENTS)]
 
@@ -65,9 +65,9 @@ def under_load(backends: list[Backend], change: Callable[[], object]) -> Counter
     threads = [threading.Thread(target=work, args=(own,)) for own in tokens]
     for thread in threads:
         thread.start()
-    stop.wait(SECONDS / 2)
+    stop.wait(LOAD_SECONDS / 2)
     change()
-    stop.wait(SECONDS / 2)
+    stop.wait(LOAD_SECONDS / 2)
     stop.set()
     for thread in threads:
         thread.join()
@@ -75,26 +75,26 @@ def under_load(backends: list[Backend], change: Callable[[], object]) -> Counter
 
 
 @pytest.mark.slow
-def test_a_planned_rotation_refuses_nobody(backends: list[Backend]) -> None:
-    """R-20: zero refusals, in the process that rotated and in the other one."""
-    published(backends[0])
+def test_a_planned_rotation_rejects_no_token(backends: list[Backend]) -> None:
+    """R-20: no errors in the process that rotated, nor in the other one."""
+    publish_next_key(backends[0])
     seen = under_load(backends, backends[0].services.key_set.key_store.rotate)
     assert seen.keys() == {"list 200", "refresh 200"}
     assert seen.total() > 100
 
 
 @pytest.mark.slow
-def test_a_withdrawal_costs_a_refresh_and_no_session(backends: list[Backend]) -> None:
-    """R-20: access tokens are refused, refresh tokens never."""
+def test_a_withdrawal_ends_no_session(backends: list[Backend]) -> None:
+    """R-20: access tokens are rejected, refresh tokens never."""
     first = signing_and_next_kids(backends[0])[0]
     seen = under_load(backends, lambda: backends[0].services.key_set.key_store.withdraw(first))
     assert seen.keys() == {"list 200", "list 401", "refresh 200"}
 
 
-def worked_for(backend: Backend, token: str) -> float:
-    """Use a token until it is refused; return for how many seconds it was good.
+def accepted_seconds(backend: Backend, token: str) -> float:
+    """Use a token until it is rejected; return how long it was accepted.
 
-    What counts is when it was last shown and let in, not how long the refusal was on its way.
+    The time of the last accepted request counts, not how long the rejection took.
     """
     began, pause, last = time.monotonic(), threading.Event(), 0.0
     shown = began
@@ -107,26 +107,28 @@ def worked_for(backend: Backend, token: str) -> float:
 
 
 @pytest.mark.slow
-def test_a_withdrawn_key_is_refused_everywhere_within_two_seconds(backends: list[Backend]) -> None:
-    """R-20, S-147: with the lag that there is by default."""
+def test_a_withdrawn_key_is_rejected_in_every_process_within_two_seconds(
+    backends: list[Backend],
+) -> None:
+    """R-20, S-147: with the default revocation lag."""
     here, there = backends
     token = login_ada(here)
     assert is_token_accepted(there, token)
     here.services.key_set.withdraw(kid_of(token))
-    assert worked_for(there, token) < 2
+    assert accepted_seconds(there, token) < 2
 
 
 @pytest.mark.slow
-def test_an_idle_process_refuses_it_at_once(
+def test_an_idle_process_rejects_a_withdrawn_key_at_once(
     backends: list[Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its copy is older than a lag: not one of many requests at once goes on with it."""
-    monkeypatch.setattr(key_set, "RELOAD_WAIT_SECONDS", 10.0)  # this machine may be slow
+    """Its copy of the keys is older than the lag: no concurrent request uses it."""
+    monkeypatch.setattr(key_set, "RELOAD_WAIT_SECONDS", 10.0)  # for slow machines
     here, there = backends
     token = login_ada(here)
     assert is_token_accepted(there, token)
     here.services.key_set.withdraw(kid_of(token))
-    there.services.key_set._loaded_at = there.services.key_set._checked_at = 0.0  # noqa: SLF001 - idle for long
+    there.services.key_set._loaded_at = there.services.key_set._checked_at = 0.0  # noqa: SLF001 - idle for a long time
     found: list[bool] = []
     threads = [
         threading.Thread(target=lambda: found.append(is_token_accepted(there, token)))
@@ -139,10 +141,10 @@ def test_an_idle_process_refuses_it_at_once(
     assert found == [False] * CLIENTS
 
 
-def test_a_step_of_the_schedule_is_taken_once(make_backend: Build) -> None:
+def test_a_scheduled_rotation_happens_once(make_backend: Build) -> None:
     """S-194: of two processes that find it due at once, one rotates."""
-    plan = {"key_rotation": timedelta(days=30), "revocation_lag": timedelta(0)}
-    backends = [make_backend(**plan), make_backend(**plan)]
+    schedule_settings = {"key_rotation": timedelta(days=30), "revocation_lag": timedelta(0)}
+    backends = [make_backend(**schedule_settings), make_backend(**schedule_settings)]
     backends[0].services.key_set.snapshot()
     backends[0].clock.advance(days=31)
     threads = [threading.Thread(target=one.services.key_set.snapshot) for one in backends * 4]

@@ -1,6 +1,6 @@
-"""One role makes the tables, another one serves and may make nothing (S-164).
+"""One role creates the tables, another one serves and cannot change the schema (S-164).
 
-Both are made by the very lines of the guide, on a real PostgreSQL.
+Both are created by the guide's own SQL, on a real PostgreSQL.
 """
 
 import re
@@ -27,9 +27,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 @pytest.fixture
 def urls(postgres_server: str) -> Iterator[dict[str, str]]:
-    """The addresses of an empty database, for each of the two roles; others share the server."""
-    mark = new_id()[-12:]
-    name, roles = f"two_{mark}", {OWNER: f"owner_{mark}", SERVING: f"serving_{mark}"}
+    """The URLs of an empty database for each of the two roles."""
+    suffix = new_id()[-12:]
+    name, roles = f"two_{suffix}", {OWNER: f"owner_{suffix}", SERVING: f"serving_{suffix}"}
     execute(postgres_server, f"CREATE DATABASE {name}")
     (lines,) = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     lines = re.sub(r"\bitemsapi(_owner)?\b", lambda found: roles[found[0]], lines)
@@ -37,17 +37,17 @@ def urls(postgres_server: str) -> Iterator[dict[str, str]]:
         execute(url_of(postgres_server, name), statement)
     address = make_url(url_of(postgres_server, name))
     yield {
-        role: address.set(username=called).render_as_string(hide_password=False)
-        for role, called in roles.items()
+        role: address.set(username=role_name).render_as_string(hide_password=False)
+        for role, role_name in roles.items()
     }
     execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-    for called in roles.values():
-        execute(postgres_server, f"DROP ROLE {called}")
+    for role_name in roles.values():
+        execute(postgres_server, f"DROP ROLE {role_name}")
 
 
 @pytest.fixture
 def shells(urls: dict[str, str], tmp_path: Path) -> dict[str, Shell]:
-    """A shell for each role; the owner has made the tables."""
+    """A shell for each role; the owner has created the tables."""
     found = {role: shell_at(tmp_path / "data", database_url=url) for role, url in urls.items()}
     done = found[OWNER].run("db", "upgrade")
     assert done.code == 0, done
@@ -56,15 +56,15 @@ def shells(urls: dict[str, str], tmp_path: Path) -> dict[str, Shell]:
 
 @pytest.fixture
 def engine(urls: dict[str, str], shells: dict[str, Shell]) -> Iterator[Engine]:
-    """What somebody has who got into the process that serves."""
-    made = create_engine(make_url(urls[SERVING]).set(drivername="postgresql+psycopg"))
-    yield made
-    made.dispose()
+    """The access of an attacker who controls the serving process."""
+    created_item = create_engine(make_url(urls[SERVING]).set(drivername="postgresql+psycopg"))
+    yield created_item
+    created_item.dispose()
 
 
 @pytest.fixture
 def backend(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[Backend]:
-    """The application under the role that serves."""
+    """The application under the serving role."""
     clock = MovingClock()
     settings = Settings(
         database_url=urls[SERVING], data_dir=tmp_path, secret_key=SECRET, rate_limit=None
@@ -89,15 +89,15 @@ DEFINITIONS = [
 
 
 @pytest.mark.parametrize("statement", DEFINITIONS)
-def test_the_role_that_serves_can_define_nothing(engine: Engine, statement: str) -> None:
-    """S-164: nor drop, nor give away."""
+def test_the_serving_role_cannot_change_the_schema(engine: Engine, statement: str) -> None:
+    """S-164: it cannot drop or grant either."""
     with engine.connect() as connection, pytest.raises(ProgrammingError) as refused:
         connection.exec_driver_sql(statement)
     assert getattr(refused.value.orig, "sqlstate", "") == "42501"
 
 
-def test_the_role_that_serves_is_not_let_migrate(shells: dict[str, Shell]) -> None:
-    """S-164: one line; the tables stay as they are."""
+def test_the_serving_role_cannot_migrate(shells: dict[str, Shell]) -> None:
+    """S-164: a one-line error; the tables stay as they are."""
     done = shells[SERVING].run("db", "downgrade", "base", "--yes")
     assert (done.code, done.err.count("\n")) == (1, 1), done
     assert shells[SERVING].run("db", "check").code == 0
@@ -109,9 +109,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def test_operators_work_under_the_role_that_serves(
-    shells: dict[str, Shell], backend: Backend
-) -> None:
+def test_commands_work_under_the_serving_role(shells: dict[str, Shell], backend: Backend) -> None:
     """S-164: every command but those of the schema."""
     backend.create_user("ada", "admin")
     for command in COMMANDS:
@@ -119,24 +117,27 @@ def test_operators_work_under_the_role_that_serves(
         assert done.code == 0, (command, done)
 
 
-def test_everything_is_served_under_the_role_that_serves(backend: Backend) -> None:
-    """S-164: sign-in to sign-out, items from making to deleting, users, roles and the trail."""
+def test_all_endpoints_work_under_the_serving_role(backend: Backend) -> None:
+    """S-164: login to logout, items, users, roles and the audit trail."""
     admin = backend.signed_in_client("ada", "admin", "member")
-    made = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
-    place, version = f"/items/{made.get_json()['id']}", {"If-Match": made.headers["ETag"]}
-    changed = admin.patch(place, json={"quantity": 2}, headers=version)
-    listed = admin.get("/items?q=lamp")
-    gone = admin.delete(place, headers={"If-Match": changed.headers["ETag"]})
+    created_item = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
+    item_path, version = (
+        f"/items/{created_item.get_json()['id']}",
+        {"If-Match": created_item.headers["ETag"]},
+    )
+    changed_item = admin.patch(item_path, json={"quantity": 2}, headers=version)
+    item_list = admin.get("/items?q=lamp")
+    deletion = admin.delete(item_path, headers={"If-Match": changed_item.headers["ETag"]})
     eve = admin.post(
         "/users", json={"username": "eve", "password": "twelve brown horses", "roles": ["member"]}
     )
     role = admin.put("/roles/clerk", json={"description": "Clerk", "scopes": ["items:read"]})
     fetched = [admin.get(path) for path in ("/audit", "/users", "/roles", "/auth/sessions", "/me")]
-    answers = [made, changed, listed, gone, eve, role, *fetched]
+    answers = [created_item, changed_item, item_list, deletion, eve, role, *fetched]
     assert [answer.status_code for answer in answers[:6]] == [201, 200, 200, 204, 201, 201]
     assert {answer.status_code for answer in fetched} == {200}
     token = backend.login("ada")["refresh_token"]
-    again = backend.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
-    out = {"refresh_token": again["refresh_token"]}
-    assert backend.client().post("/auth/logout", json=out).status_code == 204
+    refreshed = backend.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
+    logout_body = {"refresh_token": refreshed["refresh_token"]}
+    assert backend.client().post("/auth/logout", json=logout_body).status_code == 204
     assert backend.client().get("/health/ready").status_code == 200
