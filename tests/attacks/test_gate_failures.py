@@ -85,7 +85,7 @@ PARTS: dict[str, Callable[[Flask], tuple[object, str]]] = {
     "the feed": lambda app: (app.extensions[EXTENSION].revocation_feed, "check"),
     "the codec": lambda app: (app.extensions[EXTENSION].token_codec, "verify_access_token"),
     "the rulebook": lambda app: (app.extensions[RULEBOOK], "rule_for"),
-    "its look at the view": lambda app: (app.extensions[GATE].views, "holds"),
+    "its look at the view": lambda app: (app.extensions[GATE].views, "is_from_boot"),
 }
 
 

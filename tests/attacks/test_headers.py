@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itemsapi import Blueprint, public
-from itemsapi.observability.logging import request_context
+from itemsapi.observability.context import request_context
 from support.app_factory import Backend
 from support.forged_tokens import ACCEPTED, REJECTED, TOKEN_MISSING, TokenForger
 

@@ -152,7 +152,7 @@ def test_what_was_tried_is_written_down(backend: Backend, helpdesk: FlaskClient,
     """Who, at whom, and why not (S-149); the change itself is undone."""
     patch_user(helpdesk, root, disabled=True)
     (event,) = events(backend, "authz_fail", user_id=root, actor_id=me(helpdesk))
-    assert "may do things that you may not" in event["details"]
+    assert "permissions that you do not have" in event["details"]
 
 
 def test_within_their_reach_operators_work_freely(backend: Backend, helpdesk: FlaskClient) -> None:

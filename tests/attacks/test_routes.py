@@ -168,7 +168,7 @@ def test_a_late_address_of_a_known_view_has_its_rule(backend: Backend) -> None:
 def test_a_rule_noted_after_boot_changes_nothing(backend: Backend) -> None:
     """The rulebook was written at boot (S-002)."""
     view = backend.app.view_functions["plain.plain"]
-    vars(view)["__itemsapi_rule__"] = ()
+    vars(view)["__itemsapi_rules__"] = ()
     public("late")(view)
     assert backend.client().get("/plain").status_code == 401
 

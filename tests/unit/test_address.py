@@ -14,11 +14,11 @@ PASSWORD = "hunter2"
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "is no address"),
+        ("nonsense", "is not a database URL"),
         ("mysql://u:hunter2@h/x", "must begin with"),
         ("postgresql+asyncpg://u:hunter2@h/x", "must begin with"),
         ("sqlite+aiosqlite:///x.db", "must begin with"),
-        ("postgresql://u:hunter2@h:port/x", "is no address"),
+        ("postgresql://u:hunter2@h:port/x", "is not a database URL"),
         ("postgresql://u:hunter2@h:0/x", "port"),
         ("postgresql://u:hunter2@h:65536/x", "port"),
         ("postgresql://u:hunter2@h/x?searchpath=y", "'searchpath'"),

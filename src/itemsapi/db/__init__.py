@@ -1,4 +1,4 @@
-"""Where rows live: SQLite or PostgreSQL, reached by explicit transactions."""
+"""The database: SQLite or PostgreSQL, used through explicit transactions."""
 
 from itemsapi.db.engine import Database
 from itemsapi.db.schema import (

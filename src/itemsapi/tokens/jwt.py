@@ -13,11 +13,12 @@ import json
 import random
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import g
+from flask import Flask, current_app, g, has_app_context
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -34,9 +35,6 @@ from itemsapi.tokens.claims import REQUIRED_CLAIMS, Claims
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.keys import Key, derive_key, symmetric_key
 from itemsapi.tokens.scopes import format_scopes, parse_scopes
-
-if TYPE_CHECKING:
-    from flask import Flask
 
 MAX_TOKEN_LENGTH = 8192  # characters
 MAX_JSON_BRACKETS = 16  # in a header or payload; this also limits how deeply it can nest
@@ -80,7 +78,7 @@ class _SigningIdentity:
 
 
 class TokenCodec:
-    """Create and verify access and refresh tokens, on the application it is installed on."""
+    """Create and verify access and refresh tokens, with or without an application context."""
 
     def __init__(self, settings: Settings, key_set: KeySet, clock: Clock) -> None:
         """Take the key set; derive the key of refresh tokens from the secret key."""
@@ -90,8 +88,11 @@ class TokenCodec:
         self._refresh_key = symmetric_key(derive_key(settings.secret_key, "refresh tokens"))
         self._private_jwks: dict[str, PyJWK] = {}
         self._public_jwks: dict[str, PyJWK] = {}
+        self._manager = self._make_manager()
+        self._own_app = Flask("itemsapi.tokens", static_folder=None)
+        self.install(self._own_app)
 
-    def install(self, app: "Flask") -> None:
+    def install(self, app: Flask) -> None:
         """Configure Flask-JWT-Extended on `app`; only the gate reads tokens from requests."""
         app.config.update(
             JWT_ALGORITHM=None,  # each PyJWK has its own
@@ -106,7 +107,10 @@ class TokenCodec:
             JWT_TOKEN_LOCATION=["headers"],
             JWT_COOKIE_CSRF_PROTECT=False,  # otherwise every token gets a random claim for it
         )
-        manager = JWTManager(app)
+        self._manager.init_app(app)
+
+    def _make_manager(self) -> JWTManager:
+        manager = JWTManager()
         manager.user_identity_loader(_subject)
         manager.additional_headers_loader(self._headers_of_view_token)
         manager.encode_key_loader(self._signing_jwk)
@@ -114,6 +118,14 @@ class TokenCodec:
         # `@jwt_required` checks neither expiry nor revocations, so it accepts only the token that
         # the gate has verified for this request.
         manager.token_in_blocklist_loader(lambda _, claims: _verified_claims() != claims)
+        return manager
+
+    def _configured_context(self) -> AbstractContextManager[object]:
+        """Return a context with the configuration of `install`: scripts and threads have none."""
+        extensions = current_app.extensions if has_app_context() else {}
+        if extensions.get("flask-jwt-extended") is self._manager:
+            return nullcontext()
+        return self._own_app.app_context()
 
     def create_access_token(  # noqa: PLR0913 - one parameter per claim
         self,
@@ -141,12 +153,13 @@ class TokenCodec:
             "scope": format_scopes(scopes), "auth_time": auth_time, "amr": list(amr),
         }  # fmt: skip
         key = self._key_set.snapshot().current
-        token = create_access_token(
-            _SigningIdentity(sub, key),
-            fresh=fresh,
-            additional_claims=claims,
-            additional_headers={"typ": "at+jwt", "kid": key.kid},
-        )
+        with self._configured_context():
+            token = create_access_token(
+                _SigningIdentity(sub, key),
+                fresh=fresh,
+                additional_claims=claims,
+                additional_headers={"typ": "at+jwt", "kid": key.kid},
+            )
         return token, lifetime
 
     def create_refresh_token(
@@ -159,9 +172,10 @@ class TokenCodec:
         }  # fmt: skip
         headers = {"typ": "rt+jwt", "kid": self._refresh_key.kid}
         identity = _SigningIdentity(sub, self._refresh_key)
-        token: str = create_refresh_token(
-            identity, additional_claims=claims, additional_headers=headers
-        )
+        with self._configured_context():
+            token: str = create_refresh_token(
+                identity, additional_claims=claims, additional_headers=headers
+            )
         return token
 
     def verify_access_token(self, token: str) -> Claims:
@@ -203,7 +217,8 @@ class TokenCodec:
         if key is None or header["alg"] != key.alg:
             raise error
         try:
-            decode_token(token)
+            with self._configured_context():
+                decode_token(token)
         except GateUnavailable:
             raise
         except Exception:  # noqa: BLE001 - any error of a library on hostile bytes means invalid
