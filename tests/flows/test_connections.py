@@ -88,7 +88,7 @@ def test_a_migration_may_take_its_time(
         connection = config.attributes["connection"]
         names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         limits = tuple(shown(connection, name) for name in names)
-        seen.append((limits, connection.connection.driver_connection.patience))
+        seen.append((limits, connection.connection.driver_connection.timeout_seconds))
 
     monkeypatch.setattr(command, "upgrade", look)
     db.upgrade(postgresql)

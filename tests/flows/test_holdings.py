@@ -46,7 +46,9 @@ def miscount(stock: ItemStore, **counts: int) -> None:
 
 def purge_claims(backend: Backend) -> int:
     """Purge the old keys; return how many went."""
-    claims = next(one for one in purge_targets(backend.services.issuer) if one.name == "claims")
+    claims = next(
+        one for one in purge_targets(backend.services.issuer) if one.name == "idempotency keys"
+    )
     return purge(backend.services.issuer, claims, pause=lambda _: None)
 
 
@@ -84,7 +86,7 @@ def test_old_keys_make_room_some_at_a_time(
     monkeypatch.setattr(idempotency, "MAX_DELETED_KEYS", 2)
     for key in "abc":
         stock.create(key=key)
-    stock.clock.forward(days=1, seconds=1)  # type: ignore[attr-defined]
+    stock.clock.advance(days=1, seconds=1)  # type: ignore[attr-defined]
     limited(stock, 4).create(draft(), owner=stock.ada, key="another")
     assert counted(stock)[2] == 4 - 2 + 1
 
@@ -157,14 +159,14 @@ def test_what_is_made_while_it_is_counted_is_counted_once(
 ) -> None:
     """Between the look and the change."""
     miscount(stock, items=5)
-    found = recounting._missing  # noqa: SLF001 - the moment between finding and putting right
+    found = recounting._differences  # noqa: SLF001 - the moment between finding and putting right
 
     def meanwhile(*wanted: object) -> Iterator[object]:
         for missing in found(*wanted):  # type: ignore[arg-type]
             stock.create(key="second")
             yield missing
 
-    monkeypatch.setattr(recounting, "_missing", meanwhile)
+    monkeypatch.setattr(recounting, "_differences", meanwhile)
     recount_usage(stock.database)
     assert counted(stock) == (2, 8, 2)
 
@@ -174,13 +176,13 @@ def test_counts_are_never_less_than_nothing(
 ) -> None:
     """Even where somebody else puts the same right meanwhile."""
     miscount(stock, items=5)
-    found = recounting._missing  # noqa: SLF001 - as above
+    found = recounting._differences  # noqa: SLF001 - as above
 
     def meanwhile(*wanted: object) -> Iterator[object]:
         for missing in found(*wanted):  # type: ignore[arg-type]
             miscount(stock, items=1)
             yield missing
 
-    monkeypatch.setattr(recounting, "_missing", meanwhile)
+    monkeypatch.setattr(recounting, "_differences", meanwhile)
     recount_usage(stock.database)
     assert counted(stock)[0] == 0

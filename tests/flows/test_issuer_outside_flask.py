@@ -18,10 +18,12 @@ from support.app_factory import PASSWORD, Backend
 
 
 @pytest.fixture
-def issuer(backend: Backend) -> Issuer:
-    """The issuer of services that no application is made of; `ada` is a user of it."""
+def issuer(backend: Backend) -> Iterator[Issuer]:
+    """An issuer without an application, and a user `ada`."""
     backend.create_user("ada", "member")
-    return build_services(backend.services.settings, backend.clock).issuer
+    services = build_services(backend.services.settings, backend.clock)
+    yield services.issuer
+    services.database.dispose()
 
 
 def sign_in_and_out(issuer: Issuer) -> tuple[Grant, Grant]:

@@ -162,7 +162,7 @@ def test_an_idempotency_key_goes_after_a_day(backend: Backend, hours: int, gone:
     ada = backend.signed_in_client("ada", "member")
     assert ada.post("/items", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
     backend.clock.advance(hours=hours)
-    assert purged(backend, "claims") == gone
+    assert purged(backend, "idempotency keys") == gone
 
 
 def test_a_session_that_ended_with_everybodys_never_comes_back(backend: Backend, ada: str) -> None:
@@ -209,7 +209,7 @@ def test_tries_go_after_a_day(backend: Backend, ada: str, hours: int, gone: bool
     """Their window is a quarter of an hour."""
     backend.client().post("/auth/login", json={"username": "ada", "password": "wrong" * 4})
     backend.clock.advance(hours=hours)
-    assert bool(purged(backend, "tries")) == gone
+    assert bool(purged(backend, "attempts")) == gone
 
 
 @pytest.mark.parametrize(("hours", "gone"), [(0, 0), (24, 0), (25, 1)])
@@ -220,7 +220,7 @@ def test_a_held_try_goes_a_day_after_it_was_given_up(
     limit = Limit(("here", "ada", "203.0.113.9"), 10, timedelta(minutes=15))
     backend.services.issuer.attempt_limiter.reserve([limit])
     backend.clock.advance(seconds=30, hours=hours)
-    assert purged(backend, "held tries") == gone
+    assert purged(backend, "pending attempts") == gone
 
 
 @pytest.mark.parametrize(("days", "gone"), [(7, 0), (8, 1)])
@@ -230,14 +230,14 @@ def test_a_retired_key_goes_after_a_week(backend: Backend, days: int, gone: int)
     backend.clock.advance(seconds=PUBLISHED_BEFORE_SIGNING.total_seconds())
     backend.services.key_set.rotate()
     backend.clock.advance(days=days)
-    assert purged(backend, "keys") == gone
+    assert purged(backend, "signing keys") == gone
 
 
 def test_keys_in_use_stay(backend: Backend) -> None:
     """However old they are."""
     backend.services.key_set.snapshot()
     backend.clock.advance(days=4000)
-    assert purged(backend, "keys") == 0
+    assert purged(backend, "signing keys") == 0
 
 
 def fill(backend: Backend, live: int, dead: int) -> None:
@@ -253,16 +253,16 @@ def test_large_heaps_go_in_small_batches(backend: Backend) -> None:
     """Nobody who writes waits for more than a batch."""
     fill(backend, 700, 2 * DELETE_BATCH_ROWS + 1)
     sizes: list[int] = []
-    issuer, tries = backend.services.issuer, heap(backend, "tries")
+    issuer, tries = backend.services.issuer, heap(backend, "attempts")
     assert purge(issuer, tries, sizes.append, pause=lambda _: None) == 2 * DELETE_BATCH_ROWS + 1
-    assert (max(sizes), rows(backend, "tries")) == (DELETE_BATCH_ROWS, 700)
+    assert (max(sizes), rows(backend, "attempts")) == (DELETE_BATCH_ROWS, 700)
 
 
 def test_a_rest_follows_each_batch(backend: Backend) -> None:
     """As long as the batch took, so that others get their turn."""
     fill(backend, 0, 2 * DELETE_BATCH_ROWS)
     rests: list[float] = []
-    purge(backend.services.issuer, heap(backend, "tries"), pause=rests.append)
+    purge(backend.services.issuer, heap(backend, "attempts"), pause=rests.append)
     assert len(rests) == 2
     assert min(rests) > 0
 
@@ -274,8 +274,8 @@ def test_heaps_are_counted_over_many_strides(
     assert LOOKUP_ROWS > DELETE_BATCH_ROWS
     monkeypatch.setattr(retention, "LOOKUP_ROWS", 7)
     fill(backend, 20, 31)
-    assert count_rows(backend.services.issuer, heap(backend, "tries")) == 31
-    assert (purged(backend, "tries"), rows(backend, "tries")) == (31, 20)
+    assert count_rows(backend.services.issuer, heap(backend, "attempts")) == 31
+    assert (purged(backend, "attempts"), rows(backend, "attempts")) == (31, 20)
 
 
 def test_what_became_needed_in_between_stays(
@@ -283,7 +283,7 @@ def test_what_became_needed_in_between_stays(
 ) -> None:
     """A row found is looked at again when it is deleted."""
     fill(backend, 0, 3)
-    doomed = heap(backend, "tries")
+    doomed = heap(backend, "attempts")
     found = retention._find_keys  # noqa: SLF001 - the moment between finding and deleting
 
     def meanwhile(*wanted: object) -> object:

@@ -58,13 +58,13 @@ def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
             todo.pop()()
         wanted.before_delete(*about)  # type: ignore[arg-type]
 
-    return replace(wanted, told=told)
+    return replace(wanted, before_delete=told)
 
 
 def test_two_purges_do_not_wait_for_one_another(backend: Backend, stock: ItemStore) -> None:
     """The second finds nothing to do, and what is counted is right."""
     second: list[int] = []
-    claims = heap(backend, "claims")
+    claims = heap(backend, "idempotency keys")
     assert purged(backend, amid(claims, lambda: second.append(purged(backend, claims)))) == 3
     assert (second, recount_usage(stock.database)) == ([0], 0)
 
@@ -75,17 +75,21 @@ def test_a_request_that_needs_room_does_not_wait_for_a_purge(
     """It forgets other keys than those that the purge is at, and each is counted once."""
     monkeypatch.setattr("itemsapi.issuer.retention.DELETE_BATCH_ROWS", 1)
     shelf = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
-    work = amid(heap(backend, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
+    work = amid(
+        heap(backend, "idempotency keys"), lambda: shelf.create(draft(), owner=stock.ada, key="d")
+    )
     assert purged(backend, work) == 1
     assert recount_usage(stock.database) == 0
 
 
-@pytest.mark.parametrize("name", ["tries", "held tries"])
+@pytest.mark.parametrize("name", ["attempts", "pending attempts"])
 def test_what_somebody_has_locked_stays_until_the_next_time(backend: Backend, name: str) -> None:
     """A row of several of one try, even: whoever has it may want the others next."""
     wanted, long_ago = heap(backend, name), backend.clock() - timedelta(days=2)
     made: dict[str, object]
-    made = {"started_at": long_ago, "failures": 1} if name == "tries" else {"expires_at": long_ago}
+    made = (
+        {"started_at": long_ago, "failures": 1} if name == "attempts" else {"expires_at": long_ago}
+    )
     made |= {"id": new_id()} if wanted.table is PendingAttempt.core() else {}
     with backend.services.database.transaction() as tx:
         tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])

@@ -215,7 +215,7 @@ def test_parameters_go_once_nothing_is_stored_with_them(
 ) -> None:
     """After an hour in which no sign-in met them and a look that did not find them."""
     new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
-    monkeypatch.setattr(passwords_module, "SURVEY_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(passwords_module, "PARAMETERS_RELOAD_SECONDS", 0.0)
     new.matches("x", other.hash("x"))
     for _ in range(2):
         new.refresh_parameters(list)

@@ -4,15 +4,15 @@ from typing import Any
 
 from marshmallow import validate
 
-from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
-from itemsapi.preconditions import Expected
+from itemsapi.preconditions import ExpectedVersion
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
 from itemsapi.services import services
+from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
@@ -96,8 +96,8 @@ class UserQuery(PageQuery):
 def list_users(query: dict[str, Any]) -> object:
     """List users by name."""
     limit = query["limit"]
-    found = services().users.page(
-        after=query["cursor"] or "", limit=limit + 1, begins=(query["q"] or "").lower()
+    found = services().users.list_page(
+        after=query["cursor"] or "", limit=limit + 1, prefix=(query["q"] or "").lower()
     )
     more = len(found) > limit
     return {"items": found[:limit], "next_cursor": found[limit - 1].username if more else None}
@@ -121,7 +121,7 @@ def create_user(wish: dict[str, Any]) -> object:
 @blueprint.refuses(NotFound)
 def show_user(user_id: str) -> object:
     """Show a user."""
-    return _versioned(services().users.find(user_id))
+    return _versioned(services().users.get(user_id))
 
 
 @blueprint.patch("/<id:user_id>")
@@ -130,7 +130,7 @@ def show_user(user_id: str) -> object:
 @blueprint.takes_version
 @blueprint.gives(200, User(), headers=["ETag"], example=EXAMPLE)
 @blueprint.refuses(NotFound, Conflict, Forbidden)
-def change_user(wish: dict[str, Any], version: Expected, user_id: str) -> object:
+def change_user(wish: dict[str, Any], version: ExpectedVersion, user_id: str) -> object:
     """Disable or enable a user, or set their roles; nobody who may do more than you.
 
     Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
