@@ -107,7 +107,7 @@ def survey(
     assert window.watch.errors == []
 
 
-def open_console(page: Page, name: str = "olivia", password: str = PASSWORD) -> None:
+def sign_in_as(page: Page, name: str = "olivia", password: str = PASSWORD) -> None:
     """Sign in, by default as the operator."""
     page.locator("[name=username]").fill(name)
     page.locator("[name=password]").fill(password)
@@ -144,7 +144,7 @@ def test_no_view_has_serious_accessibility_violations(
     page.goto(f"{site.url}/console")
     expect(page.locator("h1")).to_have_count(1)
     violations = survey.violations("sign-in")
-    open_console(page)
+    sign_in_as(page)
     expect(page.locator("nav").first).to_be_visible()
     expect(page.locator("h1")).to_be_focused()
     for view, address in VIEWS.items():
@@ -167,7 +167,7 @@ def test_views_of_a_new_user_have_no_serious_accessibility_violations(
     users = site.backend.services.users
     users.set_password(COMMAND_LINE, users.get_by_name(name).id, made, temporary=True)
     page.goto(f"{site.url}/console#/account")
-    open_console(page, name, made)
+    sign_in_as(page, name, made)
     new = page.locator("[name=new_password]")
     expect(new).to_be_focused()
     violations = survey.violations("first password")
@@ -188,7 +188,7 @@ def test_views_of_a_new_user_have_no_serious_accessibility_violations(
     page.locator("header button").click()
     for _ in range(11):
         site.backend.client().post("/auth/login", json={"username": name, "password": made})
-    open_console(page, name, made)
+    sign_in_as(page, name, made)
     expect(page.get_by_role("alert")).to_be_visible()
     violations += survey.violations("too many tries")
     print_figure(f"6 views {survey.name}; pictures in {survey.screenshot_folder}")

@@ -166,7 +166,8 @@ def test_all_tabs_are_signed_out_when_an_operator_disables_the_user(
     site.proxy.clear()
     tabs[0].page.wait_for_timeout(500)
     print_figure(
-        f"all {TABS} tabs signed out {seconds_to_sign_out:.2f} s after the user was disabled; refresh: {refresh_statuses}"
+        f"all {TABS} tabs signed out {seconds_to_sign_out:.2f} s after the user was disabled; "
+        f"refresh: {refresh_statuses}"
     )
     assert set(refresh_statuses) == {401}
     assert (len(refresh_statuses) <= TABS, site.proxy.seen) == (True, [])
