@@ -160,7 +160,7 @@ def around(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Around:
     """Put other receivers of the signal around the gate, in a known order."""
 
     def put(before: Hook, behind: Hook) -> None:
-        order = [before, backend.app.extensions[EXTENSION].stand, behind]
+        order = [before, backend.app.extensions[EXTENSION].check_request, behind]
         monkeypatch.setattr(request_started, "receivers_for", lambda _: order)
 
     return put
@@ -225,7 +225,7 @@ def test_a_gate_that_is_taken_away_shuts_every_door(
 ) -> None:
     """For those with a good token too (S-003)."""
     ada = backend.signed_in_client("ada", "admin")
-    request_started.disconnect(backend.app.extensions[EXTENSION].stand, backend.app)
+    request_started.disconnect(backend.app.extensions[EXTENSION].check_request, backend.app)
     assert told(ada.get("/vault"), vault) == SHUT
 
 
