@@ -17,7 +17,9 @@ VALUES = {
     ),
     "wait for a database connection of the pool": f"{postgres.CONNECT_TIMEOUT_SECONDS} s",
     "connect timeout of PostgreSQL": f"{connections.DEFAULT_PARAMETERS['connect_timeout']} s",
-    "statement and lock timeout of PostgreSQL": f"{connections.SERVER_TIMEOUTS['statement_timeout']} ms",
+    "statement and lock timeout of PostgreSQL": (
+        f"{connections.SERVER_TIMEOUTS['statement_timeout']} ms"
+    ),
     "idle transaction timeout of PostgreSQL": f"{connections.IDLE_TIMEOUT_MS} ms",
     "wait for a response of PostgreSQL": f"{postgres.RESPONSE_TIMEOUT_SECONDS} s",
     "wait for the check of a pooled connection": f"{postgres.PING_TIMEOUT_SECONDS} s",
@@ -26,7 +28,9 @@ VALUES = {
     ),
     "busy timeout of SQLite": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
     "tokens are accepted without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
-    "check whether the database accepts writes": f"once in {writable.PROBE_INTERVAL_SECONDS:.0f} s",
+    "check whether the database accepts writes": (
+        f"once in {writable.PROBE_INTERVAL_SECONDS:.0f} s"
+    ),
     "wait for a response of Redis": f"{rate_limits.REDIS_TIMEOUTS['socket_timeout']} s",
     "retry of a Redis that did not respond": f"after {rate_limits.REDIS_RETRY_SECONDS:.0f} s",
     "concurrent password hashes per process": (
