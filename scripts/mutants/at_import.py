@@ -1,6 +1,6 @@
-"""Trials of what runs at import: each imports our modules anew, one of them changed.
+"""Trials of code that runs at import: each imports our modules anew, one of them changed.
 
-Other people's packages are imported before, ours never: this must come before `in_session`.
+Other packages are imported beforehand, ours never: this must run before `in_session`.
 """
 
 import importlib
@@ -27,7 +27,7 @@ HEAVY = (
 
 
 def warm_up() -> None:
-    """Import what no mutant is part of, and keep what is compiled: thousands of starts follow."""
+    """Import what no mutant changes, and keep compiled code: thousands of processes follow."""
     sys.dont_write_bytecode = False
     sys.pycache_prefix = str(FOLDER / "compiled")
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(FOLDER / "hypothesis")
@@ -37,9 +37,9 @@ def warm_up() -> None:
 
 
 def run(mutant: Mutant | None, tests: Sequence[str]) -> list[str]:
-    """Run the tests on modules imported anew; return what failed first."""
+    """Run the tests on freshly imported modules; return the first failure."""
     if mutant is not None:
-        sys.meta_path.insert(0, _Finder(mutant))
+        sys.meta_path.insert(0, _MutantFinder(mutant))
     chosen = _Chosen(tests)
     files = dict.fromkeys(str(ROOT / test.split("::", 1)[0]) for test in tests)
     quick = ["-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"]
@@ -50,7 +50,7 @@ def run(mutant: Mutant | None, tests: Sequence[str]) -> list[str]:
     return [f"(pytest ends with {int(code)})"]
 
 
-class _Changed(importlib.machinery.SourceFileLoader):
+class _MutantLoader(importlib.machinery.SourceFileLoader):
     """Loads one module from the changed tree."""
 
     def __init__(self, mutant: Mutant) -> None:
@@ -62,8 +62,8 @@ class _Changed(importlib.machinery.SourceFileLoader):
         return compile(self._mutant.code(), self.get_filename(fullname), "exec")
 
 
-class _Finder:
-    """Stands before Python's own finders, and finds the changed module alone."""
+class _MutantFinder:
+    """Finds only the changed module, before Python's own finders."""
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
@@ -72,7 +72,7 @@ class _Finder:
         """Say where a module comes from."""
         if fullname != self._mutant.module:
             return None
-        return importlib.util.spec_from_loader(fullname, _Changed(self._mutant))
+        return importlib.util.spec_from_loader(fullname, _MutantLoader(self._mutant))
 
 
 class _Chosen:

@@ -1,7 +1,7 @@
-"""The small breaks: what is changed in a module, one change at a time.
+"""The mutations: the changes made to a module, one at a time.
 
-Strings are left alone (most are words for people), and so are annotations and the attributes that
-`__init__` sets, which hardly anything can run without: breaks that no test could miss say nothing.
+Strings are not changed (most are messages), nor annotations, nor the attributes that `__init__`
+sets: almost every test would notice those, so they say nothing about the tests.
 """
 
 import ast
@@ -32,20 +32,20 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
-TWINS = {"max": "min", "min": "max", "any": "all", "all": "any"}
-CONDITIONS = {"where", "and_", "or_"}  # SQLAlchemy's: each argument is one
-SPEAKING = (
+OPPOSITES = {"max": "min", "min": "max", "any": "all", "all": "any"}
+CONDITIONS = {"where", "and_", "or_"}  # of SQLAlchemy: each argument is a condition
+COMPOUND_CONDITIONS = (
     ast.Compare,
     ast.BoolOp,
     ast.UnaryOp,
     ast.Constant,
-)  # conditions with breaks of their own
-AROUND, SHOWN = 40, 140  # characters of code around a change, and at all
+)  # conditions with mutations of their own
+CONTEXT_LENGTH, MAX_LENGTH = 40, 140  # characters of context, and in total
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: `new` stands in `parent` at `field`, and in a list at `index`."""
+    """One change: `new` replaces the node in `parent` at `field`, and in a list at `index`."""
 
     module: str
     path: Path
@@ -61,27 +61,27 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """Return what the list of reviewed survivors knows it by; no line number, which moves."""
+        """Return its name in the list of reviewed survivors; it has no line number."""
         return f"{self.module} | {self.function} | {self.what}"
 
     @property
     def text(self) -> str:
-        """Return the line of the module that it changes."""
+        """Return the source line that it changes."""
         return self.path.read_text().splitlines()[self.line - 1]
 
     def code(self) -> ast.Module:
-        """Return the tree with the change in it; the tree stays changed."""
+        """Return the tree with the change; the tree stays changed."""
         _put(self.parent, self.field, self.index, self.new)
         return ast.fix_missing_locations(self.tree)
 
 
 def mutants(module: str, path: Path) -> list[Mutant]:
-    """Return every change of one module, in the order of the text."""
+    """Return every mutant of one module, in source order."""
     return list(_Finder(module, path).found())
 
 
 class _Finder:
-    """Walks the tree and knows in which function it is."""
+    """Walks the tree and tracks the current function."""
 
     def __init__(self, module: str, path: Path) -> None:
         self._module, self._path = module, path
@@ -110,23 +110,23 @@ class _Finder:
     def _at(
         self, parent: ast.AST, field: str, index: int | None, node: ast.AST
     ) -> Iterator[Mutant]:
-        if _left_alone(node):
+        if _is_excluded(node):
             return
         name = node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else ""
         if name:
             self._names.append(name)
-        around = self._statement
+        outer_statement = self._statement
         if isinstance(node, ast.stmt):
             self._statement = node
         for new in _changes(node):
             yield self._mutant(parent, field, index, node, new)
-        if isinstance(node, ast.expr) and _condition(parent, field, node):
-            denied = ast.UnaryOp(ast.Not(), node)
-            yield self._mutant(parent, field, index, node, denied)
-        if _removable(node) and not (self._names[-1:] == ["__init__"] and _sets(node)):
+        if isinstance(node, ast.expr) and _is_condition(parent, field, node):
+            negated = ast.UnaryOp(ast.Not(), node)
+            yield self._mutant(parent, field, index, node, negated)
+        if _is_removable(node) and not (self._names[-1:] == ["__init__"] and _is_store(node)):
             yield self._mutant(parent, field, index, node, ast.Pass())
         yield from self._inside(node)
-        self._statement = around
+        self._statement = outer_statement
         if name:
             self._names.pop()
 
@@ -148,7 +148,7 @@ class _Finder:
             function=".".join(self._names) or "-",
             line=getattr(node, "lineno", 1),
             what=_difference(before, after),
-            # Code without `super()` has no place for the class, and cannot replace code with it.
+            # Code without `super()` has no cell for the class, and cannot replace code with it.
             at_import=not self._depth or "super()" in before,
             tree=self._tree,
             parent=parent,
@@ -158,22 +158,22 @@ class _Finder:
         )
 
 
-def _left_alone(node: ast.AST) -> bool:
-    """Tell what no test on SQLite could notice: types, how dataclasses are made, speed."""
+def _is_excluded(node: ast.AST) -> bool:
+    """Return whether no test on SQLite could notice a change: types, dataclass options, speed."""
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name):
         return node.test.id == "TYPE_CHECKING"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        # SQLite knows no lengths of strings; on PostgreSQL tests/migrations compares them.
+        # SQLite has no string lengths; tests/migrations compares them on PostgreSQL.
         return node.func.id in {"dataclass", "TypeVar", "cast", "String"}
-    return isinstance(node, ast.keyword) and node.arg in {"index", "cache_ok"}  # only a speed
+    return isinstance(node, ast.keyword) and node.arg in {"index", "cache_ok"}  # affects only speed
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
-    """Return what an expression, or a `return`, is replaced with."""
+    """Return the replacements of an expression or a `return`."""
     match node:
         case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
-            yield from _other_answers(node)
-        case ast.BinOp() if type(node.op) in OPERATORS and not _text(node):
+            yield from _other_conditions(node)
+        case ast.BinOp() if type(node.op) in OPERATORS and not _is_text(node):
             yield ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right)
         case ast.Constant(value=bool() | int() | float() as value):
             yield ast.Constant(not value if isinstance(value, bool) else value + 1)
@@ -185,7 +185,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             return
 
 
-def _other_answers(node: ast.Compare | ast.BoolOp | ast.UnaryOp) -> Iterator[ast.AST]:
+def _other_conditions(node: ast.Compare | ast.BoolOp | ast.UnaryOp) -> Iterator[ast.AST]:
     """Return comparisons with another operator; `and` for `or`, each part missing; no `not`."""
     if isinstance(node, ast.UnaryOp):
         yield node.operand
@@ -193,17 +193,17 @@ def _other_answers(node: ast.Compare | ast.BoolOp | ast.UnaryOp) -> Iterator[ast
         yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
         for at in range(len(node.values)):
             yield _of(node.op, node.values[:at] + node.values[at + 1 :])
-    elif "monotonic()" not in ast.unparse(node):  # two readings never meet: the bound is nowhere
+    elif "monotonic()" not in ast.unparse(node):  # two clock readings are never equal
         for at, operator in enumerate(node.ops):
             ops = [*node.ops[:at], COMPARISONS[type(operator)](), *node.ops[at + 1 :]]
             yield ast.Compare(node.left, ops, node.comparators)
 
 
 def _other_calls(node: ast.Call) -> Iterator[ast.AST]:
-    """Return the call of the twin, and the calls with one condition less."""
+    """Return the call of the opposite function, and the calls with one condition less."""
     name = getattr(node.func, "id", getattr(node.func, "attr", None))
-    if isinstance(node.func, ast.Name) and name in TWINS:
-        yield ast.Call(ast.Name(TWINS[name], ast.Load()), node.args, node.keywords)
+    if isinstance(node.func, ast.Name) and name in OPPOSITES:
+        yield ast.Call(ast.Name(OPPOSITES[name], ast.Load()), node.args, node.keywords)
     if name not in CONDITIONS:
         return
     if len(node.args) == 1 and isinstance(node.func, ast.Attribute):
@@ -217,8 +217,8 @@ def _of(operator: ast.boolop, values: list[ast.expr]) -> ast.expr:
     return values[0] if len(values) == 1 else ast.BoolOp(operator, values)
 
 
-def _text(node: ast.BinOp) -> bool:
-    """Tell whether strings are put together, or types: every test would meet that."""
+def _is_text(node: ast.BinOp) -> bool:
+    """Return whether strings or types are joined: every test would notice."""
     sides = (node.left, node.right)
     return any(
         isinstance(side, ast.JoinedStr)
@@ -227,23 +227,23 @@ def _text(node: ast.BinOp) -> bool:
     )
 
 
-def _condition(parent: ast.AST, field: str, node: ast.expr) -> bool:
-    """Tell whether a node decides what is done, and has no break of its own that says so."""
-    if isinstance(node, SPEAKING):
+def _is_condition(parent: ast.AST, field: str, node: ast.expr) -> bool:
+    """Return whether a node is a condition without mutations of its own."""
+    if isinstance(node, COMPOUND_CONDITIONS):
         return False
     decides = field == "test" and isinstance(parent, ast.If | ast.IfExp | ast.While)
     return decides or (field == "ifs" and isinstance(parent, ast.comprehension))
 
 
-def _removable(node: ast.AST) -> bool:
-    """Tell whether a statement can go without leaving a name undefined."""
+def _is_removable(node: ast.AST) -> bool:
+    """Return whether a statement can be removed without leaving a name undefined."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Call | ast.Await)
-    return isinstance(node, ast.Raise | ast.Continue | ast.Break | ast.Delete) or _sets(node)
+    return isinstance(node, ast.Raise | ast.Continue | ast.Break | ast.Delete) or _is_store(node)
 
 
-def _sets(node: ast.AST) -> bool:
-    """Tell whether a statement sets an attribute or an item."""
+def _is_store(node: ast.AST) -> bool:
+    """Return whether a statement sets an attribute or an item."""
     if isinstance(node, ast.AugAssign):
         return True
     if not isinstance(node, ast.Assign):
@@ -264,20 +264,22 @@ def _line(node: ast.AST) -> str:
 
 
 def _difference(before: str, after: str) -> str:
-    """Show two texts where they differ, with a little of what stands around it."""
-    start = _alike(before, after)
-    rest = min(len(before), len(after)) - start
-    end = min(rest, _alike(before[::-1], after[::-1]))
-    since = max(0, start - AROUND)
-    return " -> ".join(_cut(text, since, len(text) - end + AROUND) for text in (before, after))
+    """Return the differing parts of two texts, with some context."""
+    start = _common_prefix_length(before, after)
+    remaining = min(len(before), len(after)) - start
+    end = min(remaining, _common_prefix_length(before[::-1], after[::-1]))
+    start_at = max(0, start - CONTEXT_LENGTH)
+    return " -> ".join(
+        _cut(text, start_at, len(text) - end + CONTEXT_LENGTH) for text in (before, after)
+    )
 
 
-def _alike(one: str, other: str) -> int:
-    """Return how many characters two texts begin with in common."""
+def _common_prefix_length(one: str, other: str) -> int:
+    """Return the number of characters at the start that two texts have in common."""
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _cut(text: str, since: int, until: int) -> str:
-    shown = text[since : min(until, since + SHOWN)]
-    return f"{'...' if since else ''}{shown}{'...' if since + len(shown) < len(text) else ''}"
+def _cut(text: str, start_at: int, until: int) -> str:
+    shown = text[start_at : min(until, start_at + MAX_LENGTH)]
+    return f"{'...' if start_at else ''}{shown}{'...' if start_at + len(shown) < len(text) else ''}"

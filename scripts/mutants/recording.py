@@ -1,6 +1,6 @@
-"""A plugin of pytest: which test runs which lines, and for how long.
+"""A pytest plugin that records which test runs which lines, and for how long.
 
-The program runs the suite once with it, under coverage; each test is a context of its own.
+The suite runs once with it, under coverage; each test is a coverage context.
 """
 
 import json
@@ -11,15 +11,15 @@ from pathlib import Path
 import coverage
 import pytest
 
-PLACE = "MUTANTS_TIMES"  # where the seconds of each test that passed are written
+TIMES_VARIABLE = "MUTANTS_TIMES"  # names the file with the seconds of each passed test
 
 _seconds: dict[str, float] = {}
-_bad: set[str] = set()
+_failed: set[str] = set()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let coverage note the lines of a test, its fixtures included, under its name."""
+    """Record the lines of a test, including its fixtures, under its name."""
     measuring = coverage.Coverage.current()
     if measuring is not None:
         measuring.switch_context(item.nodeid)
@@ -29,14 +29,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add up the seconds of a test's parts."""
+    """Add up the seconds of a test's phases."""
     _seconds[report.nodeid] = _seconds.get(report.nodeid, 0) + report.duration
     if not report.passed:
-        _bad.add(report.nodeid)
+        _failed.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
-    """Write down what passed; xdist's workers have told the one process that does."""
+    """Write the times of passed tests, in the main process of xdist only."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        passed = {test: took for test, took in _seconds.items() if test not in _bad}
-        Path(os.environ[PLACE]).write_text(json.dumps(passed))
+        passed = {test: took for test, took in _seconds.items() if test not in _failed}
+        Path(os.environ[TIMES_VARIABLE]).write_text(json.dumps(passed))

@@ -1,4 +1,4 @@
-"""Which tests can catch a mutant: those that ran its line, found out by one run under coverage."""
+"""Select the tests that can catch a mutant: those that ran its line in one run under coverage."""
 
 import json
 import os
@@ -17,16 +17,16 @@ from mutations import Mutant
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".cache" / "mutants"
-# Not what starts real servers, drives browsers or builds wheels: a mutant lives in one process.
+# Without tests of real servers, browsers and wheels: a mutant exists in one process only.
 FOLDERS = ("unit", "flows", "api", "attacks", "contract", "model", "cli", "migrations")
 SQLITE = ["-m", "not slow and not postgres and not redis", "-k", "not postgresql"]
-OVERHEAD = 0.5  # seconds that any test costs
+OVERHEAD_SECONDS = 0.5  # of any test
 WORD = re.compile(r"[A-Za-z]\w{3,}")
 
 
 @dataclass
 class Selection:
-    """The tests by line, and how long each takes."""
+    """The tests by line, and the duration of each."""
 
     seconds: dict[str, float]
     by_line: dict[Path, dict[int, list[str]]]
@@ -34,44 +34,49 @@ class Selection:
     catches: defaultdict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def at_import(self, mutant: Mutant) -> bool:
-        """Tell whether a mutant makes its difference before a test runs its line."""
+        """Return whether a mutant takes effect before a test runs its line."""
         return mutant.at_import or not any(self.by_line.get(mutant.path, {}).get(mutant.line, ()))
 
     def drop(self, test: str) -> None:
-        """Ask a test no more."""
+        """Exclude a test."""
         self.seconds.pop(test, None)
 
     def cost(self, tests: Sequence[str]) -> float:
-        """Return how many seconds the tests took in the first run."""
+        """Return the seconds that the tests took in the first run."""
         return sum(self.seconds[test] for test in tests)
 
     def tests(self, mutant: Mutant, seconds: float) -> list[str]:
-        """Return tests for a mutant: who caught one of its module first, then the experts.
+        """Return the tests for a mutant: those that caught one of its module first.
 
-        What runs at import has no test of its own; any that runs the module may notice, those
-        first that speak of the same things.
+        Code that runs at import has no test of its own; any test of the module may notice, those
+        with similar names first.
         """
         lines = self.by_line.get(mutant.path, {})
         found = self.seconds.keys() & set(lines.get(mutant.line, []))
         if found:
-            kin = Counter[str]()
+            similarity = Counter[str]()
         else:
             found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
-            kin = self._kin(mutant, found)
+            similarity = self._similarity(mutant, found)
         caught, expert = self.catches[mutant.path], self.expertise[mutant.path]
-        worth = {test: expert[test] / (OVERHEAD + self.seconds[test]) for test in found}
-        ordered = sorted(found, key=lambda test: (-kin[test], -caught[test], -worth[test], test))
-        return self._affordable(ordered if kin else _variants_last(ordered), seconds)
+        score = {test: expert[test] / (OVERHEAD_SECONDS + self.seconds[test]) for test in found}
+        ordered = sorted(
+            found, key=lambda test: (-similarity[test], -caught[test], -score[test], test)
+        )
+        return self._affordable(ordered if similarity else _variants_last(ordered), seconds)
 
-    def _kin(self, mutant: Mutant, tests: Iterable[str]) -> Counter[str]:
-        """Count the words of a mutant's line, rare ones more, in the names and files of tests."""
-        said = set(WORD.findall(mutant.text))
-        spoken = {test: said & set(WORD.findall(test)) for test in tests}
-        files = {file: said & _words(file) for file in {test.split("::", 1)[0] for test in tests}}
+    def _similarity(self, mutant: Mutant, tests: Iterable[str]) -> Counter[str]:
+        """Score tests by the words they share with a mutant's line, rare words higher."""
+        words_of_line = set(WORD.findall(mutant.text))
+        words_of_test = {test: words_of_line & set(WORD.findall(test)) for test in tests}
+        files = {
+            file: words_of_line & _words(file)
+            for file in {test.split("::", 1)[0] for test in tests}
+        }
         rare = Counter(word for words in files.values() for word in words)
         return Counter(
             {
-                test: sum(2 * 1000 // (1 + rare[word]) for word in spoken[test])
+                test: sum(2 * 1000 // (1 + rare[word]) for word in words_of_test[test])
                 + sum(1000 // rare[word] for word in files[test.split("::", 1)[0]])
                 for test in tests
             }
@@ -93,7 +98,7 @@ def _words(file: str) -> set[str]:
 
 
 def _variants_last(ordered: list[str]) -> list[str]:
-    """Put one variant of every test before the second of any."""
+    """Put one variant of every test before the second variant of any."""
     variants: Counter[str] = Counter()
     placed: list[tuple[int, str]] = []
     for test in ordered:
@@ -104,7 +109,7 @@ def _variants_last(ordered: list[str]) -> list[str]:
 
 
 def record(workers: int) -> None:
-    """Run the suite once; leave in `FOLDER` what ran what."""
+    """Run the suite once; write the results to `FOLDER`."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     data, times = FOLDER / "coverage", FOLDER / "seconds.json"
     for old in FOLDER.glob("coverage*"):
@@ -117,7 +122,7 @@ def record(workers: int) -> None:
         "MUTANTS_TIMES": str(times),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)]),
     }
-    subprocess.run(  # noqa: S603 - our own suite; a test that fails takes no part
+    subprocess.run(  # noqa: S603 - our own suite; failing tests are excluded
         [*run, "run", f"--data-file={data}", *pytest, *parallel, *SQLITE, *tests],
         cwd=ROOT, env=environment, check=False,
     )  # fmt: skip
@@ -126,7 +131,7 @@ def record(workers: int) -> None:
 
 
 def read(paths: set[Path]) -> Selection:
-    """Return what the run left, for the modules at `paths`."""
+    """Return the recorded results for the modules at `paths`."""
     data = coverage.CoverageData(str(FOLDER / "coverage"))
     data.read()
     selection = Selection(json.loads((FOLDER / "seconds.json").read_text()), {})
@@ -138,7 +143,7 @@ def read(paths: set[Path]) -> Selection:
 
 
 def _expertise(lines: dict[int, list[str]]) -> Counter[str]:
-    """Rate the tests of a module: who runs lines of it that few others run knows it best."""
+    """Score the tests of a module: lines that few other tests run count more."""
     rated: Counter[str] = Counter()
     for tests in lines.values():
         for test in tests:
