@@ -50,17 +50,17 @@ def test_other_files_are_not_found(api: FlaskClient, name: str) -> None:
 
 def test_console_and_client_have_the_same_error_texts(api: FlaskClient) -> None:
     """A user who searches for a text finds it."""
-    client, words = (api.get(path).text for path in ("/client.js", "/console/messages.en.js"))
+    client, messages = (api.get(path).text for path in ("/client.js", "/console/messages.en.js"))
     title = re.findall(r'code: "backing_off", title: "(.+?)"', client)
-    said = re.findall(r'"problem.backing_off": "(.+?)[.] ', words)
-    assert title == said != []
+    texts = re.findall(r'"problem.backing_off": "(.+?)[.] ', messages)
+    assert title == texts != []
 
 
 @pytest.mark.parametrize("length", [12, 15])
 def test_the_console_shows_the_minimum_password_length(
     make_backend: Callable[..., Backend], length: int
 ) -> None:
-    """S-040: the rule stands at the field before a password is refused."""
+    """S-040: at the field, before a password is rejected."""
     backend = make_backend(password_min_length=length)
     page = backend.client().get("/console").get_data(as_text=True)
     assert f'<meta name="password-min-length" content="{length}">' in page

@@ -1,4 +1,4 @@
-"""CORS: pages of listed origins read answers, refusals too."""
+"""CORS: pages of listed origins read responses, errors too."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,21 +23,21 @@ page = Blueprint("trouble", __name__, url_prefix="/trouble")
 @page.get("/away")
 @public("a test")
 def away() -> object:
-    """Need a database that is away."""
+    """Raise the error of an unreachable database."""
     raise DatabaseUnavailable
 
 
 @page.get("/broken")
 @public("a test")
 def broken() -> object:
-    """Break."""
+    """Raise an error."""
     raise ZeroDivisionError
 
 
 @page.get("/exit")
 @public("a test")
 def leave() -> object:
-    """Do what no library should."""
+    """Exit, as no library should."""
     raise SystemExit
 
 
@@ -49,7 +49,7 @@ def dialect() -> str:
 
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
-    """A backend that lists two origins, and has a page with troubles."""
+    """A backend that lists two origins, and has endpoints that fail."""
     return make_backend(page, allowed_origins=(APP_ORIGIN, FAR_ORIGIN), rate_limit="50/minute")
 
 
@@ -78,93 +78,93 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "method", "path", "sent"), REFUSALS)
-def test_a_refusal_can_be_read(
+def test_an_error_can_be_read(
     client: FlaskClient, status: int, method: str, path: str, sent: dict[str, Any]
 ) -> None:
-    """S-093: or a page could not tell a refusal from a network that is down."""
-    answer = client.open(path, method=method, **sent)
-    assert answer.status_code == status
-    assert (answer.headers.getlist(ALLOW), "Origin" in answer.headers["Vary"]) == (
+    """S-093: otherwise a page could not distinguish an error from a failing network."""
+    response = client.open(path, method=method, **sent)
+    assert response.status_code == status
+    assert (response.headers.getlist(ALLOW), "Origin" in response.headers["Vary"]) == (
         [APP_ORIGIN],
         True,
     )
 
 
-def test_a_refused_page_can_be_read(backend: Backend) -> None:
-    """S-093: 403 by the gate, and 403 by the doorman."""
+def test_a_forbidden_response_can_be_read(backend: Backend) -> None:
+    """S-093: 403 by the gate, and 403 by the CSRF policy."""
     few = backend.signed_in_client("ada", "reader").get("/users", headers=FROM_APP)
     assert (few.status_code, few.headers[ALLOW]) == (403, APP_ORIGIN)
     none = make_browser(backend, origin=APP_ORIGIN, site="none").post("/auth/refresh", json={})
     assert (none.status_code, none.headers[ALLOW]) == (403, APP_ORIGIN)
 
 
-def test_a_limit_can_be_read(client: FlaskClient) -> None:
+def test_a_rate_limit_can_be_read(client: FlaskClient) -> None:
     """S-093: 429, with `Retry-After` exposed."""
-    answers = [client.get("/.well-known/jwks.json") for _ in range(51)]
-    assert answers[-1].status_code == 429
-    assert (answers[-1].headers[ALLOW], "Retry-After" in answers[-1].headers[EXPOSED]) == (
+    responses = [client.get("/.well-known/jwks.json") for _ in range(51)]
+    assert responses[-1].status_code == 429
+    assert (responses[-1].headers[ALLOW], "Retry-After" in responses[-1].headers[EXPOSED]) == (
         APP_ORIGIN,
         True,
     )
 
 
-def test_what_clients_need_is_exposed(client: FlaskClient) -> None:
-    """S-093: a script sees no other header of a foreign answer."""
+def test_the_headers_that_clients_need_are_exposed(client: FlaskClient) -> None:
+    """S-093: a script sees no other header of a cross-origin response."""
     exposed = set(client.get("/health/live").headers[EXPOSED].split(", "))
     assert exposed >= {"WWW-Authenticate", "Retry-After", "ETag", "Location", "X-Request-Id"}
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
-def test_credentials_are_let_through_under_auth(client: FlaskClient, path: str) -> None:
-    """The cookie travels to the sign-in pages."""
+def test_credentials_are_allowed_under_auth(client: FlaskClient, path: str) -> None:
+    """The cookie is sent to the sign-in endpoints."""
     assert client.post(path, json={}).headers[CREDENTIALS] == "true"
 
 
 @pytest.mark.parametrize(
     "path", ["/items", "/oauth/token", "/.well-known/jwks.json", "/health/live", "/authors", "/"]
 )
-def test_credentials_are_let_through_nowhere_else(client: FlaskClient, path: str) -> None:
-    """S-093: everywhere else the access token in its header is enough."""
-    answer = client.get(path)
-    assert answer.headers[ALLOW] == APP_ORIGIN
-    assert CREDENTIALS not in answer.headers
+def test_credentials_are_allowed_nowhere_else(client: FlaskClient, path: str) -> None:
+    """S-093: elsewhere the access token in its header is sufficient."""
+    response = client.get(path)
+    assert response.headers[ALLOW] == APP_ORIGIN
+    assert CREDENTIALS not in response.headers
 
 
 def test_a_preflight_is_answered_without_a_handler(client: FlaskClient) -> None:
     """No token, no body, no handler: 204 with what may be sent."""
-    asked = {
+    preflight = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type,x-auth-delivery",
     }
-    answer = client.options("/auth/refresh", headers=asked)
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert "X-Auth-Delivery" in answer.headers["Access-Control-Allow-Headers"]
+    response = client.options("/auth/refresh", headers=preflight)
+    assert (response.status_code, response.data) == (204, b"")
+    assert "X-Auth-Delivery" in response.headers["Access-Control-Allow-Headers"]
 
 
-def test_a_preflight_allows_what_the_api_takes(client: FlaskClient) -> None:
-    """Authorization, conditional headers, and every method that an address has."""
-    answer = client.options("/items", headers={"Access-Control-Request-Method": "PATCH"})
-    allowed = answer.headers["Access-Control-Allow-Headers"].split(", ")
+def test_a_preflight_allows_what_the_api_accepts(client: FlaskClient) -> None:
+    """Authorization, conditional headers, and every method of a URL."""
+    response = client.options("/items", headers={"Access-Control-Request-Method": "PATCH"})
+    allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
     assert {"Authorization", "Content-Type", "If-Match", "If-None-Match"} <= set(allowed)
     assert {"PUT", "PATCH", "DELETE"} <= set(
-        answer.headers["Access-Control-Allow-Methods"].split(", ")
+        response.headers["Access-Control-Allow-Methods"].split(", ")
     )
 
 
-def test_headers_of_the_operators_own_are_allowed_and_exposed(make_backend: Build) -> None:
-    """S-093: beside the fixed ones, for tracing above all."""
+def test_configured_headers_are_allowed_and_exposed(make_backend: Build) -> None:
+    """S-093: besides the fixed ones, mainly for tracing."""
     sent, read = ("traceparent", "baggage"), ("X-Build",)
     backend = make_backend(allowed_origins=(APP_ORIGIN,), allow_headers=sent, expose_headers=read)
-    asked = FROM_APP | {"Access-Control-Request-Method": "GET"}
-    allowed = backend.client().options("/items", headers=asked).headers[f"{ALLOW[:-6]}Headers"]
+    preflight = FROM_APP | {"Access-Control-Request-Method": "GET"}
+    allowed = backend.client().options("/items", headers=preflight).headers[f"{ALLOW[:-6]}Headers"]
     assert {"Authorization", "traceparent", "baggage"} <= set(allowed.split(", "))
     exposed = backend.client().get("/items", headers=FROM_APP).headers[EXPOSED]
     assert {"ETag", "X-Build"} <= set(exposed.split(", "))
 
 
 @pytest.mark.parametrize("origin", ["capacitor://localhost", "http://tauri.localhost"])
-def test_an_app_in_a_web_view_reads_answers(make_backend: Build, origin: str) -> None:
-    """S-093: listed as exactly as any page."""
+def test_an_app_in_a_web_view_reads_responses(make_backend: Build, origin: str) -> None:
+    """S-093: it is listed as exactly as any origin."""
     client = make_backend(allowed_origins=(origin,)).client()
     read = [
         client.get("/items", headers={"Origin": one}).headers.get(ALLOW)
@@ -173,46 +173,46 @@ def test_an_app_in_a_web_view_reads_answers(make_backend: Build, origin: str) ->
     assert read == [origin, None, None, None]
 
 
-def test_a_preflight_may_be_remembered_for_two_hours(client: FlaskClient) -> None:
-    """More than browsers take, so that pages do not ask before each request."""
-    answer = client.options("/items", headers={"Access-Control-Request-Method": "GET"})
-    assert answer.headers["Access-Control-Max-Age"] == "7200"
+def test_a_preflight_may_be_cached_for_two_hours(client: FlaskClient) -> None:
+    """Longer than browsers do, so that pages do not send one before each request."""
+    response = client.options("/items", headers={"Access-Control-Request-Method": "GET"})
+    assert response.headers["Access-Control-Max-Age"] == "7200"
 
 
-def test_a_preflight_to_nowhere_can_be_read(client: FlaskClient) -> None:
-    """The page learns 404 from the request itself, not a network error from the preflight."""
-    answer = client.options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
-    assert (answer.status_code, answer.headers[ALLOW]) == (204, APP_ORIGIN)
+def test_a_preflight_to_an_unknown_url_can_be_read(client: FlaskClient) -> None:
+    """The page gets the 404 of the request itself, not a network error of the preflight."""
+    response = client.options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
+    assert (response.status_code, response.headers[ALLOW]) == (204, APP_ORIGIN)
 
 
-def test_plain_options_to_nowhere_stays_404(client: FlaskClient) -> None:
-    """No browser asks first like that."""
+def test_plain_options_to_an_unknown_url_is_404(client: FlaskClient) -> None:
+    """It is no preflight."""
     assert client.options("/nowhere").status_code == 404
 
 
-def test_a_request_that_poses_as_a_preflight_is_none(client: FlaskClient) -> None:
-    """Only OPTIONS is; the answer to anything else exposes its headers."""
-    answer = client.get("/health/live", headers={"Access-Control-Request-Method": "GET"})
-    assert EXPOSED in answer.headers
-    assert "Access-Control-Max-Age" not in answer.headers
+def test_only_options_is_a_preflight(client: FlaskClient) -> None:
+    """The response to any other method exposes its headers."""
+    response = client.get("/health/live", headers={"Access-Control-Request-Method": "GET"})
+    assert EXPOSED in response.headers
+    assert "Access-Control-Max-Age" not in response.headers
 
 
-def test_a_request_to_nowhere_that_poses_as_a_preflight_stays_404(client: FlaskClient) -> None:
-    """S-002: it is no fault of the rulebook, so no 503."""
-    answer = client.get("/nowhere", headers={"Access-Control-Request-Method": "GET"})
-    assert answer.status_code == 404
+def test_a_request_to_an_unknown_url_with_preflight_headers_is_404(client: FlaskClient) -> None:
+    """S-002: the rulebook has no fault, so it is no 503."""
+    response = client.get("/nowhere", headers={"Access-Control-Request-Method": "GET"})
+    assert response.status_code == 404
 
 
-def test_plain_options_says_which_methods_there_are(backend: Backend) -> None:
+def test_plain_options_lists_the_methods(backend: Backend) -> None:
     """Without an origin it is no preflight (RFC 9110 section 9.3.7)."""
-    answer = backend.client().options("/auth/refresh")
-    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
-    assert ALLOW not in answer.headers
+    response = backend.client().options("/auth/refresh")
+    assert set(response.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+    assert ALLOW not in response.headers
 
 
 def test_a_page_of_another_site_refreshes(make_backend: Build) -> None:
-    """The cross-site SPA, with the answer it needs to read it."""
+    """The cross-site SPA can read the response."""
     backend = make_backend(allowed_origins=(FAR_ORIGIN,), cross_site_origins=(FAR_ORIGIN,))
     client = signed_in_browser(backend, "ada", origin=FAR_ORIGIN, site="cross-site")
-    answer = client.post("/auth/refresh", json={})
-    assert (answer.headers[ALLOW], answer.headers[CREDENTIALS]) == (FAR_ORIGIN, "true")
+    response = client.post("/auth/refresh", json={})
+    assert (response.headers[ALLOW], response.headers[CREDENTIALS]) == (FAR_ORIGIN, "true")

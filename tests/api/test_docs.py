@@ -1,4 +1,4 @@
-"""The documentation pages."""
+"""The documentation: ReDoc, the OpenAPI document and the explanations of problems."""
 
 import gzip
 import hashlib
@@ -27,28 +27,28 @@ def _files(api: FlaskClient) -> list[str]:
     return re.findall(r'(?:src|href)="(/docs/static/[^"]+)"', page)
 
 
-def test_document_is_shown_to_everybody(api: FlaskClient) -> None:
-    """It is rendered once and carries an ETag."""
-    answer = api.get("/openapi.json")
-    assert (answer.content_type, answer.get_json()["openapi"]) == ("application/json", "3.1.0")
-    assert answer.headers["Cache-Control"] == "no-cache"
+def test_document_is_public(api: FlaskClient) -> None:
+    """It is rendered once and has an ETag."""
+    response = api.get("/openapi.json")
+    assert (response.content_type, response.get_json()["openapi"]) == ("application/json", "3.1.0")
+    assert response.headers["Cache-Control"] == "no-cache"
 
 
-def test_document_is_spared_when_the_client_has_it(api: FlaskClient) -> None:
+def test_document_is_not_sent_again_when_the_client_has_it(api: FlaskClient) -> None:
     """RFC 9110 section 13.1.2: 304."""
     tag = api.get("/openapi.json").headers["ETag"]
-    answer = api.get("/openapi.json", headers={"If-None-Match": tag})
-    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", tag)
+    response = api.get("/openapi.json", headers={"If-None-Match": tag})
+    assert (response.status_code, response.data, response.headers["ETag"]) == (304, b"", tag)
 
 
-def test_page_names_no_foreign_host(api: FlaskClient) -> None:
-    """S-140: everything comes from here."""
+def test_page_refers_to_no_foreign_host(api: FlaskClient) -> None:
+    """S-140: everything is served by this service."""
     page = api.get("/docs").get_data(as_text=True)
     assert "//" not in page.replace("<!doctype html>", "")
     assert len(_files(api)) == 3
 
 
-def test_policy_lets_only_our_files_in(api: FlaskClient) -> None:
+def test_policy_allows_only_our_files(api: FlaskClient) -> None:
     """S-140: a fresh nonce for styles, no inline script, no eval."""
     policies = [api.get("/docs").headers["Content-Security-Policy"] for _ in range(2)]
     nonces = [re.findall("'nonce-([^']{20,})'", policy) for policy in policies]
@@ -57,24 +57,26 @@ def test_policy_lets_only_our_files_in(api: FlaskClient) -> None:
 
 
 def test_nonce_of_the_page_is_the_one_of_its_policy(api: FlaskClient) -> None:
-    """Else ReDoc's styles would be blocked."""
-    answer = api.get("/docs")
-    nonce = re.findall('nonce="([^"]+)"', answer.get_data(as_text=True))
-    assert f"'nonce-{nonce[0]}'" in answer.headers["Content-Security-Policy"]
+    """Otherwise ReDoc's styles would be blocked."""
+    response = api.get("/docs")
+    nonce = re.findall('nonce="([^"]+)"', response.get_data(as_text=True))
+    assert f"'nonce-{nonce[0]}'" in response.headers["Content-Security-Policy"]
 
 
-def test_files_are_kept_for_a_year(api: FlaskClient) -> None:
+def test_files_are_cached_for_a_year(api: FlaskClient) -> None:
     """Their names change with their content."""
-    answers = [api.get(name) for name in _files(api)]
-    assert {a.headers["Cache-Control"] for a in answers} == {"public, max-age=31536000, immutable"}
-    assert {a.content_type for a in answers} == {
+    responses = [api.get(name) for name in _files(api)]
+    assert {a.headers["Cache-Control"] for a in responses} == {
+        "public, max-age=31536000, immutable"
+    }
+    assert {a.content_type for a in responses} == {
         "text/css; charset=utf-8",
         "text/javascript; charset=utf-8",
     }
 
 
-def test_file_is_compressed_when_the_client_takes_that(api: FlaskClient) -> None:
-    """ReDoc is a megabyte without."""
+def test_file_is_compressed_when_the_client_accepts_it(api: FlaskClient) -> None:
+    """Uncompressed, ReDoc takes a megabyte."""
     name = next(name for name in _files(api) if "redoc" in name)
     plain, zipped = api.get(name), api.get(name, headers={"Accept-Encoding": "br, gzip"})
     assert gzip.decompress(zipped.data) == plain.data
@@ -82,35 +84,35 @@ def test_file_is_compressed_when_the_client_takes_that(api: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "redoc.js", "..%2fdocs.html", "VENDORED.json"])
-def test_file_is_not_found_when_it_is_none_of_the_pages(api: FlaskClient, name: str) -> None:
-    """A closed list, no path."""
+def test_other_files_are_not_found(api: FlaskClient, name: str) -> None:
+    """The files are a closed list, not a path."""
     assert api.get(f"/docs/static/{name}").status_code == 404
 
 
-def test_every_problem_is_explained_where_answers_point(api: FlaskClient) -> None:
-    """RFC 9457 section 3.1.1: `type` leads to words for people."""
+def test_every_problem_is_explained_where_its_type_points(api: FlaskClient) -> None:
+    """RFC 9457 section 3.1.1: `type` leads to a text for people."""
     page = api.get("/docs/problems").get_data(as_text=True)
     assert all(f'<section id="{kind.code}">' in page for kind in list_problems())
 
 
-def test_docs_are_gone_when_switched_off(tmp_path: Path) -> None:
+def test_docs_are_not_found_when_switched_off(tmp_path: Path) -> None:
     """S-160: exposed only as configured."""
     api = echo_client(tmp_path, docs=False)
-    answers = [api.get(path) for path in ("/docs", "/openapi.json", "/docs/problems")]
-    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    responses = [api.get(path) for path in ("/docs", "/openapi.json", "/docs/problems")]
+    assert [response.status_code for response in responses] == [404, 404, 404]
 
 
 @pytest.mark.parametrize("folder", [REDOC, STATIC / "swagger"], ids=lambda path: path.name)
-def test_vendored_files_are_those_that_were_fetched(folder: Path) -> None:
-    """S-161: version, licence and hashes stand beside them."""
+def test_vendored_files_have_the_recorded_hashes(folder: Path) -> None:
+    """S-161: version, licence and hashes are recorded beside them."""
     record = json.loads((folder / "VENDORED.json").read_text("utf-8"))
-    found = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in record["sha256"]}
-    assert found == record["sha256"]
-    assert {path.name for path in folder.iterdir()} == {*found, "VENDORED.json"}
+    hashes = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in record["sha256"]}
+    assert hashes == record["sha256"]
+    assert {path.name for path in folder.iterdir()} == {*hashes, "VENDORED.json"}
 
 
-def test_bundle_asks_no_other_host_when_it_is_vendored() -> None:
-    """The logo's address was replaced."""
+def test_bundle_refers_to_no_other_host() -> None:
+    """The address of the logo was replaced."""
     bundle = (REDOC / "redoc.js").read_bytes()
     assert b"cdn.redoc.ly" not in bundle
     assert b"redoc.standalone.js.map" not in bundle

@@ -1,4 +1,4 @@
-"""What the gate costs, what it remembers, what views find behind it, and what is written down."""
+"""The gate: its cost, its cache, what views see behind it, and what is logged."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from support.forged_tokens import VAULT, ProtectedEndpoints, TokenForger
 
 
 class Elapsed:
-    """A monotonic clock that stands until a test moves it."""
+    """A monotonic clock that a test moves."""
 
     seconds = 1000.0
 
@@ -32,13 +32,13 @@ class Elapsed:
 
 @pytest.fixture
 def dialect() -> str:
-    """What the gate does does not depend on the database."""
+    """The gate does not depend on the database."""
     return "sqlite"
 
 
 @pytest.fixture
 def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
-    """The time by which copies grow old."""
+    """The clock by which cached copies become old."""
     time = Elapsed()
     monkeypatch.setattr(revocation, "time", time)
     monkeypatch.setattr(key_set, "time", time)
@@ -47,13 +47,13 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
 
 @pytest.fixture
 def forge(make_backend: Callable[..., Backend], elapsed: Elapsed) -> TokenForger:
-    """A forge in a backend of its own."""
+    """A token forger with a backend of its own."""
     vault = ProtectedEndpoints()
     return TokenForger(make_backend(vault.blueprint, interop()), vault)
 
 
 def interop() -> Blueprint:
-    """Make a page that asks as people who know Flask-JWT-Extended would."""
+    """Return a blueprint that uses the functions of Flask-JWT-Extended."""
     page = Blueprint("interop", __name__)
 
     @page.get("/interop")
@@ -75,7 +75,7 @@ def interop() -> Blueprint:
         return {"sub": get_jwt_identity()}
 
     @page.get("/beside")
-    @public("a mistake that people may make")
+    @public("a likely mistake")
     @jwt_required()  # type: ignore[untyped-decorator]  # it has no types
     def beside() -> dict[str, object]:
         return {"sub": get_jwt_identity()}
@@ -90,77 +90,77 @@ def interop() -> Blueprint:
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect every SQL statement that any database is asked."""
-    said: list[str] = []
+    """Collect every SQL statement that is sent to any database."""
+    queries: list[str] = []
 
     def note(*args: Any) -> None:
-        said.append(args[2])
+        queries.append(args[2])
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        yield said
+        yield queries
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_a_token_costs_no_query_until_the_copies_are_old(forge: TokenForger) -> None:
-    """Neither the first look at a token nor the next hundred (S-023)."""
+    """Neither the first use of a token nor the next hundred (S-023)."""
     forge.try_token(forge.valid_token)
-    with statements() as said:
+    with statements() as queries:
         assert {forge.try_token(forge.with_claims(jti=new_id())) for at in range(100)} == {"let in"}
-    assert said == []
+    assert queries == []
 
 
 def test_old_copies_cost_one_query_each(forge: TokenForger, elapsed: Elapsed) -> None:
-    """However many requests come in that second: the keys and the revocation."""
+    """However many requests come in that second: the keys and the revocations."""
     forge.try_token(forge.valid_token)
     elapsed.seconds += 1
-    with statements() as said:
+    with statements() as queries:
         for _ in range(20):
             forge.try_token(forge.valid_token)
-    assert sorted(one.partition("FROM ")[2].split()[0] for one in said) == [
+    assert sorted(one.partition("FROM ")[2].split()[0] for one in queries) == [
         "itemsapi_revocation",
         "itemsapi_signing_key",
     ]
 
 
 def test_unknown_kids_cost_no_query(forge: TokenForger) -> None:
-    """200 of them, each another (S-023, GHSA-2gx3-rcp4-g85q)."""
+    """200 different ones (S-023, GHSA-2gx3-rcp4-g85q)."""
     forge.try_token(forge.valid_token)
-    with statements() as said:
-        found = {forge.try_token(forge.with_header(kid=f"unknown{at}")) for at in range(200)}
-    assert (found, said) == ({"refused as an invalid token"}, [])
+    with statements() as queries:
+        outcomes = {forge.try_token(forge.with_header(kid=f"unknown{at}")) for at in range(200)}
+    assert (outcomes, queries) == ({"refused as an invalid token"}, [])
 
 
-def test_a_remembered_token_expires(forge: TokenForger) -> None:
-    """To the second: remembering is never past `exp` (S-024)."""
+def test_a_cached_token_expires(forge: TokenForger) -> None:
+    """To the second: the cache does not outlast `exp` (S-024)."""
     now = int(forge.backend.clock().timestamp())
     token = forge.with_claims(exp=now + 30)
-    found = []
+    outcomes = []
     for _ in range(3):
-        found.append(forge.try_token(token))
+        outcomes.append(forge.try_token(token))
         forge.backend.clock.advance(seconds=15)
-    assert found == ["let in", "let in", "refused as an invalid token"]
+    assert outcomes == ["let in", "let in", "refused as an invalid token"]
 
 
-def test_a_remembered_token_is_refused_when_taken_back(forge: TokenForger) -> None:
-    """At once in the process that took it back (S-066)."""
+def test_a_cached_token_is_rejected_when_it_is_revoked(forge: TokenForger) -> None:
+    """At once in the process that revoked it (S-066)."""
     assert forge.try_token(forge.valid_token) == "let in"
     forge.backend.bearer_client(forge.valid_token).post("/auth/logout", json={})
     assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
-def test_a_remembered_token_is_refused_when_everybody_is_signed_out(forge: TokenForger) -> None:
-    """One row for all (R-19)."""
+def test_a_cached_token_is_rejected_when_all_sessions_are_ended(forge: TokenForger) -> None:
+    """One row ends them all (R-19)."""
     assert forge.try_token(forge.valid_token) == "let in"
     end_all_sessions(forge.backend.services.issuer, why="a test")
     assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
-def test_a_remembered_token_is_refused_when_its_key_is_withdrawn(
+def test_a_cached_token_is_rejected_when_its_key_is_withdrawn(
     forge: TokenForger, elapsed: Elapsed
 ) -> None:
-    """Another process did it: heard of within a second (R-20)."""
+    """Another process withdrew it: noticed within a second (R-20)."""
     assert forge.try_token(forge.valid_token) == "let in"
     kid = forge.key.kid
     with forge.backend.services.database.transaction() as tx:
@@ -169,10 +169,10 @@ def test_a_remembered_token_is_refused_when_its_key_is_withdrawn(
     assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
-def test_a_token_is_not_remembered_when_keys_change_meanwhile(
+def test_a_token_is_not_cached_when_keys_change_meanwhile(
     forge: TokenForger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Verified under the old keys, remembered under the new ones: it would outlive its key."""
+    """Verified with the old keys and cached with the new ones, it would outlive its key."""
     token_codec, keys = forge.backend.services.token_codec, forge.backend.services.key_set
     read, others = token_codec.verify_access_token, forge.with_claims(jti=new_id())
 
@@ -190,30 +190,30 @@ def test_a_token_is_not_remembered_when_keys_change_meanwhile(
 
 @pytest.fixture
 def verified(forge: TokenForger, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tokens whose signature was verified, in order; there is room to remember three."""
-    token_codec, found = forge.backend.services.token_codec, list[str]()
+    """The tokens whose signature was verified, in order; the cache has room for three."""
+    token_codec, verified_tokens = forge.backend.services.token_codec, list[str]()
     read = token_codec.verify_access_token
     monkeypatch.setattr(authenticate, "MAX_REMEMBERED_TOKENS", 3)
 
     def noting(token: str) -> Claims:
-        found.append(token)
+        verified_tokens.append(token)
         return read(token)
 
     monkeypatch.setattr(token_codec, "verify_access_token", noting)
-    return found
+    return verified_tokens
 
 
-def test_memory_is_bounded(forge: TokenForger, verified: list[str]) -> None:
-    """More tokens than there is room for, in turn: each is verified anew when it comes back."""
+def test_the_cache_is_bounded(forge: TokenForger, verified: list[str]) -> None:
+    """With more tokens than it has room for, each is verified again when it is used again."""
     tokens = [forge.with_claims(jti=new_id()) for at in range(5)]
     assert {forge.try_token(token) for token in [*tokens, *tokens]} == {"let in"}
     assert verified == [*tokens, *tokens]
 
 
-def test_the_token_used_longest_ago_is_forgotten_first(
+def test_the_least_recently_used_token_is_evicted_first(
     forge: TokenForger, verified: list[str]
 ) -> None:
-    """Not the one that came first."""
+    """Not the oldest one."""
     first, second, third, fourth = (forge.with_claims(jti=new_id()) for at in range(4))
     for token in (first, second, third, first, fourth, first, second):
         forge.try_token(token)
@@ -221,20 +221,20 @@ def test_the_token_used_longest_ago_is_forgotten_first(
 
 
 def test_get_jwt_works_behind_the_gate(forge: TokenForger) -> None:
-    """What people know of Flask-JWT-Extended, on a first and on a remembered token."""
+    """As in Flask-JWT-Extended, with a new and with a cached token."""
     client = forge.backend.bearer_client(forge.valid_token)
     expected = {"sub": forge.payload["sub"], "scope": forge.payload["scope"], "typ": "at+jwt"}
     assert [client.get("/interop").get_json() for _ in range(2)] == [expected] * 2
 
 
 def test_jwt_required_behind_the_gate_does_no_harm(forge: TokenForger) -> None:
-    """It finds the token that the gate let in."""
-    answer = forge.backend.bearer_client(forge.valid_token).get("/twice")
-    assert (answer.status_code, answer.get_json()) == (200, {"sub": forge.payload["sub"]})
+    """It finds the token that the gate accepted."""
+    response = forge.backend.bearer_client(forge.valid_token).get("/twice")
+    assert (response.status_code, response.get_json()) == (200, {"sub": forge.payload["sub"]})
 
 
-def test_jwt_required_beside_the_gate_lets_nobody_in(forge: TokenForger) -> None:
-    """It would know neither time nor revocation, so it is no way around the gate (S-001)."""
+def test_jwt_required_without_the_gate_rejects_every_request(forge: TokenForger) -> None:
+    """It would check neither time nor revocation, so it must not bypass the gate (S-001)."""
     shown = [forge.valid_token, forge.with_claims(exp=2, iat=1)]
     assert {forge.backend.bearer_client(token).get("/beside").status_code for token in shown} == {
         401
@@ -243,17 +243,21 @@ def test_jwt_required_beside_the_gate_lets_nobody_in(forge: TokenForger) -> None
 
 def test_a_view_knows_its_caller(forge: TokenForger) -> None:
     """User, session, scopes: all from the token."""
-    said = forge.backend.bearer_client(forge.with_claims(scope="items:read")).get("/who").get_json()
-    assert said == {"user": forge.payload["sub"], "session": forge.payload["sid"], "may": False}
+    shown = (
+        forge.backend.bearer_client(forge.with_claims(scope="items:read")).get("/who").get_json()
+    )
+    assert shown == {"user": forge.payload["sub"], "session": forge.payload["sid"], "may": False}
 
 
-def test_a_public_view_has_no_caller_even_with_a_good_token(forge: TokenForger) -> None:
-    """It is told so plainly, instead of getting a guess."""
+def test_a_public_view_has_no_caller_even_with_a_valid_token(forge: TokenForger) -> None:
+    """`current_caller` raises an error."""
     assert forge.backend.bearer_client(forge.valid_token).get("/nobody").status_code == 500
 
 
-def test_a_public_view_that_asks_for_its_caller_reads_what_to_do(forge: TokenForger) -> None:
-    """The error names the decorators; `None.user_id` would name nothing."""
+def test_the_error_of_a_public_view_without_a_caller_names_the_decorators(
+    forge: TokenForger,
+) -> None:
+    """An error at `None.user_id` would not help."""
     with forge.backend.app.test_request_context(), pytest.raises(RuntimeError, match="@requires"):
         current_caller()
 
@@ -261,10 +265,8 @@ def test_a_public_view_that_asks_for_its_caller_reads_what_to_do(forge: TokenFor
 CANARY = "c4n4ry"
 
 
-def test_no_credential_is_ever_logged(
-    forge: TokenForger, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Tokens, passwords, cookies, refused and accepted, and where the gate fails (S-150)."""
+def test_no_credential_is_logged(forge: TokenForger, capfd: pytest.CaptureFixture[str]) -> None:
+    """Tokens, passwords, cookies, rejected and accepted, and if the gate fails (S-150)."""
     forge.try_authorization(f"Bearer {CANARY}")
     forge.try_token(forge.with_header(kid=CANARY))
     client = forge.client()
@@ -272,29 +274,29 @@ def test_no_credential_is_ever_logged(
     client.get(f"/vault?access_token={CANARY}", headers={"X-Auth-Delivery": CANARY})
     client.post("/auth/login", json={"username": "forger", "password": CANARY * 3})
     client.post("/auth/refresh", json={"refresh_token": f"{CANARY}.{CANARY}.{CANARY}"})
-    said = "".join(capfd.readouterr())
-    assert CANARY not in said
+    output = "".join(capfd.readouterr())
+    assert CANARY not in output
     assert not any(
-        part in said for part in (*forge.valid_token.split("."), forge.login["refresh_token"])
+        part in output for part in (*forge.valid_token.split("."), forge.login["refresh_token"])
     )
 
 
 def test_no_credential_is_logged_when_the_gate_fails(
     forge: TokenForger, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The traceback names places, not values (S-150)."""
+    """The traceback has code locations, not values (S-150)."""
     monkeypatch.setattr(forge.backend.services.revocation_feed, "check", lambda **_: 1 / 0)
     assert forge.backend.bearer_client(forge.valid_token).get("/vault").status_code == 503
-    said = capfd.readouterr().err
-    assert "ZeroDivisionError" in said
-    assert not any(part in said for part in forge.valid_token.split("."))
+    output = capfd.readouterr().err
+    assert "ZeroDivisionError" in output
+    assert not any(part in output for part in forge.valid_token.split("."))
 
 
 EVIL = 'x\r\nSet-Cookie: a=b\n{"event": "forged"}\x1b[31m\u202e\u2028\x00'
 
 
 def test_log_lines_cannot_be_forged(forge: TokenForger, capfd: pytest.CaptureFixture[str]) -> None:
-    """Names, ids and agents with line breaks and escapes: one JSON object a line (S-151)."""
+    """Names, ids and user agents with line breaks and escapes: one JSON object a line (S-151)."""
     forge.try_token(forge.with_header(kid=EVIL[:20]))
     agent = {"User-Agent": "x\x1b[31m\x7f", "X-Request-Id": "x\x1b[31m-12345678"}
     for name in (EVIL, "\u202eadmin", "a\nb"):

@@ -1,4 +1,4 @@
-"""Health: what a load balancer asks."""
+"""The health endpoints, for load balancers."""
 
 import runpy
 from collections.abc import Callable
@@ -20,11 +20,11 @@ def client(backend: Backend) -> FlaskClient:
 @pytest.mark.parametrize("path", ["live", "ready"])
 def test_a_healthy_service_says_ok(client: FlaskClient, path: str) -> None:
     """S-160: one word, and nothing about versions."""
-    answer = client.get(f"/health/{path}")
-    assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
+    response = client.get(f"/health/{path}")
+    assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
 
 
-def test_the_service_is_ready_after_everybodys_sessions_ended(
+def test_the_service_is_ready_after_all_sessions_ended(
     backend: Backend, client: FlaskClient
 ) -> None:
     """R-19: a mass revocation must not take every worker out of the load balancer."""
@@ -33,34 +33,32 @@ def test_the_service_is_ready_after_everybodys_sessions_ended(
 
 
 @pytest.mark.parametrize("table", ["itemsapi_revocation", "itemsapi_signing_key"])
-def test_the_service_is_not_ready_without_what_it_needs(
+def test_the_service_is_not_ready_without_its_dependencies(
     backend: Backend, client: FlaskClient, table: str
 ) -> None:
-    """R-03: 503 from the start, and alive all the same."""
+    """R-03: 503 from the start, although it is alive."""
     with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
-    answer = client.get("/health/ready")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    response = client.get("/health/ready")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert client.get("/health/live").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["live", "ready"])
-def test_health_is_answered_however_often_somebody_asks(
-    make_backend: Callable[..., Backend], path: str
-) -> None:
-    """R-09: a load balancer is not told 429, and costs others at its address nothing."""
+def test_health_has_no_rate_limit(make_backend: Callable[..., Backend], path: str) -> None:
+    """R-09: a load balancer never gets 429, and uses up no limit of others at its address."""
     balancer = make_backend(rate_limit="2/hour").client()
-    asked = {balancer.get(f"/health/{path}").status_code for _ in range(5)}
+    statuses = {balancer.get(f"/health/{path}").status_code for _ in range(5)}
     others = [balancer.get("/.well-known/jwks.json").status_code for _ in range(3)]
-    assert (asked, others) == ({200}, [200, 200, 429])
+    assert (statuses, others) == ({200}, [200, 200, 429])
 
 
-def test_health_is_not_kept(client: FlaskClient) -> None:
-    """An answer from a cache would be worse than none."""
+def test_health_is_not_cached(client: FlaskClient) -> None:
+    """A cached response would be misleading."""
     assert client.get("/health/ready").headers["Cache-Control"] == "no-store"
 
 
-def test_a_server_finds_the_application_by_its_name(
+def test_the_wsgi_entry_point_is_an_application(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`itemsapi.wsgi:application`, with the settings of the environment."""

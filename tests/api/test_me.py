@@ -1,4 +1,4 @@
-"""The page of one's own account."""
+"""The endpoint of the signed-in user."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,8 +12,8 @@ def ada(backend: Backend) -> FlaskClient:
     return backend.signed_in_client("ada", "member")
 
 
-def test_it_shows_who_asks(backend: Backend, ada: FlaskClient) -> None:
-    """What is stored, and what the token says."""
+def test_the_caller_is_shown(backend: Backend, ada: FlaskClient) -> None:
+    """With stored data, and data from the token."""
     me = ada.get("/me").get_json()
     assert me["id"] == backend.services.users.get_by_name("ada").id
     assert (me["username"], me["roles"], me["scopes"]) == (
@@ -23,14 +23,14 @@ def test_it_shows_who_asks(backend: Backend, ada: FlaskClient) -> None:
     )
 
 
-def test_it_shows_nothing_secret(ada: FlaskClient) -> None:
-    """Only what the schema names (S-083)."""
+def test_no_secret_is_shown(ada: FlaskClient) -> None:
+    """Only the fields of the schema (S-083)."""
     assert ada.get("/me").get_json().keys() == {
         "id", "username", "roles", "scopes", "session_id", "auth_time", "created_at",
     }  # fmt: skip
 
 
-def test_it_shows_the_scopes_of_the_token(backend: Backend) -> None:
-    """A narrowed token does less than the user may."""
+def test_the_scopes_of_the_token_are_shown(backend: Backend) -> None:
+    """A narrowed token permits less than the user may do."""
     client = backend.signed_in_client("ada", "member", scope="items:read")
     assert client.get("/me").get_json()["scopes"] == ["items:read"]

@@ -1,4 +1,4 @@
-"""RFC 9110 section 13 as a table: conditions of reading and changing an item (S-153)."""
+"""Preconditions: a table of conditional reads and changes (RFC 9110 section 13, S-153)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,9 +55,9 @@ TABLE: list[Row] = [
 
 
 def conditions(match: str | None, none_match: str | None) -> dict[str, str]:
-    """Return the headers that say so, beside dates that count for nothing."""
-    given = {"If-Match": match, "If-None-Match": none_match, "If-Unmodified-Since": AGO}
-    return {name: value for name, value in given.items() if value is not None}
+    """Return these conditional headers, together with dates that are ignored."""
+    headers = {"If-Match": match, "If-None-Match": none_match, "If-Unmodified-Since": AGO}
+    return {name: value for name, value in headers.items() if value is not None}
 
 
 @pytest.fixture
@@ -68,59 +68,59 @@ def ada(backend: Backend) -> FlaskClient:
 
 @pytest.fixture
 def item(ada: FlaskClient) -> str:
-    """The address of an item of hers, at its second version."""
+    """The URL of an item of hers, at its second version."""
     return new_item(ada)
 
 
 def new_item(client: FlaskClient) -> str:
-    """Make an item and change it once; return its address."""
-    place: str = client.post("/items", json=ITEM).headers["Location"]
-    client.patch(place, json={"quantity": 2}, headers={"If-Match": "*"})
-    return place
+    """Create an item and change it once; return its URL."""
+    path: str = client.post("/items", json=ITEM).headers["Location"]
+    client.patch(path, json={"quantity": 2}, headers={"If-Match": "*"})
+    return path
 
 
-def act(client: FlaskClient, method: str, place: str, headers: dict[str, str]) -> int:
+def act(client: FlaskClient, method: str, path: str, headers: dict[str, str]) -> int:
     """Send a request with the body that it needs."""
     body = ITEM if method in {"PUT", "PATCH"} else None
-    return client.open(place, method=method, headers=headers, json=body).status_code
+    return client.open(path, method=method, headers=headers, json=body).status_code
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_reader_is_answered_as_the_table_says(ada: FlaskClient, item: str, method: str) -> None:
-    """304 for readers alone."""
-    told = {row: act(ada, method, item, conditions(*row[:2])) for row in TABLE}
-    assert told == {row: row[2] for row in TABLE}
+def test_a_read_has_the_status_of_the_table(ada: FlaskClient, item: str, method: str) -> None:
+    """304 for reads only."""
+    statuses = {row: act(ada, method, item, conditions(*row[:2])) for row in TABLE}
+    assert statuses == {row: row[2] for row in TABLE}
 
 
 @pytest.mark.parametrize("method", CHANGES)
-def test_a_change_is_made_as_the_table_says(ada: FlaskClient, method: str) -> None:
-    """To an item of its own each."""
-    told = {row: act(ada, method, new_item(ada), conditions(*row[:2])) for row in TABLE}
-    assert told == {row: CHANGES[method] if row[3] == MADE else row[3] for row in TABLE}
+def test_a_change_has_the_status_of_the_table(ada: FlaskClient, method: str) -> None:
+    """Each changes an item of its own."""
+    statuses = {row: act(ada, method, new_item(ada), conditions(*row[:2])) for row in TABLE}
+    assert statuses == {row: CHANGES[method] if row[3] == MADE else row[3] for row in TABLE}
 
 
 @pytest.mark.parametrize("method", CHANGES)
-def test_what_is_refused_changes_nothing(ada: FlaskClient, item: str, method: str) -> None:
-    """By whichever row of the table."""
+def test_a_rejected_change_changes_nothing(ada: FlaskClient, item: str, method: str) -> None:
+    """For every row of the table."""
     for row in [row for row in TABLE if row[3] != MADE]:
         act(ada, method, item, conditions(*row[:2]))
         assert ada.get(item).headers["ETag"] == NOW, row
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", *CHANGES])
-def test_somebody_elses_item_is_not_there_whatever_the_conditions(
+def test_an_item_of_another_user_is_not_found_whatever_the_conditions(
     backend: Backend, item: str, method: str
 ) -> None:
-    """404 first, so that no condition tells what is there (13.2.1)."""
+    """404 comes first, so that no condition reveals what exists (13.2.1)."""
     eve = backend.signed_in_client("eve", "member")
     rows = [row for row in TABLE if row[0]]
-    told = {row: act(eve, method, item, conditions(*row[:2])) for row in rows}
-    assert told == dict.fromkeys(rows, 404)
+    statuses = {row: act(eve, method, item, conditions(*row[:2])) for row in rows}
+    assert statuses == dict.fromkeys(rows, 404)
 
 
 @dataclass(frozen=True)
 class Change:
-    """An operation that takes a version: its endpoint, its method, whether it takes a body."""
+    """An operation with a version: its endpoint, its method, whether it has a body."""
 
     endpoint: str
     method: str
@@ -128,46 +128,50 @@ class Change:
 
 
 def changes(app: Flask) -> list[Change]:
-    """Return all there are, by their declarations."""
+    """Return all operations with a version, from their declarations."""
     views = [(route, app.view_functions[route.endpoint]) for route in app.url_map.iter_rules()]
     return [
-        Change(route.endpoint, method, any(note["in"] == "json" for note in said.get("takes", ())))
+        Change(
+            route.endpoint, method, any(note["in"] == "json" for note in declared.get("takes", ()))
+        )
         for route, view in views
-        if (said := notes(view)).get("if_match")
+        if (declared := notes(view)).get("if_match")
         for method in sorted((route.methods or set()) - {"OPTIONS", "HEAD"})
     ]
 
 
 @pytest.fixture
 def ask(backend: Backend, item: str) -> Callable[..., int]:
-    """Make a change of something of this kind that is there, or not, as an admin."""
+    """Return a function that changes an existing or missing resource of any kind, as an admin."""
     root = backend.signed_in_client("root", "admin")
-    there = {"item_id": item.rpartition("/")[2], "user_id": backend.create_user("bob")}
+    existing = {"item_id": item.rpartition("/")[2], "user_id": backend.create_user("bob")}
 
-    def asked(change: Change, *, found: bool = True, **request: Any) -> int:
-        ids = there if found else dict.fromkeys(there, new_id())
+    def send_change(change: Change, *, exists: bool = True, **request: Any) -> int:
+        ids = existing if exists else dict.fromkeys(existing, new_id())
         (rule,) = (
             one
             for one in backend.app.url_map.iter_rules(change.endpoint)
             if change.method in (one.methods or set())
         )
-        place = rule.rule
+        path = rule.rule
         for name in rule.arguments:
-            place = place.replace(f"<id:{name}>", ids[name])
-        return root.open(place, method=change.method, **request).status_code
+            path = path.replace(f"<id:{name}>", ids[name])
+        return root.open(path, method=change.method, **request).status_code
 
-    return asked
+    return send_change
 
 
-def test_all_that_take_a_version_are_looked_at(backend: Backend) -> None:
+def test_all_operations_with_a_version_are_tested(backend: Backend) -> None:
     """The tests of the order hold for these."""
-    found = changes(backend.app)
-    assert {one.endpoint for one in found if one.has_body} == {
+    operations = changes(backend.app)
+    assert {change.endpoint for change in operations if change.has_body} == {
         "items.change_item",
         "items.replace_item",
         "users.change_user",
     }
-    assert {one.endpoint for one in found if not one.has_body} == {"items.delete_item"}
+    assert {change.endpoint for change in operations if not change.has_body} == {
+        "items.delete_item"
+    }
 
 
 @pytest.mark.parametrize("headers", [{}, conditions('"v1"', "*"), conditions('"v7"', None)])
@@ -175,50 +179,52 @@ def test_all_that_take_a_version_are_looked_at(backend: Backend) -> None:
     ("body", "status"),
     [({"json": {"surplus": 1}}, 422), ({"data": "{"}, 400), ({"data": "x"}, 415)],
 )
-def test_a_request_that_is_no_good_in_itself_is_refused_first(
+def test_an_invalid_request_is_rejected_before_its_conditions(
     backend: Backend,
     ask: Callable[..., int],
     body: dict[str, Any],
     status: int,
     headers: dict[str, str],
 ) -> None:
-    """Whatever its conditions say, and if they are missing (13.2.1), there or not."""
+    """Whatever the conditions are (13.2.1), whether the resource exists or not."""
     media = {"content_type": "text/plain" if status == 415 else "application/json"}
     request = {"headers": headers, **body} | (media if "data" in body else {})
-    with_body = [one for one in changes(backend.app) if one.has_body]
-    found = [ask(one, found=there, **request) for one in with_body for there in (True, False)]
-    assert found == [status] * len(found)
-
-
-def test_a_missing_condition_is_told_before_what_is_there(
-    backend: Backend, ask: Callable[..., int]
-) -> None:
-    """428 to everybody alike (RFC 6585 section 3)."""
-    good = {"items.replace_item": ITEM}
-    found = [
-        ask(one, found=there, json=good.get(one.endpoint, {}) if one.has_body else None)
-        for one in changes(backend.app)
-        for there in (True, False)
+    with_body = [change for change in changes(backend.app) if change.has_body]
+    statuses = [
+        ask(change, exists=exists, **request) for change in with_body for exists in (True, False)
     ]
-    assert found == [428] * len(found)
+    assert statuses == [status] * len(statuses)
 
 
-def test_what_is_not_there_is_told_before_a_condition_that_does_not_hold(
+def test_a_missing_condition_is_rejected_before_a_missing_resource(
     backend: Backend, ask: Callable[..., int]
 ) -> None:
-    """404, and 412 where it is there (13.2.1)."""
+    """428 in either case (RFC 6585 section 3)."""
     good = {"items.replace_item": ITEM}
-    found = {
-        (ask(one, found=False, **request), ask(one, **request))
-        for one in changes(backend.app)
+    statuses = [
+        ask(change, exists=exists, json=good.get(change.endpoint, {}) if change.has_body else None)
+        for change in changes(backend.app)
+        for exists in (True, False)
+    ]
+    assert statuses == [428] * len(statuses)
+
+
+def test_a_missing_resource_is_rejected_before_a_failed_condition(
+    backend: Backend, ask: Callable[..., int]
+) -> None:
+    """404, and 412 if it exists (13.2.1)."""
+    good = {"items.replace_item": ITEM}
+    statuses = {
+        (ask(change, exists=False, **request), ask(change, **request))
+        for change in changes(backend.app)
         for request in [
             {
                 "headers": {"If-Match": '"v77"'},
-                "json": good.get(one.endpoint, {}) if one.has_body else None,
+                "json": good.get(change.endpoint, {}) if change.has_body else None,
             }
         ]
     }
-    assert found == {(404, 412)}
+    assert statuses == {(404, 412)}
 
 
 @pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since"])
@@ -229,18 +235,18 @@ def test_dates_are_ignored(ada: FlaskClient, item: str, name: str) -> None:
 
 
 def test_a_user_is_changed_under_the_same_conditions(backend: Backend) -> None:
-    """Not items alone: whatever takes a version."""
+    """The same holds for everything with a version, not only for items."""
     root = backend.signed_in_client("root", "admin")
-    place = f"/users/{backend.create_user('ada')}"
+    path = f"/users/{backend.create_user('ada')}"
     headers = conditions('"v1"', "*")
-    assert root.patch(place, json={"disabled": True}, headers=headers).status_code == 412
-    assert root.get(place, headers={"If-Match": '"v7"'}).status_code == 412
+    assert root.patch(path, json={"disabled": True}, headers=headers).status_code == 412
+    assert root.get(path, headers={"If-Match": '"v7"'}).status_code == 412
 
 
-@pytest.mark.parametrize("place", ["/openapi.json", "/console/main.js"])
-def test_files_are_read_under_the_same_conditions(backend: Backend, place: str) -> None:
-    """Whatever has an ETag."""
+@pytest.mark.parametrize("path", ["/openapi.json", "/console/main.js"])
+def test_files_are_read_under_the_same_conditions(backend: Backend, path: str) -> None:
+    """The same holds for everything with an ETag."""
     client = backend.client()
-    tag = client.get(place).headers["ETag"]
-    assert client.get(place, headers={"If-Match": tag}).status_code == 200
-    assert client.get(place, headers={"If-Match": '"other"'}).status_code == 412
+    tag = client.get(path).headers["ETag"]
+    assert client.get(path, headers={"If-Match": tag}).status_code == 200
+    assert client.get(path, headers={"If-Match": '"other"'}).status_code == 412

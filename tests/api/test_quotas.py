@@ -1,4 +1,4 @@
-"""How much a user may hold, and what comes of more (S-118, S-196)."""
+"""Quotas: how much a user may store, and what happens beyond that (S-118, S-196)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,51 +32,51 @@ def put(client: FlaskClient, key: str | None = None, **changes: object) -> TestR
     return client.post("/items", json=ITEM | changes, headers=headers)
 
 
-def refused(answer: TestResponse) -> bool:
-    """Tell whether a quota was in the way."""
-    return answer.status_code == 409 and answer.get_json()["code"] == "quota_exceeded"
+def is_over_quota(response: TestResponse) -> bool:
+    """Return whether a response is the error of a quota."""
+    return response.status_code == 409 and response.get_json()["code"] == "quota_exceeded"
 
 
-def test_beyond_the_items_allowed_none_is_made(ada: Make) -> None:
-    """And the answer says what to do."""
+def test_an_item_is_rejected_beyond_the_limit_of_items(ada: Make) -> None:
+    """The response says what to do."""
     client = ada(item_limit=2)
     assert [put(client).status_code for _ in range(2)] == [201, 201]
     assert put(client).get_json()["detail"] == "You may store 2 items; delete some first."
 
 
-def test_a_deleted_item_makes_room(ada: Make) -> None:
+def test_a_deleted_item_makes_room_for_one(ada: Make) -> None:
     """For one."""
     client = ada(item_limit=1)
     client.delete(put(client).headers["Location"], headers=ANY)
     assert [put(client).status_code for _ in range(2)] == [201, 409]
 
 
-def test_beyond_the_bytes_allowed_none_is_made(ada: Make) -> None:
-    """Bytes of UTF-8, not characters; an item that fits still does."""
+def test_an_item_is_rejected_beyond_the_limit_of_bytes(ada: Make) -> None:
+    """Bytes of UTF-8, not characters; an item that fits is still accepted."""
     client = ada(item_bytes_limit=10)
-    assert refused(put(client, name="日本語本"))
+    assert is_over_quota(put(client, name="日本語本"))
     assert put(client, name="日本語").status_code == 201
-    assert refused(put(client, name="ab"))
+    assert is_over_quota(put(client, name="ab"))
     assert put(client, name="a").status_code == 201
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_larger_item_counts_and_a_smaller_makes_room(ada: Make, method: str) -> None:
-    """Or an item of one byte would be the way round."""
+def test_a_change_counts_the_difference_in_size(ada: Make, method: str) -> None:
+    """Otherwise an item of one byte would bypass the quota."""
     client = ada(item_bytes_limit=10)
-    place = put(client, name="a").headers["Location"]
+    path = put(client, name="a").headers["Location"]
 
     def change(name: str) -> TestResponse:
-        return client.open(place, method=method, json=ITEM | {"name": name}, headers=ANY)
+        return client.open(path, method=method, json=ITEM | {"name": name}, headers=ANY)
 
     assert change("a" * 10).status_code == 200
-    assert refused(change("a" * 11))
+    assert is_over_quota(change("a" * 11))
     assert change("aa").status_code == 200
     assert put(client, name="a" * 8).status_code == 201
 
 
-def test_a_refused_change_counts_for_nothing(ada: Make) -> None:
-    """What a transaction takes back it gives back."""
+def test_a_rejected_change_is_not_counted(ada: Make) -> None:
+    """The count is rolled back with the transaction."""
     client = ada(item_bytes_limit=20)
     put(client, sku="1")
     for _ in range(5):
@@ -84,23 +84,25 @@ def test_a_refused_change_counts_for_nothing(ada: Make) -> None:
     assert put(client, name="a" * 15).status_code == 201
 
 
-def test_who_holds_too_much_since_a_limit_was_lowered_may_change_what_is_there(
+def test_a_user_over_a_lowered_limit_may_still_change_items(
     make_backend: Callable[..., Backend],
 ) -> None:
-    """Only more of what is too much is refused, and in words about that."""
+    """Only a further increase is rejected, with an error that names it."""
     before = make_backend().signed_in_client("ada", "member")
-    places = [put(before, key=key).headers["Location"] for key in ("one", "two")]
+    paths = [put(before, key=key).headers["Location"] for key in ("one", "two")]
     backend = make_backend(item_limit=1, idempotency_key_limit=1)
     client = backend.bearer_client(backend.login("ada")["access_token"])
-    assert client.patch(places[0], json={"name": "Lamps"}, headers=ANY).status_code == 200
+    assert client.patch(paths[0], json={"name": "Lamps"}, headers=ANY).status_code == 200
     assert put(client).get_json()["detail"] == "You may store 1 items; delete some first."
-    for place in places:
-        client.delete(place, headers=ANY)
+    for path in paths:
+        client.delete(path, headers=ANY)
     assert put(client).status_code == 201
 
 
-def test_keys_beyond_a_days_are_refused(make_backend: Callable[..., Backend]) -> None:
-    """An item without a key is made, a repeated one answered; a day later there is room."""
+def test_idempotency_keys_are_rejected_beyond_the_limit_of_a_day(
+    make_backend: Callable[..., Backend],
+) -> None:
+    """Requests without a key and repeated ones succeed; a day later there is room again."""
     backend = make_backend(idempotency_key_limit=2)
     client = backend.signed_in_client("ada", "member")
     assert [put(client, key).status_code for key in ("a", "b", "c", "a")] == [201, 201, 409, 201]
@@ -110,41 +112,43 @@ def test_keys_beyond_a_days_are_refused(make_backend: Callable[..., Backend]) ->
     assert [put(client, key).status_code for key in ("d", "e", "f")] == [201, 201, 409]
 
 
-def test_one_users_items_are_not_anothers(make_backend: Callable[..., Backend]) -> None:
+def test_each_user_has_a_quota(make_backend: Callable[..., Backend]) -> None:
     """Each has a quota of their own."""
     backend = make_backend(item_limit=1)
     clients = [backend.signed_in_client(name, "member") for name in ("ada", "bob")]
     assert [put(client).status_code for client in clients] == [201, 201]
 
 
-def test_an_admins_change_counts_for_the_owner(make_backend: Callable[..., Backend]) -> None:
-    """It is the owner's item."""
+def test_a_change_by_an_admin_counts_for_the_owner(make_backend: Callable[..., Backend]) -> None:
+    """The item belongs to the owner."""
     backend = make_backend(item_bytes_limit=10)
-    place = put(backend.signed_in_client("ada", "member")).headers["Location"]
+    path = put(backend.signed_in_client("ada", "member")).headers["Location"]
     root = backend.signed_in_client("root", "admin")
     put(root, name="a" * 10)
-    assert root.patch(place, json={"name": "a" * 10}, headers=ANY).status_code == 200
-    assert refused(root.patch(place, json={"name": "a" * 11}, headers=ANY))
+    assert root.patch(path, json={"name": "a" * 10}, headers=ANY).status_code == 200
+    assert is_over_quota(root.patch(path, json={"name": "a" * 11}, headers=ANY))
 
 
 @pytest.mark.parametrize("limits", [{"item_limit": 3}, {"item_bytes_limit": 14}])
-def test_of_sixteen_at_the_last_free_place_one_gets_it(
+def test_one_of_sixteen_concurrent_requests_gets_the_last_place(
     make_backend: Callable[..., Backend], limits: dict[str, int]
 ) -> None:
-    """Whoever comes first; no check before the act (S-196)."""
+    """The limit is checked in the same statement that adds to the count (S-196)."""
     backend = make_backend(**limits)
     backend.create_user("ada", "member")
     token = backend.login("ada")["access_token"]
     for _ in range(2):
         put(backend.bearer_client(token))
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: put(backend.bearer_client(token)).status_code, range(16)))
-    assert sorted(found) == [201] + [409] * 15
+        statuses = list(
+            pool.map(lambda _: put(backend.bearer_client(token)).status_code, range(16))
+        )
+    assert sorted(statuses) == [201] + [409] * 15
 
 
 def test_all_texts_count() -> None:
     """Name, description, sku and tags."""
-    said = ItemDraft(
+    draft = ItemDraft(
         name="a", description="bb", sku="ccc", tags=("dd", "e"), price="1", currency="EUR"
     )
-    assert text_size(said) == 1 + 2 + 3 + 4
+    assert text_size(draft) == 1 + 2 + 3 + 4

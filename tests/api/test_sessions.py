@@ -1,4 +1,4 @@
-"""Your sessions: where you are signed in, and how to end that."""
+"""The sessions of a user: where the user is signed in, and how to end a session."""
 
 from datetime import timedelta
 
@@ -21,9 +21,9 @@ def ada(backend: Backend) -> FlaskClient:
 
 
 def sessions(client: FlaskClient) -> list[dict[str, object]]:
-    """List the sessions."""
-    found: list[dict[str, object]] = client.get("/auth/sessions").get_json()["items"]
-    return found
+    """Return the list of sessions."""
+    listed: list[dict[str, object]] = client.get("/auth/sessions").get_json()["items"]
+    return listed
 
 
 def another(backend: Backend, name: str = "ada") -> dict[str, str]:
@@ -32,22 +32,22 @@ def another(backend: Backend, name: str = "ada") -> dict[str, str]:
 
 
 def works(backend: Backend, tokens: dict[str, str]) -> bool:
-    """Tell whether both tokens of a session are good."""
+    """Return whether both tokens of a session are valid."""
     here = backend.bearer_client(tokens["access_token"]).get("/auth/sessions").status_code == 200
     body = {"refresh_token": tokens["refresh_token"]}
     return here and backend.client().post("/auth/refresh", json=body).status_code == 200
 
 
-def test_the_list_tells_what_a_user_wants_to_know(backend: Backend) -> None:
-    """S-125: which device, from where, since when, and which one this is."""
+def test_a_session_is_listed_with_its_details(backend: Backend) -> None:
+    """S-125: device, address, time of sign-in, and whether it is the current one."""
     backend.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
-    given = backend.client().post("/auth/login", json=body, headers=PHONE).get_json()
+    tokens = backend.client().post("/auth/login", json=body, headers=PHONE).get_json()
     now = backend.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
     later = (backend.clock() + timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert sessions(backend.bearer_client(given["access_token"])) == [
+    assert sessions(backend.bearer_client(tokens["access_token"])) == [
         {
-            "id": given["session_id"],
+            "id": tokens["session_id"],
             "device": "Phone/1.0",
             "address": "127.0.0.1",
             "created_at": now,
@@ -58,8 +58,8 @@ def test_the_list_tells_what_a_user_wants_to_know(backend: Backend) -> None:
     ]
 
 
-def test_a_device_is_called_what_it_calls_itself(backend: Backend) -> None:
-    """The label of the sign-in stands before the user agent."""
+def test_a_device_has_the_label_of_the_sign_in(backend: Backend) -> None:
+    """The label precedes the user agent."""
     backend.create_user("ada")
     token = backend.login("ada", device="Kitchen tablet")["access_token"]
     assert sessions(backend.bearer_client(token))[0]["device"] == "Kitchen tablet"
@@ -67,26 +67,26 @@ def test_a_device_is_called_what_it_calls_itself(backend: Backend) -> None:
 
 @pytest.mark.parametrize("blank", ["  ", "\N{NO-BREAK SPACE}", "\N{IDEOGRAPHIC SPACE}"])
 @pytest.mark.parametrize("headers", [{}, COOKIE])
-def test_a_device_that_calls_itself_nothing_is_called_by_its_agent(
+def test_a_device_has_the_name_of_its_user_agent_without_a_label(
     backend: Backend, blank: str, headers: dict[str, str]
 ) -> None:
-    """S-125: blanks would be an empty row in the list, whichever way the tokens go."""
+    """S-125: a blank label would be an empty row in the list; with either delivery."""
     backend.create_user("ada")
-    wish = {"username": "ada", "password": PASSWORD, "device": blank}
-    given = backend.client().post("/auth/login", json=wish, headers=headers | PHONE).get_json()
-    assert sessions(backend.bearer_client(given["access_token"]))[0]["device"] == "Phone/1.0"
+    payload = {"username": "ada", "password": PASSWORD, "device": blank}
+    tokens = backend.client().post("/auth/login", json=payload, headers=headers | PHONE).get_json()
+    assert sessions(backend.bearer_client(tokens["access_token"]))[0]["device"] == "Phone/1.0"
 
 
-def test_a_device_without_a_name_is_unknown(backend: Backend) -> None:
+def test_a_device_is_unknown_without_a_label_and_a_user_agent(backend: Backend) -> None:
     """A program need not send a user agent."""
     backend.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
-    given = backend.client().post("/auth/login", json=body, headers={"User-Agent": ""}).get_json()
-    assert sessions(backend.bearer_client(given["access_token"]))[0]["device"] == "unknown device"
+    tokens = backend.client().post("/auth/login", json=body, headers={"User-Agent": ""}).get_json()
+    assert sessions(backend.bearer_client(tokens["access_token"]))[0]["device"] == "unknown device"
 
 
-def test_the_latest_used_comes_first(backend: Backend, ada: FlaskClient) -> None:
-    """And a refresh is a use."""
+def test_the_most_recently_used_session_comes_first(backend: Backend, ada: FlaskClient) -> None:
+    """A refresh is a use."""
     backend.clock.advance(minutes=1)
     second = another(backend)
     backend.clock.advance(minutes=1)
@@ -95,64 +95,66 @@ def test_the_latest_used_comes_first(backend: Backend, ada: FlaskClient) -> None
     assert (first["id"], first["current"], last["current"]) == (second["session_id"], False, True)
 
 
-def test_nobody_sees_the_sessions_of_others(backend: Backend, ada: FlaskClient) -> None:
-    """S-125: the list is the caller's."""
+def test_sessions_of_other_users_are_not_listed(backend: Backend, ada: FlaskClient) -> None:
+    """S-125."""
     bob = backend.signed_in_client("bob")
     assert len(sessions(ada)) == len(sessions(bob)) == 1
 
 
-def test_one_session_ends_and_the_others_live(backend: Backend, ada: FlaskClient) -> None:
+def test_one_session_ends_and_the_others_continue(backend: Backend, ada: FlaskClient) -> None:
     """S-125: end one of five from another one; at once within the process."""
     five = [another(backend) for _ in range(5)]
     assert ada.delete(f"/auth/sessions/{five[2]['session_id']}").status_code == 204
     assert [works(backend, one) for one in five] == [True, True, False, True, True]
 
 
-def test_an_ended_session_leaves_the_list(backend: Backend, ada: FlaskClient) -> None:
+def test_an_ended_session_is_not_listed(backend: Backend, ada: FlaskClient) -> None:
     """What is over is not shown."""
     ada.delete(f"/auth/sessions/{another(backend)['session_id']}")
     assert len(sessions(ada)) == 1
 
 
-def test_ending_it_twice_is_no_error(backend: Backend, ada: FlaskClient) -> None:
-    """A retry after a lost answer must not look like a failure (R-25)."""
+def test_ending_a_session_twice_succeeds(backend: Backend, ada: FlaskClient) -> None:
+    """A retry after a lost response must not look like a failure (R-25)."""
     path = f"/auth/sessions/{another(backend)['session_id']}"
     assert [ada.delete(path).status_code for _ in range(2)] == [204, 204]
 
 
-def test_ones_own_session_can_be_ended(ada: FlaskClient) -> None:
-    """It is a logout by another name."""
+def test_the_current_session_can_be_ended(ada: FlaskClient) -> None:
+    """It is equivalent to a logout."""
     (own,) = sessions(ada)
     assert ada.delete(f"/auth/sessions/{own['id']}").status_code == 204
     assert ada.get("/auth/sessions").status_code == 401
 
 
-def test_a_foreign_session_is_not_there(backend: Backend, ada: FlaskClient) -> None:
-    """S-125: 404, and it lives on."""
+def test_a_session_of_another_user_is_not_found(backend: Backend, ada: FlaskClient) -> None:
+    """S-125: 404, and it continues."""
     backend.create_user("bob")
     bobs = backend.login("bob")
     assert ada.delete(f"/auth/sessions/{bobs['session_id']}").status_code == 404
     assert works(backend, bobs)
 
 
-def test_a_foreign_session_looks_like_none(backend: Backend, ada: FlaskClient) -> None:
-    """The answer does not tell the two apart."""
+def test_a_session_of_another_user_looks_like_a_missing_one(
+    backend: Backend, ada: FlaskClient
+) -> None:
+    """The responses are equal."""
     backend.create_user("bob")
     ids = [backend.login("bob")["session_id"], new_id()]
-    answers = [ada.delete(f"/auth/sessions/{one}").get_json() for one in ids]
-    one, other = ({k: v for k, v in a.items() if k != "request_id"} for a in answers)
-    assert one == other
+    responses = [ada.delete(f"/auth/sessions/{one}").get_json() for one in ids]
+    foreign, missing = ({k: v for k, v in a.items() if k != "request_id"} for a in responses)
+    assert foreign == missing
 
 
 @pytest.mark.parametrize(
     "sid", ["x", "..", "%00", "1' OR 1=1", "01A20682-5B4E-771C-AA73-0989317C0367"]
 )
-def test_what_is_no_id_is_not_there(ada: FlaskClient, sid: str) -> None:
+def test_a_session_is_not_found_when_the_id_is_invalid(ada: FlaskClient, sid: str) -> None:
     """An address that cannot be one of a session."""
     assert ada.delete(f"/auth/sessions/{sid}").status_code in {404, 405}
 
 
-def test_the_others_end_and_this_one_lives(backend: Backend, ada: FlaskClient) -> None:
+def test_all_sessions_but_the_current_one_end(backend: Backend, ada: FlaskClient) -> None:
     """S-125: "sign out everywhere else"."""
     others = [another(backend) for _ in range(3)]
     assert ada.delete("/auth/sessions?except=current").status_code == 204
@@ -160,8 +162,8 @@ def test_the_others_end_and_this_one_lives(backend: Backend, ada: FlaskClient) -
     assert ada.get("/auth/sessions").status_code == 200
 
 
-def test_all_end_without_an_exception(backend: Backend, ada: FlaskClient) -> None:
-    """This one too."""
+def test_all_sessions_end(backend: Backend, ada: FlaskClient) -> None:
+    """The current one too."""
     other = another(backend)
     assert ada.delete("/auth/sessions").status_code == 204
     assert (works(backend, other), ada.get("/auth/sessions").status_code) == (False, 401)
@@ -170,30 +172,34 @@ def test_all_end_without_an_exception(backend: Backend, ada: FlaskClient) -> Non
 @pytest.mark.parametrize(
     "query", ["except=all", "except=", "keep=current", "except=current&except=current"]
 )
-def test_a_slip_of_the_pen_ends_nothing(backend: Backend, ada: FlaskClient, query: str) -> None:
-    """A wrong word must not sign this device out as well."""
+def test_no_session_ends_when_the_query_is_invalid(
+    backend: Backend, ada: FlaskClient, query: str
+) -> None:
+    """A typing error must not end the current session as well."""
     other = another(backend)
     assert ada.delete(f"/auth/sessions?{query}").status_code == 422
     assert works(backend, other)
 
 
-def test_others_people_sessions_live_when_all_mine_end(backend: Backend, ada: FlaskClient) -> None:
-    """S-125: only one's own."""
+def test_sessions_of_other_users_continue_when_all_own_sessions_end(
+    backend: Backend, ada: FlaskClient
+) -> None:
+    """S-125."""
     backend.create_user("bob")
     bobs = backend.login("bob")
     ada.delete("/auth/sessions")
     assert works(backend, bobs)
 
 
-def test_sessions_past_their_life_are_not_listed(backend: Backend) -> None:
-    """Idle for too long: no token of theirs is good."""
+def test_expired_sessions_are_not_listed(backend: Backend) -> None:
+    """They were idle for too long: their tokens are invalid."""
     backend.create_user("ada")
     another(backend)
     backend.clock.advance(days=15)
     assert len(sessions(backend.bearer_client(another(backend)["access_token"]))) == 1
 
 
-def test_sessions_that_ended_with_everybodys_are_not_listed(backend: Backend) -> None:
+def test_sessions_ended_by_a_mass_revocation_are_not_listed(backend: Backend) -> None:
     """R-19: one row ended them, and their own rows do not say so."""
     backend.create_user("ada")
     another(backend)
@@ -202,7 +208,7 @@ def test_sessions_that_ended_with_everybodys_are_not_listed(backend: Backend) ->
     assert len(sessions(backend.bearer_client(another(backend)["access_token"]))) == 1
 
 
-def test_an_ending_is_on_the_trail(backend: Backend, ada: FlaskClient) -> None:
+def test_the_end_of_a_session_is_audited(backend: Backend, ada: FlaskClient) -> None:
     """S-149: who ended which session, and why."""
     sid = another(backend)["session_id"]
     ada.delete(f"/auth/sessions/{sid}")
@@ -210,8 +216,8 @@ def test_an_ending_is_on_the_trail(backend: Backend, ada: FlaskClient) -> None:
     assert (event.session_id, event.actor_id, event.user_id) == (sid, event.user_id, event.user_id)
 
 
-def test_a_cookie_session_ends_as_any_other(backend: Backend, ada: FlaskClient) -> None:
-    """From a program, a browser is signed out."""
+def test_a_cookie_session_can_be_ended_by_a_program(backend: Backend, ada: FlaskClient) -> None:
+    """Its browser is signed out."""
     browser = signed_in_browser(backend, "bob")
     bob = backend.bearer_client(backend.login("bob")["access_token"])
     assert bob.delete("/auth/sessions?except=current").status_code == 204

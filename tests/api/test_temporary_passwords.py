@@ -1,4 +1,4 @@
-"""A password that itemsapi made is good for a week in production, to set another one (S-119)."""
+"""Temporary passwords: in production they are valid for a week, to set another password (S-119)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,19 +20,19 @@ PRODUCTION = {"profile": "production", "public_url": "https://api.example"}
 
 
 def made_for(backend: Backend, name: str = "ada", *roles: str) -> dict[str, Any]:
-    """Create a user with a one-time password and sign in with it."""
+    """Create a user with a temporary password and sign in with it."""
     backend.services.users.create(COMMAND_LINE, name, MADE, roles or ("member",), temporary=True)
     return backend.login(name, password=MADE)
 
 
 def changed(client: FlaskClient, new: str = NEW_PASSWORD, current: str = MADE) -> TestResponse:
-    """Ask for another password."""
+    """Change the password."""
     body = {"current_password": current, "new_password": new}
     return client.post("/me/password", json=body)
 
 
 def host_page() -> Blueprint:
-    """Return a page of a host's own, which knows nothing of one-time passwords."""
+    """Return a blueprint of another application, which knows nothing of temporary passwords."""
     page = Blueprint("host", __name__)
 
     @page.get("/orders")
@@ -49,7 +49,7 @@ def host_page() -> Blueprint:
 
 
 def guarded(backend: Backend) -> list[tuple[str, str]]:
-    """List every method and path behind the gate but the one that a one-time password opens."""
+    """Return every method and path behind the gate, except the one that changes the password."""
     some = "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10"
     rules = backend.app.extensions["itemsapi.rulebook"].entries
     found = [(one.method, one.path) for one in rules if one.rule.takes_access_token]
@@ -57,8 +57,10 @@ def guarded(backend: Backend) -> list[tuple[str, str]]:
     return [(m, p) for m, p in paths if p != "/me/password" and "<" not in p]
 
 
-def test_nothing_opens_but_a_change_of_it(make_backend: Callable[..., Backend]) -> None:
-    """Every endpoint behind the gate, a host's own among them, and none is named for it."""
+def test_a_temporary_password_permits_only_a_password_change(
+    make_backend: Callable[..., Backend],
+) -> None:
+    """Every other endpoint is rejected, those of custom blueprints too."""
     backend = make_backend(host_page())
     client = backend.bearer_client(made_for(backend, "ada", "admin")["access_token"])
     codes = {
@@ -70,13 +72,13 @@ def test_nothing_opens_but_a_change_of_it(make_backend: Callable[..., Backend]) 
     assert client.get("/plain").get_json()["code"] == "password_change_required"
 
 
-def test_the_answer_says_what_the_token_is_for(backend: Backend) -> None:
-    """A program reads it from `scope`; nobody else finds a scope there that they know."""
+def test_the_token_response_has_the_scope_of_a_password_change(backend: Backend) -> None:
+    """No other response contains it."""
     assert made_for(backend)["scope"] == "password:change"
 
 
-def test_every_other_session_of_it_ends_with_it(backend: Backend) -> None:
-    """Who saw the password on its way may have signed in with it; asked or not."""
+def test_all_other_sessions_end_when_a_temporary_password_is_changed(backend: Backend) -> None:
+    """Somebody who saw the password may have signed in with it; they end even if not requested."""
     thief, ada = made_for(backend), backend.login("ada", password=MADE)
     body = {"current_password": MADE, "new_password": NEW_PASSWORD, "end_other_sessions": False}
     assert (
@@ -87,30 +89,32 @@ def test_every_other_session_of_it_ends_with_it(backend: Backend) -> None:
     assert backend.client().post("/auth/refresh", json=stolen).status_code == 401
 
 
-def test_another_password_opens_the_rest(backend: Backend) -> None:
-    """With the tokens of the answer; those from before are revoked."""
+def test_a_changed_password_permits_everything(backend: Backend) -> None:
+    """With the tokens of the response; older tokens are revoked."""
     tokens = made_for(backend)
-    answer = changed(backend.bearer_client(tokens["access_token"]))
-    assert backend.bearer_client(answer.get_json()["access_token"]).get("/items").status_code == 200
+    response = changed(backend.bearer_client(tokens["access_token"]))
+    assert (
+        backend.bearer_client(response.get_json()["access_token"]).get("/items").status_code == 200
+    )
     assert backend.bearer_client(tokens["access_token"]).get("/items").status_code == 401
 
 
-def test_another_password_is_no_one_time_one(backend: Backend) -> None:
-    """It is good for ever, in this session and in the next (S-131)."""
+def test_a_changed_password_is_not_temporary(backend: Backend) -> None:
+    """It does not expire, in this session and in the next (S-131)."""
     changed(backend.bearer_client(made_for(backend)["access_token"]))
     backend.clock.advance(days=400)
     assert backend.login("ada", password=NEW_PASSWORD)["scope"] == "items:read items:write"
 
 
-def test_the_same_password_is_no_change(backend: Backend) -> None:
-    """Or what was made for somebody would be theirs for ever."""
+def test_the_temporary_password_cannot_be_kept(backend: Backend) -> None:
+    """Otherwise a password that others know would stay."""
     client = backend.bearer_client(made_for(backend)["access_token"])
     assert changed(client, new=MADE).status_code == 422
     assert client.get("/items").status_code == 403
 
 
-def test_a_refresh_gives_no_more(backend: Backend) -> None:
-    """Whatever scope it asks for; after the change it gives all."""
+def test_a_refresh_does_not_widen_the_scope(backend: Backend) -> None:
+    """Whatever scope it requests; after the change it gives all."""
     refresh = made_for(backend)["refresh_token"]
     body = {"refresh_token": refresh, "scope": "items:read"}
     tokens = backend.client().post("/auth/refresh", json=body).get_json()
@@ -120,44 +124,44 @@ def test_a_refresh_gives_no_more(backend: Backend) -> None:
     assert "items:read" in backend.client().post("/auth/refresh", json=body).get_json()["scope"]
 
 
-def test_introspection_calls_neither_token_active(backend: Backend) -> None:
-    """Whoever asks would let it in (RFC 7662 section 2.2)."""
+def test_introspection_reports_both_tokens_as_inactive(backend: Backend) -> None:
+    """Otherwise a resource server would accept them (RFC 7662 section 2.2)."""
     tokens = made_for(backend)
     admin = backend.signed_in_client("root", "admin")
     for kind in ("access_token", "refresh_token"):
-        answer = admin.post("/oauth/introspect", data={"token": tokens[kind]})
-        assert answer.get_json() == {"active": False}
+        response = admin.post("/oauth/introspect", data={"token": tokens[kind]})
+        assert response.get_json() == {"active": False}
 
 
 def test_signing_out_works(backend: Backend) -> None:
-    """Nobody is held in a session."""
+    """With a temporary password too."""
     client = backend.bearer_client(made_for(backend)["access_token"])
     assert client.post("/auth/logout").status_code == 204
     assert changed(client).status_code == 401
 
 
-def test_after_a_week_it_is_a_wrong_password(backend: Backend) -> None:
-    """The same answer, to the last word (S-184)."""
+def test_a_temporary_password_is_rejected_after_a_week(backend: Backend) -> None:
+    """The response is that for a wrong password, to the last character (S-184)."""
     made_for(backend)
-    answers = []
+    responses = []
     for password, days in ((MADE, 7), ("wrong wrong wrong", 0)):
         backend.clock.advance(days=days)
         body = {"username": "ada", "password": password}
-        answers.append(backend.client().post("/auth/login", json=body))
-    said = [{**answer.get_json(), "request_id": ""} for answer in answers]
-    assert answers[0].status_code == 401
-    assert said[0] == said[1]
+        responses.append(backend.client().post("/auth/login", json=body))
+    bodies = [{**response.get_json(), "request_id": ""} for response in responses]
+    assert responses[0].status_code == 401
+    assert bodies[0] == bodies[1]
 
 
-def test_within_the_week_it_is_right(backend: Backend) -> None:
+def test_a_temporary_password_is_accepted_within_a_week(backend: Backend) -> None:
     """To its last second."""
     made_for(backend)
     backend.clock.advance(days=7, seconds=-1)
     assert backend.login("ada", password=MADE)["scope"] == "password:change"
 
 
-def test_after_a_week_no_session_of_it_goes_on(backend: Backend) -> None:
-    """Neither by refreshing nor by a change with the token that is left."""
+def test_a_session_of_a_temporary_password_ends_after_a_week(backend: Backend) -> None:
+    """Neither a refresh nor a password change works."""
     backend.services.users.create(COMMAND_LINE, "ada", MADE, ("member",), temporary=True)
     backend.clock.advance(days=7, seconds=-10)
     tokens = backend.login("ada", password=MADE)
@@ -167,10 +171,12 @@ def test_after_a_week_no_session_of_it_goes_on(backend: Backend) -> None:
     assert changed(backend.bearer_client(tokens["access_token"])).status_code == 422
 
 
-def test_a_page_cannot_take_its_scope(make_backend: Callable[..., Backend]) -> None:
-    """An admin would have it, and be shut out of all the rest."""
+def test_a_blueprint_cannot_use_the_scope_of_a_password_change(
+    make_backend: Callable[..., Backend],
+) -> None:
+    """Otherwise an admin would have it, and could do nothing else."""
     page = Blueprint("host", __name__, scopes=[Scope("password:change", "Mine")])
-    with pytest.raises(UnguardedRoute, match="password:change is kept"):
+    with pytest.raises(UnguardedRoute, match="password:change is reserved"):
         make_backend(page)
 
 
@@ -182,15 +188,15 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> 
 
 
 def scope_of(backend: Backend, password: str) -> str:
-    """Sign in, and return what that is good for."""
+    """Sign in, and return the granted scope."""
     return str(backend.login("ada", password=password)["scope"])
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_a_made_password_is_used_once_in_production_alone(
+def test_a_generated_password_is_temporary_only_in_production(
     shell: Shell, backend: Backend, again: bool
 ) -> None:
-    """In development a newcomer's first request meets no hurdle, and no word of it."""
+    """In development the first request of a new developer needs no password change."""
     strict = "profile" in shell.settings
     done = shell.run("users", "add", "ada", "--role", "reader")
     if again:
@@ -202,46 +208,46 @@ def test_a_made_password_is_used_once_in_production_alone(
 
 @pytest.mark.parametrize("must", [False, True])
 @pytest.mark.parametrize("again", [False, True])
-def test_a_given_password_is_as_the_operator_wants_it(
+def test_a_chosen_password_is_temporary_when_requested(
     shell: Shell, backend: Backend, again: bool, must: bool
 ) -> None:
     """In both profiles."""
-    words = ["--password-stdin", *["--must-change"] * must]
+    options = ["--password-stdin", *["--must-change"] * must]
     if again:
         shell.run("users", "add", "ada", "--role", "reader")
-        shell.run("users", "set-password", "ada", *words, stdin=NEW_PASSWORD)
+        shell.run("users", "set-password", "ada", *options, stdin=NEW_PASSWORD)
     else:
-        shell.run("users", "add", "ada", "--role", "reader", *words, stdin=NEW_PASSWORD)
+        shell.run("users", "add", "ada", "--role", "reader", *options, stdin=NEW_PASSWORD)
     assert scope_of(backend, NEW_PASSWORD) == ("password:change" if must else "items:read")
 
 
-@pytest.mark.parametrize("more", [{}, {"must_change": False}, {"must_change": True}])
+@pytest.mark.parametrize("options", [{}, {"must_change": False}, {"must_change": True}])
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("changes", [{}, PRODUCTION])
-def test_a_password_that_is_sent_is_as_the_operator_wants_it(
+def test_a_password_set_over_http_is_temporary_when_requested(
     make_backend: Callable[..., Backend],
     changes: dict[str, str],
     again: bool,
-    more: dict[str, bool],
+    options: dict[str, bool],
 ) -> None:
     """In both profiles, as on the command line."""
     backend = make_backend(**changes)
-    root, wish = backend.signed_in_client("root", "admin"), {"password": NEW_PASSWORD} | more
+    root, payload = backend.signed_in_client("root", "admin"), {"password": NEW_PASSWORD} | options
     if again:
         ada = backend.create_user("ada", "reader")
-        assert root.put(f"/users/{ada}/password", json=wish).status_code == 204
+        assert root.put(f"/users/{ada}/password", json=payload).status_code == 204
     else:
-        body = wish | {"username": "ada", "roles": ["reader"]}
+        body = payload | {"username": "ada", "roles": ["reader"]}
         assert root.post("/users", json=body).status_code == 201
-    must = more.get("must_change", False)
+    must = options.get("must_change", False)
     assert scope_of(backend, NEW_PASSWORD) == ("password:change" if must else "items:read")
 
 
 @pytest.mark.parametrize("profile", ["development", "production"])
-def test_the_first_admins_password_is_used_once_in_production(
+def test_the_password_of_the_first_admin_is_temporary_in_production(
     make_backend: Callable[..., Backend], profile: str
 ) -> None:
-    """As `serve --admin` makes it."""
+    """As `serve --admin` creates it."""
     changes = PRODUCTION if profile == "production" else {}
     backend = make_backend(**changes)
     password = backend.services.users.create_first_admin("ada")

@@ -1,4 +1,4 @@
-"""Items that are asked for again, by a client that got no answer: made once (S-154, R-25, R-30)."""
+"""Idempotency keys of items: a request that is sent again creates one item (S-154, R-25, R-30)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from support.app_factory import Backend
 
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
-Client = Any  # FlaskClient types the JSON of every answer as something that may be missing
+Client = Any  # FlaskClient types the JSON of every response as something that may be missing
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def eve(backend: Backend) -> Client:
 
 
 def put(client: Client, key: dict[str, str] = KEY, **fields: Any) -> Any:
-    """Ask for a lamp; return the answer."""
+    """Create a lamp; return the response."""
     return client.post("/items", json=LAMP | fields, headers=key)
 
 
@@ -33,8 +33,8 @@ def names(client: Client) -> list[str]:
     return [item["name"] for item in client.get("/items").json["items"]]
 
 
-def test_the_same_request_gets_the_same_answer(ada: Client) -> None:
-    """Whoever tries again is told what happened the first time, address and version too."""
+def test_a_repeated_request_gets_the_same_response(ada: Client) -> None:
+    """With the same URL and version."""
     first, again = put(ada), put(ada)
     assert (again.status_code, again.json) == (201, first.json)
     assert [again.headers[n] for n in ("ETag", "Location")] == [
@@ -42,54 +42,54 @@ def test_the_same_request_gets_the_same_answer(ada: Client) -> None:
     ]
 
 
-def test_the_same_request_makes_nothing_more(ada: Client) -> None:
-    """One row, and one entry in the text index."""
+def test_a_repeated_request_creates_nothing(ada: Client) -> None:
+    """There is one row, and one entry in the text index."""
     for _ in range(3):
         put(ada)
     assert names(ada) == [i["name"] for i in ada.get("/items?q=lamp").json["items"]] == ["Lamp"]
 
 
-def test_another_spelling_of_the_same_is_the_same_request(ada: Client) -> None:
-    """What is left out has its default, and 12.5 is 12.50."""
+def test_a_request_is_repeated_when_only_its_spelling_differs(ada: Client) -> None:
+    """Omitted fields have their defaults, and 12.5 equals 12.50."""
     assert put(ada).json == put(ada, price="12.5", quantity=0, tags=[]).json
 
 
-def test_another_request_with_the_same_key_is_refused(ada: Client) -> None:
-    """422, and nothing is made."""
+def test_another_request_with_the_same_key_is_rejected(ada: Client) -> None:
+    """422, and nothing is created."""
     put(ada)
-    answer = put(ada, name="Desk")
-    assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
+    response = put(ada, name="Desk")
+    assert (response.status_code, response.json["code"]) == (422, "idempotency_key_reused")
     assert names(ada) == ["Lamp"]
 
 
-def test_nothing_and_the_word_for_it_are_two_requests(ada: Client) -> None:
+def test_null_and_the_text_null_are_two_requests(ada: Client) -> None:
     """A sku that is null is not the sku `null`."""
     put(ada)
     assert put(ada, sku="null").status_code == put(ada, sku="None").status_code == 422
 
 
-def test_another_key_makes_another_item(ada: Client) -> None:
-    """Two lamps may be wanted."""
+def test_another_key_creates_another_item(ada: Client) -> None:
+    """A user may want two equal items."""
     put(ada)
     put(ada, {"Idempotency-Key": "another"})
     assert names(ada) == ["Lamp", "Lamp"]
 
 
-def test_without_a_key_each_request_makes_an_item(ada: Client) -> None:
-    """The header is an offer."""
+def test_each_request_creates_an_item_without_a_key(ada: Client) -> None:
+    """The header is optional."""
     put(ada, {})
     put(ada, {})
     assert names(ada) == ["Lamp", "Lamp"]
 
 
-def test_a_key_says_nothing_about_somebody_elses(ada: Client, eve: Client) -> None:
-    """Two users may think of the same key, and learn nothing of each other (S-081)."""
+def test_two_users_may_use_the_same_key(ada: Client, eve: Client) -> None:
+    """They learn nothing about each other (S-081)."""
     hers = put(ada).json
     assert put(eve, name="Desk").status_code == 201
     assert names(ada) == [hers["name"]]
 
 
-def test_what_was_changed_since_is_shown_as_it_is(ada: Client) -> None:
+def test_a_repeated_request_returns_the_current_item(ada: Client) -> None:
     """With the version that a change has to name."""
     address = put(ada).headers["Location"]
     ada.patch(address, json={"quantity": 7}, headers={"If-Match": "*"})
@@ -97,33 +97,33 @@ def test_what_was_changed_since_is_shown_as_it_is(ada: Client) -> None:
     assert (again.json["quantity"], again.headers["ETag"]) == (7, '"v2"')
 
 
-def test_what_was_deleted_since_does_not_come_back(ada: Client) -> None:
-    """409 says why."""
+def test_a_repeated_request_is_a_conflict_when_the_item_was_deleted(ada: Client) -> None:
+    """409 gives the reason."""
     ada.delete(put(ada).headers["Location"], headers={"If-Match": "*"})
-    answer = put(ada)
-    assert (answer.status_code, names(ada)) == (409, [])
-    assert "deleted" in answer.json["detail"]
+    response = put(ada)
+    assert (response.status_code, names(ada)) == (409, [])
+    assert "deleted" in response.json["detail"]
 
 
-def test_a_refused_request_uses_up_no_key(ada: Client) -> None:
-    """The key is claimed with the change or not at all."""
+def test_a_rejected_request_stores_no_key(ada: Client) -> None:
+    """The key is stored with the change or not at all."""
     put(ada, {}, sku="L-1")
     assert put(ada, sku="L-1").status_code == 409
     assert put(ada, sku="L-2").status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a,b", "\u00e9", "x" * 129])
-def test_a_key_that_is_none_is_refused(ada: Client, key: str) -> None:
-    """Two headers of the name arrive with a comma between them (S-157)."""
-    answer = put(ada, {"Idempotency-Key": key})
-    assert answer.json["errors"][0]["field"] == "Idempotency-Key"
+def test_an_invalid_key_is_rejected(ada: Client, key: str) -> None:
+    """Two headers of this name arrive joined by a comma (S-157)."""
+    response = put(ada, {"Idempotency-Key": key})
+    assert response.json["errors"][0]["field"] == "Idempotency-Key"
     assert names(ada) == []
 
 
 def test_no_key_is_stored_in_clear(backend: Backend, ada: Client) -> None:
-    """Digests do, and some clients put into a key what they should not (S-150)."""
-    put(ada, {"Idempotency-Key": "mail-of-somebody"})
+    """Digests are stored, because some clients put confidential data into a key (S-150)."""
+    put(ada, {"Idempotency-Key": "confidential@example.org"})
     with backend.services.database.reading() as connection:
         stored = connection.exec_driver_sql("SELECT * FROM itemsapi_idempotency_key").all()
     assert stored
-    assert "mail-of-somebody" not in str(stored)
+    assert "confidential@example.org" not in str(stored)

@@ -1,4 +1,4 @@
-"""Pages of lists are bounded in bytes, whatever their rows hold (S-111)."""
+"""The size of list pages in bytes is bounded, whatever their rows contain (S-111)."""
 
 import json
 import tracemalloc
@@ -20,35 +20,35 @@ HEAVY = 160
 
 
 def filled(backend: Backend, text: str, count: int) -> tuple[FlaskClient, list[str]]:
-    """Give ada items with descriptions of this text; return her, and their ids."""
+    """Create items of ada's with this description; return a client and the ids."""
     ada = backend.signed_in_client("ada", "member")
     me = ada.get("/me").get_json()["id"]
-    said = ItemDraft(name="x", price="1", currency="EUR", description=text)
-    return ada, [backend.services.items.create(said, owner=me).id for _ in range(count)]
+    draft = ItemDraft(name="x", price="1", currency="EUR", description=text)
+    return ada, [backend.services.items.create(draft, owner=me).id for _ in range(count)]
 
 
-@pytest.mark.parametrize("sign", ["a", "😀", '"'])
-def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(backend: Backend, sign: str) -> None:
-    """One byte of JSON for each character, or four, or two; what takes six is refused."""
-    ada, _ = filled(backend, sign * 10_000, HEAVY if sign == "a" else 60)
-    answer = ada.get("/items?limit=200")
-    assert 0.9 * MIB < len(answer.data) <= MIB
-    assert answer.get_json()["next_cursor"]
+@pytest.mark.parametrize("character", ["a", "😀", '"'])
+def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(
+    backend: Backend, character: str
+) -> None:
+    """One byte of JSON for each character, or four, or two; others that take six are rejected."""
+    ada, _ = filled(backend, character * 10_000, HEAVY if character == "a" else 60)
+    response = ada.get("/items?limit=200")
+    assert 0.9 * MIB < len(response.data) <= MIB
+    assert response.get_json()["next_cursor"]
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "name"])
 @pytest.mark.parametrize("limit", [50, 200])
-def test_every_item_is_on_one_short_page_or_another(
-    backend: Backend, sort: str, limit: int
-) -> None:
+def test_every_item_is_on_one_of_the_short_pages(backend: Backend, sort: str, limit: int) -> None:
     """A page ends before what does not fit, and the next one begins with it."""
-    ada, made = filled(backend, "😀" * 10_000, 60)
-    found = [item["id"] for item in list_all(ada, "/items", limit, sort=sort)]
-    assert (sorted(found), len(found)) == (sorted(made), len(made))
+    ada, item_ids = filled(backend, "😀" * 10_000, 60)
+    listed_ids = [item["id"] for item in list_all(ada, "/items", limit, sort=sort)]
+    assert (sorted(listed_ids), len(listed_ids)) == (sorted(item_ids), len(item_ids))
 
 
-def test_a_page_of_short_items_is_as_long_as_it_is_asked_for(backend: Backend) -> None:
-    """Nobody sees the bound who does not come near it."""
+def test_a_page_of_short_items_has_the_requested_length(backend: Backend) -> None:
+    """The byte limit does not affect it."""
     ada, _ = filled(backend, "short", 201)
     page = ada.get("/items?limit=200").get_json()
     assert (len(page["items"]), page["next_cursor"] is None) == (200, False)
@@ -56,8 +56,8 @@ def test_a_page_of_short_items_is_as_long_as_it_is_asked_for(backend: Backend) -
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("dialect", ["postgresql"])
-def test_the_database_hands_over_no_items_behind_a_full_page(backend: Backend) -> None:
-    """PostgreSQL's driver takes whatever comes, so the statement itself must end."""
+def test_the_database_returns_no_items_after_a_full_page(backend: Backend) -> None:
+    """PostgreSQL's driver reads the whole result, so the statement itself must end."""
     ada, _ = filled(backend, "😀" * 10_000, 60)
     handed: list[int] = []
 
@@ -70,12 +70,12 @@ def test_the_database_hands_over_no_items_behind_a_full_page(backend: Backend) -
     assert len(shown) < handed[0] <= len(shown) + 3
 
 
-def test_items_behind_a_full_page_are_not_kept(backend: Backend) -> None:
-    """The database is asked for 200, and hands over what makes a page."""
-    _, made = filled(backend, "😀" * 10_000, HEAVY)
-    owner = backend.services.items.get(made[0], owner=None).owner_id
+def test_items_after_a_full_page_are_not_fetched(backend: Backend) -> None:
+    """200 are requested, and only as many are fetched as fill a page."""
+    _, item_ids = filled(backend, "😀" * 10_000, HEAVY)
+    owner = backend.services.items.get(item_ids[0], owner=None).owner_id
     query = ItemListQuery(limit=200)
-    backend.services.items.get_page(query, owner=owner)  # what is made once is made
+    backend.services.items.get_page(query, owner=owner)  # fills the caches
     tracemalloc.start()
     backend.services.items.get_page(query, owner=owner)
     peak = tracemalloc.get_traced_memory()[1]
@@ -84,7 +84,7 @@ def test_items_behind_a_full_page_are_not_kept(backend: Backend) -> None:
 
 
 def trail(backend: Backend, details: dict[str, Any], count: int) -> FlaskClient:
-    """Fill the audit trail; return who may read it."""
+    """Fill the audit trail; return a client that may read it."""
     shown = {"event": "x", "address": "-", "request_id": "-", "details": json.dumps(details)}
     with backend.services.database.transaction() as tx:
         tx.add_all(AuditEvent(at=backend.clock(), **shown) for _ in range(count))
@@ -92,18 +92,18 @@ def trail(backend: Backend, details: dict[str, Any], count: int) -> FlaskClient:
 
 
 def test_a_page_of_the_longest_events_is_at_most_a_mebibyte(backend: Backend) -> None:
-    """A role of 200 scopes that is changed writes 36 KB."""
+    """A change of a role with 200 scopes writes 36 KB."""
     olga = trail(backend, {"before": "s" * 18_000, "after": "s" * 18_000}, 40)
-    answer = olga.get("/audit?event=x&limit=200")
-    assert 0.9 * MIB < len(answer.data) <= MIB
+    response = olga.get("/audit?event=x&limit=200")
+    assert 0.9 * MIB < len(response.data) <= MIB
     assert len(list(list_all(olga, "/audit", 200, event="x"))) == 40
 
 
-def test_a_page_holds_a_row_at_least() -> None:
-    """A list must come to its end."""
+def test_a_page_has_at_least_one_row() -> None:
+    """Otherwise a list would never end."""
     assert fitting_rows([2 * MIB, 1]) == 1
 
 
-def test_a_page_holds_what_fits() -> None:
+def test_a_page_has_the_rows_that_fit() -> None:
     """And no more."""
     assert fitting_rows([MIB // 4] * 9) == 3

@@ -1,4 +1,4 @@
-"""The example of the README: an endpoint of one's own behind the gate."""
+"""The example of the README: a custom blueprint behind the gate."""
 
 import importlib.util
 import re
@@ -33,7 +33,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
 
 @pytest.fixture
 def dialect() -> str:
-    """A page of one's own does not depend on the database."""
+    """Custom blueprints do not depend on the database."""
     return "sqlite"
 
 
@@ -47,33 +47,33 @@ def shop(
     return make_backend(blueprints=("orders:orders",))
 
 
-def test_a_page_of_ones_own_is_refused_without_a_token(shop: Backend) -> None:
+def test_a_custom_blueprint_is_rejected_without_a_token(shop: Backend) -> None:
     """The gate stands before it as before every route (S-001)."""
     assert shop.client().get("/orders").status_code == 401
 
 
-def test_a_page_of_ones_own_is_refused_without_its_scope(shop: Backend) -> None:
-    """Members have the item scopes and not the page's own (S-009)."""
-    answer = shop.signed_in_client("ada", "member").get("/orders")
-    assert answer.status_code == 403
-    assert 'scope="orders:read"' in answer.headers["WWW-Authenticate"]
+def test_a_custom_blueprint_is_forbidden_without_its_scope(shop: Backend) -> None:
+    """Members have the item scopes and not those of the blueprint (S-009)."""
+    response = shop.signed_in_client("ada", "member").get("/orders")
+    assert response.status_code == 403
+    assert 'scope="orders:read"' in response.headers["WWW-Authenticate"]
 
 
-def test_a_page_of_ones_own_answers_with_its_scope(shop: Backend, example: ModuleType) -> None:
-    """An admin may do everything, scopes of pages included; the view sees who calls."""
+def test_a_custom_blueprint_responds_with_its_scope(shop: Backend, example: ModuleType) -> None:
+    """An admin has the scopes of blueprints too; the view knows its caller."""
     client = shop.signed_in_client("root", "admin")
     example.ORDERS.append({"number": 7, "owner": client.get("/me").get_json()["id"]})
     assert client.get("/orders").json == [{"number": 7}]
 
 
-def test_a_page_of_ones_own_is_documented_with_its_scope(shop: Backend) -> None:
-    """The same rule that is enforced stands in the document (S-080)."""
+def test_a_custom_blueprint_is_documented_with_its_scope(shop: Backend) -> None:
+    """The document contains the rule that is enforced (S-080)."""
     document = shop.client().get("/openapi.json").get_json()
     assert document["paths"]["/orders"]["get"]["security"] == [{"bearer": ["orders:read"]}]
 
 
 @pytest.mark.parametrize("name", ["nowhere:page", "json:loads", "orders"])
-def test_the_boot_stops_when_a_page_cannot_be_loaded(
+def test_the_start_fails_when_a_blueprint_cannot_be_loaded(
     name: str, make_backend: Callable[..., Backend]
 ) -> None:
     """One line names the setting and the entry (R-24)."""
