@@ -120,7 +120,7 @@ def test_requested_view_opens_when_the_temporary_password_is_replaced(
     set_new_password(first_password_page)
     expect(first_password_page.get_by_role("heading", name="New item")).to_be_visible()
     expect(first_password_page.get_by_role("main").get_by_role("status")).to_contain_text(
-        "is changed"
+        "was changed"
     )
 
 
@@ -282,7 +282,7 @@ def test_message_says_that_the_password_may_have_changed_without_a_response(
     page = open_console("member")
     site.proxy.cut("/me/password", "body")
     change_password(page, NEW_PASSWORD)
-    expect(page.get_by_role("alert")).to_contain_text("may have been changed")
+    expect(page.get_by_role("alert")).to_contain_text("may have changed")
 
 
 def test_user_changes_the_password_and_stays_signed_in(
@@ -291,7 +291,7 @@ def test_user_changes_the_password_and_stays_signed_in(
     """A message confirms the change, and the new password works at the next sign-in."""
     page, name = open_console("member"), list(site.ids)[-1]
     change_password(page, NEW_PASSWORD)
-    expect(page.get_by_role("main").get_by_role("status")).to_contain_text("is changed")
+    expect(page.get_by_role("main").get_by_role("status")).to_contain_text("was changed")
     page.get_by_role("button", name="Sign out").click()
     sign_in(page, name, NEW_PASSWORD)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
