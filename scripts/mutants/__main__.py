@@ -33,7 +33,7 @@ import at_import
 from in_session import Session
 from mutations import Mutant, mutants
 from selection import FOLDER, ROOT, Selection, read, record
-from trial import Run, Trial, Unbroken, in_parallel
+from trial import Run, Trial, Unmutated, in_parallel
 
 DEFAULT_GLOBS = ("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "rate_limits", "db.*")
 MIN_CAUGHT_SHARE = 0.95
@@ -102,7 +102,7 @@ class Outcome:
             return False
         if test in self.caught or test not in self.selection.seconds:
             return True
-        (alone,) = in_parallel([Unbroken(run, test)], 1)
+        (alone,) = in_parallel([Unmutated(run, test)], 1)
         return not alone.caught_by()
 
 
