@@ -4,7 +4,7 @@ import { eventually, hurry, passTime, refreshElsewhere, signedIn } from "./brows
 
 const LATER = 11 * 60_000;
 
-/** Signed in, with the access token over. */
+/** Sign in and let the access token expire. */
 const late = async (t, pace) => {
   const world = await signedIn(t);
   const waits = hurry(t, pace);
@@ -16,14 +16,14 @@ const late = async (t, pace) => {
   return { ...world, waits, attempts };
 };
 
-test("a refresh names its attempt, a login does not", async (t) => {
+test("a refresh sends an attempt id, a login does not", async (t) => {
   const { service, auth, attempts } = await late(t);
   await auth.getToken();
   assert.match(attempts()[0], /^[!-~]{22,128}$/);
   assert.equal(service.last("/auth/login").headers["idempotency-key"], undefined);
 });
 
-test("the next refresh is another attempt", async (t) => {
+test("the next refresh has another attempt id", async (t) => {
   const { auth, attempts } = await late(t);
   await auth.getToken();
   passTime(t, LATER);
@@ -32,12 +32,12 @@ test("the next refresh is another attempt", async (t) => {
 });
 
 for (const [kind, fault] of Object.entries({
-  "a lost answer": { cut: "after" },
+  "a lost response": { cut: "after" },
   "a lost request": { cut: "before" },
   "a 503": { status: 503 },
   "a 429": { status: 429 },
   "a 408": { status: 408 },
-  "a page that is no answer of ours": { status: 200, body: "<h1>Hotel</h1>" },
+  "the page of a captive portal": { status: 200, body: "<h1>Hotel</h1>" },
 }))
   test(`the attempt is the same after ${kind}`, async (t) => {
     const { service, auth, attempts } = await late(t);
@@ -47,14 +47,14 @@ for (const [kind, fault] of Object.entries({
     assert.equal(new Set(attempts()).size, 1);
   });
 
-test("the attempt is the same when the answer never comes", async (t) => {
+test("the attempt is the same when the response never comes", async (t) => {
   const { service, auth, attempts } = await late(t, { responseTimeout: 1_000 });
-  service.hold("/auth/refresh");
+  service.delay("/auth/refresh");
   assert.equal(await auth.getToken(), "at.s1.1");
   assert.equal(new Set(attempts()).size, 1);
 });
 
-test("a lost answer costs no wait beyond the first pause, and no further generation", async (t) => {
+test("a lost response costs no wait beyond the first pause, and no further generation", async (t) => {
   const { service, jar, auth, waits } = await late(t);
   service.fail("/auth/refresh", { cut: "after" });
   await auth.getToken();
@@ -63,7 +63,7 @@ test("a lost answer costs no wait beyond the first pause, and no further generat
   assert.ok(waits.filter((ms) => ms !== 5_000).every((ms) => ms <= 500), `${waits}`);
 });
 
-test("an answer lost hours ago is asked for by the same attempt", async (t) => {
+test("a response lost hours ago is requested by the same attempt", async (t) => {
   const { service, auth, attempts } = await late(t);
   service.fail("/auth/refresh", { cut: "after" });
   service.break("/auth/refresh", { cut: "before" });
@@ -76,7 +76,7 @@ test("an answer lost hours ago is asked for by the same attempt", async (t) => {
   assert.equal(new Set(attempts()).size, 1);
 });
 
-test("a refusal settles the attempt", async (t) => {
+test("an error response settles the attempt", async (t) => {
   const { service, auth, attempts } = await late(t);
   service.fail("/auth/refresh", { status: 403, body: '{"code": "csrf"}' });
   await assert.rejects(auth.getToken(), { status: 403 });
@@ -84,7 +84,7 @@ test("a refusal settles the attempt", async (t) => {
   assert.equal(new Set(attempts()).size, 2);
 });
 
-test("when another page's answer was lost, the session heals after the window", async (t) => {
+test("when another page's response was lost, the session heals after the window", async (t) => {
   const world = await late(t);
   const { service, auth } = world;
   assert.equal((await refreshElsewhere(world)).status, 200);

@@ -18,19 +18,19 @@ test("credentials of the caller's choice are not sent either", async (t) => {
   assert.equal(service.last("/items").headers.cookie, undefined);
 });
 
-test("a guest's request goes without a token", async (t) => {
+test("a request without a session carries no token", async (t) => {
   const { service, tab } = await open(t);
   assert.equal((await tab().fetch("/public")).status, 200);
   assert.equal(service.last("/public").headers.authorization, undefined);
 });
 
-test("a guest's 401 causes no refresh", async (t) => {
+test("a 401 without a session causes no refresh", async (t) => {
   const { service, tab } = await open(t);
   assert.equal((await tab().fetch("/items")).status, 401);
   assert.equal(service.count("/auth/refresh"), 0);
 });
 
-test("a 401 is answered by one refresh and one replay", async (t) => {
+test("a 401 causes one refresh and one retry", async (t) => {
   const { service, auth } = await signedIn(t);
   service.expireTokens();
   assert.equal((await auth.fetch("/items")).status, 200);
@@ -42,11 +42,11 @@ test("the body of a POST is sent again, whole", async (t) => {
   const { service, auth } = await signedIn(t);
   service.expireTokens();
   const body = JSON.stringify({ name: "Lamp", note: "x".repeat(100_000) });
-  const answer = await auth.fetch("/items", { method: "POST", body });
-  assert.equal((await answer.json()).body, body);
+  const response = await auth.fetch("/items", { method: "POST", body });
+  assert.equal((await response.json()).body, body);
 });
 
-test("a Request object is taken, as openapi-fetch gives it", async (t) => {
+test("a Request object is accepted, as openapi-fetch gives it", async (t) => {
   const { service, auth } = await signedIn(t);
   service.expireTokens();
   const headers = { "Content-Type": "application/json" };
@@ -59,20 +59,20 @@ test("a stream as body is sent again", async (t) => {
   const { service, auth } = await signedIn(t);
   service.expireTokens();
   const body = new Blob(["in pieces"]).stream();
-  const answer = await auth.fetch("/items", { method: "POST", body, duplex: "half" });
-  assert.equal((await answer.json()).body, "in pieces");
+  const response = await auth.fetch("/items", { method: "POST", body, duplex: "half" });
+  assert.equal((await response.json()).body, "in pieces");
 });
 
-test("a URL object is taken", async (t) => {
+test("a URL object is accepted", async (t) => {
   const { service, auth } = await signedIn(t);
   assert.equal((await auth.fetch(new URL("/items", service.url))).status, 200);
 });
 
-test("many requests refused at once cause one refresh", async (t) => {
+test("many parallel 401 responses cause one refresh", async (t) => {
   const { service, auth } = await signedIn(t);
   service.expireTokens();
-  const answers = await Promise.all(Array.from({ length: 20 }, () => auth.fetch("/items")));
-  assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
+  const responses = await Promise.all(Array.from({ length: 20 }, () => auth.fetch("/items")));
+  assert.deepEqual([...new Set(responses.map((response) => response.status))], [200]);
   assert.equal(service.count("/auth/refresh"), 1);
 });
 
@@ -83,7 +83,7 @@ test("a 403 never refreshes", async (t) => {
   assert.equal(service.count("/auth/refresh"), 0);
 });
 
-test("a service that refuses every token is not asked in a loop", async (t) => {
+test("a service that rejects every token causes no loop", async (t) => {
   const { service, auth } = await signedIn(t);
   service.fixed = 401;
   t.mock.method(performance, "now", () => 1_000); // on a slow machine the pause would be over
@@ -92,7 +92,7 @@ test("a service that refuses every token is not asked in a loop", async (t) => {
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
 
-test("a refresh that fails in passing makes the request fail, not look refused", async (t) => {
+test("a transient failure of refresh makes the request fail, not look refused", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   service.expireTokens();
@@ -117,7 +117,7 @@ test("a path is one below baseUrl", async (t) => {
   assert.equal(service.count("/api/items"), 4);
 });
 
-test("an address within a path leads nowhere else", async (t) => {
+test("a URL within a path stays within it", async (t) => {
   const { service, auth } = await under(t);
   await auth.fetch("/http://127.0.0.1:1/items");
   assert.match(service.last("/api/http://127.0.0.1:1/items").headers.authorization, /^Bearer /);
@@ -150,19 +150,19 @@ test("a token does not follow a redirect to another origin", async (t) => {
   assert.equal(other.last("/public").headers.authorization, undefined);
 });
 
-test("what one user asked for is not carried out as the next", async (t) => {
+test("a request of one user is not sent as the next user", async (t) => {
   const { service, auth } = await signedIn(t);
-  const held = service.hold("/items", "before");
-  const answer = auth.fetch("/items", { method: "POST", body: "anna's" });
-  await held.arrived;
+  const delayed = service.delay("/items", "before");
+  const response = auth.fetch("/items", { method: "POST", body: "anna's" });
+  await delayed.arrived;
   await auth.login({ username: "bea", password: "right" });
   service.sessions.get("s1").live = false;
-  held.release();
-  assert.equal((await answer).status, 401);
+  delayed.release();
+  assert.equal((await response).status, 401);
   assert.equal(service.count("/items"), 1);
 });
 
-test("what one user asked for is not sent as the next after a wait", async (t) => {
+test("a request of one user is not sent as the next user after a wait", async (t) => {
   const { service, jar, auth } = await signedIn(t);
   jar.cookie = jar.cookie.replace("s1", service.open("bea").sid); // by another SPA of this browser
   passTime(t, 11 * 60_000);
@@ -170,33 +170,33 @@ test("what one user asked for is not sent as the next after a wait", async (t) =
   assert.equal(service.count("/items"), 0);
 });
 
-test("an abort is heard while a refresh is waited for", async (t) => {
+test("an abort works during a refresh", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 11 * 60_000);
-  const held = service.hold("/auth/refresh");
+  const delayed = service.delay("/auth/refresh");
   const controller = new AbortController();
-  const answer = auth.fetch("/items", { signal: controller.signal });
-  await held.arrived;
+  const response = auth.fetch("/items", { signal: controller.signal });
+  await delayed.arrived;
   controller.abort();
-  await assert.rejects(answer, { name: "AbortError" });
-  held.release();
+  await assert.rejects(response, { name: "AbortError" });
+  delayed.release();
 });
 
-test("a request aborted before it began is not sent", async (t) => {
+test("a request that is already aborted is not sent", async (t) => {
   const { service, auth } = await signedIn(t);
   await assert.rejects(auth.fetch("/items", { signal: AbortSignal.abort() }), { name: "AbortError" });
   assert.equal(service.count("/items"), 0);
 });
 
-test("a request aborted before it began does not wait for a refresh", async (t) => {
+test("a request that is already aborted does not wait for a refresh", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 11 * 60_000);
-  const held = service.hold("/auth/refresh");
+  const delayed = service.delay("/auth/refresh");
   await assert.rejects(auth.fetch("/items", { signal: AbortSignal.abort() }), { name: "AbortError" });
-  held.release();
+  delayed.release();
 });
 
-test("a service that refused every token is asked again later", async (t) => {
+test("a service that rejected every token is called again later", async (t) => {
   const { service, auth } = await signedIn(t);
   service.fixed = 401;
   await auth.fetch("/items");
@@ -207,7 +207,7 @@ test("a service that refused every token is asked again later", async (t) => {
   assert.equal((await auth.fetch("/items")).status, 200);
 });
 
-test("a network error of the request itself is the caller's", async (t) => {
+test("a network error of the request itself rejects", async (t) => {
   const { service, auth } = await signedIn(t);
   service.fail("/items", { cut: "before" });
   await assert.rejects(auth.fetch("/items"), TypeError);

@@ -5,7 +5,7 @@ import { ANNA, eventually, hurry, open, passTime, signedIn } from "./browser.js"
 const PASSWORDS = { currentPassword: "right", newPassword: "seven quiet geese" };
 const PATH = "/me/password";
 
-test("another password is set with the token and the cookie", async (t) => {
+test("a password change sends the token and the cookie", async (t) => {
   const { service, log, auth } = await signedIn(t);
   const { status, sessionId } = await auth.changePassword(PASSWORDS);
   const { headers, body } = service.last(PATH);
@@ -20,13 +20,13 @@ test("another password is set with the token and the cookie", async (t) => {
   assert.equal(log.at(-1).credentials, "include");
 });
 
-test("the wish about other sessions is sent", async (t) => {
+test("the option about other sessions is sent", async (t) => {
   const { service, auth } = await signedIn(t);
   await auth.changePassword({ ...PASSWORDS, endOtherSessions: false });
   assert.equal(JSON.parse(service.last(PATH).body).end_other_sessions, false);
 });
 
-test("the session goes on with a new token and a new cookie", async (t) => {
+test("the session continues with a new token and a new cookie", async (t) => {
   const { service, jar, auth } = await signedIn(t);
   await auth.changePassword(PASSWORDS);
   assert.equal(await auth.getToken(), "at.s1.1");
@@ -37,7 +37,7 @@ test("the session goes on with a new token and a new cookie", async (t) => {
   assert.equal(await auth.getToken(), "at.s1.2");
 });
 
-test("the other tabs go on with the new token", async (t) => {
+test("the other tabs continue with the new token", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   const other = tab();
   await other.restore();
@@ -48,22 +48,22 @@ test("the other tabs go on with the new token", async (t) => {
   assert.equal(service.count("/auth/refresh"), 1); // of the restore
 });
 
-test("a tab that calls with a dead token meanwhile waits for the new one", async (t) => {
+test("a tab that calls with a revoked token waits for the new one", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   const other = tab();
   await other.restore();
-  const held = service.hold(PATH);
+  const delayed = service.delay(PATH);
   const changed = auth.changePassword(PASSWORDS);
-  await held.arrived;
-  const answer = other.fetch("/items");
+  await delayed.arrived;
+  const response = other.fetch("/items");
   await eventually(() => service.last("/items")?.status === 401);
-  held.release();
+  delayed.release();
   await changed;
-  assert.equal((await answer).status, 200);
+  assert.equal((await response).status, 200);
   assert.equal(service.count("/auth/refresh"), 1); // of the restore
 });
 
-test("a refusal rejects with the errors of the fields, and the session goes on", async (t) => {
+test("an error response rejects with the errors of the fields, and the session goes on", async (t) => {
   const { service, auth } = await signedIn(t);
   const { newPassword: _, ...rest } = PASSWORDS;
   await assert.rejects(auth.changePassword({ ...rest, newPassword: "short" }), (error) => {
@@ -82,14 +82,14 @@ test("a wrong current password rejects, and causes neither refresh nor second tr
   assert.deepEqual([service.count(PATH), service.count("/auth/refresh")], [1, 0]);
 });
 
-test("a refusal for a while says for how long, and is not tried again", async (t) => {
+test("a 429 rejects with retryAfter, and is not tried again", async (t) => {
   const { service, auth } = await signedIn(t);
   service.fail(PATH, { status: 429, headers: { "Retry-After": "900" }, body: "{}" });
   await assert.rejects(auth.changePassword(PASSWORDS), { status: 429, retryAfter: 900 });
   assert.equal(service.count(PATH), 1);
 });
 
-test("a token that no longer holds is refreshed once", async (t) => {
+test("a revoked token is refreshed once", async (t) => {
   const { service, auth } = await signedIn(t);
   service.expireTokens();
   await auth.changePassword(PASSWORDS);
@@ -99,14 +99,14 @@ test("a token that no longer holds is refreshed once", async (t) => {
   );
 });
 
-test("a service that refuses every token is asked twice", async (t) => {
+test("a service that rejects every token is called twice", async (t) => {
   const { service, auth } = await signedIn(t);
   service.break(PATH, { status: 401, body: '{"code": "invalid_token"}' });
   await assert.rejects(auth.changePassword(PASSWORDS), { status: 401, code: "invalid_token" });
   assert.deepEqual([service.count(PATH), service.count("/auth/refresh")], [2, 1]);
 });
 
-test("a token that is over is refreshed before", async (t) => {
+test("an expired token is refreshed before", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 11 * 60_000);
   await auth.changePassword(PASSWORDS);
@@ -120,12 +120,12 @@ for (const [kind, locks] of [["with", undefined], ["without", null]])
   test(`a refresh under way is waited for, ${kind} locks`, async (t) => {
     const { service, auth } = await signedIn(t, locks === null ? { locks } : {});
     passTime(t, 10 * 60_000 - 10_000); // refreshed while the old token is still used
-    const held = service.hold("/auth/refresh");
+    const delayed = service.delay("/auth/refresh");
     const changed = auth.changePassword(PASSWORDS);
-    await held.arrived;
+    await delayed.arrived;
     await auth.fetch("/items");
     assert.equal(service.count(PATH), 0);
-    held.release();
+    delayed.release();
     await changed;
     assert.equal(service.last(PATH).headers.authorization, "Bearer at.s1.1");
     assert.equal(await auth.getToken(), "at.s1.2");
@@ -133,16 +133,16 @@ for (const [kind, locks] of [["with", undefined], ["without", null]])
 
 test("the call is made under the lock", async (t) => {
   const { service, locks, auth } = await signedIn(t);
-  const held = service.hold(PATH);
+  const delayed = service.delay(PATH);
   const changed = auth.changePassword(PASSWORDS);
-  await held.arrived;
+  await delayed.arrived;
   assert.equal(locks.taken, true);
-  held.release();
+  delayed.release();
   await changed;
   assert.ok(await eventually(() => !locks.taken));
 });
 
-test("an answer that is lost rejects, and the user signs in with the new password", async (t) => {
+test("a response that is lost rejects, and the user signs in with the new password", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   service.fail(PATH, { cut: "after" });
@@ -163,7 +163,7 @@ test("a request that is lost rejects, and nothing has changed", async (t) => {
   assert.equal(service.count(PATH), 1);
 });
 
-test("a guest sends no password", async (t) => {
+test("a call without a session sends no password", async (t) => {
   const { service, tab } = await open(t);
   await assert.rejects(tab().changePassword(PASSWORDS), { status: 401, code: "token_missing" });
   assert.equal(service.calls.length, 0);
@@ -173,24 +173,24 @@ test("a password is not sent as the user who signed in meanwhile", async (t) => 
   const { service, locks, auth, tab } = await signedIn(t);
   const other = tab();
   await other.restore();
-  const held = service.hold("/auth/login");
+  const delayed = service.delay("/auth/login");
   const login = other.login({ ...ANNA, username: "bea" });
-  await held.arrived;
+  await delayed.arrived;
   const changed = auth.changePassword(PASSWORDS);
   await eventually(() => locks.waiting === 1);
-  held.release();
+  delayed.release();
   await login;
   await assert.rejects(changed, { status: 0, code: "session_changed" });
   assert.equal(service.count(PATH), 0);
 });
 
-test("an answer after a logout does not sign in again", async (t) => {
+test("a response after a logout does not sign in again", async (t) => {
   const { service, auth } = await signedIn(t);
-  const held = service.hold(PATH);
+  const delayed = service.delay(PATH);
   const changed = auth.changePassword(PASSWORDS);
-  await held.arrived;
+  await delayed.arrived;
   const logout = auth.logout();
-  held.release();
+  delayed.release();
   await Promise.all([changed, logout]);
   assert.equal(auth.getSnapshot().status, "signed-out");
   assert.equal(service.sessions.get("s1").live, false);

@@ -4,14 +4,14 @@ import { eventually, hurry, open, passTime, refreshElsewhere, signedIn } from ".
 
 const MINUTE = 60_000;
 
-/** The waits between tries: not the bounds of a wait for the lock or for a call. */
+/** Return the waits between attempts, without the timeouts of the lock and of calls. */
 const pauses = (waits) => waits.filter((ms) => ms > 50 && ms !== 5_000);
 
 const about = (seconds, { retryAfter }) => Math.abs(retryAfter - seconds) < 1;
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-test("a fresh token is used without asking", async (t) => {
+test("a fresh token is used without a request", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 9 * MINUTE);
   assert.equal(await auth.getToken(), "at.s1.0");
@@ -42,8 +42,8 @@ test("a short-lived token is refreshed in its last quarter", async (t) => {
 test("an expired token is refreshed before the request", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 11 * MINUTE);
-  const answer = await auth.fetch("/items");
-  assert.equal(answer.status, 200);
+  const response = await auth.fetch("/items");
+  assert.equal(response.status, 200);
   assert.deepEqual(service.calls.map((call) => call.path), ["/auth/login", "/auth/refresh", "/items"]);
 });
 
@@ -80,7 +80,7 @@ test("a 401 from refresh ends the session and says why", async (t) => {
   assert.equal(storage.items.size, 0);
 });
 
-test("after the end nothing more is asked", async (t) => {
+test("after the end of the session no request is made", async (t) => {
   const { service, auth } = await signedIn(t);
   service.endSessions();
   await auth.fetch("/items");
@@ -90,7 +90,7 @@ test("after the end nothing more is asked", async (t) => {
 });
 
 for (const status of [408, 429, 500, 502, 503, 504])
-  test(`${status} from refresh does not sign out and is tried again`, async (t) => {
+  test(`${status} from refresh does not sign out and is retried`, async (t) => {
     const { service, auth } = await signedIn(t);
     hurry(t);
     passTime(t, 11 * MINUTE);
@@ -100,7 +100,7 @@ for (const status of [408, 429, 500, 502, 503, 504])
   });
 
 for (const status of [400, 403, 404, 422])
-  test(`${status} from refresh neither signs out nor is tried again`, async (t) => {
+  test(`${status} from refresh neither signs out nor is retried`, async (t) => {
     const { service, auth } = await signedIn(t);
     passTime(t, 11 * MINUTE);
     service.fail("/auth/refresh", { status, body: '{"code": "csrf"}' });
@@ -109,7 +109,7 @@ for (const status of [400, 403, 404, 422])
     assert.equal(service.count("/auth/refresh"), 1);
   });
 
-test("a page that is no answer of ours does not sign out", async (t) => {
+test("the page of a captive portal does not sign out", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
@@ -126,7 +126,7 @@ test("a redirect of refresh is not followed and does not sign out", async (t) =>
   assert.equal(service.count("/portal"), 0);
 });
 
-test("an answer lost after the server committed is asked for again", async (t) => {
+test("a response lost after the server committed is requested again", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
@@ -135,7 +135,7 @@ test("an answer lost after the server committed is asked for again", async (t) =
   assert.equal(service.sessions.get("s1").live, true);
 });
 
-test("a service that stays away makes the call fail and keeps the user", async (t) => {
+test("an unavailable service makes the call fail and keeps the user", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
@@ -153,7 +153,7 @@ test("being offline at the start leaves the status unknown", async (t) => {
   assert.equal(auth.getSnapshot().status, "unknown");
 });
 
-test("waits between tries grow, with jitter", async (t) => {
+test("waits between attempts grow, with jitter", async (t) => {
   const { service, auth } = await signedIn(t);
   const waits = hurry(t);
   passTime(t, 11 * MINUTE);
@@ -166,7 +166,7 @@ test("waits between tries grow, with jitter", async (t) => {
   assert.ok(pauses(waits).every((ms) => ms <= 4_000), `${waits}`);
 });
 
-test("a refresh goes on trying for longer than the window of the server", async (t) => {
+test("a refresh is retried for longer than the window of the server", async (t) => {
   const { service, auth } = await signedIn(t);
   const waits = hurry(t);
   passTime(t, 11 * MINUTE);
@@ -180,7 +180,7 @@ test("a refresh goes on trying for longer than the window of the server", async 
   assert.equal(service.count("/auth/refresh"), before + 1);
 });
 
-test("a refresh that fails for half a minute is given up until somebody asks", async (t) => {
+test("a refresh that fails for half a minute stops until the next call", async (t) => {
   const { service, auth } = await signedIn(t);
   const waits = hurry(t);
   passTime(t, 11 * MINUTE);
@@ -193,20 +193,20 @@ test("a refresh that fails for half a minute is given up until somebody asks", a
   assert.equal(await auth.getToken(), "at.s1.1");
 });
 
-test("a caller without a good token is told of the failure within ten seconds", async (t) => {
+test("a call without a valid token rejects within ten seconds", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
   service.break("/auth/refresh", { status: 503 });
   for (let callers = 0; callers < 2; callers += 1) {
-    const begun = performance.now();
+    const started = performance.now();
     await assert.rejects(auth.fetch("/items"), { status: 503, name: "AuthError" });
-    const held = performance.now() - begun;
-    assert.ok(held > 5_000 && held <= 10_000, `${held}`);
+    const waited = performance.now() - started;
+    assert.ok(waited > 5_000 && waited <= 10_000, `${waited}`);
   }
 });
 
-test("a service that is back while nobody asks signs the page in", async (t) => {
+test("a service that is back in time signs the page in without a call", async (t) => {
   const { service, tab } = await signedIn(t);
   hurry(t);
   service.break("/auth/refresh", { status: 503 });
@@ -217,7 +217,7 @@ test("a service that is back while nobody asks signs the page in", async (t) => 
   assert.ok(await eventually(() => auth.getSnapshot().status === "signed-in"));
 });
 
-test("tries stop when another tab has got a token", async (t) => {
+test("attempts stop when another tab has got a token", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   const other = tab();
   hurry(t, { times: 10 });
@@ -230,7 +230,7 @@ test("tries stop when another tab has got a token", async (t) => {
   assert.equal(service.count("/auth/refresh"), 2);
 });
 
-test("a token from another tab that is refused does not wait for the refresh before it", async (t) => {
+test("a token from another tab that is rejected does not wait for the refresh before it", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   const other = tab();
   hurry(t, { times: 10 });
@@ -248,7 +248,7 @@ test("a token from another tab that is refused does not wait for the refresh bef
   await token;
 });
 
-test("tries stop when the client is closed", async (t) => {
+test("attempts stop when the client is closed", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
@@ -284,15 +284,15 @@ test("after a success the waits begin short again", async (t) => {
   assert.ok(pauses(waits).every((ms) => ms <= 500));
 });
 
-test("an answer that never comes is given up and asked for again", async (t) => {
+test("a response that never comes is aborted and requested again", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
-  service.hold("/auth/refresh");
+  service.delay("/auth/refresh");
   assert.equal(await auth.getToken(), "at.s1.1");
 });
 
-test("a refresh that hangs is given up within half of the server's window", async (t) => {
+test("a refresh that hangs is aborted within half of the server's window", async (t) => {
   const { service, auth } = await signedIn(t);
   const limits = [];
   const { timeout } = AbortSignal;
@@ -302,7 +302,7 @@ test("a refresh that hangs is given up within half of the server's window", asyn
   assert.ok(limits.length === 1 && limits[0] < service.window / 2, `${limits}`);
 });
 
-test("no caller waits for a long Retry-After, and none asks into it", async (t) => {
+test("no call waits for a long Retry-After, and none asks into it", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
@@ -323,7 +323,7 @@ test("after a long Retry-After, a minute at most, the service is asked again", a
   assert.ok(waits.includes(MINUTE));
 });
 
-test("who shows an older token within the window waits, and asks with the cookie of then", async (t) => {
+test("an older token within the window waits, and asks with the cookie of then", async (t) => {
   const world = await signedIn(t);
   const { service, auth } = world;
   const waits = hurry(t);
@@ -337,7 +337,7 @@ test("who shows an older token within the window waits, and asks with the cookie
   assert.ok(pauses(waits).some((ms) => ms >= 1_000), `${waits}`);
 });
 
-test("an access token alone is a success, and the cookie stays what it is", async (t) => {
+test("a response with an access token only is a success, and the cookie stays what it is", async (t) => {
   const world = await signedIn(t);
   const { service, jar, storage, auth } = world;
   const winner = await refreshElsewhere(world);
@@ -351,7 +351,7 @@ test("an access token alone is a success, and the cookie stays what it is", asyn
   assert.equal(await auth.getToken(), "at.s1.2");
 });
 
-test("the old token is used while it is valid and the service is away", async (t) => {
+test("the old token is used while it is valid and the service is unavailable", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 10 * MINUTE - 10_000);
@@ -361,14 +361,14 @@ test("the old token is used while it is valid and the service is away", async (t
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
 
-test("an answer to a refresh from before the logout is not kept", async (t) => {
+test("a response to a refresh from before the logout is not kept", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 11 * MINUTE);
-  const held = service.hold("/auth/refresh");
+  const delayed = service.delay("/auth/refresh");
   const token = auth.getToken();
-  await held.arrived;
+  await delayed.arrived;
   await auth.logout();
-  held.release();
+  delayed.release();
   assert.equal(await token, null);
   assert.equal(auth.getSnapshot().status, "signed-out");
 });
@@ -376,30 +376,30 @@ test("an answer to a refresh from before the logout is not kept", async (t) => {
 test("a 401 to a refresh from before the next login does not end the next session", async (t) => {
   const { service, auth } = await signedIn(t, { locks: null });
   passTime(t, 11 * MINUTE);
-  const held = service.hold("/auth/refresh");
+  const delayed = service.delay("/auth/refresh");
   service.endSessions();
   const token = auth.getToken();
-  await held.arrived;
+  await delayed.arrived;
   await auth.login({ username: "bea", password: "right" });
-  held.release();
+  delayed.release();
   assert.equal(await token, "at.s2.0");
   assert.deepEqual(auth.getSnapshot().sessionId, "s2");
 });
 
-test("the next user does not wait for the refresh of the one before", async (t) => {
+test("the next user does not wait for the refresh of the previous user", async (t) => {
   const { service, auth } = await signedIn(t, { locks: null });
   passTime(t, 11 * MINUTE);
-  const held = service.hold("/auth/refresh");
+  const delayed = service.delay("/auth/refresh");
   const token = auth.getToken();
-  await held.arrived;
+  await delayed.arrived;
   await auth.login({ username: "bea", password: "right" });
   service.expireTokens();
   assert.equal((await auth.fetch("/items")).status, 200);
-  held.release();
+  delayed.release();
   assert.equal(await token, "at.s2.1");
 });
 
-test("a logout does not wait for the pause that refresh was asked for", async (t) => {
+test("a logout does not wait for the Retry-After of refresh", async (t) => {
   const { service, auth } = await signedIn(t);
   hurry(t);
   passTime(t, 11 * MINUTE);
@@ -409,7 +409,7 @@ test("a logout does not wait for the pause that refresh was asked for", async (t
   assert.equal(service.sessions.get("s1").live, false);
 });
 
-test("a logout between two tries stops the trying", async (t) => {
+test("a logout between two attempts stops them", async (t) => {
   const { service, auth } = await signedIn(t);
   passTime(t, 11 * MINUTE);
   service.fail("/auth/refresh", { status: 503 });
@@ -420,7 +420,7 @@ test("a logout between two tries stops the trying", async (t) => {
   assert.equal(service.count("/auth/refresh"), 1);
 });
 
-test("a logout that could not be told is told at the next visit", async (t) => {
+test("a logout that failed is sent again at the next visit", async (t) => {
   const { service, auth, tab } = await signedIn(t);
   hurry(t);
   service.break("/auth/logout", { status: 503 });
@@ -431,7 +431,7 @@ test("a logout that could not be told is told at the next visit", async (t) => {
   assert.equal(service.count("/auth/refresh"), 0);
 });
 
-test("a logout is not held by a long Retry-After", async (t) => {
+test("a logout is not delayed by a long Retry-After", async (t) => {
   const { service, auth } = await signedIn(t);
   service.fail("/auth/logout", { status: 503, headers: { "Retry-After": "30" } });
   await assert.rejects(auth.logout(), (error) => error.status === 503 && about(30, error));

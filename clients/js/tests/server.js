@@ -13,7 +13,7 @@ const ATTEMPT = /^[!-~]{22,128}$/;
 const now = performance.now.bind(performance); // before a test moves the client's clock
 
 /** @typedef {{status?: number, headers?: object, body?: string, cut?: "before" | "after",
- *   hold?: "before" | "after", until?: Promise<void>}} Fault */
+ *   delay?: "before" | "after", until?: Promise<void>}} Fault */
 
 export class Service {
   calls = []; // {method, path, headers, body, status}
@@ -66,12 +66,12 @@ export class Service {
   }
 
   /** Delay the next response of a path, before or after its work, until `release` is called. */
-  hold(path, when = "after") {
+  delay(path, when = "after") {
     let release;
     const until = new Promise((resolve) => (release = resolve));
     let reached;
     const arrived = new Promise((resolve) => (reached = resolve));
-    this.fail(path, { hold: when, until, reached });
+    this.fail(path, { delay: when, until, reached });
     return { release, arrived };
   }
 
@@ -99,10 +99,10 @@ export class Service {
     const call = { method: request.method, path, url: request.url, headers: request.headers };
     this.calls.push(Object.assign(call, { body: Buffer.concat(chunks).toString() }));
     const fault = this.#faults.get(path)?.shift() ?? this.#permanentFaults.get(path) ?? {};
-    if (fault.hold === "before") await this.#wait(fault);
+    if (fault.delay === "before") await this.#wait(fault);
     if (fault.cut === "before") return void request.socket.destroy();
     const result = fault.status ? fault : this.#route(call);
-    if (fault.hold === "after") await this.#wait(fault);
+    if (fault.delay === "after") await this.#wait(fault);
     if (fault.cut === "after") return void request.socket.destroy();
     call.status = result.status;
     response.writeHead(result.status, { "Content-Type": "application/json", ...result.headers });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createAuth } from "../itemsapi-auth.js";
 import { ANNA, hurry, open, passTime, signedIn } from "./browser.js";
 
-test("a guest causes no request", async (t) => {
+test("restore without a session makes no request", async (t) => {
   const { service, tab } = await open(t);
   const auth = tab();
   assert.equal((await auth.restore()).status, "signed-out");
@@ -11,13 +11,13 @@ test("a guest causes no request", async (t) => {
   assert.equal(service.calls.length, 0);
 });
 
-test("a guest can be asked for all the same", async (t) => {
+test("restore with force makes a request", async (t) => {
   const { service, tab } = await open(t);
   assert.equal((await tab().restore({ force: true })).status, "signed-out");
   assert.equal(service.count("/auth/refresh"), 1);
 });
 
-test("the status is unknown before anything was asked", async (t) => {
+test("the status is unknown before any call", async (t) => {
   const { tab } = await open(t);
   assert.equal(tab().getSnapshot().status, "unknown");
 });
@@ -59,13 +59,13 @@ test("a wrong password rejects with status, code and words", async (t) => {
   assert.notEqual(auth.getSnapshot().status, "signed-in");
 });
 
-test("a login that is put off says for how long", async (t) => {
+test("a 429 at login rejects with retryAfter", async (t) => {
   const { service, tab } = await open(t);
   service.fail("/auth/login", { status: 429, headers: { "Retry-After": "7" }, body: "{}" });
   await assert.rejects(tab().login(ANNA), { status: 429, retryAfter: 7 });
 });
 
-test("a failed login leaves the session that was there", async (t) => {
+test("a failed login keeps the existing session", async (t) => {
   const { auth } = await signedIn(t);
   await assert.rejects(auth.login({ ...ANNA, password: "wrong" }));
   assert.equal(auth.getSnapshot().sessionId, "s1");
@@ -90,7 +90,7 @@ test("only a hint is stored, and no secret", async (t) => {
   assert.deepEqual([...storage.items.values()], ["in"]);
 });
 
-test("it works where storage is forbidden", async (t) => {
+test("it works where storage is denied", async (t) => {
   const { service, tabs } = await signedIn(t);
   const refuse = () => {
     throw new DOMException("no", "SecurityError");
@@ -100,7 +100,7 @@ test("it works where storage is forbidden", async (t) => {
   assert.equal((await tabs.at(-1).restore()).status, "signed-in");
 });
 
-test("logout ends the session and takes the hint away", async (t) => {
+test("logout ends the session and removes the hint", async (t) => {
   const { service, storage, auth } = await signedIn(t);
   await auth.logout();
   assert.equal(auth.getSnapshot().status, "signed-out");
@@ -109,13 +109,13 @@ test("logout ends the session and takes the hint away", async (t) => {
   assert.equal(await auth.getToken(), null);
 });
 
-test("logout signs out before the server answers", async (t) => {
+test("logout signs out before the server responds", async (t) => {
   const { service, auth } = await signedIn(t);
-  const held = service.hold("/auth/logout");
+  const delayed = service.delay("/auth/logout");
   const done = auth.logout();
-  await held.arrived;
+  await delayed.arrived;
   assert.equal(auth.getSnapshot().status, "signed-out");
-  held.release();
+  delayed.release();
   await done;
 });
 
@@ -137,14 +137,14 @@ test("logout everywhere signs out here even if the others could not be ended", a
   assert.equal(service.count("/auth/logout"), 1);
 });
 
-test("a login answer after a logout is not kept, and its session is ended", async (t) => {
+test("a login response after a logout is not kept, and its session is ended", async (t) => {
   const { service, tab } = await open(t);
   const auth = tab();
-  const held = service.hold("/auth/login");
+  const delayed = service.delay("/auth/login");
   const login = auth.login(ANNA);
-  await held.arrived;
+  await delayed.arrived;
   const logout = auth.logout();
-  held.release();
+  delayed.release();
   await assert.rejects(login, { code: "superseded" });
   await logout;
   assert.equal(auth.getSnapshot().status, "signed-out");
@@ -179,7 +179,7 @@ test("subscribers hear of each change, until they unsubscribe", async (t) => {
   assert.deepEqual(heard, ["signed-in", "signed-out"]);
 });
 
-test("coming back from the back-forward cache notices a logout", async (t) => {
+test("a page from the back-forward cache notices a logout", async (t) => {
   const listeners = new Map();
   globalThis.addEventListener = (name, act) => listeners.set(name, act);
   globalThis.removeEventListener = () => {};
@@ -190,7 +190,7 @@ test("coming back from the back-forward cache notices a logout", async (t) => {
   assert.equal(auth.getSnapshot().status, "signed-out");
 });
 
-test("nothing runs on its own while nobody asks", async (t) => {
+test("nothing runs without a call", async (t) => {
   const { tab } = await open(t);
   const timers = t.mock.method(globalThis, "setInterval");
   const waits = hurry(t);
@@ -203,7 +203,7 @@ test("nothing runs on its own while nobody asks", async (t) => {
 
 const DAY = 24 * 60 * 60_000;
 
-/** A tab whose cookie does not reach the service any more; `back` is what brings it back. */
+/** Open a tab whose cookie is missing; `back` restores it. */
 const missed = async (t) => {
   const world = await signedIn(t);
   const { jar, service, auth } = world;
@@ -220,7 +220,7 @@ test("a cookie that does not arrive signs out and says why", async (t) => {
   assert.deepEqual([status, reason], ["signed-out", "token_missing"]);
 });
 
-test("a session whose cookie did not arrive goes on when it does", async (t) => {
+test("a session continues when its missing cookie arrives", async (t) => {
   const { auth, back, tab } = await missed(t);
   back();
   assert.equal((await auth.restore()).status, "signed-in");
@@ -228,7 +228,7 @@ test("a session whose cookie did not arrive goes on when it does", async (t) => 
   assert.equal((await auth.fetch("/items")).status, 200);
 });
 
-test("other tabs are not told of a cookie that did not arrive", async (t) => {
+test("other tabs are not signed out by a missing cookie", async (t) => {
   const { service, tab, auth, jar } = await signedIn(t);
   const other = tab();
   await other.restore();
@@ -243,7 +243,7 @@ test("other tabs are not told of a cookie that did not arrive", async (t) => {
   assert.deepEqual(seen, []);
 });
 
-test("each visit asks once for a cookie that did not arrive", async (t) => {
+test("each visit checks once for a missing cookie", async (t) => {
   const { service, tab } = await missed(t);
   for (const asked of [2, 3]) {
     const auth = tab();
@@ -254,7 +254,7 @@ test("each visit asks once for a cookie that did not arrive", async (t) => {
   }
 });
 
-test("nobody asks for a cookie that did not arrive for two weeks", async (t) => {
+test("after two weeks a missing cookie is not checked", async (t) => {
   const { service, tab, storage } = await missed(t);
   passTime(t, 13 * DAY);
   await tab().restore();
@@ -266,14 +266,14 @@ test("nobody asks for a cookie that did not arrive for two weeks", async (t) => 
   assert.equal(service.count("/auth/refresh"), 3);
 });
 
-test("a refresh begins the two weeks anew", async (t) => {
+test("a refresh restarts the two weeks", async (t) => {
   const { auth, back, storage } = await missed(t);
   back();
   await auth.restore();
   assert.deepEqual([...storage.items.values()], ["in"]);
 });
 
-test("a guest who asks all the same stays a guest", async (t) => {
+test("a forced restore without a session stays signed out", async (t) => {
   const { storage, tab } = await open(t);
   assert.equal((await tab().restore({ force: true })).status, "signed-out");
   assert.equal(storage.items.size, 0);

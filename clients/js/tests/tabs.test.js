@@ -4,7 +4,7 @@ import { ANNA, eventually, hurry, open, passTime, signedIn } from "./browser.js"
 
 const LATER = 11 * 60_000;
 
-/** Five tabs of one browser, all signed in. */
+/** Open five tabs of one browser, all signed in. */
 const fiveTabs = async (t, options) => {
   const world = await open(t, options);
   const tabs = Array.from({ length: 5 }, () => world.tab());
@@ -36,11 +36,11 @@ test("five tabs that reload are all signed in", async (t) => {
   assert.equal(service.count("/auth/refresh"), 1);
 });
 
-test("of five tabs without locks one turns the cookie over, and all get a token", async (t) => {
+test("of five tabs without locks one rotates the cookie, and all get a token", async (t) => {
   const { service, jar, tabs } = await fiveTabs(t, { locks: null });
   passTime(t, LATER);
-  const answers = await Promise.all(tabs.map((auth) => auth.fetch("/items")));
-  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  const responses = await Promise.all(tabs.map((auth) => auth.fetch("/items")));
+  assert.deepEqual([...new Set(responses.map(({ status }) => status))], [200]);
   assert.equal(service.sessions.get("s1").gen, 1);
   assert.ok(jar.cookie.endsWith("s1.1"));
 });
@@ -54,7 +54,7 @@ test("a lock that is never granted is not waited for long", async (t) => {
   assert.ok(waits.includes(5_000));
 });
 
-test("locks that never call back do no harm", async (t) => {
+test("locks that never call back cause no failure", async (t) => {
   const { auth, locks } = await signedIn(t);
   hurry(t);
   locks.request = () => new Promise(() => {});
@@ -62,14 +62,14 @@ test("locks that never call back do no harm", async (t) => {
   assert.equal(await auth.getToken(), "at.s1.1");
 });
 
-test("locks that are forbidden do no harm", async (t) => {
+test("denied locks cause no failure", async (t) => {
   const { auth, locks } = await signedIn(t);
   locks.request = () => Promise.reject(new DOMException("no", "SecurityError"));
   passTime(t, LATER);
   assert.equal(await auth.getToken(), "at.s1.1");
 });
 
-test("a lock granted too late is handed back without a second call", async (t) => {
+test("a lock granted too late is released without a second call", async (t) => {
   const { service, locks, auth } = await signedIn(t);
   hurry(t);
   let free;
@@ -84,14 +84,14 @@ test("a lock granted too late is handed back without a second call", async (t) =
 test("no user code runs under the lock", async (t) => {
   const { locks, tab } = await open(t);
   const auth = tab();
-  const held = [];
-  auth.subscribe(() => held.push(locks.taken));
+  const lockStates = [];
+  auth.subscribe(() => lockStates.push(locks.taken));
   await auth.login(ANNA);
   await auth.logout();
-  assert.deepEqual(held, [false, false]);
+  assert.deepEqual(lockStates, [false, false]);
 });
 
-test("waits between tries are outside the lock", async (t) => {
+test("waits between attempts are outside the lock", async (t) => {
   const { service, locks, auth } = await signedIn(t);
   passTime(t, LATER);
   service.fail("/auth/refresh", { status: 503 });
@@ -128,17 +128,17 @@ test("a session that one tab finds ended is ended in all", async (t) => {
 test("a refresh in flight does not revive what another tab signed out", async (t) => {
   const { service, tabs } = await fiveTabs(t);
   passTime(t, LATER);
-  const held = service.hold("/auth/refresh");
+  const delayed = service.delay("/auth/refresh");
   const token = tabs[0].getToken();
-  await held.arrived;
+  await delayed.arrived;
   await tabs[1].logout();
   await eventually(() => tabs[0].getSnapshot().status === "signed-out");
-  held.release();
+  delayed.release();
   assert.equal(await token, null);
   assert.ok(tabs.every((auth) => auth.getSnapshot().status === "signed-out"));
 });
 
-/** Send what a tab with a slow connection would send, and see it delivered. */
+/** Broadcast a message of a slow tab and wait until it is delivered. */
 const broadcast = async ({ service }, session_id) => {
   const name = `itemsapi-auth:${service.url}/`;
   const [sender, witness] = [new BroadcastChannel(name), new BroadcastChannel(name)];
@@ -150,7 +150,7 @@ const broadcast = async ({ service }, session_id) => {
   witness.close();
 };
 
-test("a late broadcast of a dead session is ignored by all tabs", async (t) => {
+test("a late broadcast of an ended session is ignored by all tabs", async (t) => {
   const world = await fiveTabs(t);
   const { tabs } = world;
   await tabs[0].logout();
@@ -168,12 +168,12 @@ test("a late broadcast of a session that was replaced is ignored by all tabs", a
   assert.deepEqual(new Set(tabs.map((auth) => auth.getSnapshot().sessionId)), new Set(["s2"]));
 });
 
-test("the next user's login reaches the tabs of the one before", async (t) => {
+test("the next user's login reaches the tabs of the previous user", async (t) => {
   const { tabs } = await fiveTabs(t);
   await tabs[4].login({ username: "bea", password: "right" });
   await eventually(() => tabs[0].getSnapshot().sessionId === "s2");
-  const answer = await tabs[0].fetch("/items");
-  assert.equal((await answer.json()).user, "bea");
+  const response = await tabs[0].fetch("/items");
+  assert.equal((await response.json()).user, "bea");
 });
 
 test("a logout by a tab that knows no session signs all out", async (t) => {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { ANNA, open, ThreadLocks } from "./browser.js";
 
-/** A tab in a thread of its own, which answers what it is told to do. */
+/** Start a tab in a thread of its own, which runs commands. */
 const tabInThread = (t, { service, jar, locks }) => {
   const workerData = { url: service.url, jar: jar.buffer, locks: locks.buffer };
   const worker = new Worker(new URL("./tab.js", import.meta.url), { workerData });
