@@ -40,25 +40,25 @@ def ada(backend: Backend) -> FlaskClient:
     return signed_in_browser(backend, "ada")
 
 
-def refreshed(client: FlaskClient, **headers: str) -> TestResponse:
+def refresh(client: FlaskClient, **headers: str) -> TestResponse:
     """Refresh from a page."""
     return client.post("/auth/refresh", json={}, headers=headers)
 
 
-def by_cookie(backend: Backend, *tokens: str) -> TestResponse:
+def refresh_with_cookies(backend: Backend, *tokens: str) -> TestResponse:
     """Refresh with exactly these cookies."""
     client = make_browser(backend, jar=False)
     return client.post("/auth/refresh", json={}, headers=cookie_header(*tokens))
 
 
-def by_body(backend: Backend, token: str) -> TestResponse:
+def refresh_with_body(backend: Backend, token: str) -> TestResponse:
     """Refresh as a program does."""
     return backend.client().post("/auth/refresh", json={"refresh_token": token})
 
 
-def alive(backend: Backend, token: str) -> bool:
+def is_session_active(backend: Backend, token: str) -> bool:
     """Return whether the session of a refresh token, in a cookie, continues."""
-    return by_cookie(backend, token).status_code == 200
+    return refresh_with_cookies(backend, token).status_code == 200
 
 
 def test_login_puts_the_refresh_token_into_the_cookie_only(backend: Backend) -> None:
@@ -72,7 +72,7 @@ def test_login_puts_the_refresh_token_into_the_cookie_only(backend: Backend) -> 
 
 def test_refresh_puts_the_refresh_token_into_the_cookie_only(ada: FlaskClient) -> None:
     """S-090: the token of a cookie session is never in a body."""
-    response = refreshed(ada)
+    response = refresh(ada)
     assert response.get_json().keys() == {
         "access_token", "token_type", "expires_in", "scope", "session_id",
     }  # fmt: skip
@@ -133,7 +133,7 @@ def test_the_cookie_is_plain_when_the_loopback_setting_is_on(make_backend: Build
 def test_the_plain_cookie_refreshes_when_the_loopback_setting_is_on(make_backend: Build) -> None:
     """It is read by the name with which it was set."""
     backend = make_backend(insecure_cookies=True)
-    assert refreshed(signed_in_browser(backend, "ada")).status_code == 200
+    assert refresh(signed_in_browser(backend, "ada")).status_code == 200
 
 
 def test_the_lifetime_of_the_cookie_ends_with_the_session_when_it_is_refreshed(
@@ -141,7 +141,7 @@ def test_the_lifetime_of_the_cookie_ends_with_the_session_when_it_is_refreshed(
 ) -> None:
     """S-064: Max-Age shrinks, because a refresh does not extend the absolute lifetime."""
     backend.clock.advance(days=10)
-    (line,) = set_cookie_lines(refreshed(ada))
+    (line,) = set_cookie_lines(refresh(ada))
     assert parse_set_cookie(line)[1]["Max-Age"] == str(LIFE - 10 * 24 * 3600)
 
 
@@ -150,7 +150,7 @@ def test_the_loser_of_a_race_gets_an_access_token_and_no_cookie(
 ) -> None:
     """S-062: whichever response comes last, the browser keeps the token of the first."""
     token = str(refresh_cookie(ada))
-    first, second = by_cookie(backend, token), by_cookie(backend, token)
+    first, second = refresh_with_cookies(backend, token), refresh_with_cookies(backend, token)
     assert [len(set_cookie_lines(response)) for response in (first, second)] == [1, 0]
     assert second.get_json().keys() == first.get_json().keys()
 
@@ -168,10 +168,10 @@ def test_a_retry_gets_the_same_cookie(backend: Backend, ada: FlaskClient) -> Non
 def test_a_late_replay_sets_no_cookie(backend: Backend, ada: FlaskClient) -> None:
     """A replay never clears a cookie that a newer response has set."""
     old = str(refresh_cookie(ada))
-    refreshed(ada)
-    refreshed(ada)
+    refresh(ada)
+    refresh(ada)
     backend.clock.advance(seconds=21)
-    response = by_cookie(backend, old)
+    response = refresh_with_cookies(backend, old)
     assert response.get_json()["code"] == "refresh_reused"
     assert set_cookie_lines(response) == []
 
@@ -179,7 +179,7 @@ def test_a_late_replay_sets_no_cookie(backend: Backend, ada: FlaskClient) -> Non
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "x" * 5000])
 def test_a_rejected_refresh_sets_no_cookie(backend: Backend, token: str) -> None:
     """An invalid cookie is kept until the next sign-in."""
-    response = by_cookie(backend, token)
+    response = refresh_with_cookies(backend, token)
     assert (response.status_code, set_cookie_lines(response)) == (401, [])
 
 
@@ -189,13 +189,13 @@ def test_a_rejected_scope_sets_no_cookie_and_ends_no_session(
     """S-065: the token is not used up."""
     response = ada.post("/auth/refresh", json={"scope": "users:write"})
     assert (response.status_code, set_cookie_lines(response)) == (400, [])
-    assert alive(backend, str(refresh_cookie(ada)))
+    assert is_session_active(backend, str(refresh_cookie(ada)))
 
 
 def test_an_expired_session_sets_no_cookie(backend: Backend, ada: FlaskClient) -> None:
     """The browser forgets it by itself; deleting it could delete a newer one."""
     backend.clock.advance(days=15)
-    response = refreshed(ada)
+    response = refresh(ada)
     assert (response.status_code, set_cookie_lines(response)) == (401, [])
 
 
@@ -204,16 +204,16 @@ def test_the_token_of_a_cookie_session_is_rejected_in_a_body(
 ) -> None:
     """The delivery belongs to the session; the rejection does not end it."""
     token = str(refresh_cookie(ada))
-    assert by_body(backend, token).get_json()["code"] == "invalid_refresh_token"
-    assert alive(backend, token)
+    assert refresh_with_body(backend, token).get_json()["code"] == "invalid_refresh_token"
+    assert is_session_active(backend, token)
 
 
 def test_the_token_of_a_body_session_is_rejected_in_a_cookie(backend: Backend) -> None:
     """The delivery belongs to the session."""
     backend.create_user("ada")
     token = backend.login("ada")["refresh_token"]
-    assert by_cookie(backend, token).get_json()["code"] == "invalid_refresh_token"
-    assert by_body(backend, token).status_code == 200
+    assert refresh_with_cookies(backend, token).get_json()["code"] == "invalid_refresh_token"
+    assert refresh_with_body(backend, token).status_code == 200
 
 
 def test_a_token_in_the_body_is_rejected_when_the_delivery_is_the_cookie(
@@ -222,7 +222,7 @@ def test_a_token_in_the_body_is_rejected_when_the_delivery_is_the_cookie(
     """Even beside a valid cookie: only one credential is allowed."""
     response = ada.post("/auth/refresh", json={"refresh_token": refresh_cookie(ada)})
     assert (response.status_code, set_cookie_lines(response)) == (401, [])
-    assert alive(backend, str(refresh_cookie(ada)))
+    assert is_session_active(backend, str(refresh_cookie(ada)))
 
 
 def test_the_cookie_is_ignored_when_the_delivery_is_the_body(
@@ -241,7 +241,7 @@ def test_the_token_of_a_cookie_session_ends_nothing_in_a_logout_body(
     token = str(refresh_cookie(ada))
     response = backend.client().post("/auth/logout", json={"refresh_token": token})
     assert response.status_code == 204
-    assert alive(backend, token)
+    assert is_session_active(backend, token)
 
 
 def test_the_delivery_is_rejected_when_it_is_unknown(backend: Backend) -> None:
@@ -255,7 +255,7 @@ def test_logout_clears_the_cookie_and_ends_the_session(backend: Backend, ada: Fl
     """S-066: a copy of the token is worthless afterwards."""
     token = str(refresh_cookie(ada))
     assert ada.post("/auth/logout", json={}).status_code == 204
-    assert (refresh_cookie(ada), alive(backend, token)) == (None, False)
+    assert (refresh_cookie(ada), is_session_active(backend, token)) == (None, False)
 
 
 def test_logout_clears_the_cookie_as_it_was_set(make_backend: Build) -> None:
@@ -275,7 +275,7 @@ def test_logout_is_rejected_without_a_credential(backend: Backend) -> None:
 
 def test_logout_succeeds_with_an_old_access_token(backend: Backend, ada: FlaskClient) -> None:
     """A second logout succeeds as well, so that a page can always clear its cookie."""
-    access = refreshed(ada).get_json()["access_token"]
+    access = refresh(ada).get_json()["access_token"]
     backend.clock.advance(hours=2)
     ada.delete_cookie(NAME, domain="localhost")
     response = ada.post("/auth/logout", json={}, headers={"Authorization": f"Bearer {access}"})
@@ -286,7 +286,7 @@ def test_login_ends_the_previous_session_of_the_browser(backend: Backend, ada: F
     """S-069: no forgotten session stays behind."""
     before = str(refresh_cookie(ada))
     assert sign_in(ada, "ada").status_code == 200
-    assert not alive(backend, before)
+    assert not is_session_active(backend, before)
 
 
 def test_login_of_another_user_ends_the_previous_session(
@@ -296,14 +296,14 @@ def test_login_of_another_user_ends_the_previous_session(
     before = str(refresh_cookie(ada))
     backend.create_user("bob")
     assert sign_in(ada, "bob").status_code == 200
-    assert not alive(backend, before)
+    assert not is_session_active(backend, before)
 
 
 def test_a_failed_login_ends_no_session(backend: Backend, ada: FlaskClient) -> None:
     """A typing error must not sign a user out."""
     response = ada.post("/auth/login", json={"username": "ada", "password": "wrong"})
     assert (response.status_code, set_cookie_lines(response)) == (401, [])
-    assert alive(backend, str(refresh_cookie(ada)))
+    assert is_session_active(backend, str(refresh_cookie(ada)))
 
 
 def test_login_in_a_program_ends_no_session_of_the_browser(
@@ -311,7 +311,7 @@ def test_login_in_a_program_ends_no_session_of_the_browser(
 ) -> None:
     """Only the session of the cookie in the request ends."""
     backend.login("ada")
-    assert alive(backend, str(refresh_cookie(ada)))
+    assert is_session_active(backend, str(refresh_cookie(ada)))
 
 
 def two_cookies(backend: Backend, ada: FlaskClient) -> tuple[str, str]:
@@ -324,9 +324,9 @@ def two_cookies(backend: Backend, ada: FlaskClient) -> tuple[str, str]:
 def test_refresh_is_rejected_with_two_cookies(backend: Backend, ada: FlaskClient) -> None:
     """It is unclear which one is meant; neither is used up."""
     both = two_cookies(backend, ada)
-    response = by_cookie(backend, *both)
+    response = refresh_with_cookies(backend, *both)
     assert (response.status_code, set_cookie_lines(response)) == (401, [])
-    assert [alive(backend, one) for one in both] == [True, True]
+    assert [is_session_active(backend, one) for one in both] == [True, True]
 
 
 def test_login_succeeds_with_two_cookies(backend: Backend, ada: FlaskClient) -> None:
@@ -334,7 +334,7 @@ def test_login_succeeds_with_two_cookies(backend: Backend, ada: FlaskClient) -> 
     both = two_cookies(backend, ada)
     response = sign_in(make_browser(backend, jar=False), "ada", **cookie_header(*both))
     assert response.status_code == 200
-    assert [alive(backend, one) for one in both] == [False, False]
+    assert [is_session_active(backend, one) for one in both] == [False, False]
 
 
 def test_login_replaces_both_cookies(backend: Backend, ada: FlaskClient) -> None:
@@ -356,7 +356,7 @@ def test_logout_clears_both_cookies(backend: Backend, ada: FlaskClient) -> None:
         "0",
         "0",
     ]
-    assert [alive(backend, one) for one in both] == [False, False]
+    assert [is_session_active(backend, one) for one in both] == [False, False]
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout", "/oauth/token"])

@@ -22,21 +22,21 @@ page = Blueprint("trouble", __name__, url_prefix="/trouble")
 
 @page.get("/away")
 @public("a test")
-def away() -> object:
+def fail_without_database() -> object:
     """Raise the error of an unreachable database."""
     raise DatabaseUnavailable
 
 
 @page.get("/broken")
 @public("a test")
-def broken() -> object:
+def fail() -> object:
     """Raise an error."""
     raise ZeroDivisionError
 
 
 @page.get("/exit")
 @public("a test")
-def leave() -> object:
+def exit_process() -> object:
     """Exit, as no library should."""
     raise SystemExit
 

@@ -17,7 +17,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The README's module, importable as `orders`."""
+    """The module of the README, importable as `orders`."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     (tmp_path / "orders.py").write_text(blocks[0], "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -41,7 +41,7 @@ def dialect() -> str:
 def shop(
     request: pytest.FixtureRequest, example: ModuleType, make_backend: Callable[..., Backend]
 ) -> Backend:
-    """A backend with the page in it, brought in either way."""
+    """A backend with the blueprint, registered in either way."""
     if request.param == "blueprints=":
         return make_backend(example.orders)
     return make_backend(blueprints=("orders:orders",))

@@ -49,10 +49,10 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
 def forge(make_backend: Callable[..., Backend], elapsed: Elapsed) -> TokenForger:
     """A token forger with a backend of its own."""
     vault = ProtectedEndpoints()
-    return TokenForger(make_backend(vault.blueprint, interop()), vault)
+    return TokenForger(make_backend(vault.blueprint, flask_jwt_blueprint()), vault)
 
 
-def interop() -> Blueprint:
+def flask_jwt_blueprint() -> Blueprint:
     """Return a blueprint that uses the functions of Flask-JWT-Extended."""
     page = Blueprint("interop", __name__)
 
@@ -89,7 +89,7 @@ def interop() -> Blueprint:
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
+def record_statements() -> Iterator[list[str]]:
     """Collect every SQL statement that is sent to any database."""
     queries: list[str] = []
 
@@ -106,7 +106,7 @@ def statements() -> Iterator[list[str]]:
 def test_a_token_costs_no_query_until_the_copies_are_old(forge: TokenForger) -> None:
     """Neither the first use of a token nor the next hundred (S-023)."""
     forge.try_token(forge.valid_token)
-    with statements() as queries:
+    with record_statements() as queries:
         assert {forge.try_token(forge.with_claims(jti=new_id())) for at in range(100)} == {"let in"}
     assert queries == []
 
@@ -115,7 +115,7 @@ def test_old_copies_cost_one_query_each(forge: TokenForger, elapsed: Elapsed) ->
     """However many requests come in that second: the keys and the revocations."""
     forge.try_token(forge.valid_token)
     elapsed.seconds += 1
-    with statements() as queries:
+    with record_statements() as queries:
         for _ in range(20):
             forge.try_token(forge.valid_token)
     assert sorted(one.partition("FROM ")[2].split()[0] for one in queries) == [
@@ -127,7 +127,7 @@ def test_old_copies_cost_one_query_each(forge: TokenForger, elapsed: Elapsed) ->
 def test_unknown_kids_cost_no_query(forge: TokenForger) -> None:
     """200 different ones (S-023, GHSA-2gx3-rcp4-g85q)."""
     forge.try_token(forge.valid_token)
-    with statements() as queries:
+    with record_statements() as queries:
         outcomes = {forge.try_token(forge.with_header(kid=f"unknown{at}")) for at in range(200)}
     assert (outcomes, queries) == ({"refused as an invalid token"}, [])
 

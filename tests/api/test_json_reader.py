@@ -15,7 +15,7 @@ class Broken(BytesIO):
     """A body whose connection fails."""
 
     def readinto(self, _: object, /) -> int:
-        """Break."""
+        """Raise an error."""
         raise ConnectionResetError
 
 

@@ -42,14 +42,14 @@ def refresh(client: FlaskClient, token: str, **fields: str) -> TestResponse:
     return client.post("/oauth/token", data=GRANT | {"refresh_token": token} | fields)
 
 
-def error(response: TestResponse) -> tuple[int, str]:
+def status_and_error(response: TestResponse) -> tuple[int, str]:
     """Return the status and the error of an error response, which is well-formed."""
     body = response.get_json()
     validate(body, ERROR)
     return response.status_code, body["error"]
 
 
-def good(client: FlaskClient, token: str) -> bool:
+def is_valid(client: FlaskClient, token: str) -> bool:
     """Return whether a refresh token is valid; it is used up."""
     return refresh(client, token).status_code == 200
 
@@ -60,7 +60,7 @@ def test_a_refresh_token_is_rotated(client: FlaskClient, tokens: dict[str, str])
     assert new_tokens.keys() == {
         "access_token", "token_type", "expires_in", "refresh_token", "scope",
     }  # fmt: skip
-    assert good(client, new_tokens["refresh_token"])
+    assert is_valid(client, new_tokens["refresh_token"])
 
 
 def test_both_refresh_endpoints_serve_the_same_session(
@@ -79,8 +79,8 @@ def test_a_copied_token_ends_the_session(
     second = refresh(client, tokens["refresh_token"]).get_json()["refresh_token"]
     third = refresh(client, second).get_json()["refresh_token"]
     backend.clock.advance(seconds=21)
-    assert error(refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
-    assert not good(client, third)
+    assert status_and_error(refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
+    assert not is_valid(client, third)
 
 
 @pytest.mark.parametrize("scope", ["items:read", " ", ""])
@@ -119,15 +119,15 @@ def test_an_error_has_the_form_of_oauth(
 ) -> None:
     """S-071, S-072, S-139: 400 with `error` (RFC 6749 section 5.2)."""
     response = client.post("/oauth/token", data=form)
-    assert error(response) == (400, word)
+    assert status_and_error(response) == (400, word)
     assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_a_wider_scope_is_rejected(client: FlaskClient, tokens: dict[str, str]) -> None:
     """S-065: the token is not used up."""
     response = refresh(client, tokens["refresh_token"], scope="items:read users:write")
-    assert error(response) == (400, "invalid_scope")
-    assert good(client, tokens["refresh_token"])
+    assert status_and_error(response) == (400, "invalid_scope")
+    assert is_valid(client, tokens["refresh_token"])
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", None])
@@ -136,7 +136,7 @@ def test_a_body_is_rejected_when_it_is_no_form(
 ) -> None:
     """RFC 6749 section 3.2: only form encoding."""
     response = client.post("/oauth/token", data="grant_type=x", content_type=content_type)
-    assert error(response) == (400, "invalid_request")
+    assert status_and_error(response) == (400, "invalid_request")
 
 
 def test_unknown_fields_are_ignored(client: FlaskClient, tokens: dict[str, str]) -> None:
@@ -148,8 +148,8 @@ def test_unknown_fields_are_ignored(client: FlaskClient, tokens: dict[str, str])
 def test_parameters_in_the_query_are_not_read(client: FlaskClient, tokens: dict[str, str]) -> None:
     """RFC 6749 section 2.3.1: no secret belongs in a URL."""
     query = GRANT | {"refresh_token": tokens["refresh_token"]}
-    assert error(client.post("/oauth/token", query_string=query, data={}))[0] == 400
-    assert good(client, tokens["refresh_token"])
+    assert status_and_error(client.post("/oauth/token", query_string=query, data={}))[0] == 400
+    assert is_valid(client, tokens["refresh_token"])
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke", "/oauth/introspect"])
@@ -167,7 +167,7 @@ def test_the_credential_of_a_client_is_ignored(client: FlaskClient, tokens: dict
 def test_the_token_of_a_cookie_session_is_no_grant(backend: Backend, client: FlaskClient) -> None:
     """The delivery belongs to the session."""
     browser = signed_in_browser(backend, "bob")
-    assert error(refresh(client, str(refresh_cookie(browser)))) == (400, "invalid_grant")
+    assert status_and_error(refresh(client, str(refresh_cookie(browser)))) == (400, "invalid_grant")
     assert browser.post("/auth/refresh", json={}).status_code == 200
 
 
@@ -195,7 +195,7 @@ def test_a_revoked_token_ends_its_session(
 ) -> None:
     """S-136: either kind, even with a wrong hint (RFC 7009 section 2.1)."""
     assert revoke(client, tokens[kind], hint) == 200
-    assert not good(client, tokens["refresh_token"])
+    assert not is_valid(client, tokens["refresh_token"])
     assert backend.bearer_client(tokens["access_token"]).get("/auth/sessions").status_code == 401
 
 
@@ -219,12 +219,12 @@ def test_revoking_an_expired_access_token_ends_no_session(
     """It is no longer a valid token; the response is 200."""
     backend.clock.advance(hours=2)
     assert revoke(client, tokens["access_token"]) == 200
-    assert good(client, tokens["refresh_token"])
+    assert is_valid(client, tokens["refresh_token"])
 
 
 def test_revoking_is_rejected_without_a_token(client: FlaskClient) -> None:
     """RFC 7009 section 2.1: the token is required."""
-    assert error(client.post("/oauth/revoke", data={})) == (400, "invalid_request")
+    assert status_and_error(client.post("/oauth/revoke", data={})) == (400, "invalid_request")
 
 
 def test_the_response_to_a_revocation_has_no_body(
@@ -242,7 +242,7 @@ def test_a_revocation_fails_when_it_cannot_be_stored(
     with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO away")
     response = client.post("/oauth/revoke", data={"token": tokens["refresh_token"]})
-    assert error(response) == (503, "temporarily_unavailable")
+    assert status_and_error(response) == (503, "temporarily_unavailable")
     assert response.headers["Retry-After"]
 
 

@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 HEAVY = 160
 
 
-def filled(backend: Backend, text: str, count: int) -> tuple[FlaskClient, list[str]]:
+def create_items(backend: Backend, text: str, count: int) -> tuple[FlaskClient, list[str]]:
     """Create items of ada's with this description; return a client and the ids."""
     ada = backend.signed_in_client("ada", "member")
     me = ada.get("/me").get_json()["id"]
@@ -32,7 +32,7 @@ def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(
     backend: Backend, character: str
 ) -> None:
     """One byte of JSON for each character, or four, or two; others that take six are rejected."""
-    ada, _ = filled(backend, character * 10_000, HEAVY if character == "a" else 60)
+    ada, _ = create_items(backend, character * 10_000, HEAVY if character == "a" else 60)
     response = ada.get("/items?limit=200")
     assert 0.9 * MIB < len(response.data) <= MIB
     assert response.get_json()["next_cursor"]
@@ -41,15 +41,15 @@ def test_a_page_of_the_longest_items_is_at_most_a_mebibyte(
 @pytest.mark.parametrize("sort", ["-created_at", "name"])
 @pytest.mark.parametrize("limit", [50, 200])
 def test_every_item_is_on_one_of_the_short_pages(backend: Backend, sort: str, limit: int) -> None:
-    """A page ends before what does not fit, and the next one begins with it."""
-    ada, item_ids = filled(backend, "😀" * 10_000, 60)
+    """A page ends before the first item that does not fit, and the next page begins with it."""
+    ada, item_ids = create_items(backend, "😀" * 10_000, 60)
     listed_ids = [item["id"] for item in list_all(ada, "/items", limit, sort=sort)]
     assert (sorted(listed_ids), len(listed_ids)) == (sorted(item_ids), len(item_ids))
 
 
 def test_a_page_of_short_items_has_the_requested_length(backend: Backend) -> None:
     """The byte limit does not affect it."""
-    ada, _ = filled(backend, "short", 201)
+    ada, _ = create_items(backend, "short", 201)
     page = ada.get("/items?limit=200").get_json()
     assert (len(page["items"]), page["next_cursor"] is None) == (200, False)
 
@@ -58,7 +58,7 @@ def test_a_page_of_short_items_has_the_requested_length(backend: Backend) -> Non
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_the_database_returns_no_items_after_a_full_page(backend: Backend) -> None:
     """PostgreSQL's driver reads the whole result, so the statement itself must end."""
-    ada, _ = filled(backend, "😀" * 10_000, 60)
+    ada, _ = create_items(backend, "😀" * 10_000, 60)
     handed: list[int] = []
 
     def note(_connection: object, cursor: Any, statement: str, *_: object) -> None:
@@ -72,7 +72,7 @@ def test_the_database_returns_no_items_after_a_full_page(backend: Backend) -> No
 
 def test_items_after_a_full_page_are_not_fetched(backend: Backend) -> None:
     """200 are requested, and only as many are fetched as fill a page."""
-    _, item_ids = filled(backend, "😀" * 10_000, HEAVY)
+    _, item_ids = create_items(backend, "😀" * 10_000, HEAVY)
     owner = backend.services.items.get(item_ids[0], owner=None).owner_id
     query = ItemListQuery(limit=200)
     backend.services.items.get_page(query, owner=owner)  # fills the caches
@@ -83,7 +83,7 @@ def test_items_after_a_full_page_are_not_fetched(backend: Backend) -> None:
     assert peak < 4 * MIB < HEAVY * 10_000 * 4
 
 
-def trail(backend: Backend, details: dict[str, Any], count: int) -> FlaskClient:
+def fill_audit_trail(backend: Backend, details: dict[str, Any], count: int) -> FlaskClient:
     """Fill the audit trail; return a client that may read it."""
     shown = {"event": "x", "address": "-", "request_id": "-", "details": json.dumps(details)}
     with backend.services.database.transaction() as tx:
@@ -93,7 +93,7 @@ def trail(backend: Backend, details: dict[str, Any], count: int) -> FlaskClient:
 
 def test_a_page_of_the_longest_events_is_at_most_a_mebibyte(backend: Backend) -> None:
     """A change of a role with 200 scopes writes 36 KB."""
-    olga = trail(backend, {"before": "s" * 18_000, "after": "s" * 18_000}, 40)
+    olga = fill_audit_trail(backend, {"before": "s" * 18_000, "after": "s" * 18_000}, 40)
     response = olga.get("/audit?event=x&limit=200")
     assert 0.9 * MIB < len(response.data) <= MIB
     assert len(list(list_all(olga, "/audit", 200, event="x"))) == 40

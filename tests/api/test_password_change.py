@@ -226,13 +226,13 @@ def test_no_new_token_outlives_a_mass_revocation(
         revocation_feed.revoke(tx, ALL_USERS, sessions=True)
         changing = changes.submit(change, ada)
         if backend.services.database.dialect == "postgresql":
-            waits_for_the_feed(backend)
+            wait_for_blocked_connection(backend)
     response = changing.result()
     renewed = response.get_json() if response.status_code == 200 else tokens
     assert not is_signed_in(backend, renewed)
 
 
-def waits_for_the_feed(backend: Backend) -> None:
+def wait_for_blocked_connection(backend: Backend) -> None:
     """Wait until a connection waits for an advisory lock."""
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     for _ in range(2000):

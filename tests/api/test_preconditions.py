@@ -79,7 +79,7 @@ def new_item(client: FlaskClient) -> str:
     return path
 
 
-def act(client: FlaskClient, method: str, path: str, headers: dict[str, str]) -> int:
+def send(client: FlaskClient, method: str, path: str, headers: dict[str, str]) -> int:
     """Send a request with the body that it needs."""
     body = ITEM if method in {"PUT", "PATCH"} else None
     return client.open(path, method=method, headers=headers, json=body).status_code
@@ -88,14 +88,14 @@ def act(client: FlaskClient, method: str, path: str, headers: dict[str, str]) ->
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_read_has_the_status_of_the_table(ada: FlaskClient, item: str, method: str) -> None:
     """304 for reads only."""
-    statuses = {row: act(ada, method, item, conditions(*row[:2])) for row in TABLE}
+    statuses = {row: send(ada, method, item, conditions(*row[:2])) for row in TABLE}
     assert statuses == {row: row[2] for row in TABLE}
 
 
 @pytest.mark.parametrize("method", CHANGES)
 def test_a_change_has_the_status_of_the_table(ada: FlaskClient, method: str) -> None:
     """Each changes an item of its own."""
-    statuses = {row: act(ada, method, new_item(ada), conditions(*row[:2])) for row in TABLE}
+    statuses = {row: send(ada, method, new_item(ada), conditions(*row[:2])) for row in TABLE}
     assert statuses == {row: CHANGES[method] if row[3] == MADE else row[3] for row in TABLE}
 
 
@@ -103,7 +103,7 @@ def test_a_change_has_the_status_of_the_table(ada: FlaskClient, method: str) -> 
 def test_a_rejected_change_changes_nothing(ada: FlaskClient, item: str, method: str) -> None:
     """For every row of the table."""
     for row in [row for row in TABLE if row[3] != MADE]:
-        act(ada, method, item, conditions(*row[:2]))
+        send(ada, method, item, conditions(*row[:2]))
         assert ada.get(item).headers["ETag"] == NOW, row
 
 
@@ -114,12 +114,12 @@ def test_an_item_of_another_user_is_not_found_whatever_the_conditions(
     """404 comes first, so that no condition reveals what exists (13.2.1)."""
     eve = backend.signed_in_client("eve", "member")
     rows = [row for row in TABLE if row[0]]
-    statuses = {row: act(eve, method, item, conditions(*row[:2])) for row in rows}
+    statuses = {row: send(eve, method, item, conditions(*row[:2])) for row in rows}
     assert statuses == dict.fromkeys(rows, 404)
 
 
 @dataclass(frozen=True)
-class Change:
+class VersionedOperation:
     """An operation with a version: its endpoint, its method, whether it has a body."""
 
     endpoint: str
@@ -127,11 +127,11 @@ class Change:
     has_body: bool
 
 
-def changes(app: Flask) -> list[Change]:
+def versioned_operations(app: Flask) -> list[VersionedOperation]:
     """Return all operations with a version, from their declarations."""
     views = [(route, app.view_functions[route.endpoint]) for route in app.url_map.iter_rules()]
     return [
-        Change(
+        VersionedOperation(
             route.endpoint, method, any(note["in"] == "json" for note in declared.get("takes", ()))
         )
         for route, view in views
@@ -146,7 +146,7 @@ def ask(backend: Backend, item: str) -> Callable[..., int]:
     root = backend.signed_in_client("root", "admin")
     existing = {"item_id": item.rpartition("/")[2], "user_id": backend.create_user("bob")}
 
-    def send_change(change: Change, *, exists: bool = True, **request: Any) -> int:
+    def send_change(change: VersionedOperation, *, exists: bool = True, **request: Any) -> int:
         ids = existing if exists else dict.fromkeys(existing, new_id())
         (rule,) = (
             one
@@ -163,7 +163,7 @@ def ask(backend: Backend, item: str) -> Callable[..., int]:
 
 def test_all_operations_with_a_version_are_tested(backend: Backend) -> None:
     """The tests of the order hold for these."""
-    operations = changes(backend.app)
+    operations = versioned_operations(backend.app)
     assert {change.endpoint for change in operations if change.has_body} == {
         "items.change_item",
         "items.replace_item",
@@ -189,7 +189,7 @@ def test_an_invalid_request_is_rejected_before_its_conditions(
     """Whatever the conditions are (13.2.1), whether the resource exists or not."""
     media = {"content_type": "text/plain" if status == 415 else "application/json"}
     request = {"headers": headers, **body} | (media if "data" in body else {})
-    with_body = [change for change in changes(backend.app) if change.has_body]
+    with_body = [change for change in versioned_operations(backend.app) if change.has_body]
     statuses = [
         ask(change, exists=exists, **request) for change in with_body for exists in (True, False)
     ]
@@ -203,7 +203,7 @@ def test_a_missing_condition_is_rejected_before_a_missing_resource(
     good = {"items.replace_item": ITEM}
     statuses = [
         ask(change, exists=exists, json=good.get(change.endpoint, {}) if change.has_body else None)
-        for change in changes(backend.app)
+        for change in versioned_operations(backend.app)
         for exists in (True, False)
     ]
     assert statuses == [428] * len(statuses)
@@ -216,7 +216,7 @@ def test_a_missing_resource_is_rejected_before_a_failed_condition(
     good = {"items.replace_item": ITEM}
     statuses = {
         (ask(change, exists=False, **request), ask(change, **request))
-        for change in changes(backend.app)
+        for change in versioned_operations(backend.app)
         for request in [
             {
                 "headers": {"If-Match": '"v77"'},

@@ -20,18 +20,18 @@ def ada(backend: Backend) -> FlaskClient:
     return backend.signed_in_client("ada", "member")
 
 
-def sessions(client: FlaskClient) -> list[dict[str, object]]:
+def list_sessions(client: FlaskClient) -> list[dict[str, object]]:
     """Return the list of sessions."""
     listed: list[dict[str, object]] = client.get("/auth/sessions").get_json()["items"]
     return listed
 
 
-def another(backend: Backend, name: str = "ada") -> dict[str, str]:
+def sign_in_again(backend: Backend, name: str = "ada") -> dict[str, str]:
     """Sign in once more."""
     return backend.login(name)
 
 
-def works(backend: Backend, tokens: dict[str, str]) -> bool:
+def are_tokens_valid(backend: Backend, tokens: dict[str, str]) -> bool:
     """Return whether both tokens of a session are valid."""
     here = backend.bearer_client(tokens["access_token"]).get("/auth/sessions").status_code == 200
     body = {"refresh_token": tokens["refresh_token"]}
@@ -45,7 +45,7 @@ def test_a_session_is_listed_with_its_details(backend: Backend) -> None:
     tokens = backend.client().post("/auth/login", json=body, headers=PHONE).get_json()
     now = backend.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
     later = (backend.clock() + timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert sessions(backend.bearer_client(tokens["access_token"])) == [
+    assert list_sessions(backend.bearer_client(tokens["access_token"])) == [
         {
             "id": tokens["session_id"],
             "device": "Phone/1.0",
@@ -62,7 +62,7 @@ def test_a_device_has_the_label_of_the_sign_in(backend: Backend) -> None:
     """The label precedes the user agent."""
     backend.create_user("ada")
     token = backend.login("ada", device="Kitchen tablet")["access_token"]
-    assert sessions(backend.bearer_client(token))[0]["device"] == "Kitchen tablet"
+    assert list_sessions(backend.bearer_client(token))[0]["device"] == "Kitchen tablet"
 
 
 @pytest.mark.parametrize("blank", ["  ", "\N{NO-BREAK SPACE}", "\N{IDEOGRAPHIC SPACE}"])
@@ -74,7 +74,7 @@ def test_a_device_has_the_name_of_its_user_agent_without_a_label(
     backend.create_user("ada")
     payload = {"username": "ada", "password": PASSWORD, "device": blank}
     tokens = backend.client().post("/auth/login", json=payload, headers=headers | PHONE).get_json()
-    assert sessions(backend.bearer_client(tokens["access_token"]))[0]["device"] == "Phone/1.0"
+    assert list_sessions(backend.bearer_client(tokens["access_token"]))[0]["device"] == "Phone/1.0"
 
 
 def test_a_device_is_unknown_without_a_label_and_a_user_agent(backend: Backend) -> None:
@@ -82,47 +82,50 @@ def test_a_device_is_unknown_without_a_label_and_a_user_agent(backend: Backend) 
     backend.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
     tokens = backend.client().post("/auth/login", json=body, headers={"User-Agent": ""}).get_json()
-    assert sessions(backend.bearer_client(tokens["access_token"]))[0]["device"] == "unknown device"
+    assert (
+        list_sessions(backend.bearer_client(tokens["access_token"]))[0]["device"]
+        == "unknown device"
+    )
 
 
 def test_the_most_recently_used_session_comes_first(backend: Backend, ada: FlaskClient) -> None:
     """A refresh is a use."""
     backend.clock.advance(minutes=1)
-    second = another(backend)
+    second = sign_in_again(backend)
     backend.clock.advance(minutes=1)
     backend.client().post("/auth/refresh", json={"refresh_token": second["refresh_token"]})
-    first, last = sessions(ada)
+    first, last = list_sessions(ada)
     assert (first["id"], first["current"], last["current"]) == (second["session_id"], False, True)
 
 
 def test_sessions_of_other_users_are_not_listed(backend: Backend, ada: FlaskClient) -> None:
     """S-125."""
     bob = backend.signed_in_client("bob")
-    assert len(sessions(ada)) == len(sessions(bob)) == 1
+    assert len(list_sessions(ada)) == len(list_sessions(bob)) == 1
 
 
 def test_one_session_ends_and_the_others_continue(backend: Backend, ada: FlaskClient) -> None:
     """S-125: end one of five from another one; at once within the process."""
-    five = [another(backend) for _ in range(5)]
+    five = [sign_in_again(backend) for _ in range(5)]
     assert ada.delete(f"/auth/sessions/{five[2]['session_id']}").status_code == 204
-    assert [works(backend, one) for one in five] == [True, True, False, True, True]
+    assert [are_tokens_valid(backend, one) for one in five] == [True, True, False, True, True]
 
 
 def test_an_ended_session_is_not_listed(backend: Backend, ada: FlaskClient) -> None:
     """What is over is not shown."""
-    ada.delete(f"/auth/sessions/{another(backend)['session_id']}")
-    assert len(sessions(ada)) == 1
+    ada.delete(f"/auth/sessions/{sign_in_again(backend)['session_id']}")
+    assert len(list_sessions(ada)) == 1
 
 
 def test_ending_a_session_twice_succeeds(backend: Backend, ada: FlaskClient) -> None:
     """A retry after a lost response must not look like a failure (R-25)."""
-    path = f"/auth/sessions/{another(backend)['session_id']}"
+    path = f"/auth/sessions/{sign_in_again(backend)['session_id']}"
     assert [ada.delete(path).status_code for _ in range(2)] == [204, 204]
 
 
 def test_the_current_session_can_be_ended(ada: FlaskClient) -> None:
     """It is equivalent to a logout."""
-    (own,) = sessions(ada)
+    (own,) = list_sessions(ada)
     assert ada.delete(f"/auth/sessions/{own['id']}").status_code == 204
     assert ada.get("/auth/sessions").status_code == 401
 
@@ -132,7 +135,7 @@ def test_a_session_of_another_user_is_not_found(backend: Backend, ada: FlaskClie
     backend.create_user("bob")
     bobs = backend.login("bob")
     assert ada.delete(f"/auth/sessions/{bobs['session_id']}").status_code == 404
-    assert works(backend, bobs)
+    assert are_tokens_valid(backend, bobs)
 
 
 def test_a_session_of_another_user_looks_like_a_missing_one(
@@ -156,17 +159,17 @@ def test_a_session_is_not_found_when_the_id_is_invalid(ada: FlaskClient, sid: st
 
 def test_all_sessions_but_the_current_one_end(backend: Backend, ada: FlaskClient) -> None:
     """S-125: "sign out everywhere else"."""
-    others = [another(backend) for _ in range(3)]
+    others = [sign_in_again(backend) for _ in range(3)]
     assert ada.delete("/auth/sessions?except=current").status_code == 204
-    assert [works(backend, one) for one in others] == [False, False, False]
+    assert [are_tokens_valid(backend, one) for one in others] == [False, False, False]
     assert ada.get("/auth/sessions").status_code == 200
 
 
 def test_all_sessions_end(backend: Backend, ada: FlaskClient) -> None:
     """The current one too."""
-    other = another(backend)
+    other = sign_in_again(backend)
     assert ada.delete("/auth/sessions").status_code == 204
-    assert (works(backend, other), ada.get("/auth/sessions").status_code) == (False, 401)
+    assert (are_tokens_valid(backend, other), ada.get("/auth/sessions").status_code) == (False, 401)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +179,9 @@ def test_no_session_ends_when_the_query_is_invalid(
     backend: Backend, ada: FlaskClient, query: str
 ) -> None:
     """A typing error must not end the current session as well."""
-    other = another(backend)
+    other = sign_in_again(backend)
     assert ada.delete(f"/auth/sessions?{query}").status_code == 422
-    assert works(backend, other)
+    assert are_tokens_valid(backend, other)
 
 
 def test_sessions_of_other_users_continue_when_all_own_sessions_end(
@@ -188,29 +191,29 @@ def test_sessions_of_other_users_continue_when_all_own_sessions_end(
     backend.create_user("bob")
     bobs = backend.login("bob")
     ada.delete("/auth/sessions")
-    assert works(backend, bobs)
+    assert are_tokens_valid(backend, bobs)
 
 
 def test_expired_sessions_are_not_listed(backend: Backend) -> None:
     """They were idle for too long: their tokens are invalid."""
     backend.create_user("ada")
-    another(backend)
+    sign_in_again(backend)
     backend.clock.advance(days=15)
-    assert len(sessions(backend.bearer_client(another(backend)["access_token"]))) == 1
+    assert len(list_sessions(backend.bearer_client(sign_in_again(backend)["access_token"]))) == 1
 
 
 def test_sessions_ended_by_a_mass_revocation_are_not_listed(backend: Backend) -> None:
     """R-19: one row ended them, and their own rows do not say so."""
     backend.create_user("ada")
-    another(backend)
+    sign_in_again(backend)
     end_all_sessions(backend.services.issuer, why="a test")
     backend.clock.advance(seconds=10)
-    assert len(sessions(backend.bearer_client(another(backend)["access_token"]))) == 1
+    assert len(list_sessions(backend.bearer_client(sign_in_again(backend)["access_token"]))) == 1
 
 
 def test_the_end_of_a_session_is_audited(backend: Backend, ada: FlaskClient) -> None:
     """S-149: who ended which session, and why."""
-    sid = another(backend)["session_id"]
+    sid = sign_in_again(backend)["session_id"]
     ada.delete(f"/auth/sessions/{sid}")
     (event,) = backend.services.audit.latest(before=None, limit=5, event="session_end")
     assert (event.session_id, event.actor_id, event.user_id) == (sid, event.user_id, event.user_id)

@@ -19,19 +19,23 @@ MADE = "a-password-made-for-ada"
 PRODUCTION = {"profile": "production", "public_url": "https://api.example"}
 
 
-def made_for(backend: Backend, name: str = "ada", *roles: str) -> dict[str, Any]:
+def sign_in_with_temporary_password(
+    backend: Backend, name: str = "ada", *roles: str
+) -> dict[str, Any]:
     """Create a user with a temporary password and sign in with it."""
     backend.services.users.create(COMMAND_LINE, name, MADE, roles or ("member",), temporary=True)
     return backend.login(name, password=MADE)
 
 
-def changed(client: FlaskClient, new: str = NEW_PASSWORD, current: str = MADE) -> TestResponse:
+def change_password(
+    client: FlaskClient, new: str = NEW_PASSWORD, current: str = MADE
+) -> TestResponse:
     """Change the password."""
     body = {"current_password": current, "new_password": new}
     return client.post("/me/password", json=body)
 
 
-def host_page() -> Blueprint:
+def host_blueprint() -> Blueprint:
     """Return a blueprint of another application, which knows nothing of temporary passwords."""
     page = Blueprint("host", __name__)
 
@@ -48,7 +52,7 @@ def host_page() -> Blueprint:
     return page
 
 
-def guarded(backend: Backend) -> list[tuple[str, str]]:
+def guarded_routes(backend: Backend) -> list[tuple[str, str]]:
     """Return every method and path behind the gate, except the one that changes the password."""
     some = "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10"
     rules = backend.app.extensions["itemsapi.rulebook"].entries
@@ -61,25 +65,27 @@ def test_a_temporary_password_permits_only_a_password_change(
     make_backend: Callable[..., Backend],
 ) -> None:
     """Every other endpoint is rejected, those of custom blueprints too."""
-    backend = make_backend(host_page())
-    client = backend.bearer_client(made_for(backend, "ada", "admin")["access_token"])
+    backend = make_backend(host_blueprint())
+    client = backend.bearer_client(
+        sign_in_with_temporary_password(backend, "ada", "admin")["access_token"]
+    )
     codes = {
         client.open(path, method=method).headers["WWW-Authenticate"]
-        for method, path in guarded(backend)
+        for method, path in guarded_routes(backend)
     }
-    assert len(guarded(backend)) > 15
+    assert len(guarded_routes(backend)) > 15
     assert len(codes) == 1
     assert client.get("/plain").get_json()["code"] == "password_change_required"
 
 
 def test_the_token_response_has_the_scope_of_a_password_change(backend: Backend) -> None:
     """No other response contains it."""
-    assert made_for(backend)["scope"] == "password:change"
+    assert sign_in_with_temporary_password(backend)["scope"] == "password:change"
 
 
 def test_all_other_sessions_end_when_a_temporary_password_is_changed(backend: Backend) -> None:
     """Somebody who saw the password may have signed in with it; they end even if not requested."""
-    thief, ada = made_for(backend), backend.login("ada", password=MADE)
+    thief, ada = sign_in_with_temporary_password(backend), backend.login("ada", password=MADE)
     body = {"current_password": MADE, "new_password": NEW_PASSWORD, "end_other_sessions": False}
     assert (
         backend.bearer_client(ada["access_token"]).post("/me/password", json=body).status_code
@@ -91,8 +97,8 @@ def test_all_other_sessions_end_when_a_temporary_password_is_changed(backend: Ba
 
 def test_a_changed_password_permits_everything(backend: Backend) -> None:
     """With the tokens of the response; older tokens are revoked."""
-    tokens = made_for(backend)
-    response = changed(backend.bearer_client(tokens["access_token"]))
+    tokens = sign_in_with_temporary_password(backend)
+    response = change_password(backend.bearer_client(tokens["access_token"]))
     assert (
         backend.bearer_client(response.get_json()["access_token"]).get("/items").status_code == 200
     )
@@ -101,32 +107,32 @@ def test_a_changed_password_permits_everything(backend: Backend) -> None:
 
 def test_a_changed_password_is_not_temporary(backend: Backend) -> None:
     """It does not expire, in this session and in the next (S-131)."""
-    changed(backend.bearer_client(made_for(backend)["access_token"]))
+    change_password(backend.bearer_client(sign_in_with_temporary_password(backend)["access_token"]))
     backend.clock.advance(days=400)
     assert backend.login("ada", password=NEW_PASSWORD)["scope"] == "items:read items:write"
 
 
 def test_the_temporary_password_cannot_be_kept(backend: Backend) -> None:
     """Otherwise a password that others know would stay."""
-    client = backend.bearer_client(made_for(backend)["access_token"])
-    assert changed(client, new=MADE).status_code == 422
+    client = backend.bearer_client(sign_in_with_temporary_password(backend)["access_token"])
+    assert change_password(client, new=MADE).status_code == 422
     assert client.get("/items").status_code == 403
 
 
 def test_a_refresh_does_not_widen_the_scope(backend: Backend) -> None:
     """Whatever scope it requests; after the change it gives all."""
-    refresh = made_for(backend)["refresh_token"]
+    refresh = sign_in_with_temporary_password(backend)["refresh_token"]
     body = {"refresh_token": refresh, "scope": "items:read"}
     tokens = backend.client().post("/auth/refresh", json=body).get_json()
     assert tokens["scope"] == "password:change"
-    renewed = changed(backend.bearer_client(tokens["access_token"])).get_json()
+    renewed = change_password(backend.bearer_client(tokens["access_token"])).get_json()
     body = {"refresh_token": renewed["refresh_token"]}
     assert "items:read" in backend.client().post("/auth/refresh", json=body).get_json()["scope"]
 
 
 def test_introspection_reports_both_tokens_as_inactive(backend: Backend) -> None:
     """Otherwise a resource server would accept them (RFC 7662 section 2.2)."""
-    tokens = made_for(backend)
+    tokens = sign_in_with_temporary_password(backend)
     admin = backend.signed_in_client("root", "admin")
     for kind in ("access_token", "refresh_token"):
         response = admin.post("/oauth/introspect", data={"token": tokens[kind]})
@@ -135,14 +141,14 @@ def test_introspection_reports_both_tokens_as_inactive(backend: Backend) -> None
 
 def test_signing_out_works(backend: Backend) -> None:
     """With a temporary password too."""
-    client = backend.bearer_client(made_for(backend)["access_token"])
+    client = backend.bearer_client(sign_in_with_temporary_password(backend)["access_token"])
     assert client.post("/auth/logout").status_code == 204
-    assert changed(client).status_code == 401
+    assert change_password(client).status_code == 401
 
 
 def test_a_temporary_password_is_rejected_after_a_week(backend: Backend) -> None:
     """The response is that for a wrong password, to the last character (S-184)."""
-    made_for(backend)
+    sign_in_with_temporary_password(backend)
     responses = []
     for password, days in ((MADE, 7), ("wrong wrong wrong", 0)):
         backend.clock.advance(days=days)
@@ -155,7 +161,7 @@ def test_a_temporary_password_is_rejected_after_a_week(backend: Backend) -> None
 
 def test_a_temporary_password_is_accepted_within_a_week(backend: Backend) -> None:
     """To its last second."""
-    made_for(backend)
+    sign_in_with_temporary_password(backend)
     backend.clock.advance(days=7, seconds=-1)
     assert backend.login("ada", password=MADE)["scope"] == "password:change"
 
@@ -168,7 +174,7 @@ def test_a_session_of_a_temporary_password_ends_after_a_week(backend: Backend) -
     backend.clock.advance(seconds=10)
     body = {"refresh_token": tokens["refresh_token"]}
     assert backend.client().post("/auth/refresh", json=body).status_code == 401
-    assert changed(backend.bearer_client(tokens["access_token"])).status_code == 422
+    assert change_password(backend.bearer_client(tokens["access_token"])).status_code == 422
 
 
 def test_a_blueprint_cannot_use_the_scope_of_a_password_change(
@@ -187,7 +193,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> 
     return shell_at(tmp_path, database_url=database_url, **strict)
 
 
-def scope_of(backend: Backend, password: str) -> str:
+def granted_scope(backend: Backend, password: str) -> str:
     """Sign in, and return the granted scope."""
     return str(backend.login("ada", password=password)["scope"])
 
@@ -202,7 +208,7 @@ def test_a_generated_password_is_temporary_only_in_production(
     if again:
         done = shell.run("users", "set-password", "ada")
     password = done.out.split("Password: ")[1].split()[0]
-    assert scope_of(backend, password) == ("password:change" if strict else "items:read")
+    assert granted_scope(backend, password) == ("password:change" if strict else "items:read")
     assert ("7 days" in done.out) == strict
 
 
@@ -218,7 +224,7 @@ def test_a_chosen_password_is_temporary_when_requested(
         shell.run("users", "set-password", "ada", *options, stdin=NEW_PASSWORD)
     else:
         shell.run("users", "add", "ada", "--role", "reader", *options, stdin=NEW_PASSWORD)
-    assert scope_of(backend, NEW_PASSWORD) == ("password:change" if must else "items:read")
+    assert granted_scope(backend, NEW_PASSWORD) == ("password:change" if must else "items:read")
 
 
 @pytest.mark.parametrize("options", [{}, {"must_change": False}, {"must_change": True}])
@@ -240,7 +246,7 @@ def test_a_password_set_over_http_is_temporary_when_requested(
         body = payload | {"username": "ada", "roles": ["reader"]}
         assert root.post("/users", json=body).status_code == 201
     must = options.get("must_change", False)
-    assert scope_of(backend, NEW_PASSWORD) == ("password:change" if must else "items:read")
+    assert granted_scope(backend, NEW_PASSWORD) == ("password:change" if must else "items:read")
 
 
 @pytest.mark.parametrize("profile", ["development", "production"])
@@ -252,4 +258,4 @@ def test_the_password_of_the_first_admin_is_temporary_in_production(
     backend = make_backend(**changes)
     password = backend.services.users.create_first_admin("ada")
     assert password is not None
-    assert (scope_of(backend, password) == "password:change") == (profile == "production")
+    assert (granted_scope(backend, password) == "password:change") == (profile == "production")

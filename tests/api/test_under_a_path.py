@@ -39,19 +39,19 @@ def backend(make_backend: Build) -> Backend:
 
 @pytest.fixture(params=["/api", ""], ids=["kept", "stripped"])
 def arriving(request: pytest.FixtureRequest) -> str:
-    """What a proxy leaves of the path: both kinds in turn."""
+    """The prefix of the path that a proxy forwards: both kinds in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 def get(backend: Backend, arriving: str) -> Callable[..., TestResponse]:
-    """Ask for an address as a proxy hands it on."""
+    """Request a URL as a proxy forwards it."""
     client = backend.client()
     return lambda path, **options: client.get(arriving + path, **options)
 
 
-def text(response: TestResponse) -> str:
-    """Return the body of an response, which must be a good one."""
+def body_text(response: TestResponse) -> str:
+    """Return the body of a response, which must be successful."""
     assert response.status_code == 200
     return response.get_data(as_text=True)
 
@@ -68,7 +68,7 @@ def test_every_file_that_a_page_refers_to_is_found(
     backend: Backend, get: Callable[..., TestResponse], page: str
 ) -> None:
     """Below the path, also if the URL of the page ends with a slash."""
-    named = re.findall(r'(?:src|href|data-spec)="([^"#]+)"', text(get(page)))
+    named = re.findall(r'(?:src|href|data-spec)="([^"#]+)"', body_text(get(page)))
     local = [address for address in named if not address.startswith("data:")]
     assert [address for address in local if not address.startswith("/api/")] == []
     assert {backend.client().get(address).status_code for address in local} == {200}
@@ -179,22 +179,22 @@ SPELLINGS = [
 FOLDED = ["/api/items", "/items", "/api//items", "/api%2Fitems", "/ap%69/items", "/api/items/"]
 
 
-def raw(client: FlaskClient, path: str) -> TestResponse:
-    """Ask for a path as a server hands it over, without the client putting it in order."""
+def raw_request(client: FlaskClient, path: str) -> TestResponse:
+    """Request a path as a server passes it on, without normalising it."""
     return client.get("/", environ_overrides={"PATH_INFO": unquote(path)})
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
 def test_other_spellings_of_the_path_are_not_found(backend: Backend, path: str) -> None:
     """S-006: the path is stripped once, at the beginning, and compared exactly."""
-    assert raw(backend.signed_in_client("ada", "member"), path).status_code == 404
+    assert raw_request(backend.signed_in_client("ada", "member"), path).status_code == 404
 
 
 @pytest.mark.parametrize("path", FOLDED)
 def test_the_accepted_spellings_lead_to_one_rule(backend: Backend, path: str) -> None:
     """S-006: with and without the path, and with a trailing slash as elsewhere."""
-    assert raw(backend.client(), path).get_json()["code"] == "token_missing"
-    assert raw(backend.signed_in_client("ada", "member"), path).status_code == 200
+    assert raw_request(backend.client(), path).get_json()["code"] == "token_missing"
+    assert raw_request(backend.signed_in_client("ada", "member"), path).status_code == 200
 
 
 PIECES = ["/", "//", "api", "API", "items", "me", ".", "..", "%2f", "%2e", ";", "%00", "auth", "~"]
@@ -204,7 +204,7 @@ PIECES = ["/", "//", "api", "API", "items", "me", ".", "..", "%2f", "%2e", ";", 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_arbitrary_urls_give_no_access(backend: Backend, path: str) -> None:
     """S-006: anonymous callers are rejected by the gate or find nothing, and cause no 5xx."""
-    assert raw(backend.client(), f"/{path}").status_code in {401, 404, 405}
+    assert raw_request(backend.client(), f"/{path}").status_code in {401, 404, 405}
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-Prefix", "X-Script-Name", "X-Forwarded-Path"])
@@ -212,7 +212,7 @@ def test_headers_of_a_client_do_not_change_the_path(
     get: Callable[..., TestResponse], name: str
 ) -> None:
     """S-007: the path is that of the public URL."""
-    page = text(get("/console", headers={name: "/evil"}))
+    page = body_text(get("/console", headers={name: "/evil"}))
     assert "evil" not in page
 
 

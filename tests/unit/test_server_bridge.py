@@ -116,7 +116,7 @@ class Connection:
     """A connection whose body stalls; no frame of it is in a traceback."""
 
     def __init__(self, first: bytes) -> None:
-        """Have the first part ready."""
+        """Prepare the first part."""
         self._parts, self._heard = body_parts(first, ends="stalls"), ReceivedResponse()
 
     def receive(self) -> Awaitable[dict[str, Any]]:
@@ -124,7 +124,7 @@ class Connection:
         return self._parts()
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
-        """Take a part of the answer."""
+        """Receive a part of the response."""
         return self._heard.send(message)
 
 
@@ -472,11 +472,11 @@ class ClosableBody:
     """A response body that counts how often it was closed."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
-        """Take what it gives."""
+        """Take the chunks."""
         self.parts, self.closed = parts, 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the parts."""
+        """Yield the chunks."""
         return self.parts
 
     def close(self) -> None:

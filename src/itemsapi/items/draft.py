@@ -28,7 +28,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 class ItemDraft:
     """The fields of an item that its owner sets.
 
-    `amount` is the price in ten-thousandths. Raise `ValidationFailed` with every invalid field.
+    `amount` is the price in ten-thousandths. Raise `ValidationFailed` with all fields whose length,
+    characters or range are invalid; tags and price are validated after these.
     """
 
     name: str

@@ -60,7 +60,10 @@ class ItemListQuery:
         return search_terms(self.q) if self.q and not self.q.isspace() else None
 
     def column_filters(self) -> dict[str, Any]:
-        """Return the column filters that are set, with the values to compare the columns with."""
+        """Return the column filters that are set, with the values to compare the columns with.
+
+        Raise `ValidationFailed` if a price is invalid.
+        """
         filters: dict[str, Any] = {"sku": self.sku, "currency": self.currency}
         for name in _PRICE_FIELDS:
             price = getattr(self, name)
