@@ -1,4 +1,4 @@
-"""The two ways to the database, and what surfaces when it cannot be used."""
+"""Transactions of the database, and the errors when it cannot be used."""
 
 import threading
 from contextlib import suppress
@@ -12,34 +12,34 @@ from itemsapi.problems import DatabaseUnavailable
 
 @pytest.fixture
 def dialect() -> str:
-    """PostgreSQL lets writers in side by side."""
+    """PostgreSQL has concurrent writers."""
     return "sqlite"
 
 
-def test_a_writer_whose_turn_does_not_come_is_refused(
+def test_a_writer_fails_when_it_waits_too_long_for_the_lock(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It must not hold a thread of the server for ever (R-07)."""
+    """It must not block a thread of the server forever (R-07)."""
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
-    refused: list[type[Exception]] = []
+    errors: list[type[Exception]] = []
 
     def write() -> None:
         try:
             with database.transaction():
                 pass
-        except DatabaseUnavailable as refusal:
-            refused.append(type(refusal))
+        except DatabaseUnavailable as error:
+            errors.append(type(error))
 
     with database.transaction():
         other = threading.Thread(target=write)
         other.start()
         other.join()
     write()
-    assert refused == [DatabaseUnavailable]
+    assert errors == [DatabaseUnavailable]
 
 
-def test_nothing_is_kept_of_a_change_that_fails_in_its_middle(database: Database) -> None:
-    """All of it or none."""
+def test_a_transaction_is_rolled_back_when_it_raises(database: Database) -> None:
+    """Nothing of it is stored."""
     with suppress(ZeroDivisionError), database.transaction() as tx:
         tx.execute(text("DELETE FROM itemsapi_role"))
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Sixteen threads in one process: no deadlock, no starvation, nothing half-done (S-195)."""
+"""Sixteen threads in one process: no deadlock, no starvation, no partial changes (S-195)."""
 
 import _thread
 import sys
@@ -21,60 +21,60 @@ from support.tokens import look
 THREADS = 16
 ROUNDS = rounds(100, 3)
 SOURCE = str(Path(itemsapi.__file__).parent)
-WITHIN = 300.0  # seconds after which it is a deadlock
+DEADLOCK_SECONDS = 300.0
 
 
-class Order:
-    """Which lock was taken while which was held, by the places in our source that made them."""
+class LockOrder:
+    """Which lock was acquired while which was held, by the lines that created them."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.after: set[tuple[str, str]] = set()
         self.places: set[str] = set()
         self.mine = threading.local()
 
-    def held(self) -> list[str]:
-        """Return the places of the locks that this thread holds."""
-        found: list[str] = vars(self.mine).setdefault("held", [])
-        return found
+    def held_by_thread(self) -> list[str]:
+        """Return the source lines of the locks that this thread holds."""
+        places: list[str] = vars(self.mine).setdefault("held", [])
+        return places
 
-    def circles(self) -> set[str]:
-        """Return the places from which "while" leads back to them: two threads could meet."""
-        found = set()
+    def cycles(self) -> set[str]:
+        """Return the source lines of locks that form a cycle: two threads could deadlock."""
+        in_cycles = set()
         for place in self.places:
-            seen, front = set[str](), {place}
+            reached, front = set[str](), {place}
             while front:
-                front = {later for was, later in self.after if was in front} - seen
-                seen |= front
-            if place in seen:
-                found.add(place)
-        return found
+                front = {later for earlier, later in self.after if earlier in front} - reached
+                reached |= front
+            if place in reached:
+                in_cycles.add(place)
+        return in_cycles
 
 
-class Watched:
-    """A lock that notes in what order it is taken."""
+class WatchedLock:
+    """A lock that records the order of acquisition."""
 
-    def __init__(self, order: Order, place: str) -> None:
-        """Make a real one."""
+    def __init__(self, order: LockOrder, place: str) -> None:
+        """Create a real lock."""
         self.lock, self.order, self.place = _thread.allocate_lock(), order, place
         order.places.add(place)
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT002 - as Python's own
-        """Take it; only who waits can be waited for in a circle."""
+        """Acquire the lock; only a blocking call can deadlock."""
         if blocking:
-            self.order.after |= {(held, self.place) for held in self.order.held()}
-        taken = self.lock.acquire(blocking, timeout)
-        if taken:
-            self.order.held().append(self.place)
-        return taken
+            self.order.after |= {(held, self.place) for held in self.order.held_by_thread()}
+        acquired = self.lock.acquire(blocking, timeout)
+        if acquired:
+            self.order.held_by_thread().append(self.place)
+        return acquired
 
     def release(self) -> None:
-        """Give it back."""
-        self.order.held().remove(self.place)
+        """Release the lock."""
+        self.order.held_by_thread().remove(self.place)
         self.lock.release()
 
     def locked(self) -> bool:
-        """Tell whether somebody has it."""
+        """Return whether the lock is held."""
         return self.lock.locked()
 
     def __enter__(self) -> bool:
@@ -90,88 +90,88 @@ class Watched:
 
 
 @pytest.fixture
-def order(monkeypatch: pytest.MonkeyPatch) -> Order:
-    """Locks that our source makes from now on are watched; all others are Python's own."""
-    watched = Order()
+def order(monkeypatch: pytest.MonkeyPatch) -> LockOrder:
+    """Watch the locks that the package creates from now on; all others are Python's own."""
+    watched = LockOrder()
 
-    def made() -> Any:
-        caller = sys._getframe(1)  # noqa: SLF001 - the only way to know who asks
+    def make_lock() -> Any:
+        caller = sys._getframe(1)  # noqa: SLF001 - the only way to find the caller
         file = caller.f_code.co_filename
         if not file.startswith(SOURCE):
             return _thread.allocate_lock()
-        return Watched(watched, f"{file.removeprefix(SOURCE)}:{caller.f_lineno}")
+        return WatchedLock(watched, f"{file.removeprefix(SOURCE)}:{caller.f_lineno}")
 
-    monkeypatch.setattr(threading, "Lock", made)
+    monkeypatch.setattr(threading, "Lock", make_lock)
     return watched
 
 
-class Person:
-    """One thread: somebody with a session and items, who is told to come again and does."""
+class SimulatedUser:
+    """A thread: a user with a session and items who retries after each 503."""
 
     def __init__(self, backend: Backend, name: str) -> None:
         """Sign in later, in the thread."""
         self.backend, self.name = backend, name
-        self.did: Counter[int] = Counter()
+        self.statuses: Counter[int] = Counter()
 
-    def ask(self, method: str, path: str, **more: Any) -> TestResponse:
-        """Ask until the answer is no 503."""
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Send a request until the response is not 503."""
         while True:
-            answer = self.backend.client().open(path, method=method, **more)
-            self.did[answer.status_code] += 1
-            if answer.status_code != 503:
-                return answer
+            response = self.backend.client().open(path, method=method, **options)
+            self.statuses[response.status_code] += 1
+            if response.status_code != 503:
+                return response
 
-    def live(self) -> int:
-        """Sign in, work, refresh, look, sign out; return how many rounds were done."""
-        for at in range(ROUNDS):
+    def run(self) -> int:
+        """Sign in, create, refresh, read and sign out; return the number of rounds."""
+        for n in range(ROUNDS):
             body = {"username": self.name, "password": PASSWORD}
-            opened = self.ask("POST", "/auth/login", json=body).get_json()
-            bearer = {"Authorization": f"Bearer {opened['access_token']}"}
-            item = {"name": f"{self.name} {at}", "price": "1", "currency": "EUR"}
-            made = self.ask("POST", "/items", json=item, headers=bearer)
-            assert made.status_code == 201, made.get_json()
-            token = {"refresh_token": opened["refresh_token"]}
-            renewed = self.ask("POST", "/auth/refresh", json=token).get_json()
-            assert self.ask("GET", "/look", headers=bearer).status_code == 204
-            left = self.ask(
-                "POST", "/auth/logout", json={"refresh_token": renewed["refresh_token"]}
+            session = self.request("POST", "/auth/login", json=body).get_json()
+            bearer = {"Authorization": f"Bearer {session['access_token']}"}
+            item = {"name": f"{self.name} {n}", "price": "1", "currency": "EUR"}
+            created = self.request("POST", "/items", json=item, headers=bearer)
+            assert created.status_code == 201, created.get_json()
+            token = {"refresh_token": session["refresh_token"]}
+            refreshed = self.request("POST", "/auth/refresh", json=token).get_json()
+            assert self.request("GET", "/look", headers=bearer).status_code == 204
+            logout = self.request(
+                "POST", "/auth/logout", json={"refresh_token": refreshed["refresh_token"]}
             )
-            assert left.status_code == 204
-            assert self.ask("GET", "/look", headers=bearer).status_code == 401
+            assert logout.status_code == 204
+            assert self.request("GET", "/look", headers=bearer).status_code == 401
         return ROUNDS
 
 
 @pytest.fixture
-def crowd(order: Order, make_backend: Callable[..., Backend]) -> list[Person]:
-    """Sixteen people in a backend whose locks are watched."""
+def users(order: LockOrder, make_backend: Callable[..., Backend]) -> list[SimulatedUser]:
+    """Sixteen users of an application whose locks are watched."""
     backend = make_backend(look)
-    users = [Person(backend, f"user{at}") for at in range(THREADS)]
+    users = [SimulatedUser(backend, f"user{n}") for n in range(THREADS)]
     for user in users:
         backend.create_user(user.name, "member")
     return users
 
 
 @pytest.mark.full
-def test_sixteen_threads_all_get_through_and_take_locks_in_one_order(
-    order: Order, crowd: list[Person]
+def test_sixteen_threads_finish_and_acquire_locks_in_one_order(
+    order: LockOrder, users: list[SimulatedUser]
 ) -> None:
-    """S-195: everybody finishes as many rounds; no two locks are taken crosswise."""
+    """S-195: all users finish all rounds; no two locks are acquired in both orders."""
     with ThreadPoolExecutor(THREADS) as pool:
-        lives = [pool.submit(user.live) for user in crowd]
-        done = [life.result(WITHIN) for life in lives]
-    statuses = set().union(*(user.did for user in crowd))
-    assert done == [ROUNDS] * THREADS
+        runs = [pool.submit(user.run) for user in users]
+        rounds_done = [run.result(DEADLOCK_SECONDS) for run in runs]
+    statuses = set().union(*(user.statuses for user in users))
+    assert rounds_done == [ROUNDS] * THREADS
     assert statuses <= {200, 201, 204, 401, 503}
     assert len(order.places) > 5, "no lock was watched"
-    assert order.circles() == set()
+    assert order.cycles() == set()
 
 
-def test_a_circle_is_seen() -> None:
-    """A proof that could not fail is none."""
-    order = Order()
-    one, two = Watched(order, "one"), Watched(order, "two")
+def test_a_cycle_of_locks_is_detected() -> None:
+    """The other test could fail."""
+    order = LockOrder()
+    one, two = WatchedLock(order, "one"), WatchedLock(order, "two")
     with one, two:
         pass
     with two, one:
         pass
-    assert order.circles() == {"one", "two"}
+    assert order.cycles() == {"one", "two"}

@@ -1,4 +1,4 @@
-"""A PostgreSQL that says nothing: given up on in time, and asked by one thread at a time (R-04)."""
+"""A PostgreSQL that does not respond: timeouts and the circuit breaker (R-04)."""
 
 import time
 from contextlib import suppress
@@ -12,7 +12,7 @@ from itemsapi.db.postgres import TimeoutConnection
 from itemsapi.problems import DatabaseUnavailable, NotFound
 
 LONG = 60.0
-# A server that hangs keeps no limit of its own.
+# A server that hangs does not apply its own timeout.
 HANG = text(
     "DO $$ BEGIN PERFORM set_config('statement_timeout', '0', false); PERFORM pg_sleep(120); END $$"
 )
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite has nobody to wait for."""
+    """SQLite has no server."""
     return "postgresql"
 
 
 @pytest.fixture
 def silent(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A database that has just been silent, for a tenth of a second, and answers now."""
+    """A database that did not respond for a tenth of a second, and responds now."""
     monkeypatch.setattr(TimeoutConnection, "timeout_seconds", 0.1)
     monkeypatch.setattr(postgres, "BREAKER_SECONDS", LONG)
     with suppress(DatabaseUnavailable), database.reading() as connection:
@@ -37,15 +37,15 @@ def silent(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     return database
 
 
-def rested(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """Return the database when its moment of rest is over."""
+def after_breaker(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Return the database after the circuit breaker's time."""
     later = time.monotonic() + LONG
     monkeypatch.setattr(postgres, "time", SimpleNamespace(monotonic=lambda: later))
     return database
 
 
-def answers(database: Database) -> bool:
-    """Tell whether the database is asked, and answers."""
+def responds(database: Database) -> bool:
+    """Return whether a query is sent and answered."""
     try:
         with database.reading() as connection:
             return bool(connection.scalar(text("SELECT 1")))
@@ -53,60 +53,62 @@ def answers(database: Database) -> bool:
         return False
 
 
-def test_a_silent_server_is_given_up_on_by_the_client(
+def test_the_client_times_out_when_the_server_does_not_respond(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped server cannot keep a limit of its own."""
+    """A stopped server cannot apply its own timeout."""
     monkeypatch.setattr(TimeoutConnection, "timeout_seconds", 0.1)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with pytest.raises(DatabaseUnavailable), database.reading() as connection:
         connection.execute(HANG)
-    assert time.monotonic() - begun < 120
+    assert time.monotonic() - started_at < 120
 
 
-def test_nobody_asks_a_server_that_was_just_silent(silent: Database) -> None:
-    """All are refused at once, for a moment."""
-    assert not answers(silent)
+def test_queries_fail_at_once_after_a_timeout(silent: Database) -> None:
+    """For the time of the circuit breaker."""
+    assert not responds(silent)
 
 
-def test_it_serves_everybody_when_it_answers_again(
+def test_queries_succeed_when_the_server_responds_again(
     silent: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As soon as one has found out."""
-    rested(silent, monkeypatch)
-    assert [answers(silent) for _ in range(3)] == [True] * 3
+    """After one query has succeeded."""
+    after_breaker(silent, monkeypatch)
+    assert [responds(silent) for _ in range(3)] == [True] * 3
 
 
-def test_one_at_a_time_finds_out(silent: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one asks, the others are still refused."""
-    rested(silent, monkeypatch)
+def test_one_query_at_a_time_probes_the_server(
+    silent: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the others still fail at once."""
+    after_breaker(silent, monkeypatch)
     with silent.reading() as connection:
-        assert not answers(silent)
+        assert not responds(silent)
         assert connection.scalar(text("SELECT 1")) == 1
-    assert answers(silent)
+    assert responds(silent)
 
 
-def test_a_refusal_of_ours_shows_that_it_answers(
+def test_a_problem_raised_in_the_block_closes_the_breaker(
     silent: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who finds out may be looking for what is not there: the others do not wait for that."""
-    rested(silent, monkeypatch)
+    """The server has responded, even if the row was not found."""
+    after_breaker(silent, monkeypatch)
     with pytest.raises(NotFound), silent.reading():
         raise NotFound
-    assert answers(silent)
+    assert responds(silent)
 
 
-def test_the_next_one_asks_when_the_server_only_refuses(
+def test_the_next_query_probes_when_the_connection_is_refused(
     silent: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is known at once, so nobody has to wait for the moment that silence costs (R-03)."""
-    rested(silent, monkeypatch)
+    """An error is known at once, unlike a timeout (R-03)."""
+    after_breaker(silent, monkeypatch)
     with pytest.raises(DatabaseUnavailable), silent.reading() as connection:
         connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert answers(silent)
+    assert responds(silent)
 
 
-def test_a_fault_of_our_own_statement_is_not_called_an_outage(database: Database) -> None:
-    """It is a 500, and someone has to mend it."""
+def test_a_syntax_error_is_not_reported_as_an_outage(database: Database) -> None:
+    """It is a 500, a bug to fix."""
     with pytest.raises(Exception, match="syntax error"), database.reading() as connection:
         connection.execute(text("SELEKT 1"))

@@ -1,7 +1,7 @@
-"""A purge waits for nobody: it leaves what somebody else has locked (S-201).
+"""A purge never waits: it skips rows that another transaction has locked (S-201).
 
-Each test has one transaction in the middle of another, on PostgreSQL: whoever waited for a lock
-here would wait for what comes after it, and be given up on after 2 s.
+Each test runs one transaction inside another, on PostgreSQL: one that waited for a lock of the
+other would fail after 2 s.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite's writers take turns."""
+    """In SQLite only one transaction writes at a time."""
     return "postgresql"
 
 
 @pytest.fixture
 def stock(backend: Backend) -> ItemStore:
-    """A shelf with three items on it that were made with keys, which are old by now."""
+    """Three items that were created with idempotency keys, which have expired."""
     stock = ItemStore(backend.services.database, backend.clock)
     for key in "abc":
         stock.create(key=key)
@@ -39,62 +39,71 @@ def stock(backend: Backend) -> ItemStore:
     return stock
 
 
-def heap(backend: Backend, name: str) -> PurgeTarget:
-    """Return one heap as it is now."""
-    return next(one for one in purge_targets(backend.services.issuer) if one.name == name)
+def find_target(backend: Backend, name: str) -> PurgeTarget:
+    """Return the purge target of this name."""
+    return next(t for t in purge_targets(backend.services.issuer) if t.name == name)
 
 
-def purged(backend: Backend, wanted: PurgeTarget) -> int:
-    """Purge a heap; return how many rows went."""
-    return purge(backend.services.issuer, wanted, pause=lambda _: None)
+def purge_without_pauses(backend: Backend, target: PurgeTarget) -> int:
+    """Purge a target; return the number of deleted rows."""
+    return purge(backend.services.issuer, target, pause=lambda _: None)
 
 
-def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
-    """Return a heap amid whose first transaction, with its rows locked, something else is done."""
-    todo = [work]
+def during_first_batch(target: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
+    """Return the target; `work` runs in its first transaction, while its rows are locked."""
+    pending = [work]
 
-    def told(*about: object) -> None:
-        if todo:
-            todo.pop()()
-        wanted.before_delete(*about)  # type: ignore[arg-type]
+    def before_delete(*arguments: object) -> None:
+        if pending:
+            pending.pop()()
+        target.before_delete(*arguments)  # type: ignore[arg-type]
 
-    return replace(wanted, before_delete=told)
+    return replace(target, before_delete=before_delete)
 
 
-def test_two_purges_do_not_wait_for_one_another(backend: Backend, stock: ItemStore) -> None:
-    """The second finds nothing to do, and what is counted is right."""
+def test_a_second_purge_deletes_nothing_while_the_first_has_the_rows_locked(
+    backend: Backend, stock: ItemStore
+) -> None:
+    """Neither waits, and the quota usage is right."""
     second: list[int] = []
-    claims = heap(backend, "idempotency keys")
-    assert purged(backend, amid(claims, lambda: second.append(purged(backend, claims)))) == 3
+    keys = find_target(backend, "idempotency keys")
+    assert (
+        purge_without_pauses(
+            backend,
+            during_first_batch(keys, lambda: second.append(purge_without_pauses(backend, keys))),
+        )
+        == 3
+    )
     assert (second, recount_usage(stock.database)) == ([0], 0)
 
 
-def test_a_request_that_needs_room_does_not_wait_for_a_purge(
+def test_a_request_at_its_quota_does_not_wait_for_a_purge(
     backend: Backend, stock: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It forgets other keys than those that the purge is at, and each is counted once."""
+    """It deletes other keys than the purge, and each is counted once."""
     monkeypatch.setattr("itemsapi.issuer.retention.DELETE_BATCH_ROWS", 1)
-    shelf = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
-    work = amid(
-        heap(backend, "idempotency keys"), lambda: shelf.create(draft(), owner=stock.ada, key="d")
+    items = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
+    work = during_first_batch(
+        find_target(backend, "idempotency keys"),
+        lambda: items.create(draft(), owner=stock.ada, key="d"),
     )
-    assert purged(backend, work) == 1
+    assert purge_without_pauses(backend, work) == 1
     assert recount_usage(stock.database) == 0
 
 
 @pytest.mark.parametrize("name", ["attempts", "pending attempts"])
-def test_what_somebody_has_locked_stays_until_the_next_time(backend: Backend, name: str) -> None:
-    """A row of several of one try, even: whoever has it may want the others next."""
-    wanted, long_ago = heap(backend, name), backend.clock() - timedelta(days=2)
-    made: dict[str, object]
-    made = (
+def test_a_locked_row_is_kept_until_the_next_purge(backend: Backend, name: str) -> None:
+    """Also if it is one of several rows of an attempt."""
+    target, long_ago = find_target(backend, name), backend.clock() - timedelta(days=2)
+    values: dict[str, object]
+    values = (
         {"started_at": long_ago, "failures": 1} if name == "attempts" else {"expires_at": long_ago}
     )
-    made |= {"id": new_id()} if wanted.table is PendingAttempt.core() else {}
+    values |= {"id": new_id()} if target.table is PendingAttempt.core() else {}
     with backend.services.database.transaction() as tx:
-        tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])
-    locked = select(wanted.table).where(wanted.table.c.key == "b").with_for_update()
+        tx.execute(insert(target.table), [values | {"key": key} for key in "abc"])
+    locked = select(target.table).where(target.table.c.key == "b").with_for_update()
     with backend.services.database.transaction() as tx:
         tx.execute(locked)
-        assert purged(backend, wanted) == 2
-    assert purged(backend, wanted) == 1
+        assert purge_without_pauses(backend, target) == 2
+    assert purge_without_pauses(backend, target) == 1

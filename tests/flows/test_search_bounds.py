@@ -1,4 +1,4 @@
-"""What the text index holds, and that a search leaves nothing out (S-111)."""
+"""The text index: what it contains, and that a search returns all matches (S-111)."""
 
 from collections.abc import Iterator
 
@@ -14,41 +14,43 @@ from support.item_store import ItemStore
 
 @pytest.fixture
 def stock(database: Database, clock: MovingClock) -> ItemStore:
-    """A shelf."""
+    """A store of items."""
     return ItemStore(database, clock)
 
 
-def found(stock: ItemStore, query: str, limit: int) -> Iterator[str]:
-    """Yield the names of all that a search finds, page by page."""
+def search(stock: ItemStore, query: str, limit: int) -> Iterator[str]:
+    """Yield the names of all items that a search returns, page by page."""
     cursor = None
     while True:
-        asked = ItemListQuery(q=query, sort="name", limit=limit, cursor=cursor)
-        page = stock.items.get_page(asked, owner=stock.ada)
+        query_of_page = ItemListQuery(q=query, sort="name", limit=limit, cursor=cursor)
+        page = stock.items.get_page(query_of_page, owner=stock.ada)
         yield from (item.name for item in page.items)
         cursor = page.next_cursor
         if cursor is None:
             return
 
 
-@pytest.mark.parametrize("many", [200, 201, 203])
-def test_a_search_finds_all_however_many_match(stock: ItemStore, many: int) -> None:
+@pytest.mark.parametrize("count", [200, 201, 203])
+def test_a_search_returns_all_matches_around_the_sorting_limit(
+    stock: ItemStore, count: int
+) -> None:
     """At the number of matches that are sorted, one more, and some more."""
-    names = [f"lamp {at:03}" for at in range(many)]
+    names = [f"lamp {at:03}" for at in range(count)]
     for name in names:
         stock.create(name=name)
-    assert list(found(stock, "lamp", 100)) == names
+    assert list(search(stock, "lamp", 100)) == names
 
 
-def test_a_deleted_item_leaves_no_words(stock: ItemStore) -> None:
-    """They would be met by every search for ever, and tell what was there."""
+def test_the_index_has_no_rows_of_a_deleted_item(stock: ItemStore) -> None:
+    """They would slow down searches and reveal the text."""
     item = stock.create(name="lamp")
     stock.items.delete(item.id, owner=stock.ada, version=None)
     with stock.database.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM item_text")).scalar() == 0
 
 
-def test_the_text_that_is_indexed_has_a_bound() -> None:
-    """Some characters become eighteen when they are normalised."""
+def test_the_indexed_text_is_limited() -> None:
+    """Some characters become eighteen when they are normalized."""
     whole = "a " * 30_000
     assert "end" in tokenize(whole[:-4] + " end")
     assert "end" not in tokenize(whole + "end")

@@ -1,4 +1,4 @@
-"""Which generations of tokens were seen: noted once each, and again where that failed (S-074)."""
+"""Seen generations of tokens: each is stored once, and again if that failed (S-074)."""
 
 import threading
 from collections.abc import Callable
@@ -7,39 +7,39 @@ from typing import Any
 import flask
 import pytest
 
-from itemsapi.gate import seen_generations as module
+from itemsapi.gate import seen_generations
 from itemsapi.gate.seen_generations import SeenGenerations
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.claims import Claims
 
 
-class Notes:
-    """Where notes are written, while `broken` is not set."""
+class FakeStore:
+    """Records the generations that are marked as seen; fails while `broken` is set."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start empty."""
         self.written: list[tuple[str, int]] = []
-        self.tries = 0
+        self.attempts = 0
         self.broken = False
 
-    def write(self, sid: str, gen: int) -> None:
-        """Write a note, or fail as a database does that is away."""
-        self.tries += 1
+    def mark(self, sid: str, gen: int) -> None:
+        """Record a generation, or raise like an unavailable database."""
+        self.attempts += 1
         if self.broken:
             raise DatabaseUnavailable
         self.written.append((sid, gen))
 
 
 @pytest.fixture
-def notes() -> Notes:
-    """An empty place."""
-    return Notes()
+def store() -> FakeStore:
+    """An empty store."""
+    return FakeStore()
 
 
 @pytest.fixture
-def seen(notes: Notes) -> SeenGenerations:
-    """A process that has seen nothing yet."""
-    return SeenGenerations(notes.write)
+def seen(store: FakeStore) -> SeenGenerations:
+    """A process that has seen no generation yet."""
+    return SeenGenerations(store.mark)
 
 
 def claims(sid: str = "s", gen: int = 2) -> Claims:
@@ -50,116 +50,118 @@ def claims(sid: str = "s", gen: int = 2) -> Claims:
     )  # fmt: skip
 
 
-def use(seen: SeenGenerations, what: Claims, answer: Callable[[], Any] = str) -> Any:
-    """Answer a request with such a token; return the answer, which nobody has read yet."""
+def use(seen: SeenGenerations, token: Claims, body: Callable[[], Any] = str) -> Any:
+    """Send a request with such a token; return the response before its body is read."""
     app = flask.Flask(__name__)
 
     @app.get("/")
     def view() -> Any:
-        seen.record_after_response(what)
-        return answer()
+        seen.record_after_response(token)
+        return body()
 
-    return app.test_client().get("/", buffered=answer is str)
+    return app.test_client().get("/", buffered=body is str)
 
 
-ANSWERS: dict[str, Callable[[], Any]] = {
+RESPONSES: dict[str, Callable[[], Any]] = {
     "file": lambda: flask.send_file(__file__),
     "stream": lambda: (line for line in ("one", "two")),
 }
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
-def test_a_use_is_noted_before_a_file_or_a_stream_is_sent(
-    seen: SeenGenerations, notes: Notes, kind: str
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_a_use_is_stored_before_a_file_or_stream_is_sent(
+    seen: SeenGenerations, store: FakeStore, kind: str
 ) -> None:
-    """S-074: found by review: a thief could use a copy on such pages alone, unnoticed."""
-    answer = use(seen, claims(), ANSWERS[kind])
-    assert notes.written == [("s", 2)]
-    answer.close()
+    """S-074: found by review: a thief could use a copy on such endpoints unnoticed."""
+    response = use(seen, claims(), RESPONSES[kind])
+    assert store.written == [("s", 2)]
+    response.close()
 
 
-def test_a_generation_is_noted_once_however_often_it_is_used(
-    seen: SeenGenerations, notes: Notes
+def test_a_generation_is_stored_once_however_often_it_is_used(
+    seen: SeenGenerations, store: FakeStore
 ) -> None:
-    """S-074: once per process and generation, whatever token of it comes."""
+    """S-074: once for each process and generation."""
     for _ in range(20):
         use(seen, claims())
-    assert (notes.written, notes.tries) == ([("s", 2)], 1)
+    assert (store.written, store.attempts) == ([("s", 2)], 1)
 
 
-def test_each_generation_is_noted(seen: SeenGenerations, notes: Notes) -> None:
+def test_each_generation_is_stored(seen: SeenGenerations, store: FakeStore) -> None:
     """S-074: of each session."""
-    for what in (claims("a", 2), claims("a", 3), claims("b", 2)):
-        use(seen, what)
-    assert notes.written == [("a", 2), ("a", 3), ("b", 2)]
+    for token in (claims("a", 2), claims("a", 3), claims("b", 2)):
+        use(seen, token)
+    assert store.written == [("a", 2), ("a", 3), ("b", 2)]
 
 
-def test_the_first_generation_needs_no_note(seen: SeenGenerations, notes: Notes) -> None:
+def test_the_first_generation_is_not_stored(seen: SeenGenerations, store: FakeStore) -> None:
     """It counts as seen from the sign-in on."""
     use(seen, claims(gen=1))
-    assert notes.tries == 0
+    assert store.attempts == 0
 
 
-def test_a_note_that_failed_is_tried_at_the_next_use(seen: SeenGenerations, notes: Notes) -> None:
-    """S-074: and no more once it is written."""
-    notes.broken = True
+def test_a_failed_write_is_retried_at_the_next_use(seen: SeenGenerations, store: FakeStore) -> None:
+    """S-074: and no more once it has succeeded."""
+    store.broken = True
     use(seen, claims())
-    notes.broken = False
+    store.broken = False
     for _ in range(20):
         use(seen, claims())
-    assert (notes.written, notes.tries) == ([("s", 2)], 2)
+    assert (store.written, store.attempts) == ([("s", 2)], 2)
 
 
-def test_a_note_is_tried_at_every_use_while_it_fails(seen: SeenGenerations, notes: Notes) -> None:
-    """S-074: who tried alone, and failed, leaves the turn to the next."""
-    notes.broken = True
+def test_a_write_is_retried_at_every_use_while_it_fails(
+    seen: SeenGenerations, store: FakeStore
+) -> None:
+    """S-074: a failed attempt does not block the next one."""
+    store.broken = True
     for _ in range(3):
         use(seen, claims())
-    assert notes.tries == 3
+    assert store.attempts == 3
 
 
-def test_the_memory_of_notes_is_bounded(
-    seen: SeenGenerations, notes: Notes, monkeypatch: pytest.MonkeyPatch
+def test_the_memory_of_seen_generations_is_limited(
+    seen: SeenGenerations, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The oldest is forgotten, and noted again when it is used again."""
-    monkeypatch.setattr(module, "MAX_REMEMBERED_GENERATIONS", 2)
+    """The oldest is forgotten, and stored again at its next use."""
+    monkeypatch.setattr(seen_generations, "MAX_REMEMBERED_GENERATIONS", 2)
     for sid in ("a", "b", "c", "c", "b", "a"):
         use(seen, claims(sid))
-    assert [sid for sid, _ in notes.written] == ["a", "b", "c", "a"]
+    assert [sid for sid, _ in store.written] == ["a", "b", "c", "a"]
 
 
-def test_a_note_is_written_while_another_one_is_under_way(notes: Notes) -> None:
-    """S-074: from the first on, for nothing has failed yet."""
+def test_writes_are_concurrent_while_none_has_failed(store: FakeStore) -> None:
+    """S-074: from the start."""
     inside, leave = threading.Event(), threading.Event()
 
-    def write(sid: str, gen: int) -> None:
+    def mark(sid: str, gen: int) -> None:
         if sid == "slow":
             inside.set()
             leave.wait(10)
-        notes.write(sid, gen)
+        store.mark(sid, gen)
 
-    seen = SeenGenerations(write)
+    seen = SeenGenerations(mark)
     slow = threading.Thread(target=use, args=(seen, claims("slow")))
     slow.start()
     assert inside.wait(10)
     use(seen, claims("quick"))
     leave.set()
     slow.join()
-    assert [sid for sid, _ in notes.written] == ["quick", "slow"]
+    assert [sid for sid, _ in store.written] == ["quick", "slow"]
 
 
-def test_notes_go_side_by_side_again_after_an_outage() -> None:
-    """What failed once does not slow the process for ever."""
+def test_writes_are_concurrent_again_after_an_outage() -> None:
+    """A failure does not slow down the process forever."""
     written, broken = list[str](), True
 
-    def write(sid: str, _gen: int) -> None:
+    def mark(sid: str, _gen: int) -> None:
         if broken:
             raise DatabaseUnavailable
         if sid == "first":
             use(again, claims("meanwhile")).close()
         written.append(sid)
 
-    again = SeenGenerations(write)
+    again = SeenGenerations(mark)
     use(again, claims("s")).close()
     broken = False
     use(again, claims("s")).close()
@@ -167,18 +169,18 @@ def test_notes_go_side_by_side_again_after_an_outage() -> None:
     assert written == ["s", "meanwhile", "first"]
 
 
-def test_one_thread_at_a_time_tries_while_notes_fail() -> None:
-    """R-03: a database that says nothing holds no second thread."""
-    inside, leave, tries = threading.Event(), threading.Event(), []
+def test_one_thread_at_a_time_writes_while_writes_fail() -> None:
+    """R-03: a database that does not respond blocks no second thread."""
+    inside, leave, attempts = threading.Event(), threading.Event(), []
 
-    def write(sid: str, _gen: int) -> None:
-        tries.append(sid)
-        if len(tries) > 1:
+    def mark(sid: str, _gen: int) -> None:
+        attempts.append(sid)
+        if len(attempts) > 1:
             inside.set()
             leave.wait(10)
         raise DatabaseUnavailable
 
-    seen = SeenGenerations(write)
+    seen = SeenGenerations(mark)
     use(seen, claims("first"))
     stuck = threading.Thread(target=use, args=(seen, claims("second")))
     stuck.start()
@@ -186,4 +188,4 @@ def test_one_thread_at_a_time_tries_while_notes_fail() -> None:
     use(seen, claims("third"))
     leave.set()
     stuck.join()
-    assert tries == ["first", "second"]
+    assert attempts == ["first", "second"]

@@ -1,4 +1,4 @@
-"""Sessions end: at their limits, at the user's wish, at an operator's, and with too many."""
+"""Sessions end at their limits, by the user, by an operator, and above the session limit."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +26,7 @@ Build = Callable[..., Backend]
 
 @pytest.fixture
 def build(make_backend: Build) -> Build:
-    """Build an application with a page to look at, and ada."""
+    """Return a function that builds an application with the endpoint `/look`, and a user ada."""
 
     def make(**changes: Any) -> Backend:
         backend = make_backend(look, **changes)
@@ -38,12 +38,12 @@ def build(make_backend: Build) -> Build:
 
 @pytest.fixture
 def backend(build: Build) -> Backend:
-    """An application as it comes."""
+    """An application with default settings."""
     return build()
 
 
 def disable(backend: Backend, user_id: str) -> None:
-    """Disable a user as an operator would."""
+    """Disable a user and end their sessions."""
     issuer = backend.services.issuer
     with issuer.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=backend.clock()))
@@ -51,18 +51,18 @@ def disable(backend: Backend, user_id: str) -> None:
 
 
 def test_a_session_ends_at_its_absolute_limit_however_often_it_is_refreshed(build: Build) -> None:
-    """S-064, S-123: an hour a time under a moved clock; it ends at login + limit."""
+    """S-064, S-123: it is refreshed every hour and ends at login + limit."""
     backend = build(session_max_age=timedelta(days=2), session_max_idle=timedelta(days=1))
-    begun, token, times = backend.clock(), backend.login("ada")["refresh_token"], 0
-    while (answer := refresh(backend, token)).status_code == 200:
-        token, times = answer.json["refresh_token"], times + 1
+    started_at, token, count = backend.clock(), backend.login("ada")["refresh_token"], 0
+    while (response := refresh(backend, token)).status_code == 200:
+        token, count = response.json["refresh_token"], count + 1
         backend.clock.advance(hours=1)
-    assert (times, error_code(answer)) == (48, "invalid_refresh_token")
-    assert backend.clock() == begun + timedelta(days=2)
+    assert (count, error_code(response)) == (48, "invalid_refresh_token")
+    assert backend.clock() == started_at + timedelta(days=2)
 
 
-def test_no_access_token_outlives_its_session(backend: Backend) -> None:
-    """S-064: the one made a minute before the absolute limit lives for a minute."""
+def test_an_access_token_expires_with_its_session(backend: Backend) -> None:
+    """S-064: one minute before the absolute limit its lifetime is one minute."""
     token = backend.login("ada")["refresh_token"]
     for _ in range(9):
         backend.clock.advance(days=9.9)
@@ -71,50 +71,54 @@ def test_no_access_token_outlives_its_session(backend: Backend) -> None:
     assert refreshed(backend, token)["expires_in"] == 60
 
 
-def test_a_session_lives_in_the_last_second_of_the_idle_limit(backend: Backend) -> None:
-    """S-123: fourteen days less a second."""
+def test_a_session_can_be_refreshed_in_the_last_second_of_the_idle_limit(backend: Backend) -> None:
+    """S-123: fourteen days minus one second."""
     token = backend.login("ada")["refresh_token"]
     backend.clock.advance(days=14, seconds=-1)
     assert refreshed(backend, token)
 
 
-def test_a_session_is_over_when_it_was_idle_for_the_limit(backend: Backend) -> None:
-    """S-123: fourteen days; and it was no copy, so no alarm is raised."""
+def test_a_session_ends_at_the_idle_limit(backend: Backend) -> None:
+    """S-123: after fourteen days; its token is not reported as reused."""
     token = backend.login("ada")["refresh_token"]
     backend.clock.advance(days=14)
     assert error_code(refresh(backend, token)) == "invalid_refresh_token"
     assert event_details(backend, "token_reuse") == []
 
 
-def test_signing_in_makes_a_session_of_its_own_whatever_the_client_names(backend: Backend) -> None:
-    """S-069: a session id given by the client is not adopted."""
-    planted = backend.login("ada")["session_id"]
-    wish = {"username": "ada", "password": PASSWORD}
-    headers = {"Cookie": f"session_id={planted}; sid={planted}", "X-Session-Id": planted}
-    made = backend.client().post(f"/auth/login?session_id={planted}", json=wish, headers=headers)
-    assert (made.json or {}).get("session_id") != planted
-    assert backend.client().post("/auth/login", json=wish | {"sid": planted}).status_code == 422
+def test_login_never_uses_a_session_id_of_the_client(backend: Backend) -> None:
+    """S-069: in a cookie, header, query or body."""
+    foreign_id = backend.login("ada")["session_id"]
+    body = {"username": "ada", "password": PASSWORD}
+    headers = {"Cookie": f"session_id={foreign_id}; sid={foreign_id}", "X-Session-Id": foreign_id}
+    response = backend.client().post(
+        f"/auth/login?session_id={foreign_id}", json=body, headers=headers
+    )
+    assert (response.json or {}).get("session_id") != foreign_id
+    assert backend.client().post("/auth/login", json=body | {"sid": foreign_id}).status_code == 422
 
 
-def test_two_sign_ins_share_nothing(backend: Backend) -> None:
-    """S-069: the end of one leaves the other be."""
+def test_two_sign_ins_have_separate_sessions(backend: Backend) -> None:
+    """S-069: the end of one does not affect the other."""
     one, other = backend.login("ada"), backend.login("ada")
     backend.client().post("/auth/logout", json={"refresh_token": one["refresh_token"]})
     assert not is_accepted(backend, one["access_token"])
     assert is_accepted(backend, other["access_token"])
 
 
-def test_exactly_the_limit_of_sessions_lives_after_twenty_sign_ins_at_once(build: Build) -> None:
-    """S-124: twenty at a limit of five; the five that are left are the newest."""
+def test_the_newest_sessions_up_to_the_limit_live_after_twenty_concurrent_sign_ins(
+    build: Build,
+) -> None:
+    """S-124: the limit is five."""
     backend = build(session_limit=5)
     user_id = backend.create_user("bob", "member")
-    made = race(*[lambda: open_session(backend, user_id)] * 20)
-    alive = {one.session_id for one in made if is_accepted(backend, one.access_token)}
-    assert (len(alive), alive) == (5, newest(backend, 5))
+    opened = race(*[lambda: open_session(backend, user_id)] * 20)
+    alive = {s.session_id for s in opened if is_accepted(backend, s.access_token)}
+    assert (len(alive), alive) == (5, newest_session_ids(backend, 5))
 
 
-def newest(backend: Backend, count: int) -> set[str]:
-    """Return the ids of the sessions that began last."""
+def newest_session_ids(backend: Backend, count: int) -> set[str]:
+    """Return the ids of the newest sessions."""
     with backend.services.database.reading() as connection:
         rows = connection.exec_driver_sql(
             "SELECT id FROM itemsapi_session ORDER BY created_at DESC, id DESC"
@@ -122,20 +126,17 @@ def newest(backend: Backend, count: int) -> set[str]:
         return {row.id for row in rows.fetchmany(count)}
 
 
-def test_the_oldest_session_goes_with_an_event_when_there_are_too_many(build: Build) -> None:
-    """S-124: documented, and told."""
+def test_the_oldest_session_ends_with_an_event_above_the_limit(build: Build) -> None:
+    """S-124: the audit trail has the event."""
     backend = build(session_limit=2)
     oldest, *rest = [backend.login("ada") for _ in range(3)]
-    assert [is_accepted(backend, one["access_token"]) for one in (oldest, *rest)] == [
-        False,
-        True,
-        True,
-    ]
+    accepted = [is_accepted(backend, tokens["access_token"]) for tokens in (oldest, *rest)]
+    assert accepted == [False, True, True]
     assert len(event_details(backend, "session_limit")) == 1
 
 
-def old(build: Build, limit: str, *, seconds: float) -> Backend:
-    """Build a backend whose limit of that kind is two days; ada's session is so many seconds old."""
+def backend_with_old_session(build: Build, limit: str, *, seconds: float) -> Backend:
+    """Build an application whose `limit` is two days, with a session of ada of this age."""
     age = timedelta(days=2 if limit == "absolute" else 30)
     backend = build(session_limit=1, session_max_age=age, session_max_idle=timedelta(days=2))
     token = backend.login("ada")["refresh_token"]
@@ -152,40 +153,44 @@ each_limit = pytest.mark.parametrize("limit", ["absolute", "idle"])
 
 
 @each_limit
-def test_a_session_past_its_limit_takes_no_place(build: Build, limit: str) -> None:
-    """S-124: only sessions that live are counted, to the second."""
-    backend = old(build, limit, seconds=TWO_DAYS)
+def test_an_expired_session_does_not_count_towards_the_session_limit(
+    build: Build, limit: str
+) -> None:
+    """S-124: only live sessions count, to the second."""
+    backend = backend_with_old_session(build, limit, seconds=TWO_DAYS)
     assert is_accepted(backend, backend.login("ada")["access_token"])
     assert event_details(backend, "session_limit") == []
 
 
 @each_limit
-def test_a_session_in_its_last_second_takes_its_place(build: Build, limit: str) -> None:
-    """S-124: it could be refreshed."""
-    backend = old(build, limit, seconds=TWO_DAYS - 1)
+def test_a_session_in_its_last_second_counts_towards_the_session_limit(
+    build: Build, limit: str
+) -> None:
+    """S-124: it could still be refreshed."""
+    backend = backend_with_old_session(build, limit, seconds=TWO_DAYS - 1)
     backend.login("ada")
     assert len(event_details(backend, "session_limit")) == 1
 
 
 @each_limit
 def test_a_session_is_listed_until_its_limit(build: Build, limit: str) -> None:
-    """S-125: as long as it could be refreshed."""
-    backend = old(build, limit, seconds=TWO_DAYS - 1)
+    """S-125: as long as it can be refreshed."""
+    backend = backend_with_old_session(build, limit, seconds=TWO_DAYS - 1)
     assert len(sessions.list_open_sessions(backend.services.issuer, owner(backend))) == 1
     backend.clock.advance(seconds=1)
     assert sessions.list_open_sessions(backend.services.issuer, owner(backend)) == []
 
 
-def test_signing_out_is_no_error_when_it_is_done_twice(backend: Backend) -> None:
-    """R-25: the answer to the first may have been lost."""
+def test_a_second_logout_is_no_error(backend: Backend) -> None:
+    """R-25: the response to the first may have been lost."""
     token = {"refresh_token": backend.login("ada")["refresh_token"]}
-    answers = [backend.client().post("/auth/logout", json=token) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [204, 204]
+    responses = [backend.client().post("/auth/logout", json=token) for _ in range(2)]
+    assert [response.status_code for response in responses] == [204, 204]
     assert len(event_details(backend, "session_end")) == 1
 
 
-def test_signing_out_ends_the_session_when_an_older_token_is_shown(backend: Backend) -> None:
-    """S-066: whoever held it wants out; that is never refused."""
+def test_logout_with_an_older_token_ends_the_session(backend: Backend) -> None:
+    """S-066: logout is never rejected."""
     first = backend.login("ada")["refresh_token"]
     second = refreshed(backend, first)
     backend.client().post("/auth/logout", json={"refresh_token": first})
@@ -193,17 +198,17 @@ def test_signing_out_ends_the_session_when_an_older_token_is_shown(backend: Back
     assert error_code(refresh(backend, second["refresh_token"])) == "invalid_refresh_token"
 
 
-def test_a_disabled_user_has_no_session_and_gets_none(backend: Backend) -> None:
-    """S-067: the access token ends, and signing in reads like a wrong password."""
+def test_a_disabled_user_has_no_session_and_cannot_sign_in(backend: Backend) -> None:
+    """S-067: the response is that to a wrong password."""
     user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     disable(backend, user_id)
-    wish = {"username": "bob", "password": PASSWORD}
-    assert error_code(backend.client().post("/auth/login", json=wish)) == "invalid_credentials"
+    body = {"username": "bob", "password": PASSWORD}
+    assert error_code(backend.client().post("/auth/login", json=body)) == "invalid_credentials"
     assert not is_accepted(backend, session["access_token"])
 
 
 def test_a_disabled_user_cannot_refresh(backend: Backend) -> None:
-    """S-067: whatever the row of the session says."""
+    """S-067: whatever the session's row contains."""
     user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     with backend.services.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=backend.clock()))
@@ -211,7 +216,7 @@ def test_a_disabled_user_cannot_refresh(backend: Backend) -> None:
 
 
 def test_sessions_stay_ended_when_a_user_is_enabled_again(backend: Backend) -> None:
-    """S-067: what was taken back does not come back with the user."""
+    """S-067: enabling does not restore them."""
     user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     disable(backend, user_id)
     with backend.services.database.transaction() as tx:
@@ -219,8 +224,8 @@ def test_sessions_stay_ended_when_a_user_is_enabled_again(backend: Backend) -> N
     assert error_code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
 
 
-def test_a_deleted_user_is_out(backend: Backend) -> None:
-    """S-067, S-122: the rows went with the user; nobody with the same name inherits the session."""
+def test_sessions_of_a_deleted_user_are_invalid(backend: Backend) -> None:
+    """S-067, S-122: another user with the same name does not get them."""
     user_id, session = backend.create_user("bob", "member"), backend.login("bob")
     with backend.services.database.transaction() as tx:
         tx.delete(tx.get_one(User, user_id))
@@ -228,41 +233,31 @@ def test_a_deleted_user_is_out(backend: Backend) -> None:
     assert error_code(refresh(backend, session["refresh_token"])) == "invalid_refresh_token"
 
 
-def test_one_of_five_sessions_ends_and_the_others_live(backend: Backend) -> None:
-    """S-125: end session three from session one."""
+def test_a_user_can_end_one_of_five_sessions(backend: Backend) -> None:
+    """S-125: the third, from the first."""
     five = [backend.login("ada") for _ in range(5)]
     backend.bearer_client(five[0]["access_token"]).delete(f"/auth/sessions/{five[2]['session_id']}")
-    assert [is_accepted(backend, one["access_token"]) for one in five] == [
-        True,
-        True,
-        False,
-        True,
-        True,
-    ]
+    accepted = [is_accepted(backend, tokens["access_token"]) for tokens in five]
+    assert accepted == [True, True, False, True, True]
 
 
-def test_a_stranger_cannot_end_a_session(backend: Backend) -> None:
-    """S-125: it is as if it were not there."""
+def test_another_users_session_is_not_found(backend: Backend) -> None:
+    """S-125: as if it did not exist."""
     mine, stranger = backend.login("ada"), backend.signed_in_client("eve", "member")
     assert stranger.delete(f"/auth/sessions/{mine['session_id']}").status_code == 404
     assert is_accepted(backend, mine["access_token"])
 
 
-def test_all_sessions_but_this_one_end(backend: Backend) -> None:
-    """S-125: somebody found a session that is not theirs."""
+def test_a_user_can_end_all_other_sessions(backend: Backend) -> None:
+    """S-125: such as after finding an unknown session."""
     here, there = backend.login("ada"), backend.login("ada")
     backend.bearer_client(here["access_token"]).delete("/auth/sessions?except=current")
-    assert (
-        is_accepted(backend, here["access_token"]),
-        is_accepted(backend, there["access_token"]),
-    ) == (
-        True,
-        False,
-    )
+    assert is_accepted(backend, here["access_token"])
+    assert not is_accepted(backend, there["access_token"])
 
 
-def test_nobodys_session_is_listed_when_everybodys_were_ended(backend: Backend) -> None:
-    """S-125, R-19: one row ends them all, the list as well."""
+def test_no_session_is_listed_after_all_were_ended(backend: Backend) -> None:
+    """S-125, R-19: one row ends all of them."""
     session = backend.login("ada")
     assert len(sessions.list_open_sessions(backend.services.issuer, owner(backend))) == 1
     sessions.end_all_sessions(backend.services.issuer, why="test")

@@ -68,18 +68,18 @@ CAUGHT_BY: dict[type[Rule], Property] = {
 }
 
 
-def test_a_thief_who_heals_in_every_window_would_live_beside_the_victim() -> None:
+def test_a_mutant_lets_a_thief_heal_in_every_window_beside_the_victim() -> None:
     """S-073: found by attack: 16 hours of it, and no event, while healing opened that window."""
     mutant = mutants.HealingWindowGivesAccess()
     assert in_step(mutant, CLAIRVOYANT) != []
 
 
 @pytest.mark.parametrize("mutant", CAUGHT_BY, ids=lambda mutant: mutant.__name__)
-def test_a_property_is_broken_when_the_rule_is(mutant: type[Rule]) -> None:
+def test_each_mutant_violates_a_property(mutant: type[Rule]) -> None:
     """The same property, asked of the production rule, holds: see test_rotation_rule.py."""
     assert CAUGHT_BY[mutant](mutant()) != []
 
 
-def test_each_mutant_is_tried() -> None:
+def test_every_mutant_is_tested() -> None:
     """None is written and then forgotten."""
     assert set(CAUGHT_BY) == set(Rule.__subclasses__())

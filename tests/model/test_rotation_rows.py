@@ -116,7 +116,7 @@ def model_of(case: Case) -> tuple[SessionRow, PresentedToken]:
     return row, replace(case.shown, gen=root if shown == ROOT else shown)
 
 
-def test_the_classes_say_of_each_row_what_its_generations_say() -> None:
+def test_the_classes_of_generations_agree_with_each_row() -> None:
     """The row of the model stands for every row: `judge` looks at nothing but the class."""
     strange = [
         case
@@ -128,7 +128,7 @@ def test_the_classes_say_of_each_row_what_its_generations_say() -> None:
     assert strange == []
 
 
-def test_a_token_has_the_class_that_the_model_gives_it_when_the_row_has_moved() -> None:
+def test_a_token_has_the_class_of_the_model_after_the_row_changed() -> None:
     """Generations turn into classes before the move or after it, it comes to the same."""
     strange = [
         (case, gen)
@@ -140,7 +140,7 @@ def test_a_token_has_the_class_that_the_model_gives_it_when_the_row_has_moved() 
     assert strange == []
 
 
-def test_the_update_does_what_the_table_says_to_each_row(database: Database) -> None:
+def test_the_update_agrees_with_the_table_for_each_row(database: Database) -> None:
     """S-061, S-062: the outcome and the row after it, one row for each of 13600 cases."""
     with database.transaction() as tx:
         write_rows(tx)

@@ -86,31 +86,31 @@ def test_a_client_may_be_signed_out_when_a_tick_is_added_to_the_window(world: Wo
 
 
 @within_the_window
-def test_nobody_is_stuck_when_their_requests_get_through(world: World) -> None:
+def test_every_client_makes_progress_when_its_requests_arrive(world: World) -> None:
     """S-075: there are new tokens when the window is over, wherever the session got to."""
     assert stuck(PRODUCTION, [world]) == []
 
 
-def test_an_attempt_id_is_of_no_help_when_a_request_arrives_two_refreshes_later() -> None:
+def test_an_attempt_id_does_not_help_when_a_request_arrives_two_refreshes_later() -> None:
     """The id is that of one refresh; a client refreshes again after an access token's life."""
     restless = replace(NAMING_PROGRAM, rests=False)
     assert signed_out(PRODUCTION, [restless]) != []
 
 
 @each(program=[PROGRAM], tabs=delayed(TABS, WINDOW))
-def test_everybody_who_shows_the_same_token_at_once_has_an_access_token(world: World) -> None:
-    """S-062, R-11: nobody waits, whether the winner has used its tokens or not."""
+def test_every_concurrent_request_with_the_same_token_gets_an_access_token(world: World) -> None:
+    """S-062, R-11: no client waits, whether the winner has used its tokens or not."""
     assert kept_waiting(PRODUCTION, [world]) == []
 
 
-def test_threads_that_store_the_token_they_showed_sign_themselves_out() -> None:
-    """A library that fills in the refresh token where none came puts the old over the new."""
+def test_threads_that_store_the_presented_token_are_signed_out() -> None:
+    """A library that fills in a missing refresh token overwrites the new one with the old one."""
     assert signed_out(PRODUCTION, [replace(LOCKED_TABS, fills_in=True)]) != []
 
 
 @pytest.mark.parametrize("cure", [PROGRAM, NAMING_TABS], ids=["a lock", "attempt ids"])
-def test_storing_the_token_that_was_shown_does_no_harm_with(cure: World) -> None:
-    """As above, with what the documents advise."""
+def test_storing_the_presented_token_is_harmless_with(cure: World) -> None:
+    """As above, with what the documentation advises."""
     assert signed_out(PRODUCTION, [replace(cure, fills_in=True)]) == []
 
 
@@ -125,8 +125,8 @@ def test_a_thief_has_one_access_token_at_most_beside_a_settled_victim(
 
 @thieves
 @attempts
-def test_thief_and_victim_never_go_on_side_by_side(thief: Thief, attempts: bool) -> None:
-    """S-073: no round of refreshes and uses by both leads back to where it began."""
+def test_thief_and_victim_cannot_both_go_on(thief: Thief, attempts: bool) -> None:
+    """S-073: no cycle of refreshes and uses by both leads back to its start."""
     assert in_step(PRODUCTION, replace(thief, attempts=attempts)) == []
 
 
@@ -137,7 +137,7 @@ def test_no_thief_works_for_long_while_the_victim_is_away(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOTED)
-def test_no_thief_works_for_ever_while_the_victim_is_told_to_wait(name: str) -> None:
+def test_no_thief_works_forever_while_the_victim_has_to_retry(name: str) -> None:
     """S-061: a thief who rotates in each window is found out by the victim's next requests."""
     assert kept_out(PRODUCTION, THIEVES[name]) == []
 
@@ -151,7 +151,7 @@ def test_the_second_to_refresh_ends_the_session(thief: Thief, attempts: bool) ->
 
 @thieves
 @attempts
-def test_a_token_that_is_good_for_nothing_ends_the_session_when_it_is_shown_late(
+def test_a_void_token_ends_the_session_when_it_is_presented_late(
     thief: Thief, attempts: bool
 ) -> None:
     """S-061: the victim's, if the thief was quicker, as well as any of the thief's."""
@@ -160,9 +160,7 @@ def test_a_token_that_is_good_for_nothing_ends_the_session_when_it_is_shown_late
 
 @thieves
 @attempts
-def test_no_copy_is_good_for_anything_when_the_victim_has_settled(
-    thief: Thief, attempts: bool
-) -> None:
+def test_no_copy_is_valid_when_the_victim_has_settled(thief: Thief, attempts: bool) -> None:
     """S-073: only where the note of the victim's use was lost does a copy still heal."""
     holding = thief_holding(PRODUCTION, replace(thief, attempts=attempts))
     assert bool(holding) == thief.notes_lost, holding

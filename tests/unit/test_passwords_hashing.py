@@ -1,4 +1,4 @@
-"""How passwords are stored and checked, without a database."""
+"""How passwords are hashed and verified, without a database."""
 
 from dataclasses import replace
 
@@ -25,104 +25,117 @@ SETTINGS = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 @pytest.fixture
 def passwords() -> PasswordService:
-    """Passwords as by default."""
+    """The password service with default settings."""
     return PasswordService(SETTINGS)
 
 
-def test_they_are_stored_as_argon2id_as_owasp_has_it(passwords: PasswordService) -> None:
+def test_passwords_are_hashed_with_argon2id_and_owasp_parameters(
+    passwords: PasswordService,
+) -> None:
     """19 MiB, two passes, one lane (S-047)."""
     found = extract_parameters(passwords.hash("x"))
     assert found.type is Type.ID
     assert (found.memory_cost, found.time_cost, found.parallelism) == (19456, 2, 1)
 
 
-def test_nothing_is_cut(passwords: PasswordService) -> None:
-    """A 73rd byte counts, as bcrypt's does not (S-040)."""
+def test_long_passwords_are_not_truncated(passwords: PasswordService) -> None:
+    """The 73rd byte counts, unlike with bcrypt (S-040)."""
     assert not passwords.matches("x" * 73, passwords.hash("x" * 72))
 
 
 @pytest.mark.parametrize("other", ["Correct horse", "correct horse ", "correct  horse"])
-def test_case_and_spaces_count(passwords: PasswordService, other: str) -> None:
+def test_case_and_spaces_are_significant(passwords: PasswordService, other: str) -> None:
     """Nothing is folded (S-040)."""
     assert not passwords.matches(other, passwords.hash("correct horse"))
 
 
-def test_one_typed_on_another_keyboard_matches(passwords: PasswordService) -> None:
-    """NFC makes both spellings of an accent one (RFC 8265 section 4.2)."""
+def test_a_password_matches_in_another_unicode_form(passwords: PasswordService) -> None:
+    """NFC unifies both forms of an accent (RFC 8265 section 4.2)."""
     assert passwords.matches("\N{LATIN SMALL LETTER E WITH ACUTE}", passwords.hash("e\u0301"))
 
 
-def test_no_password_matches_where_there_is_no_user(passwords: PasswordService) -> None:
-    """The decoy opens nothing (S-184)."""
+def test_no_password_matches_an_unknown_user(passwords: PasswordService) -> None:
+    """Nor does it match the decoy (S-184)."""
     assert not passwords.matches("", None)
 
 
 @pytest.mark.parametrize("stored", ["", "x", "$argon2id$v=19$m=1,t=1,p=1$", "plain"])
-def test_a_broken_hash_matches_nothing(passwords: PasswordService, stored: str) -> None:
-    """A poisoned row fails closed (R-29)."""
+def test_a_malformed_hash_matches_no_password(passwords: PasswordService, stored: str) -> None:
+    """A corrupted row fails closed (R-29)."""
     assert not passwords.matches(stored, stored)
 
 
-def test_other_parameters_make_a_hash_outdated(passwords: PasswordService) -> None:
-    """So that sign-in renews it (S-047)."""
+def test_a_hash_with_other_parameters_needs_a_rehash(passwords: PasswordService) -> None:
+    """The next sign-in replaces it (S-047)."""
     other = PasswordService(replace(SETTINGS, argon2_time=3))
     assert passwords.needs_rehash(other.hash("x"))
     assert not other.needs_rehash(other.hash("x"))
 
 
-def test_one_time_passwords_have_128_bits() -> None:
-    """32 hexadecimal digits, none twice."""
+def test_temporary_passwords_have_128_bits() -> None:
+    """32 hexadecimal digits, all different."""
     made = {make_temporary_password() for _ in range(1000)}
     assert len(made) == 1000
     assert {len(password) for password in made} == {32}
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\u202f", "\u1680", "\u205f"])
-def test_a_space_of_another_kind_is_a_space(passwords: PasswordService, space: str) -> None:
+def test_every_kind_of_space_matches_a_space(passwords: PasswordService, space: str) -> None:
     """Input methods write U+3000, some keyboards NBSP (RFC 8265 section 4.2.2)."""
     assert passwords.matches(f"correct{space}horse", passwords.hash("correct horse"))
     assert passwords.matches("correct horse", passwords.hash(f"correct{space}horse"))
 
 
 @pytest.mark.parametrize("other", ["\u200b", "\t", "\u2028", "_"])
-def test_what_is_no_space_is_none(passwords: PasswordService, other: str) -> None:
-    """Category Zs alone is mapped (RFC 8265 section 4.2.2)."""
+def test_other_characters_do_not_match_a_space(passwords: PasswordService, other: str) -> None:
+    """Only category Zs is mapped (RFC 8265 section 4.2.2)."""
     assert not passwords.matches(f"correct{other}horse", passwords.hash("correct horse"))
 
 
-def test_the_normal_form_is_counted(passwords: PasswordService) -> None:
-    """256 letters that are written as 512 code points are 256 (S-040)."""
+def test_the_length_is_that_of_the_normal_form(passwords: PasswordService) -> None:
+    """256 letters written as 512 code points are 256 (S-040)."""
     assert passwords.matches("e\u0301" * 256, passwords.hash("\u00e9" * 256))
     assert not passwords.matches("x" * 257, passwords.hash("x" * 257))
 
 
 @pytest.fixture
-def full(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> PasswordService:
-    """Passwords for which there is no place."""
+def passwords_when_full(
+    passwords: PasswordService, monkeypatch: pytest.MonkeyPatch
+) -> PasswordService:
+    """The password service with a full queue."""
     monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
     return passwords
 
 
-def test_nothing_is_begun_when_all_places_are_taken(full: PasswordService) -> None:
-    """Not even a try is counted (S-048)."""
+def test_require_capacity_raises_busy_when_the_queue_is_full(
+    passwords_when_full: PasswordService,
+) -> None:
+    """No attempt is counted (S-048)."""
     with pytest.raises(Busy):
-        full.require_capacity()
+        passwords_when_full.require_capacity()
 
 
-def test_neither_is_anything_checked_or_hashed(full: PasswordService) -> None:
-    """A crowd is turned away at once (S-048, R-13)."""
-    for job in (lambda: full.hash("x"), lambda: full.matches("x", None)):
+def test_hash_and_matches_raise_busy_when_the_queue_is_full(
+    passwords_when_full: PasswordService,
+) -> None:
+    """At once (S-048, R-13)."""
+    for job in (
+        lambda: passwords_when_full.hash("x"),
+        lambda: passwords_when_full.matches("x", None),
+    ):
         with pytest.raises(Busy):
             job()
 
 
-def test_one_hash_is_at_work_and_two_wait() -> None:
-    """More would hold the server's threads (S-048, R-13)."""
+def test_one_hash_runs_and_two_wait() -> None:
+    """More would block the threads of the server (S-048, R-13)."""
     assert (MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES) == (1, 2)
 
 
-def test_nobody_waits_for_ever(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose turn does not come is turned away."""
+def test_hash_raises_busy_when_no_slot_becomes_free(
+    passwords: PasswordService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a limited time."""
     monkeypatch.setattr("itemsapi.accounts.passwords.HASH_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=1))
     with pytest.raises(Busy):
@@ -131,58 +144,62 @@ def test_nobody_waits_for_ever(passwords: PasswordService, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is verified, by its parameters."""
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The parameters of all verified hashes."""
     return count_verifications(monkeypatch)
 
 
-def today(passes: int) -> str:
-    """Return what a password begins with that was hashed with so many passes."""
+def parameters(passes: int) -> str:
+    """Return the parameters of a hash with this number of passes."""
     return f"$argon2id$v=19$m=19456,t={passes},p=1"
 
 
-def test_an_unknown_user_costs_a_hash(passwords: PasswordService, work: list[str]) -> None:
-    """S-184: as much as a known one."""
+def test_an_unknown_user_costs_one_verification(
+    passwords: PasswordService, verified: list[str]
+) -> None:
+    """S-184: as much as a known user."""
     passwords.matches("x", None)
-    assert work == [today(2)]
+    assert verified == [parameters(2)]
 
 
-def test_a_decoy_does_the_work(passwords: PasswordService) -> None:
-    """S-184: what no password matches is computed to the end, not refused for its form."""
+def test_a_decoy_is_verified_completely(passwords: PasswordService) -> None:
+    """S-184: it is not rejected for its format."""
     (decoy,) = passwords._decoys.values()  # noqa: SLF001 - there is nothing else to look at
     with pytest.raises(VerifyMismatchError):
         PasswordHasher().verify(decoy, "x")
 
 
-def test_each_set_of_parameters_in_use_is_worked_through(work: list[str]) -> None:
+def test_every_parameter_set_in_use_is_verified(verified: list[str]) -> None:
     """S-113: for old, new and unknown users alike."""
     new, old = PasswordService(replace(SETTINGS, argon2_time=3)), PasswordService(SETTINGS)
-    new.refresh_parameters(lambda: [today(2), "$argon2i$v=19$m=1,t=1,p=1", "rubbish"])
+    new.refresh_parameters(lambda: [parameters(2), "$argon2i$v=19$m=1,t=1,p=1", "rubbish"])
     for stored in (old.hash("x"), new.hash("x"), None):
         new.matches("x", stored)
-    assert [sorted(work[at : at + 2]) for at in (0, 2, 4)] == [[today(2), today(3)]] * 3
-    assert len(work) == 6
+    assert [sorted(verified[at : at + 2]) for at in (0, 2, 4)] == [
+        [parameters(2), parameters(3)]
+    ] * 3
+    assert len(verified) == 6
 
 
-def test_parameters_that_are_met_first_in_a_sign_in_count_from_then_on(work: list[str]) -> None:
-    """S-113: another process may have stored them meanwhile."""
+def test_parameters_seen_in_a_verification_are_used_from_then_on(verified: list[str]) -> None:
+    """S-113: another process may have stored the hash."""
     new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
     assert new.matches("x", other.hash("x"))
-    work.clear()
+    verified.clear()
     new.matches("x", None)
-    assert sorted(work) == [today(2), today(3)]
+    assert sorted(verified) == [parameters(2), parameters(3)]
 
 
-def test_four_sets_of_parameters_at_most_are_worked_through(work: list[str]) -> None:
-    """A sign-in's work is bounded (S-048); who is beyond them still gets in."""
+def test_at_most_four_parameter_sets_are_verified(verified: list[str]) -> None:
+    """The work of a sign-in is limited (S-048); users with a fifth set can still sign in."""
     passwords, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=9))
-    passwords.refresh_parameters(lambda: [today(passes) for passes in range(2, 8)])
+    passwords.refresh_parameters(lambda: [parameters(passes) for passes in range(2, 8)])
     passwords.matches("x", None)
-    assert sorted(work) == [today(passes) for passes in (2, 3, 4, 5)]
+    assert sorted(verified) == [parameters(passes) for passes in (2, 3, 4, 5)]
     assert passwords.matches("x", other.hash("x"))
 
 
-def test_parameters_are_looked_for_once_an_hour(passwords: PasswordService) -> None:
+def test_parameters_are_loaded_once_an_hour(passwords: PasswordService) -> None:
     """Not at every sign-in."""
     looks: list[str] = []
 
@@ -195,51 +212,53 @@ def test_parameters_are_looked_for_once_an_hour(passwords: PasswordService) -> N
     assert looks == ["a look"]
 
 
-def test_parameters_that_are_met_during_a_look_are_not_forgotten(work: list[str]) -> None:
-    """S-113: what the look does not tell, or was not there yet when it began."""
+def test_parameters_seen_while_loading_are_kept(verified: list[str]) -> None:
+    """S-113: the query may have started before they were stored."""
     new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
     stored = other.hash("x")
 
     def look() -> list[str]:
         new.matches("x", stored)
-        return [today(4)]
+        return [parameters(4)]
 
     new.refresh_parameters(look)
-    work.clear()
+    verified.clear()
     new.matches("x", None)
-    assert sorted(work) == [today(2), today(3), today(4)]
+    assert sorted(verified) == [parameters(2), parameters(3), parameters(4)]
 
 
-def test_parameters_go_once_nothing_is_stored_with_them(
-    work: list[str], monkeypatch: pytest.MonkeyPatch
+def test_parameters_are_dropped_when_no_hash_has_them(
+    verified: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After an hour in which no sign-in met them and a look that did not find them."""
+    """When neither a sign-in nor the query finds them for an hour."""
     new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
     monkeypatch.setattr(passwords_module, "PARAMETERS_RELOAD_SECONDS", 0.0)
     new.matches("x", other.hash("x"))
     for _ in range(2):
         new.refresh_parameters(list)
-    work.clear()
+    verified.clear()
     new.matches("x", None)
-    assert work == [today(2)]
+    assert verified == [parameters(2)]
 
 
-def test_of_two_that_look_at_once_one_is_heard(passwords: PasswordService, work: list[str]) -> None:
-    """The other saw no more, and would forget what was met in between."""
+def test_the_slower_of_two_concurrent_loads_is_ignored(
+    passwords: PasswordService, verified: list[str]
+) -> None:
+    """It would drop parameters seen in between."""
 
     def look() -> list[str]:
-        passwords.refresh_parameters(lambda: [today(4)])
-        return [today(5)]
+        passwords.refresh_parameters(lambda: [parameters(4)])
+        return [parameters(5)]
 
     passwords.refresh_parameters(look)
     passwords.matches("x", None)
-    assert sorted(work) == [today(2), today(4)]
+    assert sorted(verified) == [parameters(2), parameters(4)]
 
 
-def test_a_machine_without_memory_is_no_wrong_password(
+def test_matches_raises_busy_when_the_machine_has_no_memory(
     passwords: PasswordService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-23: 503, and not 401, of which some would lock the owner out."""
+    """R-23: 503, not 401, which could lock the user out."""
 
     def exhausted(*_: object) -> bool:
         raise VerificationError(error_to_str(-22))

@@ -1,4 +1,4 @@
-"""Secrets are compared in constant time, and ids are not made of a generator that can be guessed.
+"""Secrets are compared in constant time, and ids come from a secure random generator.
 
 S-191 and S-192: a rule over the source, and libraries that keep it.
 """
@@ -25,21 +25,21 @@ SECRET = {
 ALL = sorted(SOURCE.rglob("*.py"))
 
 
-def word(node: ast.expr) -> str:
-    """Return the name that an expression ends with."""
+def last_name(node: ast.expr) -> str:
+    """Return the last name of an expression."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
         case ast.Subscript(slice=ast.Constant(value=str(name))):
             return name
         case ast.Call(func=inner) if node.args == []:
-            return word(inner)
+            return last_name(inner)
         case _:
             return ""
 
 
-def compared(source: str) -> list[str]:
-    """Return the comparisons of a source that stop at the first byte which differs."""
+def unsafe_comparisons(source: str) -> list[str]:
+    """Return the comparisons in a source that stop at the first different byte."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Compare):
@@ -47,7 +47,7 @@ def compared(source: str) -> list[str]:
         sides = [node.left, *node.comparators]
         plain = all(isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for op in node.ops)
         constant = any(isinstance(side, ast.Constant) for side in sides)  # known to everybody
-        if plain and not constant and any(word(side).strip("_") in SECRET for side in sides):
+        if plain and not constant and any(last_name(side).strip("_") in SECRET for side in sides):
             found.append(ast.unparse(node))
     return found
 
@@ -55,16 +55,16 @@ def compared(source: str) -> list[str]:
 @pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_no_secret_is_compared_byte_by_byte(path: Path) -> None:
     """S-191: `hmac.compare_digest` does it, or a library that uses it."""
-    assert compared(path.read_text("utf-8")) == []
+    assert unsafe_comparisons(path.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize(
     "line",
     ["token == shown", "row.attempt != x", "f(body['refresh_token']) in seen or secret in seen"],
 )
-def test_the_rule_finds_what_it_forbids(line: str) -> None:
-    """A rule that finds nothing proves nothing."""
-    assert len(compared(line)) == 1
+def test_unsafe_comparisons_are_found(line: str) -> None:
+    """A check that finds nothing proves nothing."""
+    assert len(unsafe_comparisons(line)) == 1
 
 
 def test_signatures_are_compared_in_constant_time_by_the_library() -> None:
@@ -72,8 +72,8 @@ def test_signatures_are_compared_in_constant_time_by_the_library() -> None:
     assert "hmac.compare_digest" in inspect.getsource(jwt.algorithms.HMACAlgorithm.verify)
 
 
-def test_attempts_are_kept_and_compared_as_hashes() -> None:
-    """S-191: the id itself is nowhere, and what is compared has one length."""
+def test_attempt_ids_are_stored_and_compared_as_hashes() -> None:
+    """S-191: all hashes have one length."""
     hashed = {len(attempt_hash("s", "x" * length) or "") for length in (22, 128)}
     assert hashed == {64}
 
@@ -88,8 +88,8 @@ def calls_of_random(path: Path) -> set[str]:
     }
 
 
-def test_the_generator_that_can_be_guessed_spreads_times_and_nothing_else() -> None:
-    """S-192: no id, key or password is made of it; it would repeat itself after a fork, too."""
+def test_the_insecure_generator_is_used_for_jitter_only() -> None:
+    """S-192: no id, key or password comes from it; it would also repeat itself after a fork."""
     assert set().union(*map(calls_of_random, ALL)) == {"random.uniform"}
 
 
@@ -114,8 +114,8 @@ while True:
 EACH = rounds(125_000, 2000)
 
 
-def made_by_forked_workers(folder: Path) -> list[str]:
-    """Let eight forked processes make ids and passwords; return all of them, without the time."""
+def made_by_forks(folder: Path) -> list[str]:
+    """Create ids and passwords in eight forked processes; return them, without the time."""
     with (folder / "made").open("w+") as file:
         command = [sys.executable, "-c", FORKING, str(EACH)]
         subprocess.run(command, check=True, stdout=file, timeout=300)  # noqa: S603 - our own
@@ -124,7 +124,7 @@ def made_by_forked_workers(folder: Path) -> list[str]:
 
 
 @pytest.mark.full
-def test_eight_forked_workers_never_make_the_same(tmp_path: Path) -> None:
-    """S-192: neither ids, the time left out, nor passwords; a million in the full run."""
-    made = made_by_forked_workers(tmp_path)
+def test_forked_processes_create_different_ids_and_passwords(tmp_path: Path) -> None:
+    """S-192: ids without their time, and passwords; a million in the full run."""
+    made = made_by_forks(tmp_path)
     assert (len(made), len(set(made))) == (2 * 8 * EACH, 2 * 8 * EACH)

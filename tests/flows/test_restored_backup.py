@@ -1,4 +1,4 @@
-"""A backup is put back under running processes: numbers of revocations are given out again."""
+"""A backup is restored while processes run: the numbers of revocations are reused."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,12 +17,12 @@ from support.tokens import revoke_tokens_of_user
 
 @pytest.fixture
 def backend(make_backend: Callable[..., Backend]) -> Backend:
-    """A backend whose feed asks at every look."""
+    """An application that polls the revocation feed at every request."""
     return make_backend(revocation_lag=timedelta(0))
 
 
-def look(revocation_feed: RevocationFeed, sid: str) -> bool:
-    """Tell whether a session's tokens pass."""
+def passes_feed(revocation_feed: RevocationFeed, sid: str) -> bool:
+    """Return whether the tokens of a session pass the check."""
     try:
         revocation_feed.check(sid=sid, gen=1, user_id="", epoch=0)
     except TokenInvalid:
@@ -30,8 +30,8 @@ def look(revocation_feed: RevocationFeed, sid: str) -> bool:
     return True
 
 
-def test_another_revocation_under_a_known_number_is_seen(backend: Backend) -> None:
-    """The last row known is compared whole, not by its number (R-28)."""
+def test_a_revocation_is_read_when_it_reuses_a_known_number(backend: Backend) -> None:
+    """The last known row is compared by its content, not only its number (R-28)."""
     revocation_feed, database, before, after = (
         backend.services.revocation_feed,
         backend.services.database,
@@ -40,20 +40,26 @@ def test_another_revocation_under_a_known_number_is_seen(backend: Backend) -> No
     )
     with database.transaction() as tx:
         revocation_feed.revoke(tx, session_target(before))
-    assert (look(revocation_feed, before), look(revocation_feed, after)) == (False, True)
+    assert (passes_feed(revocation_feed, before), passes_feed(revocation_feed, after)) == (
+        False,
+        True,
+    )
     with database.transaction() as tx:
         tx.execute(update(Revocation).values(target=session_target(after)))
-    assert (look(revocation_feed, before), look(revocation_feed, after)) == (False, False)
+    assert (passes_feed(revocation_feed, before), passes_feed(revocation_feed, after)) == (
+        False,
+        False,
+    )
 
 
-def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(
+def test_new_tokens_are_valid_when_a_restored_backup_lacks_an_epoch(
     backend: Backend,
 ) -> None:
-    """R-28: running processes forget epochs that the restored database has never heard of."""
+    """R-28: running processes forget epochs that the restored database does not have."""
     backend.create_user("ada", "member")
     revoke_tokens_of_user(backend, "ada")
     backend.services.revocation_feed.ensure_fresh()
-    with backend.services.database.transaction() as tx:  # the backup is older than the recall
+    with backend.services.database.transaction() as tx:  # the backup is older than the revocation
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))
         tx.execute(insert(Revocation).values(seq=1, target="s:x", made_at=backend.clock()))
@@ -61,10 +67,10 @@ def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(
     assert ada.get("/me").status_code == 200
 
 
-def test_tokens_from_after_the_backup_are_refused_once_everybody_is_signed_out(
+def test_tokens_from_after_the_backup_are_rejected_once_all_sessions_are_ended(
     backend: Backend, make_backend: Callable[..., Backend]
 ) -> None:
-    """R-28: their epochs are later than any in the backup, and the command's is later still."""
+    """R-28: their epochs are later than any in the backup, and the new one is later still."""
     backend.create_user("ada", "member")
     revoke_tokens_of_user(backend, "ada")
     lost = backend.login("ada")["access_token"]

@@ -1,4 +1,4 @@
-"""Which user names there may be."""
+"""Which user names are acceptable."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from itemsapi.problems import ValidationFailed
 
 
 @pytest.mark.parametrize(
-    ("wanted", "stored"),
+    ("username", "stored"),
     [
         ("Ada", "ada"),
         ("a", "a"),
@@ -18,13 +18,13 @@ from itemsapi.problems import ValidationFailed
         ("A" * 64, "a" * 64),
     ],
 )
-def test_a_name_is_stored_in_lower_case(wanted: str, stored: str) -> None:
-    """One spelling each (S-158)."""
-    assert validate_username(wanted) == stored
+def test_a_name_is_stored_in_lower_case(username: str, stored: str) -> None:
+    """There is one form of each name (S-158)."""
+    assert validate_username(username) == stored
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "username",
     [
         "",
         " ada",
@@ -46,17 +46,17 @@ def test_a_name_is_stored_in_lower_case(wanted: str, stored: str) -> None:
         "ada;--",
     ],
 )
-def test_another_spelling_is_refused(wanted: str) -> None:
-    """Homoglyphs and compatibility forms are refused, not folded (S-158, GHSA-7rqj-j65f-68wh)."""
+def test_a_name_with_other_characters_is_rejected(username: str) -> None:
+    """Homoglyphs and compatibility forms are rejected, not folded (S-158, GHSA-7rqj-j65f-68wh)."""
     with pytest.raises(ValidationFailed):
-        validate_username(wanted)
+        validate_username(username)
 
 
 @given(st.text(max_size=70))
-def test_no_two_normal_names_look_alike(wanted: str) -> None:
-    """What is stored is its own normal form, in ASCII (S-158)."""
+def test_a_stored_name_is_its_own_normal_form(username: str) -> None:
+    """In ASCII, so that no two names look alike (S-158)."""
     try:
-        name = validate_username(wanted)
+        name = validate_username(username)
     except ValidationFailed:
         return
     assert name.isascii()

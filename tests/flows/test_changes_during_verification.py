@@ -1,4 +1,4 @@
-"""What changes while a password is being checked, which takes long enough for that."""
+"""Changes of the user while a password is being verified, which takes long."""
 
 from collections.abc import Callable
 
@@ -19,17 +19,17 @@ Meanwhile = Callable[[Callable[[], object]], None]
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    """Do something once, when a password has been looked at and before that has consequences."""
+    """Return a function that arranges an action to run once, right after the next verification."""
 
-    def arrange(act: Callable[[], object]) -> None:
-        look, acts = PasswordService.matches, [act]
+    def arrange(action: Callable[[], object]) -> None:
+        original, actions = PasswordService.matches, [action]
 
         def matches(self: PasswordService, password: str, stored: str | None) -> bool:
-            found = look(self, password, stored)
-            for one in acts[:]:
-                acts.clear()
-                one()
-            return found
+            is_match = original(self, password, stored)
+            for pending in actions[:]:
+                actions.clear()
+                pending()
+            return is_match
 
         monkeypatch.setattr(PasswordService, "matches", matches)
 
@@ -38,31 +38,33 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
 
 def login_status(backend: Backend, password: str = PASSWORD) -> int:
     """Try to sign ada in; return the status."""
-    wish = {"username": "ada", "password": password}
-    return backend.client().post("/auth/login", json=wish).status_code
+    body = {"username": "ada", "password": password}
+    return backend.client().post("/auth/login", json=body).status_code
 
 
-def test_the_old_password_signs_nobody_in_once_another_is_set(
+def test_login_fails_when_the_password_is_set_during_verification(
     backend: Backend, meanwhile: Meanwhile
 ) -> None:
-    """Or a thief's sign-in would outlive the change that was to shut them out (S-126)."""
+    """A thief's session must not outlive the new password (S-126)."""
     user_id = backend.create_user("ada", "member")
     meanwhile(lambda: backend.services.users.set_password(COMMAND_LINE, user_id, OTHER))
     assert login_status(backend) == 401
     assert login_status(backend, OTHER) == 200
 
 
-def test_nobody_signs_in_once_disabled(backend: Backend, meanwhile: Meanwhile) -> None:
+def test_login_fails_when_the_user_is_disabled_during_verification(
+    backend: Backend, meanwhile: Meanwhile
+) -> None:
     """S-067."""
     user_id = backend.create_user("ada", "member")
     meanwhile(lambda: backend.services.users.change(COMMAND_LINE, user_id, None, disabled=True))
     assert login_status(backend) == 401
 
 
-def test_an_operators_password_is_not_overwritten_by_the_users(
+def test_a_password_change_fails_when_an_operator_sets_the_password_meanwhile(
     backend: Backend, meanwhile: Meanwhile
 ) -> None:
-    """Who changes it had proved the one from before (S-042)."""
+    """The user proved the previous password (S-042)."""
     ada = backend.signed_in_client("ada", "member")
     user_id = backend.services.users.get_by_name("ada").id
     meanwhile(lambda: backend.services.users.set_password(COMMAND_LINE, user_id, OTHER))
@@ -71,8 +73,8 @@ def test_an_operators_password_is_not_overwritten_by_the_users(
     assert login_status(backend, OTHER) == 200
 
 
-def test_an_account_that_is_gone_has_no_password_to_change(backend: Backend) -> None:
-    """Its token lives on for some minutes, and finds nothing."""
+def test_a_password_change_is_404_when_the_user_was_deleted(backend: Backend) -> None:
+    """The access token is valid for some more minutes."""
     ada = backend.signed_in_client("ada", "member")
     with backend.services.database.transaction() as tx:
         tx.execute(delete(AuthSession))
@@ -81,8 +83,8 @@ def test_an_account_that_is_gone_has_no_password_to_change(backend: Backend) -> 
     assert ada.post("/me/password", json=body).status_code == 404
 
 
-def test_a_session_whose_row_is_gone_changes_no_password(backend: Backend) -> None:
-    """A purge took it; its access token lives on for some minutes."""
+def test_a_password_change_is_401_when_the_session_was_purged(backend: Backend) -> None:
+    """The access token is valid for some more minutes."""
     ada = backend.signed_in_client("ada", "member")
     with backend.services.database.transaction() as tx:
         tx.execute(delete(AuthSession))
@@ -91,53 +93,51 @@ def test_a_session_whose_row_is_gone_changes_no_password(backend: Backend) -> No
     assert login_status(backend) == 200
 
 
-def test_an_account_that_goes_meanwhile_has_no_password_to_change(
+def test_a_password_change_is_401_when_the_user_is_deleted_meanwhile(
     backend: Backend, meanwhile: Meanwhile
 ) -> None:
-    """While its current password is looked at."""
+    """While the current password is verified."""
     ada = backend.signed_in_client("ada", "member")
 
-    def gone() -> None:
+    def delete_user() -> None:
         with backend.services.database.transaction() as tx:
             tx.execute(delete(AuthSession))
             tx.execute(delete(User))
 
-    meanwhile(gone)
+    meanwhile(delete_user)
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert ada.post("/me/password", json=body).status_code == 401
     assert login_status(backend) == 401
 
 
-def test_a_sign_in_does_not_wait_to_renew_an_old_hash(
+def test_login_succeeds_when_there_is_no_slot_to_rehash(
     make_backend: Callable[..., Backend], meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When all places are taken the next sign-in will do (S-047, S-048)."""
+    """The next sign-in replaces the hash (S-047, S-048)."""
     user_id = make_backend(argon2_time=3).create_user("ada", "member")
     backend = make_backend(argon2_time=4)
-    passwords, nowhere = (
-        backend.services.issuer.password_service,
-        HashingQueue(max_running=0, max_waiting=0),
-    )
-    meanwhile(lambda: monkeypatch.setattr(passwords, "_queue", nowhere))
+    passwords = backend.services.issuer.password_service
+    full_queue = HashingQueue(max_running=0, max_waiting=0)
+    meanwhile(lambda: monkeypatch.setattr(passwords, "_queue", full_queue))
     assert login_status(backend) == 200
     with backend.services.database.transaction() as tx:
         assert "t=3" in tx.get_one(User, user_id).password_hash
 
 
-def test_a_sign_in_goes_on_when_another_renewed_the_hash(
+def test_login_succeeds_when_another_login_replaced_the_hash(
     make_backend: Callable[..., Backend], meanwhile: Meanwhile
 ) -> None:
-    """It was the right password, and still is (S-079, S-047)."""
+    """The password was correct and still is (S-079, S-047)."""
     make_backend(argon2_time=3).create_user("ada", "member")
     backend = make_backend(argon2_time=4)
     meanwhile(lambda: backend.login("ada"))
     assert login_status(backend) == 200
 
 
-def test_a_change_goes_on_when_a_sign_in_renewed_the_hash(
+def test_a_password_change_succeeds_when_a_login_replaced_the_hash(
     make_backend: Callable[..., Backend], meanwhile: Meanwhile
 ) -> None:
-    """The new password is the one that stays (S-079, S-047)."""
+    """The new password is stored (S-079, S-047)."""
     older = make_backend(argon2_time=3)
     tokens = older.signed_in_client("ada", "member").environ_base["HTTP_AUTHORIZATION"]
     backend = make_backend(argon2_time=4)
@@ -148,8 +148,10 @@ def test_a_change_goes_on_when_a_sign_in_renewed_the_hash(
     assert login_status(backend, NEW_PASSWORD) == 200
 
 
-def test_nobody_changes_a_password_once_disabled(backend: Backend, meanwhile: Meanwhile) -> None:
-    """S-067: their sessions have ended; the old password is the one that stays."""
+def test_a_password_change_fails_when_the_user_is_disabled_meanwhile(
+    backend: Backend, meanwhile: Meanwhile
+) -> None:
+    """S-067: the sessions have ended; the old password is kept."""
     ada = backend.signed_in_client("ada", "member")
     user_id, users = backend.services.users.get_by_name("ada").id, backend.services.users
     meanwhile(lambda: users.change(COMMAND_LINE, user_id, None, disabled=True))
@@ -159,10 +161,10 @@ def test_nobody_changes_a_password_once_disabled(backend: Backend, meanwhile: Me
     assert login_status(backend) == 200
 
 
-def test_a_disabled_user_changes_no_password_whatever_became_of_the_session(
+def test_a_password_change_fails_when_only_the_user_row_is_disabled(
     backend: Backend, meanwhile: Meanwhile
 ) -> None:
-    """S-067: being disabled is enough; the sessions end beside it."""
+    """S-067: whatever the state of the session."""
     ada = backend.signed_in_client("ada", "member")
     user_id = backend.services.users.get_by_name("ada").id
 
@@ -175,18 +177,18 @@ def test_a_disabled_user_changes_no_password_whatever_became_of_the_session(
     assert ada.post("/me/password", json=body).status_code == 401
 
 
-def test_what_changes_at_every_look_is_no_wrong_password(
+def test_login_is_503_when_the_hash_changes_at_every_verification(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three looks, then 503 and another try (S-079)."""
+    """After three verifications; no failed attempt is counted (S-079)."""
     user_id = backend.create_user("ada", "member")
-    look, passwords = PasswordService.matches, backend.services.issuer.password_service
+    original, passwords = PasswordService.matches, backend.services.issuer.password_service
 
     def matches(self: PasswordService, password: str, stored: str | None) -> bool:
-        found = look(self, password, stored)
+        is_match = original(self, password, stored)
         with backend.services.database.transaction() as tx:
             tx.get_one(User, user_id).password_hash = passwords.hash(PASSWORD)
-        return found
+        return is_match
 
     with monkeypatch.context() as patch:
         patch.setattr(PasswordService, "matches", matches)
