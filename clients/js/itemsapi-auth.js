@@ -467,14 +467,14 @@ class Auth {
   }
 
   /**
-   * @param {string} path @param {object} body @param {Record<string, string>} [more] headers
+   * @param {string} path @param {object} body @param {Record<string, string>} [extraHeaders]
    * @returns {Promise<Reply>}
    */
-  async #post(path, body, more) {
+  async #post(path, body, extraHeaders) {
     try {
       const response = await fetch(new URL(path, this.#base), {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-Auth-Delivery": "cookie", ...more },
+        headers: { "Content-Type": "application/json", "X-Auth-Delivery": "cookie", ...extraHeaders },
         body: JSON.stringify(body),
         credentials: "include",
         redirect: "error",

@@ -54,7 +54,7 @@ const passwordForm = ({ username, currentLabel, submitLabel, reload }) => {
 const temporaryPasswordPage = (reload) => {
   const why = h("p", { class: "notice", role: "status" }, t("account.temporary"));
   const { username } = keptCredentials();
-  const passwordPanel = passwordForm({ username, currentLabel: t("account.given"), submitLabel: t("account.set"), reload });
+  const passwordPanel = passwordForm({ username, currentLabel: t("account.temporaryPassword"), submitLabel: t("account.set"), reload });
   return { title: t("account.mustChange"), nodes: [why, h("div", { class: "panel" }, passwordPanel)], form: passwordPanel };
 };
 

@@ -78,5 +78,5 @@ export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, 
 export const badges = (words, none) =>
   words.length ? h("span", { class: "tags" }, ...words.map((word) => badge(word))) : h("span", { class: "none" }, none);
 
-/** Make the placeholder of an empty list. @param {string} text @param {...Node} more */
-export const empty = (text, ...more) => h("div", { class: "empty" }, h("p", {}, text), ...more);
+/** Make the placeholder of an empty list. @param {string} text @param {...Node} children */
+export const empty = (text, ...children) => h("div", { class: "empty" }, h("p", {}, text), ...children);

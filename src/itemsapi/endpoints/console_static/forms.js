@@ -56,15 +56,15 @@ export const checkedValues = (element, name) => new FormData(element).getAll(nam
 
 /**
  * Make an error notice, which screen readers announce at once.
- * @param {ApiError} problem @param {ApiError["errors"]} [more] field errors without a field in the form
+ * @param {ApiError} problem @param {ApiError["errors"]} [otherErrors] field errors without a field in the form
  */
-export const errorNotice = (problem, more = []) =>
+export const errorNotice = (problem, otherErrors = []) =>
   h(
     "div",
     { class: "notice bad", role: "alert" },
     h("p", {}, problem.message),
     problem.detail && h("p", { lang: "en" }, problem.detail),
-    ...more.map(({ field: name, message }) => h("p", { lang: "en" }, `${name}: ${message}`)),
+    ...otherErrors.map(({ field: name, message }) => h("p", { lang: "en" }, `${name}: ${message}`)),
     problem.requestId && h("p", { class: "hint" }, t("app.request", { id: problem.requestId })),
   );
 

@@ -16,17 +16,17 @@ const initialLanguage = () => {
   } catch {
     // Storage may be denied: use the language of the browser.
   }
-  const wanted = navigator.languages.map((tag) => tag.slice(0, 2));
-  return /** @type {"en" | "ja"} */ (wanted.find((tag) => tag in MESSAGES) ?? "en");
+  const preferred = navigator.languages.map((tag) => tag.slice(0, 2));
+  return /** @type {"en" | "ja"} */ (preferred.find((tag) => tag in MESSAGES) ?? "en");
 };
 
 let current = initialLanguage();
 
 export const language = () => current;
 
-/** @param {string} wanted */
-export const setLanguage = (wanted) => {
-  current = wanted === "ja" ? "ja" : "en";
+/** @param {string} selected */
+export const setLanguage = (selected) => {
+  current = selected === "ja" ? "ja" : "en";
   document.documentElement.lang = current;
   try {
     localStorage.setItem(STORAGE_KEY, current);

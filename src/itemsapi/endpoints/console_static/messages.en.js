@@ -34,7 +34,7 @@ export const en = {
   "signin.offline": "The service cannot be reached right now. You are still signed in.",
   "signout.go": "Sign out",
   "signout.done": "You are signed out.",
-  "signout.untold": "You are signed out here, but the service could not be reached. The console retries later.",
+  "signout.failed": "You are signed out here, but the service could not be reached. The console retries later.",
 
   "items.title": "Items",
   "items.new": "New item",
@@ -110,7 +110,7 @@ export const en = {
   "account.noRoles": "None. An operator can give you a role with more rights.",
   "account.noScopes": "Only your own account and your sessions.",
   "account.current": "Current password",
-  "account.given": "Temporary password",
+  "account.temporaryPassword": "Temporary password",
   "account.new": "New password",
   "account.newHint": "At least {count} characters. A few words in a row are easy to remember.",
   "account.change": "Change password",

@@ -34,7 +34,7 @@ export const ja = {
   "signin.offline": "現在サービスに接続できません。サインインした状態は保たれています。",
   "signout.go": "サインアウト",
   "signout.done": "サインアウトしました。",
-  "signout.untold": "この端末ではサインアウトしましたが、サービスに通知できませんでした。接続が戻り次第、通知します。",
+  "signout.failed": "この端末ではサインアウトしましたが、サービスに通知できませんでした。接続が戻り次第、通知します。",
 
   "items.title": "アイテム",
   "items.new": "新規作成",
@@ -110,7 +110,7 @@ export const ja = {
   "account.noRoles": "なし。ロールがあるとできることが増えます。サービスの管理者にご相談ください。",
   "account.noScopes": "自分のアカウントとセッションの管理のみ。",
   "account.current": "現在のパスワード",
-  "account.given": "渡されたパスワード",
+  "account.temporaryPassword": "渡されたパスワード",
   "account.new": "新しいパスワード",
   "account.newHint": "{count} 文字以上。いくつかの単語を並べると覚えやすくなります。",
   "account.change": "パスワードを変更",

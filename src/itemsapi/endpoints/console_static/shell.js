@@ -35,7 +35,7 @@ export const languageSelect = (changed) => {
 
 const signOut = async () => {
   const request = auth.logout();
-  await request.then(() => toast(t("signout.done")), () => toast(t("signout.untold")));
+  await request.then(() => toast(t("signout.done")), () => toast(t("signout.failed")));
 };
 
 /**
