@@ -1,12 +1,12 @@
 # Sourced by ./run and ./test: finds a Python and gives this checkout its own uv.
 # shellcheck shell=sh
 #
-# Everything it makes lies in .cache/ and is made again when deleted.
+# All its files are in .cache/, and are created again when deleted.
 
-# A missing Python is skipped or refused in words; nothing is downloaded that a package client did not install.
+# A missing Python is skipped or reported; uv must not download one.
 export UV_PYTHON_DOWNLOADS=never
 
-# pyenv hides every Python but the chosen one; show all that we run on, each by its own name.
+# pyenv hides all Pythons but the selected one; make all supported versions visible.
 if [ -z "${PYENV_VERSION:-}" ] && command -v pyenv >/dev/null 2>&1; then
     PYENV_VERSION=$(pyenv versions --bare 2>/dev/null | grep -E '^3\.(1[1-9]|[2-9][0-9])\.[0-9]+$' | sort -V | paste -s -d : -)
     if [ -n "$PYENV_VERSION" ]; then export PYENV_VERSION; else unset PYENV_VERSION; fi

@@ -272,8 +272,10 @@ def test_check_reports_an_unknown_database_user_as_a_settings_fault(
     if dialect != "postgresql":
         pytest.skip("an SQLite file has no users")
     url = make_url(shell.settings["database_url"]).set(username="nobody_of_that_name")
-    stranger = shell.with_settings(database_url=url.render_as_string(hide_password=False))
+    unknown_user_shell = shell.with_settings(database_url=url.render_as_string(hide_password=False))
     faults = [
-        one for one in stranger.run("check", "--json").json["findings"] if one["mark"] == "fault"
+        one
+        for one in unknown_user_shell.run("check", "--json").json["findings"]
+        if one["mark"] == "fault"
     ]
     assert [one["about"] for one in faults] == ["settings"]

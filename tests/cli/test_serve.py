@@ -77,14 +77,14 @@ def serve(folder: Path, *arguments: str, **settings: str) -> Served:
 def _wait_until_ready(served: Served) -> None:
     """Wait until the service responds."""
 
-    def answers() -> bool:
+    def responds() -> bool:
         try:
             served.send("GET", "/health/ready")
         except OSError:
             return False
         return True
 
-    _wait_until(answers)
+    _wait_until(responds)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from itemsapi import rate_limits
 from itemsapi.accounts import passwords
@@ -79,6 +80,7 @@ def test_postgresql_uses_the_documented_numbers(postgres_server: str, name: str)
     """S-199: the server's session of the application has these values."""
     database = engine.Database(postgres_server)
     with database.reading() as connection:
-        said = connection.exec_driver_sql(f"SELECT setting FROM pg_settings WHERE name = '{name}'")  # noqa: S608 - from the list above
-        assert int(said.scalar_one()) == connections.SERVER_TIMEOUTS[name]
+        query = text("SELECT setting FROM pg_settings WHERE name = :name")
+        setting = connection.execute(query, {"name": name}).scalar_one()
+        assert int(setting) == connections.SERVER_TIMEOUTS[name]
     database.dispose()

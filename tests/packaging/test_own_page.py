@@ -82,7 +82,7 @@ def wait_for_status(port: int, path: str, process: subprocess.Popen[str]) -> int
     while time.monotonic() < ends and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
-                return int(answer.wait_for_status)
+                return int(answer.status)
         except urllib.error.HTTPError as http_error:
             with http_error:
                 return http_error.code

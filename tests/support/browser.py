@@ -26,9 +26,7 @@ from support.network import NetworkProxy
 
 PAGES = Path(__file__).parents[1] / "browser" / "pages"
 API = "api.house.localhost"  # same site as app.house.localhost; evil.localhost is another site
-SETTLE_TIMEOUT_MS = (
-    2000.0  # milliseconds within which a page must have come to rest, says the issue
-)
+SETTLE_TIMEOUT_MS = 2000.0  # within which a page must have settled (requirement)
 PAGE_TIMEOUT_MS = 10_000.0
 OpenConsole = Callable[..., Page]
 
@@ -193,7 +191,7 @@ def busy_machine(processes: int = 2) -> Iterator[None]:
 
 
 def is_serving(port: int) -> bool:
-    """Return whether the service answers on a port."""
+    """Return whether the service responds on a port."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection), suppress(OSError, HTTPException):
         connection.request("GET", "/health/live")

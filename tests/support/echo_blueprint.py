@@ -70,9 +70,9 @@ class RequestHeaders(Schema):
 @public(PUBLIC_REASON)
 @blueprint.takes(Echo(), example=EXAMPLE)
 @blueprint.gives(201, Echo(), headers=["Location"], example=RESPONSE_EXAMPLE)
-def echo(said: dict[str, Any]) -> object:
+def echo(payload: dict[str, Any]) -> object:
     """Say it again. With the same words."""
-    return said, {"Location": "/echo/1"}
+    return payload, {"Location": "/echo/1"}
 
 
 @blueprint.patch("/<id:echo_id>")
@@ -81,9 +81,9 @@ def echo(said: dict[str, Any]) -> object:
 @blueprint.takes_version
 @blueprint.refuses(Conflict)
 @requires("items:write")
-def change_echo(said: dict[str, Any], version: int | None, echo_id: str) -> object:
+def change_echo(payload: dict[str, Any], version: int | None, echo_id: str) -> object:
     """Change what was said."""
-    return said | {"number": version, "text": echo_id}
+    return payload | {"number": version, "text": echo_id}
 
 
 @blueprint.get("/<id:echo_id>")
@@ -116,9 +116,9 @@ def replace(expected: Precondition) -> object:
 @blueprint.takes(Search(), location="query")
 @blueprint.gives(200, Echo(many=True))
 @public(PUBLIC_REASON)
-def search(wanted: Mapping[str, Any]) -> object:
+def search(query: Mapping[str, Any]) -> object:
     """Search."""
-    return [{"text": repr(sorted(wanted.items()))}]
+    return [{"text": repr(sorted(query.items()))}]
 
 
 @blueprint.post("/form")
@@ -133,9 +133,9 @@ def fill(_: dict[str, Any]) -> None:
 @public(PUBLIC_REASON)
 @blueprint.takes(Echo(), required=False)
 @blueprint.gives(200, Echo())
-def optional(said: dict[str, Any]) -> object:
+def optional(payload: dict[str, Any]) -> object:
     """Say something or nothing."""
-    return said
+    return payload
 
 
 @blueprint.get("/headers")

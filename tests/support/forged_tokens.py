@@ -15,7 +15,7 @@ from itemsapi.tokens.keys import Key
 from support.app_factory import Backend
 
 VAULT = Scope("vault:open", "Open the vault")
-ACCEPTED, REJECTED, TOKEN_MISSING = "let in", "refused as an invalid token", "asked for a token"
+ACCEPTED, REJECTED, TOKEN_MISSING = "accepted", "rejected as an invalid token", "token missing"
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 LIBRARY_WORDS = ("jwt", "decod", "segment", "padding", "signature", "traceback", "exception", "kid")
 
@@ -38,7 +38,7 @@ class ProtectedEndpoints:
 
     def _make_view(self, name: str) -> Callable[[], object]:
         def view() -> dict[str, object]:
-            """Open the door."""
+            """Count the call."""
             self.calls += 1
             return {} if name == "hall" else {"user": current_caller().user_id}
 
@@ -130,7 +130,7 @@ def classify_rejection(response: TestResponse, *, handler_skipped: bool) -> str:
     if response.status_code != 401 or body.keys() != MEMBERS or len(text) > 500:
         return f"{response.status_code} {text[:200]}"
     if leaked := [word for word in LIBRARY_WORDS if word in text.lower()]:
-        return f"the answer says {leaked}"
+        return f"the response contains {leaked}"
     challenge = response.headers["WWW-Authenticate"]
     if body["code"] == "token_missing":
         return TOKEN_MISSING if challenge == 'Bearer realm="itemsapi"' else challenge

@@ -93,7 +93,7 @@ class Client(threading.Thread):
             for final_action in (self.list_items, self.refresh_tokens, self.list_items):
                 final_action()
         except GaveUp as error:
-            self.faults.append(f"no answer in {RECOVERY_TIMEOUT_SECONDS:.0f} s to {error}")
+            self.faults.append(f"no response in {RECOVERY_TIMEOUT_SECONDS:.0f} s to {error}")
         except Exception as error:  # noqa: BLE001 - a thread's error must fail the test
             self.faults.append(repr(error))
         finally:

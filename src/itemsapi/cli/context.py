@@ -16,8 +16,8 @@ from itemsapi.settings import Settings
 def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     """Yield the services for the settings in the environment; close the database afterwards.
 
-    Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`. Audit events of commands have
-    the address "cli" and no user id.
+    Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`. Audit events of
+    commands have the address "cli" and no user id.
     """
     settings = Settings.from_environment()
     set_log_level(level=logging.WARNING)

@@ -11,7 +11,7 @@ from itemsapi.app import create_app
 from itemsapi.cli.context import open_services
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
-from itemsapi.cli.users import TEMPORARY_PASSWORD_NOTE
+from itemsapi.cli.users import TEMPORARY_NOTE
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
@@ -67,4 +67,4 @@ def _print_banner(
 
 def _credential_lines(name: str, password: str, *, one_time: bool) -> list[str]:
     lines = [f"  User       {name}", f"  Password   {password}   (shown this once)"]
-    return [*lines, *[f"  {TEMPORARY_PASSWORD_NOTE}"] * one_time, ""]
+    return [*lines, *[f"  {TEMPORARY_NOTE}"] * one_time, ""]

@@ -20,7 +20,7 @@ from itemsapi.services import Services
 Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE_SIZE = 200
-TEMPORARY_PASSWORD_NOTE = (  # noqa: S105 - a sentence
+TEMPORARY_NOTE = (
     "It is valid for 7 days, only to set another one: in the console, or POST /me/password."
 )
 MAX_LINE_BYTES = 64 * 1024  # far more than any password
@@ -191,7 +191,8 @@ def _read_or_generate_password(*, from_stdin: bool) -> str:
     first_line = sys.stdin.buffer.readline(MAX_LINE_BYTES)
     line = first_line.decode("utf-8-sig").rstrip("\r\n")
     if control_character := next((c for c in line if unicodedata.category(c) == "Cc"), None):
-        words = f"The password contains the control character U+{ord(control_character):04X}; write UTF-8 text."
+        code_point = f"U+{ord(control_character):04X}"
+        words = f"The password contains the control character {code_point}; write UTF-8 text."
         raise ValidationFailed.at("password", words)
     if first_line.endswith(b"\n") and not sys.stdin.isatty() and sys.stdin.buffer.read(1):
         words = "Standard input has more than one line; write the password alone."
@@ -221,4 +222,4 @@ def _temporary_password_state(user: UserRecord) -> str | None:
 
 def _password_lines(password: str, from_stdin: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
     lines = [] if from_stdin else [f"Password: {password}  (shown this once)"]
-    return lines + [TEMPORARY_PASSWORD_NOTE] * one_time
+    return lines + [TEMPORARY_NOTE] * one_time
