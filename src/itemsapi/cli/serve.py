@@ -54,7 +54,7 @@ def _print_banner(
 ) -> None:
     lines = [f"itemsapi {version('itemsapi')} ({settings.profile}) listens on {listening}", ""]
     if admin_credentials:
-        lines += _credential_lines(*admin_credentials, one_time=settings.production)
+        lines += _credential_lines(*admin_credentials, is_temporary=settings.production)
     lines.append(f"  API        {settings.public_url}")
     paths = {route.rule for route in app.url_map.iter_rules()}
     if "/docs" in paths:
@@ -65,6 +65,6 @@ def _print_banner(
     sys.stdout.flush()
 
 
-def _credential_lines(name: str, password: str, *, one_time: bool) -> list[str]:
+def _credential_lines(name: str, password: str, *, is_temporary: bool) -> list[str]:
     lines = [f"  User       {name}", f"  Password   {password}   (shown this once)"]
-    return [*lines, *[f"  {TEMPORARY_NOTE}"] * one_time, ""]
+    return [*lines, *[f"  {TEMPORARY_NOTE}"] * is_temporary, ""]

@@ -67,9 +67,9 @@ def add(
     password = _read_or_generate_password(from_stdin=from_stdin)
     with open_services() as services:
         known_roles = _require_known_roles(services, roles)
-        one_time = must_change or (services.settings.production and not from_stdin)
-        user = services.users.create(COMMAND_LINE, name, password, roles, temporary=one_time)
-    lines = [f"Created {user.username}.", *_password_lines(password, from_stdin, one_time)]
+        is_temporary = must_change or (services.settings.production and not from_stdin)
+        user = services.users.create(COMMAND_LINE, name, password, roles, temporary=is_temporary)
+    lines = [f"Created {user.username}.", *_password_lines(password, from_stdin, is_temporary)]
     if not user.roles:
         lines.append(
             f"No role: {user.username} may do nothing yet. {_add_role_hint(user, known_roles)}"
@@ -121,10 +121,10 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
     password = _read_or_generate_password(from_stdin=from_stdin)
     with open_services() as services:
         user = services.users.get_by_name(name)
-        one_time = must_change or (services.settings.production and not from_stdin)
-        services.users.set_password(COMMAND_LINE, user.id, password, temporary=one_time)
+        is_temporary = must_change or (services.settings.production and not from_stdin)
+        services.users.set_password(COMMAND_LINE, user.id, password, temporary=is_temporary)
         user = services.users.get(user.id)
-    lines = [f"Set the password of {name}.", *_password_lines(password, from_stdin, one_time)]
+    lines = [f"Set the password of {name}.", *_password_lines(password, from_stdin, is_temporary)]
     print_result(
         _row(user) | ({} if from_stdin else {"password": password}), *lines, as_json=as_json
     )
@@ -220,6 +220,6 @@ def _temporary_password_state(user: UserRecord) -> str | None:
     return "pending" if now() < user.password_expires_at else "expired"
 
 
-def _password_lines(password: str, from_stdin: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
+def _password_lines(password: str, from_stdin: bool, is_temporary: bool) -> list[str]:  # noqa: FBT001 - facts
     lines = [] if from_stdin else [f"Password: {password}  (shown this once)"]
-    return lines + [TEMPORARY_NOTE] * one_time
+    return lines + [TEMPORARY_NOTE] * is_temporary
