@@ -1,4 +1,4 @@
-"""How Alembic runs our migrations: on the connection of `itemsapi.db`, in one transaction."""
+"""Alembic environment: run migrations on the connection of `itemsapi.db`, in one transaction."""
 
 from alembic import context
 
@@ -9,7 +9,7 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     version_table_schema=target_schema(connection),
-    target_metadata=Model.metadata,  # constraints get the names that the models give them
+    target_metadata=Model.metadata,  # for the naming convention of constraints
     render_as_batch=True,
     transaction_per_migration=False,
 )

@@ -1,4 +1,4 @@
-"""The layer: users, roles, sessions, keys, revocations, limits and the audit trail."""
+"""The authentication layer: users, roles, sessions, keys, revocations, limits, audit trail."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ TIME = sa.DateTime(timezone=True)
 ID = sa.String(36)
 HASH = sa.String(64)
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-TABLES = (  # children first
+TABLES = (  # referencing tables first
     "itemsapi_audit_event",
     "itemsapi_known_client",
     "itemsapi_pending_attempt",
@@ -28,7 +28,7 @@ TABLES = (  # children first
 
 
 def upgrade() -> None:
-    """Create the tables, and the roles that a new service starts with; no user (S-043)."""
+    """Create the tables and the initial roles, but no user (S-043)."""
     _users()
     _roles()
     _sessions()
@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop everything."""
+    """Drop the tables with all data."""
     for table in TABLES:
         op.drop_table(table)
 
@@ -67,16 +67,16 @@ def _roles() -> None:
     )
     op.create_table(
         "itemsapi_role_scope",
-        sa.Column("role", sa.String(40), _key_of("itemsapi_role.name"), primary_key=True),
+        sa.Column("role", sa.String(40), _foreign_key("itemsapi_role.name"), primary_key=True),
         sa.Column("scope", sa.String(90), primary_key=True),
     )
     op.create_table(
         "itemsapi_user_role",
-        sa.Column("user_id", ID, _key_of("itemsapi_user.id"), primary_key=True),
+        sa.Column("user_id", ID, _foreign_key("itemsapi_user.id"), primary_key=True),
         sa.Column(
             "role",
             sa.String(40),
-            _key_of("itemsapi_role.name", ondelete="RESTRICT"),
+            _foreign_key("itemsapi_role.name", ondelete="RESTRICT"),
             primary_key=True,
             index=True,
         ),
@@ -116,7 +116,7 @@ def _sessions() -> None:
     op.create_table(
         "itemsapi_session",
         sa.Column("id", ID, primary_key=True),
-        sa.Column("user_id", ID, _key_of("itemsapi_user.id"), nullable=False),
+        sa.Column("user_id", ID, _foreign_key("itemsapi_user.id"), nullable=False),
         sa.Column("gen", sa.BigInteger, nullable=False),
         sa.Column("root_gen", sa.BigInteger, nullable=False),
         sa.Column("renewed_gen", sa.BigInteger, nullable=False),
@@ -196,5 +196,5 @@ def _audit() -> None:
     )
 
 
-def _key_of(column: str, *, ondelete: str = "CASCADE") -> sa.ForeignKey:
+def _foreign_key(column: str, *, ondelete: str = "CASCADE") -> sa.ForeignKey:
     return sa.ForeignKey(column, ondelete=ondelete)

@@ -1,7 +1,7 @@
-"""The Items API: items, the words they are found by, quotas and idempotency keys.
+"""The Items API: items, their search index, quota usage and idempotency keys.
 
-The words of an item are made by `itemsapi.items.tokenizer`; SQLite's `ascii` tokenizer takes them
-as they are, and prefixes of 1 and 2 characters have indexes: Japanese is searched by those.
+`itemsapi.items.tokenizer` splits the text of an item into words; SQLite's `ascii` tokenizer keeps
+them unchanged. Prefixes of 1 and 2 characters are indexed, because Japanese is searched by those.
 """
 
 import sqlalchemy as sa
@@ -26,7 +26,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them, with all items."""
+    """Drop the tables with all items."""
     op.drop_table("itemsapi_quota_usage")
     op.drop_table("itemsapi_idempotency_key")
     op.execute("DROP TABLE item_text")

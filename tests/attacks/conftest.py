@@ -1,4 +1,4 @@
-"""Attackers' tools: a backend that stands for the whole run, with a vault in it and a forge."""
+"""Fixtures for attacks: a shared backend with protected endpoints, and a forger of tokens."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
 def build(template: Path, folder: Path, vault: ProtectedEndpoints, **changes: Any) -> Backend:
-    """Build a backend on SQLite; what is attacked here does not depend on the database."""
+    """Build a backend on SQLite; these attacks do not depend on the database."""
     shutil.copy(template, folder / "itemsapi.db")
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
     clock = MovingClock()
@@ -26,10 +26,10 @@ def build(template: Path, folder: Path, vault: ProtectedEndpoints, **changes: An
 
 
 @pytest.fixture(scope="session")
-def standing_forge(
+def shared_forge(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TokenForger]:
-    """A forge that tests share: none of them may change the backend."""
+    """A forger that tests share: none of them may change the backend."""
     vault = ProtectedEndpoints()
     backend = build(sqlite_template, tmp_path_factory.mktemp("forge"), vault)
     yield TokenForger(backend, vault)
@@ -37,18 +37,18 @@ def standing_forge(
 
 
 @pytest.fixture
-def forge(standing_forge: TokenForger) -> TokenForger:
-    """The shared forge."""
-    return standing_forge
+def forge(shared_forge: TokenForger) -> TokenForger:
+    """The shared forger."""
+    return shared_forge
 
 
 @pytest.fixture(scope="session", params=["EdDSA", "ES256", "RS256", "HS256"])
-def forge_of_each(
+def each_forge(
     request: pytest.FixtureRequest,
     sqlite_template: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[TokenForger]:
-    """A forge for each algorithm that a setting may choose."""
+    """A forger for each algorithm that the settings allow."""
     vault = ProtectedEndpoints()
     folder = tmp_path_factory.mktemp(request.param)
     backend = build(sqlite_template, folder, vault, signing_alg=request.param)

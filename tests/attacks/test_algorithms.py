@@ -1,4 +1,4 @@
-"""Algorithm confusion: what the header says never chooses how a token is verified."""
+"""Algorithm confusion: the header never decides how a token is verified."""
 
 import base64
 import hashlib
@@ -19,19 +19,19 @@ from support.forged_tokens import ACCEPTED, REJECTED, TokenForger, encode_part, 
 ASYMMETRIC = ("EdDSA", "ES256", "RS256")
 
 
-def test_tokens_of_every_algorithm_open(forge_of_each: TokenForger) -> None:
-    """EdDSA, ES256, RS256, HS256 by setting: made, signed and verified."""
-    assert forge_of_each.try_token(forge_of_each.valid_token) == ACCEPTED
-    assert forge_of_each.try_token(forge_of_each.token()) == ACCEPTED
+def test_tokens_of_every_algorithm_are_accepted(each_forge: TokenForger) -> None:
+    """EdDSA, ES256, RS256 and HS256 by setting: created, signed and verified."""
+    assert each_forge.try_token(each_forge.valid_token) == ACCEPTED
+    assert each_forge.try_token(each_forge.token()) == ACCEPTED
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "none ", "", "HS256 ", "null"])
-def test_alg_none_is_refused(forge_of_each: TokenForger, name: str) -> None:
+def test_a_token_is_rejected_when_its_alg_is_none(each_forge: TokenForger, name: str) -> None:
     """With the real signature, with another one, with none (S-020, RFC 8725 section 3.1)."""
-    head = encode_part(forge_of_each.header | {"alg": name})
-    _, body, tail = forge_of_each.valid_token.split(".")
+    head = encode_part(each_forge.header | {"alg": name})
+    _, body, tail = each_forge.valid_token.split(".")
     tails = [tail, "x", "AA", ""]
-    assert {forge_of_each.try_token(f"{head}.{body}.{one}") for one in tails} == {REJECTED}
+    assert {each_forge.try_token(f"{head}.{body}.{one}") for one in tails} == {REJECTED}
 
 
 def public_forms(key: Key) -> list[bytes]:
@@ -65,34 +65,38 @@ def public_forms(key: Key) -> list[bytes]:
 
 
 @pytest.mark.parametrize("size", [256, 384, 512])
-def test_a_public_key_is_no_hmac_secret(forge_of_each: TokenForger, size: int) -> None:
-    """The public key in some twenty spellings (CVE-2022-29217, GHSA-xgmm-8j9v-c9wx, S-020)."""
-    key = forge_of_each.key
+def test_a_token_is_rejected_when_the_public_key_is_its_hmac_secret(
+    each_forge: TokenForger, size: int
+) -> None:
+    """The public key in some twenty encodings (CVE-2022-29217, GHSA-xgmm-8j9v-c9wx, S-020)."""
+    key = each_forge.key
     if key.alg not in ASYMMETRIC:
         pytest.skip("a symmetric key has no public form")
-    header = encode_part(forge_of_each.header | {"alg": f"HS{size}"})
-    signed = f"{header}.{encode_part(forge_of_each.payload)}"
+    header = encode_part(each_forge.header | {"alg": f"HS{size}"})
+    signed = f"{header}.{encode_part(each_forge.payload)}"
     macs = [hmac.digest(f, signed.encode(), f"sha{size}") for f in public_forms(key)]
-    assert {forge_of_each.try_token(f"{signed}.{encode_part(mac)}") for mac in macs} == {REJECTED}
+    assert {each_forge.try_token(f"{signed}.{encode_part(mac)}") for mac in macs} == {REJECTED}
 
 
 @pytest.mark.parametrize("secret", [b"", b"\0" * 32, b"null", b"None", b"secret", b"x" * 32])
-def test_a_guessed_hmac_secret_opens_nothing(forge_of_each: TokenForger, secret: bytes) -> None:
+def test_a_token_is_rejected_when_its_hmac_secret_was_guessed(
+    each_forge: TokenForger, secret: bytes
+) -> None:
     """Empty and well-known secrets, under the real kid (API2)."""
-    signed = f"{encode_part(forge_of_each.header | {'alg': 'HS256'})}.{encode_part(forge_of_each.payload)}"
+    signed = (
+        f"{encode_part(each_forge.header | {'alg': 'HS256'})}.{encode_part(each_forge.payload)}"
+    )
     mac = hmac.digest(secret, signed.encode(), "sha256")
-    assert forge_of_each.try_token(f"{signed}.{encode_part(mac)}") == REJECTED
+    assert each_forge.try_token(f"{signed}.{encode_part(mac)}") == REJECTED
 
 
 @pytest.mark.parametrize("alg", ["EdDSA", "ES256", "RS256", "HS256"])
-def test_a_key_of_the_attacker_opens_nothing(forge_of_each: TokenForger, alg: str) -> None:
-    """A good signature by another key, under the real kid and under its own (S-020)."""
+def test_a_token_is_rejected_when_the_attacker_signed_it(each_forge: TokenForger, alg: str) -> None:
+    """A valid signature by another key, under the real kid and under its own (S-020)."""
     key = generate_key(alg)
-    heads = [
-        forge_of_each.header | {"alg": alg, "kid": kid} for kid in (key.kid, forge_of_each.key.kid)
-    ]
-    tokens = [sign(key, head, forge_of_each.payload) for head in heads]
-    assert {forge_of_each.try_token(token) for token in tokens} == {REJECTED}
+    heads = [each_forge.header | {"alg": alg, "kid": kid} for kid in (key.kid, each_forge.key.kid)]
+    tokens = [sign(key, head, each_forge.payload) for head in heads]
+    assert {each_forge.try_token(token) for token in tokens} == {REJECTED}
 
 
 NAMES = [
@@ -120,17 +124,17 @@ NAMES = [
 
 
 @pytest.mark.parametrize("alg", NAMES)
-def test_a_real_signature_under_another_name_is_refused(
-    forge_of_each: TokenForger, alg: str
+def test_a_token_is_rejected_when_kid_or_alg_is_another_one(
+    each_forge: TokenForger, alg: str
 ) -> None:
-    """Key, kid and alg are bound one to one (S-020, GHSA-jq35-7prp-9v3f)."""
-    expected = ACCEPTED if alg == forge_of_each.key.alg else REJECTED
-    assert forge_of_each.try_token(forge_of_each.with_header(alg=alg)) == expected
+    """Key, kid and alg belong together (S-020, GHSA-jq35-7prp-9v3f)."""
+    expected = ACCEPTED if alg == each_forge.key.alg else REJECTED
+    assert each_forge.try_token(each_forge.with_header(alg=alg)) == expected
 
 
-def test_rsa_pss_and_longer_hashes_are_refused(forge_of_each: TokenForger) -> None:
-    """The RSA key signs RS256 and nothing else (S-020)."""
-    key = forge_of_each.key
+def test_a_token_is_rejected_when_rsa_uses_pss_or_a_longer_hash(each_forge: TokenForger) -> None:
+    """The RSA key is for RS256 only (S-020)."""
+    key = each_forge.key
     if key.alg != "RS256":
         pytest.skip("of RSA keys only")
     loaded = get_default_algorithms()["RS256"].from_jwk(key.jwk)
@@ -138,18 +142,22 @@ def test_rsa_pss_and_longer_hashes_are_refused(forge_of_each: TokenForger) -> No
     makers = {"PS256": (pss, hashes.SHA256()), "RS512": (padding.PKCS1v15(), hashes.SHA512())}
     tokens = []
     for alg, how in makers.items():
-        signed = f"{encode_part(forge_of_each.header | {'alg': alg})}.{encode_part(forge_of_each.payload)}"
+        signed = (
+            f"{encode_part(each_forge.header | {'alg': alg})}.{encode_part(each_forge.payload)}"
+        )
         tokens.append(f"{signed}.{encode_part(loaded.sign(signed.encode(), *how))}")
-    assert {forge_of_each.try_token(token) for token in tokens} == {REJECTED}
+    assert {each_forge.try_token(token) for token in tokens} == {REJECTED}
 
 
-def test_the_key_of_refresh_tokens_signs_no_access_token(forge_of_each: TokenForger) -> None:
-    """Its kid is not in the ring, even if somebody had its secret (S-031, S-121)."""
+def test_an_access_token_is_rejected_when_the_refresh_key_signed_it(
+    each_forge: TokenForger,
+) -> None:
+    """The key set does not contain its kid, even if somebody knows the secret (S-031, S-121)."""
     key = symmetric_key(
-        derive_key(forge_of_each.backend.services.settings.secret_key, "refresh tokens")
+        derive_key(each_forge.backend.services.settings.secret_key, "refresh tokens")
     )
-    header = forge_of_each.header | {"alg": "HS256", "kid": key.kid}
-    assert forge_of_each.try_token(sign(key, header, forge_of_each.payload)) == REJECTED
+    header = each_forge.header | {"alg": "HS256", "kid": key.kid}
+    assert each_forge.try_token(sign(key, header, each_forge.payload)) == REJECTED
 
 
 SPOILT: dict[str, Callable[[bytes], bytes]] = {
@@ -167,17 +175,21 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_spoiled_signature_is_refused(forge_of_each: TokenForger, how: str) -> None:
+def test_a_token_is_rejected_when_its_signature_is_malformed(
+    each_forge: TokenForger, how: str
+) -> None:
     """Too short, too long, zero (CVE-2022-21449), DER instead of r and s (S-021)."""
-    head, body, tail = forge_of_each.valid_token.split(".")
+    head, body, tail = each_forge.valid_token.split(".")
     raw = base64.urlsafe_b64decode(tail + "=" * (-len(tail) % 4))
-    assert forge_of_each.try_token(f"{head}.{body}.{encode_part(SPOILT[how](raw))}") == REJECTED
+    assert each_forge.try_token(f"{head}.{body}.{encode_part(SPOILT[how](raw))}") == REJECTED
 
 
-def test_a_signature_covers_its_own_header_and_payload_only(forge_of_each: TokenForger) -> None:
-    """Parts of two good tokens make no third (S-021)."""
-    head, _, tail = forge_of_each.valid_token.split(".")
-    richer = encode_part(forge_of_each.payload | {"scope": "users:write vault:open"})
-    other = forge_of_each.with_claims(jti=new_id()).split(".")
+def test_a_token_is_rejected_when_its_parts_come_from_two_tokens(
+    each_forge: TokenForger,
+) -> None:
+    """A signature covers exactly its own header and payload (S-021)."""
+    head, _, tail = each_forge.valid_token.split(".")
+    richer = encode_part(each_forge.payload | {"scope": "users:write vault:open"})
+    other = each_forge.with_claims(jti=new_id()).split(".")
     mixed = [f"{head}.{richer}.{tail}", f"{head}.{other[1]}.{tail}", f"{head}.{richer}.{other[2]}"]
-    assert {forge_of_each.try_token(token) for token in mixed} == {REJECTED}
+    assert {each_forge.try_token(token) for token in mixed} == {REJECTED}

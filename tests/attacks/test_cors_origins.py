@@ -1,4 +1,4 @@
-"""Origins that look like a listed one, and are not."""
+"""Origins that resemble an allowed one."""
 
 from collections.abc import Callable
 
@@ -59,53 +59,53 @@ def client(make_backend: Callable[..., Backend]) -> FlaskClient:
     ).client()
 
 
-def cors(answer_headers: object) -> list[str]:
-    """Return the names of the CORS headers of an answer."""
+def cors_headers(answer_headers: object) -> list[str]:
+    """Return the names of the CORS headers of a response."""
     names = dict(answer_headers)  # type: ignore[call-overload]
     return [name for name in names if name.startswith("Access-Control-")]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/auth/refresh", "/nowhere"])
-def test_no_lookalike_may_read(client: FlaskClient, path: str) -> None:
+def test_a_similar_origin_may_not_read(client: FlaskClient, path: str) -> None:
     """S-093: suffix, prefix, case, port, scheme, null, IDN, 7 KB."""
     for origin in LOOKALIKES:
-        answer = client.get(path, headers={"Origin": origin.encode().decode("latin-1")})
-        assert cors(answer.headers) == [], origin
+        response = client.get(path, headers={"Origin": origin.encode().decode("latin-1")})
+        assert cors_headers(response.headers) == [], origin
 
 
-def test_no_lookalike_passes_a_preflight(client: FlaskClient) -> None:
-    """S-093: the answer to a foreign preflight allows nothing."""
+def test_a_preflight_of_a_similar_origin_allows_nothing(client: FlaskClient) -> None:
+    """S-093: the response has no CORS header."""
     for origin in LOOKALIKES:
-        asked = {"Access-Control-Request-Method": "POST"}
-        said = {"Origin": origin.encode().decode("latin-1")}
-        answer = client.options("/auth/refresh", headers=said | asked)
-        assert cors(answer.headers) == [], origin
+        preflight_headers = {"Access-Control-Request-Method": "POST"}
+        origin_header = {"Origin": origin.encode().decode("latin-1")}
+        response = client.options("/auth/refresh", headers=origin_header | preflight_headers)
+        assert cors_headers(response.headers) == [], origin
 
 
-def test_an_origin_of_ten_kilobytes_is_refused(client: FlaskClient) -> None:
+def test_an_origin_of_ten_kilobytes_is_rejected(client: FlaskClient) -> None:
     """S-093: no header field may be that long."""
-    answer = client.get("/health/live", headers={"Origin": APP_ORIGIN + "a" * 10_000})
-    assert answer.status_code == 431
-    assert cors(answer.headers) == []
+    response = client.get("/health/live", headers={"Origin": APP_ORIGIN + "a" * 10_000})
+    assert response.status_code == 431
+    assert cors_headers(response.headers) == []
 
 
-def test_no_origin_is_ever_reflected(client: FlaskClient) -> None:
-    """S-093: nowhere in the answer, body included."""
-    answer = client.get("/nowhere", headers={"Origin": "https://evil.example"})
-    assert "evil" not in answer.get_data(as_text=True) + str(answer.headers)
+def test_an_origin_is_never_reflected(client: FlaskClient) -> None:
+    """S-093: nowhere in the response, body included."""
+    response = client.get("/nowhere", headers={"Origin": "https://evil.example"})
+    assert "evil" not in response.get_data(as_text=True) + str(response.headers)
 
 
-def test_answers_differ_by_origin_and_say_so(client: FlaskClient) -> None:
-    """S-093: `Vary` stands there with any origin and with none, or a cache mixes them up."""
+def test_every_response_varies_by_origin(client: FlaskClient) -> None:
+    """S-093: `Vary` is sent with any origin and with none, or a cache would mix them up."""
     for origin in [APP_ORIGIN, *LOOKALIKES[:3], None]:
-        answer = client.get("/health/live", headers={"Origin": origin} if origin else {})
-        assert "Origin" in answer.headers["Vary"]
+        response = client.get("/health/live", headers={"Origin": origin} if origin else {})
+        assert "Origin" in response.headers["Vary"]
 
 
 def test_nothing_is_allowed_when_no_origin_is_listed(make_backend: Callable[..., Backend]) -> None:
     """S-093: closed by default."""
-    answer = make_backend().client().get("/health/live", headers={"Origin": APP_ORIGIN})
-    assert cors(answer.headers) == []
+    response = make_backend().client().get("/health/live", headers={"Origin": APP_ORIGIN})
+    assert cors_headers(response.headers) == []
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_nothing_is_allowed_when_no_origin_is_listed(make_backend: Callable[...,
         ("http://[::1]:80", "http://[::1]", 401),
     ],
 )
-def test_our_own_pages_are_welcome_without_the_port_that_goes_without_saying(
+def test_our_own_origin_is_allowed_without_its_default_port(
     make_backend: Callable[..., Backend], public_url: str, origin: str, welcome: int
 ) -> None:
-    """RFC 6454 6.2: browsers leave it out; 401 as there is no cookie, 403 for another origin."""
+    """RFC 6454 6.2: browsers omit it; 401 as there is no cookie, 403 for another origin."""
     client = make_backend(public_url=public_url).client()
     headers = {"X-Auth-Delivery": "cookie", "Origin": origin}
     assert client.post("/auth/refresh", json={}, headers=headers).status_code == welcome

@@ -52,20 +52,22 @@ def backend(make_backend: Build) -> Backend:
 
 @pytest.fixture
 def victim(backend: Backend) -> FlaskClient:
-    """A browser in which somebody is signed in."""
+    """A browser with a signed-in user."""
     return signed_in_browser(backend, "victim")
 
 
 def headers(case: Case, cookie: str, delivery: str | None = "cookie") -> dict[str, str]:
     """Return the headers that a browser sends in one case of the matrix."""
     names = ("Content-Type", "Origin", "Sec-Fetch-Site")
-    said = {name: value for name, value in zip(names, case, strict=True) if value is not None}
-    asked = {"X-Auth-Delivery": delivery} if delivery else {}
-    return said | asked | cookie_header(cookie)
+    sent_headers = {
+        name: value for name, value in zip(names, case, strict=True) if value is not None
+    }
+    delivery_header = {"X-Auth-Delivery": delivery} if delivery else {}
+    return sent_headers | delivery_header | cookie_header(cookie)
 
 
-def welcome(case: Case) -> bool:
-    """Tell whether a request may use the cookie, in words of the design's own."""
+def is_allowed(case: Case) -> bool:
+    """Tell whether a request may use the cookie, independently of the implementation."""
     content_type, origin, site = case
     if content_type not in JSON:
         return False
@@ -74,99 +76,99 @@ def welcome(case: Case) -> bool:
     return site in {None, "same-site", "cross-site"} and origin in GOOD
 
 
-def attacks(
+def send_attacks(
     backend: Backend, victim: FlaskClient, path: str
 ) -> Iterator[tuple[Case, TestResponse]]:
-    """Send every unwelcome case of the matrix, with the victim's cookie."""
+    """Send every forbidden case of the matrix with the victim's cookie."""
     client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     body = {"username": "victim", "password": PASSWORD} if path == "/auth/login" else {}
     for case in MATRIX:
-        if not welcome(case):
+        if not is_allowed(case):
             yield case, client.post(path, data=dumps(body), headers=headers(case, cookie))
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_unwelcome_request_is_refused(
+def test_every_forbidden_request_is_rejected(
     backend: Backend, victim: FlaskClient, path: str
 ) -> None:
-    """S-091: content type x Origin x Sec-Fetch-Site; 415 for what a form can send, 403 else."""
-    for case, answer in attacks(backend, victim, path):
-        wanted = (403, "csrf") if case[0] in JSON else (415, "unsupported_media_type")
-        assert (answer.status_code, answer.get_json()["code"]) == wanted, case
-        assert "Set-Cookie" not in answer.headers, case
+    """S-091: content type x Origin x Sec-Fetch-Site; 415 for what a form can send, else 403."""
+    for case, response in send_attacks(backend, victim, path):
+        expected = (403, "csrf") if case[0] in JSON else (415, "unsupported_media_type")
+        assert (response.status_code, response.get_json()["code"]) == expected, case
+        assert "Set-Cookie" not in response.headers, case
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_refused_forgery_does_not_sign_out(
+def test_a_rejected_forgery_does_not_sign_out(
     backend: Backend, victim: FlaskClient, path: str
 ) -> None:
     """It neither clears the cookie nor ends the session."""
     cookie = refresh_cookie(victim)
-    assert len(list(attacks(backend, victim, path))) > 250
+    assert len(list(send_attacks(backend, victim, path))) > 250
     assert victim.post("/auth/refresh", json={}).status_code == 200
     assert refresh_cookie(victim) != cookie
 
 
-def test_every_welcome_request_is_served(backend: Backend, victim: FlaskClient) -> None:
-    """The matrix is no wall: own, listed and same-origin pages get their tokens."""
+def test_every_allowed_request_is_served(backend: Backend, victim: FlaskClient) -> None:
+    """Own, listed and same-origin pages get their tokens."""
     client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
-    cases = [case for case in MATRIX if welcome(case)]
+    cases = [case for case in MATRIX if is_allowed(case)]
     sent = [client.post("/auth/refresh", data="{}", headers=headers(c, cookie)) for c in cases]
     assert len(cases) > 15
-    assert {answer.status_code for answer in sent} == {200}
+    assert {response.status_code for response in sent} == {200}
 
 
 @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
 @pytest.mark.parametrize("delivery", [None, "body"])
-def test_the_cookie_counts_for_nothing_without_the_header(
+def test_the_cookie_is_ignored_without_the_delivery_header(
     backend: Backend, victim: FlaskClient, path: str, delivery: str | None
 ) -> None:
-    """S-091: the header forces a preflight; no case of the matrix does anything without it."""
+    """S-091: the header forces a preflight; without it no case of the matrix has an effect."""
     client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     for case in MATRIX:
-        answer = client.post(path, data="{}", headers=headers(case, cookie, delivery))
-        assert answer.status_code in {401, 415}, case
+        response = client.post(path, data="{}", headers=headers(case, cookie, delivery))
+        assert response.status_code in {401, 415}, case
     assert victim.post("/auth/refresh", json={}).status_code == 200
 
 
-def test_a_request_without_a_body_is_refused(backend: Backend, victim: FlaskClient) -> None:
-    """S-091: navigator.sendBeacon and body-less posts declare no JSON."""
-    answer = victim.post("/auth/logout")
-    assert answer.status_code == 415
+def test_a_request_is_rejected_when_it_has_no_body(backend: Backend, victim: FlaskClient) -> None:
+    """S-091: navigator.sendBeacon and posts without a body declare no JSON."""
+    response = victim.post("/auth/logout")
+    assert response.status_code == 415
     assert victim.post("/auth/refresh", json={}).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_changes_unless_it_is_posted(victim: FlaskClient, method: str, path: str) -> None:
+def test_a_get_request_changes_nothing(victim: FlaskClient, method: str, path: str) -> None:
     """S-092: an image or a link signs nobody out."""
-    answer = victim.open(path, method=method, json={})
-    assert answer.status_code in {204, 405}
+    response = victim.open(path, method=method, json={})
+    assert response.status_code in {204, 405}
     assert victim.post("/auth/refresh", json={}).status_code == 200
 
 
 @pytest.mark.parametrize("mode", ["navigate", "no-cors", "cors", "websocket"])
 @pytest.mark.parametrize("to", ["image", "script", "document", "iframe", "empty"])
 @pytest.mark.parametrize("path", ["/auth/sessions", "/items", "/me"])
-def test_no_way_to_load_something_makes_the_cookie_a_credential(
+def test_the_cookie_is_no_credential_for_a_subresource(
     backend: Backend, victim: FlaskClient, mode: str, to: str, path: str
 ) -> None:
-    """S-094, S-141: the cookie authenticates nothing but refresh and logout."""
+    """S-094, S-141: it authenticates only refresh and logout."""
     fetch = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": to, "Sec-Fetch-Site": "same-origin"}
-    answer = cookieless_client(backend).get(
+    response = cookieless_client(backend).get(
         path, headers=fetch | cookie_header(str(refresh_cookie(victim)))
     )
-    assert answer.get_json()["code"] == "token_missing"
+    assert response.get_json()["code"] == "token_missing"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/auth/sessions", "/items"])
-def test_the_cookie_writes_nothing(
+def test_the_cookie_is_no_credential_for_a_write(
     backend: Backend, victim: FlaskClient, method: str, path: str
 ) -> None:
-    """S-094: with cookie delivery asked for and all."""
-    answer = victim.open(path, method=method, json={})
-    assert answer.status_code in {401, 405}
+    """S-094: even with the delivery header."""
+    response = victim.open(path, method=method, json={})
+    assert response.status_code in {401, 405}
     assert victim.post("/auth/refresh", json={}).status_code == 200
 
 
@@ -180,12 +182,15 @@ def test_the_cookie_writes_nothing(
         ("http://[::1]:8000", "http://[::1]:8000"),
     ],
 )
-def test_the_own_origin_is_known_as_browsers_spell_it(
+def test_our_own_origin_is_compared_as_browsers_write_it(
     make_backend: Build, public_url: str, origin: str
 ) -> None:
     """Older browsers send Origin and no Fetch Metadata (RFC 6454 section 6.2)."""
     own = make_backend(public_url=public_url)
     own.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
-    said = {"X-Auth-Delivery": "cookie", "Origin": origin}
-    assert cookieless_client(own).post("/auth/login", json=body, headers=said).status_code == 200
+    sent_headers = {"X-Auth-Delivery": "cookie", "Origin": origin}
+    assert (
+        cookieless_client(own).post("/auth/login", json=body, headers=sent_headers).status_code
+        == 200
+    )

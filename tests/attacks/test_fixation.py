@@ -20,8 +20,8 @@ def dialect() -> str:
     return "sqlite"
 
 
-def test_a_planted_cookie_is_not_adopted(backend: Backend) -> None:
-    """S-069: the victim gets a new session, and the attacker's own ends."""
+def test_a_planted_session_is_replaced_at_sign_in(backend: Backend) -> None:
+    """S-069: the victim gets a new session, and the attacker's session ends."""
     backend.create_user("mallory")
     backend.create_user("victim")
     attacker = make_browser(backend)
@@ -36,17 +36,17 @@ def test_a_planted_cookie_is_not_adopted(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "planted", ["x", "", "a.b.c", "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66", "\u00ff" * 20]
 )
-def test_a_planted_value_is_overlooked(backend: Backend, planted: str) -> None:
-    """S-069: whatever it is, it hinders no sign-in."""
+def test_a_planted_cookie_value_is_ignored_at_sign_in(backend: Backend, planted: str) -> None:
+    """S-069: no value prevents the sign-in."""
     backend.create_user("victim")
-    answer = sign_in(make_browser(backend, jar=False), "victim", **cookie_header(planted))
-    assert answer.status_code == 200
-    assert answer.get_json()["session_id"] != planted
+    response = sign_in(make_browser(backend, jar=False), "victim", **cookie_header(planted))
+    assert response.status_code == 200
+    assert response.get_json()["session_id"] != planted
 
 
 @pytest.mark.parametrize("name", ["session_id", "sid", "refresh_token", "delivery"])
-def test_no_field_of_the_login_names_a_session(backend: Backend, name: str) -> None:
-    """S-069: the body takes what is documented and nothing else."""
+def test_a_login_is_rejected_when_it_names_a_session(backend: Backend, name: str) -> None:
+    """S-069: the body has the documented fields only."""
     backend.create_user("victim")
     body = {"username": "victim", "password": PASSWORD, name: new_id()}
     assert backend.client().post("/auth/login", json=body).status_code == 422
@@ -58,8 +58,8 @@ def test_a_cookie_without_the_prefix_is_not_read(backend: Backend) -> None:
     attacker = make_browser(backend)
     sign_in(attacker, "mallory")
     planted = cookie_header(str(refresh_cookie(attacker)), name=PLAIN_NAME)
-    answer = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=planted)
-    assert answer.get_json()["code"] == "token_missing"
+    response = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=planted)
+    assert response.get_json()["code"] == "token_missing"
 
 
 def test_a_second_cookie_of_the_same_name_is_not_chosen(backend: Backend) -> None:
@@ -71,12 +71,12 @@ def test_a_second_cookie_of_the_same_name_is_not_chosen(backend: Backend) -> Non
         sign_in(client, name)
         tokens.append(str(refresh_cookie(client)))
     both = {"Cookie": "; ".join(f"{NAME}={token}" for token in tokens)}
-    answer = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=both)
-    assert answer.status_code == 401
+    response = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=both)
+    assert response.status_code == 401
 
 
-def test_an_access_token_shown_at_login_changes_nothing(backend: Backend) -> None:
-    """S-069: the new session is the new user's, whoever else the request claims to be."""
+def test_an_access_token_is_ignored_at_sign_in(backend: Backend) -> None:
+    """S-069: the new session belongs to the user who signs in."""
     backend.create_user("victim")
     mallory = backend.signed_in_client("mallory")
     body = {"username": "victim", "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""Cookies of somebody else, whatever their bytes, sign nobody out (S-116)."""
+"""Cookies of other applications, with any bytes, sign nobody out (S-116)."""
 
 from collections.abc import Callable
 
@@ -42,74 +42,80 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def ours(backend: Backend) -> bytes:
+def our_cookie(backend: Backend) -> bytes:
     """The cookie of a browser in which ada is signed in."""
     return f"{NAME}={refresh_cookie(signed_in_browser(backend, 'ada'))}".encode()
 
 
-def sent(client: FlaskClient, header: bytes, path: str = "/auth/refresh") -> TestResponse:
-    """Send cookies as bytes, which a server hands over as Latin-1 (PEP 3333)."""
+def send_cookies(client: FlaskClient, header: bytes, path: str = "/auth/refresh") -> TestResponse:
+    """Send cookies as bytes, which a server passes on as Latin-1 (PEP 3333)."""
     environ = {"HTTP_COOKIE": header.decode("latin-1")}
     return client.post(path, json={}, environ_overrides=environ)
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 @pytest.mark.parametrize("order", ["before", "behind", "around"])
-def test_ours_is_found_among_others(
-    backend: Backend, ours: bytes, foreign: str, order: str
+def test_our_cookie_is_found_among_others(
+    backend: Backend, our_cookie: bytes, foreign: str, order: str
 ) -> None:
-    """Whatever stands before or behind it."""
+    """Whatever comes before or after it."""
     other = FOREIGN[foreign]
-    header = {"before": [other, ours], "behind": [ours, other], "around": [other, ours, other]}
-    answer = sent(make_browser(backend, jar=False), b"; ".join(header[order]))
-    assert answer.status_code == 200
+    header = {
+        "before": [other, our_cookie],
+        "behind": [our_cookie, other],
+        "around": [other, our_cookie, other],
+    }
+    response = send_cookies(make_browser(backend, jar=False), b"; ".join(header[order]))
+    assert response.status_code == 200
 
 
-def test_a_page_is_handed_its_own_cookie_among_others(make_backend: Callable[..., Backend]) -> None:
-    """A page of guests finds it, and no bytes of others are an error there."""
-    page = flask.Blueprint("taste", __name__)
-    page.get("/taste")(public("a test")(lambda: {"taste": flask.request.cookies["taste"]}))
-    client = cookieless_client(make_backend(page))
+def test_a_plugin_gets_its_own_cookie_among_others(make_backend: Callable[..., Backend]) -> None:
+    """The bytes of other cookies cause no error there."""
+    blueprint = flask.Blueprint("taste", __name__)
+    blueprint.get("/taste")(public("a test")(lambda: {"taste": flask.request.cookies["taste"]}))
+    client = cookieless_client(make_backend(blueprint))
     for foreign in FOREIGN.values():
         environ = {"HTTP_COOKIE": (foreign + b"; taste=sweet").decode("latin-1")}
-        answer = client.get("/taste", environ_overrides=environ)
-        assert answer.get_json() == {"taste": "sweet"}
+        response = client.get("/taste", environ_overrides=environ)
+        assert response.get_json() == {"taste": "sweet"}
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_others_alone_are_nobody(backend: Backend, foreign: str) -> None:
-    """401: no refresh token came, and none was made of what came."""
-    answer = sent(make_browser(backend, jar=False), FOREIGN[foreign])
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
+def test_other_cookies_alone_are_no_credential(backend: Backend, foreign: str) -> None:
+    """401: there is no refresh token."""
+    response = send_cookies(make_browser(backend, jar=False), FOREIGN[foreign])
+    assert (response.status_code, response.get_json()["code"]) == (401, "token_missing")
 
 
 @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
 @pytest.mark.parametrize("header", [b"", b" "])
-def test_a_header_that_the_server_could_not_read_ends_nothing(
+def test_an_unreadable_cookie_header_ends_no_session(
     backend: Backend, path: str, header: bytes
 ) -> None:
-    """Not 401, which would be the end of the session for the browser."""
-    answer = sent(make_browser(backend, jar=False), header, path)
-    assert (answer.status_code, answer.get_json()["code"]) == (400, "cookies_unreadable")
+    """Not 401, which would tell the browser that the session has ended."""
+    response = send_cookies(make_browser(backend, jar=False), header, path)
+    assert (response.status_code, response.get_json()["code"]) == (400, "cookies_unreadable")
 
 
-def test_who_sends_no_cookie_header_is_nobody(backend: Backend) -> None:
-    """A guest is told so."""
-    answer = make_browser(backend, jar=False).post("/auth/refresh", json={})
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
+def test_a_request_without_cookies_has_no_credential(backend: Backend) -> None:
+    """The response is 401."""
+    response = make_browser(backend, jar=False).post("/auth/refresh", json={})
+    assert (response.status_code, response.get_json()["code"]) == (401, "token_missing")
 
 
-def test_a_program_does_not_mind_cookies_that_nobody_can_read(backend: Backend) -> None:
-    """Its refresh token comes in the body."""
+def test_unreadable_cookies_are_ignored_when_the_token_is_in_the_body(backend: Backend) -> None:
+    """A program sends its refresh token there."""
     backend.create_user("eve", "member")
     token = backend.login("eve")["refresh_token"]
     body, environ = {"refresh_token": token}, {"HTTP_COOKIE": ""}
-    answer = cookieless_client(backend).post("/auth/refresh", json=body, environ_overrides=environ)
-    assert answer.status_code == 200
+    response = cookieless_client(backend).post(
+        "/auth/refresh", json=body, environ_overrides=environ
+    )
+    assert response.status_code == 200
 
 
-def test_a_sign_in_goes_through_among_cookies_that_nobody_can_read(backend: Backend) -> None:
-    """It needs none."""
+def test_unreadable_cookies_are_ignored_at_sign_in(backend: Backend) -> None:
+    """It uses no cookie."""
     backend.create_user("eve", "member")
     client = make_browser(backend, jar=False)
     client.environ_base["HTTP_COOKIE"] = "\xff=\xff"

@@ -1,4 +1,4 @@
-"""Headers that attack the gate: odd credentials, tokens elsewhere, claims of identity."""
+"""Hostile headers: malformed credentials, tokens in other places, claims of an identity."""
 
 import json
 from collections.abc import Callable
@@ -23,8 +23,8 @@ LATIN = st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\
 @pytest.mark.parametrize(
     "form", ["bearer {}", "BEARER {}", "bEaReR {}", "Bearer  {}", "Bearer    {}"]
 )
-def test_the_scheme_is_read_as_the_rfc_says(forge: TokenForger, form: str) -> None:
-    """Compared without case, parted by one or more spaces (RFC 9110 section 11.1, S-013)."""
+def test_the_bearer_scheme_is_parsed_as_in_the_rfc(forge: TokenForger, form: str) -> None:
+    """Case-insensitive, followed by one or more spaces (RFC 9110 section 11.1, S-013)."""
     assert forge.try_authorization(form.format(forge.valid_token)) == ACCEPTED
 
 
@@ -56,7 +56,7 @@ def test_the_scheme_is_read_as_the_rfc_says(forge: TokenForger, form: str) -> No
     ],
 )
 def test_a_malformed_bearer_credential_is_an_invalid_token(forge: TokenForger, form: str) -> None:
-    """One credential and nothing beside it; duplicates arrive joined by a comma (S-008, S-011)."""
+    """Exactly one credential; duplicates arrive joined by a comma (S-008, S-011)."""
     assert forge.try_authorization(form.replace("{}", forge.valid_token)) == REJECTED
 
 
@@ -85,21 +85,21 @@ def test_a_malformed_bearer_credential_is_an_invalid_token(forge: TokenForger, f
         "Bearer{}",
     ],
 )
-def test_anything_else_is_no_credential(forge: TokenForger, form: str) -> None:
-    """The challenge then names no error (RFC 6750 3.1, S-008); FJE answered 500 to `, ,`."""
+def test_another_authorization_scheme_is_no_credential(forge: TokenForger, form: str) -> None:
+    """The challenge names no error (RFC 6750 3.1, S-008); FJE responded with 500 to `, ,`."""
     assert forge.try_authorization(form.replace("{}", forge.valid_token)) == TOKEN_MISSING
 
 
 @LOOSE
 @given(value=st.text(LATIN, max_size=60))
-def test_any_authorization_header_is_answered_401(forge: TokenForger, value: str) -> None:
-    """No 5xx, no way in (S-014)."""
+def test_any_other_authorization_header_gets_401(forge: TokenForger, value: str) -> None:
+    """Never 5xx, never access (S-014)."""
     assert forge.try_authorization(value) in {TOKEN_MISSING, REJECTED}
     assert forge.try_authorization(f"Bearer {value}") in {TOKEN_MISSING, REJECTED}
 
 
-def test_two_authorization_headers_are_refused(forge: TokenForger) -> None:
-    """Even with the same good token in both (S-011)."""
+def test_two_authorization_headers_are_rejected(forge: TokenForger) -> None:
+    """Even with the same valid token in both (S-011)."""
     twice = [("Authorization", f"Bearer {forge.valid_token}")] * 2
     assert forge.client().get("/vault", headers=twice).status_code == 401
 
@@ -121,21 +121,23 @@ ELSEWHERE: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)
-def test_a_token_elsewhere_opens_nothing(forge: TokenForger, place: str) -> None:
-    """Tokens are read from the Authorization header alone (S-012, RFC 9700 section 4.3.2)."""
+def test_a_token_in_another_place_is_ignored(forge: TokenForger, place: str) -> None:
+    """Only the Authorization header is read (S-012, RFC 9700 section 4.3.2)."""
     before = forge.vault.calls
-    answer = forge.client().open("/vault", **ELSEWHERE[place](forge.valid_token))
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
+    response = forge.client().open("/vault", **ELSEWHERE[place](forge.valid_token))
+    assert (response.status_code, response.get_json()["code"]) == (401, "token_missing")
     assert forge.vault.calls == before
 
 
-def test_the_refresh_cookie_opens_no_endpoint(forge: TokenForger) -> None:
-    """The cookie is for refresh and logout alone (S-094)."""
+def test_the_refresh_cookie_is_no_credential_for_an_endpoint(forge: TokenForger) -> None:
+    """It is for refresh and logout only (S-094)."""
     cookies = "; ".join(
         f"{n}={forge.login['refresh_token']}" for n in ("__Host-refresh", "refresh")
     )
-    answer = forge.client().get("/vault", headers={"Cookie": cookies, "X-Auth-Delivery": "cookie"})
-    assert answer.status_code == 401
+    response = forge.client().get(
+        "/vault", headers={"Cookie": cookies, "X-Auth-Delivery": "cookie"}
+    )
+    assert response.status_code == 401
 
 
 IDENTITY = [
@@ -170,14 +172,14 @@ METHOD = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_meth
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_headers_that_claim_an_identity_are_ignored(forge: TokenForger, name: str) -> None:
-    """Only a token says who somebody is (S-007)."""
-    answer = forge.client().get("/vault", headers={name: "forger"})
-    assert answer.get_json()["code"] == "token_missing"
+    """Only a token identifies a user (S-007)."""
+    response = forge.client().get("/vault", headers={name: "forger"})
+    assert response.get_json()["code"] == "token_missing"
 
 
 @pytest.mark.parametrize("name", REWRITE)
-def test_headers_that_rewrite_the_address_are_ignored(forge: TokenForger, name: str) -> None:
-    """The rule is that of the address in the request line (S-007)."""
+def test_headers_that_rewrite_the_path_are_ignored(forge: TokenForger, name: str) -> None:
+    """The rule is that of the path in the request line (S-007)."""
     assert forge.client().get("/vault", headers={name: "/hall"}).status_code == 401
     assert forge.client().get("/hall", headers={name: "/vault"}).status_code == 200
 
@@ -186,29 +188,32 @@ def test_headers_that_rewrite_the_address_are_ignored(forge: TokenForger, name: 
 def test_headers_that_change_the_method_are_ignored(forge: TokenForger, name: str) -> None:
     """The rule is that of the method in the request line (S-007)."""
     opened = forge.vault.calls
-    answer = forge.client().post("/hall", headers={name: "GET"})
-    assert (answer.status_code, forge.vault.calls) == (405, opened)
+    response = forge.client().post("/hall", headers={name: "GET"})
+    assert (response.status_code, forge.vault.calls) == (405, opened)
 
 
-def whence() -> Blueprint:
-    """Make a page that tells where a request comes from."""
-    page = Blueprint("whence", __name__)
+def context_blueprint() -> Blueprint:
+    """Return a blueprint that shows the client address of a request."""
+    blueprint = Blueprint("whence", __name__)
 
-    @page.get("/whence")
+    @blueprint.get("/whence")
     @public("a test")
     def tell() -> dict[str, str]:
         return {"address": request_context().address}
 
-    return page
+    return blueprint
 
 
 TOLD = "198.51.100.7, 192.0.2.1, 192.0.2.2"
 
 
-def address(make_backend: Callable[..., Backend], told: object, *, hops: int | None) -> object:
-    """Return whose request it is, behind so many proxies that told this."""
-    backend = make_backend(whence(), trusted_proxies=hops)
-    headers = [("X-Forwarded-For", line) for line in ([told] if isinstance(told, str) else told)]  # type: ignore[attr-defined]
+def seen_address(
+    make_backend: Callable[..., Backend], forwarded: object, *, hops: int | None
+) -> object:
+    """Return the client address of a request, with so many proxies and these headers."""
+    backend = make_backend(context_blueprint(), trusted_proxies=hops)
+    lines = [forwarded] if isinstance(forwarded, str) else forwarded
+    headers = [("X-Forwarded-For", line) for line in lines]  # type: ignore[attr-defined]  # a list
     return backend.client().get("/whence", headers=headers).get_json()["address"]
 
 
@@ -217,7 +222,7 @@ sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
 
 @sqlite
 @pytest.mark.parametrize(
-    ("hops", "found"),
+    ("hops", "expected"),
     [
         (0, "127.0.0.1"),
         (None, "127.0.0.1"),
@@ -227,16 +232,16 @@ sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
         (4, "unknown"),
     ],
 )
-def test_forwarded_addresses_count_from_the_configured_hops_only(
-    make_backend: Callable[..., Backend], hops: int | None, found: str
+def test_forwarded_addresses_are_read_from_configured_proxies_only(
+    make_backend: Callable[..., Backend], hops: int | None, expected: str
 ) -> None:
-    """From none by default; what a client invents in front of them is not believed (S-007)."""
-    assert address(make_backend, TOLD, hops=hops) == found
+    """From none by default; what a client adds in front is ignored (S-007)."""
+    assert seen_address(make_backend, TOLD, hops=hops) == expected
 
 
 @sqlite
 @pytest.mark.parametrize(
-    ("told", "found"),
+    ("forwarded", "expected"),
     [
         ("203.0.113.9:1002", "203.0.113.9"),
         ("[2001:db8::5]:443", "2001:db8::5"),
@@ -251,10 +256,10 @@ def test_forwarded_addresses_count_from_the_configured_hops_only(
     ],
 )
 def test_a_forwarded_address_has_one_spelling(
-    make_backend: Callable[..., Backend], told: object, found: str
+    make_backend: Callable[..., Backend], forwarded: object, expected: str
 ) -> None:
-    """Where it enters, so that audit, sessions and limits agree (S-114)."""
-    assert address(make_backend, told, hops=1) == found
+    """It is normalized first, so that audit, sessions and limits agree (S-114)."""
+    assert seen_address(make_backend, forwarded, hops=1) == expected
 
 
 FORGED = [
@@ -271,11 +276,11 @@ FORGED = [
 
 @sqlite
 @pytest.mark.parametrize("lines", FORGED)
-def test_a_client_swallows_nothing_that_proxies_add(
+def test_a_client_cannot_hide_what_proxies_append(
     make_backend: Callable[..., Backend], lines: list[str]
 ) -> None:
-    """By a quote above all: parsers that heed it take the rest for one value (S-007, S-114)."""
-    assert address(make_backend, lines, hops=2) == "203.0.113.9"
+    """By a quote above all: some parsers take the rest for one value (S-007, S-114)."""
+    assert seen_address(make_backend, lines, hops=2) == "203.0.113.9"
 
 
 @sqlite
@@ -283,30 +288,30 @@ def test_a_client_swallows_nothing_that_proxies_add(
 @pytest.mark.parametrize(
     "name", ["Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"]
 )
-def test_no_other_header_tells_the_address(
+def test_other_address_headers_are_ignored(
     make_backend: Callable[..., Backend], name: str, hops: int
 ) -> None:
-    """Proxies let those through that they do not know (S-007)."""
-    backend = make_backend(whence(), trusted_proxies=hops)
+    """Proxies pass on headers that they do not know (S-007)."""
+    backend = make_backend(context_blueprint(), trusted_proxies=hops)
     headers = {name: "for=192.0.2.66", "X-Forwarded-For": "127.0.0.1"}
     assert backend.client().get("/whence", headers=headers).get_json()["address"] == "127.0.0.1"
 
 
 @sqlite
-@pytest.mark.parametrize("told", ["http", "https", "https, http", "javascript", ""])
+@pytest.mark.parametrize("forwarded", ["http", "https", "https, http", "javascript", ""])
 @pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Scheme", "Forwarded"])
 @pytest.mark.parametrize("url", ["http://localhost:8000", "https://api.example"])
 def test_the_scheme_is_that_of_the_public_url(
-    make_backend: Callable[..., Backend], url: str, name: str, told: str
+    make_backend: Callable[..., Backend], url: str, name: str, forwarded: str
 ) -> None:
-    """Whatever anybody tells, in whatever list (S-007)."""
-    backend = make_backend(whence(), trusted_proxies=1, public_url=url)
-    headers = backend.client().get("/whence", headers={name: told}).headers
+    """Whatever a forwarded header says (S-007)."""
+    backend = make_backend(context_blueprint(), trusted_proxies=1, public_url=url)
+    headers = backend.client().get("/whence", headers={name: forwarded}).headers
     assert ("Strict-Transport-Security" in headers) == url.startswith("https")
 
 
-def test_refusals_say_nothing_of_what_was_sent(forge: TokenForger) -> None:
-    """No part of the token, no library's words: one answer for every fault (S-100)."""
+def test_an_error_contains_nothing_of_the_token(forge: TokenForger) -> None:
+    """No part of it, no library's message: one response for every fault (S-100)."""
     tokens = [
         "x",
         "a.b.c",
@@ -314,5 +319,5 @@ def test_refusals_say_nothing_of_what_was_sent(forge: TokenForger) -> None:
         forge.with_header(kid="k" * 20),
         forge.with_claims(sub=1),
     ]
-    answers = [forge.backend.bearer_client(token).get("/vault").get_json() for token in tokens]
-    assert len({json.dumps(a | {"request_id": ""}, sort_keys=True) for a in answers}) == 1
+    responses = [forge.backend.bearer_client(token).get("/vault").get_json() for token in tokens]
+    assert len({json.dumps(a | {"request_id": ""}, sort_keys=True) for a in responses}) == 1

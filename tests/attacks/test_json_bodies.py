@@ -1,4 +1,4 @@
-"""Hostile bodies: refused at once, with a small answer, and nothing breaks."""
+"""Hostile bodies: rejected at once, with a small response."""
 
 import io
 import json
@@ -43,7 +43,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """A client of the echo page."""
+    """A client of the echo blueprint."""
     return echo_client(tmp_path_factory.mktemp("data"))
 
 
@@ -52,16 +52,16 @@ def _send(api: FlaskClient, body: bytes, kind: str | None = "application/json") 
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_body_is_refused_shortly_when_hostile(api: FlaskClient, name: str) -> None:
-    """S-014, S-101, S-156, R-16: 400, and less than a kilobyte."""
-    answer = _send(api, HOSTILE[name])
-    assert (answer.status_code, answer.get_json()["code"]) == (400, "malformed_json")
-    assert len(answer.data) < 1024
+def test_a_hostile_body_gets_a_short_400(api: FlaskClient, name: str) -> None:
+    """S-014, S-101, S-156, R-16: less than a kilobyte."""
+    response = _send(api, HOSTILE[name])
+    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_json")
+    assert len(response.data) < 1024
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_body_is_refused_at_once_when_hostile(api: FlaskClient, name: str) -> None:
-    """R-16, R-17: linear time, below 50 ms of processor time."""
+def test_a_hostile_body_is_rejected_in_linear_time(api: FlaskClient, name: str) -> None:
+    """R-16, R-17: below 50 ms of processor time."""
     start = time.process_time()
     _send(api, HOSTILE[name])
     assert time.process_time() - start < BUDGET
@@ -82,57 +82,59 @@ def test_body_is_refused_at_once_when_hostile(api: FlaskClient, name: str) -> No
         "application/problem+json",
     ],
 )
-def test_body_is_refused_when_not_declared_as_json(api: FlaskClient, kind: str | None) -> None:
-    """S-016: in particular no type that a form of another site can send without a preflight."""
-    answer = _send(api, b"{}", kind)
-    assert (answer.status_code, answer.get_json()["code"]) == (415, "unsupported_media_type")
+def test_a_body_is_rejected_when_it_is_not_declared_as_json(
+    api: FlaskClient, kind: str | None
+) -> None:
+    """S-016: in particular types that a form of another site can send without a preflight."""
+    response = _send(api, b"{}", kind)
+    assert (response.status_code, response.get_json()["code"]) == (415, "unsupported_media_type")
 
 
-def test_body_is_refused_when_compressed(api: FlaskClient) -> None:
-    """R-15: nothing is ever decompressed, so there is no bomb."""
-    answer = api.post(
+def test_a_body_is_rejected_when_it_is_compressed(api: FlaskClient) -> None:
+    """R-15: nothing is ever decompressed, so there is no decompression bomb."""
+    response = api.post(
         "/echo", data=b"{}", headers={"Content-Encoding": "gzip"}, content_type="application/json"
     )
-    assert answer.status_code == 415
+    assert response.status_code == 415
 
 
-def test_body_is_refused_when_larger_than_a_mebibyte(api: FlaskClient) -> None:
+def test_a_body_is_rejected_when_it_is_larger_than_a_mebibyte(api: FlaskClient) -> None:
     """S-101, R-15: 413 from the declared length alone."""
     assert _send(api, b" " * (MIB + 1)).get_json()["code"] == "body_too_large"
 
 
-def test_body_is_refused_when_it_is_sent_in_endless_chunks(api: FlaskClient) -> None:
+def test_a_body_is_rejected_when_its_chunks_never_end(api: FlaskClient) -> None:
     """R-15: without a declared length no more than the limit is read."""
     body = io.BytesIO(b" " * (4 * MIB))
-    answer = api.post(
+    response = api.post(
         "/echo",
         content_type="application/json",
         input_stream=body,
         headers={"Transfer-Encoding": "chunked"},
         environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
     )
-    assert answer.status_code == 413
+    assert response.status_code == 413
     assert body.tell() <= MIB + 64 * 1024
 
 
-def test_answer_stays_small_when_a_thousand_fields_are_unknown(api: FlaskClient) -> None:
-    """S-101, CVE-2025-68480: at most twenty errors, and names cut short."""
-    answer = _send(api, json.dumps({f"{n}" + "x" * 500: n for n in range(1000)}).encode())
-    assert len(answer.get_json()["errors"]) == 20
-    assert len(answer.data) < 4096
+def test_the_response_stays_small_when_a_thousand_fields_are_unknown(api: FlaskClient) -> None:
+    """S-101, CVE-2025-68480: at most twenty errors, with shortened names."""
+    response = _send(api, json.dumps({f"{n}" + "x" * 500: n for n in range(1000)}).encode())
+    assert len(response.get_json()["errors"]) == 20
+    assert len(response.data) < 4096
 
 
-def test_name_is_made_harmless_when_it_is_hostile(api: FlaskClient) -> None:
-    """S-151: no markup, no control character, no line break comes back."""
-    answer = _send(api, json.dumps({"<script>\r\n\x1b[31mé\u202e": 1}).encode())
-    assert answer.get_json()["errors"][0]["field"] == "?script?????31m??"
+def test_a_hostile_field_name_is_sanitized(api: FlaskClient) -> None:
+    """S-151: no markup, no control character, no line break is returned."""
+    response = _send(api, json.dumps({"<script>\r\n\x1b[31mé\u202e": 1}).encode())
+    assert response.get_json()["errors"][0]["field"] == "?script?????31m??"
 
 
 @pytest.mark.parametrize(
     "body", [{"owner": "me"}, {"__proto__": {}}, {"id": 1}, {"inner": {"is_admin": True}}]
 )
-def test_body_is_refused_when_it_sets_what_is_not_to_be_set(
+def test_a_body_is_rejected_when_it_sets_a_read_only_field(
     api: FlaskClient, body: dict[str, object]
 ) -> None:
-    """S-082: unknown and read-only fields are no fields."""
+    """S-082: so is an unknown field."""
     assert api.post("/echo", json=body).status_code == 422

@@ -1,4 +1,4 @@
-"""Spellings of an address that try to reach a view around its rule (CVE-2020-25032 family)."""
+"""Spellings of a path that try to bypass the rule of a view (CVE-2020-25032 family)."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -59,11 +59,13 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("path", SPELLINGS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_spelling_of_an_address_slips_past(forge: TokenForger, path: str, method: str) -> None:
-    """Whatever spelling reaches the view meets its rule; the others are no address (S-006)."""
+def test_no_spelling_of_a_path_bypasses_the_rule(
+    forge: TokenForger, path: str, method: str
+) -> None:
+    """A spelling that reaches the view meets its rule; all others are 404 (S-006)."""
     before = forge.vault.calls
-    answer = forge.client().open(path, method=method)
-    assert answer.status_code in {400, 401, 404, 405}
+    response = forge.client().open(path, method=method)
+    assert response.status_code in {400, 401, 404, 405}
     assert forge.vault.calls == before
 
 
@@ -72,11 +74,11 @@ SAME = {"/%76ault", "/v%61ult", "/vault", "/vault%2f", "/vault%2F", "/%2fvault"}
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
-def test_a_token_reaches_the_view_by_few_spellings(forge: TokenForger, path: str) -> None:
-    """Each of them meets the rule; nothing else is folded (S-006)."""
-    answer = forge.backend.bearer_client(forge.valid_token).get(path)
+def test_few_spellings_of_a_path_reach_the_view(forge: TokenForger, path: str) -> None:
+    """Each of them meets the rule; nothing else is normalized (S-006)."""
+    response = forge.backend.bearer_client(forge.valid_token).get(path)
     same = path.partition("?")[0].partition("#")[0] in SAME
-    assert answer.status_code == (200 if same else 404)
+    assert response.status_code == (200 if same else 404)
 
 
 PIECES = [
@@ -90,18 +92,18 @@ PIECES = [
     parts=st.lists(st.sampled_from(PIECES), max_size=8),
     method=st.sampled_from(["GET", "POST", "DELETE"]),
 )
-def test_no_made_up_address_opens_the_vault(
+def test_no_generated_path_reaches_the_view_without_a_token(
     forge: TokenForger, parts: list[str], method: str
 ) -> None:
-    """Anonymous callers run no guarded handler and cause no 5xx, whatever they ask for (S-006)."""
+    """Anonymous requests run no guarded handler and cause no 5xx (S-006)."""
     raw = {"PATH_INFO": "/" + unquote_to_bytes("".join(parts)).decode("latin-1")}
-    answer = forge.client().open("/", method=method, environ_overrides=raw)
-    assert answer.status_code < 500
-    assert "user" not in answer.get_data(as_text=True) or answer.status_code >= 400
+    response = forge.client().open("/", method=method, environ_overrides=raw)
+    assert response.status_code < 500
+    assert "user" not in response.get_data(as_text=True) or response.status_code >= 400
 
 
 @pytest.mark.parametrize("path", ["/vault/", "/whoever/"])
-def test_a_slash_at_the_end_changes_nothing(forge: TokenForger, path: str) -> None:
-    """No redirect, which would lose or leak the token: the same view, the same rule (S-006)."""
+def test_a_trailing_slash_is_the_same_path(forge: TokenForger, path: str) -> None:
+    """No redirect, which would lose or leak the token (S-006)."""
     assert forge.client().get(path).status_code == 401
     assert forge.backend.bearer_client(forge.valid_token).get(path).status_code == 200

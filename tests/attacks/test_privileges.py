@@ -1,4 +1,4 @@
-"""Attacks by operators: going further than one was let (S-084, API5)."""
+"""Operators who try to exceed their own rights (S-084, API5)."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ HELPDESK = ("users:read", "users:write", "roles:write", "items:read", "items:wri
 
 @pytest.fixture
 def helpdesk(backend: Backend) -> FlaskClient:
-    """An operator who looks after members and their roles, and may not do everything."""
+    """The client of an operator who manages members and their roles, and is no admin."""
     return operator_client(backend, *HELPDESK)
 
 
@@ -26,101 +26,109 @@ def root(backend: Backend) -> str:
     return backend.create_user("root", "admin")
 
 
-def me(client: FlaskClient) -> str:
-    """Return one's own id."""
+def own_id(client: FlaskClient) -> str:
+    """Return the id of the user of a client."""
     return str(client.get("/me").get_json()["id"])
 
 
 @pytest.mark.parametrize("beyond", ["audit:read", "items:admin", "sessions:write", "metrics:read"])
-def test_nobody_gives_a_role_that_goes_further(
+def test_an_operator_cannot_grant_a_role_with_more_scopes(
     backend: Backend, helpdesk: FlaskClient, beyond: str
 ) -> None:
-    """Neither to others nor to themselves, not even who may write roles."""
+    """Neither to others nor to themselves, even with `roles:write`."""
     name = create_role(backend, beyond)
     member = backend.create_user("ada", "member")
     assert patch_user(helpdesk, member, roles=[name]).status_code == 403
-    assert patch_user(helpdesk, me(helpdesk), roles=[name]).status_code == 403
+    assert patch_user(helpdesk, own_id(helpdesk), roles=[name]).status_code == 403
 
 
-def test_nobody_gives_everything(backend: Backend, helpdesk: FlaskClient) -> None:
-    """Who has all scopes by name does not have those to come."""
+def test_an_operator_with_all_scopes_cannot_grant_the_admin_role(
+    backend: Backend, helpdesk: FlaskClient
+) -> None:
+    """It includes scopes that do not exist yet."""
     every = operator_client(backend, *backend.services.issuer.known_scopes(), name="every")
     for client in (helpdesk, every):
-        assert patch_user(client, me(client), roles=["admin"]).status_code == 403
+        assert patch_user(client, own_id(client), roles=["admin"]).status_code == 403
 
 
-def test_nobody_creates_a_user_who_goes_further(helpdesk: FlaskClient) -> None:
-    """An accomplice would do as well."""
-    wish = {"username": "eve", "password": NEW_PASSWORD, "roles": ["admin"]}
-    assert helpdesk.post("/users", json=wish).status_code == 403
+def test_an_operator_cannot_create_a_user_with_more_scopes(helpdesk: FlaskClient) -> None:
+    """An accomplice would be as useful."""
+    payload = {"username": "eve", "password": NEW_PASSWORD, "roles": ["admin"]}
+    assert helpdesk.post("/users", json=payload).status_code == 403
 
 
-def test_nobody_takes_over_who_goes_further(helpdesk: FlaskClient, root: str) -> None:
-    """Setting the password of an admin is becoming one."""
-    answer = helpdesk.put(f"/users/{root}/password", json={"password": NEW_PASSWORD})
-    assert answer.status_code == 403
-
-
-@pytest.mark.parametrize("wish", [{"disabled": True}, {"roles": []}, {"roles": ["member"]}, {}])
-def test_nobody_changes_who_goes_further(
-    backend: Backend, helpdesk: FlaskClient, root: str, wish: dict[str, Any]
+def test_an_operator_cannot_set_the_password_of_a_user_with_more_scopes(
+    helpdesk: FlaskClient, root: str
 ) -> None:
-    """Neither disabled nor stripped (with another admin left)."""
+    """Otherwise they could sign in as an admin."""
+    response = helpdesk.put(f"/users/{root}/password", json={"password": NEW_PASSWORD})
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize("payload", [{"disabled": True}, {"roles": []}, {"roles": ["member"]}, {}])
+def test_an_operator_cannot_change_a_user_with_more_scopes(
+    backend: Backend, helpdesk: FlaskClient, root: str, payload: dict[str, Any]
+) -> None:
+    """Neither disable them nor remove roles (with another admin left)."""
     backend.create_user("root2", "admin")
-    assert patch_user(helpdesk, root, **wish).status_code == 403
+    assert patch_user(helpdesk, root, **payload).status_code == 403
 
 
-def test_who_reaches_everybodys_items_goes_further(backend: Backend, helpdesk: FlaskClient) -> None:
-    """`items:admin` beside the same scopes is more."""
+def test_items_admin_counts_as_more_scopes(backend: Backend, helpdesk: FlaskClient) -> None:
+    """Even beside otherwise equal scopes."""
     boss = backend.create_user("boss", create_role(backend, *HELPDESK, "items:admin"))
-    answer = helpdesk.put(f"/users/{boss}/password", json={"password": NEW_PASSWORD})
-    assert answer.status_code == 403
+    response = helpdesk.put(f"/users/{boss}/password", json={"password": NEW_PASSWORD})
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("beyond", ["audit:read", "items:admin"])
-def test_nobody_puts_a_scope_into_a_role_that_they_lack(helpdesk: FlaskClient, beyond: str) -> None:
-    """Neither into a new role nor into one that they have."""
+def test_an_operator_cannot_put_a_missing_scope_into_a_role(
+    helpdesk: FlaskClient, beyond: str
+) -> None:
+    """Neither into a new role nor into one of their own."""
     for name in ("fresh", "member"):
-        wish = {"scopes": ["items:read", beyond]}
-        assert helpdesk.put(f"/roles/{name}", json=wish).status_code == 403
+        payload = {"scopes": ["items:read", beyond]}
+        assert helpdesk.put(f"/roles/{name}", json=payload).status_code == 403
 
 
-def test_nobody_empties_a_role_that_goes_further(backend: Backend, helpdesk: FlaskClient) -> None:
-    """Nor deletes it: that would disarm those who watch."""
+def test_an_operator_cannot_empty_a_role_with_more_scopes(
+    backend: Backend, helpdesk: FlaskClient
+) -> None:
+    """Nor delete it."""
     name = create_role(backend, "audit:read")
     assert helpdesk.put(f"/roles/{name}", json={"scopes": []}).status_code == 403
     assert helpdesk.delete(f"/roles/{name}").status_code == 403
 
 
-def test_the_role_that_gives_everything_cannot_be_touched(helpdesk: FlaskClient) -> None:
-    """By nobody."""
+def test_the_admin_role_cannot_be_changed(helpdesk: FlaskClient) -> None:
+    """By no user."""
     assert helpdesk.put("/roles/admin", json={"scopes": []}).status_code == 409
     assert helpdesk.delete("/roles/admin").status_code == 409
 
 
-def test_a_narrowed_token_of_an_admin_gives_no_more_than_it_holds(backend: Backend) -> None:
-    """Who steals it, or whom it was lent to, does not get the rest."""
+def test_a_narrowed_token_of_an_admin_grants_no_more_than_its_scopes(backend: Backend) -> None:
+    """A thief or a delegate gets no further scopes."""
     client = backend.signed_in_client("root", "admin", scope="users:write")
     assert patch_user(client, backend.create_user("ada"), roles=["admin"]).status_code == 403
 
 
-def test_a_narrowed_token_of_a_limited_operator_gives_no_more_than_it_holds(
+def test_a_narrowed_token_of_an_operator_grants_no_more_than_its_scopes(
     backend: Backend,
 ) -> None:
-    """S-065, S-084: what the operator's roles give beyond the token does not count."""
-    name, given = create_role(backend, *HELPDESK, "items:read"), create_role(backend, "items:read")
+    """S-065, S-084: the operator's other scopes do not count."""
+    name, role = create_role(backend, *HELPDESK, "items:read"), create_role(backend, "items:read")
     backend.create_user("olga", name)
     narrowed, whole = (
-        backend.bearer_client(backend.login("olga", **wish)["access_token"])
-        for wish in ({"scope": "users:write"}, {})
+        backend.bearer_client(backend.login("olga", **payload)["access_token"])
+        for payload in ({"scope": "users:write"}, {})
     )
     ada = backend.create_user("ada")
-    assert patch_user(narrowed, ada, roles=[given]).status_code == 403
-    assert patch_user(whole, ada, roles=[given]).status_code == 200
+    assert patch_user(narrowed, ada, roles=[role]).status_code == 403
+    assert patch_user(whole, ada, roles=[role]).status_code == 200
 
 
-def test_a_token_from_before_a_demotion_gives_nothing(backend: Backend) -> None:
-    """Roles are read anew with the change, however young the token is (S-183)."""
+def test_a_token_from_before_a_demotion_grants_nothing(backend: Backend) -> None:
+    """Roles are loaded again in the transaction of the change (S-183)."""
     olga = backend.create_user("olga", create_role(backend, *HELPDESK))
     ada = backend.create_user("ada", "member")
     actor = FakeOperator(olga, frozenset(HELPDESK))
@@ -130,39 +138,41 @@ def test_a_token_from_before_a_demotion_gives_nothing(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["01960a3b-9a10-7f02-8a55-6b1f0c9d2e10", "nobody"])
-def test_who_is_nobody_changes_nothing(backend: Backend, user_id: str) -> None:
-    """A user deleted since their token was made."""
+def test_a_deleted_user_changes_nothing(backend: Backend, user_id: str) -> None:
+    """Deleted after their token was created."""
     actor = FakeOperator(user_id, backend.services.issuer.known_scopes())
     with pytest.raises(Forbidden):
         backend.services.users.create(actor, "eve", NEW_PASSWORD)
 
 
-def test_a_scope_of_a_page_that_is_away_is_not_given_either(backend: Backend) -> None:
-    """It would count again when the page is back."""
+def test_a_scope_of_a_missing_plugin_cannot_be_granted(backend: Backend) -> None:
+    """It would be effective when the plugin is back."""
     backend.services.roles.put(COMMAND_LINE, "orders", description="", scopes=[])
     with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(
             "INSERT INTO itemsapi_role_scope (role, scope) VALUES ('orders', 'orders:admin')"
         )
     client = operator_client(backend, *backend.services.issuer.known_scopes())
-    assert patch_user(client, me(client), roles=["orders"]).status_code == 403
+    assert patch_user(client, own_id(client), roles=["orders"]).status_code == 403
 
 
-def test_what_was_tried_is_written_down(backend: Backend, helpdesk: FlaskClient, root: str) -> None:
-    """Who, at whom, and why not (S-149); the change itself is undone."""
+def test_a_rejected_change_is_audited(backend: Backend, helpdesk: FlaskClient, root: str) -> None:
+    """Who, to whom, and why not (S-149); the change itself is rolled back."""
     patch_user(helpdesk, root, disabled=True)
-    (event,) = events(backend, "authz_fail", user_id=root, actor_id=me(helpdesk))
+    (event,) = events(backend, "authz_fail", user_id=root, actor_id=own_id(helpdesk))
     assert "permissions that you do not have" in event["details"]
 
 
-def test_within_their_reach_operators_work_freely(backend: Backend, helpdesk: FlaskClient) -> None:
-    """What is not more than they have, they may give."""
+def test_an_operator_can_grant_roles_within_their_own_scopes(
+    backend: Backend, helpdesk: FlaskClient
+) -> None:
+    """Roles with no more scopes than their own."""
     ada = backend.create_user("ada")
     assert patch_user(helpdesk, ada, roles=["member"]).status_code == 200
     assert helpdesk.put("/roles/x", json={"scopes": ["users:read"]}).status_code == 201
 
 
-def test_an_admin_makes_an_admin(backend: Backend) -> None:
-    """Somebody has to."""
+def test_an_admin_can_create_an_admin(backend: Backend) -> None:
+    """An admin has all scopes."""
     client = backend.signed_in_client("root", "admin")
     assert patch_user(client, backend.create_user("ada"), roles=["admin"]).status_code == 200

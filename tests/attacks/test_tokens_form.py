@@ -1,4 +1,4 @@
-"""Tokens whose form is wrong: other serializations, other spellings, other JSON."""
+"""Malformed tokens: other serializations, other spellings, other JSON."""
 
 import json
 
@@ -15,14 +15,14 @@ LOOSE = settings(
 )
 
 
-def test_the_real_token_opens(forge: TokenForger) -> None:
-    """What all the forgeries differ from is good, so each is refused for its own fault."""
+def test_the_original_token_is_accepted(forge: TokenForger) -> None:
+    """So each forgery is rejected because of its own fault."""
     assert forge.try_token(forge.valid_token) == ACCEPTED
     assert forge.try_token(forge.token()) == ACCEPTED
 
 
-def test_a_part_too_many_or_too_few_is_refused(forge: TokenForger) -> None:
-    """Three parts, no more and no less; five are a JWE (S-026, S-027)."""
+def test_a_token_is_rejected_when_it_does_not_have_three_parts(forge: TokenForger) -> None:
+    """Five parts would be a JWE (S-026, S-027)."""
     head, body, tail = forge.valid_token.split(".")
     forms = [head, f"{head}.{body}", f"{head}.{body}.", f".{body}.{tail}", f"{head}..{tail}"]
     forms += [
@@ -34,8 +34,8 @@ def test_a_part_too_many_or_too_few_is_refused(forge: TokenForger) -> None:
     assert {forge.try_token(token) for token in forms} == {REJECTED}
 
 
-def test_json_serializations_are_refused(forge: TokenForger) -> None:
-    """RFC 7515 section 7.2, general and flattened: compact is the only form (S-026)."""
+def test_a_token_is_rejected_when_it_is_json_serialized(forge: TokenForger) -> None:
+    """RFC 7515 section 7.2, general and flattened: only the compact form is accepted (S-026)."""
     head, body, tail = forge.valid_token.split(".")
     one = {"protected": head, "signature": tail}
     forms = [{"payload": body, **one}, {"payload": body, "signatures": [one]}]
@@ -43,8 +43,8 @@ def test_json_serializations_are_refused(forge: TokenForger) -> None:
 
 
 @pytest.mark.parametrize("odd", ["=", "==", "+", "/", "%2B", ",", "~", "\xad", "é", "."])
-def test_characters_beside_base64url_are_refused(forge: TokenForger, odd: str) -> None:
-    """Alphabet before library; PyJWT 2.15.1 takes a trailing `=` (S-027)."""
+def test_a_token_is_rejected_when_it_has_other_characters(forge: TokenForger, odd: str) -> None:
+    """The alphabet is checked first; PyJWT 2.15.1 accepts a trailing `=` (S-027)."""
     head, body, tail = forge.valid_token.split(".")
     forms = [
         f"{head}{odd}.{body}.{tail}",
@@ -54,8 +54,8 @@ def test_characters_beside_base64url_are_refused(forge: TokenForger, odd: str) -
     assert {forge.try_token(token) for token in forms} == {REJECTED}
 
 
-def test_other_spellings_of_the_same_bytes_are_refused(forge: TokenForger) -> None:
-    """Loose bits in the last character decode to the same signature (GHSA-hxm8-2xgr-2p9m)."""
+def test_a_token_is_rejected_when_its_base64url_is_not_canonical(forge: TokenForger) -> None:
+    """Unused bits decode to the same signature (GHSA-hxm8-2xgr-2p9m)."""
     last = ALPHABET.index(forge.valid_token[-1])
     twins = [forge.valid_token[:-1] + ALPHABET[last ^ bit] for bit in range(1, 4)]
     assert {forge.try_token(token) for token in twins} == {REJECTED}
@@ -63,8 +63,10 @@ def test_other_spellings_of_the_same_bytes_are_refused(forge: TokenForger) -> No
 
 @LOOSE
 @given(at=st.integers(0, 10_000), letter=st.sampled_from(ALPHABET + ".=~"))
-def test_one_changed_character_is_refused(forge: TokenForger, at: int, letter: str) -> None:
-    """Any change of the token breaks it: there is one spelling only (S-021, S-027)."""
+def test_a_token_is_rejected_when_one_character_is_changed(
+    forge: TokenForger, at: int, letter: str
+) -> None:
+    """There is one spelling only (S-021, S-027)."""
     at %= len(forge.valid_token)
     token = forge.valid_token[:at] + letter + forge.valid_token[at + 1 :]
     assert forge.try_token(token) == (ACCEPTED if token == forge.valid_token else REJECTED)
@@ -72,22 +74,22 @@ def test_one_changed_character_is_refused(forge: TokenForger, at: int, letter: s
 
 @LOOSE
 @given(text=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=80))
-def test_any_text_is_refused(forge: TokenForger, text: str) -> None:
-    """Whatever printable text comes as a token: 401, never 5xx (S-014)."""
+def test_any_text_is_rejected_as_a_token(forge: TokenForger, text: str) -> None:
+    """Any printable text: 401, never 5xx (S-014)."""
     assert forge.try_token(text) == REJECTED
 
 
 @LOOSE
 @given(head=st.binary(max_size=60), body=st.binary(max_size=60), tail=st.binary(max_size=60))
-def test_any_bytes_in_the_parts_are_refused(
+def test_any_bytes_are_rejected_as_parts_of_a_token(
     forge: TokenForger, head: bytes, body: bytes, tail: bytes
 ) -> None:
     """Well-formed base64url of any bytes: 401, never 5xx (S-014, S-028)."""
     assert forge.try_token(".".join(map(encode_part, (head, body, tail)))) == REJECTED
 
 
-def test_oversized_tokens_are_refused_with_a_small_answer(forge: TokenForger) -> None:
-    """More than 8 KB is no token of ours (S-027)."""
+def test_an_oversized_token_gets_a_small_response(forge: TokenForger) -> None:
+    """No token of ours has more than 8 KB (S-027)."""
     assert forge.with_claims(x="y" * 6100).__len__() > 8192
     sizes = [forge.with_claims(x="y" * 6030)[:8150], f"{'a' * 4000}.{'b' * 4000}.c"]
     assert {forge.try_token(token) for token in sizes} == {REJECTED}
@@ -115,8 +117,8 @@ HOSTILE_JSON = {
 }
 
 
-def spoiled(good: dict[str, object], recipe: bytes | None) -> bytes:
-    """Spoil the JSON of a header or payload."""
+def malformed(good: dict[str, object], recipe: bytes | None) -> bytes:
+    """Make the JSON of a header or payload malformed."""
     text = json.dumps(good)
     if recipe is None:
         return text.encode("utf-16")
@@ -126,21 +128,24 @@ def spoiled(good: dict[str, object], recipe: bytes | None) -> bytes:
 
 
 @pytest.mark.parametrize("name", HOSTILE_JSON)
-def test_hostile_json_in_the_header_is_refused(forge: TokenForger, name: str) -> None:
-    """UTF-8 without BOM, one object, no NaN, bounded depth and digits (S-028)."""
-    assert forge.try_token(forge.token(spoiled(forge.header, HOSTILE_JSON[name]))) == REJECTED
+def test_a_token_is_rejected_when_its_header_is_hostile_json(forge: TokenForger, name: str) -> None:
+    """UTF-8 without BOM, one object, no NaN, limited depth and digits (S-028)."""
+    assert forge.try_token(forge.token(malformed(forge.header, HOSTILE_JSON[name]))) == REJECTED
 
 
 @pytest.mark.parametrize("name", HOSTILE_JSON)
-def test_hostile_json_in_a_well_signed_payload_is_refused(forge: TokenForger, name: str) -> None:
-    """The signature is ours, the JSON is not: still refused (S-028, GHSA-8wjv-2p76-3863)."""
+def test_a_signed_token_is_rejected_when_its_payload_is_hostile_json(
+    forge: TokenForger, name: str
+) -> None:
+    """Despite the valid signature (S-028, GHSA-8wjv-2p76-3863)."""
     assert (
-        forge.try_token(forge.token(payload=spoiled(forge.payload, HOSTILE_JSON[name]))) == REJECTED
+        forge.try_token(forge.token(payload=malformed(forge.payload, HOSTILE_JSON[name])))
+        == REJECTED
     )
 
 
 @pytest.mark.parametrize("value", [[], {}, "x", 1, None, True, [1, 2], "", 1.5])
-def test_a_header_or_payload_that_is_no_such_object_is_refused(
+def test_a_token_is_rejected_when_a_part_is_not_an_object(
     forge: TokenForger, value: object
 ) -> None:
     """One JSON object each (RFC 7519 section 7.2, S-028)."""
@@ -150,14 +155,16 @@ def test_a_header_or_payload_that_is_no_such_object_is_refused(
 
 
 @pytest.mark.parametrize("name", ["alg", "kid", "typ"])
-def test_a_header_member_given_twice_is_refused(forge: TokenForger, name: str) -> None:
-    """No name twice, even with the same value (S-028)."""
+def test_a_token_is_rejected_when_a_header_member_is_duplicated(
+    forge: TokenForger, name: str
+) -> None:
+    """Even with the same value (S-028)."""
     twice = f'{{"{name}": {json.dumps(forge.header[name])}, {json.dumps(forge.header)[1:]}'
     assert forge.try_token(forge.token(header=twice)) == REJECTED
 
 
 @pytest.mark.parametrize("name", ["sub", "exp", "scope", "aud", "iss", "type"])
-def test_a_claim_given_twice_is_refused(forge: TokenForger, name: str) -> None:
-    """RFC 7519 section 4 allows refusing, and two readers of one token must agree (S-028)."""
+def test_a_token_is_rejected_when_a_claim_is_duplicated(forge: TokenForger, name: str) -> None:
+    """RFC 7519 section 4 allows it, and all readers of a token must agree (S-028)."""
     twice = f'{{"{name}": {json.dumps(forge.payload[name])}, {json.dumps(forge.payload)[1:]}'
     assert forge.try_token(forge.token(payload=twice)) == REJECTED

@@ -1,4 +1,4 @@
-"""The real server, spoken to by raw sockets: no 5xx, no hang, no dead worker (R-14, R-15)."""
+"""Raw requests to the real server: no 5xx, no hang, no dead worker (R-14, R-15)."""
 
 import json
 import re
@@ -19,14 +19,14 @@ from support.real_server import (
 
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A service with one worker and four threads, and a user who is signed in."""
+    """A service with one worker and four threads, and a signed-in user."""
     with running_server(tmp_path_factory.mktemp("wire")) as wire:
         yield wire
 
 
 @pytest.fixture(autouse=True)
 def _alive(wire: RunningServer) -> Iterator[None]:
-    """After each test the service answers at once, to a good token and to none."""
+    """After each test the service responds at once, with and without a valid token."""
     yield
     assert [wire.get(wire.bearer), wire.get()] == [200, 401]
 
@@ -34,21 +34,19 @@ def _alive(wire: RunningServer) -> Iterator[None]:
 OTHERS = [b"Authorization: Bearer x\r\n", b"Authorization: Basic eDp5\r\n", b"Authorization:\r\n"]
 
 
-def test_the_same_credential_twice_is_refused(wire: RunningServer) -> None:
-    """Granian joins the two with a comma, which no token holds (S-011)."""
+def test_a_duplicate_credential_is_rejected(wire: RunningServer) -> None:
+    """Granian joins the two with a comma, which no token contains (S-011)."""
     assert wire.get(wire.bearer, wire.bearer) == 401
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_second_credential_in_front_or_behind_is_refused(
-    wire: RunningServer, other: bytes
-) -> None:
-    """Neither the first nor the last counts (S-011)."""
+def test_a_second_credential_is_rejected_in_any_order(wire: RunningServer, other: bytes) -> None:
+    """Neither the first nor the last one counts (S-011)."""
     assert [wire.get(wire.bearer, other), wire.get(other, wire.bearer)] == [401, 401]
 
 
-def test_a_scheme_in_small_letters_and_blanks_around_it_will_do(wire: RunningServer) -> None:
-    """Header names without case, blanks at the ends of a value (RFC 9110 section 5.5, S-013)."""
+def test_a_scheme_in_lower_case_with_spaces_around_is_accepted(wire: RunningServer) -> None:
+    """Header names are case-insensitive, values may have spaces around (RFC 9110 5.5, S-013)."""
     assert wire.get(b"aUTHORIZATION:   bearer  %s \t \r\n" % wire.token) == 200
 
 
@@ -67,8 +65,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_and_oversized_headers_are_refused(wire: RunningServer, name: str) -> None:
-    """400 or 431, even with a good token beside them (R-15, RFC 9112 section 5)."""
+def test_malformed_and_oversized_headers_are_rejected(wire: RunningServer, name: str) -> None:
+    """400 or 431, even beside a valid token (R-15, RFC 9112 section 5)."""
     assert wire.get(wire.bearer, BROKEN[name]) in {400, 431}
 
 
@@ -108,14 +106,14 @@ LINES = {
 
 
 @pytest.mark.parametrize("at", range(len(LINES)))
-def test_odd_request_lines_open_nothing(wire: RunningServer, at: int) -> None:
-    """Bad ones are 400, unknown methods 405, other spellings 404 (S-005, S-006)."""
+def test_malformed_request_lines_get_no_access(wire: RunningServer, at: int) -> None:
+    """Malformed ones get 400, unknown methods 405, other paths 404 (S-005, S-006)."""
     line, expected = list(LINES.items())[at]
     assert set(wire.statuses(line)) <= expected
 
 
 def test_trace_echoes_nothing(wire: RunningServer) -> None:
-    """No header of the request comes back (S-103)."""
+    """No header of the request is returned (S-103)."""
     heard = wire.exchange(b"TRACE /health/live HTTP/1.0\r\nX-Canary: sings\r\n\r\n")
     assert b" 405 " in heard
     assert b"sings" not in heard
@@ -133,22 +131,22 @@ LENGTHS = [
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_lengths_that_are_none_are_refused(wire: RunningServer, length: bytes) -> None:
+def test_an_invalid_content_length_is_rejected(wire: RunningServer, length: bytes) -> None:
     """RFC 9112 section 6.3."""
     assert wire.statuses(build_post(b"/auth/login", JSON_HEADER, body=b"{}x", length=length)) == [
         400
     ]
 
 
-def test_a_huge_body_is_refused_by_what_it_claims(wire: RunningServer) -> None:
-    """413 before it is sent; who has no token is not even asked for the length (S-004, R-15)."""
+def test_a_huge_body_is_rejected_by_its_declared_length(wire: RunningServer) -> None:
+    """413 before it is sent; without a token 401 comes first (S-004, R-15)."""
     claims = {"length": b"5000000000"}
     assert wire.statuses(build_post(b"/auth/login", JSON_HEADER, **claims)) == [413]
     assert wire.statuses(build_post(b"/auth/logout", **claims)) == [415]
 
 
-def test_anonymous_bodies_are_refused_before_they_are_there(wire: RunningServer) -> None:
-    """The gate answers before more than 64 KiB are read: of a length, or of chunks (S-004)."""
+def test_an_anonymous_body_is_rejected_before_it_arrives(wire: RunningServer) -> None:
+    """Before more than 64 KiB are read, with a length or in chunks (S-004)."""
     endless = (
         b"POST /items HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n20000\r\n" % CLOSE_HEADERS
     )
@@ -156,8 +154,8 @@ def test_anonymous_bodies_are_refused_before_they_are_there(wire: RunningServer)
     assert [wire.statuses(endless, b"x" * 70_000), wire.statuses(short)] == [[401], [401]]
 
 
-def test_broken_chunks_are_refused(wire: RunningServer) -> None:
-    """400, and the worker lives on (R-15)."""
+def test_malformed_chunks_are_rejected(wire: RunningServer) -> None:
+    """400, and the worker continues (R-15)."""
     head = b"POST /auth/login HTTP/1.1\r\n%s%sTransfer-Encoding: " % (CLOSE_HEADERS, JSON_HEADER)
     chunks = [b"chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", b"chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n"]
     chunks += [
@@ -167,24 +165,24 @@ def test_broken_chunks_are_refused(wire: RunningServer) -> None:
     assert {tuple(wire.statuses(head, one)) for one in chunks} <= {(400,), ()}
 
 
-def test_pipelined_requests_are_each_judged(wire: RunningServer) -> None:
-    """The token of the last is not that of the first."""
+def test_each_pipelined_request_is_checked(wire: RunningServer) -> None:
+    """The token of the last one does not count for the first."""
     asked = b"GET /auth/sessions HTTP/1.1\r\nHost: wire\r\n"
     assert wire.statuses(
         asked, b"\r\n", asked, wire.bearer, b"\r\n", asked, b"Connection: close\r\n\r\n"
     ) == [401, 200, 401]
 
 
-def test_a_body_that_looks_like_a_request_is_none(wire: RunningServer) -> None:
-    """What the gate left unread is not taken for the next request."""
+def test_a_body_that_looks_like_a_request_is_not_parsed_as_one(wire: RunningServer) -> None:
+    """The unread rest of a body is not taken for the next request."""
     inner = b"GET /health/live HTTP/1.1\r\nHost: smuggled\r\n\r\n"
     first = b"POST /items HTTP/1.1\r\nHost: wire\r\nContent-Length: %d\r\n\r\n" % len(inner)
     asked = b"GET /nowhere HTTP/1.1\r\n%s\r\n" % CLOSE_HEADERS
     assert wire.statuses(first, inner, asked) in ([401, 404], [401])
 
 
-def test_clients_stalled_in_their_headers_hold_nobody(wire: RunningServer) -> None:
-    """More of them than there are threads; none was given up on to answer another (R-14)."""
+def test_clients_that_stall_in_their_headers_block_nobody(wire: RunningServer) -> None:
+    """More than there are threads; none was dropped to serve another one (R-14)."""
     stalled = [wire.connect(b"GET /auth/sessions HTTP/1.1\r\nX-Slow: ") for _ in range(100)]
     assert wire.get(wire.bearer) == 200
     given_up, _, _ = select.select(stalled[-50:], [], [], 0)
@@ -194,8 +192,10 @@ def test_clients_stalled_in_their_headers_hold_nobody(wire: RunningServer) -> No
 
 
 @pytest.mark.parametrize("hosts", [b"", b"Host:\r\n", b"Host: a\r\nHost: b\r\n"])
-def test_a_request_without_exactly_one_host_is_refused(wire: RunningServer, hosts: bytes) -> None:
-    """RFC 9112 section 3.2; HTTP/1.0 has none."""
+def test_a_request_is_rejected_unless_it_has_exactly_one_host(
+    wire: RunningServer, hosts: bytes
+) -> None:
+    """RFC 9112 section 3.2; HTTP/1.0 needs none."""
     asked = b"GET /health/live HTTP/1.1\r\nConnection: close\r\n%s\r\n" % hosts
     assert [wire.statuses(asked), wire.statuses(b"GET /health/live HTTP/1.0\r\n\r\n")] == [
         [400],
@@ -208,8 +208,8 @@ FOREIGN = ["é".encode(), "é".encode("latin-1"), b"\xff\xfe", b'"', b"=;=", b""
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_a_cookie_of_somebody_else_signs_nobody_out(wire: RunningServer, foreign: bytes) -> None:
-    """S-116: whatever its bytes, before ours and behind; through the real server."""
+def test_a_foreign_cookie_signs_nobody_out(wire: RunningServer, foreign: bytes) -> None:
+    """S-116: with any bytes, before ours and after it; through the real server."""
     browser = JSON_HEADER + b"X-Auth-Delivery: cookie\r\nSec-Fetch-Site: same-origin\r\n"
     body = json.dumps({"username": "wire", "password": PASSWORD}).encode()
     heard = wire.exchange(build_post(b"/auth/login", browser, body=body))
@@ -220,15 +220,15 @@ def test_a_cookie_of_somebody_else_signs_nobody_out(wire: RunningServer, foreign
         assert heard.startswith(b"HTTP/1.1 200")
 
 
-def test_a_wish_to_upgrade_changes_nothing(wire: RunningServer) -> None:
-    """No web socket, no HTTP/2 over a request that was let in or not."""
+def test_an_upgrade_header_is_ignored(wire: RunningServer) -> None:
+    """No WebSocket and no HTTP/2, whether the request is admitted or not."""
     upgrade = b"Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
     upgrade += b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     assert wire.get(upgrade) in {400, 401, 405}
     assert wire.get(b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n") == 401
 
 
-def test_no_version_is_told(wire: RunningServer) -> None:
+def test_no_version_is_shown(wire: RunningServer) -> None:
     """Neither of the server nor of a library (S-103)."""
     heard = wire.exchange(b"GET /health/live HTTP/1.0\r\n\r\n") + wire.exchange(b"nonsense\r\n\r\n")
     assert not re.search(rb"(?i)(server|x-powered-by):[^\r\n]*\d", heard)

@@ -1,4 +1,4 @@
-"""Keys in motion: made, published, signing, retired, withdrawn; and what goes wrong on the way."""
+"""The states of a key: next, current, retired, withdrawn; rotation and its failures."""
 
 import json
 import threading
@@ -35,7 +35,7 @@ NO_LAG = timedelta(0)
 
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
-    """A process that looks at the keys at every request, with ada in the backend."""
+    """A process that reloads the keys at every request, with the user ada."""
     backend = make_backend(revocation_lag=NO_LAG)
     backend.create_user("ada", "member")
     return backend
@@ -47,21 +47,21 @@ def other(make_backend: Build, backend: Backend) -> Backend:
     return make_backend(revocation_lag=NO_LAG)
 
 
-def test_a_new_house_has_a_key_and_the_next_one(backend: Backend) -> None:
-    """S-147: both are made by the first request, and published."""
+def test_a_new_database_gets_a_current_and_a_next_key(backend: Backend) -> None:
+    """S-147: both are created by the first request, and published."""
     assert key_states(backend) == ["current", "next"]
     assert set(published_kids(backend)) == set(states_by_kid(backend))
 
 
 def test_the_next_key_signs_after_rotation(backend: Backend) -> None:
-    """S-147: what was next is current, what was current is retired, and there is a new next."""
+    """S-147: the next key is current, the current one is retired, and there is a new next key."""
     first, second = signing_and_next_kids(backend)
     assert rotate_when_allowed(backend) == second == kid_of(login_ada(backend))
     assert (states_by_kid(backend)[first], states_by_kid(backend)[second]) == ("retired", "current")
 
 
-def test_who_rotates_signs_with_the_next_key_at_once(make_backend: Build) -> None:
-    """S-147: the process that rotated does not go on with its copy."""
+def test_the_rotating_process_signs_with_the_next_key_at_once(make_backend: Build) -> None:
+    """S-147: its own copy is reloaded."""
     backend = make_backend(revocation_lag=timedelta(seconds=5))
     backend.create_user("ada", "member")
     login_ada(backend)
@@ -69,29 +69,29 @@ def test_who_rotates_signs_with_the_next_key_at_once(make_backend: Build) -> Non
 
 
 def test_the_next_key_is_published_before_it_signs(backend: Backend) -> None:
-    """S-030: whoever fetched JWKS a minute ago knows the key of a token made now."""
+    """S-030: a JWKS that was fetched a minute ago contains the key of a token created now."""
     before = published_kids(backend)
     rotate_when_allowed(backend)
     assert kid_of(login_ada(backend)) in before
 
 
-def test_a_token_outlives_the_rotation(backend: Backend) -> None:
-    """R-20: a planned rotation refuses nobody."""
+def test_a_token_stays_valid_after_a_rotation(backend: Backend) -> None:
+    """R-20: a planned rotation invalidates no token."""
     token = login_ada(backend)
     rotate_when_allowed(backend)
     assert is_token_accepted(backend, token)
 
 
-def test_a_retired_key_is_published_while_a_token_of_it_can_live(backend: Backend) -> None:
-    """S-030: kept for one access lifetime, the longest there may be."""
+def test_a_retired_key_is_published_while_its_tokens_are_valid(backend: Backend) -> None:
+    """S-030: for the longest access token lifetime."""
     first, _ = signing_and_next_kids(backend)
     rotate_when_allowed(backend)
     backend.clock.advance(seconds=VERIFIES_AFTER_RETIREMENT.total_seconds() - 1)
     assert first in published_kids(backend)
 
 
-def test_a_retired_key_is_dropped_after_its_time(backend: Backend) -> None:
-    """S-147: it verifies no more, though its row is there."""
+def test_a_retired_key_stops_verifying_after_its_tokens_expired(backend: Backend) -> None:
+    """S-147: although its row still exists."""
     first, _ = signing_and_next_kids(backend)
     rotate_when_allowed(backend)
     backend.clock.advance(seconds=VERIFIES_AFTER_RETIREMENT.total_seconds() + 1)
@@ -100,8 +100,10 @@ def test_a_retired_key_is_dropped_after_its_time(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("waited", [0, 30, 69])
-def test_rotation_waits_until_the_next_key_is_known(backend: Backend, waited: int) -> None:
-    """S-030: JWKS may be kept for a minute."""
+def test_a_rotation_fails_until_the_next_key_was_published_long_enough(
+    backend: Backend, waited: int
+) -> None:
+    """S-030: a JWKS may be cached for a minute."""
     backend.services.key_set.snapshot()
     backend.clock.advance(seconds=waited)
     with pytest.raises(RotationTooEarly) as refused:
@@ -109,23 +111,23 @@ def test_rotation_waits_until_the_next_key_is_known(backend: Backend, waited: in
     assert refused.value.wait == 70 - waited
 
 
-def test_a_rotation_too_early_changes_nothing(backend: Backend) -> None:
-    """The key that signs still does."""
+def test_an_early_rotation_changes_nothing(backend: Backend) -> None:
+    """The same key still signs."""
     before = states_by_kid(backend)
     with pytest.raises(RotationTooEarly):
         backend.services.key_set.rotate()
     assert states_by_kid(backend) == before
 
 
-def test_a_second_rotation_waits_again(backend: Backend) -> None:
-    """The key after the next one has only just been published."""
+def test_a_second_rotation_fails_until_its_next_key_was_published(backend: Backend) -> None:
+    """The new next key has only just been published."""
     rotate_when_allowed(backend)
     with pytest.raises(RotationTooEarly):
         backend.services.key_set.rotate()
 
 
-def test_of_two_rotations_at_once_one_happens(backend: Backend, other: Backend) -> None:
-    """The second finds the key after the next one too young, on both databases."""
+def test_one_of_two_simultaneous_rotations_succeeds(backend: Backend, other: Backend) -> None:
+    """For the second one the new next key is too young, on both databases."""
     backend.services.key_set.snapshot()
     backend.clock.advance(minutes=5)
 
@@ -139,64 +141,68 @@ def test_of_two_rotations_at_once_one_happens(backend: Backend, other: Backend) 
     assert key_states(backend) == ["current", "next", "retired"]
 
 
-def test_of_many_first_requests_one_makes_the_keys(backend: Backend, other: Backend) -> None:
+def test_one_of_many_first_requests_creates_the_keys(backend: Backend, other: Backend) -> None:
     """Two processes start on an empty database."""
-    rings = [backend.services.key_set, other.services.key_set] * 4
-    found = race(*[lambda: rings.pop().snapshot().current.kid] * 8)
-    assert len(set(found)) == 1
+    key_sets = [backend.services.key_set, other.services.key_set] * 4
+    kids = race(*[lambda: key_sets.pop().snapshot().current.kid] * 8)
+    assert len(set(kids)) == 1
     assert key_states(backend) == ["current", "next"]
 
 
-def test_rotation_is_picked_up_elsewhere(backend: Backend, other: Backend) -> None:
-    """S-147: the other process signs with the new key, and takes tokens of both."""
+def test_another_process_uses_the_new_key_after_a_rotation(
+    backend: Backend, other: Backend
+) -> None:
+    """S-147: it signs with the new key, and accepts tokens of both."""
     old = login_ada(other)
     rotate_when_allowed(backend)
     assert kid_of(login_ada(other)) == kid_of(login_ada(backend)) != kid_of(old)
     assert is_token_accepted(other, old)
 
 
-def test_a_withdrawn_key_is_refused_here_at_once(backend: Backend) -> None:
-    """S-147: an emergency; the token was even remembered."""
+def test_tokens_of_a_withdrawn_key_are_rejected_at_once(backend: Backend) -> None:
+    """S-147: in the process that withdrew it, even for a cached token."""
     token = login_ada(backend)
     assert is_token_accepted(backend, token)
     backend.services.key_set.withdraw(kid_of(token))
     assert not is_token_accepted(backend, token)
 
 
-def test_a_withdrawn_key_is_refused_elsewhere(backend: Backend, other: Backend) -> None:
-    """S-147: within the lag, which is none here."""
+def test_tokens_of_a_withdrawn_key_are_rejected_in_other_processes(
+    backend: Backend, other: Backend
+) -> None:
+    """S-147: within the lag, which is zero here."""
     token = login_ada(backend)
     assert is_token_accepted(other, token)
     backend.services.key_set.withdraw(kid_of(token))
     assert not is_token_accepted(other, token)
 
 
-def test_a_withdrawn_key_leaves_jwks(backend: Backend) -> None:
-    """S-030: other services refuse it too, as soon as they look."""
+def test_a_withdrawn_key_is_removed_from_the_jwks(backend: Backend) -> None:
+    """S-030: other services reject it too when they reload the JWKS."""
     token = login_ada(backend)
     backend.services.key_set.withdraw(kid_of(token))
     assert kid_of(token) not in published_kids(backend)
 
 
-def test_a_withdrawn_key_signs_nobody_out(backend: Backend) -> None:
+def test_sessions_continue_after_a_key_was_withdrawn(backend: Backend) -> None:
     """Refresh tokens have a key of their own, so clients get a token of the next key."""
     tokens = backend.login("ada")
     backend.services.key_set.withdraw(kid_of(tokens["access_token"]))
     body = {"refresh_token": tokens["refresh_token"]}
-    given = backend.client().post("/auth/refresh", json=body).get_json()
-    assert is_token_accepted(backend, given["access_token"])
+    tokens = backend.client().post("/auth/refresh", json=body).get_json()
+    assert is_token_accepted(backend, tokens["access_token"])
 
 
 def test_the_next_key_signs_when_the_current_one_is_withdrawn(backend: Backend) -> None:
-    """S-147: at once, for there is no time to lose; it has been published for long."""
+    """S-147: at once; it was published long before."""
     first, second = signing_and_next_kids(backend)
     backend.services.key_set.withdraw(first)
     assert kid_of(login_ada(backend)) == second
     assert key_states(backend) == ["current", "next", "withdrawn"]
 
 
-def test_another_next_key_is_made_when_the_next_one_is_withdrawn(backend: Backend) -> None:
-    """The key that signs is not touched."""
+def test_a_next_key_is_created_when_the_next_one_is_withdrawn(backend: Backend) -> None:
+    """The signing key stays the same."""
     first, second = signing_and_next_kids(backend)
     backend.services.key_set.withdraw(second)
     assert (kid_of(login_ada(backend)), key_states(backend)) == (
@@ -214,8 +220,8 @@ def test_a_retired_key_can_be_withdrawn(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("twice", [True, False])
-def test_only_a_key_that_is_there_is_withdrawn(backend: Backend, twice: bool) -> None:
-    """A slip of the pen must not look like a success."""
+def test_withdrawing_an_unknown_key_fails(backend: Backend, twice: bool) -> None:
+    """A typing error must not look like a success."""
     first, _ = signing_and_next_kids(backend)
     if twice:
         backend.services.key_set.withdraw(first)
@@ -223,8 +229,8 @@ def test_only_a_key_that_is_there_is_withdrawn(backend: Backend, twice: bool) ->
         backend.services.key_set.withdraw(first if twice else "x")
 
 
-def test_steps_are_on_the_trail(backend: Backend) -> None:
-    """S-149: who rotates and withdraws leaves a trace."""
+def test_rotations_and_withdrawals_are_audited(backend: Backend) -> None:
+    """S-149."""
     first = rotate_when_allowed(backend)
     backend.services.key_set.withdraw(first)
     latest = backend.services.audit.latest
@@ -232,8 +238,8 @@ def test_steps_are_on_the_trail(backend: Backend) -> None:
     assert first in latest(before=None, limit=9, event="crypto_key_withdrawn")[0].details
 
 
-def test_the_schedule_rotates_by_itself(make_backend: Build, backend: Backend) -> None:
-    """S-194: by setting, inside a request, and nobody is refused."""
+def test_keys_rotate_on_schedule(make_backend: Build, backend: Backend) -> None:
+    """S-194: by setting, during a request, and no request fails."""
     planned = make_backend(revocation_lag=NO_LAG, key_rotation=timedelta(days=30))
     token = login_ada(planned)
     backend.clock.advance(days=30)
@@ -242,8 +248,8 @@ def test_the_schedule_rotates_by_itself(make_backend: Build, backend: Backend) -
     assert is_token_accepted(planned, fresh)
 
 
-def test_the_schedule_rests_until_it_is_due(make_backend: Build, backend: Backend) -> None:
-    """One rotation a period, however many requests there are."""
+def test_keys_rotate_once_a_period(make_backend: Build, backend: Backend) -> None:
+    """However many requests there are."""
     planned = make_backend(revocation_lag=NO_LAG, key_rotation=timedelta(days=30))
     login_ada(planned)
     backend.clock.advance(days=30)
@@ -253,20 +259,20 @@ def test_the_schedule_rests_until_it_is_due(make_backend: Build, backend: Backen
     assert key_states(planned) == ["current", "next", "retired"]
 
 
-def test_the_schedule_waits_until_the_next_key_is_known(
+def test_the_schedule_waits_until_the_next_key_was_published_long_enough(
     make_backend: Build, backend: Backend
 ) -> None:
-    """S-030: due or not, JWKS may be kept for a minute."""
+    """S-030: even if the rotation is due."""
     hasty = make_backend(revocation_lag=NO_LAG, key_rotation=timedelta(seconds=30))
     token = login_ada(hasty)
     backend.clock.advance(seconds=40)
     assert [kid_of(login_ada(hasty)) for _ in range(2)] == [kid_of(token)] * 2
 
 
-def test_the_schedule_waits_for_a_key_of_another_algorithm(
+def test_the_schedule_waits_for_the_key_of_a_new_algorithm(
     make_backend: Build, backend: Backend
 ) -> None:
-    """S-030: due or not, the first key of the new algorithm is published before it signs."""
+    """S-030: its first key is published before it signs, even if the rotation is due."""
     token = login_ada(backend)
     backend.clock.advance(days=30)
     changed = make_backend(
@@ -276,10 +282,8 @@ def test_the_schedule_waits_for_a_key_of_another_algorithm(
     assert key_states(changed) == ["current", "next", "next"]
 
 
-def test_the_schedule_publishes_a_next_key_that_is_missing(
-    make_backend: Build, backend: Backend
-) -> None:
-    """R-29: when it is due, though the key that signs is younger than a next one may be."""
+def test_the_schedule_publishes_a_missing_next_key(make_backend: Build, backend: Backend) -> None:
+    """R-29: when the rotation is due."""
     hasty = make_backend(revocation_lag=NO_LAG, key_rotation=timedelta(seconds=30))
     login_ada(hasty)
     with backend.services.database.transaction() as tx:
@@ -292,7 +296,7 @@ def test_the_schedule_publishes_a_next_key_that_is_missing(
 def test_tokens_are_accepted_when_a_scheduled_rotation_fails(
     make_backend: Build, backend: Backend, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R-06: nothing can be written when the rotation is due; it is tried again after a while."""
+    """R-06: nothing can be written when the rotation is due; it is retried after a while."""
     planned = make_backend(revocation_lag=NO_LAG, key_rotation=timedelta(minutes=5))
     token = login_ada(planned)
     backend.clock.advance(minutes=6)
@@ -305,8 +309,10 @@ def test_tokens_are_accepted_when_a_scheduled_rotation_fails(
     assert logged == [("key_upkeep_failed", True)]
 
 
-def test_the_algorithm_changes_with_an_overlap(make_backend: Build, backend: Backend) -> None:
-    """S-146: the setting takes effect with the next rotation; both verify meanwhile."""
+def test_both_algorithms_verify_after_a_change_of_the_setting(
+    make_backend: Build, backend: Backend
+) -> None:
+    """S-146: the setting takes effect with the next rotation."""
     old = login_ada(backend)
     changed = make_backend(revocation_lag=NO_LAG, signing_alg="ES256")
     with suppress(RotationTooEarly):
@@ -317,8 +323,10 @@ def test_the_algorithm_changes_with_an_overlap(make_backend: Build, backend: Bac
     assert is_token_accepted(changed, old)
 
 
-def test_two_algorithms_do_not_drive_each_other_out(make_backend: Build, backend: Backend) -> None:
-    """A rolling restart: old and new processes keep a next key each, and neither is stuck."""
+def test_processes_with_two_algorithms_can_both_rotate(
+    make_backend: Build, backend: Backend
+) -> None:
+    """A rolling restart: old and new processes publish a next key each."""
     changed = make_backend(revocation_lag=NO_LAG, signing_alg="ES256")
     login_ada(backend)
     for one in (changed, backend):
@@ -329,30 +337,30 @@ def test_two_algorithms_do_not_drive_each_other_out(make_backend: Build, backend
 
 
 @pytest.mark.parametrize("alg", ["EdDSA", "ES256", "RS256"])
-def test_jwks_shows_public_members_only(make_backend: Build, alg: str) -> None:
-    """S-030: nothing that signs, `use` and `alg` set, the kid once."""
+def test_the_jwks_has_public_members_only(make_backend: Build, alg: str) -> None:
+    """S-030: no private member, `use` and `alg` set, each kid once."""
     backend = make_backend(signing_alg=alg)
-    shown = backend.client().get("/.well-known/jwks.json").get_json()["keys"]
-    assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {name for key in shown for name in key}
-    assert {(key["use"], key["alg"]) for key in shown} == {("sig", alg)}
+    keys = backend.client().get("/.well-known/jwks.json").get_json()["keys"]
+    assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & {name for key in keys for name in key}
+    assert {(key["use"], key["alg"]) for key in keys} == {("sig", alg)}
 
 
-def test_a_symmetric_key_is_never_shown(make_backend: Build) -> None:
-    """S-030: whoever could verify could sign."""
+def test_a_symmetric_key_is_never_published(make_backend: Build) -> None:
+    """S-030: whoever can verify with it can also sign."""
     backend = make_backend(signing_alg="HS256", revocation_lag=NO_LAG)
     backend.create_user("ada")
     assert is_token_accepted(backend, login_ada(backend))
     assert published_kids(backend) == []
 
 
-def test_a_key_shows_nothing_that_signs(backend: Backend) -> None:
-    """S-148: in a log or a traceback."""
+def test_the_repr_of_a_key_has_no_key_material(backend: Backend) -> None:
+    """S-148: it may appear in a log or a traceback."""
     key = backend.services.key_set.snapshot().current
     assert repr(key) == f"Key({key.kid}, EdDSA)"
 
 
-def test_jwks_may_be_kept_for_a_minute(backend: Backend) -> None:
-    """S-030: and no longer, for a key is published that long before it signs."""
+def test_the_jwks_may_be_cached_for_a_minute(backend: Backend) -> None:
+    """S-030: and no longer, because a key is published that long before it signs."""
     answer = backend.client().get("/.well-known/jwks.json")
     assert answer.headers["Cache-Control"] == "public, max-age=60"
     assert timedelta(seconds=60) < PUBLISHED_BEFORE_SIGNING

@@ -1,4 +1,4 @@
-"""What goes wrong with keys: unreadable rows, a wrong secret, no database."""
+"""Failures of keys: unreadable rows, a wrong secret key, no database."""
 
 import json
 import time
@@ -33,7 +33,7 @@ NO_LAG = timedelta(0)
 
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
-    """A process that looks at the keys at every request, with ada in the backend."""
+    """A process that reloads the keys at every request, with the user ada."""
     backend = make_backend(revocation_lag=NO_LAG)
     backend.create_user("ada", "member")
     return backend
@@ -45,7 +45,7 @@ def other(make_backend: Build, backend: Backend) -> Backend:
     return make_backend(revocation_lag=NO_LAG)
 
 
-def counted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def count_reads(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often the keys are read from the database."""
     store, reads = backend.services.key_set.key_store, [0]
     read = store.load_active
@@ -58,20 +58,20 @@ def counted(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return reads
 
 
-def test_unknown_kids_cost_no_reading(make_backend: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most one reading a lag, whatever strangers send."""
+def test_unknown_kids_cause_no_query(make_backend: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most one query per lag, whatever clients send."""
     backend = make_backend(revocation_lag=timedelta(seconds=5))
     backend.create_user("ada")
     token = login_ada(backend)
-    reads = counted(backend, monkeypatch)
+    reads = count_reads(backend, monkeypatch)
     for _ in range(50):
         is_token_accepted(backend, "e30" + token)
         backend.services.key_set.find("nobody's")
     assert reads[0] <= 1
 
 
-def test_one_unreadable_key_harms_no_other(backend: Backend, other: Backend) -> None:
-    """R-29: tokens of that key are refused, all others serve on."""
+def test_other_keys_stay_in_use_when_one_is_unreadable(backend: Backend, other: Backend) -> None:
+    """R-29: only tokens of that key are rejected."""
     old = login_ada(backend)
     rotate_when_allowed(backend)
     corrupt_keys(backend, "secret = 'AAAA'", "state = 'retired'")
@@ -86,7 +86,7 @@ POISON = ["secret = ''", "secret = '!'", "secret = 'AAAA'", "alg = 'RS256'", "st
 def test_an_unreadable_key_is_logged(
     backend: Backend, other: Backend, change: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R-29: one line names it."""
+    """R-29: one line with its kid."""
     first, next_kid = signing_and_next_kids(backend)
     corrupt_keys(backend, change, f"kid = '{next_kid}'")
     capsys.readouterr()
@@ -96,26 +96,28 @@ def test_an_unreadable_key_is_logged(
     assert logged == [("signing_key_unreadable", next_kid)]
 
 
-def test_nobody_signs_in_when_the_key_that_signs_is_unreadable(
+def test_a_refresh_gets_503_when_the_signing_key_is_unreadable(
     backend: Backend, other: Backend
 ) -> None:
-    """R-29: 503 and not 500; refresh tokens are not used up."""
+    """R-29: not 500; the refresh token is not used up."""
     tokens = backend.login("ada")
     corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
-    answer = other.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
-    assert (answer.status_code, answer.get_json()["code"]) == (503, "gate_unavailable")
+    response = other.client().post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    assert (response.status_code, response.get_json()["code"]) == (503, "gate_unavailable")
     assert published_kids(other) == [signing_and_next_kids(backend)[1]]
 
 
-def test_withdrawing_the_unreadable_key_helps(backend: Backend, other: Backend) -> None:
-    """The next one takes its place."""
+def test_withdrawing_an_unreadable_signing_key_restores_service(
+    backend: Backend, other: Backend
+) -> None:
+    """The next key takes its place."""
     token = login_ada(backend)
     corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
     other.services.key_set.withdraw(kid_of(token))
     assert is_token_accepted(other, login_ada(other))
 
 
-def test_an_unreadable_key_that_is_mended_serves_again(backend: Backend) -> None:
+def test_a_repaired_key_is_used_again(backend: Backend) -> None:
     """No restart is needed."""
     token = login_ada(backend)
     (row,) = (r for r in backend.services.key_set.key_store.load_all() if r.kid == kid_of(token))
@@ -125,8 +127,8 @@ def test_an_unreadable_key_that_is_mended_serves_again(backend: Backend) -> None
     assert is_token_accepted(backend, token)
 
 
-def test_the_next_key_signs_when_none_does(backend: Backend, other: Backend) -> None:
-    """R-29: the row of the current key is gone; it mends itself."""
+def test_the_next_key_signs_when_there_is_no_current_key(backend: Backend, other: Backend) -> None:
+    """R-29: the row of the current key is missing."""
     login_ada(backend)
     second = signing_and_next_kids(backend)[1]
     with backend.services.database.transaction() as tx:
@@ -135,23 +137,21 @@ def test_the_next_key_signs_when_none_does(backend: Backend, other: Backend) -> 
     assert kid_of(login_ada(other)) == second
 
 
-def test_two_keys_that_sign_are_one_too_many_and_no_outage(
-    backend: Backend, other: Backend
-) -> None:
-    """R-29: the younger one signs, both verify."""
+def test_the_younger_of_two_current_keys_signs(backend: Backend, other: Backend) -> None:
+    """R-29: both verify."""
     token = login_ada(backend)
     corrupt_keys(backend, "state = 'current'", "state = 'next'")
     assert is_token_accepted(other, token)
     assert is_token_accepted(other, login_ada(other))
 
 
-def test_keys_that_were_all_withdrawn_are_replaced(backend: Backend) -> None:
-    """The operator tidied too much up: new keys, and everybody refreshes."""
+def test_new_keys_are_created_when_all_were_withdrawn(backend: Backend) -> None:
+    """By mistake: clients refresh and continue."""
     tokens = backend.login("ada")
     corrupt_keys(backend, "state = 'withdrawn'", "1 = 1")
     body = {"refresh_token": tokens["refresh_token"]}
-    answer = backend.client().post("/auth/refresh", json=body)
-    assert is_token_accepted(backend, answer.get_json()["access_token"])
+    response = backend.client().post("/auth/refresh", json=body)
+    assert is_token_accepted(backend, response.get_json()["access_token"])
 
 
 WRONG_SECRET: list[tuple[str, str, dict[str, Any]]] = [
@@ -165,18 +165,20 @@ WRONG_SECRET: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "sent"), WRONG_SECRET)
-def test_a_wrong_secret_key_is_no_answer_about_a_token(
+def test_tokens_get_503_when_the_secret_key_is_wrong(
     make_backend: Build, backend: Backend, method: str, path: str, sent: dict[str, Any]
 ) -> None:
-    """R-24: 503, or every browser would sign its user out on a 401."""
+    """R-24: on a 401 every browser would sign its user out."""
     login_ada(backend)
     stranger = make_backend(secret_key=ANOTHER_SECRET)
-    answer = stranger.client().open(path, method=method, **sent)
-    assert answer.status_code == 503
+    response = stranger.client().open(path, method=method, **sent)
+    assert response.status_code == 503
 
 
-def test_a_wrong_secret_key_is_found_at_boot(make_backend: Build, backend: Backend) -> None:
-    """R-24: one line that names the setting."""
+def test_the_start_fails_when_the_secret_key_is_wrong(
+    make_backend: Build, backend: Backend
+) -> None:
+    """R-24: with one line that names the setting."""
     login_ada(backend)
     with pytest.raises(SettingsError, match="ITEMSAPI_SECRET_KEY does not fit") as refused:
         make_backend(secret_key=ANOTHER_SECRET).services.key_set.key_store.check_signing_key()
@@ -184,10 +186,10 @@ def test_a_wrong_secret_key_is_found_at_boot(make_backend: Build, backend: Backe
 
 
 @pytest.mark.parametrize("step", ["rotate", "withdraw"])
-def test_a_wrong_secret_key_changes_no_key(
+def test_no_key_changes_when_the_secret_key_is_wrong(
     make_backend: Build, backend: Backend, step: str
 ) -> None:
-    """It would seal new keys so that the others could not read them."""
+    """Other processes could not decrypt the new keys."""
     login_ada(backend)
     backend.clock.advance(minutes=5)
     before = states_by_kid(backend)
@@ -197,38 +199,38 @@ def test_a_wrong_secret_key_changes_no_key(
     assert states_by_kid(backend) == before
 
 
-def test_the_right_secret_key_passes_the_check(backend: Backend) -> None:
+def test_the_check_succeeds_when_the_secret_key_is_right(backend: Backend) -> None:
     """R-24: before the first request and after."""
     backend.services.key_set.key_store.check_signing_key()
     login_ada(backend)
     backend.services.key_set.key_store.check_signing_key()
 
 
-def away(backend: Backend) -> None:
-    """Take the database away from the keys."""
+def make_unavailable(backend: Backend) -> None:
+    """Make the database unavailable to the key store."""
     with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("ALTER TABLE itemsapi_signing_key RENAME TO away")
 
 
-def test_the_copy_serves_on_without_the_database(backend: Backend) -> None:
-    """R-03: JWKS and checks need no database for a while."""
+def test_the_copy_is_used_without_the_database(backend: Backend) -> None:
+    """R-03: JWKS and verification need no database for a while."""
     first = published_kids(backend)
-    away(backend)
+    make_unavailable(backend)
     assert published_kids(backend) == first
 
 
-def test_nobody_is_let_in_without_any_copy(backend: Backend, other: Backend) -> None:
+def test_tokens_get_503_when_there_is_no_copy(backend: Backend, other: Backend) -> None:
     """R-03: a process that starts now knows no key."""
     login_ada(backend)
-    away(backend)
+    make_unavailable(backend)
     with pytest.raises(GateUnavailable):
         other.services.key_set.snapshot()
 
 
-def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
+def test_unreadable_keys_are_queried_once_per_lag(
     make_backend: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-03: twenty requests in one second ask a database that is away no twenty times."""
+    """R-03: twenty requests in one second do not cause twenty queries."""
     backend, seconds = make_backend(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
     backend.services.key_set.snapshot()
@@ -239,15 +241,15 @@ def test_keys_that_cannot_be_read_are_asked_for_once_a_lag(
     assert steps.failed == 1
 
 
-def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(
+def test_tokens_get_503_when_the_copy_is_too_old_between_two_reads(
     make_backend: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-03: its minute is over while the last try to read the keys is younger than the lag."""
+    """R-03: after a minute, although the last attempt to read is younger than the lag."""
     backend, seconds = make_backend(revocation_lag=timedelta(seconds=5)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
     key_set = backend.services.key_set
     key_set.snapshot()
-    away(backend)
+    make_unavailable(backend)
     seconds[0] += MAX_KEY_AGE_SECONDS - 1
     assert key_set.snapshot().verifying
     seconds[0] += 2
@@ -255,10 +257,10 @@ def test_a_copy_that_is_too_old_lets_nobody_in_between_two_tries(
         key_set.snapshot()
 
 
-def test_a_stale_copy_waits_a_moment_for_who_renews_it(
+def test_a_request_with_a_stale_copy_waits_for_the_reload(
     make_backend: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-147: where a withdrawn key must be refused within two seconds, it is asked for before."""
+    """S-147: a withdrawn key must be rejected within two seconds."""
     backend, seconds = make_backend(revocation_lag=timedelta(seconds=1)), [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
     key_set = backend.services.key_set

@@ -1,8 +1,8 @@
-"""Hypothesis drives sessions against a small model that knows what the documents promise.
+"""Hypothesis compares sessions of the service with a small model of what the documents promise.
 
-Two processes of the service share one database. Clients refresh, lose answers, replay whatever they
-ever held, use access tokens and sign out; operators end sessions and change roles; the clock moves
-on, and back a little. After each step service and model must agree (S-060 to S-068, S-123, S-183).
+Two processes share one database. Clients refresh, lose responses, replay any earlier token, use
+access tokens and sign out; operators end sessions and change roles; the clock moves forward, and
+back a little. After each step service and model must agree (S-060 to S-068, S-123, S-183).
 """
 
 import base64
@@ -40,7 +40,7 @@ NARROW, WIDE = "items:read", "items:read items:write users:write"
 
 @dataclass
 class Access:
-    """An access token that was handed out. `void`: it was taken back."""
+    """An issued access token. `void`: it was revoked."""
 
     token: str
     gen: int
@@ -50,11 +50,11 @@ class Access:
 
 
 @dataclass
-class Sitting:
-    """What a session should be, by the table of docs/adr/0003.
+class ModelSession:
+    """The expected state of a session, by the table of docs/adr/0003.
 
-    `made`: when its generation was, and `attempt` by whom; `root`: the last generation before it
-    that was seen; `held`: what its client kept.
+    `made`: when its generation was created, and `attempt`: by which attempt; `root`: the last
+    generation before it that was seen; `received`: the refresh tokens that its client has.
     """
 
     user: int
@@ -69,15 +69,15 @@ class Sitting:
     settled: int = 0
     over: bool = False
     issued: dict[int, str] = field(default_factory=dict)
-    held: dict[int, str] = field(default_factory=dict)
+    received: dict[int, str] = field(default_factory=dict)
     access: list[Access] = field(default_factory=list)
 
     def alive(self, now: datetime) -> bool:
-        """Tell whether the session is neither ended nor past a limit."""
+        """Tell whether the session has neither ended nor passed a limit."""
         return not self.over and now < self.born + AGE and now < self.made + IDLE
 
     def present(self, gen: int, now: datetime, attempt: str = "") -> str:
-        """Take a refresh token of a generation; say what must come of it."""
+        """Present a refresh token of a generation to the model; return the expected outcome."""
         if not self.alive(now):
             return "invalid_refresh_token"
         if gen == self.gen:
@@ -97,7 +97,7 @@ class Sitting:
         return "refresh_reused"
 
     def moves(self, root: int, now: datetime, attempt: str) -> None:
-        """Go on to the next generation."""
+        """Advance to the next generation."""
         self.gen, self.root, self.seen = self.gen + 1, root, False
         if self.checkpoint[1] < now - GRACE:
             self.settled, self.checkpoint = self.checkpoint[0], (root, now)
@@ -109,16 +109,16 @@ class Sitting:
         self.seen = self.seen or (good and access.gen == self.gen)
         return good
 
-    def take(self, answer: dict[str, Any], *, lost: bool) -> None:
-        """Note what the service handed out, and whether its client got it."""
-        refresh_token, token = answer.get("refresh_token"), answer["access_token"]
+    def take(self, response: dict[str, Any], *, lost: bool) -> None:
+        """Record what the service issued, and whether the client received it."""
+        refresh_token, token = response.get("refresh_token"), response["access_token"]
         if refresh_token:
             self.issued[self.gen] = refresh_token
         if lost:
             return
         claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
         if refresh_token:
-            self.held[self.gen] = refresh_token
+            self.received[self.gen] = refresh_token
         self.access.append(Access(token, claims["gen"], claims["iat"], claims["exp"]))
 
 
@@ -126,46 +126,46 @@ class Machine(RuleBasedStateMachine):
     """Two processes, two users, and the model of their sessions."""
 
     def __init__(self, backends: list[Backend], users: list[str]) -> None:
-        """Begin with nobody signed in."""
+        """Start with no user signed in."""
         super().__init__()
         self.backends, self.users, self.clock = backends, users, backends[0].clock
-        self.sittings: list[Sitting] = []
+        self.sittings: list[ModelSession] = []
         self.enabled, self.attempts = [True] * len(users), 0
         self.clock.current = self.clock().replace(microsecond=0) + timedelta(minutes=10)
 
     def teardown(self) -> None:
-        """Sign everybody out and let them in again."""
+        """End all sessions and enable all users again."""
         for user in self.users:
             self.set_disabled(user, None)
 
     def set_disabled(self, user: str, moment: datetime | None) -> None:
-        """Disable a user and end what is theirs, or just let them in again."""
+        """Disable a user and end their sessions, or enable them again."""
         issuer = self.backends[0].services.issuer
         with issuer.database.transaction() as tx:
             tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
             sessions.end_user_sessions_in(issuer, tx, user, keep=None, why="disabled", actor=None)
 
-    def of(self, user: int) -> list[Sitting]:
-        """Return the sittings of a user."""
+    def of(self, user: int) -> list[ModelSession]:
+        """Return the sessions of a user."""
         return [one for one in self.sittings if one.user == user]
 
-    def pick(self, data: st.DataObject) -> tuple[Backend, Sitting]:
-        """Choose a process and a session, rather a late one."""
+    def pick(self, data: st.DataObject) -> tuple[Backend, ModelSession]:
+        """Choose a process and a session, preferably a recent one."""
         backend = self.backends[data.draw(st.integers(0, 1), label="process")]
         return backend, self.sittings[-1 - data.draw(self.up_to(self.sittings), label="session")]
 
     @staticmethod
     def up_to(things: Sized) -> st.SearchStrategy[int]:
-        """Choose a place in a list."""
+        """Choose an index of a list."""
         return st.integers(0, len(things) - 1)
 
     @rule(user=st.sampled_from([0, 1]), process=st.sampled_from([0, 1]))
     def sign_in(self, user: int, process: int) -> None:
-        """A right password opens a session; the oldest above the limit goes (S-124)."""
+        """Sign in with the right password; the oldest session above the limit ends (S-124)."""
         if not self.enabled[user]:
             return
         now, made = self.clock(), open_session(self.backends[process], self.users[user])
-        sitting = Sitting(user, made.session_id, now, now, checkpoint=(0, now))
+        sitting = ModelSession(user, made.session_id, now, now, checkpoint=(0, now))
         sitting.take(dataclasses.asdict(made), lost=False)
         self.sittings.append(sitting)
         open_ones = sorted(
@@ -175,32 +175,32 @@ class Machine(RuleBasedStateMachine):
             one.over = True
 
     def present(
-        self, sitting: Sitting, backend: Backend, *, age: int, lost: bool, attempt: str = ""
+        self, sitting: ModelSession, backend: Backend, *, age: int, lost: bool, attempt: str = ""
     ) -> None:
         """Present the token that a client got last, or an earlier one, and compare."""
-        gen = sorted(sitting.held)[-1 - min(age, len(sitting.held) - 1)]
+        gen = sorted(sitting.received)[-1 - min(age, len(sitting.received) - 1)]
         self.attempts += attempt == "new"
         named = {"same": sitting.attempt, "new": f"attempt-number-{self.attempts:020}"}
         tried = named.get(attempt, "")
         wanted = sitting.present(gen, self.clock(), tried)
         headers = {"Idempotency-Key": tried} if tried else {}
-        answer = refresh(backend, sitting.held[gen], headers=headers)
+        response = refresh(backend, sitting.received[gen], headers=headers)
         if wanted in {"rotate", "heal", "again"}:
-            self.compare(sitting, answer, sitting.held[gen], again=wanted == "again")
-            sitting.take(answer.json, lost=lost)
+            self.compare(sitting, response, sitting.received[gen], again=wanted == "again")
+            sitting.take(response.json, lost=lost)
         elif wanted == "access":
-            assert (answer.status_code, "refresh_token" in answer.json) == (200, False)
-            sitting.take(answer.json, lost=lost)
+            assert (response.status_code, "refresh_token" in response.json) == (200, False)
+            sitting.take(response.json, lost=lost)
             assert lost or sitting.access[-1].gen == gen
         else:
             status = 503 if wanted == "refresh_superseded" else 401
-            assert (answer.status_code, error_code(answer)) == (status, wanted)
+            assert (response.status_code, error_code(response)) == (status, wanted)
 
     @staticmethod
-    def compare(sitting: Sitting, answer: Any, shown: str, *, again: bool) -> None:
-        """See that a refresh token is handed out once, and again to the same attempt alone."""
-        assert answer.status_code == 200, answer.json
-        given = answer.json["refresh_token"]
+    def compare(sitting: ModelSession, response: Any, shown: str, *, again: bool) -> None:
+        """Check that a refresh token is handed out once, and again only to the same attempt."""
+        assert response.status_code == 200, response.json
+        given = response.json["refresh_token"]
         assert (given in {shown, *sitting.issued.values()}) == again
         assert not again or given == sitting.issued[sitting.gen]
 
@@ -212,14 +212,14 @@ class Machine(RuleBasedStateMachine):
         attempt=st.sampled_from(ATTEMPTS),
     )
     def refresh(self, data: st.DataObject, lost: bool, age: int, attempt: str) -> None:
-        """A client presents the token it holds, or any it ever held; the answer may get lost."""
+        """Present the current or an earlier refresh token; the response may be lost."""
         backend, sitting = self.pick(data)
         self.present(sitting, backend, age=age, lost=lost, attempt=attempt)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), steps=st.lists(HURRY, min_size=3, max_size=8))
     def hurry(self, data: st.DataObject, steps: list[tuple[float, int, bool, bool, str]]) -> None:
-        """Tabs of one client refresh, and use what they got, within seconds of each other."""
+        """Several tabs of one client refresh and use their tokens within seconds."""
         backend, sitting = self.pick(data)
         for seconds, age, lost, used, attempt in steps:
             self.present(sitting, backend, age=age, lost=lost, attempt=attempt)
@@ -230,7 +230,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), cycles=st.integers(2, 4))
     def live(self, data: st.DataObject, cycles: int) -> None:
-        """A client refreshes and works time after time, loses an answer, and comes back later."""
+        """A client refreshes and works repeatedly, loses a response, and returns later."""
         backend, sitting = self.pick(data)
         for _ in range(cycles):
             self.present(sitting, backend, age=0, lost=False)
@@ -243,16 +243,16 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.sittings)
     @rule(data=st.data())
     def refresh_narrowed(self, data: st.DataObject) -> None:
-        """Less scope is for the access token alone; more is refused and turns nothing (S-065)."""
+        """A narrower scope is for the access token only; a wider one does not rotate (S-065)."""
         backend, sitting = self.pick(data)
-        if not sitting.alive(self.clock()) or max(sitting.held) != sitting.gen:
+        if not sitting.alive(self.clock()) or max(sitting.received) != sitting.gen:
             return
-        token = sitting.held[sitting.gen]
+        token = sitting.received[sitting.gen]
         assert error_code(refresh(backend, token, scope=WIDE)) == "invalid_scope"
-        answer = refresh(backend, token, scope=NARROW)
+        response = refresh(backend, token, scope=NARROW)
         assert sitting.present(sitting.gen, self.clock()) == "rotate"
-        assert answer.json["scope"] == NARROW
-        sitting.take(answer.json, lost=False)
+        assert response.json["scope"] == NARROW
+        sitting.take(response.json, lost=False)
 
     @precondition(lambda self: any(one.access for one in self.sittings))
     @rule(data=st.data())
@@ -264,27 +264,27 @@ class Machine(RuleBasedStateMachine):
         token = data.draw(self.up_to(sitting.access), label="token")
         self.look(sitting, backend, sitting.access[token])
 
-    def look(self, sitting: Sitting, backend: Backend, access: Access) -> None:
+    def look(self, sitting: ModelSession, backend: Backend, access: Access) -> None:
         """Use an access token, and compare."""
         assert is_accepted(backend, access.token) == sitting.use(access, self.clock())
 
     @rule(seconds=st.sampled_from(STEPS))
     def wait(self, seconds: float) -> None:
-        """Time passes; now and then a clock is set back."""
+        """Let time pass; sometimes a clock is set back."""
         self.clock.advance(seconds=seconds)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), how=st.sampled_from(["sign out", "others", "disable", "recall", "all"]))
     def intervene(self, data: st.DataObject, how: str) -> None:
-        """A user or an operator takes something back."""
+        """A user or an operator revokes something."""
         backend, sitting = self.pick(data)
         issuer, user = backend.services.issuer, self.users[sitting.user]
         if how == "sign out":
-            token = data.draw(st.sampled_from(sorted(sitting.held)), label="generation")
-            answer = backend.client().post(
-                "/auth/logout", json={"refresh_token": sitting.held[token]}
+            token = data.draw(st.sampled_from(sorted(sitting.received)), label="generation")
+            response = backend.client().post(
+                "/auth/logout", json={"refresh_token": sitting.received[token]}
             )
-            assert answer.status_code == 204
+            assert response.status_code == 204
             sitting.over = True
         elif how == "others":
             sessions.end_other_sessions(issuer, user, keep=sitting.id, why="test", actor=user)
@@ -303,8 +303,8 @@ class Machine(RuleBasedStateMachine):
             self.end(self.sittings)
 
     @staticmethod
-    def end(ended: Iterable[Sitting]) -> None:
-        """Note that sessions are over."""
+    def end(ended: Iterable[ModelSession]) -> None:
+        """Record that sessions have ended."""
         for one in ended:
             one.over = True
 

@@ -1,4 +1,4 @@
-"""The schema goes up, down and up again, is what the models say, and is made once by many."""
+"""Migrations: upgrade, downgrade, agreement with the models, and simultaneous starts."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ PROCESSES = 4
 
 
 @pytest.fixture
-def bare(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """The address of a database without any table."""
+def empty_database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a database without any table."""
     if dialect == "sqlite":
         return f"sqlite:///{tmp_path / 'bare.db'}"
     url: str = request.getfixturevalue("database_url")
@@ -27,54 +27,58 @@ def bare(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def opened(bare: str) -> db.Database:
+def empty_database(empty_database_url: str) -> db.Database:
     """A database without any table."""
-    return db.Database(bare)
+    return db.Database(empty_database_url)
 
 
-def test_the_tables_are_those_of_the_models(backend: Backend) -> None:
-    """Nothing is in a model that no migration makes, and the other way round."""
+def test_the_migrated_tables_are_those_of_the_models(backend: Backend) -> None:
+    """In both directions."""
     engine = backend.services.database.engine
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"include_object": _ours})
+        context = MigrationContext.configure(connection, opts={"include_object": _is_in_models})
         assert compare_metadata(context, db.Model.metadata) == []
 
 
-def _ours(_object: object, name: str | None, kind: str, reflected: object, _to: object) -> bool:
-    """Leave the index of words out: each database has its own, and no model has it."""
+def _is_in_models(
+    _object: object, name: str | None, kind: str, reflected: object, _to: object
+) -> bool:
+    """Exclude the search index: it differs by database, and no model has it."""
     return not (kind == "table" and reflected and str(name).startswith("item_text"))
 
 
-def test_going_back_leaves_no_table_behind(opened: db.Database) -> None:
-    """All the way down, after all the way up."""
-    db.upgrade(opened)
-    db.downgrade(opened, "base")
-    assert set(inspect(opened.engine).get_table_names()) <= {"alembic_version"}
-    opened.dispose()
+def test_a_downgrade_removes_all_tables(empty_database: db.Database) -> None:
+    """After a full upgrade."""
+    db.upgrade(empty_database)
+    db.downgrade(empty_database, "base")
+    assert set(inspect(empty_database.engine).get_table_names()) <= {"alembic_version"}
+    empty_database.dispose()
 
 
-def test_people_sign_in_after_a_step_back_and_forth(backend: Backend) -> None:
-    """Users and sessions outlive a step that does not concern them (R-21)."""
+def test_users_can_sign_in_after_a_downgrade_and_upgrade(backend: Backend) -> None:
+    """Users and sessions survive a migration that does not concern them (R-21)."""
     backend.create_user("ada", "member")
     db.downgrade(backend.services.database, "-1")
     db.upgrade(backend.services.database)
     assert backend.login("ada")["access_token"]
 
 
-def test_processes_that_start_together_make_one_schema(bare: str, opened: db.Database) -> None:
-    """One migrates, the others wait and find it done."""
-    doors = [db.Database(bare) for _ in range(PROCESSES)]
+def test_processes_that_start_together_migrate_once(
+    empty_database_url: str, empty_database: db.Database
+) -> None:
+    """One migrates, the others wait."""
+    doors = [db.Database(empty_database_url) for _ in range(PROCESSES)]
     work = iter(doors)
     race(*[lambda: db.upgrade(next(work))] * PROCESSES)
-    with opened.reading() as connection:
+    with empty_database.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
-    for door in [*doors, opened]:
+    for door in [*doors, empty_database]:
         door.dispose()
 
 
-def test_an_old_schema_is_named_with_what_to_do(opened: db.Database) -> None:
+def test_an_old_schema_is_reported_with_the_command_to_run(empty_database: db.Database) -> None:
     """One line (R-24)."""
-    db.upgrade(opened, "0001")
+    db.upgrade(empty_database, "0001")
     with pytest.raises(db.SchemaOutdated, match="itemsapi db upgrade"):
-        db.check_schema(opened)
-    opened.dispose()
+        db.check_schema(empty_database)
+    empty_database.dispose()

@@ -1,4 +1,4 @@
-"""Challenges: what `WWW-Authenticate` may hold (RFC 6750 section 3, RFC 9110 section 11)."""
+"""`WWW-Authenticate` challenges (RFC 6750 section 3, RFC 9110 section 11)."""
 
 import re
 
@@ -17,22 +17,22 @@ NAME = st.from_regex(r"[a-z][a-z0-9_.-]{0,40}:[a-z][a-z0-9_.-]{0,40}", fullmatch
 
 
 def challenge(problem: Problem) -> str:
-    """Return the challenge of a refusal."""
+    """Return the challenge of a problem."""
     return problem.headers()["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize("kind", CHALLENGES, ids=lambda kind: kind.__name__)
 def test_every_challenge_is_well_formed(kind: type[Challenge]) -> None:
     """Allowed characters only, each parameter once (S-008, S-010)."""
-    said = challenge(ScopeMissing("items:read") if kind is ScopeMissing else kind())
-    names = re.findall(r"(\w+)=", said)
-    assert SHAPE.fullmatch(said)
+    header = challenge(ScopeMissing("items:read") if kind is ScopeMissing else kind())
+    names = re.findall(r"(\w+)=", header)
+    assert SHAPE.fullmatch(header)
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("kind", CHALLENGES, ids=lambda kind: kind.__name__)
 def test_errors_are_those_of_the_rfc(kind: type[Challenge]) -> None:
-    """With their status (RFC 6750 section 3.1); others name no error."""
+    """With their status (RFC 6750 section 3.1); other challenges have no error."""
     assert (kind.error, kind.status) in {
         (None, 401), (None, 403), ("invalid_token", 401), ("insufficient_scope", 403),
         ("insufficient_user_authentication", 401),
@@ -43,12 +43,12 @@ def test_errors_are_those_of_the_rfc(kind: type[Challenge]) -> None:
 def test_a_missing_scope_is_named_whatever_its_name(names: list[str]) -> None:
     """All scopes of the rule, in one order, in allowed characters (S-009, S-010)."""
     scopes = [Scope(name, "A test") for name in names]
-    said = challenge(ScopeMissing(*map(str, scopes)))
-    assert SHAPE.fullmatch(said)
-    assert said.endswith(f'scope="{" ".join(sorted(names))}"')
+    header = challenge(ScopeMissing(*map(str, scopes)))
+    assert SHAPE.fullmatch(header)
+    assert header.endswith(f'scope="{" ".join(sorted(names))}"')
 
 
 @given(detail=st.text(max_size=50))
-def test_a_detail_never_gets_into_a_challenge(detail: str) -> None:
-    """Whatever a view says in its own words goes into the body alone (S-010)."""
+def test_a_challenge_does_not_contain_the_detail(detail: str) -> None:
+    """Text that a view sets appears in the body only (S-010)."""
     assert challenge(TokenMissing(detail)) == 'Bearer realm="itemsapi"'

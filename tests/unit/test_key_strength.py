@@ -1,4 +1,4 @@
-"""No weak key signs, and no key is used as what it is not."""
+"""Keys are strong, and are used with their own algorithm only."""
 
 import dataclasses
 
@@ -9,8 +9,8 @@ from itemsapi.tokens.keys import Key, generate_key, validate_key
 
 
 @pytest.mark.parametrize("secret", ["secret", "changeme" * 3, "a" * 64, "0123456789abcdef"])
-def test_a_weak_secret_stops_the_boot(secret: str) -> None:
-    """S-029: below 256 bit, known, or one character over and over (RFC 7518 section 3.2)."""
+def test_the_start_fails_when_the_secret_is_weak(secret: str) -> None:
+    """S-029: below 256 bit, known, or one repeated character (RFC 7518 section 3.2)."""
     with pytest.raises(SettingsError, match="ITEMSAPI_SECRET_KEY is weak"):
         Settings(secret_key=secret)
 
@@ -24,14 +24,14 @@ def test_new_keys_are_strong(alg: str, member: str, characters: int) -> None:
 
 
 @pytest.mark.parametrize("alg", ["ES256", "HS256", "none", "RS256"])
-def test_a_key_is_refused_under_another_algorithm(alg: str) -> None:
-    """S-020, S-029: a row that was tampered with makes no public key an HMAC secret."""
+def test_a_key_is_rejected_with_another_algorithm(alg: str) -> None:
+    """S-020, S-029: a manipulated row cannot turn a public key into an HMAC secret."""
     with pytest.raises(SettingsError):
         validate_key(dataclasses.replace(generate_key("EdDSA"), alg=alg))
 
 
-def test_a_key_is_refused_under_another_name() -> None:
-    """S-029: the kid is the thumbprint (RFC 7638), so one name never means two keys."""
+def test_a_key_is_rejected_with_another_kid() -> None:
+    """S-029: the kid is the thumbprint (RFC 7638), so one kid never means two keys."""
     key = generate_key("EdDSA")
     with pytest.raises(SettingsError):
         validate_key(Key(generate_key("EdDSA").kid, key.alg, key.jwk))

@@ -1,4 +1,4 @@
-"""Rules: a rule looks at claims and says yes, or raises why not."""
+"""Rules: a rule accepts claims or raises a problem."""
 
 from collections.abc import Mapping
 
@@ -16,25 +16,27 @@ some_scopes = st.frozensets(st.sampled_from(NAMES))
 
 
 def claims(scopes: frozenset[str]) -> Claims:
-    """Return the claims of somebody with these scopes."""
+    """Return claims with these scopes."""
     nothing: Mapping[str, object] = {}
     return Claims("u", "s", 1, 0, "j", 1, 2, 1, ("pwd",), scopes, nothing, nothing)
 
 
-@given(wanted=some_scopes.filter(bool), held=some_scopes)
-def test_all_scopes_of_the_rule_must_be_held(wanted: frozenset[str], held: frozenset[str]) -> None:
-    """No other scope makes up for one that is missing (S-009, S-085)."""
-    rule = Rule("scopes", tuple(wanted))
-    if wanted <= held:
-        rule.check(claims(held))
+@given(required=some_scopes.filter(bool), granted=some_scopes)
+def test_all_scopes_of_a_rule_are_required(
+    required: frozenset[str], granted: frozenset[str]
+) -> None:
+    """No other scope replaces a missing one (S-009, S-085)."""
+    rule = Rule("scopes", tuple(required))
+    if required <= granted:
+        rule.check(claims(granted))
         return
-    with pytest.raises(ScopeMissing) as refusal:
-        rule.check(claims(held))
-    assert refusal.value.scopes == tuple(sorted(wanted))
+    with pytest.raises(ScopeMissing) as raised:
+        rule.check(claims(granted))
+    assert raised.value.scopes == tuple(sorted(required))
 
 
 @pytest.mark.parametrize("kind", ["signed in", "scopes"])
-def test_nobody_is_let_in_without_claims(kind: str) -> None:
+def test_a_rule_rejects_a_request_without_claims(kind: str) -> None:
     """A missing token is not a token without scopes (S-001)."""
     with pytest.raises(TokenMissing):
         Rule(kind, (ITEMS_READ,) if kind == "scopes" else ()).check(None)  # type: ignore[arg-type]  # a parameter is text
@@ -42,7 +44,7 @@ def test_nobody_is_let_in_without_claims(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["public", "refresh token", "refresh token or signed in"])
 def test_the_other_kinds_need_no_claims(kind: str) -> None:
-    """What they need instead, the view or the flow looks at."""
+    """The view or the issuer checks what they require instead."""
     rule = Rule(kind)  # type: ignore[arg-type]  # as above
     rule.check(None)
     rule.check(claims(frozenset()))
@@ -50,15 +52,15 @@ def test_the_other_kinds_need_no_claims(kind: str) -> None:
 
 
 @given(kind=st.text(max_size=30))
-def test_an_unknown_kind_lets_nobody_in(kind: str) -> None:
-    """Fail closed, whatever a rule made by hand may say (S-002)."""
+def test_an_unknown_kind_rejects_every_request(kind: str) -> None:
+    """Fail closed, whatever kind a rule has (S-002)."""
     if kind in {"public", "refresh token", "refresh token or signed in"}:
         return
     with pytest.raises(TokenMissing):
         Rule(kind).check(None)  # type: ignore[arg-type]  # that is the point
 
 
-def test_a_rule_reads_as_the_matrix_prints_it() -> None:
+def test_the_text_of_a_rule_is_that_of_the_matrix() -> None:
     """Scopes by name, the other kinds by their own."""
     assert str(Rule("scopes", ("users:read", ITEMS_READ))) == "items:read users:read"
     assert str(Rule("signed in")) == "signed in"

@@ -40,7 +40,7 @@ def last_name(node: ast.expr) -> str:
 
 def unsafe_comparisons(source: str) -> list[str]:
     """Return the comparisons in a source that stop at the first different byte."""
-    found = []
+    comparisons = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Compare):
             continue
@@ -48,8 +48,8 @@ def unsafe_comparisons(source: str) -> list[str]:
         plain = all(isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for op in node.ops)
         constant = any(isinstance(side, ast.Constant) for side in sides)  # known to everybody
         if plain and not constant and any(last_name(side).strip("_") in SECRET for side in sides):
-            found.append(ast.unparse(node))
-    return found
+            comparisons.append(ast.unparse(node))
+    return comparisons
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: str(path.relative_to(SOURCE)))

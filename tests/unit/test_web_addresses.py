@@ -1,4 +1,4 @@
-"""Addresses in every spelling that there is: of clients (S-114), of pages, and our own."""
+"""Addresses in all their spellings: of clients (S-114), of pages, and our own."""
 
 import ipaddress
 
@@ -45,32 +45,32 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("text", "address"), READ)
-def test_an_address_is_read_in_every_spelling(text: str, address: str) -> None:
+def test_a_client_address_is_parsed_in_every_spelling(text: str, address: str) -> None:
     """With port, in brackets, with zone, mapped (S-114)."""
     assert client_address(text) == address
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
-def test_what_is_no_address_is_unknown(text: str) -> None:
-    """All of it alike, whatever it says (S-114)."""
+def test_an_unreadable_client_address_is_unknown(text: str) -> None:
+    """Whatever it contains (S-114)."""
     assert (client_address(text), client_key(text)) == (UNKNOWN_ADDRESS, UNKNOWN_ADDRESS)
 
 
 @given(
     st.text(max_size=60) | st.from_regex(r"\[?[0-9a-f.:]{1,40}\]?(%\w+)?(:\d+)?", fullmatch=True)
 )
-def test_whatever_is_read_has_one_spelling(text: str) -> None:
-    """Read again it is the same, and it is an address or unknown (S-114)."""
-    found = client_address(text)
-    assert client_address(found) == found
-    assert found == UNKNOWN_ADDRESS or found == str(ipaddress.ip_address(found))
+def test_a_client_address_is_normalized_once(text: str) -> None:
+    """A second time changes nothing; it is an address or unknown (S-114)."""
+    address = client_address(text)
+    assert client_address(address) == address
+    assert address == UNKNOWN_ADDRESS or address == str(ipaddress.ip_address(address))
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))
-def test_an_address_is_the_same_with_and_without_port(
+def test_the_port_of_a_client_address_is_removed(
     ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int
 ) -> None:
-    """So a client has one bucket, whatever its connections are called (S-114)."""
+    """So a client has one limit for all its connections (S-114)."""
     bare = f"[{ip}]" if ip.version == 6 else str(ip)
     assert client_key(f"{bare}:{port}") == client_key(str(ip)) != UNKNOWN_ADDRESS
 
@@ -82,7 +82,7 @@ APPS = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "http
     "text",
     [*APPS, "https://localhost", "http://localhost:5173", "app://-", "http://[::1]:8080"],
 )
-def test_an_origin_is_what_a_browser_sends(text: str) -> None:
+def test_an_origin_is_accepted_as_browsers_send_it(text: str) -> None:
     """Pages and apps in a web view (S-093)."""
     assert is_origin(text)
 
@@ -98,8 +98,8 @@ def test_an_origin_is_what_a_browser_sends(text: str) -> None:
         *("https://a.example:0", "://a.example", "1app://localhost", "https://ä.example"),
     ],
 )
-def test_anything_else_is_no_origin(text: str) -> None:
-    """No wildcard, no `null`, nothing that is everybody's (S-093)."""
+def test_another_text_is_no_origin(text: str) -> None:
+    """No wildcard, no `null`, no origin that many pages share (S-093)."""
     assert not is_origin(text)
 
 
@@ -108,7 +108,7 @@ def test_anything_else_is_no_origin(text: str) -> None:
     ["https://api.example", "http://localhost:8000", "https://[::1]:8443", "https://h/api/v1.2"],
 )
 def test_a_public_url_may_have_a_port_and_a_path(text: str) -> None:
-    """What clients use."""
+    """As clients use it."""
     assert is_public_url(text)
 
 
@@ -133,8 +133,8 @@ def test_a_public_url_may_have_a_port_and_a_path(text: str) -> None:
         ),
     ],
 )
-def test_nonsense_is_no_public_url(text: str) -> None:
-    """Nothing that a proxy and we could read in two ways."""
+def test_an_ambiguous_url_is_no_public_url(text: str) -> None:
+    """A proxy and this service could parse it in two ways."""
     assert not is_public_url(text)
 
 
@@ -142,8 +142,8 @@ def test_nonsense_is_no_public_url(text: str) -> None:
     "host", ["_", "-", ".", "..", "a..b", ".a", "-a", "a-", "__", "1", "256.1.1.1", "1.2.3", "0x7f",
              "a" * 64, "a.-.b", "127.1"]
 )  # fmt: skip
-def test_a_host_that_no_browser_reaches_is_no_origin(host: str) -> None:
-    """`https://_` would never be sent, so whoever wrote it meant something else."""
+def test_an_origin_is_rejected_when_no_browser_can_reach_its_host(host: str) -> None:
+    """`https://_` is never sent, so it must be a mistake."""
     assert not is_origin(f"https://{host}")
     assert not is_public_url(f"https://{host}")
 
@@ -153,7 +153,7 @@ def test_a_host_that_no_browser_reaches_is_no_origin(host: str) -> None:
     ["a", "localhost", "my_app.local", "_x.example", "xn--mgbh0fb.example", "1a.example",
      "127.0.0.1", "example.", "a-b.c-d", "[::1]", "1.example"],
 )  # fmt: skip
-def test_a_host_that_a_browser_reaches_is_one(host: str) -> None:
-    """Underscores and trailing dots are odd, and there are pages on such hosts."""
+def test_an_origin_is_accepted_when_a_browser_can_reach_its_host(host: str) -> None:
+    """Underscores and trailing dots are unusual, but in use."""
     assert is_origin(f"https://{host}")
     assert is_public_url(f"https://{host}")

@@ -1,4 +1,4 @@
-"""A try that nobody could judge costs nothing, and who cannot be counted does not come in (S-079).
+"""An attempt that was not evaluated costs nothing; one that cannot be counted fails (S-079).
 
 Each step of the database is let fail in turn, on real databases; `steps` finds how many there are.
 """
@@ -25,8 +25,8 @@ LEAST = 8  # steps that a sign-in takes at the very least, or they were not coun
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys and revocations are read once: no step is such a reading, which may fail."""
+def no_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load keys and revocations once: a reload may fail without an effect."""
     for module in (key_set, revocation):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
@@ -37,20 +37,22 @@ def ada(backend: Backend) -> str:
     return backend.create_user("ada", "member")
 
 
-def status(backend: Backend, password: str = PASSWORD, **more: str) -> int:
-    """Try to sign in; return the status."""
-    wish = {"username": "ada", "password": password} | more
-    return backend.client().post("/auth/login", json=wish).status_code
+def status(backend: Backend, password: str = PASSWORD, **fields: str) -> int:
+    """Attempt to sign in; return the status."""
+    credentials = {"username": "ada", "password": password} | fields
+    return backend.client().post("/auth/login", json=credentials).status_code
 
 
-def change(backend: Backend, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD) -> int:
-    """Try to change the password; return the status."""
+def change_password(
+    backend: Backend, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD
+) -> int:
+    """Attempt to change the password; return the status."""
     body = {"current_password": current, "new_password": new}
     return backend.bearer_client(token).post("/me/password", json=body).status_code
 
 
-def count(backend: Backend, job: Callable[[], int]) -> int:
-    """Return how many steps something takes that goes well."""
+def count_steps(backend: Backend, job: Callable[[], int]) -> int:
+    """Return how many database steps a successful operation has."""
     with failing_database(backend.services.database) as steps:
         assert job() == 200
     assert steps.count > LEAST
@@ -59,12 +61,12 @@ def count(backend: Backend, job: Callable[[], int]) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on", "answer lost"])
-def test_the_eleventh_sign_in_works_whichever_step_failed_before(
+def test_an_eleventh_sign_in_succeeds_after_ten_failed_at_any_step(
     backend: Backend, how: FaultMode
 ) -> None:
     """S-079: ten right sign-ins fail at the same step, then the database works again."""
     status(backend)
-    total, spoilt = count(backend, lambda: status(backend)), set()
+    total, spoilt = count_steps(backend, lambda: status(backend)), set()
     for at in range(1, total + 1):
         for _ in range(10):
             with failing_database(backend.services.database, at, how) as steps:
@@ -77,24 +79,24 @@ def test_the_eleventh_sign_in_works_whichever_step_failed_before(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on"])
-def test_the_eleventh_change_works_whichever_step_failed_before(
+def test_an_eleventh_change_succeeds_after_ten_failed_at_any_step(
     backend: Backend, how: FaultMode
 ) -> None:
     """S-079: the current password was right each time."""
     token = backend.login("ada")["access_token"]
     passwords = [PASSWORD, NEW_PASSWORD]
-    total = count(backend, lambda: change(backend, token, *passwords))
+    total = count_steps(backend, lambda: change_password(backend, token, *passwords))
     for at in range(1, total + 1):
         passwords.reverse()
         token = backend.login("ada", password=passwords[0])["access_token"]
         for _ in range(10):
             with failing_database(backend.services.database, at, how):
-                assert change(backend, token, *passwords) == 503
-        assert change(backend, token, *passwords) == 200, at
+                assert change_password(backend, token, *passwords) == 503
+        assert change_password(backend, token, *passwords) == 200, at
 
 
-def test_a_wrong_password_is_answered_only_when_it_is_counted(backend: Backend) -> None:
-    """S-079: 503 whichever step fails, or who breaks a step would guess without end."""
+def test_a_wrong_password_gets_401_only_when_it_is_counted(backend: Backend) -> None:
+    """S-079: otherwise 503, or a failing step would allow unlimited guessing."""
     status(backend)
     with failing_database(backend.services.database) as steps:
         assert status(backend, WRONG) == 401
@@ -106,25 +108,27 @@ def test_a_wrong_password_is_answered_only_when_it_is_counted(backend: Backend) 
 
 @pytest.mark.parametrize("table", ["itemsapi_attempt", "itemsapi_pending_attempt"])
 @pytest.mark.parametrize("password", [PASSWORD, WRONG])
-def test_nobody_comes_in_who_cannot_be_counted(backend: Backend, table: str, password: str) -> None:
-    """The limits fail closed: not even a known client, with the right password (S-045)."""
+def test_a_sign_in_fails_when_it_cannot_be_counted(
+    backend: Backend, table: str, password: str
+) -> None:
+    """The limits fail closed, even for a known client with the right password (S-045)."""
     status(backend)
     with backend.services.database.transaction() as tx:
         tx.execute(text(f"ALTER TABLE {table} RENAME TO away"))
     assert status(backend, password) == 503
 
 
-def test_no_password_is_changed_by_who_cannot_be_counted(backend: Backend) -> None:
-    """At this door neither (S-045)."""
+def test_a_password_change_fails_when_it_cannot_be_counted(backend: Backend) -> None:
+    """Like a sign-in (S-045)."""
     token = backend.login("ada")["access_token"]
     with backend.services.database.transaction() as tx:
         tx.execute(text("ALTER TABLE itemsapi_attempt RENAME TO away"))
-    assert change(backend, token) == 503
+    assert change_password(backend, token) == 503
 
 
 @pytest.fixture
-def crowd(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let all places be taken just after each try was held, until the crowd goes home."""
+def full_hashing_queue(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Fill the hashing queue just after each attempt was reserved, for the duration of a block."""
     passwords, free = (
         backend.services.issuer.password_service,
         backend.services.issuer.password_service._queue,  # noqa: SLF001
@@ -138,34 +142,36 @@ def crowd(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Non
     return go_home
 
 
-def test_who_is_turned_away_loses_no_try(backend: Backend, crowd: Callable[[], None]) -> None:
-    """S-079, S-044: nobody looked at the password; the clock stands still."""
+def test_an_attempt_rejected_by_the_hashing_queue_is_not_counted(
+    backend: Backend, full_hashing_queue: Callable[[], None]
+) -> None:
+    """S-079, S-044: no password was verified; the clock stands still."""
     assert [status(backend) for _ in range(11)] == [503] * 11
-    crowd()
+    full_hashing_queue()
     assert [status(backend, WRONG) for _ in range(11)] == [401] * 10 + [429]
 
 
-def test_who_is_turned_away_is_told_when_to_come_again(
+def test_an_attempt_rejected_by_the_hashing_queue_gets_retry_after(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-048, R-13: in a second."""
+    """S-048, R-13: one second."""
     passwords = backend.services.issuer.password_service
     monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
-    wish = {"username": "ada", "password": PASSWORD}
-    answer = backend.client().post("/auth/login", json=wish)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.get_json()["code"] == "busy"
+    credentials = {"username": "ada", "password": PASSWORD}
+    response = backend.client().post("/auth/login", json=credentials)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert response.get_json()["code"] == "busy"
 
 
-def test_each_address_has_a_place_of_its_own(
+def test_each_address_has_its_own_place_in_the_hashing_queue(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-048: or a flood from one would turn away the others."""
-    there: list[str] = []
+    """S-048: a flood from one address must not displace others."""
+    clients: list[str] = []
 
     class Watched(HashingQueue):
         def demand(self, client: str) -> None:
-            there.append(client)
+            clients.append(client)
             super().require_capacity(client)
 
     watched = Watched(max_running=1, max_waiting=2)
@@ -174,13 +180,13 @@ def test_each_address_has_a_place_of_its_own(
         client = backend.client()
         client.environ_base["REMOTE_ADDR"] = address
         client.post("/auth/login", json={"username": "ada", "password": PASSWORD})
-    assert there[0] == there[1] != there[2]
+    assert clients[0] == clients[1] != clients[2]
 
 
-def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(
+def test_a_full_hashing_queue_for_the_new_password_costs_no_attempt(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-079: the current one was right."""
+    """S-079: the current password was right."""
     token = backend.login("ada")["access_token"]
 
     def busy(_self: PasswordService, _password: str) -> str:
@@ -188,11 +194,11 @@ def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(
 
     with monkeypatch.context() as patch:
         patch.setattr(PasswordService, "hash", busy)
-        assert [change(backend, token) for _ in range(11)] == [503] * 11
-    assert change(backend, token) == 200
+        assert [change_password(backend, token) for _ in range(11)] == [503] * 11
+    assert change_password(backend, token) == 200
 
 
-def test_a_session_that_ends_meanwhile_costs_no_try(
+def test_a_session_that_ends_meanwhile_costs_no_attempt(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-079: 401 for the token says nothing about the password."""
@@ -206,18 +212,18 @@ def test_a_session_that_ends_meanwhile_costs_no_try(
         token = backend.login("ada")["access_token"]
         with monkeypatch.context() as patch:
             patch.setattr(PasswordService, "hash", meanwhile)
-            assert change(backend, token) == 401
+            assert change_password(backend, token) == 401
     assert status(backend) == 200
 
 
-def test_a_scope_that_one_may_not_have_costs_no_try(backend: Backend) -> None:
-    """S-079: the password was right; who learns that leaves a trace (S-149)."""
+def test_a_forbidden_scope_costs_no_attempt(backend: Backend) -> None:
+    """S-079: the password was right, and the attempt leaves a trace (S-149)."""
     assert [status(backend, scope="users:write") for _ in range(11)] == [400] * 11
     assert status(backend) == 200
 
 
-def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(backend: Backend) -> None:
-    """S-045 while they might be under way, S-079 afterwards."""
+def test_attempts_of_a_killed_process_count_for_half_a_minute(backend: Backend) -> None:
+    """S-045 while they might be in progress, S-079 afterwards."""
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     for _ in range(10):
         backend.services.issuer.attempt_limiter.reserve([here])
@@ -227,8 +233,8 @@ def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(backend: Bac
     assert status(backend) == 200
 
 
-def test_a_new_window_has_room_for_all_tries_at_once(backend: Backend) -> None:
-    """S-045: what was counted in the one before counts for nothing."""
+def test_a_new_window_allows_all_attempts_at_once(backend: Backend) -> None:
+    """S-045: attempts of the window before do not count."""
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     status(backend, WRONG)
     backend.clock.advance(minutes=15)
@@ -237,8 +243,8 @@ def test_a_new_window_has_room_for_all_tries_at_once(backend: Backend) -> None:
     assert status(backend) == 429
 
 
-def test_nothing_is_left_of_tries_that_are_over(backend: Backend) -> None:
-    """Neither of right nor of wrong ones: the table stays as small as what is under way."""
+def test_no_row_is_left_of_finished_attempts(backend: Backend) -> None:
+    """Neither of right nor of wrong ones: the table has only those in progress."""
     status(backend)
     status(backend, WRONG)
     with backend.services.database.reading() as connection:

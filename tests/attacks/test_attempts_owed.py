@@ -43,14 +43,14 @@ def owed(backend: Backend, meanwhile: Callable[[Shared], object]) -> None:
     attempt_limiter.release(first)
 
 
-def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(backend: Backend) -> None:
-    """S-079: the last one was there a moment ago."""
+def test_a_reservation_that_another_thread_releases_first_is_no_error(backend: Backend) -> None:
+    """S-079: the last one existed a moment ago."""
     owed(backend, lambda shared: shared.pop())
     assert not backend.services.issuer.attempt_limiter._unreleased  # noqa: SLF001 - where two threads meet
 
 
-def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(backend: Backend) -> None:
-    """S-079: it is let go of as well, now or with the next try."""
+def test_a_reservation_added_while_another_thread_releases_is_released(backend: Backend) -> None:
+    """S-079: now or with the next attempt."""
     late = backend.services.issuer.attempt_limiter.reserve(
         [Limit(("b",), 10, timedelta(minutes=15))]
     )

@@ -1,4 +1,4 @@
-"""The address of the database: what leads nowhere is refused, in one line."""
+"""The database URL: an invalid one is rejected with one line."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PASSWORD = "hunter2"
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("nonsense", "is not a database URL"),
         ("mysql://u:hunter2@h/x", "must begin with"),
@@ -41,10 +41,10 @@ PASSWORD = "hunter2"
         ("sqlite://folder/x.db", "slashes"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_named(url: str, words: str) -> None:
-    """R-24, R-34; every thread would have a database in memory of its own."""
+def test_an_invalid_database_url_is_rejected(url: str, message: str) -> None:
+    """R-24, R-34; with a database in memory every thread would have its own."""
     with pytest.raises(
-        SettingsError, match=rf"\AITEMSAPI_DATABASE_URL [^\n]*{words}[^\n]*\Z"
+        SettingsError, match=rf"\AITEMSAPI_DATABASE_URL [^\n]*{message}[^\n]*\Z"
     ) as no:
         parse_database_url(url)
     assert PASSWORD not in str(no.value)
@@ -61,37 +61,37 @@ def test_an_address_that_leads_nowhere_is_named(url: str, words: str) -> None:
         "postgresql:///x?service=shop&options=-csearch_path%3Dshop",
     ],
 )
-def test_an_address_that_may_lead_somewhere_is_taken(url: str) -> None:
-    """The parameters of libpq with it."""
+def test_a_valid_database_url_is_accepted(url: str) -> None:
+    """With the parameters of libpq."""
     assert parse_database_url(url).drivername in {"sqlite", "postgresql+psycopg"}
 
 
 @pytest.mark.parametrize("name", ["50%41 off", "what?really=yes", "電球 #1"])
 def test_the_data_directory_may_have_any_name(name: str) -> None:
-    """It becomes part of an address, where some characters mean something else."""
+    """It becomes part of a URL, in which some characters have a meaning."""
     settings = Settings(data_dir=Path("/srv") / name)
     assert parse_database_url(settings.database_url).database == f"/srv/{name}/itemsapi.db"
 
 
-def told(url: str) -> dict[str, object]:
-    """Return what libpq is told beside an address."""
+def libpq_parameters(url: str) -> dict[str, object]:
+    """Return the parameters that libpq gets besides the URL."""
     return connection_parameters(parse_database_url(url))
 
 
-def test_our_needs_come_after_what_the_address_says() -> None:
-    """R-34: of two the last counts; limits are a matter of taste, dates are not."""
-    options = str(told("postgresql:///x?options=-cstatement_timeout%3D9s")["options"])
+def test_required_options_come_after_those_of_the_url() -> None:
+    """R-34: the last one counts; timeouts may be overridden, date formats may not."""
+    options = str(libpq_parameters("postgresql:///x?options=-cstatement_timeout%3D9s")["options"])
     ours, theirs = options.index("statement_timeout=2000"), options.index("statement_timeout=9s")
     assert ours < theirs < options.index("datestyle=ISO")
 
 
 @pytest.mark.parametrize("name", ["connect_timeout", "tcp_user_timeout", "application_name"])
-def test_what_the_address_says_is_not_said_again(name: str) -> None:
-    """R-34: SQLAlchemy would put ours in its place."""
-    assert name in told("postgresql:///x")
-    assert name not in told(f"postgresql:///x?{name}=7")
+def test_parameters_of_the_url_are_not_overridden(name: str) -> None:
+    """R-34: SQLAlchemy would prefer ours."""
+    assert name in libpq_parameters("postgresql:///x")
+    assert name not in libpq_parameters(f"postgresql:///x?{name}=7")
 
 
-def test_text_is_sent_in_utf8_whatever_the_address_says() -> None:
-    """R-34: names and items hold every language."""
-    assert told("postgresql:///x?client_encoding=latin1")["client_encoding"] == "UTF8"
+def test_the_client_encoding_is_always_utf8() -> None:
+    """R-34: names and items have text in every language."""
+    assert libpq_parameters("postgresql:///x?client_encoding=latin1")["client_encoding"] == "UTF8"

@@ -1,0 +1,8 @@
+"""The ids of keys."""
+
+from itemsapi.tokens.keys import generate_key
+
+
+def test_no_kid_looks_like_an_option() -> None:
+    """One thumbprint in 64 begins with `-`, and `keys withdraw` must accept every kid (S-147)."""
+    assert not any(generate_key("EdDSA").kid.startswith("-") for _ in range(1000))
