@@ -1,4 +1,4 @@
-"""Honest clients: what they send is late, lost, repeated and overtaken, but nobody copied it."""
+"""Honest clients: messages are late, lost, repeated and reordered, but no token is copied."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,14 +8,16 @@ from itemsapi.tokens.sessions import RotationOutcome
 from model.rotation import CURRENT, LATE, NAMES, PRODUCTION, ROOT, SIGNED_IN, Row, Rule
 
 REQUEST, ABANDONED, ANSWER = "request", "abandoned request", "answer"
-PAST, MAKER, NOW = range(3)  # an attempt: over; over, and it made the current generation; under way
+PAST, MAKER, NOW = range(
+    3
+)  # an attempt: finished; finished, and it made the current generation; in progress
 
 
 class Message(NamedTuple):
-    """A request or an answer on its way.
+    """A request or a response in transit.
 
-    `gen` is the class of the token it carries, and `refresh` tells whether that is a refresh token
-    (an answer may have an access token alone). `age` is in ticks. `attempt` is what it belongs to.
+    `gen` is the class of its token, and `refresh` whether that is a refresh token (a response may
+    have only an access token). `age` is in ticks. `attempt` is the attempt it belongs to.
     """
 
     kind: str
@@ -29,8 +31,8 @@ class Client(NamedTuple):
     """A client and its session.
 
     `stored`: the class of its refresh token. `access`: it has an access token of the current
-    generation whose use was not noted. `rests`: it has fresh tokens. `made`: the attempt it is at
-    made the current generation. `why`: the outcome that it must not meet, once it has met it.
+    generation whose use is not stored yet. `rests`: it has new tokens. `made`: its attempt in
+    progress made the current generation. `why`: the outcome that it must not get, once it did.
     """
 
     row: Row = SIGNED_IN
@@ -68,7 +70,7 @@ class World:
     rule: Rule = field(default=PRODUCTION, repr=False)
 
     def steps(self, client: Client) -> Iterator[Step]:
-        """Say what may come next."""
+        """Yield the possible next steps."""
         if client.why:
             return
         yield from self._send(client)
@@ -81,7 +83,7 @@ class World:
         yield "tick", self._tick(client)
 
     def _send(self, client: Client) -> Iterator[Step]:
-        """Show the stored token: another tab, a retry, or a proxy that repeats a request."""
+        """Send the stored token: another tab, a retry, or a proxy that repeats a request."""
         waits = client.rests and (client.under_way or client.row.age < LATE)
         if waits or len(client.under_way) == self.under_way:
             return
@@ -91,13 +93,13 @@ class World:
         yield f"{NAMES[client.stored]} is sent", after
 
     def _serve(self, client: Client, request: Message, rest: tuple[Message, ...]) -> Step:
-        """Let a request reach the service."""
+        """Deliver a request to the service."""
         same = request.attempt == MAKER or (request.attempt == NOW and client.made)
         answer = self.rule.present(client.row, request.gen, same=same)
-        said = f"service: {NAMES[request.gen]} -> {answer.word}"
+        step = f"service: {NAMES[request.gen]} -> {answer.word}"
         waits = answer.outcome is RotationOutcome.RETRY_LATER and not client.row.healed
         if answer.ended or (self.prompt and waits):
-            return said, client._replace(why=answer.word)
+            return step, client._replace(why=answer.word)
         after = client._replace(row=answer.row)
         if answer.moved:
             after = after._replace(
@@ -109,14 +111,14 @@ class World:
         if request.kind is REQUEST and (answer.refresh or self._tells(answer.access)):
             reply = Message(ANSWER, answer.access, 0, request.attempt, answer.refresh)
             rest = (*rest, reply)
-        return said, after._replace(under_way=_sorted(*rest))
+        return step, after._replace(under_way=_sorted(*rest))
 
     def _tells(self, access: int) -> bool:
-        """Tell whether the arrival of an access token alone changes anything."""
+        """Return whether the arrival of an access token alone changes anything."""
         return access == CURRENT or (bool(access) and (self.attempts or self.fills_in))
 
     def _arrive(self, client: Client, answer: Message, rest: tuple[Message, ...]) -> Step:
-        """Let the client have an answer: it stores the token, and its attempt is over."""
+        """Deliver a response to the client: it stores the token and finishes its attempt."""
         over = MAKER if client.made else PAST
         rest = tuple(one._replace(attempt=over) if one.attempt == NOW else one for one in rest)
         after = client._replace(
@@ -129,14 +131,14 @@ class World:
         return f"answer arrives with {NAMES[answer.gen]}", after
 
     def _use(self, client: Client) -> Iterator[Step]:
-        """Use an access token; where the note of that is lost, nothing happens."""
+        """Use an access token; if that is not stored, nothing changes."""
         for used in (CURRENT, ROOT) if client.access else (ROOT,):
             row = self.rule.note(client.row, used)
             if row != client.row:
                 yield f"access token of {NAMES[used]} used", client._replace(row=row, access=False)
 
     def _tick(self, client: Client) -> Client:
-        """Let time go by; what would be later than the longest delay is lost."""
+        """Advance a tick; messages beyond the longest delay are lost."""
         left = (
             one._replace(age=one.age + 1)
             for one in client.under_way
@@ -146,12 +148,12 @@ class World:
 
 
 def refused(client: Client) -> str:
-    """Say which outcome a client met that it must not meet."""
+    """Return the outcome that a client must not get but got, if any."""
     return client.why
 
 
 def stays_out(rule: Rule, client: Client) -> str:
-    """Say whether a client gets no new tokens within the window, though its requests arrive."""
+    """Return a text if a client gets no new tokens within the window, though requests arrive."""
     row = client.row
     for _ in range(0 if client.why else LATE + 1):
         answer = rule.present(row, client.stored, same=client.made)
@@ -162,16 +164,16 @@ def stays_out(rule: Rule, client: Client) -> str:
 
 
 def _abandoned(messages: tuple[Message, ...]) -> Iterator[Message]:
-    """Give up on what is under way: nobody listens for the answers any more."""
+    """Abandon the messages in transit: the client ignores the responses."""
     return (one._replace(kind=ABANDONED) for one in messages if one.kind is not ANSWER)
 
 
 def _renamed(message: Message, classes: tuple[int, ...]) -> Message:
-    """Give a message its class after the row has moved; its attempt made nothing current."""
+    """Update the class of a message after the row changed; its attempt is no longer current."""
     attempt = PAST if message.attempt == MAKER else message.attempt
     return message._replace(gen=classes[message.gen], attempt=attempt)
 
 
 def _sorted(*messages: Message) -> tuple[Message, ...]:
-    """Put messages in an order of their own: which was sent first makes no difference."""
+    """Sort messages, because the order of sending makes no difference."""
     return tuple(sorted(messages))

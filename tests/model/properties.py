@@ -1,20 +1,21 @@
-"""What must hold of a rule.
+"""The properties of a rule.
 
-Each property is a function that looks for a violation, and returns the shortest way to one as a
-list of steps; the list is empty if the property holds in every state.
+Each property is a function that searches for a violation and returns the shortest path to one as a
+list of steps; the list is empty if the property is true in every state.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache, partial
 
+from itemsapi.tokens.sessions import RotationOutcome
 from model.honest import Client, World, refused, stays_out
 from model.rotation import WINDOW, Rule
 from model.search import Search, rounds
 from model.thieves import ALONE, BOUND, EVER, LIFE, THIEF_USES, TICK, Theft, Thief
 
 PROGRAM = World(request=WINDOW, answer=2 * WINDOW, abandons=True)
-TABS = World(request=0, answer=0)  # free ones: no lock, and reloads; the last Set-Cookie wins
+TABS = World(request=0, answer=0)  # without a lock, with reloads; the last Set-Cookie wins
 LOCKED_TABS = replace(TABS, rests=True)
 LONG = WINDOW + 2  # a delay well beyond the window
 NAMING_PROGRAM = World(request=LONG, answer=LONG, abandons=True, rests=True, attempts=True)
@@ -28,7 +29,7 @@ MEETS_A_LOST_NOTE = Thief(notes_lost=True)
 
 
 def delayed(world: World, total: int) -> list[World]:
-    """Divide a total delay between request and answer in each way there is."""
+    """Divide a total delay between request and response in every way."""
     return [replace(world, request=part, answer=total - part) for part in range(total + 1)]
 
 
@@ -37,7 +38,7 @@ def lives(world: World, rule: Rule) -> Search[Client]:
     return Search(Client(), replace(world, rule=rule).steps)
 
 
-@cache  # what a thief can do is looked at in four ways
+@cache  # four properties use it
 def thefts(thief: Thief) -> Search[Theft]:
     """Search the states of a session that has a thief."""
     return Search(Theft(), thief.steps)
@@ -61,8 +62,8 @@ def kept_waiting(rule: Rule, worlds: Iterable[World]) -> list[str]:
 def overlapping(rule: Rule, thief: Thief) -> list[str]:
     """Look for a thief who uses the session beside a settled victim for too long (S-073).
 
-    One who hits no window may do so until the processes know of the healing. One who hits the
-    window in its last moment has one access token, for its whole life.
+    A thief who acts in no window may do so until all processes know of the healing. One who acts at
+    the end of a window has one access token, for its whole lifetime.
     """
     longest = WINDOW + LIFE if thief.windows else BOUND
     ruled = replace(thief, rule=rule)
@@ -70,24 +71,24 @@ def overlapping(rule: Rule, thief: Thief) -> list[str]:
 
 
 def in_step(rule: Rule, thief: Thief) -> list[str]:
-    """Look for a round in which both go on for ever (S-073); its steps are in no order."""
+    """Look for a cycle in which both go on forever (S-073); its steps are in no order."""
     ruled = replace(thief, rule=rule)
     return _first(sorted(steps) for steps in rounds(thefts(ruled)) if steps >= EVER)
 
 
 def working_alone(rule: Rule, thief: Thief) -> list[str]:
-    """Look for a thief who works for ever while the victim is away, and who is not found out.
+    """Look for a thief who works undetected forever while the victim is away.
 
-    The steps of the round are in no order. In each of its states the victim could go on.
+    The steps of the cycle are in no order. In each of its states the victim could go on.
     """
     ruled = replace(thief, rule=rule, alone=True)
     return _first(sorted(steps) for steps in rounds(thefts(ruled)) if steps >= ALONE)
 
 
 def kept_out(rule: Rule, thief: Thief) -> list[str]:
-    """Look for a thief who works for ever while the victim, who asks again, is told to wait.
+    """Look for a thief who works forever while the victim retries and has to wait.
 
-    The steps of the round are in no order.
+    The steps of the cycle are in no order.
     """
     ruled = replace(thief, rule=rule)
     return _first(
@@ -98,17 +99,18 @@ def kept_out(rule: Rule, thief: Thief) -> list[str]:
 
 
 def _is_wait_of_victim(step: str) -> bool:
-    return step.startswith("victim shows") and "-> WAIT" in step
+    retry = f"-> {RotationOutcome.RETRY_LATER.name}"
+    return step.startswith("victim presents") and retry in step
 
 
 def both_holding(rule: Rule, thief: Thief) -> list[str]:
-    """Look for good refresh tokens in both hands: the second to refresh has to end the session."""
+    """Look for valid refresh tokens of both: the second to refresh must end the session."""
     ruled = replace(thief, rule=rule)
     return thefts(ruled).way_to(ruled.shared)
 
 
 def thief_holding(rule: Rule, thief: Thief) -> list[str]:
-    """Look for a copy that is good for new tokens when the victim has settled."""
+    """Look for a copy that still gets new tokens when the victim has settled."""
     ruled = replace(thief, rule=rule)
     return thefts(ruled).way_to(ruled.kept)
 
@@ -120,5 +122,5 @@ def unnoticed(rule: Rule, thief: Thief) -> list[str]:
 
 
 def _first(ways: Iterable[list[str]]) -> list[str]:
-    """Return the first that is not empty."""
+    """Return the first path that is not empty."""
     return next((way for way in ways if way), [])

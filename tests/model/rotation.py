@@ -1,26 +1,26 @@
-"""The rule of rotation, in a world that is small enough to be searched to its end.
+"""The rotation rule in a model that is small enough for an exhaustive search.
 
-*Classes.* A real session has ever more generations. But all that the rule asks of a generation is
-how it compares with `gen` and `root_gen` of the row, so that these classes are enough: `CURRENT`;
-`ROOT`, the last one before it that was seen; `SUPERSEDED`, those between the two, which a healing
-left behind; `OLDER`, those before the root, which are `MARKED` at the first checkpoint after that
-and `SETTLED` at the second. The classes are numbers in that order, and the row that is shown to the
-production function `judge` has `CURRENT` and `ROOT` as `gen` and `root_gen`; where nothing was
-healed since the last rotation there are none between, and the root is `LOST_A_RACE`. When a session
-rotates or heals, each token that somebody holds changes its class as `Answer.classes` says.
+*Classes.* A real session has more and more generations. But the rule only compares a generation
+with `gen` and `root_gen` of the row, so that these classes are enough: `CURRENT`;
+`ROOT`, the last one before it that was seen; `SUPERSEDED`, those between the two, after a
+healing; `OLDER`, those before the root, which are `MARKED` at the first checkpoint after that
+and `SETTLED` at the second. The classes are numbers in that order, and the row for the production
+function `decide_outcome` has `CURRENT` and `ROOT` as `gen` and `root_gen`; without a healing since
+the last rotation there are none between, and the root is `LOST_A_RACE`. When a session rotates or
+heals, each existing token changes its class as in `Answer.classes`.
 
-*Ticks.* Time goes in ticks of five seconds. The window is four of them, and a row older than the
-window is as good as any other such row: `LATE` is the greatest age there is.
+*Ticks.* Time advances in ticks of five seconds. The window is four ticks. All rows older than the
+window are equivalent: `LATE` is the greatest age.
 
-*Worlds.* `honest.py` has clients whose tokens nobody copied, with requests and answers that are
-late, lost, repeated and overtaken; `thieves.py` has a victim, and a thief who acts at any time. A
-world says which steps may follow on a state; `search.py` visits every state that can be reached,
-nearest first, so that a violation comes with the shortest way to it.
+*Worlds.* `honest.py` has clients whose tokens are not copied, with requests and responses that are
+late, lost, repeated and reordered; `thieves.py` has a victim, and a thief who acts at any time. A
+world defines the next steps of a state; `search.py` visits every reachable state, nearest first, so
+that a violation comes with the shortest path to it.
 
-*Properties.* No honest client is signed out, is stuck, or waits where an access token is due. The
-time in which victim and thief both use a session is bounded, they never both hold a refresh token
-that is good for something, a thief does not work for long while the victim is away without ending
-the session, and a token that is good for nothing ends it when it is shown late. `properties.py`
+*Properties.* No honest client is signed out, is stuck, or waits instead of getting an access token.
+The time in which victim and thief both use a session is bounded, they never both have a refresh
+token that gets new tokens, a thief cannot work undetected for long while the victim is away, and a
+token that gets nothing ends the session when it is presented late. `properties.py`
 looks for violations; `test_rotation_rule.py` asserts that the production rule has none;
 `mutants.py` has rules that are wrong on purpose, each of which must have one;
 `test_rotation_rows.py` shows on rows of both databases that `rotate` and `judge` and this agree.
@@ -67,7 +67,7 @@ SIGNED_IN = Row(seen=True, age=LATE)
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """What `judge` looks at, made concrete."""
+    """A session row for `decide_outcome`."""
 
     gen: int
     root_gen: int
@@ -81,11 +81,11 @@ class SessionRow:
 
 
 class Answer(NamedTuple):
-    """What comes of a token that is presented.
+    """The result of presenting a token.
 
-    `row` is the row after it and `classes` the class that a token of each class has from then on.
-    `refresh`: a refresh token of the current generation is handed out. `access`: the class of the
-    access token handed out, or `NOTHING`.
+    `row` is the row afterwards, `classes` the new class of a token of each class. `refresh`: the
+    response has a refresh token of the current generation. `access`: the class of the access token
+    in the response, or `NOTHING`.
     """
 
     outcome: RotationOutcome
@@ -102,26 +102,26 @@ class Rule:
     """The production rule; a mutant overrides a part of it."""
 
     limits = LIMITS
-    supersedes = True  # healing takes back the access tokens of what it leaves behind
+    supersedes = True  # a healing revokes the access tokens of superseded generations
 
     def __init__(self) -> None:
-        """Begin without answers: there are so few that each is worked out once."""
+        """Start with an empty cache: there are few different answers."""
         self._answers: dict[tuple[Row, int, bool], Answer] = {}
 
-    def present(self, row: Row, shown: int, *, same: bool = False) -> Answer:
-        """Show a token of a class; `same`: by the attempt that made the current generation."""
-        key = (row, shown, same)
+    def present(self, row: Row, presented: int, *, same: bool = False) -> Answer:
+        """Present a token of a class; `same`: by the attempt that made the current generation."""
+        key = (row, presented, same)
         if key not in self._answers:
-            self._answers[key] = self._answer(row, shown, same=same)
+            self._answers[key] = self._answer(row, presented, same=same)
         return self._answers[key]
 
-    def _answer(self, row: Row, shown: int, *, same: bool) -> Answer:
+    def _answer(self, row: Row, presented: int, *, same: bool) -> Answer:
         root = ROOT if row.healed else LOST_A_RACE
         session = SessionRow(CURRENT, root, row.seen, "maker", ROTATED_AT, settled_gen=MARKED)
         attempt = "maker" if same else "another"
         now = ROTATED_AT + row.age * TICK
         outcome = self.judge(
-            session, PresentedToken(root if shown == ROOT else shown, attempt, now)
+            session, PresentedToken(root if presented == ROOT else presented, attempt, now)
         )
         return Answer(
             outcome,
@@ -129,13 +129,13 @@ class Rule:
             self.moved(row, outcome),
             self.classes(row, outcome),
             outcome in NEW_TOKENS,
-            self.access(outcome, shown),
+            self.access(outcome, presented),
             outcome in MOVES,
             outcome.ends_session,
         )
 
     def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
-        """Say what comes of a token: the production function."""
+        """Return the outcome of a token, by the production function."""
         return sessions.decide_outcome(session, shown, self.limits)
 
     def moved(self, row: Row, outcome: RotationOutcome) -> Row:
@@ -156,19 +156,19 @@ class Rule:
         return (NOTHING, *CLASSES)
 
     def access(self, outcome: RotationOutcome, shown: int) -> int:
-        """Return the class of the access token that an outcome hands out."""
+        """Return the class of the access token in the response."""
         if outcome in NEW_TOKENS:
             return CURRENT
         return shown if outcome is RotationOutcome.ACCESS_ONLY else NOTHING
 
     def note(self, row: Row, used: int) -> Row:
-        """Note that an access token of a class was used."""
+        """Return the row after the use of an access token of a class."""
         return row._replace(seen=row.seen or used in {CURRENT, SUPERSEDED})
 
-    def good(self, row: Row, held: int, *, same: bool = False) -> bool:
-        """Tell whether a token gets new tokens, now or after waiting: nobody else moves."""
+    def good(self, row: Row, token: int, *, same: bool = False) -> bool:
+        """Return whether a token gets new tokens, now or later, if nothing else happens."""
         ages = range(row.age, LATE + 1)
-        return any(self.present(row._replace(age=age), held, same=same).refresh for age in ages)
+        return any(self.present(row._replace(age=age), token, same=same).refresh for age in ages)
 
 
 PRODUCTION = Rule()

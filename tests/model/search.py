@@ -1,4 +1,4 @@
-"""Visits every state that a world can get into, nearest first."""
+"""Breadth-first search of the states of a world."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
@@ -8,42 +8,42 @@ Steps = Callable[[State], Iterable[tuple[str, State]]]
 
 
 class Search(Generic[State]):
-    """The states that a world can get into, nearest first, visited when asked for."""
+    """The reachable states of a world, nearest first; they are computed on demand."""
 
     def __init__(self, start: State, steps: Steps[State]) -> None:
-        """Begin at a state."""
+        """Start at a state."""
         self.steps = steps
         self._came_from: dict[State, State | None] = {start: None}
         self._met = [start]
         self._expanded = 0
 
     def __iter__(self) -> Iterator[State]:
-        """Yield each state; whoever stops early leaves the rest unvisited."""
-        for place, state in enumerate(self._met):  # which grows meanwhile
+        """Yield each state; states are computed only as far as the caller iterates."""
+        for place, state in enumerate(self._met):  # it grows during the loop
             yield state
             if place == self._expanded:
                 self._expanded += 1
                 self._expand(state)
 
     def _expand(self, state: State) -> None:
-        """Note the states that come next, if they are new."""
+        """Add the next states that are new."""
         for _, after in self.steps(state):
             if after not in self._came_from:
                 self._came_from[after] = state
                 self._met.append(after)
 
     def way_to(self, wrong: Callable[[State], str]) -> list[str]:
-        """List the steps to the nearest state that is wrong, and what `wrong` says of it."""
+        """Return the steps to the nearest state for which `wrong` returns a text, and the text."""
         for state in self:
             if complaint := wrong(state):
                 return [*self._way(state), complaint]
         return []
 
     def _way(self, state: State) -> list[str]:
-        """List the steps that lead to a state."""
+        """Return the steps that lead to a state."""
         way: list[str] = []
         while (before := self._came_from[state]) is not None:
-            way.insert(0, next(said for said, after in self.steps(before) if after == state))
+            way.insert(0, next(step for step, after in self.steps(before) if after == state))
             state = before
         return way
 
@@ -51,7 +51,7 @@ class Search(Generic[State]):
 def rounds(search: Search[State]) -> Iterator[set[str]]:
     """Yield, for each strongly connected set of states, the steps that stay in it.
 
-    Whatever can go on for ever is a round through such a set. Kosaraju's algorithm.
+    Every infinite path ends in such a set. Kosaraju's algorithm.
     """
     arrows = {state: list(search.steps(state)) for state in search}
     back: dict[State, list[State]] = {state: [] for state in arrows}
@@ -61,13 +61,13 @@ def rounds(search: Search[State]) -> Iterator[set[str]]:
     home = _homes(_finished(arrows), back)
     stay: dict[State, set[str]] = {}
     for state, out in arrows.items():
-        kept = {said for said, after in out if home[after] is home[state]}
+        kept = {step for step, after in out if home[after] is home[state]}
         stay.setdefault(home[state], set()).update(kept)
     yield from stay.values()
 
 
 def _finished(arrows: dict[State, list[tuple[str, State]]]) -> list[State]:
-    """List the states in the order in which a depth-first search is done with them."""
+    """Return the states in the order in which a depth-first search finishes them."""
     done: list[State] = []
     met: set[State] = set()
     stack = [(state, False) for state in arrows]
@@ -83,7 +83,7 @@ def _finished(arrows: dict[State, list[tuple[str, State]]]) -> list[State]:
 
 
 def _homes(done: list[State], back: dict[State, list[State]]) -> dict[State, State]:
-    """Give each state the one that stands for its strongly connected set."""
+    """Map each state to the representative of its strongly connected set."""
     home: dict[State, State] = {}
     for first in reversed(done):
         stack = [first]

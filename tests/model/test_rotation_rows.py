@@ -1,4 +1,4 @@
-"""The rule as one UPDATE does to real rows what the rule as a table, and the model, say."""
+"""The rule as one UPDATE agrees with the rule as a table and with the model, on real rows."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -38,7 +38,7 @@ from model.rotation import (
 RULE = Rule()
 AGES = [timedelta(seconds=age) for age in (-1, 0, 20, 20.001, 3600)]  # the window is 20 s long
 GRACES = (timedelta(), LIMITS.grace)
-ATTEMPTS = (  # that which made the current generation, and that which presents a token
+ATTEMPTS = (  # the attempt of the current generation, and that of the presented token
     (None, None),
     ("one", "one"),
     ("one", "two"),
@@ -55,7 +55,7 @@ Result = tuple[RotationOutcome, SessionRow]
 
 @dataclass(frozen=True)
 class Case:
-    """A row, and what is presented to it."""
+    """A row, and the token that is presented."""
 
     row: SessionRow
     shown: PresentedToken

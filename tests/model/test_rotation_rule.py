@@ -75,24 +75,24 @@ attempts = pytest.mark.parametrize("attempts", [False, True], ids=["no ids", "at
 
 @within_the_window
 def test_no_honest_client_is_signed_out_within_the_window(world: World) -> None:
-    """S-075: for a program its requests alone count; one that names its attempts has no bound."""
+    """S-075: only requests of a program count; clients with attempt ids have no bound."""
     assert signed_out(PRODUCTION, [world]) == []
 
 
 @a_tick_beyond_it
 def test_a_client_may_be_signed_out_when_a_tick_is_added_to_the_window(world: World) -> None:
-    """S-075: the bound is tight, however the delay is divided; so the test above can fail."""
+    """S-075: the bound is tight, however the delay is divided: the test above can fail."""
     assert signed_out(PRODUCTION, [world]) != []
 
 
 @within_the_window
 def test_every_client_makes_progress_when_its_requests_arrive(world: World) -> None:
-    """S-075: there are new tokens when the window is over, wherever the session got to."""
+    """S-075: it gets new tokens after the window, from every state of the session."""
     assert stuck(PRODUCTION, [world]) == []
 
 
 def test_an_attempt_id_does_not_help_when_a_request_arrives_two_refreshes_later() -> None:
-    """The id is that of one refresh; a client refreshes again after an access token's life."""
+    """An id belongs to one refresh; the client refreshes again before the token expires."""
     restless = replace(NAMING_PROGRAM, rests=False)
     assert signed_out(PRODUCTION, [restless]) != []
 
@@ -119,7 +119,7 @@ def test_storing_the_presented_token_is_harmless_with(cure: World) -> None:
 def test_a_thief_has_one_access_token_at_most_beside_a_settled_victim(
     thief: Thief, attempts: bool
 ) -> None:
-    """S-073: and that only by a hit in the window; without one, nothing."""
+    """S-073: and only if it acts in the window."""
     assert overlapping(PRODUCTION, replace(thief, attempts=attempts)) == []
 
 
@@ -132,20 +132,20 @@ def test_thief_and_victim_cannot_both_go_on(thief: Thief, attempts: bool) -> Non
 
 @pytest.mark.parametrize("name", NOTED)
 def test_no_thief_works_for_long_while_the_victim_is_away(name: str) -> None:
-    """S-073: the victim's return finds it out, unless notes are lost for ever (S-074)."""
+    """S-073: it is detected when the victim returns, unless uses are never stored (S-074)."""
     assert working_alone(PRODUCTION, THIEVES[name]) == []
 
 
 @pytest.mark.parametrize("name", NOTED)
 def test_no_thief_works_forever_while_the_victim_has_to_retry(name: str) -> None:
-    """S-061: a thief who rotates in each window is found out by the victim's next requests."""
+    """S-061: a thief who rotates in each window is detected by the victim's next requests."""
     assert kept_out(PRODUCTION, THIEVES[name]) == []
 
 
 @thieves
 @attempts
 def test_the_second_to_refresh_ends_the_session(thief: Thief, attempts: bool) -> None:
-    """S-073: victim and thief never both hold a refresh token that is good for something."""
+    """S-073: victim and thief never both have a refresh token that gets new tokens."""
     assert both_holding(PRODUCTION, replace(thief, attempts=attempts)) == []
 
 
@@ -154,13 +154,13 @@ def test_the_second_to_refresh_ends_the_session(thief: Thief, attempts: bool) ->
 def test_a_void_token_ends_the_session_when_it_is_presented_late(
     thief: Thief, attempts: bool
 ) -> None:
-    """S-061: the victim's, if the thief was quicker, as well as any of the thief's."""
+    """S-061: that of the victim, if the thief was faster, and any of the thief."""
     assert unnoticed(PRODUCTION, replace(thief, attempts=attempts)) == []
 
 
 @thieves
 @attempts
 def test_no_copy_is_valid_when_the_victim_has_settled(thief: Thief, attempts: bool) -> None:
-    """S-073: only where the note of the victim's use was lost does a copy still heal."""
+    """S-073: a copy can still heal only if the victim's use was not stored."""
     holding = thief_holding(PRODUCTION, replace(thief, attempts=attempts))
     assert bool(holding) == thief.notes_lost, holding

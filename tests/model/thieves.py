@@ -1,6 +1,6 @@
 """A thief with copies of a victim's refresh tokens, who acts at any time.
 
-No state follows on the end of the session: the copy was noticed, and no token is good any more.
+No state follows the end of the session: the copy was detected, and no token is valid any more.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from model.rotation import (
     Rule,
 )
 
-LIFE = LATE + 2  # ticks that an access token lives, longer than the window
-BOUND = 1  # ticks until every process knows that a generation was taken back
+LIFE = LATE + 2  # of an access token in ticks, longer than the window
+BOUND = 1  # ticks until every process knows that a generation was revoked
 NEVER_SETTLED, SETTLED, REFRESHED = range(3)
 
 
@@ -33,11 +33,11 @@ class Theft(NamedTuple):
 
     `stored`: the class of the victim's refresh token. `access`: the victim has an access token of
     the current generation. `served`: it has one of the root alone. `made`: the attempt that the
-    victim is at made the current generation. `copies`: the classes of the refresh tokens that the
-    thief has. `fresh`, `left` and `stale`: ticks that the thief's access tokens are still good,
-    that of the current generation, that of a superseded one, and the best of the others.
-    `phase`: the victim has settled (has used what a refresh gave); somebody refreshed after that.
-    `both`: ticks since then in which both could use the session. `due`: a tick has just gone by.
+    victim is at made the current generation. `copies`: the classes of the thief's refresh tokens.
+    `fresh`, `left` and `stale`: ticks that the thief's access tokens stay valid: of the current
+    generation, of a superseded one, and the latest of the others. `phase`: the victim has settled
+    (has used the token of a refresh); one of both refreshed after that. `both`: ticks since then in
+    which both could use the session. `due`: a tick has just passed.
     """
 
     row: Row = SIGNED_IN
@@ -58,17 +58,17 @@ Step = tuple[str, Theft]
 VICTIM_REFRESHES, VICTIM_USES = "victim gets an access token", "victim uses its token"
 THIEF_USES, TICK = "thief uses a token", "tick"
 UNNOTICED_TICK = "tick, and the victim could go on"
-EVER = frozenset({VICTIM_REFRESHES, VICTIM_USES, THIEF_USES, TICK})  # both go on, and time as well
-ALONE = frozenset({THIEF_USES, UNNOTICED_TICK})  # the thief goes on, and nobody is to find out
+EVER = frozenset({VICTIM_REFRESHES, VICTIM_USES, THIEF_USES, TICK})  # both go on, and time passes
+ALONE = frozenset({THIEF_USES, UNNOTICED_TICK})  # the thief goes on undetected
 
 
 @dataclass(frozen=True)
 class Thief:
-    """What a thief does, and what happens to go wrong for the victim.
+    """What a thief does, and what goes wrong for the victim.
 
-    `windows`: shows a superseded copy while the window is open. `uses`: uses access tokens, which
-    the service notes. `polls`: acts once a tick, and does not know what the victim does in between.
-    `notes_lost`: the note of a use may be lost. `attempts`: the victim's requests carry the id of
+    `windows`: presents a superseded copy in the window. `uses`: uses access tokens, which the
+    service stores. `polls`: acts once a tick, and does not know what the victim does meanwhile.
+    `notes_lost`: storing a use may fail. `attempts`: the victim's requests carry the id of
     their attempt, which the thief does not know. `alone`: the victim is away.
     """
 
@@ -81,7 +81,7 @@ class Thief:
     rule: Rule = field(default=PRODUCTION, repr=False)
 
     def steps(self, theft: Theft) -> Iterator[Step]:
-        """Say what may come next."""
+        """Yield the possible next steps."""
         if not self.alone:
             yield from self._victim_refreshes(theft)
             yield from self._victim_uses(theft)
@@ -94,7 +94,7 @@ class Thief:
         yield UNNOTICED_TICK if unnoticed else TICK, self._tick(theft)
 
     def _usable(self, theft: Theft) -> Iterator[int]:
-        """Say of which classes the thief has access tokens that it uses."""
+        """Yield the classes of the access tokens that the thief uses."""
         if self.uses and theft.fresh:
             yield CURRENT
         if self.uses and theft.left:
@@ -110,14 +110,14 @@ class Thief:
         if theft.served:
             yield from self._noted(VICTIM_USES, theft._replace(due=False), ROOT)
 
-    def _noted(self, said: str, theft: Theft, used: int) -> Iterator[Step]:
-        """Use an access token of a class; the service notes it, or fails to."""
-        yield said, theft._replace(row=self.rule.note(theft.row, used))
+    def _noted(self, step: str, theft: Theft, used: int) -> Iterator[Step]:
+        """Use an access token of a class; the service stores that, or fails to."""
+        yield step, theft._replace(row=self.rule.note(theft.row, used))
         if self.notes_lost:
-            yield said, theft
+            yield step, theft
 
     def _victim_refreshes(self, theft: Theft) -> Iterator[Step]:
-        """Show the victim's token; the answer arrives or is lost."""
+        """Present the victim's token; the response arrives or is lost."""
         answer = self.rule.present(theft.row, theft.stored, same=theft.made)
         if answer.ended:
             return
@@ -129,10 +129,10 @@ class Thief:
             yield VICTIM_REFRESHES, after._replace(access=True)
         elif answer.access != NOTHING:
             yield VICTIM_REFRESHES, after._replace(served=True)
-        yield f"victim shows {NAMES[theft.stored]} -> {answer.word}, without new tokens", after
+        yield f"victim presents {NAMES[theft.stored]} -> {answer.word}, without new tokens", after
 
     def _thief_refreshes(self, theft: Theft, copy: int) -> Iterator[Step]:
-        """Show one of the thief's copies; the answer arrives."""
+        """Present one of the thief's copies; the response arrives."""
         answer = self.rule.present(theft.row, copy)
         if answer.ended or not (self.windows or copy == CURRENT or theft.row.age > WINDOW):
             return
@@ -143,10 +143,10 @@ class Thief:
             after = after._replace(fresh=LIFE)
         elif answer.access != NOTHING:
             after = after._replace(stale=LIFE)
-        yield f"thief shows {NAMES[copy]} -> {answer.word}", after
+        yield f"thief presents {NAMES[copy]} -> {answer.word}", after
 
     def _moved(self, theft: Theft, answer: Answer, *, made: bool) -> Theft:
-        """Let the row move, if it does: tokens change their classes, superseded ones die."""
+        """Apply a change of the row: tokens change classes, superseded ones are revoked."""
         after = theft._replace(row=answer.row, due=False)
         if answer.refresh and theft.phase == SETTLED:
             after = after._replace(phase=REFRESHED)
@@ -165,7 +165,7 @@ class Thief:
         )
 
     def _tick(self, theft: Theft) -> Theft:
-        """Let time go by, and count it while both could use the session."""
+        """Advance a tick, and count it if both could use the session."""
         after = theft._replace(
             row=theft.row.older(),
             fresh=max(theft.fresh - 1, 0),
@@ -179,30 +179,30 @@ class Thief:
         return after._replace(both=min(theft.both + 1, 2 * LIFE))
 
     def victim_goes_on(self, theft: Theft) -> bool:
-        """Tell whether the victim's refresh token is good for something."""
+        """Return whether the victim's refresh token still gets new tokens."""
         return self.rule.good(theft.row, theft.stored, same=theft.made)
 
     def thief_goes_on(self, theft: Theft) -> bool:
-        """Tell whether one of the thief's refresh tokens is good for something."""
+        """Return whether one of the thief's refresh tokens still gets new tokens."""
         return any(self.rule.good(theft.row, copy) for copy in theft.copies)
 
     def unnoticed(self, theft: Theft) -> str:
-        """Say which token, shown after the window, neither is good nor ends the session."""
+        """Return a text if a token, presented after the window, neither works nor ends the session."""
         late = theft.row._replace(age=LATE)
-        for held in sorted(theft.copies | {theft.stored}):
-            answer = self.rule.present(late, held)
+        for token in sorted(theft.copies | {theft.stored}):
+            answer = self.rule.present(late, token)
             if not (answer.refresh or answer.ended):
-                return f"{NAMES[held]} is shown after the window: {answer.word}"
+                return f"{NAMES[token]} is presented after the window: {answer.word}"
         return ""
 
     def shared(self, theft: Theft) -> str:
-        """Say whether both can go on when the victim has settled and one of them has refreshed."""
+        """Return a text if both can go on after the victim settled and one of them refreshed."""
         if theft.phase == REFRESHED and self.thief_goes_on(theft) and self.victim_goes_on(theft):
-            return "both hold a refresh token that is good for something"
+            return "both have a refresh token that gets new tokens"
         return ""
 
     def kept(self, theft: Theft) -> str:
-        """Say whether the thief can go on when the victim has settled."""
+        """Return a text if the thief can go on after the victim settled."""
         if theft.phase != NEVER_SETTLED and self.thief_goes_on(theft):
-            return "the thief holds a refresh token that is good for something"
+            return "the thief has a refresh token that gets new tokens"
         return ""

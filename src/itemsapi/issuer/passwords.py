@@ -112,8 +112,8 @@ def _store_password(
         row.password_expires_at = None
         row.version += 1
         login_throttling.record_success(issuer, tx, attempt)
-        who = {"user_id": user.id, "session_id": change.session_id, "actor_id": user.id}
-        issuer.audit.record(tx, "authn_password_change", **who, by="user")
+        ids = {"user_id": user.id, "session_id": change.session_id, "actor_id": user.id}
+        issuer.audit.record(tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
         return _renew_session(issuer, tx, change, end_others=end_others)

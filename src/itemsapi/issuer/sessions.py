@@ -121,9 +121,9 @@ def _record_ended(  # noqa: PLR0913 - all of it goes into the audit event
     """Revoke the tokens of ended sessions and record the audit events."""
     if ended:
         issuer.revocation_feed.revoke(tx, *map(session_target, ended))
-    who = {"user_id": user_id, "actor_id": actor}
+    ids = {"user_id": user_id, "actor_id": actor}
     for sid in ended:
-        issuer.audit.record(tx, "session_end", **who, session_id=sid, why=why)
+        issuer.audit.record(tx, "session_end", **ids, session_id=sid, why=why)
 
 
 def revoke_access_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:

@@ -143,8 +143,8 @@ class UserService:
             user = self._bump_version(change.tx, user_id)
             user.password_hash = password_hash
             self._set_expiry(change.tx, user_id, temporary=temporary)
-            who = {"user_id": user_id, "actor_id": operator.user_id}
-            self._issuer.audit.record(change.tx, "authn_password_change", **who, by="operator")
+            ids = {"user_id": user_id, "actor_id": operator.user_id}
+            self._issuer.audit.record(change.tx, "authn_password_change", **ids, by="operator")
             self._end_sessions(change.tx, operator, user_id, "password set by an operator")
 
     def end_sessions(self, operator: Operator, user_id: str) -> int:
@@ -187,8 +187,8 @@ class UserService:
         )
         tx.flush()
         tx.add_all(UserRole(user_id=user_id, role=role) for role in sorted(roles))
-        who = {"user_id": user_id, "actor_id": operator.user_id}
-        self._issuer.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
+        ids = {"user_id": user_id, "actor_id": operator.user_id}
+        self._issuer.audit.record(tx, "user_created", **ids, roles=" ".join(sorted(roles)))
         tx.flush()
         return _require_found(repository.get_user(tx, user_id))
 
@@ -217,8 +217,8 @@ class UserService:
         self._bump_version(tx, target.id)
         tx.flush()
         before, after = " ".join(target.roles), " ".join(sorted(roles))
-        who = {"user_id": target.id, "actor_id": operator.user_id}
-        self._issuer.audit.record(tx, "authz_change", **who, before=before, after=after)
+        ids = {"user_id": target.id, "actor_id": operator.user_id}
+        self._issuer.audit.record(tx, "authz_change", **ids, before=before, after=after)
         revoke_access_tokens(self._issuer, tx, target.id)
 
     def _set_disabled(
@@ -227,8 +227,8 @@ class UserService:
         user = self._bump_version(tx, target.id)
         user.disabled_at = self._issuer.clock() if disabled else None
         tx.flush()
-        who = {"user_id": target.id, "actor_id": operator.user_id}
-        self._issuer.audit.record(tx, "user_updated", **who, disabled=disabled)
+        ids = {"user_id": target.id, "actor_id": operator.user_id}
+        self._issuer.audit.record(tx, "user_updated", **ids, disabled=disabled)
         if disabled:
             self._end_sessions(tx, operator, target.id, "user disabled")
 

@@ -15,7 +15,11 @@ from typing import Any
 
 from marshmallow import fields
 
-from itemsapi.control_characters import LINES, ONE_LINE, held
+from itemsapi.control_characters import (
+    MULTILINE_PATTERN,
+    SINGLE_LINE_PATTERN,
+    has_control_characters,
+)
 from itemsapi.rest.urlencoded import Word
 
 Dict = fields.Dict
@@ -107,12 +111,12 @@ class Line(fields.String):
     """A text of one line without control characters: whoever shows it shows all of it (S-115)."""
 
     default_error_messages = {"controls": "No control characters are taken."}
-    pattern = ONE_LINE
+    pattern = SINGLE_LINE_PATTERN
     lines = False
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, *args, **kwargs)
-        if held(text, lines=self.lines):
+        if has_control_characters(text, multiline=self.lines):
             raise self.make_error("controls")
         return text
 
@@ -120,7 +124,7 @@ class Line(fields.String):
 class Lines(Line):
     """A text that may have lines and tabs, and no other control characters."""
 
-    pattern = LINES
+    pattern = MULTILINE_PATTERN
     lines = True
 
 

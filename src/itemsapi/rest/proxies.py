@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from itemsapi.observability.logging import log
-from itemsapi.settings import PREFIX, Settings, SettingsError
-from itemsapi.web_addresses import UNKNOWN, client_address
+from itemsapi.settings import ENV_PREFIX, Settings, SettingsError
+from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_address
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -53,8 +53,8 @@ class Proxies:
         if not self._hops:
             return client_address(environ.get("REMOTE_ADDR", ""))
         told = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        found = client_address(told[-self._hops]) if len(told) >= self._hops else UNKNOWN
-        if found == UNKNOWN and not self._warned:  # once: who asks can bring it about
+        found = client_address(told[-self._hops]) if len(told) >= self._hops else UNKNOWN_ADDRESS
+        if found == UNKNOWN_ADDRESS and not self._warned:  # once: who asks can bring it about
             self._warned = True
             log.warning("client_address_unknown", trusted_proxies=self._hops, request_id="-")
         return found
@@ -81,7 +81,7 @@ def demand_own_path(settings: Settings, addresses: Iterable[str]) -> None:
     path = urlsplit(settings.public_url).path
     if path and any(f"{address}/".startswith(f"{path}/") for address in addresses):
         says = f"ends with {path}, where this service has addresses of its own"
-        raise SettingsError(f"{PREFIX}PUBLIC_URL {says}; publish it under another path")
+        raise SettingsError(f"{ENV_PREFIX}PUBLIC_URL {says}; publish it under another path")
 
 
 def untold(settings: Settings) -> str | None:
@@ -92,7 +92,7 @@ def untold(settings: Settings) -> str | None:
     if settings.trusted_proxies != 0 or not settings.public_url.startswith("https:"):
         return None
     return (
-        f"{PREFIX}TRUSTED_PROXIES is 0, so all clients behind the proxy that ends TLS have its one"
+        f"{ENV_PREFIX}TRUSTED_PROXIES is 0, so all clients behind the proxy that ends TLS have its one"
         " address and share one limit; set the number of proxies that add to X-Forwarded-For, or"
         " `none` if clients connect here or no proxy tells their addresses"
     )

@@ -17,13 +17,13 @@ from itemsapi.problems import (
     BodyMalformed,
     BodyTooLarge,
     InternalError,
-    Invalid,
     MediaTypeWrong,
     NotFound,
     PreconditionFailed,
     Problem,
     RequestTimeout,
     Unavailable,
+    ValidationFailed,
 )
 from itemsapi.rest.blueprint import notes
 from itemsapi.rest.default_headers import describe
@@ -165,7 +165,7 @@ def _refusals(route: Route, said: Mapping[str, list[Any]]) -> set[type[Problem]]
     found = {*ALWAYS, *openapi.refusals(route.rule), *said.get("refuses", ())}
     taken = {note["in"] for note in said.get("takes", ())}
     if taken:
-        found.add(Invalid)
+        found.add(ValidationFailed)
     if taken & set(_MEDIA):
         found |= set(WITH_BODY)
     if "json" in taken:

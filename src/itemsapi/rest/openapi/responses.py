@@ -9,12 +9,12 @@ from apispec import APISpec
 
 from itemsapi.problems import (
     Challenge,
-    Invalid,
     MethodNotAllowed,
     Problem,
     ScopeMissing,
-    TooMany,
+    TooManyRequests,
     Unavailable,
+    ValidationFailed,
 )
 from itemsapi.rest.default_headers import describe
 from itemsapi.rest.error_handlers import MAX_ERRORS, PROBLEM_JSON
@@ -101,9 +101,9 @@ class ProblemResponses:
 def _sample(kind: type[Problem]) -> Problem:
     if issubclass(kind, ScopeMissing):
         return kind("items:read")
-    if issubclass(kind, TooMany):
+    if issubclass(kind, TooManyRequests):
         return kind(30)
-    if issubclass(kind, Invalid):
+    if issubclass(kind, ValidationFailed):
         message = "Missing data for required field."
         return kind(f"name: {message}", errors=[{"field": "name", "message": message}])
     return kind()
@@ -112,7 +112,7 @@ def _sample(kind: type[Problem]) -> Problem:
 def _headers(kind: type[Problem]) -> Mapping[str, object]:
     if issubclass(kind, Challenge):
         names = ["WWW-Authenticate"]
-    elif issubclass(kind, TooMany | Unavailable):
+    elif issubclass(kind, TooManyRequests | Unavailable):
         names = ["Retry-After"]
     else:
         names = ["Allow"] if issubclass(kind, MethodNotAllowed) else []
