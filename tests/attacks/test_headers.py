@@ -204,7 +204,7 @@ def context_blueprint() -> Blueprint:
     return blueprint
 
 
-TOLD = "198.51.100.7, 192.0.2.1, 192.0.2.2"
+FORWARDED = "198.51.100.7, 192.0.2.1, 192.0.2.2"
 
 
 def seen_address(
@@ -236,7 +236,7 @@ def test_forwarded_addresses_are_read_from_configured_proxies_only(
     make_backend: Callable[..., Backend], hops: int | None, expected: str
 ) -> None:
     """From none by default; what a client adds in front is ignored (S-007)."""
-    assert seen_address(make_backend, TOLD, hops=hops) == expected
+    assert seen_address(make_backend, FORWARDED, hops=hops) == expected
 
 
 @sqlite

@@ -78,12 +78,12 @@ def test_a_common_password_is_rejected_at_every_endpoint(backend: Backend) -> No
     common = next(password for password in sorted(common_passwords()) if len(password) >= 15)
     ada = backend.create_user("ada", "member")
     client = operator_client(backend, "users:write", "items:read", "items:write")
-    doors = [
+    responses = [
         client.post("/users", json={"username": "eve", "password": common}),
         client.put(f"/users/{ada}/password", json={"password": common}),
         client.post("/me/password", json={"current_password": PASSWORD, "new_password": common}),
     ]
-    assert [response.status_code for response in doors] == [422, 422, 422]
+    assert [response.status_code for response in responses] == [422, 422, 422]
 
 
 def test_no_password_is_stored_or_logged_in_plain_text(

@@ -104,7 +104,7 @@ class ModelSession:
         self.made, self.attempt = now, attempt
 
     def use(self, access: Access, now: datetime) -> bool:
-        """Take an access token; say whether it must be let in."""
+        """Use an access token in the model; return whether it must be accepted."""
         good = int(now.timestamp()) < access.ends and not (access.void or self.over)
         self.seen = self.seen or (good and access.gen == self.gen)
         return good

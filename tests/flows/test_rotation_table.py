@@ -21,12 +21,12 @@ class Client:
 
     def __init__(self, backend: Backend, endpoint: RefreshEndpoint, first: str) -> None:
         """Start after the sign-in."""
-        self.backend, self.door, self.first = backend, endpoint, first
+        self.backend, self.endpoint, self.first = backend, endpoint, first
 
     def present(self, token: str | None, attempt: str = "") -> RefreshResult:
         """Present a refresh token and return the response."""
         assert token
-        return self.door.refresh(self.backend, token, attempt)
+        return self.endpoint.refresh(self.backend, token, attempt)
 
     def rotate(self, token: str | None, attempt: str = "") -> str:
         """Present a refresh token that must rotate; return the new one."""
@@ -412,7 +412,7 @@ def test_an_attempt_id_is_stored_as_a_hash_only(ada: Client) -> None:
 
 def test_an_attempt_id_is_hashed_with_its_session(ada: Client) -> None:
     """S-062: equal ids of two sessions have different hashes."""
-    other = Client(ada.backend, ada.door, ada.door.sign_in(ada.backend, "ada"))
+    other = Client(ada.backend, ada.endpoint, ada.endpoint.sign_in(ada.backend, "ada"))
     ada.rotate(ada.first, ATTEMPT)
     other.rotate(other.first, ATTEMPT)
     with ada.backend.services.database.reading() as connection:

@@ -67,13 +67,13 @@ def test_processes_that_start_together_migrate_once(
     empty_database_url: str, empty_database: db.Database
 ) -> None:
     """One migrates, the others wait."""
-    doors = [db.Database(empty_database_url) for _ in range(PROCESSES)]
-    work = iter(doors)
+    databases = [db.Database(empty_database_url) for _ in range(PROCESSES)]
+    work = iter(databases)
     race(*[lambda: db.upgrade(next(work))] * PROCESSES)
     with empty_database.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
-    for door in [*doors, empty_database]:
-        door.dispose()
+    for database in [*databases, empty_database]:
+        database.dispose()
 
 
 def test_an_old_schema_is_reported_with_the_command_to_run(empty_database: db.Database) -> None:

@@ -73,7 +73,7 @@ class Database:
             yield connection
 
     def advisory_lock(self, tx: Session, lock_id: int) -> None:
-        """Hold a lock until the transaction ends; one transaction of all processes can have it.
+        """Lock `lock_id` until the transaction ends, against transactions of all processes.
 
         PostgreSQL has advisory locks for this. SQLite needs none: it has one writer at a time.
         """
