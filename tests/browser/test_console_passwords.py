@@ -66,8 +66,8 @@ def test_waiting_time_is_shown_after_too_many_attempts(
     name = site.create_user("member")
     exhaust_attempts(site, name)
     page = open_console(name=name)
-    said = f"{TooManyRequests.title}. Try again in 15 minutes."
-    expect(page.get_by_role("alert")).to_contain_text(said)
+    message = f"{TooManyRequests.title}. Try again in 15 minutes."
+    expect(page.get_by_role("alert")).to_contain_text(message)
 
 
 def test_waiting_time_is_shown_after_too_many_current_passwords(
@@ -82,7 +82,7 @@ def test_waiting_time_is_shown_after_too_many_current_passwords(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [
         (0, "in a moment"),
         (1, "in a moment"),
@@ -93,11 +93,11 @@ def test_waiting_time_is_shown_after_too_many_current_passwords(
         (3601, "in 2 hours"),
     ],
 )
-def test_waiting_time_is_readable(site: Site, window: Window, seconds: int, said: str) -> None:
+def test_waiting_time_is_readable(site: Site, window: Window, seconds: int, expected: str) -> None:
     """It is rounded up to whole units."""
     page = window.open(f"{site.url}/console").page
     script = "async (s) => (await import('/console/i18n.js')).retryText(s)"
-    assert page.evaluate(script, seconds) == f"Try again {said}."
+    assert page.evaluate(script, seconds) == f"Try again {expected}."
 
 
 def test_temporary_password_is_not_asked_for_again_after_sign_in(first_password_page: Page) -> None:
@@ -136,13 +136,13 @@ def test_start_view_opens_when_no_view_was_requested(
 def test_confirmation_stays_until_another_view_opens(first_password_page: Page) -> None:
     """It does not disappear after a time, and is not shown in another view."""
     set_new_password(first_password_page)
-    said = first_password_page.get_by_role("main").get_by_text("Your password was changed.")
+    confirmation = first_password_page.get_by_role("main").get_by_text("Your password was changed.")
     first_password_page.get_by_label("Language").select_option("ja")
     first_password_page.get_by_label("言語").select_option("en")
-    expect(said).to_be_visible()
+    expect(confirmation).to_be_visible()
     first_password_page.get_by_role("link", name="My sessions").click()
     expect(first_password_page.get_by_role("heading", name="My sessions")).to_be_visible()
-    expect(said).to_have_count(0)
+    expect(confirmation).to_have_count(0)
 
 
 def test_temporary_password_is_asked_for_after_a_reload(first_password_page: Page) -> None:
@@ -214,8 +214,8 @@ def overwrite_password(site: Site, user_id: str, password_hash_value: str) -> No
 
 def test_password_rule_is_shown_at_the_field(first_password_page: Page) -> None:
     """It is the accessible description of the field."""
-    said = re.compile(RULE)
-    expect(first_password_page.get_by_label("New password")).to_have_accessible_description(said)
+    rule = re.compile(RULE)
+    expect(first_password_page.get_by_label("New password")).to_have_accessible_description(rule)
 
 
 def test_new_password_is_visible_and_the_current_one_is_hidden(open_console: OpenConsole) -> None:

@@ -174,7 +174,7 @@ def test_views_of_a_new_user_have_no_serious_accessibility_violations(
     new.fill("short")
     page.keyboard.press("Enter")
     expect(new).to_have_attribute("aria-invalid", "true")
-    violations += survey.violations("first password refused")
+    violations += survey.violations("first password rejected")
     page.reload()
     expect(page.locator("[name=current_password]")).to_be_focused()
     violations += survey.violations("first password after a reload")
@@ -190,6 +190,6 @@ def test_views_of_a_new_user_have_no_serious_accessibility_violations(
         site.backend.client().post("/auth/login", json={"username": name, "password": made})
     sign_in_as(page, name, made)
     expect(page.get_by_role("alert")).to_be_visible()
-    violations += survey.violations("too many tries")
+    violations += survey.violations("too many attempts")
     print_figure(f"6 views {survey.name}; pictures in {survey.screenshot_folder}")
     assert violations == []

@@ -35,7 +35,7 @@ def database_file(deployment: Deployment) -> Path:
 @contextmanager
 def refreshing(deployment: Deployment) -> Iterator[list[TimedResponse]]:
     """Let clients refresh about twenty times a second each, during the block."""
-    answers: list[TimedResponse] = []
+    responses: list[TimedResponse] = []
     stop = threading.Event()
 
     def client() -> None:
@@ -44,30 +44,30 @@ def refreshing(deployment: Deployment) -> Iterator[list[TimedResponse]]:
             deployment.open_session().refresh_token,
         )
         while not stop.wait(0.03):
-            answer = connection.refresh(token)
-            answers.append(answer)
-            token = answer.body.get("refresh_token", token) if answer.status == 200 else token
+            response = connection.refresh(token)
+            responses.append(response)
+            token = response.body.get("refresh_token", token) if response.status == 200 else token
 
     threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     try:
-        yield answers
+        yield responses
     finally:
         stop.set()
         for thread in threads:
             thread.join()
 
 
-def wait_for_more(answers: list[TimedResponse], count: int) -> None:
+def wait_for_more(responses: list[TimedResponse], count: int) -> None:
     """Wait until `count` more responses have arrived."""
-    due = len(answers) + count
-    wait_until(lambda: len(answers) >= due, 120)
+    due = len(responses) + count
+    wait_until(lambda: len(responses) >= due, 120)
 
 
-def p99(answers: list[TimedResponse]) -> float:
+def p99(responses: list[TimedResponse]) -> float:
     """Return the 99th percentile of the response times."""
-    taken = sorted(answer.seconds for answer in answers)
+    taken = sorted(response.seconds for response in responses)
     return taken[len(taken) * 99 // 100]
 
 
@@ -77,7 +77,7 @@ def wal_size(deployment: Deployment) -> int:
     return file.with_name(f"{file.name}-wal").stat().st_size
 
 
-def disturb(path: Path, answers: list[TimedResponse], count: int) -> None:
+def disturb(path: Path, responses: list[TimedResponse], count: int) -> None:
     """Keep a read snapshot open during `count` refreshes, make a backup, and vacuum."""
     with closing(sqlite3.connect(path, timeout=60)) as reader:
         reader.execute("BEGIN")
@@ -87,7 +87,7 @@ def disturb(path: Path, answers: list[TimedResponse], count: int) -> None:
             closing(sqlite3.connect(f"{path}.backup")) as target,
         ):
             source.backup(target, pages=1, sleep=0.005)
-        wait_for_more(answers, count)
+        wait_for_more(responses, count)
         reader.execute("ROLLBACK")
     with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as cleaner:
         cleaner.execute("VACUUM")
@@ -101,26 +101,26 @@ def test_refreshes_succeed_while_others_read_back_up_and_vacuum(deployment: Depl
     count = rounds(2000, 300)
     with refreshing(deployment) as undisturbed:
         wait_for_more(undisturbed, count)
-    with refreshing(deployment) as answers:
-        disturb(database_file(deployment), answers, count)
-        wait_for_more(answers, count)
+    with refreshing(deployment) as responses:
+        disturb(database_file(deployment), responses, count)
+        wait_for_more(responses, count)
     print_figures(
         "busy SQLite",
-        refreshes=len(answers),
-        p99_seconds=p99(answers),
+        refreshes=len(responses),
+        p99_seconds=p99(responses),
         undisturbed=p99(undisturbed),
     )
-    assert {answer.status for answer in answers} == {200}
-    assert p99(answers) < max(0.5, 5 * p99(undisturbed))
+    assert {response.status for response in responses} == {200}
+    assert p99(responses) < max(0.5, 5 * p99(undisturbed))
 
 
 def test_the_write_ahead_log_stays_bounded(deployment: Deployment) -> None:
     """R-07: it grows during a long read; after the read, the next writers restart it."""
     count = rounds(2000, 300)
-    with refreshing(deployment) as answers:
-        disturb(database_file(deployment), answers, count)
+    with refreshing(deployment) as responses:
+        disturb(database_file(deployment), responses, count)
         size_with_reader = wal_size(deployment)
-        wait_for_more(answers, 6 * count)
+        wait_for_more(responses, 6 * count)
         after = wal_size(deployment)
     print_figures("log", with_a_reader_mib=size_with_reader / MIB, after_mib=after / MIB)
     assert after < 1.2 * max(size_with_reader, CHECKPOINT_BYTES)

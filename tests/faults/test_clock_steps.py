@@ -115,9 +115,9 @@ def test_rotation_depends_on_the_generation_not_on_the_clock(
     token = session.refresh_token
     for step in ("-1h", "+20m", "-2", "+0"):
         clock_file.write_text(step)
-        answer = connection.refresh(token)
-        assert answer.status == 200, answer.body
-        token = answer.body["refresh_token"]
+        response = connection.refresh(token)
+        assert response.status == 200, response.body
+        token = response.body["refresh_token"]
     assert deployment.generation(session) == 5
     clock_file.write_text("+20m")
     assert connection.refresh(session.refresh_token).code == "refresh_reused"

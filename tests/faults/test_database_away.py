@@ -71,10 +71,10 @@ def proxy(proxied: tuple[Deployment, FaultProxy]) -> Iterator[FaultProxy]:
 def use_until_rejected(deployment: Deployment, access: str) -> tuple[float, TimedResponse]:
     """Use an access token until it is rejected; return the seconds and the response."""
     started, connection = time.monotonic(), deployment.service.connect()
-    while (answer := connection.check_token(access)).status == 204:
+    while (response := connection.check_token(access)).status == 204:
         time.sleep(0.02)
         assert time.monotonic() - started < 30
-    return time.monotonic() - started, answer
+    return time.monotonic() - started, response
 
 
 @pytest.mark.parametrize("kind", ["refuse", "reset", "blackhole"])
@@ -85,11 +85,11 @@ def test_requests_without_queries_succeed_until_the_feed_is_too_old(
     access = deployment.open_session().access_token
     assert deployment.service.connect().check_token(access).status == 204
     proxy.fault = Fault(kind)  # type: ignore[arg-type]  # the list above
-    seconds, answer = use_until_rejected(deployment, access)
+    seconds, response = use_until_rejected(deployment, access)
     proxy.fault = PASS
     back = wait_until(lambda: deployment.service.connect().check_token(access).status == 204, 10)
-    print_figures(f"database {kind}", let_in_for=seconds, code=answer.code, back_after=back)
-    assert (answer.status, answer.headers.get("retry-after")) == (503, "1")
+    print_figures(f"database {kind}", let_in_for=seconds, code=response.code, back_after=back)
+    assert (response.status, response.headers.get("retry-after")) == (503, "1")
     assert MAX_FEED_AGE_SECONDS - 1.5 < seconds < MAX_FEED_AGE_SECONDS + RESPONSE_TIMEOUT_SECONDS
 
 
@@ -100,11 +100,11 @@ def test_a_refresh_fails_in_time_and_succeeds_later_with_the_same_token(
     """R-03, R-04: 503 with Retry-After; no session ends."""
     token = deployment.open_session().refresh_token
     proxy.fault = Fault(kind)  # type: ignore[arg-type]  # the list above
-    answer = deployment.service.connect(timeout=20).refresh(token)
+    response = deployment.service.connect(timeout=20).refresh(token)
     proxy.fault = PASS
-    print_figures(f"refresh {kind}", seconds=answer.seconds)
-    assert (answer.status, "retry-after" in answer.headers) == (503, True)
-    assert answer.seconds < RESPONSE_TIMEOUT_SECONDS
+    print_figures(f"refresh {kind}", seconds=response.seconds)
+    assert (response.status, "retry-after" in response.headers) == (503, True)
+    assert response.seconds < RESPONSE_TIMEOUT_SECONDS
     wait_until(lambda: deployment.service.connect().refresh(token).status == 200, 10)
 
 
@@ -119,11 +119,11 @@ def test_threads_do_not_pile_up_when_the_database_is_silent(
         jobs = [
             pool.submit(deployment.service.connect(timeout=60).refresh, token) for token in tokens
         ]
-        answers = [job.result() for job in jobs]
+        responses = [job.result() for job in jobs]
     seconds = time.monotonic() - started
     proxy.fault = PASS
     print_figures("forty at a silent database", seconds=seconds)
-    assert {answer.status for answer in answers} == {503}
+    assert {response.status for response in responses} == {503}
     wait_until(lambda: deployment.service.connect().refresh(tokens[0]).status == 200, 10)
 
 

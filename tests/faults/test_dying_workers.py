@@ -45,19 +45,19 @@ class PollingClient(threading.Thread):
         """Start at once."""
         super().__init__()
         self.service, self.stop = service, threading.Event()
-        self.answers: list[int] = []
+        self.responses: list[int] = []
         self.longest_seconds = 0.0
         self.start()
 
     def run(self) -> None:
         """Send requests until stopped."""
-        line, last_response = None, time.monotonic()
+        connection, last_response = None, time.monotonic()
         while not self.stop.is_set():
             try:
-                line = line or self.service.connect(timeout=TIMEOUT_SECONDS)
-                self.answers.append(line.call("GET", "/docs/problems").status)
+                connection = connection or self.service.connect(timeout=TIMEOUT_SECONDS)
+                self.responses.append(connection.call("GET", "/docs/problems").status)
             except CONNECTION_ERRORS:
-                line = None
+                connection = None
                 continue
             self.longest_seconds = max(self.longest_seconds, time.monotonic() - last_response)
             last_response = time.monotonic()
@@ -103,18 +103,19 @@ def test_retries_succeed_however_often_workers_die(
     wait_until(lambda: len(service.pids()) == service.workers, TIMEOUT_SECONDS)
     assert service.process is not None
     assert service.process.poll() is None
-    seen = [len(client.answers) for client in clients]
+    seen = [len(client.responses) for client in clients]
     wait_until(
-        lambda: all(len(v.answers) > n for v, n in zip(clients, seen, strict=True)), TIMEOUT_SECONDS
+        lambda: all(len(v.responses) > n for v, n in zip(clients, seen, strict=True)),
+        TIMEOUT_SECONDS,
     )
     print_figures(
         "deaths",
         kills=float(len(killed)),
         first_six=took,
-        answers=float(sum(map(len, (v.answers for v in clients)))),
+        responses=float(sum(map(len, (v.responses for v in clients)))),
         longest_gap=max(client.longest_seconds for client in clients),
     )
-    assert {status for client in clients for status in client.answers} == {200}
+    assert {status for client in clients for status in client.responses} == {200}
     wait_until(lambda: sorted(logged_deaths(service)) == sorted(killed), TIMEOUT_SECONDS)
 
 
@@ -145,16 +146,16 @@ def test_metrics_include_all_workers_and_dead_ones(
     for client in clients:
         client.stop.set()
         client.join()
-    answers = sum(len(client.answers) for client in clients)
+    responses = sum(len(client.responses) for client in clients)
     seen.append(count_requests(service))
     print_figures(
         "metrics",
         kills=float(len(seen) - 2),
-        answers=float(answers),
+        responses=float(responses),
         count_requests=float(seen[-1]),
     )
     assert seen == sorted(seen)
     # A request may be counted without a response: the worker was killed before sending it.
-    assert answers <= seen[-1] <= answers + 2 * len(seen)
+    assert responses <= seen[-1] <= responses + 2 * len(seen)
     files = list(Path(service.metrics_folder()).glob("counter_*.db"))
     assert len(files) <= service.workers

@@ -52,9 +52,9 @@ def fill(ballast: Path) -> None:
 def refresh_until_error(deployment: Deployment, token: str) -> tuple[str, TimedResponse]:
     """Refresh until the disk is full; return the last valid token and the error response."""
     line = deployment.service.connect()
-    while (answer := line.refresh(token)).status == 200:
-        token = answer.body["refresh_token"]
-    return token, answer
+    while (response := line.refresh(token)).status == 200:
+        token = response.body["refresh_token"]
+    return token, response
 
 
 def test_a_full_disk_fails_only_writes_until_there_is_space(
@@ -63,15 +63,15 @@ def test_a_full_disk_fails_only_writes_until_there_is_space(
     """R-06: a refresh gets 503, token checks succeed; later the same token works, no restart."""
     session, other = deployment.open_session(), deployment.open_session()
     fill(small_disk / "ballast")
-    token, answer = refresh_until_error(deployment, session.refresh_token)
+    token, response = refresh_until_error(deployment, session.refresh_token)
     check_status = deployment.service.connect().check_token(other.access_token).status
     (small_disk / "ballast").unlink()
     recovered_after = wait_until(
         lambda: deployment.service.connect().refresh(token).status == 200, 10
     )
     print_figures("room again", seconds=recovered_after)
-    assert (answer.status, answer.code, check_status) == (503, "database_unavailable", 204)
-    assert answer.headers.get("retry-after") == "1"
+    assert (response.status, response.code, check_status) == (503, "database_unavailable", 204)
+    assert response.headers.get("retry-after") == "1"
 
 
 def test_the_database_is_consistent_after_the_disk_was_full(deployment: Deployment) -> None:

@@ -94,11 +94,11 @@ def test_right_passwords_in_a_storm_grant_no_extra_attempts(deployment: Deployme
 
 def test_killed_workers_grant_no_extra_attempts(deployment: Deployment) -> None:
     """Attempts that were answered as wrong stay counted (S-045)."""
-    answers = Counter[int]()
+    responses = Counter[int]()
 
     def attempt_login(line: ServiceConnection) -> None:
         with suppress(*CONNECTION_ERRORS):
-            answers[login(line, WRONG_PASSWORD)] += 1
+            responses[login(line, WRONG_PASSWORD)] += 1
 
     lines = [deployment.service.connect() for _ in range(20)]
     threads = [threading.Thread(target=attempt_login, args=(line,)) for line in lines]
@@ -108,5 +108,5 @@ def test_killed_workers_grant_no_extra_attempts(deployment: Deployment) -> None:
     for thread in threads:
         thread.join(20)
     deployment.service.start()
-    answers += storm(deployment, *[(login, WRONG_PASSWORD)] * 20)
-    assert answers[401] <= MAX_ATTEMPTS
+    responses += storm(deployment, *[(login, WRONG_PASSWORD)] * 20)
+    assert responses[401] <= MAX_ATTEMPTS

@@ -260,10 +260,13 @@ def still_accepted(deployment: Deployment, ended: list[Tokens]) -> set[str]:
         return bool(lines)
 
     wait_until(connect_to_all, 60)
-    wait_until(lambda: {line.call("GET", "/health/ready").status for line in lines} == {200}, 30)
+    wait_until(
+        lambda: {connection.call("GET", "/health/ready").status for connection in lines} == {200},
+        30,
+    )
 
     def refused(tokens: Tokens) -> bool:
-        seen = {line.check_token(tokens.access).status for line in lines}
+        seen = {connection.check_token(tokens.access).status for connection in lines}
         return seen | {lines[0].refresh(tokens.refresh).status} == {401}
 
     return {tokens.access for tokens in ended if not refused(tokens)}

@@ -53,9 +53,9 @@ def deployment(mode: str, new_postgres: Callable[[], str], deploy: Deploy) -> It
 def sign_in(deployment: Deployment) -> dict[str, Any]:
     """Sign in with the password; return the tokens."""
     body = {"username": "ada", "password": PASSWORD}
-    answer = deployment.service.connect().call("POST", "/auth/login", body)
-    assert answer.status == 200, answer
-    return answer.body
+    response = deployment.service.connect().call("POST", "/auth/login", body)
+    assert response.status == 200, response
+    return response.body
 
 
 def run_client(
@@ -72,15 +72,15 @@ def run_client(
         if time.monotonic() > ends:
             break
         if step == "refresh":
-            answer = line.refresh(token)
-            access = answer.body.get("access_token", access)
-            token = answer.body.get("refresh_token", token)
+            response = line.refresh(token)
+            access = response.body.get("access_token", access)
+            token = response.body.get("refresh_token", token)
         elif step == "make":
-            answer = line.make_item(access, f"key-{time.monotonic_ns()}")
+            response = line.make_item(access, f"key-{time.monotonic_ns()}")
         else:
             path = {"look": "/look", "list": "/items", "me": "/me"}[step]
-            answer = line.call("GET", path, token=access)
-        seen[step, answer.status] += 1
+            response = line.call("GET", path, token=access)
+        seen[step, response.status] += 1
     gone = line.call("POST", "/auth/logout", {"refresh_token": token})
     seen["logout", gone.status] += 1
     return seen

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class LockTimer:
-    """Records how long each write transaction held its locks, and its CPU time."""
+    """Records the lock time of each write transaction, and its CPU time."""
 
     backend: Backend
     lock_seconds: list[float] = field(default_factory=list)

@@ -59,9 +59,9 @@ def race_for(
     return refresh_at_once(connections, [token] * len(connections), attempt)
 
 
-def longest_seconds(answers: list[TimedResponse]) -> float:
+def longest_seconds(responses: list[TimedResponse]) -> float:
     """Return the longest response time."""
-    return max(answer.seconds for answer in answers)
+    return max(response.seconds for response in responses)
 
 
 def accepted_for(each: dict[int, ServiceConnection], access: str, since: float) -> list[float]:
@@ -99,15 +99,17 @@ def test_fifty_clients_with_one_token_get_one_successor_and_no_session_ends(
     than four times the slowest of as many clients without a race.
     """
     lines = [deployment.service.connect() for _ in range(CLIENTS)]
-    longest, calm, refused, forked, handed = 0.0, 0.0, 0, 0, set()
+    longest, calm, refused, forked_rounds, holder_counts = 0.0, 0.0, 0, 0, set()
     for _ in range(rounds(100, 3)):
         session = deployment.open_session()
-        answers = race_for(lines, session.refresh_token, new_id() if named else "")
-        refused += sum(answer.status != 200 for answer in answers)
-        given = [one.body["refresh_token"] for one in answers if "refresh_token" in one.body]
-        handed.add(len(given))
-        forked += len(set(given)) != 1 or deployment.generation(session) != 2
-        longest = max(longest, longest_seconds(answers))
+        responses = race_for(lines, session.refresh_token, new_id() if named else "")
+        refused += sum(response.status != 200 for response in responses)
+        refresh_tokens = [
+            one.body["refresh_token"] for one in responses if "refresh_token" in one.body
+        ]
+        holder_counts.add(len(refresh_tokens))
+        forked_rounds += len(set(refresh_tokens)) != 1 or deployment.generation(session) != 2
+        longest = max(longest, longest_seconds(responses))
         calm = max(calm, longest_seconds(refresh_at_once(lines, separate_tokens(deployment))))
     print_figures(
         "race",
@@ -117,7 +119,7 @@ def test_fifty_clients_with_one_token_get_one_successor_and_no_session_ends(
         longest_seconds=longest,
         calm=calm,
     )
-    assert (forked, refused, handed) == (0, 0, {CLIENTS if named else 1})
+    assert (forked_rounds, refused, holder_counts) == (0, 0, {CLIENTS if named else 1})
     assert longest < 1.0 + 4 * calm
 
 
@@ -129,9 +131,11 @@ def separate_tokens(deployment: Deployment) -> list[str]:
 def test_access_tokens_of_a_race_are_accepted_by_every_worker(deployment: Deployment) -> None:
     """S-062, S-075: the losers' tokens as well as the winner's."""
     lines = [deployment.service.connect() for _ in range(8)]
-    answers = race_for(lines, deployment.open_session().refresh_token)
+    responses = race_for(lines, deployment.open_session().refresh_token)
     each = deployment.service.connect_to_each_worker().values()
-    looks = {line.check_token(one.body["access_token"]).status for line in each for one in answers}
+    looks = {
+        line.check_token(one.body["access_token"]).status for line in each for one in responses
+    }
     assert looks == {204}
 
 
@@ -141,12 +145,18 @@ def test_a_replay_after_the_window_ends_the_session_in_every_worker(deployment: 
     for _ in range(rounds(20, 2)):
         session = deployment.open_session()
         line = next(iter(each.values()))
-        made = line.refresh(session.refresh_token).body
-        assert {one.check_token(made["access_token"]).status for one in each.values()} == {204}
+        first_response = line.refresh(session.refresh_token).body
+        assert {
+            one.check_token(first_response["access_token"]).status for one in each.values()
+        } == {204}
         deployment.age_session(session, seconds=21)
-        assert {one.check_token(made["access_token"]).status for one in each.values()} == {204}
+        assert {
+            one.check_token(first_response["access_token"]).status for one in each.values()
+        } == {204}
         assert line.refresh(session.refresh_token).code == "refresh_reused"
-        slowest = max(slowest, *accepted_for(each, made["access_token"], time.monotonic()))
+        slowest = max(
+            slowest, *accepted_for(each, first_response["access_token"], time.monotonic())
+        )
     print_figures("replay", rounds=rounds(20, 2), slowest=slowest)
     assert slowest < 1.5
 
@@ -161,8 +171,8 @@ def test_a_sign_out_is_known_to_every_worker_within_a_second(deployment: Deploym
         session = deployment.open_session()
         assert {line.check_token(session.access_token).status for line in each.values()} == {204}
         first = random.choice(list(each.values()))  # noqa: S311 - no secret
-        out = first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
-        assert out.status == 204
+        logout = first.call("POST", "/auth/logout", {"refresh_token": session.refresh_token})
+        assert logout.status == 204
         seconds += accepted_for(each, session.access_token, time.monotonic())
     seconds.sort()
     middle, late = seconds[len(seconds) // 2], seconds[len(seconds) * 99 // 100]
@@ -174,18 +184,18 @@ def test_a_sign_out_is_known_to_every_worker_within_a_second(deployment: Deploym
 
 def test_one_row_ends_all_sessions_in_every_worker(deployment: Deployment) -> None:
     """R-19: within two seconds, however many there are."""
-    each, made = (
+    each, first_response = (
         deployment.service.connect_to_each_worker(),
         [deployment.open_session() for _ in range(20)],
     )
-    for one in made:  # each worker has just read the feed and would use its copy
+    for one in first_response:  # each worker has just read the feed and would use its copy
         assert {line.check_token(one.access_token).status for line in each.values()} == {204}
     sessions.end_all_sessions(deployment.backend.services.issuer, why="test")
     done = time.monotonic()
-    slowest = max(max(accepted_for(each, one.access_token, done)) for one in made)
-    print_figures("everybody", sessions=len(made), slowest=slowest)
+    slowest = max(max(accepted_for(each, one.access_token, done)) for one in first_response)
+    print_figures("everybody", sessions=len(first_response), slowest=slowest)
     assert slowest < 2
-    assert each.popitem()[1].refresh(made[0].refresh_token).status == 401
+    assert each.popitem()[1].refresh(first_response[0].refresh_token).status == 401
 
 
 class PersistentClient(threading.Thread):
@@ -213,23 +223,23 @@ class PersistentClient(threading.Thread):
             try:
                 line = line or self.deployment.service.connect(timeout=5)
                 self.attempt = self.attempt or (new_id() if self.named else "")
-                answer = line.refresh(self.acknowledged, self.attempt)
+                response = line.refresh(self.acknowledged, self.attempt)
             except CONNECTION_ERRORS:
                 self.unanswered, line = self.unanswered + 1, None
                 self.stopping.wait(0.05)
                 continue
-            self.note(answer)
-            if answer.status == 200:
+            self.note(response)
+            if response.status == 200:
                 self.gap = max(self.gap, time.monotonic() - answered)
                 answered = time.monotonic()
 
-    def note(self, answer: TimedResponse) -> None:
+    def note(self, response: TimedResponse) -> None:
         """Handle a response; retry after 503."""
-        if answer.status == 200:  # a response without a refresh token: keep the current one
-            self.acknowledged = answer.body.get("refresh_token", self.acknowledged)
+        if response.status == 200:  # a response without a refresh token: keep the current one
+            self.acknowledged = response.body.get("refresh_token", self.acknowledged)
             self.times, self.attempt = self.times + 1, ""
-        elif answer.status != 503:
-            self.refused.append(answer)
+        elif response.status != 503:
+            self.refused.append(response)
             self.stopping.wait(0.2)
 
 
@@ -307,8 +317,8 @@ def test_acknowledged_changes_survive_when_all_processes_are_killed(
     for _ in range(rounds(5, 1)):
         leaving, line = deployment.open_session(), service.connect()
         wait_for_progress(clients)
-        out = line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
-        assert out.status == 204
+        logout = line.call("POST", "/auth/logout", {"refresh_token": leaving.refresh_token})
+        assert logout.status == 204
         ended.append(leaving)
         service.kill_all()
         service.start()

@@ -54,17 +54,17 @@ class ReconnectingClient(threading.Thread):
         while not self.stop.wait(0.01):
             attempt = new_id()
             try:
-                answer = self.try_refresh(attempt) or self.try_refresh(attempt)
+                response = self.try_refresh(attempt) or self.try_refresh(attempt)
             except CONNECTION_ERRORS as error:
                 self.failures.append(repr(error))
                 continue
-            if answer is None:
+            if response is None:
                 self.failures.append("no response")
                 continue
-            if answer.status != 200:
-                self.failures.append(answer.code)
+            if response.status != 200:
+                self.failures.append(response.code)
                 continue
-            self.token, self.responses = answer.body["refresh_token"], self.responses + 1
+            self.token, self.responses = response.body["refresh_token"], self.responses + 1
 
     def try_refresh(self, attempt: str) -> TimedResponse | None:
         """Refresh; return None if the connection ended before a response."""

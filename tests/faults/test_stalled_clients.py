@@ -170,9 +170,9 @@ def test_anonymous_bodies_are_not_read(server: RunningServer) -> None:
     upload = build_post(b"/uploads", JSON_HEADER, body=b"x" * 5_000_000)
     server.statuses(upload)
     before = resident_mib(server)
-    answers = [server.statuses(upload) for _ in range(rounds(100, 100))]
+    responses = [server.statuses(upload) for _ in range(rounds(100, 100))]
     print_figures("anonymous bodies", before=before, after=resident_mib(server))
-    assert [one for one in answers if one not in ([401], [])] == []
+    assert [one for one in responses if one not in ([401], [])] == []
     assert resident_mib(server) < before + 20
 
 

@@ -69,9 +69,9 @@ def sign_in_at_once(deployment: Deployment, body: dict[str, Any]) -> list[TimedR
 def sign_in_alone(deployment: Deployment) -> float:
     """Sign in without other load; return the seconds it took."""
     with closing(ServiceConnection(deployment.service.port, timeout=60)) as connection:
-        answer = connection.call("POST", "/auth/login", CREDENTIALS)
-    assert answer.status == 200
-    return answer.seconds
+        response = connection.call("POST", "/auth/login", CREDENTIALS)
+    assert response.status == 200
+    return response.seconds
 
 
 def percentile(seconds: list[float], percent: int) -> float:
@@ -87,10 +87,12 @@ def test_excess_sign_ins_are_rejected_at_once(deployment: Deployment) -> None:
     longer.
     """
     one = median(sign_in_alone(deployment) for _ in range(3))
-    without_hashing = [answer.seconds for answer in sign_in_at_once(deployment, INVALID_REQUEST)]
-    answers = sign_in_at_once(deployment, CREDENTIALS)
-    refused = [answer for answer in answers if answer.status != 200]
-    took = [answer.seconds for answer in refused]
+    without_hashing = [
+        response.seconds for response in sign_in_at_once(deployment, INVALID_REQUEST)
+    ]
+    responses = sign_in_at_once(deployment, CREDENTIALS)
+    refused = [response for response in responses if response.status != 200]
+    took = [response.seconds for response in refused]
     let_in, calm_p50 = CLIENTS - len(refused), percentile(without_hashing, 50)
     print_figures(
         "login storm",
@@ -100,8 +102,8 @@ def test_excess_sign_ins_are_rejected_at_once(deployment: Deployment) -> None:
         without_hashing=calm_p50,
         one=one,
     )
-    assert {answer.status for answer in answers} == {200, 503}
-    assert {answer.headers.get("retry-after") for answer in refused} == {"1"}
+    assert {response.status for response in responses} == {200, 503}
+    assert {response.headers.get("retry-after") for response in refused} == {"1"}
     assert percentile(took, 50) < 0.1 + one + 2 * calm_p50
 
 
@@ -214,10 +216,10 @@ def test_a_storm_of_refreshes_succeeds(deployment: Deployment, tokens: list[str]
     alone = percentile(
         [deployment.service.connect().refresh(token).seconds for token in tokens[:20]], 50
     )
-    answers = refresh_over_time(deployment, tokens[20:], rounds(60, 10))
-    waited = [answer.seconds for answer in answers]
+    responses = refresh_over_time(deployment, tokens[20:], rounds(60, 10))
+    waited = [response.seconds for response in responses]
     print_figures("refresh storm", clients=len(tokens), p99=percentile(waited, 99), alone=alone)
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     assert percentile(waited, 99) < max(1.0, 30 * alone)
 
 

@@ -133,9 +133,9 @@ def test_all_endpoints_work_under_the_serving_role(backend: Backend) -> None:
     )
     role = admin.put("/roles/clerk", json={"description": "Clerk", "scopes": ["items:read"]})
     fetched = [admin.get(path) for path in ("/audit", "/users", "/roles", "/auth/sessions", "/me")]
-    answers = [created_item, changed_item, item_list, deletion, eve, role, *fetched]
-    assert [answer.status_code for answer in answers[:6]] == [201, 200, 200, 204, 201, 201]
-    assert {answer.status_code for answer in fetched} == {200}
+    responses = [created_item, changed_item, item_list, deletion, eve, role, *fetched]
+    assert [response.status_code for response in responses[:6]] == [201, 200, 200, 204, 201, 201]
+    assert {response.status_code for response in fetched} == {200}
     token = backend.login("ada")["refresh_token"]
     refreshed = backend.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
     logout_body = {"refresh_token": refreshed["refresh_token"]}

@@ -81,8 +81,8 @@ def wait_for_status(port: int, path: str, process: subprocess.Popen[str]) -> int
     pause, ends = threading.Event(), time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < ends and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
-                return int(answer.status)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                return int(response.status)
         except urllib.error.HTTPError as http_error:
             with http_error:
                 return http_error.code

@@ -120,11 +120,11 @@ class FaultProxy:
         threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
         self._pump(server, client, True)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, responses: bool) -> None:
         with suppress(OSError):
             while piece := source.recv(CHUNK):
                 self._wait_while_blackholed()
-                if answers and self._misbehaves(piece, sink):
+                if responses and self._misbehaves(piece, sink):
                     break
                 sink.sendall(piece)
         for end in (source, sink):

@@ -24,9 +24,9 @@ def signing_and_next_kids(backend: Backend) -> list[str]:
 
 def published_kids(backend: Backend) -> list[str]:
     """Return the kids in the published JWKS."""
-    answer = backend.client().get("/.well-known/jwks.json")
-    assert answer.status_code == 200
-    return [key["kid"] for key in answer.get_json()["keys"]]
+    response = backend.client().get("/.well-known/jwks.json")
+    assert response.status_code == 200
+    return [key["kid"] for key in response.get_json()["keys"]]
 
 
 def kid_of(token: str) -> str:
@@ -41,9 +41,9 @@ def login_ada(backend: Backend) -> str:
 
 def is_token_accepted(backend: Backend, token: str) -> bool:
     """Return whether the gate accepts an access token."""
-    answer = backend.bearer_client(token).get("/auth/sessions")
-    assert answer.status_code in {200, 401}, answer.get_json()
-    return bool(answer.status_code == 200)
+    response = backend.bearer_client(token).get("/auth/sessions")
+    assert response.status_code in {200, 401}, response.get_json()
+    return bool(response.status_code == 200)
 
 
 def rotate_when_allowed(backend: Backend) -> str:

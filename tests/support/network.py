@@ -198,15 +198,15 @@ class _ProxyHandler(BaseHTTPRequestHandler):
     def _exchange(self, wire: "NetworkProxy", body: bytes, fault: Fault | None) -> None:
         path = self.path.partition("?")[0]
         wire.delay(path)
-        answer, data = self._request_upstream(
+        response, data = self._request_upstream(
             wire.upstream, self.path.removeprefix(wire.stripped_prefix), body
         )
-        wire.seen.append(self._record(answer.status))
+        wire.seen.append(self._record(response.status))
         wire.delay(path)
         if fault and fault.release:
             fault.reached.set()
             fault.release.wait(30)
-        self._send_response(answer, data, fault)
+        self._send_response(response, data, fault)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _forward
 
@@ -217,16 +217,16 @@ class _ProxyHandler(BaseHTTPRequestHandler):
                 if name.lower() not in HOP_BY_HOP:
                     upstream.putheader(name, value)
             upstream.endheaders(body or None)
-            answer = upstream.getresponse()
-            return answer, answer.read()
+            response = upstream.getresponse()
+            return response, response.read()
 
-    def _send_response(self, answer: HTTPResponse, data: bytes, fault: Fault | None) -> None:
+    def _send_response(self, response: HTTPResponse, data: bytes, fault: Fault | None) -> None:
         where = fault.where if fault else None
         if fault and where == "answer":
             self._cut(fault)
             return
-        self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.getheaders():
+        self.send_response_only(response.status, response.reason)
+        for name, value in response.getheaders():
             if name.lower() not in HOP_BY_HOP:
                 weak = name.lower() == "etag" and self.server.wire.weakens  # type: ignore[attr-defined]
                 self.send_header(name, f"W/{value}" if weak else value)
