@@ -297,7 +297,7 @@ def test_user_changes_the_password_and_stays_signed_in(
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
-@pytest.mark.parametrize("place", ["account", "users/new", "users/{user}"])
+@pytest.mark.parametrize("view", ["account", "users/new", "users/{user}"])
 def test_password_form_has_a_displayed_user_name(
     site: Site, open_console: OpenConsole, user_with_temporary_password: str, view: str
 ) -> None:

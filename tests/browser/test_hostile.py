@@ -16,7 +16,7 @@ HOSTILE_HOSTS = ["evil.localhost", "evil.house.localhost", API]
 BLOCKED = "chrome-error://chromewebdata/"
 COOKIE = "__Host-Http-itemsapi_rt"
 
-pytestmark = pytest.mark.parametrize("place", HOSTILE_HOSTS)
+pytestmark = pytest.mark.parametrize("host", HOSTILE_HOSTS)
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_an_unsafe_setting_is_rejected_in_production(name: str, value: str) -> N
     assert line.startswith(f"ITEMSAPI_{name.upper()} ")
 
 
-@pytest.mark.parametrize(("counted", "lines"), [("0", 1), ("1", 0), ("none", 0)])
+@pytest.mark.parametrize(("proxies", "lines"), [("0", 1), ("1", 0), ("none", 0)])
 def test_production_warns_when_the_number_of_proxies_is_not_set(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], proxies: str, lines: int
 ) -> None:

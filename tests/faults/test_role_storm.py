@@ -57,7 +57,7 @@ def change_repeatedly(deployment: Deployment, role: str, times: int) -> float:
     return time.monotonic() - started
 
 
-@pytest.mark.parametrize("holders", [1, MANY_USERS])
+@pytest.mark.parametrize("users_with_role", [1, MANY_USERS])
 def test_new_tokens_are_accepted_at_once_and_old_ones_rejected_in_time(
     deployment: Deployment, users_with_role: int
 ) -> None:
