@@ -33,7 +33,7 @@ def create_app(
 ) -> flask.Flask:
     """Build the application with its own blueprints and yours.
 
-    Raises `SettingsError` for a wrong setting and `UnguardedRoute` for a route without exactly one
+    Raise `SettingsError` for a wrong setting and `UnguardedRoute` for a route without exactly one
     access rule: an application that is not fully secured does not start.
     """
     settings = settings or Settings.from_environment()

@@ -187,7 +187,7 @@ class Thief:
         return any(self.rule.good(theft.row, copy) for copy in theft.copies)
 
     def unnoticed(self, theft: Theft) -> str:
-        """Return a text if a token, presented after the window, neither works nor ends the session."""
+        """Return a text if a token presented after the window gets nothing and ends nothing."""
         late = theft.row._replace(age=LATE)
         for token in sorted(theft.copies | {theft.stored}):
             answer = self.rule.present(late, token)

@@ -50,7 +50,7 @@ class UserIn(Schema):
         metadata={"description": "ASCII letters, digits and . _ @ + -; kept in lower case."},
     )
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
-    one_time = MUST_CHANGE
+    temporary = MUST_CHANGE
     roles = fields.List(fields.String(validate=ROLE), load_default=(), validate=SOME_ROLES)
 
 
@@ -65,7 +65,7 @@ class UserPasswordIn(Schema):
     """Another password for somebody."""
 
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
-    one_time = MUST_CHANGE
+    temporary = MUST_CHANGE
 
 
 class User(Schema):
