@@ -228,7 +228,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self.send_response_only(response.status, response.reason)
         for name, value in response.getheaders():
             if name.lower() not in HOP_BY_HOP:
-                weak = name.lower() == "etag" and self.server.wire.weakens  # type: ignore[attr-defined]
+                weak = name.lower() == "etag" and self.server.wire.weaken_etags  # type: ignore[attr-defined]
                 self.send_header(name, f"W/{value}" if weak else value)
         if fault and where == "headers":
             self.wfile.write(b"".join(self._headers_buffer)[:40])  # type: ignore[attr-defined]
