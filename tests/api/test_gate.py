@@ -107,7 +107,9 @@ def test_a_token_costs_no_query_until_the_copies_are_old(forge: TokenForger) -> 
     """Neither the first use of a token nor the next hundred (S-023)."""
     forge.try_token(forge.valid_token)
     with record_statements() as queries:
-        assert {forge.try_token(forge.with_claims(jti=new_id())) for at in range(100)} == {"accepted"}
+        assert {forge.try_token(forge.with_claims(jti=new_id())) for at in range(100)} == {
+            "accepted"
+        }
     assert queries == []
 
 
