@@ -170,7 +170,7 @@ def test_each_address_has_its_own_place_in_the_hashing_queue(
     clients: list[str] = []
 
     class Watched(HashingQueue):
-        def demand(self, client: str) -> None:
+        def require_capacity(self, client: str) -> None:
             clients.append(client)
             super().require_capacity(client)
 
