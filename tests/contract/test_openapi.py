@@ -178,7 +178,7 @@ def test_headers_are_documented_where_they_are_sent(document: dict[str, Any]) ->
     """WWW-Authenticate, Retry-After, ETag."""
     responses = document["components"]["responses"]
     assert "WWW-Authenticate" in responses["TokenInvalid_TokenMissing"]["headers"]
-    assert "Retry-After" in responses["TooMany"]["headers"]
+    assert "Retry-After" in responses["TooManyRequests"]["headers"]
 
 
 def test_answer_not_modified_is_documented_when_there_is_an_etag(
