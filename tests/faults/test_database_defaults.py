@@ -116,7 +116,9 @@ def with_options(url: str, options: str) -> str:
 def schemas(url: str) -> set[str]:
     """Return the schemas that contain our tables."""
     database = Database(url)
-    query = text("SELECT schemaname FROM pg_tables WHERE tablename IN ('role', 'alembic_version')")
+    query = text(
+        "SELECT schemaname FROM pg_tables WHERE tablename IN ('itemsapi_role', 'alembic_version')"
+    )
     with database.reading() as connection:
         schema_names = set(connection.scalars(query))
     database.dispose()

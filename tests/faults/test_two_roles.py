@@ -82,7 +82,7 @@ DEFINITIONS = [
     "DROP TABLE itemsapi_session",
     "ALTER TABLE itemsapi_user ADD COLUMN mine integer",
     "ALTER TABLE itemsapi_user DISABLE TRIGGER ALL",
-    "CREATE INDEX mine ON account (username)",
+    "CREATE INDEX mine ON itemsapi_user (username)",
     "TRUNCATE itemsapi_audit_event",
     "CREATE ROLE mine",
 ]
