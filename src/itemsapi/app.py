@@ -45,11 +45,17 @@ def create_app(
     app.extensions[EXTENSION] = built
     built.token_codec.install(app)
     extra = [*blueprints, *load_blueprints(settings.blueprints)]
-    for page in [*endpoints.blueprints(settings), *extra]:
-        app.register_blueprint(page)
+    api = rest.Api(
+        app,
+        rule_for=lambda endpoint, method: rulebook(app).rule_for(endpoint, method),
+        problems_url=f"{settings.public_url}/docs/problems",
+        **rest.spec_options(settings),
+    )
+    for blueprint in [*endpoints.blueprints(settings), *extra]:
+        api.register_blueprint(blueprint)
     app.extensions[RULEBOOK] = Rulebook(app, _scopes(extra))
     _gate(built, rulebook(app)).install(app)
-    rest.describe(app, settings, rulebook(app).rule_for)
+    rest.describe(app, api)
     _look_around(app, settings)
     return app
 

@@ -127,14 +127,20 @@ class Change:
     has_body: bool
 
 
+def parsed(view: object) -> list[dict[str, Any]]:
+    """Return what a view takes from `arguments`."""
+    found: list[dict[str, Any]] = notes(view).get("arguments", {}).get("parameters", [])
+    return found
+
+
 def changes(app: Flask) -> list[Change]:
     """Return all there are, by their declarations."""
     views = [(route, app.view_functions[route.endpoint]) for route in app.url_map.iter_rules()]
     return [
-        Change(route.endpoint, method, any(note["in"] == "json" for note in said.get("takes", ())))
+        Change(route.endpoint, method, any(one["in"] == "json" for one in parsed(view)))
         for route, view in views
-        if (said := notes(view)).get("if_match")
-        for method in sorted((route.methods or set()) - {"OPTIONS", "HEAD"})
+        if notes(view).get("etag")
+        for method in sorted({"PUT", "PATCH", "DELETE"} & (route.methods or set()))
     ]
 
 

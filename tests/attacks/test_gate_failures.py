@@ -257,7 +257,7 @@ def breaking(where: str, fault: BaseException) -> Blueprint:
 
     @page.get("/broken")
     @public("a test")
-    @page.gives(200)
+    @page.response(200)
     def show() -> object:
         if where == "handler":
             raise fault

@@ -29,7 +29,7 @@ class Echo(Schema):
 
 @other.get("/<int:number>/<path:rest>")
 @public("a test")
-@other.gives(200, list_schema(Echo(), "EchoList"))
+@other.response(200, list_schema(Echo(), "EchoList"))
 def echo(number: int, rest: str) -> object:
     """Echo otherwise."""
     return {"items": [number, rest], "next_cursor": None}

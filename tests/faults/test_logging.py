@@ -72,7 +72,7 @@ def page() -> Blueprint:
 
     @page.get("/<how>")
     @public("a test")
-    @page.gives(200)
+    @page.response(200)
     def fail(how: str) -> object:
         if how == "abort":
             flask.abort(503, "the printer is away")
@@ -327,7 +327,7 @@ def test_a_line_after_a_request_within_a_request_is_the_outer_ones(
 
     @page.get("/outer")
     @public("a test")
-    @page.gives(200)
+    @page.response(200)
     def ask() -> object:
         built.client().get("/health/live")
         log.info("outer")

@@ -9,9 +9,8 @@ from flask.testing import FlaskClient
 from marshmallow import validate
 
 from itemsapi import Blueprint, Schema, create_app, fields, public, requires, signed_in
-from itemsapi.preconditions import Precondition
 from itemsapi.problems import Conflict
-from itemsapi.rest import PageQuery, etag
+from itemsapi.rest import PageQuery, documented_headers
 from itemsapi.rest.middleware import Middleware
 from itemsapi.settings import Settings
 
@@ -68,53 +67,58 @@ class Raw(Schema):
 
 @page.post("/")
 @public(WHY)
-@page.takes(Echo(), example=EXAMPLE)
-@page.gives(201, Echo(), headers=["Location"], example=GIVEN)
+@page.arguments(Echo(), example=EXAMPLE)
+@page.response(201, Echo(), headers=documented_headers("Location"), example=GIVEN)
 def echo(said: dict[str, Any]) -> object:
     """Say it again. With the same words."""
     return said, {"Location": "/echo/1"}
 
 
 @page.patch("/<id:echo_id>")
-@page.gives(200, Echo())
-@page.takes(Echo(partial=True))
-@page.takes_version
-@page.refuses(Conflict)
+@page.response(200, Echo())
+@page.arguments(Echo(partial=True))
+@page.etag
+@page.alt_response(Conflict)
 @requires("items:write")
-def change_echo(said: dict[str, Any], version: int | None, echo_id: str) -> object:
+def change_echo(said: dict[str, Any], echo_id: str) -> object:
     """Change what was said."""
-    return said | {"number": version, "text": echo_id}
+    versions = page.if_match().among or {0}
+    return said | {"number": min(versions), "text": echo_id}
 
 
 @page.get("/<id:echo_id>")
 @signed_in
-@page.gives(200, Echo(), headers={"ETag": "Which version."})
+@page.etag
+@page.response(200, Echo())
 def show_echo(echo_id: str) -> object:
     """Show what was said."""
-    return {"text": echo_id}, {"ETag": etag(1)}
+    page.set_etag(1)
+    return {"text": echo_id}
 
 
 @page.get("/versioned")
 @public(WHY)
-@page.gives(200, Echo(), headers=["ETag"])
+@page.etag
+@page.response(200, Echo())
 def versioned() -> object:
     """Show a version."""
-    return {"text": "here"}, {"ETag": etag(7)}
+    page.set_etag(7)
+    return {"text": "here"}
 
 
 @page.put("/versioned")
 @public(WHY)
-@page.takes_version
-@page.gives(200)
-def replace(expected: Precondition) -> object:
+@page.etag
+@page.response(200)
+def replace() -> object:
     """Replace a version."""
-    expected.demand(7)
+    page.check_etag(7)
     return {"version": 8}
 
 
 @page.get("")
-@page.takes(Search(), location="query")
-@page.gives(200, Echo(many=True))
+@page.arguments(Search(), location="query")
+@page.response(200, Echo(many=True))
 @public(WHY)
 def search(wanted: Mapping[str, Any]) -> object:
     """Search."""
@@ -123,16 +127,16 @@ def search(wanted: Mapping[str, Any]) -> object:
 
 @page.post("/form")
 @public(WHY)
-@page.takes(Search(), location="form")
-@page.gives(204)
+@page.arguments(Search(), location="form")
+@page.response(204)
 def fill(_: dict[str, Any]) -> None:
     """Fill in a form."""
 
 
 @page.post("/optional")
 @public(WHY)
-@page.takes(Echo(), required=False)
-@page.gives(200, Echo())
+@page.arguments(Echo(), required=False)
+@page.response(200, Echo())
 def optional(said: dict[str, Any]) -> object:
     """Say something or nothing."""
     return said
@@ -140,8 +144,8 @@ def optional(said: dict[str, Any]) -> object:
 
 @page.get("/headers")
 @public(WHY)
-@page.takes(Raw(), location="headers")
-@page.gives(200)
+@page.arguments(Raw(), location="headers")
+@page.response(200)
 def headers(raw: dict[str, Any]) -> object:
     """Read headers."""
     return raw

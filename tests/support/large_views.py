@@ -19,7 +19,7 @@ heavy = Blueprint("heavy", __name__)
 
 @heavy.post("/uploads")
 @signed_in
-@heavy.gives(200)
+@heavy.response(200)
 def upload() -> object:
     """Take a large body, piece by piece, and say what it was."""
     request.max_content_length = LARGEST
@@ -32,7 +32,7 @@ def upload() -> object:
 
 @heavy.get("/large")
 @signed_in
-@heavy.gives(200, content_type="application/octet-stream")
+@heavy.response(200, content_type="application/octet-stream")
 def large() -> Response:
     """Give a MiB, as the largest page of a list is."""
     return Response(b"x" * MIB, content_type="application/octet-stream")
@@ -40,7 +40,7 @@ def large() -> Response:
 
 @heavy.get("/stream")
 @signed_in
-@heavy.gives(200, content_type="application/octet-stream")
+@heavy.response(200, content_type="application/octet-stream")
 def stream() -> Response:
     """Give 16 MiB that are made as they are taken."""
 
@@ -53,7 +53,7 @@ def stream() -> Response:
 
 @heavy.get("/held/<name>")
 @public("a test waits for it")
-@heavy.gives(200)
+@heavy.response(200)
 def held(name: str) -> object:
     """Say in a file that somebody is here, and answer when there is another."""
     folder = Path(os.environ["ITEMSAPI_DATA_DIR"])

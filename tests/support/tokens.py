@@ -19,7 +19,7 @@ look = Blueprint("look", __name__)
 
 @look.get("/look")
 @signed_in
-@look.gives(204)
+@look.response(204)
 def look_in() -> None:
     """Answer whoever has a good access token."""
 

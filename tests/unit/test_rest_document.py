@@ -11,7 +11,6 @@ from flask import Flask
 
 from itemsapi import Blueprint, Schema, fields, rest
 from itemsapi.gate.rules import Rule
-from itemsapi.rest.openapi.document import build
 from itemsapi.settings import Settings
 
 PUBLIC = Rule("public", why="a test")
@@ -34,17 +33,24 @@ def _document(*pages: PlainBlueprint, **views: Callable[[], object]) -> dict[str
     settings = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
     app = Flask("test", static_folder=None)
     rest.install(app, settings)
+    api = rest.Api(
+        app,
+        rule_for=lambda _endpoint, _method: PUBLIC,
+        problems_url="/docs/problems",
+        **rest.spec_options(settings),
+    )
     for page in pages:
-        app.register_blueprint(page)
+        api.register_blueprint(page)
     for name, view in views.items():
         app.add_url_rule(f"/{name}", name, cast("Any", view))
-    return build(app, settings, lambda _endpoint, _method: PUBLIC)
+    assert api.spec is not None
+    return dict(api.spec.to_dict())
 
 
 def _answer(schema: marshmallow.Schema) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the schema of an answer, and all named ones."""
     page = Blueprint("orders", __name__)
-    page.get("/orders")(page.gives(200, schema)(lambda: None))
+    page.get("/orders")(page.response(200, schema)(lambda: None))
     found = _document(page)
     answer = found["paths"]["/orders"]["get"]["responses"]["200"]
     return answer["content"]["application/json"]["schema"], found["components"]["schemas"]

@@ -48,8 +48,8 @@ class EventQuery(PageQuery):
 
 @blueprint.get("")
 @requires(AUDIT_READ)
-@blueprint.takes(EventQuery(), location="query")
-@blueprint.gives(200, list_schema(Event(), "Events"))
+@blueprint.arguments(EventQuery(), location="query")
+@blueprint.response(200, list_schema(Event(), "Events"))
 def list_events(query: dict[str, Any]) -> object:
     """List what happened, newest first."""
     limit, cursor = query["limit"], query["cursor"]

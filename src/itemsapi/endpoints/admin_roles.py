@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import flask
 from marshmallow import validate
 
 from itemsapi.gate.caller import current_caller
@@ -49,7 +48,7 @@ class KnownScope(Schema):
 
 @blueprint.get("/roles")
 @requires(USERS_READ)
-@blueprint.gives(
+@blueprint.response(
     200, list_schema(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None}
 )
 def list_roles() -> object:
@@ -59,23 +58,26 @@ def list_roles() -> object:
 
 @blueprint.put("/roles/<name>")
 @requires(ROLES_WRITE)
-@blueprint.takes(RoleIn(), example=EXAMPLE_IN)
-@blueprint.gives(200, Role(), example=EXAMPLE)
-@blueprint.gives(201, Role(), example=EXAMPLE)
-@blueprint.refuses(Conflict, Forbidden)
-def put_role(wish: dict[str, Any], name: str) -> object:
+@blueprint.arguments(RoleIn(), example=EXAMPLE_IN)
+@blueprint.response(200, Role(), example=EXAMPLE)
+@blueprint.alt_response(201, schema=Role(), example=EXAMPLE, success=True)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
+def put_role(payload: dict[str, Any], name: str) -> object:
     """Create a role or replace it; you can give no scope that you do not have.
 
     Who has the role gets new tokens with the scopes of now.
     """
-    role, new = services().roles.put(current_caller(), name, **wish)
-    return flask.make_response(Role().dump(role), 201 if new else 200)
+    role, new = services().roles.put(current_caller(), name, **payload)
+    return role, 201 if new else 200
 
 
 @blueprint.delete("/roles/<name>")
 @requires(ROLES_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Conflict, Forbidden)
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
 def delete_role(name: str) -> None:
     """Delete a role that nobody has."""
     services().roles.delete(current_caller(), name)
@@ -83,7 +85,7 @@ def delete_role(name: str) -> None:
 
 @blueprint.get("/scopes")
 @requires(USERS_READ)
-@blueprint.gives(200, list_schema(KnownScope(), "Scopes"))
+@blueprint.response(200, list_schema(KnownScope(), "Scopes"))
 def list_scopes() -> object:
     """List the scopes that a role may give."""
     known = services().scopes()

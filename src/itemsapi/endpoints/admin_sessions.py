@@ -12,8 +12,9 @@ blueprint = Blueprint("all sessions", __name__)
 
 @blueprint.delete("/users/<id:user_id>/sessions")
 @requires(SESSIONS_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Forbidden)
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Forbidden)
 def delete_user_sessions(user_id: str) -> None:
     """End all sessions of a user; of nobody who may do more than you."""
     services().users.end_sessions(current_caller(), user_id)
@@ -21,8 +22,8 @@ def delete_user_sessions(user_id: str) -> None:
 
 @blueprint.delete("/sessions")
 @requires(SESSIONS_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(Forbidden)
+@blueprint.response(204)
+@blueprint.alt_response(Forbidden)
 def delete_all_sessions() -> None:
     """End everybody's sessions, your own with them: for an emergency, and for admins."""
     services().users.end_everybodys_sessions(current_caller())

@@ -9,9 +9,8 @@ from itemsapi.accounts.repository import UserRecord
 from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
-from itemsapi.preconditions import Expected
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
-from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
+from itemsapi.rest import Blueprint, PageQuery, Schema, documented_headers, fields, list_schema
 from itemsapi.services import services
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
@@ -91,8 +90,8 @@ class UserQuery(PageQuery):
 
 @blueprint.get("")
 @requires(USERS_READ)
-@blueprint.takes(UserQuery(), location="query")
-@blueprint.gives(200, list_schema(User(), "Users"))
+@blueprint.arguments(UserQuery(), location="query")
+@blueprint.response(200, list_schema(User(), "Users"))
 def list_users(query: dict[str, Any]) -> object:
     """List users by name."""
     limit = query["limit"]
@@ -105,20 +104,23 @@ def list_users(query: dict[str, Any]) -> object:
 
 @blueprint.post("")
 @requires(USERS_WRITE)
-@blueprint.takes(UserIn(), example=EXAMPLE_IN)
-@blueprint.gives(201, User(), headers=["Location", "ETag"], example=EXAMPLE)
-@blueprint.refuses(Conflict, Forbidden, Busy)
-def create_user(wish: dict[str, Any]) -> object:
+@blueprint.arguments(UserIn(), example=EXAMPLE_IN)
+@blueprint.etag
+@blueprint.response(201, User(), headers=documented_headers("Location"), example=EXAMPLE)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
+@blueprint.alt_response(Busy)
+def create_user(payload: dict[str, Any]) -> object:
     """Create a user; you can give no role that goes further than your own scopes."""
-    person = services().users.create(current_caller(), **wish)
-    user, headers = _versioned(person)
-    return user, headers | {"Location": f"/users/{person.id}"}
+    user = services().users.create(current_caller(), **payload)
+    return _versioned(user), {"Location": f"/users/{user.id}"}
 
 
 @blueprint.get("/<id:user_id>")
 @requires(USERS_READ)
-@blueprint.gives(200, User(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound)
+@blueprint.etag
+@blueprint.response(200, User(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
 def show_user(user_id: str) -> object:
     """Show a user."""
     return _versioned(services().users.find(user_id))
@@ -126,27 +128,34 @@ def show_user(user_id: str) -> object:
 
 @blueprint.patch("/<id:user_id>")
 @requires(USERS_WRITE)
-@blueprint.takes(UserPatch(), example={"disabled": True})
-@blueprint.takes_version
-@blueprint.gives(200, User(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound, Conflict, Forbidden)
-def change_user(wish: dict[str, Any], version: Expected, user_id: str) -> object:
+@blueprint.arguments(UserPatch(), example={"disabled": True})
+@blueprint.etag
+@blueprint.response(200, User(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
+def change_user(payload: dict[str, Any], user_id: str) -> object:
     """Disable or enable a user, or set their roles; nobody who may do more than you.
 
     Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
     """
-    return _versioned(services().users.change(current_caller(), user_id, version, **wish))
+    version = blueprint.if_match()
+    return _versioned(services().users.change(current_caller(), user_id, version, **payload))
 
 
 @blueprint.put("/<id:user_id>/password")
 @requires(USERS_WRITE)
-@blueprint.takes(UserPasswordIn(), example={"password": PASSWORD, "must_change": True})
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Forbidden, Busy)
-def set_user_password(wish: dict[str, Any], user_id: str) -> None:
+@blueprint.arguments(UserPasswordIn(), example={"password": PASSWORD, "must_change": True})
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Forbidden)
+@blueprint.alt_response(Busy)
+def set_user_password(payload: dict[str, Any], user_id: str) -> None:
     """Set the password of somebody else; all their sessions end."""
-    services().users.set_password(current_caller(), user_id, **wish)
+    services().users.set_password(current_caller(), user_id, **payload)
 
 
-def _versioned(person: UserRecord) -> tuple[UserRecord, dict[str, str]]:
-    return person, {"ETag": etag(person.version)}
+def _versioned(user: UserRecord) -> UserRecord:
+    """Return a user whose version is the ETag of the response."""
+    blueprint.set_etag(user.version)
+    return user

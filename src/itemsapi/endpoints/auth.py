@@ -27,7 +27,7 @@ from itemsapi.problems import (
     TokenMissing,
     TooMany,
 )
-from itemsapi.rest import Blueprint, Schema, cookies, fields
+from itemsapi.rest import Blueprint, Schema, cookies, documented_headers, fields
 from itemsapi.services import services
 from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH as LONGEST_TOKEN
 from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
@@ -69,9 +69,14 @@ class LogoutIn(Schema):
 
 @blueprint.post("/login")
 @public("who signs in has no token yet")
-@blueprint.takes(LoginIn(), example={"username": "ada", "password": "correct horse battery staple"})
-@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
-@blueprint.refuses(CredentialsInvalid, ScopeInvalid, TooMany, Busy)
+@blueprint.arguments(
+    LoginIn(), example={"username": "ada", "password": "correct horse battery staple"}
+)
+@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(CredentialsInvalid)
+@blueprint.alt_response(ScopeInvalid)
+@blueprint.alt_response(TooMany)
+@blueprint.alt_response(Busy)
 def sign_in(wish: dict[str, str]) -> object:
     """Sign in with a name and a password."""
     grant = login(services().issuer, LoginRequest(**wish, delivery=delivery(flask.request)))
@@ -82,12 +87,15 @@ def sign_in(wish: dict[str, str]) -> object:
 
 @blueprint.post("/refresh")
 @refresh_token
-@blueprint.takes(AttemptHeaders(), location="headers")
-@blueprint.takes(RefreshIn())
-@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
-@blueprint.refuses(
-    CookiesUnreadable, RefreshInvalid, RefreshReused, RefreshSuperseded, ScopeInvalid, TokenMissing
-)
+@blueprint.arguments(AttemptHeaders(), location="headers")
+@blueprint.arguments(RefreshIn())
+@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(CookiesUnreadable)
+@blueprint.alt_response(RefreshInvalid)
+@blueprint.alt_response(RefreshReused)
+@blueprint.alt_response(RefreshSuperseded)
+@blueprint.alt_response(ScopeInvalid)
+@blueprint.alt_response(TokenMissing)
 def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None]) -> object:
     """Rotate a refresh token: a new one and a new access token.
 
@@ -104,9 +112,9 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
 
 @blueprint.post("/logout")
 @refresh_token_or_signed_in
-@blueprint.takes(LogoutIn(), required=False)
-@blueprint.gives(204, headers=["Set-Cookie"])
-@blueprint.refuses(CookiesUnreadable)
+@blueprint.arguments(LogoutIn(), required=False)
+@blueprint.response(204, headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(CookiesUnreadable)
 def sign_out(wish: dict[str, str | None]) -> object:
     """Sign out: the session ends, its tokens with it. Doing it twice is no error."""
     tokens, caller, way = _shown(wish), found_caller(), delivery(flask.request)

@@ -25,7 +25,7 @@ client = Assets(path for path in CLIENT_PLACES if path.is_file())
 
 @blueprint.get("/console")
 @public(WHY)
-@blueprint.gives(200, content_type="text/html")
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_console() -> Response:
     """Show the console."""
     # What a password must be is said at its field before one is refused.
@@ -35,7 +35,7 @@ def show_console() -> Response:
 
 @blueprint.get("/console/<name>")
 @public(WHY)
-@blueprint.gives(200, content_type="text/javascript")
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_console_file(name: str) -> Response:
     """Give a script, a style or a picture of the console."""
     return console.send(request, name)
@@ -43,7 +43,7 @@ def show_console_file(name: str) -> Response:
 
 @blueprint.get("/client.js")
 @public("any page may sign users in with it")
-@blueprint.gives(200, content_type="text/javascript")
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_client() -> Response:
     """Give the client for single-page applications, an ES module."""
     answer = client.send(request, CLIENT)

@@ -56,7 +56,8 @@ class OpenApi(Schema):
 
 @blueprint.get("/openapi.json")
 @public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
-@blueprint.gives(200, OpenApi(), headers=["ETag"])
+@blueprint.etag
+@blueprint.response(200, OpenApi())
 def show_document() -> Response:
     """Show the OpenAPI document."""
     document = current_document()
@@ -68,7 +69,7 @@ def show_document() -> Response:
 
 @blueprint.get("/docs")
 @public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
-@blueprint.gives(200, content_type="text/html")
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_docs() -> Response:
     """Show the documentation to people."""
     nonce = secrets.token_urlsafe(16)
@@ -82,7 +83,7 @@ def show_docs() -> Response:
 
 @blueprint.get("/docs/problems")
 @public("explains the refusals that everybody can meet")
-@blueprint.gives(200, content_type="text/html")
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_problems() -> Response:
     """Explain every problem that an answer may name in `type`."""
     problems = "\n".join(_explained(kind) for kind in every_problem())
@@ -92,7 +93,7 @@ def show_problems() -> Response:
 
 @blueprint.get("/docs/static/<name>")
 @public("the scripts and styles of the documentation")
-@blueprint.gives(200, content_type="text/javascript")
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_docs_file(name: str) -> Response:
     """Give a script or style of the documentation; its name changes with its content."""
     asset = ASSETS.get(name)

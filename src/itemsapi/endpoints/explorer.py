@@ -28,7 +28,7 @@ assets = Assets(FILES)
 
 @blueprint.get("/docs/explore")
 @public(WHY)
-@blueprint.gives(200, content_type="text/html")
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_explorer() -> Response:
     """Show the explorer."""
     return assets.send(request, "explorer.html", policy=POLICY)
@@ -36,7 +36,7 @@ def show_explorer() -> Response:
 
 @blueprint.get("/docs/explore/<name>")
 @public(WHY)
-@blueprint.gives(200, content_type="text/javascript")
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_explorer_file(name: str) -> Response:
     """Give a script or style of the explorer."""
     return assets.send(request, name)

@@ -21,7 +21,7 @@ class Health(Schema):
 
 @blueprint.get("/live")
 @public(WHY, limited=False)
-@blueprint.gives(200, Health(), example={"status": "ok"})
+@blueprint.response(200, Health(), example={"status": "ok"})
 def live() -> object:
     """Tell that the process answers."""
     return {"status": "ok"}
@@ -29,8 +29,8 @@ def live() -> object:
 
 @blueprint.get("/ready")
 @public(WHY, limited=False)
-@blueprint.gives(200, Health(), example={"status": "ok"})
-@blueprint.refuses(Unavailable)
+@blueprint.response(200, Health(), example={"status": "ok"})
+@blueprint.alt_response(Unavailable)
 def ready() -> object:
     """Tell that the database takes changes, and keys and revocation feed are at hand."""
     services().database.demand_writable()

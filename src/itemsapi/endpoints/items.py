@@ -10,13 +10,19 @@ from itemsapi.gate.decorators import requires
 from itemsapi.items.cursor import MAX_CURSOR_LENGTH as LONGEST_CURSOR
 from itemsapi.items.cursor import Page
 from itemsapi.items.draft import DESCRIPTION, NAME, QUANTITY, SKU, TAG, TAGS, ItemDraft
-from itemsapi.items.models import SORTS, ItemRecord
+from itemsapi.items.models import SORTS
 from itemsapi.items.money import DECIMALS
 from itemsapi.items.query import MAX_QUERY_LENGTH as LONGEST_SEARCH
 from itemsapi.items.query import Query
-from itemsapi.preconditions import Expected
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
-from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
+from itemsapi.rest import (
+    Blueprint,
+    PageQuery,
+    Schema,
+    documented_headers,
+    fields,
+    list_schema,
+)
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
 
@@ -86,7 +92,7 @@ class Item(Schema):
     updated_at = fields.DateTime(required=True)
 
 
-class Once(Schema):
+class IdempotencyHeaders(Schema):
     """What tells a request that comes again from another one that says the same."""
 
     key = fields.String(
@@ -140,79 +146,88 @@ class ItemQuery(PageQuery):
 
 @blueprint.get("")
 @requires(ITEMS_READ)
-@blueprint.takes(ItemQuery(), location="query")
-@blueprint.gives(
+@blueprint.arguments(ItemQuery(), location="query")
+@blueprint.response(
     200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None}
 )
-def list_items(asked: dict[str, Any]) -> Page:
+def list_items(query: dict[str, Any]) -> Page:
     """List your items, a page at a time. With `items:admin` everybody's."""
-    return services().items.page(Query(**asked), owner=_whose())
+    return services().items.page(Query(**query), owner=_owner())
 
 
 @blueprint.post("")
 @requires(ITEMS_WRITE)
-@blueprint.takes(Once(), location="headers")
-@blueprint.takes(ItemIn(), example=EXAMPLE_IN)
-@blueprint.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
-@blueprint.refuses(Conflict, KeyReused, QuotaExceeded)
-def create_item(once: dict[str, str | None], said: dict[str, Any]) -> object:
+@blueprint.arguments(IdempotencyHeaders(), location="headers")
+@blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
+@blueprint.etag
+@blueprint.response(201, Item(), headers=documented_headers("Location"), example=EXAMPLE)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(KeyReused)
+@blueprint.alt_response(QuotaExceeded)
+def create_item(headers: dict[str, str | None], payload: dict[str, Any]) -> object:
     """Create an item. It is yours."""
     owner = current_caller().user_id
-    item = services().items.create(ItemDraft(**said), owner=owner, key=once["key"])
+    item = services().items.create(ItemDraft(**payload), owner=owner, key=headers["key"])
     address = flask.url_for("items.show_item", item_id=item.id)
-    return item, _tagged(item) | {"Location": address}
+    blueprint.set_etag(item.version)
+    return item, {"Location": address}
 
 
 @blueprint.get("/<id:item_id>")
 @requires(ITEMS_READ)
-@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound)
+@blueprint.etag
+@blueprint.response(200, Item(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
 def show_item(item_id: str) -> object:
     """Show an item."""
-    item = services().items.get(item_id, owner=_whose())
-    return item, _tagged(item)
+    item = services().items.get(item_id, owner=_owner())
+    blueprint.set_etag(item.version)
+    return item
 
 
 @blueprint.put("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@blueprint.takes(ItemIn(), example=EXAMPLE_IN)
-@blueprint.takes_version
-@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound, Conflict, QuotaExceeded)
-def replace_item(said: dict[str, Any], version: Expected, item_id: str) -> object:
+@blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
+@blueprint.etag
+@blueprint.response(200, Item(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(QuotaExceeded)
+def replace_item(payload: dict[str, Any], item_id: str) -> object:
     """Replace what you said of an item. What is left out goes back to its default."""
-    shelf = services().items
-    item = shelf.replace(item_id, ItemDraft(**said), owner=_whose(), version=version)
-    return item, _tagged(item)
+    draft, version = ItemDraft(**payload), blueprint.if_match()
+    item = services().items.replace(item_id, draft, owner=_owner(), version=version)
+    blueprint.set_etag(item.version)
+    return item
 
 
 @blueprint.patch("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@blueprint.takes(ItemIn(partial=True), example={"quantity": 2})
-@blueprint.takes_version
-@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound, Conflict, QuotaExceeded)
-def change_item(changes: dict[str, Any], version: Expected, item_id: str) -> object:
+@blueprint.arguments(ItemIn(partial=True), example={"quantity": 2})
+@blueprint.etag
+@blueprint.response(200, Item(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(QuotaExceeded)
+def change_item(payload: dict[str, Any], item_id: str) -> object:
     """Change some fields of an item. What is left out stays as it is."""
-    item = services().items.change(item_id, changes, owner=_whose(), version=version)
-    return item, _tagged(item)
+    version = blueprint.if_match()
+    item = services().items.change(item_id, payload, owner=_owner(), version=version)
+    blueprint.set_etag(item.version)
+    return item
 
 
 @blueprint.delete("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@blueprint.takes_version
-@blueprint.gives(204)
-@blueprint.refuses(NotFound)
-def delete_item(version: Expected, item_id: str) -> None:
+@blueprint.etag
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+def delete_item(item_id: str) -> None:
     """Delete an item for good."""
-    services().items.delete(item_id, owner=_whose(), version=version)
+    services().items.delete(item_id, owner=_owner(), version=blueprint.if_match())
 
 
-def _whose() -> str | None:
+def _owner() -> str | None:
     """Return whose items the caller reaches; None is everybody's."""
     caller = current_caller()
     return None if caller.may(ITEMS_ADMIN) else caller.user_id
-
-
-def _tagged(item: ItemRecord) -> dict[str, str]:
-    return {"ETag": etag(item.version)}

@@ -13,7 +13,7 @@ from itemsapi.gate.csrf import delivery
 from itemsapi.gate.decorators import signed_in, signed_in_to_change_password
 from itemsapi.issuer import passwords
 from itemsapi.problems import BadRequest, Busy, CrossSite, TooMany
-from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.rest import Blueprint, Schema, documented_headers, fields
 from itemsapi.services import services
 
 blueprint = Blueprint("me", __name__, url_prefix="/me")
@@ -63,7 +63,7 @@ class PasswordIn(Schema):
 
 @blueprint.get("")
 @signed_in
-@blueprint.gives(200, Me(), example=EXAMPLE)
+@blueprint.response(200, Me(), example=EXAMPLE)
 def show_me() -> object:
     """Show who you are here."""
     return _me()
@@ -71,7 +71,7 @@ def show_me() -> object:
 
 @blueprint.post("/password")
 @signed_in_to_change_password
-@blueprint.takes(
+@blueprint.arguments(
     PasswordIn(),
     example={
         "current_password": "correct horse battery staple",
@@ -79,8 +79,11 @@ def show_me() -> object:
         "end_other_sessions": True,
     },
 )
-@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
-@blueprint.refuses(BadRequest, CrossSite, TooMany, Busy)
+@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(BadRequest)
+@blueprint.alt_response(CrossSite)
+@blueprint.alt_response(TooMany)
+@blueprint.alt_response(Busy)
 def change_password(payload: dict[str, Any]) -> object:
     """Change your password: this session goes on with new tokens, your other sessions end.
 

@@ -19,7 +19,7 @@ def page(settings: Settings) -> Blueprint:
 
     @made.get("/metrics")
     @rule
-    @made.gives(200, content_type="text/plain")
+    @made.response(200, {"type": "string"}, content_type="text/plain")
     def show_metrics() -> Response:
         """Show the metrics in Prometheus' text format."""
         note_feed_age(services().revocation_feed.age)

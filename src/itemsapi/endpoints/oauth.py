@@ -83,10 +83,10 @@ class Introspection(Schema):
 
 @blueprint.post("/token")
 @refresh_token
-@blueprint.takes(AttemptHeaders(), location="headers")
-@blueprint.takes(TokenRequest(), location="form")
-@blueprint.gives(200, OAuthTokens())
-@blueprint.refuses(problems.RefreshSuperseded)
+@blueprint.arguments(AttemptHeaders(), location="headers")
+@blueprint.arguments(TokenRequest(), location="form")
+@blueprint.response(200, OAuthTokens())
+@blueprint.alt_response(problems.RefreshSuperseded)
 def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object:
     """Refresh tokens, as standard OAuth clients ask for it.
 
@@ -103,8 +103,8 @@ def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object
 
 @blueprint.post("/revoke")
 @public("the token itself is the proof (RFC 7009); an unknown one changes nothing")
-@blueprint.takes(TokenQuestion(), location="form")
-@blueprint.gives(200)
+@blueprint.arguments(TokenQuestion(), location="form")
+@blueprint.response(200)
 def revoke(question: dict[str, str]) -> None:
     """Revoke a token: its session ends. Unknown tokens are no error."""
     revoke_token(services().issuer, question["token"])
@@ -112,8 +112,8 @@ def revoke(question: dict[str, str]) -> None:
 
 @blueprint.post("/introspect")
 @requires(TOKENS_READ)
-@blueprint.takes(TokenQuestion(), location="form")
-@blueprint.gives(200, Introspection())
+@blueprint.arguments(TokenQuestion(), location="form")
+@blueprint.response(200, Introspection())
 def introspect_token(question: dict[str, str]) -> object:
     """Tell whether a token is active and what it says."""
     return introspect(services().issuer, question["token"])
@@ -137,7 +137,7 @@ class OAuthError(Schema):
     error_description = fields.String(required=True)
 
 
-blueprint.answers_otherwise(
+blueprint.document_errors(
     OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS}
 )
 

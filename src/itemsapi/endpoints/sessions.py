@@ -36,7 +36,7 @@ class Which(Schema):
 
 @blueprint.get("")
 @signed_in
-@blueprint.gives(200, list_schema(Session(), "Sessions"))
+@blueprint.response(200, list_schema(Session(), "Sessions"))
 def list_sessions() -> object:
     """List where you are signed in, latest use first."""
     caller = current_caller()
@@ -46,8 +46,8 @@ def list_sessions() -> object:
 
 @blueprint.delete("/<id:session_id>")
 @signed_in
-@blueprint.gives(204)
-@blueprint.refuses(NotFound)
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
 def delete_session(session_id: str) -> None:
     """End one of your sessions."""
     me = current_caller().user_id
@@ -56,8 +56,8 @@ def delete_session(session_id: str) -> None:
 
 @blueprint.delete("")
 @signed_in
-@blueprint.takes(Which(), location="query")
-@blueprint.gives(204)
+@blueprint.arguments(Which(), location="query")
+@blueprint.response(204)
 def delete_sessions(which: dict[str, str | None]) -> None:
     """End all your sessions, or all the others with `except=current`."""
     caller = current_caller()

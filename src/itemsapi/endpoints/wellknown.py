@@ -15,7 +15,7 @@ class JwkSet(Schema):
 
 @blueprint.get("/jwks.json")
 @public("public keys are public; other services verify our tokens with them")
-@blueprint.gives(200, JwkSet())
+@blueprint.response(200, JwkSet())
 def jwks() -> object:
     """Show the public keys that verify access tokens."""
     return {"keys": services().key_set.now().public()}, {"Cache-Control": "public, max-age=60"}
@@ -39,7 +39,7 @@ class Metadata(Schema):
 
 @blueprint.get("/oauth-authorization-server")
 @public("clients read it before they have a token (RFC 8414)")
-@blueprint.gives(200, Metadata())
+@blueprint.response(200, Metadata())
 def metadata() -> object:
     """Show what the issuer offers to standard OAuth clients."""
     base = services().settings.public_url

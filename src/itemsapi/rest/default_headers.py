@@ -95,3 +95,11 @@ MEANINGS = {
     "WWW-Authenticate": "How to authenticate, and what was wrong (RFC 6750 section 3).",
     "X-Request-Id": "The id of this request; it finds the request in the log.",
 }
+
+
+def documented_headers(*names: str) -> dict[str, dict[str, object]]:
+    """Return headers for `response(headers=...)`, each with its meaning."""
+    return {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in describe(names).items()
+    }

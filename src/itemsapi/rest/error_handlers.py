@@ -152,6 +152,35 @@ def _unhandled(error: BaseException) -> InternalError:
 
 
 def _of_status(status: int, error: HTTPException) -> Problem:
+    data = getattr(error, "data", None)  # what `flask_smorest.abort` was given
+    if isinstance(data, Mapping):
+        return _aborted(status, error, data)
+    return _by_status(status, error)
+
+
+def _aborted(status: int, error: HTTPException, data: Mapping[str, Any]) -> Problem:
+    """Return the problem of `abort(status, message=..., errors=..., headers=...)`."""
+    messages = data.get("messages") or data.get("errors")
+    problem = _by_status(status, error)
+    if isinstance(messages, Mapping) and status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        by_location = all(isinstance(one, Mapping) for one in messages.values())
+        problem = invalid(_joined(messages) if "messages" in data and by_location else messages)
+    if (
+        isinstance(message := data.get("message"), str)
+        and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        problem.args = (message,)
+    if isinstance(headers := data.get("headers"), Mapping):
+        problem.extra |= headers
+    return problem
+
+
+def _joined(messages: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return messages by field: webargs sends them by location and field."""
+    return {name: found for fields in messages.values() for name, found in fields.items()}
+
+
+def _by_status(status: int, error: HTTPException) -> Problem:
     if status in _BY_STATUS:
         return _BY_STATUS[status]()
     if status == HTTPStatus.UNAUTHORIZED:

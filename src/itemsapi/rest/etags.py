@@ -1,8 +1,10 @@
 """Versions of things over HTTP: strong ETags, `If-Match`, `If-None-Match` (RFC 9110 section 13)."""
 
+import hashlib
 import re
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from flask import Request
 
 from itemsapi.preconditions import Precondition
@@ -54,6 +56,19 @@ def not_modified(request: Request, tag: str) -> bool:
     if known is None:
         return False
     return known.strip() == ANY or any(f'"{opaque}"' == tag for _, opaque in _tags(known))
+
+
+def hashed(data: Any) -> str:  # noqa: ANN401 - whatever a schema dumps
+    """Return the tag of data that has no version of its own: a hash of its JSON."""
+    raw = orjson.dumps(data, default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+def check(request: Request, tag: str) -> None:
+    """Raise `PreconditionFailed` unless `If-Match` names this tag, compared strongly (13.1.1)."""
+    header = request.headers.get("If-Match", "")
+    if header.strip() != ANY and ("", tag.strip('"')) not in _tags(header):
+        raise PreconditionFailed
 
 
 def _versions(header: str, *, weak: bool) -> frozenset[int] | None:

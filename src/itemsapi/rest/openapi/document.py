@@ -8,26 +8,17 @@ the access matrix that the document hides.
 import functools
 import hashlib
 import importlib.metadata
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import flask_smorest
 import orjson
-from apispec import APISpec
 from flask import Flask, current_app
-from werkzeug.routing import Rule as Address
 
-from itemsapi.gate import openapi
-from itemsapi.gate.rules import Rule
-from itemsapi.rest.openapi.operations import Operations, Route, words
 from itemsapi.settings import Settings
 
-RuleFor = Callable[[str, str], Rule]
-
 EXTENSION = "itemsapi-document"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 TITLE = "itemsapi"
 INTRODUCTION = """\
 An API that is spoken to in JSON and answers in JSON.
@@ -76,19 +67,36 @@ class Document:
     etag: str
 
 
-def describe(app: Flask, settings: Settings, rule_for: RuleFor) -> None:
-    """Have the document built when somebody first asks for it, once all pages are in.
+def describe(app: Flask, api: flask_smorest.Api) -> None:
+    """Have the document written when somebody first asks for it.
 
-    It takes as long as the rest of the boot; a worker, a command or a test that nobody asks for it
-    should not wait. `itemsapi serve` asks once before it serves, so that a fault stops the boot.
+    Building it takes as long as the rest of the boot; a worker, a command or a test that nobody
+    asks for it should not wait. `itemsapi serve` asks once before it serves, so that a fault stops
+    the boot.
     """
 
     @functools.cache
     def document() -> Document:
-        body = orjson.dumps(build(app, settings, rule_for))
+        body = orjson.dumps(api.spec.to_dict())
         return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
     app.extensions[EXTENSION] = document
+
+
+def spec_options(settings: Settings) -> dict[str, Any]:
+    """Return what the document says about the service as a whole."""
+    server = _server(settings.public_url)
+    return {
+        "title": TITLE,
+        "version": _version(),
+        "openapi_version": "3.1.0",
+        "info": {
+            "description": INTRODUCTION.format(place=server.rstrip("/")),
+            "contact": {"name": "The itemsapi maintainers"},
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": server}],
+    }
 
 
 def document_of(app: Flask) -> Document:
@@ -101,70 +109,6 @@ def document_of(app: Flask) -> Document:
 def current_document() -> Document:
     """Return the document of the application at hand."""
     return document_of(current_app)
-
-
-def build(app: Flask, settings: Settings, rule_for: RuleFor) -> dict[str, Any]:
-    """Return the document as a dictionary."""
-    server = _server(settings.public_url)
-    spec = APISpec(
-        TITLE,
-        _version(),
-        "3.1.0",
-        info={
-            "description": INTRODUCTION.format(place=server.rstrip("/")),
-            "contact": {"name": "The itemsapi maintainers"},
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        servers=[{"url": server}],
-    )
-    found = list(routes(app, rule_for))
-    operations = Operations(spec, f"{settings.public_url}/docs/problems")
-    for route in found:
-        spec.path(route.path, operations={route.method.lower(): operations.describe(route)})
-    for tag in dict.fromkeys(route.tag for route in found):
-        spec.tag({"name": tag, "description": _about(app, tag)})
-    scopes = [s for page in app.blueprints.values() for s in getattr(page, "scopes", ())]
-    for name, scheme in openapi.schemes([route.rule for route in found], scopes).items():
-        spec.components.security_scheme(name, scheme)
-    return dict(spec.to_dict())
-
-
-def routes(app: Flask, rule_for: RuleFor) -> Iterator[Route]:
-    """Yield every address and method but HEAD and OPTIONS, which follow the others."""
-    taken: set[str] = set()
-    for address in app.url_map.iter_rules():
-        for method in METHODS:
-            if method in (address.methods or ()):
-                rule = rule_for(address.endpoint, method)
-                yield _route(app, address, method, rule, taken)
-
-
-def _route(app: Flask, address: Address, method: str, rule: Rule, taken: set[str]) -> Route:
-    view = _view(app.view_functions[address.endpoint], method)
-    page, _, name = address.endpoint.rpartition(".")
-    candidates = (name, f"{page}_{name}", f"{page}_{name}_{method}", address.rule)
-    operation_id = next(c for c in candidates if c.replace(".", "_") not in taken)
-    operation_id = operation_id.replace(".", "_").lower()
-    taken.add(operation_id)
-    tag = page.rpartition(".")[2] or "other"
-    otherwise = getattr(app.blueprints.get(page), "otherwise", {})
-    return Route(address.rule, method, view, operation_id, tag, rule, otherwise)
-
-
-def _view(view: Any, method: str) -> Callable[..., object]:  # noqa: ANN401 - Flask's view functions
-    """Return the function itself; that of a `MethodView` is one of its methods."""
-    kind = getattr(view, "view_class", None)
-    found: Callable[..., object] = getattr(kind, method.lower(), view)
-    return found
-
-
-def _about(app: Flask, tag: str) -> str:
-    """Return what a page is about: its description, or the first line of its module."""
-    page = next((p for name, p in app.blueprints.items() if name.rpartition(".")[2] == tag), None)
-    if page is None:
-        return "Addresses that belong to no page."
-    module = sys.modules.get(page.import_name)
-    return getattr(page, "description", "") or f"{words(module, f'The page {tag}')[0]}."
 
 
 def _version() -> str:

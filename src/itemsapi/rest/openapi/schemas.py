@@ -7,14 +7,15 @@ nothing else, decimals are strings, and every shape has a name of its own (`Orde
 
 # ruff: noqa: ANN401 - apispec hands schemas and fields on untyped
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
+import apispec.ext.marshmallow
 import marshmallow
 from apispec import APISpec
 from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
 from apispec.ext.marshmallow.field_converter import DEFAULT_FIELD_MAPPING
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from apispec.ext.marshmallow.schema_resolver import SchemaResolver as ApispecResolver
 from marshmallow import EXCLUDE, INCLUDE
 
 from itemsapi.rest import fields
@@ -33,15 +34,22 @@ class SchemaConverter(OpenAPIConverter):
         fields.Id: ("string", "uuid"),
     }
 
-    def __init__(self, spec: APISpec, direction: Direction) -> None:
-        """Collect named shapes in the components of `spec`."""
-        super().__init__(spec.openapi_version, self._name, spec)
-        self.direction = direction
+    direction: Direction = "in"
 
-    def reference(self, schema: marshmallow.Schema) -> dict[str, Any]:
-        """Return the shape of `schema`, as a reference where it has a name."""
-        found: dict[str, Any] = self.resolve_nested_schema(schema)
-        return found
+    def __init__(self, openapi_version: Any, schema_name_resolver: Any, spec: APISpec) -> None:
+        """Collect named schemas in the components of `spec`."""
+        del schema_name_resolver
+        self._names: dict[Direction, dict[Any, str]] = {"in": {}, "out": {}}
+        super().__init__(openapi_version, self._name, spec)
+
+    @property
+    def refs(self) -> dict[Any, str]:
+        """The names of the schemas of this direction that are in the components."""
+        return self._names[self.direction]
+
+    @refs.setter
+    def refs(self, value: object) -> None:
+        """Ignore apispec's own, which knows no direction."""
 
     def resolve_nested_schema(self, schema: Any) -> Any:
         """Put the shape among the components at its first use; one without a name stays inline."""
@@ -114,9 +122,10 @@ class SchemaConverter(OpenAPIConverter):
 
     field2write_only = field2read_only
 
-    def parameters(self, schema: marshmallow.Schema, location: str) -> list[dict[str, Any]]:
+    def schema2parameters(self, schema: Any, *, location: str, **kwargs: Any) -> list[Any]:
         """Return each field as a parameter; one that may be left out is not null instead."""
-        found = self.schema2parameters(schema, location=location)
+        del kwargs
+        found = super().schema2parameters(schema, location=location)
         for parameter in found:
             _drop_null(parameter["schema"])
         return list(found)
@@ -145,6 +154,29 @@ def _drop_null(shape: dict[str, Any]) -> None:
         shape["enum"] = [choice for choice in shape["enum"] if choice is not None]
 
 
-def with_example(content: Mapping[str, Any], example: object) -> dict[str, Any]:
-    """Return a media type object with its example, if there is one."""
-    return {**content, **({} if example is None else {"example": example})}
+class SchemaResolver(ApispecResolver):
+    """Resolves the schemas of responses in the other direction than those of requests."""
+
+    def resolve_response(self, response: Any) -> None:
+        """Put the schemas of a response among the components."""
+        self.converter.direction = "out"
+        try:
+            super().resolve_response(response)  # type: ignore[no-untyped-call]  # apispec
+        finally:
+            self.converter.direction = "in"
+
+
+class SchemaPlugin(apispec.ext.marshmallow.MarshmallowPlugin):
+    """apispec's plugin for marshmallow, with a schema for each direction."""
+
+    Converter = SchemaConverter
+    Resolver = SchemaResolver
+
+    def header_helper(self, header: Any, **kwargs: Any) -> Any:
+        """Resolve the schema of a header of a response."""
+        assert isinstance(self.converter, SchemaConverter)  # noqa: S101 - the spec has been made
+        self.converter.direction = "out"
+        try:
+            return super().header_helper(header, **kwargs)
+        finally:
+            self.converter.direction = "in"

@@ -1,0 +1,181 @@
+"""`Api`: Flask-Smorest's own, whose document is built when it is first asked for."""
+
+import sys
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+from apispec import APISpec
+from flask import Blueprint as FlaskBlueprint
+from flask import Flask
+from werkzeug.routing import Rule as Route
+
+from itemsapi.gate import openapi
+from itemsapi.rest.default_headers import documented_headers
+from itemsapi.rest.error_handlers import PROBLEM_JSON
+from itemsapi.rest.install import IdConverter
+from itemsapi.rest.openapi.operations import (
+    PathPlugin,
+    RuleFor,
+    RulesPlugin,
+    documented_text,
+    id_schema,
+    summary_and_description,
+)
+from itemsapi.rest.openapi.responses import PROBLEM_SCHEMA
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of the version that the change was made against, or `*`.",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETags of versions that you have: 304 if one of them still holds.",
+    "schema": {"type": "string"},
+}
+NO_BLUEPRINT = "other"  # the tag of routes that belong to none
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no types
+    """Flask-Smorest's `Api` with the rules of the gate in its document.
+
+    Errors are handled by `rest.error_handlers`, the document is served by `endpoints.docs`.
+    """
+
+    ERROR_SCHEMA = PROBLEM_SCHEMA
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask, *, rule_for: RuleFor, problems_url: str, **spec: Any) -> None:
+        """Take where to find the rule of a route, where problems are explained, and the spec."""
+        self._spec: APISpec | None = None
+        self._options: dict[str, Any] | None = None
+        self._parameters: dict[str, Any] = {}
+        self._rules = RulesPlugin(app, rule_for, problems_url)
+        super().__init__(app, spec_kwargs=spec)
+
+    @property
+    def spec(self) -> APISpec | None:
+        """The document, built at the first use, when all blueprints are registered."""
+        if self._spec is None and self._options is not None:
+            self._build(self._options)
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: APISpec | None) -> None:
+        self._spec = value
+
+    def register_blueprint(
+        self, blp: FlaskBlueprint, *, parameters: Any = None, **options: Any
+    ) -> None:
+        """Register a blueprint, of Flask-Smorest or of Flask alone."""
+        name = options.get("name", blp.name)
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][name] = self
+        self._app.register_blueprint(blp, **options)
+        self._parameters[name] = parameters
+
+    def _init_spec(self, **options: Any) -> None:
+        """Keep the options: building the document takes as long as the rest of the boot."""
+        self._options = options
+
+    def _register_doc_blueprint(self) -> None:
+        """Do nothing: `endpoints.docs` serves the document."""
+
+    def _register_error_handlers(self) -> None:
+        """Do nothing: `rest.error_handlers` answers every error."""
+
+    def _register_responses(self) -> None:
+        """Register a response for each bare status that views name."""
+        components = self._built().components
+        problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for status in HTTPStatus:
+            content = {"content": problem} if status >= HTTPStatus.BAD_REQUEST else {}
+            components.response(status.name, {"description": status.phrase, **content}, lazy=True)
+
+    def _register_etag_headers(self) -> None:
+        """Describe the headers of versions as they work here."""
+        components = self._built().components
+        for name, header in (("IF_MATCH", IF_MATCH), ("IF_NONE_MATCH", IF_NONE_MATCH)):
+            components.parameter(name, "header", header, lazy=True)
+        components.header("ETAG", documented_headers("ETag")["ETag"], lazy=True)
+
+    def _build(self, options: dict[str, Any]) -> None:
+        self._options = None
+        super()._init_spec(
+            flask_plugin=PathPlugin(),
+            marshmallow_plugin=self._rules.schemas,
+            extra_plugins=[self._rules],
+            **options,
+        )
+        self.register_converter(IdConverter, id_schema)
+        spec = self._built()
+        for name, blueprint in self._app.blueprints.items():
+            if isinstance(blueprint, flask_smorest.Blueprint) and not self._nested(name):
+                blueprint.register_views_in_doc(
+                    self, self._app, spec, name=name, parameters=self._parameters.get(name)
+                )
+        for route in self._app.url_map.iter_rules():
+            self._add_plain(spec, route)
+        self._add_tags(spec)
+        self._add_schemes(spec)
+
+    def _built(self) -> APISpec:
+        assert self._spec is not None  # noqa: S101 - called while it is built
+        return self._spec
+
+    def _nested(self, name: str) -> bool:
+        """Tell whether the blueprint around this one documents it."""
+        around = self._app.blueprints.get(name.rpartition(".")[0])
+        return isinstance(around, flask_smorest.Blueprint)
+
+    def _add_plain(self, spec: APISpec, route: Route) -> None:
+        """Add the operations of a route that no blueprint of Flask-Smorest documents."""
+        operations = {
+            method.lower(): self._plain_operation(route, method)
+            for method in METHODS
+            if method in (route.methods or ())
+            and (route.rule, method.lower()) not in self._rules.documented
+        }
+        if operations:
+            spec.path(rule=route, operations=operations)
+
+    def _plain_operation(self, route: Route, method: str) -> dict[str, Any]:
+        view = self._app.view_functions[route.endpoint]
+        view = getattr(getattr(view, "view_class", None), method.lower(), view)
+        blueprint = route.endpoint.rpartition(".")[0]
+        return {
+            "summary": documented_text(view),
+            "tags": [blueprint.rpartition(".")[2] or NO_BLUEPRINT],
+            "responses": {"200": {"description": HTTPStatus.OK.phrase}},
+        }
+
+    def _add_tags(self, spec: APISpec) -> None:
+        used = [
+            tag
+            for path in spec.to_dict()["paths"].values()
+            for method, operation in path.items()
+            if method.upper() in METHODS
+            for tag in operation["tags"]
+        ]
+        for tag in dict.fromkeys(used):
+            spec.tag({"name": tag, "description": self._about(tag)})
+
+    def _about(self, tag: str) -> str:
+        """Return what a blueprint is about: its description, or the first line of its module."""
+        named = self._app.blueprints.items()
+        blueprint = next((b for name, b in named if tag in {name, name.rpartition(".")[2]}), None)
+        if blueprint is None:
+            return "Paths that belong to no blueprint."
+        text = documented_text(sys.modules.get(blueprint.import_name))
+        sentence = summary_and_description(text, f"The blueprint {tag}")[0]
+        return getattr(blueprint, "description", "") or f"{sentence}."
+
+    def _add_schemes(self, spec: APISpec) -> None:
+        blueprints = self._app.blueprints.values()
+        scopes = [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
+        for name, scheme in openapi.schemes(self._rules.rules, scopes).items():
+            spec.components.security_scheme(name, scheme)
