@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
-from itemsapi.rest.blueprint import notes
+from itemsapi.rest.versions import notes
 from support.app_factory import House
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}

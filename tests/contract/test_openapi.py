@@ -162,7 +162,8 @@ def test_refusals_of_refresh_tokens_follow_from_the_rule(
 
 def test_refusals_are_problems_in_the_right_media_type(document: dict[str, Any]) -> None:
     """RFC 9457: what is documented is what is on the wire."""
-    for response in document["components"]["responses"].values():
+    responses = document["components"]["responses"]
+    for response in [one for name, one in responses.items() if name != "NOT_MODIFIED"]:
         assert list(response["content"]) == ["application/problem+json"]
 
 

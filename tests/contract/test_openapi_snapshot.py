@@ -29,18 +29,21 @@ def lines(document: Mapping[str, Any]) -> Iterator[str]:
     """Tell each operation in a line, then each schema with its properties."""
     for path, operations in sorted(document["paths"].items()):
         for method in (method for method in METHODS if method in operations):
-            yield " ".join((method.upper(), path, *told(operations[method])))
+            yield " ".join((method.upper(), path, *told(operations[method], document)))
     for name, schema in sorted(document["components"]["schemas"].items()):
         required = set(schema.get("required", ()))
         properties = sorted(schema.get("properties", {}))
         yield f"{name}: " + " ".join(p if p in required else f"{p}?" for p in properties)
 
 
-def told(operation: Mapping[str, Any]) -> Iterator[str]:
+def told(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
     """Tell the name of an operation, what it takes and what it gives."""
     yield operation["operationId"]
-    given = [one["name"] for one in operation.get("parameters", ()) if "name" in one]
-    yield f"({', '.join(given)})"
+    shared = document["components"].get("parameters", {})
+    parameters = [
+        shared.get(one.get("$ref", "")[24:], one) for one in operation.get("parameters", ())
+    ]
+    yield f"({', '.join(one['name'] for one in parameters)})"
     if "requestBody" in operation:
         yield f"<- {schema_name(operation['requestBody']['content'])}"
     good = [status for status in sorted(operation["responses"]) if status < "400"]

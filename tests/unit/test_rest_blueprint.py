@@ -1,5 +1,7 @@
 """Declarations that are refused at import, before anything can go wrong at request time."""
 
+# mypy: disable-error-code="untyped-decorator"
+
 from decimal import Decimal
 from typing import Any
 
@@ -7,8 +9,8 @@ import pytest
 
 from itemsapi import Blueprint, Schema
 from itemsapi.problems import Conflict, NotFound
-from itemsapi.rest.blueprint import notes
 from itemsapi.rest.json_provider import dumps
+from itemsapi.rest.versions import notes
 
 
 @pytest.mark.parametrize("name", ["arguments", "response"])

@@ -70,7 +70,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self._spec = value
 
     def register_blueprint(
-        self, blp: FlaskBlueprint, *, parameters: Any = None, **options: Any
+        self,
+        blp: FlaskBlueprint,
+        *,
+        parameters: list[dict[str, object]] | None = None,
+        **options: Any,
     ) -> None:
         """Register a blueprint, of Flask-Smorest or of Flask alone."""
         name = options.get("name", blp.name)
@@ -122,6 +126,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
             self._add_plain(spec, route)
         self._add_tags(spec)
         self._add_schemes(spec)
+        if "PAGINATION" not in spec.components.headers:
+            spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
 
     def _built(self) -> APISpec:
         assert self._spec is not None  # noqa: S101 - called while it is built
@@ -148,9 +154,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         view = getattr(getattr(view, "view_class", None), method.lower(), view)
         blueprint = route.endpoint.rpartition(".")[0]
         return {
-            "summary": documented_text(view),
+            "summary": documented_text(view) or view.__name__.replace("_", " ").capitalize(),
             "tags": [blueprint.rpartition(".")[2] or NO_BLUEPRINT],
-            "responses": {"200": {"description": HTTPStatus.OK.phrase}},
         }
 
     def _add_tags(self, spec: APISpec) -> None:

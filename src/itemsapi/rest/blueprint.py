@@ -16,16 +16,19 @@ may be given to `alt_response`, and `etag` compares as RFC 9110 section 13 has i
 Flask-Smorest and marshmallow have no types in places; the `Any`s that they force stay in this file.
 """
 
+# ruff: noqa: ANN401 - the signatures are Flask-Smorest's
+
 import copy
 import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import flask
 import flask_smorest
+from flask.views import MethodView
 from flask_smorest.utils import (
     get_appcontext,
     resolve_schema_instance,
@@ -35,22 +38,18 @@ from flask_smorest.utils import (
 from marshmallow import Schema
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from itemsapi.preconditions import Precondition, check_version
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
-from itemsapi.rest import etags
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.parser import OPTIONAL, StrictParser
+from itemsapi.rest.versions import NOTE, Versions, View, notes
 from itemsapi.tokens.scopes import Scope
 
-View = TypeVar("View", bound=Callable[..., object])
-Decorator = Callable[[View], View]
 SchemaLike = Schema | type[Schema]
 
-NOTE = "_apidoc"  # Flask-Smorest keeps there what a view declares
 PROBLEMS = "problems"
 
 
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
+class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
     """A set of endpoints.
 
     `scopes` are those that only this blueprint uses and that no rule of its names; `description` is
@@ -180,43 +179,6 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         """Document that this blueprint's own error handler answers these problems by `schema`."""
         self.error_schemas |= {kind: (status, schema) for kind, status in statuses.items()}
 
-    def etag(self, obj: Any) -> Any:
-        """Add ETags to a view or a `MethodView`, and require `If-Match` of changes.
-
-        A request that is wrong in itself (400, 422) is told so before a missing `If-Match` is (428;
-        RFC 9110 13.2.1), wherever `arguments` stands.
-        """
-        add = super().etag
-
-        def decorate(view: View) -> View:
-            return cast("View", add(self._require_if_match(view)))
-
-        return self._decorate_view_func_or_method_view(decorate, obj)
-
-    def set_etag(self, etag_data: Any, etag_schema: SchemaLike | None = None) -> None:
-        """Set the ETag of the response: of a version, if `etag_data` is a number, or of data."""
-        if etag_schema is not None:
-            etag_data = resolve_schema_instance(etag_schema).dump(etag_data)
-        _etag_context()["etag"] = self._generate_etag(etag_data)
-
-    def check_etag(self, etag_data: Any, etag_schema: SchemaLike | None = None) -> None:
-        """Raise `PreconditionFailed` unless `If-Match` names this version, or this data."""
-        if etag_schema is not None:
-            etag_data = resolve_schema_instance(etag_schema).dump(etag_data)
-        if isinstance(etag_data, int):
-            check_version(self.if_match(), etag_data)
-        else:
-            etags.check(flask.request, f'"{self._generate_etag(etag_data)}"')
-        _etag_context()["etag_checked"] = True
-
-    def if_match(self) -> Precondition:
-        """Return what `If-Match` and `If-None-Match` require of a change, to be checked with it.
-
-        Unlike `check_etag` it needs no version, so nothing can change between check and change.
-        """
-        _etag_context()["etag_checked"] = True
-        return etags.precondition(flask.request)
-
     def add_url_rule(
         self,
         rule: str,
@@ -234,45 +196,21 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         bare = rule.rstrip("/") or ("" if self.url_prefix else "/")
         super().add_url_rule(bare, endpoint, view_func, *args, **options)
 
+    def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
+        """Document a `MethodView` by its methods, also where `as_view` made a function of it."""
+        view_class = getattr(obj, "view_class", None)
+        documented = view_class if isinstance(view_class, type(MethodView)) else obj
+        super()._store_endpoint_docs(endpoint, documented, *args, **options)
+
     def _on(self, method: str, path: str, options: dict[str, Any]) -> Callable[[View], View]:
         register = self.route(path, methods=[method], **options)
         return cast("Callable[[View], View]", register)
 
     def _require_route_above(self, view: object, decorator: str) -> None:
-        """Raise `TypeError` for a decorator above `route`: the registered view would not have it."""
+        """Raise `TypeError` for a decorator above `route`: the view was registered without it."""
         if view in self._registered:
             name = getattr(view, "__name__", "the view")
             raise TypeError(f"@{decorator} stands above the route of {name}; write it below")
-
-    def _require_if_match(self, view: View) -> View:
-        """Require `If-Match` before the view, or where `arguments` stands below, after those."""
-        deferred = "arguments" in notes(view)
-
-        @functools.wraps(view)
-        def required(*args: Any, **kwargs: Any) -> object:
-            if deferred:
-                _etag_context()["deferred"] = True
-            else:
-                self._demand_if_match()
-            return flask.current_app.ensure_sync(view)(*args, **kwargs)
-
-        return cast("View", required)
-
-    def _after_arguments(self, view: View) -> View:
-        """Require the `If-Match` that was deferred until the arguments were parsed."""
-
-        @functools.wraps(view)
-        def checked(*args: Any, **kwargs: Any) -> object:
-            if _etag_context().pop("deferred", False):
-                self._demand_if_match()
-            return flask.current_app.ensure_sync(view)(*args, **kwargs)
-
-        return cast("View", checked)
-
-    def _demand_if_match(self) -> None:
-        changing = flask.request.method in self.METHODS_NEEDING_CHECK_ETAG
-        if changing and flask.request.headers.get("If-Match") is None:
-            raise PreconditionRequired
 
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)
@@ -282,50 +220,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
             return flask.Response()
         return flask.Response(dumps(data), mimetype=content_type or "application/json")
 
-    def _known_to_client(self) -> bool:
-        """Tell whether the client has the version that the view set (RFC 9110 13.1.2)."""
-        tag = _etag_context().get("etag")
-        reading = flask.request.method in self.METHODS_CHECKING_NOT_MODIFIED
-        return bool(tag and reading and etags.not_modified(flask.request, f'"{tag}"'))
-
-    @staticmethod
-    def _generate_etag(etag_data: Any, extra_data: Any = None) -> str:
-        if isinstance(etag_data, int) and not extra_data:
-            return etags.etag(etag_data).strip('"')
-        return etags.hashed((etag_data, extra_data) if extra_data else etag_data)
-
-    def _is_etag_enabled(self) -> bool:
-        return True
-
-    def _check_precondition(self) -> None:
-        """Leave it to `etag`: a request that is wrong in itself is told so first."""
-
-    def _check_not_modified(self, etag: str) -> None:
-        """Leave it to the response: a 304 has headers that an exception would lose."""
-
-    def _set_etag_in_response(self, response: flask.Response) -> None:
-        if flask.request.method not in self.METHODS_ALLOWING_SET_ETAG or "ETag" in response.headers:
-            return
-        tag = _etag_context().get("etag")
-        if tag is None:
-            extra = tuple(pair for pair in response.headers if pair[0] in self.ETAG_INCLUDE_HEADERS)
-            tag = self._generate_etag(get_appcontext().get("result_dump"), extra)
-            _etag_context()["etag"] = tag
-            if self._known_to_client():
-                response.status_code = HTTPStatus.NOT_MODIFIED
-                response.set_data(b"")
-                response.headers.remove("Content-Type")
-        response.set_etag(tag)
-
-
-def notes(view: object) -> Mapping[str, Any]:
-    """Return what Flask-Smorest's decorators noted on a view."""
-    return getattr(view, NOTE, {})
-
-
-def _etag_context() -> dict[str, Any]:
-    found: dict[str, Any] = get_appcontext().setdefault("etag", {})
-    return found
+    def _prepare_arguments_doc(self, doc: Any, doc_info: Any, **kwargs: Any) -> Any:
+        """Document a form beside files as one multipart body: OpenAPI 3 has no `in: formData`."""
+        parameters = doc_info.get("arguments", {}).get("parameters", [])
+        bodies = [one for one in parameters if one["in"] in {"form", "files"}]
+        if len(bodies) > 1:
+            schemas = [resolve_schema_instance(one["schema"]) for one in bodies]
+            found = {name: field for one in schemas for name, field in one.declared_fields.items()}
+            name = "".join(type(one).__name__.removesuffix("Schema") for one in schemas)
+            bodies[0] |= {"in": "files", "schema": Schema.from_dict(found, name=name)}
+            parameters[:] = [one for one in parameters if one not in bodies[1:]]
+        return super()._prepare_arguments_doc(doc, doc_info, **kwargs)
 
 
 def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:

@@ -4,6 +4,8 @@ Unknown fields are rejected, and so are repeated parameters, bodies of another m
 that two readers could understand differently (`strict_json`).
 """
 
+# ruff: noqa: ANN401 - the signatures are the libraries'
+
 import weakref
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn, cast

@@ -1,5 +1,8 @@
 """What the gate's rules and the raised problems add to each operation of the document."""
 
+# ruff: noqa: ANN401 - the signatures are the libraries'
+
+import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -50,6 +53,16 @@ class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no typ
         """Return a path as OpenAPI writes it."""
         return str(FlaskPlugin.flaskpath2openapi(path)).rstrip("/") or "/"
 
+    def path_helper(self, rule: Route, operations: Any, parameters: Any, **kwargs: Any) -> str:
+        """Return the path; its parameters are those of each operation."""
+        path = super().path_helper(rule, operations, parameters, **kwargs)
+        for operation in operations.values():
+            own = operation.get("parameters", [])
+            if parameters or own:
+                operation["parameters"] = [*copy.deepcopy(parameters), *own]
+        parameters.clear()
+        return str(path)
+
     def rule_to_params(self, rule: Route) -> list[dict[str, Any]]:
         """Return the parameters of a path, each with what it is the id of."""
         found: list[dict[str, Any]] = super().rule_to_params(rule)
@@ -95,6 +108,7 @@ class RulesPlugin(BasePlugin):
         rule = self._rule_for(route.endpoint, method.upper())
         self.rules.append(rule)
         raised = operation.pop("x-problems", [])
+        operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
         operation |= {
@@ -161,7 +175,8 @@ def documented_text(thing: object) -> str:
 def _follow(operation: Mapping[str, Any]) -> set[type[Problem]]:
     """Return the problems that follow from what an operation parses."""
     content = operation.get("requestBody", {}).get("content", {})
-    parsed = any(isinstance(one, Mapping) for one in operation.get("parameters", ()))
+    parameters = operation.get("parameters", ())
+    parsed = any(isinstance(one, Mapping) and one["in"] != "path" for one in parameters)
     found: set[type[Problem]] = {Invalid} if content or parsed else set()
     if content:
         found |= set(WITH_BODY)
