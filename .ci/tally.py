@@ -1,4 +1,4 @@
-"""Adds up the JUnit reports of every environment; fails if a required one ran no test.
+"""Add up the JUnit reports of all environments; fail if a required one ran no test.
 
 python .ci/tally.py FOLDER ENVIRONMENT...
 """
@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 
 
 def count(report: Path) -> tuple[int, int, int]:
-    """How many tests of a report passed, failed and were skipped; none if there is no report."""
+    """Return how many tests of a report passed, failed and were skipped; zeros without a report."""
     if not report.exists():
         return 0, 0, 0
-    tree = ET.parse(report)  # noqa: S314 (pytest of this very run wrote it)
+    tree = ET.parse(report)  # noqa: S314 - written by pytest in this run
     suites = list(tree.iter("testsuite"))
     total, failures, errors, skipped = (
         sum(int(suite.get(name, "0")) for suite in suites)
@@ -22,7 +22,7 @@ def count(report: Path) -> tuple[int, int, int]:
 
 
 def main(folder: str, *environments: str) -> int:
-    """Print a line for every environment and the sum last, in words that every CI reads."""
+    """Print a line per environment and the sum last, in the format that CI services parse."""
     counts = {name: count(Path(folder, f"{name}.xml")) for name in environments}
     for name, (passed, failed, skipped) in counts.items():
         print(f"{name:>10}: {passed} passed, {failed} failed, {skipped} skipped")

@@ -1,10 +1,10 @@
-"""What the server costs, and what clients that stall cost everybody else.
+"""Measure the throughput of the server, and what stalled clients cost the others.
 
-    python benchmarks/server.py             both parts, some two minutes
-    python benchmarks/server.py --speed     requests a second against granian's WSGI side
+ python benchmarks/server.py             both parts, about two minutes
+    python benchmarks/server.py --speed     requests per second against granian's WSGI mode
     python benchmarks/server.py --stalled   sign-ins while clients stall or read nothing
 
-S-110, S-111. Only ratios taken in one run travel: machines differ. The speed needs `wrk`.
+S-110, S-111. Only ratios within one run are comparable between machines. `--speed` needs `wrk`.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-ROUNDS, SECONDS = 7, 3  # of each measurement; medians are told
+ROUNDS, SECONDS = 7, 3  # of each measurement; medians are printed
 THREADS = (2, 4, 8)
-BAD = 400  # and above: a refusal
+FIRST_ERROR_STATUS = 400  # the first error status
 ITEM = {"name": "Lamp", "description": "Made of brass.", "price": "12.50", "currency": "EUR"}
 PASSWORD = "plain horse battery staple"
 CASES = {
@@ -40,44 +40,44 @@ wrk.headers["Content-Type"] = "application/json"
 
 
 class Service:
-    """A running service, and an admin who is signed in."""
+    """A running service and a signed-in admin."""
 
     def __init__(self, port: int) -> None:
-        """Sign in, and remember an item."""
+        """Sign in, and create an item."""
         self.port = port
-        self.token = self.ask("POST", "/auth/login", {"username": "ada", "password": PASSWORD})[
+        self.token = self.send("POST", "/auth/login", {"username": "ada", "password": PASSWORD})[
             "access_token"
         ]
-        self.item = self.ask("POST", "/items", ITEM)["id"]
+        self.item = self.send("POST", "/items", ITEM)["id"]
 
-    def ask(self, method: str, path: str, body: object = None, source: str = "127.0.0.1") -> dict:
-        """Send a request and return what came back. Raises `RuntimeError` for a refusal."""
+    def send(self, method: str, path: str, body: object = None, source: str = "127.0.0.1") -> dict:
+        """Send a request; return the response body. Raise `RuntimeError` for an error."""
         headers = {"Content-Type": "application/json"}
         if hasattr(self, "token"):
             headers["Authorization"] = f"Bearer {self.token}"
-        line = HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=(source, 0))
-        line.request(method, path, json.dumps(body) if body else None, headers)
-        answer = line.getresponse()
-        raw = answer.read()
-        line.close()
-        if not answer.status < BAD:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=(source, 0))
+        connection.request(method, path, json.dumps(body) if body else None, headers)
+        response = connection.getresponse()
+        raw = response.read()
+        connection.close()
+        if not response.status < FIRST_ERROR_STATUS:
             raise RuntimeError(raw.decode())
         return json.loads(raw)
 
     def sign_in(self) -> float:
-        """Sign in from elsewhere; return the seconds that it took."""
-        begun = time.perf_counter()
-        self.ask("POST", "/auth/login", {"username": "ada", "password": PASSWORD}, "127.0.0.2")
-        return time.perf_counter() - begun
+        """Sign in from another address; return the seconds it took."""
+        started = time.perf_counter()
+        self.send("POST", "/auth/login", {"username": "ada", "password": PASSWORD}, "127.0.0.2")
+        return time.perf_counter() - started
 
-    def look(self) -> float:
-        """Read an item; return the seconds that it took."""
-        begun = time.perf_counter()
-        self.ask("GET", f"/items/{self.item}")
-        return time.perf_counter() - begun
+    def read_item(self) -> float:
+        """Read an item; return the seconds it took."""
+        started = time.perf_counter()
+        self.send("GET", f"/items/{self.item}")
+        return time.perf_counter() - started
 
-    def speed(self, case: str) -> float:
-        """Return how many requests a second are answered."""
+    def requests_per_second(self, case: str) -> float:
+        """Return the requests per second for a case."""
         method, path = CASES[case]
         command = [
             "wrk",
@@ -93,16 +93,16 @@ class Service:
                 script.flush()
                 command += ["-s", script.name]
             url = f"http://127.0.0.1:{self.port}{path.format(id=self.item)}"
-            said = subprocess.run(  # noqa: S603 - wrk
+            output = subprocess.run(  # noqa: S603 - wrk
                 [*command, url], capture_output=True, text=True, check=True
             ).stdout
-        if "Non-2xx" in said:
-            raise RuntimeError(said)
-        return float(re.findall(r"Requests/sec: +([\d.]+)", said)[0])
+        if "Non-2xx" in output:
+            raise RuntimeError(output)
+        return float(re.findall(r"Requests/sec: +([\d.]+)", output)[0])
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -110,16 +110,16 @@ def free_port() -> int:
 
 @contextmanager
 def running(folder: Path, *command: str) -> Iterator[Service]:
-    """Run a service on the data of a folder; PORT in the command is its port."""
+    """Run a service on the data of a folder; PORT in the command is replaced by its port."""
     port = free_port()
-    words = [word.replace("PORT", str(port)) for word in command]
+    arguments = [word.replace("PORT", str(port)) for word in command]
     environment = os.environ | {
         "ITEMSAPI_DATA_DIR": str(folder),
         "ITEMSAPI_RATE_LIMIT": "off",
         "ITEMSAPI_SESSION_LIMIT": "100000",
     }
     with subprocess.Popen(  # noqa: S603 - ours
-        [sys.executable, "-m", *words], env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", *arguments], env=environment, stdout=subprocess.DEVNULL
     ) as process:
         try:
             yield _ready(port)
@@ -138,8 +138,8 @@ def _ready(port: int) -> Service:
             time.sleep(0.1)
 
 
-def prepared(folder: Path) -> None:
-    """Make the tables, the admin, and a page of items."""
+def prepare(folder: Path) -> None:
+    """Create the tables and the admin."""
     environment = os.environ | {"ITEMSAPI_DATA_DIR": str(folder)}
     itemsapi = [sys.executable, "-m", "itemsapi"]
     add = [*itemsapi, "users", "add", "ada", "--role", "admin", "--password-stdin"]
@@ -149,13 +149,13 @@ def prepared(folder: Path) -> None:
     )
 
 
-def serve(threads: int) -> list[str]:
-    """Return our own server."""
+def serve_command(threads: int) -> list[str]:
+    """Return the command that runs our own server."""
     return ["itemsapi", "serve", "--port", "PORT", "--threads", str(threads)]
 
 
-def speed(folder: Path) -> None:
-    """Compare with granian's WSGI side, eight threads, as it was before the bridge."""
+def measure_speed(folder: Path) -> None:
+    """Compare our server with granian's WSGI mode with eight threads."""
     if not shutil.which("wrk"):
         sys.exit("the speed is measured by wrk, which is not installed: apt install wrk")
     wsgi = ["granian", "--interface", "wsgi", "--port", "PORT", "--blocking-threads", "8"]
@@ -164,84 +164,84 @@ def speed(folder: Path) -> None:
         services = {"WSGI, 8 threads": stack.enter_context(running(folder, *wsgi))}
         for threads in THREADS:
             name = f"ours, {threads} threads"
-            services[name] = stack.enter_context(running(folder, *serve(threads)))
+            services[name] = stack.enter_context(running(folder, *serve_command(threads)))
         first = next(iter(services.values()))
         for _ in range(60):
-            first.ask("POST", "/items", ITEM)
+            first.send("POST", "/items", ITEM)
         print(f"{'requests a second':20}" + "".join(f"{name:>18}" for name in services))
         for case in CASES:
             found: dict[str, list[float]] = {name: [] for name in services}
             for _ in range(ROUNDS):
                 for name, service in services.items():
-                    found[name].append(service.speed(case))
-            middle = {name: statistics.median(each) for name, each in found.items()}
-            base = middle["WSGI, 8 threads"]
-            print(f"{case:20}" + "".join(f"{m:11,.0f} {m / base:5.2f}x" for m in middle.values()))
+                    found[name].append(service.requests_per_second(case))
+            medians = {name: statistics.median(each) for name, each in found.items()}
+            base = medians["WSGI, 8 threads"]
+            print(f"{case:20}" + "".join(f"{m:11,.0f} {m / base:5.2f}x" for m in medians.values()))
 
 
-def begun(place: str, body: str) -> bytes:
+def stalled_request(place: str, body: str) -> bytes:
     """Return the beginning of a request whose body stalls."""
     return f"POST {place} HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n{body}".encode()
 
 
 def quantiles(measure: Callable[[], float], times: int) -> tuple[float, float]:
-    """Return the median and the 99th of a hundred, in milliseconds."""
+    """Return the median and the 99th percentile in milliseconds."""
     found = sorted(measure() for _ in range(times))
     return statistics.median(found) * 1000, found[int(len(found) * 0.99)] * 1000
 
 
-def stalled(folder: Path) -> None:
-    """Measure sign-ins and reads elsewhere while so many clients stall or do not read."""
+def measure_stalled(folder: Path) -> None:
+    """Measure sign-ins and reads while other clients stall or do not read."""
     headers = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nX-Slow: "
-    kinds = {"bodies": begun("/auth/login", "{"), "headers": headers}
-    with running(folder, *serve(4)) as service:
-        print(f"\n{'held by others':28}{'sign-in ms (p50, p99)':>26}{'read ms (p50, p99)':>26}")
-        calm = _line("nobody", service, None)
+    kinds = {"bodies": stalled_request("/auth/login", "{"), "headers": headers}
+    with running(folder, *serve_command(4)) as service:
+        print(f"\n{'other clients':28}{'sign-in ms (p50, p99)':>26}{'read ms (p50, p99)':>26}")
+        unloaded = _line("none", service, None)
         for kind, sent in kinds.items():
             for count, addresses in ((4, 2), (60, 1), (400, 100), (1500, 100)):
-                with ExitStack() as lines:
+                with ExitStack() as connections:
                     for at in range(count):
                         source = (f"127.0.2.{at % addresses + 1}", 0)
                         there = ("127.0.0.1", service.port)
-                        line = socket.create_connection(there, source_address=source)
-                        lines.enter_context(line).sendall(sent)
-                    _line(f"{count} {kind}, {addresses} addresses", service, calm)
-        big = ITEM | {"description": "\N{BANANA}" * 10_000}
+                        connection = socket.create_connection(there, source_address=source)
+                        connections.enter_context(connection).sendall(sent)
+                    _line(f"{count} {kind}, {addresses} addresses", service, unloaded)
+        large_item = ITEM | {"description": "\N{BANANA}" * 10_000}
         for _ in range(30):
-            service.ask("POST", "/items", big)
+            service.send("POST", "/items", large_item)
         page = f"GET /items?limit=200 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}"
-        with ExitStack() as lines:
+        with ExitStack() as connections:
             for _ in range(200):
-                line = lines.enter_context(socket.socket())
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                line.bind(("127.0.3.1", 0))
-                line.connect(("127.0.0.1", service.port))
-                line.sendall(f"{page}\r\n\r\n".encode())
-            _line("200 that never read", service, calm)
+                connection = connections.enter_context(socket.socket())
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.bind(("127.0.3.1", 0))
+                connection.connect(("127.0.0.1", service.port))
+                connection.sendall(f"{page}\r\n\r\n".encode())
+            _line("200 that never read", service, unloaded)
 
 
-def _line(name: str, service: Service, calm: tuple[float, float] | None) -> tuple[float, float]:
+def _line(name: str, service: Service, unloaded: tuple[float, float] | None) -> tuple[float, float]:
     p50, p99 = quantiles(service.sign_in, 40)
-    read50, read99 = quantiles(service.look, 300)
-    ratio = f" {p50 / calm[0]:5.2f}x" if calm else "       "
-    ratio_read = f" {read99 / calm[1]:5.2f}x" if calm else ""
+    read50, read99 = quantiles(service.read_item, 300)
+    ratio = f" {p50 / unloaded[0]:5.2f}x" if unloaded else "       "
+    ratio_read = f" {read99 / unloaded[1]:5.2f}x" if unloaded else ""
     print(f"{name:28}{p50:10.1f} {p99:8.1f}{ratio}{read50:10.1f} {read99:8.1f}{ratio_read}")
     return p50, read99
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the selected measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--stalled", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepared(folder)
-        if given.speed or not given.stalled:
-            speed(folder)
-        if given.stalled or not given.speed:
-            stalled(folder)
+        prepare(folder)
+        if options.speed or not options.stalled:
+            measure_speed(folder)
+        if options.stalled or not options.speed:
+            measure_stalled(folder)
 
 
 if __name__ == "__main__":

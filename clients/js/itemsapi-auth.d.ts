@@ -1,10 +1,10 @@
 /**
- * Sign in once, stay signed in, in every tab: the browser's side of itemsapi.
+ * The browser client of itemsapi: sign in once and stay signed in, in every tab.
  *
- * The refresh token lives in an HttpOnly cookie that no script can read; the access token lives in
- * this module's memory and nowhere else. Tabs tell each other what they learn. Everything here is
- * an optimisation of what the server already gets right: without locks, channel or storage the
- * user still stays signed in.
+ * The refresh token is in an HttpOnly cookie that scripts cannot read. The access token is in the
+ * memory of this module only. Tabs share new tokens and sign-outs by a BroadcastChannel. Locks,
+ * channel and storage only save requests: without them the user still stays signed in, because the
+ * server handles the races.
  *
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
  * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
@@ -12,14 +12,14 @@
  * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
  *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
  * @typedef {{code?: string, title?: string, detail?: string, request_id?: string,
- *   errors?: {field: string, message: string}[]}} Problem RFC 9457, as itemsapi answers it.
+ *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  * @typedef {{access_token: string, session_id: string, scope: string,
- *   until: number, life: number}} Grant `until` is a Date.now(), `life` counts milliseconds.
+ *   until: number, life: number}} Grant `until` is a Date.now(), `life` is in milliseconds.
  * @typedef {{status: number, data: any, wait: number}} Reply
- * @typedef {(error: AuthError) => void} Tell
- * @typedef {{worn: string | null, done: Promise<void>, callers: Set<Tell>}} Flight a refresh that
- *   replaces the token `worn`, and whom to tell of its failures
+ * @typedef {(error: AuthError) => void} FailureListener
+ * @typedef {{replaced: string | null, done: Promise<void>,
+ *   listeners: Set<FailureListener>}} PendingRefresh `replaced` is the access token before it.
  */
 export type Credentials = {
     username: string;
@@ -62,13 +62,13 @@ export type Reply = {
     data: any;
     wait: number;
 };
-export type Tell = (error: AuthError) => void;
-export type Flight = {
-    worn: string | null;
+export type FailureListener = (error: AuthError) => void;
+export type PendingRefresh = {
+    replaced: string | null;
     done: Promise<void>;
-    callers: Set<Tell>;
+    listeners: Set<FailureListener>;
 };
-/** A call of the sign-in endpoints that did not succeed; `status` is 0 when no answer came. */
+/** A failed call of a sign-in endpoint; `status` is 0 if there was no response. */
 export declare class AuthError extends Error {
     status: number;
     code: string;
@@ -77,7 +77,7 @@ export declare class AuthError extends Error {
     /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
     constructor(status: number, problem?: Problem, retryAfter?: number);
 }
-/** One tab's view of the session that the browser's cookie stands for. */
+/** The client of one tab, for the session of the browser's refresh cookie. */
 declare class Auth {
     #private;
     /** @param {{baseUrl?: string | URL, storage?: Store}} options */
@@ -85,7 +85,7 @@ declare class Auth {
         baseUrl?: string | URL;
         storage?: Store;
     });
-    /** Find out who is signed in; a guest causes no request. Rejects when the server is away. */
+    /** Resume the session; make no request if nobody was signed in. Reject if the server fails. */
     restore: ({ force }?: {
         force?: boolean | undefined;
     }) => Promise<Readonly<{
@@ -95,51 +95,51 @@ declare class Auth {
         reason: string | null;
     }>>;
     /**
-     * Start a session. The password is sent once and never kept.
+     * Sign in. The password is sent once and not stored.
      * @param {Credentials} credentials
      * @returns {Promise<Snapshot>}
      */
     login: (credentials: Credentials) => Promise<Snapshot>;
     /**
-     * Set another password. The session goes on with new tokens, in all tabs; every older token of it
-     * is revoked, and the user's other sessions end unless `endOtherSessions` is false. If no answer
-     * comes (`network_error`), the password may have been changed: the user signs in again.
+     * Change the password. The session continues with new tokens, in all tabs; its older tokens are
+     * revoked, and the user's other sessions end unless `endOtherSessions` is false. Without a
+     * response (`network_error`), the password may have changed: the user signs in again.
      * @param {Passwords} passwords
      * @returns {Promise<Snapshot>}
      */
     changePassword: ({ currentPassword, newPassword, endOtherSessions }: Passwords) => Promise<Snapshot>;
     /**
-     * End the session, here and in every tab at once; `everywhere` ends the user's other ones too.
-     * Rejects when the server could not be told, which the next `restore()` then tries again.
+     * Sign out, in every tab at once; `everywhere` ends the user's other sessions too. Reject if the
+     * request to the server failed; the next `restore()` sends it again.
      */
     logout: ({ everywhere }?: {
         everywhere?: boolean | undefined;
     }) => Promise<void>;
-    /** An access token that is good now, or null for a guest. */
+    /** Return a valid access token, or null if nobody is signed in. */
     getToken: () => Promise<string | null>;
     /**
-     * As the platform's fetch, with the access token for addresses under baseUrl, and one replay
-     * after a 401. A path is taken below baseUrl: "/items" is "https://host/api/items".
+     * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
+     * A path is relative to baseUrl: "/items" is "https://host/api/items".
      * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
      */
     fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
     /**
-     * Call back after every change of the snapshot; the answer takes the listener off again.
+     * Call the listener after every change of the snapshot; return a function that removes it.
      * @param {() => void} listener @returns {() => void}
      */
     subscribe: (listener: () => void) => () => void;
-    /** The same object until something changes. */
+    /** Return the state; the same object until it changes. */
     getSnapshot: () => Readonly<{
         status: Status;
         sessionId: string | null;
         scope: string;
         reason: string | null;
     }>;
-    /** Let go of channel and listeners, and try nothing again; for tests and hot reloading. */
+    /** Close the channel, remove the listeners and stop retrying; for tests and hot reloading. */
     close: () => void;
 }
 /**
- * The only thing to call. `baseUrl` is where the API is, its path included, by default the page's own origin.
+ * Create the client. `baseUrl` is the URL of the API with its path, by default the page's origin.
  * @param {{baseUrl?: string | URL, storage?: Store}} [options]
  */
 export declare const createAuth: (options?: {

@@ -1,10 +1,10 @@
 /**
- * Sign in once, stay signed in, in every tab: the browser's side of itemsapi.
+ * The browser client of itemsapi: sign in once and stay signed in, in every tab.
  *
- * The refresh token lives in an HttpOnly cookie that no script can read; the access token lives in
- * this module's memory and nowhere else. Tabs tell each other what they learn. Everything here is
- * an optimisation of what the server already gets right: without locks, channel or storage the
- * user still stays signed in.
+ * The refresh token is in an HttpOnly cookie that scripts cannot read. The access token is in the
+ * memory of this module only. Tabs share new tokens and sign-outs by a BroadcastChannel. Locks,
+ * channel and storage only save requests: without them the user still stays signed in, because the
+ * server handles the races.
  *
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
  * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
@@ -12,39 +12,39 @@
  * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
  *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
  * @typedef {{code?: string, title?: string, detail?: string, request_id?: string,
- *   errors?: {field: string, message: string}[]}} Problem RFC 9457, as itemsapi answers it.
+ *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  * @typedef {{access_token: string, session_id: string, scope: string,
- *   until: number, life: number}} Grant `until` is a Date.now(), `life` counts milliseconds.
+ *   until: number, life: number}} Grant `until` is a Date.now(), `life` is in milliseconds.
  * @typedef {{status: number, data: any, wait: number}} Reply
- * @typedef {(error: AuthError) => void} Tell
- * @typedef {{worn: string | null, done: Promise<void>, callers: Set<Tell>}} Flight a refresh that
- *   replaces the token `worn`, and whom to tell of its failures
+ * @typedef {(error: AuthError) => void} FailureListener
+ * @typedef {{replaced: string | null, done: Promise<void>,
+ *   listeners: Set<FailureListener>}} PendingRefresh `replaced` is the access token before it.
  */
 
-const EARLY_MS = 30_000; // refresh this long before the end, or at the last quarter of the life
-const LOCK_WAIT_MS = 5_000; // then go on without the lock
-const NEWS_WAIT_MS = 50; // a broadcast may arrive after the lock it was sent under
-const CALL_LIMIT_MS = 20_000;
-// Less than half of the server's window of 20 s. The server never signs out an honest browser whose
-// request and answer together take less than the window.
-const REFRESH_LIMIT_MS = 9_000;
-const REFRESH_TRIES_MS = 25_000; // begin new tries this long: longer than the window, so that a lost answer is recovered
-const PATIENCE_MS = 10_000; // a caller who would wait longer than this is told of the failure
-const LONGEST_PAUSE_MS = 60_000; // whatever Retry-After asks for
-const PAUSE = { code: "backing_off", title: "The service asked to wait" };
-const CHANGED = { code: "session_changed", title: "Signed in anew meanwhile" };
+const REFRESH_EARLY_MS = 30_000; // before the expiry; or the last quarter of the lifetime
+const LOCK_WAIT_MS = 5_000; // then continue without the lock
+const BROADCAST_WAIT_MS = 50; // a broadcast may arrive after its lock was released
+const CALL_TIMEOUT_MS = 20_000;
+// Less than half of the server's window of 20 s. The server does not sign out a browser if request
+// and response together take less than the window.
+const REFRESH_TIMEOUT_MS = 9_000;
+const REFRESH_RETRY_MS = 25_000; // longer than the window, to recover a lost response
+const MAX_CALL_WAIT_MS = 10_000; // a call that would wait longer rejects
+const MAX_PAUSE_MS = 60_000; // the longest Retry-After that is respected
+const BACKING_OFF = { code: "backing_off", title: "The service asked to wait" };
+const SESSION_CHANGED = { code: "session_changed", title: "Session changed" };
 
-// The hint in localStorage: is there any point in asking the server? It is no secret.
-const IN = "in";
-const LEAVING = "leaving"; // signed out here, and the server may not know yet
-const MISSED_MS = 14 * 24 * 3600_000; // hope this long for a lost cookie: an idle session ends then
+// The values of the hint in localStorage: whether a session is likely. It is no secret.
+const SIGNED_IN = "in";
+const SIGNING_OUT = "leaving"; // signed out here, but perhaps not yet on the server
+const MISSING_COOKIE_MS = 14 * 24 * 3600_000; // then an idle session has ended
 
-/** A call of the sign-in endpoints that did not succeed; `status` is 0 when no answer came. */
+/** A failed call of a sign-in endpoint; `status` is 0 if there was no response. */
 export class AuthError extends Error {
   /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
   constructor(status, problem = {}, retryAfter = 0) {
-    super(problem.detail || problem.title || `No good answer (${status})`);
+    super(problem.detail || problem.title || `Request failed (${status})`);
     this.name = "AuthError";
     this.status = status;
     this.code = problem.code || (status ? "http_error" : "network_error");
@@ -56,23 +56,23 @@ export class AuthError extends Error {
 /** @param {number} ms @returns {Promise<void>} */
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** 256 random bits in 23 to 95 characters; the prefix is there for the least length. */
+/** Return 256 random bits as 23 to 95 characters; the prefix guarantees the minimum length. */
 const newAttempt = () => `attempt-${crypto.getRandomValues(new Uint32Array(8)).join("-")}`;
 
-/** Says whether the same call may succeed later. @param {number} status */
-const isPassing = (status) => status < 200 || status === 408 || status === 429 || status >= 500;
+/** Return whether the same call may succeed later. @param {number} status */
+const isTransient = (status) => status < 200 || status === 408 || status === 429 || status >= 500;
 
-/** Milliseconds that Retry-After asks for, seconds or a date. @param {Response} response */
-const askedWait = ({ headers }) => {
+/** Return Retry-After, seconds or a date, in milliseconds. @param {Response} response */
+const retryAfterMs = ({ headers }) => {
   const value = `${headers.get("Retry-After")}`;
   return Math.max(0, +value * 1000 || Date.parse(value) - Date.now() || 0);
 };
 
 /**
- * Settle as the promise does, or reject as soon as the signal says so.
+ * Settle like the promise, or reject when the signal aborts.
  * @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>}
  */
-const orAborted = (promise, signal) =>
+const abortable = (promise, signal) =>
   new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
@@ -81,33 +81,33 @@ const orAborted = (promise, signal) =>
   });
 
 /**
- * Run one call under the lock of this name, or without it once the wait has been long enough.
- * The call must not reject. A lock that is granted too late is handed straight back.
+ * Run a call under the lock of this name, or without it after LOCK_WAIT_MS. The call must not
+ * reject. A lock that is granted after that is released at once.
  * @template T @param {string} name @param {(contended: boolean) => Promise<T>} call
  * @returns {Promise<T>}
  */
-const underLock = (name, call) =>
+const withLock = (name, call) =>
   new Promise((resolve) => {
-    let begun = false;
+    let started = false;
     /** @param {boolean} contended */
-    const begin = (contended) => {
-      if (begun) return;
-      begun = true;
+    const start = (contended) => {
+      if (started) return;
+      started = true;
       clearTimeout(timer);
       const done = call(contended);
       resolve(done);
       return done;
     };
-    const timer = setTimeout(begin, LOCK_WAIT_MS, true);
+    const timer = setTimeout(start, LOCK_WAIT_MS, true);
     const locks = globalThis.navigator?.locks;
-    if (!locks) return void begin(false);
-    const queue = () => void locks.request(name, () => begin(true)).catch(() => begin(true));
+    if (!locks) return void start(false);
+    const queue = () => void locks.request(name, () => start(true)).catch(() => start(true));
     locks
-      .request(name, { ifAvailable: true }, (lock) => (lock ? begin(false) : queue()))
-      .catch(() => begin(false));
+      .request(name, { ifAvailable: true }, (lock) => (lock ? start(false) : queue()))
+      .catch(() => start(false));
   });
 
-/** Exponential waits with jitter, as long as the server asks for (a minute at most). */
+/** Exponential backoff with jitter, at least as long as Retry-After says (a minute at most). */
 class Backoff {
   #failures = 0;
   #until = 0;
@@ -117,24 +117,24 @@ class Backoff {
     this.limit = limit;
   }
 
-  /** @param {number} [asked] */
-  failed(asked = 0) {
+  /** @param {number} [requested] ms */
+  failed(requested = 0) {
     const wait = Math.min(this.limit, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     this.#failures += 1;
-    const pause = Math.max(wait, Math.min(asked, LONGEST_PAUSE_MS));
-    this.#until = performance.now() + pause; // not Date: clocks are set back
+    const pause = Math.max(wait, Math.min(requested, MAX_PAUSE_MS));
+    this.#until = performance.now() + pause; // not Date: its clock can be set back
   }
 
   succeeded() {
     this.#failures = this.#until = 0;
   }
 
-  left() {
+  remaining() {
     return Math.max(0, this.#until - performance.now());
   }
 }
 
-/** The hint that tells guests from users before anything is asked; storage may be forbidden. */
+/** A hint in storage whether a session is likely, read before any request. Storage may be denied. */
 class Hint {
   /** @param {string} key @param {Store} [store] */
   constructor(key, store) {
@@ -142,25 +142,25 @@ class Hint {
     this.store = () => store ?? globalThis.localStorage;
   }
 
-  /** Empty for a guest; where there is no storage nobody can know, so ask. */
+  /** Return the hint, empty if nobody was signed in; without storage a session is possible. */
   read() {
     try {
       const store = this.store();
-      return (store ? store.getItem(this.key) : IN) ?? "";
+      return (store ? store.getItem(this.key) : SIGNED_IN) ?? "";
     } catch {
-      return IN;
+      return SIGNED_IN;
     }
   }
 
-  /** Is there reason to believe in a session? */
-  isIn() {
-    return this.read().startsWith(IN);
+  /** Return whether a session is likely. */
+  isLikely() {
+    return this.read().startsWith(SIGNED_IN);
   }
 
-  /** No cookie came. That is no word about the session: ask again at later visits, for some time. */
+  /** Note that the cookie is missing. The session may still live: check at later visits, for a time. */
   miss() {
-    const since = +this.read().slice(IN.length) || Date.now();
-    this.write(this.isIn() && Date.now() - since < MISSED_MS ? IN + since : null);
+    const since = +this.read().slice(SIGNED_IN.length) || Date.now();
+    this.write(this.isLikely() && Date.now() - since < MISSING_COOKIE_MS ? SIGNED_IN + since : null);
   }
 
   /** @param {string | null} value */
@@ -169,12 +169,12 @@ class Hint {
       if (value) this.store()?.setItem(this.key, value);
       else this.store()?.removeItem(this.key);
     } catch {
-      // Full or forbidden storage costs a request at the next visit, nothing more.
+      // Full or denied storage only costs a request at the next visit.
     }
   }
 }
 
-/** One tab's view of the session that the browser's cookie stands for. */
+/** The client of one tab, for the session of the browser's refresh cookie. */
 class Auth {
   #base;
   #name;
@@ -182,16 +182,16 @@ class Auth {
   /** @type {BroadcastChannel | undefined} */ #channel;
   /** @type {Grant | null} */ #grant = null;
   /** @type {Snapshot} */ #snapshot = { status: "unknown", sessionId: null, scope: "", reason: null };
-  #epoch = 0; // rises whenever the user changes; an answer from an earlier epoch is dropped
-  #exits = 0;
-  /** @type {Set<string>} */ #dead = new Set();
+  #epoch = 0; // increases when the user changes; responses of an earlier epoch are dropped
+  #logouts = 0;
+  /** @type {Set<string>} */ #ended = new Set();
   /** @type {Set<() => void>} */ #listeners = new Set();
-  /** @type {Flight | null} */ #flight = null;
-  /** @type {string | undefined} */ #attempt; // of the refresh that no answer has settled yet
-  /** @type {Promise<unknown>} */ #turn = Promise.resolve();
-  #retry = new Backoff(4_000); // the server does not answer
-  #refused = new Backoff(30_000); // it refuses even fresh tokens
-  /** @type {(nothing?: undefined) => void} */ #heard = () => {};
+  /** @type {PendingRefresh | null} */ #pending = null;
+  /** @type {string | undefined} */ #attempt; // of the refresh that has no response yet
+  /** @type {Promise<unknown>} */ #queue = Promise.resolve();
+  #backoff = new Backoff(4_000); // after failures of the server
+  #tokenBackoff = new Backoff(30_000); // after a 401 with a fresh token
+  /** @type {(nothing?: undefined) => void} */ #onNews = () => {};
 
   /** @param {{baseUrl?: string | URL, storage?: Store}} options */
   constructor({ baseUrl = globalThis.location?.origin, storage }) {
@@ -202,40 +202,40 @@ class Auth {
     this.#hint = new Hint(this.#name, storage);
     if (globalThis.BroadcastChannel) {
       this.#channel = new BroadcastChannel(this.#name);
-      this.#channel.onmessage = ({ data }) => this.#hear(data);
+      this.#channel.onmessage = ({ data }) => this.#receive(data);
     }
-    globalThis.addEventListener?.("pageshow", this.#thaw);
+    globalThis.addEventListener?.("pageshow", this.#onShow);
   }
 
-  /** Find out who is signed in; a guest causes no request. Rejects when the server is away. */
+  /** Resume the session; make no request if nobody was signed in. Reject if the server fails. */
   restore = async ({ force = false } = {}) => {
     const hint = this.#hint.read();
-    if (hint === LEAVING) this.#inTurn(this.#leave).catch(() => {});
-    else if (!this.#grant && (force || this.#hint.isIn())) await this.#refresh();
-    if (!this.#grant) this.#settle(this.#snapshot.reason);
+    if (hint === SIGNING_OUT) this.#enqueue(this.#signOut).catch(() => {});
+    else if (!this.#grant && (force || this.#hint.isLikely())) await this.#refresh();
+    if (!this.#grant) this.#publish(this.#snapshot.reason);
     return this.#snapshot;
   };
 
   /**
-   * Start a session. The password is sent once and never kept.
+   * Sign in. The password is sent once and not stored.
    * @param {Credentials} credentials
    * @returns {Promise<Snapshot>}
    */
   login = (credentials) => {
-    const exits = this.#exits;
-    return this.#inTurn(async () => {
-      const wanted = () => exits === this.#exits;
-      const reply = await this.#obtain("auth/login", credentials, wanted);
-      if (!reply || !wanted())
+    const logouts = this.#logouts;
+    return this.#enqueue(async () => {
+      const isCurrent = () => logouts === this.#logouts;
+      const reply = await this.#request("auth/login", credentials, isCurrent);
+      if (!reply || !isCurrent())
         throw new AuthError(0, { code: "superseded", title: "Signed out meanwhile" });
       return this.#accept(reply);
     });
   };
 
   /**
-   * Set another password. The session goes on with new tokens, in all tabs; every older token of it
-   * is revoked, and the user's other sessions end unless `endOtherSessions` is false. If no answer
-   * comes (`network_error`), the password may have been changed: the user signs in again.
+   * Change the password. The session continues with new tokens, in all tabs; its older tokens are
+   * revoked, and the user's other sessions end unless `endOtherSessions` is false. Without a
+   * response (`network_error`), the password may have changed: the user signs in again.
    * @param {Passwords} passwords
    * @returns {Promise<Snapshot>}
    */
@@ -246,79 +246,79 @@ class Auth {
       new_password: newPassword,
       end_other_sessions: endOtherSessions,
     };
-    return this.#inTurn(async () => {
-      for (let again = true; ; again = false) {
+    return this.#enqueue(async () => {
+      for (let first = true; ; first = false) {
         await this.getToken();
-        // Without locks, our own refresh with the cookie of before must not be under way.
-        if (this.#flight) await this.#refresh().catch(() => {});
-        this.#sameUser(session);
+        // Without locks, no refresh of this tab with the old cookie may run at the same time.
+        if (this.#pending) await this.#refresh().catch(() => {});
+        this.#requireSession(session);
         const { access_token: token, session_id } = this.#grant ?? {};
         if (!token) throw new AuthError(401, { code: "token_missing", title: "Signed out" });
         session = session_id;
-        const wanted = () => this.#grant?.session_id === session;
+        const isCurrent = () => this.#grant?.session_id === session;
         const bearer = () => ({ Authorization: `Bearer ${this.#token()}` });
-        const reply = await this.#obtain("me/password", body, wanted, bearer);
-        if (!reply) throw new AuthError(0, CHANGED);
-        if (!again || reply.data.code !== "invalid_token") return this.#accept(reply);
+        const reply = await this.#request("me/password", body, isCurrent, bearer);
+        if (!reply) throw new AuthError(0, SESSION_CHANGED);
+        if (!first || reply.data.code !== "invalid_token") return this.#accept(reply);
         if (this.#token() === token) await this.#refresh();
       }
     });
   };
 
   /**
-   * End the session, here and in every tab at once; `everywhere` ends the user's other ones too.
-   * Rejects when the server could not be told, which the next `restore()` then tries again.
+   * Sign out, in every tab at once; `everywhere` ends the user's other sessions too. Reject if the
+   * request to the server failed; the next `restore()` sends it again.
    */
   logout = async ({ everywhere = false } = {}) => {
     const failure = everywhere && (await this.#endOthers().catch((error) => error));
-    this.#exits += 1;
-    this.#end(null, LEAVING);
-    await this.#inTurn(this.#leave);
+    this.#logouts += 1;
+    this.#end(null, SIGNING_OUT);
+    await this.#enqueue(this.#signOut);
     if (failure) throw failure;
   };
 
-  /** An access token that is good now, or null for a guest. */
+  /** Return a valid access token, or null if nobody is signed in. */
   getToken = async () => {
     if (this.#snapshot.status === "unknown") await this.restore();
     if (!this.#grant) return null;
     const { access_token, until, life } = this.#grant;
-    const left = until - Date.now();
-    if (left > Math.min(EARLY_MS, life / 4)) return access_token;
+    const remaining = until - Date.now();
+    if (remaining > Math.min(REFRESH_EARLY_MS, life / 4)) return access_token;
     const refreshed = this.#refresh();
-    if (left <= 0) await refreshed;
-    else refreshed.catch(() => {}); // the old token does until its end
-    return left > 0 ? access_token : this.#token();
+    if (remaining <= 0) await refreshed;
+    else refreshed.catch(() => {}); // the old token is valid until it expires
+    return remaining > 0 ? access_token : this.#token();
   };
 
   /**
-   * As the platform's fetch, with the access token for addresses under baseUrl, and one replay
-   * after a 401. A path is taken below baseUrl: "/items" is "https://host/api/items".
+   * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
+   * A path is relative to baseUrl: "/items" is "https://host/api/items".
    * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
    */
   fetch = async (input, init) => {
-    const whole = typeof input === "object" && "url" in input;
-    const url = whole ? new URL(input.url) : this.#address(`${input}`);
-    if (!url.href.startsWith(this.#base.href)) return fetch(whole ? input : url, init);
-    const request = new Request(whole ? input : url, { ...init, credentials: "omit" });
+    const isRequest = typeof input === "object" && "url" in input;
+    const url = isRequest ? new URL(input.url) : this.#resolve(`${input}`);
+    if (!url.href.startsWith(this.#base.href)) return fetch(isRequest ? input : url, init);
+    const request = new Request(isRequest ? input : url, { ...init, credentials: "omit" });
     const before = this.#grant?.session_id;
-    const token = await orAborted(this.getToken(), request.signal);
-    this.#sameUser(before);
+    const token = await abortable(this.getToken(), request.signal);
+    this.#requireSession(before);
     const session = this.#grant?.session_id;
-    const spare = token ? request.clone() : request;
-    const answer = await this.#send(request, token);
-    if (answer.status !== 401 || !token || this.#refused.left()) return answer;
-    if (this.#grant?.access_token === token) await orAborted(this.#refresh(), request.signal);
-    // Another user's session must not carry out what this one asked for.
-    if (!this.#grant || this.#grant.session_id !== session) return answer;
-    answer.body?.cancel();
-    const second = await this.#send(spare, this.#grant.access_token);
-    if (second.status === 401) this.#refused.failed();
-    else this.#refused.succeeded();
-    return second;
+    const copy = token ? request.clone() : request;
+    const response = await this.#send(request, token);
+    if (response.status !== 401 || !token || this.#tokenBackoff.remaining()) return response;
+    if (this.#grant?.access_token === token) await abortable(this.#refresh(), request.signal);
+    // Never send the request of one user as another user.
+    if (!this.#grant || this.#grant.session_id !== session) return response;
+    response.body?.cancel();
+    const retried = await this.#send(copy, this.#grant.access_token);
+    if (retried.status === 401) this.#tokenBackoff.failed();
+    else this.#tokenBackoff.succeeded();
+    return retried;
   };
 
   /**
-   * Call back after every change of the snapshot; the answer takes the listener off again.
+   * Call the listener after every change of the snapshot; return a function that removes it.
    * @param {() => void} listener @returns {() => void}
    */
   subscribe = (listener) => {
@@ -326,22 +326,22 @@ class Auth {
     return () => void this.#listeners.delete(listener);
   };
 
-  /** The same object until something changes. */
+  /** Return the state; the same object until it changes. */
   getSnapshot = () => this.#snapshot;
 
-  /** Let go of channel and listeners, and try nothing again; for tests and hot reloading. */
+  /** Close the channel, remove the listeners and stop retrying; for tests and hot reloading. */
   close = () => {
-    this.#advance();
+    this.#reset();
     this.#channel?.close();
     this.#listeners.clear();
-    globalThis.removeEventListener?.("pageshow", this.#thaw);
+    globalThis.removeEventListener?.("pageshow", this.#onShow);
   };
 
-  /** A path is one below baseUrl, unless it is already, as in `Location`. @param {string} address */
-  #address(address) {
+  /** Resolve a path below baseUrl, unless it has its path already (`Location`). @param {string} address */
+  #resolve(address) {
     const { pathname } = this.#base;
-    const below = !/^\/(?!\/)/.test(address) || address.startsWith(pathname);
-    return new URL(below ? address : pathname + address.slice(1), this.#base);
+    const isRelative = !/^\/(?!\/)/.test(address) || address.startsWith(pathname);
+    return new URL(isRelative ? address : pathname + address.slice(1), this.#base);
   }
 
   /** @param {Reply} reply */
@@ -361,108 +361,108 @@ class Auth {
   }
 
   /** @param {string | undefined} session */
-  #sameUser(session) {
+  #requireSession(session) {
     if (!session || !this.#grant || this.#grant.session_id === session) return;
-    throw new AuthError(0, CHANGED);
+    throw new AuthError(0, SESSION_CHANGED);
   }
 
   /**
-   * One refresh in flight in this tab, whoever asks. A caller who would wait too long is told of the
-   * failure; the refresh goes on trying, and the next caller joins it.
+   * Refresh, once at a time in this tab. A call that would wait too long rejects; the refresh
+   * continues in the background, and the next call joins it.
    * @returns {Promise<void>}
    */
   #refresh() {
-    const pause = this.#retry.left();
-    if (pause > PATIENCE_MS) return Promise.reject(new AuthError(0, PAUSE, pause / 1000));
-    if (!this.#flight || this.#flight.worn !== this.#token()) this.#flight = this.#takeOff();
-    const { done, callers } = this.#flight;
-    const end = performance.now() + PATIENCE_MS;
+    const pause = this.#backoff.remaining();
+    if (pause > MAX_CALL_WAIT_MS) return Promise.reject(new AuthError(0, BACKING_OFF, pause / 1000));
+    if (!this.#pending || this.#pending.replaced !== this.#token()) this.#pending = this.#start();
+    const { done, listeners } = this.#pending;
+    const end = performance.now() + MAX_CALL_WAIT_MS;
     return new Promise((resolve, reject) => {
-      callers.add((error) => performance.now() + error.retryAfter * 1000 > end && reject(error));
+      listeners.add((error) => performance.now() + error.retryAfter * 1000 > end && reject(error));
       done.then(resolve, reject);
     });
   }
 
-  #takeOff() {
-    const worn = this.#token();
-    /** @type {Set<Tell>} */ const callers = new Set();
-    const tell = (/** @type {AuthError} */ error) => callers.forEach((told) => told(error));
-    const done = this.#refreshPatiently(worn, tell).finally(() => {
-      if (this.#flight?.callers === callers) this.#flight = null;
+  #start() {
+    const replaced = this.#token();
+    /** @type {Set<FailureListener>} */ const listeners = new Set();
+    const onFailure = (/** @type {AuthError} */ error) => listeners.forEach((listener) => listener(error));
+    const done = this.#runRefresh(replaced, onFailure).finally(() => {
+      if (this.#pending?.listeners === listeners) this.#pending = null;
     });
-    return { worn, done, callers };
+    return { replaced, done, listeners };
   }
 
-  /** @param {string | null} worn @param {Tell} tell */
-  async #refreshPatiently(worn, tell) {
+  /** @param {string | null} replaced @param {FailureListener} onFailure */
+  async #runRefresh(replaced, onFailure) {
     const epoch = this.#epoch;
-    const wanted = () => epoch === this.#epoch && this.#token() === worn; // no other tab has done it
-    // The same attempt until an answer settles it: the server then gives the same cookie again.
+    const isCurrent = () => epoch === this.#epoch && this.#token() === replaced; // no other tab has refreshed
+    // Repeat the attempt id until a response arrives: the server then sends the same cookie again.
     const attempt = (this.#attempt ??= newAttempt());
     const key = () => ({ "Idempotency-Key": attempt });
-    const ask = () => this.#obtain("auth/refresh", {}, wanted, key);
-    const reply = await this.#patiently(wanted, ask, this.#retry, REFRESH_TRIES_MS, tell);
+    const ask = () => this.#request("auth/refresh", {}, isCurrent, key);
+    const reply = await this.#retry(isCurrent, ask, this.#backoff, REFRESH_RETRY_MS, onFailure);
     if (this.#attempt === attempt) this.#attempt = undefined;
-    if (!reply || !wanted()) return;
+    if (!reply || !isCurrent()) return;
     if (reply.data.code === "token_missing") {
       this.#hint.miss();
-      this.#drop("token_missing");
+      this.#clear("token_missing");
     } else if (reply.status === 401) this.#end(reply.data.code ?? null, null);
     else if (reply.status !== 200) throw new AuthError(reply.status, reply.data);
   }
 
   /**
-   * Try until the answer is no passing failure, outside any lock; undefined if no longer wanted.
-   * Give up at the first failure after `lasting` ms. Without `tell`, also give up if the pause that
-   * was asked for would end later than that.
-   * @param {() => boolean} wanted @param {() => Promise<Reply | undefined>} call
-   * @param {Backoff} backoff @param {number} lasting @param {Tell} [tell]
+   * Call until the failure is not transient, outside any lock; return undefined if it is not current any
+   * more. Throw at the first failure after `duration` ms. Without `onFailure`, also throw if the pause
+   * would end later than that.
+   * @param {() => boolean} isCurrent @param {() => Promise<Reply | undefined>} call
+   * @param {Backoff} backoff @param {number} duration @param {FailureListener} [onFailure]
    */
-  async #patiently(wanted, call, backoff, lasting, tell) {
+  async #retry(isCurrent, call, backoff, duration, onFailure) {
     for (let end = 0; ; ) {
-      const wait = backoff.left();
+      const wait = backoff.remaining();
       if (wait) await sleep(wait);
-      if (!wanted()) return;
-      end ||= performance.now() + lasting;
+      if (!isCurrent()) return;
+      end ||= performance.now() + duration;
       const reply = await call();
       if (!reply) return;
-      if (!isPassing(reply.status)) {
+      if (!isTransient(reply.status)) {
         backoff.succeeded();
         return reply;
       }
       backoff.failed(reply.wait);
-      const pause = backoff.left();
+      const pause = backoff.remaining();
       const error = new AuthError(reply.status, reply.data, pause / 1000);
-      if (performance.now() + (tell ? 0 : pause) > end) throw error;
-      tell?.(error);
+      if (performance.now() + (onFailure ? 0 : pause) > end) throw error;
+      onFailure?.(error);
     }
   }
 
   /**
-   * Get a grant by one call under the lock, keep it if it is still wanted, and tell the others.
+   * Request a grant under the lock, store it if it is still current, and broadcast it.
    * @param {"auth/login" | "auth/refresh" | "me/password"} path @param {object} body
-   * @param {() => boolean} wanted if it is not when the lock is granted, nothing is asked
+   * @param {() => boolean} isCurrent checked again under the lock, before the request
    * @param {() => Record<string, string>} [headers]
    * @returns {Promise<Reply | undefined>}
    */
-  async #obtain(path, body, wanted, headers) {
+  async #request(path, body, isCurrent, headers) {
     const replaces = path === "auth/login";
     /** @type {Grant | undefined} */ let grant;
-    const reply = await underLock(this.#name, async (contended) => {
-      // Another tab held the lock: what it says about the token may be on its way.
-      if (contended && wanted())
-        await Promise.race([sleep(NEWS_WAIT_MS), new Promise((resolve) => (this.#heard = resolve))]);
-      if (!wanted()) return;
-      const fresh = await this.#post(path, body, headers?.());
-      if (fresh.status === 200 && wanted()) {
-        const { access_token, session_id, scope, expires_in } = fresh.data;
+    const reply = await withLock(this.#name, async (contended) => {
+      // Another tab had the lock: its broadcast may still arrive.
+      if (contended && isCurrent())
+        await Promise.race([sleep(BROADCAST_WAIT_MS), new Promise((resolve) => (this.#onNews = resolve))]);
+      if (!isCurrent()) return;
+      const response = await this.#post(path, body, headers?.());
+      if (response.status === 200 && isCurrent()) {
+        const { access_token, session_id, scope, expires_in } = response.data;
         const life = expires_in * 1000;
         grant = { access_token, session_id, scope, life, until: Date.now() + life };
         this.#channel?.postMessage({ grant, ended: replaces ? this.#grant?.session_id : undefined });
       }
-      return fresh;
+      return response;
     });
-    if (grant && wanted()) this.#keep(grant, replaces);
+    if (grant && isCurrent()) this.#store(grant, replaces);
     return reply;
   }
 
@@ -479,83 +479,83 @@ class Auth {
         credentials: "include",
         redirect: "error",
         cache: "no-store",
-        keepalive: true, // a reload in the middle still receives the new cookie
-        signal: AbortSignal.timeout?.(path === "auth/refresh" ? REFRESH_LIMIT_MS : CALL_LIMIT_MS),
+        keepalive: true, // a reload during the request still receives the new cookie
+        signal: AbortSignal.timeout?.(path === "auth/refresh" ? REFRESH_TIMEOUT_MS : CALL_TIMEOUT_MS),
       });
       const { ok, status } = response;
       const data = (await response.json().catch(() => null)) ?? {};
-      // A page of a captive portal is no answer of ours.
-      const odd = ok && status !== 204 && typeof data.access_token !== "string";
-      return { status: odd ? 0 : status, data, wait: askedWait(response) };
+      // The page of a captive portal is not a response of the service.
+      const isForeign = ok && status !== 204 && typeof data.access_token !== "string";
+      return { status: isForeign ? 0 : status, data, wait: retryAfterMs(response) };
     } catch (error) {
       return { status: 0, data: { title: String(error) }, wait: 0 };
     }
   }
 
-  /** Tell the server that the user has left. It takes no lock: the page may be about to close. */
-  #leave = async () => {
+  /** Sign out on the server, without a lock, because the page may be closing. */
+  #signOut = async () => {
     const call = () => this.#post("auth/logout", {});
-    const reply = await this.#patiently(() => true, call, new Backoff(4_000), PATIENCE_MS);
+    const reply = await this.#retry(() => true, call, new Backoff(4_000), MAX_CALL_WAIT_MS);
     const status = reply?.status ?? 0;
     if (status !== 204 && status !== 401) throw new AuthError(status, reply?.data);
-    if (this.#hint.read() === LEAVING) this.#hint.write(null);
+    if (this.#hint.read() === SIGNING_OUT) this.#hint.write(null);
   };
 
   async #endOthers() {
-    const answer = await this.fetch(new URL("auth/sessions?except=current", this.#base), { method: "DELETE" });
-    if (!answer.ok) throw new AuthError(answer.status, await answer.json().catch(() => ({})));
+    const response = await this.fetch(new URL("auth/sessions?except=current", this.#base), { method: "DELETE" });
+    if (!response.ok) throw new AuthError(response.status, await response.json().catch(() => ({})));
   }
 
-  /** Logins, logouts and changes of a password follow each other. @template T @param {() => Promise<T>} act */
-  #inTurn(act) {
-    const done = this.#turn.then(act, act);
-    this.#turn = done.catch(() => {});
+  /** Run logins, logouts and password changes one after another. @template T @param {() => Promise<T>} act */
+  #enqueue(act) {
+    const done = this.#queue.then(act, act);
+    this.#queue = done.catch(() => {});
     return done;
   }
 
-  /** @param {{grant?: Grant, ended?: string | null}} news `ended: null` is whoever it was */
-  #hear({ grant, ended }) {
-    if (ended) this.#dead.add(ended);
-    if (ended === null || (ended && ended === this.#grant?.session_id)) this.#drop(null);
-    if (grant) this.#keep(grant, false);
-    this.#heard();
+  /** @param {{grant?: Grant, ended?: string | null}} message `ended: null` ends any session */
+  #receive({ grant, ended }) {
+    if (ended) this.#ended.add(ended);
+    if (ended === null || (ended && ended === this.#grant?.session_id)) this.#clear(null);
+    if (grant) this.#store(grant, false);
+    this.#onNews();
   }
 
-  /** @param {Grant} grant @param {boolean} replaces whether the session before it is over */
-  #keep(grant, replaces) {
+  /** @param {Grant} grant @param {boolean} replaces whether the previous session has ended */
+  #store(grant, replaces) {
     const before = this.#grant?.session_id;
-    if (this.#dead.has(grant.session_id)) return before ? undefined : this.#drop(null);
+    if (this.#ended.has(grant.session_id)) return before ? undefined : this.#clear(null);
     if (before !== grant.session_id) {
-      if (before && replaces) this.#dead.add(before);
-      this.#advance();
+      if (before && replaces) this.#ended.add(before);
+      this.#reset();
     }
     this.#grant = grant;
-    this.#hint.write(IN);
-    this.#settle(null);
+    this.#hint.write(SIGNED_IN);
+    this.#publish(null);
   }
 
-  /** The session is over: forget it, remember that it is dead, tell the others. */
+  /** End the session: clear it, remember that it ended, and broadcast it. */
   #end(/** @type {string | null} */ reason, /** @type {string | null} */ hint) {
     const ended = this.#grant?.session_id ?? null;
-    if (ended) this.#dead.add(ended);
+    if (ended) this.#ended.add(ended);
     if (ended || hint) this.#channel?.postMessage({ ended });
     this.#hint.write(hint);
-    this.#drop(reason);
+    this.#clear(reason);
   }
 
-  #drop(/** @type {string | null} */ reason) {
-    this.#advance();
+  #clear(/** @type {string | null} */ reason) {
+    this.#reset();
     this.#grant = null;
-    this.#settle(reason);
+    this.#publish(reason);
   }
 
-  /** Whatever is under way belongs to the user before. */
-  #advance() {
+  /** Drop all pending work, which belongs to the previous user. */
+  #reset() {
     this.#epoch += 1;
-    this.#flight = null;
+    this.#pending = null;
   }
 
-  #settle(/** @type {string | null} */ reason) {
+  #publish(/** @type {string | null} */ reason) {
     const { session_id: sessionId = null, scope = "" } = this.#grant ?? {};
     const status = this.#grant ? "signed-in" : "signed-out";
     const next = { status, sessionId, scope, reason };
@@ -564,15 +564,15 @@ class Auth {
     for (const listener of this.#listeners) queueMicrotask(listener);
   }
 
-  /** Back from the back-forward cache: messages sent meanwhile were missed. */
-  #thaw = (/** @type {Event} */ event) => {
-    const gone = /** @type {PageTransitionEvent} */ (event).persisted && !this.#hint.isIn();
-    if (gone && this.#grant) this.#drop(null);
+  /** Catch up after the back-forward cache, in which broadcasts were missed. */
+  #onShow = (/** @type {Event} */ event) => {
+    const endedMeanwhile = /** @type {PageTransitionEvent} */ (event).persisted && !this.#hint.isLikely();
+    if (endedMeanwhile && this.#grant) this.#clear(null);
   };
 }
 
 /**
- * The only thing to call. `baseUrl` is where the API is, its path included, by default the page's own origin.
+ * Create the client. `baseUrl` is the URL of the API with its path, by default the page's origin.
  * @param {{baseUrl?: string | URL, storage?: Store}} [options]
  */
 export const createAuth = (options = {}) => new Auth(options);

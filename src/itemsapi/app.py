@@ -1,4 +1,4 @@
-"""The application: the three steps, put in a row. Read it as a table of contents."""
+"""The application factory: it puts the three steps together."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -14,13 +14,13 @@ from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.seen_generations import SeenGenerations
-from itemsapi.observability.logging import log, start_logging
+from itemsapi.observability.logging import log, set_log_level
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.proxies import demand_own_path, untold
 from itemsapi.services import EXTENSION, Services, build_services
-from itemsapi.settings import Settings, exposed_secret
+from itemsapi.settings import Settings, secret_exposure_warning
 from itemsapi.tokens.scopes import Scope
-from itemsapi.tokens.sessions import note_seen
+from itemsapi.tokens.sessions import mark_generation_seen
 
 RULEBOOK = "itemsapi.rulebook"
 
@@ -31,17 +31,17 @@ def create_app(
     *,
     clock: Clock = clocks.now,
 ) -> flask.Flask:
-    """Make the application with its own pages and yours.
+    """Build the application with its own blueprints and yours.
 
     Raises `SettingsError` for a wrong setting and `UnguardedRoute` for a route without exactly one
-    access rule: it does not start half-secured.
+    access rule: an application that is not fully secured does not start.
     """
     settings = settings or Settings.from_environment()
-    start_logging()
+    set_log_level()
     app = flask.Flask("itemsapi", static_folder=None)
-    app.debug = settings.debug  # FLASK_DEBUG has no say
+    app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
-    built = build_services(settings, clock, lambda: rulebook(app).scopes)
+    built = build_services(settings, clock)
     app.extensions[EXTENSION] = built
     built.token_codec.install(app)
     extra = [*blueprints, *load_blueprints(settings.blueprints)]
@@ -54,14 +54,15 @@ def create_app(
     for blueprint in [*endpoints.blueprints(settings), *extra]:
         api.register_blueprint(blueprint)
     app.extensions[RULEBOOK] = Rulebook(app, _scopes(extra))
+    built.scope_registry.register(rulebook(app).scopes.values())
     _gate(built, rulebook(app)).install(app)
     rest.describe(app, api)
-    _look_around(app, settings)
+    _check_deployment(app, settings)
     return app
 
 
 def rulebook(app: flask.Flask) -> Rulebook:
-    """Return the rulebook of an application: what stands before each of its routes."""
+    """Return the rulebook of an application: the access rule of each route."""
     book = app.extensions[RULEBOOK]
     assert isinstance(book, Rulebook)  # noqa: S101 - narrows the type
     return book
@@ -73,24 +74,26 @@ def _gate(built: Services, book: Rulebook) -> Gate:
         key_set=built.key_set,
         revocation_feed=built.revocation_feed,
         clock=built.clock,
-        seen=SeenGenerations(partial(note_seen, built.database)).see,
+        on_verified=SeenGenerations(
+            partial(mark_generation_seen, built.database)
+        ).record_after_response,
     )
-    pace = RequestRateLimiter(built.settings.rate_limit, built.settings.rate_limit_url)
+    rate_limiter = RequestRateLimiter(built.settings.rate_limit, built.settings.rate_limit_url)
     csrf_policy = CsrfPolicy(built.settings.public_url, built.settings.allowed_origins)
-    return Gate(book, verifier, csrf_policy, paced=pace.hit)
+    return Gate(book, verifier, csrf_policy, count_request=rate_limiter.hit)
 
 
-def _scopes(guests: Iterable[flask.Blueprint]) -> list[Scope]:
-    return [scope for page in guests for scope in getattr(page, "scopes", ())]
+def _scopes(blueprints: Iterable[flask.Blueprint]) -> list[Scope]:
+    return [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
 
 
-def _look_around(app: flask.Flask, settings: Settings) -> None:
-    """Refuse a public path that is an address of our own; warn of what `itemsapi check` warns of.
+def _check_deployment(app: flask.Flask, settings: Settings) -> None:
+    """Reject a public path that is one of the API's own; log what `itemsapi check` warns of.
 
-    A secret that others may read is no reason to refuse: mounted ones often belong to a group.
+    A secret that others may read only causes a warning: mounted secrets often belong to a group.
     """
-    demand_own_path(settings, (address.rule for address in app.url_map.iter_rules()))
-    if settings.production and (words := untold(settings)):
-        log.warning("proxies_not_counted", hint=words)
-    if settings.production and (words := exposed_secret(settings)):
-        log.warning("secret_key_exposed", hint=words)
+    demand_own_path(settings, (route.rule for route in app.url_map.iter_rules()))
+    if settings.production and (hint := untold(settings)):
+        log.warning("proxies_not_counted", hint=hint)
+    if settings.production and (hint := secret_exposure_warning(settings)):
+        log.warning("secret_key_exposed", hint=hint)

@@ -1,6 +1,6 @@
-"""Who did what: one row an event, written in the transaction of the change it tells of.
+"""Audit trail: one row for each event, written in the transaction of the change.
 
-Names of events follow the OWASP Logging Vocabulary where it has one. No secret goes in here.
+Event names follow the OWASP Logging Vocabulary where it has one. Events contain no secrets.
 """
 
 import json
@@ -13,12 +13,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, AutoNumber, Database, Model
-from itemsapi.observability.logging import log, request_context
+from itemsapi.observability.context import request_context
+from itemsapi.observability.logging import log
 from itemsapi.observability.metrics import EVENTS
 
 
 class AuditEvent(Model):
-    """One thing that happened."""
+    """An event of the audit trail."""
 
     __tablename__ = "itemsapi_audit_event"
 
@@ -35,7 +36,7 @@ class AuditEvent(Model):
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The trail: `record` adds to it, `latest` reads it."""
+    """The audit trail: `record` adds an event, `latest` reads the newest ones."""
 
     database: Database
     clock: Clock
@@ -50,8 +51,8 @@ class Audit:
         actor_id: str | None = None,
         **details: str | int | bool | None,
     ) -> None:
-        """Write one event with the change, and a log line once that is committed."""
-        source = request_context()
+        """Record an event in the transaction of the change, and log it after the commit."""
+        context = request_context()
         tx.add(
             AuditEvent(
                 at=self.clock(),
@@ -59,18 +60,18 @@ class Audit:
                 user_id=user_id,
                 session_id=session_id,
                 actor_id=actor_id,
-                address=source.address[:64],
-                request_id=source.request_id[:64],
+                address=context.address[:64],
+                request_id=context.request_id[:64],
                 details=json.dumps(details, sort_keys=True),
             )
         )
-        who = {"user_id": user_id, "session_id": session_id, "actor_id": actor_id}
+        ids = {"user_id": user_id, "session_id": session_id, "actor_id": actor_id}
 
-        def tell(_: Session) -> None:
-            log.info(event, **who, **details)
+        def publish(_: Session) -> None:
+            log.info(event, **ids, **details)
             EVENTS.labels(event).inc()
 
-        listen(tx, "after_commit", tell, once=True)
+        listen(tx, "after_commit", publish, once=True)
 
     def latest(
         self,
@@ -80,14 +81,14 @@ class Audit:
         user_id: str | None = None,
         event: str | None = None,
     ) -> list[AnyRow]:
-        """Return up to `limit` events, newest first, older than the event `before`."""
+        """Return up to `limit` events older than the event `before`, newest first."""
         table = AuditEvent.core()
-        wanted = select(table).order_by(table.c.id.desc()).limit(limit)
+        query = select(table).order_by(table.c.id.desc()).limit(limit)
         if before is not None:
-            wanted = wanted.where(table.c.id < before)
+            query = query.where(table.c.id < before)
         if user_id is not None:
-            wanted = wanted.where(table.c.user_id == user_id)
+            query = query.where(table.c.user_id == user_id)
         if event is not None:
-            wanted = wanted.where(table.c.event == event)
+            query = query.where(table.c.event == event)
         with self.database.reading() as connection:
-            return list(connection.execute(wanted).all())
+            return list(connection.execute(query).all())

@@ -1,7 +1,7 @@
-"""The only reader of time, and the ids that are made of it.
+"""The wall clock, and ids that contain its time.
 
-Every other module is handed a `Clock` and calls it; tests hand in one they move themselves.
-Times are aware datetimes in UTC; `stamp` is the whole seconds of tokens (RFC 7519 section 2).
+Code that compares with stored times takes a `Clock`, so that tests can move it. Time spans within
+one process are measured with `time.monotonic()` instead. Times are aware datetimes in UTC.
 """
 
 import os
@@ -14,23 +14,23 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """Return the present moment in UTC, to the microsecond."""
+    """Return the current time in UTC, to the microsecond."""
     return datetime.now(UTC)
 
 
-def stamp(moment: datetime) -> int:
-    """Return `moment` as whole seconds since 1970, rounded down."""
-    return int(moment.timestamp())
+def unix_seconds(value: datetime) -> int:
+    """Return `value` as whole seconds since 1970, rounded down (RFC 7519 section 2)."""
+    return int(value.timestamp())
 
 
 def new_id() -> str:
-    """Return a new UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, 74 random ones.
+    """Return a new UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, 74 random bits.
 
-    Sorted ids are in order of creation, so that new rows lie together in an index.
+    Ids sort by creation time, so that new rows are stored next to each other in an index.
     """
-    millis = time.time_ns() // 1_000_000
-    noise = int.from_bytes(os.urandom(10), "big")
-    value = (millis << 80) | noise
+    milliseconds = time.time_ns() // 1_000_000
+    random_bits = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds << 80) | random_bits
     value = value & ~(0xF << 76) | (7 << 76)  # version
     value = value & ~(0x3 << 62) | (0x2 << 62)  # variant
     return str(uuid.UUID(int=value))

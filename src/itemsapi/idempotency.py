@@ -1,9 +1,9 @@
-"""Idempotency keys: a client that got no answer asks again, and the work is done once.
+"""Idempotency keys: a client that got no response repeats its request, which takes effect once.
 
-A key is stored in the transaction of the change, so both are committed together or not at all. Of
-several requests at once one stores the key; the others wait for its commit and find what it made.
+A key is stored in the transaction of the change, so both are committed or neither is. Of several
+concurrent requests one stores the key; the others wait for its commit and read the resource's id.
 Source: draft-ietf-httpapi-idempotency-key-header-07. The draft answers 409 while the first request
-is still at work; here the others get its outcome a moment later.
+is in progress; here the others wait for its result.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from itemsapi.db import Model, UtcDateTime
 from itemsapi.problems import KeyReused
 
 KEY_LIFETIME = timedelta(days=1)
-MAX_DELETED_KEYS = 500  # expired keys that one request deletes
+MAX_DELETED_KEYS = 500  # that one request deletes
 
 
 class IdempotencyKey(Model):
-    """A key that was used, the hash of its request, and the id of the resource that it made.
+    """A used key, the hash of its request, and the id of the resource that the request created.
 
     The key is stored as a hash. `owner_id` is the user whose key it is.
     """
@@ -39,7 +39,7 @@ class IdempotencyKey(Model):
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request that may come again: the user, the operation, the key and the whole content."""
+    """A request that may be repeated: the user, the operation, the key and the whole content."""
 
     user_id: str
     operation: str
@@ -48,20 +48,20 @@ class IdempotentRequest:
 
 
 _table = IdempotencyKey.core()
-_STORE = text(
+_INSERT = text(
     "INSERT INTO itemsapi_idempotency_key (key, request_hash, resource_id, created_at, owner_id)"
     " VALUES (:key, :request_hash, :resource_id, :now, :owner_id)"
     " ON CONFLICT (key) DO NOTHING RETURNING key"
 ).bindparams(bindparam("now", type_=UtcDateTime))
-_STORED = select(_table.c.request_hash, _table.c.resource_id).where(
+_SELECT = select(_table.c.request_hash, _table.c.resource_id).where(
     _table.c.key == bindparam("key")
 )
 
 
-def claim_key(tx: Session, request: IdempotentRequest, resource_id: str, now: datetime) -> str:
-    """Store the key of a request for `resource_id`; return that, or the id stored before.
+def store_key(tx: Session, request: IdempotentRequest, resource_id: str, now: datetime) -> str:
+    """Store the key of a request with `resource_id`, or return the id that is stored with it.
 
-    Raise `KeyReused` if another request carried this key.
+    Raise `KeyReused` if the key was stored by a different request.
     """
     key = _digest(request.user_id, request.operation, request.key)
     request_hash = _digest(request.content)
@@ -72,18 +72,18 @@ def claim_key(tx: Session, request: IdempotentRequest, resource_id: str, now: da
         "now": now,
         "owner_id": request.user_id,
     }
-    if tx.execute(_STORE, values).first() is not None:
+    if tx.execute(_INSERT, values).first() is not None:
         return resource_id
-    stored = tx.execute(_STORED, {"key": key}).one()
+    stored = tx.execute(_SELECT, {"key": key}).one()
     if stored.request_hash != request_hash:
         raise KeyReused
     return str(stored.resource_id)
 
 
 def delete_expired_keys(tx: Session, user_id: str, before: datetime) -> int:
-    """Delete the oldest keys that a user stored before a moment; return how many.
+    """Delete the oldest keys that a user stored before a time; return their number.
 
-    Keys that another transaction is about to delete are skipped: nobody waits, so no deadlock.
+    Keys that another transaction is deleting are skipped, so that there is no deadlock.
     """
     expired = select(_table.c.key).where(_table.c.owner_id == user_id, _table.c.created_at < before)
     oldest = expired.order_by(_table.c.created_at).limit(MAX_DELETED_KEYS)
@@ -92,14 +92,14 @@ def delete_expired_keys(tx: Session, user_id: str, before: datetime) -> int:
     return len(keys)
 
 
-def count_by_user(tx: Session, keys: Sequence[str]) -> dict[str, int]:
-    """Return how many of these keys each user has; `keys` are as they are stored."""
+def count_keys_by_user(tx: Session, keys: Sequence[str]) -> dict[str, int]:
+    """Return the number of these keys by user; `keys` are the stored hashes."""
     owner = _table.c.owner_id
-    found = select(owner, func.count()).where(_table.c.key.in_(keys))
-    return {row[0]: row[1] for row in tx.execute(found.group_by(owner))}
+    counts = select(owner, func.count()).where(_table.c.key.in_(keys)).group_by(owner)
+    return {row[0]: row[1] for row in tx.execute(counts)}
 
 
-def _digest(*words: str) -> str:
-    """Return a digest that no other sequence of words has."""
-    parts = [hashlib.sha256(word.encode()).digest() for word in words]
+def _digest(*texts: str) -> str:
+    """Return a digest that is unique to this sequence of texts."""
+    parts = [hashlib.sha256(text.encode()).digest() for text in texts]
     return hashlib.sha256(b"".join(parts)).hexdigest()

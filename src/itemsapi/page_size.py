@@ -1,26 +1,26 @@
-"""Weight: how many rows of a list make a page, by the bytes of the answer (S-111).
+"""Page size: how many rows fit into a page of a list, by the bytes of the response (S-111).
 
-A page is held in memory until its reader has taken it, so its size must not be for the reader, or
-for whoever filled the list, to decide.
+A response stays in memory until the client has read it, so neither the client nor the author of the
+rows may decide its size.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-MAX_BYTES: Final = 1024 * 1024  # of a page's JSON
-FRAME: Final = 4096  # bytes of it for what stands around the rows: a cursor above all
-PER_CHARACTER: Final = 6  # bytes of JSON that one makes at most: a control character, escaped
+MAX_PAGE_BYTES: Final = 1024 * 1024  # of JSON
+PAGE_OVERHEAD_BYTES: Final = 4096  # for everything around the rows, mainly the cursor
+MAX_BYTES_PER_CHARACTER: Final = 6  # of JSON: an escaped control character
 
 
-def fitting(weights: Iterable[int]) -> int:
-    """Return how many of the first rows, of so many bytes each, make a page.
+def fitting_rows(row_sizes: Iterable[int]) -> int:
+    """Return how many of the first rows fit into a page, given the bytes of each row.
 
-    It is one at least: a list must come to its end.
+    It is at least one, so that every list comes to its end.
     """
-    left, count = MAX_BYTES - FRAME, 0
-    for weight in weights:
-        left -= weight
-        if left < 0:
+    remaining_bytes, count = MAX_PAGE_BYTES - PAGE_OVERHEAD_BYTES, 0
+    for size in row_sizes:
+        remaining_bytes -= size
+        if remaining_bytes < 0:
             break
         count += 1
     return max(count, 1)

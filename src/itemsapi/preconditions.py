@@ -1,4 +1,4 @@
-"""Which version a change was made against: what must hold of the one that is stored."""
+"""Preconditions: which version of a resource a change may be applied to."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,30 @@ from itemsapi.problems import PreconditionFailed
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The versions that a change may meet: `among` these, and not `unless` it is one of those.
+    """The versions that a change may be applied to: those `allowed` and not `forbidden`.
 
-    `among=None` is any, `unless=None` is all there are. `advice` says what to do instead.
+    `allowed=None` allows any version, `forbidden=None` forbids all. `advice` is the error message
+    for a version that is not allowed.
     """
 
-    among: frozenset[int] | None = None
-    unless: frozenset[int] | None = frozenset()
+    allowed: frozenset[int] | None = None
+    forbidden: frozenset[int] | None = frozenset()
     advice: str | None = None
 
-    def demand(self, version: int) -> None:
-        """Raise `PreconditionFailed` unless this version may be changed (RFC 9110 13.2.2)."""
-        if self.among is not None and version not in self.among:
+    def check(self, version: int) -> None:
+        """Raise `PreconditionFailed` unless this version may change (RFC 9110 section 13.2.2)."""
+        if self.allowed is not None and version not in self.allowed:
             raise PreconditionFailed(self.advice)
-        if self.unless is None or version in self.unless:
+        if self.forbidden is None or version in self.forbidden:
             raise PreconditionFailed
 
 
-Expected = Precondition | int | None  # a number is that version alone, None is whichever there is
+ExpectedVersion = Precondition | int | None  # a number is that version, None is any
 
 
-def check_version(expected: Expected, version: int) -> None:
-    """Raise `PreconditionFailed` unless the stored version is one that was expected."""
+def check_version(expected: ExpectedVersion, version: int) -> None:
+    """Raise `PreconditionFailed` unless the stored version is an expected one."""
     if isinstance(expected, int):
         expected = Precondition(frozenset({expected}))
     if expected is not None:
-        expected.demand(version)
+        expected.check(version)

@@ -1,9 +1,8 @@
-"""Every way to be refused: its status, its code, its words, its headers.
+"""Problems: every error response of the API, with its status, code, texts and headers.
 
-A refusal is a `Problem`, raised anywhere and turned into an RFC 9457 answer in one place
-(`rest.error_handlers`). `code` is the stable name that programs test; `title` says what it is and
-`detail` what to do. Nothing here is ever reflected from the request, so no refusal can carry
-hostile characters (RFC 6750 section 3).
+A `Problem` may be raised anywhere; `rest.error_handlers` turns it into an RFC 9457 response. `code`
+is the stable name for programs; `title` says what happened and `detail` what to do. No text comes
+from the request, so that no response contains hostile characters (RFC 6750 section 3).
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +12,10 @@ REALM = "itemsapi"
 
 
 class Problem(Exception):
-    """A refusal with its HTTP answer.
+    """An error with its HTTP response.
 
-    `errors` lists faults by field (`{"field": "price", "message": "..."}`), for 422 alone. `cause`
-    is for the log alone: what is away, and what its driver said of it (R-35).
+    `errors` lists the invalid fields (`{"field": "price", "message": "..."}`), only for 422.
+    `cause` is only for the log: what is unavailable, and the message of its driver (R-35).
     """
 
     status: ClassVar[int]
@@ -32,34 +31,34 @@ class Problem(Exception):
         errors: list[dict[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Say more than the class does, where there is more to say."""
+        """Replace the advice of the class by `detail`, and add errors and headers."""
         super().__init__(detail or self.advice or self.title)
         self.errors = errors
-        self.extra = dict(headers or {})
+        self.extra_headers = dict(headers or {})
 
     @property
     def detail(self) -> str:
-        """The sentence that tells what to do."""
+        """The sentence that says what to do."""
         return str(self.args[0])
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that belong to this refusal."""
-        return self.extra
+        """Return the additional headers of the response."""
+        return self.extra_headers
 
 
 class Challenge(Problem):
-    """A refusal that carries `WWW-Authenticate` (RFC 6750 section 3)."""
+    """An error with the header `WWW-Authenticate` (RFC 6750 section 3)."""
 
     status = 401
     error: ClassVar[str | None] = None
 
     def headers(self) -> dict[str, str]:
-        """Return the challenge beside the other headers."""
-        words = [f'realm="{REALM}"']
+        """Return the challenge and the other additional headers."""
+        parameters = [f'realm="{REALM}"']
         if self.error:
-            words += [f'error="{self.error}"', f'error_description="{self.title}"']
-        words += [f'{name}="{value}"' for name, value in self.parameters()]
-        return self.extra | {"WWW-Authenticate": "Bearer " + ", ".join(words)}
+            parameters += [f'error="{self.error}"', f'error_description="{self.title}"']
+        parameters += [f'{name}="{value}"' for name, value in self.parameters()]
+        return self.extra_headers | {"WWW-Authenticate": "Bearer " + ", ".join(parameters)}
 
     def parameters(self) -> Iterator[tuple[str, str]]:
         """Yield further parameters of the challenge."""
@@ -67,7 +66,7 @@ class Challenge(Problem):
 
 
 class TokenMissing(Challenge):
-    """No credential was shown at all, so the challenge names no error (RFC 6750 section 3.1)."""
+    """The request has no credential, so the challenge has no error (RFC 6750 section 3.1)."""
 
     code = "token_missing"
     title = "Authentication required"
@@ -75,7 +74,7 @@ class TokenMissing(Challenge):
 
 
 class TokenInvalid(Challenge):
-    """A credential was shown and is no good: malformed, forged, expired or revoked."""
+    """The access token is malformed, forged, expired or revoked."""
 
     code = "invalid_token"
     error = "invalid_token"
@@ -84,7 +83,7 @@ class TokenInvalid(Challenge):
 
 
 class ScopeMissing(Challenge):
-    """The token is good and does not reach this far (RFC 6750 section 3.1)."""
+    """The token is valid and lacks a scope (RFC 6750 section 3.1)."""
 
     status = 403
     code = "insufficient_scope"
@@ -92,44 +91,44 @@ class ScopeMissing(Challenge):
     title = "The token lacks a scope that this operation needs"
 
     def __init__(self, *scopes: str) -> None:
-        """Name the scopes that the rule declares, all of them."""
+        """Name all scopes that the rule requires."""
         self.scopes = tuple(sorted(scopes))
         super().__init__(f"This operation needs the scope {' '.join(self.scopes)}.")
 
     def parameters(self) -> Iterator[tuple[str, str]]:
-        """Yield the scopes that would do."""
+        """Yield the required scopes."""
         yield "scope", " ".join(self.scopes)
 
 
 class PasswordChangeRequired(Challenge):
-    """Who signed in with a one-time password may set another one, and nothing else (S-119)."""
+    """A user with a temporary password may only set another password (S-119)."""
 
     status = 403
     code = "password_change_required"
     error = "insufficient_scope"
     title = "The password must be changed first"
-    advice = "Set another one with POST /me/password; its answer has tokens that open the rest."
+    advice = "Set another one with POST /me/password; the response has tokens for all operations."
 
 
 class Forbidden(Challenge):
-    """The caller is known and may not do this, whatever the scopes of the token."""
+    """The caller lacks a permission, whatever the scopes of the token."""
 
     status = 403
     code = "forbidden"
-    title = "This is not yours to do"
+    title = "You are not permitted to do this"
 
 
 class RouteUnguarded(Challenge):
-    """A route was added after boot and has no rule: nobody is let in."""
+    """A route was added after the start and has no rule: every request is rejected."""
 
     status = 403
     code = "route_unguarded"
     title = "This route has no access rule"
-    advice = "The route was added after the application was made; add it through `pages`."
+    advice = "The route was added after the application was created; pass it in `blueprints`."
 
 
 class CredentialsInvalid(Challenge):
-    """User name or password is wrong; the same words for both and for unknown users."""
+    """The user name or the password is wrong; the response is the same for both."""
 
     code = "invalid_credentials"
     title = "User name or password is wrong"
@@ -137,16 +136,16 @@ class CredentialsInvalid(Challenge):
 
 
 class RefreshInvalid(Challenge):
-    """The refresh token is no good, or its session is over."""
+    """The refresh token is invalid, or its session has ended."""
 
     code = "invalid_refresh_token"
     error = "invalid_token"
-    title = "The refresh token is invalid or its session is over"
+    title = "The refresh token is invalid or its session has ended"
     advice = "Sign in again with POST /auth/login."
 
 
 class RefreshReused(RefreshInvalid):
-    """A refresh token was used again after it had been replaced.
+    """A refresh token was used again after its successor.
 
     It may have been copied, so the session was ended.
     """
@@ -156,12 +155,12 @@ class RefreshReused(RefreshInvalid):
 
 
 class CrossSite(Challenge):
-    """A browser sent this from a page that may not: cross-site request forgery is stopped here."""
+    """The request comes from an origin that is not allowed (cross-site request forgery)."""
 
     status = 403
     code = "csrf"
-    title = "This request may not come from that page"
-    advice = "Send `X-Auth-Delivery: cookie` from a page whose origin is allowed."
+    title = "This request is not allowed from that page"
+    advice = "Send `X-Auth-Delivery: cookie` from a page with an allowed origin."
 
 
 class BadRequest(Problem):
@@ -180,32 +179,32 @@ class BodyMalformed(BadRequest):
 
 
 class CookiesUnreadable(BadRequest):
-    """Cookies came that cannot be read, so nobody can tell whether the session's was among them.
+    """The cookies cannot be parsed, so it is unknown whether the session's cookie is among them.
 
-    That is no 401: the session goes on, and so does the browser's hope for it.
+    This is not 401, because the session is still alive and the browser should keep it.
     """
 
     code = "cookies_unreadable"
-    title = "The cookies of this request cannot be read"
-    advice = "Remove cookies of other software with characters beyond ASCII, then try again."
+    title = "The cookies of this request cannot be parsed"
+    advice = "Remove cookies of other software with characters outside ASCII, then try again."
 
 
 class ScopeInvalid(BadRequest):
-    """Scopes were asked for that cannot be had (RFC 6749 section 5.2)."""
+    """A requested scope is unknown or not permitted (RFC 6749 section 5.2)."""
 
     code = "invalid_scope"
-    title = "The scope asked for is unknown or more than you may have"
+    title = "The requested scope is unknown or more than you may have"
 
 
 class GrantTypeUnsupported(BadRequest):
-    """The token endpoint knows the grant `refresh_token` and no other (RFC 6749 section 5.2)."""
+    """The token endpoint supports only the grant `refresh_token` (RFC 6749 section 5.2)."""
 
     code = "unsupported_grant_type"
-    title = "Only the grant type refresh_token is served here"
+    title = "Only the grant type refresh_token is supported"
 
 
 class NotFound(Problem):
-    """There is no such thing, or it belongs to somebody else."""
+    """The resource does not exist, or it belongs to another user."""
 
     status = 404
     code = "not_found"
@@ -213,32 +212,32 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """The address exists and does not take this method; `Allow` lists those it takes."""
+    """The URL exists but does not support this method; `Allow` lists the supported ones."""
 
     status = 405
     code = "method_not_allowed"
-    title = "This address does not take that method"
+    title = "This URL does not support that method"
 
 
 class NotAcceptable(Problem):
-    """The client wants a representation that does not exist."""
+    """The client accepts no representation of the response."""
 
     status = 406
     code = "not_acceptable"
-    title = "Only JSON is served here"
+    title = "Only JSON is available here"
 
 
 class RequestTimeout(Problem):
-    """The body did not come in time: 10 s, and a second more for each 64 KiB (RFC 9110 15.5.9)."""
+    """The body did not arrive in 10 s, plus one for each 64 KiB (RFC 9110 section 15.5.9)."""
 
     status = 408
     code = "request_timeout"
-    title = "The body did not come in time"
+    title = "The body did not arrive in time"
     advice = "Send the request again, on a new connection."
 
 
 class Conflict(Problem):
-    """The change clashes with what is stored."""
+    """The change conflicts with the stored data."""
 
     status = 409
     code = "conflict"
@@ -246,19 +245,19 @@ class Conflict(Problem):
 
 
 class QuotaExceeded(Conflict):
-    """The user holds as much as they may (S-118).
+    """The user has reached a quota (S-118).
 
-    409 and not 403: nothing about their rights stands in the way, and once they have made room the
-    same request succeeds (RFC 9110 section 15.5.10).
+    The status is 409, not 403: no permission is missing, and the same request succeeds once the
+    user has deleted something (RFC 9110 section 15.5.10).
     """
 
     code = "quota_exceeded"
-    title = "You hold as much as you may"
-    advice = "Delete some of it, or ask the operator for more."
+    title = "You have reached your quota"
+    advice = "Delete something, or ask the operator for more."
 
 
 class PreconditionFailed(Problem):
-    """Somebody else changed it since it was read (RFC 9110 section 13)."""
+    """The resource changed since the client read it (RFC 9110 section 13)."""
 
     status = 412
     code = "precondition_failed"
@@ -267,7 +266,7 @@ class PreconditionFailed(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is longer than this API takes."""
+    """The body is longer than this API accepts."""
 
     status = 413
     code = "body_too_large"
@@ -275,7 +274,7 @@ class BodyTooLarge(Problem):
 
 
 class MediaTypeWrong(Problem):
-    """The body is not declared as the media type that this operation takes."""
+    """The media type of the body is not the one of this operation."""
 
     status = 415
     code = "unsupported_media_type"
@@ -283,29 +282,29 @@ class MediaTypeWrong(Problem):
     advice = "Send the header `Content-Type: application/json`."
 
 
-class Invalid(Problem):
-    """The request is well-formed and breaks the schema; `errors` says where."""
+class ValidationFailed(Problem):
+    """The request is well-formed but violates the schema; `errors` says where."""
 
     status = 422
     code = "validation_failed"
     title = "Some values are not acceptable"
 
     @classmethod
-    def at(cls, field: str, message: str) -> "Invalid":
-        """Make one about a single field."""
+    def at(cls, field: str, message: str) -> "ValidationFailed":
+        """Return a problem of a single field."""
         return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
-class KeyReused(Invalid):
-    """The `Idempotency-Key` came before, with another request; each thing to do has its own key."""
+class KeyReused(ValidationFailed):
+    """The `Idempotency-Key` was used for a different request."""
 
     code = "idempotency_key_reused"
     title = "This Idempotency-Key was used for another request"
-    advice = "Send a new random key; repeat a key only with the very same request."
+    advice = "Send a new random key; repeat a key only with exactly the same request."
 
 
 class PreconditionRequired(Problem):
-    """A change must say which version it was made against (RFC 6585 section 3)."""
+    """A change must name the version that it applies to (RFC 6585 section 3)."""
 
     status = 428
     code = "precondition_required"
@@ -313,17 +312,17 @@ class PreconditionRequired(Problem):
     advice = "Send the ETag of the version you read in the header If-Match."
 
 
-class TooMany(Problem):
-    """The caller is too fast; `Retry-After` says when to come back."""
+class TooManyRequests(Problem):
+    """The caller sends too many requests; `Retry-After` says when to retry."""
 
     status = 429
     code = "too_many_requests"
     title = "Too many requests"
 
     def __init__(self, retry_after: int, *, policy: tuple[int, int] | None = None) -> None:
-        """Say in how many seconds the next try may succeed, and the policy: how many in how long.
+        """Take the seconds until a retry may succeed, and the policy: (requests, seconds).
 
-        The fields are those of draft-ietf-httpapi-ratelimit-headers.
+        The headers are those of draft-ietf-httpapi-ratelimit-headers.
         """
         wait = max(1, retry_after)
         headers = {"Retry-After": str(wait)}
@@ -334,7 +333,7 @@ class TooMany(Problem):
 
 
 class HeadersTooLarge(Problem):
-    """The header fields are longer than this API takes (RFC 6585 section 5)."""
+    """The header fields are longer than this API accepts (RFC 6585 section 5)."""
 
     status = 431
     code = "headers_too_large"
@@ -342,7 +341,7 @@ class HeadersTooLarge(Problem):
 
 
 class InternalError(Problem):
-    """Something broke in here; the request id finds it in the log."""
+    """An unexpected error; the log has it under the request id."""
 
     status = 500
     code = "internal_error"
@@ -351,14 +350,14 @@ class InternalError(Problem):
 
 
 class Unavailable(Problem):
-    """Something this answer needs is away for now."""
+    """Something that the response needs is temporarily unavailable."""
 
     status = 503
     code = "unavailable"
     title = "The service cannot answer right now"
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 1, cause: str = "") -> None:
-        """Say when to come back, in seconds, and to the log what is away."""
+        """Take the seconds until a retry, and for the log what is unavailable."""
         super().__init__(
             detail or f"Try again in {retry_after} s.", headers={"Retry-After": str(retry_after)}
         )
@@ -366,45 +365,45 @@ class Unavailable(Problem):
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database is away, locked, full or too slow."""
+    """The database is unreachable, locked, full or too slow."""
 
     code = "database_unavailable"
-    cause = "database: it is away"
+    cause = "database: it is unavailable"
 
 
 class RefreshSuperseded(Unavailable):
-    """A newer refresh token of the session was handed out a moment ago; nothing has changed."""
+    """A newer refresh token of the session was issued a moment ago; nothing has changed."""
 
     code = "refresh_superseded"
-    title = "A newer refresh token was handed out a moment ago"
+    title = "A newer refresh token was issued a moment ago"
     advice = "Try again in 1 s, with the newest refresh token that you have."
-    cause = "refresh token: a newer one was handed out a moment ago"
+    cause = "refresh token: a newer one was issued a moment ago"
 
     def __init__(self) -> None:
-        """Say what to do: the newer token may be on its way."""
+        """Use the advice of the class instead of a number of seconds."""
         super().__init__(self.advice)
 
 
 class Busy(Unavailable):
-    """Too many passwords are being checked at once; the rest is turned away at once."""
+    """Too many passwords are being verified; further ones are rejected at once."""
 
     code = "busy"
     title = "Too many sign-ins at once"
-    cause = "passwords: as many are being checked as this process can bear"
+    cause = "passwords: the limit of concurrent verifications is reached"
 
 
 class GateUnavailable(Unavailable):
-    """The gate cannot tell whether the token still holds, so nobody is let in."""
+    """The gate cannot verify whether the token is still valid, so the request is rejected."""
 
     code = "gate_unavailable"
 
 
-def every_problem() -> list[type[Problem]]:
-    """List every kind of refusal there is, by status and code: the docs page is made of it."""
-    found: set[type[Problem]] = set()
+def list_problems() -> list[type[Problem]]:
+    """Return all problem classes with a code, by status and code, for the documentation."""
+    problems: set[type[Problem]] = set()
     queue: list[type[Problem]] = [Problem]
     while queue:
-        kind = queue.pop()
-        found.update(kind.__subclasses__())
-        queue.extend(kind.__subclasses__())
-    return sorted((k for k in found if "code" in vars(k)), key=lambda k: (k.status, k.code))
+        subclasses = queue.pop().__subclasses__()
+        problems.update(subclasses)
+        queue.extend(subclasses)
+    return sorted((p for p in problems if "code" in vars(p)), key=lambda p: (p.status, p.code))

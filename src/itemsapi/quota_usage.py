@@ -1,6 +1,6 @@
-"""Holdings: how much each user holds, counted in the transaction of whatever changes it.
+"""Quota usage: how much each user stores, updated in the transaction of each change.
 
-The limits, and the counting anew, are the affair of those who know the items (`items.quota`).
+`items.quota` has the limits, `items.quota_recount` the correction of wrong counts.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.db import Model
 
-_GIVE_BACK: Final = text(
+_SUBTRACT: Final = text(
     "UPDATE itemsapi_quota_usage SET"
     " items = CASE WHEN items > :items THEN items - :items ELSE 0 END,"
     " bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END,"
@@ -20,7 +20,7 @@ _GIVE_BACK: Final = text(
 
 
 class QuotaUsage(Model):
-    """What a user holds: items, the bytes of their texts, and keys of requests."""
+    """The usage of a user: items, the bytes of their texts, and idempotency keys."""
 
     __tablename__ = "itemsapi_quota_usage"
 
@@ -35,11 +35,11 @@ class QuotaUsage(Model):
 def subtract_usage(
     tx: Session, owner: str, *, size: int = 0, items: int = 0, keys: int = 0
 ) -> None:
-    """Count so much less as held."""
-    tx.execute(_GIVE_BACK, {"owner": owner, "items": items, "bytes": size, "keys": keys})
+    """Subtract from the usage of a user, down to zero."""
+    tx.execute(_SUBTRACT, {"owner": owner, "items": items, "bytes": size, "keys": keys})
 
 
 def subtract_keys(tx: Session, keys: Mapping[str, int]) -> None:
-    """Count so many fewer keys of each user, by id."""
-    for owner in sorted(keys):  # one order: two who do this never wait for one another
+    """Subtract idempotency keys from the usage of users, by user id."""
+    for owner in sorted(keys):  # one lock order, so no deadlock
         subtract_usage(tx, owner, keys=keys[owner])

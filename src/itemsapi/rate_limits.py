@@ -1,10 +1,10 @@
-"""How often something may be tried.
+"""Rate limits: of attempts at a secret, and of requests.
 
-Tries at a secret are counted in the database, so that limits hold over workers and restarts. A try
-is *held before* the secret is looked at, and counts while it is held: a hundred parallel guesses
-cannot get past the limit (S-045). A wrong one is counted for good; every other is let go, and one
-that nobody could let go, because the database was away or a process was killed, ends by itself
-(S-079).
+Attempts are counted in the database, so that limits apply across workers and restarts. An attempt
+is reserved *before* the secret is verified, and counts while it is reserved: a hundred parallel
+attempts cannot exceed the limit (S-045). A failed attempt is counted permanently; any other is
+released. A reservation that could not be released, because the database was unavailable or the
+process was killed, expires (S-079).
 """
 
 import hashlib
@@ -27,21 +27,19 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, new_id, now
 from itemsapi.db import Database, Model, UtcDateTime
-from itemsapi.observability.logging import log, request_context
-from itemsapi.problems import DatabaseUnavailable, TooMany
+from itemsapi.observability.context import request_context
+from itemsapi.observability.logging import log
+from itemsapi.problems import DatabaseUnavailable, TooManyRequests
 from itemsapi.settings import SettingsError
 from itemsapi.web_addresses import client_key
 
 MEMORY_URL = "memory://"
-REDIS_TIMEOUTS = {
-    "socket_timeout": 0.2,
-    "socket_connect_timeout": 0.2,
-}  # seconds that Redis may take
-REDIS_RETRY_SECONDS = 5.0  # seconds that a Redis which did not answer is not asked again
+REDIS_TIMEOUTS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}  # seconds
+REDIS_RETRY_SECONDS = 5.0  # after a failure
 
 
 class AttemptCounter(Model):
-    """How many wrong tries a key has had since its window began."""
+    """The number of failed attempts of a key since its window started."""
 
     __tablename__ = "itemsapi_attempt"
 
@@ -51,7 +49,7 @@ class AttemptCounter(Model):
 
 
 class PendingAttempt(Model):
-    """A try under way, at each key that it counts against."""
+    """A reserved attempt: one row for each key it counts against."""
 
     __tablename__ = "itemsapi_pending_attempt"
 
@@ -62,36 +60,34 @@ class PendingAttempt(Model):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `tries` in a `window` for whatever `key` names.
+    """At most `max_failures` in a `window` for a key.
 
-    A try above one that is not `firm` is held nevertheless; whoever asked is told and decides.
+    An attempt above a limit that is not `enforced` is reserved nevertheless; the caller decides.
     """
 
     key: tuple[str, ...]
-    tries: int
+    max_failures: int
     window: timedelta
-    firm: bool = True
+    enforced: bool = True
 
     @property
     def digest(self) -> str:
-        """The key as it is stored: names and addresses are not kept in clear."""
+        """The hash under which the key is stored, so that no name or address is stored in clear."""
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A try under way. `wait`: seconds until a limit that is not firm has room, 0 if it has."""
+    """A reserved attempt. `wait_seconds`: until no limit is exceeded, 0 if none is."""
 
     id: str
     limits: tuple[Limit, ...]
-    wait: int
+    wait_seconds: int
 
 
-RESERVATION_LIFETIME = timedelta(
-    seconds=30
-)  # longer than a try can take; what a killed process may cost
+RESERVATION_LIFETIME = timedelta(seconds=30)  # longer than any attempt takes
 MAX_CLOCK_SKEW = RESERVATION_LIFETIME  # by how much the clock of another host may be ahead
-MAX_UNRELEASED = 1000  # holds that a process keeps in mind to let go
+MAX_UNRELEASED = 1000  # reservations that a process remembers to release
 
 _LOCK = (
     text(
@@ -128,124 +124,127 @@ _COUNT = text(
 
 
 class AttemptLimiter:
-    """The counter of tries."""
+    """Counts and limits attempts."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         """Count in a database, by a clock."""
         self._database, self._clock = database, clock
-        self._owed = deque[str](
-            maxlen=MAX_UNRELEASED
-        )  # ids of holds whose end the database may not know
+        self._unreleased = deque[str](maxlen=MAX_UNRELEASED)  # ids to delete from the database
 
     def reserve(self, limits: Iterable[Limit]) -> Reservation:
-        """Hold a try under every limit. Raises `TooMany`, holding none, and `DatabaseUnavailable`.
+        """Reserve an attempt under all limits, or raise `TooManyRequests` and reserve none.
 
-        Nobody gets past the lock on the rows until the hold is there to be counted.
+        May raise `DatabaseUnavailable`. The locked rows keep parallel attempts out until the
+        reservation is stored.
         """
-        moment, name = self._clock(), new_id()
-        ordered = tuple(sorted(limits, key=lambda one: one.digest))  # one order: no deadlock
+        now, reservation_id = self._clock(), new_id()
+        ordered = tuple(sorted(limits, key=lambda limit: limit.digest))  # one order: no deadlock
         try:
-            with self._paying() as tx:
-                waits = [self._wait(tx, limit, moment) for limit in ordered]
-                if any(wait and limit.firm for wait, limit in zip(waits, ordered, strict=True)):
-                    raise TooMany(max(waits))
-                expires_at = moment + RESERVATION_LIFETIME
+            with self._releasing_transaction() as tx:
+                waits = [self._wait_seconds(tx, limit, now) for limit in ordered]
+                if any(wait and limit.enforced for wait, limit in zip(waits, ordered, strict=True)):
+                    raise TooManyRequests(max(waits))
+                expires_at = now + RESERVATION_LIFETIME
                 tx.execute(
                     _RESERVE,
-                    [{"key": o.digest, "id": name, "expires_at": expires_at} for o in ordered],
+                    [
+                        {"key": limit.digest, "id": reservation_id, "expires_at": expires_at}
+                        for limit in ordered
+                    ],
                 )
         except DatabaseUnavailable:
-            self._owed.append(name)  # its commit may have been lost on the way back
+            self._unreleased.append(reservation_id)  # it may have been committed nevertheless
             raise
-        return Reservation(name, ordered, max(waits))
+        return Reservation(reservation_id, ordered, max(waits))
 
-    def release(self, hold: Reservation) -> None:
-        """End a hold that came to nothing; if the database is away, when it is back."""
-        self._owed.append(hold.id)
-        with suppress(DatabaseUnavailable), self._paying():
+    def release(self, reservation: Reservation) -> None:
+        """Release an attempt; if the database is unavailable, with a later transaction."""
+        self._unreleased.append(reservation.id)
+        with suppress(DatabaseUnavailable), self._releasing_transaction():
             pass
 
-    def succeed(self, tx: Session, hold: Reservation) -> None:
-        """End a hold without counting it: the secret was right."""
-        tx.execute(_RELEASE, {"ids": [hold.id]})
+    def succeed(self, tx: Session, reservation: Reservation) -> None:
+        """Release an attempt whose secret was correct."""
+        tx.execute(_RELEASE, {"ids": [reservation.id]})
 
-    def fail(self, tx: Session, hold: Reservation) -> list[Limit]:
-        """Count a held try for good; return the limits that it used up."""
-        moment = self._clock()
-        tries = [
+    def fail(self, tx: Session, reservation: Reservation) -> list[Limit]:
+        """Count a failed attempt permanently; return the limits that it reached."""
+        now = self._clock()
+        failures = [
             tx.execute(
-                _COUNT, {"key": one.digest, "now": moment, **_bounds(one, moment)}
+                _COUNT, {"key": limit.digest, "now": now, **_window_bounds(limit, now)}
             ).scalar_one()
-            for one in hold.limits
+            for limit in reservation.limits
         ]
-        tx.execute(_RELEASE, {"ids": [hold.id]})
-        return [limit for limit, had in zip(hold.limits, tries, strict=True) if had == limit.tries]
+        tx.execute(_RELEASE, {"ids": [reservation.id]})
+        counted = zip(reservation.limits, failures, strict=True)
+        return [limit for limit, count in counted if count == limit.max_failures]
 
-    def _wait(self, tx: Session, limit: Limit, moment: datetime) -> int:
-        """Return how many seconds a try has to wait, having locked the key."""
-        row = tx.execute(_LOCK, {"key": limit.digest, "now": moment}).one()
-        bounds = _bounds(limit, moment)
-        again: datetime = row.started_at + limit.window
-        tries = row.failures if bounds["stale"] < row.started_at <= bounds["ahead"] else 0
-        if tries < limit.tries:
-            # One that ends later was held while a clock was wrong, and must lock nobody out.
-            when = {"now": moment, "ahead": moment + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
-            pending = tx.execute(_PENDING, when | {"key": limit.digest}).one()
-            if tries + pending.pending < limit.tries:
+    def _wait_seconds(self, tx: Session, limit: Limit, now: datetime) -> int:
+        """Lock the key and return the seconds until it allows another attempt."""
+        row = tx.execute(_LOCK, {"key": limit.digest, "now": now}).one()
+        bounds = _window_bounds(limit, now)
+        allowed_at: datetime = row.started_at + limit.window
+        failures = row.failures if bounds["stale"] < row.started_at <= bounds["ahead"] else 0
+        if failures < limit.max_failures:
+            # Ignore a reservation that expires later: it was made while a clock was wrong.
+            times = {"now": now, "ahead": now + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
+            pending = tx.execute(_PENDING, times | {"key": limit.digest}).one()
+            if failures + pending.pending < limit.max_failures:
                 return 0
-            again = pending.first
-        return math.ceil((again - moment).total_seconds())
+            allowed_at = pending.first
+        return math.ceil((allowed_at - now).total_seconds())
 
     @contextmanager
-    def _paying(self) -> Iterator[Session]:
-        """Yield a transaction in which the holds end that nobody could end before."""
-        owed: list[str] = []
-        with suppress(IndexError):  # another thread may take the last one
+    def _releasing_transaction(self) -> Iterator[Session]:
+        """Open a transaction that also releases the attempts that could not be released before."""
+        ids: list[str] = []
+        with suppress(IndexError):  # another thread may take the last id
             while True:
-                owed.append(self._owed.popleft())
+                ids.append(self._unreleased.popleft())
         try:
             with self._database.transaction() as tx:
-                if owed:
-                    tx.execute(_RELEASE, {"ids": owed})
+                if ids:
+                    tx.execute(_RELEASE, {"ids": ids})
                 yield tx
         except BaseException:
-            self._owed.extend(owed)
+            self._unreleased.extend(ids)
             raise
 
 
-def _bounds(limit: Limit, moment: datetime) -> dict[str, datetime]:
-    """Return between which moments a window that counts has begun.
+def _window_bounds(limit: Limit, now: datetime) -> dict[str, datetime]:
+    """Return the times between which a current window started.
 
-    One that begins far ahead was written while a clock was wrong; it must lock nobody out.
+    A window that starts far ahead was stored while a clock was wrong; it must not lock users out.
     """
-    return {"stale": moment - limit.window, "ahead": moment + limit.window}
+    return {"stale": now - limit.window, "ahead": now + limit.window}
 
 
 class RequestRateLimiter:
-    """How many requests a caller may make in a time; counted in memory or in Redis.
+    """Limits the requests of each caller, counted in memory or in Redis.
 
-    If Redis is away the counting goes on in this process: limits are never off (R-08).
+    While Redis is unavailable, this process counts on its own: limits are never off (R-08).
     """
 
     def __init__(self, rate: str | None, url: str) -> None:
-        """Take a rate in the words of the `limits` library, or None for no limit."""
+        """Take a rate in the notation of the `limits` library, or None for no limit."""
         self._rate = limits.parse(rate) if rate else None
         self._local = FixedWindowRateLimiter(MemoryStorage())
-        self._shared = self._local if url == MEMORY_URL else _limiter(url)
-        self._away_until = float("-inf")
+        self._shared = self._local if url == MEMORY_URL else _open_limiter(url)
+        self._storage_retry_at = float("-inf")
 
     def hit(self, user_id: str | None) -> None:
-        """Count one request of a user, or of the client's address; raise `TooMany`."""
+        """Count a request of a user or client address. Raise `TooManyRequests` above the limit."""
         if self._rate is None:
             return
         key = f"u:{user_id}" if user_id else f"a:{client_key(request_context().address)}"
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._storage_retry_at:
             _count(self._local, self._rate, key)
             return
         try:
             _count(self._shared, self._rate, key)
         except StorageError:
-            self._away_until = time.monotonic() + REDIS_RETRY_SECONDS
+            self._storage_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
             log.warning("rate_limit_storage_away")
             _count(self._local, self._rate, key)
 
@@ -254,11 +253,11 @@ def _count(limiter: RateLimiter, rate: RateLimitItem, key: str) -> None:
     if not limiter.hit(rate, key):
         reset = limiter.get_window_stats(rate, key).reset_time
         wait = math.ceil(reset - now().timestamp())
-        raise TooMany(wait, policy=(rate.amount, rate.get_expiry()))
+        raise TooManyRequests(wait, policy=(rate.amount, rate.get_expiry()))
 
 
-def _limiter(url: str) -> RateLimiter:
-    """Return a limiter on shared storage; a wrong address stops the boot."""
+def _open_limiter(url: str) -> RateLimiter:
+    """Return a limiter on shared storage. Raise `SettingsError` if the URL is wrong."""
     options = REDIS_TIMEOUTS if url.startswith("redis") else {}
     try:
         storage = storage_from_string(url, wrap_exceptions=True, **options)

@@ -1,6 +1,6 @@
-"""Services: the record of what an endpoint may call, and how it finds it."""
+"""Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -21,14 +21,14 @@ from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import MAX_LIFETIME_SECONDS, TokenCodec
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
-from itemsapi.tokens.scopes import Scope
+from itemsapi.tokens.scopes import Scope, ScopeRegistry
 
 EXTENSION = "itemsapi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything behind the gate. An endpoint calls these and nothing else."""
+    """Everything behind the gate. An endpoint calls these services and nothing else."""
 
     settings: Settings
     clock: Clock
@@ -41,11 +41,15 @@ class Services:
     users: UserService
     roles: RoleService
     items: ItemService
-    scopes: Callable[[], Mapping[str, Scope]]
+    scope_registry: ScopeRegistry
+
+    def scopes(self) -> Mapping[str, Scope]:
+        """Return the scopes of the application and its blueprints, by name."""
+        return self.scope_registry.by_name
 
 
 def quota_of(settings: Settings) -> Quota:
-    """Return how much a user may hold."""
+    """Return the quota of each user."""
     return Quota(settings.item_limit, settings.item_bytes_limit, settings.idempotency_key_limit)
 
 
@@ -54,45 +58,44 @@ def services() -> Services:
     return cast("Services", current_app.extensions[EXTENSION])
 
 
-def build_services(
-    settings: Settings, clock: Clock, scopes: Callable[[], Mapping[str, Scope]]
-) -> Services:
-    """Put the services together; nothing is opened or read yet.
+def build_services(settings: Settings, clock: Clock) -> Services:
+    """Build the services; nothing is opened or read yet.
 
-    `scopes` returns those that the application and its pages know, by name.
+    The scope registry has the built-in scopes; `create_app` adds those of the blueprints.
     """
     database = Database(settings.database_url, pooler=settings.database_pooler)
     audit = Audit(database, clock)
-    ring = KeySet(database, settings, clock, audit)
-    feed = RevocationFeed(
+    key_set = KeySet(database, settings, clock, audit)
+    revocation_feed = RevocationFeed(
         database,
         clock,
         lag=settings.revocation_lag,
-        life=timedelta(seconds=MAX_LIFETIME_SECONDS),
+        token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
     )
-    codec = TokenCodec(settings, ring, clock)
-    desk = Issuer(
+    token_codec = TokenCodec(settings, key_set, clock)
+    scope_registry = ScopeRegistry()
+    issuer = Issuer(
         settings=settings,
         database=database,
         clock=clock,
         password_service=PasswordService(settings),
-        token_codec=codec,
-        revocation_feed=feed,
+        token_codec=token_codec,
+        revocation_feed=revocation_feed,
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
-        known_scopes=lambda: frozenset(scopes()),
+        scope_registry=scope_registry,
     )
     return Services(
         settings=settings,
         clock=clock,
         database=database,
-        key_set=ring,
-        revocation_feed=feed,
-        token_codec=codec,
+        key_set=key_set,
+        revocation_feed=revocation_feed,
+        token_codec=token_codec,
         audit=audit,
-        issuer=desk,
-        users=UserService(desk),
-        roles=RoleService(desk),
+        issuer=issuer,
+        users=UserService(issuer),
+        roles=RoleService(issuer),
         items=ItemService(database, clock, quota_of(settings)),
-        scopes=scopes,
+        scope_registry=scope_registry,
     )

@@ -1,4 +1,4 @@
-"""What a WSGI server is pointed at: `itemsapi.wsgi:application`."""
+"""The entry point for WSGI servers: `itemsapi.wsgi:application`."""
 
 from itemsapi.app import create_app
 

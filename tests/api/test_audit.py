@@ -3,17 +3,17 @@
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
-from support.operator_client import operator, pages
+from support.app_factory import Backend
+from support.operator_client import list_all, operator_client
 
 
 @pytest.fixture
-def reader(house: House) -> FlaskClient:
+def reader(backend: Backend) -> FlaskClient:
     """An operator who may read the trail, after a few things happened."""
-    house.user("ada", "member")
+    backend.create_user("ada", "member")
     for _ in range(3):
-        house.login("ada")
-    return operator(house, "audit:read")
+        backend.login("ada")
+    return operator_client(backend, "audit:read")
 
 
 def test_the_newest_comes_first(reader: FlaskClient) -> None:
@@ -32,14 +32,14 @@ def test_an_event_says_who_what_when_and_from_where(reader: FlaskClient) -> None
 
 def test_pages_follow_one_another(reader: FlaskClient) -> None:
     """Each event once."""
-    found = [event["id"] for event in pages(reader, "/audit", limit=2)]
+    found = [event["id"] for event in list_all(reader, "/audit", limit=2)]
     assert found == sorted(set(found), reverse=True)
     assert len(found) > 2
 
 
-def test_it_is_filtered_by_user(house: House, reader: FlaskClient) -> None:
+def test_it_is_filtered_by_user(backend: Backend, reader: FlaskClient) -> None:
     """What concerns one user."""
-    ada = house.services.users.named("ada").id
+    ada = backend.services.users.get_by_name("ada").id
     found = reader.get(f"/audit?user_id={ada}").get_json()["items"]
     assert [event["user_id"] for event in found] == [ada] * 3
 
@@ -67,7 +67,7 @@ def test_what_cannot_be_asked_is_refused(reader: FlaskClient, query: str) -> Non
     assert reader.get(f"/audit?{query}").status_code == 422
 
 
-def test_another_scope_does_not_open_it(house: House) -> None:
+def test_another_scope_does_not_open_it(backend: Backend) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.issuer.known_scopes() - {"audit:read"}
-    assert operator(house, *others).get("/audit").status_code == 403
+    others = backend.services.issuer.known_scopes() - {"audit:read"}
+    assert operator_client(backend, *others).get("/audit").status_code == 403

@@ -1,4 +1,4 @@
-"""The files of the console and the client, as a browser or a bundler fetches them."""
+"""The files of the console and the client, as a browser or a bundler requests them."""
 
 import gzip
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg", "/client.js"]
 
@@ -19,9 +19,9 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def api(house: House) -> FlaskClient:
-    """A browser that nobody knows yet."""
-    return house.client()
+def api(backend: Backend) -> FlaskClient:
+    """A browser without a session."""
+    return backend.client()
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -35,32 +35,32 @@ def test_a_file_is_not_sent_again_when_the_browser_has_it(api: FlaskClient, path
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_file_is_compressed_when_the_browser_takes_that(api: FlaskClient, path: str) -> None:
-    """And the two are kept apart by caches."""
+def test_a_file_is_compressed_when_the_browser_accepts_it(api: FlaskClient, path: str) -> None:
+    """Caches keep the two versions apart."""
     plain, zipped = api.get(path), api.get(path, headers={"Accept-Encoding": "br, gzip"})
     assert gzip.decompress(zipped.data) == plain.data
     assert "Accept-Encoding" in plain.headers["Vary"]
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2fconsole.py", "icon.svg%00.js"])
-def test_a_file_that_is_none_of_the_consoles_is_not_found(api: FlaskClient, name: str) -> None:
-    """A closed list, no path (S-006)."""
+def test_other_files_are_not_found(api: FlaskClient, name: str) -> None:
+    """The files are a closed list, not a path (S-006)."""
     assert api.get(f"/console/{name}").status_code == 404
 
 
-def test_the_console_words_what_the_client_refuses_as_the_client_does(api: FlaskClient) -> None:
-    """One wording: whoever looks up what they read finds it."""
-    client, words = (api.get(path).text for path in ("/client.js", "/console/words.en.js"))
+def test_console_and_client_have_the_same_error_texts(api: FlaskClient) -> None:
+    """A user who searches for a text finds it."""
+    client, words = (api.get(path).text for path in ("/client.js", "/console/messages.en.js"))
     title = re.findall(r'code: "backing_off", title: "(.+?)"', client)
     said = re.findall(r'"problem.backing_off": "(.+?)[.] ', words)
     assert title == said != []
 
 
 @pytest.mark.parametrize("length", [12, 15])
-def test_the_page_is_told_how_long_a_password_must_be(
-    make_house: Callable[..., House], length: int
+def test_the_console_shows_the_minimum_password_length(
+    make_backend: Callable[..., Backend], length: int
 ) -> None:
     """S-040: the rule stands at the field before a password is refused."""
-    house = make_house(password_min_length=length)
-    page = house.client().get("/console").get_data(as_text=True)
+    backend = make_backend(password_min_length=length)
+    page = backend.client().get("/console").get_data(as_text=True)
     assert f'<meta name="password-min-length" content="{length}">' in page

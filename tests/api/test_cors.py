@@ -8,14 +8,14 @@ from flask.testing import FlaskClient
 
 from itemsapi import Blueprint, public
 from itemsapi.problems import DatabaseUnavailable
-from support.app_factory import House
-from support.browser_client import APP, FAR, browser, signed_in_browser
+from support.app_factory import Backend
+from support.browser_client import APP_ORIGIN, FAR_ORIGIN, make_browser, signed_in_browser
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 ALLOW, CREDENTIALS = "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"
 EXPOSED = "Access-Control-Expose-Headers"
-FROM_APP = {"Origin": APP}
+FROM_APP = {"Origin": APP_ORIGIN}
 
 page = Blueprint("trouble", __name__, url_prefix="/trouble")
 
@@ -48,16 +48,16 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def house(make_house: Build) -> House:
-    """A house that lists two origins, and has a page with troubles."""
-    return make_house(page, allowed_origins=(APP, FAR), rate_limit="50/minute")
+def backend(make_backend: Build) -> Backend:
+    """A backend that lists two origins, and has a page with troubles."""
+    return make_backend(page, allowed_origins=(APP_ORIGIN, FAR_ORIGIN), rate_limit="50/minute")
 
 
 @pytest.fixture
-def client(house: House) -> FlaskClient:
+def client(backend: Backend) -> FlaskClient:
     """A page of a listed origin, before it has a token."""
-    client = house.client()
-    client.environ_base["HTTP_ORIGIN"] = APP
+    client = backend.client()
+    client.environ_base["HTTP_ORIGIN"] = APP_ORIGIN
     return client
 
 
@@ -84,15 +84,18 @@ def test_a_refusal_can_be_read(
     """S-093: or a page could not tell a refusal from a network that is down."""
     answer = client.open(path, method=method, **sent)
     assert answer.status_code == status
-    assert (answer.headers.getlist(ALLOW), "Origin" in answer.headers["Vary"]) == ([APP], True)
+    assert (answer.headers.getlist(ALLOW), "Origin" in answer.headers["Vary"]) == (
+        [APP_ORIGIN],
+        True,
+    )
 
 
-def test_a_refused_page_can_be_read(house: House) -> None:
+def test_a_refused_page_can_be_read(backend: Backend) -> None:
     """S-093: 403 by the gate, and 403 by the doorman."""
-    few = house.signed_in("ada", "reader").get("/users", headers=FROM_APP)
-    assert (few.status_code, few.headers[ALLOW]) == (403, APP)
-    none = browser(house, origin=APP, site="none").post("/auth/refresh", json={})
-    assert (none.status_code, none.headers[ALLOW]) == (403, APP)
+    few = backend.signed_in_client("ada", "reader").get("/users", headers=FROM_APP)
+    assert (few.status_code, few.headers[ALLOW]) == (403, APP_ORIGIN)
+    none = make_browser(backend, origin=APP_ORIGIN, site="none").post("/auth/refresh", json={})
+    assert (none.status_code, none.headers[ALLOW]) == (403, APP_ORIGIN)
 
 
 def test_a_limit_can_be_read(client: FlaskClient) -> None:
@@ -100,7 +103,7 @@ def test_a_limit_can_be_read(client: FlaskClient) -> None:
     answers = [client.get("/.well-known/jwks.json") for _ in range(51)]
     assert answers[-1].status_code == 429
     assert (answers[-1].headers[ALLOW], "Retry-After" in answers[-1].headers[EXPOSED]) == (
-        APP,
+        APP_ORIGIN,
         True,
     )
 
@@ -123,7 +126,7 @@ def test_credentials_are_let_through_under_auth(client: FlaskClient, path: str) 
 def test_credentials_are_let_through_nowhere_else(client: FlaskClient, path: str) -> None:
     """S-093: everywhere else the access token in its header is enough."""
     answer = client.get(path)
-    assert answer.headers[ALLOW] == APP
+    assert answer.headers[ALLOW] == APP_ORIGIN
     assert CREDENTIALS not in answer.headers
 
 
@@ -148,21 +151,21 @@ def test_a_preflight_allows_what_the_api_takes(client: FlaskClient) -> None:
     )
 
 
-def test_headers_of_the_operators_own_are_allowed_and_exposed(make_house: Build) -> None:
+def test_headers_of_the_operators_own_are_allowed_and_exposed(make_backend: Build) -> None:
     """S-093: beside the fixed ones, for tracing above all."""
     sent, read = ("traceparent", "baggage"), ("X-Build",)
-    house = make_house(allowed_origins=(APP,), allow_headers=sent, expose_headers=read)
+    backend = make_backend(allowed_origins=(APP_ORIGIN,), allow_headers=sent, expose_headers=read)
     asked = FROM_APP | {"Access-Control-Request-Method": "GET"}
-    allowed = house.client().options("/items", headers=asked).headers[f"{ALLOW[:-6]}Headers"]
+    allowed = backend.client().options("/items", headers=asked).headers[f"{ALLOW[:-6]}Headers"]
     assert {"Authorization", "traceparent", "baggage"} <= set(allowed.split(", "))
-    exposed = house.client().get("/items", headers=FROM_APP).headers[EXPOSED]
+    exposed = backend.client().get("/items", headers=FROM_APP).headers[EXPOSED]
     assert {"ETag", "X-Build"} <= set(exposed.split(", "))
 
 
 @pytest.mark.parametrize("origin", ["capacitor://localhost", "http://tauri.localhost"])
-def test_an_app_in_a_web_view_reads_answers(make_house: Build, origin: str) -> None:
+def test_an_app_in_a_web_view_reads_answers(make_backend: Build, origin: str) -> None:
     """S-093: listed as exactly as any page."""
-    client = make_house(allowed_origins=(origin,)).client()
+    client = make_backend(allowed_origins=(origin,)).client()
     read = [
         client.get("/items", headers={"Origin": one}).headers.get(ALLOW)
         for one in (origin, f"{origin}.evil", origin.upper(), "tauri://localhost")
@@ -179,7 +182,7 @@ def test_a_preflight_may_be_remembered_for_two_hours(client: FlaskClient) -> Non
 def test_a_preflight_to_nowhere_can_be_read(client: FlaskClient) -> None:
     """The page learns 404 from the request itself, not a network error from the preflight."""
     answer = client.options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
-    assert (answer.status_code, answer.headers[ALLOW]) == (204, APP)
+    assert (answer.status_code, answer.headers[ALLOW]) == (204, APP_ORIGIN)
 
 
 def test_plain_options_to_nowhere_stays_404(client: FlaskClient) -> None:
@@ -200,16 +203,16 @@ def test_a_request_to_nowhere_that_poses_as_a_preflight_stays_404(client: FlaskC
     assert answer.status_code == 404
 
 
-def test_plain_options_says_which_methods_there_are(house: House) -> None:
+def test_plain_options_says_which_methods_there_are(backend: Backend) -> None:
     """Without an origin it is no preflight (RFC 9110 section 9.3.7)."""
-    answer = house.client().options("/auth/refresh")
+    answer = backend.client().options("/auth/refresh")
     assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
     assert ALLOW not in answer.headers
 
 
-def test_a_page_of_another_site_refreshes(make_house: Build) -> None:
+def test_a_page_of_another_site_refreshes(make_backend: Build) -> None:
     """The cross-site SPA, with the answer it needs to read it."""
-    house = make_house(allowed_origins=(FAR,), cross_site_origins=(FAR,))
-    client = signed_in_browser(house, "ada", origin=FAR, site="cross-site")
+    backend = make_backend(allowed_origins=(FAR_ORIGIN,), cross_site_origins=(FAR_ORIGIN,))
+    client = signed_in_browser(backend, "ada", origin=FAR_ORIGIN, site="cross-site")
     answer = client.post("/auth/refresh", json={})
-    assert (answer.headers[ALLOW], answer.headers[CREDENTIALS]) == (FAR, "true")
+    assert (answer.headers[ALLOW], answer.headers[CREDENTIALS]) == (FAR_ORIGIN, "true")

@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.endpoints.docs import STATIC
-from itemsapi.problems import every_problem
-from support.echo_blueprint import client
+from itemsapi.problems import list_problems
+from support.echo_blueprint import echo_client
 
 REDOC = STATIC / "redoc"
 
@@ -19,7 +19,7 @@ REDOC = STATIC / "redoc"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """A client of the documentation."""
-    return client(tmp_path_factory.mktemp("data"))
+    return echo_client(tmp_path_factory.mktemp("data"))
 
 
 def _files(api: FlaskClient) -> list[str]:
@@ -90,12 +90,12 @@ def test_file_is_not_found_when_it_is_none_of_the_pages(api: FlaskClient, name: 
 def test_every_problem_is_explained_where_answers_point(api: FlaskClient) -> None:
     """RFC 9457 section 3.1.1: `type` leads to words for people."""
     page = api.get("/docs/problems").get_data(as_text=True)
-    assert all(f'<section id="{kind.code}">' in page for kind in every_problem())
+    assert all(f'<section id="{kind.code}">' in page for kind in list_problems())
 
 
 def test_docs_are_gone_when_switched_off(tmp_path: Path) -> None:
     """S-160: exposed only as configured."""
-    api = client(tmp_path, docs=False)
+    api = echo_client(tmp_path, docs=False)
     answers = [api.get(path) for path in ("/docs", "/openapi.json", "/docs/problems")]
     assert [answer.status_code for answer in answers] == [404, 404, 404]
 

@@ -12,12 +12,12 @@ from sqlalchemy import Engine, event, update
 from itemsapi import Blueprint, current_caller, public, requires, signed_in
 from itemsapi.clock import new_id
 from itemsapi.gate import authenticate
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.tokens import key_set, revocation
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.key_store import SigningKey
-from support.app_factory import House
-from support.forged_tokens import VAULT, Forge, Vault
+from support.app_factory import Backend
+from support.forged_tokens import VAULT, ProtectedEndpoints, TokenForger
 
 
 class Elapsed:
@@ -46,10 +46,10 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
 
 
 @pytest.fixture
-def forge(make_house: Callable[..., House], elapsed: Elapsed) -> Forge:
-    """A forge in a house of its own."""
-    vault = Vault()
-    return Forge(make_house(vault.page, interop()), vault)
+def forge(make_backend: Callable[..., Backend], elapsed: Elapsed) -> TokenForger:
+    """A forge in a backend of its own."""
+    vault = ProtectedEndpoints()
+    return TokenForger(make_backend(vault.blueprint, interop()), vault)
 
 
 def interop() -> Blueprint:
@@ -103,164 +103,170 @@ def statements() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
-def test_a_token_costs_no_query_until_the_copies_are_old(forge: Forge) -> None:
+def test_a_token_costs_no_query_until_the_copies_are_old(forge: TokenForger) -> None:
     """Neither the first look at a token nor the next hundred (S-023)."""
-    forge.verdict(forge.good)
+    forge.try_token(forge.valid_token)
     with statements() as said:
-        assert {forge.verdict(forge.claiming(jti=new_id())) for at in range(100)} == {"let in"}
+        assert {forge.try_token(forge.with_claims(jti=new_id())) for at in range(100)} == {"let in"}
     assert said == []
 
 
-def test_old_copies_cost_one_query_each(forge: Forge, elapsed: Elapsed) -> None:
+def test_old_copies_cost_one_query_each(forge: TokenForger, elapsed: Elapsed) -> None:
     """However many requests come in that second: the keys and the revocation."""
-    forge.verdict(forge.good)
+    forge.try_token(forge.valid_token)
     elapsed.seconds += 1
     with statements() as said:
         for _ in range(20):
-            forge.verdict(forge.good)
+            forge.try_token(forge.valid_token)
     assert sorted(one.partition("FROM ")[2].split()[0] for one in said) == [
         "itemsapi_revocation",
         "itemsapi_signing_key",
     ]
 
 
-def test_unknown_kids_cost_no_query(forge: Forge) -> None:
+def test_unknown_kids_cost_no_query(forge: TokenForger) -> None:
     """200 of them, each another (S-023, GHSA-2gx3-rcp4-g85q)."""
-    forge.verdict(forge.good)
+    forge.try_token(forge.valid_token)
     with statements() as said:
-        found = {forge.verdict(forge.heading(kid=f"unknown{at}")) for at in range(200)}
+        found = {forge.try_token(forge.with_header(kid=f"unknown{at}")) for at in range(200)}
     assert (found, said) == ({"refused as an invalid token"}, [])
 
 
-def test_a_remembered_token_expires(forge: Forge) -> None:
+def test_a_remembered_token_expires(forge: TokenForger) -> None:
     """To the second: remembering is never past `exp` (S-024)."""
-    now = int(forge.house.clock().timestamp())
-    token = forge.claiming(exp=now + 30)
+    now = int(forge.backend.clock().timestamp())
+    token = forge.with_claims(exp=now + 30)
     found = []
     for _ in range(3):
-        found.append(forge.verdict(token))
-        forge.house.clock.forward(seconds=15)
+        found.append(forge.try_token(token))
+        forge.backend.clock.advance(seconds=15)
     assert found == ["let in", "let in", "refused as an invalid token"]
 
 
-def test_a_remembered_token_is_refused_when_taken_back(forge: Forge) -> None:
+def test_a_remembered_token_is_refused_when_taken_back(forge: TokenForger) -> None:
     """At once in the process that took it back (S-066)."""
-    assert forge.verdict(forge.good) == "let in"
-    forge.house.bearer(forge.good).post("/auth/logout", json={})
-    assert forge.verdict(forge.good) == "refused as an invalid token"
+    assert forge.try_token(forge.valid_token) == "let in"
+    forge.backend.bearer_client(forge.valid_token).post("/auth/logout", json={})
+    assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
-def test_a_remembered_token_is_refused_when_everybody_is_signed_out(forge: Forge) -> None:
+def test_a_remembered_token_is_refused_when_everybody_is_signed_out(forge: TokenForger) -> None:
     """One row for all (R-19)."""
-    assert forge.verdict(forge.good) == "let in"
-    end_everybodys(forge.house.services.issuer, why="a test")
-    assert forge.verdict(forge.good) == "refused as an invalid token"
+    assert forge.try_token(forge.valid_token) == "let in"
+    end_all_sessions(forge.backend.services.issuer, why="a test")
+    assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
 def test_a_remembered_token_is_refused_when_its_key_is_withdrawn(
-    forge: Forge, elapsed: Elapsed
+    forge: TokenForger, elapsed: Elapsed
 ) -> None:
     """Another process did it: heard of within a second (R-20)."""
-    assert forge.verdict(forge.good) == "let in"
+    assert forge.try_token(forge.valid_token) == "let in"
     kid = forge.key.kid
-    with forge.house.services.database.transaction() as tx:
+    with forge.backend.services.database.transaction() as tx:
         tx.execute(update(SigningKey).where(SigningKey.kid == kid).values(state="withdrawn"))
     elapsed.seconds += 1
-    assert forge.verdict(forge.good) == "refused as an invalid token"
+    assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
 def test_a_token_is_not_remembered_when_keys_change_meanwhile(
-    forge: Forge, monkeypatch: pytest.MonkeyPatch
+    forge: TokenForger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified under the old keys, remembered under the new ones: it would outlive its key."""
-    token_codec, keys = forge.house.services.token_codec, forge.house.services.key_set
-    read, others = token_codec.read_access, forge.claiming(jti=new_id())
+    token_codec, keys = forge.backend.services.token_codec, forge.backend.services.key_set
+    read, others = token_codec.verify_access_token, forge.with_claims(jti=new_id())
 
     def slowly(token: str) -> object:
-        monkeypatch.setattr(token_codec, "read_access", read)
+        monkeypatch.setattr(token_codec, "verify_access_token", read)
         claims = read(token)
         keys.withdraw(forge.key.kid)
-        forge.verdict(others)  # another thread finds the new keys first
+        forge.try_token(others)  # another thread finds the new keys first
         return claims
 
-    monkeypatch.setattr(token_codec, "read_access", slowly)
-    forge.verdict(forge.good)
-    assert forge.verdict(forge.good) == "refused as an invalid token"
+    monkeypatch.setattr(token_codec, "verify_access_token", slowly)
+    forge.try_token(forge.valid_token)
+    assert forge.try_token(forge.valid_token) == "refused as an invalid token"
 
 
 @pytest.fixture
-def verified(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def verified(forge: TokenForger, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens whose signature was verified, in order; there is room to remember three."""
-    token_codec, found = forge.house.services.token_codec, list[str]()
-    read = token_codec.read_access
+    token_codec, found = forge.backend.services.token_codec, list[str]()
+    read = token_codec.verify_access_token
     monkeypatch.setattr(authenticate, "MAX_REMEMBERED_TOKENS", 3)
 
     def noting(token: str) -> Claims:
         found.append(token)
         return read(token)
 
-    monkeypatch.setattr(token_codec, "read_access", noting)
+    monkeypatch.setattr(token_codec, "verify_access_token", noting)
     return found
 
 
-def test_memory_is_bounded(forge: Forge, verified: list[str]) -> None:
+def test_memory_is_bounded(forge: TokenForger, verified: list[str]) -> None:
     """More tokens than there is room for, in turn: each is verified anew when it comes back."""
-    tokens = [forge.claiming(jti=new_id()) for at in range(5)]
-    assert {forge.verdict(token) for token in [*tokens, *tokens]} == {"let in"}
+    tokens = [forge.with_claims(jti=new_id()) for at in range(5)]
+    assert {forge.try_token(token) for token in [*tokens, *tokens]} == {"let in"}
     assert verified == [*tokens, *tokens]
 
 
-def test_the_token_used_longest_ago_is_forgotten_first(forge: Forge, verified: list[str]) -> None:
+def test_the_token_used_longest_ago_is_forgotten_first(
+    forge: TokenForger, verified: list[str]
+) -> None:
     """Not the one that came first."""
-    first, second, third, fourth = (forge.claiming(jti=new_id()) for at in range(4))
+    first, second, third, fourth = (forge.with_claims(jti=new_id()) for at in range(4))
     for token in (first, second, third, first, fourth, first, second):
-        forge.verdict(token)
+        forge.try_token(token)
     assert verified == [first, second, third, fourth, second]
 
 
-def test_get_jwt_works_behind_the_gate(forge: Forge) -> None:
+def test_get_jwt_works_behind_the_gate(forge: TokenForger) -> None:
     """What people know of Flask-JWT-Extended, on a first and on a remembered token."""
-    client = forge.house.bearer(forge.good)
+    client = forge.backend.bearer_client(forge.valid_token)
     expected = {"sub": forge.payload["sub"], "scope": forge.payload["scope"], "typ": "at+jwt"}
     assert [client.get("/interop").get_json() for _ in range(2)] == [expected] * 2
 
 
-def test_jwt_required_behind_the_gate_does_no_harm(forge: Forge) -> None:
+def test_jwt_required_behind_the_gate_does_no_harm(forge: TokenForger) -> None:
     """It finds the token that the gate let in."""
-    answer = forge.house.bearer(forge.good).get("/twice")
+    answer = forge.backend.bearer_client(forge.valid_token).get("/twice")
     assert (answer.status_code, answer.get_json()) == (200, {"sub": forge.payload["sub"]})
 
 
-def test_jwt_required_beside_the_gate_lets_nobody_in(forge: Forge) -> None:
+def test_jwt_required_beside_the_gate_lets_nobody_in(forge: TokenForger) -> None:
     """It would know neither time nor revocation, so it is no way around the gate (S-001)."""
-    shown = [forge.good, forge.claiming(exp=2, iat=1)]
-    assert {forge.house.bearer(token).get("/beside").status_code for token in shown} == {401}
+    shown = [forge.valid_token, forge.with_claims(exp=2, iat=1)]
+    assert {forge.backend.bearer_client(token).get("/beside").status_code for token in shown} == {
+        401
+    }
 
 
-def test_a_view_knows_its_caller(forge: Forge) -> None:
+def test_a_view_knows_its_caller(forge: TokenForger) -> None:
     """User, session, scopes: all from the token."""
-    said = forge.house.bearer(forge.claiming(scope="items:read")).get("/who").get_json()
+    said = forge.backend.bearer_client(forge.with_claims(scope="items:read")).get("/who").get_json()
     assert said == {"user": forge.payload["sub"], "session": forge.payload["sid"], "may": False}
 
 
-def test_a_public_view_has_no_caller_even_with_a_good_token(forge: Forge) -> None:
+def test_a_public_view_has_no_caller_even_with_a_good_token(forge: TokenForger) -> None:
     """It is told so plainly, instead of getting a guess."""
-    assert forge.house.bearer(forge.good).get("/nobody").status_code == 500
+    assert forge.backend.bearer_client(forge.valid_token).get("/nobody").status_code == 500
 
 
-def test_a_public_view_that_asks_for_its_caller_reads_what_to_do(forge: Forge) -> None:
+def test_a_public_view_that_asks_for_its_caller_reads_what_to_do(forge: TokenForger) -> None:
     """The error names the decorators; `None.user_id` would name nothing."""
-    with forge.house.app.test_request_context(), pytest.raises(RuntimeError, match="@requires"):
+    with forge.backend.app.test_request_context(), pytest.raises(RuntimeError, match="@requires"):
         current_caller()
 
 
 CANARY = "c4n4ry"
 
 
-def test_no_credential_is_ever_logged(forge: Forge, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_credential_is_ever_logged(
+    forge: TokenForger, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Tokens, passwords, cookies, refused and accepted, and where the gate fails (S-150)."""
-    forge.tried(f"Bearer {CANARY}")
-    forge.verdict(forge.heading(kid=CANARY))
+    forge.try_authorization(f"Bearer {CANARY}")
+    forge.try_token(forge.with_header(kid=CANARY))
     client = forge.client()
     client.get("/vault", headers={"Authorization": f"Basic {CANARY}", "Cookie": f"a={CANARY}"})
     client.get(f"/vault?access_token={CANARY}", headers={"X-Auth-Delivery": CANARY})
@@ -268,26 +274,28 @@ def test_no_credential_is_ever_logged(forge: Forge, capfd: pytest.CaptureFixture
     client.post("/auth/refresh", json={"refresh_token": f"{CANARY}.{CANARY}.{CANARY}"})
     said = "".join(capfd.readouterr())
     assert CANARY not in said
-    assert not any(part in said for part in (*forge.good.split("."), forge.login["refresh_token"]))
+    assert not any(
+        part in said for part in (*forge.valid_token.split("."), forge.login["refresh_token"])
+    )
 
 
 def test_no_credential_is_logged_when_the_gate_fails(
-    forge: Forge, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    forge: TokenForger, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The traceback names places, not values (S-150)."""
-    monkeypatch.setattr(forge.house.services.revocation_feed, "check", lambda **_: 1 / 0)
-    assert forge.house.bearer(forge.good).get("/vault").status_code == 503
+    monkeypatch.setattr(forge.backend.services.revocation_feed, "check", lambda **_: 1 / 0)
+    assert forge.backend.bearer_client(forge.valid_token).get("/vault").status_code == 503
     said = capfd.readouterr().err
     assert "ZeroDivisionError" in said
-    assert not any(part in said for part in forge.good.split("."))
+    assert not any(part in said for part in forge.valid_token.split("."))
 
 
 EVIL = 'x\r\nSet-Cookie: a=b\n{"event": "forged"}\x1b[31m\u202e\u2028\x00'
 
 
-def test_log_lines_cannot_be_forged(forge: Forge, capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_cannot_be_forged(forge: TokenForger, capfd: pytest.CaptureFixture[str]) -> None:
     """Names, ids and agents with line breaks and escapes: one JSON object a line (S-151)."""
-    forge.verdict(forge.heading(kid=EVIL[:20]))
+    forge.try_token(forge.with_header(kid=EVIL[:20]))
     agent = {"User-Agent": "x\x1b[31m\x7f", "X-Request-Id": "x\x1b[31m-12345678"}
     for name in (EVIL, "\u202eadmin", "a\nb"):
         body = {"username": name, "password": "x" * 20, "device": name}

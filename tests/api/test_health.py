@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.issuer.sessions import end_everybodys
-from support.app_factory import House
+from itemsapi.issuer.sessions import end_all_sessions
+from support.app_factory import Backend
 
 
 @pytest.fixture
-def client(house: House) -> FlaskClient:
+def client(backend: Backend) -> FlaskClient:
     """A load balancer."""
-    return house.client()
+    return backend.client()
 
 
 @pytest.mark.parametrize("path", ["live", "ready"])
@@ -25,19 +25,19 @@ def test_a_healthy_service_says_ok(client: FlaskClient, path: str) -> None:
 
 
 def test_the_service_is_ready_after_everybodys_sessions_ended(
-    house: House, client: FlaskClient
+    backend: Backend, client: FlaskClient
 ) -> None:
     """R-19: a mass revocation must not take every worker out of the load balancer."""
-    end_everybodys(house.services.issuer, why="a test")
+    end_all_sessions(backend.services.issuer, why="a test")
     assert client.get("/health/ready").status_code == 200
 
 
 @pytest.mark.parametrize("table", ["itemsapi_revocation", "itemsapi_signing_key"])
 def test_the_service_is_not_ready_without_what_it_needs(
-    house: House, client: FlaskClient, table: str
+    backend: Backend, client: FlaskClient, table: str
 ) -> None:
     """R-03: 503 from the start, and alive all the same."""
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO away")
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
@@ -46,10 +46,10 @@ def test_the_service_is_not_ready_without_what_it_needs(
 
 @pytest.mark.parametrize("path", ["live", "ready"])
 def test_health_is_answered_however_often_somebody_asks(
-    make_house: Callable[..., House], path: str
+    make_backend: Callable[..., Backend], path: str
 ) -> None:
     """R-09: a load balancer is not told 429, and costs others at its address nothing."""
-    balancer = make_house(rate_limit="2/hour").client()
+    balancer = make_backend(rate_limit="2/hour").client()
     asked = {balancer.get(f"/health/{path}").status_code for _ in range(5)}
     others = [balancer.get("/.well-known/jwks.json").status_code for _ in range(3)]
     assert (asked, others) == ({200}, [200, 200, 429])

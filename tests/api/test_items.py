@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR", "tags": ["Home"]}
 Made = dict[str, Any]
@@ -13,21 +13,21 @@ Client = Any  # FlaskClient types the JSON of every answer as something that may
 
 
 @pytest.fixture
-def ada(house: House) -> Client:
+def ada(backend: Backend) -> Client:
     """A member."""
-    return house.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 @pytest.fixture
-def eve(house: House) -> Client:
+def eve(backend: Backend) -> Client:
     """Another member."""
-    return house.signed_in("eve", "member")
+    return backend.signed_in_client("eve", "member")
 
 
 @pytest.fixture
-def operator(house: House) -> Client:
+def operator(backend: Backend) -> Client:
     """One who sees everybody's items."""
-    return house.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 @pytest.fixture
@@ -117,9 +117,9 @@ def test_a_replacement_puts_what_was_left_out_at_its_default(ada: Client, lamp: 
     assert answer.json == lamp | body | {"tags": [], "updated_at": answer.json["updated_at"]}
 
 
-def test_a_change_leaves_out_what_stays(ada: Client, lamp: Made, house: House) -> None:
+def test_a_change_leaves_out_what_stays(ada: Client, lamp: Made, backend: Backend) -> None:
     """PATCH says what is new."""
-    house.clock.forward(seconds=1)
+    backend.clock.advance(seconds=1)
     address, match = f"/items/{lamp['id']}", {"If-Match": '"v1"'}
     answer = ada.patch(address, json={"quantity": 2}, headers=match)
     assert answer.json == lamp | {"quantity": 2, "updated_at": answer.json["updated_at"]}
@@ -135,10 +135,10 @@ def test_a_deleted_item_is_not_found(ada: Client, lamp: Made) -> None:
 
 @pytest.mark.parametrize(("method", "status"), [("DELETE", 204), ("PUT", 200), ("PATCH", 422)])
 def test_what_an_older_version_let_in_can_be_replaced_and_deleted(
-    house: House, ada: Client, lamp: Made, method: str, status: int
+    backend: Backend, ada: Client, lamp: Made, method: str, status: int
 ) -> None:
     """Rules become stricter; what is stored by older ones must not be stuck."""
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(text("UPDATE item SET name = :name"), {"name": "a\u200fb"})
     body = {"PUT": LAMP, "PATCH": {"quantity": 3}}.get(method)
     headers = {"If-Match": '"v1"'}
@@ -204,9 +204,9 @@ def test_an_operator_reaches_everybodys_items(operator: Client, lamp: Made) -> N
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_nothing_is_changed_by_who_may_only_read(house: House, lamp: Made, method: str) -> None:
+def test_nothing_is_changed_by_who_may_only_read(backend: Backend, lamp: Made, method: str) -> None:
     """S-009: 403, whosever the item."""
-    reader: Client = house.signed_in("bob", "member", scope="items:read")
+    reader: Client = backend.signed_in_client("bob", "member", scope="items:read")
     address = "/items" if method == "POST" else f"/items/{lamp['id']}"
     answer = reader.open(address, method=method, json=LAMP)
     assert (answer.status_code, answer.json["code"]) == (403, "insufficient_scope")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -12,15 +12,15 @@ Client = Any  # FlaskClient types the JSON of every answer as something that may
 
 
 @pytest.fixture
-def ada(house: House) -> Client:
+def ada(backend: Backend) -> Client:
     """A member."""
-    return house.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 @pytest.fixture
-def eve(house: House) -> Client:
+def eve(backend: Backend) -> Client:
     """Another member."""
-    return house.signed_in("eve", "member")
+    return backend.signed_in_client("eve", "member")
 
 
 def put(client: Client, key: dict[str, str] = KEY, **fields: Any) -> Any:
@@ -120,10 +120,10 @@ def test_a_key_that_is_none_is_refused(ada: Client, key: str) -> None:
     assert names(ada) == []
 
 
-def test_no_key_is_stored_in_clear(house: House, ada: Client) -> None:
+def test_no_key_is_stored_in_clear(backend: Backend, ada: Client) -> None:
     """Digests do, and some clients put into a key what they should not (S-150)."""
     put(ada, {"Idempotency-Key": "mail-of-somebody"})
-    with house.services.database.reading() as connection:
+    with backend.services.database.reading() as connection:
         stored = connection.exec_driver_sql("SELECT * FROM itemsapi_idempotency_key").all()
     assert stored
     assert "mail-of-somebody" not in str(stored)

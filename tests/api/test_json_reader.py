@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from support.echo_blueprint import client
+from support.echo_blueprint import echo_client
 
 JSON = "application/json"
 
@@ -22,7 +22,7 @@ class Broken(BytesIO):
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """A client of the echo page."""
-    return client(tmp_path_factory.mktemp("data"))
+    return echo_client(tmp_path_factory.mktemp("data"))
 
 
 def test_values_come_back_when_they_are_right(api: FlaskClient) -> None:
@@ -117,7 +117,7 @@ def test_header_is_refused_when_sent_twice_or_missing(api: FlaskClient) -> None:
 
 def test_body_is_read_strictly_when_flask_is_asked(tmp_path: Path) -> None:
     """`request.json` of a plain Flask view is the same strict reader."""
-    api = client(tmp_path)
+    api = echo_client(tmp_path)
     with api.application.test_request_context(
         "/", method="POST", data=b'{"a":1,"a":2}', content_type=JSON
     ) as context:

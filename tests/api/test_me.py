@@ -3,19 +3,19 @@
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 
 @pytest.fixture
-def ada(house: House) -> FlaskClient:
+def ada(backend: Backend) -> FlaskClient:
     """A member who is signed in."""
-    return house.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
-def test_it_shows_who_asks(house: House, ada: FlaskClient) -> None:
+def test_it_shows_who_asks(backend: Backend, ada: FlaskClient) -> None:
     """What is stored, and what the token says."""
     me = ada.get("/me").get_json()
-    assert me["id"] == house.services.users.named("ada").id
+    assert me["id"] == backend.services.users.get_by_name("ada").id
     assert (me["username"], me["roles"], me["scopes"]) == (
         "ada",
         ["member"],
@@ -30,7 +30,7 @@ def test_it_shows_nothing_secret(ada: FlaskClient) -> None:
     }  # fmt: skip
 
 
-def test_it_shows_the_scopes_of_the_token(house: House) -> None:
+def test_it_shows_the_scopes_of_the_token(backend: Backend) -> None:
     """A narrowed token does less than the user may."""
-    client = house.signed_in("ada", "member", scope="items:read")
+    client = backend.signed_in_client("ada", "member", scope="items:read")
     assert client.get("/me").get_json()["scopes"] == ["items:read"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.observability.metrics import Number, metrics
-from support.app_factory import House
+from itemsapi.observability.metrics import WorkerNumber, render_metrics
+from support.app_factory import Backend
 
 
 @pytest.fixture
@@ -19,19 +19,19 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def watcher(house: House) -> FlaskClient:
+def watcher(backend: Backend) -> FlaskClient:
     """A program that may read the metrics."""
-    return house.signed_in("watcher", "admin", scope="metrics:read")
+    return backend.signed_in_client("watcher", "admin", scope="metrics:read")
 
 
-def test_metrics_are_refused_without_the_scope(house: House) -> None:
+def test_metrics_are_refused_without_the_scope(backend: Backend) -> None:
     """S-160: exposed only as configured."""
-    assert house.signed_in("ada", "member").get("/metrics").status_code == 403
+    assert backend.signed_in_client("ada", "member").get("/metrics").status_code == 403
 
 
-def test_metrics_are_open_when_the_operator_says_so(make_house: Callable[..., House]) -> None:
+def test_metrics_are_open_when_the_operator_says_so(make_backend: Callable[..., Backend]) -> None:
     """ITEMSAPI_METRICS=public."""
-    assert make_house(metrics="public").client().get("/metrics").status_code == 200
+    assert make_backend(metrics="public").client().get("/metrics").status_code == 200
 
 
 def test_an_answer_is_counted_by_endpoint_and_status(watcher: FlaskClient) -> None:
@@ -63,7 +63,7 @@ def test_any_process_tells_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for _ in range(3):
         subprocess.run([sys.executable, "-c", counting], check=True)  # noqa: S603 - our own
     counted = 'itemsapi_requests_total{endpoint="x",method="GET",status="200"} 3.0'
-    assert counted in metrics().decode()
+    assert counted in render_metrics().decode()
 
 
 def test_who_comes_after_a_dead_process_counts_on_in_its_file(
@@ -78,10 +78,10 @@ def test_who_comes_after_a_dead_process_counts_on_in_its_file(
 
 def test_processes_that_live_at_once_have_numbers_of_their_own(tmp_path: Path) -> None:
     """Or they would write over each other's counts."""
-    assert [Number(tmp_path)() for _ in range(3)] == [0, 1, 2]
+    assert [WorkerNumber(tmp_path)() for _ in range(3)] == [0, 1, 2]
 
 
 def test_a_process_keeps_its_number(tmp_path: Path) -> None:
     """It is asked for at every count."""
-    number = Number(tmp_path)
+    number = WorkerNumber(tmp_path)
     assert number() == number()

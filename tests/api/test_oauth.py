@@ -9,8 +9,8 @@ from werkzeug.test import TestResponse
 
 from itemsapi import problems
 from itemsapi.endpoints.oauth import ERRORS
-from support.app_factory import House
-from support.browser_client import signed_in_browser, token_in
+from support.app_factory import Backend
+from support.browser_client import refresh_cookie, signed_in_browser
 
 ERROR = {  # RFC 6749 section 5.2: the characters that may stand there
     "type": "object",
@@ -25,16 +25,16 @@ GRANT = {"grant_type": "refresh_token"}
 
 
 @pytest.fixture
-def tokens(house: House) -> dict[str, str]:
+def tokens(backend: Backend) -> dict[str, str]:
     """The tokens of ada, who just signed in."""
-    house.user("ada", "member")
-    return house.login("ada")
+    backend.create_user("ada", "member")
+    return backend.login("ada")
 
 
 @pytest.fixture
-def client(house: House) -> FlaskClient:
+def client(backend: Backend) -> FlaskClient:
     """A program without a token."""
-    return house.client()
+    return backend.client()
 
 
 def refresh(client: FlaskClient, token: str, **more: str) -> TestResponse:
@@ -64,7 +64,7 @@ def test_a_refresh_token_turns_over(client: FlaskClient, tokens: dict[str, str])
 
 
 def test_both_doors_serve_the_same_session(
-    house: House, client: FlaskClient, tokens: dict[str, str]
+    backend: Backend, client: FlaskClient, tokens: dict[str, str]
 ) -> None:
     """What came through one is refreshed through the other."""
     given = refresh(client, tokens["refresh_token"]).get_json()
@@ -73,12 +73,12 @@ def test_both_doors_serve_the_same_session(
 
 
 def test_a_copied_token_ends_the_session(
-    house: House, client: FlaskClient, tokens: dict[str, str]
+    backend: Backend, client: FlaskClient, tokens: dict[str, str]
 ) -> None:
     """S-061: through this door as well."""
     second = refresh(client, tokens["refresh_token"]).get_json()["refresh_token"]
     third = refresh(client, second).get_json()["refresh_token"]
-    house.clock.forward(seconds=21)
+    backend.clock.advance(seconds=21)
     assert error(refresh(client, tokens["refresh_token"])) == (400, "invalid_grant")
     assert not good(client, third)
 
@@ -162,10 +162,10 @@ def test_a_credential_of_a_client_is_overlooked(
     assert refresh(client, tokens["refresh_token"]).status_code == 200
 
 
-def test_a_cookie_sessions_token_is_no_grant(house: House, client: FlaskClient) -> None:
+def test_a_cookie_sessions_token_is_no_grant(backend: Backend, client: FlaskClient) -> None:
     """The way belongs to the session."""
-    browser = signed_in_browser(house, "bob")
-    assert error(refresh(client, str(token_in(browser)))) == (400, "invalid_grant")
+    browser = signed_in_browser(backend, "bob")
+    assert error(refresh(client, str(refresh_cookie(browser)))) == (400, "invalid_grant")
     assert browser.post("/auth/refresh", json={}).status_code == 200
 
 
@@ -189,12 +189,12 @@ def revoke(client: FlaskClient, token: str, hint: str | None = None) -> int:
 @pytest.mark.parametrize("hint", HINTS)
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 def test_a_revoked_token_ends_its_session(
-    house: House, client: FlaskClient, tokens: dict[str, str], kind: str, hint: str | None
+    backend: Backend, client: FlaskClient, tokens: dict[str, str], kind: str, hint: str | None
 ) -> None:
     """S-136: either kind, and a wrong hint is no obstacle (RFC 7009 section 2.1)."""
     assert revoke(client, tokens[kind], hint) == 200
     assert not good(client, tokens["refresh_token"])
-    assert house.bearer(tokens["access_token"]).get("/auth/sessions").status_code == 401
+    assert backend.bearer_client(tokens["access_token"]).get("/auth/sessions").status_code == 401
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "\u00e9", "e30.e30.e30", "0" * 8192])
@@ -210,10 +210,10 @@ def test_a_token_is_revoked_twice(client: FlaskClient, tokens: dict[str, str], k
 
 
 def test_an_expired_access_token_ends_nothing(
-    house: House, client: FlaskClient, tokens: dict[str, str]
+    backend: Backend, client: FlaskClient, tokens: dict[str, str]
 ) -> None:
     """It is no token any more, and 200 all the same."""
-    house.clock.forward(hours=2)
+    backend.clock.advance(hours=2)
     assert revoke(client, tokens["access_token"]) == 200
     assert good(client, tokens["refresh_token"])
 
@@ -230,10 +230,10 @@ def test_a_revoked_answer_has_no_body(client: FlaskClient, tokens: dict[str, str
 
 
 def test_a_revocation_that_cannot_be_stored_is_no_success(
-    house: House, client: FlaskClient, tokens: dict[str, str]
+    backend: Backend, client: FlaskClient, tokens: dict[str, str]
 ) -> None:
     """S-136: 503 with Retry-After, in words of OAuth; the token is not lost (RFC 7009 2.2.1)."""
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("ALTER TABLE itemsapi_session RENAME TO away")
     answer = client.post("/oauth/revoke", data={"token": tokens["refresh_token"]})
     assert error(answer) == (503, "temporarily_unavailable")
@@ -247,9 +247,9 @@ def test_introspection_needs_a_token(client: FlaskClient, tokens: dict[str, str]
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_introspection_needs_the_scope(house: House, tokens: dict[str, str]) -> None:
+def test_introspection_needs_the_scope(backend: Backend, tokens: dict[str, str]) -> None:
     """S-137: a member does not ask about others' tokens, nor about an own one."""
-    ada = house.bearer(tokens["access_token"])
+    ada = backend.bearer_client(tokens["access_token"])
     answer = ada.post("/oauth/introspect", data={"token": tokens["access_token"]})
     assert answer.status_code == 403
     assert 'scope="tokens:read"' in answer.headers["WWW-Authenticate"]

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from itemsapi.settings import SettingsError
-from support.app_factory import House
+from support.app_factory import Backend
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -39,34 +39,34 @@ def dialect() -> str:
 
 @pytest.fixture(params=["blueprints=", "ITEMSAPI_BLUEPRINTS"])
 def shop(
-    request: pytest.FixtureRequest, example: ModuleType, make_house: Callable[..., House]
-) -> House:
-    """A house with the page in it, brought in either way."""
+    request: pytest.FixtureRequest, example: ModuleType, make_backend: Callable[..., Backend]
+) -> Backend:
+    """A backend with the page in it, brought in either way."""
     if request.param == "blueprints=":
-        return make_house(example.orders)
-    return make_house(blueprints=("orders:orders",))
+        return make_backend(example.orders)
+    return make_backend(blueprints=("orders:orders",))
 
 
-def test_a_page_of_ones_own_is_refused_without_a_token(shop: House) -> None:
+def test_a_page_of_ones_own_is_refused_without_a_token(shop: Backend) -> None:
     """The gate stands before it as before every route (S-001)."""
     assert shop.client().get("/orders").status_code == 401
 
 
-def test_a_page_of_ones_own_is_refused_without_its_scope(shop: House) -> None:
+def test_a_page_of_ones_own_is_refused_without_its_scope(shop: Backend) -> None:
     """Members have the item scopes and not the page's own (S-009)."""
-    answer = shop.signed_in("ada", "member").get("/orders")
+    answer = shop.signed_in_client("ada", "member").get("/orders")
     assert answer.status_code == 403
     assert 'scope="orders:read"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_page_of_ones_own_answers_with_its_scope(shop: House, example: ModuleType) -> None:
+def test_a_page_of_ones_own_answers_with_its_scope(shop: Backend, example: ModuleType) -> None:
     """An admin may do everything, scopes of pages included; the view sees who calls."""
-    client = shop.signed_in("root", "admin")
+    client = shop.signed_in_client("root", "admin")
     example.ORDERS.append({"number": 7, "owner": client.get("/me").get_json()["id"]})
     assert client.get("/orders").json == [{"number": 7}]
 
 
-def test_a_page_of_ones_own_is_documented_with_its_scope(shop: House) -> None:
+def test_a_page_of_ones_own_is_documented_with_its_scope(shop: Backend) -> None:
     """The same rule that is enforced stands in the document (S-080)."""
     document = shop.client().get("/openapi.json").get_json()
     assert document["paths"]["/orders"]["get"]["security"] == [{"bearer": ["orders:read"]}]
@@ -74,8 +74,8 @@ def test_a_page_of_ones_own_is_documented_with_its_scope(shop: House) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere:page", "json:loads", "orders"])
 def test_the_boot_stops_when_a_page_cannot_be_loaded(
-    name: str, make_house: Callable[..., House]
+    name: str, make_backend: Callable[..., Backend]
 ) -> None:
     """One line names the setting and the entry (R-24)."""
     with pytest.raises(SettingsError, match="ITEMSAPI_BLUEPRINTS"):
-        make_house(blueprints=(name,))
+        make_backend(blueprints=(name,))

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
 from itemsapi.rest.versions import notes
-from support.app_factory import House
+from support.app_factory import Backend
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
 NOW = '"v2"'  # the version that is stored
@@ -61,9 +61,9 @@ def conditions(match: str | None, none_match: str | None) -> dict[str, str]:
 
 
 @pytest.fixture
-def ada(house: House) -> FlaskClient:
+def ada(backend: Backend) -> FlaskClient:
     """The client of a user."""
-    return house.signed_in("ada", "member")
+    return backend.signed_in_client("ada", "member")
 
 
 @pytest.fixture
@@ -109,10 +109,10 @@ def test_what_is_refused_changes_nothing(ada: FlaskClient, item: str, method: st
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", *CHANGES])
 def test_somebody_elses_item_is_not_there_whatever_the_conditions(
-    house: House, item: str, method: str
+    backend: Backend, item: str, method: str
 ) -> None:
     """404 first, so that no condition tells what is there (13.2.1)."""
-    eve = house.signed_in("eve", "member")
+    eve = backend.signed_in_client("eve", "member")
     rows = [row for row in TABLE if row[0]]
     told = {row: act(eve, method, item, conditions(*row[:2])) for row in rows}
     assert told == dict.fromkeys(rows, 404)
@@ -145,16 +145,16 @@ def changes(app: Flask) -> list[Change]:
 
 
 @pytest.fixture
-def ask(house: House, item: str) -> Callable[..., int]:
+def ask(backend: Backend, item: str) -> Callable[..., int]:
     """Make a change of something of this kind that is there, or not, as an admin."""
-    root = house.signed_in("root", "admin")
-    there = {"item_id": item.rpartition("/")[2], "user_id": house.user("bob")}
+    root = backend.signed_in_client("root", "admin")
+    there = {"item_id": item.rpartition("/")[2], "user_id": backend.create_user("bob")}
 
     def asked(change: Change, *, found: bool = True, **request: Any) -> int:
         ids = there if found else dict.fromkeys(there, new_id())
         (rule,) = (
             one
-            for one in house.app.url_map.iter_rules(change.endpoint)
+            for one in backend.app.url_map.iter_rules(change.endpoint)
             if change.method in (one.methods or set())
         )
         place = rule.rule
@@ -165,9 +165,9 @@ def ask(house: House, item: str) -> Callable[..., int]:
     return asked
 
 
-def test_all_that_take_a_version_are_looked_at(house: House) -> None:
+def test_all_that_take_a_version_are_looked_at(backend: Backend) -> None:
     """The tests of the order hold for these."""
-    found = changes(house.app)
+    found = changes(backend.app)
     assert {one.endpoint for one in found if one.has_body} == {
         "items.change_item",
         "items.replace_item",
@@ -182,7 +182,7 @@ def test_all_that_take_a_version_are_looked_at(house: House) -> None:
     [({"json": {"surplus": 1}}, 422), ({"data": "{"}, 400), ({"data": "x"}, 415)],
 )
 def test_a_request_that_is_no_good_in_itself_is_refused_first(
-    house: House,
+    backend: Backend,
     ask: Callable[..., int],
     body: dict[str, Any],
     status: int,
@@ -191,32 +191,32 @@ def test_a_request_that_is_no_good_in_itself_is_refused_first(
     """Whatever its conditions say, and if they are missing (13.2.1), there or not."""
     media = {"content_type": "text/plain" if status == 415 else "application/json"}
     request = {"headers": headers, **body} | (media if "data" in body else {})
-    with_body = [one for one in changes(house.app) if one.has_body]
+    with_body = [one for one in changes(backend.app) if one.has_body]
     found = [ask(one, found=there, **request) for one in with_body for there in (True, False)]
     assert found == [status] * len(found)
 
 
 def test_a_missing_condition_is_told_before_what_is_there(
-    house: House, ask: Callable[..., int]
+    backend: Backend, ask: Callable[..., int]
 ) -> None:
     """428 to everybody alike (RFC 6585 section 3)."""
     good = {"items.replace_item": ITEM}
     found = [
         ask(one, found=there, json=good.get(one.endpoint, {}) if one.has_body else None)
-        for one in changes(house.app)
+        for one in changes(backend.app)
         for there in (True, False)
     ]
     assert found == [428] * len(found)
 
 
 def test_what_is_not_there_is_told_before_a_condition_that_does_not_hold(
-    house: House, ask: Callable[..., int]
+    backend: Backend, ask: Callable[..., int]
 ) -> None:
     """404, and 412 where it is there (13.2.1)."""
     good = {"items.replace_item": ITEM}
     found = {
         (ask(one, found=False, **request), ask(one, **request))
-        for one in changes(house.app)
+        for one in changes(backend.app)
         for request in [
             {
                 "headers": {"If-Match": '"v77"'},
@@ -234,19 +234,19 @@ def test_dates_are_ignored(ada: FlaskClient, item: str, name: str) -> None:
     assert "Last-Modified" not in ada.get(item).headers
 
 
-def test_a_user_is_changed_under_the_same_conditions(house: House) -> None:
+def test_a_user_is_changed_under_the_same_conditions(backend: Backend) -> None:
     """Not items alone: whatever takes a version."""
-    root = house.signed_in("root", "admin")
-    place = f"/users/{house.user('ada')}"
+    root = backend.signed_in_client("root", "admin")
+    place = f"/users/{backend.create_user('ada')}"
     headers = conditions('"v1"', "*")
     assert root.patch(place, json={"disabled": True}, headers=headers).status_code == 412
     assert root.get(place, headers={"If-Match": '"v7"'}).status_code == 412
 
 
 @pytest.mark.parametrize("place", ["/openapi.json", "/console/main.js"])
-def test_files_are_read_under_the_same_conditions(house: House, place: str) -> None:
+def test_files_are_read_under_the_same_conditions(backend: Backend, place: str) -> None:
     """Whatever has an ETag."""
-    client = house.client()
+    client = backend.client()
     tag = client.get(place).headers["ETag"]
     assert client.get(place, headers={"If-Match": tag}).status_code == 200
     assert client.get(place, headers={"If-Match": '"other"'}).status_code == 412

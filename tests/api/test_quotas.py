@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.items.draft import ItemDraft
-from itemsapi.items.quota import size_of
-from support.app_factory import House
+from itemsapi.items.quota import text_size
+from support.app_factory import Backend
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}  # 4 bytes of text
 ANY = {"If-Match": "*"}
@@ -17,11 +17,11 @@ Make = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def ada(make_house: Callable[..., House]) -> Make:
-    """Make the client of a user of a house with these limits."""
+def ada(make_backend: Callable[..., Backend]) -> Make:
+    """Make the client of a user of a backend with these limits."""
 
     def make(**limits: int) -> FlaskClient:
-        return make_house(**limits).signed_in("ada", "member")
+        return make_backend(**limits).signed_in_client("ada", "member")
 
     return make
 
@@ -41,7 +41,7 @@ def test_beyond_the_items_allowed_none_is_made(ada: Make) -> None:
     """And the answer says what to do."""
     client = ada(item_limit=2)
     assert [put(client).status_code for _ in range(2)] == [201, 201]
-    assert put(client).get_json()["detail"] == "You may hold 2 items; delete some first."
+    assert put(client).get_json()["detail"] == "You may store 2 items; delete some first."
 
 
 def test_a_deleted_item_makes_room(ada: Make) -> None:
@@ -85,43 +85,43 @@ def test_a_refused_change_counts_for_nothing(ada: Make) -> None:
 
 
 def test_who_holds_too_much_since_a_limit_was_lowered_may_change_what_is_there(
-    make_house: Callable[..., House],
+    make_backend: Callable[..., Backend],
 ) -> None:
     """Only more of what is too much is refused, and in words about that."""
-    before = make_house().signed_in("ada", "member")
+    before = make_backend().signed_in_client("ada", "member")
     places = [put(before, key=key).headers["Location"] for key in ("one", "two")]
-    house = make_house(item_limit=1, idempotency_key_limit=1)
-    client = house.bearer(house.login("ada")["access_token"])
+    backend = make_backend(item_limit=1, idempotency_key_limit=1)
+    client = backend.bearer_client(backend.login("ada")["access_token"])
     assert client.patch(places[0], json={"name": "Lamps"}, headers=ANY).status_code == 200
-    assert put(client).get_json()["detail"] == "You may hold 1 items; delete some first."
+    assert put(client).get_json()["detail"] == "You may store 1 items; delete some first."
     for place in places:
         client.delete(place, headers=ANY)
     assert put(client).status_code == 201
 
 
-def test_keys_beyond_a_days_are_refused(make_house: Callable[..., House]) -> None:
+def test_keys_beyond_a_days_are_refused(make_backend: Callable[..., Backend]) -> None:
     """An item without a key is made, a repeated one answered; a day later there is room."""
-    house = make_house(idempotency_key_limit=2)
-    client = house.signed_in("ada", "member")
+    backend = make_backend(idempotency_key_limit=2)
+    client = backend.signed_in_client("ada", "member")
     assert [put(client, key).status_code for key in ("a", "b", "c", "a")] == [201, 201, 409, 201]
     assert put(client).status_code == 201
-    house.clock.forward(days=1, seconds=1)
-    client = house.bearer(house.login("ada")["access_token"])
+    backend.clock.advance(days=1, seconds=1)
+    client = backend.bearer_client(backend.login("ada")["access_token"])
     assert [put(client, key).status_code for key in ("d", "e", "f")] == [201, 201, 409]
 
 
-def test_one_users_items_are_not_anothers(make_house: Callable[..., House]) -> None:
+def test_one_users_items_are_not_anothers(make_backend: Callable[..., Backend]) -> None:
     """Each has a quota of their own."""
-    house = make_house(item_limit=1)
-    clients = [house.signed_in(name, "member") for name in ("ada", "bob")]
+    backend = make_backend(item_limit=1)
+    clients = [backend.signed_in_client(name, "member") for name in ("ada", "bob")]
     assert [put(client).status_code for client in clients] == [201, 201]
 
 
-def test_an_admins_change_counts_for_the_owner(make_house: Callable[..., House]) -> None:
+def test_an_admins_change_counts_for_the_owner(make_backend: Callable[..., Backend]) -> None:
     """It is the owner's item."""
-    house = make_house(item_bytes_limit=10)
-    place = put(house.signed_in("ada", "member")).headers["Location"]
-    root = house.signed_in("root", "admin")
+    backend = make_backend(item_bytes_limit=10)
+    place = put(backend.signed_in_client("ada", "member")).headers["Location"]
+    root = backend.signed_in_client("root", "admin")
     put(root, name="a" * 10)
     assert root.patch(place, json={"name": "a" * 10}, headers=ANY).status_code == 200
     assert refused(root.patch(place, json={"name": "a" * 11}, headers=ANY))
@@ -129,16 +129,16 @@ def test_an_admins_change_counts_for_the_owner(make_house: Callable[..., House])
 
 @pytest.mark.parametrize("limits", [{"item_limit": 3}, {"item_bytes_limit": 14}])
 def test_of_sixteen_at_the_last_free_place_one_gets_it(
-    make_house: Callable[..., House], limits: dict[str, int]
+    make_backend: Callable[..., Backend], limits: dict[str, int]
 ) -> None:
     """Whoever comes first; no check before the act (S-196)."""
-    house = make_house(**limits)
-    house.user("ada", "member")
-    token = house.login("ada")["access_token"]
+    backend = make_backend(**limits)
+    backend.create_user("ada", "member")
+    token = backend.login("ada")["access_token"]
     for _ in range(2):
-        put(house.bearer(token))
+        put(backend.bearer_client(token))
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: put(house.bearer(token)).status_code, range(16)))
+        found = list(pool.map(lambda _: put(backend.bearer_client(token)).status_code, range(16)))
     assert sorted(found) == [201] + [409] * 15
 
 
@@ -147,4 +147,4 @@ def test_all_texts_count() -> None:
     said = ItemDraft(
         name="a", description="bb", sku="ccc", tags=("dd", "e"), price="1", currency="EUR"
     )
-    assert size_of(said) == 1 + 2 + 3 + 4
+    assert text_size(said) == 1 + 2 + 3 + 4

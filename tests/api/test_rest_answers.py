@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
 from itemsapi.observability import logging
-from support.echo_blueprint import client, edge, speaking_app
+from support.echo_blueprint import create_echo_app, echo_client, middleware_of
 
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
@@ -17,7 +17,7 @@ MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """A client of the echo page."""
-    return client(tmp_path_factory.mktemp("data"))
+    return echo_client(tmp_path_factory.mktemp("data"))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_response_is_sent_as_it_is_when_a_view_aborts_with_it(api: FlaskClient) 
 
 def test_problem_says_where_it_is_explained_when_answered(tmp_path: Path) -> None:
     """RFC 9457 section 3.1.1: `type` is an address under the public one."""
-    answer = client(tmp_path, public_url="https://api.example.org/").get("/nothing")
+    answer = echo_client(tmp_path, public_url="https://api.example.org/").get("/nothing")
     assert answer.get_json()["type"] == "https://api.example.org/docs/problems#not_found"
 
 
@@ -71,7 +71,7 @@ def test_nothing_leaks_when_a_page_fails(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """S-100: the cause stands in the log, under the id that the answer names."""
-    answer = client(tmp_path).get(f"/echo/raise/{name}")
+    answer = echo_client(tmp_path).get(f"/echo/raise/{name}")
     assert b"secret" not in answer.data
     assert answer.get_json()["request_id"] in capsys.readouterr().err
 
@@ -153,7 +153,9 @@ def test_tls_is_demanded_from_now_on_when_it_is_there(
     tmp_path: Path, public_url: str, scheme: str, *, strict: bool
 ) -> None:
     """S-017: HSTS for a year, on refusals too."""
-    answer = client(tmp_path, public_url=public_url).get("/x", base_url=f"{scheme}://localhost")
+    answer = echo_client(tmp_path, public_url=public_url).get(
+        "/x", base_url=f"{scheme}://localhost"
+    )
     assert ("max-age=31536000" in answer.headers.get("Strict-Transport-Security", "")) is strict
 
 
@@ -214,7 +216,7 @@ def test_problem_is_answered_when_the_log_is_gone(
 
 def test_problem_is_answered_when_a_teardown_fails_after_the_answer(tmp_path: Path) -> None:
     """S-197: the server has not sent the headers yet, so they are replaced (PEP 3333)."""
-    app = speaking_app(tmp_path)
+    app = create_echo_app(tmp_path)
 
     @app.teardown_request
     def fail(_: object) -> None:
@@ -226,7 +228,7 @@ def test_problem_is_answered_when_a_teardown_fails_after_the_answer(tmp_path: Pa
         told.append((status[:3], exc_info is not None))
         return sys.stdout.write
 
-    body: Iterable[bytes] = edge(app)(create_environ("/echo/bare"), start)  # type: ignore[arg-type]  # a recorder
+    body: Iterable[bytes] = middleware_of(app)(create_environ("/echo/bare"), start)  # type: ignore[arg-type]  # a recorder
     assert (told, b"internal_error" in b"".join(body)) == ([("200", False), ("500", True)], True)
 
 

@@ -4,14 +4,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi import Blueprint, Scope, requires
-from support.app_factory import House
-from support.operator_client import operator
+from support.app_factory import Backend
+from support.operator_client import operator_client
 
 
 @pytest.fixture
-def admin(house: House) -> FlaskClient:
+def admin(backend: Backend) -> FlaskClient:
     """Somebody who may do everything."""
-    return house.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 def put(client: FlaskClient, name: str, *scopes: str) -> int:
@@ -32,11 +32,11 @@ def test_a_role_is_created_then_replaced(admin: FlaskClient) -> None:
     assert put(admin, "helpdesk", "users:read", "audit:read") == 200
 
 
-def test_a_role_gives_its_scopes_to_who_has_it(house: House, admin: FlaskClient) -> None:
+def test_a_role_gives_its_scopes_to_who_has_it(backend: Backend, admin: FlaskClient) -> None:
     """From the next token on."""
     put(admin, "helpdesk", "users:read")
-    house.user("ada", "helpdesk")
-    assert house.login("ada")["scope"] == "users:read"
+    backend.create_user("ada", "helpdesk")
+    assert backend.login("ada")["scope"] == "users:read"
 
 
 def test_a_role_is_deleted(admin: FlaskClient) -> None:
@@ -46,9 +46,9 @@ def test_a_role_is_deleted(admin: FlaskClient) -> None:
     assert admin.delete("/roles/helpdesk").status_code == 404
 
 
-def test_a_role_that_somebody_has_is_not_deleted(house: House, admin: FlaskClient) -> None:
+def test_a_role_that_somebody_has_is_not_deleted(backend: Backend, admin: FlaskClient) -> None:
     """Give them others first."""
-    house.user("ada", "member")
+    backend.create_user("ada", "member")
     assert admin.delete("/roles/member").status_code == 409
 
 
@@ -70,13 +70,13 @@ def test_no_role_is_made_to_give_everything(admin: FlaskClient) -> None:
     assert answer.status_code == 422
 
 
-def test_all_scopes_are_listed_with_their_meaning(make_house: object) -> None:
+def test_all_scopes_are_listed_with_their_meaning(make_backend: object) -> None:
     """Those of a page of one's own too."""
     page = Blueprint("orders", __name__, url_prefix="/orders")
     orders = Scope("orders:read", "See your orders")
     page.get("")(requires(orders)(page.response(204)(lambda: None)))
-    house: House = make_house(page)  # type: ignore[operator]  # the fixture's own type is private
-    listed = house.signed_in("root", "admin").get("/scopes").get_json()["items"]
+    backend: Backend = make_backend(page)  # type: ignore[operator]  # the fixture's own type is private
+    listed = backend.signed_in_client("root", "admin").get("/scopes").get_json()["items"]
     assert {"name": "orders:read", "meaning": "See your orders"} in listed
 
 
@@ -89,8 +89,10 @@ def test_all_scopes_are_listed_with_their_meaning(make_house: object) -> None:
         ("roles:write", "DELETE", "/roles/x"),
     ],
 )
-def test_another_scope_does_not_open_it(house: House, scope: str, method: str, path: str) -> None:
+def test_another_scope_does_not_open_it(
+    backend: Backend, scope: str, method: str, path: str
+) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.issuer.known_scopes() - {scope}
-    answer = operator(house, *others).open(path, method=method)
+    others = backend.services.issuer.known_scopes() - {scope}
+    answer = operator_client(backend, *others).open(path, method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")

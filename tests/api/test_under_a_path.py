@@ -19,10 +19,10 @@ from werkzeug.test import Client, TestResponse
 from itemsapi import Blueprint, public
 from itemsapi.rest.cookies import NAME, PLAIN_NAME
 from itemsapi.settings import SettingsError
-from support.app_factory import House
-from support.browser_client import APP, sign_in
+from support.app_factory import Backend
+from support.browser_client import APP_ORIGIN, sign_in
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 URL = "https://host.example/api"
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
@@ -35,9 +35,9 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def house(make_house: Build) -> House:
-    """A house under a path, with an SPA elsewhere."""
-    return make_house(public_url=URL, allowed_origins=(APP,))
+def backend(make_backend: Build) -> Backend:
+    """A backend under a path, with an SPA elsewhere."""
+    return make_backend(public_url=URL, allowed_origins=(APP_ORIGIN,))
 
 
 @pytest.fixture(params=["/api", ""], ids=["left on", "taken off"])
@@ -47,9 +47,9 @@ def arriving(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def get(house: House, arriving: str) -> Callable[..., TestResponse]:
+def get(backend: Backend, arriving: str) -> Callable[..., TestResponse]:
     """Ask for an address as a proxy hands it on."""
-    client = house.client()
+    client = backend.client()
     return lambda path, **more: client.get(arriving + path, **more)
 
 
@@ -59,22 +59,22 @@ def text(answer: TestResponse) -> str:
     return answer.get_data(as_text=True)
 
 
-def test_location_is_where_the_client_finds_it(house: House, arriving: str) -> None:
+def test_location_is_where_the_client_finds_it(backend: Backend, arriving: str) -> None:
     """RFC 9110 section 10.2.2: relative to the address that the client asked."""
-    ada = house.signed_in("ada", "member")
+    ada = backend.signed_in_client("ada", "member")
     made = ada.post(f"{arriving}/items", json=LAMP)
     assert made.headers["Location"] == f"/api/items/{made.get_json()['id']}"
 
 
 @pytest.mark.parametrize("page", ["/docs", "/docs/explore", "/console", "/console/"])
 def test_everything_that_a_page_names_is_there(
-    house: House, get: Callable[..., TestResponse], page: str
+    backend: Backend, get: Callable[..., TestResponse], page: str
 ) -> None:
     """Below the path, also where the page's own address ends with a slash."""
     named = re.findall(r'(?:src|href|data-spec)="([^"#]+)"', text(get(page)))
     local = [address for address in named if not address.startswith("data:")]
     assert [address for address in local if not address.startswith("/api/")] == []
-    assert {house.client().get(address).status_code for address in local} == {200}
+    assert {backend.client().get(address).status_code for address in local} == {200}
 
 
 def test_problem_is_explained_where_its_type_says(get: Callable[..., TestResponse]) -> None:
@@ -89,10 +89,10 @@ def test_problem_is_explained_where_its_type_says(get: Callable[..., TestRespons
     [(URL, URL, URL), ("http://localhost:8000/api", "/api", "/api")],
 )
 def test_document_names_server_and_pages_with_the_path(
-    make_house: Build, public_url: str, server: str, place: str
+    make_backend: Build, public_url: str, server: str, place: str
 ) -> None:
     """A loopback address helps nobody else; the path does."""
-    document = make_house(public_url=public_url).client().get("/api/openapi.json").get_json()
+    document = make_backend(public_url=public_url).client().get("/api/openapi.json").get_json()
     links = re.findall(r"\]\(([^)]+)\)", document["info"]["description"])
     assert document["servers"] == [{"url": server}]
     assert links == [f"{place}/docs/problems", f"{place}/docs/explore"]
@@ -106,9 +106,9 @@ def test_metadata_names_addresses_with_the_path(get: Callable[..., TestResponse]
     assert all(address.startswith(f"{URL}/") for address in named)
 
 
-def test_metadata_is_where_the_rfc_puts_it(house: House) -> None:
+def test_metadata_is_where_the_rfc_puts_it(backend: Backend) -> None:
     """RFC 8414 section 3.1: the path of the issuer stands behind the well-known name."""
-    client = house.client()
+    client = backend.client()
     there = client.get("/.well-known/oauth-authorization-server/api")
     assert there.get_json() == client.get("/.well-known/oauth-authorization-server").get_json()
     assert client.get("/.well-known/oauth-authorization-server/other").status_code == 404
@@ -123,20 +123,20 @@ def test_metadata_is_where_the_rfc_puts_it(house: House) -> None:
         ({"public_url": "http://localhost/a", "insecure_cookies": True}, f"{PLAIN_NAME}~a"),
     ],
 )
-def test_cookie_is_named_after_the_path(make_house: Build, changes: Any, name: str) -> None:
+def test_cookie_is_named_after_the_path(make_backend: Build, changes: Any, name: str) -> None:
     """S-090: `__Host-` demands `Path=/`, and a host may have several services."""
-    house = make_house(**changes)
-    house.user("ada", "member")
-    client = house.client()
+    backend = make_backend(**changes)
+    backend.create_user("ada", "member")
+    client = backend.client()
     client.environ_base |= {"HTTP_X_AUTH_DELIVERY": "cookie", "HTTP_SEC_FETCH_SITE": "same-origin"}
     line = sign_in(client, "ada").headers["Set-Cookie"]
     assert (line.partition("=")[0], "; Path=/;" in line) == (name, True)
 
 
-def test_cookie_of_the_path_refreshes(house: House, arriving: str) -> None:
+def test_cookie_of_the_path_refreshes(backend: Backend, arriving: str) -> None:
     """As it would without a path."""
-    house.user("ada", "member")
-    client = house.client()
+    backend.create_user("ada", "member")
+    client = backend.client()
     client.environ_base |= {"HTTP_X_AUTH_DELIVERY": "cookie", "HTTP_SEC_FETCH_SITE": "same-origin"}
     assert sign_in(client, "ada").status_code == 200
     assert client.post(f"{arriving}/auth/refresh", json={}).status_code == 200
@@ -155,8 +155,8 @@ def test_credentials_go_where_they_go_without_a_path(
     get: Callable[..., TestResponse], path: str, credentials: str | None
 ) -> None:
     """S-093: to the sign-in pages alone."""
-    headers = get(path, headers={"Origin": APP}).headers
-    assert headers["Access-Control-Allow-Origin"] == APP
+    headers = get(path, headers={"Origin": APP_ORIGIN}).headers
+    assert headers["Access-Control-Allow-Origin"] == APP_ORIGIN
     assert headers.get("Access-Control-Allow-Credentials") == credentials
 
 
@@ -188,16 +188,16 @@ def raw(client: FlaskClient, path: str) -> TestResponse:
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
-def test_no_other_spelling_leads_anywhere(house: House, path: str) -> None:
+def test_no_other_spelling_leads_anywhere(backend: Backend, path: str) -> None:
     """S-006: the path is taken off once, at the beginning, letter by letter."""
-    assert raw(house.signed_in("ada", "member"), path).status_code == 404
+    assert raw(backend.signed_in_client("ada", "member"), path).status_code == 404
 
 
 @pytest.mark.parametrize("path", FOLDED)
-def test_few_spellings_lead_to_one_rule(house: House, path: str) -> None:
+def test_few_spellings_lead_to_one_rule(backend: Backend, path: str) -> None:
     """S-006: with the path and without it, and slashes as everywhere."""
-    assert raw(house.client(), path).get_json()["code"] == "token_missing"
-    assert raw(house.signed_in("ada", "member"), path).status_code == 200
+    assert raw(backend.client(), path).get_json()["code"] == "token_missing"
+    assert raw(backend.signed_in_client("ada", "member"), path).status_code == 200
 
 
 PIECES = ["/", "//", "api", "API", "items", "me", ".", "..", "%2f", "%2e", ";", "%00", "auth", "~"]
@@ -205,9 +205,9 @@ PIECES = ["/", "//", "api", "API", "items", "me", ".", "..", "%2f", "%2e", ";", 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
-def test_no_made_up_address_opens_anything(house: House, path: str) -> None:
+def test_no_made_up_address_opens_anything(backend: Backend, path: str) -> None:
     """S-006: anonymous callers meet the gate or nothing, and cause no 5xx."""
-    assert raw(house.client(), f"/{path}").status_code in {401, 404, 405}
+    assert raw(backend.client(), f"/{path}").status_code in {401, 404, 405}
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-Prefix", "X-Script-Name", "X-Forwarded-Path"])
@@ -218,22 +218,22 @@ def test_nobody_tells_another_path(get: Callable[..., TestResponse], name: str) 
 
 
 @pytest.mark.parametrize("inner", ["/api/items", "/items"])
-def test_a_server_may_mount_the_service_itself(house: House, inner: str) -> None:
+def test_a_server_may_mount_the_service_itself(backend: Backend, inner: str) -> None:
     """PEP 3333: it sets SCRIPT_NAME; then nothing more is taken off."""
     outer = Flask("outer")
-    mounted = Client(DispatcherMiddleware(outer.wsgi_app, {"/api": house.app.wsgi_app}))
+    mounted = Client(DispatcherMiddleware(outer.wsgi_app, {"/api": backend.app.wsgi_app}))
     answer = mounted.get(f"/api{inner}")
     assert answer.status_code == (404 if inner.startswith("/api") else 401)
 
 
 @pytest.mark.parametrize("path", ["/auth", "/items", "/docs/explore", "/.well-known"])
-def test_our_own_addresses_are_no_path(make_house: Build, path: str) -> None:
+def test_our_own_addresses_are_no_path(make_backend: Build, path: str) -> None:
     """Nobody could tell whether a proxy took it off."""
     with pytest.raises(SettingsError, match=rf"PUBLIC_URL ends with {path}, where .* another path"):
-        make_house(public_url=f"https://host.example{path}")
+        make_backend(public_url=f"https://host.example{path}")
 
 
-def test_addresses_of_own_pages_are_no_path(make_house: Build) -> None:
+def test_addresses_of_own_pages_are_no_path(make_backend: Build) -> None:
     """Those of others neither."""
     page = Blueprint("shop", __name__, url_prefix="/shop")
 
@@ -243,11 +243,11 @@ def test_addresses_of_own_pages_are_no_path(make_house: Build) -> None:
         return {}
 
     with pytest.raises(SettingsError, match="PUBLIC_URL ends with /shop"):
-        make_house(page, public_url="https://host.example/shop")
+        make_backend(page, public_url="https://host.example/shop")
 
 
 @pytest.mark.parametrize("path", ["/item", "/itemsapi", "/au", "/api/items"])
-def test_a_path_that_only_looks_like_ours_is_one(make_house: Build, path: str) -> None:
+def test_a_path_that_only_looks_like_ours_is_one(make_backend: Build, path: str) -> None:
     """Segment by segment."""
-    client: FlaskClient = make_house(public_url=f"https://host.example{path}").client()
+    client: FlaskClient = make_backend(public_url=f"https://host.example{path}").client()
     assert client.get(f"{path}/items").status_code == 401

@@ -3,28 +3,35 @@
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
-from support.operator_client import NEW_PASSWORD, change, events, operator, pages, works
+from support.app_factory import Backend
+from support.operator_client import (
+    NEW_PASSWORD,
+    events,
+    is_signed_in,
+    list_all,
+    operator_client,
+    patch_user,
+)
 
 
 @pytest.fixture
-def admin(house: House) -> FlaskClient:
+def admin(backend: Backend) -> FlaskClient:
     """Somebody who may do everything."""
-    return house.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 @pytest.fixture
-def bob(house: House) -> str:
+def bob(backend: Backend) -> str:
     """The id of a member."""
-    return house.user("bob", "member")
+    return backend.create_user("bob", "member")
 
 
-def test_a_user_is_created(house: House, admin: FlaskClient) -> None:
+def test_a_user_is_created(backend: Backend, admin: FlaskClient) -> None:
     """With a name in its normal form, and roles."""
     wish = {"username": "Ada", "password": NEW_PASSWORD, "roles": ["member"]}
     answer = admin.post("/users", json=wish)
     assert (answer.status_code, answer.get_json()["username"]) == (201, "ada")
-    assert works(house, house.login("ada", password=NEW_PASSWORD))
+    assert is_signed_in(backend, backend.login("ada", password=NEW_PASSWORD))
 
 
 def test_a_created_user_is_found_where_the_answer_says(admin: FlaskClient) -> None:
@@ -67,12 +74,12 @@ def test_a_name_that_is_taken_is_a_conflict(admin: FlaskClient, bob: str) -> Non
     assert answer.status_code == 409
 
 
-def test_users_are_listed_by_name_page_by_page(house: House, admin: FlaskClient) -> None:
+def test_users_are_listed_by_name_page_by_page(backend: Backend, admin: FlaskClient) -> None:
     """Each once, whatever the size of the pages."""
     names = ["eve", "cy", "dan", "bea"]
     for name in names:
-        house.user(name)
-    found = [user["username"] for user in pages(admin, "/users", limit=2)]
+        backend.create_user(name)
+    found = [user["username"] for user in list_all(admin, "/users", limit=2)]
     assert found == sorted(["root", *names])
 
 
@@ -87,32 +94,32 @@ def test_users_are_found_by_how_their_name_begins(
 
 def test_a_user_is_disabled_and_enabled(admin: FlaskClient, bob: str) -> None:
     """The ETag moves on with each change."""
-    first = change(admin, bob, '"v1"', disabled=True)
-    second = change(admin, bob, first.headers["ETag"], disabled=False)
+    first = patch_user(admin, bob, '"v1"', disabled=True)
+    second = patch_user(admin, bob, first.headers["ETag"], disabled=False)
     assert (first.get_json()["disabled"], second.get_json()["disabled"]) == (True, False)
     assert second.headers["ETag"] == '"v3"'
 
 
 def test_roles_and_state_change_together(admin: FlaskClient, bob: str) -> None:
     """In one step."""
-    user = change(admin, bob, roles=["reader"], disabled=True).get_json()
+    user = patch_user(admin, bob, roles=["reader"], disabled=True).get_json()
     assert (user["roles"], user["disabled"]) == (["reader"], True)
 
 
 def test_other_roles_make_another_version(admin: FlaskClient, bob: str) -> None:
     """Whoever read the user before is told so (S-153)."""
-    assert change(admin, bob, '"v1"', roles=["reader"]).headers["ETag"] == '"v2"'
+    assert patch_user(admin, bob, '"v1"', roles=["reader"]).headers["ETag"] == '"v2"'
 
 
 def test_a_change_needs_the_version_it_was_made_against(admin: FlaskClient, bob: str) -> None:
     """428 without, 412 for another one (S-153)."""
     assert admin.patch(f"/users/{bob}", json={"disabled": True}).status_code == 428
-    assert change(admin, bob, '"v9"', disabled=True).status_code == 412
+    assert patch_user(admin, bob, '"v9"', disabled=True).status_code == 412
 
 
 def test_a_change_of_nothing_keeps_the_version(admin: FlaskClient, bob: str) -> None:
     """Nobody else's copy becomes stale."""
-    assert change(admin, bob).headers["ETag"] == '"v1"'
+    assert patch_user(admin, bob).headers["ETag"] == '"v1"'
 
 
 def test_a_user_that_is_not_changed_since_is_not_sent_again(admin: FlaskClient, bob: str) -> None:
@@ -120,12 +127,12 @@ def test_a_user_that_is_not_changed_since_is_not_sent_again(admin: FlaskClient, 
     assert admin.get(f"/users/{bob}", headers={"If-None-Match": '"v1"'}).status_code == 304
 
 
-def test_a_password_is_set(house: House, admin: FlaskClient, bob: str) -> None:
+def test_a_password_is_set(backend: Backend, admin: FlaskClient, bob: str) -> None:
     """The sessions end and the new one opens."""
-    old = house.login("bob")
+    old = backend.login("bob")
     assert admin.put(f"/users/{bob}/password", json={"password": NEW_PASSWORD}).status_code == 204
-    assert not works(house, old)
-    assert house.login("bob", password=NEW_PASSWORD)
+    assert not is_signed_in(backend, old)
+    assert backend.login("bob", password=NEW_PASSWORD)
 
 
 def test_a_set_password_passes_the_policy(admin: FlaskClient, bob: str) -> None:
@@ -134,20 +141,20 @@ def test_a_set_password_passes_the_policy(admin: FlaskClient, bob: str) -> None:
     assert answer.status_code == 422
 
 
-def test_all_sessions_of_a_user_end(house: House, admin: FlaskClient, bob: str) -> None:
+def test_all_sessions_of_a_user_end(backend: Backend, admin: FlaskClient, bob: str) -> None:
     """Theirs and nobody else's (S-125)."""
-    first, second = house.login("bob"), house.login("bob")
+    first, second = backend.login("bob"), backend.login("bob")
     assert admin.delete(f"/users/{bob}/sessions").status_code == 204
-    assert not works(house, first)
-    assert not works(house, second)
+    assert not is_signed_in(backend, first)
+    assert not is_signed_in(backend, second)
     assert admin.get("/me").status_code == 200
 
 
-def test_everybodys_sessions_end(house: House, admin: FlaskClient, bob: str) -> None:
+def test_everybodys_sessions_end(backend: Backend, admin: FlaskClient, bob: str) -> None:
     """The operator's own with them (S-125, R-19)."""
-    tokens = house.login("bob")
+    tokens = backend.login("bob")
     assert admin.delete("/sessions").status_code == 204
-    assert not works(house, tokens)
+    assert not is_signed_in(backend, tokens)
     assert admin.get("/me").status_code == 401
 
 
@@ -184,19 +191,19 @@ def test_who_is_not_there_is_not_found(
     ],
 )
 def test_another_scope_does_not_open_it(
-    house: House, bob: str, scope: str, method: str, path: str
+    backend: Backend, bob: str, scope: str, method: str, path: str
 ) -> None:
     """All the others together neither (S-009)."""
-    others = house.services.issuer.known_scopes() - {scope}
-    answer = operator(house, *others).open(path.format(bob), method=method)
+    others = backend.services.issuer.known_scopes() - {scope}
+    answer = operator_client(backend, *others).open(path.format(bob), method=method)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
 
 
-def test_what_operators_do_is_written_down(house: House, admin: FlaskClient) -> None:
+def test_what_operators_do_is_written_down(backend: Backend, admin: FlaskClient) -> None:
     """Who did what to whom (S-149)."""
     made = admin.post("/users", json={"username": "ada", "password": NEW_PASSWORD}).get_json()
-    change(admin, made["id"], roles=["reader"])
-    change(admin, made["id"], disabled=True)
-    root = house.services.users.named("root").id
+    patch_user(admin, made["id"], roles=["reader"])
+    patch_user(admin, made["id"], disabled=True)
+    root = backend.services.users.get_by_name("root").id
     for name in ["user_created", "authz_change", "user_updated"]:
-        assert len(events(house, name, user_id=made["id"], actor_id=root)) == 1
+        assert len(events(backend, name, user_id=made["id"], actor_id=root)) == 1

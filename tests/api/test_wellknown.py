@@ -4,7 +4,7 @@ import jwt
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
+from support.app_factory import Backend
 
 
 @pytest.fixture
@@ -14,9 +14,9 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def client(house: House) -> FlaskClient:
+def client(backend: Backend) -> FlaskClient:
     """Anybody."""
-    return house.client()
+    return backend.client()
 
 
 def metadata(client: FlaskClient) -> dict[str, object]:
@@ -30,7 +30,7 @@ def test_the_issuer_is_the_public_url(client: FlaskClient) -> None:
     assert metadata(client)["issuer"] == "http://localhost:8000"
 
 
-def test_every_endpoint_that_is_named_is_there(house: House, client: FlaskClient) -> None:
+def test_every_endpoint_that_is_named_is_there(backend: Backend, client: FlaskClient) -> None:
     """S-138: none of them is 404."""
     named = {k: str(v) for k, v in metadata(client).items() if k.endswith(("_endpoint", "_uri"))}
     paths = [address.removeprefix("http://localhost:8000") for address in named.values()]
@@ -38,10 +38,10 @@ def test_every_endpoint_that_is_named_is_there(house: House, client: FlaskClient
     assert 404 not in {client.open(path, method="OPTIONS").status_code for path in paths}
 
 
-def test_the_scopes_are_those_that_are_known(house: House, client: FlaskClient) -> None:
+def test_the_scopes_are_those_that_are_known(backend: Backend, client: FlaskClient) -> None:
     """S-138: an admin has them all."""
-    house.user("root", "admin")
-    granted = house.login("root")["scope"].split()
+    backend.create_user("root", "admin")
+    granted = backend.login("root")["scope"].split()
     assert metadata(client)["scopes_supported"] == sorted(granted)
 
 
@@ -82,10 +82,10 @@ def test_what_is_well_known_is_public(client: FlaskClient, path: str) -> None:
     assert client.get(f"/.well-known/{path}", headers=bad).status_code == 200
 
 
-def test_a_token_is_verified_with_the_keys_alone(house: House, client: FlaskClient) -> None:
+def test_a_token_is_verified_with_the_keys_alone(backend: Backend, client: FlaskClient) -> None:
     """S-138: with nothing but JWKS, the issuer and the audience."""
-    house.user("ada", "member")
-    token = house.login("ada")["access_token"]
+    backend.create_user("ada", "member")
+    token = backend.login("ada")["access_token"]
     keys = jwt.PyJWKSet.from_dict(client.get("/.well-known/jwks.json").get_json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.observability.logging import log
-from support.app_factory import PASSWORD, House
+from support.app_factory import PASSWORD, Backend
 
 HOSTILE = [
     "\x1b]52;c;cm0gLXJmIH4=\x07",
@@ -28,17 +28,17 @@ ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
 
 
 @pytest.fixture
-def admin(house: House) -> FlaskClient:
+def admin(backend: Backend) -> FlaskClient:
     """The client of an admin."""
-    return house.signed_in("root", "admin")
+    return backend.signed_in_client("root", "admin")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_device_label_with_controls_is_refused(house: House, text: str) -> None:
+def test_a_device_label_with_controls_is_refused(backend: Backend, text: str) -> None:
     """Whoever looks at the list of sessions must see what is there."""
-    house.user("ada", "member")
+    backend.create_user("ada", "member")
     body = {"username": "ada", "password": PASSWORD, "device": text}
-    assert house.client().post("/auth/login", json=body).status_code == 422
+    assert backend.client().post("/auth/login", json=body).status_code == 422
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -78,19 +78,19 @@ def test_a_description_may_have_lines(admin: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("text", [one for one in HOSTILE if not set("\r\n") & set(one)])
-def test_controls_are_taken_out_of_a_user_agent(house: House, text: str) -> None:
+def test_controls_are_taken_out_of_a_user_agent(backend: Backend, text: str) -> None:
     """It becomes the label of a device that did not name itself; no client is refused for it."""
-    house.user("ada", "member")
+    backend.create_user("ada", "member")
     body = {"username": "ada", "password": PASSWORD}
     agent = {"User-Agent": f"curl {text.encode().decode('latin-1')}"}
-    tokens = house.client().post("/auth/login", json=body, headers=agent).get_json()
-    found = house.bearer(tokens["access_token"]).get("/auth/sessions").get_json()["items"]
+    tokens = backend.client().post("/auth/login", json=body, headers=agent).get_json()
+    found = backend.bearer_client(tokens["access_token"]).get("/auth/sessions").get_json()["items"]
     assert found[0]["device"].startswith("curl ")
     assert found[0]["device"].isprintable()
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "\ud800"])
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("backend")
 def test_a_log_line_is_ascii_whatever_it_tells(
     text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from support.app_factory import House
-from support.browser_client import APP, FAR
+from support.app_factory import Backend
+from support.browser_client import APP_ORIGIN, FAR_ORIGIN
 
 ALLOW = "Access-Control-Allow-Origin"
 LOOKALIKES = [
@@ -52,9 +52,11 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def client(make_house: Callable[..., House]) -> FlaskClient:
-    """A client of a house that lists two origins."""
-    return make_house(allowed_origins=(APP, FAR), cross_site_origins=(FAR,)).client()
+def client(make_backend: Callable[..., Backend]) -> FlaskClient:
+    """A client of a backend that lists two origins."""
+    return make_backend(
+        allowed_origins=(APP_ORIGIN, FAR_ORIGIN), cross_site_origins=(FAR_ORIGIN,)
+    ).client()
 
 
 def cors(answer_headers: object) -> list[str]:
@@ -82,7 +84,7 @@ def test_no_lookalike_passes_a_preflight(client: FlaskClient) -> None:
 
 def test_an_origin_of_ten_kilobytes_is_refused(client: FlaskClient) -> None:
     """S-093: no header field may be that long."""
-    answer = client.get("/health/live", headers={"Origin": APP + "a" * 10_000})
+    answer = client.get("/health/live", headers={"Origin": APP_ORIGIN + "a" * 10_000})
     assert answer.status_code == 431
     assert cors(answer.headers) == []
 
@@ -95,14 +97,14 @@ def test_no_origin_is_ever_reflected(client: FlaskClient) -> None:
 
 def test_answers_differ_by_origin_and_say_so(client: FlaskClient) -> None:
     """S-093: `Vary` stands there with any origin and with none, or a cache mixes them up."""
-    for origin in [APP, *LOOKALIKES[:3], None]:
+    for origin in [APP_ORIGIN, *LOOKALIKES[:3], None]:
         answer = client.get("/health/live", headers={"Origin": origin} if origin else {})
         assert "Origin" in answer.headers["Vary"]
 
 
-def test_nothing_is_allowed_when_no_origin_is_listed(make_house: Callable[..., House]) -> None:
+def test_nothing_is_allowed_when_no_origin_is_listed(make_backend: Callable[..., Backend]) -> None:
     """S-093: closed by default."""
-    answer = make_house().client().get("/health/live", headers={"Origin": APP})
+    answer = make_backend().client().get("/health/live", headers={"Origin": APP_ORIGIN})
     assert cors(answer.headers) == []
 
 
@@ -118,9 +120,9 @@ def test_nothing_is_allowed_when_no_origin_is_listed(make_house: Callable[..., H
     ],
 )
 def test_our_own_pages_are_welcome_without_the_port_that_goes_without_saying(
-    make_house: Callable[..., House], public_url: str, origin: str, welcome: int
+    make_backend: Callable[..., Backend], public_url: str, origin: str, welcome: int
 ) -> None:
     """RFC 6454 6.2: browsers leave it out; 401 as there is no cookie, 403 for another origin."""
-    client = make_house(public_url=public_url).client()
+    client = make_backend(public_url=public_url).client()
     headers = {"X-Auth-Delivery": "cookie", "Origin": origin}
     assert client.post("/auth/refresh", json={}, headers=headers).status_code == welcome

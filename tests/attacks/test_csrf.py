@@ -8,10 +8,17 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from support.app_factory import PASSWORD, House
-from support.browser_client import APP, OWN, bare, signed_in_browser, token_in, with_cookies
+from support.app_factory import PASSWORD, Backend
+from support.browser_client import (
+    APP_ORIGIN,
+    OWN_ORIGIN,
+    cookie_header,
+    cookieless_client,
+    refresh_cookie,
+    signed_in_browser,
+)
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 JSON = {"application/json", "application/json; charset=utf-8"}
 TYPES = [
@@ -23,7 +30,7 @@ TYPES = [
     "application/json-seq",
     *sorted(JSON),
 ]
-GOOD = {OWN, APP}
+GOOD = {OWN_ORIGIN, APP_ORIGIN}
 ORIGINS = [None, *sorted(GOOD), "null", "https://evil.example", "https://app.example:8443"]
 SITES = [None, "same-origin", "same-site", "cross-site", "none", "same-origin, cross-site"]
 Case = tuple[str | None, str | None, str | None]
@@ -38,15 +45,15 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def house(make_house: Build) -> House:
-    """A house with one listed origin."""
-    return make_house(allowed_origins=(APP,))
+def backend(make_backend: Build) -> Backend:
+    """A backend with one listed origin."""
+    return make_backend(allowed_origins=(APP_ORIGIN,))
 
 
 @pytest.fixture
-def victim(house: House) -> FlaskClient:
+def victim(backend: Backend) -> FlaskClient:
     """A browser in which somebody is signed in."""
-    return signed_in_browser(house, "victim")
+    return signed_in_browser(backend, "victim")
 
 
 def headers(case: Case, cookie: str, delivery: str | None = "cookie") -> dict[str, str]:
@@ -54,7 +61,7 @@ def headers(case: Case, cookie: str, delivery: str | None = "cookie") -> dict[st
     names = ("Content-Type", "Origin", "Sec-Fetch-Site")
     said = {name: value for name, value in zip(names, case, strict=True) if value is not None}
     asked = {"X-Auth-Delivery": delivery} if delivery else {}
-    return said | asked | with_cookies(cookie)
+    return said | asked | cookie_header(cookie)
 
 
 def welcome(case: Case) -> bool:
@@ -67,9 +74,11 @@ def welcome(case: Case) -> bool:
     return site in {None, "same-site", "cross-site"} and origin in GOOD
 
 
-def attacks(house: House, victim: FlaskClient, path: str) -> Iterator[tuple[Case, TestResponse]]:
+def attacks(
+    backend: Backend, victim: FlaskClient, path: str
+) -> Iterator[tuple[Case, TestResponse]]:
     """Send every unwelcome case of the matrix, with the victim's cookie."""
-    client, cookie = bare(house), str(token_in(victim))
+    client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     body = {"username": "victim", "password": PASSWORD} if path == "/auth/login" else {}
     for case in MATRIX:
         if not welcome(case):
@@ -77,26 +86,30 @@ def attacks(house: House, victim: FlaskClient, path: str) -> Iterator[tuple[Case
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_unwelcome_request_is_refused(house: House, victim: FlaskClient, path: str) -> None:
+def test_every_unwelcome_request_is_refused(
+    backend: Backend, victim: FlaskClient, path: str
+) -> None:
     """S-091: content type x Origin x Sec-Fetch-Site; 415 for what a form can send, 403 else."""
-    for case, answer in attacks(house, victim, path):
+    for case, answer in attacks(backend, victim, path):
         wanted = (403, "csrf") if case[0] in JSON else (415, "unsupported_media_type")
         assert (answer.status_code, answer.get_json()["code"]) == wanted, case
         assert "Set-Cookie" not in answer.headers, case
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_refused_forgery_does_not_sign_out(house: House, victim: FlaskClient, path: str) -> None:
+def test_a_refused_forgery_does_not_sign_out(
+    backend: Backend, victim: FlaskClient, path: str
+) -> None:
     """It neither clears the cookie nor ends the session."""
-    cookie = token_in(victim)
-    assert len(list(attacks(house, victim, path))) > 250
+    cookie = refresh_cookie(victim)
+    assert len(list(attacks(backend, victim, path))) > 250
     assert victim.post("/auth/refresh", json={}).status_code == 200
-    assert token_in(victim) != cookie
+    assert refresh_cookie(victim) != cookie
 
 
-def test_every_welcome_request_is_served(house: House, victim: FlaskClient) -> None:
+def test_every_welcome_request_is_served(backend: Backend, victim: FlaskClient) -> None:
     """The matrix is no wall: own, listed and same-origin pages get their tokens."""
-    client, cookie = bare(house), str(token_in(victim))
+    client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     cases = [case for case in MATRIX if welcome(case)]
     sent = [client.post("/auth/refresh", data="{}", headers=headers(c, cookie)) for c in cases]
     assert len(cases) > 15
@@ -106,17 +119,17 @@ def test_every_welcome_request_is_served(house: House, victim: FlaskClient) -> N
 @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
 @pytest.mark.parametrize("delivery", [None, "body"])
 def test_the_cookie_counts_for_nothing_without_the_header(
-    house: House, victim: FlaskClient, path: str, delivery: str | None
+    backend: Backend, victim: FlaskClient, path: str, delivery: str | None
 ) -> None:
     """S-091: the header forces a preflight; no case of the matrix does anything without it."""
-    client, cookie = bare(house), str(token_in(victim))
+    client, cookie = cookieless_client(backend), str(refresh_cookie(victim))
     for case in MATRIX:
         answer = client.post(path, data="{}", headers=headers(case, cookie, delivery))
         assert answer.status_code in {401, 415}, case
     assert victim.post("/auth/refresh", json={}).status_code == 200
 
 
-def test_a_request_without_a_body_is_refused(house: House, victim: FlaskClient) -> None:
+def test_a_request_without_a_body_is_refused(backend: Backend, victim: FlaskClient) -> None:
     """S-091: navigator.sendBeacon and body-less posts declare no JSON."""
     answer = victim.post("/auth/logout")
     assert answer.status_code == 415
@@ -136,18 +149,20 @@ def test_nothing_changes_unless_it_is_posted(victim: FlaskClient, method: str, p
 @pytest.mark.parametrize("to", ["image", "script", "document", "iframe", "empty"])
 @pytest.mark.parametrize("path", ["/auth/sessions", "/items", "/me"])
 def test_no_way_to_load_something_makes_the_cookie_a_credential(
-    house: House, victim: FlaskClient, mode: str, to: str, path: str
+    backend: Backend, victim: FlaskClient, mode: str, to: str, path: str
 ) -> None:
     """S-094, S-141: the cookie authenticates nothing but refresh and logout."""
     fetch = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": to, "Sec-Fetch-Site": "same-origin"}
-    answer = bare(house).get(path, headers=fetch | with_cookies(str(token_in(victim))))
+    answer = cookieless_client(backend).get(
+        path, headers=fetch | cookie_header(str(refresh_cookie(victim)))
+    )
     assert answer.get_json()["code"] == "token_missing"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/auth/sessions", "/items"])
 def test_the_cookie_writes_nothing(
-    house: House, victim: FlaskClient, method: str, path: str
+    backend: Backend, victim: FlaskClient, method: str, path: str
 ) -> None:
     """S-094: with cookie delivery asked for and all."""
     answer = victim.open(path, method=method, json={})
@@ -166,11 +181,11 @@ def test_the_cookie_writes_nothing(
     ],
 )
 def test_the_own_origin_is_known_as_browsers_spell_it(
-    make_house: Build, public_url: str, origin: str
+    make_backend: Build, public_url: str, origin: str
 ) -> None:
     """Older browsers send Origin and no Fetch Metadata (RFC 6454 section 6.2)."""
-    own = make_house(public_url=public_url)
-    own.user("ada")
+    own = make_backend(public_url=public_url)
+    own.create_user("ada")
     body = {"username": "ada", "password": PASSWORD}
     said = {"X-Auth-Delivery": "cookie", "Origin": origin}
-    assert bare(own).post("/auth/login", json=body, headers=said).status_code == 200
+    assert cookieless_client(own).post("/auth/login", json=body, headers=said).status_code == 200

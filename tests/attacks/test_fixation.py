@@ -4,8 +4,14 @@ import pytest
 
 from itemsapi.clock import new_id
 from itemsapi.rest.cookies import NAME, PLAIN_NAME
-from support.app_factory import PASSWORD, House
-from support.browser_client import bare, browser, sign_in, token_in, with_cookies
+from support.app_factory import PASSWORD, Backend
+from support.browser_client import (
+    cookie_header,
+    cookieless_client,
+    make_browser,
+    refresh_cookie,
+    sign_in,
+)
 
 
 @pytest.fixture
@@ -14,13 +20,15 @@ def dialect() -> str:
     return "sqlite"
 
 
-def test_a_planted_cookie_is_not_adopted(house: House) -> None:
+def test_a_planted_cookie_is_not_adopted(backend: Backend) -> None:
     """S-069: the victim gets a new session, and the attacker's own ends."""
-    house.user("mallory")
-    house.user("victim")
-    attacker = browser(house)
+    backend.create_user("mallory")
+    backend.create_user("victim")
+    attacker = make_browser(backend)
     planted = sign_in(attacker, "mallory").get_json()["session_id"]
-    victim = sign_in(browser(house, jar=False), "victim", **with_cookies(str(token_in(attacker))))
+    victim = sign_in(
+        make_browser(backend, jar=False), "victim", **cookie_header(str(refresh_cookie(attacker)))
+    )
     assert victim.get_json()["session_id"] != planted
     assert attacker.post("/auth/refresh", json={}).status_code == 401
 
@@ -28,50 +36,50 @@ def test_a_planted_cookie_is_not_adopted(house: House) -> None:
 @pytest.mark.parametrize(
     "planted", ["x", "", "a.b.c", "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66", "\u00ff" * 20]
 )
-def test_a_planted_value_is_overlooked(house: House, planted: str) -> None:
+def test_a_planted_value_is_overlooked(backend: Backend, planted: str) -> None:
     """S-069: whatever it is, it hinders no sign-in."""
-    house.user("victim")
-    answer = sign_in(browser(house, jar=False), "victim", **with_cookies(planted))
+    backend.create_user("victim")
+    answer = sign_in(make_browser(backend, jar=False), "victim", **cookie_header(planted))
     assert answer.status_code == 200
     assert answer.get_json()["session_id"] != planted
 
 
 @pytest.mark.parametrize("name", ["session_id", "sid", "refresh_token", "delivery"])
-def test_no_field_of_the_login_names_a_session(house: House, name: str) -> None:
+def test_no_field_of_the_login_names_a_session(backend: Backend, name: str) -> None:
     """S-069: the body takes what is documented and nothing else."""
-    house.user("victim")
+    backend.create_user("victim")
     body = {"username": "victim", "password": PASSWORD, name: new_id()}
-    assert house.client().post("/auth/login", json=body).status_code == 422
+    assert backend.client().post("/auth/login", json=body).status_code == 422
 
 
-def test_a_cookie_without_the_prefix_is_not_read(house: House) -> None:
+def test_a_cookie_without_the_prefix_is_not_read(backend: Backend) -> None:
     """S-090: a sibling domain can set any cookie but one named __Host-."""
-    house.user("mallory")
-    attacker = browser(house)
+    backend.create_user("mallory")
+    attacker = make_browser(backend)
     sign_in(attacker, "mallory")
-    planted = with_cookies(str(token_in(attacker)), name=PLAIN_NAME)
-    answer = browser(house, jar=False).post("/auth/refresh", json={}, headers=planted)
+    planted = cookie_header(str(refresh_cookie(attacker)), name=PLAIN_NAME)
+    answer = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=planted)
     assert answer.get_json()["code"] == "token_missing"
 
 
-def test_a_second_cookie_of_the_same_name_is_not_chosen(house: House) -> None:
+def test_a_second_cookie_of_the_same_name_is_not_chosen(backend: Backend) -> None:
     """Cookie tossing: of two, the attacker's might come first (RFC 6265 section 5.4)."""
     tokens = []
     for name in ("mallory", "victim"):
-        house.user(name)
-        client = browser(house)
+        backend.create_user(name)
+        client = make_browser(backend)
         sign_in(client, name)
-        tokens.append(str(token_in(client)))
+        tokens.append(str(refresh_cookie(client)))
     both = {"Cookie": "; ".join(f"{NAME}={token}" for token in tokens)}
-    answer = browser(house, jar=False).post("/auth/refresh", json={}, headers=both)
+    answer = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=both)
     assert answer.status_code == 401
 
 
-def test_an_access_token_shown_at_login_changes_nothing(house: House) -> None:
+def test_an_access_token_shown_at_login_changes_nothing(backend: Backend) -> None:
     """S-069: the new session is the new user's, whoever else the request claims to be."""
-    house.user("victim")
-    mallory = house.signed_in("mallory")
+    backend.create_user("victim")
+    mallory = backend.signed_in_client("mallory")
     body = {"username": "victim", "password": PASSWORD}
     token = mallory.post("/auth/login", json=body).get_json()["access_token"]
-    assert bare(house).get("/auth/sessions").status_code == 401
-    assert len(house.bearer(token).get("/auth/sessions").get_json()["items"]) == 1
+    assert cookieless_client(backend).get("/auth/sessions").status_code == 401
+    assert len(backend.bearer_client(token).get("/auth/sessions").get_json()["items"]) == 1

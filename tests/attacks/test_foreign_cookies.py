@@ -9,8 +9,14 @@ from werkzeug.test import TestResponse
 
 from itemsapi import public
 from itemsapi.rest.cookies import NAME
-from support.app_factory import House
-from support.browser_client import bare, browser, sign_in, signed_in_browser, token_in
+from support.app_factory import Backend
+from support.browser_client import (
+    cookieless_client,
+    make_browser,
+    refresh_cookie,
+    sign_in,
+    signed_in_browser,
+)
 
 FOREIGN = {
     "UTF-8": "name=Zoë; 名前=値".encode(),
@@ -36,9 +42,9 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def ours(house: House) -> bytes:
+def ours(backend: Backend) -> bytes:
     """The cookie of a browser in which ada is signed in."""
-    return f"{NAME}={token_in(signed_in_browser(house, 'ada'))}".encode()
+    return f"{NAME}={refresh_cookie(signed_in_browser(backend, 'ada'))}".encode()
 
 
 def sent(client: FlaskClient, header: bytes, path: str = "/auth/refresh") -> TestResponse:
@@ -49,19 +55,21 @@ def sent(client: FlaskClient, header: bytes, path: str = "/auth/refresh") -> Tes
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 @pytest.mark.parametrize("order", ["before", "behind", "around"])
-def test_ours_is_found_among_others(house: House, ours: bytes, foreign: str, order: str) -> None:
+def test_ours_is_found_among_others(
+    backend: Backend, ours: bytes, foreign: str, order: str
+) -> None:
     """Whatever stands before or behind it."""
     other = FOREIGN[foreign]
     header = {"before": [other, ours], "behind": [ours, other], "around": [other, ours, other]}
-    answer = sent(browser(house, jar=False), b"; ".join(header[order]))
+    answer = sent(make_browser(backend, jar=False), b"; ".join(header[order]))
     assert answer.status_code == 200
 
 
-def test_a_page_is_handed_its_own_cookie_among_others(make_house: Callable[..., House]) -> None:
+def test_a_page_is_handed_its_own_cookie_among_others(make_backend: Callable[..., Backend]) -> None:
     """A page of guests finds it, and no bytes of others are an error there."""
     page = flask.Blueprint("taste", __name__)
     page.get("/taste")(public("a test")(lambda: {"taste": flask.request.cookies["taste"]}))
-    client = bare(make_house(page))
+    client = cookieless_client(make_backend(page))
     for foreign in FOREIGN.values():
         environ = {"HTTP_COOKIE": (foreign + b"; taste=sweet").decode("latin-1")}
         answer = client.get("/taste", environ_overrides=environ)
@@ -69,40 +77,40 @@ def test_a_page_is_handed_its_own_cookie_among_others(make_house: Callable[..., 
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_others_alone_are_nobody(house: House, foreign: str) -> None:
+def test_others_alone_are_nobody(backend: Backend, foreign: str) -> None:
     """401: no refresh token came, and none was made of what came."""
-    answer = sent(browser(house, jar=False), FOREIGN[foreign])
+    answer = sent(make_browser(backend, jar=False), FOREIGN[foreign])
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
 
 
 @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
 @pytest.mark.parametrize("header", [b"", b" "])
 def test_a_header_that_the_server_could_not_read_ends_nothing(
-    house: House, path: str, header: bytes
+    backend: Backend, path: str, header: bytes
 ) -> None:
     """Not 401, which would be the end of the session for the browser."""
-    answer = sent(browser(house, jar=False), header, path)
+    answer = sent(make_browser(backend, jar=False), header, path)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "cookies_unreadable")
 
 
-def test_who_sends_no_cookie_header_is_nobody(house: House) -> None:
+def test_who_sends_no_cookie_header_is_nobody(backend: Backend) -> None:
     """A guest is told so."""
-    answer = browser(house, jar=False).post("/auth/refresh", json={})
+    answer = make_browser(backend, jar=False).post("/auth/refresh", json={})
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
 
 
-def test_a_program_does_not_mind_cookies_that_nobody_can_read(house: House) -> None:
+def test_a_program_does_not_mind_cookies_that_nobody_can_read(backend: Backend) -> None:
     """Its refresh token comes in the body."""
-    house.user("eve", "member")
-    token = house.login("eve")["refresh_token"]
+    backend.create_user("eve", "member")
+    token = backend.login("eve")["refresh_token"]
     body, environ = {"refresh_token": token}, {"HTTP_COOKIE": ""}
-    answer = bare(house).post("/auth/refresh", json=body, environ_overrides=environ)
+    answer = cookieless_client(backend).post("/auth/refresh", json=body, environ_overrides=environ)
     assert answer.status_code == 200
 
 
-def test_a_sign_in_goes_through_among_cookies_that_nobody_can_read(house: House) -> None:
+def test_a_sign_in_goes_through_among_cookies_that_nobody_can_read(backend: Backend) -> None:
     """It needs none."""
-    house.user("eve", "member")
-    client = browser(house, jar=False)
+    backend.create_user("eve", "member")
+    client = make_browser(backend, jar=False)
     client.environ_base["HTTP_COOKIE"] = "\xff=\xff"
     assert sign_in(client, "eve").status_code == 200

@@ -17,8 +17,8 @@ from werkzeug.test import TestResponse
 from itemsapi import current_caller, public, requires, signed_in
 from itemsapi.gate.gate import EXTENSION
 from itemsapi.problems import GateUnavailable, TokenMissing
-from support.app_factory import House
-from support.forged_tokens import VAULT, Vault
+from support.app_factory import Backend
+from support.forged_tokens import VAULT, ProtectedEndpoints
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,26 +34,26 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def vault() -> Vault:
+def vault() -> ProtectedEndpoints:
     """A vault."""
-    return Vault()
+    return ProtectedEndpoints()
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House], vault: Vault) -> House:
-    """A house with a vault, and with a ledger that everybody may read."""
-    return make_house(vault.page, ledger(vault))
+def backend(make_backend: Callable[..., Backend], vault: ProtectedEndpoints) -> Backend:
+    """A backend with a vault, and with a ledger that everybody may read."""
+    return make_backend(vault.blueprint, ledger(vault))
 
 
-def ledger(vault: Vault) -> flask.Blueprint:
+def ledger(vault: ProtectedEndpoints) -> flask.Blueprint:
     """Make a page of one class, whose methods have a rule each."""
     page = flask.Blueprint("ledger", __name__)
 
     class Ledger(MethodView):
         @public("everybody may read")
         def get(self) -> dict[str, int]:
-            vault.opened += 1
-            return {"opened": vault.opened}
+            vault.calls += 1
+            return {"opened": vault.calls}
 
         @requires(VAULT)
         def delete(self) -> dict[str, int]:
@@ -82,9 +82,9 @@ def as_method(method: str) -> Hook:
     return hook
 
 
-def told(answer: TestResponse, vault: Vault) -> tuple[int, str, int]:
+def told(answer: TestResponse, vault: ProtectedEndpoints) -> tuple[int, str, int]:
     """Return what was answered, and how often something was opened."""
-    return answer.status_code, answer.get_json()["code"], vault.opened
+    return answer.status_code, answer.get_json()["code"], vault.calls
 
 
 SHUT = (503, "gate_unavailable", 0)
@@ -109,54 +109,58 @@ HOOKS: dict[str, Callable[[flask.Flask, str, Hook], object]] = {
 
 @pytest.mark.parametrize("kind", HOOKS)
 def test_a_hook_that_rewrites_the_address_opens_nothing(
-    house: House, vault: Vault, kind: str
+    backend: Backend, vault: ProtectedEndpoints, kind: str
 ) -> None:
     """The gate let the hall pass, not the vault (S-001, S-003)."""
-    HOOKS[kind](house.app, "vault", to("vault.vault"))
-    assert told(house.client().get("/hall"), vault) == SHUT
+    HOOKS[kind](backend.app, "vault", to("vault.vault"))
+    assert told(backend.client().get("/hall"), vault) == SHUT
 
 
-def test_a_hook_opens_no_more_to_those_who_are_signed_in(house: House, vault: Vault) -> None:
+def test_a_hook_opens_no_more_to_those_who_are_signed_in(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """A good token with too few scopes passes the hall like everybody (S-001)."""
-    reader = house.signed_in("eve", "reader")
-    first(house.app, "", to("vault.vault"))
+    reader = backend.signed_in_client("eve", "reader")
+    first(backend.app, "", to("vault.vault"))
     assert told(reader.get("/hall"), vault) == SHUT
 
 
-def test_a_hook_that_finds_an_address_for_nowhere_opens_nothing(house: House, vault: Vault) -> None:
+def test_a_hook_that_finds_an_address_for_nowhere_opens_nothing(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """A 404 is not judged, so it has passed nothing (S-001)."""
 
     def hook() -> None:
         request.routing_exception = None
         request.url_rule, request.view_args = next(current_app.url_map.iter_rules("vault.hall")), {}
 
-    house.app.before_request(hook)
-    assert told(house.client().get("/nowhere"), vault) == SHUT
+    backend.app.before_request(hook)
+    assert told(backend.client().get("/nowhere"), vault) == SHUT
 
 
 @pytest.mark.parametrize("kind", HOOKS)
 def test_a_hook_that_rewrites_the_method_opens_nothing(
-    house: House, vault: Vault, kind: str
+    backend: Backend, vault: ProtectedEndpoints, kind: str
 ) -> None:
     """Everybody may GET the ledger, and its class goes by the method (S-001, S-005)."""
-    HOOKS[kind](house.app, "ledger", as_method("DELETE"))
-    assert told(house.client().get("/ledger"), vault) == SHUT
+    HOOKS[kind](backend.app, "ledger", as_method("DELETE"))
+    assert told(backend.client().get("/ledger"), vault) == SHUT
 
 
-def test_a_hook_may_rewrite_the_arguments_of_a_view(make_house: Callable[..., House]) -> None:
+def test_a_hook_may_rewrite_the_arguments_of_a_view(make_backend: Callable[..., Backend]) -> None:
     """Flask's documented use of a preprocessor."""
     page = flask.Blueprint("echo", __name__)
     page.add_url_rule("/echo/<word>", "echo", public("a test")(lambda word: {"word": word}))
     page.url_value_preprocessor(lambda _, args: (args or {}).update(word="new"))
-    assert make_house(page).client().get("/echo/old").get_json() == {"word": "new"}
+    assert make_backend(page).client().get("/echo/old").get_json() == {"word": "new"}
 
 
 @pytest.fixture
-def around(house: House, monkeypatch: pytest.MonkeyPatch) -> Around:
+def around(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Around:
     """Put other receivers of the signal around the gate, in a known order."""
 
     def put(before: Hook, behind: Hook) -> None:
-        order = [before, house.app.extensions[EXTENSION].stand, behind]
+        order = [before, backend.app.extensions[EXTENSION].check_request, behind]
         monkeypatch.setattr(request_started, "receivers_for", lambda _: order)
 
     return put
@@ -167,19 +171,19 @@ def nothing(*_: object, **__: object) -> None:
 
 
 def test_a_receiver_before_the_gate_is_judged_with_its_new_address(
-    house: House, vault: Vault, around: Around
+    backend: Backend, vault: ProtectedEndpoints, around: Around
 ) -> None:
     """The gate judges what Flask will call (S-001)."""
     around(to("vault.vault"), nothing)
-    assert told(house.client().get("/hall"), vault) == (401, "token_missing", 0)
+    assert told(backend.client().get("/hall"), vault) == (401, "token_missing", 0)
 
 
 def test_a_receiver_behind_the_gate_opens_nothing(
-    house: House, vault: Vault, around: Around
+    backend: Backend, vault: ProtectedEndpoints, around: Around
 ) -> None:
     """As a hook does not (S-001, S-003)."""
     around(nothing, to("vault.vault"))
-    assert told(house.client().get("/hall"), vault) == SHUT
+    assert told(backend.client().get("/hall"), vault) == SHUT
 
 
 def fail(*_: object, **__: object) -> None:
@@ -189,64 +193,72 @@ def fail(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("order", [(fail, nothing), (nothing, fail)], ids=["before", "behind"])
 def test_a_receiver_that_fails_opens_nothing(
-    house: House, vault: Vault, around: Around, order: tuple[Hook, Hook]
+    backend: Backend, vault: ProtectedEndpoints, around: Around, order: tuple[Hook, Hook]
 ) -> None:
     """Flask runs no handler after it (S-003)."""
     around(*order)
-    assert told(house.client().get("/hall"), vault) == (500, "internal_error", 0)
+    assert told(backend.client().get("/hall"), vault) == (500, "internal_error", 0)
 
 
 def test_a_receiver_that_mutes_the_signal_opens_nothing(
-    house: House, vault: Vault, around: Around, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, vault: ProtectedEndpoints, around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the next request on, nobody has passed (S-003)."""
     monkeypatch.setattr(request_started, "is_muted", False)
     around(nothing, lambda *_, **__: monkeypatch.setattr(request_started, "is_muted", True))
-    answers = [house.client().get("/hall").status_code for _ in range(3)]
-    assert (answers, vault.opened) == ([200, 503, 503], 1)
+    answers = [backend.client().get("/hall").status_code for _ in range(3)]
+    assert (answers, vault.calls) == ([200, 503, 503], 1)
 
 
 @pytest.mark.parametrize("path", ["/hall", "/vault", "/ledger", "/health/live", "/auth/login"])
-def test_a_muted_signal_shuts_every_door(house: House, vault: Vault, path: str) -> None:
+def test_a_muted_signal_shuts_every_door(
+    backend: Backend, vault: ProtectedEndpoints, path: str
+) -> None:
     """Without the gate nobody has passed it, on public routes either (S-003)."""
     with request_started.muted():
-        answer = house.client().post(path) if "auth" in path else house.client().get(path)
+        answer = backend.client().post(path) if "auth" in path else backend.client().get(path)
     assert told(answer, vault) == SHUT
 
 
-def test_a_gate_that_is_taken_away_shuts_every_door(house: House, vault: Vault) -> None:
+def test_a_gate_that_is_taken_away_shuts_every_door(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """For those with a good token too (S-003)."""
-    ada = house.signed_in("ada", "admin")
-    request_started.disconnect(house.app.extensions[EXTENSION].stand, house.app)
+    ada = backend.signed_in_client("ada", "admin")
+    request_started.disconnect(backend.app.extensions[EXTENSION].check_request, backend.app)
     assert told(ada.get("/vault"), vault) == SHUT
 
 
-def test_a_door_that_stays_shut_is_logged(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_door_that_stays_shut_is_logged(
+    backend: Backend, capfd: pytest.CaptureFixture[str]
+) -> None:
     """By its endpoint, for whoever wonders about all the 503s (S-003)."""
     with request_started.muted():
-        house.client().get("/hall")
+        backend.client().get("/hall")
     assert '"cause": "gate: vault.hall was reached without passing it"' in capfd.readouterr().err
 
 
 def test_the_gate_stays_where_it_is_for_as_long_as_the_application(
-    house: House, vault: Vault
+    backend: Backend, vault: ProtectedEndpoints
 ) -> None:
     """The signal knows it weakly (S-001)."""
     gc.collect()
-    assert told(house.client().get("/vault"), vault) == (401, "token_missing", 0)
+    assert told(backend.client().get("/vault"), vault) == (401, "token_missing", 0)
 
 
-def test_each_application_has_its_own_gate(house: House, make_house: Callable[..., House]) -> None:
+def test_each_application_has_its_own_gate(
+    backend: Backend, make_backend: Callable[..., Backend]
+) -> None:
     """In one process, on one signal (S-001)."""
     page = flask.Blueprint("other", __name__)
     page.add_url_rule("/other", "other", public("a test")(lambda: "in"))
-    assert make_house(page).client().get("/other").status_code == 200
+    assert make_backend(page).client().get("/other").status_code == 200
 
 
-def test_the_gate_takes_what_a_later_flask_may_hand_to_receivers(house: House) -> None:
+def test_the_gate_takes_what_a_later_flask_may_hand_to_receivers(backend: Backend) -> None:
     """As the documentation of signals asks."""
-    with house.app.test_request_context("/hall"):
-        assert request_started.send(house.app, context=None)
+    with backend.app.test_request_context("/hall"):
+        assert request_started.send(backend.app, context=None)
 
 
 def dispatched(app: flask.Flask, context: object, step: str) -> object:
@@ -255,85 +267,99 @@ def dispatched(app: flask.Flask, context: object, step: str) -> object:
     return method(*[context][: len(inspect.signature(method).parameters)])
 
 
-def test_a_request_that_is_dispatched_by_hand_is_refused(house: House, vault: Vault) -> None:
+def test_a_request_that_is_dispatched_by_hand_is_refused(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """No signal was sent, so nobody looked (S-003)."""
-    with house.app.test_request_context("/hall") as context:
-        dispatched(house.app, context, "preprocess_request")
+    with backend.app.test_request_context("/hall") as context:
+        dispatched(backend.app, context, "preprocess_request")
         with pytest.raises(GateUnavailable):
-            dispatched(house.app, context, "dispatch_request")
-    assert vault.opened == 0
+            dispatched(backend.app, context, "dispatch_request")
+    assert vault.calls == 0
 
 
-def test_a_request_that_is_dispatched_whole_is_judged(house: House, vault: Vault) -> None:
+def test_a_request_that_is_dispatched_whole_is_judged(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """Flask sends the signal itself (S-001)."""
-    with house.app.test_request_context("/vault") as context:
-        answer = dispatched(house.app, context, "full_dispatch_request")
+    with backend.app.test_request_context("/vault") as context:
+        answer = dispatched(backend.app, context, "full_dispatch_request")
     assert isinstance(answer, flask.Response)
-    assert (answer.status_code, vault.opened) == (401, 0)
+    assert (answer.status_code, vault.calls) == (401, 0)
 
 
-def test_an_error_handler_that_calls_the_view_opens_nothing(house: House, vault: Vault) -> None:
+def test_an_error_handler_that_calls_the_view_opens_nothing(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """Who was refused has not passed (S-003)."""
-    of_vault: Any = house.app.view_functions["vault.vault"]
-    house.app.register_error_handler(TokenMissing, lambda _: of_vault())
-    assert told(house.client().get("/vault"), vault) == (500, "internal_error", 0)
+    of_vault: Any = backend.app.view_functions["vault.vault"]
+    backend.app.register_error_handler(TokenMissing, lambda _: of_vault())
+    assert told(backend.client().get("/vault"), vault) == (500, "internal_error", 0)
 
 
-def test_a_view_that_is_called_by_another_is_refused(house: House, vault: Vault) -> None:
+def test_a_view_that_is_called_by_another_is_refused(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """The request was let through to one view (S-001)."""
-    of_vault: Any = house.app.view_functions["vault.vault"]
-    house.app.before_request(of_vault)
-    assert told(house.client().get("/hall"), vault) == SHUT
+    of_vault: Any = backend.app.view_functions["vault.vault"]
+    backend.app.before_request(of_vault)
+    assert told(backend.client().get("/hall"), vault) == SHUT
 
 
-def test_a_view_under_another_name_is_refused(house: House, vault: Vault) -> None:
+def test_a_view_under_another_name_is_refused(backend: Backend, vault: ProtectedEndpoints) -> None:
     """What was sealed as the vault does not open as the hall (S-002)."""
-    views = house.app.view_functions
+    views = backend.app.view_functions
     views["vault.hall"] = views["vault.vault"]
-    assert told(house.client().get("/hall"), vault) == UNGUARDED
+    assert told(backend.client().get("/hall"), vault) == UNGUARDED
 
 
-def test_a_view_under_another_name_in_a_new_table_is_refused(house: House, vault: Vault) -> None:
+def test_a_view_under_another_name_in_a_new_table_is_refused(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """A hook exchanges all views, behind the gate (S-002)."""
-    views = house.app.view_functions
+    views = backend.app.view_functions
 
     def hook() -> None:
-        house.app.view_functions = views | {"vault.hall": views["vault.vault"]}
+        backend.app.view_functions = views | {"vault.hall": views["vault.vault"]}
 
-    house.app.before_request(hook)
-    assert told(house.client().get("/hall"), vault) == SHUT
+    backend.app.before_request(hook)
+    assert told(backend.client().get("/hall"), vault) == SHUT
 
 
-def new_view(vault: Vault) -> Callable[[], dict[str, int]]:
+def new_view(vault: ProtectedEndpoints) -> Callable[[], dict[str, int]]:
     """Return a view that nobody has seen before."""
 
     def view() -> dict[str, int]:
-        vault.opened += 1
+        vault.calls += 1
         return {}
 
     return view
 
 
-def test_a_view_that_is_swapped_within_a_request_does_not_run(house: House, vault: Vault) -> None:
+def test_a_view_that_is_swapped_within_a_request_does_not_run(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """Nor in the requests that follow (S-002)."""
 
     def swap() -> None:
-        house.app.view_functions["vault.hall"] = new_view(vault)
+        backend.app.view_functions["vault.hall"] = new_view(vault)
 
-    house.app.before_request(swap)
-    assert told(house.client().get("/hall"), vault) == UNGUARDED
-    assert told(house.client().get("/hall"), vault) == UNGUARDED
+    backend.app.before_request(swap)
+    assert told(backend.client().get("/hall"), vault) == UNGUARDED
+    assert told(backend.client().get("/hall"), vault) == UNGUARDED
 
 
-def test_a_hook_leads_to_no_view_that_came_after_boot(house: House, vault: Vault) -> None:
+def test_a_hook_leads_to_no_view_that_came_after_boot(
+    backend: Backend, vault: ProtectedEndpoints
+) -> None:
     """Whatever rule it brings: nobody read it (S-002)."""
 
     def hook() -> None:
         request.url_rule = Rule("/late", endpoint="late")
 
-    house.app.add_url_rule("/late", "late", signed_in(new_view(vault)))
-    house.app.before_request(hook)
-    assert told(house.client().get("/hall"), vault) == UNGUARDED
+    backend.app.add_url_rule("/late", "late", signed_in(new_view(vault)))
+    backend.app.before_request(hook)
+    assert told(backend.client().get("/hall"), vault) == UNGUARDED
 
 
 class Override:
@@ -378,25 +404,25 @@ OVERRIDES = [override_outside, override_inside, override_request]
 
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_a_method_from_a_header_needs_what_it_needs_anyway(
-    house: House, vault: Vault, override: Callable[[flask.Flask], None]
+    backend: Backend, vault: ProtectedEndpoints, override: Callable[[flask.Flask], None]
 ) -> None:
     """Who makes DELETE of a GET is judged for DELETE (S-001, S-007)."""
-    override(house.app)
-    answer = house.client().get("/ledger", headers={"X-Method": "DELETE"})
+    override(backend.app)
+    answer = backend.client().get("/ledger", headers={"X-Method": "DELETE"})
     assert told(answer, vault) == (401, "token_missing", 0)
 
 
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_a_method_from_a_header_makes_no_handler_run_for_options(
-    house: House, vault: Vault, override: Callable[[flask.Flask], None]
+    backend: Backend, vault: ProtectedEndpoints, override: Callable[[flask.Flask], None]
 ) -> None:
     """Nor the other way round (S-005)."""
-    override(house.app)
-    answer = house.client().get("/ledger", headers={"X-Method": "OPTIONS"})
-    assert (answer.status_code, vault.opened) == (204, 0)
+    override(backend.app)
+    answer = backend.client().get("/ledger", headers={"X-Method": "OPTIONS"})
+    assert (answer.status_code, vault.calls) == (204, 0)
 
 
-def catching(vault: Vault, kind: type[Exception]) -> flask.Blueprint:
+def catching(vault: ProtectedEndpoints, kind: type[Exception]) -> flask.Blueprint:
     """Make a page that answers OPTIONS by a handler of its own, and everything that is raised."""
     page = flask.Blueprint("catching", __name__)
     page.register_error_handler(kind, lambda _: ("caught", 418))
@@ -404,7 +430,7 @@ def catching(vault: Vault, kind: type[Exception]) -> flask.Blueprint:
     @page.route("/caught", methods=["OPTIONS", "GET"])
     @public("a test")
     def caught() -> dict[str, object]:
-        vault.opened += 1
+        vault.calls += 1
         return {}
 
     return page
@@ -413,38 +439,41 @@ def catching(vault: Vault, kind: type[Exception]) -> flask.Blueprint:
 @pytest.mark.parametrize("trap", [True, False])
 @pytest.mark.parametrize("kind", [Exception, HTTPException])
 def test_options_is_answered_past_every_error_handler(
-    make_house: Callable[..., House], vault: Vault, trap: bool, kind: type[Exception]
+    make_backend: Callable[..., Backend],
+    vault: ProtectedEndpoints,
+    trap: bool,
+    kind: type[Exception],
 ) -> None:
     """Whatever a page catches, and with Flask's trap for HTTP exceptions too (S-005)."""
-    house = make_house(catching(vault, kind))
-    house.app.config["TRAP_HTTP_EXCEPTIONS"] = trap
-    answer = house.client().options("/caught")
-    assert (answer.status_code, answer.data, vault.opened) == (204, b"", 0)
+    backend = make_backend(catching(vault, kind))
+    backend.app.config["TRAP_HTTP_EXCEPTIONS"] = trap
+    answer = backend.client().options("/caught")
+    assert (answer.status_code, answer.data, vault.calls) == (204, b"", 0)
     assert ("GET" in answer.headers["Allow"], "Content-Type" in answer.headers) == (True, False)
 
 
-def test_a_preflight_to_nowhere_is_answered_past_every_error_handler(house: House) -> None:
+def test_a_preflight_to_nowhere_is_answered_past_every_error_handler(backend: Backend) -> None:
     """There is no page whose handler could come first, but there is Flask's trap (S-005)."""
-    house.app.config["TRAP_HTTP_EXCEPTIONS"] = True
-    answer = house.client().options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
+    backend.app.config["TRAP_HTTP_EXCEPTIONS"] = True
+    answer = backend.client().options("/nowhere", headers={"Access-Control-Request-Method": "GET"})
     assert (answer.status_code, answer.headers["Allow"]) == (204, "OPTIONS")
 
 
 def test_options_of_a_page_that_came_late_is_answered_past_its_error_handler(
-    house: House, vault: Vault
+    backend: Backend, vault: ProtectedEndpoints
 ) -> None:
     """It was not there when the gate was installed (S-005)."""
-    house.app.register_blueprint(catching(vault, Exception))
-    assert house.client().options("/caught").status_code == 204
+    backend.app.register_blueprint(catching(vault, Exception))
+    assert backend.client().options("/caught").status_code == 204
 
 
 def test_options_runs_no_handler_without_the_gate(
-    make_house: Callable[..., House], vault: Vault
+    make_backend: Callable[..., Backend], vault: ProtectedEndpoints
 ) -> None:
     """Not even one that says that it takes OPTIONS (S-005)."""
-    house = make_house(catching(vault, ArithmeticError))
+    backend = make_backend(catching(vault, ArithmeticError))
     with request_started.muted():
-        assert told(house.client().options("/caught"), vault) == SHUT
+        assert told(backend.client().options("/caught"), vault) == SHUT
 
 
 def outer(view: Callable[[], object]) -> flask.Blueprint:
@@ -464,15 +493,15 @@ def within(path: str, **changes: str) -> str:
 
 
 def test_a_request_in_the_environment_of_another_is_judged(
-    make_house: Callable[..., House], vault: Vault
+    make_backend: Callable[..., Backend], vault: ProtectedEndpoints
 ) -> None:
     """What the outer one passed does not count (S-001)."""
-    house = make_house(vault.page, outer(public("a test")(lambda: [within("/vault")])))
-    assert (house.client().get("/outer").get_json(), vault.opened) == (["401 UNAUTHORIZED"], 0)
+    backend = make_backend(vault.blueprint, outer(public("a test")(lambda: [within("/vault")])))
+    assert (backend.client().get("/outer").get_json(), vault.calls) == (["401 UNAUTHORIZED"], 0)
 
 
 def test_a_request_in_the_environment_of_another_has_its_own_mark(
-    make_house: Callable[..., House],
+    make_backend: Callable[..., Backend],
 ) -> None:
     """The same address again, and nobody looks (S-003)."""
     found: list[str] = []
@@ -482,12 +511,12 @@ def test_a_request_in_the_environment_of_another_has_its_own_mark(
             found.append("in" if found else within("/outer"))
         return found
 
-    house = make_house(outer(public("a test")(view)))
-    assert house.client().get("/outer").get_json() == ["503 SERVICE UNAVAILABLE"]
+    backend = make_backend(outer(public("a test")(view)))
+    assert backend.client().get("/outer").get_json() == ["503 SERVICE UNAVAILABLE"]
 
 
 def test_a_request_in_the_environment_of_another_changes_no_caller(
-    make_house: Callable[..., House],
+    make_backend: Callable[..., Backend],
 ) -> None:
     """Not even where it comes from somebody else (S-001)."""
     shown: list[str] = []
@@ -495,35 +524,37 @@ def test_a_request_in_the_environment_of_another_changes_no_caller(
     def view() -> list[str]:
         return [within("/vault", HTTP_AUTHORIZATION=shown[0]), current_caller().user_id]
 
-    house = make_house(Vault().page, outer(signed_in(view)))
-    ada, eve = house.signed_in("ada"), house.signed_in("eve", "admin")
+    backend = make_backend(ProtectedEndpoints().blueprint, outer(signed_in(view)))
+    ada, eve = backend.signed_in_client("ada"), backend.signed_in_client("eve", "admin")
     shown.append(eve.environ_base["HTTP_AUTHORIZATION"])
     assert ada.get("/outer").get_json() == ["200 OK", ada.get("/me").get_json()["id"]]
 
 
 @pytest.fixture
 def waiting(
-    make_house: Callable[..., House], vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> House:
-    """A house with an asynchronous view, run by the standard library (asgiref is not installed)."""
+    make_backend: Callable[..., Backend], vault: ProtectedEndpoints, monkeypatch: pytest.MonkeyPatch
+) -> Backend:
+    """A backend with an asynchronous view, run by the standard library (asgiref is not installed)."""
 
     async def view() -> dict[str, object]:
         await asyncio.sleep(0)
-        vault.opened += 1
+        vault.calls += 1
         return {}
 
-    house = make_house(outer(signed_in(view)))
-    monkeypatch.setattr(house.app, "async_to_sync", lambda run: lambda: asyncio.run(run()))
-    return house
+    backend = make_backend(outer(signed_in(view)))
+    monkeypatch.setattr(backend.app, "async_to_sync", lambda run: lambda: asyncio.run(run()))
+    return backend
 
 
-def test_an_async_view_runs_behind_the_gate(waiting: House, vault: Vault) -> None:
+def test_an_async_view_runs_behind_the_gate(waiting: Backend, vault: ProtectedEndpoints) -> None:
     """As any other, for those who may (S-001)."""
     assert waiting.client().get("/outer").status_code == 401
-    assert (waiting.signed_in("ada").get("/outer").status_code, vault.opened) == (200, 1)
+    assert (waiting.signed_in_client("ada").get("/outer").status_code, vault.calls) == (200, 1)
 
 
-def test_an_async_view_does_not_run_without_the_gate(waiting: House, vault: Vault) -> None:
+def test_an_async_view_does_not_run_without_the_gate(
+    waiting: Backend, vault: ProtectedEndpoints
+) -> None:
     """Not even its beginning (S-003)."""
     with request_started.muted():
         assert told(waiting.client().get("/outer"), vault) == SHUT

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from support.echo_blueprint import client
+from support.echo_blueprint import echo_client
 
 MIB = 1024 * 1024
 BUDGET = 0.05  # seconds, R-16
@@ -44,7 +44,7 @@ HOSTILE = {
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """A client of the echo page."""
-    return client(tmp_path_factory.mktemp("data"))
+    return echo_client(tmp_path_factory.mktemp("data"))
 
 
 def _send(api: FlaskClient, body: bytes, kind: str | None = "application/json") -> TestResponse:

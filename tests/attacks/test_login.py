@@ -7,19 +7,19 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.accounts.permissions import COMMAND_LINE
-from support.app_factory import PASSWORD, House
+from support.app_factory import PASSWORD, Backend
 from support.operator_client import events
 
 WRONG = "not the password at all"
 
 
 @pytest.fixture
-def client(house: House) -> FlaskClient:
-    """A stranger before a house with a member and a disabled member."""
-    house.user("ada", "member")
-    gone = house.user("gone", "member")
-    house.services.users.change(COMMAND_LINE, gone, None, disabled=True)
-    return house.client()
+def client(backend: Backend) -> FlaskClient:
+    """A stranger before a backend with a member and a disabled member."""
+    backend.create_user("ada", "member")
+    gone = backend.create_user("gone", "member")
+    backend.services.users.change(COMMAND_LINE, gone, None, disabled=True)
+    return backend.client()
 
 
 def sign_in(client: FlaskClient, username: str, password: str, **more: str) -> TestResponse:
@@ -59,20 +59,22 @@ def test_a_locked_name_looks_alike_whether_it_exists(client: FlaskClient) -> Non
     assert seen(sign_in(client, "ada", WRONG)) == seen(sign_in(client, "nobody", WRONG))
 
 
-def test_the_trail_tells_what_the_answer_does_not(house: House, client: FlaskClient) -> None:
+def test_the_trail_tells_what_the_answer_does_not(backend: Backend, client: FlaskClient) -> None:
     """Why it failed, for operators alone (S-149)."""
     for username, password in [("nobody", WRONG), ("ada", WRONG), ("gone", PASSWORD)]:
         sign_in(client, username, password)
-    told = [event["details"] for event in events(house, "authn_login_fail")]
+    told = [event["details"] for event in events(backend, "authn_login_fail")]
     assert told == [
         '{"why": "disabled user"}', '{"why": "wrong password"}', '{"why": "unknown user"}'
     ]  # fmt: skip
 
 
-def test_a_scope_that_one_may_not_have_is_a_failed_try(house: House, client: FlaskClient) -> None:
+def test_a_scope_that_one_may_not_have_is_a_failed_try(
+    backend: Backend, client: FlaskClient
+) -> None:
     """Whoever learns this way that a password is right leaves a trace (S-084, S-149)."""
     assert sign_in(client, "ada", PASSWORD, scope="users:write").status_code == 400
-    assert len(events(house, "authn_login_fail", details='{"why": "invalid_scope"}')) == 1
+    assert len(events(backend, "authn_login_fail", details='{"why": "invalid_scope"}')) == 1
 
 
 @pytest.mark.parametrize("scope", ["users:write", "items:read admin:all", "*", "items:read  x:y"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.forged_tokens import Forge
+from support.forged_tokens import TokenForger
 
 LOOSE = settings(
     max_examples=200,
@@ -59,12 +59,12 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("path", SPELLINGS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_spelling_of_an_address_slips_past(forge: Forge, path: str, method: str) -> None:
+def test_no_spelling_of_an_address_slips_past(forge: TokenForger, path: str, method: str) -> None:
     """Whatever spelling reaches the view meets its rule; the others are no address (S-006)."""
-    before = forge.vault.opened
+    before = forge.vault.calls
     answer = forge.client().open(path, method=method)
     assert answer.status_code in {400, 401, 404, 405}
-    assert forge.vault.opened == before
+    assert forge.vault.calls == before
 
 
 # Letters may be escaped, and slashes around the address do not count.
@@ -72,9 +72,9 @@ SAME = {"/%76ault", "/v%61ult", "/vault", "/vault%2f", "/vault%2F", "/%2fvault"}
 
 
 @pytest.mark.parametrize("path", SPELLINGS)
-def test_a_token_reaches_the_view_by_few_spellings(forge: Forge, path: str) -> None:
+def test_a_token_reaches_the_view_by_few_spellings(forge: TokenForger, path: str) -> None:
     """Each of them meets the rule; nothing else is folded (S-006)."""
-    answer = forge.house.bearer(forge.good).get(path)
+    answer = forge.backend.bearer_client(forge.valid_token).get(path)
     same = path.partition("?")[0].partition("#")[0] in SAME
     assert answer.status_code == (200 if same else 404)
 
@@ -90,7 +90,9 @@ PIECES = [
     parts=st.lists(st.sampled_from(PIECES), max_size=8),
     method=st.sampled_from(["GET", "POST", "DELETE"]),
 )
-def test_no_made_up_address_opens_the_vault(forge: Forge, parts: list[str], method: str) -> None:
+def test_no_made_up_address_opens_the_vault(
+    forge: TokenForger, parts: list[str], method: str
+) -> None:
     """Anonymous callers run no guarded handler and cause no 5xx, whatever they ask for (S-006)."""
     raw = {"PATH_INFO": "/" + unquote_to_bytes("".join(parts)).decode("latin-1")}
     answer = forge.client().open("/", method=method, environ_overrides=raw)
@@ -99,7 +101,7 @@ def test_no_made_up_address_opens_the_vault(forge: Forge, parts: list[str], meth
 
 
 @pytest.mark.parametrize("path", ["/vault/", "/whoever/"])
-def test_a_slash_at_the_end_changes_nothing(forge: Forge, path: str) -> None:
+def test_a_slash_at_the_end_changes_nothing(forge: TokenForger, path: str) -> None:
     """No redirect, which would lose or leak the token: the same view, the same rule (S-006)."""
     assert forge.client().get(path).status_code == 401
-    assert forge.house.bearer(forge.good).get(path).status_code == 200
+    assert forge.backend.bearer_client(forge.valid_token).get(path).status_code == 200

@@ -12,12 +12,12 @@ from sqlalchemy import text
 
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.passwords import PasswordService
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import Busy
 from itemsapi.rate_limits import Limit, PendingAttempt
 from itemsapi.tokens import key_set, revocation
-from support.app_factory import PASSWORD, House
-from support.database_faults import How, failing
+from support.app_factory import PASSWORD, Backend
+from support.database_faults import FaultMode, failing_database
 from support.operator_client import NEW_PASSWORD
 
 WRONG = "not the password at all"
@@ -32,208 +32,214 @@ def nothing_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def ada(house: House) -> str:
+def ada(backend: Backend) -> str:
     """A member."""
-    return house.user("ada", "member")
+    return backend.create_user("ada", "member")
 
 
-def status(house: House, password: str = PASSWORD, **more: str) -> int:
+def status(backend: Backend, password: str = PASSWORD, **more: str) -> int:
     """Try to sign in; return the status."""
     wish = {"username": "ada", "password": password} | more
-    return house.client().post("/auth/login", json=wish).status_code
+    return backend.client().post("/auth/login", json=wish).status_code
 
 
-def change(house: House, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD) -> int:
+def change(backend: Backend, token: str, current: str = PASSWORD, new: str = NEW_PASSWORD) -> int:
     """Try to change the password; return the status."""
     body = {"current_password": current, "new_password": new}
-    return house.bearer(token).post("/me/password", json=body).status_code
+    return backend.bearer_client(token).post("/me/password", json=body).status_code
 
 
-def count(house: House, job: Callable[[], int]) -> int:
+def count(backend: Backend, job: Callable[[], int]) -> int:
     """Return how many steps something takes that goes well."""
-    with failing(house.services.database) as steps:
+    with failing_database(backend.services.database) as steps:
         assert job() == 200
-    assert steps.taken > LEAST
-    return steps.taken
+    assert steps.count > LEAST
+    return steps.count
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on", "answer lost"])
-def test_the_eleventh_sign_in_works_whichever_step_failed_before(house: House, how: How) -> None:
+def test_the_eleventh_sign_in_works_whichever_step_failed_before(
+    backend: Backend, how: FaultMode
+) -> None:
     """S-079: ten right sign-ins fail at the same step, then the database works again."""
-    status(house)
-    total, spoilt = count(house, lambda: status(house)), set()
+    status(backend)
+    total, spoilt = count(backend, lambda: status(backend)), set()
     for at in range(1, total + 1):
         for _ in range(10):
-            with failing(house.services.database, at, how) as steps:
-                assert status(house) in ({503} if how != "answer lost" else {200, 503})
+            with failing_database(backend.services.database, at, how) as steps:
+                assert status(backend) in ({503} if how != "answer lost" else {200, 503})
             assert steps.failed
-        if status(house) != 200:
+        if status(backend) != 200:
             spoilt.add(at)
     assert spoilt == set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on"])
-def test_the_eleventh_change_works_whichever_step_failed_before(house: House, how: How) -> None:
+def test_the_eleventh_change_works_whichever_step_failed_before(
+    backend: Backend, how: FaultMode
+) -> None:
     """S-079: the current password was right each time."""
-    token = house.login("ada")["access_token"]
+    token = backend.login("ada")["access_token"]
     passwords = [PASSWORD, NEW_PASSWORD]
-    total = count(house, lambda: change(house, token, *passwords))
+    total = count(backend, lambda: change(backend, token, *passwords))
     for at in range(1, total + 1):
         passwords.reverse()
-        token = house.login("ada", password=passwords[0])["access_token"]
+        token = backend.login("ada", password=passwords[0])["access_token"]
         for _ in range(10):
-            with failing(house.services.database, at, how):
-                assert change(house, token, *passwords) == 503
-        assert change(house, token, *passwords) == 200, at
+            with failing_database(backend.services.database, at, how):
+                assert change(backend, token, *passwords) == 503
+        assert change(backend, token, *passwords) == 200, at
 
 
-def test_a_wrong_password_is_answered_only_when_it_is_counted(house: House) -> None:
+def test_a_wrong_password_is_answered_only_when_it_is_counted(backend: Backend) -> None:
     """S-079: 503 whichever step fails, or who breaks a step would guess without end."""
-    status(house)
-    with failing(house.services.database) as steps:
-        assert status(house, WRONG) == 401
-    for at in range(1, steps.taken + 1):
-        with failing(house.services.database, at):
-            assert status(house, WRONG) == 503
-        house.clock.forward(minutes=16)
+    status(backend)
+    with failing_database(backend.services.database) as steps:
+        assert status(backend, WRONG) == 401
+    for at in range(1, steps.count + 1):
+        with failing_database(backend.services.database, at):
+            assert status(backend, WRONG) == 503
+        backend.clock.advance(minutes=16)
 
 
 @pytest.mark.parametrize("table", ["itemsapi_attempt", "itemsapi_pending_attempt"])
 @pytest.mark.parametrize("password", [PASSWORD, WRONG])
-def test_nobody_comes_in_who_cannot_be_counted(house: House, table: str, password: str) -> None:
+def test_nobody_comes_in_who_cannot_be_counted(backend: Backend, table: str, password: str) -> None:
     """The limits fail closed: not even a known client, with the right password (S-045)."""
-    status(house)
-    with house.services.database.transaction() as tx:
+    status(backend)
+    with backend.services.database.transaction() as tx:
         tx.execute(text(f"ALTER TABLE {table} RENAME TO away"))
-    assert status(house, password) == 503
+    assert status(backend, password) == 503
 
 
-def test_no_password_is_changed_by_who_cannot_be_counted(house: House) -> None:
+def test_no_password_is_changed_by_who_cannot_be_counted(backend: Backend) -> None:
     """At this door neither (S-045)."""
-    token = house.login("ada")["access_token"]
-    with house.services.database.transaction() as tx:
+    token = backend.login("ada")["access_token"]
+    with backend.services.database.transaction() as tx:
         tx.execute(text("ALTER TABLE itemsapi_attempt RENAME TO away"))
-    assert change(house, token) == 503
+    assert change(backend, token) == 503
 
 
 @pytest.fixture
-def crowd(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def crowd(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let all places be taken just after each try was held, until the crowd goes home."""
     passwords, free = (
-        house.services.issuer.password_service,
-        house.services.issuer.password_service._places,  # noqa: SLF001
+        backend.services.issuer.password_service,
+        backend.services.issuer.password_service._queue,  # noqa: SLF001
     )
-    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
-    monkeypatch.setattr(passwords, "refuse_if_full", lambda: None)
+    monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
+    monkeypatch.setattr(passwords, "require_capacity", lambda: None)
 
     def go_home() -> None:
-        monkeypatch.setattr(passwords, "_places", free)
+        monkeypatch.setattr(passwords, "_queue", free)
 
     return go_home
 
 
-def test_who_is_turned_away_loses_no_try(house: House, crowd: Callable[[], None]) -> None:
+def test_who_is_turned_away_loses_no_try(backend: Backend, crowd: Callable[[], None]) -> None:
     """S-079, S-044: nobody looked at the password; the clock stands still."""
-    assert [status(house) for _ in range(11)] == [503] * 11
+    assert [status(backend) for _ in range(11)] == [503] * 11
     crowd()
-    assert [status(house, WRONG) for _ in range(11)] == [401] * 10 + [429]
+    assert [status(backend, WRONG) for _ in range(11)] == [401] * 10 + [429]
 
 
 def test_who_is_turned_away_is_told_when_to_come_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-048, R-13: in a second."""
-    passwords = house.services.issuer.password_service
-    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
+    passwords = backend.services.issuer.password_service
+    monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
     wish = {"username": "ada", "password": PASSWORD}
-    answer = house.client().post("/auth/login", json=wish)
+    answer = backend.client().post("/auth/login", json=wish)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.get_json()["code"] == "busy"
 
 
-def test_each_address_has_a_place_of_its_own(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_address_has_a_place_of_its_own(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """S-048: or a flood from one would turn away the others."""
     there: list[str] = []
 
     class Watched(HashingQueue):
         def demand(self, client: str) -> None:
             there.append(client)
-            super().demand(client)
+            super().require_capacity(client)
 
-    watched = Watched(at_work=1, waiting=2)
-    monkeypatch.setattr(house.services.issuer.password_service, "_places", watched)
+    watched = Watched(max_running=1, max_waiting=2)
+    monkeypatch.setattr(backend.services.issuer.password_service, "_queue", watched)
     for address in ("203.0.113.9", "203.0.113.9", "198.51.100.7"):
-        client = house.client()
+        client = backend.client()
         client.environ_base["REMOTE_ADDR"] = address
         client.post("/auth/login", json={"username": "ada", "password": PASSWORD})
     assert there[0] == there[1] != there[2]
 
 
 def test_a_full_house_while_a_new_password_is_hashed_costs_no_try(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-079: the current one was right."""
-    token = house.login("ada")["access_token"]
+    token = backend.login("ada")["access_token"]
 
     def busy(_self: PasswordService, _password: str) -> str:
         raise Busy
 
     with monkeypatch.context() as patch:
         patch.setattr(PasswordService, "hash", busy)
-        assert [change(house, token) for _ in range(11)] == [503] * 11
-    assert change(house, token) == 200
+        assert [change(backend, token) for _ in range(11)] == [503] * 11
+    assert change(backend, token) == 200
 
 
 def test_a_session_that_ends_meanwhile_costs_no_try(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-079: 401 for the token says nothing about the password."""
     hashing = PasswordService.hash
 
     def meanwhile(self: PasswordService, password: str) -> str:
-        end_everybodys(house.services.issuer, why="a test")
+        end_all_sessions(backend.services.issuer, why="a test")
         return hashing(self, password)
 
     for _ in range(10):
-        token = house.login("ada")["access_token"]
+        token = backend.login("ada")["access_token"]
         with monkeypatch.context() as patch:
             patch.setattr(PasswordService, "hash", meanwhile)
-            assert change(house, token) == 401
-    assert status(house) == 200
+            assert change(backend, token) == 401
+    assert status(backend) == 200
 
 
-def test_a_scope_that_one_may_not_have_costs_no_try(house: House) -> None:
+def test_a_scope_that_one_may_not_have_costs_no_try(backend: Backend) -> None:
     """S-079: the password was right; who learns that leaves a trace (S-149)."""
-    assert [status(house, scope="users:write") for _ in range(11)] == [400] * 11
-    assert status(house) == 200
+    assert [status(backend, scope="users:write") for _ in range(11)] == [400] * 11
+    assert status(backend) == 200
 
 
-def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(house: House) -> None:
+def test_tries_of_a_process_that_was_killed_count_for_half_a_minute(backend: Backend) -> None:
     """S-045 while they might be under way, S-079 afterwards."""
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     for _ in range(10):
-        house.services.issuer.attempt_limiter.reserve([here])
-    house.clock.forward(seconds=29.5)
-    assert status(house) == 429
-    house.clock.forward(seconds=0.5)
-    assert status(house) == 200
+        backend.services.issuer.attempt_limiter.reserve([here])
+    backend.clock.advance(seconds=29.5)
+    assert status(backend) == 429
+    backend.clock.advance(seconds=0.5)
+    assert status(backend) == 200
 
 
-def test_a_new_window_has_room_for_all_tries_at_once(house: House) -> None:
+def test_a_new_window_has_room_for_all_tries_at_once(backend: Backend) -> None:
     """S-045: what was counted in the one before counts for nothing."""
     here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
-    status(house, WRONG)
-    house.clock.forward(minutes=15)
+    status(backend, WRONG)
+    backend.clock.advance(minutes=15)
     for _ in range(10):
-        house.services.issuer.attempt_limiter.reserve([here])
-    assert status(house) == 429
+        backend.services.issuer.attempt_limiter.reserve([here])
+    assert status(backend) == 429
 
 
-def test_nothing_is_left_of_tries_that_are_over(house: House) -> None:
+def test_nothing_is_left_of_tries_that_are_over(backend: Backend) -> None:
     """Neither of right nor of wrong ones: the table stays as small as what is under way."""
-    status(house)
-    status(house, WRONG)
-    with house.services.database.reading() as connection:
+    status(backend)
+    status(backend, WRONG)
+    with backend.services.database.reading() as connection:
         assert connection.execute(PendingAttempt.core().select()).all() == []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from itemsapi.rate_limits import MAX_UNRELEASED, Limit, PendingAttempt
-from support.app_factory import House
+from support.app_factory import Backend
 
 
 class Shared(deque[str]):
@@ -31,28 +31,30 @@ class Shared(deque[str]):
         self._switch()
 
 
-def owed(house: House, meanwhile: Callable[[Shared], object]) -> None:
+def owed(backend: Backend, meanwhile: Callable[[Shared], object]) -> None:
     """Owe a hold that is over, have `meanwhile` be done in between, and pay."""
     attempt_limiter, limit = (
-        house.services.issuer.attempt_limiter,
+        backend.services.issuer.attempt_limiter,
         Limit(("a",), 10, timedelta(minutes=15)),
     )
     shared = Shared(maxlen=MAX_UNRELEASED)
-    attempt_limiter._owed = shared  # noqa: SLF001 - where two threads meet
+    attempt_limiter._unreleased = shared  # noqa: SLF001 - where two threads meet
     first, shared.meanwhile = attempt_limiter.reserve([limit]), meanwhile
     attempt_limiter.release(first)
 
 
-def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(house: House) -> None:
+def test_a_hold_that_another_thread_lets_go_of_first_is_no_fault(backend: Backend) -> None:
     """S-079: the last one was there a moment ago."""
-    owed(house, lambda shared: shared.pop())
-    assert not house.services.issuer.attempt_limiter._owed  # noqa: SLF001 - where two threads meet
+    owed(backend, lambda shared: shared.pop())
+    assert not backend.services.issuer.attempt_limiter._unreleased  # noqa: SLF001 - where two threads meet
 
 
-def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(house: House) -> None:
+def test_a_hold_that_is_owed_while_another_thread_pays_is_not_forgotten(backend: Backend) -> None:
     """S-079: it is let go of as well, now or with the next try."""
-    late = house.services.issuer.attempt_limiter.reserve([Limit(("b",), 10, timedelta(minutes=15))])
-    owed(house, lambda shared: shared.append(late.id))
-    house.client().post("/auth/login", json={"username": "ada", "password": "wrong" * 4})
-    with house.services.database.reading() as connection:
+    late = backend.services.issuer.attempt_limiter.reserve(
+        [Limit(("b",), 10, timedelta(minutes=15))]
+    )
+    owed(backend, lambda shared: shared.append(late.id))
+    backend.client().post("/auth/login", json={"username": "ada", "password": "wrong" * 4})
+    with backend.services.database.reading() as connection:
         assert connection.execute(PendingAttempt.core().select()).all() == []

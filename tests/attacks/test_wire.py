@@ -7,18 +7,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.real_server import CLOSING, JSON, PASSWORD, Wire, posted, serving
+from support.real_server import (
+    CLOSE_HEADERS,
+    JSON_HEADER,
+    PASSWORD,
+    RunningServer,
+    build_post,
+    running_server,
+)
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A service with one worker and four threads, and a user who is signed in."""
-    with serving(tmp_path_factory.mktemp("wire")) as wire:
+    with running_server(tmp_path_factory.mktemp("wire")) as wire:
         yield wire
 
 
 @pytest.fixture(autouse=True)
-def _alive(wire: Wire) -> Iterator[None]:
+def _alive(wire: RunningServer) -> Iterator[None]:
     """After each test the service answers at once, to a good token and to none."""
     yield
     assert [wire.get(wire.bearer), wire.get()] == [200, 401]
@@ -27,18 +34,20 @@ def _alive(wire: Wire) -> Iterator[None]:
 OTHERS = [b"Authorization: Bearer x\r\n", b"Authorization: Basic eDp5\r\n", b"Authorization:\r\n"]
 
 
-def test_the_same_credential_twice_is_refused(wire: Wire) -> None:
+def test_the_same_credential_twice_is_refused(wire: RunningServer) -> None:
     """Granian joins the two with a comma, which no token holds (S-011)."""
     assert wire.get(wire.bearer, wire.bearer) == 401
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_second_credential_in_front_or_behind_is_refused(wire: Wire, other: bytes) -> None:
+def test_a_second_credential_in_front_or_behind_is_refused(
+    wire: RunningServer, other: bytes
+) -> None:
     """Neither the first nor the last counts (S-011)."""
     assert [wire.get(wire.bearer, other), wire.get(other, wire.bearer)] == [401, 401]
 
 
-def test_a_scheme_in_small_letters_and_blanks_around_it_will_do(wire: Wire) -> None:
+def test_a_scheme_in_small_letters_and_blanks_around_it_will_do(wire: RunningServer) -> None:
     """Header names without case, blanks at the ends of a value (RFC 9110 section 5.5, S-013)."""
     assert wire.get(b"aUTHORIZATION:   bearer  %s \t \r\n" % wire.token) == 200
 
@@ -58,7 +67,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_and_oversized_headers_are_refused(wire: Wire, name: str) -> None:
+def test_broken_and_oversized_headers_are_refused(wire: RunningServer, name: str) -> None:
     """400 or 431, even with a good token beside them (R-15, RFC 9112 section 5)."""
     assert wire.get(wire.bearer, BROKEN[name]) in {400, 431}
 
@@ -66,7 +75,7 @@ def test_broken_and_oversized_headers_are_refused(wire: Wire, name: str) -> None
 @pytest.mark.parametrize(
     "value", [b"Bearer \xe9\xff", b"\xff\xfe", b"Bearer \xc2\xa0x", b"Bearer \x80"]
 )
-def test_bytes_beyond_ascii_are_no_credential(wire: Wire, value: bytes) -> None:
+def test_bytes_beyond_ascii_are_no_credential(wire: RunningServer, value: bytes) -> None:
     """401, not a dropped connection (S-014)."""
     assert wire.get(b"Authorization: %s\r\n" % value) == 401
 
@@ -99,15 +108,15 @@ LINES = {
 
 
 @pytest.mark.parametrize("at", range(len(LINES)))
-def test_odd_request_lines_open_nothing(wire: Wire, at: int) -> None:
+def test_odd_request_lines_open_nothing(wire: RunningServer, at: int) -> None:
     """Bad ones are 400, unknown methods 405, other spellings 404 (S-005, S-006)."""
     line, expected = list(LINES.items())[at]
-    assert set(wire.say(line)) <= expected
+    assert set(wire.statuses(line)) <= expected
 
 
-def test_trace_echoes_nothing(wire: Wire) -> None:
+def test_trace_echoes_nothing(wire: RunningServer) -> None:
     """No header of the request comes back (S-103)."""
-    heard = wire.hear(b"TRACE /health/live HTTP/1.0\r\nX-Canary: sings\r\n\r\n")
+    heard = wire.exchange(b"TRACE /health/live HTTP/1.0\r\nX-Canary: sings\r\n\r\n")
     assert b" 405 " in heard
     assert b"sings" not in heard
 
@@ -124,53 +133,57 @@ LENGTHS = [
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_lengths_that_are_none_are_refused(wire: Wire, length: bytes) -> None:
+def test_lengths_that_are_none_are_refused(wire: RunningServer, length: bytes) -> None:
     """RFC 9112 section 6.3."""
-    assert wire.say(posted(b"/auth/login", JSON, body=b"{}x", length=length)) == [400]
+    assert wire.statuses(build_post(b"/auth/login", JSON_HEADER, body=b"{}x", length=length)) == [
+        400
+    ]
 
 
-def test_a_huge_body_is_refused_by_what_it_claims(wire: Wire) -> None:
+def test_a_huge_body_is_refused_by_what_it_claims(wire: RunningServer) -> None:
     """413 before it is sent; who has no token is not even asked for the length (S-004, R-15)."""
     claims = {"length": b"5000000000"}
-    assert wire.say(posted(b"/auth/login", JSON, **claims)) == [413]
-    assert wire.say(posted(b"/auth/logout", **claims)) == [415]
+    assert wire.statuses(build_post(b"/auth/login", JSON_HEADER, **claims)) == [413]
+    assert wire.statuses(build_post(b"/auth/logout", **claims)) == [415]
 
 
-def test_anonymous_bodies_are_refused_before_they_are_there(wire: Wire) -> None:
+def test_anonymous_bodies_are_refused_before_they_are_there(wire: RunningServer) -> None:
     """The gate answers before more than 64 KiB are read: of a length, or of chunks (S-004)."""
-    endless = b"POST /items HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n20000\r\n" % CLOSING
-    short = posted(b"/items", JSON, body=b"{", length=b"100000")
-    assert [wire.say(endless, b"x" * 70_000), wire.say(short)] == [[401], [401]]
+    endless = (
+        b"POST /items HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n20000\r\n" % CLOSE_HEADERS
+    )
+    short = build_post(b"/items", JSON_HEADER, body=b"{", length=b"100000")
+    assert [wire.statuses(endless, b"x" * 70_000), wire.statuses(short)] == [[401], [401]]
 
 
-def test_broken_chunks_are_refused(wire: Wire) -> None:
+def test_broken_chunks_are_refused(wire: RunningServer) -> None:
     """400, and the worker lives on (R-15)."""
-    head = b"POST /auth/login HTTP/1.1\r\n%s%sTransfer-Encoding: " % (CLOSING, JSON)
+    head = b"POST /auth/login HTTP/1.1\r\n%s%sTransfer-Encoding: " % (CLOSE_HEADERS, JSON_HEADER)
     chunks = [b"chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", b"chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n"]
     chunks += [
         b"xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         b"chunked, gzip\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ]
-    assert {tuple(wire.say(head, one)) for one in chunks} <= {(400,), ()}
+    assert {tuple(wire.statuses(head, one)) for one in chunks} <= {(400,), ()}
 
 
-def test_pipelined_requests_are_each_judged(wire: Wire) -> None:
+def test_pipelined_requests_are_each_judged(wire: RunningServer) -> None:
     """The token of the last is not that of the first."""
     asked = b"GET /auth/sessions HTTP/1.1\r\nHost: wire\r\n"
-    assert wire.say(
+    assert wire.statuses(
         asked, b"\r\n", asked, wire.bearer, b"\r\n", asked, b"Connection: close\r\n\r\n"
     ) == [401, 200, 401]
 
 
-def test_a_body_that_looks_like_a_request_is_none(wire: Wire) -> None:
+def test_a_body_that_looks_like_a_request_is_none(wire: RunningServer) -> None:
     """What the gate left unread is not taken for the next request."""
     inner = b"GET /health/live HTTP/1.1\r\nHost: smuggled\r\n\r\n"
     first = b"POST /items HTTP/1.1\r\nHost: wire\r\nContent-Length: %d\r\n\r\n" % len(inner)
-    asked = b"GET /nowhere HTTP/1.1\r\n%s\r\n" % CLOSING
-    assert wire.say(first, inner, asked) in ([401, 404], [401])
+    asked = b"GET /nowhere HTTP/1.1\r\n%s\r\n" % CLOSE_HEADERS
+    assert wire.statuses(first, inner, asked) in ([401, 404], [401])
 
 
-def test_clients_stalled_in_their_headers_hold_nobody(wire: Wire) -> None:
+def test_clients_stalled_in_their_headers_hold_nobody(wire: RunningServer) -> None:
     """More of them than there are threads; none was given up on to answer another (R-14)."""
     stalled = [wire.connect(b"GET /auth/sessions HTTP/1.1\r\nX-Slow: ") for _ in range(100)]
     assert wire.get(wire.bearer) == 200
@@ -181,10 +194,13 @@ def test_clients_stalled_in_their_headers_hold_nobody(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("hosts", [b"", b"Host:\r\n", b"Host: a\r\nHost: b\r\n"])
-def test_a_request_without_exactly_one_host_is_refused(wire: Wire, hosts: bytes) -> None:
+def test_a_request_without_exactly_one_host_is_refused(wire: RunningServer, hosts: bytes) -> None:
     """RFC 9112 section 3.2; HTTP/1.0 has none."""
     asked = b"GET /health/live HTTP/1.1\r\nConnection: close\r\n%s\r\n" % hosts
-    assert [wire.say(asked), wire.say(b"GET /health/live HTTP/1.0\r\n\r\n")] == [[400], [200]]
+    assert [wire.statuses(asked), wire.statuses(b"GET /health/live HTTP/1.0\r\n\r\n")] == [
+        [400],
+        [200],
+    ]
 
 
 COOKIE = b"__Host-Http-itemsapi_rt"
@@ -192,19 +208,19 @@ FOREIGN = ["é".encode(), "é".encode("latin-1"), b"\xff\xfe", b'"', b"=;=", b""
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_a_cookie_of_somebody_else_signs_nobody_out(wire: Wire, foreign: bytes) -> None:
+def test_a_cookie_of_somebody_else_signs_nobody_out(wire: RunningServer, foreign: bytes) -> None:
     """S-116: whatever its bytes, before ours and behind; through the real server."""
-    browser = JSON + b"X-Auth-Delivery: cookie\r\nSec-Fetch-Site: same-origin\r\n"
+    browser = JSON_HEADER + b"X-Auth-Delivery: cookie\r\nSec-Fetch-Site: same-origin\r\n"
     body = json.dumps({"username": "wire", "password": PASSWORD}).encode()
-    heard = wire.hear(posted(b"/auth/login", browser, body=body))
+    heard = wire.exchange(build_post(b"/auth/login", browser, body=body))
     for form in (b"Cookie: theirs=%s; %s\r\n", b"Cookie: %s; theirs=%s\r\n"):
         ours = COOKIE + b"=" + heard.split(COOKIE + b"=")[1].split(b";")[0]
         pair = (foreign, ours) if form.startswith(b"Cookie: theirs") else (ours, foreign)
-        heard = wire.hear(posted(b"/auth/refresh", browser, form % pair, body=b"{}"))
+        heard = wire.exchange(build_post(b"/auth/refresh", browser, form % pair, body=b"{}"))
         assert heard.startswith(b"HTTP/1.1 200")
 
 
-def test_a_wish_to_upgrade_changes_nothing(wire: Wire) -> None:
+def test_a_wish_to_upgrade_changes_nothing(wire: RunningServer) -> None:
     """No web socket, no HTTP/2 over a request that was let in or not."""
     upgrade = b"Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
     upgrade += b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -212,7 +228,7 @@ def test_a_wish_to_upgrade_changes_nothing(wire: Wire) -> None:
     assert wire.get(b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n") == 401
 
 
-def test_no_version_is_told(wire: Wire) -> None:
+def test_no_version_is_told(wire: RunningServer) -> None:
     """Neither of the server nor of a library (S-103)."""
-    heard = wire.hear(b"GET /health/live HTTP/1.0\r\n\r\n") + wire.hear(b"nonsense\r\n\r\n")
+    heard = wire.exchange(b"GET /health/live HTTP/1.0\r\n\r\n") + wire.exchange(b"nonsense\r\n\r\n")
     assert not re.search(rb"(?i)(server|x-powered-by):[^\r\n]*\d", heard)

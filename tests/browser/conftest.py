@@ -1,4 +1,4 @@
-"""A real Chromium, and a real service for it."""
+"""Fixtures for tests with a real Chromium and a real service."""
 
 import os
 import shutil
@@ -9,104 +9,119 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from support.app_factory import PASSWORD
-from support.browser import PAGES, Enter, Folder, Site, Watch, Window, serving, sign_in
+from support.browser import (
+    PAGES,
+    OpenConsole,
+    PageServer,
+    PageWatcher,
+    Site,
+    Window,
+    running_site,
+    sign_in,
+)
 from support.chromium import CHROMIUM, Chromium
 from support.npm_packages import Npm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder."""
-    here = Path(__file__).parent
+    """Mark all tests in this folder."""
+    folder_of_tests = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if folder_of_tests in item.path.parents:
             item.add_marker(pytest.mark.browser)
 
 
-def missing(what: str) -> None:
-    """Skip what this machine lacks the means for; CI has to have them."""
+def skip_without(what: str) -> None:
+    """Skip a test that needs something this machine lacks; CI must have it."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is missing")
 
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    """What drives the browser."""
+    """The Playwright driver."""
     with sync_playwright() as driver:
         yield driver
 
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Chromium:
-    """Debian's Chromium; a machine without one skips, CI does not."""
+    """Debian's Chromium; without it tests are skipped, except in CI."""
     if not Path(CHROMIUM).exists():
-        missing(CHROMIUM)
+        skip_without(CHROMIUM)
     return Chromium(playwright)
 
 
 @pytest.fixture(scope="session")
-def started(chromium: Chromium) -> Iterator[Browser]:
-    """A browser as it comes."""
-    with chromium.started() as browser:
-        yield browser
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """A browser with default options."""
+    with chromium.launched() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
-    """A web server of other origins with the pages of the tests."""
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A web server with the test pages, for other origins."""
     folder = shutil.copytree(PAGES, tmp_path_factory.mktemp("elsewhere") / "pages")
-    with Folder(folder) as server:
+    with PageServer(folder) as server:
         yield server
         server.shutdown()
 
 
 @pytest.fixture(scope="session")
-def running(
-    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, elsewhere: Folder
+def shared_site(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, page_server: PageServer
 ) -> Iterator[Site]:
-    """Two processes of the service, on one database."""
+    """Two processes of the service on one database, shared by all tests."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(sqlite_template, folder / "itemsapi.db")
-    sister, partner = elsewhere.at("app.house.localhost"), elsewhere.at("partner.localhost")
-    listed = {"allowed_origins": f"{sister},{partner}", "cross_site_origins": partner}
-    with serving(folder, listed) as site:
+    same_site_origin, cross_site_origin = (
+        page_server.origin_for("app.house.localhost"),
+        page_server.origin_for("partner.localhost"),
+    )
+    origin_settings = {
+        "allowed_origins": f"{same_site_origin},{cross_site_origin}",
+        "cross_site_origins": cross_site_origin,
+    }
+    with running_site(folder, origin_settings) as site:
         yield site
 
 
 @pytest.fixture(scope="session")
 def node() -> None:
-    """Node and npm; a machine without them skips, CI does not."""
+    """Require Node and npm; without them tests are skipped, except in CI."""
     if not (shutil.which("node") and shutil.which("npm")):
-        missing("Node with npm")
+        skip_without("Node with npm")
 
 
 @pytest.fixture(scope="session")
 def npm(node: None, tmp_path_factory: pytest.TempPathFactory) -> Npm:
-    """What the lock file names, installed from npm."""
+    """The packages of the lock file, installed from npm."""
     return Npm(tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture
-def site(running: Site) -> Site:
-    """The service, with a whole wire that has counted nothing yet."""
-    running.wire.mend()
-    running.wire.forget()
-    return running
+def site(shared_site: Site) -> Site:
+    """The service, without faults and without recorded requests."""
+    shared_site.proxy.repair()
+    shared_site.proxy.clear()
+    return shared_site
 
 
 @pytest.fixture
-def new_window(started: Browser) -> Iterator[Callable[[], Window]]:
-    """Open browsers with empty profiles; at the end nothing may have been complained about."""
+def new_window(browser: Browser) -> Iterator[Callable[[], Window]]:
+    """Open browsers with empty profiles; at the end no page may have reported an error."""
     opened: list[Window] = []
 
     def make() -> Window:
-        window = Window(started.new_context(), Watch())
-        window.watch.over(window.context)
+        window = Window(browser.new_context(), PageWatcher())
+        window.watch.attach(window.context)
         opened.append(window)
         return window
 
     yield make
     for window in opened:
         window.context.close()
-    assert [complaint for window in opened for complaint in window.watch.complaints] == []
+    assert [complaint for window in opened for complaint in window.watch.errors] == []
 
 
 @pytest.fixture
@@ -116,13 +131,13 @@ def window(new_window: Callable[[], Window]) -> Window:
 
 
 @pytest.fixture
-def enter(site: Site, window: Window) -> Enter:
-    """Open the console as a user with some roles, in a tab of its own."""
+def open_console(site: Site, window: Window) -> OpenConsole:
+    """Open the console in a new tab, signed in as a user with some roles."""
 
     def opened(*roles: str, name: str | None = None, password: str = PASSWORD) -> Page:
         page = window.context.new_page()
         page.goto(f"{site.url}/console")
-        sign_in(page, name or site.user(*roles), password)
+        sign_in(page, name or site.create_user(*roles), password)
         return page
 
     return opened

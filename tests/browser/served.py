@@ -1,4 +1,4 @@
-"""The service as the browser tests run it: with a clock they move and pages of their own."""
+"""The service of the browser tests: with a clock that they move, and their own pages."""
 
 import os
 from datetime import datetime, timedelta
@@ -25,28 +25,28 @@ built = Path(os.environ["ITEMSAPI_TEST_SHIFT"]).parent / "built"
 
 
 def clock() -> datetime:
-    """Return the present, as far as the test has moved it for all processes."""
+    """Return the present, shifted as the test demands for all processes."""
     return now() + timedelta(seconds=float(SHIFT.read_text("ascii")))
 
 
 @pages.get("/test/<name>")
 @public("a page of the tests")
 def show_file(name: str) -> Response:
-    """Give a page or a script of the tests, under as strict a policy as the console's."""
+    """Return a test page or script, with as strict a policy as the console's."""
     return files.send(request, name, policy=POLICY)
 
 
 @pages.get("/example/<name>")
 @public("the example of the guide")
 def show_example(name: str) -> Response:
-    """Give a file of the example without a framework."""
+    """Return a file of the plain example."""
     return examples.send(request, name, policy=POLICY)
 
 
 @pages.get("/built/<name>")
 @public("a script that a test has built")
 def show_built(name: str) -> Response:
-    """Give a script that was made after the service had started."""
+    """Return a script that was built after the service had started."""
     return Assets(built.iterdir()).send(request, name, policy=POLICY)
 
 

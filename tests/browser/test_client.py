@@ -1,4 +1,4 @@
-"""The client's own project: its tests under Node, its types, and how large it may be."""
+"""The JavaScript client's own project: its Node tests, its types and its size."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ import pytest
 
 from support.npm_packages import Project, client_in
 
-# The mark in front depends on the version of Node.
+# The leading symbol depends on the Node version.
 COUNTS: Final = re.compile(r"^\S (tests|pass|fail|skipped|todo) (\d+)$", re.MULTILINE)
 
 
@@ -17,18 +17,18 @@ def client(node: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return client_in(tmp_path_factory.mktemp("client"))
 
 
-def test_its_own_tests_pass_under_node(client: Project) -> None:
-    """Node's test runner; what it counts is there, and none of it fails or is left out."""
+def test_client_tests_pass_under_node(client: Project) -> None:
+    """All tests run, and none fails or is skipped."""
     counted = dict(COUNTS.findall(client.script("test")))
     assert int(counted.pop("tests")) == int(counted.pop("pass")) > 100
     assert set(counted.values()) == {"0"}
 
 
-def test_client_and_console_are_typed_strictly(client: Project) -> None:
-    """Tsc finds nothing, and the declarations in the package are those of the source."""
+def test_client_and_console_pass_strict_type_checks(client: Project) -> None:
+    """There are no errors, and the packaged declarations match the source."""
     client.script("check")
 
 
-def test_it_stays_small(client: Project) -> None:
-    """Under 3,500 bytes, minified and gzipped."""
+def test_client_stays_small(client: Project) -> None:
+    """It is under 3,500 bytes, minified and gzipped."""
     assert "gzipped" in client.script("size")

@@ -1,4 +1,4 @@
-"""Passwords in the console: the first one, another one, and how long to wait (S-040, S-119)."""
+"""Passwords in the console: temporary ones, changes, and waiting times (S-040, S-119)."""
 
 import re
 
@@ -7,73 +7,77 @@ from playwright.sync_api import Page, expect
 
 from itemsapi.accounts.models import User
 from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.problems import TooMany
+from itemsapi.problems import TooManyRequests
 from support.app_factory import PASSWORD
-from support.browser import Enter, Site, Window, sign_in
+from support.browser import OpenConsole, Site, Window, sign_in
 
-MADE = "a password made for somebody"
-GEESE = "seven quiet geese cross the river"
+TEMPORARY_PASSWORD = "a password made for somebody"
+NEW_PASSWORD = "seven quiet geese cross the river"
 RULE = "At least 15 characters."
 
 
 @pytest.fixture
-def given(site: Site) -> str:
-    """A user whose password was made by somebody else."""
-    name = site.user("member")
-    person = site.house.services.users.named(name)
-    site.house.services.users.set_password(COMMAND_LINE, person.id, MADE, one_time=True)
+def user_with_temporary_password(site: Site) -> str:
+    """A user with a temporary password."""
+    name = site.create_user("member")
+    user_record = site.backend.services.users.get_by_name(name)
+    site.backend.services.users.set_password(
+        COMMAND_LINE, user_record.id, TEMPORARY_PASSWORD, temporary=True
+    )
     return name
 
 
 @pytest.fixture
-def first(site: Site, window: Window, given: str) -> Page:
-    """The console, where that user has signed in on the way to the new items."""
+def first_password_page(site: Site, window: Window, user_with_temporary_password: str) -> Page:
+    """The console, where that user has signed in at the view of a new item."""
     page = window.context.new_page()
     page.goto(f"{site.url}/console#/items/new")
-    sign_in(page, given, MADE)
+    sign_in(page, user_with_temporary_password, TEMPORARY_PASSWORD)
     expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
     return page
 
 
-def replace(page: Page, new: str = GEESE) -> None:
-    """Fill in what the page asks for besides."""
+def set_new_password(page: Page, new: str = NEW_PASSWORD) -> None:
+    """Fill in the new password and submit."""
     page.get_by_label("New password").fill(new)
     page.get_by_role("button", name="Set password").click()
 
 
 def change_password(page: Page, new: str, current: str = PASSWORD) -> None:
-    """Fill in the form of the account."""
+    """Fill in the form of the account view."""
     page.get_by_role("link", name="My account").click()
     page.get_by_label("Current password").fill(current)
     page.get_by_label("New password").fill(new)
     page.get_by_role("button", name="Change password").click()
 
 
-def use_up(site: Site, name: str) -> None:
-    """Try wrong passwords where the browser is, until no more may be tried."""
+def exhaust_attempts(site: Site, name: str) -> None:
+    """Try wrong passwords from the browser's address until no attempt is left."""
     wrong = {"username": name, "password": "not the password, I fear"}
-    client = site.house.client()
+    client = site.backend.client()
     statuses = [client.post("/auth/login", json=wrong).status_code for _ in range(11)]
     assert statuses[-1] == 429
 
 
-def test_user_is_told_when_to_come_back_after_too_many_tries(site: Site, enter: Enter) -> None:
-    """In the words of the API, with its Retry-After in minutes, never too few of them."""
-    name = site.user("member")
-    use_up(site, name)
-    page = enter(name=name)
-    said = f"{TooMany.title}. Try again in 15 minutes."
+def test_waiting_time_is_shown_after_too_many_attempts(
+    site: Site, open_console: OpenConsole
+) -> None:
+    """The API's message, with its Retry-After in minutes, rounded up."""
+    name = site.create_user("member")
+    exhaust_attempts(site, name)
+    page = open_console(name=name)
+    said = f"{TooManyRequests.title}. Try again in 15 minutes."
     expect(page.get_by_role("alert")).to_contain_text(said)
 
 
-def test_user_is_told_when_to_come_back_after_too_many_current_passwords(
-    site: Site, enter: Enter
+def test_waiting_time_is_shown_after_too_many_current_passwords(
+    site: Site, open_console: OpenConsole
 ) -> None:
-    """The form of the account counts as the sign-in does (S-045)."""
-    name = site.user("member")
-    page = enter(name=name)
-    use_up(site, name)
-    change_password(page, GEESE)
+    """The account form counts attempts as the sign-in does (S-045)."""
+    name = site.create_user("member")
+    page = open_console(name=name)
+    exhaust_attempts(site, name)
+    change_password(page, NEW_PASSWORD)
     expect(page.get_by_role("alert")).to_contain_text("Try again in 15 minutes.")
 
 
@@ -89,126 +93,134 @@ def test_user_is_told_when_to_come_back_after_too_many_current_passwords(
         (3601, "in 2 hours"),
     ],
 )
-def test_time_to_wait_is_said_as_people_say_it(
-    site: Site, window: Window, seconds: int, said: str
-) -> None:
-    """Never too early: what is begun counts."""
+def test_waiting_time_is_readable(site: Site, window: Window, seconds: int, said: str) -> None:
+    """It is rounded up to whole units."""
     page = window.open(f"{site.url}/console").page
-    script = "async (s) => (await import('/console/words.js')).again(s)"
+    script = "async (s) => (await import('/console/i18n.js')).retryText(s)"
     assert page.evaluate(script, seconds) == f"Try again {said}."
 
 
-def test_password_that_was_typed_at_the_sign_in_is_not_asked_for_again(first: Page) -> None:
-    """One field, and it has the focus."""
-    expect(first.get_by_label("The password you were given")).to_be_hidden()
-    expect(first.get_by_label("New password")).to_be_focused()
+def test_temporary_password_is_not_asked_for_again_after_sign_in(first_password_page: Page) -> None:
+    """The form has one field, with the focus."""
+    expect(first_password_page.get_by_label("Temporary password")).to_be_hidden()
+    expect(first_password_page.get_by_label("New password")).to_be_focused()
 
 
-def test_nothing_else_opens_before_the_first_password_is_replaced(first: Page) -> None:
-    """The navigation has the one place (S-119)."""
-    expect(first.get_by_role("link", name="Items")).to_have_count(0)
+def test_other_views_are_closed_until_the_temporary_password_is_replaced(
+    first_password_page: Page,
+) -> None:
+    """The navigation has a single entry (S-119)."""
+    expect(first_password_page.get_by_role("link", name="Items")).to_have_count(0)
 
 
-def test_user_is_led_on_when_the_first_password_is_replaced(first: Page) -> None:
-    """To where they wanted to go, and told at the top that it worked."""
-    replace(first)
-    expect(first.get_by_role("heading", name="New item")).to_be_visible()
-    expect(first.get_by_role("main").get_by_role("status")).to_contain_text("is changed")
+def test_requested_view_opens_when_the_temporary_password_is_replaced(
+    first_password_page: Page,
+) -> None:
+    """A message at the top confirms the change."""
+    set_new_password(first_password_page)
+    expect(first_password_page.get_by_role("heading", name="New item")).to_be_visible()
+    expect(first_password_page.get_by_role("main").get_by_role("status")).to_contain_text(
+        "is changed"
+    )
 
 
-def test_user_is_led_to_the_start_when_no_place_was_asked_for(enter: Enter, given: str) -> None:
-    """After a sign-in at the console's plain address."""
-    page = enter(name=given, password=MADE)
-    replace(page)
+def test_start_view_opens_when_no_view_was_requested(
+    open_console: OpenConsole, user_with_temporary_password: str
+) -> None:
+    """After a sign-in at the console's plain URL."""
+    page = open_console(name=user_with_temporary_password, password=TEMPORARY_PASSWORD)
+    set_new_password(page)
     expect(page.get_by_role("heading", name="Items")).to_be_visible()
 
 
-def test_word_of_the_change_stays_until_one_goes_elsewhere(first: Page) -> None:
-    """It is no toast; and it is not said about another page."""
-    replace(first)
-    said = first.get_by_role("main").get_by_text("Your password is changed.")
-    first.get_by_label("Language").select_option("ja")
-    first.get_by_label("言語").select_option("en")
+def test_confirmation_stays_until_another_view_opens(first_password_page: Page) -> None:
+    """It does not disappear after a time, and is not shown in another view."""
+    set_new_password(first_password_page)
+    said = first_password_page.get_by_role("main").get_by_text("Your password was changed.")
+    first_password_page.get_by_label("Language").select_option("ja")
+    first_password_page.get_by_label("言語").select_option("en")
     expect(said).to_be_visible()
-    first.get_by_role("link", name="My sessions").click()
-    expect(first.get_by_role("heading", name="My sessions")).to_be_visible()
+    first_password_page.get_by_role("link", name="My sessions").click()
+    expect(first_password_page.get_by_role("heading", name="My sessions")).to_be_visible()
     expect(said).to_have_count(0)
 
 
-def test_given_password_is_asked_for_when_the_page_was_loaded_again(first: Page) -> None:
-    """Nothing of it was stored; where one wanted to go is in the address."""
-    first.reload()
-    first.get_by_label("The password you were given").fill(MADE)
-    replace(first)
-    expect(first.get_by_role("heading", name="New item")).to_be_visible()
+def test_temporary_password_is_asked_for_after_a_reload(first_password_page: Page) -> None:
+    """It was not stored; the requested view is in the URL."""
+    first_password_page.reload()
+    first_password_page.get_by_label("Temporary password").fill(TEMPORARY_PASSWORD)
+    set_new_password(first_password_page)
+    expect(first_password_page.get_by_role("heading", name="New item")).to_be_visible()
 
 
-def test_given_password_is_in_no_storage_and_no_field(first: Page) -> None:
-    """It is in the memory of one module, and no longer in the page."""
+def test_temporary_password_is_in_no_storage_and_no_field(first_password_page: Page) -> None:
+    """Only the memory of one module has it."""
     script = (
         "() => JSON.stringify([{...localStorage}, {...sessionStorage}, location.href,"
         " history.state, [...document.querySelectorAll('input')].map((each) => each.value)])"
     )
-    assert MADE not in first.evaluate(script)
+    assert TEMPORARY_PASSWORD not in first_password_page.evaluate(script)
 
 
-def remembered(page: Page) -> str:
-    """Return the given password that the console has in its memory."""
-    script = "async () => (await import('/console/given.js')).given().password"
+def password_in_memory(page: Page) -> str:
+    """Return the temporary password in the console's memory."""
+    script = (
+        "async () => (await import('/console/temporary_password.js')).keptCredentials().password"
+    )
     found: str = page.evaluate(script)
     return found
 
 
-def test_given_password_is_remembered_until_it_was_used(first: Page) -> None:
-    """Then it is forgotten."""
-    before = remembered(first)
-    replace(first)
-    expect(first.get_by_role("heading", name="New item")).to_be_visible()
-    assert (before, remembered(first)) == (MADE, "")
+def test_temporary_password_is_in_memory_until_it_is_used(first_password_page: Page) -> None:
+    """Afterwards it is cleared."""
+    before = password_in_memory(first_password_page)
+    set_new_password(first_password_page)
+    expect(first_password_page.get_by_role("heading", name="New item")).to_be_visible()
+    assert (before, password_in_memory(first_password_page)) == (TEMPORARY_PASSWORD, "")
 
 
-def test_given_password_is_forgotten_at_sign_out(first: Page) -> None:
-    """In whichever tab that happens."""
-    assert remembered(first) == MADE
-    first.get_by_role("button", name="Sign out").click()
-    expect(first.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert remembered(first) == ""
+def test_temporary_password_is_cleared_at_sign_out(first_password_page: Page) -> None:
+    """In whichever tab the sign-out happens."""
+    assert password_in_memory(first_password_page) == TEMPORARY_PASSWORD
+    first_password_page.get_by_role("button", name="Sign out").click()
+    expect(first_password_page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert password_in_memory(first_password_page) == ""
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "not the password, I fear"])
-def test_password_of_a_sign_in_is_not_kept_when_it_is_no_given_one(
-    site: Site, enter: Enter, password: str
+def test_chosen_password_is_not_kept_in_memory(
+    site: Site, open_console: OpenConsole, password: str
 ) -> None:
     """Neither a right one nor a wrong one."""
-    assert remembered(enter("member", password=password)) == ""
+    assert password_in_memory(open_console("member", password=password)) == ""
 
 
-def test_given_password_is_asked_for_when_another_one_was_made_meanwhile(
-    site: Site, first: Page, given: str
+def test_temporary_password_is_asked_for_when_it_was_changed_meanwhile(
+    site: Site, first_password_page: Page, user_with_temporary_password: str
 ) -> None:
-    """What was remembered is wrong now; the field for it comes back, with the fault."""
-    person = site.house.services.users.named(given)
-    stored = site.house.services.issuer.password_service.hash(GEESE)
-    overwrite(site, person.id, stored)
-    replace(first, "nine loud ducks fly over the hill")
-    expect(first.get_by_label("The password you were given")).to_be_focused()
+    """The remembered one is wrong; its field is shown again, with the error."""
+    user_record = site.backend.services.users.get_by_name(user_with_temporary_password)
+    password_hash_value = site.backend.services.issuer.password_service.hash(NEW_PASSWORD)
+    overwrite_password(site, user_record.id, password_hash_value)
+    set_new_password(first_password_page, "nine loud ducks fly over the hill")
+    expect(first_password_page.get_by_label("Temporary password")).to_be_focused()
 
 
-def overwrite(site: Site, user_id: str, stored: str) -> None:
-    """Put another password into the database, without ending the sessions."""
-    with site.house.services.database.transaction() as tx:
-        tx.get_one(User, user_id).password_hash = stored
+def overwrite_password(site: Site, user_id: str, password_hash_value: str) -> None:
+    """Store another password hash without ending the sessions."""
+    with site.backend.services.database.transaction() as tx:
+        tx.get_one(User, user_id).password_hash = password_hash_value
 
 
-def test_rule_stands_at_the_field_before_a_password_is_refused(first: Page) -> None:
-    """It describes the field to those who hear the page."""
+def test_password_rule_is_shown_at_the_field(first_password_page: Page) -> None:
+    """It is the accessible description of the field."""
     said = re.compile(RULE)
-    expect(first.get_by_label("New password")).to_have_accessible_description(said)
+    expect(first_password_page.get_by_label("New password")).to_have_accessible_description(said)
 
 
-def test_new_password_is_shown_and_an_old_one_is_not(enter: Enter) -> None:
-    """A typing error in a new one is seen; both can be shown or hidden."""
-    page = enter("member")
+def test_new_password_is_visible_and_the_current_one_is_hidden(open_console: OpenConsole) -> None:
+    """Typing errors in a new one are visible; both can be shown or hidden."""
+    page = open_console("member")
     page.get_by_role("link", name="My account").click()
     expect(page.get_by_label("New password")).to_have_attribute("type", "text")
     expect(page.get_by_label("Current password")).to_have_attribute("type", "password")
@@ -218,28 +230,30 @@ def test_new_password_is_shown_and_an_old_one_is_not(enter: Enter) -> None:
     expect(page.get_by_label("Current password")).to_have_attribute("type", "text")
 
 
-def test_new_password_is_hidden_while_it_is_sent(site: Site, enter: Enter) -> None:
-    """No browser keeps it as the text of a field; after a refusal it is shown again."""
-    page = enter("member")
-    with site.wire.holding("/me/password") as sent:
+def test_new_password_is_hidden_while_it_is_sent(site: Site, open_console: OpenConsole) -> None:
+    """Browsers then do not save it as form text; after an error it is shown again."""
+    page = open_console("member")
+    with site.proxy.delaying_responses("/me/password") as sent:
         change_password(page, "short")
         assert sent.wait(10)
         expect(page.get_by_label("New password")).to_have_attribute("type", "password")
     expect(page.get_by_label("New password")).to_have_attribute("type", "text")
 
 
-def test_fault_is_told_at_its_field_alone_when_the_new_password_is_too_short(enter: Enter) -> None:
-    """The words of the service are there; no box pushes the button away."""
-    page = enter("member")
+def test_error_is_shown_only_at_its_field_when_the_new_password_is_too_short(
+    open_console: OpenConsole,
+) -> None:
+    """The service's message is there; no separate box moves the button."""
+    page = open_console("member")
     change_password(page, "short")
     expect(page.get_by_label("New password")).to_be_focused()
     expect(page.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
     expect(page.locator(".notice.bad")).to_have_count(0)
 
 
-def test_number_of_faults_is_told_to_those_who_do_not_see_them(enter: Enter) -> None:
-    """As an alert that takes no room."""
-    page = enter("member")
+def test_number_of_errors_is_announced_to_screen_readers(open_console: OpenConsole) -> None:
+    """It is a visually hidden alert."""
+    page = open_console("member")
     change_password(page, "")
     expect(page.get_by_role("alert")).to_have_text("1 field needs another value.")
     page.get_by_label("Current password").fill("")
@@ -247,11 +261,13 @@ def test_number_of_faults_is_told_to_those_who_do_not_see_them(enter: Enter) -> 
     expect(page.get_by_role("alert")).to_have_text("2 fields need another value.")
 
 
-def test_nothing_old_stays_when_the_browser_refuses_the_form(site: Site, enter: Enter) -> None:
-    """A refusal of before is over as soon as the form is sent again."""
-    page = enter("member")
-    site.wire.cut("/me/password", "body")
-    change_password(page, GEESE)
+def test_old_error_disappears_when_the_form_is_submitted_again(
+    site: Site, open_console: OpenConsole
+) -> None:
+    """Also if the browser's own validation rejects the form."""
+    page = open_console("member")
+    site.proxy.cut("/me/password", "body")
+    change_password(page, NEW_PASSWORD)
     expect(page.locator(".notice.bad")).to_be_visible()
     page.get_by_label("New password").fill("")
     page.get_by_role("button", name="Change password").click()
@@ -259,51 +275,53 @@ def test_nothing_old_stays_when_the_browser_refuses_the_form(site: Site, enter: 
     expect(page.locator(".notice.bad")).to_have_count(0)
 
 
-def test_user_is_told_that_the_password_may_have_changed_when_no_answer_came(
-    site: Site, enter: Enter
+def test_message_says_that_the_password_may_have_changed_without_a_response(
+    site: Site, open_console: OpenConsole
 ) -> None:
     """The service has changed it; the page cannot know."""
-    page = enter("member")
-    site.wire.cut("/me/password", "body")
-    change_password(page, GEESE)
+    page = open_console("member")
+    site.proxy.cut("/me/password", "body")
+    change_password(page, NEW_PASSWORD)
     expect(page.get_by_role("alert")).to_contain_text("may have been changed")
 
 
-def test_user_changes_the_password_and_stays_signed_in(site: Site, enter: Enter) -> None:
-    """It is said at the top, and the new one works at the next sign-in."""
-    page, name = enter("member"), list(site.ids)[-1]
-    change_password(page, GEESE)
+def test_user_changes_the_password_and_stays_signed_in(
+    site: Site, open_console: OpenConsole
+) -> None:
+    """A message confirms the change, and the new password works at the next sign-in."""
+    page, name = open_console("member"), list(site.ids)[-1]
+    change_password(page, NEW_PASSWORD)
     expect(page.get_by_role("main").get_by_role("status")).to_contain_text("is changed")
     page.get_by_role("button", name="Sign out").click()
-    sign_in(page, name, GEESE)
+    sign_in(page, name, NEW_PASSWORD)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 @pytest.mark.parametrize("place", ["account", "users/new", "users/{user}"])
-def test_form_with_a_password_names_its_user(
-    site: Site, enter: Enter, given: str, place: str
+def test_password_form_has_a_displayed_user_name(
+    site: Site, open_console: OpenConsole, user_with_temporary_password: str, view: str
 ) -> None:
-    """For password managers, which pass over what is not displayed; Chromium asks for that too."""
-    page = enter("admin")
-    address = place.format(user=site.ids[given])
+    """For password managers, which ignore hidden fields; Chromium recommends it too."""
+    page = open_console("admin")
+    address = view.format(user=site.ids[user_with_temporary_password])
     page.evaluate("(place) => { location.hash = '#/' + place }", address)
     form = page.locator("form:has([autocomplete=new-password])")
     assert form.locator("[name=username]").evaluate("(input) => input.checkVisibility()")
 
 
-def test_user_without_roles_is_told_so_in_words(enter: Enter) -> None:
-    """And what that means."""
-    page = enter()
+def test_account_view_explains_missing_roles(open_console: OpenConsole) -> None:
+    """It also says what that means."""
+    page = open_console()
     page.get_by_role("link", name="My account").click()
     roles = page.locator("dt", has_text="Roles").locator("+ dd")
-    expect(roles).to_contain_text("None. Whoever runs this service can give you one")
+    expect(roles).to_contain_text("None. An operator can give you a role with more rights")
     may = page.locator("dt", has_text="What this session may do").locator("+ dd")
-    expect(may).to_have_text("Nothing beyond your own account and your sessions.")
+    expect(may).to_have_text("Only your own account and your sessions.")
 
 
-def test_one_item_is_counted_as_one(site: Site, enter: Enter) -> None:
-    """In the list, where there is one."""
-    user = site.user("member")
-    client = site.house.bearer(site.house.login(user)["access_token"])
+def test_one_item_is_counted_in_the_singular(site: Site, open_console: OpenConsole) -> None:
+    """The list says "1 item"."""
+    user = site.create_user("member")
+    client = site.backend.bearer_client(site.backend.login(user)["access_token"])
     client.post("/items", json={"name": "Lamp", "price": "1.00", "currency": "EUR"})
-    expect(enter(name=user).get_by_text("1 item on this page")).to_be_visible()
+    expect(open_console(name=user).get_by_text("1 item on this page")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The documentation in a real Chromium, under its strict policy."""
+"""The API documentation in a real Chromium, under its strict policy."""
 
 import threading
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from werkzeug.serving import make_server
 
-from support.echo_blueprint import speaking_app
+from support.echo_blueprint import create_echo_app
 
 pytestmark = pytest.mark.browser
 
 # Violations are collected by the page itself, before any of its scripts run.
-WATCH = """
+RECORD_VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(event.violatedDirective + " " + event.blockedURI);
@@ -22,19 +22,19 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 @dataclass
-class Visit:
-    """A page that was opened, and what happened in it."""
+class DocsPage:
+    """An open page, its console messages and its requests."""
 
     page: Page
-    home: str
-    told: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    base_url: str
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running service."""
-    app = speaking_app(tmp_path_factory.mktemp("data"))
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running service."""
+    app = create_echo_app(tmp_path_factory.mktemp("data"))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -45,48 +45,50 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def visit(started: Browser, home: str) -> Visit:
+def docs_page(browser: Browser, base_url: str) -> DocsPage:
     """The documentation, open and rendered."""
-    made = Visit(started.new_page(), home)
-    made.page.add_init_script(WATCH)
-    made.page.on("console", lambda message: made.told.append(message.text))
-    made.page.on("pageerror", lambda error: made.told.append(str(error)))
-    made.page.on("request", lambda request: made.asked.append(request.url))
-    made.page.goto(f"{home}/docs")
-    _heading(made, "Sign in with a name and a password").wait_for()
-    return made
+    opened_page = DocsPage(browser.new_page(), base_url)
+    opened_page.page.add_init_script(RECORD_VIOLATIONS)
+    opened_page.page.on("console", lambda message: opened_page.messages.append(message.text))
+    opened_page.page.on("pageerror", lambda error: opened_page.messages.append(str(error)))
+    opened_page.page.on("request", lambda request: opened_page.requests.append(request.url))
+    opened_page.page.goto(f"{base_url}/docs")
+    _heading(opened_page, "Sign in with a name and a password").wait_for()
+    return opened_page
 
 
-def _heading(visit: Visit, text: str) -> Locator:
-    return visit.page.get_by_role("heading", name=text)
+def _heading(docs_page: DocsPage, text: str) -> Locator:
+    return docs_page.page.get_by_role("heading", name=text)
 
 
-def test_nothing_is_complained_about_when_the_docs_are_read(visit: Visit) -> None:
+def test_docs_cause_no_errors(docs_page: DocsPage) -> None:
     """S-140: neither an error nor a violation of the policy."""
-    violations = visit.page.evaluate("window.violations")
-    assert (visit.told, violations) == ([], [])
+    violations = docs_page.page.evaluate("window.violations")
+    assert (docs_page.messages, violations) == ([], [])
 
 
-def test_nothing_foreign_is_asked_when_the_docs_are_read(visit: Visit) -> None:
+def test_docs_request_no_other_host(docs_page: DocsPage) -> None:
     """S-140: zero requests to other hosts."""
-    assert [url for url in visit.asked if not url.startswith((visit.home, "blob:"))] == []
+    assert [
+        url for url in docs_page.requests if not url.startswith((docs_page.base_url, "blob:"))
+    ] == []
 
 
-def test_scopes_are_visible_on_operations(visit: Visit) -> None:
-    """S-080: who reads the docs sees what a token needs."""
-    section = visit.page.locator("[data-section-id$='change_echo']").first
+def test_operations_show_their_scopes(docs_page: DocsPage) -> None:
+    """S-080: the documentation shows the scope that a token needs."""
+    section = docs_page.page.locator("[data-section-id$='change_echo']").first
     expect(section).to_contain_text("items:write")
 
 
-def test_operation_is_found_when_searched_for(visit: Visit) -> None:
-    """The search runs in a worker made of a blob, which the policy lets through."""
-    visit.page.get_by_placeholder("Search...").fill("change what was")
-    results = visit.page.locator("[data-role='search:results']")
+def test_operation_is_found_by_search(docs_page: DocsPage) -> None:
+    """The search runs in a worker made from a blob, which the policy allows."""
+    docs_page.page.get_by_placeholder("Search...").fill("change what was")
+    results = docs_page.page.locator("[data-role='search:results']")
     expect(results).to_contain_text("Change what was said")
 
 
-def test_problem_is_shown_when_its_address_is_followed(started: Browser, home: str) -> None:
-    """`type` of an answer leads to its words."""
-    page = started.new_page()
-    page.goto(f"{home}/docs/problems#csrf")
+def test_problem_is_shown_at_its_type_url(browser: Browser, base_url: str) -> None:
+    """The `type` of a problem response is the URL of its description."""
+    page = browser.new_page()
+    page.goto(f"{base_url}/docs/problems#csrf")
     expect(page.locator("#csrf")).to_be_in_viewport()

@@ -1,4 +1,4 @@
-"""The OpenAPI document under the eyes of tools from npm."""
+"""The OpenAPI document, checked with tools from npm."""
 
 import json
 
@@ -21,20 +21,20 @@ console.log(JSON.stringify(found));
 
 
 @pytest.fixture(scope="module")
-def tools(running: Site, npm: Npm) -> Npm:
-    """The tools, beside the document of a running service."""
-    document = running.house.client().get("/openapi.json").get_data()
+def tools(shared_site: Site, npm: Npm) -> Npm:
+    """The npm packages, with the document of a running service."""
+    document = shared_site.backend.client().get("/openapi.json").get_data()
     (npm.folder / "openapi.json").write_bytes(document)
     return npm
 
 
-def test_the_document_is_clean_under_the_strictest_rules(tools: Npm) -> None:
-    """S-159: redocly's `recommended-strict` finds no error and no warning."""
+def test_the_document_passes_the_strictest_rules(tools: Npm) -> None:
+    """S-159: redocly's `recommended-strict` reports no error and no warning."""
     tools.run("redocly", "lint", "--extends=recommended-strict", "openapi.json")
 
 
-def test_patterns_are_regular_expressions_of_javascript(tools: Npm) -> None:
-    """As JSON Schema wants them (ECMA-262); Python's end of a text is the letter Z there."""
+def test_patterns_are_javascript_regular_expressions(tools: Npm) -> None:
+    """JSON Schema requires ECMA-262, which does not know Python's end of a text."""
     found = json.loads(tools.node(PATTERNS))
     assert len(found) > 5
     assert [pattern for pattern in found if "\\Z" in pattern] == []

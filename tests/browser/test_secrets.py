@@ -1,14 +1,14 @@
-"""Where a token may be seen: in memory and in an HttpOnly cookie, and nowhere else."""
+"""Tokens exist only in memory and in an HttpOnly cookie."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from support.browser import Site, Tab, Watch, Window, told
+from support.browser import PageWatcher, Site, Tab, Window, print_figure
 from support.chromium import Chromium
 
-LOOK = """async () => ({
+READ_ALL_STORAGE = """async () => ({
   local: {...localStorage},
   session: {...sessionStorage},
   databases: await indexedDB.databases(),
@@ -28,52 +28,61 @@ LOOK = """async () => ({
 def tab(site: Site, window: Window) -> Tab:
     """The application after sign-in, a reload, a refresh and a request."""
     opened = window.spa(site)
-    opened.login(site.user())
-    opened.shows(status="signed-in")
+    opened.login(site.create_user())
+    opened.expect_texts(status="signed-in")
     opened.page.reload()
-    opened.shows(status="signed-in")
-    opened.do("() => spa.call()")
+    opened.expect_texts(status="signed-in")
+    opened.evaluate("() => spa.call()")
     return opened
 
 
-def secrets(tab: Tab) -> list[str]:
+def token_values(tab: Tab) -> list[str]:
     """Return both tokens, and their signatures alone."""
-    access = tab.do("() => spa.auth.getToken()")
+    access = tab.evaluate("() => spa.auth.getToken()")
     (cookie,) = tab.page.context.cookies()
     return [access, cookie.get("value", ""), *(t.split(".")[2] for t in (access, cookie["value"]))]
 
 
-def test_page_finds_no_token_in_anything_that_lasts(tab: Tab) -> None:
-    """S-090: localStorage, sessionStorage, IndexedDB, caches, cookies, addresses, the document."""
-    seen = json.dumps(tab.do(LOOK))
-    assert [secret for secret in secrets(tab) if secret in seen] == []
+def test_no_token_is_in_any_storage(tab: Tab) -> None:
+    """S-090: localStorage, sessionStorage, IndexedDB, caches, cookies, URLs, the document."""
+    storage = json.dumps(tab.evaluate(READ_ALL_STORAGE))
+    assert [secret for secret in token_values(tab) if secret in storage] == []
 
 
-def test_storage_holds_one_word_when_the_user_is_signed_in(site: Site, tab: Tab) -> None:
-    """The hint that spares guests a request is no secret."""
-    seen = tab.do(LOOK)
-    assert seen["local"] == {f"itemsapi-auth:{site.url}/": "in"}
-    assert (seen["session"], seen["databases"], seen["caches"], seen["cookie"]) == ({}, [], [], "")
+def test_storage_has_only_the_hint_when_the_user_is_signed_in(site: Site, tab: Tab) -> None:
+    """The hint, which avoids a request when signed out, is no secret."""
+    storage = tab.evaluate(READ_ALL_STORAGE)
+    assert storage["local"] == {f"itemsapi-auth:{site.url}/": "in"}
+    assert (storage["session"], storage["databases"], storage["caches"], storage["cookie"]) == (
+        {},
+        [],
+        [],
+        "",
+    )
 
 
-def test_history_holds_no_token(tab: Tab) -> None:
-    """Neither addresses nor titles; nor any address that was asked for."""
+def test_history_has_no_token(tab: Tab) -> None:
+    """Neither URLs nor titles contain one."""
     session = tab.page.context.new_cdp_session(tab.page)
     entries = json.dumps(session.send("Page.getNavigationHistory"))
-    assert [secret for secret in secrets(tab) if secret in entries] == []
+    assert [secret for secret in token_values(tab) if secret in entries] == []
 
 
-def test_profile_on_disk_holds_no_token_but_in_the_cookie_jar(
+def test_profile_on_disk_has_tokens_only_in_the_cookie_store(
     site: Site, chromium: Chromium, tmp_path: Path
 ) -> None:
-    """S-070: nothing is cached, so a stolen disk holds no access token."""
-    with chromium.on_disk(tmp_path) as context:
-        tab = Window(context, Watch()).spa(site)
-        tab.login(site.user())
+    """S-070: nothing is cached, so a stolen disk has no access token."""
+    with chromium.launched_with_profile(tmp_path) as context:
+        tab = Window(context, PageWatcher()).spa(site)
+        tab.login(site.create_user())
         tab.page.reload()
-        tab.shows(status="signed-in")
-        found = [secret.encode() for secret in secrets(tab)]
+        tab.expect_texts(status="signed-in")
+        found = [secret.encode() for secret in token_values(tab)]
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    holding = {path.name for path, data in files.items() if any(one in data for one in found)}
-    told(f"{len(files)} files of the profile searched; holding a token: {holding or 'none'}")
-    assert holding <= {"Cookies"}
+    files_with_token = {
+        path.name for path, data in files.items() if any(one in data for one in found)
+    }
+    print_figure(
+        f"{len(files)} files of the profile searched; holding a token: {files_with_token or 'none'}"
+    )
+    assert files_with_token <= {"Cookies"}

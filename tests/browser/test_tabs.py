@@ -1,4 +1,4 @@
-"""Several tabs of one browser: one session, whatever they do at once (R-26)."""
+"""Several tabs of one browser share one session, whatever they do at once (R-26)."""
 
 import os
 from collections import Counter
@@ -7,60 +7,60 @@ from time import monotonic
 import pytest
 
 from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.issuer.sessions import open_sessions
+from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.issuer.users import UserService
-from support.browser import SOON, Site, Tab, Window, loaded, told
+from support.browser import SETTLE_TIMEOUT_MS, Site, Tab, Window, busy_machine, print_figure
 
-ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "10"))  # the issue asks for 100 once
+ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "10"))  # 100 for the full check
 ROUGH_ROUNDS = int(os.environ.get("ITEMSAPI_TEST_ROUNDS", "3"))  # each takes seconds
-TABS, CALLS = 5, 3
+TABS, CALLS_PER_TAB = 5, 3
 NEW_PASSWORD = "seven quiet geese cross the river"
-AN_HOUR = 60 * 60 * 1000
+HOUR_MS = 60 * 60 * 1000
 
 
-def sessions_of(site: Site, user: str) -> int:
-    """Count the sessions that a user has."""
-    issuer = site.house.services.issuer
-    return len(open_sessions(issuer, site.ids[user]))
+def session_count(site: Site, user: str) -> int:
+    """Return the number of the user's sessions."""
+    issuer = site.backend.services.issuer
+    return len(list_open_sessions(issuer, site.ids[user]))
 
 
-def wake(site: Site, window: Window, tabs: list[Tab], number: int) -> None:
-    """Let an hour pass, then make all tabs call the API at one moment."""
-    site.clock.forward(hours=1)
-    window.context.clock.fast_forward(AN_HOUR)
-    tabs[0].do("order => spa.all(order)", {"round": number, "count": CALLS})
+def wake_tabs(site: Site, window: Window, tabs: list[Tab], number: int) -> None:
+    """Let an hour pass, then make all tabs call the API at once."""
+    site.clock.advance(hours=1)
+    window.context.clock.fast_forward(HOUR_MS)
+    tabs[0].evaluate("order => spa.all(order)", {"round": number, "count": CALLS_PER_TAB})
     for tab in tabs:
-        tab.shows(done=str(number))
-    site.wire.rest()  # a refresh under way must not find that an hour went by meanwhile
+        tab.expect_texts(done=str(number))
+    site.proxy.wait_until_idle()  # no refresh may be in flight when the clock moves
 
 
-def five(site: Site, window: Window, without: str) -> tuple[list[Tab], str]:
+def open_five_tabs(site: Site, window: Window, without: str) -> tuple[list[Tab], str]:
     """Sign in with five tabs open."""
     window.context.clock.install()
-    user = site.user()
+    user = site.create_user()
     first = window.spa(site, without=without)
     first.login(user)
     return [first, *(window.spa(site, without=without) for _ in range(TABS - 1))], user
 
 
-def again_and_again(
+def wake_repeatedly(
     site: Site, window: Window, tabs: list[Tab], rounds: int
 ) -> tuple[Counter[int | str], Counter[int]]:
-    """Wake the tabs so many times; return how their calls and refreshes were answered."""
-    site.wire.forget()
+    """Wake the tabs `rounds` times; return the outcomes of their calls and refreshes."""
+    site.proxy.clear()
     for number in range(rounds):
-        wake(site, window, tabs, number)
-    results = Counter(result for tab in tabs for result in tab.do("() => spa.results"))
-    refreshed = Counter(site.wire.statuses("/auth/refresh"))
-    told(f"{rounds} rounds, {len(tabs)} tabs: calls {results}, refreshes {refreshed}")
+        wake_tabs(site, window, tabs, number)
+    results = Counter(result for tab in tabs for result in tab.evaluate("() => spa.results"))
+    refreshed = Counter(site.proxy.statuses("/auth/refresh"))
+    print_figure(f"{rounds} rounds, {len(tabs)} tabs: calls {results}, refreshes {refreshed}")
     return results, refreshed
 
 
 def test_five_tabs_stay_signed_in_when_they_wake_up_at_once(site: Site, window: Window) -> None:
-    """Nobody is logged out, every request is answered, one tab refreshes for all (SPA.md)."""
-    tabs, user = five(site, window, "")
-    results, refreshed = again_and_again(site, window, tabs, ROUNDS)
-    assert (results, sessions_of(site, user)) == ({200: ROUNDS * TABS * CALLS}, 1)
+    """No session ends, every request succeeds, one tab refreshes for all."""
+    tabs, user = open_five_tabs(site, window, "")
+    results, refreshed = wake_repeatedly(site, window, tabs, ROUNDS)
+    assert (results, session_count(site, user)) == ({200: ROUNDS * TABS * CALLS_PER_TAB}, 1)
     assert list(refreshed) == [200]
 
 
@@ -68,120 +68,119 @@ def test_five_tabs_stay_signed_in_when_they_wake_up_at_once(site: Site, window: 
 def test_five_tabs_stay_signed_in_when_the_browser_has_no_locks(
     site: Site, window: Window, without: str
 ) -> None:
-    """Each may refresh: one gets the cookie, the others an access token, or a second's wait."""
-    tabs, user = five(site, window, without)
-    results, refreshed = again_and_again(site, window, tabs, ROUNDS)
-    assert (results, sessions_of(site, user)) == ({200: ROUNDS * TABS * CALLS}, 1)
+    """Each may refresh: one gets the cookie, the others an access token or a short wait."""
+    tabs, user = open_five_tabs(site, window, without)
+    results, refreshed = wake_repeatedly(site, window, tabs, ROUNDS)
+    assert (results, session_count(site, user)) == ({200: ROUNDS * TABS * CALLS_PER_TAB}, 1)
     assert set(refreshed) <= {200, 503}
 
 
 @pytest.mark.parametrize("without", ["", "locks,channel"])
-def test_nobody_is_signed_out_when_answers_are_slow_and_a_third_of_them_is_lost(
+def test_no_tab_is_signed_out_when_responses_are_slow_and_a_third_is_lost(
     site: Site, window: Window, without: str
 ) -> None:
-    """Five tabs, a busy machine, refreshes of 600 ms, 30 % lost answers: no sign-out at all.
+    """Five tabs, a busy machine, refreshes of 600 ms, 30 % lost responses.
 
-    A call may find no answer within the client's patience; it never finds the session ended.
+    A call may time out; it never finds the session ended.
     """
-    tabs, user = five(site, window, without)
-    session = tabs[0].reads("session")
-    with loaded(), site.wire.rough("/auth/refresh", seconds=0.6, lost=0.3):
-        results, refreshed = again_and_again(site, window, tabs, ROUGH_ROUNDS)
+    tabs, user = open_five_tabs(site, window, without)
+    session = tabs[0].read_text("session")
+    with busy_machine(), site.proxy.unreliable("/auth/refresh", seconds=0.6, lost=0.3):
+        results, refreshed = wake_repeatedly(site, window, tabs, ROUGH_ROUNDS)
     for tab in tabs:
-        tab.shows(status="signed-in", session=session, reason="")
-    assert sessions_of(site, user) == 1
+        tab.expect_texts(status="signed-in", session=session, reason="")
+    assert session_count(site, user) == 1
     assert set(results) <= {200, "network_error", "refresh_superseded"}
     assert set(refreshed) <= {200, 503}
 
 
-def test_all_tabs_go_on_when_one_changes_the_password(site: Site, window: Window) -> None:
-    """Their old tokens are dead; they have the new one before they call (same session)."""
-    tabs, user = opened(site, window)
-    all_show(tabs, "signed-in")
-    session = tabs[0].reads("session")
+def test_all_tabs_stay_signed_in_when_one_changes_the_password(site: Site, window: Window) -> None:
+    """Their old tokens are revoked; they get the new one before they call (same session)."""
+    tabs, user = open_tabs(site, window)
+    wait_for_status(tabs, "signed-in")
+    session = tabs[0].read_text("session")
     assert tabs[3].change_password(NEW_PASSWORD) is None
-    assert [tab.do("() => spa.several(3)") for tab in tabs] == [[200] * 3] * TABS
+    assert [tab.evaluate("() => spa.several(3)") for tab in tabs] == [[200] * 3] * TABS
     tabs[1].page.reload()
     for tab in tabs:
-        tab.shows(status="signed-in", session=session)
-    assert sessions_of(site, user) == 1
+        tab.expect_texts(status="signed-in", session=session)
+    assert session_count(site, user) == 1
 
 
-def opened(site: Site, window: Window, count: int = TABS) -> tuple[list[Tab], str]:
+def open_tabs(site: Site, window: Window, count: int = TABS) -> tuple[list[Tab], str]:
     """Sign in with several tabs open."""
-    user = site.user()
+    user = site.create_user()
     tabs = [window.spa(site) for _ in range(count)]
     tabs[0].login(user)
     return tabs, user
 
 
-def all_show(tabs: list[Tab], status: str) -> float:
-    """Wait until all tabs show a status, as soon as the issue asks; return the seconds."""
+def wait_for_status(tabs: list[Tab], status: str) -> float:
+    """Wait until all tabs show a status, within the required time; return the seconds."""
     begun = monotonic()
     for tab in tabs:
-        tab.shows(within=SOON, status=status)
+        tab.expect_texts(within=SETTLE_TIMEOUT_MS, status=status)
     return monotonic() - begun
 
 
 def test_other_tabs_are_signed_in_when_one_is(site: Site, window: Window) -> None:
     """One sign-in serves all tabs, without a further request."""
-    tabs, _ = opened(site, window)
-    all_show(tabs, "signed-in")
-    assert site.wire.statuses("/auth/refresh") == []
+    tabs, _ = open_tabs(site, window)
+    wait_for_status(tabs, "signed-in")
+    assert site.proxy.statuses("/auth/refresh") == []
 
 
 def test_all_tabs_are_signed_out_when_one_is(site: Site, window: Window) -> None:
-    """The end state is there within 2 s, and the session is gone."""
-    tabs, user = opened(site, window)
-    all_show(tabs, "signed-in")
-    assert tabs[2].do("() => spa.logout()") is None
-    told(f"all {TABS} tabs signed out after {all_show(tabs, 'signed-out'):.2f} s")
-    assert sessions_of(site, user) == 0
+    """The final state is reached within 2 s, and the session has ended."""
+    tabs, user = open_tabs(site, window)
+    wait_for_status(tabs, "signed-in")
+    assert tabs[2].evaluate("() => spa.logout()") is None
+    print_figure(f"all {TABS} tabs signed out after {wait_for_status(tabs, 'signed-out'):.2f} s")
+    assert session_count(site, user) == 0
 
 
-def test_guest_causes_no_request_when_a_tab_opens_after_sign_out(
-    site: Site, window: Window
-) -> None:
-    """Guests do not flood the session endpoint (SPA.md)."""
-    (tab,), _ = opened(site, window, count=1)
-    tab.do("() => spa.logout()")
-    site.wire.forget()
-    window.spa(site).shows(status="signed-out")
-    assert site.wire.statuses("/auth/refresh") == []
+def test_new_tab_sends_no_request_after_sign_out(site: Site, window: Window) -> None:
+    """Signed-out users cause no load on the refresh endpoint."""
+    (tab,), _ = open_tabs(site, window, count=1)
+    tab.evaluate("() => spa.logout()")
+    site.proxy.clear()
+    window.spa(site).expect_texts(status="signed-out")
+    assert site.proxy.statuses("/auth/refresh") == []
 
 
 def test_all_tabs_are_signed_out_when_an_operator_disables_the_user(
     site: Site, window: Window
 ) -> None:
-    """Tabs with live data find out within 2 s, and then fall silent: no endless loop."""
-    tabs, user = opened(site, window)
-    all_show(tabs, "signed-in")
+    """Tabs that poll find out within 2 s, and then send no further requests."""
+    tabs, user = open_tabs(site, window)
+    wait_for_status(tabs, "signed-in")
     for tab in tabs:
-        tab.do("() => spa.poll(100)")
-    site.wire.forget()
-    UserService(site.house.services.issuer).change(
+        tab.evaluate("() => spa.poll(100)")
+    site.proxy.clear()
+    UserService(site.backend.services.issuer).change(
         COMMAND_LINE, site.ids[user], None, disabled=True
     )
-    took = all_show(tabs, "signed-out")
+    seconds_to_sign_out = wait_for_status(tabs, "signed-out")
     tabs[0].page.wait_for_timeout(500)
-    tried = site.wire.statuses("/auth/refresh")
-    site.wire.forget()
+    refresh_statuses = site.proxy.statuses("/auth/refresh")
+    site.proxy.clear()
     tabs[0].page.wait_for_timeout(500)
-    told(f"all {TABS} tabs signed out {took:.2f} s after the user was disabled; refresh: {tried}")
-    assert set(tried) == {401}
-    assert (len(tried) <= TABS, site.wire.seen) == (True, [])
+    print_figure(
+        f"all {TABS} tabs signed out {seconds_to_sign_out:.2f} s after the user was disabled; "
+        f"refresh: {refresh_statuses}"
+    )
+    assert set(refresh_statuses) == {401}
+    assert (len(refresh_statuses) <= TABS, site.proxy.seen) == (True, [])
 
 
-def test_late_answer_revives_nobody_when_the_user_has_signed_out(
-    site: Site, window: Window
-) -> None:
-    """A refresh that was under way during the sign-out is dropped, its cookie is worth nothing."""
-    (first, second), user = opened(site, window, count=2)
-    all_show([first, second], "signed-in")
-    with site.wire.holding("/auth/refresh") as reached:
+def test_late_response_restores_no_session_after_sign_out(site: Site, window: Window) -> None:
+    """The response of a refresh during the sign-out is dropped; its cookie is invalid."""
+    (first, second), user = open_tabs(site, window, count=2)
+    wait_for_status([first, second], "signed-in")
+    with site.proxy.delaying_responses("/auth/refresh") as reached:
         second.page.reload(wait_until="commit")
         assert reached.wait(5)
-        first.do("() => spa.logout()")
+        first.evaluate("() => spa.logout()")
     first.page.reload()
-    all_show([first, second], "signed-out")
-    assert sessions_of(site, user) == 0
+    wait_for_status([first, second], "signed-out")
+    assert session_count(site, user) == 0

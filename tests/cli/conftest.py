@@ -1,4 +1,4 @@
-"""Shells before services that are set up, or are not."""
+"""Shells for services that are set up, and for services that are not."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from support.command_line import Shell, shell_at
 
 @pytest.fixture
 def shell(database_url: str, tmp_path: Path) -> Shell:
-    """A shell before an empty service on each database in turn."""
+    """A shell for an empty service, on each database in turn."""
     return shell_at(tmp_path, database_url=database_url)
 
 
 @pytest.fixture
 def bare_shell(tmp_path: Path) -> Shell:
-    """A shell before nothing at all: the data directory is not there yet."""
+    """A shell without a database; the data directory does not exist yet."""
     return Shell({"data_dir": str(tmp_path / "data")})

@@ -1,4 +1,4 @@
-"""What is common to the commands, and those that only show something."""
+"""Behaviour common to all commands, and the commands that only show something."""
 
 import json
 from datetime import timedelta
@@ -12,18 +12,18 @@ from itemsapi import db
 from itemsapi.app import rulebook
 from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
-from itemsapi.cli.errors import in_words
+from itemsapi.cli.errors import error_line
 from itemsapi.clock import now
 from itemsapi.problems import DatabaseUnavailable
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 
 
 def test_help_lists_every_command(bare_shell: Shell) -> None:
-    """With a line each; nothing is made for it."""
-    said = bare_shell.run("--help").out
+    """`--help` lists each command on one line and creates nothing."""
+    help_text = bare_shell.run("--help").out
     assert isinstance(main, Commands)
-    assert all(f"  {name} " in said for name in main.list_commands(Context(main)))
+    assert all(f"  {name} " in help_text for name in main.list_commands(Context(main)))
     assert not Path(bare_shell.settings["data_dir"]).exists()
 
 
@@ -31,64 +31,64 @@ def test_help_lists_every_command(bare_shell: Shell) -> None:
     "name", ["serve", "db", "users", "sessions", "keys", "access", "openapi", "check"]
 )
 def test_every_command_has_help(bare_shell: Shell, name: str) -> None:
-    """And an exit code of 0 for asking."""
+    """`--help` exits with 0."""
     assert bare_shell.run(name, "--help").code == 0
 
 
 @pytest.mark.parametrize("words", [["fly"], ["users"], ["users", "add"], ["serve", "--port", "0"]])
-def test_a_command_used_wrongly_exits_with_2(bare_shell: Shell, words: list[str]) -> None:
-    """As documented."""
+def test_wrong_usage_exits_with_2(bare_shell: Shell, words: list[str]) -> None:
+    """Wrong usage exits with 2, as documented."""
     assert bare_shell.run(*words).code == 2
 
 
-def test_our_own_faults_are_not_hidden(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what an operator can put right is put into one line."""
+def test_an_unexpected_error_is_raised(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only errors that an operator can fix are shortened to one line."""
     monkeypatch.setattr(db, "newest_revision", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shell.run("db", "current")
 
 
-def test_access_shows_the_rules_that_are_enforced(shell: Shell, house: House) -> None:
-    """Line by line those of the rulebook (S-080)."""
+def test_access_shows_the_enforced_rules(shell: Shell, backend: Backend) -> None:
+    """The output has exactly the entries of the rulebook (S-080)."""
     enforced = {
         (entry.method, entry.path, str(entry.rule))
-        for entry in rulebook(house.app).matrix()
+        for entry in rulebook(backend.app).matrix()
         if entry.method != "HEAD"
     }
     shown = shell.run("access", "--json").json
     assert {(row["method"], row["path"], row["rule"]) for row in shown} == enforced
 
 
-def test_access_says_why_what_is_public_may_be(shell: Shell) -> None:
-    """Every one of them."""
+def test_access_gives_a_reason_for_every_public_route(shell: Shell) -> None:
+    """Every public route has a reason."""
     rows = shell.run("access", "--json").json
     assert all(row["why"] for row in rows if row["rule"] == "public")
 
 
-def test_a_table_in_a_pipe_is_not_cut(shell: Shell) -> None:
-    """Whatever the width of the terminal that is not there."""
+def test_a_table_is_not_cut_in_a_pipe(shell: Shell) -> None:
+    """A pipe has no terminal width."""
     assert "the application itself holds no data; what it shows" in shell.run("access").out
 
 
-def test_openapi_writes_what_the_service_serves(shell: Shell, house: House) -> None:
-    """To standard output."""
-    served = house.client().get("/openapi.json").get_json()
+def test_openapi_writes_the_served_document(shell: Shell, backend: Backend) -> None:
+    """Standard output has the document of /openapi.json."""
+    served = backend.client().get("/openapi.json").get_json()
     assert shell.run("openapi").json == served
 
 
 def test_openapi_writes_to_a_file(shell: Shell, tmp_path: Path) -> None:
-    """If one is named."""
+    """With a file name, the document is written there."""
     shell.run("openapi", str(tmp_path / "openapi.json"))
     assert json.loads((tmp_path / "openapi.json").read_text())["openapi"].startswith("3.1")
 
 
-def test_keys_are_listed(shell: Shell) -> None:
-    """None in an empty service; nothing is made by looking."""
+def test_keys_list_is_empty_in_an_empty_service(shell: Shell) -> None:
+    """Listing keys creates none."""
     assert shell.run("keys", "list", "--json").json == []
 
 
-def test_the_schema_is_brought_up_and_back(bare_shell: Shell) -> None:
-    """From nothing to the newest, to the first, to the newest again."""
+def test_the_schema_is_upgraded_and_downgraded(bare_shell: Shell) -> None:
+    """Upgrade to the newest revision, downgrade to the first one; `db check` then fails."""
     newest = db.newest_revision()
     assert bare_shell.run("db", "upgrade").out == f"The database is at revision {newest}.\n"
     assert bare_shell.run("db", "downgrade", "0001", "--yes").out.endswith("revision 0001.\n")
@@ -96,28 +96,28 @@ def test_the_schema_is_brought_up_and_back(bare_shell: Shell) -> None:
     assert bare_shell.run("db", "check").code == 1
 
 
-def test_a_downgrade_asks_first(bare_shell: Shell) -> None:
-    """Without a yes nothing is dropped."""
+def test_a_downgrade_asks_for_confirmation(bare_shell: Shell) -> None:
+    """Without confirmation nothing is dropped."""
     bare_shell.run("db", "upgrade")
     assert bare_shell.run("db", "downgrade", "base", stdin="n\n").code == 1
     assert bare_shell.run("db", "check").code == 0
 
 
-def test_an_unknown_revision_is_one_line(bare_shell: Shell) -> None:
-    """No traceback."""
+def test_an_unknown_revision_is_a_one_line_error(bare_shell: Shell) -> None:
+    """There is no traceback."""
     done = bare_shell.run("db", "upgrade", "9999")
     assert (done.code, done.err.count("\n")) == (1, 1)
 
 
-def test_a_command_before_the_database_is_there_says_what_to_do(bare_shell: Shell) -> None:
-    """One line."""
+def test_a_command_without_a_schema_names_the_fix(bare_shell: Shell) -> None:
+    """The error message names the command to run."""
     Path(bare_shell.settings["data_dir"]).mkdir()
     done = bare_shell.run("users", "list")
     assert "run `itemsapi db upgrade`" in done.err
 
 
-def test_check_finds_nothing_wrong_with_a_sound_service(shell: Shell) -> None:
-    """Exit code 0."""
+def test_check_passes_for_a_valid_service(shell: Shell) -> None:
+    """The exit code is 0."""
     shell.run("users", "add", "root", "--role", "admin")
     done = shell.run("check", "--json")
     assert done.code == 0
@@ -125,22 +125,22 @@ def test_check_finds_nothing_wrong_with_a_sound_service(shell: Shell) -> None:
 
 
 def test_check_changes_nothing(bare_shell: Shell) -> None:
-    """Not even a secret is made."""
+    """Not even a secret key is created."""
     assert bare_shell.run("check").code == 0
     assert not Path(bare_shell.settings["data_dir"]).exists()
 
 
 def test_check_shows_no_secret(shell: Shell) -> None:
-    """Neither the key nor passwords within addresses (S-148)."""
+    """Neither the key nor passwords within URLs are shown (S-148)."""
     secrets = {"smtp_url": "smtp://me:canary1@mail", "rate_limit_url": "redis://:canary2@r"}
-    done = shell.given(**secrets).run("check")
+    done = shell.with_settings(**secrets).run("check")
     assert "canary" not in done.out
     assert shell.settings["secret_key"] not in done.out
 
 
-def test_check_shows_where_each_setting_comes_from(shell: Shell) -> None:
-    """Environment, file or default."""
-    listed = shell.given(access_ttl="5m").run("check", "--json").json["settings"]
+def test_check_shows_the_source_of_each_setting(shell: Shell) -> None:
+    """The source is the environment, a file or the default."""
+    listed = shell.with_settings(access_ttl="5m").run("check", "--json").json["settings"]
     rows = {row["setting"]: row for row in listed}
     assert rows["ITEMSAPI_ACCESS_TTL"] == {
         "setting": "ITEMSAPI_ACCESS_TTL", "value": "300s", "source": "environment",
@@ -149,15 +149,15 @@ def test_check_shows_where_each_setting_comes_from(shell: Shell) -> None:
 
 
 def findings(shell: Shell, **settings: str) -> dict[str, list[str]]:
-    """Return what the doctor says, by mark."""
-    found: dict[str, list[str]] = {"ok": [], "warning": [], "fault": []}
-    for one in shell.given(**settings).run("check", "--json").json["findings"]:
-        found[one["mark"]].append(one["words"])
-    return found
+    """Return the texts of the findings of `check`, by severity."""
+    texts: dict[str, list[str]] = {"ok": [], "warning": [], "fault": []}
+    for finding in shell.with_settings(**settings).run("check", "--json").json["findings"]:
+        texts[finding["mark"]].append(finding["words"])
+    return texts
 
 
-def test_check_knows_what_was_meant(shell: Shell) -> None:
-    """A slip of the pen would otherwise go unnoticed in development."""
+def test_check_suggests_the_setting_for_a_misspelled_name(shell: Shell) -> None:
+    """In development a misspelled setting would otherwise go unnoticed."""
     (first, *_) = findings(shell, sesion_limit="3")["warning"]
     assert first.endswith("did you mean ITEMSAPI_SESSION_LIMIT?")
 
@@ -172,107 +172,107 @@ def test_check_knows_what_was_meant(shell: Shell) -> None:
         ({"rate_limit_url": "redis://:canary@host:x"}, "ITEMSAPI_RATE_LIMIT_URL cannot be used"),
     ],
 )
-def test_check_finds_faults(shell: Shell, settings: dict[str, str], words: str) -> None:
-    """Each with its words, and exit code 1."""
+def test_check_reports_a_fault(shell: Shell, settings: dict[str, str], words: str) -> None:
+    """Each fault is described, and the exit code is 1."""
     assert words in findings(shell, **settings)["fault"][0]
-    assert shell.given(**settings).run("check").code == 1
+    assert shell.with_settings(**settings).run("check").code == 1
 
 
 @pytest.mark.parametrize("url", ["https://api.example", "https://host.example/api"])
-def test_check_warns_of_proxies_that_nobody_counted(shell: Shell, url: str) -> None:
-    """Https outside and http here: somebody stands between, and all clients share an address."""
+def test_check_warns_when_the_number_of_proxies_is_not_set(shell: Shell, url: str) -> None:
+    """An https public URL implies a proxy: without their number all clients share one address."""
     words = [w for w in findings(shell, public_url=url)["warning"] if "TRUSTED_PROXIES" in w]
     assert len(words) == 1
     assert "share one limit; set the number of proxies" in words[0]
 
 
 @pytest.mark.parametrize("settings", [{}, {"trusted_proxies": "1"}, {"trusted_proxies": "none"}])
-def test_check_warns_of_no_proxies_that_were_thought_of(
+def test_check_does_not_warn_when_the_number_of_proxies_is_set(
     shell: Shell, settings: dict[str, str]
 ) -> None:
-    """Counted, said not to be there, or not needed for an http address."""
+    """The number is set, set to none, or not needed for an http URL."""
     url = "https://api.example" if settings else "http://localhost:8000"
-    said = findings(shell, public_url=url, **settings)
-    assert [words for words in said["warning"] if "PROXIES" in words] == []
+    texts_found = findings(shell, public_url=url, **settings)
+    assert [words for words in texts_found["warning"] if "PROXIES" in words] == []
 
 
-def test_check_warns_of_a_secret_that_others_may_read(bare_shell: Shell) -> None:
-    """A copy of it forges every token (S-148)."""
+def test_check_warns_when_others_may_read_the_secret(bare_shell: Shell) -> None:
+    """Whoever has the secret key can forge every token (S-148)."""
     bare_shell.run("db", "upgrade")
     (Path(bare_shell.settings["data_dir"]) / "secret.key").chmod(0o644)
     assert "others may read" in findings(bare_shell)["warning"][0]
 
 
-def test_check_is_content_with_a_secret_that_was_made(bare_shell: Shell) -> None:
-    """It says where it is, so that somebody backs it up."""
+def test_check_accepts_a_generated_secret(bare_shell: Shell) -> None:
+    """The finding names the file, so that the operator can back it up."""
     bare_shell.run("db", "upgrade")
-    assert any("for its owner alone" in words for words in findings(bare_shell)["ok"])
+    assert any("readable by its owner only" in words for words in findings(bare_shell)["ok"])
 
 
-def test_check_warns_when_the_clock_differs_from_the_databases(
+def test_check_warns_when_the_clock_differs_from_the_database(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tokens of one host are early or late on another (R-10)."""
+    """Other hosts would reject fresh tokens or accept expired ones (R-10)."""
     monkeypatch.setattr(check, "now", lambda: now() + timedelta(seconds=7))
     (words,) = [words for words in findings(shell)["warning"] if "differs" in words]
     assert words.startswith("differs from the database's")
 
 
-def test_check_warns_when_the_clock_is_behind_what_was_written_down(
-    shell: Shell, house: House
+def test_check_warns_when_the_clock_is_behind_the_latest_event(
+    shell: Shell, backend: Backend
 ) -> None:
-    """It was set back: events of now would stand among those of the past (R-10)."""
-    house.clock.forward(hours=1)
-    house.client().get("/health/ready")  # makes the first key, and an event of it
+    """If the clock was set back, new events would be sorted among old ones (R-10)."""
+    backend.clock.advance(hours=1)
+    backend.client().get("/health/ready")  # creates the first key and its audit event
     (words,) = [words for words in findings(shell)["warning"] if "behind" in words]
     assert words.startswith("is behind the latest event")
 
 
-def test_check_does_not_hide_a_fault_of_our_own(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What no operator can put right is a traceback, not a line."""
+def test_check_raises_an_unexpected_error(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that no operator can fix has a traceback."""
     monkeypatch.setattr(check, "check_schema", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shell.run("check")
 
 
-def test_a_database_that_is_away_for_no_known_reason_is_one_line() -> None:
-    """As when another thread found it silent a moment ago."""
-    assert in_words(DatabaseUnavailable()) == "the database cannot be used: it is away"
+def test_an_unavailable_database_without_a_cause_is_one_line() -> None:
+    """This happens when another thread found the database silent a moment ago."""
+    assert error_line(DatabaseUnavailable()) == "the database cannot be used: it is unavailable"
 
 
-def test_a_made_secret_is_for_its_owner_alone(bare_shell: Shell) -> None:
-    """Mode 0600, in a directory of mode 0700 (S-148)."""
+def test_a_generated_secret_is_readable_by_its_owner_only(bare_shell: Shell) -> None:
+    """The file has mode 0600, its directory 0700 (S-148)."""
     bare_shell.run("db", "upgrade")
     folder = Path(bare_shell.settings["data_dir"])
     modes = [path.stat().st_mode & 0o777 for path in (folder / "secret.key", folder)]
     assert modes == [0o600, 0o700]
 
 
-def test_check_finds_that_the_secret_is_another_one(shell: Shell, house: House) -> None:
-    """Before the first request does (R-24)."""
-    house.client().get("/health/ready")  # makes the first key
+def test_check_reports_a_wrong_secret(shell: Shell, backend: Backend) -> None:
+    """The error is found before the first request (R-24)."""
+    backend.client().get("/health/ready")  # creates the first key
     (words,) = findings(shell, secret_key="another-one-0123456789-abcdefghijklmn")["fault"]
     assert words.startswith("ITEMSAPI_SECRET_KEY does not fit the keys in the database")
 
 
-def test_check_does_not_call_a_wrong_secret_a_fault_of_the_database(
-    shell: Shell, house: House
-) -> None:
-    """It is the secret key's: there it has to be put right."""
-    house.client().get("/health/ready")  # makes the first key
-    done = shell.given(secret_key="another-one-0123456789-abcdefghijklmn").run("check", "--json")
+def test_check_reports_a_wrong_secret_as_a_secret_key_fault(shell: Shell, backend: Backend) -> None:
+    """The fault names the setting to fix, not the database."""
+    backend.client().get("/health/ready")  # creates the first key
+    done = shell.with_settings(secret_key="another-one-0123456789-abcdefghijklmn").run(
+        "check", "--json"
+    )
     faults = [one["about"] for one in done.json["findings"] if one["mark"] == "fault"]
     assert faults == ["secret key"]
 
 
-def test_check_says_that_the_server_knows_no_such_user(shell: Shell, dialect: str) -> None:
-    """The setting is at fault, and not the database, which answers."""
+def test_check_reports_an_unknown_database_user_as_a_settings_fault(
+    shell: Shell, dialect: str
+) -> None:
+    """The setting is wrong; the database is reachable."""
     if dialect != "postgresql":
         pytest.skip("an SQLite file has no users")
     url = make_url(shell.settings["database_url"]).set(username="nobody_of_that_name")
-    stranger = shell.given(database_url=url.render_as_string(hide_password=False))
+    stranger = shell.with_settings(database_url=url.render_as_string(hide_password=False))
     faults = [
         one for one in stranger.run("check", "--json").json["findings"] if one["mark"] == "fault"
     ]

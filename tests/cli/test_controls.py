@@ -1,4 +1,4 @@
-"""What a client sent reaches no terminal raw, whatever the database holds (S-115)."""
+"""Client input reaches no terminal unescaped, whatever the database contains (S-115)."""
 
 import ast
 import json
@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from itemsapi import cli
-from itemsapi.control_characters import escaped
+from itemsapi.control_characters import escape_control_characters
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 
 HOSTILE = {
@@ -27,11 +27,11 @@ HOSTILE = {
 }
 
 
-def shown_by(house: House, shell: Shell, device: str, *words: str) -> str:
-    """Put a device label into a session's row, and return what the command shows of it."""
-    house.user("ada", "member")
-    house.login("ada")
-    with house.services.database.transaction() as tx:
+def sessions_output(backend: Backend, shell: Shell, device: str, *words: str) -> str:
+    """Store a device label in a session; return the output of `sessions list`."""
+    backend.create_user("ada", "member")
+    backend.login("ada")
+    with backend.services.database.transaction() as tx:
         tx.execute(update(AuthSession).values(device=device))
     done = shell.run("sessions", "list", "ada", *words)
     assert done.code == 0
@@ -39,45 +39,47 @@ def shown_by(house: House, shell: Shell, device: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_device_label_is_shown_escaped(shell: Shell, house: House, kind: str) -> None:
-    """Two lines, of the heading and of the session, and nothing that a terminal obeys."""
-    lines = shown_by(house, shell, HOSTILE[kind]).removesuffix("\n").split("\n")
+def test_a_device_label_is_shown_escaped(shell: Shell, backend: Backend, kind: str) -> None:
+    """The table has two lines, heading and session, without control characters."""
+    lines = sessions_output(backend, shell, HOSTILE[kind]).removesuffix("\n").split("\n")
     assert len(lines) == 2
     assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_json_holds_what_is_stored_and_nothing_raw(shell: Shell, house: House, kind: str) -> None:
-    """Escaped as JSON has it: a program reads the very text."""
-    said = shown_by(house, shell, HOSTILE[kind], "--json")
-    assert said.replace("\n", "").isprintable()
-    assert json.loads(said)[0]["device"] == HOSTILE[kind]
+def test_json_output_is_escaped_and_exact(shell: Shell, backend: Backend, kind: str) -> None:
+    """The output is JSON-escaped; parsed, it equals the stored text."""
+    output = sessions_output(backend, shell, HOSTILE[kind], "--json")
+    assert output.replace("\n", "").isprintable()
+    assert json.loads(output)[0]["device"] == HOSTILE[kind]
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_refusal_is_one_line_without_controls(bare_shell: Shell, kind: str) -> None:
-    """A value of a setting, a name that was pasted: all goes the same way out."""
-    given = bare_shell.given(allowed_origins=HOSTILE[kind].replace(",", ""), secret_key="x" * 50)
-    said = given.run("users", "disable", HOSTILE[kind]).err
-    assert said.startswith("itemsapi: ")
-    assert said.removesuffix("\n").isprintable()
+def test_an_error_is_one_line_without_control_characters(bare_shell: Shell, kind: str) -> None:
+    """Setting values and pasted names are escaped in the same way."""
+    hostile_shell = bare_shell.with_settings(
+        allowed_origins=HOSTILE[kind].replace(",", ""), secret_key="x" * 50
+    )
+    error = hostile_shell.run("users", "disable", HOSTILE[kind]).err
+    assert error.startswith("itemsapi: ")
+    assert error.removesuffix("\n").isprintable()
 
 
-def test_a_name_that_is_not_there_is_told_escaped(shell: Shell) -> None:
-    """`There is no user ...` repeats what was typed, or pasted from somewhere."""
-    said = shell.run("users", "disable", "\x1b]52;c;x\x07\r\nitemsapi: done").err
-    assert said == (
+def test_an_unknown_name_is_escaped_in_the_error(shell: Shell) -> None:
+    """`There is no user ...` repeats the argument."""
+    error = shell.run("users", "disable", "\x1b]52;c;x\x07\r\nitemsapi: done").err
+    assert error == (
         "itemsapi: There is no user \\u001b]52;c;x\\u0007\\u000d\\u000aitemsapi: done.\n"
     )
 
 
-def test_half_a_surrogate_pair_can_be_written() -> None:
-    """It has no UTF-8, and an operator must be told all the same."""
-    assert escaped("x\ud800") == "x\\ud800"
+def test_a_lone_surrogate_is_escaped() -> None:
+    """It has no UTF-8 encoding, but must be displayed."""
+    assert escape_control_characters("x\ud800") == "x\\ud800"
 
 
-def test_one_module_alone_writes_to_the_terminal() -> None:
-    """Whoever writes past it writes raw; progress bars show words of ours alone."""
+def test_only_one_module_writes_to_the_terminal() -> None:
+    """Other modules would write unescaped text; progress bars show only our own text."""
     folder = Path(cli.__file__).parent
     writing = {
         module.name

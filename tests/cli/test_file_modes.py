@@ -1,4 +1,4 @@
-"""Files that hold everybody's data are made for their owner alone."""
+"""Files with the service's data are readable by their owner only."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from support.command_line import Shell, shell_at
 
 @pytest.fixture(autouse=True)
 def _open_umask() -> Iterator[None]:
-    """The umask of most machines; what is made must not rely on a stricter one."""
+    """The umask of most machines; file modes must not depend on a stricter one."""
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -24,8 +24,8 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_the_database_and_what_lies_beside_it_are_for_the_owner_alone(tmp_path: Path) -> None:
-    """The log holds rows as the file does."""
+def test_database_files_are_readable_by_the_owner_only(tmp_path: Path) -> None:
+    """The write-ahead log contains rows too."""
     database = Database(f"sqlite:///{tmp_path}/items.db")
     upgrade(database)
     modes = {file.name: mode(file) for file in tmp_path.iterdir()}
@@ -33,33 +33,35 @@ def test_the_database_and_what_lies_beside_it_are_for_the_owner_alone(tmp_path: 
     assert modes == dict.fromkeys(("items.db", "items.db-shm", "items.db-wal"), 0o600)
 
 
-def test_the_file_is_never_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is there before SQLite opens it, not changed afterwards."""
+def test_the_database_file_is_private_before_sqlite_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is created with its mode, not changed afterwards."""
     seen: list[int] = []
     connect = sqlite3.connect
 
-    def watching(path: str, *args: object, **options: object) -> sqlite3.Connection:
+    def connect_and_record(path: str, *args: object, **options: object) -> sqlite3.Connection:
         seen.append(mode(Path(path)))
         return connect(path, *args, **options)  # type: ignore[call-overload,no-any-return]
 
-    monkeypatch.setattr(sqlite3, "connect", watching)
-    monkeypatch.setattr(sqlite3.dbapi2, "connect", watching)
+    monkeypatch.setattr(sqlite3, "connect", connect_and_record)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", connect_and_record)
     database = Database(f"sqlite:///{tmp_path}/items.db")
     with database.reading():
         assert seen == [0o600]
     database.dispose()
 
 
-def test_the_data_directory_and_the_key_are_for_the_owner_alone(tmp_path: Path) -> None:
-    """As `serve` and `db upgrade` make them."""
+def test_the_data_directory_and_the_key_are_private(tmp_path: Path) -> None:
+    """`serve` and `db upgrade` create them in the same way."""
     folder = tmp_path / "data"
     assert Shell({"data_dir": str(folder)}).run("db", "upgrade").code == 0
     assert mode(folder) == 0o700
     assert {mode(file) for file in folder.iterdir()} == {0o600}
 
 
-def test_a_file_that_others_may_read_is_told(tmp_path: Path) -> None:
-    """Nothing is changed behind the operator's back; `check` says what to run."""
+def test_check_warns_when_others_may_read_the_database(tmp_path: Path) -> None:
+    """The mode is not changed; `check` names the command to run."""
     shell = shell_at(tmp_path)
     shell.run("db", "upgrade")
     file = tmp_path / "itemsapi.db"
@@ -69,8 +71,8 @@ def test_a_file_that_others_may_read_is_told(tmp_path: Path) -> None:
             f"others may read {file}; run chmod 600 {file}"} in findings  # fmt: skip
 
 
-def test_a_file_for_its_owner_alone_is_fine(tmp_path: Path) -> None:
-    """No warning without a reason."""
+def test_check_does_not_warn_when_the_database_is_private(tmp_path: Path) -> None:
+    """There is no warning."""
     shell = shell_at(tmp_path)
     shell.run("db", "upgrade")
     assert "others may read" not in shell.run("check").out

@@ -1,4 +1,4 @@
-"""`itemsapi keys` and `itemsapi purge`: housekeeping from the host."""
+"""`itemsapi keys` and `itemsapi purge`."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,75 +10,77 @@ from itemsapi.cli import check
 from itemsapi.clock import now
 from itemsapi.db import Database
 from itemsapi.quota_usage import QuotaUsage
-from itemsapi.tokens.key_store import PUBLISHED, SigningKey
+from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING, SigningKey
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import Shell
 
 KEYS = SigningKey.core()
 MINUTE = timedelta(minutes=1)
 
 
-def aged(database: Database, age: timedelta) -> None:
-    """Have all keys been made some time ago."""
+def age_keys(database: Database, age: timedelta) -> None:
+    """Set the creation time of all keys to `age` ago."""
     with database.transaction() as tx:
         tx.execute(update(KEYS).values(created_at=datetime.now(UTC) - age))
 
 
 def states(shell: Shell) -> list[str]:
-    """Return the states of the keys that are listed."""
+    """Return the states of the listed keys."""
     return sorted(row["state"] for row in json.loads(shell.run("keys", "list", "--json").out))
 
 
 def kid(shell: Shell, state: str) -> str:
-    """Return the key in a state."""
+    """Return the kid of the key in a state."""
     rows = json.loads(shell.run("keys", "list", "--json").out)
     return next(str(row["kid"]) for row in rows if row["state"] == state)
 
 
-def test_a_rotation_too_early_is_one_line(shell: Shell, house: House) -> None:
-    """Without waiting: exit code 1, and how long it takes."""
-    house.services.key_set.now()
+def test_a_rotation_fails_when_too_early_without_waiting(shell: Shell, backend: Backend) -> None:
+    """The exit code is 1, and the message says how long to wait."""
+    backend.services.key_set.snapshot()
     done = shell.run("keys", "rotate", "--no-wait")
     assert done.code == 1
     assert done.err.startswith("itemsapi: the next key may sign in ")
 
 
-def test_a_rotation_in_time_does_not_wait(shell: Shell, house: House) -> None:
-    """S-147: the next key signs, and there is a new next."""
-    house.services.key_set.now()
-    aged(house.services.database, 2 * MINUTE)
-    coming = kid(shell, "next")
-    assert json.loads(shell.run("keys", "rotate", "--json").out) == {"kid": coming}
+def test_a_rotation_succeeds_when_the_next_key_is_old_enough(
+    shell: Shell, backend: Backend
+) -> None:
+    """S-147: the next key signs, and a new next key exists."""
+    backend.services.key_set.snapshot()
+    age_keys(backend.services.database, 2 * MINUTE)
+    next_kid = kid(shell, "next")
+    assert json.loads(shell.run("keys", "rotate", "--json").out) == {"kid": next_kid}
     assert states(shell) == ["current", "next", "retired"]
 
 
-def test_a_rotation_waits_for_what_is_left(shell: Shell, house: House) -> None:
-    """With a progress bar, where somebody watches."""
-    house.services.key_set.now()
-    aged(house.services.database, PUBLISHED - timedelta(seconds=0.5))
-    coming = kid(shell, "next")
-    assert shell.run("keys", "rotate").out == f"{coming} signs from now on.\n"
+def test_a_rotation_waits_for_the_remaining_time(shell: Shell, backend: Backend) -> None:
+    """At a terminal a progress bar is shown."""
+    backend.services.key_set.snapshot()
+    age_keys(backend.services.database, PUBLISHED_BEFORE_SIGNING - timedelta(seconds=0.5))
+    next_kid = kid(shell, "next")
+    assert shell.run("keys", "rotate").out == f"{next_kid} signs from now on.\n"
 
 
-def test_a_key_is_withdrawn(shell: Shell, house: House) -> None:
-    """S-147: an emergency; the next one signs."""
-    house.services.key_set.now()
+def test_a_key_is_withdrawn_when_confirmed(shell: Shell, backend: Backend) -> None:
+    """S-147: for emergencies; the next key signs."""
+    backend.services.key_set.snapshot()
     current = kid(shell, "current")
     done = shell.run("keys", "withdraw", current, "--yes")
     assert (done.code, done.out) == (0, f"{current} is withdrawn.\n")
     assert kid(shell, "withdrawn") == current
 
 
-def test_a_key_is_not_withdrawn_unasked(shell: Shell, house: House) -> None:
-    """Everybody's tokens die with it: say yes."""
-    house.services.key_set.now()
+def test_a_key_is_not_withdrawn_without_confirmation(shell: Shell, backend: Backend) -> None:
+    """It invalidates the access tokens of all users."""
+    backend.services.key_set.snapshot()
     assert shell.run("keys", "withdraw", kid(shell, "current"), stdin="n\n").code == 1
     assert states(shell) == ["current", "next"]
 
 
-def test_a_key_that_is_not_there_is_one_line(shell: Shell) -> None:
-    """Exit code 1."""
+def test_an_unknown_key_is_a_one_line_error(shell: Shell) -> None:
+    """The exit code is 1."""
     done = shell.run("keys", "withdraw", "nokey", "--yes")
     assert (done.code, done.err) == (
         1, "itemsapi: there is no key nokey, or it is withdrawn already\n",
@@ -86,20 +88,22 @@ def test_a_key_that_is_not_there_is_one_line(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("words", [["keys", "rotate"], ["keys", "withdraw", "x", "--yes"]])
-def test_a_wrong_secret_key_changes_nothing(shell: Shell, house: House, words: list[str]) -> None:
-    """R-24: one line that names the setting."""
-    house.services.key_set.now()
+def test_a_wrong_secret_key_changes_nothing(
+    shell: Shell, backend: Backend, words: list[str]
+) -> None:
+    """R-24: the one-line error names the setting."""
+    backend.services.key_set.snapshot()
     wrong = Shell(shell.settings | {"secret_key": "an0ther-test-secret-0123456789-abcdefghij"})
     done = wrong.run(*words)
     assert done.code == 1
     assert "ITEMSAPI_SECRET_KEY does not fit" in done.err
 
 
-def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
-    """One row a heap, as JSON for programs."""
-    house.user("ada")
-    house.login("ada")
-    with house.services.database.transaction() as tx:
+def test_a_purge_reports_the_deleted_rows(shell: Shell, backend: Backend) -> None:
+    """JSON has one row for each target."""
+    backend.create_user("ada")
+    backend.login("ada")
+    with backend.services.database.transaction() as tx:
         tx.execute(update(AuthSession).values(ended_at=datetime.now(UTC) - timedelta(days=2)))
     rows = json.loads(shell.run("purge", "--json").out)
     deleted = {row["heap"]: row["deleted"] for row in rows}
@@ -107,29 +111,29 @@ def test_a_purge_says_what_went(shell: Shell, house: House) -> None:
     assert set(deleted.values()) == {0}
 
 
-def test_a_purge_says_whose_counts_it_put_right(shell: Shell, house: House) -> None:
-    """After a version that does not count wrote beside this one (R-21)."""
-    ada = house.signed_in("ada", "member")
+def test_a_purge_reports_corrected_quota_usage(shell: Shell, backend: Backend) -> None:
+    """An older version that does not count may have written at the same time (R-21)."""
+    ada = backend.signed_in_client("ada", "member")
     ada.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(update(QuotaUsage).values(items=7))
     assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 1
     assert [one["corrected"] for one in shell.run("purge", "--json").json][-1] == 0
 
 
-def test_a_purge_deletes_nothing_on_a_host_with_a_wrong_clock(
-    shell: Shell, house: House, monkeypatch: pytest.MonkeyPatch
+def test_a_purge_deletes_nothing_when_the_clock_is_wrong(
+    shell: Shell, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-112, R-10: a day ahead, it would take revocations of living tokens for old ones."""
+    """S-112, R-10: a clock that is a day ahead would make revocations of valid tokens look old."""
     monkeypatch.setattr(check, "now", lambda: now() + timedelta(hours=25))
-    said = shell.run("purge")
-    assert (said.code, "clock differs" in said.err) == (1, True)
+    result = shell.run("purge")
+    assert (result.code, "clock differs" in result.err) == (1, True)
 
 
-def test_a_purge_leaves_what_lives(shell: Shell, house: House) -> None:
+def test_a_purge_keeps_open_sessions(shell: Shell, backend: Backend) -> None:
     """It may run at any time."""
-    house.user("ada")
-    tokens = house.login("ada")
+    backend.create_user("ada")
+    tokens = backend.login("ada")
     assert shell.run("purge").code == 0
     body = {"refresh_token": tokens["refresh_token"]}
-    assert house.client().post("/auth/refresh", json=body).status_code == 200
+    assert backend.client().post("/auth/refresh", json=body).status_code == 200

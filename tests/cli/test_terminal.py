@@ -1,4 +1,4 @@
-"""The command at a real terminal: what it asks, and how it shows a table."""
+"""Commands at a real terminal: prompts and tables."""
 
 import os
 import pty
@@ -18,27 +18,27 @@ from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from support.command_line import SECRET, free_port, shell_at
 
-WITHIN = 60.0  # seconds, on a machine that does other things too
+TIMEOUT_SECONDS = 60.0  # on a busy machine
 
 
 @dataclass
 class Terminal:
-    """A terminal with a command in it."""
+    """A terminal in which a command runs."""
 
     process: "subprocess.Popen[bytes]"
     screen: int
     seen: str = ""
 
-    def shows(self, words: str) -> str:
-        """Wait for words on the screen; return all that was on it."""
-        ends = time.monotonic() + WITHIN
+    def wait_for(self, words: str) -> str:
+        """Wait for a text on the screen; return all output so far."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while words not in self.seen:
-            assert time.monotonic() < ends, self.seen
+            assert time.monotonic() < deadline, self.seen
             if select.select([self.screen], [], [], 1)[0]:
                 self.seen += self._read()
         return self.seen
 
-    def types(self, words: str) -> None:
+    def type_line(self, words: str) -> None:
         """Type a line."""
         os.write(self.screen, f"{words}\n".encode())
 
@@ -51,13 +51,13 @@ class Terminal:
 
 @contextmanager
 def terminal(folder: Path, *words: str) -> Iterator[Terminal]:
-    """Run a command at a terminal, with nothing set, in a directory of its own."""
+    """Run a command at a terminal, without settings, in a directory of its own."""
     screen, keyboard = pty.openpty()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
+    inherited_environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
     process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", *words],
         cwd=folder,
-        env=clean | {"TERM": "xterm", "COLUMNS": "80"},
+        env=inherited_environment | {"TERM": "xterm", "COLUMNS": "80"},
         stdin=keyboard,
         stdout=keyboard,
         stderr=keyboard,
@@ -68,62 +68,62 @@ def terminal(folder: Path, *words: str) -> Iterator[Terminal]:
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        process.wait(WITHIN)
+        process.wait(TIMEOUT_SECONDS)
         os.close(screen)
 
 
-def test_the_first_admin_is_asked_for(tmp_path: Path) -> None:
-    """Where somebody sits who can answer (S-043)."""
+def test_serve_asks_for_the_first_admin_at_a_terminal(tmp_path: Path) -> None:
+    """An operator can answer there (S-043)."""
     with terminal(tmp_path, "serve", "--port", str(free_port())) as screen:
-        screen.shows("Name of the first admin [admin]:")
-        screen.types("root")
-        assert "User       root" in screen.shows("Console")
+        screen.wait_for("Name of the first admin [admin]:")
+        screen.type_line("root")
+        assert "User       root" in screen.wait_for("Console")
 
 
 def test_a_table_fits_the_terminal(tmp_path: Path) -> None:
-    """Names and ids stay in one piece, however narrow it is."""
+    """Names and ids are not wrapped on a narrow terminal."""
     data = tmp_path / "itemsapi-data"
     shell = shell_at(data)
     shell.run("db", "upgrade")
     shell.run("users", "add", "a-name-of-some-length", "--role", "member")
     with terminal(tmp_path, "users", "list") as screen:
-        seen = screen.shows("a-name-of-some-length ").splitlines()
+        seen = screen.wait_for("a-name-of-some-length ").splitlines()
     assert "…" not in "".join(seen)
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in seen) <= 80
 
 
-def test_nobody_is_asked_where_nobody_sits(tmp_path: Path) -> None:
-    """A service manager has no keyboard; it is told what to do."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
+def test_serve_does_not_ask_without_a_terminal(tmp_path: Path) -> None:
+    """A service manager cannot answer; the output says what to do."""
+    inherited_environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
     settings = {"ITEMSAPI_DOCS": "off", "ITEMSAPI_CONSOLE": "off"}
-    words = ["serve", "--host", "127.0.0.77"]
+    arguments = ["serve", "--host", "127.0.0.77"]
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "itemsapi", *words],
+        [sys.executable, "-m", "itemsapi", *arguments],
         cwd=tmp_path,
-        env=clean | settings,
+        env=inherited_environment | settings,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(3)]
+        first_lines = [process.stdout.readline() for _ in range(3)]
         process.terminate()
-        more, warned = process.communicate(timeout=WITHIN)
-    assert said[2].split() == ["API", "http://localhost:8000"]
-    assert "docs" not in more.lower()
-    assert "itemsapi users add NAME --role admin" in warned
+        remaining_output, error_output = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert first_lines[2].split() == ["API", "http://localhost:8000"]
+    assert "docs" not in remaining_output.lower()
+    assert "itemsapi users add NAME --role admin" in error_output
 
 
-def test_keys_are_shown_with_all_that_matters(tmp_path: Path) -> None:
-    """In an emergency nobody widens the terminal first: which key signs must be seen."""
+def test_the_key_table_shows_kid_and_state(tmp_path: Path) -> None:
+    """In an emergency the signing key must be visible on any terminal width."""
     settings = Settings(data_dir=tmp_path / "itemsapi-data", secret_key=SECRET)
     shell = shell_at(settings.data_dir)
     shell.run("db", "upgrade")
-    services = build_services(settings, now, dict)
-    services.key_set.now()
+    services = build_services(settings, now)
+    services.key_set.snapshot()
     services.database.dispose()
     with terminal(tmp_path, "keys", "list") as screen:
-        seen = screen.shows("next")
+        seen = screen.wait_for("next")
     assert "current" in seen
     assert all(row["kid"] in seen for row in shell.run("keys", "list", "--json").json)

@@ -1,4 +1,4 @@
-"""`itemsapi users` and `itemsapi sessions`: people looked after from the host."""
+"""`itemsapi users` and `itemsapi sessions`."""
 
 import sys
 from datetime import timedelta
@@ -9,50 +9,50 @@ from sqlalchemy import update
 from itemsapi.accounts.models import User
 from itemsapi.cli import users
 from itemsapi.clock import now
-from itemsapi.problems import Invalid
-from support.app_factory import House
+from itemsapi.problems import ValidationFailed
+from support.app_factory import Backend
 from support.command_line import Shell
-from support.operator_client import NEW_PASSWORD, events, works
+from support.operator_client import NEW_PASSWORD, events, is_signed_in
 
 
-def end_one_time_password(house: House, name: str, after: timedelta) -> None:
-    """Let the one-time password of a user end some time from now."""
+def expire_temporary_password(backend: Backend, name: str, after: timedelta) -> None:
+    """Let a user's temporary password expire `after` from now."""
     change = update(User).where(User.username == name).values(password_expires_at=now() + after)
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(change)
 
 
-def test_a_user_is_added_with_a_password_shown_once(shell: Shell, house: House) -> None:
-    """Made here, and good for signing in."""
-    said = shell.run("users", "add", "ada", "--role", "member").out
-    password = said.split("Password: ")[1].split()[0]
-    assert works(house, house.login("ada", password=password))
+def test_a_user_is_added_with_a_generated_password(shell: Shell, backend: Backend) -> None:
+    """The password works and is shown only once."""
+    output = shell.run("users", "add", "ada", "--role", "member").out
+    password = output.split("Password: ")[1].split()[0]
+    assert is_signed_in(backend, backend.login("ada", password=password))
     assert password not in shell.run("users", "list", "--json").out
 
 
-def test_a_password_comes_from_standard_input(shell: Shell, house: House) -> None:
-    """And is not shown."""
+def test_a_password_is_read_from_standard_input(shell: Shell, backend: Backend) -> None:
+    """It is not shown."""
     done = shell.run("users", "add", "ada", "--password-stdin", stdin=f"{NEW_PASSWORD}\n")
     assert NEW_PASSWORD not in done.out
-    assert house.login("ada", password=NEW_PASSWORD)
+    assert backend.login("ada", password=NEW_PASSWORD)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
-def test_a_password_is_the_line_as_windows_pipes_it(shell: Shell, house: House, end: str) -> None:
-    """A byte-order mark before it is no part of it: nobody could type it at sign-in."""
+def test_a_byte_order_mark_before_the_password_is_removed(
+    shell: Shell, backend: Backend, end: str
+) -> None:
+    """Windows adds it to piped text; nobody could type it at sign-in."""
     piped = f"\ufeff{NEW_PASSWORD}{end}".encode()
     assert shell.run("users", "add", "ada", "--password-stdin", stdin=piped).code == 0
-    assert house.login("ada", password=NEW_PASSWORD)
+    assert backend.login("ada", password=NEW_PASSWORD)
 
 
-def test_a_password_cannot_come_from_a_closed_input(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a service manager may leave it: one line."""
+def test_a_closed_standard_input_is_an_error(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service manager may leave it closed."""
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", None)
-        with pytest.raises(Invalid, match="Standard input is closed"):
-            users._password(given=True)  # noqa: SLF001 - click's runner always opens it
+        with pytest.raises(ValidationFailed, match="Standard input is closed"):
+            users._read_or_generate_password(from_stdin=True)  # noqa: SLF001 - click's runner always opens it
 
 
 @pytest.mark.parametrize(
@@ -79,23 +79,23 @@ def test_a_password_cannot_come_from_a_closed_input(
         (["add-role", "ada", "boss"], "", "no role boss; the roles are admin, member, reader."),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_an_invalid_command_is_a_one_line_error(
     shell: Shell, words: list[str], stdin: str | bytes, line: str
 ) -> None:
-    """On standard error, with exit code 1."""
+    """The error is on standard error, and the exit code is 1."""
     done = shell.run("users", *words, stdin=stdin)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert line in done.err
 
 
-def test_a_name_is_taken_once(shell: Shell) -> None:
-    """The second one is refused."""
+def test_a_name_that_exists_is_rejected(shell: Shell) -> None:
+    """The comparison ignores case."""
     shell.run("users", "add", "ada")
-    assert shell.run("users", "add", "ADA").err == "itemsapi: There is a user ada already.\n"
+    assert shell.run("users", "add", "ADA").err == "itemsapi: There is already a user ada.\n"
 
 
 def test_users_are_listed(shell: Shell) -> None:
-    """As a table, and as JSON."""
+    """The list is a table or JSON."""
     shell.run("users", "add", "ada", "--role", "member")
     shell.run("users", "add", "bob")
     listed = shell.run("users", "list", "--json").json
@@ -103,72 +103,72 @@ def test_users_are_listed(shell: Shell) -> None:
     assert "member" in shell.run("users", "list").out
 
 
-def test_who_gets_no_role_is_said_to_be_able_to_do_nothing(shell: Shell) -> None:
-    """With the command that changes it, and the roles there are."""
+def test_a_user_without_a_role_gets_a_hint(shell: Shell) -> None:
+    """The hint has the command that adds a role, and the names of the roles."""
     last = shell.run("users", "add", "ada").out.splitlines()[-1]
     assert last.startswith("No role: ada may do nothing yet.")
     assert last.endswith("`itemsapi users add-role ada ROLE`; the roles are admin, member, reader.")
 
 
-def test_who_gets_a_role_is_told_nothing_of_roles(shell: Shell) -> None:
+def test_a_user_with_a_role_gets_no_hint(shell: Shell) -> None:
     """There is nothing to do."""
     assert "role" not in shell.run("users", "add", "ada", "--role", "member").out
 
 
-def test_the_help_names_the_roles_of_a_new_database(shell: Shell, house: House) -> None:
-    """All of them, and no other."""
-    there = {role.name for role in house.services.roles.all()}
-    assert {part.split()[0] for part in users.BUILTIN_ROLES.split(", ")} == there
+def test_the_help_names_the_built_in_roles(shell: Shell, backend: Backend) -> None:
+    """It names exactly the roles of a new database."""
+    role_names = {role.name for role in backend.services.roles.all()}
+    assert {part.split()[0] for part in users.BUILTIN_ROLES.split(", ")} == role_names
     assert users.BUILTIN_ROLES in " ".join(shell.run("users", "add", "--help").out.split())
 
 
-def test_a_one_time_password_is_told_with_its_end(shell: Shell, house: House) -> None:
-    """A program need not reckon the seven days (S-119)."""
-    said = shell.run("users", "add", "ada", "--must-change", "--json").json
-    assert (said["must_change"], said["one_time_password"]) == (True, "pending")
-    assert said["password_expires_at"] > said["created_at"]
+def test_json_has_the_expiry_of_a_temporary_password(shell: Shell, backend: Backend) -> None:
+    """A program need not know the seven days (S-119)."""
+    output = shell.run("users", "add", "ada", "--must-change", "--json").json
+    assert (output["must_change"], output["one_time_password"]) == (True, "pending")
+    assert output["password_expires_at"] > output["created_at"]
 
 
-def test_a_password_set_to_be_changed_is_told_with_its_end(shell: Shell) -> None:
-    """As it is after the command, not before."""
+def test_set_password_reports_the_new_state(shell: Shell) -> None:
+    """The output has the state after the command."""
     shell.run("users", "add", "ada")
-    said = shell.run("users", "set-password", "ada", "--must-change", "--json").json
-    assert said["one_time_password"] == "pending"
+    output = shell.run("users", "set-password", "ada", "--must-change", "--json").json
+    assert output["one_time_password"] == "pending"
 
 
 @pytest.mark.parametrize(("days", "state"), [(1, "pending"), (-1, "expired")])
-def test_the_list_shows_how_it_stands_with_a_one_time_password(
-    shell: Shell, house: House, days: int, state: str
+def test_the_list_shows_the_state_of_a_temporary_password(
+    shell: Shell, backend: Backend, days: int, state: str
 ) -> None:
-    """Pending or expired (S-119)."""
+    """The state is pending or expired (S-119)."""
     shell.run("users", "add", "ada", "--must-change")
-    end_one_time_password(house, "ada", timedelta(days=days))
+    expire_temporary_password(backend, "ada", timedelta(days=days))
     assert state in shell.run("users", "list").out
     assert shell.run("users", "list", "--json").json[0]["one_time_password"] == state
 
 
-def test_the_list_shows_nothing_of_a_password_of_ones_own(shell: Shell, house: House) -> None:
-    """It has no end."""
-    house.user("ada", "member")
+def test_the_list_shows_no_state_for_a_chosen_password(shell: Shell, backend: Backend) -> None:
+    """It does not expire."""
+    backend.create_user("ada", "member")
     (ada,) = shell.run("users", "list", "--json").json
     assert (ada["must_change"], ada["one_time_password"]) == (False, None)
     assert ada["password_expires_at"] is None
 
 
-def test_roles_are_given_and_taken(shell: Shell) -> None:
-    """One at a time."""
+def test_roles_are_added_and_removed(shell: Shell) -> None:
+    """Each command changes one role."""
     shell.run("users", "add", "ada", "--role", "member")
     assert shell.run("users", "add-role", "ada", "reader").out == "ada has member reader.\n"
     assert shell.run("users", "remove-role", "ada", "member").out == "ada has reader.\n"
 
 
-def test_a_user_is_disabled_and_enabled(shell: Shell, house: House) -> None:
-    """Sessions end; the next one begins after that."""
-    house.user("ada", "member")
-    tokens = house.login("ada")
+def test_a_user_is_disabled_and_enabled(shell: Shell, backend: Backend) -> None:
+    """Disabling ends the sessions."""
+    backend.create_user("ada", "member")
+    tokens = backend.login("ada")
     assert shell.run("users", "disable", "ada").code == 0
     assert (
-        house.client()
+        backend.client()
         .post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
         .status_code
         == 401
@@ -176,45 +176,45 @@ def test_a_user_is_disabled_and_enabled(shell: Shell, house: House) -> None:
     assert shell.run("users", "enable", "ada").code == 0
 
 
-def test_the_last_admin_stays(shell: Shell) -> None:
-    """For who sits at the host too: nobody could undo it from elsewhere."""
+def test_the_last_admin_cannot_be_removed(shell: Shell) -> None:
+    """This holds at the host too: nobody could undo it from elsewhere."""
     shell.run("users", "add", "root", "--role", "admin")
-    assert "Nobody would be left" in shell.run("users", "disable", "root").err
-    assert "Nobody would be left" in shell.run("users", "remove-role", "root", "admin").err
+    assert "No admin would be left" in shell.run("users", "disable", "root").err
+    assert "No admin would be left" in shell.run("users", "remove-role", "root", "admin").err
 
 
-def test_a_password_is_set(shell: Shell, house: House) -> None:
-    """And shown once."""
-    house.user("ada", "member")
+def test_a_password_is_set(shell: Shell, backend: Backend) -> None:
+    """The new password is shown."""
+    backend.create_user("ada", "member")
     done = shell.run("users", "set-password", "ada", "--json").json
-    assert house.login("ada", password=done["password"])
+    assert backend.login("ada", password=done["password"])
 
 
-def test_what_is_done_here_is_written_down(shell: Shell, house: House) -> None:
-    """By nobody with an account, from the command line (S-149)."""
+def test_commands_are_audited(shell: Shell, backend: Backend) -> None:
+    """The event has the address "cli" and no actor (S-149)."""
     shell.run("users", "add", "ada")
-    (event,) = events(house, "user_created")
+    (event,) = events(backend, "user_created")
     assert (event["actor_id"], event["address"]) == (None, "cli")
 
 
-def test_sessions_are_listed_and_ended(shell: Shell, house: House) -> None:
-    """All of a user."""
-    house.user("ada", "member")
-    house.login("ada")
+def test_sessions_are_listed_and_ended(shell: Shell, backend: Backend) -> None:
+    """All sessions of a user end."""
+    backend.create_user("ada", "member")
+    backend.login("ada")
     assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
     assert shell.run("sessions", "end", "ada").out == "Ended 1 of ada.\n"
     assert shell.run("sessions", "list", "ada", "--json").json == []
 
 
-def test_everybodys_sessions_end(shell: Shell, house: House) -> None:
-    """By one row (R-19)."""
-    house.user("ada", "member")
-    house.login("ada")
+def test_all_sessions_end(shell: Shell, backend: Backend) -> None:
+    """One row ends all sessions (R-19)."""
+    backend.create_user("ada", "member")
+    backend.login("ada")
     assert shell.run("sessions", "end", "--everybody").code == 0
     assert shell.run("sessions", "list", "ada", "--json").json == []
 
 
 @pytest.mark.parametrize("words", [[], ["ada", "--everybody"]])
-def test_whose_sessions_end_must_be_clear(shell: Shell, words: list[str]) -> None:
-    """Used wrongly: exit code 2."""
+def test_ending_sessions_needs_one_target(shell: Shell, words: list[str]) -> None:
+    """Wrong usage exits with 2."""
     assert shell.run("sessions", "end", *words).code == 2

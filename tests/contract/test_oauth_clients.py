@@ -21,7 +21,7 @@ from werkzeug.serving import make_server
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -32,8 +32,8 @@ Tokens = dict[str, Any]
 @pytest.fixture(scope="module")
 def served(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, House]]:
-    """A house on a port of its own, and its address."""
+) -> Iterator[tuple[str, Backend]]:
+    """A backend on a port of its own, and its address."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copy(sqlite_template, folder / "itemsapi.db")
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
@@ -41,20 +41,20 @@ def served(
     clock = MovingClock()
     settings = Settings(data_dir=folder, secret_key=SECRET, public_url=url, rate_limit=None)
     server.app = create_app(settings, clock=clock)
-    house = House(server.app, server.app.extensions[EXTENSION], clock)
-    house.user("ada", "member")
+    backend = Backend(server.app, server.app.extensions[EXTENSION], clock)
+    backend.create_user("ada", "member")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield url, house
+    yield url, backend
     server.shutdown()
     thread.join()
     server.server_close()
-    house.services.database.dispose()
+    backend.services.database.dispose()
 
 
 @pytest.fixture
-def url(served: tuple[str, House], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the house is; the libraries insist on https, but for a loopback address."""
+def url(served: tuple[str, Backend], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the backend is; the libraries insist on https, but for a loopback address."""
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -62,7 +62,7 @@ def url(served: tuple[str, House], monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def tokens(served: tuple[str, House]) -> Tokens:
+def tokens(served: tuple[str, Backend]) -> Tokens:
     """The tokens of a new session of ada's."""
     return served[1].login("ada")
 
@@ -187,7 +187,7 @@ def oauth4webapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow  # it needs Node, which not every machine that runs the rest has
 def test_oauth4webapi_does_it_all(
-    served: tuple[str, House], oauth4webapi: Path, url: str, tokens: Tokens
+    served: tuple[str, Backend], oauth4webapi: Path, url: str, tokens: Tokens
 ) -> None:
     """Discovery, refresh, refusals, introspection, revocation: each step as it says itself."""
     node = shutil.which("node") or ""

@@ -15,7 +15,7 @@ from itemsapi import Blueprint, Schema, fields, public, requires
 from itemsapi.app import rulebook
 from itemsapi.rest import list_schema
 from itemsapi.rest.openapi.document import document_of
-from support.echo_blueprint import speaking_app
+from support.echo_blueprint import create_echo_app
 
 # Two pages have a schema, and views, of one name; one is a plain class of Flask's.
 other = Blueprint("other_echo", __name__, url_prefix="/other", description="Another page.")
@@ -54,7 +54,7 @@ other.add_url_rule("/plain", view_func=Plain.as_view("plain"))
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """An application with pages of every kind."""
-    return speaking_app(tmp_path_factory.mktemp("data"), other)
+    return create_echo_app(tmp_path_factory.mktemp("data"), other)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_document_says_what_the_gate_does(app: Flask, document: dict[str, Any]) 
         path = entry.path.replace("<id:", "{").replace("<int:", "{").replace("<path:", "{")
         path = path.replace("<", "{").replace(">", "}").rstrip("/")
         operation = document["paths"][path][entry.method.lower()]
-        wanted = [sorted(entry.rule.names)] if entry.rule.takes_access_token else []
+        wanted = [sorted(entry.rule.scope_names)] if entry.rule.accepts_access_token else []
         assert [one["bearer"] for one in operation["security"] if "bearer" in one] == wanted or (
             entry.rule.kind == "refresh token or signed in"
         )
@@ -276,12 +276,12 @@ def test_server_is_the_public_one_unless_on_this_machine(
     tmp_path: Path, public_url: str, server: str
 ) -> None:
     """A loopback address helps nobody else; `/` is wherever the document came from."""
-    app = speaking_app(tmp_path, public_url=public_url)
+    app = create_echo_app(tmp_path, public_url=public_url)
     found = json.loads(document_of(app).body)
     assert found["servers"] == [{"url": server}]
 
 
 def test_document_is_the_same_when_made_again(tmp_path: Path, app: Flask) -> None:
     """Its ETag holds over workers and restarts."""
-    again = speaking_app(tmp_path, other)
+    again = create_echo_app(tmp_path, other)
     assert document_of(again) == document_of(app)

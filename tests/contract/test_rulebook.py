@@ -15,7 +15,7 @@ from itemsapi import Blueprint, Scope, create_app, public, requires, signed_in
 from itemsapi.gate.rulebook import Rulebook, UnguardedRoute
 from itemsapi.gate.rules import Rule
 from itemsapi.settings import Settings
-from support.boot import boot, fresh, hiding, stopped, wrapping
+from support.boot import boot, boot_error, make_view, non_wrapping_decorator, wrapping_decorator
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 TEA = Scope("tea:pour", "Pour tea")
@@ -23,7 +23,7 @@ TEA = Scope("tea:pour", "Pour tea")
 
 def test_a_route_without_a_rule_stops_the_boot_and_is_named() -> None:
     """One line, with method, path and what to do (S-002)."""
-    line = stopped(lambda app: app.add_url_rule("/tea", "tea", fresh()))
+    line = boot_error(lambda app: app.add_url_rule("/tea", "tea", make_view()))
     assert line == (
         "route GET /tea has no access rule; give it exactly one of @requires, @signed_in, @public"
     )
@@ -36,8 +36,8 @@ def test_a_route_without_a_rule_stops_the_boot_and_is_named() -> None:
 )
 def test_two_rules_stop_the_boot(second: Callable[..., Any]) -> None:
     """Which of the two would hold must not be a matter of order (S-002)."""
-    for view in (second(signed_in(fresh())), signed_in(second(fresh()))):
-        line = stopped(
+    for view in (second(signed_in(make_view())), signed_in(second(make_view()))):
+        line = boot_error(
             functools.partial(flask.Flask.add_url_rule, rule="/tea", endpoint="tea", view_func=view)
         )
         assert "has more than one access rule" in line
@@ -45,14 +45,16 @@ def test_two_rules_stop_the_boot(second: Callable[..., Any]) -> None:
 
 def test_an_unknown_scope_stops_the_boot() -> None:
     """A name that no scope has would lock everybody out, or be a slip of the pen (S-002)."""
-    line = stopped(lambda app: app.add_url_rule("/tea", "tea", requires("tea:drink")(fresh())))
+    line = boot_error(
+        lambda app: app.add_url_rule("/tea", "tea", requires("tea:drink")(make_view()))
+    )
     assert line == "route GET /tea demands the unknown scope tea:drink"
 
 
 @pytest.mark.parametrize("odd", [("items:read items:write",), (["items:read"],), (None,), ("",)])
 def test_a_scope_that_is_no_name_stops_the_boot(odd: tuple[Any, ...]) -> None:
     """Whatever stands there is compared whole with the known names (S-002, S-085)."""
-    line = stopped(lambda app: app.add_url_rule("/tea", "tea", requires(*odd)(fresh())))
+    line = boot_error(lambda app: app.add_url_rule("/tea", "tea", requires(*odd)(make_view())))
     assert "demands the unknown scope" in line
 
 
@@ -61,26 +63,28 @@ def test_a_scope_with_two_meanings_stops_the_boot() -> None:
     other = Scope("tea:pour", "Pour it away")
 
     def build(app: flask.Flask) -> None:
-        app.add_url_rule("/pour", "pour", requires(TEA)(fresh()))
-        app.add_url_rule("/away", "away", requires(other)(fresh()))
+        app.add_url_rule("/pour", "pour", requires(TEA)(make_view()))
+        app.add_url_rule("/away", "away", requires(other)(make_view()))
 
-    assert stopped(build) == "scope tea:pour is declared twice with different meanings"
+    assert boot_error(build) == "scope tea:pour is declared twice with different meanings"
 
 
 def test_a_route_of_any_method_stops_the_boot() -> None:
     """Werkzeug lets `methods=None` through for every method there is (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        app.view_functions["tea"] = signed_in(fresh())
+        app.view_functions["tea"] = signed_in(make_view())
         app.url_map.add(app.url_rule_class("/tea", endpoint="tea", methods=None))
 
-    assert stopped(build) == "route /tea takes any method; name its methods"
+    assert boot_error(build) == "route /tea takes any method; name its methods"
 
 
 def test_a_decorator_without_its_scopes_stops_the_boot() -> None:
     """`@requires` without brackets decorates nothing, so the route has no rule (S-002)."""
     lost: Any = requires
-    assert "no access rule" in stopped(lambda app: app.add_url_rule("/tea", "tea", lost(fresh())))
+    assert "no access rule" in boot_error(
+        lambda app: app.add_url_rule("/tea", "tea", lost(make_view()))
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,13 +102,13 @@ def test_public_without_brackets_is_refused_at_once() -> None:
     """The reason is not optional."""
     forgetful: Any = public
     with pytest.raises(ValueError, match="reason"):
-        forgetful(fresh())
+        forgetful(make_view())
 
 
 def test_the_static_files_of_a_blueprint_stop_the_boot(tmp_path: Path) -> None:
     """Flask adds that route by itself; nobody said who may read it (S-002)."""
     page = flask.Blueprint("tea", __name__, static_folder=str(tmp_path), static_url_path="/leaves")
-    assert "/leaves/<path:filename> has no access rule" in stopped(
+    assert "/leaves/<path:filename> has no access rule" in boot_error(
         lambda app: app.register_blueprint(page)
     )
 
@@ -118,7 +122,7 @@ def test_the_static_folder_of_the_application_stops_the_boot() -> None:
 
 def test_head_follows_get_and_options_needs_no_rule() -> None:
     """RFC 9110 section 9.3.2 (S-005)."""
-    found = boot(lambda app: app.add_url_rule("/tea", "tea", signed_in(fresh())))
+    found = boot(lambda app: app.add_url_rule("/tea", "tea", signed_in(make_view())))
     assert found == {"GET /tea": "signed in", "HEAD /tea": "signed in"}
 
 
@@ -126,7 +130,7 @@ def test_one_view_may_have_two_routes() -> None:
     """The rule belongs to the view."""
 
     def build(app: flask.Flask) -> None:
-        guarded = requires("items:read")(fresh())
+        guarded = requires("items:read")(make_view())
         app.add_url_rule("/tea", "tea", guarded, methods=["GET"])
         app.add_url_rule("/chai", "chai", guarded, methods=["POST"])
 
@@ -137,60 +141,60 @@ def test_one_view_with_a_rule_for_each_route_stops_the_boot() -> None:
     """A rule is noted on the function, so two routes of it cannot differ (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        shared = fresh()
+        shared = make_view()
         app.add_url_rule("/open", "open", public("a test")(shared))
         app.add_url_rule("/shut", "shut", signed_in(shared))
 
-    assert "more than one" in stopped(build)
+    assert "more than one" in boot_error(build)
 
 
 def test_a_public_variant_opens_no_other_route() -> None:
     """A wrapper may be public; what it wraps is not, and has no rule of its own (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        secret = fresh()
+        secret = make_view()
         app.add_url_rule("/secret", "secret", secret)
-        app.add_url_rule("/short", "short", public("a test")(wrapping(secret)))
+        app.add_url_rule("/short", "short", public("a test")(wrapping_decorator(secret)))
 
-    assert "GET /secret has no access rule" in stopped(build)
+    assert "GET /secret has no access rule" in boot_error(build)
 
 
 def test_a_public_variant_of_a_guarded_view_stops_the_boot() -> None:
     """A view and its wrappers have one rule together (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        guarded = signed_in(fresh())
-        app.add_url_rule("/short", "short", public("a test")(wrapping(guarded)))
+        guarded = signed_in(make_view())
+        app.add_url_rule("/short", "short", public("a test")(wrapping_decorator(guarded)))
 
-    assert "more than one" in stopped(build)
+    assert "more than one" in boot_error(build)
 
 
 def test_a_rule_above_a_wrapper_above_the_route_is_not_lost() -> None:
     """It would be without effect beside the one that holds: the boot stops (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        requires("users:write")(wrapping(app.get("/tea")(signed_in(fresh()))))
+        requires("users:write")(wrapping_decorator(app.get("/tea")(signed_in(make_view()))))
 
-    assert "more than one" in stopped(build)
+    assert "more than one" in boot_error(build)
 
 
 def test_wrappers_that_wrap_each_other_end_the_search() -> None:
     """No endless boot."""
 
     def build(app: flask.Flask) -> None:
-        first, second = wrapping(fresh()), wrapping(fresh())
+        first, second = wrapping_decorator(make_view()), wrapping_decorator(make_view())
         vars(first)["__wrapped__"], vars(second)["__wrapped__"] = second, first
         app.add_url_rule("/tea", "tea", first)
 
-    assert "no access rule" in stopped(build)
+    assert "no access rule" in boot_error(build)
 
 
 def test_builtins_and_partials_may_be_views() -> None:
     """A function that takes no notes inside one that does."""
 
     def build(app: flask.Flask) -> None:
-        app.add_url_rule("/tea", "tea", signed_in(wrapping(len)))
-        app.add_url_rule("/chai", "chai", signed_in(functools.partial(fresh())))
+        app.add_url_rule("/tea", "tea", signed_in(wrapping_decorator(len)))
+        app.add_url_rule("/chai", "chai", signed_in(functools.partial(make_view())))
 
     assert set(boot(build).values()) == {"signed in"}
 
@@ -199,9 +203,9 @@ def applied(step: str, page: flask.Blueprint, view: Callable[..., Any]) -> Calla
     """Take one step of decorating a view."""
     steps: dict[str, Callable[..., Callable[..., Any]]] = {
         "rule": requires("items:read"),
-        "wrapping": wrapping,
-        "again": wrapping,
-        "hiding": hiding,
+        "wrapping": wrapping_decorator,
+        "again": wrapping_decorator,
+        "hiding": non_wrapping_decorator,
         "route": page.route("/tea"),
     }
     return steps[step](view)
@@ -226,7 +230,7 @@ def test_no_order_of_decorators_opens_a_route(
 
 def decorated(page: flask.Blueprint, steps: Iterable[str]) -> flask.Blueprint:
     """Put a view on a page, its decorators in a given order from the inside out."""
-    view: Callable[..., Any] = fresh()
+    view: Callable[..., Any] = make_view()
     for step in steps:
         view = applied(step, page, view)
     return page
@@ -235,7 +239,9 @@ def decorated(page: flask.Blueprint, steps: Iterable[str]) -> flask.Blueprint:
 @pytest.mark.parametrize("order", list(itertools.permutations(["rule", "route", "wrapping"])))
 def test_wrappers_beneath_the_route_change_nothing(order: tuple[str, ...]) -> None:
     """Only a rule on a wrapper above the route is not the route's: the boot stops then (S-002)."""
-    line = stopped(lambda app: app.register_blueprint(decorated(flask.Blueprint("p", "p"), order)))
+    line = boot_error(
+        lambda app: app.register_blueprint(decorated(flask.Blueprint("p", "p"), order))
+    )
     assert bool(line) == (order == ("route", "wrapping", "rule"))
 
 
@@ -244,11 +250,11 @@ def test_nested_blueprints_are_read() -> None:
 
     def build(app: flask.Flask) -> None:
         outer, inner = flask.Blueprint("outer", __name__), flask.Blueprint("inner", __name__)
-        inner.get("/tea")(fresh())
+        inner.get("/tea")(make_view())
         outer.register_blueprint(inner, url_prefix="/deep")
         app.register_blueprint(outer, url_prefix="/very")
 
-    assert "route GET /very/deep/tea has no access rule" in stopped(build)
+    assert "route GET /very/deep/tea has no access rule" in boot_error(build)
 
 
 def test_a_blueprint_under_two_addresses_has_its_rule_at_both() -> None:
@@ -256,7 +262,7 @@ def test_a_blueprint_under_two_addresses_has_its_rule_at_both() -> None:
 
     def build(app: flask.Flask) -> None:
         page = flask.Blueprint("page", __name__)
-        page.get("/tea")(signed_in(fresh()))
+        page.get("/tea")(signed_in(make_view()))
         app.register_blueprint(page, url_prefix="/a", name="a")
         app.register_blueprint(page, url_prefix="/b", name="b")
 
@@ -268,16 +274,16 @@ def test_routes_that_an_extension_adds_are_read() -> None:
 
     def build(app: flask.Flask) -> None:
         page = flask.Blueprint("page", __name__)
-        page.record(lambda state: state.app.add_url_rule("/admin", "admin", fresh()))
+        page.record(lambda state: state.app.add_url_rule("/admin", "admin", make_view()))
         app.register_blueprint(page)
 
-    assert "route GET /admin has no access rule" in stopped(build)
+    assert "route GET /admin has no access rule" in boot_error(build)
 
 
 def test_a_kind_of_rule_that_nobody_knows_lets_nobody_in() -> None:
     """Even one that is noted by hand and misspelt (S-002)."""
     odd: Any = "sigend in"
-    assert Rule(odd).takes_access_token is False
+    assert Rule(odd).accepts_access_token is False
     with pytest.raises(Exception, match="Authorization"):
         Rule(odd).check(None)
 
@@ -285,7 +291,7 @@ def test_a_kind_of_rule_that_nobody_knows_lets_nobody_in() -> None:
 def test_create_app_raises_for_a_page_without_rules(tmp_path: Path) -> None:
     """The application itself does not come up (S-002, R-24)."""
     page = flask.Blueprint("tea", __name__)
-    page.get("/tea")(fresh())
+    page.get("/tea")(make_view())
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     with pytest.raises(UnguardedRoute, match="GET /tea"):
         create_app(settings, blueprints=[page])

@@ -4,7 +4,7 @@ from flask import Flask
 from flask.views import MethodView, View
 
 from itemsapi import public, requires, signed_in
-from support.boot import Build, boot, hiding, stopped, wrapping
+from support.boot import Build, boot, boot_error, non_wrapping_decorator, wrapping_decorator
 
 
 def pages(view_class: type[View]) -> Build:
@@ -41,7 +41,7 @@ def test_a_method_without_a_rule_stops_the_boot() -> None:
         def post(self) -> str:
             return ""
 
-    assert "route POST /tea has no access rule" in stopped(pages(Tea))
+    assert "route POST /tea has no access rule" in boot_error(pages(Tea))
 
 
 def test_a_method_that_a_class_does_not_have_stops_the_boot() -> None:
@@ -55,7 +55,7 @@ def test_a_method_that_a_class_does_not_have_stops_the_boot() -> None:
     def build(app: Flask) -> None:
         app.add_url_rule("/tea", view_func=Tea.as_view("tea"), methods=["GET", "PUT"])
 
-    assert "route PUT /tea has no access rule" in stopped(build)
+    assert "route PUT /tea has no access rule" in boot_error(build)
 
 
 def test_a_class_may_have_one_rule_for_all_methods() -> None:
@@ -67,7 +67,7 @@ def test_a_class_may_have_one_rule_for_all_methods() -> None:
             return ""
 
     class Chai(MethodView):
-        decorators = [signed_in, wrapping]  # noqa: RUF012 - Flask's own way
+        decorators = [signed_in, wrapping_decorator]  # noqa: RUF012 - Flask's own way
 
         def get(self) -> str:
             return ""
@@ -84,19 +84,19 @@ def test_a_rule_of_the_class_and_one_of_the_method_stop_the_boot() -> None:
         def get(self) -> str:
             return ""
 
-    assert "more than one" in stopped(pages(Tea))
+    assert "more than one" in boot_error(pages(Tea))
 
 
 def test_a_rule_among_hiding_decorators_stops_the_boot() -> None:
     """What hides its inside hides the rule (S-002)."""
 
     class Tea(MethodView):
-        decorators = [signed_in, hiding]  # noqa: RUF012 - Flask's own way
+        decorators = [signed_in, non_wrapping_decorator]  # noqa: RUF012 - Flask's own way
 
         def get(self) -> str:
             return ""
 
-    assert "no access rule" in stopped(pages(Tea))
+    assert "no access rule" in boot_error(pages(Tea))
 
 
 def test_a_rule_is_inherited() -> None:
@@ -128,7 +128,7 @@ def test_of_two_inherited_rules_none_hides_the_other() -> None:
     class Tea(Open, Guarded):
         pass
 
-    assert "more than one" in stopped(pages(Tea))
+    assert "more than one" in boot_error(pages(Tea))
 
 
 def test_a_rule_on_a_subclass_is_none_of_its_base() -> None:
@@ -139,7 +139,7 @@ def test_a_rule_on_a_subclass_is_none_of_its_base() -> None:
             return ""
 
     signed_in(type("Tea", (Base,), {}))
-    assert "no access rule" in stopped(pages(Base))
+    assert "no access rule" in boot_error(pages(Base))
 
 
 def test_an_overridden_method_needs_its_own_rule() -> None:
@@ -154,7 +154,7 @@ def test_an_overridden_method_needs_its_own_rule() -> None:
         def get(self) -> str:
             return "more"
 
-    assert "no access rule" in stopped(pages(Tea))
+    assert "no access rule" in boot_error(pages(Tea))
 
 
 def test_a_plain_view_class_needs_a_rule() -> None:
@@ -165,4 +165,4 @@ def test_a_plain_view_class_needs_a_rule() -> None:
         def dispatch_request(self) -> str:
             return ""
 
-    assert "no access rule" in stopped(pages(Tea))
+    assert "no access rule" in boot_error(pages(Tea))

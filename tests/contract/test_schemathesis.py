@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.real_server import Wire, serving
+from support.real_server import RunningServer, running_server
 
 # 428 is what RFC 6585 has for a missing If-Match; Schemathesis expects it to be a 400.
 CONFIG = """
@@ -27,13 +27,13 @@ OWN_RIGHTS = (
 
 
 @pytest.fixture
-def wire(tmp_path: Path) -> Iterator[Wire]:
+def wire(tmp_path: Path) -> Iterator[RunningServer]:
     """A running service, at which nobody has tried a password yet."""
-    with serving(tmp_path, threads=8) as wire:
+    with running_server(tmp_path, threads=8) as wire:
         yield wire
 
 
-def judged(wire: Wire, folder: Path, token: bytes, *, without: tuple[str, ...]) -> str:
+def judged(wire: RunningServer, folder: Path, token: bytes, *, without: tuple[str, ...]) -> str:
     """Run Schemathesis with all checks; return what it found fault with, or nothing."""
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG)
@@ -49,13 +49,17 @@ def judged(wire: Wire, folder: Path, token: bytes, *, without: tuple[str, ...]) 
 
 
 @pytest.mark.slow
-def test_the_service_does_what_it_documents_with_every_scope(wire: Wire, tmp_path: Path) -> None:
+def test_the_service_does_what_it_documents_with_every_scope(
+    wire: RunningServer, tmp_path: Path
+) -> None:
     """Every check, from examples to sequences of calls."""
     assert judged(wire, tmp_path, wire.login(), without=OWN_SESSION + OWN_RIGHTS) == ""
 
 
 @pytest.mark.slow
-def test_the_service_does_what_it_documents_with_few_scopes(wire: Wire, tmp_path: Path) -> None:
+def test_the_service_does_what_it_documents_with_few_scopes(
+    wire: RunningServer, tmp_path: Path
+) -> None:
     """Most of it is refused then, as documented."""
     token = wire.login(scope="items:read")
     assert judged(wire, tmp_path, token, without=OWN_SESSION) == ""

@@ -1,10 +1,11 @@
-"""The real service on each database, and whoever mints sessions on it without a password."""
+"""The real service on each database, and sessions opened without a password."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,48 +17,48 @@ from itemsapi.issuer.grants import Grant
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import House, MovingClock
-from support.service import Stage, staged
-from support.tokens import Opened, begun
+from support.app_factory import Backend, MovingClock
+from support.service import RunningService, running_service
+from support.tokens import OpenedSession, open_session
 
 NewDatabase = Callable[[str], str]
 
 
 @dataclass
-class Theatre:
-    """A stage, and the issuer at hand: the same database and secret, in the test's own process."""
+class Deployment:
+    """A running service, and a backend with the same database and secret in this process."""
 
-    stage: Stage
-    house: House
+    service: RunningService
+    backend: Backend
     user_id: str
 
-    def session(self) -> Opened:
-        """Open a session, as if somebody had signed in."""
-        self.house.clock.moment = datetime.now(UTC)
-        return begun(self.house, self.user_id)
+    def open_session(self) -> OpenedSession:
+        """Open a session, as after a successful login."""
+        self.backend.clock.current = datetime.now(UTC)
+        return open_session(self.backend, self.user_id)
 
-    def gen(self, grant: Grant) -> int:
-        """Return the generation that a session's row holds."""
-        with self.house.services.database.reading() as connection:
+    def generation(self, grant: Grant) -> int:
+        """Return the generation in a session's row."""
+        with self.backend.services.database.reading() as connection:
             rows = connection.exec_driver_sql("SELECT id, gen FROM itemsapi_session")
             return next(int(row.gen) for row in rows if row.id == grant.session_id)
 
-    def age(self, grant: Grant, *, seconds: float) -> None:
-        """Let a session's last rotation be so much longer ago: the window need not be awaited."""
-        with self.house.services.database.transaction() as tx:
+    def age_session(self, grant: Grant, *, seconds: float) -> None:
+        """Move a session's last rotation into the past, so that no test waits for the window."""
+        with self.backend.services.database.transaction() as tx:
             session = tx.get_one(AuthSession, grant.session_id)
             session.rotated_at -= timedelta(seconds=seconds)
 
-    def told(self, event: str) -> int:
+    def count_events(self, event: str) -> int:
         """Count the audit events of one name."""
-        return len(self.house.services.audit.latest(before=None, limit=200, event=event))
+        return len(self.backend.services.audit.latest(before=None, limit=200, event=event))
 
 
 @pytest.fixture(scope="session")
 def new_postgres(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Make empty, migrated PostgreSQL databases; the server goes with the session."""
+    """Create empty, migrated PostgreSQL databases; the server is removed with the test session."""
 
-    def make() -> str:
+    def create() -> str:
         server = request.getfixturevalue("postgres_server")
         name = f"stage_{new_id()[-12:]}"
         with psycopg.connect(server, autocommit=True) as connection:
@@ -65,37 +66,39 @@ def new_postgres(request: pytest.FixtureRequest) -> Callable[[], str]:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return str(make_url(server).set(database=name).render_as_string(hide_password=False))
 
-    return make
+    return create
 
 
 @pytest.fixture(scope="module")
-def theatre(
+def deploy(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., AbstractContextManager[Theatre]]:
-    """Open theatres: on a database of a kind, with workers and settings as wished."""
+) -> Callable[..., AbstractContextManager[Deployment]]:
+    """Run services on a database of one kind, with the given workers and settings."""
 
     @contextmanager
-    def opened(kind: str, *, url: str = "", **wish: object) -> Iterator[Theatre]:
-        folder = tmp_path_factory.mktemp("stage")
-        here = url or _url(kind, folder, request)
-        secret = "stage-only-0123456789-abcdefghijklmnopqrstuvwxyz"
-        settings = Settings(database_url=here, data_dir=folder, secret_key=secret)
+    def start(
+        dialect: str, *, url: str = "", served: str = "", **overrides: Any
+    ) -> Iterator[Deployment]:
+        folder = tmp_path_factory.mktemp("deployment")
+        database_url = url or _url(dialect, folder, request)
+        secret = "deployment-only-0123456789-abcdefghijklmnopqrstuvwxyz"
+        settings = Settings(database_url=database_url, data_dir=folder, secret_key=secret)
         clock = MovingClock()
         app = create_app(settings, clock=clock)
-        house = House(app, app.extensions[EXTENSION], clock)
-        db.upgrade(house.services.database)
-        user_id = house.user("ada", "member")
-        wish = {"blueprints": "support.tokens:look", "secret_key": secret, "served": here} | wish
+        backend = Backend(app, app.extensions[EXTENSION], clock)
+        db.upgrade(backend.services.database)
+        user_id = backend.create_user("ada", "member")
+        options = {"blueprints": "support.tokens:look", "secret_key": secret} | overrides
         try:
-            with staged(str(wish.pop("served")), folder, **wish) as stage:  # type: ignore[arg-type]
-                yield Theatre(stage, house, user_id)
+            with running_service(served or database_url, folder, **options) as service:
+                yield Deployment(service, backend, user_id)
         finally:
-            house.services.database.dispose()
+            backend.services.database.dispose()
 
-    return opened
+    return start
 
 
-def _url(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
-    if kind == "sqlite":
+def _url(dialect: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    if dialect == "sqlite":
         return f"sqlite:///{folder}/itemsapi.db"
     return str(request.getfixturevalue("new_postgres")())

@@ -1,4 +1,4 @@
-"""Starting with something wrong: one line that names it, exit code 1, nothing half-done (R-24)."""
+"""Wrong configuration at start: a one-line error, exit code 1, nothing half-created (R-24)."""
 
 import shutil
 import socket
@@ -16,8 +16,8 @@ from support.command_line import SECRET, Shell, shell_at
 PRODUCTION = {"profile": "production", "public_url": "https://api.example.org"}
 
 
-def fault(**given: str) -> str:
-    """Return the line that the settings are refused with, or nothing."""
+def settings_error(**given: str) -> str:
+    """Return the error message for these settings, or an empty string."""
     environ = {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
     try:
         Settings.from_environment(environ)
@@ -94,9 +94,9 @@ def fault(**given: str) -> str:
         ("rate_limit", "5/99999999 days"),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: str) -> None:
-    """In one line, whatever is wrong with it."""
-    line = fault(**{"secret_key": SECRET, name: value})
+def test_an_invalid_setting_is_named(name: str, value: str) -> None:
+    """The one-line error names the setting."""
+    line = settings_error(**{"secret_key": SECRET, name: value})
     assert f"ITEMSAPI_{name.upper()} " in line
     assert "\n" not in line
 
@@ -110,28 +110,28 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
         ("sesion_limit", "3"),
     ],
 )
-def test_what_is_unsafe_in_production_is_named(name: str, value: str) -> None:
-    """What development lets pass (S-103)."""
-    line = fault(**{"secret_key": SECRET, **PRODUCTION, name: value})
+def test_an_unsafe_setting_is_rejected_in_production(name: str, value: str) -> None:
+    """Development allows it (S-103)."""
+    line = settings_error(**{"secret_key": SECRET, **PRODUCTION, name: value})
     assert line.startswith(f"ITEMSAPI_{name.upper()} ")
 
 
 @pytest.mark.parametrize(("counted", "lines"), [("0", 1), ("1", 0), ("none", 0)])
-def test_production_warns_of_proxies_that_nobody_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], counted: str, lines: int
+def test_production_warns_when_the_number_of_proxies_is_not_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], proxies: str, lines: int
 ) -> None:
-    """In one line of the log, at the start (S-114)."""
-    given = {"secret_key": SECRET, "data_dir": str(tmp_path), "trusted_proxies": counted}
+    """The warning is one log line at start (S-114)."""
+    given = {"secret_key": SECRET, "data_dir": str(tmp_path), "trusted_proxies": proxies}
     environ = {f"ITEMSAPI_{name.upper()}": v for name, v in {**PRODUCTION, **given}.items()}
     create_app(Settings.from_environment(environ))
     assert capsys.readouterr().err.count("ITEMSAPI_TRUSTED_PROXIES is 0") == lines
 
 
 @pytest.mark.parametrize(("mode", "lines"), [(0o600, 0), (0o640, 1), (0o604, 1)])
-def test_production_warns_of_a_secret_that_others_may_read(
+def test_production_warns_when_others_may_read_the_secret(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int, lines: int
 ) -> None:
-    """In one line of the log, at the start, as `itemsapi check` does (S-148)."""
+    """The warning is one log line at start, as in `itemsapi check` (S-148)."""
     file = tmp_path / "own.key"
     file.write_text(SECRET)
     file.chmod(mode)
@@ -141,10 +141,10 @@ def test_production_warns_of_a_secret_that_others_may_read(
     assert capsys.readouterr().err.count(f"others may read {file}; run chmod 600") == lines
 
 
-def test_production_does_not_warn_of_a_file_that_is_not_its_secret(
+def test_production_does_not_warn_of_an_unused_secret_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The secret came from the environment; what lies there is left from another time."""
+    """The secret key comes from the environment; the file is not used."""
     (tmp_path / "secret.key").write_text("of another time, and read by nobody here")
     given = {**PRODUCTION, "data_dir": str(tmp_path), "secret_key": SECRET}
     environ = {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
@@ -152,41 +152,43 @@ def test_production_does_not_warn_of_a_file_that_is_not_its_secret(
     assert "others may read" not in capsys.readouterr().err
 
 
-def test_production_makes_no_secret(tmp_path: Path) -> None:
-    """It would be lost with the container, and everybody's sign-in with it."""
-    assert fault(**PRODUCTION, data_dir=str(tmp_path)).startswith("ITEMSAPI_SECRET_KEY is missing")
+def test_production_creates_no_secret(tmp_path: Path) -> None:
+    """It would be lost with the container, and with it all sessions."""
+    assert settings_error(**PRODUCTION, data_dir=str(tmp_path)).startswith(
+        "ITEMSAPI_SECRET_KEY is missing"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xff"])
-def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
-    """It is not there, or is no text."""
+def test_an_unreadable_secret_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """The file is missing or is not text."""
     path = tmp_path / "secret"
     if content is not None:
         path.write_bytes(content)
-    assert fault(secret_key_file=str(path)).startswith("ITEMSAPI_SECRET_KEY")
+    assert settings_error(secret_key_file=str(path)).startswith("ITEMSAPI_SECRET_KEY")
 
 
-def test_no_line_repeats_the_secret() -> None:
-    """Logs of failed starts are read by many (S-148)."""
-    assert "hunter2" not in fault(secret_key="hunter2")
+def test_no_error_contains_the_secret() -> None:
+    """Many people read the logs of failed starts (S-148)."""
+    assert "hunter2" not in settings_error(secret_key="hunter2")
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    """A shell before nothing at all."""
+    """A shell without a database."""
     return shell_at(tmp_path / "data")
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """A port that somebody listens on."""
+def used_port() -> Iterator[int]:
+    """A port that is in use."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield int(server.getsockname()[1])
 
 
-def refused(shell: Shell, *words: str) -> str:
-    """Return the one line with which `serve` gives up."""
+def start_error(shell: Shell, *words: str) -> str:
+    """Return the one-line error of `serve`."""
     done = shell.run("serve", *words, "--port", str(_free()))
     assert (done.code, done.err.count("\n")) == (1, 1), done
     return done.err
@@ -197,9 +199,9 @@ def _free() -> int:
         return int(server.getsockname()[1])
 
 
-def test_a_port_in_use_is_one_line(shell: Shell, taken: int) -> None:
-    """Before anything is made; granian would share the port."""
-    done = shell.run("serve", "--port", str(taken))
+def test_a_used_port_is_a_one_line_error(shell: Shell, used_port: int) -> None:
+    """It is found before any file is created; granian would share the port."""
+    done = shell.run("serve", "--port", str(used_port))
     assert (done.code, "Address already in use" in done.out + done.err) == (1, True)
     assert not Path(shell.settings["data_dir"]).exists()
 
@@ -223,11 +225,9 @@ def test_a_port_in_use_is_one_line(shell: Shell, taken: int) -> None:
         ({"rate_limit_url": "nonsense://"}, "ITEMSAPI_RATE_LIMIT_URL"),
     ],
 )
-def test_what_stops_the_start_is_one_line(
-    shell: Shell, settings: dict[str, str], words: str
-) -> None:
-    """It names what is wrong, and no password."""
-    line = refused(shell.given(**settings))
+def test_an_error_at_start_is_one_line(shell: Shell, settings: dict[str, str], words: str) -> None:
+    """It names the problem and contains no password."""
+    line = start_error(shell.with_settings(**settings))
     assert words in line
     assert "hunter2" not in line
 
@@ -235,64 +235,66 @@ def test_what_stops_the_start_is_one_line(
 @pytest.mark.parametrize(
     "url", ["nonsense", "sqlite://", "sqlite:////nowhere/at/all.db", "postgresql://u:hunter2@h:p/x"]
 )
-def test_check_finds_an_address_that_leads_nowhere(shell: Shell, url: str) -> None:
-    """It tells all that it finds, and no password."""
-    done = shell.given(database_url=url).run("check")
+def test_check_reports_an_unusable_database_url(shell: Shell, url: str) -> None:
+    """The output has the fault and no password."""
+    done = shell.with_settings(database_url=url).run("check")
     faults = [line for line in done.out.splitlines() if "FAULT" in line]
     assert (done.code, len(faults), "database" in faults[0]) == (1, 1, True)
     assert "hunter2" not in done.out
 
 
-def test_a_directory_that_cannot_be_written_is_one_line(shell: Shell, tmp_path: Path) -> None:
-    """Here because something else is in its place."""
+def test_an_unusable_data_directory_is_a_one_line_error(shell: Shell, tmp_path: Path) -> None:
+    """Here a file is in its place."""
     (tmp_path / "data").write_text("a file")
-    assert "data" in refused(shell)
+    assert "data" in start_error(shell)
 
 
-def test_a_damaged_database_is_one_line(shell: Shell, tmp_path: Path) -> None:
-    """It is not made anew over what may be left of it."""
+def test_a_damaged_database_is_a_one_line_error(shell: Shell, tmp_path: Path) -> None:
+    """The file is not overwritten: it may be possible to repair it."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "itemsapi.db").write_bytes(b"not a database at all" * 100)
-    assert "the database cannot be used" in refused(shell)
+    assert "the database cannot be used" in start_error(shell)
 
 
-def test_an_old_schema_is_not_changed_unasked(shell: Shell) -> None:
-    """The line tells the command that does it."""
+def test_an_old_schema_is_not_upgraded_automatically(shell: Shell) -> None:
+    """The error names the command that upgrades it."""
     shell.run("db", "upgrade", "0001")
-    assert "run `itemsapi db upgrade`" in refused(shell)
+    assert "run `itemsapi db upgrade`" in start_error(shell)
     assert shell.run("db", "current", "--json").json["current"] == "0001"
 
 
-def test_tables_of_somebody_else_are_left_alone(shell: Shell) -> None:
-    """A wrong address does not fill another application's database with our tables."""
+def test_tables_of_another_application_are_not_changed(shell: Shell) -> None:
+    """With a wrong URL, our tables are not added to another application's database."""
     Path(shell.settings["data_dir"]).mkdir()
     path = Path(shell.settings["data_dir"]) / "itemsapi.db"
     database = db.Database(f"sqlite:///{path}")
     with database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE theirs (id integer)")
     database.dispose()
-    assert "run `itemsapi db upgrade`" in refused(shell)
+    assert "run `itemsapi db upgrade`" in start_error(shell)
 
 
-def test_another_secret_than_that_of_the_keys_is_one_line(
+def test_a_wrong_secret_key_is_a_one_line_error(
     shell: Shell, tmp_path: Path, sqlite_template: Path
 ) -> None:
-    """Rather than answering 503 to everybody."""
+    """Otherwise every request would get 503."""
     (tmp_path / "data").mkdir()
     shutil.copy(sqlite_template, tmp_path / "data" / "itemsapi.db")
-    services = build_services(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now, dict)
-    services.key_set.now()  # makes the first key
+    services = build_services(Settings(data_dir=tmp_path / "data", secret_key=SECRET), now)
+    services.key_set.snapshot()  # creates the first key
     services.database.dispose()
-    line = refused(shell.given(secret_key="another-one-0123456789-abcdefghijklmn"))
+    line = start_error(shell.with_settings(secret_key="another-one-0123456789-abcdefghijklmn"))
     assert "ITEMSAPI_SECRET_KEY does not fit" in line
 
 
-def test_a_page_without_a_rule_is_one_line(
+def test_a_route_without_a_rule_is_a_one_line_error(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The route is named (S-002)."""
+    """The error names the route (S-002)."""
     code = "import flask\npage = flask.Blueprint('p', __name__)\n"
     code += "page.add_url_rule('/open', view_func=lambda: 'hi', endpoint='x')\n"
     (tmp_path / "open_page.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    assert "GET /open has no access rule" in refused(shell.given(blueprints="open_page:page"))
+    assert "GET /open has no access rule" in start_error(
+        shell.with_settings(blueprints="open_page:page")
+    )

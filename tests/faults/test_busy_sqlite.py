@@ -1,4 +1,4 @@
-"""Eight workers on one SQLite file, with a long reader, a backup, and VACUUM (R-07)."""
+"""Eight workers on one SQLite file, with a long reader, a backup and VACUUM (R-07)."""
 
 import sqlite3
 import threading
@@ -9,39 +9,42 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from support.large_views import MIB
 from support.rounds import FULL, rounds
-from support.service import Answer, told, until
+from support.service import TimedResponse, print_figures, wait_until
 
 CLIENTS = 8
-CHECKPOINT = 1000 * 4096  # bytes of the log after which a writer copies it back, unless told else
+CHECKPOINT_BYTES = 1000 * 4096  # bytes of the log after which a writer checkpoints, by default
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def play(theatre: Callable[..., AbstractContextManager[Theatre]]) -> Iterator[Theatre]:
-    """The service with eight workers, a few where a few rounds must do."""
-    with theatre("sqlite", workers=8 if FULL else 2, threads=2) as opened:
+def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+    """The service with eight workers, or two in a quick run."""
+    with deploy("sqlite", workers=8 if FULL else 2, threads=2) as opened:
         yield opened
 
 
-def file_of(play: Theatre) -> Path:
+def database_file(deployment: Deployment) -> Path:
     """Return the database file."""
-    return Path(make_url(play.stage.environment["ITEMSAPI_DATABASE_URL"]).database or "")
+    return Path(make_url(deployment.service.environment["ITEMSAPI_DATABASE_URL"]).database or "")
 
 
 @contextmanager
-def refreshing(play: Theatre) -> Iterator[list[Answer]]:
-    """Let clients refresh, each its own session, some twenty times a second, meanwhile."""
-    answers: list[Answer] = []
+def refreshing(deployment: Deployment) -> Iterator[list[TimedResponse]]:
+    """Let clients refresh about twenty times a second each, during the block."""
+    answers: list[TimedResponse] = []
     stop = threading.Event()
 
     def client() -> None:
-        line, token = play.stage.line(timeout=60), play.session().refresh_token
+        connection, token = (
+            deployment.service.connect(timeout=60),
+            deployment.open_session().refresh_token,
+        )
         while not stop.wait(0.03):
-            answer = line.refresh(token)
+            answer = connection.refresh(token)
             answers.append(answer)
             token = answer.body.get("refresh_token", token) if answer.status == 200 else token
 
@@ -56,26 +59,26 @@ def refreshing(play: Theatre) -> Iterator[list[Answer]]:
             thread.join()
 
 
-def more(answers: list[Answer], count: int) -> None:
-    """Wait until so many more have come."""
+def wait_for_more(answers: list[TimedResponse], count: int) -> None:
+    """Wait until `count` more responses have arrived."""
     due = len(answers) + count
-    until(lambda: len(answers) >= due, 120)
+    wait_until(lambda: len(answers) >= due, 120)
 
 
-def late(answers: list[Answer]) -> float:
-    """Return the 99th percentile of what answers took."""
+def p99(answers: list[TimedResponse]) -> float:
+    """Return the 99th percentile of the response times."""
     taken = sorted(answer.seconds for answer in answers)
     return taken[len(taken) * 99 // 100]
 
 
-def log_of(play: Theatre) -> int:
-    """Return how many bytes the write-ahead log holds."""
-    file = file_of(play)
+def wal_size(deployment: Deployment) -> int:
+    """Return the size of the write-ahead log in bytes."""
+    file = database_file(deployment)
     return file.with_name(f"{file.name}-wal").stat().st_size
 
 
-def disturb(path: Path, answers: list[Answer], count: int) -> None:
-    """Hold a read snapshot open for so many refreshes, take a backup of it, and vacuum."""
+def disturb(path: Path, answers: list[TimedResponse], count: int) -> None:
+    """Keep a read snapshot open during `count` refreshes, make a backup, and vacuum."""
     with closing(sqlite3.connect(path, timeout=60)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM itemsapi_session").fetchone()
@@ -84,41 +87,46 @@ def disturb(path: Path, answers: list[Answer], count: int) -> None:
             closing(sqlite3.connect(f"{path}.backup")) as target,
         ):
             source.backup(target, pages=1, sleep=0.005)
-        more(answers, count)
+        wait_for_more(answers, count)
         reader.execute("ROLLBACK")
     with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as cleaner:
         cleaner.execute("VACUUM")
 
 
-def test_nobody_hears_that_the_database_is_locked(play: Theatre) -> None:
-    """R-07: every refresh is answered with 200 while others read, back up and vacuum.
+def test_refreshes_succeed_while_others_read_back_up_and_vacuum(deployment: Deployment) -> None:
+    """R-07: every refresh returns 200.
 
-    99 of 100 within half a second, or a few times as late as where nobody disturbs.
+    99 of 100 take less than half a second, or less than five times the undisturbed time.
     """
     count = rounds(2000, 300)
-    with refreshing(play) as calm:
-        more(calm, count)
-    with refreshing(play) as answers:
-        disturb(file_of(play), answers, count)
-        more(answers, count)
-    told("busy SQLite", refreshes=len(answers), p99=late(answers), calm=late(calm))
+    with refreshing(deployment) as undisturbed:
+        wait_for_more(undisturbed, count)
+    with refreshing(deployment) as answers:
+        disturb(database_file(deployment), answers, count)
+        wait_for_more(answers, count)
+    print_figures(
+        "busy SQLite",
+        refreshes=len(answers),
+        p99_seconds=p99(answers),
+        undisturbed=p99(undisturbed),
+    )
     assert {answer.status for answer in answers} == {200}
-    assert late(answers) < max(0.5, 5 * late(calm))
+    assert p99(answers) < max(0.5, 5 * p99(undisturbed))
 
 
-def test_the_log_does_not_grow_without_bound(play: Theatre) -> None:
-    """R-07: a reader lets it grow; when the reader has left, the next writers begin it anew."""
+def test_the_write_ahead_log_stays_bounded(deployment: Deployment) -> None:
+    """R-07: it grows during a long read; after the read, the next writers restart it."""
     count = rounds(2000, 300)
-    with refreshing(play) as answers:
-        disturb(file_of(play), answers, count)
-        held = log_of(play)
-        more(answers, 6 * count)
-        after = log_of(play)
-    told("log", with_a_reader_mib=held / MIB, after_mib=after / MIB)
-    assert after < 1.2 * max(held, CHECKPOINT)
+    with refreshing(deployment) as answers:
+        disturb(database_file(deployment), answers, count)
+        size_with_reader = wal_size(deployment)
+        wait_for_more(answers, 6 * count)
+        after = wal_size(deployment)
+    print_figures("log", with_a_reader_mib=size_with_reader / MIB, after_mib=after / MIB)
+    assert after < 1.2 * max(size_with_reader, CHECKPOINT_BYTES)
 
 
-def test_the_backup_is_whole(play: Theatre) -> None:
-    """R-07: what was copied under way opens and is consistent."""
-    with closing(sqlite3.connect(f"{file_of(play)}.backup")) as backup:
+def test_the_backup_is_consistent(deployment: Deployment) -> None:
+    """R-07: a backup made under load passes the integrity check."""
+    with closing(sqlite3.connect(f"{database_file(deployment)}.backup")) as backup:
         assert backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -1,4 +1,4 @@
-"""Odd defaults of server, database and role: right answers, or one line at the start (R-34)."""
+"""Unusual defaults of server, database and role: correct results, or a one-line error (R-34)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,15 +8,15 @@ from sqlalchemy import make_url, text
 
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import free_port, shell_at
-from support.pooler import pooled
-from support.postgres_database import named, run
-from support.smoke import expected, told
+from support.pooler import running_pooler
+from support.postgres_database import execute, url_of
+from support.smoke import expected_result, run_smoke_test
 
 pytestmark = pytest.mark.postgres
 
-ODD = {
+UNUSUAL_DEFAULTS = {
     "datestyle": "German, DMY",
     "timezone": "Asia/Tokyo",
     "client_encoding": "LATIN1",
@@ -32,142 +32,144 @@ ODD = {
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite has no defaults of its own."""
+    """SQLite has no such defaults."""
     return "postgresql"
 
 
 @pytest.fixture
-def odd(new_postgres: Callable[[], str]) -> Callable[..., str]:
-    """Make databases with such defaults."""
+def create_database(new_postgres: Callable[[], str]) -> Callable[..., str]:
+    """Create databases with unusual defaults."""
 
     def make(**defaults: str) -> str:
         url = new_postgres()
         name = make_url(url).database
         for setting, value in defaults.items():
-            run(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
+            execute(url, f"ALTER DATABASE {name} SET {setting} = '{value}'")
         return url
 
     return make
 
 
-@pytest.mark.parametrize("setting", ODD)
-def test_answers_are_right_with_an_odd_default(
-    setting: str, odd: Callable[..., str], make_house: Callable[..., House]
+@pytest.mark.parametrize("setting", UNUSUAL_DEFAULTS)
+def test_responses_are_correct_with_an_unusual_default(
+    setting: str, create_database: Callable[..., str], make_backend: Callable[..., Backend]
 ) -> None:
-    """R-34: signing in, refreshing, words and times."""
-    house = make_house(database_url=odd(**{setting: ODD[setting]}))
-    assert told(house) == expected(house)
+    """R-34: sign-in, refresh, texts and times."""
+    backend = make_backend(database_url=create_database(**{setting: UNUSUAL_DEFAULTS[setting]}))
+    assert run_smoke_test(backend) == expected_result(backend)
 
 
 @pytest.mark.slow
-def test_answers_are_right_with_all_of_them_behind_a_pooler(
-    odd: Callable[..., str], make_house: Callable[..., House]
+def test_responses_are_correct_with_all_defaults_behind_a_pooler(
+    create_database: Callable[..., str], make_backend: Callable[..., Backend]
 ) -> None:
-    """R-33, R-34: there nothing can be said at the start; a limit is left to the role."""
-    url = odd(**{name: value for name, value in ODD.items() if name != "statement_timeout"})
-    with pooled(url, "transaction") as there:
-        house = make_house(database_url=there)
-        assert told(house) == expected(house)
+    """R-33, R-34: no startup parameter can be sent there; the role sets the timeout."""
+    url = create_database(
+        **{name: value for name, value in UNUSUAL_DEFAULTS.items() if name != "statement_timeout"}
+    )
+    with running_pooler(url, "transaction") as pooled_url:
+        backend = make_backend(database_url=pooled_url)
+        assert run_smoke_test(backend) == expected_result(backend)
 
 
-def test_answers_are_right_whatever_libpq_is_told_outside(
+def test_responses_are_correct_with_libpq_variables(
     new_postgres: Callable[[], str],
-    make_house: Callable[..., House],
+    make_backend: Callable[..., Backend],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """R-34: PGCLIENTENCODING and its like are for psql."""
+    """R-34: PGCLIENTENCODING and similar variables are meant for psql."""
     for name, value in {"PGCLIENTENCODING": "LATIN1", "PGDATESTYLE": "German"}.items():
         monkeypatch.setenv(name, value)
-    house = make_house(database_url=new_postgres())
-    assert told(house) == expected(house)
+    backend = make_backend(database_url=new_postgres())
+    assert run_smoke_test(backend) == expected_result(backend)
 
 
-def test_every_transaction_says_its_isolation_level(odd: Callable[..., str]) -> None:
-    """R-34: the rules of rotation are proved for READ COMMITTED."""
-    database = Database(odd(default_transaction_isolation="serializable"))
+def test_every_transaction_sets_its_isolation_level(create_database: Callable[..., str]) -> None:
+    """R-34: the rotation rules are proved for READ COMMITTED."""
+    database = Database(create_database(default_transaction_isolation="serializable"))
     level = text("SHOW transaction_isolation")
     with database.reading() as connection:
-        looked = connection.scalar(level)
+        read_level = connection.scalar(level)
     with database.transaction() as tx:
-        written = tx.scalar(level)
+        write_level = tx.scalar(level)
     database.dispose()
-    assert (looked, written) == ("read committed", "read committed")
+    assert (read_level, write_level) == ("read committed", "read committed")
 
 
 @pytest.fixture
-def schema(postgres_server: str) -> Iterator[str]:
-    """The address of an empty database with a schema `shop`."""
+def schema_url(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty database with a schema `shop`."""
     name = f"schema_{new_id()[-12:]}"
-    run(postgres_server, f"CREATE DATABASE {name}")
-    url = named(postgres_server, name)
-    run(url, "CREATE SCHEMA shop")
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    url = url_of(postgres_server, name)
+    execute(url, "CREATE SCHEMA shop")
     yield url
-    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def with_options(url: str, options: str) -> str:
-    """Return an address with options for the server."""
+    """Return a URL with options for the server."""
     address = make_url(url).update_query_dict({"options": options})
     return address.render_as_string(hide_password=False)
 
 
 def schemas(url: str) -> set[str]:
-    """Return where our tables are."""
+    """Return the schemas that contain our tables."""
     database = Database(url)
-    asked = text("SELECT schemaname FROM pg_tables WHERE tablename IN ('role', 'alembic_version')")
+    query = text("SELECT schemaname FROM pg_tables WHERE tablename IN ('role', 'alembic_version')")
     with database.reading() as connection:
-        found = set(connection.scalars(asked))
+        schema_names = set(connection.scalars(query))
     database.dispose()
-    return found
+    return schema_names
 
 
-def test_tables_land_where_the_address_says(schema: str, tmp_path: Path) -> None:
-    """R-34: `?options=` is kept beside ours."""
-    url = with_options(schema, "-csearch_path=shop")
+def test_tables_are_created_in_the_schema_of_the_url(schema_url: str, tmp_path: Path) -> None:
+    """R-34: `?options=` is kept with our own options."""
+    url = with_options(schema_url, "-csearch_path=shop")
     assert shell_at(tmp_path, database_url=url).run("db", "upgrade").code == 0
     assert schemas(url) == {"shop"}
 
 
-def test_tables_land_where_libpq_is_told_outside(
-    schema: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_tables_are_created_in_the_schema_of_pgoptions(
+    schema_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-34: PGOPTIONS counts where the address says nothing."""
+    """R-34: PGOPTIONS applies if the URL has no options."""
     monkeypatch.setenv("PGOPTIONS", "-csearch_path=shop")
-    assert shell_at(tmp_path, database_url=schema).run("db", "upgrade").code == 0
-    assert schemas(schema) == {"shop"}
+    assert shell_at(tmp_path, database_url=schema_url).run("db", "upgrade").code == 0
+    assert schemas(schema_url) == {"shop"}
 
 
-def test_what_the_address_says_stands(schema: str) -> None:
-    """R-34: other parameters of libpq, too."""
-    url = make_url(with_options(schema, "-cstatement_timeout=7s"))
+def test_parameters_of_the_url_are_kept(schema_url: str) -> None:
+    """R-34: other libpq parameters too."""
+    url = make_url(with_options(schema_url, "-cstatement_timeout=7s"))
     database = Database(
         url.update_query_dict({"application_name": "shop"}).render_as_string(hide_password=False)
     )
-    asked = "SELECT current_setting('statement_timeout'), current_setting('application_name')"
+    query = "SELECT current_setting('statement_timeout'), current_setting('application_name')"
     with database.reading() as connection:
-        found = tuple(connection.execute(text(asked)).one())
+        found = tuple(connection.execute(text(query)).one())
     database.dispose()
     assert found == ("7s", "shop")
 
 
-def test_a_schema_that_is_not_there_is_one_line(schema: str, tmp_path: Path) -> None:
-    """R-34: the line says what to run."""
-    shell = shell_at(tmp_path, database_url=with_options(schema, "-csearch_path=nowhere"))
+def test_a_missing_schema_is_a_one_line_error(schema_url: str, tmp_path: Path) -> None:
+    """R-34: the error names the command to run."""
+    shell = shell_at(tmp_path, database_url=with_options(schema_url, "-csearch_path=nowhere"))
     done = shell.run("db", "upgrade")
     assert (done.code, done.err.count("\n"), "CREATE SCHEMA" in done.err) == (1, 1, True), done
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 @pytest.mark.parametrize("command", ["db upgrade", "check", "serve --port"])
-def test_a_database_that_is_not_utf8_is_one_line(
+def test_a_database_without_utf8_is_a_one_line_error(
     encoding: str, command: str, postgres_server: str, tmp_path: Path
 ) -> None:
     """R-34: text would be lost in it."""
     name = f"other_{new_id()[-12:]}"
     how = f"TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
-    run(postgres_server, f"CREATE DATABASE {name} {how}")
+    execute(postgres_server, f"CREATE DATABASE {name} {how}")
     words = [*command.split(), *([str(free_port())] if "--port" in command else [])]
-    done = shell_at(tmp_path, database_url=named(postgres_server, name)).run(*words)
-    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    done = shell_at(tmp_path, database_url=url_of(postgres_server, name)).run(*words)
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     lines = [line for line in (done.out + done.err).splitlines() if encoding in line]
     assert (done.code, len(lines), "needs UTF8" in "".join(lines)) == (1, 1, True), done

@@ -1,4 +1,4 @@
-"""A database that turns read-only and back, as in a fail-over (R-32)."""
+"""A database that becomes read-only and writable again, as in a failover (R-32)."""
 
 import os
 import shutil
@@ -14,48 +14,52 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.db import Database, connections, sqlite, writable
 from itemsapi.problems import DatabaseUnavailable
 from support.command_line import shell_at
 from support.fault_proxy import FaultProxy
-from support.postgres_database import named, run
-from support.service import Line, told, until
+from support.postgres_database import execute, url_of
+from support.service import ServiceConnection, print_figures, wait_until
 
-BACK_WITHIN = 5.0
-NOBODY = 65534
+RECOVERY_TIMEOUT_SECONDS = 5.0
+UNPRIVILEGED_UID = 65534
 
 
 @pytest.fixture(scope="module")
-def play(
+def deployment(
     new_postgres: Callable[[], str],
-    theatre: Callable[..., AbstractContextManager[Theatre]],
-) -> Iterator[Theatre]:
+    deploy: Callable[..., AbstractContextManager[Deployment]],
+) -> Iterator[Deployment]:
     """Two workers on a PostgreSQL."""
-    with theatre("postgresql", url=new_postgres()) as opened:
+    with deploy("postgresql", url=new_postgres()) as opened:
         yield opened
 
 
-def turn(url: str, *, read_only: bool, cut: bool) -> None:
-    """Let new connections to a database read only, or write again; cut those that there are."""
-    server, name = named(url, "postgres"), make_url(url).database
+def set_read_only(url: str, *, read_only: bool, cut: bool) -> None:
+    """Make new connections read-only or writable again; with `cut`, close existing ones."""
+    server, name = url_of(url, "postgres"), make_url(url).database
     how = f"SET default_transaction_read_only = {'on' if read_only else 'off'}"
-    run(server, f"ALTER DATABASE {name} {how}")
+    execute(server, f"ALTER DATABASE {name} {how}")
     if cut:
         who = f"FROM pg_stat_activity WHERE datname = '{name}'"
-        run(server, f"SELECT pg_terminate_backend(pid) {who}")
+        execute(server, f"SELECT pg_terminate_backend(pid) {who}")
 
 
-def ready(line: Line) -> bool:
-    """Tell whether a worker says that it is ready."""
+def is_ready(line: ServiceConnection) -> bool:
+    """Return whether a worker is ready."""
     return line.call("GET", "/health/ready").status == 200
 
 
-def written(play: Theatre, access: str, count: int) -> set[int]:
-    """Make things, many at once; return the statuses."""
+def create_items(deployment: Deployment, access: str, count: int) -> set[int]:
+    """Create items concurrently; return the statuses."""
 
     def make(number: int) -> int:
-        return play.stage.line().make_item(access, f"key-{time.monotonic_ns()}-{number}").status
+        return (
+            deployment.service.connect()
+            .make_item(access, f"key-{time.monotonic_ns()}-{number}")
+            .status
+        )
 
     with ThreadPoolExecutor(8) as pool:
         return set(pool.map(make, range(count)))
@@ -63,29 +67,38 @@ def written(play: Theatre, access: str, count: int) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_writes_are_refused_while_it_is_read_only_and_back_by_themselves(
-    play: Theatre,
+def test_writes_fail_while_the_database_is_read_only_and_recover(
+    deployment: Deployment,
 ) -> None:
-    """R-32: readiness 503, reads 200, writes 503; then all 2xx within five seconds."""
-    url, access = play.stage.environment["ITEMSAPI_DATABASE_URL"], play.session().access_token
-    workers = list(play.stage.line_to_each().values())
-    assert written(play, access, 16) == {201}
-    turn(url, read_only=True, cut=True)
-    unready = until(lambda: not any(ready(line) for line in workers), BACK_WITHIN)
-    refused = written(play, access, 40)
-    reads = {play.stage.line().call("GET", "/items", token=access).status for _ in range(20)}
-    turn(url, read_only=False, cut=False)
-    back = until(lambda: all(ready(line) for line in workers), BACK_WITHIN)
-    after = written(play, access, 80)
-    told("read-only", unready_after=unready, ready_after=back)
-    assert (refused, reads, after) == ({503}, {200}, {201})
+    """R-32: not ready, reads 200, writes 503; afterwards all 2xx within five seconds."""
+    url, access = (
+        deployment.service.environment["ITEMSAPI_DATABASE_URL"],
+        deployment.open_session().access_token,
+    )
+    workers = list(deployment.service.connect_to_each_worker().values())
+    assert create_items(deployment, access, 16) == {201}
+    set_read_only(url, read_only=True, cut=True)
+    not_ready_seconds = wait_until(
+        lambda: not any(is_ready(line) for line in workers), RECOVERY_TIMEOUT_SECONDS
+    )
+    write_statuses = create_items(deployment, access, 40)
+    reads = {
+        deployment.service.connect().call("GET", "/items", token=access).status for _ in range(20)
+    }
+    set_read_only(url, read_only=False, cut=False)
+    ready_seconds = wait_until(
+        lambda: all(is_ready(line) for line in workers), RECOVERY_TIMEOUT_SECONDS
+    )
+    after = create_items(deployment, access, 80)
+    print_figures("read-only", unready_after=not_ready_seconds, ready_after=ready_seconds)
+    assert (write_statuses, reads, after) == ({503}, {200}, {201})
 
 
 @pytest.fixture
 def standby(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[tuple[str, str]]:
-    """The address of a database, and that of its copy on a hot standby, which waits for more."""
+    """The URL of a database, and of its copy on a hot standby."""
     if os.environ.get("ITEMSAPI_TEST_POSTGRES_URL"):
-        pytest.skip("a standby is made of a server of this run's own only")
+        pytest.skip("a standby needs a server started by this run")
     primary = new_postgres()
     source = Path(str(make_url(postgres_server).query["host"]))
     pid = (source / "postmaster.pid").read_text().split()[0]
@@ -117,8 +130,8 @@ def standby(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[t
     shutil.rmtree(place, ignore_errors=True)
 
 
-def writes(database: Database) -> bool:
-    """Tell whether a change goes through."""
+def can_write(database: Database) -> bool:
+    """Return whether a write succeeds."""
     try:
         with database.transaction() as tx:
             tx.execute(text("UPDATE itemsapi_role SET description = description"))
@@ -127,10 +140,10 @@ def writes(database: Database) -> bool:
     return True
 
 
-def says_so(database: Database) -> bool:
-    """Tell whether readiness would say that it takes changes."""
+def reports_writable(database: Database) -> bool:
+    """Return whether readiness reports a writable database."""
     with suppress(DatabaseUnavailable):
-        database.demand_writable()
+        database.require_writable()
         return True
     return False
 
@@ -138,80 +151,82 @@ def says_so(database: Database) -> bool:
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_a_standby_is_not_ready_until_it_is_promoted(standby: tuple[str, str]) -> None:
-    """R-32: it answers, and takes no changes."""
+    """R-32: it accepts connections, but no writes."""
     database = Database(standby[1])
-    before = (says_so(database), writes(database))
-    run(named(standby[1], "postgres"), "SELECT pg_promote()")
-    back = until(lambda: says_so(database), BACK_WITHIN)
-    after = writes(database)
+    before = (reports_writable(database), can_write(database))
+    execute(url_of(standby[1], "postgres"), "SELECT pg_promote()")
+    ready_seconds = wait_until(lambda: reports_writable(database), RECOVERY_TIMEOUT_SECONDS)
+    after = can_write(database)
     database.dispose()
-    told("standby promoted", ready_after=back)
+    print_figures("standby promoted", ready_after=ready_seconds)
     assert (before, after) == ((False, False), True)
 
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_connections_to_a_standby_are_left_when_the_address_leads_elsewhere(
+def test_connections_to_a_standby_are_replaced_after_failover(
     standby: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-32: they are still open, and would never write; the very first write is done."""
-    ways = [str(make_url(url).query["host"]) for url in reversed(standby)]
+    """R-32: they stay open but never accept writes; the first write succeeds on a new one."""
+    hosts = [str(make_url(url).query["host"]) for url in reversed(standby)]
 
     def upstream() -> socket.socket:
         end = socket.socket(socket.AF_UNIX)
-        end.connect(f"{ways[0]}/.s.PGSQL.5432")
+        end.connect(f"{hosts[0]}/.s.PGSQL.5432")
         return end
 
     with FaultProxy(upstream) as proxy:
         there = make_url(standby[0]).set(host="127.0.0.1", port=proxy.port)
         there = there.set(query={"sslmode": "disable"})
         database = Database(there.render_as_string(hide_password=False))
-        before = writes(database)
-        ways.pop(0)
-        monkeypatch.setattr(connections, "YOUNG", 0.0)
-        after = writes(database)
+        before = can_write(database)
+        hosts.pop(0)
+        monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 0.0)
+        after = can_write(database)
         database.dispose()
     assert (before, after) == (False, True)
 
 
 @pytest.fixture
-def turned(new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A database with two connections that were opened when it was read-only; it no longer is."""
+def formerly_read_only(
+    new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """A writable database with two connections opened while it was read-only."""
     url = new_postgres()
-    turn(url, read_only=True, cut=False)
+    set_read_only(url, read_only=True, cut=False)
     database = Database(url)
-    monkeypatch.setattr(writable, "REMEMBERED", 0.0)
+    monkeypatch.setattr(writable, "PROBE_INTERVAL_SECONDS", 0.0)
     with database.reading():
-        assert not says_so(database)
-    turn(url, read_only=False, cut=False)
-    monkeypatch.setattr(connections, "YOUNG", 0.0)
+        assert not reports_writable(database)
+    set_read_only(url, read_only=False, cut=False)
+    monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 0.0)
     yield database
     database.dispose()
 
 
 @pytest.mark.postgres
-def test_a_connection_from_then_is_not_written_on(turned: Database) -> None:
-    """R-32: the very first write is done, on another connection."""
-    assert writes(turned)
+def test_a_read_only_connection_is_not_used_for_writes(formerly_read_only: Database) -> None:
+    """R-32: the first write succeeds, on another connection."""
+    assert can_write(formerly_read_only)
 
 
 @pytest.mark.postgres
-def test_whoever_is_told_that_it_is_ready_writes(
-    turned: Database, monkeypatch: pytest.MonkeyPatch
+def test_a_write_succeeds_after_readiness_reported_writable(
+    formerly_read_only: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-32: what was opened a moment ago, and would be kept for another, is left as well."""
-    assert says_so(turned)
-    monkeypatch.setattr(connections, "YOUNG", 60.0)
-    assert writes(turned)
+    """R-32: a recently opened read-only connection is replaced too."""
+    assert reports_writable(formerly_read_only)
+    monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 60.0)
+    assert can_write(formerly_read_only)
 
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """Be somebody who is bound by permissions, which root is not."""
+    """Run the block as a user who is bound by permissions, unlike root."""
     if os.geteuid() != 0:
         yield
         return
-    os.setresuid(NOBODY, NOBODY, 0)
+    os.setresuid(UNPRIVILEGED_UID, UNPRIVILEGED_UID, 0)
     try:
         yield
     finally:
@@ -220,99 +235,105 @@ def unprivileged() -> Iterator[None]:
 
 @pytest.fixture
 def file(sqlite_template: Path) -> Iterator[Path]:
-    """A SQLite file that belongs to whoever is unprivileged."""
+    """An SQLite file that belongs to the unprivileged user."""
     place = Path(tempfile.mkdtemp(prefix="readonly"))
     path = place / "itemsapi.db"
     shutil.copy(sqlite_template, path)
     if os.geteuid() == 0:
-        os.chown(place, NOBODY, NOBODY)
-        os.chown(path, NOBODY, NOBODY)
-    says_so(Database(f"sqlite:///{path}"))  # imports what nobody else may be able to
+        os.chown(place, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
+        os.chown(path, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
+    reports_writable(
+        Database(f"sqlite:///{path}")
+    )  # imports modules that the unprivileged user may not read
     yield path
     place.chmod(0o755)
     shutil.rmtree(place)
 
 
-def test_a_file_that_may_only_be_read_is_not_ready(file: Path) -> None:
-    """R-32 for SQLite: and ready when it may be written again."""
+def test_a_read_only_file_is_not_ready(file: Path) -> None:
+    """R-32 for SQLite: it is ready again when the file is writable."""
     with unprivileged():
         file.chmod(0o400)
-        locked = says_so(Database(f"sqlite:///{file}"))
+        locked = reports_writable(Database(f"sqlite:///{file}"))
         file.chmod(0o600)
-        assert (locked, says_so(Database(f"sqlite:///{file}"))) == (False, True)
+        assert (locked, reports_writable(Database(f"sqlite:///{file}"))) == (False, True)
 
 
-def test_a_file_in_a_folder_that_may_only_be_read_is_not_ready(file: Path) -> None:
-    """The log beside it could not be made."""
+def test_a_file_in_a_read_only_folder_is_not_ready(file: Path) -> None:
+    """The write-ahead log could not be created."""
     with unprivileged():
         file.parent.chmod(0o500)
-        assert not says_so(Database(f"sqlite:///{file}"))
+        assert not reports_writable(Database(f"sqlite:///{file}"))
         file.parent.chmod(0o700)
 
 
-def test_a_log_that_may_only_be_read_is_not_ready(file: Path) -> None:
-    """It was made while the file could only be read, and keeps that."""
+def test_a_read_only_log_is_not_ready(file: Path) -> None:
+    """It was created while the file was read-only, with the same mode."""
     with unprivileged():
         file.with_name(f"{file.name}-wal").touch(mode=0o400)
-        assert not says_so(Database(f"sqlite:///{file}"))
+        assert not reports_writable(Database(f"sqlite:///{file}"))
 
 
-def test_a_file_that_may_be_written_again_is_opened_anew(file: Path) -> None:
-    """R-32: a connection from when it could only be read would never write."""
+def test_a_file_is_reopened_when_it_is_writable_again(file: Path) -> None:
+    """R-32: a connection opened while the file was read-only would never accept writes."""
     with unprivileged():
         file.chmod(0o400)
         database = Database(f"sqlite:///{file}")
-        refused = writes(database)
-        for one in file.parent.iterdir():  # SQLite made its log with the same permissions
+        write_statuses = can_write(database)
+        for one in file.parent.iterdir():  # SQLite created its log with the same mode
             one.chmod(0o600)
-        writes(database)
-        assert (refused, writes(database)) == (False, True)
+        can_write(database)
+        assert (write_statuses, can_write(database)) == (False, True)
         database.dispose()
 
 
-def test_check_finds_a_file_that_may_only_be_read(file: Path) -> None:
-    """Before the service is started on it."""
+def test_check_reports_a_read_only_file(file: Path) -> None:
+    """The fault is found before the service starts."""
     shell = shell_at(file.parent / "data", database_url=f"sqlite:///{file}")
     before = shell.run("check")
     with unprivileged():
         file.chmod(0o400)
         found = shell.run("check")
-    assert "takes no changes" not in before.out
-    assert (found.code, "takes no changes" in found.out) == (1, True), found
+    assert "does not accept writes" not in before.out
+    assert (found.code, "does not accept writes" in found.out) == (1, True), found
 
 
-def test_check_finds_a_folder_where_no_file_can_be_made(file: Path) -> None:
-    """Before the service is started there."""
+def test_check_reports_a_read_only_folder(file: Path) -> None:
+    """The fault is found before the service starts."""
     shell = shell_at(file.parent / "data", database_url=f"sqlite:///{file.parent}/new.db")
     before = shell.run("check")
     with unprivileged():
         file.parent.chmod(0o500)
         found = shell.run("check")
         file.parent.chmod(0o700)
-    assert (before.code, found.code, "may not be written" in found.out) == (0, 1, True), found
+    assert (before.code, found.code, "is not writable" in found.out) == (0, 1, True), found
 
 
-def test_nobody_is_told_no_while_one_asks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A load balancer that asks twice at once does not take the service out."""
+def test_concurrent_readiness_checks_report_writable(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two concurrent checks of a load balancer do not take the service out of rotation."""
     database = Database(f"sqlite:///{file}")
 
     def may_write(_path: str) -> bool:
-        return says_so(database)  # another request, meanwhile
+        return reports_writable(database)  # a concurrent request
 
-    monkeypatch.setattr(sqlite, "may_write", may_write)
-    assert says_so(database)
+    monkeypatch.setattr(sqlite, "is_writable", may_write)
+    assert reports_writable(database)
 
 
-def test_readiness_asks_once_a_second_at_most(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is never limited, and costs the database nothing under load."""
-    asked: list[str] = []
+def test_readiness_probes_the_database_at_most_once_a_second(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readiness has no rate limit, so it must not load the database."""
+    probed_paths: list[str] = []
 
     def may_write(path: str) -> bool:
-        asked.append(path)
+        probed_paths.append(path)
         return True
 
-    monkeypatch.setattr(sqlite, "may_write", may_write)
+    monkeypatch.setattr(sqlite, "is_writable", may_write)
     database = Database(f"sqlite:///{file}")
     for _ in range(5):
-        database.demand_writable()
-    assert asked == [str(file)]
+        database.require_writable()
+    assert probed_paths == [str(file)]

@@ -1,6 +1,6 @@
-"""Workers that die, one after the other and at once: the service goes on, and counts on.
+"""Workers are killed, one after another and together: the service and its metrics continue.
 
-R-31 and R-36, with real processes that are killed. `ITEMSAPI_TEST_FULL=1` kills for a minute.
+R-31 and R-36, with real processes. `ITEMSAPI_TEST_FULL=1` kills for a minute.
 """
 
 import json
@@ -15,99 +15,107 @@ from pathlib import Path
 import pytest
 
 from support.rounds import rounds
-from support.service import AWAY, Stage, staged, told, until
+from support.service import (
+    CONNECTION_ERRORS,
+    RunningService,
+    print_figures,
+    running_service,
+    wait_until,
+)
 
 pytestmark = pytest.mark.slow
 
-AT_ONCE = 6  # deaths within five seconds
-EACH = 2.0  # seconds between two deaths after that
-GIVEN_UP = 30.0  # seconds without an answer that nobody would wait for
+FIRST_KILLS = 6  # within five seconds
+KILL_INTERVAL_SECONDS = 2.0  # after the first ones
+TIMEOUT_SECONDS = 30.0  # without a response
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A service with two workers; its metrics are open."""
+def service(tmp_path: Path) -> Iterator[RunningService]:
+    """A service with two workers and public metrics."""
     url = f"sqlite:///{tmp_path}/itemsapi.db"
-    with staged(url, tmp_path, workers=2, threads=2, metrics="public") as stage:
-        yield stage
+    with running_service(url, tmp_path, workers=2, threads=2, metrics="public") as service:
+        yield service
 
 
-class Visitor(threading.Thread):
-    """Somebody who asks again and again, and tries again when nobody answers."""
+class PollingClient(threading.Thread):
+    """A client that sends requests continuously and retries when there is no response."""
 
-    def __init__(self, stage: Stage) -> None:
-        """Begin at once."""
+    def __init__(self, service: RunningService) -> None:
+        """Start at once."""
         super().__init__()
-        self.stage, self.stop = stage, threading.Event()
+        self.service, self.stop = service, threading.Event()
         self.answers: list[int] = []
-        self.longest = 0.0
+        self.longest_seconds = 0.0
         self.start()
 
     def run(self) -> None:
-        """Ask until told to stop."""
-        line, answered = None, time.monotonic()
+        """Send requests until stopped."""
+        line, last_response = None, time.monotonic()
         while not self.stop.is_set():
             try:
-                line = line or self.stage.line(timeout=GIVEN_UP)
+                line = line or self.service.connect(timeout=TIMEOUT_SECONDS)
                 self.answers.append(line.call("GET", "/docs/problems").status)
-            except AWAY:
+            except CONNECTION_ERRORS:
                 line = None
                 continue
-            self.longest = max(self.longest, time.monotonic() - answered)
-            answered = time.monotonic()
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - last_response)
+            last_response = time.monotonic()
 
 
 @pytest.fixture
-def visitors(stage: Stage) -> Iterator[list[Visitor]]:
-    """Two of them."""
-    found = [Visitor(stage) for _ in range(2)]
+def clients(service: RunningService) -> Iterator[list[PollingClient]]:
+    """Two clients."""
+    found = [PollingClient(service) for _ in range(2)]
     yield found
-    for visitor in found:
-        visitor.stop.set()
-    for visitor in found:
-        visitor.join()
+    for client in found:
+        client.stop.set()
+    for client in found:
+        client.join()
 
 
-def kill(stage: Stage) -> int:
+def kill_worker(service: RunningService) -> int:
     """Kill a worker, as soon as there is one."""
-    until(lambda: bool(stage.pids()), GIVEN_UP)
-    pid = stage.pids()[0]
+    wait_until(lambda: bool(service.pids()), TIMEOUT_SECONDS)
+    pid = service.pids()[0]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pid not in stage.pids(), GIVEN_UP)
+    wait_until(lambda: pid not in service.pids(), TIMEOUT_SECONDS)
     return pid
 
 
-def died(stage: Stage) -> list[int]:
-    """Return the process ids of the deaths that are in the log."""
-    lines = [line for line in stage.log.read_text().splitlines() if line.startswith("{")]
-    said = [json.loads(line) for line in lines]
-    return [line["pid"] for line in said if line["event"] == "worker_died"]
+def logged_deaths(service: RunningService) -> list[int]:
+    """Return the process ids of the dead workers in the log."""
+    lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
+    records = [json.loads(line) for line in lines]
+    return [line["pid"] for line in records if line["event"] == "worker_died"]
 
 
-def test_however_often_workers_die_the_service_is_there_for_those_who_try_again(
-    stage: Stage, visitors: list[Visitor]
+def test_retries_succeed_however_often_workers_die(
+    service: RunningService, clients: list[PollingClient]
 ) -> None:
-    """R-31: the parent never gives up, and tells of each death in one line."""
+    """R-31: the parent restarts workers forever and logs each death in one line."""
     begun = time.monotonic()
-    killed = [kill(stage) for _ in range(AT_ONCE)]
+    killed = [kill_worker(service) for _ in range(FIRST_KILLS)]
     took = time.monotonic() - begun
     for _ in range(rounds(30, 5)):
-        time.sleep(EACH)  # R-31 says how often they die
-        killed.append(kill(stage))
-    until(lambda: len(stage.pids()) == stage.workers, GIVEN_UP)
-    assert stage.process is not None
-    assert stage.process.poll() is None
-    seen = [len(visitor.answers) for visitor in visitors]
-    until(lambda: all(len(v.answers) > n for v, n in zip(visitors, seen, strict=True)), GIVEN_UP)
-    told(
+        time.sleep(KILL_INTERVAL_SECONDS)  # the interval that R-31 names
+        killed.append(kill_worker(service))
+    wait_until(lambda: len(service.pids()) == service.workers, TIMEOUT_SECONDS)
+    assert service.process is not None
+    assert service.process.poll() is None
+    seen = [len(client.answers) for client in clients]
+    wait_until(
+        lambda: all(len(v.answers) > n for v, n in zip(clients, seen, strict=True)), TIMEOUT_SECONDS
+    )
+    print_figures(
         "deaths",
         kills=float(len(killed)),
         first_six=took,
-        answers=float(sum(map(len, (v.answers for v in visitors)))),
-        longest_gap=max(visitor.longest for visitor in visitors),
+        answers=float(sum(map(len, (v.answers for v in clients)))),
+        longest_gap=max(client.longest_seconds for client in clients),
     )
-    assert {status for visitor in visitors for status in visitor.answers} == {200}
-    until(lambda: sorted(died(stage)) == sorted(killed), GIVEN_UP)
+    assert {status for client in clients for status in client.answers} == {200}
+    wait_until(lambda: sorted(logged_deaths(service)) == sorted(killed), TIMEOUT_SECONDS)
 
 
 COUNTED = re.compile(
@@ -115,33 +123,38 @@ COUNTED = re.compile(
 )
 
 
-def counted(stage: Stage) -> int:
-    """Return how many visits the metrics tell of, over all workers."""
+def count_requests(service: RunningService) -> int:
+    """Return the number of requests in the metrics, over all workers."""
     while True:
         try:
-            raw = stage.line().text("GET", "/metrics")
-        except AWAY:
+            raw = service.connect().text("GET", "/metrics")
+        except CONNECTION_ERRORS:
             continue
         return round(sum(map(float, COUNTED.findall(raw))))
 
 
-def test_metrics_tell_of_all_workers_and_of_those_that_died(
-    stage: Stage, visitors: list[Visitor]
+def test_metrics_include_all_workers_and_dead_ones(
+    service: RunningService, clients: list[PollingClient]
 ) -> None:
-    """R-36: no count ever goes down, none is lost, and the dead leave no files behind."""
+    """R-36: no counter decreases, none is lost, and dead workers leave no files."""
     seen = [0]
     for _ in range(rounds(20, 4)):
-        kill(stage)
-        until(lambda: len(stage.pids()) == stage.workers, GIVEN_UP)
-        seen.append(counted(stage))
-    for visitor in visitors:
-        visitor.stop.set()
-        visitor.join()
-    answers = sum(len(visitor.answers) for visitor in visitors)
-    seen.append(counted(stage))
-    told("metrics", kills=float(len(seen) - 2), answers=float(answers), counted=float(seen[-1]))
+        kill_worker(service)
+        wait_until(lambda: len(service.pids()) == service.workers, TIMEOUT_SECONDS)
+        seen.append(count_requests(service))
+    for client in clients:
+        client.stop.set()
+        client.join()
+    answers = sum(len(client.answers) for client in clients)
+    seen.append(count_requests(service))
+    print_figures(
+        "metrics",
+        kills=float(len(seen) - 2),
+        answers=float(answers),
+        count_requests=float(seen[-1]),
+    )
     assert seen == sorted(seen)
-    # What was counted and not heard of: an answer of a worker that was killed before it was sent.
+    # A request may be counted without a response: the worker was killed before sending it.
     assert answers <= seen[-1] <= answers + 2 * len(seen)
-    files = list(Path(stage.folder_of_metrics()).glob("counter_*.db"))
-    assert len(files) <= stage.workers
+    files = list(Path(service.metrics_folder()).glob("counter_*.db"))
+    assert len(files) <= service.workers

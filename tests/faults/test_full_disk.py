@@ -1,4 +1,4 @@
-"""A disk without room: SQLite on a small tmpfs (R-06)."""
+"""A full disk: SQLite on a small tmpfs (R-06)."""
 
 import os
 import subprocess
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Theatre
-from support.service import Answer, told, until
+from faults.conftest import Deployment
+from support.service import TimedResponse, print_figures, wait_until
 
-ROOM = 4 * 1024 * 1024
+DISK_BYTES = 4 * 1024 * 1024
 
 pytestmark = pytest.mark.slow
 
@@ -21,58 +21,60 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A file system of four megabytes; mounting one needs root."""
     if os.geteuid() != 0:
         pytest.skip("mounting a tmpfs needs root")
-    place = tmp_path_factory.mktemp("disk")
-    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(place)]
-    made = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
-    if made.returncode != 0:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(made.stderr)
-    yield place
-    subprocess.run(["/bin/umount", "-l", str(place)], check=True)  # noqa: S603 - our own folder
+    mount_point = tmp_path_factory.mktemp("disk")
+    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(mount_point)]
+    mounted = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if mounted.returncode != 0:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(mounted.stderr)
+    yield mount_point
+    subprocess.run(["/bin/umount", "-l", str(mount_point)], check=True)  # noqa: S603 - our own folder
 
 
 @pytest.fixture(scope="module")
-def play(
-    small_disk: Path, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+def deployment(
+    small_disk: Path, deploy: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service with its database on the small disk."""
-    with theatre("sqlite", url=f"sqlite:///{small_disk}/itemsapi.db", workers=1) as opened:
+    with deploy("sqlite", url=f"sqlite:///{small_disk}/itemsapi.db", workers=1) as opened:
         yield opened
 
 
 def fill(ballast: Path) -> None:
-    """Use the disk up to the last byte."""
+    """Fill the disk to the last byte."""
     with ballast.open("ab", buffering=0) as file:
         try:
             while file.write(b"\0" * 4096):
                 pass
         except OSError:
-            told("full disk", ballast=file.tell())
+            print_figures("full disk", ballast=file.tell())
 
 
-def refused(play: Theatre, token: str) -> tuple[str, Answer]:
-    """Refresh until there is no room; return the last good token, and the refusal of it."""
-    line = play.stage.line()
+def refresh_until_error(deployment: Deployment, token: str) -> tuple[str, TimedResponse]:
+    """Refresh until the disk is full; return the last valid token and the error response."""
+    line = deployment.service.connect()
     while (answer := line.refresh(token)).status == 200:
         token = answer.body["refresh_token"]
     return token, answer
 
 
-def test_a_full_disk_refuses_changes_and_nothing_else_until_there_is_room(
-    play: Theatre, small_disk: Path
+def test_a_full_disk_fails_only_writes_until_there_is_space(
+    deployment: Deployment, small_disk: Path
 ) -> None:
-    """R-06: 503 for a refresh, checks go on; with room again the same token works, no restart."""
-    session, other = play.session(), play.session()
+    """R-06: a refresh gets 503, token checks succeed; later the same token works, no restart."""
+    session, other = deployment.open_session(), deployment.open_session()
     fill(small_disk / "ballast")
-    token, answer = refused(play, session.refresh_token)
-    looked = play.stage.line().look(other.access_token).status
+    token, answer = refresh_until_error(deployment, session.refresh_token)
+    check_status = deployment.service.connect().check_token(other.access_token).status
     (small_disk / "ballast").unlink()
-    back = until(lambda: play.stage.line().refresh(token).status == 200, 10)
-    told("room again", seconds=back)
-    assert (answer.status, answer.code, looked) == (503, "database_unavailable", 204)
+    recovered_after = wait_until(
+        lambda: deployment.service.connect().refresh(token).status == 200, 10
+    )
+    print_figures("room again", seconds=recovered_after)
+    assert (answer.status, answer.code, check_status) == (503, "database_unavailable", 204)
     assert answer.headers.get("retry-after") == "1"
 
 
-def test_the_database_is_whole_after_the_disk_was_full(play: Theatre) -> None:
+def test_the_database_is_consistent_after_the_disk_was_full(deployment: Deployment) -> None:
     """R-06: SQLite checks every page."""
-    with play.house.services.database.reading() as connection:
+    with deployment.backend.services.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"

@@ -1,4 +1,4 @@
-"""Storms of guesses at real workers, at every door, over a restart (S-045).
+"""Many concurrent wrong passwords at real workers, at each endpoint, across a restart (S-045).
 
 `ITEMSAPI_TEST_FULL=1 pytest -rP tests/faults/test_guessing_storm.py` sends a hundred at once.
 """
@@ -6,107 +6,107 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 
 import pytest
+from support.race import race
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from support.app_factory import PASSWORD
 from support.operator_client import NEW_PASSWORD
 from support.rounds import rounds
-from support.service import AWAY, Line, told
+from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures
 
-WORKERS, CALLERS = 3, rounds(100, 50)
-LIMIT = 10  # of one client at one account
-WRONG = "not the password at all"
-Ask = Callable[[Line, str], int]
+WORKERS, CLIENTS = 3, rounds(100, 50)
+MAX_ATTEMPTS = 10  # per client and user
+WRONG_PASSWORD = "not the password at all"
+Attempt = Callable[[ServiceConnection, str], int]
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def play(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[Theatre]:
+def deployment(
+    request: pytest.FixtureRequest, deploy: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[Deployment]:
     """The service with three workers, on each database in turn."""
-    with theatre(request.param, workers=WORKERS) as opened:
+    with deploy(request.param, workers=WORKERS) as opened:
         yield opened
 
 
-def login(line: Line, password: str) -> int:
-    """Try to sign in; return the status."""
+def login(line: ServiceConnection, password: str) -> int:
+    """Log in; return the status."""
     body = {"username": "ada", "password": password}
     return line.call("POST", "/auth/login", body).status
 
 
-def changing(token: str) -> Ask:
-    """Return how to try to change the password with a stolen access token."""
+def password_change(token: str) -> Attempt:
+    """Return a function that changes the password with a stolen access token."""
 
-    def change(line: Line, password: str) -> int:
+    def change(line: ServiceConnection, password: str) -> int:
         body = {"current_password": password, "new_password": NEW_PASSWORD}
         return line.call("POST", "/me/password", body, token=token).status
 
     return change
 
 
-def storm(play: Theatre, *tries: tuple[Ask, str]) -> Counter[int]:
-    """Let all try at the same moment, again where the service was busy; count the answers."""
-    lines = [play.stage.line(timeout=60) for _ in tries]
-    gate = threading.Barrier(len(tries))
+def storm(deployment: Deployment, *attempts: tuple[Attempt, str]) -> Counter[int]:
+    """Run all attempts at once, repeat those that get 503; count the final statuses."""
+    connections = [deployment.service.connect(timeout=60) for _ in attempts]
 
-    def run(line: Line, ask: Ask, password: str) -> int:
-        gate.wait()
-        status = 503
-        while status == 503:
-            status = ask(line, password)
+    def run(connection: ServiceConnection, attempt: Attempt, password: str) -> int:
+        while (status := attempt(connection, password)) == 503:
+            pass
         return status
 
-    with ThreadPoolExecutor(len(tries)) as pool:
-        jobs = [pool.submit(run, line, *one) for line, one in zip(lines, tries, strict=True)]
-        outcomes = Counter(job.result() for job in jobs)
-    for line in lines:
-        line.close()
-    told(f"storm of {len(tries)}", **{str(key): value for key, value in sorted(outcomes.items())})
-    return outcomes
+    jobs = [partial(run, one, *attempt) for one, attempt in zip(connections, attempts, strict=True)]
+    statuses = Counter(race(*jobs))
+    for connection in connections:
+        connection.close()
+    figures = {str(status): count for status, count in sorted(statuses.items())}
+    print_figures(f"storm of {len(attempts)}", **figures)
+    return statuses
 
 
-def test_a_storm_at_both_doors_gets_ten_tries_over_a_restart(play: Theatre) -> None:
-    """Sign-in and change of password together; the right one is refused after it, and later on."""
-    change = changing(play.session().access_token)
-    tries = [(login, WRONG), (change, WRONG)] * (CALLERS // 2)
-    outcomes = storm(play, *tries)
-    assert outcomes[401] + outcomes[422] == LIMIT
-    assert outcomes[429] == CALLERS - LIMIT
-    play.stage.kill_everything()
-    play.stage.start()
-    assert storm(play, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
+def test_a_storm_at_both_endpoints_gets_ten_attempts_across_a_restart(
+    deployment: Deployment,
+) -> None:
+    """Login and password change count together; afterwards the right password is rejected too."""
+    change = password_change(deployment.open_session().access_token)
+    attempts_sent = [(login, WRONG_PASSWORD), (change, WRONG_PASSWORD)] * (CLIENTS // 2)
+    outcomes = storm(deployment, *attempts_sent)
+    assert outcomes[401] + outcomes[422] == MAX_ATTEMPTS
+    assert outcomes[429] == CLIENTS - MAX_ATTEMPTS
+    deployment.service.kill_all()
+    deployment.service.start()
+    assert storm(deployment, *[(login, PASSWORD), (change, PASSWORD)] * 5) == {429: 10}
 
 
-def test_right_passwords_in_a_storm_buy_no_tries(play: Theatre) -> None:
-    """Ten of the callers know it: nobody else learns more for that."""
-    tries = [(login, WRONG)] * (CALLERS - 10) + [(login, PASSWORD)] * 10
-    outcomes = storm(play, *tries)
-    assert 0 < outcomes[401] <= LIMIT  # less if right ones, under way, stood in the way
+def test_right_passwords_in_a_storm_grant_no_extra_attempts(deployment: Deployment) -> None:
+    """Ten of the clients know the password; the others get no more attempts for it."""
+    attempts_sent = [(login, WRONG_PASSWORD)] * (CLIENTS - 10) + [(login, PASSWORD)] * 10
+    outcomes = storm(deployment, *attempts_sent)
+    assert 0 < outcomes[401] <= MAX_ATTEMPTS  # fewer if right ones were in flight
     assert outcomes[200] <= 10
-    assert outcomes.total() == CALLERS
+    assert outcomes.total() == CLIENTS
 
 
-def test_workers_that_are_killed_in_a_storm_give_no_tries_away(play: Theatre) -> None:
-    """What was answered as wrong stays counted (S-045)."""
+def test_killed_workers_grant_no_extra_attempts(deployment: Deployment) -> None:
+    """Attempts that were answered as wrong stay counted (S-045)."""
     answers = Counter[int]()
 
-    def guess(line: Line) -> None:
-        with suppress(*AWAY):
-            answers[login(line, WRONG)] += 1
+    def attempt_login(line: ServiceConnection) -> None:
+        with suppress(*CONNECTION_ERRORS):
+            answers[login(line, WRONG_PASSWORD)] += 1
 
-    lines = [play.stage.line() for _ in range(20)]
-    threads = [threading.Thread(target=guess, args=(line,)) for line in lines]
+    lines = [deployment.service.connect() for _ in range(20)]
+    threads = [threading.Thread(target=attempt_login, args=(line,)) for line in lines]
     for thread in threads:
         thread.start()
-    play.stage.kill_everything()
+    deployment.service.kill_all()
     for thread in threads:
         thread.join(20)
-    play.stage.start()
-    answers += storm(play, *[(login, WRONG)] * 20)
-    assert answers[401] <= LIMIT
+    deployment.service.start()
+    answers += storm(deployment, *[(login, WRONG_PASSWORD)] * 20)
+    assert answers[401] <= MAX_ATTEMPTS

@@ -1,4 +1,4 @@
-"""What the log says of failures (R-35), whose work a line is, and what if none can be written."""
+"""Log lines for failures (R-35), their request ids, and logging that fails."""
 
 import io
 import json
@@ -13,66 +13,66 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, public
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.observability.causes import one_line
+from itemsapi.observability.causes import summarize_error
 from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
-from support.app_factory import House
-from support.operator_client import works
+from support.app_factory import Backend
+from support.operator_client import is_signed_in
 
-SAID = "no such table"
+MISSING_TABLE = "no such table"
 Captured = pytest.CaptureFixture[str]
-Broken = Callable[[str, bool], House]
+BuildBackend = Callable[[str, bool], Backend]
 
 
 @pytest.fixture
 def dialect() -> str:
-    """What stands in the log does not depend on the database."""
+    """The log does not depend on the database."""
     return "sqlite"
 
 
-class Full(io.StringIO):
-    """A file on a disk that is full."""
+class FullDisk(io.StringIO):
+    """A file on a full disk."""
 
     def write(self, _: str) -> int:
-        """Fail as the system does."""
+        """Raise the error of a full disk."""
         raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("broken", [Full(), None])
-def test_requests_are_answered(
-    house: House, monkeypatch: pytest.MonkeyPatch, broken: io.StringIO | None
+@pytest.mark.parametrize("broken", [FullDisk(), None])
+def test_requests_succeed_when_standard_error_fails(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, broken: io.StringIO | None
 ) -> None:
-    """A full disk behind standard error, or a closed one, signs nobody out (S-152)."""
+    """A full disk behind standard error, or a closed one, breaks no request (S-152)."""
     if broken is None:
         broken = io.StringIO()
         broken.close()
     monkeypatch.setattr("sys.stderr", broken)
-    assert works(house, house.login("ada"))
+    assert is_signed_in(backend, backend.login("ada"))
 
 
-def test_a_refusal_is_answered_when_its_cause_cannot_be_written(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_an_error_is_returned_when_its_cause_cannot_be_logged(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-152: a full disk takes nothing from a 503."""
-    without(house, "itemsapi_revocation")
-    monkeypatch.setattr("sys.stderr", Full())
-    assert house.client().get("/health/ready").get_json()["code"] == "gate_unavailable"
+    """S-152: a full disk does not change a 503."""
+    remove_table(backend, "itemsapi_revocation")
+    monkeypatch.setattr("sys.stderr", FullDisk())
+    assert backend.client().get("/health/ready").get_json()["code"] == "gate_unavailable"
 
 
-def without(house: House, table: str) -> None:
-    """Take a table away, as a restored or half-migrated database would."""
-    with house.services.database.transaction() as tx:
+def remove_table(backend: Backend, table: str) -> None:
+    """Rename a table, as after an incomplete restore or migration."""
+    with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
 
 
-def page() -> Blueprint:
-    """Make a page that fails in several ways, on purpose or not."""
-    page = Blueprint("failing", __name__, url_prefix="/failing")
+def failing_blueprint() -> Blueprint:
+    """Return a blueprint whose views fail in several ways."""
+    failing_blueprint = Blueprint("failing", __name__, url_prefix="/failing")
 
-    @page.get("/<how>")
+    @failing_blueprint.get("/<how>")
     @public("a test")
-    @page.response(200)
+    @failing_blueprint.response(200)
     def fail(how: str) -> object:
         if how == "abort":
             flask.abort(503, "the printer is away")
@@ -88,26 +88,26 @@ def page() -> Blueprint:
         log.info("streaming")
         yield "word"
 
-    return page
+    return failing_blueprint
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    """A house with such a page, and somebody in it."""
-    house = make_house(page())
-    house.user("ada", "member")
-    return house
+def backend(make_backend: Callable[..., Backend]) -> Backend:
+    """A backend with the failing blueprint and a user."""
+    backend = make_backend(failing_blueprint())
+    backend.create_user("ada", "member")
+    return backend
 
 
-def told(captured: Captured) -> list[dict[str, str]]:
-    """Return the lines that were logged just now."""
+def logged(captured: Captured) -> list[dict[str, str]]:
+    """Return the lines logged since the last call."""
     return [json.loads(line) for line in captured.readouterr().err.splitlines()]
 
 
-def line_of(answer: TestResponse, captured: Captured) -> dict[str, str]:
-    """Return the one line that tells why an answer is a 5xx, under the answer's id."""
-    (line,) = (one for one in told(captured) if one["event"] in {"unavailable", "unhandled"})
-    assert line["request_id"] == answer.headers["X-Request-Id"]
+def cause_line(response: TestResponse, captured: Captured) -> dict[str, str]:
+    """Return the one log line for a 5xx response, with the response's request id."""
+    (line,) = (one for one in logged(captured) if one["event"] in {"unavailable", "unhandled"})
+    assert line["request_id"] == response.headers["X-Request-Id"]
     return line
 
 
@@ -120,123 +120,131 @@ def line_of(answer: TestResponse, captured: Captured) -> dict[str, str]:
         ("error", "ZeroDivisionError: secret=***"),
     ],
 )
-def test_a_failing_page_is_one_line(house: House, capsys: Captured, how: str, cause: str) -> None:
-    """R-35: whichever way it says that it failed."""
-    answer = house.client().get(f"/failing/{how}")
-    assert line_of(answer, capsys)["cause"] == cause
+def test_a_failing_view_is_one_log_line(
+    backend: Backend, capsys: Captured, how: str, cause: str
+) -> None:
+    """R-35: however the view fails."""
+    response = backend.client().get(f"/failing/{how}")
+    assert cause_line(response, capsys)["cause"] == cause
 
 
-def items(house: House) -> TestResponse:
-    """Ask for items, where the database has lost them."""
-    ada = house.bearer(house.login("ada")["access_token"])
-    without(house, "item")
+def list_items_without_table(backend: Backend) -> TestResponse:
+    """List items after the table was removed."""
+    ada = backend.bearer_client(backend.login("ada")["access_token"])
+    remove_table(backend, "item")
     return ada.get("/items")
 
 
-def token(house: House) -> TestResponse:
-    """Refresh as OAuth clients do, where the database has lost the sessions."""
-    tokens = house.login("ada")
-    without(house, "itemsapi_session")
+def refresh_without_table(backend: Backend) -> TestResponse:
+    """Refresh as an OAuth client after the table of sessions was removed."""
+    tokens = backend.login("ada")
+    remove_table(backend, "itemsapi_session")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-    return house.client().post("/oauth/token", data=form)
+    return backend.client().post("/oauth/token", data=form)
 
 
-def ready(table: str) -> Callable[[House], TestResponse]:
-    """Return what asks for readiness where a table is lost."""
+def readiness_without(table: str) -> Callable[[Backend], TestResponse]:
+    """Return a function that requests readiness without a table."""
 
-    def ask(house: House) -> TestResponse:
-        without(house, table)
-        return house.client().get("/health/ready")
+    def send_failing_request(backend: Backend) -> TestResponse:
+        remove_table(backend, table)
+        return backend.client().get("/health/ready")
 
-    return ask
+    return send_failing_request
 
 
-def muted(house: House) -> TestResponse:
-    """Go around the gate."""
+def bypass_gate(backend: Backend) -> TestResponse:
+    """Send a request that bypasses the gate."""
     with flask.request_started.muted():
-        return house.client().get("/failing/stream")
+        return backend.client().get("/failing/stream")
 
 
-def crowded(house: House) -> TestResponse:
-    """Sign in where every place for a password is taken."""
-    nowhere = HashingQueue(at_work=0, waiting=0)
-    house.services.issuer.password_service._places = nowhere  # noqa: SLF001 - as if others were at it
-    return house.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
+def login_without_capacity(backend: Backend) -> TestResponse:
+    """Log in while no password can be hashed."""
+    nowhere = HashingQueue(max_running=0, max_waiting=0)
+    backend.services.issuer.password_service._queue = nowhere  # noqa: SLF001 - as if others were at it
+    return backend.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 
-def turned_away(house: House) -> TestResponse:
-    """Ask for anything, where the server found that no thread came free."""
+def reject_in_server(backend: Backend) -> TestResponse:
+    """Send a request that the server rejected because no thread was free."""
     refused = {REFUSED: Unavailable(cause="threads: none was free for 10 s")}
-    return house.client().get("/health/live", environ_base=refused)
+    return backend.client().get("/health/live", environ_base=refused)
 
 
-CAUSES: dict[str, tuple[Callable[[House], TestResponse], str]] = {
-    "the database": (items, f"database: {SAID}"),
-    "the database, for an OAuth client": (token, f"database: {SAID}"),
+CAUSES: dict[str, tuple[Callable[[Backend], TestResponse], str]] = {
+    "the database": (list_items_without_table, f"database: {MISSING_TABLE}"),
+    "the database, for an OAuth client": (refresh_without_table, f"database: {MISSING_TABLE}"),
     "revocations": (
-        ready("itemsapi_revocation"),
-        f"revocations: not read for too long; database: {SAID}",
+        readiness_without("itemsapi_revocation"),
+        f"revocations: not read for too long; database: {MISSING_TABLE}",
     ),
     "keys": (
-        ready("itemsapi_signing_key"),
-        f"signing keys: not read for too long; database: {SAID}",
+        readiness_without("itemsapi_signing_key"),
+        f"signing keys: not read for too long; database: {MISSING_TABLE}",
     ),
-    "the gate": (muted, "gate: failing.fail was reached without passing it"),
-    "passwords": (crowded, "passwords: as many are being checked as this process can bear"),
-    "the server": (turned_away, "threads: none was free for 10 s"),
+    "the gate": (bypass_gate, "gate: failing.fail was reached without passing it"),
+    "passwords": (
+        login_without_capacity,
+        "passwords: the limit of concurrent verifications is reached",
+    ),
+    "the server": (reject_in_server, "threads: none was free for 10 s"),
 }
 
 
 @pytest.mark.parametrize("part", CAUSES)
-def test_a_503_is_one_line_that_names_what_is_away(
-    house: House, capsys: Captured, part: str
+def test_a_503_is_one_log_line_with_the_cause(
+    backend: Backend, capsys: Captured, part: str
 ) -> None:
-    """R-35: the dependency, and what its driver said, without the statement."""
-    ask, cause = CAUSES[part]
-    line = line_of(ask(house), capsys)
+    """R-35: the dependency and its driver's message, without the statement."""
+    send_failing_request, cause = CAUSES[part]
+    line = cause_line(send_failing_request(backend), capsys)
     assert (line["event"], line["level"]) == ("unavailable", "warning")
     assert line["cause"].startswith(cause)
 
 
-def test_a_503_of_a_database_that_nobody_serves_names_no_password(
-    make_house: Callable[..., House], capsys: Captured
+def test_a_503_of_an_unreachable_database_shows_no_password(
+    make_backend: Callable[..., Backend], capsys: Captured
 ) -> None:
-    """R-35, S-150: what libpq says, on one line."""
-    house = make_house(database_url="postgresql://u:c4n4ry@127.0.0.1:1/x")
-    line = line_of(house.client().get("/health/ready"), capsys)
+    """R-35, S-150: libpq's message on one line."""
+    backend = make_backend(database_url="postgresql://u:c4n4ry@127.0.0.1:1/x")
+    line = cause_line(backend.client().get("/health/ready"), capsys)
     assert re.search("database: connection.* refused", line["cause"])
     assert "c4n4ry" not in json.dumps(line)
 
 
-def test_an_unexpected_error_in_the_gate_is_one_line_with_its_place(
-    house: House, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+def test_an_unexpected_error_in_the_gate_is_one_log_line_with_a_traceback(
+    backend: Backend, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-35: 503 for the client, the place for the operator."""
-    tokens = house.login("ada")
-    monkeypatch.setattr(house.services.revocation_feed, "check", lambda **_: 1 / 0)
-    line = line_of(house.bearer(tokens["access_token"]).get("/me"), capsys)
+    """R-35: 503 for the client, the traceback for the operator."""
+    tokens = backend.login("ada")
+    monkeypatch.setattr(backend.services.revocation_feed, "check", lambda **_: 1 / 0)
+    line = cause_line(backend.bearer_client(tokens["access_token"]).get("/me"), capsys)
     assert (line["level"], line["cause"]) == ("error", "ZeroDivisionError: division by zero")
     assert "in verify" in line["exception"]
 
 
 @pytest.mark.parametrize("hook", ["before_request", "after_request"])
-def test_a_failing_hook_is_one_line(
-    house: House, capsys: Captured, caplog: pytest.LogCaptureFixture, hook: str
+def test_a_failing_hook_is_one_log_line(
+    backend: Backend, capsys: Captured, caplog: pytest.LogCaptureFixture, hook: str
 ) -> None:
-    """R-35, S-151: and none of Flask's own, which shows the path as it was sent."""
-    getattr(house.app, hook)(lambda *_: 1 / 0)
-    answer = house.client().get("/health/live%0Aforged")
-    assert (answer.status_code, [line["event"] for line in told(capsys)]) == (500, ["unhandled"])
+    """R-35, S-151: Flask's own line, which would show the raw path, is suppressed."""
+    getattr(backend.app, hook)(lambda *_: 1 / 0)
+    response = backend.client().get("/health/live%0Aforged")
+    assert (response.status_code, [line["event"] for line in logged(capsys)]) == (
+        500,
+        ["unhandled"],
+    )
     assert caplog.records == []
 
 
-TWICE = 'duplicate key value violates unique constraint "a"'
+DUPLICATE = 'duplicate key value violates unique constraint "a"'
 
 
 @pytest.mark.parametrize(
     ("fault", "line"),
     [
-        (psycopg.errors.UniqueViolation(f"{TWICE}\nDETAIL:  Key (a)=(c4n4ry)"), TWICE),
+        (psycopg.errors.UniqueViolation(f"{DUPLICATE}\nDETAIL:  Key (a)=(c4n4ry)"), DUPLICATE),
         (psycopg.errors.InvalidTextRepresentation('not a number: "c4n4ry"'),
          "InvalidTextRepresentation"),
         (psycopg.OperationalError("bad address postgresql://u:c4n4ry@host/x"),
@@ -246,13 +254,13 @@ TWICE = 'duplicate key value violates unique constraint "a"'
         (psycopg.OperationalError(""), "OperationalError"),
     ],
 )  # fmt: skip
-def test_a_drivers_words_are_cut_before_the_values(fault: psycopg.Error, line: str) -> None:
-    """R-35, S-150: of rows, and of the statement around them."""
+def test_a_driver_message_is_cut_before_the_values(fault: psycopg.Error, line: str) -> None:
+    """R-35, S-150: values of rows and of the statement are not logged."""
     wrapped = exc.DBAPIError("INSERT c4n4ry", {"a": "c4n4ry"}, fault)
-    assert one_line(wrapped) == line
+    assert summarize_error(wrapped) == line
 
 
-SPOKEN = [
+MESSAGES = [
     "refresh_token=c4n4ry",
     "access_token: c4n4ry",
     "PGPASSWORD=c4n4ry",
@@ -264,75 +272,75 @@ SPOKEN = [
 ]
 
 
-@pytest.mark.parametrize("words", SPOKEN)
-def test_what_an_error_says_of_a_secret_is_masked(words: str) -> None:
+@pytest.mark.parametrize("words", MESSAGES)
+def test_a_secret_in_an_error_message_is_masked(words: str) -> None:
     """S-150: however it is spelled."""
-    assert "c4n4ry" not in one_line(ValueError(words))
+    assert "c4n4ry" not in summarize_error(ValueError(words))
 
 
-def owners(captured: Captured) -> list[str]:
-    """Return the request ids of the lines that a test wrote just now."""
+def request_ids_afterwards(captured: Captured) -> list[str]:
+    """Return the request ids of a line that is logged now."""
     log.info("afterwards")
-    return [line["request_id"] for line in told(captured) if line["event"] == "afterwards"]
+    return [line["request_id"] for line in logged(captured) if line["event"] == "afterwards"]
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/nothing", "/failing/error", "/failing/stream"])
-def test_a_line_after_a_request_is_not_that_requests(
-    house: House, capsys: Captured, path: str
+def test_a_line_after_a_request_has_no_request_id(
+    backend: Backend, capsys: Captured, path: str
 ) -> None:
-    """R-35: whatever was answered, and by a stream too."""
-    house.client().get(path)
-    assert owners(capsys) == ["-"]
+    """R-35: for every kind of response, streams included."""
+    backend.client().get(path)
+    assert request_ids_afterwards(capsys) == ["-"]
 
 
-def test_a_line_after_a_refusal_at_the_edge_is_not_that_requests(
-    house: House, capsys: Captured
+def test_a_line_after_a_request_rejected_in_middleware_has_no_request_id(
+    backend: Backend, capsys: Captured
 ) -> None:
-    """R-35: what Flask never saw is forgotten, too."""
-    assert house.client().get("/", headers={"X-A": "a" * 9000}).status_code == 431
-    assert owners(capsys) == ["-"]
+    """R-35: requests that Flask never sees are included."""
+    assert backend.client().get("/", headers={"X-A": "a" * 9000}).status_code == 431
+    assert request_ids_afterwards(capsys) == ["-"]
 
 
-def fail_at_close(answer: flask.Response) -> flask.Response:
-    """Let the end of an answer fail."""
-    answer.call_on_close(lambda: 1 / 0)
-    return answer
+def fail_at_close(response: flask.Response) -> flask.Response:
+    """Make the end of a response fail."""
+    response.call_on_close(lambda: 1 / 0)
+    return response
 
 
 @pytest.mark.parametrize(
     ("hook", "failing"), [("after_request", fail_at_close), ("teardown_request", lambda _: 1 / 0)]
 )
-def test_a_line_after_an_answer_that_fails_at_its_end_is_not_that_requests(
-    house: House, capsys: Captured, hook: str, failing: Callable[..., object]
+def test_a_line_after_a_response_that_fails_at_its_end_has_no_request_id(
+    backend: Backend, capsys: Captured, hook: str, failing: Callable[..., object]
 ) -> None:
-    """R-35: the server is told, and the thread goes on without it."""
-    getattr(house.app, hook)(failing)
+    """R-35: the error is raised to the server, and the thread continues without the request id."""
+    getattr(backend.app, hook)(failing)
     with pytest.raises(ZeroDivisionError):
-        house.client().get("/health/live")
-    assert owners(capsys) == ["-"]
+        backend.client().get("/health/live")
+    assert request_ids_afterwards(capsys) == ["-"]
 
 
-def test_a_line_of_a_stream_is_its_requests(house: House, capsys: Captured) -> None:
-    """R-35: the request is not over before its answer is."""
-    answer = house.client().get("/failing/stream")
-    (line,) = told(capsys)
-    assert line["request_id"] == answer.headers["X-Request-Id"]
+def test_a_line_of_a_stream_has_its_request_id(backend: Backend, capsys: Captured) -> None:
+    """R-35: the request lasts until its response ends."""
+    response = backend.client().get("/failing/stream")
+    (line,) = logged(capsys)
+    assert line["request_id"] == response.headers["X-Request-Id"]
 
 
-def test_a_line_after_a_request_within_a_request_is_the_outer_ones(
-    make_house: Callable[..., House], capsys: Captured
+def test_a_line_after_a_nested_request_has_the_outer_request_id(
+    make_backend: Callable[..., Backend], capsys: Captured
 ) -> None:
-    """R-35: the outer one goes on."""
-    page = Blueprint("outer", __name__)
+    """R-35: the outer request continues."""
+    failing_blueprint = Blueprint("outer", __name__)
 
-    @page.get("/outer")
+    @failing_blueprint.get("/outer")
     @public("a test")
-    @page.response(200)
-    def ask() -> object:
+    @failing_blueprint.response(200)
+    def send_failing_request() -> object:
         built.client().get("/health/live")
         log.info("outer")
         return {}
 
-    built = make_house(page)
-    answer = built.client().get("/outer")
-    assert [line["request_id"] for line in told(capsys)] == [answer.headers["X-Request-Id"]]
+    built = make_backend(failing_blueprint)
+    response = built.client().get("/outer")
+    assert [line["request_id"] for line in logged(capsys)] == [response.headers["X-Request-Id"]]

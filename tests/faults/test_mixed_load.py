@@ -1,7 +1,7 @@
-"""Everything at once, with kill -9 of workers and of the database (R-37).
+"""Mixed load while workers and the database are killed with kill -9 (R-37).
 
-Half a minute on each database; `ITEMSAPI_TEST_FULL=1` goes five, with 200 clients. The seed of a
-run is among its figures; `ITEMSAPI_TEST_SEED` repeats what the clients choose.
+Half a minute on each database; `ITEMSAPI_TEST_FULL=1` runs five minutes with 200 clients. The
+figures include the seed of the run; `ITEMSAPI_TEST_SEED` repeats the clients' choices.
 """
 
 import itertools
@@ -25,19 +25,19 @@ import pytest
 from sqlalchemy import text
 
 from conftest import one_at_a_time
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
 from support.app_factory import PASSWORD
-from support.honest_client import Client, Known, Tokens, Who
+from support.honest_client import Client, ClientConfig, ExpectedItem, Tokens
 from support.rounds import rounds
-from support.service import AWAY, Line, told, until
-from support.tokens import begun
+from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures, wait_until
+from support.tokens import open_session
 
 SEED = int(os.environ.get("ITEMSAPI_TEST_SEED") or random.SystemRandom().randrange(2**32))
 SECONDS, CLIENTS, WORKERS = rounds(300, 30), rounds(200, 60), 3
-WORKER_KILLS_APART = 3.0  # seconds: a new one takes one or two to begin, and work must get done
-DATABASE_KILLS_APART = 7.0  # seconds: it is back after one or two, and work must get done between
+WORKER_KILL_INTERVAL_SECONDS = 3.0  # a new worker takes one or two seconds to start
+DATABASE_KILL_INTERVAL_SECONDS = 7.0  # the database takes one or two seconds to recover
 
 pytestmark = pytest.mark.slow
 
@@ -45,50 +45,52 @@ pytestmark = pytest.mark.slow
 class Killable(Protocol):
     """A database server that can be killed."""
 
-    def hurt(self, chance: random.Random) -> str:
-        """Kill something of it, bring it back, and return what that was."""
+    def kill(self, generator: random.Random) -> str:
+        """Kill a part of it, restart it, and return the name of that part."""
 
 
-class Nothing:
-    """SQLite has no server; its workers are what is killed."""
+class NoServer:
+    """SQLite has no server; only workers are killed."""
 
-    def hurt(self, _: random.Random) -> str:
+    def kill(self, _: random.Random) -> str:
         """Do nothing."""
         return "nothing"
 
 
 class Postgres:
-    """A PostgreSQL of this test's own, which no other test is using when it dies."""
+    """A PostgreSQL for this test only, so that no other test is affected."""
 
     def __init__(self, server: Any) -> None:
-        """Take the server, and make a database that keeps what it has committed."""
+        """Take the server, and create a database whose commits are durable."""
         self.server = server
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE mixed")
-            connection.execute("ALTER SYSTEM SET fsync = off")  # processes die, the machine stays
+            connection.execute(
+                "ALTER SYSTEM SET fsync = off"
+            )  # processes are killed, not the machine
         self.url = server.get_uri("mixed")
-        self.deeds = itertools.cycle([self.kill_one, self.kill_all])
+        self.actions = itertools.cycle([self.kill_one, self.kill_all])
 
-    def hurt(self, chance: random.Random) -> str:
-        """Kill a part of it, or all of it."""
-        return next(self.deeds)(chance)
+    def kill(self, generator: random.Random) -> str:
+        """Kill one backend process or the whole server, alternately."""
+        return next(self.actions)(generator)
 
-    def kill_one(self, chance: random.Random) -> str:
-        """Kill a process that serves a connection: all the others end, and begin anew.
+    def kill_one(self, generator: random.Random) -> str:
+        """Kill a process that serves a connection: the server restarts all others.
 
-        None but such a one: at the death of the one that recovers, the server ends for good.
+        No other process is killed: the death of the recovery process would end the server.
         """
         pid = self.server.get_pid()
-        until(lambda: _kill(_serving(pid, chance)[:1]), 20)
+        wait_until(lambda: _kill_pids(_backend_pids(pid, generator)[:1]), 20)
         return "backend"
 
     def kill_all(self, _: random.Random) -> str:
-        """Kill every process, and start the server again."""
+        """Kill all processes and start the server again."""
         parent = self.server.get_pid()
-        family = [parent, *_children(parent)]
-        _kill(family)
-        until(lambda: not any(map(_alive, family)), 20)
-        # where nobody buries the dead, their ids are taken, and the new one believes the old alive
+        server_pids = [parent, *_children(parent)]
+        _kill_pids(server_pids)
+        wait_until(lambda: not any(map(_alive, server_pids)), 20)
+        # an unreaped process id would make the new server believe that the old one is alive
         for lock in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (self.server.pgdata / lock).unlink(missing_ok=True)
         self.server.ensure_postgres_running()
@@ -99,14 +101,14 @@ def _children(pid: int) -> list[int]:
     return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
-def _serving(pid: int, chance: random.Random) -> list[int]:
-    """Return the processes that serve a connection of the service, in any order."""
+def _backend_pids(pid: int, generator: random.Random) -> list[int]:
+    """Return the processes that serve a connection of the service, in random order."""
     found = []
     for one in _children(pid):
         with suppress(OSError):
             if b" mixed [local] idle" in Path(f"/proc/{one}/cmdline").read_bytes():
                 found.append(one)
-    return chance.sample(found, len(found))
+    return generator.sample(found, len(found))
 
 
 def _alive(pid: int) -> bool:
@@ -115,8 +117,8 @@ def _alive(pid: int) -> bool:
     return False
 
 
-def _kill(pids: list[int]) -> bool:
-    """Kill processes; tell whether there were any."""
+def _kill_pids(pids: list[int]) -> bool:
+    """Kill processes; return whether there were any."""
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -139,27 +141,27 @@ def own_postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def staged(
-    request: pytest.FixtureRequest, theatre: Callable[..., AbstractContextManager[Theatre]]
-) -> Iterator[tuple[Theatre, Killable]]:
-    """The service on each database in turn, and what of the database can be killed."""
+def deployment_and_database(
+    request: pytest.FixtureRequest, deploy: Callable[..., AbstractContextManager[Deployment]]
+) -> Iterator[tuple[Deployment, Killable]]:
+    """The service on each database in turn, and the database server to kill."""
     if request.param == "sqlite":
-        with theatre("sqlite", workers=WORKERS) as play:
-            yield play, Nothing()
+        with deploy("sqlite", workers=WORKERS) as deployment:
+            yield deployment, NoServer()
         return
     server: Postgres = request.getfixturevalue("own_postgres")
-    with theatre("postgresql", url=server.url, workers=WORKERS) as play:
-        yield play, server
+    with deploy("postgresql", url=server.url, workers=WORKERS) as deployment:
+        yield deployment, server
 
 
-def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
-    """Make the users, all with one password, and open a session for each."""
-    house = play.house
-    house.clock.moment = datetime.now(UTC)
-    stored, now = house.services.issuer.password_service.hash(PASSWORD), house.clock()
+def create_clients(deployment: Deployment, stop: threading.Event) -> list[Client]:
+    """Create the users, all with one password, and open a session for each."""
+    backend = deployment.backend
+    backend.clock.current = datetime.now(UTC)
+    stored, now = backend.services.issuer.password_service.hash(PASSWORD), backend.clock()
     made = {f"user{number}": new_id() for number in range(CLIENTS)}
     times = {"created_at": now, "updated_at": now}
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.add_all(
             User(id=user_id, username=name, password_hash=stored, **times)
             for name, user_id in made.items()
@@ -168,86 +170,100 @@ def crowd(play: Theatre, stop: threading.Event) -> list[Client]:
         tx.add_all(UserRole(user_id=user_id, role="member") for user_id in made.values())
     clients = []
     for number, (name, user_id) in enumerate(made.items()):
-        opened = begun(house, user_id)
+        opened = open_session(backend, user_id)
         tokens = Tokens(opened.access_token, opened.refresh_token)
-        address = f"127.1.{number // 250}.{number % 250 + 1}"  # everybody has a host
-        clients.append(Client(Who(name, address, tokens, SEED), play.stage.port, stop))
+        address = f"127.1.{number // 250}.{number % 250 + 1}"  # each client has its own address
+        clients.append(
+            Client(ClientConfig(name, address, tokens, SEED), deployment.service.port, stop)
+        )
     return clients
 
 
-def havoc(play: Theatre, database: Killable) -> Counter[str]:
-    """Kill workers and the database, again and again; return how often."""
-    chance, kills, stage = random.Random(SEED), Counter[str](), play.stage  # noqa: S311 - no secret
-    worker = data = time.monotonic()
+def kill_repeatedly(deployment: Deployment, database: Killable) -> Counter[str]:
+    """Kill workers and the database repeatedly; return the counts."""
+    generator, kills, service = random.Random(SEED), Counter[str](), deployment.service  # noqa: S311 - no secret
+    last_worker_kill = last_database_kill = time.monotonic()
     ends = time.monotonic() + SECONDS
     while (now := time.monotonic()) < ends:
-        time.sleep(chance.uniform(0.05, 0.2))
-        if now - worker > WORKER_KILLS_APART and (there := stage.pids()):
-            _kill([chance.choice(there)])
-            worker, kills["worker"] = now, kills["worker"] + 1
-        if now - data > DATABASE_KILLS_APART:
-            kills[database.hurt(chance)] += 1
-            data = time.monotonic()
+        time.sleep(generator.uniform(0.05, 0.2))
+        if now - last_worker_kill > WORKER_KILL_INTERVAL_SECONDS and (
+            worker_pids := service.pids()
+        ):
+            _kill_pids([generator.choice(worker_pids)])
+            last_worker_kill, kills["worker"] = now, kills["worker"] + 1
+        if now - last_database_kill > DATABASE_KILL_INTERVAL_SECONDS:
+            kills[database.kill(generator)] += 1
+            last_database_kill = time.monotonic()
     return kills
 
 
-def test_nothing_is_lost_or_done_twice_whatever_is_killed(
-    staged: tuple[Theatre, Killable],
+def test_nothing_is_lost_or_done_twice_when_processes_are_killed(
+    deployment_and_database: tuple[Deployment, Killable],
 ) -> None:
-    """R-37: each client finds what it was told, and nothing else; who signed out is out.
+    """R-37: each client finds exactly the acknowledged state; ended sessions stay ended.
 
-    R-35: for each 503 there is a line of log.
+    R-35: each 503 has a log line.
     """
-    play, database = staged
+    deployment, database = deployment_and_database
     stop = threading.Event()
-    clients = crowd(play, stop)
+    clients = create_clients(deployment, stop)
     for client in clients:
         client.start()
     try:
-        kills = havoc(play, database)
+        kills = kill_repeatedly(deployment, database)
     finally:
         stop.set()
         for client in clients:
             client.join()
-    did = sum((client.did for client in clients), Counter[str]())
-    told("mixed load", seed=SEED, clients=CLIENTS, seconds=SECONDS, kills=repr(dict(kills)))
-    told("mixed load did", **{name.replace(" ", "_"): count for name, count in did.items()})
+    actions_done = sum((client.actions_done for client in clients), Counter[str]())
+    print_figures(
+        "mixed load", seed=SEED, clients=CLIENTS, seconds=SECONDS, kills=repr(dict(kills))
+    )
+    print_figures(
+        "mixed load did", **{name.replace(" ", "_"): count for name, count in actions_done.items()}
+    )
     assert [fault for client in clients for fault in client.faults] == [], f"seed {SEED}"
-    assert rows(play) == {i: known for client in clients for i, known in client.items.items()}
-    assert causes(play) >= did["503"]
-    assert let_in(play, [ended for client in clients for ended in client.ended]) == set()
+    assert stored_items(deployment) == {
+        i: known for client in clients for i, known in client.items.items()
+    }
+    assert count_causes(deployment) >= actions_done["503"]
+    assert (
+        still_accepted(deployment, [ended for client in clients for ended in client.ended]) == set()
+    )
 
 
-def rows(play: Theatre) -> dict[str, Known]:
-    """Return what the database holds in the end; SQLite's file must be in order."""
-    with play.house.services.database.reading() as connection:
+def stored_items(deployment: Deployment) -> dict[str, ExpectedItem]:
+    """Return the items in the database; SQLite's integrity check must pass."""
+    with deployment.backend.services.database.reading() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
         found = connection.execute(text("SELECT id, name, quantity, version FROM item"))
-        return {row.id: Known(row.name, row.quantity, row.version) for row in found}
+        return {row.id: ExpectedItem(row.name, row.quantity, row.version) for row in found}
 
 
-def causes(play: Theatre) -> int:
-    """Count the lines that tell why an answer was a 503 (R-35)."""
-    lines = [line for line in play.stage.log.read_text().splitlines() if line.startswith("{")]
+def count_causes(deployment: Deployment) -> int:
+    """Count the log lines that explain a 503 (R-35)."""
+    lines = [
+        line for line in deployment.service.log.read_text().splitlines() if line.startswith("{")
+    ]
     return sum(json.loads(line)["event"] == "unavailable" for line in lines)
 
 
-def let_in(play: Theatre, ended: list[Tokens]) -> set[str]:
-    """Return those of the ended sessions that some worker still lets in, or would renew."""
-    lines: list[Line] = []
+def still_accepted(deployment: Deployment, ended: list[Tokens]) -> set[str]:
+    """Return the ended sessions that a worker still accepts or refreshes."""
+    lines: list[ServiceConnection] = []
 
-    def reached() -> bool:
-        """Tell whether each worker answers: the one that was killed last is still coming up."""
-        with suppress(AssertionError, *AWAY):
-            lines.extend(play.stage.line_to_each().values())
+    def connect_to_all() -> bool:
+        """Return whether each worker responds: the last killed one may still be starting."""
+        with suppress(AssertionError, *CONNECTION_ERRORS):
+            lines.extend(deployment.service.connect_to_each_worker().values())
         return bool(lines)
 
-    until(reached, 60)
-    until(lambda: {line.call("GET", "/health/ready").status for line in lines} == {200}, 30)
+    wait_until(connect_to_all, 60)
+    wait_until(lambda: {line.call("GET", "/health/ready").status for line in lines} == {200}, 30)
 
     def refused(tokens: Tokens) -> bool:
-        seen = {line.look(tokens.access).status for line in lines}
+        seen = {line.check_token(tokens.access).status for line in lines}
         return seen | {lines[0].refresh(tokens.refresh).status} == {401}
 
     return {tokens.access for tokens in ended if not refused(tokens)}

@@ -1,4 +1,4 @@
-"""Rows that nobody of us wrote, and a database from yesterday (R-28, R-29)."""
+"""Rows with unexpected values, and a restored database (R-28, R-29)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,21 +7,21 @@ import pytest
 from sqlalchemy import text
 
 from itemsapi.issuer import sessions
-from support.app_factory import House
-from support.tokens import begun, code, lets_in, look, refresh, renewed
+from support.app_factory import Backend
+from support.tokens import error_code, is_accepted, look, open_session, refresh, refreshed
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 
 
 @pytest.fixture
-def house(make_house: Build) -> House:
-    """An application with two users."""
-    return make_house(look)
+def backend(make_backend: Build) -> Backend:
+    """An application with the blueprint `look`."""
+    return make_backend(look)
 
 
-def poison(house: House, statement: str, **values: Any) -> None:
-    """Write past all our code."""
-    with house.services.database.transaction() as tx:
+def execute_sql(backend: Backend, statement: str, **values: Any) -> None:
+    """Execute SQL directly on the database."""
+    with backend.services.database.transaction() as tx:
         tx.execute(text(statement), values)
 
 
@@ -42,51 +42,51 @@ def poison(house: House, statement: str, **values: Any) -> None:
         "expires_at = created_at",
     ],
 )
-def test_a_strange_session_hurts_nobody_but_its_owner(house: House, assignment: str) -> None:
-    """R-29: never 500, never more than was granted; the other user works on."""
-    strange = begun(house, house.user("ada", "member"))
-    other = begun(house, house.user("bob", "member"))
+def test_an_invalid_session_row_affects_only_its_user(backend: Backend, assignment: str) -> None:
+    """R-29: never 500, never more scopes than granted; other users are not affected."""
+    invalid_session = open_session(backend, backend.create_user("ada", "member"))
+    other = open_session(backend, backend.create_user("bob", "member"))
     statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
-    poison(house, statement, id=strange.session_id)
-    answer = refresh(house, strange.refresh_token)
-    assert answer.status_code in {200, 400, 401, 503}
-    assert set(answer.json.get("scope", "").split()) <= {"items:read", "items:write"}
-    assert renewed(house, other.refresh_token)
+    execute_sql(backend, statement, id=invalid_session.session_id)
+    response = refresh(backend, invalid_session.refresh_token)
+    assert response.status_code in {200, 400, 401, 503}
+    assert set(response.json.get("scope", "").split()) <= {"items:read", "items:write"}
+    assert refreshed(backend, other.refresh_token)
 
 
 @pytest.mark.parametrize("target", ["", "s:", "x:future", "*x", "s:\u2028"])
-def test_a_strange_revocation_hurts_nobody(house: House, target: str) -> None:
-    """R-29: a kind of target that a later version knows means nothing to this one."""
-    token = begun(house, house.user("ada", "member")).access_token
-    assert lets_in(house, token)
-    poison(
-        house,
+def test_an_unknown_revocation_target_is_ignored(backend: Backend, target: str) -> None:
+    """R-29: targets of a later version mean nothing to this one."""
+    token = open_session(backend, backend.create_user("ada", "member")).access_token
+    assert is_accepted(backend, token)
+    execute_sql(
+        backend,
         "INSERT INTO itemsapi_revocation (seq, target, sessions, made_at)"
         " VALUES (9007199254740992, :target, :no, CURRENT_TIMESTAMP)",
         target=target,
         no=False,
     )
-    assert lets_in(house, token)
+    assert is_accepted(backend, token)
 
 
-def test_a_restored_database_brings_no_copied_token_back(house: House) -> None:
-    """R-28: a token newer than the backup ends its session; it could be anybody's."""
-    session = begun(house, house.user("ada", "member"))
-    newer = renewed(house, renewed(house, session.refresh_token)["refresh_token"])
-    poison(house, "UPDATE itemsapi_session SET gen = 2, root_gen = 1")
-    assert code(refresh(house, newer["refresh_token"])) == "refresh_reused"
-    assert code(refresh(house, session.refresh_token)) == "invalid_refresh_token"
+def test_a_token_newer_than_the_restored_database_ends_its_session(backend: Backend) -> None:
+    """R-28: it could be anybody's."""
+    session = open_session(backend, backend.create_user("ada", "member"))
+    newer = refreshed(backend, refreshed(backend, session.refresh_token)["refresh_token"])
+    execute_sql(backend, "UPDATE itemsapi_session SET gen = 2, root_gen = 1")
+    assert error_code(refresh(backend, newer["refresh_token"])) == "refresh_reused"
+    assert error_code(refresh(backend, session.refresh_token)) == "invalid_refresh_token"
 
 
-def test_a_restored_database_brings_no_ended_session_back_after_the_one_command(
-    house: House, make_house: Build
+def test_ended_sessions_stay_ended_after_a_restore_and_the_documented_command(
+    backend: Backend, make_backend: Build
 ) -> None:
     """R-28: `itemsapi sessions end --everybody` after a restore, as operations.md says."""
-    session = begun(house, house.user("ada", "member"))
-    house.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
-    poison(house, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")
-    poison(house, "DELETE FROM itemsapi_revocation")
-    restarted = make_house(look)
-    sessions.end_everybodys(restarted.services.issuer, why="backup restored")
-    assert not lets_in(restarted, session.access_token)
-    assert code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"
+    session = open_session(backend, backend.create_user("ada", "member"))
+    backend.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
+    execute_sql(backend, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")
+    execute_sql(backend, "DELETE FROM itemsapi_revocation")
+    restarted = make_backend(look)
+    sessions.end_all_sessions(restarted.services.issuer, why="backup restored")
+    assert not is_accepted(restarted, session.access_token)
+    assert error_code(refresh(restarted, session.refresh_token)) == "invalid_refresh_token"

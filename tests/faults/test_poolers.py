@@ -1,4 +1,4 @@
-"""Behind pgbouncer, which lends each transaction another session of the server (R-33)."""
+"""Behind pgbouncer, which assigns another server session to each transaction (R-33)."""
 
 import time
 from collections import Counter
@@ -12,55 +12,60 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from faults.conftest import Theatre
+from faults.conftest import Deployment
 from itemsapi.db import Database
 from itemsapi.db.connections import Pooler
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import PASSWORD
 from support.command_line import Shell, shell_at
-from support.pooler import pooled
-from support.postgres_database import named, run
+from support.pooler import running_pooler
+from support.postgres_database import execute, url_of
 from support.rounds import rounds
-from support.service import told
+from support.service import print_figures
 
 CLIENTS = 8
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-Stages = Callable[..., AbstractContextManager[Theatre]]
+Deploy = Callable[..., AbstractContextManager[Deployment]]
 
 
 @pytest.fixture(scope="module", params=["transaction", "session"])
 def mode(request: pytest.FixtureRequest) -> str:
-    """How pgbouncer lends its connections."""
+    """The pool mode of pgbouncer."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def play(mode: str, new_postgres: Callable[[], str], theatre: Stages) -> Iterator[Theatre]:
-    """One worker behind pgbouncer. In session mode a connection is lent for as long as it lives."""
+def deployment(mode: str, new_postgres: Callable[[], str], deploy: Deploy) -> Iterator[Deployment]:
+    """Two workers behind pgbouncer.
+
+    In session mode a server connection lasts as long as a client's.
+    """
     url = new_postgres()
     sessions = {} if mode == "transaction" else {"default_pool_size": "40"}
     with (
-        pooled(url, mode, **sessions) as there,
-        theatre("postgresql", url=url, served=there, workers=2) as opened,
+        running_pooler(url, mode, **sessions) as pooled_url,
+        deploy("postgresql", url=url, served=pooled_url, workers=2) as opened,
     ):
         yield opened
 
 
-def signed_in(play: Theatre) -> dict[str, Any]:
-    """Sign in with the password; the service takes no more of these at once than it can."""
+def sign_in(deployment: Deployment) -> dict[str, Any]:
+    """Sign in with the password; return the tokens."""
     body = {"username": "ada", "password": PASSWORD}
-    answer = play.stage.line().call("POST", "/auth/login", body)
+    answer = deployment.service.connect().call("POST", "/auth/login", body)
     assert answer.status == 200, answer
     return answer.body
 
 
-def mixed(play: Theatre, tokens: dict[str, Any], seconds: float) -> Counter[tuple[str, int]]:
-    """Be one client: refresh, look, list and make things, sign out.
+def run_client(
+    deployment: Deployment, tokens: dict[str, Any], seconds: float
+) -> Counter[tuple[str, int]]:
+    """Run one client: refresh, check, list and create items, sign out.
 
-    Return what was answered how often.
+    Return the count of each outcome.
     """
-    line, seen = play.stage.line(), Counter[tuple[str, int]]()
+    line, seen = deployment.service.connect(), Counter[tuple[str, int]]()
     access, token = tokens["access_token"], tokens["refresh_token"]
     ends = time.monotonic() + seconds
     for step in cycle(["look", "list", "make", "refresh", "list", "me"]):
@@ -81,16 +86,18 @@ def mixed(play: Theatre, tokens: dict[str, Any], seconds: float) -> Counter[tupl
     return seen
 
 
-def test_everybody_is_served_behind_a_pooler(play: Theatre, mode: str) -> None:
+def test_all_requests_succeed_behind_a_pooler(deployment: Deployment, mode: str) -> None:
     """R-33: eight clients on four connections; no 401, no 404, no 5xx."""
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [signed_in(play) for _ in range(CLIENTS)]
-        jobs = [pool.submit(mixed, play, tokens, rounds(30, 4)) for tokens in clients]
+        clients = [sign_in(deployment) for _ in range(CLIENTS)]
+        jobs = [pool.submit(run_client, deployment, tokens, rounds(30, 4)) for tokens in clients]
         seen = sum((job.result() for job in jobs), Counter[tuple[str, int]]())
     statuses = Counter[int]()
     for (_, status), count in seen.items():
         statuses[status] += count
-    told(f"behind pgbouncer, {mode} mode", **{str(k): v for k, v in sorted(statuses.items())})
+    print_figures(
+        f"behind pgbouncer, {mode} mode", **{str(k): v for k, v in sorted(statuses.items())}
+    )
     assert set(seen) == {
         *((step, 200) for step in ("list", "me", "refresh")),
         *((step, 204) for step in ("look", "logout")),
@@ -98,9 +105,9 @@ def test_everybody_is_served_behind_a_pooler(play: Theatre, mode: str) -> None:
     }
 
 
-def test_times_and_words_come_back_as_they_went(play: Theatre) -> None:
-    """R-34: what a session would say about dates and text does not matter."""
-    line, session = play.stage.line(), play.session()
+def test_times_and_texts_are_unchanged(deployment: Deployment) -> None:
+    """R-34: session settings for dates and text have no effect."""
+    line, session = deployment.service.connect(), deployment.open_session()
     body = {"name": "Lämpchen 電球", "price": "12.50", "currency": "EUR"}
     made = line.call("POST", "/items", body, token=session.access_token)
     found = line.call("GET", f"/items/{made.body['id']}", token=session.access_token)
@@ -109,43 +116,45 @@ def test_times_and_words_come_back_as_they_went(play: Theatre) -> None:
 
 
 @pytest.fixture
-def through(new_postgres: Callable[[], str]) -> Iterator[tuple[str, str]]:
-    """The address of a database, and the one that leads to it through a pooler."""
+def database_and_pooler(new_postgres: Callable[[], str]) -> Iterator[tuple[str, str]]:
+    """The URL of a database, and the URL that leads to it through a pooler."""
     url = new_postgres()
-    with pooled(url, "transaction") as there:
-        yield url, there
+    with running_pooler(url, "transaction") as pooled_url:
+        yield url, pooled_url
 
 
-def test_a_pooler_is_found_out_that_swallows_what_it_does_not_know(
+def test_a_pooler_that_ignores_parameters_is_detected(
     new_postgres: Callable[[], str],
 ) -> None:
-    """R-33: told to ignore `options` it accepts us, and still lends sessions."""
-    with pooled(new_postgres(), "transaction", ignore_startup_parameters="options") as there:
-        assert lent(Database(there))
+    """R-33: with `options` ignored it accepts the connection, but still shares sessions."""
+    with running_pooler(
+        new_postgres(), "transaction", ignore_startup_parameters="options"
+    ) as pooled_url:
+        assert is_pooled(Database(pooled_url))
 
 
 @pytest.mark.parametrize("pooler", ["auto", "on"])
-def test_a_pooler_is_found_out(through: tuple[str, str], pooler: Pooler) -> None:
-    """R-33: by its refusal, or because the operator says so."""
-    assert lent(Database(through[1], pooler=pooler))
+def test_a_pooler_is_detected(database_and_pooler: tuple[str, str], pooler: Pooler) -> None:
+    """R-33: by its error message, or by the setting."""
+    assert is_pooled(Database(database_and_pooler[1], pooler=pooler))
 
 
-def test_a_pooler_is_not_looked_for_where_there_is_said_to_be_none(
-    through: tuple[str, str],
+def test_a_pooler_is_not_detected_when_the_setting_excludes_it(
+    database_and_pooler: tuple[str, str],
 ) -> None:
-    """Then its refusal is an outage, in its own words."""
-    with pytest.raises(DatabaseUnavailable) as refusal:
-        lent(Database(through[1], pooler="off"))
-    assert "unsupported startup parameter" in str(refusal.value.__cause__)
+    """Its error message is then reported as an outage."""
+    with pytest.raises(DatabaseUnavailable) as error:
+        is_pooled(Database(database_and_pooler[1], pooler="off"))
+    assert "unsupported startup parameter" in str(error.value.__cause__)
 
 
-def test_a_server_is_not_taken_for_a_pooler(through: tuple[str, str]) -> None:
-    """It keeps its prepared statements and limits."""
-    assert not lent(Database(through[0]))
+def test_a_direct_connection_is_not_treated_as_pooled(database_and_pooler: tuple[str, str]) -> None:
+    """It keeps its prepared statements and timeouts."""
+    assert not is_pooled(Database(database_and_pooler[0]))
 
 
-def lent(database: Database) -> bool:
-    """Tell whether connections are taken for lent ones."""
+def is_pooled(database: Database) -> bool:
+    """Return whether connections are treated as pooled ones."""
     with database.reading() as connection:
         assert connection.scalar(text("SELECT 1")) == 1
         found = connection.connection.driver_connection.prepare_threshold is None  # type: ignore[union-attr]
@@ -153,74 +162,79 @@ def lent(database: Database) -> bool:
     return found
 
 
-def test_a_transaction_has_its_limits_through_a_pooler(through: tuple[str, str]) -> None:
-    """R-04: the server itself ends what takes too long, and the next client is not told so."""
-    database = Database(through[1])
-    asked = text("SELECT current_setting('statement_timeout')")
+def test_a_transaction_has_its_timeout_through_a_pooler(
+    database_and_pooler: tuple[str, str],
+) -> None:
+    """R-04: the server ends long statements; the timeout does not affect the next client."""
+    database = Database(database_and_pooler[1])
+    query = text("SELECT current_setting('statement_timeout')")
     with database.transaction() as tx:
-        limited = tx.scalar(asked)
+        inside = tx.scalar(query)
     with database.reading() as connection:
-        outside = connection.scalar(asked)
+        outside = connection.scalar(query)
     database.dispose()
-    assert (limited, outside) == ("2s", "0")
+    assert (inside, outside) == ("2s", "0")
 
 
-def test_a_transaction_says_its_isolation_level_through_a_pooler(
+def test_a_transaction_sets_its_isolation_level_through_a_pooler(
     new_postgres: Callable[[], str],
 ) -> None:
-    """R-34: the rules of rotation are proved for READ COMMITTED."""
+    """R-34: the rotation rules are proved for READ COMMITTED."""
     url = new_postgres()
     odd = "SET default_transaction_isolation = 'serializable'"
-    run(url, f"ALTER DATABASE {make_url(url).database} {odd}")
-    with pooled(url, "transaction") as there:
-        database = Database(there)
+    execute(url, f"ALTER DATABASE {make_url(url).database} {odd}")
+    with running_pooler(url, "transaction") as pooled_url:
+        database = Database(pooled_url)
         with database.transaction() as tx:
             level = tx.scalar(text("SHOW transaction_isolation"))
         database.dispose()
     assert level == "read committed"
 
 
-def test_options_that_a_pooler_cannot_keep_are_refused_in_one_line(
-    through: tuple[str, str], tmp_path: Path
+def test_options_that_a_pooler_cannot_keep_are_a_one_line_error(
+    database_and_pooler: tuple[str, str], tmp_path: Path
 ) -> None:
-    """R-33: or the tables would land in another schema."""
-    shell = shell_at(tmp_path, database_url=f"{through[1]}?options=-csearch_path%3Ditems")
-    assert "ALTER ROLE" in refused(shell, "db", "upgrade")
+    """R-33: otherwise the tables would be created in another schema."""
+    shell = shell_at(
+        tmp_path, database_url=f"{database_and_pooler[1]}?options=-csearch_path%3Ditems"
+    )
+    assert "ALTER ROLE" in error_of(shell, "db", "upgrade")
 
 
-def refused(shell: Shell, *words: str) -> str:
-    """Return the one line with which a command gives up."""
+def error_of(shell: Shell, *words: str) -> str:
+    """Return the one-line error of a command."""
     done = shell.run(*words)
     assert (done.code, done.err.count("\n")) == (1, 1), done
     return done.err
 
 
-def test_a_pooler_that_lends_for_one_statement_is_refused_in_one_line(
+def test_statement_pooling_is_a_one_line_error(
     new_postgres: Callable[[], str], tmp_path: Path
 ) -> None:
-    """R-33: nothing can be changed there as a whole."""
-    with pooled(new_postgres(), "statement") as there:
-        line = refused(shell_at(tmp_path, database_url=there), "db", "upgrade")
+    """R-33: transactions are not possible in this mode."""
+    with running_pooler(new_postgres(), "statement") as pooled_url:
+        line = error_of(shell_at(tmp_path, database_url=pooled_url), "db", "upgrade")
     assert "statement pooling mode" in line
 
 
-def test_the_schema_is_made_and_unmade_through_a_pooler(
-    through: tuple[str, str], tmp_path: Path
+def test_the_schema_is_created_and_dropped_through_a_pooler(
+    database_and_pooler: tuple[str, str], tmp_path: Path
 ) -> None:
-    """One transaction with its lock: nothing is left in a session."""
-    shell = shell_at(tmp_path, database_url=through[1])
+    """One transaction with its lock: no state remains in a session."""
+    shell = shell_at(tmp_path, database_url=database_and_pooler[1])
     down = shell.run("db", "downgrade", "base", "--yes")
     up = shell.run("db", "upgrade")
     assert (down.code, up.code, "revision" in up.out) == (0, 0, True), (down, up)
 
 
-def test_a_pooler_whose_server_is_away_is_an_outage(through: tuple[str, str]) -> None:
-    """R-03: 503, and no fault of ours."""
-    database = Database(through[1])
+def test_a_pooler_without_its_server_is_an_outage(database_and_pooler: tuple[str, str]) -> None:
+    """R-03: 503, not an internal error."""
+    database = Database(database_and_pooler[1])
     with database.reading() as connection:
         connection.execute(text("SELECT 1"))
-    run(
-        named(through[0], "postgres"), f"DROP DATABASE {make_url(through[0]).database} WITH (FORCE)"
+    execute(
+        url_of(database_and_pooler[0], "postgres"),
+        f"DROP DATABASE {make_url(database_and_pooler[0]).database} WITH (FORCE)",
     )
     with pytest.raises(DatabaseUnavailable), database.reading() as connection:
         connection.execute(text("SELECT 1"))

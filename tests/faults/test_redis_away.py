@@ -1,4 +1,4 @@
-"""Rates counted in Redis: over all processes, and on their own when it is away (R-08)."""
+"""Rate limits counted in Redis: shared by all processes, and per process without Redis (R-08)."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from itemsapi import rate_limits
-from support.app_factory import House
+from support.app_factory import Backend
 from support.command_line import free_port
 
 pytestmark = pytest.mark.redis
-ALLOWED = 5
+REQUEST_LIMIT = 5
 
 
 @pytest.fixture
@@ -27,27 +27,29 @@ def dialect() -> str:
 
 @pytest.fixture
 def port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     return free_port()
 
 
 @pytest.fixture
 def redis(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A real Redis of this test's own."""
+    """A real Redis for this test."""
     program = shutil.which("redis-server")
     if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no redis-server here")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "redis-server is not installed"
+        )
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:  # noqa: S603 - our own
-        _wait(port)
+        _wait_until_listening(port)
         yield process
         process.kill()
 
 
-def _wait(port: int) -> None:
-    """Try until it listens."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
+def _wait_until_listening(port: int) -> None:
+    """Wait until the port is open."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -56,65 +58,67 @@ def _wait(port: int) -> None:
 
 
 @pytest.fixture
-def new_house(make_house: Callable[..., House], port: int) -> Callable[[], House]:
-    """Start processes that count in the same Redis."""
+def new_backend(make_backend: Callable[..., Backend], port: int) -> Callable[[], Backend]:
+    """Build backends that count in the same Redis."""
     address = f"redis://127.0.0.1:{port}/0"
-    return lambda: make_house(rate_limit=f"{ALLOWED}/hour", rate_limit_url=address)
+    return lambda: make_backend(rate_limit=f"{REQUEST_LIMIT}/hour", rate_limit_url=address)
 
 
-def statuses(house: House, count: int) -> list[int]:
-    """Ask for something public, again and again."""
-    return [house.client().get("/.well-known/jwks.json").status_code for _ in range(count)]
-
-
-@pytest.mark.usefixtures("redis")
-def test_processes_count_together(new_house: Callable[[], House]) -> None:
-    """What one let through, the other knows of (S-155)."""
-    here, there = new_house(), new_house()
-    assert statuses(here, 3) + statuses(there, 3) == [200] * ALLOWED + [429]
+def statuses(backend: Backend, count: int) -> list[int]:
+    """Request a public path repeatedly; return the statuses."""
+    return [backend.client().get("/.well-known/jwks.json").status_code for _ in range(count)]
 
 
 @pytest.mark.usefixtures("redis")
-def test_a_refusal_names_the_policy_and_when_to_come_back(new_house: Callable[[], House]) -> None:
+def test_processes_share_their_counts(new_backend: Callable[[], Backend]) -> None:
+    """Each process counts the other's requests (S-155)."""
+    here, there = new_backend(), new_backend()
+    assert statuses(here, 3) + statuses(there, 3) == [200] * REQUEST_LIMIT + [429]
+
+
+@pytest.mark.usefixtures("redis")
+def test_a_rejection_has_the_policy_and_the_retry_time(
+    new_backend: Callable[[], Backend],
+) -> None:
     """S-155: Retry-After and the RateLimit fields."""
-    house = new_house()
-    statuses(house, ALLOWED)
-    headers = house.client().get("/.well-known/jwks.json").headers
-    assert headers["RateLimit-Policy"] == f'"caller";q={ALLOWED};w=3600'
+    backend = new_backend()
+    statuses(backend, REQUEST_LIMIT)
+    headers = backend.client().get("/.well-known/jwks.json").headers
+    assert headers["RateLimit-Policy"] == f'"caller";q={REQUEST_LIMIT};w=3600'
     assert headers["RateLimit"] == f'"caller";r=0;t={headers["Retry-After"]}'
 
 
-def test_limits_hold_in_each_process_when_redis_dies(
-    new_house: Callable[[], House], redis: subprocess.Popen[bytes]
+def test_limits_apply_per_process_when_redis_stops(
+    new_backend: Callable[[], Backend], redis: subprocess.Popen[bytes]
 ) -> None:
-    """Never off, never a 5xx (R-08)."""
-    house = new_house()
-    statuses(house, 1)
+    """The limit is never off, and no request gets 5xx (R-08)."""
+    backend = new_backend()
+    statuses(backend, 1)
     redis.kill()
     redis.wait()
-    assert statuses(house, ALLOWED + 1) == [200] * ALLOWED + [429]
+    assert statuses(backend, REQUEST_LIMIT + 1) == [200] * REQUEST_LIMIT + [429]
 
 
-def test_limits_hold_when_redis_was_never_there(new_house: Callable[[], House]) -> None:
+def test_limits_apply_when_redis_was_never_available(new_backend: Callable[[], Backend]) -> None:
     """A service starts without it."""
-    assert statuses(new_house(), ALLOWED + 1) == [200] * ALLOWED + [429]
+    assert statuses(new_backend(), REQUEST_LIMIT + 1) == [200] * REQUEST_LIMIT + [429]
 
 
-def test_a_silent_redis_delays_one_request_in_five_seconds(
-    new_house: Callable[[], House], port: int, monkeypatch: pytest.MonkeyPatch
+def test_a_silent_redis_delays_one_request_per_retry_interval(
+    new_backend: Callable[[], Backend], port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others do not ask it: it hears of the first alone."""
+    """The other requests do not connect to it."""
     monkeypatch.setattr(rate_limits, "REDIS_RETRY_SECONDS", 600.0)
     with socket.create_server(("127.0.0.1", port)) as silent:
-        house = new_house()
-        first = statuses(house, 1), heard(silent)
-        others = statuses(house, ALLOWED - 1), heard(silent)
+        backend = new_backend()
+        first = statuses(backend, 1), count_connections(silent)
+        others = statuses(backend, REQUEST_LIMIT - 1), count_connections(silent)
     assert (first[0], first[1] > 0) == ([200], True)
-    assert others == ([200] * (ALLOWED - 1), 0)
+    assert others == ([200] * (REQUEST_LIMIT - 1), 0)
 
 
-def heard(silent: socket.socket) -> int:
-    """Count who has knocked since the last time."""
+def count_connections(silent: socket.socket) -> int:
+    """Count the connections since the last call."""
     silent.setblocking(False)
     count = 0
     with suppress(BlockingIOError):

@@ -1,6 +1,6 @@
-"""One role makes the tables, another one serves and may make nothing (S-164).
+"""One role creates the tables, another one serves and cannot change the schema (S-164).
 
-Both are made by the very lines of the guide, on a real PostgreSQL.
+Both are created by the guide's own SQL, on a real PostgreSQL.
 """
 
 import re
@@ -15,9 +15,9 @@ from itemsapi import create_app
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import House, MovingClock
+from support.app_factory import Backend, MovingClock
 from support.command_line import SECRET, Shell, shell_at
-from support.postgres_database import named, run
+from support.postgres_database import execute, url_of
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 OWNER, SERVING = "itemsapi_owner", "itemsapi"
@@ -27,27 +27,27 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 @pytest.fixture
 def urls(postgres_server: str) -> Iterator[dict[str, str]]:
-    """The addresses of an empty database, for each of the two roles; others share the server."""
-    mark = new_id()[-12:]
-    name, roles = f"two_{mark}", {OWNER: f"owner_{mark}", SERVING: f"serving_{mark}"}
-    run(postgres_server, f"CREATE DATABASE {name}")
+    """The URLs of an empty database for each of the two roles."""
+    suffix = new_id()[-12:]
+    name, roles = f"two_{suffix}", {OWNER: f"owner_{suffix}", SERVING: f"serving_{suffix}"}
+    execute(postgres_server, f"CREATE DATABASE {name}")
     (lines,) = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     lines = re.sub(r"\bitemsapi(_owner)?\b", lambda found: roles[found[0]], lines)
     for statement in filter(str.strip, lines.split(";")):
-        run(named(postgres_server, name), statement)
-    address = make_url(named(postgres_server, name))
+        execute(url_of(postgres_server, name), statement)
+    address = make_url(url_of(postgres_server, name))
     yield {
-        role: address.set(username=called).render_as_string(hide_password=False)
-        for role, called in roles.items()
+        role: address.set(username=role_name).render_as_string(hide_password=False)
+        for role, role_name in roles.items()
     }
-    run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
-    for called in roles.values():
-        run(postgres_server, f"DROP ROLE {called}")
+    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    for role_name in roles.values():
+        execute(postgres_server, f"DROP ROLE {role_name}")
 
 
 @pytest.fixture
 def shells(urls: dict[str, str], tmp_path: Path) -> dict[str, Shell]:
-    """A shell for each role; the owner has made the tables."""
+    """A shell for each role; the owner has created the tables."""
     found = {role: shell_at(tmp_path / "data", database_url=url) for role, url in urls.items()}
     done = found[OWNER].run("db", "upgrade")
     assert done.code == 0, done
@@ -56,23 +56,23 @@ def shells(urls: dict[str, str], tmp_path: Path) -> dict[str, Shell]:
 
 @pytest.fixture
 def engine(urls: dict[str, str], shells: dict[str, Shell]) -> Iterator[Engine]:
-    """What somebody has who got into the process that serves."""
-    made = create_engine(make_url(urls[SERVING]).set(drivername="postgresql+psycopg"))
-    yield made
-    made.dispose()
+    """The access of an attacker who controls the serving process."""
+    created_item = create_engine(make_url(urls[SERVING]).set(drivername="postgresql+psycopg"))
+    yield created_item
+    created_item.dispose()
 
 
 @pytest.fixture
-def house(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[House]:
-    """The application under the role that serves."""
+def backend(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[Backend]:
+    """The application under the serving role."""
     clock = MovingClock()
     settings = Settings(
         database_url=urls[SERVING], data_dir=tmp_path, secret_key=SECRET, rate_limit=None
     )
     app = create_app(settings, clock=clock)
-    house = House(app, app.extensions[EXTENSION], clock)
-    yield house
-    house.services.database.dispose()
+    backend = Backend(app, app.extensions[EXTENSION], clock)
+    yield backend
+    backend.services.database.dispose()
 
 
 DEFINITIONS = [
@@ -89,15 +89,15 @@ DEFINITIONS = [
 
 
 @pytest.mark.parametrize("statement", DEFINITIONS)
-def test_the_role_that_serves_can_define_nothing(engine: Engine, statement: str) -> None:
-    """S-164: nor drop, nor give away."""
+def test_the_serving_role_cannot_change_the_schema(engine: Engine, statement: str) -> None:
+    """S-164: it cannot drop or grant either."""
     with engine.connect() as connection, pytest.raises(ProgrammingError) as refused:
         connection.exec_driver_sql(statement)
     assert getattr(refused.value.orig, "sqlstate", "") == "42501"
 
 
-def test_the_role_that_serves_is_not_let_migrate(shells: dict[str, Shell]) -> None:
-    """S-164: one line; the tables stay as they are."""
+def test_the_serving_role_cannot_migrate(shells: dict[str, Shell]) -> None:
+    """S-164: a one-line error; the tables stay as they are."""
     done = shells[SERVING].run("db", "downgrade", "base", "--yes")
     assert (done.code, done.err.count("\n")) == (1, 1), done
     assert shells[SERVING].run("db", "check").code == 0
@@ -109,32 +109,35 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def test_operators_work_under_the_role_that_serves(shells: dict[str, Shell], house: House) -> None:
+def test_commands_work_under_the_serving_role(shells: dict[str, Shell], backend: Backend) -> None:
     """S-164: every command but those of the schema."""
-    house.user("ada", "admin")
+    backend.create_user("ada", "admin")
     for command in COMMANDS:
         done = shells[SERVING].run(*command.split())
         assert done.code == 0, (command, done)
 
 
-def test_everything_is_served_under_the_role_that_serves(house: House) -> None:
-    """S-164: sign-in to sign-out, items from making to deleting, users, roles and the trail."""
-    admin = house.signed_in("ada", "admin", "member")
-    made = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
-    place, version = f"/items/{made.get_json()['id']}", {"If-Match": made.headers["ETag"]}
-    changed = admin.patch(place, json={"quantity": 2}, headers=version)
-    listed = admin.get("/items?q=lamp")
-    gone = admin.delete(place, headers={"If-Match": changed.headers["ETag"]})
+def test_all_endpoints_work_under_the_serving_role(backend: Backend) -> None:
+    """S-164: login to logout, items, users, roles and the audit trail."""
+    admin = backend.signed_in_client("ada", "admin", "member")
+    created_item = admin.post("/items", json={"name": "Lamp", "price": "1", "currency": "EUR"})
+    item_path, version = (
+        f"/items/{created_item.get_json()['id']}",
+        {"If-Match": created_item.headers["ETag"]},
+    )
+    changed_item = admin.patch(item_path, json={"quantity": 2}, headers=version)
+    item_list = admin.get("/items?q=lamp")
+    deletion = admin.delete(item_path, headers={"If-Match": changed_item.headers["ETag"]})
     eve = admin.post(
         "/users", json={"username": "eve", "password": "twelve brown horses", "roles": ["member"]}
     )
     role = admin.put("/roles/clerk", json={"description": "Clerk", "scopes": ["items:read"]})
     fetched = [admin.get(path) for path in ("/audit", "/users", "/roles", "/auth/sessions", "/me")]
-    answers = [made, changed, listed, gone, eve, role, *fetched]
+    answers = [created_item, changed_item, item_list, deletion, eve, role, *fetched]
     assert [answer.status_code for answer in answers[:6]] == [201, 200, 200, 204, 201, 201]
     assert {answer.status_code for answer in fetched} == {200}
-    token = house.login("ada")["refresh_token"]
-    again = house.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
-    out = {"refresh_token": again["refresh_token"]}
-    assert house.client().post("/auth/logout", json=out).status_code == 204
-    assert house.client().get("/health/ready").status_code == 200
+    token = backend.login("ada")["refresh_token"]
+    refreshed = backend.client().post("/auth/refresh", json={"refresh_token": token}).get_json()
+    logout_body = {"refresh_token": refreshed["refresh_token"]}
+    assert backend.client().post("/auth/logout", json=logout_body).status_code == 204
+    assert backend.client().get("/health/ready").status_code == 200

@@ -67,7 +67,7 @@ def test_a_kept_connection_is_asked_for_a_moment_only(
     wait = TimeoutConnection.wait
 
     def watching(self: TimeoutConnection, *args: Any, **options: Any) -> Any:
-        patience.append(self.patience)
+        patience.append(self.timeout_seconds)
         return wait(self, *args, **options)
 
     for _ in range(2):  # the second time it comes from the pool
@@ -88,7 +88,7 @@ def test_a_migration_may_take_its_time(
         connection = config.attributes["connection"]
         names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         limits = tuple(shown(connection, name) for name in names)
-        seen.append((limits, connection.connection.driver_connection.patience))
+        seen.append((limits, connection.connection.driver_connection.timeout_seconds))
 
     monkeypatch.setattr(command, "upgrade", look)
     db.upgrade(postgresql)

@@ -8,17 +8,17 @@ from sqlalchemy import delete, insert, update
 
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
-from itemsapi.issuer.sessions import end_everybodys
+from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.revocation import Revocation, RevocationFeed, session_target
-from support.app_factory import House
-from support.tokens import recall
+from support.app_factory import Backend
+from support.tokens import revoke_tokens_of_user
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    """A house whose feed asks at every look."""
-    return make_house(revocation_lag=timedelta(0))
+def backend(make_backend: Callable[..., Backend]) -> Backend:
+    """A backend whose feed asks at every look."""
+    return make_backend(revocation_lag=timedelta(0))
 
 
 def look(revocation_feed: RevocationFeed, sid: str) -> bool:
@@ -30,11 +30,11 @@ def look(revocation_feed: RevocationFeed, sid: str) -> bool:
     return True
 
 
-def test_another_revocation_under_a_known_number_is_seen(house: House) -> None:
+def test_another_revocation_under_a_known_number_is_seen(backend: Backend) -> None:
     """The last row known is compared whole, not by its number (R-28)."""
     revocation_feed, database, before, after = (
-        house.services.revocation_feed,
-        house.services.database,
+        backend.services.revocation_feed,
+        backend.services.database,
         new_id(),
         new_id(),
     )
@@ -47,31 +47,31 @@ def test_another_revocation_under_a_known_number_is_seen(house: House) -> None:
 
 
 def test_who_was_recalled_after_the_backup_is_let_in_again_by_new_tokens(
-    house: House,
+    backend: Backend,
 ) -> None:
     """R-28: running processes forget epochs that the restored database has never heard of."""
-    house.user("ada", "member")
-    recall(house, "ada")
-    house.services.revocation_feed.ensure_fresh()
-    with house.services.database.transaction() as tx:  # the backup is older than the recall
+    backend.create_user("ada", "member")
+    revoke_tokens_of_user(backend, "ada")
+    backend.services.revocation_feed.ensure_fresh()
+    with backend.services.database.transaction() as tx:  # the backup is older than the recall
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))
-        tx.execute(insert(Revocation).values(seq=1, target="s:x", made_at=house.clock()))
-    ada = house.bearer(house.login("ada")["access_token"])
+        tx.execute(insert(Revocation).values(seq=1, target="s:x", made_at=backend.clock()))
+    ada = backend.bearer_client(backend.login("ada")["access_token"])
     assert ada.get("/me").status_code == 200
 
 
 def test_tokens_from_after_the_backup_are_refused_once_everybody_is_signed_out(
-    house: House, make_house: Callable[..., House]
+    backend: Backend, make_backend: Callable[..., Backend]
 ) -> None:
     """R-28: their epochs are later than any in the backup, and the command's is later still."""
-    house.user("ada", "member")
-    recall(house, "ada")
-    lost = house.login("ada")["access_token"]
-    with house.services.database.transaction() as tx:
+    backend.create_user("ada", "member")
+    revoke_tokens_of_user(backend, "ada")
+    lost = backend.login("ada")["access_token"]
+    with backend.services.database.transaction() as tx:
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))
-    house.clock.forward(minutes=2)
-    restarted = make_house(revocation_lag=timedelta(0))
-    end_everybodys(restarted.services.issuer, why="backup restored")
-    assert restarted.bearer(lost).get("/me").status_code == 401
+    backend.clock.advance(minutes=2)
+    restarted = make_backend(revocation_lag=timedelta(0))
+    end_all_sessions(restarted.services.issuer, why="backup restored")
+    assert restarted.bearer_client(lost).get("/me").status_code == 401

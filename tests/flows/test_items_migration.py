@@ -1,4 +1,4 @@
-"""The schema of items: the migration makes what the models say, and leaves nothing half behind."""
+"""The schema of items: the migration creates what the models declare, a downgrade removes it."""
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -8,44 +8,44 @@ from sqlalchemy import inspect
 from itemsapi import db
 from itemsapi.items.models import Item
 from support.app_factory import MovingClock
-from support.item_store import Stock
+from support.item_store import ItemStore
 
 TABLES = {"item", "item_text"}
 
 
 @pytest.fixture
-def stock(database: db.Database, clock: MovingClock) -> Stock:
-    """A shelf with an item on it."""
-    stock = Stock(database, clock)
-    stock.put(name="Lamp")
-    return stock
+def store(database: db.Database, clock: MovingClock) -> ItemStore:
+    """A store with an item in it."""
+    store = ItemStore(database, clock)
+    store.create(name="Lamp")
+    return store
 
 
-def test_going_back_leaves_no_trace(stock: Stock) -> None:
-    """Neither of the items nor of their words."""
-    db.downgrade(stock.database, "0001")
-    left = inspect(stock.database.engine).get_table_names()
-    assert not [name for name in left if name == "item" or name.startswith("item_")]
+def test_a_downgrade_removes_all_tables_of_items(store: ItemStore) -> None:
+    """The items and their words are gone."""
+    db.downgrade(store.database, "0001")
+    tables = inspect(store.database.engine).get_table_names()
+    assert not [name for name in tables if name == "item" or name.startswith("item_")]
 
 
-def test_going_back_and_forth_makes_an_empty_shelf_that_works(stock: Stock) -> None:
-    """Words of former items lead to no new ones, though numbers begin anew."""
-    db.downgrade(stock.database, "0001")
-    db.upgrade(stock.database)
-    stock.put(name="Table")
-    assert (stock.found(q="lamp"), stock.found(q="table")) == ([], ["Table"])
+def test_the_store_is_empty_and_works_after_a_downgrade_and_an_upgrade(store: ItemStore) -> None:
+    """Words of former items do not match new ones, although numbers start again."""
+    db.downgrade(store.database, "0001")
+    db.upgrade(store.database)
+    store.create(name="Table")
+    assert (store.names(q="lamp"), store.names(q="table")) == ([], ["Table"])
 
 
-def test_the_migration_makes_what_the_models_say(stock: Stock) -> None:
+def test_the_migration_creates_what_the_models_declare(store: ItemStore) -> None:
     """Columns, constraints and indexes of the table of items are the declared ones."""
-    with stock.database.engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"include_object": lambda thing, *_: owner_of(thing) == "item"}
+            connection, opts={"include_object": lambda thing, *_: table_name(thing) == "item"}
         )
         assert compare_metadata(context, Item.metadata) == []
 
 
-def owner_of(thing: object) -> str:
+def table_name(thing: object) -> str:
     """Return the name of the table that a part of a schema belongs to."""
     table = getattr(thing, "table", thing)
     return str(getattr(table, "name", ""))

@@ -1,4 +1,4 @@
-"""Lists: pages by key, in every order, narrowed by every filter, along an search_index."""
+"""Lists: pages in every order, narrowed by every filter, along an index."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,74 +10,82 @@ from sqlalchemy import event
 
 from itemsapi.db import Database
 from itemsapi.items import search_index
-from itemsapi.items.models import SORTS
-from itemsapi.items.query import Query
-from itemsapi.problems import Invalid
+from itemsapi.items.models import SORT_FIELDS
+from itemsapi.items.query import ItemListQuery
+from itemsapi.problems import ValidationFailed
 from support.app_factory import MovingClock
-from support.item_store import Stock
+from support.item_store import ItemStore
 
-ORDERS = [*SORTS, *(f"-{sort}" for sort in SORTS)]
-
-
-@pytest.fixture
-def stock(database: Database, clock: MovingClock) -> Stock:
-    """An empty shelf."""
-    return Stock(database, clock)
+SORT_ORDERS = [*SORT_FIELDS, *(f"-{sort}" for sort in SORT_FIELDS)]
 
 
 @pytest.fixture
-def varied(stock: Stock, clock: MovingClock) -> Stock:
-    """A shelf of items, many of which are equal in what they are sorted by; and a stranger's."""
-    stock.put(owner=stock.account(), name="Stranger")
+def store(database: Database, clock: MovingClock) -> ItemStore:
+    """An empty store."""
+    return ItemStore(database, clock)
+
+
+@pytest.fixture
+def varied_store(store: ItemStore, clock: MovingClock) -> ItemStore:
+    """A store of items, many with equal sort values; and an item of another user."""
+    store.create(owner=store.create_owner(), name="Stranger")
     for n in range(12):
-        clock.forward(seconds=n % 2)
-        stock.put(name="aäZ😀"[n % 4], price=f"{n % 3}.50", quantity=n % 5, sku=f"S{n}")
-    return stock
+        clock.advance(seconds=n % 2)
+        store.create(name="aäZ😀"[n % 4], price=f"{n % 3}.50", quantity=n % 5, sku=f"S{n}")
+    return store
 
 
-@pytest.mark.parametrize("sort", ORDERS)
+@pytest.mark.parametrize("sort", SORT_ORDERS)
 @pytest.mark.parametrize("limit", [1, 5, 12])
-def test_pages_hold_every_item_once_in_order(varied: Stock, sort: str, limit: int) -> None:
-    """Equal values are told apart by id, so that nothing is lost or shown twice."""
+def test_every_item_is_on_one_page_in_order(varied_store: ItemStore, sort: str, limit: int) -> None:
+    """Equal values are ordered by id, so that no item is lost or shown twice."""
     key = attrgetter(sort.removeprefix("-"), "id")
-    pages = list(varied.walk(sort=sort, limit=limit))
+    pages = list(varied_store.pages(sort=sort, limit=limit))
     seen = [key(item) for page in pages for item in page]
     assert seen == sorted(set(seen), reverse=sort.startswith("-"))
     assert (len(seen), len(pages)) == (12, -(-12 // limit))
 
 
-def test_pages_go_on_behind_an_item_that_is_gone(varied: Stock) -> None:
-    """A cursor holds a place, not an item."""
-    first = varied.items.page(Query(sort="name", limit=4), owner=varied.ada)
+def test_the_next_page_continues_when_the_last_item_was_deleted(varied_store: ItemStore) -> None:
+    """A cursor contains a position, not an item."""
+    first = varied_store.items.get_page(ItemListQuery(sort="name", limit=4), owner=varied_store.ada)
     for item in first.items:
-        varied.items.delete(item.id, owner=varied.ada, version=1)
-    rest = Query(sort="name", limit=50, cursor=first.next_cursor)
-    assert len(varied.items.page(rest, owner=varied.ada).items) == 8
+        varied_store.items.delete(item.id, owner=varied_store.ada, version=1)
+    rest = ItemListQuery(sort="name", limit=50, cursor=first.next_cursor)
+    assert len(varied_store.items.get_page(rest, owner=varied_store.ada).items) == 8
 
 
-def test_pages_hold_everybodys_items_without_an_owner(varied: Stock) -> None:
+def test_pages_contain_the_items_of_all_users_without_an_owner(varied_store: ItemStore) -> None:
     """The stranger's too."""
-    assert sum(len(page) for page in varied.walk(owner=None, limit=4)) == 13
+    assert sum(len(page) for page in varied_store.pages(owner=None, limit=4)) == 13
 
 
 @pytest.mark.parametrize(
     "other", [{"sort": "name"}, {"sort": "-quantity"}, {"q": "a"}, {"sku": "S1"}, {"owner": None}]
 )
-def test_a_cursor_is_refused_when_it_belongs_to_another_list(
-    varied: Stock, other: dict[str, Any]
+def test_a_cursor_is_rejected_when_it_belongs_to_another_list(
+    varied_store: ItemStore, other: dict[str, Any]
 ) -> None:
     """Another order, another filter, another reader (S-081)."""
-    cursor = varied.items.page(Query(sort="quantity", limit=1), owner=varied.ada).next_cursor
-    asked: dict[str, Any] = {"sort": "quantity", "cursor": cursor, "owner": varied.ada} | other
-    owner = asked.pop("owner")
-    with pytest.raises(Invalid):
-        varied.items.page(Query(**asked), owner=owner)
+    cursor = varied_store.items.get_page(
+        ItemListQuery(sort="quantity", limit=1), owner=varied_store.ada
+    ).next_cursor
+    params: dict[str, Any] = {
+        "sort": "quantity",
+        "cursor": cursor,
+        "owner": varied_store.ada,
+    } | other
+    owner = params.pop("owner")
+    with pytest.raises(ValidationFailed):
+        varied_store.items.get_page(ItemListQuery(**params), owner=owner)
 
 
-def from_start(seconds: float) -> Callable[[Stock], datetime]:
-    """Return a moment seconds after the first item was made."""
-    return lambda stock: (
-        stock.items.page(Query(sort="created_at", limit=1), owner=stock.ada).items[0].created_at
+def after_first_item(seconds: float) -> Callable[[ItemStore], datetime]:
+    """Return the time this many seconds after the first item was created."""
+    return lambda store: (
+        store.items.get_page(ItemListQuery(sort="created_at", limit=1), owner=store.ada)
+        .items[0]
+        .created_at
         + timedelta(seconds=seconds)
     )
 
@@ -93,34 +101,38 @@ def from_start(seconds: float) -> Callable[[Stock], datetime]:
         ({"price_min": "1.5", "currency": "USD"}, 0),
         ({"currency": "EUR"}, 12),
         ({"currency": "USD"}, 0),
-        ({"created_from": from_start(1)}, 11),
-        ({"created_to": from_start(1)}, 1),
-        ({"updated_from": from_start(6)}, 1),
-        ({"updated_to": from_start(6), "created_from": from_start(5)}, 2),
+        ({"created_from": after_first_item(1)}, 11),
+        ({"created_to": after_first_item(1)}, 1),
+        ({"updated_from": after_first_item(6)}, 1),
+        ({"updated_to": after_first_item(6), "created_from": after_first_item(5)}, 2),
         ({"q": "z", "price_min": "2.5"}, 1),
     ],
 )
-def test_a_filter_narrows_the_list(varied: Stock, query: dict[str, Any], count: int) -> None:
-    """Prices from and to are in, a moment from is in and one to is out, and all must hold."""
-    asked = {k: v(varied) if callable(v) else v for k, v in query.items()}
-    assert len(varied.found(**asked)) == count
+def test_a_filter_narrows_the_list(
+    varied_store: ItemStore, query: dict[str, Any], count: int
+) -> None:
+    """Prices are inclusive, a start time too, an end time is exclusive; all filters must match."""
+    params = {k: v(varied_store) if callable(v) else v for k, v in query.items()}
+    assert len(varied_store.names(**params)) == count
 
 
-def test_the_owner_filter_is_an_operators(varied: Stock) -> None:
-    """S-081: asked by anybody else it never widens the list."""
-    stranger = varied.items.page(Query(q="stranger"), owner=None).items[0].owner_id
-    assert varied.found(owner=None, owner_id=stranger) == ["Stranger"]
-    assert varied.found(owner_id=stranger) == []
-    assert len(varied.found(owner_id=varied.ada)) == 12
+def test_the_owner_filter_widens_a_list_for_operators_only(varied_store: ItemStore) -> None:
+    """S-081: it never shows other users' items to anybody else."""
+    stranger = (
+        varied_store.items.get_page(ItemListQuery(q="stranger"), owner=None).items[0].owner_id
+    )
+    assert varied_store.names(owner=None, owner_id=stranger) == ["Stranger"]
+    assert varied_store.names(owner_id=stranger) == []
+    assert len(varied_store.names(owner_id=varied_store.ada)) == 12
 
 
 @pytest.mark.parametrize("moment", [datetime.min, datetime.max])  # noqa: DTZ901
-def test_the_first_and_last_moments_are_moments(
-    varied: Stock, clock: MovingClock, moment: datetime
+def test_the_first_and_last_times_of_the_calendar_are_accepted(
+    varied_store: ItemStore, clock: MovingClock, moment: datetime
 ) -> None:
-    """S-014: the ends of the calendar are no error."""
-    bound = moment.replace(tzinfo=clock.moment.tzinfo)
-    assert len(varied.found(created_from=bound)) in {0, 12}
+    """S-014: they cause no error."""
+    bound = moment.replace(tzinfo=clock.current.tzinfo)
+    assert len(varied_store.names(created_from=bound)) in {0, 12}
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
@@ -128,37 +140,39 @@ def test_the_first_and_last_moments_are_moments(
 @pytest.mark.parametrize(
     "query",
     [
-        *({"sort": sort} for sort in ORDERS),
+        *({"sort": sort} for sort in SORT_ORDERS),
         {"sku": "S1"},
         {"sort": "price", "price_min": "1", "price_max": "2"},
-        {"created_from": from_start(0), "created_to": from_start(1)},
+        {"created_from": after_first_item(0), "created_to": after_first_item(1)},
         {"q": "lamp"},
         {"tags": ("home",)},
         {"currency": "EUR"},
     ],
 )
-def test_every_list_runs_along_an_index(varied: Stock, whose: str, query: dict[str, Any]) -> None:
-    """S-101: the deepest page costs what the first one costs, and no list reads the table."""
-    asked = {k: v(varied) if callable(v) else v for k, v in query.items()}
-    plans = explained(varied, None if whose == "everybody's" else varied.ada, asked)
+def test_every_list_runs_along_an_index(
+    varied_store: ItemStore, whose: str, query: dict[str, Any]
+) -> None:
+    """S-101: the last page costs what the first one costs, and no list scans the table."""
+    params = {k: v(varied_store) if callable(v) else v for k, v in query.items()}
+    plans = query_plan(varied_store, None if whose == "everybody's" else varied_store.ada, params)
     assert not [step for step in plans if step.startswith("SCAN item") and "INDEX" not in step]
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-def test_a_deep_page_is_searched_not_scanned(varied: Stock) -> None:
-    """The row value of the cursor is where the index is entered."""
-    cursor = varied.items.page(Query(limit=1), owner=varied.ada).next_cursor
-    plans = explained(varied, varied.ada, {"cursor": cursor})
+def test_a_later_page_is_searched_not_scanned(varied_store: ItemStore) -> None:
+    """The index is searched for the row value of the cursor."""
+    cursor = varied_store.items.get_page(ItemListQuery(limit=1), owner=varied_store.ada).next_cursor
+    plans = query_plan(varied_store, varied_store.ada, {"cursor": cursor})
     assert "(owner_id=? AND (created_at,id)<(?,?))" in plans[0]
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-def test_many_matches_are_met_along_an_index_not_sorted(
-    varied: Stock, monkeypatch: pytest.MonkeyPatch
+def test_many_matches_are_read_along_an_index_without_sorting(
+    varied_store: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-101: a word that most hold costs a page, not everybody's whole shelves."""
-    monkeypatch.setattr(search_index, "FEW", 2)
-    plans = explained(varied, None, {"q": "a"})
+    """S-101: a word that most items contain costs one page, not all items."""
+    monkeypatch.setattr(search_index, "MAX_SORTED_MATCHES", 2)
+    plans = query_plan(varied_store, None, {"q": "a"})
     assert any("INDEX ix_item_created_at_id" in step for step in plans)
     assert not [step for step in plans if "TEMP B-TREE" in step]
 
@@ -167,24 +181,26 @@ def test_many_matches_are_met_along_an_index_not_sorted(
 @pytest.mark.parametrize(
     "query", [{"q": "lamp"}, {"tags": ("home",)}, {"currency": "USD"}], ids=str
 )
-def test_what_few_items_hold_is_looked_up(varied: Stock, query: dict[str, Any]) -> None:
-    """S-101: a word, a tag or a currency; no walk past all the other items."""
-    plans = explained(varied, varied.ada, query)
+def test_few_matches_are_looked_up_in_the_text_index(
+    varied_store: ItemStore, query: dict[str, Any]
+) -> None:
+    """S-101: a word, a tag or a currency; the other items are not read."""
+    plans = query_plan(varied_store, varied_store.ada, query)
     assert any("item_text" in step for step in plans)
 
 
-def explained(stock: Stock, owner: str | None, query: dict[str, Any]) -> list[str]:
-    """Return the steps that SQLite takes for a page of a query."""
+def query_plan(store: ItemStore, owner: str | None, query: dict[str, Any]) -> list[str]:
+    """Return the steps of SQLite's plan for a page of a query."""
     seen: list[tuple[str, Any]] = []
-    engine = stock.database.engine
+    engine = store.database.engine
 
     def see(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
         seen.append((sql, parameters))
 
     event.listen(engine, "before_cursor_execute", see)
-    stock.items.page(Query(**query), owner=owner)
+    store.items.get_page(ItemListQuery(**query), owner=owner)
     event.remove(engine, "before_cursor_execute", see)
-    with stock.database.reading() as connection:
+    with store.database.reading() as connection:
         rows = [
             row
             for sql, parameters in seen

@@ -1,78 +1,70 @@
-"""Races: of callers who change one thing at once, one wins and nothing is lost (S-153, S-196)."""
+"""Races: of concurrent changes of one thing one succeeds, and none is lost (S-153, S-196)."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from functools import partial
 
 import pytest
+from support.race import race
 
 from itemsapi.db import Database
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed, Problem
 from support.app_factory import MovingClock
-from support.item_store import Stock
+from support.item_store import ItemStore
 
 CALLERS = 8
 
 
 @pytest.fixture
-def stock(database: Database, clock: MovingClock) -> Stock:
-    """An empty shelf."""
-    return Stock(database, clock)
+def store(database: Database, clock: MovingClock) -> ItemStore:
+    """An empty store."""
+    return ItemStore(database, clock)
 
 
-def at_once(act: Callable[[int], object]) -> list[type[Problem] | None]:
-    """Let all callers act at the same time; return how each was refused, if it was."""
-    start = Barrier(CALLERS)
-
-    def one(n: int) -> type[Problem] | None:
-        start.wait()
-        try:
-            act(n)
-        except Problem as problem:
-            return type(problem)
-        return None
-
-    with ThreadPoolExecutor(CALLERS) as pool:
-        return list(pool.map(one, range(CALLERS)))
+def errors_of(act: Callable[[int], object]) -> list[type[Problem] | None]:
+    """Call `act` for all callers at once; return the type of each one's problem, None without."""
+    outcomes = race(*(partial(act, n) for n in range(CALLERS)), catch=Problem)
+    return [type(one) if isinstance(one, Problem) else None for one in outcomes]
 
 
-def test_one_of_many_changes_of_one_version_wins(stock: Stock) -> None:
-    """The others are told that they did not see the latest."""
-    item = stock.put(name="Lamp")
-    refused = at_once(
-        lambda n: stock.items.change(item.id, {"name": f"N{n}"}, owner=stock.ada, version=1)
+def test_one_of_many_changes_succeeds_when_all_name_one_version(store: ItemStore) -> None:
+    """The others get `PreconditionFailed`."""
+    item = store.create(name="Lamp")
+    errors = errors_of(
+        lambda n: store.items.update(item.id, {"name": f"N{n}"}, owner=store.ada, version=1)
     )
-    winner = refused.index(None)
-    assert refused == [None if n == winner else PreconditionFailed for n in range(CALLERS)]
-    assert stock.found(q=f"N{winner}") == stock.found() == [f"N{winner}"]
+    winner = errors.index(None)
+    assert errors == [None if n == winner else PreconditionFailed for n in range(CALLERS)]
+    assert store.names(q=f"N{winner}") == store.names() == [f"N{winner}"]
 
 
-def test_no_change_is_lost_when_all_take_whichever_version(stock: Stock) -> None:
-    """Each changes what the one before it left, and the index follows."""
-    item = stock.put(name="Lamp")
-    at_once(lambda n: stock.items.change(item.id, {"name": f"N{n}"}, owner=stock.ada, version=None))
-    latest = stock.items.get(item.id, owner=stock.ada)
+def test_no_change_is_lost_when_all_accept_any_version(store: ItemStore) -> None:
+    """Each changes what the one before it stored, and the index follows."""
+    item = store.create(name="Lamp")
+    errors_of(
+        lambda n: store.items.update(item.id, {"name": f"N{n}"}, owner=store.ada, version=None)
+    )
+    latest = store.items.get(item.id, owner=store.ada)
     assert latest.version == 1 + CALLERS
-    assert [stock.found(q=f"N{n}") for n in range(CALLERS)].count([latest.name]) == 1
+    assert [store.names(q=f"N{n}") for n in range(CALLERS)].count([latest.name]) == 1
 
 
-def test_many_requests_with_one_key_make_one_item(stock: Stock) -> None:
-    """S-154: all are handed the same one, and none is refused."""
-    made: list[str] = []
-    refused = at_once(lambda _: made.append(stock.put(key="k-1").id))
-    assert refused == [None] * CALLERS
-    assert (len(set(made)), stock.found()) == (1, ["Lamp"])
+def test_one_item_is_created_when_many_requests_have_one_key(store: ItemStore) -> None:
+    """S-154: all get the same item, and none is rejected."""
+    created_ids: list[str] = []
+    errors = errors_of(lambda _: created_ids.append(store.create(key="k-1").id))
+    assert errors == [None] * CALLERS
+    assert (len(set(created_ids)), store.names()) == (1, ["Lamp"])
 
 
-def test_one_of_many_deletions_wins(stock: Stock) -> None:
-    """The others find nothing any more."""
-    item = stock.put()
-    refused = at_once(lambda _: stock.items.delete(item.id, owner=stock.ada, version=1))
-    assert sorted(refused, key=str) == [NotFound] * (CALLERS - 1) + [None]
+def test_one_of_many_deletions_succeeds(store: ItemStore) -> None:
+    """The others get `NotFound`."""
+    item = store.create()
+    errors = errors_of(lambda _: store.items.delete(item.id, owner=store.ada, version=1))
+    assert sorted(errors, key=str) == [NotFound] * (CALLERS - 1) + [None]
 
 
-def test_one_of_many_new_items_with_one_sku_wins(stock: Stock) -> None:
+def test_one_of_many_items_is_created_when_all_have_one_sku(store: ItemStore) -> None:
     """S-196: the database decides, so no check comes too early."""
-    refused = at_once(lambda n: stock.put(name=f"N{n}", sku="L-1"))
-    assert refused.count(None) == 1
-    assert refused.count(Conflict) == CALLERS - 1
+    errors = errors_of(lambda n: store.create(name=f"N{n}", sku="L-1"))
+    assert errors.count(None) == 1
+    assert errors.count(Conflict) == CALLERS - 1

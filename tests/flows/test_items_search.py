@@ -1,18 +1,18 @@
-"""Search: SQLite and PostgreSQL find the same, in every script, and whatever is asked."""
+"""Search: SQLite and PostgreSQL find the same items, in every script, whatever the query."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from itemsapi.control_characters import held
+from itemsapi.control_characters import has_control_characters
 from itemsapi.db import Database
 from itemsapi.items import search_index
 from itemsapi.items.tokenizer import search_terms
 from support.app_factory import MovingClock
-from support.item_store import Stock
+from support.item_store import ItemStore
 
 ANY = st.characters(exclude_categories=["Cs"])
-TEXT = st.text(ANY.filter(lambda sign: not held(sign)), max_size=40)
+TEXT = st.text(ANY.filter(lambda sign: not has_control_characters(sign)), max_size=40)
 on_one_database = settings(
     max_examples=50,
     deadline=None,
@@ -21,110 +21,112 @@ on_one_database = settings(
 
 
 @pytest.fixture
-def stock(database: Database, clock: MovingClock) -> Stock:
-    """An empty shelf."""
-    return Stock(database, clock)
+def store(database: Database, clock: MovingClock) -> ItemStore:
+    """An empty store."""
+    return ItemStore(database, clock)
 
 
 @pytest.mark.parametrize(
     "query", ["京", "東京", "東京都", "都庁", "東京都庁", "写真", "とうきょう ﾃﾚﾋﾞ"]
 )
-def test_any_part_of_a_japanese_text_is_found(stock: Stock, query: str) -> None:
-    """Without spaces to part the words, of one character or many, of any width."""
-    stock.put(name="東京都庁の写真", description="とうきょうとちょう、テレビ")
-    assert stock.found(q=query) == ["東京都庁の写真"]
+def test_any_part_of_a_japanese_text_is_found(store: ItemStore, query: str) -> None:
+    """There are no spaces between words; parts of one character or many, of any width."""
+    store.create(name="東京都庁の写真", description="とうきょうとちょう、テレビ")
+    assert store.names(q=query) == ["東京都庁の写真"]
 
 
 @pytest.mark.parametrize("query", ["京東", "京都市", "東都", "庁舎", "写真家"])
-def test_no_part_of_another_japanese_text_is_found(stock: Stock, query: str) -> None:
-    """The characters must stand side by side."""
-    stock.put(name="東京都庁の写真、京都")
-    assert stock.found(q=query) == []
+def test_a_japanese_text_is_not_found_by_other_text(store: ItemStore, query: str) -> None:
+    """The characters must be adjacent."""
+    store.create(name="東京都庁の写真、京都")
+    assert store.names(q=query) == []
 
 
 @pytest.mark.parametrize(
     "query", ["desk", "LAMP", "lam", "des la", "brass", "l-1", "home", "\uff4c\uff41\uff4d\uff50"]
 )
-def test_words_are_found_by_their_beginning(stock: Stock, query: str) -> None:
-    """In name, description, sku and tags, in any case and order; all of them must be there."""
-    stock.put(name="Desk Lamp", description="Made of brass.", sku="L-1", tags=("home",))
-    assert stock.found(q=query) == ["Desk Lamp"]
+def test_an_item_is_found_by_the_beginning_of_its_words(store: ItemStore, query: str) -> None:
+    """In name, description, sku and tags, in any case and order; all words must match."""
+    store.create(name="Desk Lamp", description="Made of brass.", sku="L-1", tags=("home",))
+    assert store.names(q=query) == ["Desk Lamp"]
 
 
 @pytest.mark.parametrize("query", ["amp", "lamp desks", "lampshade", "?!", '"'])
-def test_other_words_are_not_found(stock: Stock, query: str) -> None:
-    """Neither the middle of a word, nor one that is missing, nor no word at all."""
-    stock.put(name="Desk Lamp")
-    assert stock.found(q=query) == []
+def test_an_item_is_not_found_by_other_words(store: ItemStore, query: str) -> None:
+    """Neither by the middle of a word, nor with a missing word, nor without any word."""
+    store.create(name="Desk Lamp")
+    assert store.names(q=query) == []
 
 
-def test_a_change_is_found_at_once_and_what_was_before_is_not(stock: Stock) -> None:
-    """The index changes in the transaction of the item."""
-    item = stock.put(name="Lamp")
-    stock.items.change(item.id, {"name": "Table"}, owner=stock.ada, version=1)
-    assert stock.found(q="table") == ["Table"]
-    assert stock.found(q="lamp") == []
+def test_the_index_follows_a_change_at_once(store: ItemStore) -> None:
+    """It changes in the transaction of the item."""
+    item = store.create(name="Lamp")
+    store.items.update(item.id, {"name": "Table"}, owner=store.ada, version=1)
+    assert store.names(q="table") == ["Table"]
+    assert store.names(q="lamp") == []
 
 
-def test_a_refused_change_leaves_the_index_as_it_was(stock: Stock) -> None:
+def test_the_index_is_unchanged_when_a_change_is_rejected(store: ItemStore) -> None:
     """Item and words are stored together or not at all."""
-    stock.put(name="Lamp", sku="a")
-    item = stock.put(name="Table", sku="b")
+    store.create(name="Lamp", sku="a")
+    item = store.create(name="Table", sku="b")
     with pytest.raises(Exception, match="sku"):
-        stock.items.change(item.id, {"name": "X", "sku": "a"}, owner=stock.ada, version=1)
-    assert (stock.found(q="table"), stock.found(q="x")) == (["Table"], [])
+        store.items.update(item.id, {"name": "X", "sku": "a"}, owner=store.ada, version=1)
+    assert (store.names(q="table"), store.names(q="x")) == (["Table"], [])
 
 
-def test_others_items_are_not_found(stock: Stock) -> None:
-    """S-081: by word, by tag, by currency; with everybody's in reach they are."""
-    stock.put(name="Lamp", tags=("home",), owner=stock.account())
+def test_items_of_other_users_are_not_found(store: ItemStore) -> None:
+    """S-081: by word, by tag, by currency; without an owner they are found."""
+    store.create(name="Lamp", tags=("home",), owner=store.create_owner())
     for query in ({"q": "lamp"}, {"tags": ("home",)}, {"currency": "EUR"}):
-        assert (stock.found(**query), stock.found(owner=None, **query)) == ([], ["Lamp"])
+        assert (store.names(**query), store.names(owner=None, **query)) == ([], ["Lamp"])
 
 
-def test_tags_are_found_whole_and_together(stock: Stock) -> None:
-    """Each tag asked for must be there, in whatever spelling it is asked for."""
-    stock.put(name="A", tags=("red", "old car"))
-    stock.put(name="B", tags=("red",))
-    assert sorted(stock.found(tags=("RED",))) == ["A", "B"]
-    assert stock.found(tags=("red", "Old  Car")) == ["A"]
-    assert stock.found(tags=("car",)) == stock.found(tags=("re",)) == []
+def test_an_item_is_found_by_whole_tags_when_it_has_all_of_them(store: ItemStore) -> None:
+    """In whatever spelling a tag is sent."""
+    store.create(name="A", tags=("red", "old car"))
+    store.create(name="B", tags=("red",))
+    assert sorted(store.names(tags=("RED",))) == ["A", "B"]
+    assert store.names(tags=("red", "Old  Car")) == ["A"]
+    assert store.names(tags=("car",)) == store.names(tags=("re",)) == []
 
 
-def test_many_matches_come_in_order(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than are fetched by number are met along the sorted field instead, all the same."""
-    monkeypatch.setattr(search_index, "FEW", 2)
+def test_many_matches_are_sorted(store: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many to fetch by number, they are read along the sort field."""
+    monkeypatch.setattr(search_index, "MAX_SORTED_MATCHES", 2)
     for n in range(5):
-        stock.put(name=f"Lamp {n}", quantity=n)
-    pages = stock.walk(q="lamp", sort="-quantity", limit=2)
+        store.create(name=f"Lamp {n}", quantity=n)
+    pages = store.pages(q="lamp", sort="-quantity", limit=2)
     assert [item.quantity for page in pages for item in page] == [4, 3, 2, 1, 0]
 
 
-def test_many_matches_are_all_that_is_found(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies between them along the sorted field is left out."""
-    monkeypatch.setattr(search_index, "FEW", 2)
+def test_only_matches_are_listed_when_there_are_many(
+    store: ItemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items between them along the sort field are skipped."""
+    monkeypatch.setattr(search_index, "MAX_SORTED_MATCHES", 2)
     for n in range(6):
-        stock.put(name=f"{('Lamp', 'Table')[n % 2]} {n}")
-    assert stock.found(q="lamp", sort="name") == ["Lamp 0", "Lamp 2", "Lamp 4"]
+        store.create(name=f"{('Lamp', 'Table')[n % 2]} {n}")
+    assert store.names(q="lamp", sort="name") == ["Lamp 0", "Lamp 2", "Lamp 4"]
 
 
 @given(query=st.text(max_size=40).filter(lambda text: "\0" not in text))
 @example(query="NEAR(a b) OR words:* - ^ {} ' \\ :A <-> & | ! @x #y $eur")
 @on_one_database
-def test_no_query_breaks_the_search(stock: Stock, query: str) -> None:
-    """S-014: no operator of either database is reached, no text is an error."""
+def test_no_query_breaks_the_search(store: ItemStore, query: str) -> None:
+    """S-014: no operator of either database is reached, no text causes an error."""
     storable = query.encode(errors="ignore").decode()
-    assert len(stock.found(q=storable)) <= 50
+    assert len(store.names(q=storable)) <= 50
 
 
 @given(name=TEXT.filter(bool), description=TEXT, tag=st.from_regex(r"\w{1,8}", fullmatch=True))
 @example(name="㌀㌔", description="Ω ς İ ß ŉ ﷺ", tag="ﬀ")
 @on_one_database
 def test_an_item_is_found_by_each_of_its_words(
-    stock: Stock, name: str, description: str, tag: str
+    store: ItemStore, name: str, description: str, tag: str
 ) -> None:
-    """Whatever the script: each word of name, description and tags leads to the item."""
-    item = stock.put(name=name, description=description, tags=(tag,), owner=stock.account())
+    """In any script: each word of name, description and tags finds the item."""
+    item = store.create(name=name, description=description, tags=(tag,), owner=store.create_owner())
     for word in f"{name} {description} {tag}".split():
         if search_terms(word):
-            assert stock.found(owner=item.owner_id, q=word) == [name]
+            assert store.names(owner=item.owner_id, q=word) == [name]

@@ -14,7 +14,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 import itemsapi
-from support.app_factory import PASSWORD, House
+from support.app_factory import PASSWORD, Backend
 from support.rounds import rounds
 from support.tokens import look
 
@@ -108,15 +108,15 @@ def order(monkeypatch: pytest.MonkeyPatch) -> Order:
 class Person:
     """One thread: somebody with a session and items, who is told to come again and does."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, backend: Backend, name: str) -> None:
         """Sign in later, in the thread."""
-        self.house, self.name = house, name
+        self.backend, self.name = backend, name
         self.did: Counter[int] = Counter()
 
     def ask(self, method: str, path: str, **more: Any) -> TestResponse:
         """Ask until the answer is no 503."""
         while True:
-            answer = self.house.client().open(path, method=method, **more)
+            answer = self.backend.client().open(path, method=method, **more)
             self.did[answer.status_code] += 1
             if answer.status_code != 503:
                 return answer
@@ -142,12 +142,12 @@ class Person:
 
 
 @pytest.fixture
-def crowd(order: Order, make_house: Callable[..., House]) -> list[Person]:
-    """Sixteen people in a house whose locks are watched."""
-    house = make_house(look)
-    users = [Person(house, f"user{at}") for at in range(THREADS)]
+def crowd(order: Order, make_backend: Callable[..., Backend]) -> list[Person]:
+    """Sixteen people in a backend whose locks are watched."""
+    backend = make_backend(look)
+    users = [Person(backend, f"user{at}") for at in range(THREADS)]
     for user in users:
-        house.user(user.name, "member")
+        backend.create_user(user.name, "member")
     return users
 
 

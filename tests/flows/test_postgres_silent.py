@@ -29,11 +29,11 @@ def dialect() -> str:
 @pytest.fixture
 def silent(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A database that has just been silent, for a tenth of a second, and answers now."""
-    monkeypatch.setattr(TimeoutConnection, "patience", 0.1)
+    monkeypatch.setattr(TimeoutConnection, "timeout_seconds", 0.1)
     monkeypatch.setattr(postgres, "BREAKER_SECONDS", LONG)
     with suppress(DatabaseUnavailable), database.reading() as connection:
         connection.execute(HANG)
-    monkeypatch.setattr(TimeoutConnection, "patience", postgres.ANSWER_LIMIT)
+    monkeypatch.setattr(TimeoutConnection, "timeout_seconds", postgres.RESPONSE_TIMEOUT_SECONDS)
     return database
 
 
@@ -57,7 +57,7 @@ def test_a_silent_server_is_given_up_on_by_the_client(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stopped server cannot keep a limit of its own."""
-    monkeypatch.setattr(TimeoutConnection, "patience", 0.1)
+    monkeypatch.setattr(TimeoutConnection, "timeout_seconds", 0.1)
     begun = time.monotonic()
     with pytest.raises(DatabaseUnavailable), database.reading() as connection:
         connection.execute(HANG)

@@ -14,11 +14,11 @@ from sqlalchemy import insert, select
 from itemsapi.clock import new_id
 from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
 from itemsapi.items.quota import Quota
-from itemsapi.items.quota_recount import recount
+from itemsapi.items.quota_recount import recount_usage
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import PendingAttempt
-from support.app_factory import House
-from support.item_store import Stock, draft
+from support.app_factory import Backend
+from support.item_store import ItemStore, draft
 
 pytestmark = pytest.mark.postgres
 
@@ -30,23 +30,23 @@ def dialect() -> str:
 
 
 @pytest.fixture
-def stock(house: House) -> Stock:
+def stock(backend: Backend) -> ItemStore:
     """A shelf with three items on it that were made with keys, which are old by now."""
-    stock = Stock(house.services.database, house.clock)
+    stock = ItemStore(backend.services.database, backend.clock)
     for key in "abc":
-        stock.put(key=key)
-    house.clock.forward(days=1, seconds=1)
+        stock.create(key=key)
+    backend.clock.advance(days=1, seconds=1)
     return stock
 
 
-def heap(house: House, name: str) -> PurgeTarget:
+def heap(backend: Backend, name: str) -> PurgeTarget:
     """Return one heap as it is now."""
-    return next(one for one in purge_targets(house.services.issuer) if one.name == name)
+    return next(one for one in purge_targets(backend.services.issuer) if one.name == name)
 
 
-def purged(house: House, wanted: PurgeTarget) -> int:
+def purged(backend: Backend, wanted: PurgeTarget) -> int:
     """Purge a heap; return how many rows went."""
-    return purge(house.services.issuer, wanted, rest=lambda _: None)
+    return purge(backend.services.issuer, wanted, pause=lambda _: None)
 
 
 def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
@@ -56,41 +56,45 @@ def amid(wanted: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:
     def told(*about: object) -> None:
         if todo:
             todo.pop()()
-        wanted.told(*about)  # type: ignore[arg-type]
+        wanted.before_delete(*about)  # type: ignore[arg-type]
 
-    return replace(wanted, told=told)
+    return replace(wanted, before_delete=told)
 
 
-def test_two_purges_do_not_wait_for_one_another(house: House, stock: Stock) -> None:
+def test_two_purges_do_not_wait_for_one_another(backend: Backend, stock: ItemStore) -> None:
     """The second finds nothing to do, and what is counted is right."""
     second: list[int] = []
-    claims = heap(house, "claims")
-    assert purged(house, amid(claims, lambda: second.append(purged(house, claims)))) == 3
-    assert (second, recount(stock.database)) == ([0], 0)
+    claims = heap(backend, "idempotency keys")
+    assert purged(backend, amid(claims, lambda: second.append(purged(backend, claims)))) == 3
+    assert (second, recount_usage(stock.database)) == ([0], 0)
 
 
 def test_a_request_that_needs_room_does_not_wait_for_a_purge(
-    house: House, stock: Stock, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, stock: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It forgets other keys than those that the purge is at, and each is counted once."""
-    monkeypatch.setattr("itemsapi.issuer.retention.BATCH", 1)
+    monkeypatch.setattr("itemsapi.issuer.retention.DELETE_BATCH_ROWS", 1)
     shelf = ItemService(stock.database, stock.clock, Quota(100, 1000, 3))
-    work = amid(heap(house, "claims"), lambda: shelf.create(draft(), owner=stock.ada, key="d"))
-    assert purged(house, work) == 1
-    assert recount(stock.database) == 0
+    work = amid(
+        heap(backend, "idempotency keys"), lambda: shelf.create(draft(), owner=stock.ada, key="d")
+    )
+    assert purged(backend, work) == 1
+    assert recount_usage(stock.database) == 0
 
 
-@pytest.mark.parametrize("name", ["tries", "held tries"])
-def test_what_somebody_has_locked_stays_until_the_next_time(house: House, name: str) -> None:
+@pytest.mark.parametrize("name", ["attempts", "pending attempts"])
+def test_what_somebody_has_locked_stays_until_the_next_time(backend: Backend, name: str) -> None:
     """A row of several of one try, even: whoever has it may want the others next."""
-    wanted, long_ago = heap(house, name), house.clock() - timedelta(days=2)
+    wanted, long_ago = heap(backend, name), backend.clock() - timedelta(days=2)
     made: dict[str, object]
-    made = {"started_at": long_ago, "failures": 1} if name == "tries" else {"expires_at": long_ago}
+    made = (
+        {"started_at": long_ago, "failures": 1} if name == "attempts" else {"expires_at": long_ago}
+    )
     made |= {"id": new_id()} if wanted.table is PendingAttempt.core() else {}
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(insert(wanted.table), [made | {"key": key} for key in "abc"])
     locked = select(wanted.table).where(wanted.table.c.key == "b").with_for_update()
-    with house.services.database.transaction() as tx:
+    with backend.services.database.transaction() as tx:
         tx.execute(locked)
-        assert purged(house, wanted) == 2
-    assert purged(house, wanted) == 1
+        assert purged(backend, wanted) == 2
+    assert purged(backend, wanted) == 1

@@ -21,9 +21,9 @@ from sqlalchemy import update
 
 from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
-from support.app_factory import House
+from support.app_factory import Backend
 from support.rounds import rounds
-from support.tokens import begun, code, lets_in, look, refresh
+from support.tokens import error_code, is_accepted, look, open_session, refresh
 
 GRACE, IDLE, AGE, LIMIT = timedelta(seconds=20), timedelta(hours=2), timedelta(hours=5), 4
 STEPS = (0.5, 1, 4, 19, 20, 20.5, 300, 660, 3600, 7199, 7200, 17999, 18000, -0.5, -1, -2)
@@ -125,13 +125,13 @@ class Sitting:
 class Machine(RuleBasedStateMachine):
     """Two processes, two users, and the model of their sessions."""
 
-    def __init__(self, houses: list[House], users: list[str]) -> None:
+    def __init__(self, backends: list[Backend], users: list[str]) -> None:
         """Begin with nobody signed in."""
         super().__init__()
-        self.houses, self.users, self.clock = houses, users, houses[0].clock
+        self.backends, self.users, self.clock = backends, users, backends[0].clock
         self.sittings: list[Sitting] = []
         self.enabled, self.attempts = [True] * len(users), 0
-        self.clock.moment = self.clock().replace(microsecond=0) + timedelta(minutes=10)
+        self.clock.current = self.clock().replace(microsecond=0) + timedelta(minutes=10)
 
     def teardown(self) -> None:
         """Sign everybody out and let them in again."""
@@ -140,19 +140,19 @@ class Machine(RuleBasedStateMachine):
 
     def set_disabled(self, user: str, moment: datetime | None) -> None:
         """Disable a user and end what is theirs, or just let them in again."""
-        issuer = self.houses[0].services.issuer
+        issuer = self.backends[0].services.issuer
         with issuer.database.transaction() as tx:
             tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
-            sessions.finish_all(issuer, tx, user, keep=None, why="disabled", actor=None)
+            sessions.end_user_sessions_in(issuer, tx, user, keep=None, why="disabled", actor=None)
 
     def of(self, user: int) -> list[Sitting]:
         """Return the sittings of a user."""
         return [one for one in self.sittings if one.user == user]
 
-    def pick(self, data: st.DataObject) -> tuple[House, Sitting]:
+    def pick(self, data: st.DataObject) -> tuple[Backend, Sitting]:
         """Choose a process and a session, rather a late one."""
-        house = self.houses[data.draw(st.integers(0, 1), label="process")]
-        return house, self.sittings[-1 - data.draw(self.up_to(self.sittings), label="session")]
+        backend = self.backends[data.draw(st.integers(0, 1), label="process")]
+        return backend, self.sittings[-1 - data.draw(self.up_to(self.sittings), label="session")]
 
     @staticmethod
     def up_to(things: Sized) -> st.SearchStrategy[int]:
@@ -164,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         """A right password opens a session; the oldest above the limit goes (S-124)."""
         if not self.enabled[user]:
             return
-        now, made = self.clock(), begun(self.houses[process], self.users[user])
+        now, made = self.clock(), open_session(self.backends[process], self.users[user])
         sitting = Sitting(user, made.session_id, now, now, checkpoint=(0, now))
         sitting.take(dataclasses.asdict(made), lost=False)
         self.sittings.append(sitting)
@@ -175,7 +175,7 @@ class Machine(RuleBasedStateMachine):
             one.over = True
 
     def present(
-        self, sitting: Sitting, house: House, *, age: int, lost: bool, attempt: str = ""
+        self, sitting: Sitting, backend: Backend, *, age: int, lost: bool, attempt: str = ""
     ) -> None:
         """Present the token that a client got last, or an earlier one, and compare."""
         gen = sorted(sitting.held)[-1 - min(age, len(sitting.held) - 1)]
@@ -184,7 +184,7 @@ class Machine(RuleBasedStateMachine):
         tried = named.get(attempt, "")
         wanted = sitting.present(gen, self.clock(), tried)
         headers = {"Idempotency-Key": tried} if tried else {}
-        answer = refresh(house, sitting.held[gen], headers=headers)
+        answer = refresh(backend, sitting.held[gen], headers=headers)
         if wanted in {"rotate", "heal", "again"}:
             self.compare(sitting, answer, sitting.held[gen], again=wanted == "again")
             sitting.take(answer.json, lost=lost)
@@ -194,7 +194,7 @@ class Machine(RuleBasedStateMachine):
             assert lost or sitting.access[-1].gen == gen
         else:
             status = 503 if wanted == "refresh_superseded" else 401
-            assert (answer.status_code, code(answer)) == (status, wanted)
+            assert (answer.status_code, error_code(answer)) == (status, wanted)
 
     @staticmethod
     def compare(sitting: Sitting, answer: Any, shown: str, *, again: bool) -> None:
@@ -213,43 +213,43 @@ class Machine(RuleBasedStateMachine):
     )
     def refresh(self, data: st.DataObject, lost: bool, age: int, attempt: str) -> None:
         """A client presents the token it holds, or any it ever held; the answer may get lost."""
-        house, sitting = self.pick(data)
-        self.present(sitting, house, age=age, lost=lost, attempt=attempt)
+        backend, sitting = self.pick(data)
+        self.present(sitting, backend, age=age, lost=lost, attempt=attempt)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), steps=st.lists(HURRY, min_size=3, max_size=8))
     def hurry(self, data: st.DataObject, steps: list[tuple[float, int, bool, bool, str]]) -> None:
         """Tabs of one client refresh, and use what they got, within seconds of each other."""
-        house, sitting = self.pick(data)
+        backend, sitting = self.pick(data)
         for seconds, age, lost, used, attempt in steps:
-            self.present(sitting, house, age=age, lost=lost, attempt=attempt)
+            self.present(sitting, backend, age=age, lost=lost, attempt=attempt)
             if used:
-                self.look(sitting, house, sitting.access[-1])
-            self.clock.forward(seconds=seconds)
+                self.look(sitting, backend, sitting.access[-1])
+            self.clock.advance(seconds=seconds)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), cycles=st.integers(2, 4))
     def live(self, data: st.DataObject, cycles: int) -> None:
         """A client refreshes and works time after time, loses an answer, and comes back later."""
-        house, sitting = self.pick(data)
+        backend, sitting = self.pick(data)
         for _ in range(cycles):
-            self.present(sitting, house, age=0, lost=False)
-            self.look(sitting, house, sitting.access[-1])
-            self.clock.forward(seconds=21)
-        self.present(sitting, house, age=0, lost=True)
-        self.clock.forward(minutes=30)
-        self.present(sitting, house, age=0, lost=False)
+            self.present(sitting, backend, age=0, lost=False)
+            self.look(sitting, backend, sitting.access[-1])
+            self.clock.advance(seconds=21)
+        self.present(sitting, backend, age=0, lost=True)
+        self.clock.advance(minutes=30)
+        self.present(sitting, backend, age=0, lost=False)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data())
     def refresh_narrowed(self, data: st.DataObject) -> None:
         """Less scope is for the access token alone; more is refused and turns nothing (S-065)."""
-        house, sitting = self.pick(data)
+        backend, sitting = self.pick(data)
         if not sitting.alive(self.clock()) or max(sitting.held) != sitting.gen:
             return
         token = sitting.held[sitting.gen]
-        assert code(refresh(house, token, scope=WIDE)) == "invalid_scope"
-        answer = refresh(house, token, scope=NARROW)
+        assert error_code(refresh(backend, token, scope=WIDE)) == "invalid_scope"
+        answer = refresh(backend, token, scope=NARROW)
         assert sitting.present(sitting.gen, self.clock()) == "rotate"
         assert answer.json["scope"] == NARROW
         sitting.take(answer.json, lost=False)
@@ -258,36 +258,36 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def use(self, data: st.DataObject) -> None:
         """A client uses any access token it ever got, at any process."""
-        house, sitting = self.pick(data)
+        backend, sitting = self.pick(data)
         if not sitting.access:
             return
         token = data.draw(self.up_to(sitting.access), label="token")
-        self.look(sitting, house, sitting.access[token])
+        self.look(sitting, backend, sitting.access[token])
 
-    def look(self, sitting: Sitting, house: House, access: Access) -> None:
+    def look(self, sitting: Sitting, backend: Backend, access: Access) -> None:
         """Use an access token, and compare."""
-        assert lets_in(house, access.token) == sitting.use(access, self.clock())
+        assert is_accepted(backend, access.token) == sitting.use(access, self.clock())
 
     @rule(seconds=st.sampled_from(STEPS))
     def wait(self, seconds: float) -> None:
         """Time passes; now and then a clock is set back."""
-        self.clock.forward(seconds=seconds)
+        self.clock.advance(seconds=seconds)
 
     @precondition(lambda self: self.sittings)
     @rule(data=st.data(), how=st.sampled_from(["sign out", "others", "disable", "recall", "all"]))
     def intervene(self, data: st.DataObject, how: str) -> None:
         """A user or an operator takes something back."""
-        house, sitting = self.pick(data)
-        issuer, user = house.services.issuer, self.users[sitting.user]
+        backend, sitting = self.pick(data)
+        issuer, user = backend.services.issuer, self.users[sitting.user]
         if how == "sign out":
             token = data.draw(st.sampled_from(sorted(sitting.held)), label="generation")
-            answer = house.client().post(
+            answer = backend.client().post(
                 "/auth/logout", json={"refresh_token": sitting.held[token]}
             )
             assert answer.status_code == 204
             sitting.over = True
         elif how == "others":
-            sessions.end_others(issuer, user, keep=sitting.id, why="test", actor=user)
+            sessions.end_other_sessions(issuer, user, keep=sitting.id, why="test", actor=user)
             self.end(one for one in self.of(sitting.user) if one is not sitting)
         elif how == "disable":
             self.enabled[sitting.user] = not self.enabled[sitting.user]
@@ -295,11 +295,11 @@ class Machine(RuleBasedStateMachine):
             self.end(self.of(sitting.user))
         elif how == "recall":
             with issuer.database.transaction() as tx:
-                sessions.recall_tokens(issuer, tx, user)
+                sessions.revoke_access_tokens(issuer, tx, user)
             for access in [access for one in self.of(sitting.user) for access in one.access]:
                 access.void = True
         else:
-            sessions.end_everybodys(issuer, why="test")
+            sessions.end_all_sessions(issuer, why="test")
             self.end(self.sittings)
 
     @staticmethod
@@ -310,13 +310,13 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.full
-def test_service_and_model_agree_whatever_clients_do(make_house: Callable[..., House]) -> None:
+def test_service_and_model_agree_whatever_clients_do(make_backend: Callable[..., Backend]) -> None:
     """S-060 to S-068, S-123 to S-125, S-183: runs of up to 25 steps on each database."""
     some = {"session_max_idle": IDLE, "session_max_age": AGE, "session_limit": LIMIT}
-    houses = [make_house(look, revocation_lag=timedelta(0), **some) for _ in range(2)]
-    users = [houses[0].user(name, "member") for name in ("ada", "bob")]
+    backends = [make_backend(look, revocation_lag=timedelta(0), **some) for _ in range(2)]
+    users = [backends[0].create_user(name, "member") for name in ("ada", "bob")]
     run_state_machine_as_test(
-        lambda: Machine(houses, users),  # type: ignore[arg-type]  # it takes what makes one
+        lambda: Machine(backends, users),  # type: ignore[arg-type]  # it takes what makes one
         settings=settings(
             max_examples=rounds(1000, 20),
             stateful_step_count=25,

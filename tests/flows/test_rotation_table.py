@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from support.app_factory import House
-from support.forged_tokens import decoded
-from support.refresh_endpoints import DOORS, Door, Refreshed
-from support.tokens import begun, lets_in, look
+from support.app_factory import Backend
+from support.forged_tokens import decode_part
+from support.refresh_endpoints import REFRESH_ENDPOINTS, RefreshEndpoint, RefreshResult
+from support.tokens import is_accepted, look, open_session
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 WINDOW = 20
 ATTEMPT, OTHER = "attempt-0123456789abcdef", "another-0123456789abcdef"
 
@@ -19,14 +19,14 @@ ATTEMPT, OTHER = "attempt-0123456789abcdef", "another-0123456789abcdef"
 class Client:
     """Somebody with refresh tokens of one session; `first` is that of the sign-in."""
 
-    def __init__(self, house: House, door: Door, first: str) -> None:
+    def __init__(self, backend: Backend, door: RefreshEndpoint, first: str) -> None:
         """Begin right after the sign-in."""
-        self.house, self.door, self.first = house, door, first
+        self.backend, self.door, self.first = backend, door, first
 
-    def shows(self, token: str | None, attempt: str = "") -> Refreshed:
+    def shows(self, token: str | None, attempt: str = "") -> RefreshResult:
         """Present a refresh token and return the answer."""
         assert token
-        return self.door.refresh(self.house, token, attempt)
+        return self.door.refresh(self.backend, token, attempt)
 
     def rotates(self, token: str | None, attempt: str = "") -> str:
         """Present a refresh token that must bring another one; return that."""
@@ -36,7 +36,7 @@ class Client:
 
     def waits(self, **step: float) -> None:
         """Let time pass."""
-        self.house.clock.forward(**step)
+        self.backend.clock.advance(**step)
 
     def is_over(self, token: str | None) -> bool:
         """Tell whether the session has ended, by a token that was good."""
@@ -47,20 +47,20 @@ class Client:
         }
 
 
-@pytest.fixture(params=DOORS, ids=lambda door: str(door.name))
+@pytest.fixture(params=REFRESH_ENDPOINTS, ids=lambda door: str(door.name))
 def door(request: pytest.FixtureRequest) -> Any:
     """Each door in turn."""
     return request.param
 
 
 @pytest.fixture
-def opened(make_house: Build, door: Door) -> Callable[..., Client]:
+def opened(make_backend: Build, door: RefreshEndpoint) -> Callable[..., Client]:
     """Sign somebody in where settings are changed."""
 
     def make(**changes: Any) -> Client:
-        house = make_house(look, revocation_lag=timedelta(0), **changes)
-        house.user("ada", "member")
-        return Client(house, door, door.sign_in(house, "ada"))
+        backend = make_backend(look, revocation_lag=timedelta(0), **changes)
+        backend.create_user("ada", "member")
+        return Client(backend, door, door.sign_in(backend, "ada"))
 
     return make
 
@@ -71,7 +71,7 @@ def ada(opened: Callable[..., Client]) -> Client:
     return opened()
 
 
-def refused(door: Door, ours: str) -> tuple[int, str]:
+def refused(door: RefreshEndpoint, ours: str) -> tuple[int, str]:
     """Return the status and code with which a door refuses a token for good."""
     return (400, "invalid_grant") if door.name == "oauth" else (401, ours)
 
@@ -82,7 +82,7 @@ def refused(door: Door, ours: str) -> tuple[int, str]:
 def test_the_newest_token_rotates(ada: Client) -> None:
     """S-061: an access token and a refresh token of the next generation."""
     answer = ada.shows(ada.first)
-    assert lets_in(ada.house, answer.access_token)
+    assert is_accepted(ada.backend, answer.access_token)
     assert ada.rotates(answer.refresh_token) not in {ada.first, answer.refresh_token}
 
 
@@ -100,7 +100,7 @@ def test_the_same_attempt_gets_the_same_successor_again(ada: Client, late: int) 
 def test_the_same_attempt_gets_its_successor_after_that_was_used(ada: Client) -> None:
     """S-062: a repeated request of a proxy may come late."""
     answer = ada.shows(ada.first, ATTEMPT)
-    assert lets_in(ada.house, answer.access_token)
+    assert is_accepted(ada.backend, answer.access_token)
     ada.waits(hours=1)
     assert ada.rotates(ada.first, ATTEMPT) == answer.refresh_token
 
@@ -109,8 +109,8 @@ def test_the_access_token_of_the_same_attempt_is_good(ada: Client) -> None:
     """S-062: it is of the successor's generation."""
     ada.rotates(ada.first, ATTEMPT)
     again = ada.shows(ada.first, ATTEMPT)
-    assert decoded(again.access_token, 1)["gen"] == 2
-    assert lets_in(ada.house, again.access_token)
+    assert decode_part(again.access_token, 1)["gen"] == 2
+    assert is_accepted(ada.backend, again.access_token)
 
 
 def test_the_attempt_that_healed_gets_the_same_successor_again(ada: Client) -> None:
@@ -152,13 +152,13 @@ def test_who_loses_a_race_gets_an_access_token_alone(ada: Client, late: int) -> 
     ada.waits(seconds=late)
     answer = ada.shows(ada.first)
     assert (answer.status, answer.refresh_token) == (200, None)
-    assert decoded(answer.access_token, 1)["gen"] == 1
-    assert lets_in(ada.house, answer.access_token)
+    assert decode_part(answer.access_token, 1)["gen"] == 1
+    assert is_accepted(ada.backend, answer.access_token)
 
 
 def test_who_loses_a_race_is_served_after_the_winner_used_theirs(ada: Client) -> None:
     """S-062: whether the newest generation has been seen or not."""
-    assert lets_in(ada.house, ada.shows(ada.first).access_token)
+    assert is_accepted(ada.backend, ada.shows(ada.first).access_token)
     assert ada.shows(ada.first).status == 200
 
 
@@ -170,7 +170,7 @@ def test_a_race_touches_no_cookie(ada: Client) -> None:
 
 def test_a_hit_in_the_window_does_not_extend_it(ada: Client) -> None:
     """S-062: it is counted from the rotation."""
-    assert lets_in(ada.house, ada.shows(ada.first).access_token)
+    assert is_accepted(ada.backend, ada.shows(ada.first).access_token)
     for seconds in (12, 7):
         ada.waits(seconds=seconds)
         assert ada.shows(ada.first).status == 200
@@ -192,7 +192,7 @@ def test_the_window_after_a_healing_gives_nothing(ada: Client) -> None:
 # ---- any other p < gen, in the window
 
 
-def test_an_older_token_waits_in_the_window(ada: Client, door: Door) -> None:
+def test_an_older_token_waits_in_the_window(ada: Client, door: RefreshEndpoint) -> None:
     """S-062, S-075: a newer one may be on its way to this very client."""
     third = ada.rotates(ada.rotates(ada.first))
     answer = ada.shows(ada.first)
@@ -245,8 +245,8 @@ def test_healing_supersedes_the_access_token_that_was_lost(ada: Client) -> None:
     lost = ada.shows(ada.first)
     ada.waits(minutes=1)
     healed = ada.shows(ada.first)
-    assert not lets_in(ada.house, lost.access_token)
-    assert lets_in(ada.house, healed.access_token)
+    assert not is_accepted(ada.backend, lost.access_token)
+    assert is_accepted(ada.backend, healed.access_token)
 
 
 def test_healing_leaves_older_access_tokens_alone(ada: Client) -> None:
@@ -255,13 +255,13 @@ def test_healing_leaves_older_access_tokens_alone(ada: Client) -> None:
     ada.rotates(before.refresh_token)
     ada.waits(minutes=1)
     ada.rotates(before.refresh_token)
-    assert lets_in(ada.house, before.access_token)
+    assert is_accepted(ada.backend, before.access_token)
 
 
 def test_a_lost_answer_heals_in_the_third_generation_too(ada: Client) -> None:
     """S-061: each rotation begins unseen, whatever became of the one before."""
     second = ada.shows(ada.first)
-    assert lets_in(ada.house, second.access_token)
+    assert is_accepted(ada.backend, second.access_token)
     ada.rotates(second.refresh_token)
     ada.waits(hours=1)
     assert ada.rotates(second.refresh_token)
@@ -271,16 +271,16 @@ def test_a_lost_answer_heals_in_the_third_generation_too(ada: Client) -> None:
 
 
 def test_the_predecessor_ends_the_session_late_once_its_successor_was_used(
-    ada: Client, door: Door
+    ada: Client, door: RefreshEndpoint
 ) -> None:
     """S-061: an access token of the new generation was seen."""
     successor = ada.shows(ada.first)
-    assert lets_in(ada.house, successor.access_token)
+    assert is_accepted(ada.backend, successor.access_token)
     ada.waits(seconds=WINDOW + 1)
     answer = ada.shows(ada.first)
     assert (answer.status, answer.code) == refused(door, "refresh_reused")
     assert ada.is_over(successor.refresh_token)
-    assert not lets_in(ada.house, successor.access_token)
+    assert not is_accepted(ada.backend, successor.access_token)
 
 
 @pytest.mark.parametrize("replayed", range(4))
@@ -307,25 +307,25 @@ def test_a_superseded_token_ends_the_session_late(ada: Client) -> None:
 def test_a_generation_that_was_never_issued_ends_the_session_at_once(ada: Client) -> None:
     """R-27, R-28: rows were lost or a backup was restored; two families must not live on."""
     second = ada.rotates(ada.first)
-    with ada.house.services.database.transaction() as tx:
+    with ada.backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql("UPDATE itemsapi_session SET gen = 1, root_gen = 0")
     assert ada.shows(second).status in {400, 401}
     assert ada.is_over(ada.first)
 
 
-def test_the_end_is_known_to_a_process_that_starts_later(ada: Client, make_house: Build) -> None:
+def test_the_end_is_known_to_a_process_that_starts_later(ada: Client, make_backend: Build) -> None:
     """S-068: the refusal is raised after the end was committed."""
     third = ada.shows(ada.rotates(ada.first))
     ada.waits(seconds=WINDOW + 1)
     ada.shows(ada.first)
-    assert not lets_in(make_house(look), third.access_token)
+    assert not is_accepted(make_backend(look), third.access_token)
 
 
 # ---- ended, expired, idle
 
 
 @pytest.mark.parametrize("days", [14, 90])
-def test_a_session_past_its_limits_is_over(ada: Client, door: Door, days: int) -> None:
+def test_a_session_past_its_limits_is_over(ada: Client, door: RefreshEndpoint, days: int) -> None:
     """S-064, S-123: healing makes nothing immortal."""
     ada.rotates(ada.first)
     ada.waits(days=days)
@@ -393,17 +393,17 @@ def test_an_id_of_an_allowed_length_is_taken(ada: Client, length: int) -> None:
 def test_an_id_is_kept_as_a_hash_only(ada: Client) -> None:
     """S-060: with the id and the predecessor one could ask for the successor."""
     ada.rotates(ada.first, ATTEMPT)
-    with ada.house.services.database.reading() as connection:
+    with ada.backend.services.database.reading() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM itemsapi_session").all()
     assert ATTEMPT not in repr(rows)
 
 
 def test_an_id_of_one_session_is_none_of_another(ada: Client) -> None:
     """S-062: the hash is salted by the session, so equal ids do not show."""
-    other = Client(ada.house, ada.door, ada.door.sign_in(ada.house, "ada"))
+    other = Client(ada.backend, ada.door, ada.door.sign_in(ada.backend, "ada"))
     ada.rotates(ada.first, ATTEMPT)
     other.rotates(other.first, ATTEMPT)
-    with ada.house.services.database.reading() as connection:
+    with ada.backend.services.database.reading() as connection:
         attempts = (
             connection.exec_driver_sql("SELECT attempt FROM itemsapi_session").scalars().all()
         )
@@ -412,7 +412,7 @@ def test_an_id_of_one_session_is_none_of_another(ada: Client) -> None:
 
 def test_a_session_begins_with_its_first_generation_seen(ada: Client) -> None:
     """S-062: there is no generation before it that could heal."""
-    begun(ada.house, ada.house.services.users.named("ada").id)
-    with ada.house.services.database.reading() as connection:
+    open_session(ada.backend, ada.backend.services.users.get_by_name("ada").id)
+    with ada.backend.services.database.reading() as connection:
         rows = connection.exec_driver_sql("SELECT gen, root_gen, seen FROM itemsapi_session").all()
     assert {(gen, root, bool(seen)) for gen, root, seen in rows} == {(1, 0, True)}

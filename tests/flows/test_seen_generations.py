@@ -56,7 +56,7 @@ def use(seen: SeenGenerations, what: Claims, answer: Callable[[], Any] = str) ->
 
     @app.get("/")
     def view() -> Any:
-        seen.see(what)
+        seen.record_after_response(what)
         return answer()
 
     return app.test_client().get("/", buffered=answer is str)
@@ -122,7 +122,7 @@ def test_the_memory_of_notes_is_bounded(
     seen: SeenGenerations, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest is forgotten, and noted again when it is used again."""
-    monkeypatch.setattr(module, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(module, "MAX_REMEMBERED_GENERATIONS", 2)
     for sid in ("a", "b", "c", "c", "b", "a"):
         use(seen, claims(sid))
     assert [sid for sid, _ in notes.written] == ["a", "b", "c", "a"]

@@ -6,22 +6,22 @@ import pytest
 from sqlalchemy import inspect
 
 from itemsapi.db import Database
-from support.app_factory import House
-from support.tokens import begun, refresh, renewed
+from support.app_factory import Backend
+from support.tokens import open_session, refresh, refreshed
 
 
 @pytest.fixture
-def tokens(house: House) -> list[str]:
+def tokens(backend: Backend) -> list[str]:
     """Every token of a session that was opened, renewed, healed, copied and ended."""
-    house.user("ada", "member")
-    first = house.login("ada")
-    second = renewed(house, first["refresh_token"])
-    house.clock.forward(seconds=21)
-    healed = renewed(house, first["refresh_token"])
-    third = renewed(house, healed["refresh_token"])
-    house.clock.forward(seconds=21)
-    refresh(house, first["refresh_token"])
-    house.client().post("/auth/logout", json={"refresh_token": third["refresh_token"]})
+    backend.create_user("ada", "member")
+    first = backend.login("ada")
+    second = refreshed(backend, first["refresh_token"])
+    backend.clock.advance(seconds=21)
+    healed = refreshed(backend, first["refresh_token"])
+    third = refreshed(backend, healed["refresh_token"])
+    backend.clock.advance(seconds=21)
+    refresh(backend, first["refresh_token"])
+    backend.client().post("/auth/logout", json={"refresh_token": third["refresh_token"]})
     answers = (first, second, healed, third)
     return [one[kind] for one in answers for kind in ("access_token", "refresh_token")]
 
@@ -60,8 +60,8 @@ def test_no_token_is_in_the_log(capfd: pytest.CaptureFixture[str], tokens: list[
     assert [secret for secret in secrets(tokens) if secret in log] == []
 
 
-def test_no_token_shows_when_a_grant_is_printed(house: House) -> None:
+def test_no_token_shows_when_a_grant_is_printed(backend: Backend) -> None:
     """S-060: a stray `repr` in a log line gives nothing away."""
-    made = begun(house, house.user("ada", "member"))
+    made = open_session(backend, backend.create_user("ada", "member"))
     assert made.access_token not in repr(made)
     assert made.refresh_token not in repr(made)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.tokens.sessions import note_seen
-from support.app_factory import House
-from support.forged_tokens import decoded
-from support.refresh_endpoints import BodyDoor, CookieDoor, Door, Refreshed
-from support.tokens import events, lets_in, look
+from itemsapi.tokens.sessions import mark_generation_seen
+from support.app_factory import Backend
+from support.forged_tokens import decode_part
+from support.refresh_endpoints import BodyEndpoint, CookieEndpoint, RefreshEndpoint, RefreshResult
+from support.tokens import event_details, is_accepted, look
 
-Build = Callable[..., House]
+Build = Callable[..., Backend]
 WINDOW = 20
 AFTER = [WINDOW + 1, 3600]
 
@@ -25,35 +25,35 @@ AFTER = [WINDOW + 1, 3600]
 class Scene:
     """A session in a service of two processes, and two who hold its refresh token."""
 
-    def __init__(self, here: House, there: House, door: Door, first: str) -> None:
+    def __init__(self, here: Backend, there: Backend, door: RefreshEndpoint, first: str) -> None:
         """Begin with a copy that was just made."""
         self.here, self.there, self.door, self.first = here, there, door, first
 
-    def shows(self, token: str | None) -> Refreshed:
+    def shows(self, token: str | None) -> RefreshResult:
         """Present a refresh token to one of the two processes."""
         assert token
         return self.door.refresh(self.here, token)
 
     def uses(self, access_token: str) -> bool:
         """Tell whether an access token is let in; both processes agree."""
-        answers = {lets_in(house, access_token) for house in (self.here, self.there)}
+        answers = {is_accepted(backend, access_token) for backend in (self.here, self.there)}
         assert len(answers) == 1
         return answers.pop()
 
     def passes(self, **step: float) -> None:
         """Let time pass; both processes have one clock."""
-        self.here.clock.forward(**step)
+        self.here.clock.advance(**step)
 
     def reuses(self) -> int:
         """Count the events that tell of a copied token."""
-        return len(events(self.here, "token_reuse"))
+        return len(event_details(self.here, "token_reuse"))
 
 
-@pytest.fixture(params=[BodyDoor(), CookieDoor()], ids=lambda door: str(door.name))
-def scene(request: pytest.FixtureRequest, make_house: Build) -> Scene:
+@pytest.fixture(params=[BodyEndpoint(), CookieEndpoint()], ids=lambda door: str(door.name))
+def scene(request: pytest.FixtureRequest, make_backend: Build) -> Scene:
     """Both ways of delivery."""
-    here, there = (make_house(look, revocation_lag=timedelta(0)) for _ in range(2))
-    here.user("ada", "member")
+    here, there = (make_backend(look, revocation_lag=timedelta(0)) for _ in range(2))
+    here.create_user("ada", "member")
     return Scene(here, there, request.param, request.param.sign_in(here, "ada"))
 
 
@@ -136,7 +136,9 @@ def test_that_access_token_dies_with_its_session(scene: Scene) -> None:
     """S-073: ten minutes at most, and none after a sign-out."""
     tokens, stolen = scene.shows(scene.first), scene.shows(scene.first)
     assert scene.uses(stolen.access_token)
-    scene.here.services.users.end_sessions(COMMAND_LINE, scene.here.services.users.named("ada").id)
+    scene.here.services.users.end_sessions(
+        COMMAND_LINE, scene.here.services.users.get_by_name("ada").id
+    )
     found = [scene.uses(one.access_token) for one in (tokens, stolen)]
     assert found == [False, False]
 
@@ -243,13 +245,15 @@ def test_a_superseded_access_token_that_is_used_tells_of_a_copy(scene: Scene) ->
     stolen = scene.shows(scene.first)
     scene.passes(hours=1)
     scene.shows(scene.first)
-    note_seen(scene.here.services.database, str(decoded(stolen.access_token, 1)["sid"]), 2)
+    mark_generation_seen(
+        scene.here.services.database, str(decode_part(stolen.access_token, 1)["sid"]), 2
+    )
     scene.passes(hours=1)
     assert scene.shows(scene.first).code == "refresh_reused"
 
 
-def listed(house: House, access_token: str) -> list[dict[str, Any]]:
+def listed(backend: Backend, access_token: str) -> list[dict[str, Any]]:
     """Return the list of sessions."""
-    answer = house.bearer(access_token).get("/auth/sessions").get_json()
+    answer = backend.bearer_client(access_token).get("/auth/sessions").get_json()
     found: list[dict[str, Any]] = answer["items"]
     return found

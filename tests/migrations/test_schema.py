@@ -6,10 +6,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
+from support.race import race
 
 from itemsapi import db
-from support.app_factory import House
-from support.tokens import at_once
+from support.app_factory import Backend
 
 PROCESSES = 4
 
@@ -32,9 +32,9 @@ def opened(bare: str) -> db.Database:
     return db.Database(bare)
 
 
-def test_the_tables_are_those_of_the_models(house: House) -> None:
+def test_the_tables_are_those_of_the_models(backend: Backend) -> None:
     """Nothing is in a model that no migration makes, and the other way round."""
-    engine = house.services.database.engine
+    engine = backend.services.database.engine
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": _ours})
         assert compare_metadata(context, db.Model.metadata) == []
@@ -53,19 +53,19 @@ def test_going_back_leaves_no_table_behind(opened: db.Database) -> None:
     opened.dispose()
 
 
-def test_people_sign_in_after_a_step_back_and_forth(house: House) -> None:
+def test_people_sign_in_after_a_step_back_and_forth(backend: Backend) -> None:
     """Users and sessions outlive a step that does not concern them (R-21)."""
-    house.user("ada", "member")
-    db.downgrade(house.services.database, "-1")
-    db.upgrade(house.services.database)
-    assert house.login("ada")["access_token"]
+    backend.create_user("ada", "member")
+    db.downgrade(backend.services.database, "-1")
+    db.upgrade(backend.services.database)
+    assert backend.login("ada")["access_token"]
 
 
 def test_processes_that_start_together_make_one_schema(bare: str, opened: db.Database) -> None:
     """One migrates, the others wait and find it done."""
     doors = [db.Database(bare) for _ in range(PROCESSES)]
     work = iter(doors)
-    at_once(PROCESSES, lambda: db.upgrade(next(work)))
+    race(*[lambda: db.upgrade(next(work))] * PROCESSES)
     with opened.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
     for door in [*doors, opened]:

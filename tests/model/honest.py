@@ -95,7 +95,7 @@ class World:
         same = request.attempt == MAKER or (request.attempt == NOW and client.made)
         answer = self.rule.present(client.row, request.gen, same=same)
         said = f"service: {NAMES[request.gen]} -> {answer.word}"
-        waits = answer.outcome is RotationOutcome.WAIT and not client.row.healed
+        waits = answer.outcome is RotationOutcome.RETRY_LATER and not client.row.healed
         if answer.ended or (self.prompt and waits):
             return said, client._replace(why=answer.word)
         after = client._replace(row=answer.row)

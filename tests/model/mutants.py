@@ -8,35 +8,35 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from itemsapi.tokens.sessions import PresentedToken, Rotatable, RotationOutcome
+from itemsapi.tokens.sessions import PresentedToken, RotationOutcome, RotationState
 from model.rotation import CURRENT, LATE, LIMITS, NOTHING, TICK, Row, Rule
 
 
 class WindowShares(Rule):
     """The window hands out the same successor again: the first version."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Give what the winner of the race was given."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.AGAIN if outcome is RotationOutcome.ACCESS else outcome
+        return RotationOutcome.REPEAT if outcome is RotationOutcome.ACCESS_ONLY else outcome
 
 
 class HealingShares(Rule):
     """Healing hands out the same successor again: the first version."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Give the successor that nobody has seen."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.AGAIN if outcome is RotationOutcome.HEAL else outcome
+        return RotationOutcome.REPEAT if outcome is RotationOutcome.HEAL else outcome
 
 
 class AnySupersededHeals(Rule):
     """Whatever a healing left behind may heal as well, not only the last generation seen."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Take it for the root."""
         outcome = super().judge(session, shown)
-        if outcome is RotationOutcome.OLDER and shown.gen > session.root_gen:
+        if outcome is RotationOutcome.OLDER_REUSED and shown.gen > session.root_gen:
             return super().judge(session, replace(shown, gen=session.root_gen))
         return outcome
 
@@ -44,28 +44,32 @@ class AnySupersededHeals(Rule):
 class HealsThoughSeen(Rule):
     """The root heals although the current generation is in use."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Let it heal."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.HEAL if outcome is RotationOutcome.LATE else outcome
+        return RotationOutcome.HEAL if outcome is RotationOutcome.PREDECESSOR_REUSED else outcome
 
 
 class RootHasAccessForEver(Rule):
     """The root gets an access token after the window too, instead of ending the session."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Forgive it."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.ACCESS if outcome is RotationOutcome.LATE else outcome
+        return (
+            RotationOutcome.ACCESS_ONLY
+            if outcome is RotationOutcome.PREDECESSOR_REUSED
+            else outcome
+        )
 
 
 class OthersWaitForEver(Rule):
     """A generation before the root, or superseded, waits after the window too."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Never end the session for it."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.WAIT if outcome is RotationOutcome.OLDER else outcome
+        return RotationOutcome.RETRY_LATER if outcome is RotationOutcome.OLDER_REUSED else outcome
 
 
 class HealingRevokesNothing(Rule):
@@ -86,45 +90,45 @@ class RotationKeepsSeen(Rule):
 class SeenSwallowsRoot(Rule):
     """Once the winner of a race has used its tokens, the losers get no access token."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Let them wait."""
         outcome = super().judge(session, shown)
-        swallowed = outcome is RotationOutcome.ACCESS and session.seen
-        return RotationOutcome.WAIT if swallowed else outcome
+        swallowed = outcome is RotationOutcome.ACCESS_ONLY and session.seen
+        return RotationOutcome.RETRY_LATER if swallowed else outcome
 
 
 class OthersEndInWindow(Rule):
     """A generation before the root ends the session at once, in the window too."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Do not wait."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.OLDER if outcome is RotationOutcome.WAIT else outcome
+        return RotationOutcome.OLDER_REUSED if outcome is RotationOutcome.RETRY_LATER else outcome
 
 
 class OthersHaveAccess(Rule):
     """In the window each predecessor gets an access token, not the root alone."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Let nobody wait."""
         outcome = super().judge(session, shown)
-        return RotationOutcome.ACCESS if outcome is RotationOutcome.WAIT else outcome
+        return RotationOutcome.ACCESS_ONLY if outcome is RotationOutcome.RETRY_LATER else outcome
 
 
 class HealingWindowGivesAccess(Rule):
     """The root gets an access token in the window after a healing as well."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Let the root not wait."""
         outcome = super().judge(session, shown)
-        waits = outcome is RotationOutcome.WAIT and shown.gen == session.root_gen
-        return RotationOutcome.ACCESS if waits else outcome
+        waits = outcome is RotationOutcome.RETRY_LATER and shown.gen == session.root_gen
+        return RotationOutcome.ACCESS_ONLY if waits else outcome
 
 
 class NothingSettles(Rule):
     """Each rotation opens the window for all that is older, however long ago it was replaced."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Look at the last rotation alone."""
         return super().judge(Unsettled(session), shown)
 
@@ -133,7 +137,7 @@ class NothingSettles(Rule):
 class Unsettled:
     """A row in which no generation is settled."""
 
-    row: Rotatable
+    row: RotationState
     settled_gen: int = NOTHING
 
     def __getattr__(self, name: str) -> Any:
@@ -146,7 +150,7 @@ class HitExtendsWindow(Rule):
 
     def moved(self, row: Row, outcome: RotationOutcome) -> Row:
         """Begin the window anew."""
-        hit = outcome in {RotationOutcome.ACCESS, RotationOutcome.WAIT}
+        hit = outcome in {RotationOutcome.ACCESS_ONLY, RotationOutcome.RETRY_LATER}
         return row._replace(age=0) if hit else super().moved(row, outcome)
 
 
@@ -162,7 +166,7 @@ class HealingOpensNoWindow(Rule):
 class AgainForAnyAttempt(Rule):
     """The successor is handed out again whatever the id of the attempt is."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Take each attempt for the one that made the current generation."""
         return super().judge(session, replace(shown, attempt=session.attempt))
 
@@ -170,7 +174,7 @@ class AgainForAnyAttempt(Rule):
 class AgainLeftOut(Rule):
     """The id of an attempt is not looked at."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Take each attempt for another."""
         return super().judge(session, replace(shown, attempt=None))
 
@@ -178,7 +182,7 @@ class AgainLeftOut(Rule):
 class AgainOnlyUnseen(Rule):
     """The same attempt gets the same successor only until somebody has used that."""
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Take it for another attempt from then on."""
         kept = None if session.seen else shown.attempt
         return super().judge(session, replace(shown, attempt=kept))

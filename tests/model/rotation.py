@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from itemsapi.issuer.refresh import NEW_TOKENS
 from itemsapi.tokens import sessions
-from itemsapi.tokens.sessions import PresentedToken, Rotatable, RotationLimits, RotationOutcome
+from itemsapi.tokens.sessions import PresentedToken, RotationLimits, RotationOutcome, RotationState
 
 SETTLED, MARKED, OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4, 5, 6)
 NOTHING, UNISSUED = 0, 7
@@ -41,7 +41,7 @@ NAMES = ("nothing", "settled", "marked", "older", "root", "superseded", "current
 TICK = timedelta(seconds=5)
 WINDOW = 4
 LATE = WINDOW + 1
-LIMITS = RotationLimits(idle=timedelta(days=14), grace=WINDOW * TICK, heal=True)
+LIMITS = RotationLimits(max_idle=timedelta(days=14), grace=WINDOW * TICK, heal=True)
 ROTATED_AT = datetime(2030, 1, 1, tzinfo=UTC)
 MOVES = frozenset({RotationOutcome.ROTATE, RotationOutcome.HEAL})
 
@@ -131,12 +131,12 @@ class Rule:
             outcome in NEW_TOKENS,
             self.access(outcome, shown),
             outcome in MOVES,
-            outcome.copied,
+            outcome.ends_session,
         )
 
-    def judge(self, session: Rotatable, shown: PresentedToken) -> RotationOutcome:
+    def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Say what comes of a token: the production function."""
-        return sessions.judge(session, shown, self.limits)
+        return sessions.decide_outcome(session, shown, self.limits)
 
     def moved(self, row: Row, outcome: RotationOutcome) -> Row:
         """Return the row after an outcome."""
@@ -159,7 +159,7 @@ class Rule:
         """Return the class of the access token that an outcome hands out."""
         if outcome in NEW_TOKENS:
             return CURRENT
-        return shown if outcome is RotationOutcome.ACCESS else NOTHING
+        return shown if outcome is RotationOutcome.ACCESS_ONLY else NOTHING
 
     def note(self, row: Row, used: int) -> Row:
         """Note that an access token of a class was used."""

@@ -14,10 +14,10 @@ from itemsapi.db import Database
 from itemsapi.tokens.sessions import (
     AuthSession,
     PresentedToken,
-    Rotatable,
     RotationLimits,
     RotationOutcome,
-    judge,
+    RotationState,
+    decide_outcome,
     rotate,
 )
 from model.rotation import (
@@ -63,7 +63,7 @@ class Case:
 
     def wanted(self) -> Result:
         """Return the outcome by the table, and the row after it by the model."""
-        outcome = judge(self.row, self.shown, self.limits)
+        outcome = decide_outcome(self.row, self.shown, self.limits)
         if outcome not in MOVES:
             return outcome, self.row
         seen = RULE.moved(Row(self.row.seen, age=0), outcome).seen
@@ -99,7 +99,7 @@ def _before(root: int, *, forgiving: bool) -> set[tuple[int, int, int]]:
     return {plain, (max(root, 1), 0, 0), (1, max(root - 1, 0), root)} if forgiving else {plain}
 
 
-def class_of(gen: int, row: Rotatable) -> int:
+def class_of(gen: int, row: RotationState) -> int:
     """Return the class that a generation has in a row."""
     if gen >= row.gen:
         return CURRENT if gen == row.gen else UNISSUED
@@ -121,7 +121,8 @@ def test_the_classes_say_of_each_row_what_its_generations_say() -> None:
     strange = [
         case
         for case in cases()
-        if judge(case.row, case.shown, case.limits) != judge(*model_of(case), case.limits)
+        if decide_outcome(case.row, case.shown, case.limits)
+        != decide_outcome(*model_of(case), case.limits)
         if (case.row.renewed_gen, case.row.settled_gen) == (1, 0)
     ]
     assert strange == []

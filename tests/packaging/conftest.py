@@ -1,4 +1,4 @@
-"""What would be published: an sdist, and the wheel built from that sdist alone."""
+"""The artifacts that would be published: an sdist, and the wheel built from it."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def build(target: str, *, source: Path, into: Path) -> Path:
-    """Build an "sdist" or a "wheel" as the build backend does, without a network."""
+    """Build an "sdist" or a "wheel" with the build backend, without a network."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)]
     subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
     return next(into.iterdir())
@@ -20,19 +20,19 @@ def build(target: str, *, source: Path, into: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """Name the top of the checkout."""
+    """The top of the checkout."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist from the checkout."""
+    """The sdist, built from the checkout."""
     return build("sdist", source=ROOT, into=tmp_path_factory.mktemp("sdist"))
 
 
 @pytest.fixture(scope="session")
 def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the sdist, away from the checkout."""
+    """The sdist, unpacked outside the checkout."""
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
         archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian's 3.11 has none
@@ -42,5 +42,5 @@ def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build the wheel from the unpacked sdist."""
+    """The wheel, built from the unpacked sdist."""
     return zipfile.ZipFile(build("wheel", source=unpacked, into=tmp_path_factory.mktemp("wheel")))

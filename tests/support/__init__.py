@@ -1,1 +1,1 @@
-"""What tests are written with."""
+"""Helpers for tests."""

@@ -1,4 +1,4 @@
-"""A running application and the people in it: what tests are written with."""
+"""An application under test, its users and clients."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,45 +15,49 @@ PASSWORD = "plain horse battery staple"
 
 
 class MovingClock:
-    """A clock that stands at the present until a test moves it."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
-        """Start at the present, in whole seconds, so that figures are round."""
-        self.moment = datetime.now(UTC).replace(microsecond=0)
+        """Start at the present, in whole seconds."""
+        self.current = datetime.now(UTC).replace(microsecond=0)
 
     def __call__(self) -> datetime:
-        """Return where the clock stands."""
-        return self.moment
+        """Return the current time of this clock."""
+        return self.current
 
-    def forward(self, **step: float) -> None:
-        """Move the clock by a `timedelta(**step)`; negative steps go back."""
-        self.moment += timedelta(**step)
+    def advance(self, **delta: float) -> None:
+        """Move the clock by `timedelta(**delta)`; negative values move it back."""
+        self.current += timedelta(**delta)
 
 
-class Client(FlaskClient):
-    """A client that reads each answer to its end, as a server does: what runs after it has run."""
+class BufferedClient(FlaskClient):
+    """A client that reads each response to its end, so that code after the response runs too."""
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a request and read the whole answer."""
+        """Send a request and read the whole response."""
         return super().open(*args, **{"buffered": True, **kwargs})
 
 
 @dataclass
-class House:
-    """A running application with its services, and ways to get in."""
+class Backend:
+    """An application under test with its services, and helpers to create users and clients."""
 
     app: Flask
     services: Services
     clock: MovingClock
 
-    def user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
-        """Make a user with roles; return the id."""
+    def create_user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
+        """Create a user with these roles; return the id."""
         user_id, now = new_id(), self.clock()
-        stored = self.services.issuer.password_service.hash(password)
+        password_hash_value = self.services.issuer.password_service.hash(password)
         with self.services.database.transaction() as tx:
             tx.add(
                 User(
-                    id=user_id, username=name, password_hash=stored, created_at=now, updated_at=now
+                    id=user_id,
+                    username=name,
+                    password_hash=password_hash_value,
+                    created_at=now,
+                    updated_at=now,
                 )
             )
             tx.flush()
@@ -61,25 +65,30 @@ class House:
         return user_id
 
     def client(self) -> FlaskClient:
-        """Return a client that nobody knows yet."""
-        self.app.test_client_class = Client
+        """Return a client without credentials."""
+        self.app.test_client_class = BufferedClient
         return self.app.test_client()
 
-    def login(self, name: str, **wish: Any) -> dict[str, Any]:
-        """Sign a user in over HTTP; return the answer's body."""
-        body = {"username": name, "password": PASSWORD} | wish
-        answer = self.client().post("/auth/login", json=body)
-        assert answer.status_code == 200, answer.get_data(as_text=True)
-        tokens: dict[str, Any] = answer.get_json()
+    def login(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Sign a user in over HTTP; return the response body.
+
+        `fields` override the request body.
+        """
+        body = {"username": name, "password": PASSWORD} | fields
+        response = self.client().post("/auth/login", json=body)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        tokens: dict[str, Any] = response.get_json()
         return tokens
 
-    def signed_in(self, name: str, *roles: str, scope: str | None = None) -> FlaskClient:
-        """Make a user with roles and return a client that carries their access token."""
-        self.user(name, *roles)
-        return self.bearer(self.login(name, **({"scope": scope} if scope else {}))["access_token"])
+    def signed_in_client(self, name: str, *roles: str, scope: str | None = None) -> FlaskClient:
+        """Create a user with these roles; return a client that sends their access token."""
+        self.create_user(name, *roles)
+        return self.bearer_client(
+            self.login(name, **({"scope": scope} if scope else {}))["access_token"]
+        )
 
-    def bearer(self, token: str) -> FlaskClient:
-        """Return a client that carries a token."""
+    def bearer_client(self, token: str) -> FlaskClient:
+        """Return a client that sends this access token."""
         client = self.client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         return client

@@ -1,4 +1,4 @@
-"""Requests as an ASGI server hands them over, one after the other in an event loop of its own."""
+"""Send requests as an ASGI server does, each in an event loop of its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,13 +9,13 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[dict[str, Any], Receive, Callable[[dict[str, Any]], Awaitable[None]]], Any]
 
 
-def scope(
+def build_scope(
     method: str = "GET",
     path: bytes = b"/",
     headers: Iterable[tuple[bytes, bytes]] = ((b"host", b"api"),),
-    **more: Any,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """Return what is known of a request before its body comes."""
+    """Return the ASGI scope of a request; `fields` override it."""
     return {
         "type": "http",
         "http_version": "1.1",
@@ -26,21 +26,22 @@ def scope(
         "headers": list(headers),
         "server": ("127.0.0.1", "8000"),
         "client": ("203.0.113.9", "40000"),
-        **more,
+        **fields,
     }
 
 
-def parts(*bodies: bytes, ends: str = "whole") -> Receive:
-    """Return a body that comes in parts.
+def body_parts(*bodies: bytes, ends: str = "whole") -> Receive:
+    """Return a `receive` callable that delivers a body in parts.
 
-    At its end it is `whole` and the client waits for the answer, or `leaves`; or it is not, because
-    it `stalls`, or the client is `gone`.
+    `ends` says how it ends: `whole` is complete and the client waits for the response; `leaves` is
+    complete and the client disconnects; `stalls` never completes; `gone` disconnects before the
+    end.
     """
-    waiting = list(bodies) or [b""]  # of no body the end is told, as granian does
+    remaining = list(bodies) or [b""]  # granian sends an empty part for an empty body
 
     async def receive() -> dict[str, Any]:
-        if waiting:
-            body, last = waiting.pop(0), not waiting and ends in {"whole", "leaves"}
+        if remaining:
+            body, last = remaining.pop(0), not remaining and ends in {"whole", "leaves"}
             return {"type": "http.request", "body": body, "more_body": not last}
         if ends in {"whole", "stalls"}:
             await asyncio.Event().wait()
@@ -50,42 +51,44 @@ def parts(*bodies: bytes, ends: str = "whole") -> Receive:
 
 
 @dataclass
-class Heard:
-    """What an application sent."""
+class ReceivedResponse:
+    """The messages that an application sent."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Take a message at once."""
+        """Store a message."""
         self.messages.append(message)
 
     @property
     def status(self) -> int:
-        """The status of the answer."""
+        """The status of the response."""
         return int(self.messages[0]["status"])
 
     @property
     def headers(self) -> dict[bytes, bytes]:
-        """The header fields of the answer."""
+        """The headers of the response."""
         return dict(self.messages[0]["headers"])
 
     @property
     def whole(self) -> bool:
-        """Whether the answer came to its end."""
+        """Whether the response is complete."""
         return not self.messages[-1].get("more_body", False)
 
     @property
     def body(self) -> bytes:
-        """The body of the answer."""
+        """The body of the response."""
         return b"".join(message["body"] for message in self.messages[1:])
 
 
-def ask(application: Application, receive: Receive, **wish: Any) -> Heard:
-    """Make one request and return the answer."""
-    heard = Heard()
+def send_request(
+    application: Application, receive: Receive, **scope_fields: Any
+) -> ReceivedResponse:
+    """Send one request and return the response; `scope_fields` override the ASGI scope."""
+    response = ReceivedResponse()
 
     async def run() -> None:
-        await application(scope(**wish), receive, heard.send)
+        await application(build_scope(**scope_fields), receive, response.send)
 
     asyncio.run(run())
-    return heard
+    return response

@@ -1,4 +1,4 @@
-"""Applications that come up or do not: what is read of their routes at boot."""
+"""Read the access rules of an application at boot."""
 
 import functools
 from collections.abc import Callable
@@ -12,23 +12,23 @@ Build = Callable[[flask.Flask], object]
 
 
 def boot(build: Build) -> dict[str, str]:
-    """Read the rules of an application; return them by method and path, or what stops the boot."""
+    """Return the rules of an application by method and path, or the error that stops the boot."""
     app = flask.Flask("test", static_folder=None)
     build(app)
     try:
         entries = Rulebook(app).matrix()
     except UnguardedRoute as error:
         return {"stopped": str(error)}
-    return {f"{one.method} {one.path}": str(one.rule) for one in entries}
+    return {f"{entry.method} {entry.path}": str(entry.rule) for entry in entries}
 
 
-def stopped(build: Build) -> str:
-    """Return the line that stops the boot, or nothing."""
+def boot_error(build: Build) -> str:
+    """Return the message that stops the boot, or an empty string."""
     return boot(build).get("stopped", "")
 
 
-def fresh() -> Callable[[], str]:
-    """Return a view that nobody has noted anything on."""
+def make_view() -> Callable[[], str]:
+    """Return a view without any access rule."""
 
     def view() -> str:
         return ""
@@ -36,20 +36,20 @@ def fresh() -> Callable[[], str]:
     return view
 
 
-def wrapping(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate as it should be done."""
+def wrapping_decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function with `functools.wraps`."""
 
-    @functools.wraps(inner)
-    def outer(*args: object, **kwargs: object) -> object:
-        return inner(*args, **kwargs)
+    @functools.wraps(function)
+    def wrapper(*args: object, **kwargs: object) -> object:
+        return function(*args, **kwargs)
 
-    return outer
+    return wrapper
 
 
-def hiding(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate without telling what is inside."""
+def non_wrapping_decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function without `functools.wraps`."""
 
-    def outer(*args: object, **kwargs: object) -> object:
-        return inner(*args, **kwargs)
+    def wrapper(*args: object, **kwargs: object) -> object:
+        return function(*args, **kwargs)
 
-    return outer
+    return wrapper

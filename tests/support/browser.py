@@ -1,4 +1,4 @@
-"""What tests of the browser's side are written with: a service, tabs, and who watches them."""
+"""Helpers for browser tests: a running service, tabs, and a watcher for page errors."""
 
 import os
 import subprocess
@@ -19,34 +19,36 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
-from itemsapi.settings import PREFIX, Settings
-from support.app_factory import PASSWORD, House, MovingClock
+from itemsapi.settings import ENV_PREFIX, Settings
+from support.app_factory import PASSWORD, Backend, MovingClock
 from support.command_line import free_port
-from support.network import Wire
+from support.network import NetworkProxy
 
 PAGES = Path(__file__).parents[1] / "browser" / "pages"
-API = "api.house.localhost"  # of one site with app.house.localhost; evil.localhost is another
-SOON = 2000.0  # milliseconds within which a page must have come to rest, says the issue
-PATIENCE = 10_000.0
-Enter = Callable[..., Page]
+API = "api.house.localhost"  # same site as app.house.localhost; evil.localhost is another site
+SETTLE_TIMEOUT_MS = (
+    2000.0  # milliseconds within which a page must have come to rest, says the issue
+)
+PAGE_TIMEOUT_MS = 10_000.0
+OpenConsole = Callable[..., Page]
 
 
 class SharedClock(MovingClock):
-    """A clock that a test moves for every process of a service, by a file."""
+    """A clock that a test moves for all processes of a service, through a file."""
 
     def __init__(self, path: Path) -> None:
         """Start at the present."""
         super().__init__()
         self.path, self.shift = path, timedelta(0)
-        self.forward(seconds=0)
+        self.advance(seconds=0)
 
     def __call__(self) -> datetime:
-        """Return the present, as far as it has been moved."""
+        """Return the present plus the shift."""
         return datetime.now(UTC) + self.shift
 
-    def forward(self, **step: float) -> None:
-        """Move the clock of every process."""
-        self.shift += timedelta(**step)
+    def advance(self, **delta: float) -> None:
+        """Move the clock of all processes."""
+        self.shift += timedelta(**delta)
         draft = self.path.with_suffix(".new")
         draft.write_text(str(self.shift.total_seconds()), "ascii")
         draft.replace(self.path)
@@ -54,87 +56,91 @@ class SharedClock(MovingClock):
 
 @dataclass
 class Site:
-    """A running service: its processes behind a wire, and the house to make users in."""
+    """A running service: its processes behind a proxy, and the backend for creating users."""
 
-    house: House
-    wire: Wire
+    backend: Backend
+    proxy: NetworkProxy
     clock: SharedClock
     url: str
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
 
-    def user(self, *roles: str) -> str:
-        """Make a user and return the name; `ids` has the id."""
+    def create_user(self, *roles: str) -> str:
+        """Create a user and return the name; `ids` has the id."""
         name = f"user{len(self.ids) + 1}"
-        self.ids[name] = self.house.user(name, *roles)
+        self.ids[name] = self.backend.create_user(name, *roles)
         return name
 
 
 @dataclass
 class Tab:
-    """One tab with the test page in it, or another one."""
+    """One browser tab."""
 
     page: Page
 
-    def do(self, script: str, argument: object = None) -> Any:
-        """Run a function in the page."""
+    def evaluate(self, script: str, argument: object = None) -> Any:
+        """Run a JavaScript function in the page."""
         return self.page.evaluate(script, argument)
 
     def login(self, name: str, password: str = PASSWORD) -> str | None:
-        """Sign in; return the code of the refusal, if it is one."""
-        wish = [name, password]
-        return self.do("([name, password]) => spa.login(name, password)", wish)  # type: ignore[no-any-return]
+        """Sign in; return the problem code if the sign-in fails."""
+        script = "([name, password]) => spa.login(name, password)"
+        code: str | None = self.evaluate(script, [name, password])
+        return code
 
     def change_password(self, new: str, current: str = PASSWORD) -> str | None:
-        """Change the user's password; return the code of the refusal, if it is one."""
-        wish = [current, new]
-        return self.do("([current, wished]) => spa.changePassword(current, wished)", wish)  # type: ignore[no-any-return]
+        """Change the user's password; return the problem code if that fails."""
+        script = "([current, password]) => spa.changePassword(current, password)"
+        code: str | None = self.evaluate(script, [current, new])
+        return code
 
-    def shows(self, *, within: float = PATIENCE, **texts: str) -> None:
-        """Wait until the page shows these texts in these places."""
-        for place, text in texts.items():
-            expect(self.page.locator(f"#{place}")).to_have_text(text, timeout=within)
+    def expect_texts(self, *, within: float = PAGE_TIMEOUT_MS, **texts: str) -> None:
+        """Wait until the elements with these ids show these texts."""
+        for element_id, text in texts.items():
+            expect(self.page.locator(f"#{element_id}")).to_have_text(text, timeout=within)
 
-    def reads(self, place: str) -> str:
-        """Return what the page shows in a place."""
-        return self.page.locator(f"#{place}").inner_text()
+    def read_text(self, element_id: str) -> str:
+        """Return the text of the element with this id."""
+        return self.page.locator(f"#{element_id}").inner_text()
 
 
 @dataclass
-class Watch:
-    """Listens to all tabs of a window for what must not happen."""
+class PageWatcher:
+    """Collects errors, failed requests and contacted hosts of all tabs of a window."""
 
-    complaints: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)  # Chromium logs each 4xx; a test expects some
+    errors: list[str] = field(default_factory=list)
+    failed_requests: list[str] = field(
+        default_factory=list
+    )  # Chromium logs every 4xx; some are expected
     hosts: set[str] = field(default_factory=set)
 
-    def over(self, context: BrowserContext) -> None:
-        """Listen to everything in a window."""
+    def attach(self, context: BrowserContext) -> None:
+        """Listen to all events of a browser context."""
         context.add_init_script(
             "addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI}) =>"
             " console.error('CSP', violatedDirective, blockedURI))"
         )
-        context.on("console", self._heard)
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("request", self._asked)
+        context.on("console", self._on_console)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("request", self._on_request)
 
-    def _heard(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         if message.type not in {"error", "warning"}:
             return
         network = message.text.startswith("Failed to load resource")
-        (self.refusals if network else self.complaints).append(message.text)
+        (self.failed_requests if network else self.errors).append(message.text)
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if request.url.startswith("http"):
             self.hosts.add(request.url.split("/")[2])
 
 
 @dataclass
 class Window:
-    """A browser with a profile of its own: tabs that share cookies, locks and channels."""
+    """A browser context: tabs that share cookies, locks and broadcast channels."""
 
     context: BrowserContext
-    watch: Watch
+    watch: PageWatcher
 
     def open(self, address: str) -> Tab:
         """Open a tab."""
@@ -143,7 +149,7 @@ class Window:
         return Tab(page)
 
     def spa(self, site: Site, **query: str) -> Tab:
-        """Open a tab with the test page of the service's own origin, and wait until it knows."""
+        """Open a tab with the test page of the service's own origin; wait until it is loaded."""
         words = "&".join(f"{name}={value}" for name, value in query.items())
         tab = self.open(f"{site.url}/test/spa.html?{words}")
         expect(tab.page.locator("#status")).not_to_have_text("loading")
@@ -151,7 +157,7 @@ class Window:
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    """Fill in the console's form and press Enter."""
+    """Fill in the console's sign-in form and press Enter."""
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password", exact=True).fill(password)
     page.keyboard.press("Enter")
@@ -160,34 +166,34 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     ).to_be_visible()
 
 
-def told(figure: str) -> None:
-    """Show a figure to whoever runs the tests with `-s`."""
+def print_figure(figure: str) -> None:
+    """Print a figure; `pytest -s` shows it."""
     sys.stdout.write(f"\n{figure}\n")
 
 
-def until(true: Callable[[], object], *, seconds: float = 10.0) -> None:
-    """Wait for something that another process does."""
-    end, pause = monotonic() + seconds, threading.Event()
-    while not true():
-        assert monotonic() < end, "it did not come about"
+def wait_until(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
+    """Wait until a condition that another process fulfils is true."""
+    deadline, pause = monotonic() + seconds, threading.Event()
+    while not condition():
+        assert monotonic() < deadline, "timed out"
         pause.wait(0.02)
 
 
 @contextmanager
-def loaded(processes: int = 2) -> Iterator[None]:
-    """Keep the machine busy meanwhile: what runs at one moment comes in another order then."""
-    spin = [sys.executable, "-c", "while True: pass"]
-    spinning = [subprocess.Popen(spin) for _ in range(processes)]  # noqa: S603 - our own
+def busy_machine(processes: int = 2) -> Iterator[None]:
+    """Keep the CPU busy during the block, so that concurrent events happen in another order."""
+    command = [sys.executable, "-c", "while True: pass"]
+    busy_processes = [subprocess.Popen(command) for _ in range(processes)]  # noqa: S603 - our own
     try:
         yield
     finally:
-        for process in spinning:
+        for process in busy_processes:
             process.kill()
             process.wait(20)
 
 
-def answers(port: int) -> bool:
-    """Tell whether a service is up."""
+def is_serving(port: int) -> bool:
+    """Return whether the service answers on a port."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection), suppress(OSError, HTTPException):
         connection.request("GET", "/health/live")
@@ -196,67 +202,72 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def serving(
+def running_site(
     folder: Path, settings: dict[str, str], *, workers: int = 2, path: str = ""
 ) -> Iterator[Site]:
-    """Run a service on an empty database in `folder`, with real worker processes behind a wire."""
-    wire, clock, port = Wire(), SharedClock(folder / "shift"), free_port()
+    """Run a service with worker processes behind a proxy, on an empty database in `folder`."""
+    wire, clock, port = NetworkProxy(), SharedClock(folder / "shift"), free_port()
     url = f"http://{API}:{wire.port}{path}"
     wire.upstream = port
-    chosen = {"data_dir": str(folder), "public_url": url, "rate_limit": "off"} | settings
-    given = {PREFIX + name.upper(): value for name, value in chosen.items()}
-    house = _house(given, clock)
-    command = _granian(port, workers)
+    site_settings = {"data_dir": str(folder), "public_url": url, "rate_limit": "off"} | settings
+    environment = {ENV_PREFIX + name.upper(): value for name, value in site_settings.items()}
+    backend = _make_backend(environment, clock)
+    command = _granian_command(port, workers)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own service
-            command, env=_environment(given, clock), stdout=log, stderr=log
+            command, env=_process_environment(environment, clock), stdout=log, stderr=log
         )
         try:
-            until(lambda: answers(port), seconds=30)
-            yield Site(house, wire, clock, url, folder)
+            wait_until(lambda: is_serving(port), seconds=30)
+            yield Site(backend, wire, clock, url, folder)
         finally:
             process.terminate()
             process.wait(20)
             wire.close()
-            house.services.database.dispose()
+            backend.services.database.dispose()
 
 
-def _house(given: dict[str, str], clock: SharedClock) -> House:
-    app = create_app(Settings.from_environment(given), clock=clock)
-    return House(app, app.extensions[EXTENSION], clock)
+def _make_backend(environment: dict[str, str], clock: SharedClock) -> Backend:
+    app = create_app(Settings.from_environment(environment), clock=clock)
+    return Backend(app, app.extensions[EXTENSION], clock)
 
 
-def _granian(port: int, workers: int) -> list[str]:
+def _granian_command(port: int, workers: int) -> list[str]:
     options = f"--interface wsgi --workers {workers} --blocking-threads 8 --port {port}"
     return [sys.executable, "-m", "granian", *options.split(), "served:application"]
 
 
-def _environment(given: dict[str, str], clock: SharedClock) -> dict[str, str]:
-    places = [str(PAGES.parent), *sys.path]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    more = {"PYTHONPATH": os.pathsep.join(places), "ITEMSAPI_TEST_SHIFT": str(clock.path)}
-    return clean | given | more
+def _process_environment(environment: dict[str, str], clock: SharedClock) -> dict[str, str]:
+    python_path = [str(PAGES.parent), *sys.path]
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)
+    }
+    test_variables = {
+        "PYTHONPATH": os.pathsep.join(python_path),
+        "ITEMSAPI_TEST_SHIFT": str(clock.path),
+    }
+    return inherited | environment | test_variables
 
 
-class Folder(ThreadingHTTPServer):
-    """A web server for the pages of other origins: one port, as many hosts as wanted."""
+class PageServer(ThreadingHTTPServer):
+    """A web server for pages of other origins: one port, any host name."""
 
     daemon_threads = True
 
     def __init__(self, folder: Path) -> None:
-        """Serve a folder's files; `policies` has a Content-Security-Policy for some addresses."""
+        """Serve the files of a folder; `policies` maps paths to a Content-Security-Policy."""
         self.folder = folder
         self.policies: dict[str, str] = {}
         super().__init__(("127.0.0.1", 0), _File)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def at(self, host: str) -> str:
-        """Return the origin that this is under a name."""
+    def origin_for(self, host: str) -> str:
+        """Return the origin of this server under a host name."""
         return f"http://{host}:{self.server_port}"
 
 
 class _File(SimpleHTTPRequestHandler):
-    server: Folder
+    server: PageServer
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
 
     def translate_path(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""A client that does what a browser does for a page: cookies, Origin and Fetch Metadata."""
+"""A test client that behaves like a browser: cookies, Origin and Fetch Metadata."""
 
 from typing import Any
 
@@ -6,33 +6,33 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.rest.cookies import NAME
-from support.app_factory import PASSWORD, House
+from support.app_factory import PASSWORD, Backend
 
-OWN = "http://localhost:8000"  # the public URL of a house
-APP = "https://app.example"
-FAR = "https://far.example"
+OWN_ORIGIN = "http://localhost:8000"  # the public URL of a backend
+APP_ORIGIN = "https://app.example"
+FAR_ORIGIN = "https://far.example"
 
 Attributes = dict[str, str | bool]
 
 
-def browser(
-    house: House, *, origin: str = OWN, site: str = "same-origin", jar: bool = True
+def make_browser(
+    backend: Backend, *, origin: str = OWN_ORIGIN, site: str = "same-origin", jar: bool = True
 ) -> FlaskClient:
-    """Return a browser with a page of `origin` in it, which asks for cookie delivery.
+    """Return a browser with a page of `origin`, which asks for cookie delivery.
 
-    Without a jar it sends the cookies that a test gives, and keeps none.
+    With `jar=False` it keeps no cookies and sends only those that a test passes.
     """
-    client = house.client() if jar else bare(house)
+    client = backend.client() if jar else cookieless_client(backend)
     client.environ_base["HTTP_X_AUTH_DELIVERY"] = "cookie"
     client.environ_base["HTTP_ORIGIN"] = origin
     client.environ_base["HTTP_SEC_FETCH_SITE"] = site
     return client
 
 
-def bare(house: House) -> FlaskClient:
-    """Return a client that sends the cookies that a test gives, and keeps none."""
-    house.client()  # sets the kind of client
-    return house.app.test_client(use_cookies=False)
+def cookieless_client(backend: Backend) -> FlaskClient:
+    """Return a client that keeps no cookies and sends only those that a test passes."""
+    backend.client()  # sets the client class
+    return backend.app.test_client(use_cookies=False)
 
 
 def sign_in(client: FlaskClient, name: str, **headers: str) -> TestResponse:
@@ -42,36 +42,36 @@ def sign_in(client: FlaskClient, name: str, **headers: str) -> TestResponse:
 
 
 def signed_in_browser(
-    house: House, name: str, *, origin: str = OWN, site: str = "same-origin"
+    backend: Backend, name: str, *, origin: str = OWN_ORIGIN, site: str = "same-origin"
 ) -> FlaskClient:
-    """Make a user and return a browser in which they are signed in."""
-    house.user(name, "member")
-    client = browser(house, origin=origin, site=site)
+    """Create a user and return a browser in which they are signed in."""
+    backend.create_user(name, "member")
+    client = make_browser(backend, origin=origin, site=site)
     assert sign_in(client, name).status_code == 200
     return client
 
 
-def token_in(client: FlaskClient, name: str = NAME) -> str | None:
-    """Return the refresh token that a browser holds."""
+def refresh_cookie(client: FlaskClient, name: str = NAME) -> str | None:
+    """Return the refresh token in a browser's cookie."""
     cookie = client.get_cookie(name)
     return cookie.value if cookie else None
 
 
-def with_cookies(*tokens: str, name: str = NAME) -> dict[str, str]:
-    """Return the Cookie header that carries these refresh tokens."""
+def cookie_header(*tokens: str, name: str = NAME) -> dict[str, str]:
+    """Return the Cookie header with these refresh tokens."""
     return {"Cookie": "; ".join(f"{name}={token}" for token in tokens)}
 
 
-def cookie_lines(answer: TestResponse) -> list[str]:
-    """Return the Set-Cookie lines of an answer."""
-    return answer.headers.getlist("Set-Cookie")
+def set_cookie_lines(response: TestResponse) -> list[str]:
+    """Return the Set-Cookie headers of a response."""
+    return response.headers.getlist("Set-Cookie")
 
 
-def parsed(line: str) -> tuple[str, Attributes]:
-    """Return a cookie's name and its attributes, the value left aside."""
+def parse_set_cookie(line: str) -> tuple[str, Attributes]:
+    """Return a cookie's name and attributes, without its value."""
     first, *rest = line.split("; ")
     attributes: dict[str, Any] = {}
     for part in rest:
-        name, given, value = part.partition("=")
-        attributes[name] = value if given else True
+        name, separator, value = part.partition("=")
+        attributes[name] = value if separator else True
     return first.split("=")[0], attributes

@@ -1,4 +1,4 @@
-"""Debian's Chromium, as the tests start it."""
+"""Debian's Chromium with the options that the tests need."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,28 +19,32 @@ ARGUMENTS = [
 
 
 class Chromium:
-    """Debian's Chromium, started as the tests need it."""
+    """Debian's Chromium."""
 
     def __init__(self, driver: Playwright) -> None:
-        """Take what drives it."""
+        """Take the Playwright driver."""
         self._type = driver.chromium
 
     @contextmanager
-    def started(self, *more: str, keeping_pages: bool = False) -> Iterator[Browser]:
-        """Run a browser; each context of it has an empty profile.
+    def launched(
+        self, *extra_arguments: str, back_forward_cache: bool = False
+    ) -> Iterator[Browser]:
+        """Run a browser; each of its contexts has an empty profile.
 
-        `keeping_pages` turns the back-forward cache on, which Playwright turns off.
+        `back_forward_cache` enables the back-forward cache, which Playwright disables.
         """
-        without = ["--disable-back-forward-cache"] if keeping_pages else []
+        ignored_arguments = ["--disable-back-forward-cache"] if back_forward_cache else []
         browser = self._type.launch(
-            executable_path=CHROMIUM, args=[*ARGUMENTS, *more], ignore_default_args=without
+            executable_path=CHROMIUM,
+            args=[*ARGUMENTS, *extra_arguments],
+            ignore_default_args=ignored_arguments,
         )
         yield browser
         browser.close()
 
     @contextmanager
-    def on_disk(self, profile: Path) -> Iterator[BrowserContext]:
-        """Run a browser that keeps its profile in a folder."""
+    def launched_with_profile(self, profile: Path) -> Iterator[BrowserContext]:
+        """Run a browser with a profile in a folder."""
         context = self._type.launch_persistent_context(
             profile, executable_path=CHROMIUM, args=ARGUMENTS
         )

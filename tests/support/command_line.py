@@ -1,4 +1,4 @@
-"""The `itemsapi` command, run in this process."""
+"""Run the `itemsapi` command in this process."""
 
 import json
 import os
@@ -16,8 +16,8 @@ SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a command did: its exit code, and what it wrote where."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -25,36 +25,38 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """What it wrote, read as JSON."""
+        """Standard output, parsed as JSON."""
         return json.loads(self.out)
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A shell with settings in its environment; none of the machine's own are there."""
+    """An environment with settings to run commands in; none of the machine's own settings apply."""
 
     settings: dict[str, str] = field(default_factory=dict)
 
-    def given(self, **settings: str) -> "Shell":
-        """Return this shell with settings changed."""
+    def with_settings(self, **settings: str) -> "Shell":
+        """Return this shell with some settings changed."""
         return Shell(self.settings | settings)
 
-    def run(self, *words: str, stdin: str | bytes = "") -> Outcome:
+    def run(self, *arguments: str, stdin: str | bytes = "") -> CommandResult:
         """Run a command."""
         environ = {f"ITEMSAPI_{name.upper()}": value for name, value in self.settings.items()}
         runner = CliRunner()
-        with patch.dict(os.environ):  # `serve` sets what its workers read
-            result = runner.invoke(main, words, input=stdin, env=environ, catch_exceptions=False)
-        return Outcome(result.exit_code, result.stdout, result.stderr)
+        with patch.dict(os.environ):  # `serve` sets variables for its workers
+            result = runner.invoke(
+                main, arguments, input=stdin, env=environ, catch_exceptions=False
+            )
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def shell_at(folder: Path, **settings: str) -> Shell:
-    """Open a shell whose service keeps its data in a folder."""
+    """Return a shell whose service keeps its data in a folder."""
     return Shell({"data_dir": str(folder), "secret_key": SECRET, **settings})

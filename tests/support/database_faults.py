@@ -1,4 +1,4 @@
-"""Faults of the database at the n-th step of whatever is done: a statement, or a commit."""
+"""Make the database fail at the n-th step: a statement or a commit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,44 +9,46 @@ from sqlalchemy import Connection, event, exc
 
 from itemsapi.db import Database
 
-How = Literal["once", "from then on", "answer lost"]
+FaultMode = Literal["once", "from then on", "answer lost"]
 
 
 @dataclass
-class Steps:
-    """Counts steps, and lets the one numbered `at` fail, or all from it on.
+class FaultInjector:
+    """Counts steps; fails the one numbered `at`, or all steps from it on.
 
-    `answer lost`: a commit takes place, and nobody is told.
+    In the mode `answer lost` a commit takes place, but the caller gets an error.
     """
 
     at: int = 0
-    how: How = "once"
-    taken: int = 0
+    mode: FaultMode = "once"
+    count: int = 0
     failed: int = 0
 
     def statement(self, *_: Any) -> None:
-        """A statement is about to be run."""
+        """Count a statement before it is executed."""
         self._step()
 
     def commit(self, connection: Connection) -> None:
-        """A transaction is about to be committed."""
-        if self.how == "answer lost" and self.taken + 1 == self.at:
+        """Count a commit before it is executed."""
+        if self.mode == "answer lost" and self.count + 1 == self.at:
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.commit()
         self._step()
 
     def _step(self) -> None:
-        self.taken += 1
-        if self.taken == self.at or (self.how == "from then on" and 0 < self.at <= self.taken):
+        self.count += 1
+        if self.count == self.at or (self.mode == "from then on" and 0 < self.at <= self.count):
             self.failed += 1
             raise exc.OperationalError("a step", {}, ConnectionError("the database is away"))
 
 
 @contextmanager
-def failing(database: Database, at: int = 0, how: How = "once") -> Iterator[Steps]:
-    """Let a step fail within the block; none with 0, to count them."""
-    steps = Steps(at, how)
+def failing_database(
+    database: Database, at: int = 0, how: FaultMode = "once"
+) -> Iterator[FaultInjector]:
+    """Make a step fail within the block; with `at=0` only count the steps."""
+    steps = FaultInjector(at, how)
     listeners = [("before_cursor_execute", steps.statement), ("commit", steps.commit)]
     for name, listener in listeners:
         event.listen(database.engine, name, listener)

@@ -1,4 +1,4 @@
-"""A page that echoes, for tests of how pages speak HTTP; it needs no database."""
+"""A blueprint that echoes its input, for tests of the HTTP layer; it needs no database."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from itemsapi.rest.middleware import Middleware
 from itemsapi.settings import Settings
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
-WHY = "a test"
+PUBLIC_REASON = "a test"
 
 EXAMPLE = {
     "text": "hello",
@@ -26,13 +26,13 @@ EXAMPLE = {
     "tags": ["a"],
     "inner": {"name": "n"},
 }
-GIVEN = EXAMPLE | {"owner": "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"}
+RESPONSE_EXAMPLE = EXAMPLE | {"owner": "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"}
 
-page = Blueprint("echo", __name__, url_prefix="/echo")
+blueprint = Blueprint("echo", __name__, url_prefix="/echo")
 
 
 class Inner(Schema):
-    """Something within."""
+    """A nested object."""
 
     name = fields.String()
 
@@ -59,114 +59,114 @@ class Search(PageQuery):
     open = fields.Boolean()
 
 
-class Raw(Schema):
+class RequestHeaders(Schema):
     """Headers of one request."""
 
     x_wish = fields.Integer(data_key="X-Wish", required=True)
 
 
-@page.post("/")
-@public(WHY)
-@page.arguments(Echo(), example=EXAMPLE)
-@page.response(201, Echo(), headers=documented_headers("Location"), example=GIVEN)
+@blueprint.post("/")
+@public(PUBLIC_REASON)
+@blueprint.arguments(Echo(), example=EXAMPLE)
+@blueprint.response(201, Echo(), headers=documented_headers("Location"), example=RESPONSE_EXAMPLE)
 def echo(said: dict[str, Any]) -> object:
     """Say it again. With the same words."""
     return said, {"Location": "/echo/1"}
 
 
-@page.patch("/<id:echo_id>")
-@page.response(200, Echo())
-@page.arguments(Echo(partial=True))
-@page.etag
-@page.alt_response(Conflict)
+@blueprint.patch("/<id:echo_id>")
+@blueprint.response(200, Echo())
+@blueprint.arguments(Echo(partial=True))
+@blueprint.etag
+@blueprint.alt_response(Conflict)
 @requires("items:write")
 def change_echo(said: dict[str, Any], echo_id: str) -> object:
     """Change what was said."""
-    versions = page.if_match().among or {0}
+    versions = blueprint.if_match().among or {0}
     return said | {"number": min(versions), "text": echo_id}
 
 
-@page.get("/<id:echo_id>")
+@blueprint.get("/<id:echo_id>")
 @signed_in
-@page.etag
-@page.response(200, Echo())
+@blueprint.etag
+@blueprint.response(200, Echo())
 def show_echo(echo_id: str) -> object:
     """Show what was said."""
-    page.set_etag(1)
+    blueprint.set_etag(1)
     return {"text": echo_id}
 
 
-@page.get("/versioned")
-@public(WHY)
-@page.etag
-@page.response(200, Echo())
+@blueprint.get("/versioned")
+@public(PUBLIC_REASON)
+@blueprint.etag
+@blueprint.response(200, Echo())
 def versioned() -> object:
     """Show a version."""
-    page.set_etag(7)
+    blueprint.set_etag(7)
     return {"text": "here"}
 
 
-@page.put("/versioned")
-@public(WHY)
-@page.etag
-@page.response(200)
+@blueprint.put("/versioned")
+@public(PUBLIC_REASON)
+@blueprint.etag
+@blueprint.response(200)
 def replace() -> object:
     """Replace a version."""
-    page.check_etag(7)
+    blueprint.check_etag(7)
     return {"version": 8}
 
 
-@page.get("")
-@page.arguments(Search(), location="query")
-@page.response(200, Echo(many=True))
-@public(WHY)
+@blueprint.get("")
+@blueprint.arguments(Search(), location="query")
+@blueprint.response(200, Echo(many=True))
+@public(PUBLIC_REASON)
 def search(wanted: Mapping[str, Any]) -> object:
     """Search."""
     return [{"text": repr(sorted(wanted.items()))}]
 
 
-@page.post("/form")
-@public(WHY)
-@page.arguments(Search(), location="form")
-@page.response(204)
+@blueprint.post("/form")
+@public(PUBLIC_REASON)
+@blueprint.arguments(Search(), location="form")
+@blueprint.response(204)
 def fill(_: dict[str, Any]) -> None:
     """Fill in a form."""
 
 
-@page.post("/optional")
-@public(WHY)
-@page.arguments(Echo(), required=False)
-@page.response(200, Echo())
+@blueprint.post("/optional")
+@public(PUBLIC_REASON)
+@blueprint.arguments(Echo(), required=False)
+@blueprint.response(200, Echo())
 def optional(said: dict[str, Any]) -> object:
     """Say something or nothing."""
     return said
 
 
-@page.get("/headers")
-@public(WHY)
-@page.arguments(Raw(), location="headers")
-@page.response(200)
+@blueprint.get("/headers")
+@public(PUBLIC_REASON)
+@blueprint.arguments(RequestHeaders(), location="headers")
+@blueprint.response(200)
 def headers(raw: dict[str, Any]) -> object:
     """Read headers."""
     return raw
 
 
-@page.get("/bare")
-@public(WHY)
+@blueprint.get("/bare")
+@public(PUBLIC_REASON)
 def bare() -> object:
     """Return a plain dictionary."""
     return {"a": 1}
 
 
-@page.get("/own-headers")
-@public(WHY)
+@blueprint.get("/own-headers")
+@public(PUBLIC_REASON)
 def own_headers() -> Response:
-    """Set headers that are otherwise set by the house."""
+    """Set headers that are otherwise set by the backend."""
     return Response("", headers={"Cache-Control": "public", "Vary": "Accept"})
 
 
-@page.get("/raise/<name>")
-@public(WHY)
+@blueprint.get("/raise/<name>")
+@public(PUBLIC_REASON)
 def fail(name: str) -> object:
     """Raise what is asked for."""
     if name == "response":
@@ -183,25 +183,25 @@ def fail(name: str) -> object:
     }[name]("a secret")
 
 
-@page.get("/number/<int:number>")
-@public(WHY)
+@blueprint.get("/number/<int:number>")
+@public(PUBLIC_REASON)
 def number(number: int) -> object:
     """Take a number in the path."""
     return {"number": number % 7}
 
 
-def speaking_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
-    """Return an application with the echo page and others, without a database behind it."""
+def create_echo_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
+    """Return an application with the echo blueprint and others, without a database."""
     settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
-    return create_app(settings, blueprints=[page, *pages])
+    return create_app(settings, blueprints=[blueprint, *pages])
 
 
-def client(folder: Path, **changes: Any) -> FlaskClient:
+def echo_client(folder: Path, **changes: Any) -> FlaskClient:
     """Return a client of such an application."""
-    return speaking_app(folder, **changes).test_client()
+    return create_echo_app(folder, **changes).test_client()
 
 
-def edge(app: Any) -> Middleware:
-    """Return what wraps the application."""
+def middleware_of(app: Any) -> Middleware:
+    """Return the middleware that wraps the application."""
     assert isinstance(app.wsgi_app, Middleware)
     return app.wsgi_app

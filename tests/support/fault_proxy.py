@@ -1,11 +1,11 @@
-"""A TCP proxy that misbehaves on request, to stand before a database or before the service.
+"""A TCP proxy that misbehaves on request, placed before a database or before the service.
 
-    with FaultProxy(lambda: socket.create_connection(("127.0.0.1", 5432))) as proxy:
+ with FaultProxy(lambda: socket.create_connection(("127.0.0.1", 5432))) as proxy:
         proxy.fault = Fault("blackhole")   # connections open, bytes vanish
-        proxy.fault = Fault("refuse")      # nobody listens any more
-        proxy.fault = PASS                 # all is well again
+        proxy.fault = Fault("refuse")      # the port is closed
+        proxy.fault = PASS                 # normal operation
 
-Bytes that were held back go on when a blackhole or a delay ends.
+Delayed bytes are forwarded when a blackhole or a delay ends.
 """
 
 import socket
@@ -24,11 +24,11 @@ ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 
 @dataclass(frozen=True)
 class Fault:
-    """How to misbehave.
+    """How the proxy misbehaves.
 
-    `delay`: each piece of an answer waits for `seconds`. `cut`: the connection is reset when
-    `after` bytes of answers went through, or before the piece with `before` in it does; then all is
-    well again.
+    `delay`: each piece of a response waits for `seconds`. `cut`: the connection is reset after
+    `after` bytes of responses, or before the piece that contains `before`; then the proxy works
+    normally again.
     """
 
     kind: Kind
@@ -41,10 +41,10 @@ PASS = Fault("pass")
 
 
 class FaultProxy:
-    """Listens on a port of its own and passes bytes on, or does not."""
+    """Listens on a port of its own and forwards bytes, unless a fault is set."""
 
     def __init__(self, upstream: Callable[[], socket.socket]) -> None:
-        """Take how to reach the other side."""
+        """Take a function that connects to the upstream."""
         self._upstream = upstream
         self._fault = PASS
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -57,7 +57,7 @@ class FaultProxy:
 
     @property
     def fault(self) -> Fault:
-        """How it misbehaves now."""
+        """The current fault."""
         return self._fault
 
     @fault.setter
@@ -72,12 +72,12 @@ class FaultProxy:
             self._serve()
 
     def __enter__(self) -> Self:
-        """Start to listen."""
+        """Start listening."""
         self._serve()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Hang up on everybody."""
+        """Close all connections."""
         self._open, self._fault = False, PASS
         self._listener.close()
         self._abort_all()
@@ -88,7 +88,7 @@ class FaultProxy:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(128)
-        listener.settimeout(0.1)  # or closing it would not wake who waits for callers
+        listener.settimeout(0.1)  # otherwise closing it would not wake `accept`
         return listener
 
     def _serve(self) -> None:
@@ -106,7 +106,7 @@ class FaultProxy:
 
     def _join(self, client: socket.socket) -> None:
         client.settimeout(None)
-        self._hold()
+        self._wait_while_blackholed()
         if self._fault.kind == "reset":
             _abort(client)
             return
@@ -123,7 +123,7 @@ class FaultProxy:
     def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         with suppress(OSError):
             while piece := source.recv(CHUNK):
-                self._hold()
+                self._wait_while_blackholed()
                 if answers and self._misbehaves(piece, sink):
                     break
                 sink.sendall(piece)
@@ -131,7 +131,7 @@ class FaultProxy:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _hold(self) -> None:
+    def _wait_while_blackholed(self) -> None:
         while self._fault.kind == "blackhole":
             time.sleep(0.01)
 
@@ -159,7 +159,7 @@ class FaultProxy:
 
 
 def _abort(end: socket.socket) -> None:
-    """Close with a reset, as a machine does that lost its power or its patience."""
+    """Close with a reset, as after a power failure."""
     with suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
         end.shutdown(socket.SHUT_RD)

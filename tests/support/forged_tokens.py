@@ -1,4 +1,4 @@
-"""Forged tokens, every byte of them under a test's control, and a vault that counts who gets in."""
+"""Forged tokens, whose every byte a test controls, and protected endpoints that count calls."""
 
 import base64
 import json
@@ -12,41 +12,41 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Scope, current_caller, public, requires, signed_in
 from itemsapi.tokens.keys import Key
-from support.app_factory import House
+from support.app_factory import Backend
 
 VAULT = Scope("vault:open", "Open the vault")
-LET_IN, REFUSED, LEFT_OUT = "let in", "refused as an invalid token", "asked for a token"
+ACCEPTED, REJECTED, TOKEN_MISSING = "let in", "refused as an invalid token", "asked for a token"
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 LIBRARY_WORDS = ("jwt", "decod", "segment", "padding", "signature", "traceback", "exception", "kid")
 
 
 @dataclass
-class Vault:
-    """A page of guarded endpoints that counts each time one of them runs."""
+class ProtectedEndpoints:
+    """A blueprint of protected endpoints that counts each call of a view."""
 
-    opened: int = 0
-    page: Blueprint = field(init=False)
+    calls: int = 0
+    blueprint: Blueprint = field(init=False)
 
     def __post_init__(self) -> None:
-        """Put the endpoints behind their rules."""
-        self.page = Blueprint("vault", __name__)
-        self.page.route("/vault", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])(
-            requires(VAULT)(self._open("vault"))
+        """Register the endpoints with their rules."""
+        self.blueprint = Blueprint("vault", __name__)
+        self.blueprint.route("/vault", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])(
+            requires(VAULT)(self._make_view("vault"))
         )
-        self.page.get("/whoever")(signed_in(self._open("whoever")))
-        self.page.get("/hall")(public("a hall is open")(self._open("hall")))
+        self.blueprint.get("/whoever")(signed_in(self._make_view("whoever")))
+        self.blueprint.get("/hall")(public("a hall is open")(self._make_view("hall")))
 
-    def _open(self, name: str) -> Callable[[], object]:
+    def _make_view(self, name: str) -> Callable[[], object]:
         def view() -> dict[str, object]:
             """Open the door."""
-            self.opened += 1
+            self.calls += 1
             return {} if name == "hall" else {"user": current_caller().user_id}
 
         view.__name__ = name
         return view
 
 
-def encoded(part: object) -> str:
+def encode_part(part: object) -> str:
     """Return bytes, text or JSON as base64url without padding."""
     if not isinstance(part, str | bytes):
         part = json.dumps(part)
@@ -54,8 +54,8 @@ def encoded(part: object) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def decoded(token: str, at: int) -> dict[str, Any]:
-    """Return the header (0) or payload (1) of a token."""
+def decode_part(token: str, at: int) -> dict[str, Any]:
+    """Return the header (0) or the payload (1) of a token."""
     part = token.split(".")[at]
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return found
@@ -63,73 +63,76 @@ def decoded(token: str, at: int) -> dict[str, Any]:
 
 def sign(key: Key, header: object, payload: object) -> str:
     """Sign any header and payload with a real key."""
-    signed = f"{encoded(header)}.{encoded(payload)}"
+    signed = f"{encode_part(header)}.{encode_part(payload)}"
     algorithm = get_default_algorithms()[key.alg]
     loaded = algorithm.from_jwk(key.jwk)
-    return f"{signed}.{encoded(algorithm.sign(signed.encode(), loaded))}"
+    return f"{signed}.{encode_part(algorithm.sign(signed.encode(), loaded))}"
 
 
-class Forge:
-    """Forges access tokens for one house, starting from a real one."""
+class TokenForger:
+    """Forges access tokens for one backend, starting from a valid one."""
 
-    def __init__(self, house: House, vault: Vault) -> None:
-        """Sign a user in who may open the vault, and take their token apart."""
-        self.house, self.vault = house, vault
-        if not vault.opened:
-            house.user("forger", "admin")
-        self.login = house.login("forger")
-        self.good: str = self.login["access_token"]
-        self.header, self.payload = decoded(self.good, 0), decoded(self.good, 1)
+    def __init__(self, backend: Backend, vault: ProtectedEndpoints) -> None:
+        """Sign in a user who may call the protected endpoints, and decode their token."""
+        self.backend, self.vault = backend, vault
+        if not vault.calls:
+            backend.create_user("forger", "admin")
+        self.login = backend.login("forger")
+        self.valid_token: str = self.login["access_token"]
+        self.header, self.payload = (
+            decode_part(self.valid_token, 0),
+            decode_part(self.valid_token, 1),
+        )
 
     @property
     def key(self) -> Key:
         """The key that signs access tokens."""
-        return self.house.services.key_set.now().current
+        return self.backend.services.key_set.snapshot().current
 
     def token(self, header: object = None, payload: object = None) -> str:
         """Sign another header or another payload with the real key."""
         header = self.header if header is None else header
         return sign(self.key, header, self.payload if payload is None else payload)
 
-    def claiming(self, **claims: object) -> str:
-        """Sign the payload with some claims changed; `...` leaves a claim out."""
+    def with_claims(self, **claims: object) -> str:
+        """Sign the payload with some claims changed; `...` removes a claim."""
         changed = self.payload | claims
         return self.token(payload={n: value for n, value in changed.items() if value is not ...})
 
-    def heading(self, **members: object) -> str:
-        """Sign the token under a header with some members changed; `...` leaves one out."""
+    def with_header(self, **members: object) -> str:
+        """Sign the token with some header members changed; `...` removes one."""
         changed = self.header | members
         return self.token({name: value for name, value in changed.items() if value is not ...})
 
     def client(self) -> FlaskClient:
         """Return a client without a credential."""
-        return self.house.client()
+        return self.backend.client()
 
-    def verdict(self, token: str) -> str:
-        """Show a token at the vault; say what came of it, or what is wrong with the refusal."""
-        return self.tried(f"Bearer {token}")
+    def try_token(self, token: str) -> str:
+        """Send a token to a protected endpoint; return the outcome or what is wrong with it."""
+        return self.try_authorization(f"Bearer {token}")
 
-    def tried(self, authorization: str | None, path: str = "/vault") -> str:
-        """Show an Authorization header at a door."""
+    def try_authorization(self, authorization: str | None, path: str = "/vault") -> str:
+        """Send an Authorization header to a path; return the outcome."""
         headers = {} if authorization is None else {"Authorization": authorization}
-        before = self.vault.opened
-        answer = self.client().get(path, headers=headers)
-        if answer.status_code == 200:
-            return LET_IN if self.vault.opened == before + 1 else "let in without a handler"
-        return fault(answer, shut=before == self.vault.opened)
+        before = self.vault.calls
+        response = self.client().get(path, headers=headers)
+        if response.status_code == 200:
+            return ACCEPTED if self.vault.calls == before + 1 else "accepted without a handler"
+        return classify_rejection(response, handler_skipped=before == self.vault.calls)
 
 
-def fault(answer: TestResponse, *, shut: bool) -> str:
-    """Say what kind of refusal an answer is, or what is wrong with it (S-008, S-100)."""
-    if not shut:
+def classify_rejection(response: TestResponse, *, handler_skipped: bool) -> str:
+    """Return the kind of a rejection, or what is wrong with it (S-008, S-100)."""
+    if not handler_skipped:
         return "the handler ran"
-    text, body = answer.get_data(as_text=True), answer.get_json(force=True)
-    if answer.status_code != 401 or body.keys() != MEMBERS or len(text) > 500:
-        return f"{answer.status_code} {text[:200]}"
+    text, body = response.get_data(as_text=True), response.get_json(force=True)
+    if response.status_code != 401 or body.keys() != MEMBERS or len(text) > 500:
+        return f"{response.status_code} {text[:200]}"
     if leaked := [word for word in LIBRARY_WORDS if word in text.lower()]:
         return f"the answer says {leaked}"
-    challenge = answer.headers["WWW-Authenticate"]
+    challenge = response.headers["WWW-Authenticate"]
     if body["code"] == "token_missing":
-        return LEFT_OUT if challenge == 'Bearer realm="itemsapi"' else challenge
+        return TOKEN_MISSING if challenge == 'Bearer realm="itemsapi"' else challenge
     good = body["code"] == "invalid_token" and 'error="invalid_token"' in challenge
-    return REFUSED if good else text
+    return REJECTED if good else text

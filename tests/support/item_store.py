@@ -1,4 +1,4 @@
-"""A shelf with items on it, and the people who own them: what tests of items are written with."""
+"""Items in a database and their owners, for tests of the item service."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,48 +8,54 @@ from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
 from itemsapi.items.draft import ItemDraft
 from itemsapi.items.models import ItemRecord
-from itemsapi.items.query import Query
+from itemsapi.items.query import ItemListQuery
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
 
 
 def draft(**fields: Any) -> ItemDraft:
-    """Return a draft that needs no more than what a test is about."""
+    """Return a draft with the required fields and `fields`."""
     return ItemDraft(**({"name": "Lamp", "price": "12.50", "currency": "EUR"} | fields))
 
 
-class Stock:
-    """Items in a database, and ways to put some there and to find them."""
+class ItemStore:
+    """Items in a database, with helpers to create and find them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        """Start with an owner who has nothing."""
+        """Start with one owner without items."""
         self.database = database
         self.clock = clock
         self.items = ItemService(database, clock, Quota(10**9, 10**12, 10**9))
-        self.ada = self.account()
+        self.ada = self.create_owner()
 
-    def account(self) -> str:
-        """Make an account; return its id."""
-        made, now = new_id(), self.clock()
+    def create_owner(self) -> str:
+        """Create a user; return the id."""
+        user_id, now = new_id(), self.clock()
         with self.database.transaction() as tx:
-            tx.add(User(id=made, username=made, password_hash="-", created_at=now, updated_at=now))
-        return made
+            tx.add(
+                User(
+                    id=user_id, username=user_id, password_hash="-", created_at=now, updated_at=now
+                )
+            )
+        return user_id
 
-    def put(self, owner: str | None = None, *, key: str | None = None, **fields: Any) -> ItemRecord:
-        """Create an item, ada's unless said otherwise."""
+    def create(
+        self, owner: str | None = None, *, key: str | None = None, **fields: Any
+    ) -> ItemRecord:
+        """Create an item, owned by ada by default."""
         return self.items.create(draft(**fields), owner=owner or self.ada, key=key)
 
-    def found(self, owner: str | None = "", **query: Any) -> list[str]:
-        """Return the names on the first page of a query, ada's unless said otherwise."""
-        page = self.items.page(Query(**query), owner=self.ada if owner == "" else owner)
+    def names(self, owner: str | None = "", **query: Any) -> list[str]:
+        """Return the item names on the first page of a query, by default of ada's items."""
+        page = self.items.get_page(ItemListQuery(**query), owner=self.ada if owner == "" else owner)
         return [item.name for item in page.items]
 
-    def walk(self, owner: str | None = "", **query: Any) -> Iterator[list[ItemRecord]]:
-        """Yield the items of every page of a query."""
+    def pages(self, owner: str | None = "", **query: Any) -> Iterator[list[ItemRecord]]:
+        """Yield the items of each page of a query."""
         cursor: str | None = None
-        whose = self.ada if owner == "" else owner
+        owner_id = self.ada if owner == "" else owner
         while True:
-            page = self.items.page(Query(**query, cursor=cursor), owner=whose)
+            page = self.items.get_page(ItemListQuery(**query, cursor=cursor), owner=owner_id)
             yield page.items
             if (cursor := page.next_cursor) is None:
                 return

@@ -1,59 +1,59 @@
-"""Keys and their states: what the tests of the key ring are written with."""
+"""Signing keys and their states, for tests of the key set."""
 
-from itemsapi.tokens.key_store import PUBLISHED
-from support.app_factory import House
-from support.forged_tokens import decoded
-
-
-def keys(house: House) -> dict[str, str]:
-    """Return the states of all keys, by kid, in the order they were made."""
-    house.services.key_set.now()
-    return {row.kid: row.state for row in house.services.key_set.key_store.listed()}
+from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING
+from support.app_factory import Backend
+from support.forged_tokens import decode_part
 
 
-def states(house: House) -> list[str]:
-    """Return the states of all keys, in alphabetical order."""
-    return sorted(keys(house).values())
+def states_by_kid(backend: Backend) -> dict[str, str]:
+    """Return the states of all keys by kid, in the order of their creation."""
+    backend.services.key_set.snapshot()
+    return {row.kid: row.state for row in backend.services.key_set.key_store.load_all()}
 
 
-def kids(house: House) -> list[str]:
-    """Return the key that signs and the next one."""
-    ordered = sorted(keys(house).items(), key=lambda one: one[1])
+def key_states(backend: Backend) -> list[str]:
+    """Return the states of all keys, sorted."""
+    return sorted(states_by_kid(backend).values())
+
+
+def signing_and_next_kids(backend: Backend) -> list[str]:
+    """Return the kid of the current key and of the next one."""
+    ordered = sorted(states_by_kid(backend).items(), key=lambda one: one[1])
     return [kid for kid, state in ordered if state in {"current", "next"}]
 
 
-def jwks(house: House) -> list[str]:
-    """Return the kids that others may verify with."""
-    answer = house.client().get("/.well-known/jwks.json")
+def published_kids(backend: Backend) -> list[str]:
+    """Return the kids in the published JWKS."""
+    answer = backend.client().get("/.well-known/jwks.json")
     assert answer.status_code == 200
     return [key["kid"] for key in answer.get_json()["keys"]]
 
 
-def kid(token: str) -> str:
+def kid_of(token: str) -> str:
     """Return the kid of a token."""
-    return str(decoded(token, 0)["kid"])
+    return str(decode_part(token, 0)["kid"])
 
 
-def access(house: House) -> str:
+def login_ada(backend: Backend) -> str:
     """Sign ada in; return the access token."""
-    return str(house.login("ada")["access_token"])
+    return str(backend.login("ada")["access_token"])
 
 
-def works(house: House, token: str) -> bool:
-    """Tell whether an access token is let in."""
-    answer = house.bearer(token).get("/auth/sessions")
+def is_token_accepted(backend: Backend, token: str) -> bool:
+    """Return whether the gate accepts an access token."""
+    answer = backend.bearer_client(token).get("/auth/sessions")
     assert answer.status_code in {200, 401}, answer.get_json()
     return bool(answer.status_code == 200)
 
 
-def rotated(house: House) -> str:
-    """Rotate as soon as that may be."""
-    house.services.key_set.now()
-    house.clock.forward(seconds=PUBLISHED.total_seconds())
-    return house.services.key_set.rotate()
+def rotate_when_allowed(backend: Backend) -> str:
+    """Advance the clock until a rotation is allowed, and rotate."""
+    backend.services.key_set.snapshot()
+    backend.clock.advance(seconds=PUBLISHED_BEFORE_SIGNING.total_seconds())
+    return backend.services.key_set.rotate()
 
 
-def poison(house: House, change: str, where: str) -> None:
-    """Write into the rows of keys what should not stand there."""
-    with house.services.database.transaction() as tx:
+def corrupt_keys(backend: Backend, change: str, where: str) -> None:
+    """Change rows of keys directly in the database."""
+    with backend.services.database.transaction() as tx:
         tx.connection().exec_driver_sql(f"UPDATE itemsapi_signing_key SET {change} WHERE {where}")  # noqa: S608

@@ -1,4 +1,4 @@
-"""Pages that are large, or that wait: what tests of the server are written with."""
+"""Views with large bodies, or that wait, for tests of the server."""
 
 import hashlib
 import os
@@ -11,8 +11,8 @@ from flask import Response, request
 from itemsapi import Blueprint, public, signed_in
 
 MIB = 1024 * 1024
-LARGEST = 60 * MIB  # bytes that /uploads takes
-WITHIN = 60.0  # seconds that anything here waits at most
+MAX_UPLOAD_BYTES = 60 * MIB  # of /uploads
+WAIT_TIMEOUT_SECONDS = 60.0  # the longest wait of any view
 
 heavy = Blueprint("heavy", __name__)
 
@@ -21,8 +21,8 @@ heavy = Blueprint("heavy", __name__)
 @signed_in
 @heavy.response(200)
 def upload() -> object:
-    """Take a large body, piece by piece, and say what it was."""
-    request.max_content_length = LARGEST
+    """Read a large body in pieces; return its size and digest."""
+    request.max_content_length = MAX_UPLOAD_BYTES
     digest, size = hashlib.sha256(), 0
     while piece := request.stream.read(MIB):
         digest.update(piece)
@@ -34,7 +34,7 @@ def upload() -> object:
 @signed_in
 @heavy.response(200, content_type="application/octet-stream")
 def large() -> Response:
-    """Give a MiB, as the largest page of a list is."""
+    """Return 1 MiB, the size of the largest page of a list."""
     return Response(b"x" * MIB, content_type="application/octet-stream")
 
 
@@ -42,23 +42,23 @@ def large() -> Response:
 @signed_in
 @heavy.response(200, content_type="application/octet-stream")
 def stream() -> Response:
-    """Give 16 MiB that are made as they are taken."""
+    """Return 16 MiB, generated while they are sent."""
 
-    def made() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         for at in range(256):
             yield bytes([at]) * 65536
 
-    return Response(made(), content_type="application/octet-stream")
+    return Response(chunks(), content_type="application/octet-stream")
 
 
 @heavy.get("/held/<name>")
 @public("a test waits for it")
 @heavy.response(200)
-def held(name: str) -> object:
-    """Say in a file that somebody is here, and answer when there is another."""
+def wait_for_file(name: str) -> object:
+    """Create the file `{name}.here`, and respond as soon as `{name}.go` exists."""
     folder = Path(os.environ["ITEMSAPI_DATA_DIR"])
     (folder / f"{name}.here").touch()
-    ends = time.monotonic() + WITHIN
-    while not (folder / f"{name}.go").exists() and time.monotonic() < ends:
+    deadline = time.monotonic() + WAIT_TIMEOUT_SECONDS
+    while not (folder / f"{name}.go").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     return {"name": name}

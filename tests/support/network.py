@@ -1,6 +1,6 @@
-"""The wire between browsers and the service: it counts what goes over it, and breaks on demand.
+"""A proxy between browsers and the service that records requests and fails on demand.
 
-A real network fails after the server has done its work as often as before; here a test says when.
+A real network also fails after the server has done its work; here the test decides when.
 """
 
 # ruff: noqa: N815 - http.server chooses these names
@@ -17,18 +17,22 @@ from typing import Final, Literal
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "date", "server"})
 
-# Where it breaks: before the server hears of it, before the first byte of the answer, in its
-# headers, or behind them (a browser keeps the cookie then, and the page sees an error).
-Break = Literal["request", "answer", "headers", "body"]
-LOST: Final[tuple[Break, ...]] = ("answer", "headers", "body")  # after the server has done its work
+# Where a request breaks: before the server receives it, before the first byte of the response, in
+# its headers, or after them (the browser then keeps the cookie, and the page sees an error).
+CutPoint = Literal["request", "answer", "headers", "body"]
+LOST: Final[tuple[CutPoint, ...]] = (
+    "answer",
+    "headers",
+    "body",
+)  # after the server has done its work
 
 
-CALM = 10  # looks in a row, a fiftieth of a second apart
+IDLE_CHECKS = 10  # consecutive checks, 20 ms apart
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One request that went over the wire."""
+class SeenRequest:
+    """One request that passed the proxy."""
 
     method: str
     path: str
@@ -40,90 +44,93 @@ class Seen:
 
 
 @dataclass
-class Weather:
-    """How bad the way to `path` is: how long it takes, and which share of the answers is lost."""
+class NetworkConditions:
+    """The network conditions for `path`: its delay, and the share of responses that is lost."""
 
     path: str
     seconds: float
-    lost: float
-    dice: Random
+    loss_rate: float
+    random: Random
 
     def fault(self) -> "Fault | None":
-        """Lose an answer, or not."""
-        if self.dice.random() >= self.lost:
+        """Return a fault that loses the response, or None."""
+        if self.random.random() >= self.loss_rate:
             return None
-        return Fault(self.path, 1, self.dice.choice(LOST))
+        return Fault(self.path, 1, self.random.choice(LOST))
 
 
 @dataclass
 class Fault:
-    """What is to happen to the next requests for `path`."""
+    """What happens to the next requests for `path`."""
 
     path: str
     times: int
-    where: Break | None = None
-    held: threading.Event | None = None
+    where: CutPoint | None = None
+    release: threading.Event | None = None
     reached: threading.Event = field(default_factory=threading.Event)
 
 
-class Wire:
-    """A proxy on a port of its own."""
+class NetworkProxy:
+    """An HTTP proxy on a port of its own."""
 
     def __init__(self) -> None:
-        """Take a port; `upstream` is filled in when the service has one.
+        """Bind a port; the caller sets `upstream` when the service has a port.
 
-        A path that is `taken_off` is missing from the addresses that the service sees.
+        `stripped_prefix` is removed from the paths that the service sees.
         """
         self.upstream = 0
-        self.taken_off = ""
-        self.weakens = False  # ETags, as a proxy does that compresses
-        self.seen: list[Seen] = []
+        self.stripped_prefix = ""
+        self.weaken_etags = False  # as a compressing proxy does
+        self.seen: list[SeenRequest] = []
         self._faults: list[Fault] = []
-        self._weather: Weather | None = None
+        self._weather: NetworkConditions | None = None
         self._lock = threading.Lock()
-        self.under_way = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Passing)
+        self.in_flight = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _ProxyHandler)
         self._server.daemon_threads = True
-        self._server.wire = self  # type: ignore[attr-defined]  # the handler finds us there
+        self._server.wire = self  # type: ignore[attr-defined]  # the handler reads it
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Stop the proxy."""
         self._server.shutdown()
         self._server.server_close()
 
-    def cut(self, path: str, where: Break, *, times: int = 1) -> threading.Event:
-        """Break the next `times` requests for `path`; the answer says when the first is broken."""
+    def cut(self, path: str, where: CutPoint, *, times: int = 1) -> threading.Event:
+        """Break the next `times` requests for `path`; return an event set at the first of them."""
         self._faults.append(Fault(path, times, where))
         return self._faults[-1].reached
 
     @contextmanager
-    def holding(self, path: str, *, times: int = 1) -> Iterator[threading.Event]:
-        """Keep back the next answers for `path`; yields what says that the first one is there."""
-        fault = Fault(path, times, held=threading.Event())
+    def delaying_responses(self, path: str, *, times: int = 1) -> Iterator[threading.Event]:
+        """Delay the next responses for `path` until the block ends.
+
+        Yields an event that is set when the first response has arrived.
+        """
+        fault = Fault(path, times, release=threading.Event())
         self._faults.append(fault)
         yield fault.reached
-        assert fault.held is not None
-        fault.held.set()
+        assert fault.release is not None
+        fault.release.set()
 
     @contextmanager
-    def rough(self, path: str, *, seconds: float, lost: float) -> Iterator[None]:
-        """Let requests for `path` take so long, on the average, and lose this share of the answers.
+    def unreliable(self, path: str, *, seconds: float, lost: float) -> Iterator[None]:
+        """Delay requests for `path` by `seconds` on average, and lose this share of the responses.
 
-        The time falls on the way there and the way back by chance: some overtake others.
+        The delay is split at random between request and response, so that some overtake others.
         """
-        self._weather = Weather(path, seconds, lost, Random(1))  # noqa: S311 - the same each time
+        self._weather = NetworkConditions(path, seconds, lost, Random(1))  # noqa: S311 - reproducible
         yield
         self._weather = None
 
-    def mend(self) -> None:
-        """Break nothing any more."""
+    def repair(self) -> None:
+        """Remove all faults."""
         self._faults.clear()
-        self.weakens = False
+        self.weaken_etags = False
 
     def fault(self, path: str) -> Fault | None:
-        """Take the fault that is meant for a request of this moment."""
+        """Return the fault for the current request, if any, and use it up."""
         with self._lock:
             for fault in self._faults:
                 if fault.path == path and fault.times > 0:
@@ -131,77 +138,79 @@ class Wire:
                     return fault
             return self._weather.fault() if self._weather and self._weather.path == path else None
 
-    def linger(self, path: str) -> None:
-        """Take the time that the way to `path` takes, or the way back."""
+    def delay(self, path: str) -> None:
+        """Wait as long as the network conditions for `path` demand."""
         weather = self._weather
         if weather and weather.path == path:
-            threading.Event().wait(weather.dice.uniform(0, weather.seconds))
+            threading.Event().wait(weather.random.uniform(0, weather.seconds))
 
-    def forget(self) -> None:
-        """Count from here."""
+    def clear(self) -> None:
+        """Forget the recorded requests."""
         self.seen.clear()
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
-        """Count a request as under way."""
+    def counting_in_flight(self) -> Iterator[None]:
+        """Count a request as in flight during the block."""
         with self._lock:
-            self.under_way += 1
+            self.in_flight += 1
         try:
             yield
         finally:
             with self._lock:
-                self.under_way -= 1
+                self.in_flight -= 1
 
-    def rest(self) -> None:
-        """Wait until nothing has been under way for a moment: no page is amid a call."""
+    def wait_until_idle(self) -> None:
+        """Wait until no request has been in flight for a moment."""
         quiet, pause = 0, threading.Event()
-        while quiet < CALM:
+        while quiet < IDLE_CHECKS:
             pause.wait(0.02)
-            quiet = 0 if self.under_way else quiet + 1
+            quiet = 0 if self.in_flight else quiet + 1
 
     def statuses(self, path: str, method: str = "") -> list[int]:
-        """List how requests for `path` were answered, in order."""
+        """Return the response statuses of the requests for `path`, in order."""
         asked = [one for one in self.seen if one.path == path]
         return [one.status for one in asked if method in {"", one.method}]
 
 
-class _Passing(BaseHTTPRequestHandler):
-    """Hands one connection's requests on."""
+class _ProxyHandler(BaseHTTPRequestHandler):
+    """Forwards the requests of one connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def handle_one_request(self) -> None:
-        """Answer one request, whatever its method; a page that goes away is no error."""
+        """Handle one request of any method; a client that disconnects is no error."""
         try:
             super().handle_one_request()
         except (OSError, HTTPException):
             self.close_connection = True
 
-    def _pass(self) -> None:
-        wire: Wire = self.server.wire  # type: ignore[attr-defined]
+    def _forward(self) -> None:
+        wire: NetworkProxy = self.server.wire  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = wire.fault(self.path.partition("?")[0])
         if fault and fault.where == "request":
-            self._break(fault)
+            self._cut(fault)
             return
-        with wire.passing():
-            self._answered(wire, body, fault)
+        with wire.counting_in_flight():
+            self._exchange(wire, body, fault)
 
-    def _answered(self, wire: "Wire", body: bytes, fault: Fault | None) -> None:
+    def _exchange(self, wire: "NetworkProxy", body: bytes, fault: Fault | None) -> None:
         path = self.path.partition("?")[0]
-        wire.linger(path)
-        answer, data = self._ask(wire.upstream, self.path.removeprefix(wire.taken_off), body)
-        wire.seen.append(self._note(answer.status))
-        wire.linger(path)
-        if fault and fault.held:
+        wire.delay(path)
+        answer, data = self._request_upstream(
+            wire.upstream, self.path.removeprefix(wire.stripped_prefix), body
+        )
+        wire.seen.append(self._record(answer.status))
+        wire.delay(path)
+        if fault and fault.release:
             fault.reached.set()
-            fault.held.wait(30)
-        self._answer(answer, data, fault)
+            fault.release.wait(30)
+        self._send_response(answer, data, fault)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _pass
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _forward
 
-    def _ask(self, port: int, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
+    def _request_upstream(self, port: int, path: str, body: bytes) -> tuple[HTTPResponse, bytes]:
         with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as upstream:
             upstream.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
@@ -211,10 +220,10 @@ class _Passing(BaseHTTPRequestHandler):
             answer = upstream.getresponse()
             return answer, answer.read()
 
-    def _answer(self, answer: HTTPResponse, data: bytes, fault: Fault | None) -> None:
+    def _send_response(self, answer: HTTPResponse, data: bytes, fault: Fault | None) -> None:
         where = fault.where if fault else None
         if fault and where == "answer":
-            self._break(fault)
+            self._cut(fault)
             return
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
@@ -223,23 +232,25 @@ class _Passing(BaseHTTPRequestHandler):
                 self.send_header(name, f"W/{value}" if weak else value)
         if fault and where == "headers":
             self.wfile.write(b"".join(self._headers_buffer)[:40])  # type: ignore[attr-defined]
-            self._break(fault)
+            self._cut(fault)
             return
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if where == "body" else data)
         if fault and where == "body":
-            self._break(fault)
+            self._cut(fault)
 
-    def _note(self, status: int) -> Seen:
+    def _record(self, status: int) -> SeenRequest:
         path, get = self.path.partition("?")[0], self.headers.get
         cookie, attempt = get("Cookie") or "", get("Idempotency-Key") or ""
-        return Seen(self.command, path, status, get("Host", ""), get("Origin"), cookie, attempt)
+        return SeenRequest(
+            self.command, path, status, get("Host", ""), get("Origin"), cookie, attempt
+        )
 
-    def _break(self, fault: Fault) -> None:
-        """Pull the plug."""
+    def _cut(self, fault: Fault) -> None:
+        """Close the connection."""
         fault.reached.set()
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
-        """Write nothing: `Wire.seen` is the log."""
+        """Write nothing: `NetworkProxy.seen` is the log."""

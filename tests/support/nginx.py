@@ -1,4 +1,4 @@
-"""A real nginx between clients and the service, with the very lines that the guide shows."""
+"""A real nginx between clients and the service, configured as the guide shows."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from support.command_line import free_port
-from support.service import until
+from support.service import wait_until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 FRAME = """\
@@ -45,7 +45,7 @@ http {{
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back through the proxy."""
+    """A response received through the proxy."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -53,66 +53,70 @@ class Reply:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON in it."""
+        """The body, parsed as JSON."""
         found: dict[str, Any] = json.loads(self.content)
         return found
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running nginx, and from which address of this machine it is asked."""
+    """A running nginx, and the client address to connect from."""
 
     port: int
     source: str = "127.0.0.1"
 
-    def by(self, source: str) -> "Proxy":
-        """Return it as another client sees it."""
+    def from_address(self, source: str) -> "Proxy":
+        """Return the same proxy for a client with another address."""
         return replace(self, source=source)
 
-    def ask(
+    def send(
         self, method: str, path: str, body: object = None, *, token: str = "", **headers: str
     ) -> Reply:
-        """Send a request with the path as it is; names of headers have `_` for `-`."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent["Content-Type"] = "application/json"
+        """Send a request without normalizing its path; header names have `_` for `-`."""
+        sent_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent_headers["Content-Type"] = "application/json"
         if token:
-            sent["Authorization"] = f"Bearer {token}"
+            sent_headers["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body)
         source = (self.source, 0)
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60, source_address=source)
-        with closing(line):
-            line.request(method, path, content, sent)
-            answer = line.getresponse()
-            return Reply(answer.status, answer.headers, answer.read())
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=60, source_address=source
+        )
+        with closing(connection):
+            connection.request(method, path, content, sent_headers)
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, response.read())
 
 
-def shown(number: int) -> str:
-    """Return one of the pieces of configuration in the guide, counted from 0."""
+def guide_snippet(number: int) -> str:
+    """Return one of the guide's nginx snippets, counted from 0."""
     pieces: list[str] = re.findall(r"```nginx\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     return pieces[number]
 
 
 @contextmanager
 def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
-    """Run nginx before a port; what the guide calls port 8000 is that one."""
+    """Run nginx before the port `upstream`, which replaces port 8000 of the guide."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no nginx here")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("nginx is not installed")
     port = free_port()
     folder.mkdir()
-    here = locations.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
+    server_locations = locations.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
     configuration = folder / "nginx.conf"
-    configuration.write_text(FRAME.format(folder=folder, port=port, locations=here), "utf-8")
+    configuration.write_text(
+        FRAME.format(folder=folder, port=port, locations=server_locations), "utf-8"
+    )
     command = [program, "-e", str(folder / "error.log"), "-c", str(configuration)]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own
         try:
-            until(lambda: _listens(process, port), 20)
+            wait_until(lambda: _listens(process, port), 20)
             yield Proxy(port)
         finally:
             process.kill()
 
 
 def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    assert process.poll() is None, "nginx gave up"
+    assert process.poll() is None, "nginx has exited"
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

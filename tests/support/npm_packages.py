@@ -1,4 +1,4 @@
-"""What tests take from npm: installed from a lock file into a temporary folder, never committed."""
+"""npm packages for tests: installed from a lock file into a temporary folder, never committed."""
 
 import shutil
 import subprocess
@@ -12,19 +12,19 @@ LOCKED = TESTS / "browser" / "npm"
 
 
 class Project:
-    """A folder with the packages of its lock file; no script of any package ran."""
+    """A folder with the packages of its lock file; no package scripts are run."""
 
     def __init__(self, folder: Path) -> None:
-        """Install everything."""
+        """Install the packages."""
         self.folder = folder
         self._run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 
     def script(self, name: str) -> str:
-        """Run a script of the project's own; return what it says."""
+        """Run a script of the project; return its output."""
         return self._run("npm", "run", "--silent", name)
 
     def node(self, script: str) -> str:
-        """Run JavaScript here; return what it says."""
+        """Run JavaScript in the project; return its output."""
         return self._run("node", "--input-type=module", "--eval", script)
 
     def _run(self, *command: str) -> str:
@@ -36,7 +36,7 @@ class Project:
 
 
 def client_in(folder: Path) -> Project:
-    """Lay a copy of our client, and of the console that is written on it, into a folder."""
+    """Copy our client, and the console that uses it, into a folder."""
     for part in (CLIENT, CONSOLE):
         unwanted = shutil.ignore_patterns("node_modules")
         shutil.copytree(part, folder / part.relative_to(ROOT), ignore=unwanted)
@@ -44,10 +44,10 @@ def client_in(folder: Path) -> Project:
 
 
 class Npm(Project):
-    """What tests use of npm's, and our client as one of the packages."""
+    """The npm packages that tests use, with our client as one of them."""
 
     def __init__(self, folder: Path) -> None:
-        """Install everything."""
+        """Install the packages."""
         shutil.copytree(LOCKED, folder, dirs_exist_ok=True)
         super().__init__(folder)
         ours = self.folder / "node_modules" / "itemsapi-auth"
@@ -56,11 +56,11 @@ class Npm(Project):
             shutil.copy(CLIENT / name, ours)
 
     def run(self, tool: str, *arguments: str) -> str:
-        """Run a tool of a package; what it says, if it fails, is the test's failure."""
+        """Run a tool of a package; if it fails, its output is the assertion message."""
         return self._run(str(self.folder / "node_modules" / ".bin" / tool), *arguments)
 
     def copy(self, source: Path) -> Path:
-        """Lay a folder beside the packages, where it finds them."""
+        """Copy a folder beside the packages, so that it can import them."""
         return shutil.copytree(source, self.folder / source.name, dirs_exist_ok=True)
 
     def text(self, path: str) -> str:

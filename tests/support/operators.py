@@ -1,10 +1,10 @@
-"""Who changes users and roles in a test that needs no request."""
+"""An operator for tests that change users and roles without a request."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Somebody:
+class FakeOperator:
     """An operator (`itemsapi.accounts.permissions.Operator`) with some scopes."""
 
     user_id: str | None

@@ -1,4 +1,4 @@
-"""Counts passwords that are verified: equal work for all is a promise (S-113, S-184)."""
+"""Count password verifications, to check that each login does the same work (S-113, S-184)."""
 
 from typing import Literal
 
@@ -8,14 +8,14 @@ from argon2 import PasswordHasher
 from itemsapi.accounts.passwords import hash_parameters_of
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def count_verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which each verification adds the parameters of its hash."""
-    done: list[str] = []
+    verified_parameters: list[str] = []
     verify = PasswordHasher.verify
 
-    def noted(self: PasswordHasher, stored: str, password: str) -> Literal[True]:
-        done.append(str(hash_parameters_of(stored)))
-        return verify(self, stored, password)
+    def counting_verify(self: PasswordHasher, password_hash: str, password: str) -> Literal[True]:
+        verified_parameters.append(str(hash_parameters_of(password_hash)))
+        return verify(self, password_hash, password)
 
-    monkeypatch.setattr(PasswordHasher, "verify", noted)
-    return done
+    monkeypatch.setattr(PasswordHasher, "verify", counting_verify)
+    return verified_parameters

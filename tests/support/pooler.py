@@ -1,4 +1,4 @@
-"""A real pgbouncer before a PostgreSQL, on the loopback address, for as long as a test needs it."""
+"""A real pgbouncer before a PostgreSQL, on the loopback address."""
 
 import os
 import shutil
@@ -13,21 +13,23 @@ import pytest
 from sqlalchemy import URL, make_url
 
 from support.command_line import free_port
-from support.service import until
+from support.service import wait_until
 
-POOL = 4  # connections to the server; see R-33
+POOL_SIZE = 4  # see R-33
 
 
 @contextmanager
-def pooled(url: str, mode: str, **settings: str) -> Iterator[str]:
-    """Run a pgbouncer with a small pool before a database; yield the address that leads through it.
+def running_pooler(url: str, mode: str, **settings: str) -> Iterator[str]:
+    """Run a pgbouncer with a small pool before a database; yield the URL through it.
 
-    It lets everybody in under the name of the database's own user, and knows no more of our
-    statements than Debian's does by itself. Further settings are pgbouncer's own.
+    It accepts every user name, and connects as the database's own user. `settings` are pgbouncer
+    settings.
     """
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no pgbouncer here")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "pgbouncer is not installed"
+        )
     address, port = make_url(url), free_port()
     user = _user(address)
     folder = Path(tempfile.mkdtemp(prefix="pgbouncer", dir="/tmp"))
@@ -36,9 +38,9 @@ def pooled(url: str, mode: str, **settings: str) -> Iterator[str]:
     command = [program, str(folder / "pgbouncer.ini")]
     with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            until(lambda: _listens(port), 20)
-            there = address.set(host="127.0.0.1", port=port, username="anybody", query={})
-            yield there.render_as_string(hide_password=False)
+            wait_until(lambda: _listens(port), 20)
+            pooled_url = address.set(host="127.0.0.1", port=port, username="anybody", query={})
+            yield pooled_url.render_as_string(hide_password=False)
         finally:
             process.terminate()
             process.wait(20)
@@ -53,20 +55,20 @@ def _configure(file: Path, address: URL, port: int, settings: dict[str, str]) ->
         "password": address.password,
     }
     line = " ".join(f"{name}={value}" for name, value in upstream.items() if value)
-    given = {
+    defaults = {
         "listen_addr": "127.0.0.1",
         "listen_port": str(port),
         "unix_socket_dir": "",
         "auth_type": "any",
-        "default_pool_size": str(POOL),
+        "default_pool_size": str(POOL_SIZE),
         "max_client_conn": "200",
     }
-    rows = "\n".join(f"{name} = {value}" for name, value in (given | settings).items())
+    rows = "\n".join(f"{name} = {value}" for name, value in (defaults | settings).items())
     file.write_text(f"[databases]\n* = {line}\n\n[pgbouncer]\n{rows}\n")
 
 
 def _user(address: URL) -> str | None:
-    """Return who may reach the server's socket; pgbouncer refuses to run as root."""
+    """Return the user who may access the server's socket; pgbouncer does not run as root."""
     if os.geteuid() != 0:
         return None
     folder = address.query.get("host")

@@ -1,4 +1,4 @@
-"""A PostgreSQL database that is emptied after each test: making a new one takes half a second."""
+"""A PostgreSQL database that is emptied after each test: creating one takes half a second."""
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
@@ -8,7 +8,7 @@ SCHEMA = """
 SELECT string_agg(table_name || '.' || column_name || ' ' || data_type, ',' ORDER BY 1, 2)
 FROM (SELECT * FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 3, 4) AS c
 """
-STRANGERS = """
+TERMINATE_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -19,67 +19,67 @@ WHERE schemaname = 'public'
 
 
 def engine(url: str) -> Engine:
-    """Return an engine for statements that commit by themselves."""
+    """Return an engine in autocommit mode."""
     address = make_url(url).set(drivername="postgresql+psycopg")
     return create_engine(address, isolation_level="AUTOCOMMIT")
 
 
-def run(server: str, statement: str) -> None:
-    """Run one statement that commits by itself."""
-    made = engine(server)
-    with made.connect() as connection:
+def execute(server: str, statement: str) -> None:
+    """Execute one statement in autocommit mode."""
+    autocommit_engine = engine(server)
+    with autocommit_engine.connect() as connection:
         connection.execute(text(statement))
-    made.dispose()
+    autocommit_engine.dispose()
 
 
-def named(server: str, name: str) -> str:
-    """Return the address of a database of a server."""
+def url_of(server: str, name: str) -> str:
+    """Return the URL of a database of a server."""
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
-class Emptied:
-    """One database, made from a template, that one test after the other has for itself."""
+class ReusableDatabase:
+    """One database, created from a template, which tests use one after another."""
 
     def __init__(self, server: str, template: str, name: str) -> None:
-        """Make it, and note what an empty one holds."""
+        """Create the database, and record the rows of an empty one."""
         self.server, self.template, self.name = server, template, name
-        self.url = named(server, name)
-        self._make()
+        self.url = url_of(server, name)
+        self._create()
         with self._engine.connect() as connection:
             self._schema = connection.scalar(text(SCHEMA))
             self._tables = [table.name for table in Model.metadata.sorted_tables]
             rows = {name: _rows(connection, name) for name in self._tables}
-        self._seeds = {name: held for name, held in rows.items() if held}
+        self._initial_rows = {name: rows_json for name, rows_json in rows.items() if rows_json}
 
     def empty(self) -> None:
-        """Make it as new; if a test changed its schema, make it anew."""
+        """Restore the initial state; recreate the database if a test changed the schema."""
         with self._engine.connect() as connection:
-            connection.execute(text(STRANGERS))
-            as_it_was = connection.scalar(text(SCHEMA)) == self._schema
-            if as_it_was:
+            connection.execute(text(TERMINATE_CONNECTIONS))
+            schema_unchanged = connection.scalar(text(SCHEMA)) == self._schema
+            if schema_unchanged:
                 self._refill(connection)
-        if not as_it_was:
+        if not schema_unchanged:
             self.drop()
-            self._make()
+            self._create()
 
     def drop(self) -> None:
-        """Remove it."""
+        """Drop the database."""
         self._engine.dispose()
-        run(self.server, f"DROP DATABASE {self.name} WITH (FORCE)")
+        execute(self.server, f"DROP DATABASE {self.name} WITH (FORCE)")
 
-    def _make(self) -> None:
-        run(self.server, f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
+    def _create(self) -> None:
+        execute(self.server, f"CREATE DATABASE {self.name} TEMPLATE {self.template}")
         self._engine = engine(self.url)
 
     def _refill(self, connection: Connection) -> None:
         deletions = "; ".join(f"DELETE FROM {name}" for name in reversed(self._tables))  # noqa: S608 - our own names
         connection.exec_driver_sql(deletions)
-        for name, rows in self._seeds.items():
+        for name, rows in self._initial_rows.items():
             fill = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(null::{name}, :rows)"  # noqa: S608
             connection.execute(text(fill), {"rows": rows})
         connection.execute(text(SEQUENCES))
 
 
 def _rows(connection: Connection, table: str) -> str | None:
-    held: str | None = connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} AS t"))  # noqa: S608
-    return held
+    rows_json: str | None = connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} AS t"))  # noqa: S608
+    return rows_json

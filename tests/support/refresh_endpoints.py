@@ -1,19 +1,25 @@
-"""The doors at which a refresh token is presented: the body, the cookie, and the OAuth endpoint."""
+"""The endpoints that accept a refresh token: in the body, in the cookie, and OAuth's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from itemsapi.rest.cookies import NAME
-from support.app_factory import House
-from support.browser_client import browser, cookie_lines, sign_in, token_in, with_cookies
+from support.app_factory import Backend
+from support.browser_client import (
+    cookie_header,
+    make_browser,
+    refresh_cookie,
+    set_cookie_lines,
+    sign_in,
+)
 
 
 @dataclass(frozen=True)
-class Refreshed:
-    """What a door answered; `refresh_token` is None where none was handed out.
+class RefreshResult:
+    """The response of a refresh endpoint; `refresh_token` is None if there is none in it.
 
-    `code` is the code of a refusal, `ok` without one. OAuth has two for all of ours.
+    `code` is the problem code, `ok` on success. OAuth maps all problem codes to two.
     """
 
     status: int
@@ -23,66 +29,74 @@ class Refreshed:
     headers: Mapping[str, str]
 
 
-class BodyDoor:
+class BodyEndpoint:
     """POST /auth/refresh with the token in the body, as programs do."""
 
     name = "body"
 
-    def sign_in(self, house: House, name: str) -> str:
+    def sign_in(self, backend: Backend, name: str) -> str:
         """Sign a user in; return the refresh token."""
-        return str(house.login(name)["refresh_token"])
+        return str(backend.login(name)["refresh_token"])
 
-    def refresh(self, house: House, token: str, attempt: str = "", scope: str = "") -> Refreshed:
-        """Present a refresh token."""
+    def refresh(
+        self, backend: Backend, token: str, attempt: str = "", scope: str = ""
+    ) -> RefreshResult:
+        """Send a refresh token."""
         body = {"refresh_token": token} | ({"scope": scope} if scope else {})
-        return _read(house.client().post("/auth/refresh", json=body, headers=_headers(attempt)))
+        return _read(backend.client().post("/auth/refresh", json=body, headers=_headers(attempt)))
 
 
-class OAuthDoor(BodyDoor):
+class OAuthEndpoint(BodyEndpoint):
     """POST /oauth/token, as standard OAuth clients do."""
 
     name = "oauth"
 
-    def refresh(self, house: House, token: str, attempt: str = "", scope: str = "") -> Refreshed:
-        """Present a refresh token."""
+    def refresh(
+        self, backend: Backend, token: str, attempt: str = "", scope: str = ""
+    ) -> RefreshResult:
+        """Send a refresh token."""
         form = {"grant_type": "refresh_token", "refresh_token": token, "scope": scope}
-        return _read(house.client().post("/oauth/token", data=form, headers=_headers(attempt)))
+        return _read(backend.client().post("/oauth/token", data=form, headers=_headers(attempt)))
 
 
-class CookieDoor:
+class CookieEndpoint:
     """POST /auth/refresh with the token in the cookie, as browsers do."""
 
     name = "cookie"
 
-    def sign_in(self, house: House, name: str) -> str:
+    def sign_in(self, backend: Backend, name: str) -> str:
         """Sign a user in; return the refresh token."""
-        client = browser(house)
+        client = make_browser(backend)
         assert sign_in(client, name).status_code == 200
-        return str(token_in(client))
+        return str(refresh_cookie(client))
 
-    def refresh(self, house: House, token: str, attempt: str = "", scope: str = "") -> Refreshed:
-        """Present a refresh token."""
-        client = browser(house, jar=False)
-        headers = with_cookies(token) | _headers(attempt)
+    def refresh(
+        self, backend: Backend, token: str, attempt: str = "", scope: str = ""
+    ) -> RefreshResult:
+        """Send a refresh token."""
+        client = make_browser(backend, jar=False)
+        headers = cookie_header(token) | _headers(attempt)
         body = {"scope": scope} if scope else {}
         answer = client.post("/auth/refresh", json=body, headers=headers)
         assert "refresh_token" not in (answer.get_json() or {})
         return _read(answer)
 
 
-Door = BodyDoor | CookieDoor
-DOORS: list[Door] = [BodyDoor(), CookieDoor(), OAuthDoor()]
+RefreshEndpoint = BodyEndpoint | CookieEndpoint
+REFRESH_ENDPOINTS: list[RefreshEndpoint] = [BodyEndpoint(), CookieEndpoint(), OAuthEndpoint()]
 
 
 def _headers(attempt: str) -> dict[str, str]:
     return {"Idempotency-Key": attempt} if attempt else {}
 
 
-def _read(answer: Any) -> Refreshed:
-    said = answer.get_json() or {}
-    lines = [line.split(";")[0] for line in cookie_lines(answer)]
+def _read(response: Any) -> RefreshResult:
+    body = response.get_json() or {}
+    lines = [line.split(";")[0] for line in set_cookie_lines(response)]
     cookies = [line.removeprefix(f"{NAME}=") for line in lines]
-    handed = said.get("refresh_token") or (cookies[0] if cookies else None)
-    refusal = said.get("code") or said.get("error") or "ok"
-    token = str(said.get("access_token", ""))
-    return Refreshed(answer.status_code, refusal, token, handed, answer.headers)
+    refresh_token_received = body.get("refresh_token") or (cookies[0] if cookies else None)
+    code = body.get("code") or body.get("error") or "ok"
+    token = str(body.get("access_token", ""))
+    return RefreshResult(
+        response.status_code, code, token, refresh_token_received, response.headers
+    )

@@ -1,7 +1,7 @@
-"""How far a test goes: a few rounds, or all that a requirement names.
+"""How many rounds a test runs: a few, or all that a requirement names.
 
-`ITEMSAPI_TEST_FULL=1` asks for all (`./test -e full`); what has no mark `slow` is marked `full`, to
-run there too.
+`ITEMSAPI_TEST_FULL=1` runs all (`./test -e full`); a test without the mark `slow` needs the mark
+`full` to run there too.
 """
 
 import os
@@ -10,5 +10,5 @@ FULL = os.environ.get("ITEMSAPI_TEST_FULL") == "1"
 
 
 def rounds(full: int, quick: int) -> int:
-    """Return how many rounds to go."""
+    """Return the number of rounds to run."""
     return full if FULL else quick

@@ -1,6 +1,6 @@
-"""Routes whose URL builders are compiled once a process, not once an application.
+"""Routes whose URL builders are compiled once per process, not once per application.
 
-Four fifths of the time to build an application go there, and most tests build one.
+Compiling them takes four fifths of the time to build an application, and most tests build one.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _compiled: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 
 
 class CompiledOnce(Rule):
-    """A rule that takes the builder of an equal one; what it builds URLs of is its own."""
+    """A rule that reuses the URL builder of an equal rule."""
 
     def _compile_builder(self, append_unknown: bool = True) -> Any:  # noqa: FBT002 - Werkzeug's
         if self.defaults:

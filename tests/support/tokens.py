@@ -1,18 +1,17 @@
-"""Refresh tokens and what becomes of them: what the tests of sessions are written with."""
+"""Refresh tokens and sessions, for tests of the token rotation."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
 from itemsapi import Blueprint, signed_in
 from itemsapi.accounts import repository
-from itemsapi.issuer.grants import Grant, grant
-from itemsapi.issuer.login import LoginRequest, begin
-from itemsapi.issuer.sessions import recall_tokens
-from support.app_factory import House
+from itemsapi.issuer import sessions
+from itemsapi.issuer.grants import Grant, grant_tokens
+from itemsapi.issuer.login import LoginRequest, create_session
+from support.app_factory import Backend
 
 look = Blueprint("look", __name__)
 
@@ -20,75 +19,64 @@ look = Blueprint("look", __name__)
 @look.get("/look")
 @signed_in
 @look.response(204)
-def look_in() -> None:
-    """Answer whoever has a good access token."""
+def check_token() -> None:
+    """Accept every valid access token."""
 
 
 @dataclass(frozen=True)
-class Opened(Grant):
-    """What a sign-in hands over: there is a refresh token."""
+class OpenedSession(Grant):
+    """The grant of a new session; it always has a refresh token."""
 
     refresh_token: str = field(repr=False)
 
 
-def begun(house: House, user_id: str) -> Opened:
-    """Open a session for a user whose password was right."""
-    issuer = house.services.issuer
+def open_session(backend: Backend, user_id: str) -> OpenedSession:
+    """Open a session for a user, as after a successful login."""
+    issuer = backend.services.issuer
     with issuer.database.transaction() as tx:
         user = repository.find_by_id(tx, user_id, lock=True)
         assert user is not None
-        opened = begin(issuer, tx, user, LoginRequest("", ""))
-    with house.app.app_context():
-        made = grant(issuer, *opened)
-    return Opened(**{one.name: getattr(made, one.name) for one in fields(made)})
+        opened = create_session(issuer, tx, user, LoginRequest("", ""))
+    with backend.app.app_context():
+        made = grant_tokens(issuer, *opened)
+    return OpenedSession(**{one.name: getattr(made, one.name) for one in fields(made)})
 
 
-def recall(house: House, name: str) -> None:
-    """Take back a user's access tokens, as a change of roles does."""
-    user_id = house.services.users.named(name).id
-    with house.services.database.transaction() as tx:
-        recall_tokens(house.services.issuer, tx, user_id)
-
-
-def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
-    """Do the same work in many threads; return what came of each."""
-    return all_at_once([work] * count)
-
-
-def all_at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Do each work in a thread of its own; return what came of each."""
-    with ThreadPoolExecutor(len(works)) as pool:
-        return [done.result() for done in [pool.submit(work) for work in works]]
+def revoke_tokens_of_user(backend: Backend, name: str) -> None:
+    """Revoke a user's access tokens, as a change of roles does."""
+    user_id = backend.services.users.get_by_name(name).id
+    with backend.services.database.transaction() as tx:
+        sessions.revoke_access_tokens(backend.services.issuer, tx, user_id)
 
 
 def refresh(
-    house: House, token: str, headers: Mapping[str, str] = MappingProxyType({}), **more: Any
+    backend: Backend, token: str, headers: Mapping[str, str] = MappingProxyType({}), **fields: Any
 ) -> Any:
-    """Present a refresh token; return the answer."""
-    body = {"refresh_token": token} | more
-    return house.client().post("/auth/refresh", json=body, headers=headers)
+    """Send a refresh token; return the response."""
+    body = {"refresh_token": token} | fields
+    return backend.client().post("/auth/refresh", json=body, headers=headers)
 
 
-def renewed(house: House, token: str, **more: Any) -> dict[str, Any]:
-    """Present a refresh token that must be good; return what it was turned into."""
-    answer = refresh(house, token, **more)
-    assert answer.status_code == 200, answer.json
-    return dict(answer.json)
+def refreshed(backend: Backend, token: str, **fields: Any) -> dict[str, Any]:
+    """Send a refresh token that must be valid; return the response body."""
+    response = refresh(backend, token, **fields)
+    assert response.status_code == 200, response.json
+    return dict(response.json)
 
 
-def code(answer: Any) -> str:
-    """Return the code of a refusal, or the status of what is none."""
-    return str((answer.json or {}).get("code", answer.status_code))
+def error_code(response: Any) -> str:
+    """Return the problem code of a response, or its status if there is none."""
+    return str((response.json or {}).get("code", response.status_code))
 
 
-def lets_in(house: House, access_token: str) -> bool:
-    """Tell whether the gate lets an access token in; the house needs the page `look`."""
-    answer = house.bearer(access_token).get("/look")
-    assert answer.status_code in {204, 401}, answer.json
-    return bool(answer.status_code == 204)
+def is_accepted(backend: Backend, access_token: str) -> bool:
+    """Return whether the gate accepts an access token; the backend needs the blueprint `look`."""
+    response = backend.bearer_client(access_token).get("/look")
+    assert response.status_code in {204, 401}, response.json
+    return bool(response.status_code == 204)
 
 
-def events(house: House, name: str) -> list[dict[str, Any]]:
-    """Return the details of the audit events of one name, oldest first."""
-    rows = house.services.audit.latest(before=None, limit=100, event=name)
+def event_details(backend: Backend, name: str) -> list[dict[str, Any]]:
+    """Return the details of the audit events with one name, oldest first."""
+    rows = backend.services.audit.latest(before=None, limit=100, event=name)
     return [json.loads(row.details) for row in reversed(rows)]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.problems import Challenge, Problem, ScopeMissing, TokenMissing, every_problem
+from itemsapi.problems import Challenge, Problem, ScopeMissing, TokenMissing, list_problems
 from itemsapi.tokens.scopes import Scope
 
-CHALLENGES = [kind for kind in every_problem() if issubclass(kind, Challenge)]
+CHALLENGES = [kind for kind in list_problems() if issubclass(kind, Challenge)]
 # error and error_description: %x20-21 / %x23-5B / %x5D-7E (RFC 6750 section 3).
 QUOTED = r'"[\x20-\x21\x23-\x5b\x5d-\x7e]*"'
 SHAPE = re.compile(rf"Bearer realm={QUOTED}(, [a-z_]+={QUOTED})*")

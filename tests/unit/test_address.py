@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.db.connections import parameters
-from itemsapi.db.url import read_address
+from itemsapi.db.connections import connection_parameters
+from itemsapi.db.url import parse_database_url
 from itemsapi.settings import Settings, SettingsError
 
 PASSWORD = "hunter2"
@@ -14,11 +14,11 @@ PASSWORD = "hunter2"
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "is no address"),
+        ("nonsense", "is not a database URL"),
         ("mysql://u:hunter2@h/x", "must begin with"),
         ("postgresql+asyncpg://u:hunter2@h/x", "must begin with"),
         ("sqlite+aiosqlite:///x.db", "must begin with"),
-        ("postgresql://u:hunter2@h:port/x", "is no address"),
+        ("postgresql://u:hunter2@h:port/x", "is not a database URL"),
         ("postgresql://u:hunter2@h:0/x", "port"),
         ("postgresql://u:hunter2@h:65536/x", "port"),
         ("postgresql://u:hunter2@h/x?searchpath=y", "'searchpath'"),
@@ -46,7 +46,7 @@ def test_an_address_that_leads_nowhere_is_named(url: str, words: str) -> None:
     with pytest.raises(
         SettingsError, match=rf"\AITEMSAPI_DATABASE_URL [^\n]*{words}[^\n]*\Z"
     ) as no:
-        read_address(url)
+        parse_database_url(url)
     assert PASSWORD not in str(no.value)
 
 
@@ -63,19 +63,19 @@ def test_an_address_that_leads_nowhere_is_named(url: str, words: str) -> None:
 )
 def test_an_address_that_may_lead_somewhere_is_taken(url: str) -> None:
     """The parameters of libpq with it."""
-    assert read_address(url).drivername in {"sqlite", "postgresql+psycopg"}
+    assert parse_database_url(url).drivername in {"sqlite", "postgresql+psycopg"}
 
 
 @pytest.mark.parametrize("name", ["50%41 off", "what?really=yes", "電球 #1"])
 def test_the_data_directory_may_have_any_name(name: str) -> None:
     """It becomes part of an address, where some characters mean something else."""
     settings = Settings(data_dir=Path("/srv") / name)
-    assert read_address(settings.database_url).database == f"/srv/{name}/itemsapi.db"
+    assert parse_database_url(settings.database_url).database == f"/srv/{name}/itemsapi.db"
 
 
 def told(url: str) -> dict[str, object]:
     """Return what libpq is told beside an address."""
-    return parameters(read_address(url))
+    return connection_parameters(parse_database_url(url))
 
 
 def test_our_needs_come_after_what_the_address_says() -> None:

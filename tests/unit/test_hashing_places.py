@@ -27,7 +27,7 @@ class Guest:
     def run(self, places: HashingQueue) -> None:
         """Take a place and stay."""
         try:
-            with places.taken(self.client, WITHIN):
+            with places.slot(self.client, WITHIN):
                 self.went.set()
                 self.may_leave.wait(WITHIN)
         except Busy:
@@ -46,7 +46,7 @@ Comes = Callable[[str], Guest]
 @pytest.fixture
 def places() -> HashingQueue:
     """One at work, two waiting."""
-    return HashingQueue(at_work=1, waiting=2)
+    return HashingQueue(max_running=1, max_waiting=2)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def comes(places: HashingQueue) -> Iterator[Comes]:
 def holding(places: HashingQueue) -> dict[str, int]:
     """Return how many places each client has."""
     with places._lock:  # noqa: SLF001 - nobody else tells who waits
-        return {one: places._held(one) for one in (FLOOD, OTHER, THIRD, FOURTH)}  # noqa: SLF001
+        return {one: places._slots(one) for one in (FLOOD, OTHER, THIRD, FOURTH)}  # noqa: SLF001
 
 
 def until(done: Callable[[], bool]) -> None:
@@ -130,16 +130,16 @@ def test_whether_there_is_room_depends_on_who_asks(comes: Comes, places: Hashing
     """The flooder is refused before any work, the newcomer is not."""
     for _ in range(3):
         comes(FLOOD)
-    places.demand(OTHER)
+    places.require_capacity(OTHER)
     with pytest.raises(Busy):
-        places.demand(FLOOD)
+        places.require_capacity(FLOOD)
 
 
 def test_whose_turn_does_not_come_gives_the_place_back(comes: Comes, places: HashingQueue) -> None:
     """Nobody waits for ever."""
     comes(FLOOD)
     before = holding(places)
-    with pytest.raises(Busy), places.taken(OTHER, 0.01):
+    with pytest.raises(Busy), places.slot(OTHER, 0.01):
         raise AssertionError("went")
     assert holding(places) == before
 
@@ -148,11 +148,11 @@ def test_who_is_gone_is_forgotten(comes: Comes, places: HashingQueue) -> None:
     """Or every address that ever came would be kept."""
     for guest in [comes(FLOOD), comes(OTHER), comes(FLOOD)]:
         guest.leave()
-    assert (places._working, places._lines, places._last) == ({}, {}, {})  # noqa: SLF001
+    assert (places._running, places._waiters, places._last_admitted) == ({}, {}, {})  # noqa: SLF001
 
 
 def test_a_fault_at_work_frees_the_place(places: HashingQueue) -> None:
     """Whatever goes wrong."""
-    with pytest.raises(ZeroDivisionError), places.taken(FLOOD, WITHIN):
+    with pytest.raises(ZeroDivisionError), places.slot(FLOOD, WITHIN):
         raise ZeroDivisionError
     assert holding(places)[FLOOD] == 0

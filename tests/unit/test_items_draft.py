@@ -1,11 +1,11 @@
-"""Drafts: what a user says of an item is checked before it is stored."""
+"""Item drafts: the fields that a user sends are validated before they are stored."""
 
 from typing import Any
 
 import pytest
 
-from itemsapi.items.draft import tag, tags
-from itemsapi.problems import Invalid
+from itemsapi.items.draft import normalize_tag, normalize_tags
+from itemsapi.problems import ValidationFailed
 from support.item_store import draft
 
 
@@ -28,32 +28,32 @@ from support.item_store import draft
         ("tags", tuple(f"t{n}" for n in range(21))),
     ],
 )
-def test_a_draft_is_refused_when_a_field_is_out_of_bounds(field: str, value: Any) -> None:
-    """S-101: each bound is kept, and the refusal names the field."""
-    with pytest.raises(Invalid) as refused:
+def test_a_draft_is_rejected_when_a_field_is_out_of_bounds(field: str, value: Any) -> None:
+    """S-101: each limit is enforced, and the error names the field."""
+    with pytest.raises(ValidationFailed) as raised:
         draft(**{field: value})
-    assert [error["field"] for error in refused.value.errors or []] == [field]
+    assert [error["field"] for error in raised.value.errors or []] == [field]
 
 
-def test_a_draft_names_all_its_faults_at_once() -> None:
-    """Whoever fills in a form need not try again for each."""
-    with pytest.raises(Invalid) as refused:
+def test_an_invalid_draft_lists_all_its_errors() -> None:
+    """A user who fills in a form need not try again for each error."""
+    with pytest.raises(ValidationFailed) as raised:
         draft(name="", quantity=-1)
-    assert len(refused.value.errors or []) == 2
+    assert len(raised.value.errors or []) == 2
 
 
-def test_a_draft_takes_values_at_their_bounds() -> None:
-    """The bounds themselves are in."""
-    said = draft(name="x" * 200, description="x" * 10_000, sku="x" * 64, quantity=2**31 - 1)
-    assert said.quantity == 2**31 - 1
+def test_a_draft_is_accepted_when_its_values_are_at_their_limits() -> None:
+    """The limits are inclusive."""
+    accepted = draft(name="x" * 200, description="x" * 10_000, sku="x" * 64, quantity=2**31 - 1)
+    assert accepted.quantity == 2**31 - 1
 
 
-def test_tags_have_one_spelling() -> None:
+def test_equal_tags_are_merged_when_their_spelling_differs() -> None:
     """Width, case and spaces do not make another tag."""
-    assert tags(["Red  Car", "\uff52\uff45\uff44\tcar ", "x"]) == ("red car", "x")
+    assert normalize_tags(["Red  Car", "\uff52\uff45\uff44\tcar ", "x"]) == ("red car", "x")
 
 
-def test_a_tag_is_measured_in_its_one_spelling() -> None:
-    """A character that unfolds to eighteen does not slip past the bound."""
-    with pytest.raises(Invalid):
-        tag("\ufdfa" * 3)
+def test_the_length_of_a_tag_is_checked_after_normalisation() -> None:
+    """A character that normalises to eighteen does not get past the limit."""
+    with pytest.raises(ValidationFailed):
+        normalize_tag("\ufdfa" * 3)

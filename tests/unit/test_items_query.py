@@ -1,12 +1,12 @@
-"""Queries: what is asked of a list is checked before it meets a database."""
+"""Queries: the parameters of a list are validated before the database is asked."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from itemsapi.items.query import Query
-from itemsapi.problems import Invalid
+from itemsapi.items.query import ItemListQuery
+from itemsapi.problems import ValidationFailed
 
 
 @pytest.mark.parametrize(
@@ -27,27 +27,27 @@ from itemsapi.problems import Invalid
         ("tags", ("",)),
     ],
 )
-def test_a_query_is_refused_when_no_list_can_be_made_of_it(field: str, value: Any) -> None:
-    """S-014, S-101: allow-lists and bounds, and the refusal names the field."""
-    with pytest.raises(Invalid) as refused:
-        Query(**{field: value})
-    assert [error["field"] for error in refused.value.errors or []] == [field]
+def test_a_query_is_rejected_when_a_parameter_is_invalid(field: str, value: Any) -> None:
+    """S-014, S-101: allow-lists and limits, and the error names the field."""
+    with pytest.raises(ValidationFailed) as raised:
+        ItemListQuery(**{field: value})
+    assert [error["field"] for error in raised.value.errors or []] == [field]
 
 
-def test_a_bound_of_prices_is_refused_when_it_is_no_price() -> None:
-    """The refusal names the bound, not the price."""
-    with pytest.raises(Invalid) as refused:
-        Query(price_min="cheap").bounds()
-    assert [error["field"] for error in refused.value.errors or []] == ["price_min"]
+def test_a_price_filter_is_rejected_when_it_is_no_price() -> None:
+    """The error names the filter, not the price."""
+    with pytest.raises(ValidationFailed) as raised:
+        ItemListQuery(price_min="cheap").column_filters()
+    assert [error["field"] for error in raised.value.errors or []] == ["price_min"]
 
 
-def test_a_blank_search_is_no_search() -> None:
-    """An empty search box shows the whole list; one without a word finds nothing."""
-    assert Query(q=" \t").terms is None
-    assert Query(q="?!").terms == []
+def test_a_blank_search_text_is_ignored() -> None:
+    """A blank search text lists all items; one without a word matches none."""
+    assert ItemListQuery(q=" \t").terms is None
+    assert ItemListQuery(q="?!").terms == []
 
 
-def test_a_query_takes_moments_of_any_zone() -> None:
-    """A moment is a moment."""
+def test_a_time_filter_is_accepted_with_a_time_zone() -> None:
+    """The value is passed on unchanged."""
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    assert Query(created_from=noon).bounds() == {"created_from": noon}
+    assert ItemListQuery(created_from=noon).column_filters() == {"created_from": noon}

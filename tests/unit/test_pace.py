@@ -2,7 +2,7 @@
 
 import pytest
 
-from itemsapi.problems import TooMany
+from itemsapi.problems import TooManyRequests
 from itemsapi.rate_limits import RequestRateLimiter
 from support.command_line import free_port
 
@@ -18,7 +18,7 @@ def allowed(pace: RequestRateLimiter, user_id: str | None) -> int:
     for number in range(10):
         try:
             pace.hit(user_id)
-        except TooMany:
+        except TooManyRequests:
             return number
     return 10
 
@@ -39,7 +39,7 @@ def test_each_caller_has_a_count_of_their_own(pace: RequestRateLimiter) -> None:
 def test_a_refusal_says_how_long_to_wait(pace: RequestRateLimiter) -> None:
     """Rounded up to whole seconds, an hour at most (S-155)."""
     allowed(pace, "ada")
-    with pytest.raises(TooMany) as refusal:
+    with pytest.raises(TooManyRequests) as refusal:
         pace.hit("ada")
     assert refusal.value.headers()["RateLimit-Policy"] == '"caller";q=3;w=3600'
     assert 1 <= int(refusal.value.headers()["Retry-After"]) <= 3600

@@ -13,11 +13,11 @@ from itemsapi.accounts.passwords import (
     MAX_CONCURRENT_HASHES,
     MAX_WAITING_HASHES,
     PasswordService,
-    temporary_password,
+    make_temporary_password,
 )
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
-from support.password_counter import counted
+from support.password_counter import count_verifications
 
 WITHIN = 60.0  # seconds that anything here may take on a busy machine
 SETTINGS = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
@@ -66,13 +66,13 @@ def test_a_broken_hash_matches_nothing(passwords: PasswordService, stored: str) 
 def test_other_parameters_make_a_hash_outdated(passwords: PasswordService) -> None:
     """So that sign-in renews it (S-047)."""
     other = PasswordService(replace(SETTINGS, argon2_time=3))
-    assert passwords.outdated(other.hash("x"))
-    assert not other.outdated(other.hash("x"))
+    assert passwords.needs_rehash(other.hash("x"))
+    assert not other.needs_rehash(other.hash("x"))
 
 
 def test_one_time_passwords_have_128_bits() -> None:
     """32 hexadecimal digits, none twice."""
-    made = {temporary_password() for _ in range(1000)}
+    made = {make_temporary_password() for _ in range(1000)}
     assert len(made) == 1000
     assert {len(password) for password in made} == {32}
 
@@ -99,14 +99,14 @@ def test_the_normal_form_is_counted(passwords: PasswordService) -> None:
 @pytest.fixture
 def full(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> PasswordService:
     """Passwords for which there is no place."""
-    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=0))
+    monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
     return passwords
 
 
 def test_nothing_is_begun_when_all_places_are_taken(full: PasswordService) -> None:
     """Not even a try is counted (S-048)."""
     with pytest.raises(Busy):
-        full.refuse_if_full()
+        full.require_capacity()
 
 
 def test_neither_is_anything_checked_or_hashed(full: PasswordService) -> None:
@@ -124,16 +124,16 @@ def test_one_hash_is_at_work_and_two_wait() -> None:
 def test_nobody_waits_for_ever(passwords: PasswordService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose turn does not come is turned away."""
     monkeypatch.setattr("itemsapi.accounts.passwords.HASH_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(passwords, "_places", HashingQueue(at_work=0, waiting=1))
+    monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=1))
     with pytest.raises(Busy):
         passwords.hash("x")
-    passwords.refuse_if_full()
+    passwords.require_capacity()
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is verified, by its parameters."""
-    return counted(monkeypatch)
+    return count_verifications(monkeypatch)
 
 
 def today(passes: int) -> str:
@@ -157,7 +157,7 @@ def test_a_decoy_does_the_work(passwords: PasswordService) -> None:
 def test_each_set_of_parameters_in_use_is_worked_through(work: list[str]) -> None:
     """S-113: for old, new and unknown users alike."""
     new, old = PasswordService(replace(SETTINGS, argon2_time=3)), PasswordService(SETTINGS)
-    new.survey(lambda: [today(2), "$argon2i$v=19$m=1,t=1,p=1", "rubbish"])
+    new.refresh_parameters(lambda: [today(2), "$argon2i$v=19$m=1,t=1,p=1", "rubbish"])
     for stored in (old.hash("x"), new.hash("x"), None):
         new.matches("x", stored)
     assert [sorted(work[at : at + 2]) for at in (0, 2, 4)] == [[today(2), today(3)]] * 3
@@ -176,7 +176,7 @@ def test_parameters_that_are_met_first_in_a_sign_in_count_from_then_on(work: lis
 def test_four_sets_of_parameters_at_most_are_worked_through(work: list[str]) -> None:
     """A sign-in's work is bounded (S-048); who is beyond them still gets in."""
     passwords, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=9))
-    passwords.survey(lambda: [today(passes) for passes in range(2, 8)])
+    passwords.refresh_parameters(lambda: [today(passes) for passes in range(2, 8)])
     passwords.matches("x", None)
     assert sorted(work) == [today(passes) for passes in (2, 3, 4, 5)]
     assert passwords.matches("x", other.hash("x"))
@@ -191,7 +191,7 @@ def test_parameters_are_looked_for_once_an_hour(passwords: PasswordService) -> N
         return []
 
     for _ in range(3):
-        passwords.survey(look)
+        passwords.refresh_parameters(look)
     assert looks == ["a look"]
 
 
@@ -204,7 +204,7 @@ def test_parameters_that_are_met_during_a_look_are_not_forgotten(work: list[str]
         new.matches("x", stored)
         return [today(4)]
 
-    new.survey(look)
+    new.refresh_parameters(look)
     work.clear()
     new.matches("x", None)
     assert sorted(work) == [today(2), today(3), today(4)]
@@ -215,10 +215,10 @@ def test_parameters_go_once_nothing_is_stored_with_them(
 ) -> None:
     """After an hour in which no sign-in met them and a look that did not find them."""
     new, other = PasswordService(SETTINGS), PasswordService(replace(SETTINGS, argon2_time=3))
-    monkeypatch.setattr(passwords_module, "SURVEY", 0.0)
+    monkeypatch.setattr(passwords_module, "PARAMETERS_RELOAD_SECONDS", 0.0)
     new.matches("x", other.hash("x"))
     for _ in range(2):
-        new.survey(list)
+        new.refresh_parameters(list)
     work.clear()
     new.matches("x", None)
     assert work == [today(2)]
@@ -228,10 +228,10 @@ def test_of_two_that_look_at_once_one_is_heard(passwords: PasswordService, work:
     """The other saw no more, and would forget what was met in between."""
 
     def look() -> list[str]:
-        passwords.survey(lambda: [today(4)])
+        passwords.refresh_parameters(lambda: [today(4)])
         return [today(5)]
 
-    passwords.survey(look)
+    passwords.refresh_parameters(look)
     passwords.matches("x", None)
     assert sorted(work) == [today(2), today(4)]
 

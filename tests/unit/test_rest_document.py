@@ -1,4 +1,4 @@
-"""Corners of the document that no page of the house has."""
+"""Corners of the document that no page of the backend has."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from itemsapi import Blueprint, Schema, fields, rest
 from itemsapi.gate.rules import Rule
 from itemsapi.settings import Settings
 
-PUBLIC = Rule("public", why="a test")
+PUBLIC = Rule("public", reason="a test")
 
 
 class Order(marshmallow.Schema):

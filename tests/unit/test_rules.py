@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import ScopeMissing, TokenMissing
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.scopes import BUILTIN, ITEMS_READ
+from itemsapi.tokens.scopes import BUILTIN_SCOPES, ITEMS_READ
 
-NAMES = [scope.name for scope in BUILTIN]
+NAMES = [scope.name for scope in BUILTIN_SCOPES]
 some_scopes = st.frozensets(st.sampled_from(NAMES))
 
 
@@ -46,7 +46,7 @@ def test_the_other_kinds_need_no_claims(kind: str) -> None:
     rule = Rule(kind)  # type: ignore[arg-type]  # as above
     rule.check(None)
     rule.check(claims(frozenset()))
-    assert rule.takes_access_token is False
+    assert rule.accepts_access_token is False
 
 
 @given(kind=st.text(max_size=30))

@@ -95,14 +95,14 @@ def test_the_generator_that_can_be_guessed_spreads_times_and_nothing_else() -> N
 
 FORKING = """
 import os, sys
-from itemsapi.accounts.passwords import one_time_password
+from itemsapi.accounts.passwords import make_temporary_password
 from itemsapi.clock import new_id
 
 count = int(sys.argv[1])
-new_id(), one_time_password()  # whatever is kept between two calls is there before the fork
+new_id(), make_temporary_password()  # whatever is kept between two calls is there before the fork
 for _ in range(8):
     if os.fork() == 0:
-        made = [f"{new_id()[15:]} {one_time_password()} " for _ in range(count)]
+        made = [f"{new_id()[15:]} {make_temporary_password()} " for _ in range(count)]
         os.write(1, "".join(made).encode())
         os._exit(0)
 while True:

@@ -1,4 +1,4 @@
-"""The socket that all workers share, and what stands in the log about them (S-111, R-31)."""
+"""The socket that all workers share, and the log records of the server (S-111, R-31)."""
 
 import logging
 import resource
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from itemsapi.observability.logging import start_logging
+from itemsapi.observability.logging import set_log_level
 from itemsapi.server.listening import CannotListen, listen
-from itemsapi.server.supervisor import ToLog
+from itemsapi.server.supervisor import GranianLogHandler
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """A port that somebody listens on."""
+def used_port() -> Iterator[int]:
+    """A port that another socket listens on."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield int(other.getsockname()[1])
 
@@ -26,36 +26,36 @@ ANY = 0  # a port that is free, of the system's choice
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"])  # noqa: S104 - on purpose
 def test_a_host_is_an_address_or_a_name(host: str) -> None:
-    """Whoever connects to it is met."""
+    """A client can connect to it."""
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - as above
     with listen(host, ANY) as listener:
         port = listener.getsockname()[1]
-        with socket.create_connection((target, port), 5) as line:
-            assert line.getpeername()[1] == port
+        with socket.create_connection((target, port), 5) as connection:
+            assert connection.getpeername()[1] == port
 
 
-def test_a_name_with_two_addresses_means_the_older_one() -> None:
-    """`localhost` is ::1 as well; what is told to use 127.0.0.1 must find somebody."""
+def test_ipv4_is_used_when_a_name_has_two_addresses() -> None:
+    """`localhost` is ::1 as well; a client that uses 127.0.0.1 must succeed."""
     with listen("localhost", ANY) as listener:
         assert listener.family == socket.AF_INET
 
 
-def test_a_port_that_is_taken_is_refused_in_one_line(taken: int) -> None:
-    """And not shared with who has it."""
-    with pytest.raises(CannotListen, match=f"^cannot listen on 127.0.0.1:{taken}: [^\n]+$"):
-        listen("127.0.0.1", taken)
+def test_listening_fails_with_one_line_when_the_port_is_in_use(used_port: int) -> None:
+    """The port is not shared with the other socket."""
+    with pytest.raises(CannotListen, match=f"^cannot listen on 127.0.0.1:{used_port}: [^\n]+$"):
+        listen("127.0.0.1", used_port)
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1", "a" * 300, "203.0.113.1"])
-def test_a_host_that_is_none_of_ours_is_refused_in_one_line(host: str) -> None:
-    """No traceback, whatever the name."""
+def test_listening_fails_with_one_line_when_the_host_is_not_local(host: str) -> None:
+    """There is no traceback, whatever the name."""
     with pytest.raises(CannotListen, match=r"^cannot listen on [^\n]+$"):
         listen(host, ANY)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the option is Linux's")
-def test_connections_inherit_the_deadline_for_taking_what_was_sent() -> None:
-    """S-111: the kernel closes a connection of which nothing is taken for 30 s."""
+def test_connections_inherit_the_send_timeout() -> None:
+    """S-111: the kernel closes a connection whose client reads nothing for 30 s."""
     with (
         listen("127.0.0.1", ANY) as listener,
         socket.create_connection(listener.getsockname(), 5),
@@ -70,26 +70,30 @@ LIMIT += "r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard})); print(f(), r.getrlimit
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "said"),
+    ("soft", "hard", "output"),
     [(256, 8192, "4096 4224"), (256, 1024, "896 1024"), (128, 128, "64 128")],
 )
-def test_as_many_connections_are_kept_as_files_may_be_open(soft: int, hard: int, said: str) -> None:
-    """The soft limit is raised as far as it goes; an accept that fails would spin."""
+def test_the_number_of_connections_follows_the_limit_of_open_files(
+    soft: int, hard: int, output: str
+) -> None:
+    """The soft limit is raised as far as possible; a failing accept would loop."""
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= hard
     code = LIMIT.format(soft=soft, hard=hard)
-    run = subprocess.run(  # noqa: S603 - our own code
+    result = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert run.stdout.strip() == said
+    assert result.stdout.strip() == output
 
 
 @pytest.mark.parametrize(
-    ("words", "lines"), [("Unexpected exit from worker-1", 0), ("accept failed", 1)]
+    ("message", "lines"), [("Unexpected exit from worker-1", 0), ("accept failed", 1)]
 )
-def test_what_granian_says_is_a_line_of_our_log_but_for_deaths_that_we_tell_of(
-    words: str, lines: int, capsys: pytest.CaptureFixture[str]
+def test_a_record_of_granian_is_logged_unless_it_reports_a_death(
+    message: str, lines: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """R-31: one line each."""
-    start_logging()
-    ToLog().emit(logging.LogRecord("_granian", logging.ERROR, "", 0, words, None, None))
+    """R-31: one line each; the supervisor logs the deaths."""
+    set_log_level()
+    GranianLogHandler().emit(
+        logging.LogRecord("_granian", logging.ERROR, "", 0, message, None, None)
+    )
     assert len(capsys.readouterr().err.splitlines()) == lines

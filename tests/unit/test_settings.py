@@ -1,20 +1,20 @@
-"""Settings: how text becomes a value, and how a secret is made."""
+"""Settings: how text becomes a value, and how a secret is created."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from itemsapi.settings import Settings, SettingsError, _make_secret
+from itemsapi.settings import Settings, SettingsError, _create_secret
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
-def read(**given: str) -> Settings:
-    """Read settings as from an environment that holds these and a secret."""
+def load(**variables: str) -> Settings:
+    """Load settings from an environment with these variables and a secret."""
     environ = {"ITEMSAPI_SECRET_KEY": SECRET}
     return Settings.from_environment(
-        environ | {f"ITEMSAPI_{name.upper()}": value for name, value in given.items()}
+        environ | {f"ITEMSAPI_{name.upper()}": value for name, value in variables.items()}
     )
 
 
@@ -23,97 +23,99 @@ def read(**given: str) -> Settings:
     [("90", 90), ("90s", 90), (" 10m ", 600), ("12h", 43_200), ("14d", 1_209_600)],
 )
 def test_a_duration_is_seconds_or_has_a_suffix(text: str, seconds: int) -> None:
-    """As the guide says."""
-    assert read(session_max_idle=text).session_max_idle.total_seconds() == seconds
+    """The notation of the guide."""
+    assert load(session_max_idle=text).session_max_idle.total_seconds() == seconds
 
 
 @pytest.mark.parametrize("text", ["on", "True", " yes", "1"])
-def test_a_switch_is_on(text: str) -> None:
-    """In the words that people use."""
-    assert read(debug=text).debug
+def test_a_switch_is_on_for_each_common_word(text: str) -> None:
+    """Several words are accepted."""
+    assert load(debug=text).debug
 
 
 @pytest.mark.parametrize("text", ["off", "FALSE", "no ", "0"])
-def test_a_switch_is_off(text: str) -> None:
-    """In the words that people use."""
-    assert not read(docs=text).docs
+def test_a_switch_is_off_for_each_common_word(text: str) -> None:
+    """Several words are accepted."""
+    assert not load(docs=text).docs
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [("600/minute", "600/minute"), ("5 per 2 seconds", "5 per 2 seconds"), ("Off", None)],
 )
-def test_a_rate_is_in_the_words_of_its_library(text: str, value: str | None) -> None:
-    """Or off."""
-    assert read(rate_limit=text).rate_limit == value
+def test_a_rate_has_the_notation_of_its_library(text: str, value: str | None) -> None:
+    """`off` disables the limit."""
+    assert load(rate_limit=text).rate_limit == value
 
 
-def test_a_list_is_parted_by_commas() -> None:
-    """Blanks do not count."""
-    assert read(blueprints="a:b, c:d,").blueprints == ("a:b", "c:d")
+def test_a_list_is_separated_by_commas() -> None:
+    """Blanks are ignored."""
+    assert load(blueprints="a:b, c:d,").blueprints == ("a:b", "c:d")
 
 
 @pytest.mark.parametrize(("text", "hops"), [("2", 2), ("0", 0), (" none ", None)])
-def test_proxies_are_counted_or_said_not_to_be_there(text: str, hops: int | None) -> None:
-    """A 0 may be an oversight; `none` is not."""
-    assert read(trusted_proxies=text).trusted_proxies == hops
+def test_the_number_of_proxies_is_a_count_or_none(text: str, hops: int | None) -> None:
+    """A 0 may be an oversight; `none` confirms that there are none."""
+    assert load(trusted_proxies=text).trusted_proxies == hops
 
 
-def test_headers_are_listed_as_they_are_spelled() -> None:
-    """Any name that a page may use (RFC 9110 section 5.6.2)."""
+def test_header_names_keep_their_spelling() -> None:
+    """Any name that a page may use is accepted (RFC 9110 section 5.6.2)."""
     names = "traceparent, tracestate, sentry-trace, baggage, X-Requested-With"
-    assert read(allow_headers=names).allow_headers == tuple(names.split(", "))
-    assert read(expose_headers="X_Build").expose_headers == ("X_Build",)
+    assert load(allow_headers=names).allow_headers == tuple(names.split(", "))
+    assert load(expose_headers="X_Build").expose_headers == ("X_Build",)
 
 
-def test_the_secret_is_not_in_what_is_printed() -> None:
+def test_the_secret_is_not_in_the_repr() -> None:
     """S-148."""
-    assert SECRET not in repr(read())
+    assert SECRET not in repr(load())
 
 
-def test_processes_that_start_together_have_one_secret(tmp_path: Path) -> None:
-    """The first one makes it, the others read it."""
+def test_processes_share_one_secret_when_they_start_together(tmp_path: Path) -> None:
+    """The first one creates it, the others read it."""
     environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "data")}
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: Settings.from_environment(environ).secret_key, range(64)))
-    assert len(set(made)) == 1
+        secrets = list(pool.map(lambda _: Settings.from_environment(environ).secret_key, range(64)))
+    assert len(set(secrets)) == 1
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
 
 
-def test_a_secret_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
-    """One line that names the setting and the reason (R-24)."""
+def test_the_start_fails_when_the_secret_cannot_be_written(tmp_path: Path) -> None:
+    """One line names the setting and the reason (R-24)."""
     (tmp_path / "file").touch()
     environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "file" / "data")}
     with pytest.raises(SettingsError, match="ITEMSAPI_DATA_DIR cannot be written"):
         Settings.from_environment(environ)
 
 
-def test_the_secret_of_the_first_process_stays(tmp_path: Path) -> None:
-    """The second had looked before it was there."""
+def test_the_secret_is_kept_when_another_process_created_it_first(tmp_path: Path) -> None:
+    """The second process had checked before the file existed."""
     path = tmp_path / "secret.key"
     path.write_text(SECRET, "utf-8")
-    _make_secret(path)
+    _create_secret(path)
     assert path.read_text("utf-8") == SECRET
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("text", ["there/data", " there/data ", "there/data\r", "there/data\n"])
-def test_a_path_has_no_blanks_and_line_ends_around_it(text: str) -> None:
-    """A file of settings may have been written on Windows."""
-    assert read(data_dir=text).data_dir == Path("there/data")
+def test_blanks_and_line_ends_around_a_path_are_removed(text: str) -> None:
+    """An environment file may have been written on Windows."""
+    assert load(data_dir=text).data_dir == Path("there/data")
 
 
 @pytest.mark.parametrize("name", ["data_dir", "secret_key_file"])
 @pytest.mark.parametrize("text", ["", "  ", "\r\n", "a\0b"])
-def test_a_path_that_is_none_is_named(name: str, text: str) -> None:
-    """Nothing is made in the folder that the command happens to run in (R-24)."""
-    with pytest.raises(SettingsError, match=f"ITEMSAPI_{name.upper()} (is empty|holds a NUL)"):
-        read(**{name: text})
+def test_the_error_names_the_setting_when_a_path_is_invalid(name: str, text: str) -> None:
+    """Nothing is created in the current directory of the command (R-24)."""
+    with pytest.raises(SettingsError, match=f"ITEMSAPI_{name.upper()} (is empty|contains a NUL)"):
+        load(**{name: text})
 
 
 @pytest.mark.parametrize("made", ["folder", "empty", "blank", "loop", "x" * 300])
-def test_a_secret_file_that_holds_none_is_named(made: str, tmp_path: Path) -> None:
-    """Keys are never sealed with nothing (S-148)."""
+def test_the_error_names_the_setting_when_the_secret_file_has_no_secret(
+    made: str, tmp_path: Path
+) -> None:
+    """Keys are never encrypted with an empty secret (S-148)."""
     path = tmp_path / made
     if made == "folder":
         path.mkdir()
@@ -125,14 +127,14 @@ def test_a_secret_file_that_holds_none_is_named(made: str, tmp_path: Path) -> No
         Settings.from_environment({"ITEMSAPI_SECRET_KEY_FILE": str(path)})
 
 
-def test_a_folder_in_the_place_of_the_secret_is_named(tmp_path: Path) -> None:
-    """It is not made anew beside it."""
+def test_the_start_fails_when_a_folder_has_the_name_of_the_secret(tmp_path: Path) -> None:
+    """No other secret is created."""
     (tmp_path / "secret.key").mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
         Settings.from_environment({"ITEMSAPI_DATA_DIR": str(tmp_path)})
 
 
 @pytest.mark.parametrize("text", ["auto", "on", "off"])
-def test_what_is_said_about_a_pooler(text: str) -> None:
+def test_the_pooler_setting_is_one_of_three_words(text: str) -> None:
     """One of three words."""
-    assert read(database_pooler=text).database_pooler == text
+    assert load(database_pooler=text).database_pooler == text

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi.accounts.usernames import normalize_username, validate_username
-from itemsapi.problems import Invalid
+from itemsapi.problems import ValidationFailed
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_name_is_stored_in_lower_case(wanted: str, stored: str) -> None:
 )
 def test_another_spelling_is_refused(wanted: str) -> None:
     """Homoglyphs and compatibility forms are refused, not folded (S-158, GHSA-7rqj-j65f-68wh)."""
-    with pytest.raises(Invalid):
+    with pytest.raises(ValidationFailed):
         validate_username(wanted)
 
 
@@ -57,7 +57,7 @@ def test_no_two_normal_names_look_alike(wanted: str) -> None:
     """What is stored is its own normal form, in ASCII (S-158)."""
     try:
         name = validate_username(wanted)
-    except Invalid:
+    except ValidationFailed:
         return
     assert name.isascii()
     assert normalize_username(name) == validate_username(name) == name

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.web_addresses import UNKNOWN, client_address, client_key, is_origin, is_public_url
+from itemsapi.web_addresses import (
+    UNKNOWN_ADDRESS,
+    client_address,
+    client_key,
+    is_origin,
+    is_public_url,
+)
 
 READ = [
     ("203.0.113.9", "203.0.113.9"),
@@ -47,7 +53,7 @@ def test_an_address_is_read_in_every_spelling(text: str, address: str) -> None:
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_what_is_no_address_is_unknown(text: str) -> None:
     """All of it alike, whatever it says (S-114)."""
-    assert (client_address(text), client_key(text)) == (UNKNOWN, UNKNOWN)
+    assert (client_address(text), client_key(text)) == (UNKNOWN_ADDRESS, UNKNOWN_ADDRESS)
 
 
 @given(
@@ -57,7 +63,7 @@ def test_whatever_is_read_has_one_spelling(text: str) -> None:
     """Read again it is the same, and it is an address or unknown (S-114)."""
     found = client_address(text)
     assert client_address(found) == found
-    assert found == UNKNOWN or found == str(ipaddress.ip_address(found))
+    assert found == UNKNOWN_ADDRESS or found == str(ipaddress.ip_address(found))
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))
@@ -66,7 +72,7 @@ def test_an_address_is_the_same_with_and_without_port(
 ) -> None:
     """So a client has one bucket, whatever its connections are called (S-114)."""
     bare = f"[{ip}]" if ip.version == 6 else str(ip)
-    assert client_key(f"{bare}:{port}") == client_key(str(ip)) != UNKNOWN
+    assert client_key(f"{bare}:{port}") == client_key(str(ip)) != UNKNOWN_ADDRESS
 
 
 APPS = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost"]

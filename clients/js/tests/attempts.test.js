@@ -48,7 +48,7 @@ for (const [kind, fault] of Object.entries({
   });
 
 test("the attempt is the same when the answer never comes", async (t) => {
-  const { service, auth, attempts } = await late(t, { answersWithin: 1_000 });
+  const { service, auth, attempts } = await late(t, { responseTimeout: 1_000 });
   service.hold("/auth/refresh");
   assert.equal(await auth.getToken(), "at.s1.1");
   assert.equal(new Set(attempts()).size, 1);

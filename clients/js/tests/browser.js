@@ -1,7 +1,7 @@
 /**
- * What a browser has and Node has not: a cookie jar that all tabs share, storage, locks.
+ * What a browser has and Node lacks: a cookie jar that all tabs share, storage, locks.
  *
- * These stand at the boundary of the client; nothing of the client itself is replaced.
+ * These replace the platform around the client; nothing of the client itself is replaced.
  */
 import { createAuth } from "../itemsapi-auth.js";
 import { Service } from "./server.js";
@@ -25,7 +25,7 @@ export class Jar {
   }
 }
 
-/** A fetch that sends and takes cookies only where `credentials` says "include". */
+/** Make a fetch that sends and stores cookies only if `credentials` is "include". */
 export const fetchWith = (jar, log = []) => async (input, init) => {
   const request = new Request(input, init);
   const { url, credentials, redirect, keepalive } = request;
@@ -93,7 +93,7 @@ export class ThreadLocks {
 export const setLocks = (locks) =>
   Object.defineProperty(globalThis, "navigator", { value: { locks }, configurable: true });
 
-/** A service and a browser that has its cookies, for one test. */
+/** Start a service, and a browser with its cookies, for one test. */
 export const open = async (t, { locks = new Locks() } = {}) => {
   const service = await new Service().start();
   const world = { service, jar: new Jar(), log: [], storage: new Storage(), locks, tabs: [] };
@@ -113,7 +113,7 @@ export const open = async (t, { locks = new Locks() } = {}) => {
 
 export const ANNA = { username: "anna", password: "right" };
 
-/** As `open`, with one tab where anna is signed in. */
+/** Like `open`, with one tab where anna is signed in. */
 export const signedIn = async (t, options) => {
   const world = await open(t, options);
   const auth = world.tab();
@@ -122,34 +122,34 @@ export const signedIn = async (t, options) => {
 };
 
 /**
- * A refresh by a page of another origin, which shares the cookie and neither lock nor channel.
- * Its answer is on the way: `arrive()` puts the new cookie into the jar.
+ * Refresh as a page of another origin, which shares the cookie but neither lock nor channel.
+ * The response has not arrived yet: `arrive()` puts the new cookie into the jar.
  */
 export const refreshElsewhere = async ({ service, jar }, cookie = jar.cookie) => {
   const headers = { "Content-Type": "application/json", "X-Auth-Delivery": "cookie", Cookie: cookie };
   const init = { method: "POST", headers, body: "{}" };
-  const answer = await platform.fetch(`${service.url}/auth/refresh`, init);
-  const made = answer.headers.getSetCookie()[0];
-  return { status: answer.status, cookie: made, arrive: () => (jar.cookie = made) };
+  const response = await platform.fetch(`${service.url}/auth/refresh`, init);
+  const made = response.headers.getSetCookie()[0];
+  return { status: response.status, cookie: made, arrive: () => (jar.cookie = made) };
 };
 
-/** Move the client's clock; the service keeps its own account of tokens. */
+/** Move the clock of the client; the service decides itself which tokens are valid. */
 export const passTime = (t, ms) => {
   const now = Date.now;
   t.mock.method(Date, "now", () => now() + ms);
 };
 
 /**
- * Make every wait so many times shorter; answer how long the client's were meant to be.
- * `performance.now()` stands still but for these waits, so that a slow machine changes nothing;
- * an answer has a minute to arrive, unless a test waits for one that never does.
+ * Divide every wait by `times`; return the list of the client's original waits.
+ * `performance.now()` advances by these waits only, so that a slow machine changes nothing. A
+ * response has a minute to arrive, unless a test waits for one that never does.
  */
-export const hurry = (t, { times = 100, answersWithin = 60_000 } = {}) => {
+export const hurry = (t, { times = 100, responseTimeout = 60_000 } = {}) => {
   const waits = [];
   const { timeout } = AbortSignal;
-  let now = Math.round(performance.now()); // whole: a sum and a difference give the same again
+  let now = Math.round(performance.now()); // an integer, so that sums and differences are exact
   t.mock.method(performance, "now", () => now);
-  t.mock.method(AbortSignal, "timeout", () => timeout.call(AbortSignal, answersWithin));
+  t.mock.method(AbortSignal, "timeout", () => timeout.call(AbortSignal, responseTimeout));
   t.mock.method(globalThis, "setTimeout", (act, ms, ...rest) => {
     const ours = new Error().stack.includes("itemsapi-auth.js"); // not Node's own
     if (ours) waits.push(ms);
@@ -160,10 +160,10 @@ export const hurry = (t, { times = 100, answersWithin = 60_000 } = {}) => {
   return waits;
 };
 
-/** Until something holds: messages between tabs take a moment. */
-export const eventually = async (holds, pause = 5) => {
-  for (let turns = 0; turns < 200; turns += 1) {
-    if (await holds()) return true;
+/** Wait until the condition holds: messages between tabs take a moment. */
+export const eventually = async (condition, pause = 5) => {
+  for (let checks = 0; checks < 200; checks += 1) {
+    if (await condition()) return true;
     await new Promise((resolve) => platform.setTimeout(resolve, pause));
   }
   return false;

@@ -1,9 +1,9 @@
 /**
- * A small service that speaks itemsapi's sign-in contract over loopback, with faults to order.
+ * A small service on loopback with the sign-in endpoints of itemsapi, and faults on demand.
  *
- * It follows the rotation rule of the real one: whoever comes first with a refresh token gets the
- * next one, the same attempt gets it again, everybody else in the window gets an access token alone
- * or has to wait, and what comes later heals the session or ends it.
+ * It follows the rotation rule of the real one (docs/adr/0003): the first request with a refresh
+ * token gets the next one, the same attempt gets it again, other requests in the window get only an
+ * access token or wait, and a later request heals or ends the session.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -18,20 +18,20 @@ const now = performance.now.bind(performance); // before a test moves the client
 export class Service {
   calls = []; // {method, path, headers, body, status}
   sessions = new Map(); // id -> see `open`
-  refused = new Set(); // access tokens that no longer hold
-  window = 20_000; // in milliseconds, as the real one's REFRESH_GRACE
+  revoked = new Set(); // revoked access tokens
+  window = 20_000; // milliseconds, as ITEMSAPI_REFRESH_GRACE
   lifetime = 600;
-  fixed = null; // answer everything on /items with this status
-  below = ""; // the path that everything is served under
-  strict = false; // each refresh token once, to the letter
+  fixed = null; // respond to everything below /items with this status
+  below = ""; // the base path of the service
+  strict = false; // strict single use of refresh tokens
   #faults = new Map();
-  #broken = new Map();
-  #made = new Map(); // access token -> {sid, gen}
-  #skipped = 0; // how far this service's own clock was moved
+  #permanentFaults = new Map();
+  #issued = new Map(); // access token -> {sid, gen}
+  #skipped = 0; // how far the clock of this service was moved
   #sid = 0;
 
   async start() {
-    this.http = createServer((request, response) => this.#answer(request, response));
+    this.http = createServer((request, response) => this.#respond(request, response));
     this.http.listen(0, "127.0.0.1");
     await once(this.http, "listening");
     this.url = `http://127.0.0.1:${this.http.address().port}`;
@@ -43,17 +43,17 @@ export class Service {
     this.http.close();
   }
 
-  /** Order faults for the next calls of a path, one each. */
+  /** Set faults for the next calls of a path, one each. */
   fail(path, ...faults) {
     this.#faults.set(path, [...(this.#faults.get(path) ?? []), ...faults]);
   }
 
-  /** Answer all calls of a path with this fault, until it is null. */
+  /** Respond to all calls of a path with this fault, until it is null. */
   break(path, fault) {
-    this.#broken.set(path, fault);
+    this.#permanentFaults.set(path, fault);
   }
 
-  /** Let time pass on the service's clock. */
+  /** Move the clock of the service forward. */
   skip(ms) {
     this.#skipped += ms;
   }
@@ -65,7 +65,7 @@ export class Service {
     return this.sessions.get(sid);
   }
 
-  /** Hold the next answer of a path back, before or after its work; `release` lets it go. */
+  /** Delay the next response of a path, before or after its work, until `release` is called. */
   hold(path, when = "after") {
     let release;
     const until = new Promise((resolve) => (release = resolve));
@@ -83,30 +83,30 @@ export class Service {
     return this.calls.findLast((call) => call.path === path);
   }
 
-  /** Every access token made so far is over, as after its lifetime. */
+  /** Expire every access token issued so far. */
   expireTokens() {
-    for (const token of this.#made.keys()) this.refused.add(token);
+    for (const token of this.#issued.keys()) this.revoked.add(token);
   }
 
   endSessions() {
     for (const session of this.sessions.values()) session.live = false;
   }
 
-  async #answer(request, response) {
+  async #respond(request, response) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const path = request.url.split("?")[0];
     const call = { method: request.method, path, url: request.url, headers: request.headers };
     this.calls.push(Object.assign(call, { body: Buffer.concat(chunks).toString() }));
-    const fault = this.#faults.get(path)?.shift() ?? this.#broken.get(path) ?? {};
+    const fault = this.#faults.get(path)?.shift() ?? this.#permanentFaults.get(path) ?? {};
     if (fault.hold === "before") await this.#wait(fault);
     if (fault.cut === "before") return void request.socket.destroy();
-    const answer = fault.status ? fault : this.#route(call);
+    const result = fault.status ? fault : this.#route(call);
     if (fault.hold === "after") await this.#wait(fault);
     if (fault.cut === "after") return void request.socket.destroy();
-    call.status = answer.status;
-    response.writeHead(answer.status, { "Content-Type": "application/json", ...answer.headers });
-    response.end(answer.body ?? (answer.json && JSON.stringify(answer.json)));
+    call.status = result.status;
+    response.writeHead(result.status, { "Content-Type": "application/json", ...result.headers });
+    response.end(result.body ?? (result.json && JSON.stringify(result.json)));
   }
 
   async #wait({ until, reached }) {
@@ -125,7 +125,7 @@ export class Service {
     return route ? route() : this.#protected(call);
   }
 
-  /** What stands against cross-site request forgery. */
+  /** Check what prevents cross-site request forgery. */
   #browser({ headers }, then) {
     const json = headers["content-type"] === "application/json";
     return json && headers["x-auth-delivery"] === "cookie" ? then() : problem(403, "csrf");
@@ -137,7 +137,7 @@ export class Service {
     return this.#grant(this.open(username));
   }
 
-  /** The table of the rotation rule, row by row: `p` is the generation presented. */
+  /** Apply the table of docs/adr/0003, row by row: `p` is the presented generation. */
   #refresh({ headers }) {
     const [sid, p] = presented(headers);
     const session = this.sessions.get(sid);
@@ -159,17 +159,17 @@ export class Service {
     return problem(401, "refresh_reused");
   }
 
-  /** Make a new generation the good one; those between it and `p` are superseded. */
+  /** Start a new generation; those between it and `p` are superseded. */
   #rotate(session, p, attempt) {
-    this.#refuse(session, (gen) => gen > p);
+    this.#revoke(session, (gen) => gen > p);
     const gen = session.gen + 1;
     Object.assign(session, { gen, root: p, seen: false, at: this.#now(), attempt });
     return this.#grant(session);
   }
 
-  #refuse({ sid }, concerns) {
-    for (const [token, of] of this.#made)
-      if (of.sid === sid && concerns(of.gen)) this.refused.add(token);
+  #revoke({ sid }, concerns) {
+    for (const [token, of] of this.#issued)
+      if (of.sid === sid && concerns(of.gen)) this.revoked.add(token);
   }
 
   #logout({ headers }) {
@@ -186,19 +186,19 @@ export class Service {
       problem(422, "validation_failed", {}, { errors: [{ field, message }] });
     if (current_password !== "right") return invalid("current_password", "Not yours.");
     if (new_password.length < 8) return invalid("new_password", "Too short.");
-    this.#refuse(session, () => true);
+    this.#revoke(session, () => true);
     const gen = session.gen + 1;
     const after = { gen, renewed: gen, root: -1, seen: true, at: this.#now(), attempt: undefined };
     Object.assign(session, after);
     return this.#grant(session);
   }
 
-  /** Answer with the good generation and its cookie, or with an access token of `old` alone. */
+  /** Respond with the current generation and its cookie, or with an access token of `old` only. */
   #grant({ sid, gen }, old) {
     const name = `at.${sid}.${old ?? gen}`;
-    const fresh = old === undefined && !this.refused.has(name);
-    const token = fresh ? name : `${name}.${this.#made.size}`; // AGAIN gives the same one
-    this.#made.set(token, { sid, gen: old ?? gen });
+    const fresh = old === undefined && !this.revoked.has(name);
+    const token = fresh ? name : `${name}.${this.#issued.size}`; // a repeated attempt gets the same one
+    this.#issued.set(token, { sid, gen: old ?? gen });
     const json = {
       access_token: token,
       token_type: "Bearer",
@@ -210,12 +210,12 @@ export class Service {
     return { status: 200, headers: old === undefined ? cookie : {}, json };
   }
 
-  /** The gate: what the token stands for, or a refusal; a use of a generation shows it as seen. */
+  /** Find the session of the bearer token, or respond 401; note that its generation was seen. */
   #bearer({ headers }, then) {
     const token = headers.authorization?.replace("Bearer ", "");
-    const session = this.sessions.get(this.#made.get(token)?.sid);
-    if (!session?.live || this.refused.has(token)) return problem(401, "invalid_token");
-    if (this.#made.get(token).gen === session.gen) session.seen = true;
+    const session = this.sessions.get(this.#issued.get(token)?.sid);
+    if (!session?.live || this.revoked.has(token)) return problem(401, "invalid_token");
+    if (this.#issued.get(token).gen === session.gen) session.seen = true;
     return then(session);
   }
 
@@ -242,5 +242,5 @@ const presented = ({ cookie = "" }) => {
 const problem = (status, code, headers, more) => ({
   status,
   headers: { "Content-Type": "application/problem+json", ...headers },
-  json: { status, code, title: code, detail: `In words: ${code}`, ...more },
+  json: { status, code, title: code, detail: `Detail of ${code}`, ...more },
 });

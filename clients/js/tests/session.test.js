@@ -54,7 +54,7 @@ test("a wrong password rejects with status, code and words", async (t) => {
     name: "AuthError",
     status: 401,
     code: "invalid_credentials",
-    message: "In words: invalid_credentials",
+    message: "Detail of invalid_credentials",
   });
   assert.notEqual(auth.getSnapshot().status, "signed-in");
 });

@@ -1,4 +1,4 @@
-/** One tab in a worker thread: does what it is told, and says what came of it. */
+/** One tab in a worker thread: runs the commands it receives and posts their results. */
 import { parentPort, workerData } from "node:worker_threads";
 import { createAuth } from "../itemsapi-auth.js";
 import { fetchWith, Jar, setLocks, ThreadLocks } from "./browser.js";
@@ -7,7 +7,7 @@ globalThis.fetch = fetchWith(new Jar(workerData.jar));
 setLocks(new ThreadLocks(workerData.locks));
 const auth = createAuth({ baseUrl: workerData.url });
 
-const deeds = {
+const commands = {
   items: async () => (await auth.fetch("/items")).status,
   "wait-for-end": () =>
     new Promise((resolve) => {
@@ -18,6 +18,6 @@ const deeds = {
 };
 
 parentPort.on("message", async (verb) => {
-  const status = await deeds[verb]();
+  const status = await commands[verb]();
   parentPort.postMessage({ status, snapshot: auth.getSnapshot().status });
 });

@@ -1,4 +1,4 @@
-/** Fails when the declarations in the package are not those of the source. */
+/** Fail if the declarations in the package are not those of the source. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,15 +1,15 @@
 import { createAuth } from "/client.js";
 
-const auth = createAuth(); // the API is where this page comes from
-const [form, list, leave, alert] = ["form", "ul", "#leave", "[role=alert]"].map((name) =>
-  document.querySelector(name),
+const auth = createAuth(); // the API has the origin of this page
+const [form, list, signOut, message] = ["form", "ul", "#leave", "[role=alert]"].map((selector) =>
+  document.querySelector(selector),
 );
-const say = (error) => (alert.textContent = error ? error.message : "");
+const showError = (error) => (message.textContent = error ? error.message : "");
 
-const items = async () => {
-  const answer = await auth.fetch("/items?limit=20");
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.detail);
+const loadItems = async () => {
+  const response = await auth.fetch("/items?limit=20");
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.detail);
   return body.items.map(({ name, price, currency }) => {
     const row = document.createElement("li");
     row.textContent = `${name}: ${price} ${currency}`;
@@ -17,17 +17,17 @@ const items = async () => {
   });
 };
 
-const show = async () => {
+const render = async () => {
   const signedIn = auth.getSnapshot().status === "signed-in";
   form.hidden = signedIn;
-  leave.hidden = !signedIn;
-  list.replaceChildren(...(signedIn ? await items().catch((error) => (say(error), [])) : []));
+  signOut.hidden = !signedIn;
+  list.replaceChildren(...(signedIn ? await loadItems().catch((error) => (showError(error), [])) : []));
 };
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  auth.login(Object.fromEntries(new FormData(form))).then(() => (form.reset(), say()), say);
+  auth.login(Object.fromEntries(new FormData(form))).then(() => (form.reset(), showError()), showError);
 });
-leave.addEventListener("click", () => auth.logout().catch(say));
-auth.subscribe(show);
-auth.restore().catch(say).finally(show);
+signOut.addEventListener("click", () => auth.logout().catch(showError));
+auth.subscribe(render);
+auth.restore().catch(showError).finally(render);

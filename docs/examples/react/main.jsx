@@ -20,7 +20,7 @@ function SignIn() {
 function Items() {
   const [items, setItems] = useState([]);
   useEffect(() => {
-    auth.fetch("/items?limit=20").then((answer) => answer.json()).then((body) => setItems(body.items ?? []));
+    auth.fetch("/items?limit=20").then((response) => response.json()).then((body) => setItems(body.items ?? []));
   }, []);
   return <ul>{items.map(({ id, name, price, currency }) => <li key={id}>{name}: {price} {currency}</li>)}</ul>;
 }

@@ -1,1 +1,1 @@
-"""Who may hold a token: users, their roles and scopes, their passwords."""
+"""Users: their roles, scopes and passwords."""

@@ -1,8 +1,8 @@
-"""Places: who may hash a password now, and who waits; no client takes the places of all others.
+"""Hashing queue: limit the concurrent password hashes, with a fair share for each client.
 
-Those who wait go in turns, one of each client after the other, as requests do at the server. When
-all places are taken, whoever comes from a client that has fewer of them takes the last one of the
-client that has the most, who is turned away. So a client that floods is refused itself.
+Waiting requests are admitted in rotation, one of each client after the other, like requests at the
+server. When all slots are taken, a request of a client with fewer slots displaces the last waiting
+request of the client with the most, which is rejected. So a client that floods rejects itself.
 """
 
 import threading
@@ -16,97 +16,97 @@ from itemsapi.problems import Busy
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """Somebody who waits to be called: to go, or to leave."""
+    """A waiting request; it is notified when it is admitted or displaced."""
 
     client: str
-    called: threading.Event = field(default_factory=threading.Event)
-    goes: bool = False
+    notified: threading.Event = field(default_factory=threading.Event)
+    is_admitted: bool = False
 
 
 class HashingQueue:
-    """So many at work, so many waiting; the rest is turned away at once."""
+    """A bounded number of running and waiting hashes; further ones are rejected at once."""
 
-    def __init__(self, *, at_work: int, waiting: int) -> None:
-        """Take how many may work at once, and how many more may wait for that."""
-        self._at_work, self._waiting = at_work, waiting
+    def __init__(self, *, max_running: int, max_waiting: int) -> None:
+        """Limit the hashes that run at once, and those that wait."""
+        self._max_running, self._max_waiting = max_running, max_waiting
         self._lock = threading.Lock()
-        self._working = Counter[str]()
-        self._lines: dict[str, deque[_Waiter]] = {}  # in the order in which their clients came
-        self._last: dict[str, int] = {}  # when clients who work or wait had their last turn
-        self._turns = 0
+        self._running = Counter[str]()
+        self._waiters: dict[str, deque[_Waiter]] = {}  # by client, in order of arrival
+        self._last_admitted: dict[str, int] = {}  # by active client: a sequence number
+        self._admitted = 0
 
-    def demand(self, client: str) -> None:
-        """Raise `Busy` when there is no place for a client."""
+    def require_capacity(self, client: str) -> None:
+        """Raise `Busy` if there is no slot for a client."""
         with self._lock:
-            self._room(client)
+            self._client_to_displace(client)
 
     @contextmanager
-    def taken(self, client: str, patience: float) -> Iterator[None]:
-        """Wait for a turn, seconds at most, and work. Raises `Busy`."""
-        waiter = self._join(client)
-        if not waiter.called.wait(patience):
-            self._give_up(waiter)
-        if not waiter.goes:
+    def slot(self, client: str, timeout: float) -> Iterator[None]:
+        """Wait for a slot, `timeout` seconds at most. Raise `Busy` if there is none."""
+        waiter = self._enqueue(client)
+        if not waiter.notified.wait(timeout):
+            self._dequeue(waiter)
+        if not waiter.is_admitted:
             raise Busy
         try:
             yield
         finally:
             self._leave(client)
 
-    def _join(self, client: str) -> _Waiter:
+    def _enqueue(self, client: str) -> _Waiter:
         waiter = _Waiter(client)
         with self._lock:
-            most = self._room(client)
-            if most is not None:
-                self._lines[most].pop().called.set()
-                self._tidy(most)
-            self._lines.setdefault(client, deque()).append(waiter)
-            self._call()
+            displaced = self._client_to_displace(client)
+            if displaced is not None:
+                self._waiters[displaced].pop().notified.set()
+                self._forget_idle(displaced)
+            self._waiters.setdefault(client, deque()).append(waiter)
+            self._admit()
         return waiter
 
-    def _room(self, client: str) -> str | None:
-        """Return which client makes room, None if there is some. Raises `Busy`."""
-        if self._working.total() < self._at_work or self._in_line() < self._waiting:
+    def _client_to_displace(self, client: str) -> str | None:
+        """Return the client that loses a slot to `client`, None if one is free. Raise `Busy`."""
+        if self._running.total() < self._max_running or self._waiting_count() < self._max_waiting:
             return None
-        most = max(self._lines, key=self._held, default=None)
-        if most is None or self._held(most) <= self._held(client) + 1:
+        largest = max(self._waiters, key=self._slots, default=None)
+        if largest is None or self._slots(largest) <= self._slots(client) + 1:
             raise Busy
-        return most
+        return largest
 
-    def _held(self, client: str) -> int:
-        return self._working[client] + len(self._lines.get(client, ()))
+    def _slots(self, client: str) -> int:
+        return self._running[client] + len(self._waiters.get(client, ()))
 
-    def _in_line(self) -> int:
-        return sum(map(len, self._lines.values()))
+    def _waiting_count(self) -> int:
+        return sum(map(len, self._waiters.values()))
 
-    def _call(self) -> None:
-        """Let as many go as may, those first whose client's last turn is the longest ago."""
-        while self._lines and self._working.total() < self._at_work:
-            client = min(self._lines, key=lambda one: self._last.get(one, 0))
-            waiter = self._lines[client].popleft()
-            self._turns += 1
-            self._last[client] = self._turns
-            self._working[client] += 1
-            self._tidy(client)
-            waiter.goes = True
-            waiter.called.set()
+    def _admit(self) -> None:
+        """Admit as many as possible, starting with the client whose last one was longest ago."""
+        while self._waiters and self._running.total() < self._max_running:
+            client = min(self._waiters, key=lambda name: self._last_admitted.get(name, 0))
+            waiter = self._waiters[client].popleft()
+            self._admitted += 1
+            self._last_admitted[client] = self._admitted
+            self._running[client] += 1
+            self._forget_idle(client)
+            waiter.is_admitted = True
+            waiter.notified.set()
 
     def _leave(self, client: str) -> None:
         with self._lock:
-            self._working[client] -= 1
-            self._tidy(client)
-            self._call()
+            self._running[client] -= 1
+            self._forget_idle(client)
+            self._admit()
 
-    def _give_up(self, waiter: _Waiter) -> None:
+    def _dequeue(self, waiter: _Waiter) -> None:
         with self._lock:
-            if not waiter.called.is_set():
-                self._lines[waiter.client].remove(waiter)
-                self._tidy(waiter.client)
+            if not waiter.notified.is_set():
+                self._waiters[waiter.client].remove(waiter)
+                self._forget_idle(waiter.client)
 
-    def _tidy(self, client: str) -> None:
-        """Forget a client that neither works nor waits, or all that ever came would be kept."""
-        if not self._lines.get(client):
-            self._lines.pop(client, None)
-            if not self._working[client]:
-                del self._working[client]
-                self._last.pop(client, None)
+    def _forget_idle(self, client: str) -> None:
+        """Forget a client without slots, so that memory does not grow with every new client."""
+        if not self._waiters.get(client):
+            self._waiters.pop(client, None)
+            if not self._running[client]:
+                del self._running[client]
+                self._last_admitted.pop(client, None)

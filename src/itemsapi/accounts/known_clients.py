@@ -1,4 +1,4 @@
-"""Clients that got into an account before: strangers who guess must not lock them out (S-044)."""
+"""Known clients: those that signed in as a user before; attackers cannot lock them out (S-044)."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ KNOWN_CLIENT_LIFETIME = timedelta(days=30)
 
 
 class KnownClient(Model):
-    """A client that signed in to an account; neither name nor address is kept in clear."""
+    """A client that signed in as a user; the key is a hash, not the name and address."""
 
     __tablename__ = "itemsapi_known_client"
 
@@ -31,12 +31,12 @@ _SEEN = text(
 
 
 def remember_client(tx: Session, name: str, client: str, now: datetime) -> None:
-    """Note that `client` just signed in to the account called `name`."""
+    """Remember that `client` just signed in as the user `name`."""
     tx.execute(_SEEN, {"key": _key(name, client), "now": now})
 
 
 def is_known_client(connection: Connection, name: str, client: str, now: datetime) -> bool:
-    """Tell whether `client` signed in to the account called `name` in the last 30 days."""
+    """Return whether `client` signed in as the user `name` in the last 30 days."""
     values = {"key": _key(name, client), "since": now - KNOWN_CLIENT_LIFETIME}
     return connection.execute(_KNOWN, values).first() is not None
 

@@ -1,4 +1,4 @@
-"""Users: the table, and what a flow reads of one."""
+"""The tables of users and roles."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from itemsapi.db import Model
 
 
 class User(Model):
-    """One who may sign in. `id` is the identity; the name may change hands (S-122).
+    """A user. `id` is the identity; the name may be given to another user later (S-122).
 
-    `password_expires_at`: until when a one-time password is good; null for one of the user's own.
-    `epoch`: minted into their access tokens; those of an earlier one are void (docs/adr/0004).
+    `password_expires_at`: when a temporary password expires; null for any other password. `epoch`:
+    part of the user's access tokens; those with an earlier one are revoked (docs/adr/0004).
     """
 
     __tablename__ = "itemsapi_user"
@@ -29,7 +29,7 @@ class User(Model):
 
 
 class Role(Model):
-    """A named set of scopes; `everything` stands for all scopes there are, pages' own included."""
+    """A named set of scopes; `everything` means all scopes, those of blueprints included."""
 
     __tablename__ = "itemsapi_role"
 
@@ -39,7 +39,7 @@ class Role(Model):
 
 
 class RoleScope(Model):
-    """A scope that a role gives."""
+    """A scope of a role."""
 
     __tablename__ = "itemsapi_role_scope"
 
@@ -50,7 +50,7 @@ class RoleScope(Model):
 
 
 class UserRole(Model):
-    """A role that a user has."""
+    """A role of a user."""
 
     __tablename__ = "itemsapi_user_role"
 

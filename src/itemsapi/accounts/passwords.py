@@ -1,12 +1,12 @@
-"""Passwords: stored as Argon2id, checked a few at a time, the same in time for unknown users.
+"""Passwords: hashed with Argon2id, a few at a time, in the same time for unknown users.
 
-Parameters: OWASP Password Storage Cheat Sheet; format: PHC strings; normal form: RFC 8265 section
-4.2.2 (OpaqueString): spaces of every kind are U+0020, then NFC. Nothing is cut or changed
-otherwise.
+Parameters: OWASP Password Storage Cheat Sheet. Format: PHC strings. Normal form: RFC 8265 section
+4.2.2 (OpaqueString): every kind of space becomes U+0020, then NFC. Passwords are not truncated or
+changed otherwise.
 
-While some passwords are stored with older parameters, each check does the work of every set of
-parameters in use, whoever it is about: one of them on what is stored, the others on decoys. So
-neither who is unknown nor who has not signed in since the change can be told by the time (S-113).
+While some stored hashes have older parameters, each verification does the work of every parameter
+set in use: one on the stored hash, the others on decoys. So the response time reveals neither
+unknown users nor users who did not sign in since the parameters changed (S-113).
 """
 
 import re
@@ -24,154 +24,153 @@ from argon2.exceptions import HashingError, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.observability.logging import request_context
+from itemsapi.observability.context import request_context
 from itemsapi.problems import Busy
-from itemsapi.settings import LONGEST_PASSWORD, Settings
+from itemsapi.settings import MAX_PASSWORD_LENGTH, Settings
 from itemsapi.web_addresses import client_key
 
-MAX_PASSWORD_LENGTH = LONGEST_PASSWORD
-MAX_CONCURRENT_HASHES = 1  # hashes at work in one process: each takes its memory and a whole core
-MAX_WAITING_HASHES = (
-    2  # more waiters than this would hold the server's threads (measured: p99 x 90)
-)
-TEMPORARY_PASSWORD_LIFETIME = timedelta(
-    days=7
-)  # of a password that was made for somebody (ASVS 6.4.1, S-119)
-HASH_WAIT_SECONDS = 2.0  # seconds a waiter waits
-MOST = 4  # sets of parameters that a check does the work of
-SURVEY = 3600.0  # seconds after which the sets in use are looked for again
-EXHAUSTED = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
+MAX_CONCURRENT_HASHES = 1  # in one process: each takes its memory and a whole core
+MAX_WAITING_HASHES = 2  # more would block the threads of the server (measured: p99 x 90)
+TEMPORARY_PASSWORD_LIFETIME = timedelta(days=7)  # ASVS 6.4.1, S-119
+HASH_WAIT_SECONDS = 2.0
+MAX_PARAMETER_SETS = 4  # that one verification does the work of
+PARAMETERS_RELOAD_SECONDS = 3600.0
+EXHAUSTION_ERRORS = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
 
-_HEAD = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
+_PARAMETERS = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
 
 
 class PasswordService:
-    """Hashes and checks passwords, never more at once than the process can bear."""
+    """Hashes and verifies passwords, with a limit on how many at once."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take today's parameters."""
+        """Use the parameters of the settings for new hashes."""
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_time,
             memory_cost=settings.argon2_memory,
             parallelism=settings.argon2_parallelism,
             type=Type.ID,
         )
-        self._places = HashingQueue(at_work=MAX_CONCURRENT_HASHES, waiting=MAX_WAITING_HASHES)
+        self._queue = HashingQueue(
+            max_running=MAX_CONCURRENT_HASHES, max_waiting=MAX_WAITING_HASHES
+        )
         memory, passes, lanes = (
             settings.argon2_memory,
             settings.argon2_time,
             settings.argon2_parallelism,
         )
-        self._today = f"$argon2id$v=19$m={memory},t={passes},p={lanes}"
-        self._decoys = {self._today: _decoy(self._today)}
-        self._met: list[str] = []  # since the last survey, which may not see them
-        self._surveyed = float("-inf")
-        self._changing = threading.Lock()
+        self._current = f"$argon2id$v=19$m={memory},t={passes},p={lanes}"
+        self._decoys = {self._current: _decoy_hash(self._current)}
+        self._seen: list[str] = []  # since the last reload, which may miss them
+        self._loaded_at = float("-inf")
+        self._lock = threading.Lock()
 
-    def refuse_if_full(self) -> None:
-        """Raise `Busy` at once when no more can wait: before any work is done for the request."""
-        self._places.demand(_client())
+    def require_capacity(self) -> None:
+        """Raise `Busy` if the queue is full, before any work is done for the request."""
+        self._queue.require_capacity(_client())
 
     def hash(self, password: str) -> str:
-        """Return what to store of a password. Raises `Busy`."""
-        with self._place(), _exhaustion_told():
+        """Return the hash of a password. Raise `Busy`."""
+        with self._slot(), _busy_if_exhausted():
             return self._hasher.hash(normalize_password(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
-        """Tell whether `password` is the one stored; without a user the work is the same.
+        """Return whether `password` has the hash `stored`; without a hash the work is the same.
 
-        Raises `Busy` when too many are being checked already, or the machine has no memory left.
+        Raise `Busy` if too many are being verified already, or the machine has no memory left.
         """
-        shown = normalize_password(password)
-        if len(shown) > MAX_PASSWORD_LENGTH:
-            shown, stored = "", None
-        head = hash_parameters_of(stored) if stored else None
-        if head:
-            self._learn(head)
-        with self._place():
-            return self._checked(shown, stored or "", head)
+        normalized = normalize_password(password)
+        if len(normalized) > MAX_PASSWORD_LENGTH:
+            normalized, stored = "", None
+        parameters = hash_parameters_of(stored) if stored else None
+        if parameters:
+            self._add_parameters(parameters)
+        with self._slot():
+            return self._verify_with_decoys(normalized, stored or "", parameters)
 
-    def outdated(self, stored: str) -> bool:
-        """Tell whether `stored` was made with other parameters than today's."""
+    def needs_rehash(self, stored: str) -> bool:
+        """Return whether `stored` has other parameters than those of the settings."""
         return self._hasher.check_needs_rehash(stored)
 
-    def survey(self, look: Callable[[], Iterable[str]]) -> None:
-        """Look for the parameters in use, once an hour; `look` returns heads, or things like it.
+    def refresh_parameters(self, load_parameters: Callable[[], Iterable[str]]) -> None:
+        """Load the parameter sets in use, once an hour; others that are loaded are ignored.
 
-        Those that a check met since the last time stay, even while it looks.
+        Parameters seen in a verification since the last reload are kept.
         """
-        if time.monotonic() < self._surveyed + SURVEY:
+        if time.monotonic() < self._loaded_at + PARAMETERS_RELOAD_SECONDS:
             return
-        heads = [head for one in look() if (head := hash_parameters_of(f"{one}$"))]
-        with self._changing:
-            if time.monotonic() < self._surveyed + SURVEY:
-                return  # another thread looked as well
-            self._surveyed = time.monotonic()
-            found = list(dict.fromkeys([self._today, *heads, *self._met]))[:MOST]
-            self._decoys = {head: _decoy(head) for head in found}
-            self._met = []
+        loaded = [found for text in load_parameters() if (found := hash_parameters_of(f"{text}$"))]
+        with self._lock:
+            if time.monotonic() < self._loaded_at + PARAMETERS_RELOAD_SECONDS:
+                return  # another thread reloaded them meanwhile
+            self._loaded_at = time.monotonic()
+            in_use = list(dict.fromkeys([self._current, *loaded, *self._seen]))[:MAX_PARAMETER_SETS]
+            self._decoys = {parameters: _decoy_hash(parameters) for parameters in in_use}
+            self._seen = []
 
-    def _learn(self, head: str) -> None:
-        """Do the work of these, too, from now on; beyond `MOST` none is added."""
-        with self._changing:
-            if head not in self._met:
-                self._met.append(head)
-            if head not in self._decoys and len(self._decoys) < MOST:
-                self._decoys[head] = _decoy(head)
+    def _add_parameters(self, parameters: str) -> None:
+        """Add a decoy for these parameters, up to `MAX_PARAMETER_SETS`."""
+        with self._lock:
+            if parameters not in self._seen:
+                self._seen.append(parameters)
+            if parameters not in self._decoys and len(self._decoys) < MAX_PARAMETER_SETS:
+                self._decoys[parameters] = _decoy_hash(parameters)
 
-    def _checked(self, shown: str, stored: str, head: str | None) -> bool:
-        work = dict(self._decoys)
-        if head:
-            work[head] = stored
-        outcomes = {one: self._verified(against, shown) for one, against in work.items()}
-        return head is not None and outcomes[head]
+    def _verify_with_decoys(self, password: str, stored: str, parameters: str | None) -> bool:
+        hashes = dict(self._decoys)
+        if parameters:
+            hashes[parameters] = stored
+        outcomes = {
+            key: self._verify(password_hash, password) for key, password_hash in hashes.items()
+        }
+        return parameters is not None and outcomes[parameters]
 
-    def _verified(self, stored: str, shown: str) -> bool:
+    def _verify(self, stored: str, password: str) -> bool:
         try:
-            with _exhaustion_told():
-                return self._hasher.verify(stored, shown)
+            with _busy_if_exhausted():
+                return self._hasher.verify(stored, password)
         except (VerificationError, InvalidHashError):
             return False
 
-    def _place(self) -> AbstractContextManager[None]:
-        return self._places.taken(_client(), HASH_WAIT_SECONDS)
+    def _slot(self) -> AbstractContextManager[None]:
+        return self._queue.slot(_client(), HASH_WAIT_SECONDS)
 
 
 def normalize_password(password: str) -> str:
-    """Return the one form in which a password is counted, stored and checked."""
-    spaced = (" " if unicodedata.category(one) == "Zs" else one for one in password)
+    """Return the normal form, in which a password is measured, hashed and verified."""
+    spaced = (" " if unicodedata.category(char) == "Zs" else char for char in password)
     return unicodedata.normalize("NFC", "".join(spaced))
 
 
 def hash_parameters_of(stored: str) -> str | None:
-    """Return the parameters that something stored begins with, None if it is no such hash."""
-    found = _HEAD.match(stored)
-    return found[1] if found else None
+    """Return the parameters at the beginning of a hash, None if it is no Argon2id hash."""
+    match = _PARAMETERS.match(stored)
+    return match[1] if match else None
 
 
 @contextmanager
-def _exhaustion_told() -> Iterator[None]:
-    """Tell a machine that has nothing left from a wrong password (R-23). Raises `Busy`."""
+def _busy_if_exhausted() -> Iterator[None]:
+    """Raise `Busy` if Argon2 had no memory or thread: that is no wrong password (R-23)."""
     try:
         yield
     except (HashingError, VerificationError) as error:
-        if str(error) in EXHAUSTED:
+        if str(error) in EXHAUSTION_ERRORS:
             raise Busy(cause=f"passwords: Argon2 says {error}") from error
         raise
 
 
-def temporary_password() -> str:
-    """Make a password that is shown once: 128 random bits in letters and digits."""
+def make_temporary_password() -> str:
+    """Return a random password of 128 bits, in letters and digits."""
     return secrets.token_hex(16)
 
 
-def _decoy(head: str) -> str:
-    """Return what looks stored with these parameters and that no password matches."""
-    salt, digest = (_plain(secrets.token_bytes(size)) for size in (16, 32))
-    return f"{head}${salt}${digest}"
+def _decoy_hash(parameters: str) -> str:
+    """Return a hash with these parameters that no password matches."""
+    salt, digest = (_base64(secrets.token_bytes(size)) for size in (16, 32))
+    return f"{parameters}${salt}${digest}"
 
 
-def _plain(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return b64encode(data).decode().rstrip("=")
 
 

@@ -1,4 +1,4 @@
-"""Reach: how far somebody may go, and who acts. Nobody gives more than they have (S-084)."""
+"""Permissions of operators. Nobody can give more than they have (S-084)."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,13 +6,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What roles give: `everything`, or these scopes, whether the application knows them or not."""
+    """The permissions of roles: `everything`, or these scopes, known to the application or not."""
 
     everything: bool
     scopes: frozenset[str]
 
     def covers(self, other: "Permissions") -> bool:
-        """Tell whether `other` goes no further than this."""
+        """Return whether these permissions include all of `other`."""
         return self.everything or (not other.everything and other.scopes <= self.scopes)
 
 
@@ -20,11 +20,11 @@ ALL_PERMISSIONS = Permissions(everything=True, scopes=frozenset())
 
 
 class Operator(Protocol):
-    """Who changes users or roles: the caller of a request, or the command line, which has no id."""
+    """The caller of a request that changes users or roles, or the command line, which has no id."""
 
     @property
     def user_id(self) -> str | None:
-        """The caller's user; None on the command line, which nothing in here stops."""
+        """The id of the caller's user; None on the command line, which has all permissions."""
 
     @property
     def scopes(self) -> frozenset[str]:

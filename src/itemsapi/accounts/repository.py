@@ -1,6 +1,6 @@
-"""Users and roles in the database: read by the issuer at every sign-in, and by operators.
+"""Queries of users and roles, for the issuer and for operators.
 
-What the issuer reads is Core rows by fixed statements: it runs at every sign-in and refresh.
+The issuer's queries are prepared Core statements, because they run at every sign-in and refresh.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,12 +18,12 @@ from itemsapi.db import AnyRow
 Reader = Connection | Session
 
 _user, _role = User.core(), Role.core()
-_gives, _has = RoleScope.core(), UserRole.core()
+_role_scope, _user_role = RoleScope.core(), UserRole.core()
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerUser:
-    """A user as the issuer sees them; `password_expires_at` is None but for one-time passwords."""
+    """What the issuer needs of a user; only temporary passwords have a `password_expires_at`."""
 
     id: str
     username: str
@@ -34,11 +34,11 @@ class IssuerUser:
 
     @property
     def must_change_password(self) -> bool:
-        """Tell whether the password was made for them, to be used once (S-119)."""
+        """Whether the password is temporary (S-119)."""
         return self.password_expires_at is not None
 
     def password_expired(self, now: datetime) -> bool:
-        """Tell whether a one-time password is good no more."""
+        """Return whether a temporary password has expired."""
         return self.password_expires_at is not None and self.password_expires_at <= now
 
 
@@ -60,8 +60,8 @@ _SCOPES = (
     .where(UserRole.user_id == bindparam("id"))
 )
 
-SURVEYED_USERS = 5000  # users at each end of the table; some 10 ms
-HASH_TAIL_LENGTH = 67  # characters of salt and digest in a PHC string, with the signs before them
+SURVEYED_USERS = 5000  # at each end of the table; some 10 ms
+HASH_TAIL_LENGTH = 67  # characters of salt and digest in a PHC string, with their separators
 
 _ends = union_all(
     *(
@@ -89,21 +89,21 @@ def find_by_name(connection: Connection, username: str) -> IssuerUser | None:
 
 
 def find_by_id(tx: Session | Connection, user_id: str, *, lock: bool = False) -> IssuerUser | None:
-    """Find a user by id; with `hold` nobody changes them until the transaction ends."""
-    wanted = _BY_ID.with_for_update(key_share=True) if lock else _BY_ID
-    return _issuer_user(tx.execute(wanted, {"id": user_id}).first())
+    """Find a user by id; with `lock` the row cannot change until the transaction ends."""
+    query = _BY_ID.with_for_update(key_share=True) if lock else _BY_ID
+    return _issuer_user(tx.execute(query, {"id": user_id}).first())
 
 
-def hash_parameters(connection: Connection) -> list[str]:
-    """Return what stored passwords begin with, the most frequent first: their parameters.
+def load_hash_parameters(connection: Connection) -> list[str]:
+    """Return the parameters of stored password hashes, the most frequent first.
 
-    The oldest and the newest users are looked at; of ten thousand that is everybody.
+    Only the oldest and the newest users are read; up to ten thousand users that is all of them.
     """
-    return [str(head) for head in connection.scalars(_HASH_PARAMETERS)]
+    return [str(parameters) for parameters in connection.scalars(_HASH_PARAMETERS)]
 
 
-def scopes_of(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:
-    """Return the scopes that a user's roles give, among those that the application knows."""
+def load_scopes(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:
+    """Return the scopes of a user's roles that the application knows."""
     rows = tx.execute(_SCOPES, {"id": user_id}).all()
     known = frozenset(known)
     if any(everything for everything, _ in rows):
@@ -126,7 +126,7 @@ def _issuer_user(row: AnyRow | None) -> IssuerUser | None:
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A user with their roles, and nothing secret."""
+    """A user with their roles, without secrets."""
 
     id: str
     username: str
@@ -135,12 +135,12 @@ class UserRecord:
     created_at: datetime
     updated_at: datetime
     version: int
-    password_expires_at: datetime | None  # of a one-time password; any other has no end
+    password_expires_at: datetime | None  # of a temporary password; any other never expires
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRecord:
-    """A role with the scopes it gives; `everything` stands for all there are."""
+    """A role with its scopes; `everything` means all scopes."""
 
     name: str
     description: str
@@ -149,72 +149,74 @@ class RoleRecord:
 
     @property
     def permissions(self) -> Permissions:
-        """How far this role lets its holders go."""
+        """The permissions of this role."""
         return Permissions(self.everything, frozenset(self.scopes))
 
 
-def list_users(reader: Reader, *, after: str, limit: int, begins: str = "") -> list[UserRecord]:
-    """Return up to `limit` users by name, those after the name `after` that begin with `begins`."""
-    wanted = select(_user).where(_user.c.username > after).order_by(_user.c.username).limit(limit)
-    if begins:
-        wanted = wanted.where(_user.c.username.startswith(begins, autoescape=True))
-    return _user_records(reader, wanted)
+def list_users(reader: Reader, *, after: str, limit: int, prefix: str = "") -> list[UserRecord]:
+    """Return up to `limit` users in order of name, after the name `after`, with a prefix."""
+    query = select(_user).where(_user.c.username > after).order_by(_user.c.username).limit(limit)
+    if prefix:
+        query = query.where(_user.c.username.startswith(prefix, autoescape=True))
+    return _user_records(reader, query)
 
 
 def get_user(reader: Reader, user_id: str) -> UserRecord | None:
-    """Return one user."""
+    """Return the user with this id."""
     return next(iter(_user_records(reader, select(_user).where(_user.c.id == user_id))), None)
 
 
 def get_user_by_name(reader: Reader, name: str) -> UserRecord | None:
-    """Return the user with this normal name."""
+    """Return the user with this normalized name."""
     return next(iter(_user_records(reader, select(_user).where(_user.c.username == name))), None)
 
 
 def list_roles(reader: Reader, *, names: Iterable[str] | None = None) -> list[RoleRecord]:
-    """Return all roles by name, or those of `names` that exist."""
-    wanted = select(_role).order_by(_role.c.name)
+    """Return all roles in order of name, or those of `names` that exist."""
+    query = select(_role).order_by(_role.c.name)
     if names is not None:
-        wanted = wanted.where(_role.c.name.in_(list(names)))
-    rows = reader.execute(wanted).all()
-    given = _scopes_of(reader, [row.name for row in rows])
-    return [RoleRecord(row.name, row.description, row.everything, given[row.name]) for row in rows]
+        query = query.where(_role.c.name.in_(list(names)))
+    rows = reader.execute(query).all()
+    scopes = _scopes_by_role(reader, [row.name for row in rows])
+    return [RoleRecord(row.name, row.description, row.everything, scopes[row.name]) for row in rows]
 
 
-def permissions_of(reader: Reader, user_id: str) -> Permissions:
-    """Return how far a user's roles let them go."""
-    held = select(_has.c.role).where(_has.c.user_id == user_id)
-    found = list_roles(reader, names=reader.execute(held).scalars())
-    scopes = frozenset(scope for role in found for scope in role.scopes)
-    return Permissions(any(role.everything for role in found), scopes)
+def load_permissions(reader: Reader, user_id: str) -> Permissions:
+    """Return the permissions of a user's roles."""
+    names = select(_user_role.c.role).where(_user_role.c.user_id == user_id)
+    roles = list_roles(reader, names=reader.execute(names).scalars())
+    scopes = frozenset(scope for role in roles for scope in role.scopes)
+    return Permissions(any(role.everything for role in roles), scopes)
 
 
 def list_users_with_role(reader: Reader, role: str, *, limit: int) -> list[str]:
-    """Return the ids of up to `limit` users who have a role, in one order for everybody."""
-    wanted = select(_has.c.user_id).where(_has.c.role == role)
-    return list(reader.execute(wanted.order_by(_has.c.user_id).limit(limit)).scalars())
+    """Return the ids of up to `limit` users of a role, in order of id."""
+    query = select(_user_role.c.user_id).where(_user_role.c.role == role)
+    return list(reader.execute(query.order_by(_user_role.c.user_id).limit(limit)).scalars())
 
 
 def count_admins(reader: Reader) -> int:
-    """Count the users who may sign in and do everything."""
-    wanted = (
+    """Count the enabled users with all permissions."""
+    query = (
         select(func.count(_user.c.id.distinct()))
-        .join(_has, _has.c.user_id == _user.c.id)
-        .join(_role, _role.c.name == _has.c.role)
+        .join(_user_role, _user_role.c.user_id == _user.c.id)
+        .join(_role, _role.c.name == _user_role.c.role)
         .where(_role.c.everything, _user.c.disabled_at.is_(None))
     )
-    return int(reader.execute(wanted).scalar_one())
+    return int(reader.execute(query).scalar_one())
 
 
 def has_users(reader: Reader) -> bool:
-    """Tell whether there is any user at all."""
+    """Return whether there is any user."""
     return reader.execute(select(_user.c.id).limit(1)).first() is not None
 
 
-def _user_records(reader: Reader, wanted: Select[tuple[User]]) -> list[UserRecord]:
-    rows = reader.execute(wanted).all()
-    held = select(_has.c.user_id, _has.c.role).where(_has.c.user_id.in_([row.id for row in rows]))
-    roles_of = _grouped([row.id for row in rows], reader.execute(held))
+def _user_records(reader: Reader, query: Select[tuple[User]]) -> list[UserRecord]:
+    rows = reader.execute(query).all()
+    user_roles = select(_user_role.c.user_id, _user_role.c.role).where(
+        _user_role.c.user_id.in_([row.id for row in rows])
+    )
+    roles_of = _group([row.id for row in rows], reader.execute(user_roles))
     return [
         UserRecord(
             id=row.id,
@@ -230,15 +232,13 @@ def _user_records(reader: Reader, wanted: Select[tuple[User]]) -> list[UserRecor
     ]
 
 
-def _scopes_of(reader: Reader, names: list[str]) -> Mapping[str, tuple[str, ...]]:
-    wanted = select(_gives.c.role, _gives.c.scope).where(_gives.c.role.in_(names))
-    return _grouped(names, reader.execute(wanted))
+def _scopes_by_role(reader: Reader, names: list[str]) -> Mapping[str, tuple[str, ...]]:
+    query = select(_role_scope.c.role, _role_scope.c.scope).where(_role_scope.c.role.in_(names))
+    return _group(names, reader.execute(query))
 
 
-def _grouped(
-    keys: Iterable[str], pairs: Iterable[tuple[str, str]]
-) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {key: [] for key in keys}
+def _group(keys: Iterable[str], pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = {key: [] for key in keys}
     for key, value in pairs:
-        found[key].append(value)
-    return {key: tuple(sorted(values)) for key, values in found.items()}
+        groups[key].append(value)
+    return {key: tuple(sorted(values)) for key, values in groups.items()}

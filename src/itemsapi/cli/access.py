@@ -1,22 +1,22 @@
-"""`itemsapi access`: the access matrix, from the rules that are enforced."""
+"""`itemsapi access`: the access matrix, read from the rules that the gate enforces."""
 
 import click
 
 from itemsapi.app import create_app, rulebook
-from itemsapi.cli.terminal import json_option, show
+from itemsapi.cli.terminal import json_option, print_table
 from itemsapi.gate.rulebook import RouteRule
 
 
 @click.command
 @json_option
 def command(*, as_json: bool) -> None:
-    """Show which rule stands before which route, and why what is public may be.
+    """Show the access rule of every route, and why a public route may be public.
 
     HEAD follows GET.
     """
     matrix = rulebook(create_app()).matrix()
     rows = [_row(entry) for entry in matrix if entry.method != "HEAD"]
-    show(rows, ["method", "path", "rule", "why"], as_json=as_json)
+    print_table(rows, ["method", "path", "rule", "why"], as_json=as_json)
 
 
 def _row(entry: RouteRule) -> dict[str, object]:
@@ -24,6 +24,6 @@ def _row(entry: RouteRule) -> dict[str, object]:
         "method": entry.method,
         "path": entry.path,
         "rule": str(entry.rule),
-        "scopes": sorted(entry.rule.names),
-        "why": entry.rule.why,
+        "scopes": sorted(entry.rule.scope_names),
+        "why": entry.rule.reason,
     }

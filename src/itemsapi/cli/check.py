@@ -1,4 +1,4 @@
-"""`itemsapi check`: are settings, database, schema, keys and clock sound? Changes nothing."""
+"""`itemsapi check`: check settings, database, schema, keys and clock without changing anything."""
 
 import dataclasses
 import difflib
@@ -15,145 +15,147 @@ import click
 from sqlalchemy import func, select
 
 from itemsapi.audit import AuditEvent
-from itemsapi.cli.errors import in_words
-from itemsapi.cli.settings_report import every_setting
-from itemsapi.cli.terminal import json_option, say, say_json, show
+from itemsapi.cli.errors import error_line
+from itemsapi.cli.settings_report import settings_rows
+from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
-from itemsapi.db.url import read_address
+from itemsapi.db.url import parse_database_url
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.proxies import untold
 from itemsapi.services import Services, build_services
 from itemsapi.settings import (
-    PREFIX,
+    ENV_PREFIX,
     SECRET_FILE,
     Settings,
     SettingsError,
-    exposed_secret,
-    unknown_settings,
+    find_unknown_settings,
+    secret_exposure_warning,
 )
 
-CLOCK_TOLERANCE_SECONDS = 5  # beyond it tokens of one host are early or late on another
-_SHUT_OUT = re.compile(r"authentication failed|no password supplied|role \".*\" does not exist")
-_LATEST = select(func.max(AuditEvent.core().c.at))
+CLOCK_TOLERANCE_SECONDS = 5  # beyond it, other hosts reject fresh tokens or accept expired ones
+_LOGIN_REJECTED = re.compile(
+    r"authentication failed|no password supplied|role \".*\" does not exist"
+)
+_LATEST_EVENT = select(func.max(AuditEvent.core().c.at))
 
-_MARKS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
+_LABELS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
 
-Mark = Literal["ok", "warning", "fault"]
+Severity = Literal["ok", "warning", "fault"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, and what came of it."""
+    """The result of one check."""
 
-    mark: Mark
+    mark: Severity
     about: str
     words: str
 
     def as_row(self) -> dict[str, str]:
-        """Return it as JSON has it."""
+        """Return the finding as a JSON object."""
         return dataclasses.asdict(self)
 
 
 @click.command
 @json_option
 def command(*, as_json: bool) -> None:
-    """Check the settings and what they lead to. Exits with 1 if something is at fault.
+    """Check the settings and what depends on them. Exits with 1 if there is a fault.
 
     Nothing is changed. Secrets are not shown.
     """
-    settings, findings = examine(os.environ)
-    rows = every_setting(settings, os.environ) if settings else []
+    settings, findings = check_environment(os.environ)
+    rows = settings_rows(settings, os.environ) if settings else []
     if as_json:
         found = [finding.as_row() for finding in findings]
-        say_json({"settings": rows, "findings": found})
+        print_json({"settings": rows, "findings": found})
     else:
-        show(rows, ["setting", "value", "source"], as_json=False)
-        say("")
+        print_table(rows, ["setting", "value", "source"], as_json=False)
+        print_lines("")
         for finding in findings:
-            _say(finding)
+            _print_finding(finding)
     if any(finding.mark == "fault" for finding in findings):
         sys.exit(1)
 
 
-def _say(finding: Finding) -> None:
-    say(f"  {_MARKS[finding.mark]:6} {finding.about}: {finding.words}")
+def _print_finding(finding: Finding) -> None:
+    print_lines(f"  {_LABELS[finding.mark]:6} {finding.about}: {finding.words}")
 
 
-def examine(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
-    """Look at everything; return the settings, if they can be read, and what was found."""
-    findings = [_unknown(name) for name in unknown_settings(environ)]
+def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Run all checks; return the settings, if they can be read, and the findings."""
+    findings = [_unknown_setting(name) for name in find_unknown_settings(environ)]
     try:
-        settings = _settings(environ)
-        RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # asks nobody
+        settings = _read_settings(environ)
+        RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # does not connect
     except SettingsError as error:
         return None, [*findings, Finding("fault", "settings", str(error))]
-    findings += [Finding("ok", "settings", "they fit together"), *_proxies(settings)]
-    findings += _secret(settings, environ)
-    return settings, [*findings, *_services(settings)]
+    findings += [Finding("ok", "settings", "valid"), *_check_proxies(settings)]
+    findings += _check_secret_key(settings, environ)
+    return settings, [*findings, *_check_services(settings)]
 
 
-def _settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings without making a secret where there is none yet."""
-    file = environ.get(f"{PREFIX}SECRET_KEY_FILE")
-    place = Path(environ.get(f"{PREFIX}DATA_DIR", "").strip() or "itemsapi-data") / SECRET_FILE
-    strict = environ.get(f"{PREFIX}PROFILE", "").strip() == "production"
-    if f"{PREFIX}SECRET_KEY" in environ or file or place.exists() or strict:
+def _read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings without creating a secret key if there is none yet."""
+    file = environ.get(f"{ENV_PREFIX}SECRET_KEY_FILE")
+    place = Path(environ.get(f"{ENV_PREFIX}DATA_DIR", "").strip() or "itemsapi-data") / SECRET_FILE
+    strict = environ.get(f"{ENV_PREFIX}PROFILE", "").strip() == "production"
+    if f"{ENV_PREFIX}SECRET_KEY" in environ or file or place.exists() or strict:
         return Settings.from_environment(environ)
-    stand_in = "nothing is signed or sealed with this stand-in"
-    return Settings.from_environment({**environ, f"{PREFIX}SECRET_KEY": stand_in})
+    stand_in = "a placeholder that signs and encrypts nothing"
+    return Settings.from_environment({**environ, f"{ENV_PREFIX}SECRET_KEY": stand_in})
 
 
-def _unknown(name: str) -> Finding:
-    known = [PREFIX + field.name.upper() for field in dataclasses.fields(Settings)]
+def _unknown_setting(name: str) -> Finding:
+    known = [ENV_PREFIX + field.name.upper() for field in dataclasses.fields(Settings)]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return Finding("warning", "settings", f"{name} is no setting{hint}")
+    return Finding("warning", "settings", f"{name} is not a setting{hint}")
 
 
-def _proxies(settings: Settings) -> Iterator[Finding]:
+def _check_proxies(settings: Settings) -> Iterator[Finding]:
     if words := untold(settings):
         yield Finding("warning", "proxies", words)
 
 
-def _secret(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    if f"{PREFIX}SECRET_KEY" in environ:
+def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    if f"{ENV_PREFIX}SECRET_KEY" in environ:
         yield Finding("ok", "secret key", "from the environment")
         return
     path = settings.secret_key_file or settings.data_dir / SECRET_FILE
     if not path.exists():
-        yield Finding("warning", "secret key", f"will be made in {path} on first start")
-    elif words := exposed_secret(settings):
+        yield Finding("warning", "secret key", f"will be created in {path} on first start")
+    elif words := secret_exposure_warning(settings):
         yield Finding("warning", "secret key", words)
     else:
-        yield Finding("ok", "secret key", f"in {path}, for its owner alone")
+        yield Finding("ok", "secret key", f"in {path}, readable by its owner only")
 
 
-def _services(settings: Settings) -> Iterator[Finding]:
+def _check_services(settings: Settings) -> Iterator[Finding]:
     try:
-        address = read_address(settings.database_url)
+        address = parse_database_url(settings.database_url)
         if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
-            yield _absent(Path(address.database or ""), settings.data_dir)
+            yield _missing_database(Path(address.database or ""), settings.data_dir)
             return
     except SettingsError as error:
         yield Finding("fault", "database", str(error))
         return
-    services = build_services(settings, now, dict)
+    services = build_services(settings, now)
     try:
         check_schema(services.database)
-        yield Finding("ok", "database", "answers, and the schema is up to date")
-        yield from _modes(services.database)
-        yield from _writable(services.database)
-        yield from _contents(services)
+        yield Finding("ok", "database", "reachable, and the schema is up to date")
+        yield from _check_file_modes(services.database)
+        yield from _check_writable(services.database)
+        yield from _check_contents(services)
     except SettingsError as error:
         yield Finding("fault", "secret key", str(error))
     except Exception as error:
-        words = in_words(error)
+        words = error_line(error)
         if words is None:
             raise
-        if _SHUT_OUT.search(words):
-            words = f"ITEMSAPI_DATABASE_URL names a user or password that it refuses: {words}"
+        if _LOGIN_REJECTED.search(words):
+            words = f"the database rejects the user or password in ITEMSAPI_DATABASE_URL: {words}"
             yield Finding("fault", "settings", words)
         else:
             yield Finding("fault", "database", words)
@@ -161,46 +163,48 @@ def _services(settings: Settings) -> Iterator[Finding]:
         services.database.dispose()
 
 
-def _absent(file: Path, data_dir: Path) -> Finding:
-    """Tell what a file that is not there means: `serve` makes it, and the data directory alone."""
+def _missing_database(file: Path, data_dir: Path) -> Finding:
+    """Report a missing SQLite file: `serve` creates it and the data directory, no other folder."""
     folder = file.parent
     if not folder.is_dir() and folder != data_dir.absolute():
-        return Finding("fault", "database", f"cannot be made: the folder {folder} is not there")
+        return Finding(
+            "fault", "database", f"cannot be created: the folder {folder} does not exist"
+        )
     if folder.is_dir() and not os.access(folder, os.W_OK):
-        return Finding("fault", "database", f"cannot be made: {folder} may not be written")
-    return Finding("warning", "database", "is not there yet; `itemsapi serve` makes it")
+        return Finding("fault", "database", f"cannot be created: {folder} is not writable")
+    return Finding("warning", "database", "does not exist yet; `itemsapi serve` creates it")
 
 
-def _modes(database: Database) -> Iterator[Finding]:
-    """Tell which files of an SQLite database others may read: it holds everybody's data."""
+def _check_file_modes(database: Database) -> Iterator[Finding]:
+    """Report SQLite files that other users may read: they hold all data."""
     if database.dialect != "sqlite":
         return
-    for file in sqlite.beside(Path(database.engine.url.database or "")):
+    for file in sqlite.database_files(Path(database.engine.url.database or "")):
         if file.stat().st_mode & 0o077:
             words = f"others may read {file}; run chmod 600 {file}"
             yield Finding("warning", "database", words)
 
 
-def _writable(database: Database) -> Iterator[Finding]:
+def _check_writable(database: Database) -> Iterator[Finding]:
     try:
-        database.demand_writable()
+        database.require_writable()
     except DatabaseUnavailable:
-        yield Finding("fault", "database", "takes no changes now: a standby, or read-only")
+        yield Finding("fault", "database", "does not accept writes: it is a standby, or read-only")
 
 
-def _contents(services: Services) -> Iterator[Finding]:
-    services.key_set.key_store.check()
-    yield Finding("ok", "signing keys", "open with the secret key")
-    if services.users.nobody():
-        words = "nobody can sign in yet; run `itemsapi users add NAME --role admin`"
+def _check_contents(services: Services) -> Iterator[Finding]:
+    services.key_set.key_store.check_signing_key()
+    yield Finding("ok", "signing keys", "can be decrypted with the secret key")
+    if services.users.is_empty():
+        words = "no user exists yet; run `itemsapi users add NAME --role admin`"
         yield Finding("warning", "users", words)
-    yield from _clock(services.database)
+    yield from _check_clock(services.database)
 
 
-def _clock(database: Database) -> Iterator[Finding]:
-    """Compare this host's clock with the database's, and with the latest event written down."""
+def _check_clock(database: Database) -> Iterator[Finding]:
+    """Compare this host's clock with the database's and with the latest audit event."""
     with database.reading() as connection:
-        latest = connection.scalar(_LATEST)
+        latest = connection.scalar(_LATEST_EVENT)
     here, tolerance = now(), timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
     if clock_is_off(database):
         words = f"differs from the database's by more than {CLOCK_TOLERANCE_SECONDS} s"
@@ -212,11 +216,11 @@ def _clock(database: Database) -> Iterator[Finding]:
 
 
 def clock_is_off(database: Database) -> bool:
-    """Tell whether this host's clock and the database's are too far apart to judge what is old."""
+    """Return whether this host's clock and the database's differ too much to judge ages."""
     with database.reading() as connection:
         there = connection.execute(select(func.now())).scalar_one()
-    return abs(_aware(there) - now()) > timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
+    return abs(_as_utc(there) - now()) > timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
 
 
-def _aware(moment: datetime) -> datetime:
+def _as_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The commands by name; the module of a command is imported when the command is called."""
+"""The commands by name; the module of a command is imported only when the command is run."""
 
 import importlib
 import sys
@@ -6,28 +6,28 @@ import sys
 import click
 
 _COMMANDS = {
-    "serve": "Serve the API; set everything up on first start.",
-    "db": "Bring the schema of the database up to date, or back.",
-    "users": "Look after users.",
-    "sessions": "See and end the sessions of users.",
-    "keys": "Look after the keys that sign access tokens.",
-    "purge": "Delete what can matter no more.",
-    "access": "Show which rule stands before which route.",
+    "serve": "Serve the API; set up everything on first start.",
+    "db": "Upgrade or downgrade the database schema.",
+    "users": "Manage users.",
+    "sessions": "List and end the sessions of users.",
+    "keys": "Manage the keys that sign access tokens.",
+    "purge": "Delete expired data.",
+    "access": "Show the access rule of every route.",
     "openapi": "Write the OpenAPI document.",
-    "check": "Check the settings and what they lead to.",
+    "check": "Check the settings and what depends on them.",
 }
 
 
 class Commands(click.Group):
-    """A group that knows its commands by name and help alone, until one is called."""
+    """A click group that knows only the names and help texts of its commands until one is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands, in the order of their use."""
+        """Return the names of the commands, in the order in which they are usually needed."""
         del ctx
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command of this name."""
+        """Import and return the command with this name."""
         del ctx
         if cmd_name not in _COMMANDS:
             return None
@@ -42,16 +42,16 @@ class Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; what an operator can put right is one line, not a traceback."""
+        """Run a command; print an error that an operator can fix as one line, not a traceback."""
         try:
             return super().invoke(ctx)
         except Exception as error:
-            failures = importlib.import_module("itemsapi.cli.errors")
+            errors = importlib.import_module("itemsapi.cli.errors")
             terminal = importlib.import_module("itemsapi.cli.terminal")
-            line = failures.in_words(error)
+            line = errors.error_line(error)
             if line is None:
                 raise
-            terminal.say(f"itemsapi: {line}", err=True)
+            terminal.print_lines(f"itemsapi: {line}", err=True)
             sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Opening: what a command works with, from the settings to the services."""
+"""Open the services that a command works with, from the settings in the environment."""
 
 import logging
 from collections.abc import Iterator
@@ -6,25 +6,25 @@ from contextlib import contextmanager
 
 from itemsapi.clock import now
 from itemsapi.db import check_schema
-from itemsapi.observability.logging import RequestContext, set_request_context, start_logging
+from itemsapi.observability.context import RequestContext, set_request_context
+from itemsapi.observability.logging import set_log_level
 from itemsapi.services import Services, build_services
 from itemsapi.settings import Settings
-from itemsapi.tokens.scopes import BUILTIN
 
 
 @contextmanager
-def opened(*, schema: bool = True) -> Iterator[Services]:
-    """Yield the services by the settings of the environment, and close the database afterwards.
+def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
+    """Yield the services for the settings in the environment; close the database afterwards.
 
-    Raises `SettingsError`, and `SchemaOutdated` unless the schema is said not to matter. What is
-    done is written down as done from the address "cli" by nobody who has an account.
+    Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`. Audit events of commands have
+    the address "cli" and no user id.
     """
     settings = Settings.from_environment()
-    start_logging(level=logging.WARNING)
+    set_log_level(level=logging.WARNING)
     set_request_context(RequestContext(address="cli"))
-    services = build_services(settings, now, lambda: {scope.name: scope for scope in BUILTIN})
+    services = build_services(settings, now)
     try:
-        if schema:
+        if check_schema_version:
             check_schema(services.database)
         yield services
     finally:

@@ -1,20 +1,20 @@
-"""Failures in words: what an operator can put right, as one line."""
+"""Error messages for operators: one line for each error that an operator can fix."""
 
 from alembic.util import CommandError
 
 from itemsapi.db import SchemaOutdated
-from itemsapi.db.ownership import SchemaRefused
+from itemsapi.db.ownership import SchemaConflict
 from itemsapi.gate.rulebook import UnguardedRoute
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
 from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly
 
-_SAID = (
+_EXPECTED_ERRORS = (
     CannotListen,
     SettingsError,
     SchemaOutdated,
-    SchemaRefused,
+    SchemaConflict,
     UnguardedRoute,
     CommandError,
     RotationTooEarly,
@@ -22,13 +22,13 @@ _SAID = (
 )
 
 
-def in_words(error: BaseException) -> str | None:
-    """Return the line that tells an operator what is wrong, or None for what is our own fault."""
+def error_line(error: BaseException) -> str | None:
+    """Return a one-line message for an error an operator can fix, None for an unexpected error."""
     if isinstance(error, DatabaseUnavailable):
         return f"the database cannot be used: {error.cause.removeprefix('database: ')}"
     if isinstance(error, Problem):
         return _problem(error)
-    if isinstance(error, _SAID):
+    if isinstance(error, _EXPECTED_ERRORS):
         return _first_line(error)
     if isinstance(error, UnicodeDecodeError):
         return "standard input is not UTF-8"
@@ -38,7 +38,7 @@ def in_words(error: BaseException) -> str | None:
 
 
 def _problem(error: Problem) -> str:
-    return "; ".join(one["message"] for one in error.errors or ()) or error.detail
+    return "; ".join(field_error["message"] for field_error in error.errors or ()) or error.detail
 
 
 def _first_line(error: BaseException) -> str:

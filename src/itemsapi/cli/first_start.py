@@ -1,46 +1,46 @@
-"""First start: the database and the first admin, made where nothing is yet."""
+"""First start: create the database schema, the first signing key and the first admin."""
 
 import sys
 
 import click
 
-from itemsapi.cli.terminal import say
-from itemsapi.db import check_schema, empty, upgrade
+from itemsapi.cli.terminal import print_lines
+from itemsapi.db import check_schema, is_empty, upgrade
 from itemsapi.issuer.users import UserService
 from itemsapi.services import Services
 
 
 def prepare(services: Services) -> None:
-    """Make the tables in a database that has none, and the first key; check both otherwise.
+    """Create the tables and the first key in an empty database; check both otherwise.
 
-    Raises `SchemaOutdated` for another schema (it is never changed without being asked for), and
-    `SettingsError` if the secret key is not the one that the keys were made with.
+    Raise `SchemaOutdated` for another schema (an existing one is never changed unasked), and
+    `SettingsError` if the secret key does not decrypt the signing keys.
     """
-    make_room(services)
-    if empty(services.database):
+    create_data_dir(services)
+    if is_empty(services.database):
         upgrade(services.database)
     check_schema(services.database)
-    services.key_set.key_store.check()
-    services.key_set.now()
+    services.key_set.key_store.check_signing_key()
+    services.key_set.snapshot()
 
 
-def make_room(services: Services) -> None:
-    """Make the folder of an SQLite file; nothing else of ours is kept in files."""
+def create_data_dir(services: Services) -> None:
+    """Create the folder of an SQLite file; the service keeps no other files."""
     if services.database.dialect == "sqlite":
         services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def first_admin(users: UserService, name: str | None) -> tuple[str, str] | None:
-    """Create the first admin if there is no user yet: `name`, or who is named at the terminal.
+    """Create the first admin, `name` or the name typed at the terminal, if there is no user yet.
 
-    Returns name and password, or None if there is somebody, or nobody to ask.
+    Return name and password, or None if a user exists or no name is available.
     """
-    if not users.nobody():
+    if not users.is_empty():
         return None
     if name is None and sys.stdin.isatty():
-        name = click.prompt("Nobody can sign in yet. Name of the first admin", default="admin")
+        name = click.prompt("No user exists yet. Name of the first admin", default="admin")
     if name is None:
-        say("Nobody can sign in yet: itemsapi users add NAME --role admin", err=True)
+        print_lines("No user exists yet; run: itemsapi users add NAME --role admin", err=True)
         return None
-    password = users.first_admin(name)
+    password = users.create_first_admin(name)
     return (name, password) if password else None

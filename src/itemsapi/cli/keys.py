@@ -5,65 +5,65 @@ import time
 
 import click
 
-from itemsapi.cli.context import opened
-from itemsapi.cli.terminal import json_option, progress_bar, show, tell
+from itemsapi.cli.context import open_services
+from itemsapi.cli.terminal import json_option, print_result, print_table, progress_bar
 from itemsapi.tokens.key_store import KeyStore, RotationTooEarly
 
-COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
-SHOWN = ["kid", "alg", "state", "changed_at"]  # what fits a terminal
+JSON_COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
+TABLE_COLUMNS = ["kid", "alg", "state", "changed_at"]  # fits the width of a terminal
 
 
 @click.group
 def command() -> None:
-    """Look after the keys that sign access tokens."""
+    """Manage the keys that sign access tokens."""
 
 
 @command.command("list")
 @json_option
 def list_keys(*, as_json: bool) -> None:
-    """List the keys in the order they were made."""
-    with opened() as services:
-        found = services.key_set.key_store.listed()
-    rows = [{column: getattr(row, column) for column in COLUMNS} for row in found]
-    show(rows, SHOWN, as_json=as_json)
+    """List the keys in the order of their creation."""
+    with open_services() as services:
+        rows_found = services.key_set.key_store.load_all()
+    rows = [{column: getattr(row, column) for column in JSON_COLUMNS} for row in rows_found]
+    print_table(rows, TABLE_COLUMNS, as_json=as_json)
 
 
 @command.command
 @click.option("--no-wait", is_flag=True, help="Exit with 1 if the next key may not sign yet.")
 @json_option
 def rotate(*, no_wait: bool, as_json: bool) -> None:
-    """Let the next key sign from now on; nobody is refused.
+    """Sign with the next key from now on; all valid tokens stay valid.
 
-    The next key must have been published for 70 seconds, which is waited for. The key before it
-    verifies for as long as its tokens can live.
+    The next key must have been published for 70 seconds; the command waits for that. The previous
+    key verifies tokens until the last of them has expired.
     """
-    with opened() as services:
-        kid = _rotated(services.key_set.key_store, no_wait=no_wait)
-    tell({"kid": kid}, f"{kid} signs from now on.", as_json=as_json)
+    with open_services() as services:
+        kid = _rotate(services.key_set.key_store, no_wait=no_wait)
+    print_result({"kid": kid}, f"{kid} signs from now on.", as_json=as_json)
 
 
 @command.command
 @click.argument("kid")
-@click.confirmation_option(prompt="All tokens that it signed are refused within 2 s. Go on?")
+@click.confirmation_option(prompt="All tokens that it signed are rejected within 2 s. Continue?")
 @json_option
 def withdraw(kid: str, *, as_json: bool) -> None:
-    """Refuse everything that the key KID signed: for emergencies.
+    """Reject all tokens that the key KID signed: for emergencies.
 
-    Clients that refresh get tokens of another key and go on; nobody is signed out.
+    Clients that refresh get tokens signed with another key; no session ends.
     """
-    with opened() as services:
+    with open_services() as services:
         services.key_set.key_store.withdraw(kid)
-    tell({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
+    print_result({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
 
 
-def _rotated(key_store: KeyStore, *, no_wait: bool) -> str:
+def _rotate(key_store: KeyStore, *, no_wait: bool) -> str:
     try:
         return key_store.rotate()
     except RotationTooEarly as early:
         if no_wait:
             raise
         seconds = math.ceil(early.wait)
-    with progress_bar() as shown:
-        for _ in shown.track(range(seconds), description="Publishing the next key"):
+    with progress_bar() as progress:
+        for _ in progress.track(range(seconds), description="Publishing the next key"):
             time.sleep(1)
     return key_store.rotate()

@@ -1,4 +1,4 @@
-"""`itemsapi openapi`: the document that the docs page shows."""
+"""`itemsapi openapi`: write the OpenAPI document."""
 
 from typing import IO
 

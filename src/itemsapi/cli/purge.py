@@ -1,37 +1,40 @@
-"""`itemsapi purge`: delete what can matter no more."""
+"""`itemsapi purge`: delete expired data."""
 
 import click
 from rich.progress import Progress
 
 from itemsapi.cli.check import clock_is_off
-from itemsapi.cli.context import opened
-from itemsapi.cli.terminal import json_option, progress_bar, show
+from itemsapi.cli.context import open_services
+from itemsapi.cli.terminal import json_option, print_table, progress_bar
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.retention import PurgeTarget, count, purge, purge_targets
-from itemsapi.items.quota_recount import recount
+from itemsapi.issuer.retention import PurgeTarget, count_rows, purge, purge_targets
+from itemsapi.items.quota_recount import recount_usage
 
 
 @click.command
 @json_option
 def command(*, as_json: bool) -> None:
-    """Delete what can matter no more, in small batches beside running requests.
+    """Delete expired data in small batches, while the service keeps running.
 
-    Sessions a day after they ended, revocations that no living token can meet, audit events past
-    their retention, old tries at passwords, clients not seen for a month, and keys that nothing
-    was signed with for a week. What is counted for quotas is counted anew. A host whose clock
-    differs from the database's deletes nothing.
+    Deletes sessions one day after their end, revocations that no valid token can match, audit
+    events past their retention, old login attempts, clients not seen for a month, and keys that
+    signed nothing for a week. Recounts the quota usage. Deletes nothing if the clocks of this host
+    and of the database differ.
     """
-    with opened() as services, progress_bar() as shown:
+    with open_services() as services, progress_bar() as progress:
         if clock_is_off(services.database):
             raise click.ClickException(
                 "this host's clock differs from the database's; set it, or purge on another host"
             )
-        rows = [_purged(services.issuer, heap, shown) for heap in purge_targets(services.issuer)]
-        rows.append({"heap": "quotas", "deleted": 0, "corrected": recount(services.database)})
-    show(rows, ["heap", "deleted", "corrected"], as_json=as_json)
+        rows = [
+            _purge_target(services.issuer, target, progress)
+            for target in purge_targets(services.issuer)
+        ]
+        rows.append({"heap": "quotas", "deleted": 0, "corrected": recount_usage(services.database)})
+    print_table(rows, ["heap", "deleted", "corrected"], as_json=as_json)
 
 
-def _purged(issuer: Issuer, heap: PurgeTarget, shown: Progress) -> dict[str, object]:
-    task = shown.add_task(heap.name.capitalize(), total=count(issuer, heap))
-    deleted = purge(issuer, heap, lambda n: shown.advance(task, n))
-    return {"heap": heap.name, "deleted": deleted, "corrected": 0}
+def _purge_target(issuer: Issuer, target: PurgeTarget, progress: Progress) -> dict[str, object]:
+    task = progress.add_task(target.name.capitalize(), total=count_rows(issuer, target))
+    deleted = purge(issuer, target, lambda n: progress.advance(task, n))
+    return {"heap": target.name, "deleted": deleted, "corrected": 0}

@@ -1,4 +1,4 @@
-"""`itemsapi serve`: the API on granian, set up on first start."""
+"""`itemsapi serve`: serve the API with granian; set up everything on first start."""
 
 import os
 import sys
@@ -8,59 +8,63 @@ import click
 import flask
 
 from itemsapi.app import create_app
-from itemsapi.cli.context import opened
+from itemsapi.cli.context import open_services
 from itemsapi.cli.first_start import first_admin, prepare
-from itemsapi.cli.terminal import say
-from itemsapi.cli.users import ONE_TIME
+from itemsapi.cli.terminal import print_lines
+from itemsapi.cli.users import TEMPORARY_PASSWORD_NOTE
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
 from itemsapi.server.supervisor import serve
-from itemsapi.settings import PREFIX, Settings
+from itemsapi.settings import ENV_PREFIX, Settings
 
-PORT = 8000
-THREADS = 4  # more take turns at the same core (measured: benchmarks/server.py)
+DEFAULT_PORT = 8000
+DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: benchmarks/server.py)
 
 
 @click.command
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option(
-    "--threads", type=click.IntRange(1, 128), default=THREADS, show_default=True, help="Per worker."
+    "--threads",
+    type=click.IntRange(1, 128),
+    default=DEFAULT_THREADS,
+    show_default=True,
+    help="Per worker.",
 )
 @click.option("--admin", metavar="NAME", help="Create this admin if there is no user yet.")
 def command(host: str, port: int, workers: int, threads: int, admin: str | None) -> None:
-    """Serve the API. On first start, make the secret, the database and the first admin."""
-    if port != PORT:  # the workers read it from here
-        os.environ.setdefault(f"{PREFIX}PUBLIC_URL", f"http://localhost:{port}")
+    """Serve the API. On first start, create the secret key, the database and the first admin."""
+    if port != DEFAULT_PORT:  # the workers read it from the environment
+        os.environ.setdefault(f"{ENV_PREFIX}PUBLIC_URL", f"http://localhost:{port}")
     with listen(host, port) as listener, shared_folder(workers):
-        with opened(schema=False) as services:
+        with open_services(check_schema_version=False) as services:
             prepare(services)
-            app = create_app(services.settings)  # what is wrong with a page is said here, once
+            app = create_app(services.settings)  # reports an invalid blueprint once, here
             document_of(app)
-            account = first_admin(services.users, admin)
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        _greet(services.settings, app, account, where)
+            admin_credentials = first_admin(services.users, admin)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        _print_banner(services.settings, app, admin_credentials, address)
         serve(listener, workers=workers, threads=threads)
 
 
-def _greet(
-    settings: Settings, app: flask.Flask, account: tuple[str, str] | None, listening: str
+def _print_banner(
+    settings: Settings, app: flask.Flask, admin_credentials: tuple[str, str] | None, listening: str
 ) -> None:
     lines = [f"itemsapi {version('itemsapi')} ({settings.profile}) listens on {listening}", ""]
-    if account:
-        lines += _account(*account, one_time=settings.production)
+    if admin_credentials:
+        lines += _credential_lines(*admin_credentials, one_time=settings.production)
     lines.append(f"  API        {settings.public_url}")
     paths = {route.rule for route in app.url_map.iter_rules()}
     if "/docs" in paths:
         lines.append(f"  API docs   {settings.public_url}/docs")
     if "/console" in paths:
         lines.append(f"  Console    {settings.public_url}/console")
-    say(*lines)
+    print_lines(*lines)
     sys.stdout.flush()
 
 
-def _account(name: str, password: str, *, one_time: bool) -> list[str]:
+def _credential_lines(name: str, password: str, *, one_time: bool) -> list[str]:
     lines = [f"  User       {name}", f"  Password   {password}   (shown this once)"]
-    return [*lines, *[f"  {ONE_TIME}"] * one_time, ""]
+    return [*lines, *[f"  {TEMPORARY_PASSWORD_NOTE}"] * one_time, ""]

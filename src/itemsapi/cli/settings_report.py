@@ -1,4 +1,4 @@
-"""Given: every setting with its value and where that comes from; secrets are not shown."""
+"""Every setting with its value and source; secrets are not shown."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,29 +7,29 @@ from datetime import timedelta
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from itemsapi.settings import PREFIX, SECRET_FILE, Settings
+from itemsapi.settings import ENV_PREFIX, SECRET_FILE, Settings
 
 HIDDEN = "(hidden)"
-ADDRESSES = {"database_url", "rate_limit_url"}  # their passwords alone are secret
+URL_SETTINGS = {"database_url", "rate_limit_url"}  # only their passwords are secret
 
 
-def every_setting(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, object]]:
-    """List the settings by name, as rows of `setting`, `value`, `source`."""
+def settings_rows(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, object]]:
+    """Return all settings, sorted by name, as rows of `setting`, `value` and `source`."""
     fields = sorted(dataclasses.fields(settings), key=lambda field: field.name)
     return [
         {
-            "setting": PREFIX + field.name.upper(),
-            "value": _shown(field, getattr(settings, field.name)),
+            "setting": ENV_PREFIX + field.name.upper(),
+            "value": _display_value(field, getattr(settings, field.name)),
             "source": _source(settings, field.name, environ),
         }
         for field in fields
     ]
 
 
-def _shown(field: "dataclasses.Field[object]", value: object) -> str:
+def _display_value(field: "dataclasses.Field[object]", value: object) -> str:
     if value is None or value == ():
         return ""
-    if field.name in ADDRESSES:
+    if field.name in URL_SETTINGS:
         return _without_password(str(value))
     if not field.repr:
         return HIDDEN if value else ""
@@ -38,16 +38,16 @@ def _shown(field: "dataclasses.Field[object]", value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _without_password(address: str) -> str:
-    """Return an address to be shown; nothing of one that cannot be taken apart."""
+def _without_password(url: str) -> str:
+    """Return a URL without its password; hide the whole URL if it cannot be parsed."""
     try:
-        return make_url(address).render_as_string(hide_password=True)
+        return make_url(url).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
         return HIDDEN
 
 
 def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
-    if PREFIX + name.upper() in environ:
+    if ENV_PREFIX + name.upper() in environ:
         return "environment"
     if name == "secret_key":
         return str(settings.secret_key_file or settings.data_dir / SECRET_FILE)

@@ -1,7 +1,7 @@
-"""How commands speak: tables for people, JSON for programs.
+"""Output of the commands: tables for people, JSON for programs.
 
-All that a command writes is written here, so nothing that a client sent reaches a terminal raw:
-control characters are escaped (S-115).
+All output of the commands goes through this module, which escapes control characters: nothing that
+a client sent reaches a terminal unescaped (S-115).
 """
 
 import json
@@ -15,59 +15,66 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from itemsapi.control_characters import escaped
+from itemsapi.control_characters import escape_control_characters
 from itemsapi.rest.fields import rfc3339
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 Row = Mapping[str, object]
-NARROWEST, WIDEST = 80, 10_000
-WHOLE = ("name", "setting", "id", "_at")  # how the names of columns end that are not broken
+MIN_TERMINAL_WIDTH, PIPE_WIDTH = 80, 10_000
+UNWRAPPED_SUFFIXES = (
+    "name",
+    "setting",
+    "id",
+    "_at",
+)  # suffixes of the columns that are not wrapped
 
 
 def json_option(function: Function) -> Function:
-    """Give a command the switch `--json`."""
+    """Add the option `--json` to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(function)
 
 
-def show(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
-    """Write rows as a table with these columns, or all they hold as a JSON array.
+def print_table(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
+    """Write rows as a table with these columns, or with all fields as a JSON array.
 
-    Names, ids and times stay in one piece, to be copied; where the terminal is too narrow the other
-    columns go on in the next line. Nothing is cut.
+    Names, ids and times are not wrapped, so that they can be copied; on a narrow terminal the other
+    columns wrap. Nothing is cut off.
     """
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        whole = column.endswith(WHOLE)
+        no_wrap_column = column.endswith(UNWRAPPED_SUFFIXES)
         heading = column.replace("_", " ").capitalize()
-        table.add_column(heading, no_wrap=whole, overflow="fold", min_width=len(heading))
+        table.add_column(heading, no_wrap=no_wrap_column, overflow="fold", min_width=len(heading))
     for row in rows:
-        table.add_row(*(escape(escaped(_cell(row[column]))) for column in columns))
+        table.add_row(
+            *(escape(escape_control_characters(_cell(row[column]))) for column in columns)
+        )
     console = Console()
-    # A pipe has no edge. A terminal that is narrower than most breaks the lines by itself.
-    console.width = max(console.width, NARROWEST) if console.is_terminal else WIDEST
+    # A pipe has no width. A terminal narrower than 80 columns wraps the lines itself.
+    console.width = max(console.width, MIN_TERMINAL_WIDTH) if console.is_terminal else PIPE_WIDTH
     console.print(table)
 
 
-def tell(said: Row, *lines: str, as_json: bool) -> None:
-    """Write one outcome: sentences, a line each, or what they say as a JSON object."""
+def print_result(result: Row, *lines: str, as_json: bool) -> None:
+    """Write one result: as lines of text, or as a JSON object."""
     if as_json:
-        say_json(said)
+        print_json(result)
     else:
-        say(*lines)
+        print_lines(*lines)
 
 
-def say(*lines: str, err: bool = False) -> None:
-    """Write lines, each of which stays one."""
-    click.echo("\n".join(map(escaped, lines)), err=err)
+def print_lines(*lines: str, err: bool = False) -> None:
+    """Write lines; line breaks within a line are escaped."""
+    click.echo("\n".join(map(escape_control_characters, lines)), err=err)
 
 
-def say_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Write JSON, in ASCII."""
-    click.echo(json.dumps(value, indent=2, default=_plain))
+    click.echo(json.dumps(value, indent=2, default=_json_default))
 
 
 def _cell(value: object) -> str:
@@ -80,7 +87,7 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _plain(value: object) -> str:
+def _json_default(value: object) -> str:
     return rfc3339(value) if isinstance(value, datetime) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""`itemsapi users`: look after users from the host, where nobody has to sign in."""
+"""`itemsapi users`: manage users from the host, without signing in."""
 
 import sys
 import unicodedata
@@ -7,46 +7,48 @@ from typing import TypeVar
 
 import click
 
-from itemsapi.accounts.passwords import temporary_password
+from itemsapi.accounts.passwords import make_temporary_password
 from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.accounts.repository import UserRecord
-from itemsapi.cli.context import opened
-from itemsapi.cli.terminal import json_option, say, show, tell
+from itemsapi.cli.context import open_services
+from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
 from itemsapi.clock import now
 from itemsapi.issuer.users import UserService
-from itemsapi.problems import Invalid
+from itemsapi.problems import ValidationFailed
 from itemsapi.services import Services
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-PAGE = 200
-ONE_TIME = "It is good for 7 days, only to set another one: in the console, or POST /me/password."
-LONGEST_LINE = 64 * 1024  # bytes; far more than any password
+PAGE_SIZE = 200
+TEMPORARY_PASSWORD_NOTE = (  # noqa: S105 - a sentence
+    "It is valid for 7 days, only to set another one: in the console, or POST /me/password."
+)
+MAX_LINE_BYTES = 64 * 1024  # far more than any password
 BUILTIN_ROLES = "admin may do everything, member keeps own items, reader sees own items"
-SHOWN = ["username", "roles", "disabled", "one_time_password", "created_at"]
+TABLE_COLUMNS = ["username", "roles", "disabled", "one_time_password", "created_at"]
 
 
 def password_option(function: Function) -> Function:
-    """Give a command the switch `--password-stdin`; passwords are no arguments: `ps` shows them."""
-    words = "Read the password from standard input instead of making one."
-    return click.option("--password-stdin", "given", is_flag=True, help=words)(function)
+    """Add the option `--password-stdin`; a password argument would be visible in `ps`."""
+    words = "Read the password from standard input instead of generating one."
+    return click.option("--password-stdin", "from_stdin", is_flag=True, help=words)(function)
 
 
 def must_change_option(function: Function) -> Function:
-    """Give a command the switch `--must-change`."""
-    words = "Let it be good for 7 days, only to set another one; one made in production is."
+    """Add the option `--must-change` to a command."""
+    words = "Make it temporary: valid for 7 days, only to set another one (default in production)."
     return click.option("--must-change", is_flag=True, help=words)(function)
 
 
 def role_option(function: Function) -> Function:
-    """Give a command the option `--role`, with what the roles of a new database are for."""
-    words = f"A role to give; may be repeated. Of those there are at first, {BUILTIN_ROLES}."
+    """Add the option `--role`, whose help explains the roles of a new database."""
+    words = f"A role of the user; may be repeated. Of the built-in roles, {BUILTIN_ROLES}."
     return click.option("--role", "roles", metavar="ROLE", multiple=True, help=words)(function)
 
 
 @click.group
 def command() -> None:
-    """Look after users."""
+    """Manage users."""
 
 
 @command.command
@@ -56,50 +58,54 @@ def command() -> None:
 @must_change_option
 @json_option
 def add(
-    name: str, roles: tuple[str, ...], *, given: bool, must_change: bool, as_json: bool
+    name: str, roles: tuple[str, ...], *, from_stdin: bool, must_change: bool, as_json: bool
 ) -> None:
-    """Create the user NAME. A password made here is shown this once.
+    """Create the user NAME. A generated password is shown only once.
 
-    What somebody may do is decided by their roles; without one they may do nothing.
+    Roles decide what a user may do; a user without a role may do nothing.
     """
-    password = _password(given=given)
-    with opened() as services:
-        known = _demand_known(services, roles)
-        one_time = must_change or (services.settings.production and not given)
-        user = services.users.create(COMMAND_LINE, name, password, roles, one_time=one_time)
-    lines = [f"Created {user.username}.", *_password_lines(password, given, one_time)]
+    password = _read_or_generate_password(from_stdin=from_stdin)
+    with open_services() as services:
+        known_roles = _require_known_roles(services, roles)
+        one_time = must_change or (services.settings.production and not from_stdin)
+        user = services.users.create(COMMAND_LINE, name, password, roles, temporary=one_time)
+    lines = [f"Created {user.username}.", *_password_lines(password, from_stdin, one_time)]
     if not user.roles:
-        lines.append(f"No role: {user.username} may do nothing yet. {_give(user, known)}")
-    tell(_row(user) | ({} if given else {"password": password}), *lines, as_json=as_json)
+        lines.append(
+            f"No role: {user.username} may do nothing yet. {_add_role_hint(user, known_roles)}"
+        )
+    print_result(
+        _row(user) | ({} if from_stdin else {"password": password}), *lines, as_json=as_json
+    )
 
 
 @command.command("list")
 @json_option
 def list_users(*, as_json: bool) -> None:
-    """List all users by name, and whose one-time password is pending or has expired."""
-    with opened() as services:
-        rows = [_row(user) for user in _everybody(services.users)]
-    show(rows, SHOWN, as_json=as_json)
+    """List all users by name, and the state of their temporary passwords."""
+    with open_services() as services:
+        rows = [_row(user) for user in _all_users(services.users)]
+    print_table(rows, TABLE_COLUMNS, as_json=as_json)
 
 
 @command.command
 @click.argument("name")
 def disable(name: str) -> None:
-    """Disable NAME: all sessions end, no new one begins."""
-    with opened() as services:
+    """Disable the user NAME: all sessions end, and the user cannot sign in."""
+    with open_services() as services:
         users = services.users
-        users.change(COMMAND_LINE, users.named(name).id, None, disabled=True)
-    say(f"Disabled {name}.")
+        users.change(COMMAND_LINE, users.get_by_name(name).id, None, disabled=True)
+    print_lines(f"Disabled {name}.")
 
 
 @command.command
 @click.argument("name")
 def enable(name: str) -> None:
-    """Let NAME sign in again."""
-    with opened() as services:
+    """Enable the user NAME: the user can sign in again."""
+    with open_services() as services:
         users = services.users
-        users.change(COMMAND_LINE, users.named(name).id, None, disabled=False)
-    say(f"Enabled {name}.")
+        users.change(COMMAND_LINE, users.get_by_name(name).id, None, disabled=False)
+    print_lines(f"Enabled {name}.")
 
 
 @command.command
@@ -107,84 +113,89 @@ def enable(name: str) -> None:
 @password_option
 @must_change_option
 @json_option
-def set_password(name: str, *, given: bool, must_change: bool, as_json: bool) -> None:
-    """Give NAME another password; all sessions end. One made here is shown this once."""
-    password = _password(given=given)
-    with opened() as services:
-        user = services.users.named(name)
-        one_time = must_change or (services.settings.production and not given)
-        services.users.set_password(COMMAND_LINE, user.id, password, one_time=one_time)
-        user = services.users.find(user.id)
-    lines = [f"Set the password of {name}.", *_password_lines(password, given, one_time)]
-    tell(_row(user) | ({} if given else {"password": password}), *lines, as_json=as_json)
+def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: bool) -> None:
+    """Set another password for the user NAME; all sessions end.
+
+    A generated password is shown only once.
+    """
+    password = _read_or_generate_password(from_stdin=from_stdin)
+    with open_services() as services:
+        user = services.users.get_by_name(name)
+        one_time = must_change or (services.settings.production and not from_stdin)
+        services.users.set_password(COMMAND_LINE, user.id, password, temporary=one_time)
+        user = services.users.get(user.id)
+    lines = [f"Set the password of {name}.", *_password_lines(password, from_stdin, one_time)]
+    print_result(
+        _row(user) | ({} if from_stdin else {"password": password}), *lines, as_json=as_json
+    )
 
 
 @command.command
 @click.argument("name")
 @click.argument("role")
 def add_role(name: str, role: str) -> None:
-    """Give NAME the role ROLE: admin, member, reader, or one of your own."""
-    with opened() as services:
-        _demand_known(services, [role])
-    _change_roles(name, lambda held: held | {role})
+    """Give the user NAME the role ROLE: admin, member, reader, or one of your own."""
+    with open_services() as services:
+        _require_known_roles(services, [role])
+    _change_roles(name, lambda roles_before: roles_before | {role})
 
 
 @command.command
 @click.argument("name")
 @click.argument("role")
 def remove_role(name: str, role: str) -> None:
-    """Take the role ROLE from NAME."""
-    _change_roles(name, lambda held: held - {role})
+    """Remove the role ROLE from the user NAME."""
+    _change_roles(name, lambda roles_before: roles_before - {role})
 
 
 def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
-    with opened() as services:
-        before = services.users.named(name)
+    with open_services() as services:
+        before = services.users.get_by_name(name)
         roles = change(frozenset(before.roles))
         after = services.users.change(COMMAND_LINE, before.id, before.version, roles=roles)
-    say(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
+    print_lines(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 
-def _demand_known(services: Services, names: Iterable[str]) -> list[str]:
-    """Return the names of the roles there are. Raises `Invalid`, which tells them."""
-    known = [role.name for role in services.roles.all()]
-    if unknown := sorted({*names}.difference(known)):
-        words = f"There is no role {unknown[0]}; the roles are {', '.join(known)}."
-        raise Invalid.at("roles", words)
-    return known
+def _require_known_roles(services: Services, names: Iterable[str]) -> list[str]:
+    """Return the names of all roles. Raise `Invalid`, which lists them, for an unknown role."""
+    known_roles = [role.name for role in services.roles.all()]
+    if unknown := sorted({*names}.difference(known_roles)):
+        words = f"There is no role {unknown[0]}; the roles are {', '.join(known_roles)}."
+        raise ValidationFailed.at("roles", words)
+    return known_roles
 
 
-def _give(user: UserRecord, roles: Iterable[str]) -> str:
+def _add_role_hint(user: UserRecord, roles: Iterable[str]) -> str:
     command = f"itemsapi users add-role {user.username} ROLE"
     return f"Run `{command}`; the roles are {', '.join(roles)}."
 
 
-def _everybody(users: UserService) -> Iterator[UserRecord]:
+def _all_users(users: UserService) -> Iterator[UserRecord]:
     after = ""
-    while page := users.page(after=after, limit=PAGE):
+    while page := users.list_page(after=after, limit=PAGE_SIZE):
         yield from page
         after = page[-1].username
 
 
-def _password(*, given: bool) -> str:
-    """Return the one line of standard input, or a password made here.
+def _read_or_generate_password(*, from_stdin: bool) -> str:
+    """Return the one line of standard input, or a generated password.
 
-    Windows puts a byte-order mark before what it pipes; nobody means it. What no form can send is
-    refused: it stands for a file of another encoding, or a key that was pressed by mistake. So is a
-    second line, which was meant to be something.
+    Windows puts a byte-order mark before piped text; it is removed. Control characters, which no
+    form can send, are rejected: they indicate a file in another encoding or a key pressed by
+    mistake. A second line is rejected too, because it would be lost.
     """
-    if not given:
-        return temporary_password()
+    if not from_stdin:
+        return make_temporary_password()
     if sys.stdin is None:
-        raise Invalid.at("password", "Standard input is closed; write the password there.")
-    first = sys.stdin.buffer.readline(LONGEST_LINE)
-    line = first.decode("utf-8-sig").rstrip("\r\n")
-    if bad := next((c for c in line if unicodedata.category(c) == "Cc"), None):
-        words = f"The password holds the control character U+{ord(bad):04X}; write UTF-8 text."
-        raise Invalid.at("password", words)
-    if first.endswith(b"\n") and not sys.stdin.isatty() and sys.stdin.buffer.read(1):
+        raise ValidationFailed.at("password", "Standard input is closed; write the password there.")
+    first_line = sys.stdin.buffer.readline(MAX_LINE_BYTES)
+    line = first_line.decode("utf-8-sig").rstrip("\r\n")
+    if control_character := next((c for c in line if unicodedata.category(c) == "Cc"), None):
+        words = f"The password contains the control character U+{ord(control_character):04X}; write UTF-8 text."
+        raise ValidationFailed.at("password", words)
+    if first_line.endswith(b"\n") and not sys.stdin.isatty() and sys.stdin.buffer.read(1):
         words = "Standard input has more than one line; write the password alone."
-        raise Invalid.at("password", words)
+        raise ValidationFailed.at("password", words)
     return line
 
 
@@ -196,18 +207,18 @@ def _row(user: UserRecord) -> dict[str, object]:
         "disabled": user.disabled,
         "created_at": user.created_at,
         "must_change": user.password_expires_at is not None,
-        "one_time_password": _one_time(user),
+        "one_time_password": _temporary_password_state(user),
         "password_expires_at": user.password_expires_at,
     }
 
 
-def _one_time(user: UserRecord) -> str | None:
-    """Say how it stands with a password that was made for somebody; None if it is their own."""
+def _temporary_password_state(user: UserRecord) -> str | None:
+    """Return the state of a temporary password, None for a password that the user has chosen."""
     if user.password_expires_at is None:
         return None
     return "pending" if now() < user.password_expires_at else "expired"
 
 
-def _password_lines(password: str, given: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
-    lines = [] if given else [f"Password: {password}  (shown this once)"]
-    return lines + [ONE_TIME] * one_time
+def _password_lines(password: str, from_stdin: bool, one_time: bool) -> list[str]:  # noqa: FBT001 - facts
+    lines = [] if from_stdin else [f"Password: {password}  (shown this once)"]
+    return lines + [TEMPORARY_PASSWORD_NOTE] * one_time

@@ -1,4 +1,4 @@
-"""Where rows live: SQLite or PostgreSQL, reached by explicit transactions."""
+"""The database: SQLite or PostgreSQL, used through explicit transactions."""
 
 from itemsapi.db.engine import Database
 from itemsapi.db.schema import (
@@ -6,7 +6,7 @@ from itemsapi.db.schema import (
     check_schema,
     current_revision,
     downgrade,
-    empty,
+    is_empty,
     newest_revision,
     upgrade,
 )
@@ -22,7 +22,7 @@ __all__ = [
     "check_schema",
     "current_revision",
     "downgrade",
-    "empty",
+    "is_empty",
     "newest_revision",
     "upgrade",
 ]

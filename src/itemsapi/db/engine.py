@@ -1,9 +1,9 @@
-"""Where rows live: the model base, transactions, and the schema.
+"""The database engine: transactions for changes, connections for look-ups.
 
 `Database.transaction()` is for changes: one short transaction, committed at the end of the block.
-`Database.reading()` is for look-ups: a Core connection in autocommit. Neither is held while a
-password is hashed or a view works. A database that is away, locked, full or too slow surfaces as
-`DatabaseUnavailable` (503), never as the driver's own error.
+`Database.reading()` is for look-ups: a Core connection in autocommit. Neither stays open while a
+password is hashed or a view runs. If the database is unavailable, locked, full or too slow,
+`DatabaseUnavailable` (503) is raised, never the driver's own error.
 """
 
 import threading
@@ -15,74 +15,79 @@ from sqlalchemy import Connection, Engine, create_engine, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.db import sqlite
-from itemsapi.db.connections import ISOLATION, Pooler, open_through, parameters
-from itemsapi.db.postgres import CONNECT_LIMIT, CircuitBreaker, ping_hastily
-from itemsapi.db.url import read_address
-from itemsapi.db.writable import Writable
-from itemsapi.observability.causes import one_line
+from itemsapi.db.connections import (
+    ISOLATION_LEVEL,
+    Pooler,
+    configure_connections,
+    connection_parameters,
+)
+from itemsapi.db.postgres import CONNECT_TIMEOUT_SECONDS, CircuitBreaker, set_ping_timeout
+from itemsapi.db.url import parse_database_url
+from itemsapi.db.writable import WritableProbe
+from itemsapi.observability.causes import summarize_error
 from itemsapi.problems import DatabaseUnavailable
 
-POOL_SIZE = 10  # connections kept per process; as many again may be opened for a moment
-NOT_PREPARED = {"42P01", "42501"}  # SQLSTATEs: no such table yet, no permission to use it
+POOL_SIZE = 10  # connections per process; as many again may be opened under load
+SCHEMA_ERRORS = {"42P01", "42501"}  # SQLSTATEs: table missing, permission denied
 
-_READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # so is it on a standby
+_READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for a standby too
 
 
 class Database:
-    """One database, its pool, and the two ways to it."""
+    """One database and its connection pool."""
 
     def __init__(self, url: str, *, pooler: Pooler = "auto") -> None:
-        """Prepare the engine; nothing is opened yet. Raises `SettingsError`."""
+        """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL."""
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
-        self._write = self.engine.execution_options(itemsapi_writing=True)
-        self._read = (
+        self._write_engine = self.engine.execution_options(itemsapi_writing=True)
+        self._read_engine = (
             self.engine
             if self.dialect == "sqlite"
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        self._turn = threading.Lock()
-        self._writable = Writable(self._probe, self.engine.dispose)
-        self._guarding = CircuitBreaker().guarding if self.dialect == "postgresql" else nullcontext
+        self._writer_lock = threading.Lock()
+        self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
+        self._guard = CircuitBreaker().guard if self.dialect == "postgresql" else nullcontext
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Yield a session whose changes are committed together at the end, or not at all.
+        """Yield a session; commit at the end of the block, roll back on an exception.
 
-        On SQLite one writer at a time goes in per process: its own busy handler starves threads
-        for seconds, a lock does not. Raises `DatabaseUnavailable`.
+        On SQLite a lock admits one writer at a time per process: SQLite's own busy handler can
+        starve threads for seconds, a lock does not. Raise `DatabaseUnavailable`.
         """
         with (
-            self._guarding(),
-            translated(),
+            self._guard(),
+            translate_errors(),
             self._one_writer(),
-            Session(self._write, expire_on_commit=False) as tx,
+            Session(self._write_engine, expire_on_commit=False) as tx,
             tx.begin(),
         ):
             yield tx
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection in autocommit for look-ups. Raises `DatabaseUnavailable`."""
-        with self._guarding(), translated(), self._read.connect() as connection:
+        """Yield a connection in autocommit mode for look-ups. Raise `DatabaseUnavailable`."""
+        with self._guard(), translate_errors(), self._read_engine.connect() as connection:
             yield connection
 
-    def advisory_lock(self, tx: Session, topic: int) -> None:
-        """Let one transaction at a time pass here, over all processes, until it ends.
+    def advisory_lock(self, tx: Session, lock_id: int) -> None:
+        """Hold a lock until the transaction ends; one transaction of all processes can have it.
 
-        SQLite's writers take turns anyhow; PostgreSQL has advisory locks for it.
+        PostgreSQL has advisory locks for this. SQLite needs none: it has one writer at a time.
         """
         if self.dialect == "postgresql":
-            tx.execute(text("SELECT pg_advisory_xact_lock(:topic)"), {"topic": topic})
+            tx.execute(text("SELECT pg_advisory_xact_lock(:lock_id)"), {"lock_id": lock_id})
 
-    def demand_writable(self) -> None:
-        """Raise `DatabaseUnavailable` while nothing can be written; asks once a second at most."""
-        self._writable.demand()
+    def require_writable(self) -> None:
+        """Raise `DatabaseUnavailable` unless changes are accepted; query at most once a second."""
+        self._writable_probe.require_writable()
 
-    def _probe(self) -> bool:
-        """Ask whether changes are taken: not by a standby, nor on a disk that is read-only."""
+    def _is_writable(self) -> bool:
+        """Tell whether the database accepts changes: a standby or a read-only disk does not."""
         if self.dialect == "sqlite":
-            return sqlite.may_write(self.engine.url.database or "")
+            return sqlite.is_writable(self.engine.url.database or "")
         with self.reading() as connection:
             return bool(connection.scalar(_READ_ONLY) == "off")
 
@@ -95,50 +100,50 @@ class Database:
         if self.dialect != "sqlite":
             yield
             return
-        if not self._turn.acquire(timeout=sqlite.BUSY_TIMEOUT_SECONDS):
+        if not self._writer_lock.acquire(timeout=sqlite.BUSY_TIMEOUT_SECONDS):
             raise DatabaseUnavailable(
                 cause="database: another thread has been writing for too long"
             )
         try:
             yield
         finally:
-            self._turn.release()
+            self._writer_lock.release()
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn "the database cannot answer" into a problem; faults of our statements stay faults."""
+def translate_errors() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass."""
     try:
         yield
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) in NOT_PREPARED:
-            raise DatabaseUnavailable(cause=f"database: {one_line(error)}") from error
+        if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
+            raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=f"database: {one_line(error)}") from error
+        raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
 
 
 def _engine(url: str, pooler: Pooler) -> Engine:
-    address = read_address(url)
+    parsed_url = parse_database_url(url)
     pool: dict[str, Any] = {
         "pool_size": POOL_SIZE,
         "max_overflow": POOL_SIZE,
-        "pool_timeout": CONNECT_LIMIT,
-        "hide_parameters": True,  # an error message must not carry a row's values into a log
+        "pool_timeout": CONNECT_TIMEOUT_SECONDS,
+        "hide_parameters": True,  # an error message must not put values of rows into a log
     }
-    if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, connect_args=sqlite.OPTIONS, **pool)
-        sqlite.tune(engine)
+    if parsed_url.get_backend_name() == "sqlite":
+        engine = create_engine(parsed_url, connect_args=sqlite.CONNECT_ARGS, **pool)
+        sqlite.configure_connections(engine)
         return engine
     engine = create_engine(
-        address,
-        connect_args=parameters(address),
-        isolation_level=ISOLATION,
+        parsed_url,
+        connect_args=connection_parameters(parsed_url),
+        isolation_level=ISOLATION_LEVEL,
         pool_pre_ping=True,
         **pool,
     )
-    open_through(engine, address, pooler)
-    ping_hastily(engine)
+    configure_connections(engine, parsed_url, pooler)
+    set_ping_timeout(engine)
     return engine

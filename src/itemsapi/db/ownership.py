@@ -1,62 +1,66 @@
-"""Ownership: whether the tables of the database are ours, asked before any is made or dropped.
+"""Ownership: check that the tables of the database are ours before any is created or dropped.
 
-Our names are short (`role`, `item`), and somebody else may have had them first; Alembic's table of
-versions has the same name for everybody. What counts is the schema that new tables go to.
+Our table names are short (`role`, `item`), so another application may use them too. Alembic's
+version table has the same name in every application. The check covers the schema in which new
+tables are created.
 """
 
 from collections.abc import Collection
 
 from sqlalchemy import Connection, inspect
 
-FIRST = "itemsapi_session"  # a table of ours at every revision
+SESSION_TABLE = "itemsapi_session"  # exists at every revision
 
 
-class SchemaRefused(RuntimeError):
-    """Our tables cannot be in this database; the message says what to do. Nothing was changed."""
+class SchemaConflict(RuntimeError):
+    """Our tables cannot be created here; the message says what to do. Nothing was changed."""
 
 
-def schema_of(connection: Connection) -> str | None:
-    """Return the schema that new tables go to; None if there is none, or no such thing."""
+def target_schema(connection: Connection) -> str | None:
+    """Return the schema in which new tables are created; None if there is none, or on SQLite."""
     return connection.dialect.default_schema_name if _is_postgres(connection) else None
 
 
-def relations(connection: Connection) -> set[str]:
-    """Return the names of the tables and views in that schema, Alembic's among them."""
-    schema = schema_of(connection)
+def relation_names(connection: Connection) -> set[str]:
+    """Return the names of the tables and views in that schema, Alembic's included."""
+    schema = target_schema(connection)
     if schema is None and _is_postgres(connection):
         return set()
-    look = inspect(connection)
-    return {*look.get_table_names(schema), *look.get_view_names(schema)}
+    inspector = inspect(connection)
+    return {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
 
 
-def demand_ours(connection: Connection, names: Collection[str], revision: str | None) -> None:
-    """Raise `SchemaRefused` if tables of these names, or the revision, are somebody else's."""
-    there = relations(connection)
+def require_own_schema(
+    connection: Connection, names: Collection[str], revision: str | None
+) -> None:
+    """Raise `SchemaConflict` if tables of these names, or the revision, are not ours."""
+    existing = relation_names(connection)
     if revision is None:
-        foreign = sorted(there.intersection(names))
+        foreign = sorted(existing.intersection(names))
     else:
-        foreign = [] if FIRST in there else ["alembic_version"]
+        foreign = [] if SESSION_TABLE in existing else ["alembic_version"]
     if foreign:
-        own = "a file"
+        place = "a file"
         if _is_postgres(connection):
-            own = "a database, or by ?options=-csearch_path=NAME a schema,"
-        raise SchemaRefused(
+            place = "a database, or by ?options=-csearch_path=NAME a schema,"
+        raise SchemaConflict(
             f"the database has a table `{foreign[0]}` of another application;"
-            f" give itemsapi {own} of its own in ITEMSAPI_DATABASE_URL"
+            f" give itemsapi {place} of its own in ITEMSAPI_DATABASE_URL"
         )
 
 
-def explained(error: BaseException | None) -> SchemaRefused | None:
-    """Return the line for what PostgreSQL will not let us make; None if it is something else."""
-    fault = getattr(error, "orig", None)
-    state, said = getattr(fault, "sqlstate", None), str(fault).split("\n", 1)[0]
+def explain_error(error: BaseException | None) -> SchemaConflict | None:
+    """Return the error to show if PostgreSQL rejects our tables; None for other errors."""
+    driver_error = getattr(error, "orig", None)
+    state = getattr(driver_error, "sqlstate", None)
+    message = str(driver_error).split("\n", 1)[0]
     if state == "3F000":
-        words = "the search_path names no schema that this role may use"
-        return SchemaRefused(f"{words}; run CREATE SCHEMA ... AUTHORIZATION, or GRANT USAGE")
+        reason = "the search_path names no schema that this role may use"
+        return SchemaConflict(f"{reason}; run CREATE SCHEMA ... AUTHORIZATION, or GRANT USAGE")
     if state == "42501":
-        return SchemaRefused(f"{said}; let the role create tables: GRANT CREATE ON SCHEMA ...")
-    if state == "42P07":  # a name that no model has, of an index or the words of items
-        return SchemaRefused(f"{said}, made by another application; give itemsapi a schema")
+        return SchemaConflict(f"{message}; let the role create tables: GRANT CREATE ON SCHEMA ...")
+    if state == "42P07":  # of an index or the search index, which no model lists
+        return SchemaConflict(f"{message}, made by another application; give itemsapi a schema")
     return None
 
 

@@ -1,9 +1,9 @@
-"""What happens when PostgreSQL says nothing.
+"""Timeouts for a PostgreSQL server that does not respond, and a circuit breaker.
 
-The server ends statements and waits for locks that take too long, as `connecting` tells it. One
-that is stopped, or a network that swallows bytes, cannot: there the client has to give up, which
-libpq does not do by itself. And while it is silent, one thread at a time finds out, or a few slow
-requests would hold every thread of the process (R-04).
+The server cancels statements and lock waits that take too long, see `db.connections`. A server that
+is stopped, or a network that drops packets, cannot: then the client has to give up, which libpq
+does not do by itself. While the server does not respond, one thread at a time tries it; otherwise a
+few requests would block all threads of the process (R-04).
 """
 
 import threading
@@ -19,113 +19,121 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from itemsapi.problems import DatabaseUnavailable
 
-STATEMENT_LIMIT = 2000  # milliseconds a statement, or the wait for a lock, may take
-CONNECT_LIMIT = 2  # seconds to reach the server, or to get a connection from the pool
-ANSWER_LIMIT = 2.5  # seconds without an answer; later than the server's own limit
-PING_LIMIT = 0.5  # seconds without the word that a kept connection is still good
-BREAKER_SECONDS = 1.0  # seconds that nobody asks a server which was silent
+STATEMENT_TIMEOUT_MS = 2000  # for a statement, and for the wait for a lock
+CONNECT_TIMEOUT_SECONDS = 2  # to connect to the server, or to get a connection from the pool
+RESPONSE_TIMEOUT_SECONDS = 2.5  # without a byte from the server; longer than its own limits
+PING_TIMEOUT_SECONDS = 0.5  # for the check that a pooled connection is still usable
+BREAKER_SECONDS = 1.0  # during which a server that did not respond is not used
 
 Result = TypeVar("Result")
 
 
 class ServerSilent(psycopg.OperationalError):
-    """The server did not answer in time."""
+    """The server did not respond in time."""
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """A connection that gives up, and is closed, when the server does not answer in time."""
+    """A connection that gives up, and closes itself, if the server does not respond in time."""
 
-    patience: float = ANSWER_LIMIT
-    pooled: bool = False  # there is a pooler between: nothing may live in a session
+    timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
+    pooled: bool = False  # behind a pooler, a session must keep no state
 
     def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
-        """Take the steps of a conversation. Raises `ServerSilent`."""
-        return super().wait(self._limited(gen), *args, **kwargs)
+        """Run the generator of a request to the server. Raise `ServerSilent` on a timeout.
 
-    def _limited(self, steps: PQGen[Result]) -> PQGen[Result]:
-        """Take the same steps; psycopg asks ten times a second whether to go on."""
-        ends = time.monotonic() + self.patience
+        psycopg has no public setting for this; tests/unit/test_library_internals.py fails when it
+        no longer waits here.
+        """
+        return super().wait(self._with_timeout(gen), *args, **kwargs)
+
+    def _with_timeout(self, gen: PQGen[Result]) -> PQGen[Result]:
+        """Delegate to `gen`; psycopg resumes it every 0.1 s while nothing arrives."""
+        deadline = time.monotonic() + self.timeout_seconds
         try:
-            wanted = next(steps)
+            event = next(gen)
             while True:
-                ready = yield wanted
-                if not ready and time.monotonic() > ends:
+                ready = yield event
+                if not ready and time.monotonic() > deadline:
                     self.pgconn.finish()
                     raise ServerSilent("the server does not answer")
-                wanted = steps.send(ready)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]  # what the steps return
+                event = gen.send(ready)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # the result of `gen`
 
 
-def ping_hastily(engine: Engine) -> None:
-    """Let the pool of an engine wait for a moment only, when it asks whether all is well."""
+def set_ping_timeout(engine: Engine) -> None:
+    """Limit how long the pool of an engine waits when it checks a connection.
+
+    SQLAlchemy has no event for it; tests/unit/test_library_internals.py fails when the pool no
+    longer calls `do_ping` of the dialect.
+    """
     ping = engine.dialect.do_ping
 
-    def hastily(driven: DBAPIConnection) -> bool:
-        with _waiting(driven, PING_LIMIT):
-            return ping(driven)
+    def ping_with_timeout(connection: DBAPIConnection) -> bool:
+        with _timeout(connection, PING_TIMEOUT_SECONDS):
+            return ping(connection)
 
-    engine.dialect.do_ping = hastily  # type: ignore[assignment]  # there is no event for it
+    engine.dialect.do_ping = ping_with_timeout  # type: ignore[assignment]  # there is no event
 
 
 @contextmanager
-def patient(connection: Connection) -> Iterator[None]:
-    """Wait as long as it takes, for a migration."""
-    with _waiting(connection.connection.driver_connection, float("inf")):
+def without_timeout(connection: Connection) -> Iterator[None]:
+    """Wait for the server as long as it takes, for a migration."""
+    with _timeout(connection.connection.driver_connection, float("inf")):
         yield
 
 
 @contextmanager
-def _waiting(driven: object, seconds: float) -> Iterator[None]:
-    """Wait that long for answers, meanwhile."""
-    assert isinstance(driven, TimeoutConnection)  # noqa: S101 - narrows the type
-    usual, driven.patience = driven.patience, seconds
+def _timeout(connection: object, seconds: float) -> Iterator[None]:
+    """Change the timeout of a connection for the duration of the block."""
+    assert isinstance(connection, TimeoutConnection)  # noqa: S101 - narrows the type
+    previous, connection.timeout_seconds = connection.timeout_seconds, seconds
     try:
         yield
     finally:
-        driven.patience = usual
+        connection.timeout_seconds = previous
 
 
 class CircuitBreaker:
-    """Blows when the server is silent: one thread a second asks, the others are refused at once."""
+    """Opens when the server does not respond: then one thread a second tries, the others fail."""
 
     def __init__(self) -> None:
-        """Begin in good faith."""
+        """Start closed."""
         self._lock = threading.Lock()
-        self._blown = False
-        self._again = 0.0
+        self._open = False
+        self._retry_at = 0.0
 
     @contextmanager
-    def guarding(self) -> Generator[None]:
-        """Do something with the server. Raises `DatabaseUnavailable` at once while it is silent."""
-        if self._blown and not self._turn():
+    def guard(self) -> Generator[None]:
+        """Run the block. Raise `DatabaseUnavailable` at once while the breaker is open."""
+        if self._open and not self._may_retry():
             raise DatabaseUnavailable(cause="database: it was silent just now and is left alone")
         try:
             yield
         except BaseException as error:
-            self._learn(error)
+            self._record(error)
             raise
-        self._learn(None)
+        self._record(None)
 
-    def _learn(self, error: BaseException | None) -> None:
-        """Draw the conclusion: whoever refuses, or answers something else, is not silent."""
+    def _record(self, error: BaseException | None) -> None:
+        """Open or close the breaker; any response of the server, even an error, closes it."""
         if not isinstance(error, DatabaseUnavailable):
-            self._blown = False
-        elif _silent(error):
-            self._blown, self._again = True, time.monotonic() + BREAKER_SECONDS
+            self._open = False
+        elif _is_timeout(error):
+            self._open, self._retry_at = True, time.monotonic() + BREAKER_SECONDS
         else:
-            self._again = 0.0  # refusals and broken connections cost no time: the next may ask
+            self._retry_at = 0.0  # a refused or broken connection costs no time: retry at once
 
-    def _turn(self) -> bool:
-        """Tell whether it is this thread's turn to find out."""
+    def _may_retry(self) -> bool:
+        """Tell whether this thread may try the server; no other one may until it is done."""
         with self._lock:
-            if time.monotonic() < self._again:
+            if time.monotonic() < self._retry_at:
                 return False
-            self._again = time.monotonic() + ANSWER_LIMIT + CONNECT_LIMIT
+            self._retry_at = time.monotonic() + RESPONSE_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS
             return True
 
 
-def _silent(error: DatabaseUnavailable) -> bool:
-    """Tell whether nobody answered."""
-    fault = getattr(error.__cause__, "orig", None)
-    return isinstance(fault, ServerSilent | psycopg.errors.ConnectionTimeout)
+def _is_timeout(error: DatabaseUnavailable) -> bool:
+    """Tell whether the server did not respond."""
+    driver_error = getattr(error.__cause__, "orig", None)
+    return isinstance(driver_error, ServerSilent | psycopg.errors.ConnectionTimeout)

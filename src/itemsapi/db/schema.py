@@ -1,4 +1,4 @@
-"""Schema versions: bring the tables to the revision that this version of the package needs."""
+"""Schema migrations: bring the tables to the revision that this version of the package needs."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -12,63 +12,68 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
-from itemsapi.db.engine import Database, translated
-from itemsapi.db.ownership import demand_ours, explained, relations, schema_of
-from itemsapi.db.postgres import patient
+from itemsapi.db.engine import Database, translate_errors
+from itemsapi.db.ownership import explain_error, relation_names, require_own_schema, target_schema
+from itemsapi.db.postgres import without_timeout
 from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
 
-MIGRATIONS = (Path(__file__).parents[1] / "migrations", Path(__file__).parents[3] / "migrations")
-SCHEMA_TOPIC = 7_200  # the advisory lock of those who migrate
+MIGRATION_FOLDERS = (
+    Path(__file__).parents[1] / "migrations",
+    Path(__file__).parents[3] / "migrations",
+)
+SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
 
 
 class SchemaOutdated(RuntimeError):
-    """The tables are missing or of another version; the message says what to do."""
+    """The tables are missing or have another revision; the message says what to do."""
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema to `revision`; of several starting processes one does, the others wait."""
+    """Upgrade the schema to `revision`; of several processes one does, the others wait."""
     _migrate(database, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Take the schema back to `revision`, `base` for nothing at all."""
+    """Downgrade the schema to `revision`; `base` drops all tables."""
     _migrate(database, lambda config: command.downgrade(config, revision))
 
 
 def current_revision(database: Database) -> str | None:
-    """Return the revision of the schema in the database; None if it holds none.
+    """Return the revision of the schema in the database; None if it has none.
 
-    Raises `SchemaRefused` if the tables are somebody else's.
+    Raise `SchemaConflict` if the tables belong to another application.
     """
-    with translated(), database.engine.connect() as connection:
+    with translate_errors(), database.engine.connect() as connection:
         return _revision(connection)
 
 
-def empty(database: Database) -> bool:
-    """Tell whether there is no table at all, nobody's."""
+def is_empty(database: Database) -> bool:
+    """Tell whether the schema has no table or view at all."""
     with database.reading() as connection:
-        return not relations(connection)
+        return not relation_names(connection)
 
 
 @functools.cache
 def newest_revision() -> str:
-    """Return the revision that this version of the package works with; read once."""
+    """Return the newest revision of this version of the package; it is read once."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     assert revision is not None  # noqa: S101 - the package carries its migrations
     return revision
 
 
 def check_schema(database: Database) -> None:
-    """Raise `SchemaOutdated` unless the schema is the one this version works with."""
-    found, wanted = current_revision(database), newest_revision()
-    if found is None:
+    """Raise `SchemaOutdated` unless the schema has the newest revision."""
+    current, newest = current_revision(database), newest_revision()
+    if current is None:
         raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
-    if found not in _known_revisions():
-        raise SchemaOutdated(f"the database is at revision {found}, of a newer itemsapi; run that")
-    if found != wanted:
+    if current not in _known_revisions():
         raise SchemaOutdated(
-            f"the database is at revision {found}, this version needs {wanted};"
+            f"the database is at revision {current}, of a newer itemsapi; run that"
+        )
+    if current != newest:
+        raise SchemaOutdated(
+            f"the database is at revision {current}, this version needs {newest};"
             " run `itemsapi db upgrade`"
         )
 
@@ -80,44 +85,48 @@ def _known_revisions() -> frozenset[str]:
 
 
 def _revision(connection: Connection) -> str | None:
-    options = {"version_table_schema": schema_of(connection)}  # another one may be in sight
+    options = {
+        "version_table_schema": target_schema(connection)
+    }  # the search_path may find another table
     revision = MigrationContext.configure(connection, opts=options).get_current_revision()
-    demand_ours(connection, Model.metadata.tables.keys(), revision)
+    require_own_schema(connection, Model.metadata.tables.keys(), revision)
     return revision
 
 
 def _config() -> Config:
     config = Config()
-    place = next(folder for folder in MIGRATIONS if folder.is_dir())
-    config.set_main_option("script_location", str(place).replace("%", "%%"))  # it fills in %(...)s
+    folder = next(folder for folder in MIGRATION_FOLDERS if folder.is_dir())
+    config.set_main_option(
+        "script_location", str(folder).replace("%", "%%")
+    )  # ConfigParser interpolates %(...)s
     return config
 
 
-def _migrate(database: Database, step: Callable[[Config], None]) -> None:
-    """Run a step in one transaction, one process at a time; a migration may take its time.
+def _migrate(database: Database, command_to_run: Callable[[Config], None]) -> None:
+    """Run a migration without time limits, in one transaction, one process at a time.
 
-    Raises `SchemaRefused` before anything is changed.
+    Raise `SchemaConflict` before anything is changed.
     """
     config = _config()
     try:
-        with database.transaction() as tx, _unhurried(database, tx):
-            database.advisory_lock(tx, SCHEMA_TOPIC)
+        with database.transaction() as tx, _without_timeouts(database, tx):
+            database.advisory_lock(tx, SCHEMA_LOCK_ID)
             _revision(tx.connection())
             config.attributes["connection"] = tx.connection()
-            step(config)
+            command_to_run(config)
     except exc.ProgrammingError as error:
-        raise explained(error) or error from error
+        raise explain_error(error) or error from error
     except DatabaseUnavailable as error:
-        raise explained(error.__cause__) or error from error.__cause__
+        raise explain_error(error.__cause__) or error from error.__cause__
 
 
 @contextmanager
-def _unhurried(database: Database, tx: Session) -> Iterator[None]:
+def _without_timeouts(database: Database, tx: Session) -> Iterator[None]:
     if database.dialect != "postgresql":
         yield
         return
     tx.execute(text("SET LOCAL statement_timeout = 0"))
     tx.execute(text("SET LOCAL lock_timeout = '30s'"))
     tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    with patient(tx.connection()):
+    with without_timeout(tx.connection()):
         yield

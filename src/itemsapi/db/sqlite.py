@@ -1,4 +1,4 @@
-"""What SQLite needs told: how to keep its file, when to lock it, and to wait where it does not."""
+"""SQLite connections: file permissions, write-ahead log, locking and retries."""
 
 import os
 import random
@@ -11,83 +11,85 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-BUSY_TIMEOUT_SECONDS = 5.0  # seconds a writer waits for its turn
-PAUSE = 0.02  # seconds, at most, between two tries to open a file that others open too
+BUSY_TIMEOUT_SECONDS = 5.0  # how long a writer waits for the lock
+MAX_RETRY_PAUSE_SECONDS = (
+    0.02  # seconds, at most, between two tries to open a file that others open too
+)
 
-OPTIONS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
+CONNECT_ARGS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
 
 
-def tune(engine: Engine) -> None:
-    """Open connections of an engine with our settings, and begin its writers at once."""
-    event.listen(engine, "do_connect", _make)
-    event.listen(engine, "connect", _settle)
+def configure_connections(engine: Engine) -> None:
+    """Configure the connections of an engine, and begin transactions that write with the lock."""
+    event.listen(engine, "do_connect", _create_file)
+    event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
-    event.listen(engine, "handle_error", _leave)
+    event.listen(engine, "handle_error", _mark_disconnected)
 
 
-def may_write(path: str) -> bool:
-    """Tell whether this process may write the file, what lies beside it, and new files there.
+def is_writable(path: str) -> bool:
+    """Tell whether this process may write the file, its log and index, and files in its folder.
 
-    The log and its index get the file's permissions when they are made, and keep them.
+    The log and its index get the permissions of the file when they are created, and keep them.
     """
     file = Path(path)
-    needed = {file, file.parent, *beside(file)}
-    return all(os.access(one, os.W_OK) for one in needed)
+    paths = {file, file.parent, *database_files(file)}
+    return all(os.access(path, os.W_OK) for path in paths)
 
 
-def beside(file: Path) -> list[Path]:
-    """Return the file of a database, and its log and index, as far as they are there."""
-    around = (file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm"))
-    return [one for one in around if one.exists()]
+def database_files(file: Path) -> list[Path]:
+    """Return the file of a database, and its log and index, as far as they exist."""
+    paths = (file.with_name(f"{file.name}{suffix}") for suffix in ("", "-wal", "-shm"))
+    return [path for path in paths if path.exists()]
 
 
-def _make(_dialect: object, _record: object, args: list[Any], _options: object) -> None:
-    """Make a file that is not there for its owner alone, before SQLite makes it for everybody.
+def _create_file(_dialect: object, _record: object, args: list[Any], _options: object) -> None:
+    """Create a missing file with mode 0600; SQLite would create it with the permissions of umask.
 
-    It is never open to others, not for a moment; the log and its index get the same permissions.
-    What cannot be made SQLite reports, in its own words.
+    So no other user can read it at any time; the log and its index get the same permissions. If the
+    file cannot be created, SQLite reports the error.
     """
     with suppress(OSError):
         os.close(os.open(args[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _settle(connection: sqlite3.Connection, _record: object) -> None:
-    """Set what SQLite forgets between connections (measured in the performance notes)."""
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    """Set the pragmas that SQLite does not store (measured in the performance notes)."""
     try:
-        _keep_a_log(connection)
+        _enable_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
     except sqlite3.Error:
-        connection.close()  # the pool has not got it yet
+        connection.close()  # it is not in the pool yet
         raise
 
 
-def _keep_a_log(connection: sqlite3.Connection) -> None:
-    """Turn write-ahead logging on: readers and the writer do not wait for each other.
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Enable write-ahead logging: readers and the writer do not wait for each other.
 
-    Of several processes that open a new file at once each may read it while another wants it for
-    itself. SQLite sees that waiting could last for ever and says BUSY without any: so we try again.
+    If several processes open a new file at once, SQLite can detect a deadlock and report BUSY
+    without waiting. Therefore this retries.
     """
-    ends = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(random.uniform(0, PAUSE))  # noqa: S311 - no secret, only out of step
+            time.sleep(random.uniform(0, MAX_RETRY_PAUSE_SECONDS))  # noqa: S311 - no secret, only jitter
         else:
             return
 
 
 def _begin(connection: Connection) -> None:
-    """Take the write lock at the start, so that no transaction fails in its middle (BUSY)."""
+    """Take the write lock at the start, so that no transaction fails later with BUSY."""
     if connection.get_execution_options().get("itemsapi_writing"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _leave(context: ExceptionContext) -> None:
-    """Open the file anew where it could once only be read: that connection never writes (R-32)."""
+def _mark_disconnected(context: ExceptionContext) -> None:
+    """Discard a connection that found the file read-only: it would never write again (R-32)."""
     code = getattr(context.original_exception, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_READONLY:
         context.is_disconnect = True

@@ -1,6 +1,7 @@
-"""Whether a database takes changes: asked once a second at most, however many want to know.
+"""Whether a database accepts changes: checked at most once a second.
 
-A load balancer asks each process, anybody may ask as well, and nobody is limited there.
+The health check of a load balancer needs it. That route has no rate limit, so each process limits
+the queries itself.
 """
 
 import threading
@@ -9,35 +10,38 @@ from collections.abc import Callable
 
 from itemsapi.problems import DatabaseUnavailable
 
-UNWRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
-REMEMBERED = 1.0  # seconds that an answer holds
+NOT_WRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
+PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
 
 
-class Writable:
-    """Whether a database takes changes, as one thread found out a moment ago."""
+class WritableProbe:
+    """Checks whether a database accepts changes, and keeps the result for a second."""
 
-    def __init__(self, probe: Callable[[], bool], renew: Callable[[], None]) -> None:
-        """Begin in good faith; `renew` is called when changes are taken again."""
-        self._probe, self._renew = probe, renew
-        self._asking = threading.Lock()
-        self._asked, self._is = float("-inf"), True
+    def __init__(self, probe: Callable[[], bool], on_writable_again: Callable[[], None]) -> None:
+        """Take the probe, and what to call when the database accepts changes again."""
+        self._probe, self._on_writable_again = probe, on_writable_again
+        self._lock = threading.Lock()
+        self._probed_at, self._is_writable = float("-inf"), True
 
-    def demand(self) -> None:
-        """Raise `DatabaseUnavailable` unless it does; while one asks, nobody waits."""
-        if self._asking.acquire(blocking=False):
+    def require_writable(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database accepts changes.
+
+        One thread probes; the others use the last result and do not wait.
+        """
+        if self._lock.acquire(blocking=False):
             try:
-                if time.monotonic() - self._asked >= REMEMBERED:
-                    self._ask()
+                if time.monotonic() - self._probed_at >= PROBE_INTERVAL_SECONDS:
+                    self._run_probe()
             finally:
-                self._asking.release()
-        if not self._is:
-            raise DatabaseUnavailable(cause=UNWRITABLE)
+                self._lock.release()
+        if not self._is_writable:
+            raise DatabaseUnavailable(cause=NOT_WRITABLE)
 
-    def _ask(self) -> None:
-        found = False
+    def _run_probe(self) -> None:
+        is_writable = False
         try:
-            found = self._probe()
-            if found and not self._is:
-                self._renew()  # what was opened meanwhile may still only read
+            is_writable = self._probe()
+            if is_writable and not self._is_writable:
+                self._on_writable_again()  # connections opened meanwhile may be read-only
         finally:
-            self._is, self._asked = found, time.monotonic()
+            self._is_writable, self._probed_at = is_writable, time.monotonic()

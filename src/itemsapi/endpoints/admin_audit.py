@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import validate
 
 from itemsapi.gate.decorators import requires
-from itemsapi.page_size import fitting
+from itemsapi.page_size import fitting_rows
 from itemsapi.rest import Blueprint, PageQuery, Schema, fields, list_schema
 from itemsapi.services import services
 from itemsapi.tokens.scopes import AUDIT_READ
@@ -59,7 +59,7 @@ def list_events(query: dict[str, Any]) -> object:
         user_id=query["user_id"],
         event=query["event"],
     )
-    shown = found[: fitting(len(row.details) + SHORT for row in found[:limit])]
+    shown = found[: fitting_rows(len(row.details) + SHORT for row in found[:limit])]
     events = [{**row._asdict(), "details": json.loads(row.details)} for row in shown]
     more = len(found) > len(shown)
     return {"items": events, "next_cursor": str(events[-1]["id"]) if more else None}

@@ -26,4 +26,4 @@ def delete_user_sessions(user_id: str) -> None:
 @blueprint.alt_response(Forbidden)
 def delete_all_sessions() -> None:
     """End everybody's sessions, your own with them: for an emergency, and for admins."""
-    services().users.end_everybodys_sessions(current_caller())
+    services().users.end_all_sessions(current_caller())

@@ -4,7 +4,6 @@ from typing import Any
 
 from marshmallow import validate
 
-from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH
 from itemsapi.gate.caller import current_caller
@@ -12,6 +11,7 @@ from itemsapi.gate.decorators import requires
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, documented_headers, fields, list_schema
 from itemsapi.services import services
+from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
@@ -95,8 +95,8 @@ class UserQuery(PageQuery):
 def list_users(query: dict[str, Any]) -> object:
     """List users by name."""
     limit = query["limit"]
-    found = services().users.page(
-        after=query["cursor"] or "", limit=limit + 1, begins=(query["q"] or "").lower()
+    found = services().users.list_page(
+        after=query["cursor"] or "", limit=limit + 1, prefix=(query["q"] or "").lower()
     )
     more = len(found) > limit
     return {"items": found[:limit], "next_cursor": found[limit - 1].username if more else None}
@@ -123,7 +123,7 @@ def create_user(payload: dict[str, Any]) -> object:
 @blueprint.alt_response(NotFound)
 def show_user(user_id: str) -> object:
     """Show a user."""
-    return _versioned(services().users.find(user_id))
+    return _versioned(services().users.get(user_id))
 
 
 @blueprint.patch("/<id:user_id>")

@@ -6,10 +6,9 @@ from contextlib import suppress
 import flask
 from marshmallow import validate
 
-from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH
 from itemsapi.endpoints.token_response import AttemptHeaders, Tokens, attempt_id, token_response
-from itemsapi.gate.caller import Caller, found_caller, stale_credential
-from itemsapi.gate.csrf import COOKIE, delivery
+from itemsapi.gate.caller import Caller, has_stale_credential, optional_caller
+from itemsapi.gate.csrf import COOKIE, requested_delivery
 from itemsapi.gate.decorators import public, refresh_token, refresh_token_or_signed_in
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.issuer.refresh import RefreshRequest, refresh
@@ -25,12 +24,13 @@ from itemsapi.problems import (
     RefreshSuperseded,
     ScopeInvalid,
     TokenMissing,
-    TooMany,
+    TooManyRequests,
 )
 from itemsapi.rest import Blueprint, Schema, cookies, documented_headers, fields
 from itemsapi.services import services
+from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH as LONGEST_TOKEN
-from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
+from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH as LONGEST_SCOPE
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -75,11 +75,13 @@ class LogoutIn(Schema):
 @blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
 @blueprint.alt_response(CredentialsInvalid)
 @blueprint.alt_response(ScopeInvalid)
-@blueprint.alt_response(TooMany)
+@blueprint.alt_response(TooManyRequests)
 @blueprint.alt_response(Busy)
 def sign_in(wish: dict[str, str]) -> object:
     """Sign in with a name and a password."""
-    grant = login(services().issuer, LoginRequest(**wish, delivery=delivery(flask.request)))
+    grant = login(
+        services().issuer, LoginRequest(**wish, delivery=requested_delivery(flask.request))
+    )
     for token in _shown({}):  # a sign-in ends the one that the browser had before (S-069)
         logout(services().issuer, token, delivery=COOKIE)
     return token_response(grant)
@@ -106,7 +108,9 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
         raise _nothing_shown()
     if len(tokens) > 1:
         raise RefreshInvalid
-    request = RefreshRequest(delivery(flask.request), payload["scope"], attempt_id(headers))
+    request = RefreshRequest(
+        requested_delivery(flask.request), payload["scope"], attempt_id(headers)
+    )
     return token_response(refresh(services().issuer, tokens[0], request))
 
 
@@ -117,8 +121,8 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
 @blueprint.alt_response(CookiesUnreadable)
 def sign_out(wish: dict[str, str | None]) -> object:
     """Sign out: the session ends, its tokens with it. Doing it twice is no error."""
-    tokens, caller, way = _shown(wish), found_caller(), delivery(flask.request)
-    if not tokens and caller is None and not stale_credential():
+    tokens, caller, way = _shown(wish), optional_caller(), requested_delivery(flask.request)
+    if not tokens and caller is None and not has_stale_credential():
         raise _nothing_shown()
     for token in tokens:
         logout(services().issuer, token, delivery=way)
@@ -130,7 +134,7 @@ def sign_out(wish: dict[str, str | None]) -> object:
 def _shown(wish: Mapping[str, str | None]) -> list[str]:
     """Return the refresh tokens shown: from the cookie if that is the way, else from the body."""
     told = wish.get("refresh_token")
-    if delivery(flask.request) != COOKIE:
+    if requested_delivery(flask.request) != COOKIE:
         return [told] if told else []
     if told:
         raise RefreshInvalid
@@ -139,7 +143,7 @@ def _shown(wish: Mapping[str, str | None]) -> list[str]:
 
 def _nothing_shown() -> Problem:
     """Return the refusal of who shows no refresh token: 401 ends the session in a browser."""
-    by_cookie = delivery(flask.request) == COOKIE
+    by_cookie = requested_delivery(flask.request) == COOKIE
     return (
         CookiesUnreadable() if by_cookie and cookies.unreadable(flask.request) else TokenMissing()
     )

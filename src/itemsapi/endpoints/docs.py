@@ -18,7 +18,7 @@ from flask import Response, request, url_for
 from marshmallow import INCLUDE
 
 from itemsapi.gate.decorators import public
-from itemsapi.problems import NotFound, Problem, every_problem
+from itemsapi.problems import NotFound, Problem, list_problems
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.rest.etags import not_modified
 from itemsapi.rest.openapi.document import TITLE, current_document
@@ -86,7 +86,7 @@ def show_docs() -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_problems() -> Response:
     """Explain every problem that an answer may name in `type`."""
-    problems = "\n".join(_explained(kind) for kind in every_problem())
+    problems = "\n".join(_explained(kind) for kind in list_problems())
     text = _template("problems.html").substitute(problems=problems, style=_address("style.css"))
     return _html(text, TEXT_POLICY)
 

@@ -33,7 +33,7 @@ def live() -> object:
 @blueprint.alt_response(Unavailable)
 def ready() -> object:
     """Tell that the database takes changes, and keys and revocation feed are at hand."""
-    services().database.demand_writable()
-    services().key_set.now()
+    services().database.require_writable()
+    services().key_set.snapshot()
     services().revocation_feed.ensure_fresh()
     return {"status": "ok"}

@@ -9,11 +9,19 @@ from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.items.cursor import MAX_CURSOR_LENGTH as LONGEST_CURSOR
 from itemsapi.items.cursor import Page
-from itemsapi.items.draft import DESCRIPTION, NAME, QUANTITY, SKU, TAG, TAGS, ItemDraft
-from itemsapi.items.models import SORTS
-from itemsapi.items.money import DECIMALS
+from itemsapi.items.draft import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_QUANTITY,
+    MAX_SKU_LENGTH,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    ItemDraft,
+)
+from itemsapi.items.models import SORT_FIELDS
+from itemsapi.items.money import CURRENCY_DECIMALS
 from itemsapi.items.query import MAX_QUERY_LENGTH as LONGEST_SEARCH
-from itemsapi.items.query import Query
+from itemsapi.items.query import ItemListQuery
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
 from itemsapi.rest import (
     Blueprint,
@@ -29,8 +37,8 @@ from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
 blueprint = Blueprint("items", __name__, url_prefix="/items")
 
 PRICE = validate.Regexp(r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?$", error='Not a price: "12.50".')
-CURRENCY = validate.OneOf(sorted(DECIMALS), error="No currency of ISO 4217.")
-SOME_TAGS = validate.Length(max=TAGS)
+CURRENCY = validate.OneOf(sorted(CURRENCY_DECIMALS), error="No currency of ISO 4217.")
+SOME_TAGS = validate.Length(max=MAX_TAGS)
 EXAMPLE_IN = {
     "name": "Desk lamp",
     "description": "Made of brass.",
@@ -51,12 +59,14 @@ EXAMPLE = EXAMPLE_IN | {
 class ItemIn(Schema):
     """What you say of an item."""
 
-    name = fields.Line(required=True, validate=validate.Length(1, NAME))
-    description = fields.Lines(load_default="", validate=validate.Length(max=DESCRIPTION))
+    name = fields.Line(required=True, validate=validate.Length(1, MAX_NAME_LENGTH))
+    description = fields.Lines(
+        load_default="", validate=validate.Length(max=MAX_DESCRIPTION_LENGTH)
+    )
     sku = fields.Line(
         load_default=None,
         allow_none=True,
-        validate=validate.Length(1, SKU),
+        validate=validate.Length(1, MAX_SKU_LENGTH),
         metadata={"description": "Your own number for it; no two of your items share one."},
     )
     price = fields.String(
@@ -67,9 +77,9 @@ class ItemIn(Schema):
     currency = fields.String(
         required=True, validate=CURRENCY, metadata={"description": "ISO 4217."}
     )
-    quantity = fields.Integer(load_default=0, validate=validate.Range(0, QUANTITY))
+    quantity = fields.Integer(load_default=0, validate=validate.Range(0, MAX_QUANTITY))
     tags = fields.List(
-        fields.Line(validate=validate.Length(1, TAG)),
+        fields.Line(validate=validate.Length(1, MAX_TAG_LENGTH)),
         load_default=(),
         validate=SOME_TAGS,
         metadata={"description": "Kept in one spelling: lower case, single spaces, each once."},
@@ -116,7 +126,7 @@ class ItemQuery(PageQuery):
     )
     sort = fields.String(
         load_default="-created_at",
-        validate=validate.OneOf([*SORTS, *(f"-{sort}" for sort in SORTS)]),
+        validate=validate.OneOf([*SORT_FIELDS, *(f"-{sort}" for sort in SORT_FIELDS)]),
         metadata={"description": "Sorted by this; descending after a minus."},
     )
     q = fields.String(
@@ -125,13 +135,13 @@ class ItemQuery(PageQuery):
         metadata={"description": "Words, or beginnings of them, that all must be there."},
     )
     tags = fields.List(
-        fields.String(validate=validate.Length(1, TAG)),
+        fields.String(validate=validate.Length(1, MAX_TAG_LENGTH)),
         data_key="tag",
         load_default=(),
         validate=SOME_TAGS,
         metadata={"description": "Repeat it for several; all must be there."},
     )
-    sku = fields.String(load_default=None, validate=validate.Length(1, SKU))
+    sku = fields.String(load_default=None, validate=validate.Length(1, MAX_SKU_LENGTH))
     owner_id = fields.Id(
         load_default=None, metadata={"description": "Whose, if you may see everybody's."}
     )
@@ -152,7 +162,7 @@ class ItemQuery(PageQuery):
 )
 def list_items(query: dict[str, Any]) -> Page:
     """List your items, a page at a time. With `items:admin` everybody's."""
-    return services().items.page(Query(**query), owner=_owner())
+    return services().items.get_page(ItemListQuery(**query), owner=_owner())
 
 
 @blueprint.post("")
@@ -212,7 +222,7 @@ def replace_item(payload: dict[str, Any], item_id: str) -> object:
 def change_item(payload: dict[str, Any], item_id: str) -> object:
     """Change some fields of an item. What is left out stays as it is."""
     version = blueprint.if_match()
-    item = services().items.change(item_id, payload, owner=_owner(), version=version)
+    item = services().items.update(item_id, payload, owner=_owner(), version=version)
     blueprint.set_etag(item.version)
     return item
 

@@ -6,15 +6,15 @@ from typing import Any
 import flask
 from marshmallow import validate
 
-from itemsapi.accounts.passwords import MAX_PASSWORD_LENGTH
 from itemsapi.endpoints.token_response import Tokens, token_response
 from itemsapi.gate.caller import current_caller
-from itemsapi.gate.csrf import delivery
+from itemsapi.gate.csrf import requested_delivery
 from itemsapi.gate.decorators import signed_in, signed_in_to_change_password
 from itemsapi.issuer import passwords
-from itemsapi.problems import BadRequest, Busy, CrossSite, TooMany
+from itemsapi.problems import BadRequest, Busy, CrossSite, TooManyRequests
 from itemsapi.rest import Blueprint, Schema, documented_headers, fields
 from itemsapi.services import services
+from itemsapi.settings import MAX_PASSWORD_LENGTH
 
 blueprint = Blueprint("me", __name__, url_prefix="/me")
 
@@ -82,7 +82,7 @@ def show_me() -> object:
 @blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
 @blueprint.alt_response(BadRequest)
 @blueprint.alt_response(CrossSite)
-@blueprint.alt_response(TooMany)
+@blueprint.alt_response(TooManyRequests)
 @blueprint.alt_response(Busy)
 def change_password(payload: dict[str, Any]) -> object:
     """Change your password: this session goes on with new tokens, your other sessions end.
@@ -98,14 +98,14 @@ def change_password(payload: dict[str, Any]) -> object:
         current=payload["current_password"],
         new=payload["new_password"],
         end_others=payload["end_other_sessions"],
-        delivery=delivery(flask.request),
+        delivery=requested_delivery(flask.request),
     )
     return token_response(passwords.change_password(services().issuer, change))
 
 
 def _me() -> dict[str, object]:
     caller = current_caller()
-    user = services().users.find(caller.user_id)
+    user = services().users.get(caller.user_id)
     return {
         "id": user.id,
         "username": user.username,

@@ -3,7 +3,7 @@
 from flask import Response
 
 from itemsapi.gate.decorators import public, requires
-from itemsapi.observability.metrics import metrics, note_feed_age
+from itemsapi.observability.metrics import render_metrics, set_feed_age
 from itemsapi.rest import Blueprint
 from itemsapi.services import services
 from itemsapi.settings import Settings
@@ -22,7 +22,7 @@ def page(settings: Settings) -> Blueprint:
     @made.response(200, {"type": "string"}, content_type="text/plain")
     def show_metrics() -> Response:
         """Show the metrics in Prometheus' text format."""
-        note_feed_age(services().revocation_feed.age)
-        return Response(metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        set_feed_age(services().revocation_feed.age)
+        return Response(render_metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     return made

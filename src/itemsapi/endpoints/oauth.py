@@ -21,7 +21,7 @@ from itemsapi.rest.error_handlers import answer, report
 from itemsapi.rest.json_provider import dumps
 from itemsapi.services import services
 from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
-from itemsapi.tokens.scopes import LONGEST as LONGEST_SCOPE
+from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH as LONGEST_SCOPE
 from itemsapi.tokens.scopes import TOKENS_READ
 
 blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")
@@ -124,7 +124,7 @@ ERRORS: Mapping[type[Problem], str] = {
     problems.ScopeInvalid: "invalid_scope",
     problems.GrantTypeUnsupported: "unsupported_grant_type",
     problems.BadRequest: "invalid_request",
-    problems.Invalid: "invalid_request",
+    problems.ValidationFailed: "invalid_request",
     problems.MediaTypeWrong: "invalid_request",
     problems.Unavailable: "temporarily_unavailable",
 }

@@ -4,7 +4,7 @@ from marshmallow import validate
 
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
-from itemsapi.issuer.sessions import end_others, end_session, open_sessions
+from itemsapi.issuer.sessions import end_other_sessions, end_session, list_open_sessions
 from itemsapi.problems import NotFound
 from itemsapi.rest import Blueprint, Schema, fields, list_schema, whole
 from itemsapi.services import services
@@ -40,7 +40,7 @@ class Which(Schema):
 def list_sessions() -> object:
     """List where you are signed in, latest use first."""
     caller = current_caller()
-    found = open_sessions(services().issuer, caller.user_id)
+    found = list_open_sessions(services().issuer, caller.user_id)
     return whole(one | {"current": one["id"] == caller.session_id} for one in found)
 
 
@@ -62,6 +62,6 @@ def delete_sessions(which: dict[str, str | None]) -> None:
     """End all your sessions, or all the others with `except=current`."""
     caller = current_caller()
     keep = caller.session_id if which["except_"] else None
-    end_others(
+    end_other_sessions(
         services().issuer, caller.user_id, keep=keep, why="ended by user", actor=caller.user_id
     )

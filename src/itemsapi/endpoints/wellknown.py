@@ -18,7 +18,9 @@ class JwkSet(Schema):
 @blueprint.response(200, JwkSet())
 def jwks() -> object:
     """Show the public keys that verify access tokens."""
-    return {"keys": services().key_set.now().public()}, {"Cache-Control": "public, max-age=60"}
+    return {"keys": services().key_set.snapshot().public_jwks()}, {
+        "Cache-Control": "public, max-age=60"
+    }
 
 
 class Metadata(Schema):

@@ -1,6 +1,8 @@
-"""STEP 2. The gate: stands before every endpoint and lets a request in, or not.
+"""Step 2, the gate: checks every request before an endpoint runs.
 
-`access` declares, `rules` decides, `rulebook` makes sure that nothing was forgotten,
-`credentials` and `verify` find out who is there, `gate` puts them in a row, and `seal` lets no view
-run without it.
+`decorators` declare the rule of a view, `rules` check it, and `rulebook` makes sure that every
+route has one. `authenticate` verifies the access token, `csrf` protects the refresh cookie, `gate`
+runs these checks in order, and `guarded_views` prevents a view from running without them. `caller`
+is what an endpoint sees, `options` responds to OPTIONS, `seen_generations` records which tokens are
+in use, and `openapi` documents the rules.
 """

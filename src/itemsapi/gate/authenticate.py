@@ -1,8 +1,8 @@
 """Authenticate a request: read its bearer token strictly, and verify it.
 
-Exactly one transport counts: the Authorization header. Tokens in queries, forms, bodies or cookies
-open no endpoint (RFC 6750 section 2, RFC 9700 section 4.3.2). Remembered tokens skip the
-verification of the signature, never that of the revocations.
+Only the Authorization header is read. A token in a query, a form, a body or a cookie is not a
+credential (RFC 6750 section 2, RFC 9700 section 4.3.2). The signature of a token is verified once
+and the result is cached; revocations are checked for every request.
 """
 
 import re
@@ -12,24 +12,24 @@ from collections.abc import Callable
 
 from flask import Request
 
-from itemsapi.clock import Clock, stamp
+from itemsapi.clock import Clock, unix_seconds
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
 
-MAX_REMEMBERED_TOKENS = 8192  # tokens remembered per process: some 1.5 KB each
+MAX_REMEMBERED_TOKENS = 8192  # per process: some 1.5 KB each
 
 _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
 
 
-def bearer(request: Request) -> str | None:
-    """Return the bearer token of a request, or None if it shows no bearer credential.
+def bearer_token(request: Request) -> str | None:
+    """Return the bearer token of a request, or None if it has no bearer credential.
 
-    The scheme is compared without case and parted by one or more spaces (RFC 9110 section 11.1).
-    Raises `TokenInvalid` for a bearer credential that is malformed, or two of them.
+    The scheme is case-insensitive and followed by one or more spaces (RFC 9110 section 11.1).
+    Raise `TokenInvalid` if the bearer credential is malformed, or if there are two.
     """
     header = request.environ.get("HTTP_AUTHORIZATION", "")
     match = _BEARER.fullmatch(header)
@@ -41,10 +41,7 @@ def bearer(request: Request) -> str | None:
 
 
 class TokenVerifier:
-    """Verifies access tokens and remembers those that passed.
-
-    `seen` is called with the claims of every token that passes.
-    """
+    """Verify access tokens and cache the claims of valid ones."""
 
     def __init__(
         self,
@@ -53,60 +50,56 @@ class TokenVerifier:
         key_set: KeySet,
         revocation_feed: RevocationFeed,
         clock: Clock,
-        seen: Callable[[Claims], None],
+        on_verified: Callable[[Claims], None],
     ) -> None:
-        """Take what judges a token; nothing is remembered yet."""
-        self._token_codec, self._key_set, self._revocation_feed, self._clock = (
-            token_codec,
-            key_set,
-            revocation_feed,
-            clock,
-        )
-        self._seen = seen
-        self._memory: OrderedDict[str, Claims] = OrderedDict()
+        """Take what verifies a token; `on_verified` is called with the claims of a valid one."""
+        self._token_codec, self._key_set = token_codec, key_set
+        self._revocation_feed, self._clock = revocation_feed, clock
+        self._on_verified = on_verified
+        self._cache: OrderedDict[str, Claims] = OrderedDict()
         self._lock = threading.Lock()
-        self._version = 0
+        self._key_set_version = 0
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of a good token.
+        """Return the claims of a valid token.
 
-        Raises `TokenInvalid`, or `GateUnavailable` when keys or revocations cannot be known.
+        Raise `TokenInvalid`, or `GateUnavailable` if the keys or the revocations are not known.
         """
-        claims, version = self._remembered(token)
+        claims, version = self._cached(token)
         if claims is None:
-            claims = self._token_codec.read_access(token)
-            self._remember(token, claims, version)
+            claims = self._token_codec.verify_access_token(token)
+            self._add_to_cache(token, claims, version)
         self._revocation_feed.check(
             sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
         )
-        self._seen(claims)
+        self._on_verified(claims)
         return claims
 
     def forget(self, token: str) -> None:
-        """Verify a token anew when it comes next."""
+        """Remove a token from the cache, so that its next use verifies it again."""
         with self._lock:
-            self._memory.pop(token, None)
+            self._cache.pop(token, None)
 
-    def _remembered(self, token: str) -> tuple[Claims | None, int]:
-        """Return the claims if the token is remembered, and the version of the keys just now."""
-        self._key_set.now()
+    def _cached(self, token: str) -> tuple[Claims | None, int]:
+        """Return the claims of a cached token, or None, and the current version of the key set."""
+        self._key_set.snapshot()
         with self._lock:
-            if self._version != self._key_set.version:
-                self._memory.clear()
-                self._version = self._key_set.version
-            version, claims = self._version, self._memory.get(token)
+            if self._key_set_version != self._key_set.version:
+                self._cache.clear()
+                self._key_set_version = self._key_set.version
+            version, claims = self._key_set_version, self._cache.get(token)
             if claims is not None:
-                self._memory.move_to_end(token)
-        if claims is not None and claims.exp <= stamp(self._clock()):
+                self._cache.move_to_end(token)
+        if claims is not None and claims.exp <= unix_seconds(self._clock()):
             self.forget(token)
             raise TokenInvalid
         return claims, version
 
-    def _remember(self, token: str, claims: Claims, version: int) -> None:
-        """Remember a token, unless the keys changed while it was verified: its own may be gone."""
+    def _add_to_cache(self, token: str, claims: Claims, version: int) -> None:
+        """Cache a token, unless the keys changed meanwhile: its key may have been withdrawn."""
         with self._lock:
-            if version != self._version:
+            if version != self._key_set_version:
                 return
-            self._memory[token] = claims
-            while len(self._memory) > MAX_REMEMBERED_TOKENS:
-                self._memory.popitem(last=False)
+            self._cache[token] = claims
+            while len(self._cache) > MAX_REMEMBERED_TOKENS:
+                self._cache.popitem(last=False)

@@ -1,9 +1,9 @@
-"""Browsers: whether the page that sent a request may use the refresh cookie.
+"""CSRF protection of the refresh cookie: which pages may send a request that uses it.
 
-A request that wants cookie delivery says so in a header of our own, which no form and no image can
-send and no foreign page may without a preflight (S-091). On top, the page's origin must be ours or
-listed; where the browser says how the page relates to us (Fetch Metadata), that counts.
-A refusal neither clears the cookie nor ends the session.
+A request for cookie delivery says so in a custom header, which no form or image can send, and no
+page of another origin without a preflight (S-091). In addition, the page's origin must be ours or
+listed in the settings, unless the browser says that the page is of our origin (Fetch Metadata).
+A rejected request neither clears the cookie nor ends the session.
 """
 
 from collections.abc import Iterable
@@ -13,50 +13,53 @@ from flask import Request
 
 from itemsapi.problems import BadRequest, CrossSite, MediaTypeWrong
 
-HEADER = "X-Auth-Delivery"
+DELIVERY_HEADER = "X-Auth-Delivery"
 COOKIE, BODY = "cookie", "body"
 
 
-def delivery(request: Request) -> str:
-    """Return how the refresh token travels: `cookie` if the client asks for it, else `body`."""
-    wanted = request.headers.get(HEADER, BODY)
-    if wanted not in {COOKIE, BODY}:
-        raise BadRequest(f"{HEADER} is cookie, body, or absent.")
-    return wanted
+def requested_delivery(request: Request) -> str:
+    """Return how the client wants the refresh token: `cookie`, or `body` by default."""
+    delivery = request.headers.get(DELIVERY_HEADER, BODY)
+    if delivery not in {COOKIE, BODY}:
+        raise BadRequest(f"{DELIVERY_HEADER} is cookie, body, or absent.")
+    return delivery
 
 
 def origin_of(url: str) -> str:
-    """Return the origin of an address as browsers spell it (RFC 6454 section 6.2).
+    """Return the origin of a URL as browsers write it (RFC 6454 section 6.2).
 
-    The host in lower case, and without the port that goes without saying.
+    The host is in lower case, and the default port is omitted.
     """
     parts = urlsplit(url)
-    scheme, host = parts.scheme, parts.hostname or ""
-    named = f"[{host}]" if ":" in host else host
-    usual = parts.port in {None, {"http": 80, "https": 443}.get(scheme)}
-    return f"{scheme}://{named}" if usual else f"{scheme}://{named}:{parts.port}"
+    scheme, hostname = parts.scheme, parts.hostname or ""
+    host = f"[{hostname}]" if ":" in hostname else hostname
+    is_default_port = parts.port in {None, {"http": 80, "https": 443}.get(scheme)}
+    return f"{scheme}://{host}" if is_default_port else f"{scheme}://{host}:{parts.port}"
 
 
 class CsrfPolicy:
-    """Knows from which pages a cookie may be used."""
+    """Checks that a request which uses the cookie comes from an allowed page."""
 
     def __init__(self, public_url: str, allowed: Iterable[str]) -> None:
-        """Take our own address and the origins that the operator lists."""
-        self._listed = frozenset(allowed) | {origin_of(public_url)}
+        """Take our own URL and the allowed origins of the settings."""
+        self._allowed_origins = frozenset(allowed) | {origin_of(public_url)}
 
     def check(self, request: Request) -> None:
-        """Let requests pass that use no cookie; the others from a good page only.
+        """Check a request with cookie delivery; other requests always pass.
 
-        Raises `CrossSite`, and `MediaTypeWrong` for a body that a form could have sent.
+        Raise `CrossSite`, or `MediaTypeWrong` for a body that a form could have sent.
         """
-        if delivery(request) != COOKIE:
+        if requested_delivery(request) != COOKIE:
             return
         if request.mimetype != "application/json":
             raise MediaTypeWrong
-        if not self._welcome(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")):
+        headers = request.headers
+        if not self._is_allowed(headers.get("Sec-Fetch-Site"), headers.get("Origin")):
             raise CrossSite
 
-    def _welcome(self, site: str | None, origin: str | None) -> bool:
-        if site == "same-origin":
+    def _is_allowed(self, fetch_site: str | None, origin: str | None) -> bool:
+        if fetch_site == "same-origin":
             return True
-        return site in {None, "same-site", "cross-site"} and origin in self._listed
+        if fetch_site not in {None, "same-site", "cross-site"}:
+            return False
+        return origin in self._allowed_origins

@@ -1,8 +1,8 @@
-"""How an endpoint says who may use it: one decorator, above or below `route`, in any order.
+"""Decorators that declare who may use an endpoint: one per view, in any order with `route`.
 
-The decorators only leave a note on the function; the gate enforces it, the rulebook makes sure at
-boot that every route has exactly one, OpenAPI shows it. Nothing is wrapped, so no order of
-decorators can open a route.
+They only mark the function. The gate enforces the rule, the rulebook checks at boot that every
+route has exactly one, and OpenAPI shows it. Nothing is wrapped, so no order of decorators can
+open a route.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,70 +12,70 @@ from typing import TypeVar
 from itemsapi.gate.rules import Rule
 from itemsapi.tokens.scopes import Scope
 
-NOTE = "__itemsapi_rule__"
-ABOVE = "__itemsapi_rule_above__"  # rules of the wrappers around a function
+RULES = "__itemsapi_rules__"
+WRAPPER_RULES = "__itemsapi_wrapper_rules__"  # rules of the functions that wrap this one
 
 View = TypeVar("View", bound=Callable[..., object])
 
 
 def requires(*scopes: Scope | str) -> Callable[[View], View]:
-    """Let in who has *all* of `scopes`, each a `Scope` or the name of a known one.
+    """Require an access token with *all* of `scopes`, each a `Scope` or the name of a known one.
 
-    Raises `ValueError` without any: "signed in, whatever the scopes" is `@signed_in`.
+    Raise `ValueError` without any: for "signed in, with any scopes" use `@signed_in`.
     """
     if not scopes:
-        msg = "@requires() names no scope; use @signed_in or @public(why)"
+        msg = "@requires() names no scope; use @signed_in or @public(reason)"
         raise ValueError(msg)
-    return _noted(Rule("scopes", scopes))
+    return _declare(Rule("scopes", scopes))
 
 
 def signed_in(view: View) -> View:
-    """Let in everybody with a good access token."""
-    return _noted(Rule("signed in"))(view)
+    """Require a valid access token."""
+    return _declare(Rule("signed in"))(view)
 
 
 def signed_in_to_change_password(view: View) -> View:
-    """Let in everybody with a good access token, also one that may only set another password."""
-    return _noted(Rule("signed in", before_password_change=True))(view)
+    """Require a valid access token; one that permits only a change of password is enough."""
+    return _declare(Rule("signed in", before_password_change=True))(view)
 
 
-def public(why: str, *, limited: bool = True) -> Callable[[View], View]:
-    """Let in everybody, and say why that is right; the matrix shows the reason.
+def public(reason: str, *, limited: bool = True) -> Callable[[View], View]:
+    """Require nothing, and say why that is right; the access matrix shows the reason.
 
-    With `limited=False` no rate limit counts the route: for what costs next to nothing and must be
-    answered whoever else asks from the same address, as a load balancer's question.
+    With `limited=False` the rate limit does not apply: for a route that costs next to nothing and
+    must always respond, such as the health check of a load balancer.
     """
-    if not isinstance(why, str) or not why.strip():  # type: ignore[redundant-expr]  # @public without () hands a function
+    if not isinstance(reason, str) or not reason.strip():  # type: ignore[redundant-expr]  # @public without () passes a function
         msg = '@public needs a reason: @public("why everybody may use this")'
         raise ValueError(msg)
-    return _noted(Rule("public", why=why, limited=limited))
+    return _declare(Rule("public", reason=reason, limited=limited))
 
 
 def refresh_token(view: View) -> View:
-    """Let in who shows a refresh token, in the body or in the cookie; the flow verifies it."""
-    return _noted(Rule("refresh token"))(view)
+    """Require a refresh token, in the body or in the cookie; the issuer verifies it."""
+    return _declare(Rule("refresh token"))(view)
 
 
 def refresh_token_or_signed_in(view: View) -> View:
-    """Let in who shows a refresh token or a good access token: to sign out, which all may."""
-    return _noted(Rule("refresh token or signed in", before_password_change=True))(view)
+    """Require a refresh token or a valid access token: every session may be signed out."""
+    return _declare(Rule("refresh token or signed in", before_password_change=True))(view)
 
 
-def notes(view: object) -> tuple[Rule, ...]:
-    """Return the rules noted on a view, what it wraps, and (for a class) its bases; each once.
+def declared_rules(view: object) -> tuple[Rule, ...]:
+    """Return the rules of a view, of what it wraps, and (for a class) of its bases; each once.
 
-    A rule on a wrapper of the view counts only against others: had it been forgotten on the view
-    itself, that is no rule; had another been given, one of the two would silently have no effect.
+    The rule of a wrapper counts only beside a rule of the view: if the view has none, a wrapper's
+    rule is not enough; if it has a different one, one of the two would silently have no effect.
     """
-    noted = [rule for layer in _layers(view) for rule in _own(layer)]
-    noted += getattr(view, ABOVE, ()) if noted else ()
-    return tuple(rule for at, rule in enumerate(noted) if not any(rule is r for r in noted[:at]))
+    rules = [rule for layer in _layers(view) for rule in _own_rules(layer)]
+    rules += getattr(view, WRAPPER_RULES, ()) if rules else ()
+    return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
 
 
 def _layers(view: object) -> Iterator[object]:
-    """Yield a class and all its bases: of two rules the nearest must not hide the other.
+    """Yield a class and all its bases, so that no rule of a base is overlooked.
 
-    Or a function and all that it wraps; wrappers that wrap one another end the search.
+    Or yield a function and all functions that it wraps; stop at a cycle of wrappers.
     """
     if isinstance(view, type):
         yield from view.__mro__
@@ -87,17 +87,17 @@ def _layers(view: object) -> Iterator[object]:
         view = getattr(view, "__wrapped__", None)
 
 
-def _own(layer: object) -> tuple[Rule, ...]:
-    found = vars(layer).get(NOTE, ()) if isinstance(layer, type) else getattr(layer, NOTE, ())
-    return tuple(found)
+def _own_rules(layer: object) -> tuple[Rule, ...]:
+    rules = vars(layer).get(RULES, ()) if isinstance(layer, type) else getattr(layer, RULES, ())
+    return tuple(rules)
 
 
-def _noted(rule: Rule) -> Callable[[View], View]:
-    def note(view: View) -> View:
-        setattr(view, NOTE, (*_own(view), rule))
+def _declare(rule: Rule) -> Callable[[View], View]:
+    def decorate(view: View) -> View:
+        setattr(view, RULES, (*_own_rules(view), rule))
         for wrapped in list(_layers(getattr(view, "__wrapped__", None))):
-            with suppress(AttributeError):  # builtins take no notes
-                setattr(wrapped, ABOVE, (*getattr(wrapped, ABOVE, ()), rule))
+            with suppress(AttributeError):  # builtins have no attributes
+                setattr(wrapped, WRAPPER_RULES, (*getattr(wrapped, WRAPPER_RULES, ()), rule))
         return view
 
-    return note
+    return decorate

@@ -13,9 +13,9 @@ from itemsapi.problems import (
     ScopeMissing,
     TokenInvalid,
     TokenMissing,
-    TooMany,
+    TooManyRequests,
 )
-from itemsapi.tokens.scopes import BUILTIN, Scope
+from itemsapi.tokens.scopes import BUILTIN_SCOPES, Scope
 
 BEARER = "bearer"
 
@@ -31,27 +31,27 @@ def security(rule: Rule) -> list[Requirement]:
     if rule.kind == "public":
         return []
     found: list[Requirement] = []
-    if rule.takes_access_token or rule.kind == "refresh token or signed in":
-        found.append({BEARER: sorted(rule.names)})
-    if rule.takes_refresh_token:
+    if rule.accepts_access_token or rule.kind == "refresh token or signed in":
+        found.append({BEARER: sorted(rule.scope_names)})
+    if rule.accepts_refresh_token:
         found.append({})
     return found
 
 
 def in_words(rule: Rule) -> str:
     """Return the rule as people read it, with the reason why a public route is public."""
-    return f"{rule}: {rule.why}" if rule.kind == "public" else str(rule)
+    return f"{rule}: {rule.reason}" if rule.kind == "public" else str(rule)
 
 
 def refusals(rule: Rule) -> tuple[type[Problem], ...]:
     """Return the problems that follow from the rule alone."""
-    found: list[type[Problem]] = [TooMany] if rule.limited else []
-    if rule.takes_access_token:
+    found: list[type[Problem]] = [TooManyRequests] if rule.limited else []
+    if rule.accepts_access_token:
         found += [TokenMissing, TokenInvalid, GateUnavailable]
         found += [] if rule.before_password_change else [PasswordChangeRequired]
-    if rule.names:
+    if rule.scope_names:
         found.append(ScopeMissing)
-    if rule.takes_refresh_token:
+    if rule.accepts_refresh_token:
         found += [RefreshInvalid, RefreshReused, CrossSite]
     return tuple(found)
 
@@ -59,7 +59,7 @@ def refusals(rule: Rule) -> tuple[type[Problem], ...]:
 def schemes(rules: Iterable[Rule], extra: Iterable[Scope] = ()) -> Mapping[str, dict[str, str]]:
     """Return the `securitySchemes`: one, whose description lists every scope there is."""
     named = [scope for rule in rules for scope in rule.scopes if isinstance(scope, Scope)]
-    known = {scope.name: scope.meaning for scope in (*BUILTIN, *extra, *named)}
+    known = {scope.name: scope.description for scope in (*BUILTIN_SCOPES, *extra, *named)}
     lines = [f"- `{name}`: {meaning}" for name, meaning in sorted(known.items())]
     says = "The access token that `POST /auth/login` gives. Scopes:\n\n" + "\n".join(lines)
     return {

@@ -1,4 +1,4 @@
-"""Rules: what a route demands. Pure: a rule looks at claims and says yes or raises why not."""
+"""Rules: what a route requires of a request. Pure functions of the claims."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,56 +7,56 @@ from itemsapi.problems import PasswordChangeRequired, ScopeMissing, TokenMissing
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
 
-Kind = Literal["public", "signed in", "scopes", "refresh token", "refresh token or signed in"]
+RuleKind = Literal["public", "signed in", "scopes", "refresh token", "refresh token or signed in"]
 WITHOUT_CLAIMS = frozenset({"public", "refresh token", "refresh token or signed in"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one route and method demands; the same object is enforced and documented.
+    """What one route and method requires; the same object is enforced and documented.
 
-    `why` tells why a public route may be public. `scopes` must all be there. `limited` says whether
-    requests are counted against the rate limit. `before_password_change`: it opens to who signed in
-    with a one-time password too; nothing else does (S-119).
+    `scopes`: all of them are required. `reason`: why a public route may be public. `limited`:
+    whether the rate limit applies. `before_password_change`: whether a token is accepted that
+    permits only a change of password (S-119).
     """
 
-    kind: Kind
+    kind: RuleKind
     scopes: tuple[Scope | str, ...] = ()
-    why: str = ""
+    reason: str = ""
     limited: bool = True
     before_password_change: bool = False
 
     @property
-    def names(self) -> frozenset[str]:
-        """The names of the scopes demanded."""
+    def scope_names(self) -> frozenset[str]:
+        """The names of the required scopes."""
         return frozenset(str(scope) for scope in self.scopes)
 
     @property
-    def takes_access_token(self) -> bool:
-        """Tell whether an access token is what opens this route."""
+    def accepts_access_token(self) -> bool:
+        """Tell whether this route requires an access token."""
         return self.kind in {"signed in", "scopes"}
 
     @property
-    def takes_refresh_token(self) -> bool:
-        """Tell whether a refresh token opens this route."""
+    def accepts_refresh_token(self) -> bool:
+        """Tell whether a refresh token is a credential for this route."""
         return self.kind.startswith("refresh token")
 
     def check(self, claims: Claims | None) -> None:
-        """Let the claims in.
+        """Check the claims of the access token; None if the request has none.
 
-        Raises `TokenMissing`, `PasswordChangeRequired` or `ScopeMissing`.
+        Raise `TokenMissing`, `PasswordChangeRequired` or `ScopeMissing`.
         """
         if claims is None:
-            if self.kind not in WITHOUT_CLAIMS:  # a kind that nobody knows lets nobody in
+            if self.kind not in WITHOUT_CLAIMS:  # an unknown kind requires claims too
                 raise TokenMissing
             return
         if PASSWORD_CHANGE.name in claims.scopes and not self.before_password_change:
             raise PasswordChangeRequired
-        if not self.names <= claims.scopes:
-            raise ScopeMissing(*self.names)
+        if not self.scope_names <= claims.scopes:
+            raise ScopeMissing(*self.scope_names)
 
     def __str__(self) -> str:
-        """Return the rule in words, as the matrix prints it."""
-        words = " ".join(sorted(self.names)) if self.kind == "scopes" else self.kind
-        words += ", before a password change too" * self.before_password_change
-        return words if self.limited else f"{words}, never limited"
+        """Return the rule as the access matrix shows it."""
+        text = " ".join(sorted(self.scope_names)) if self.kind == "scopes" else self.kind
+        text += ", before a password change too" * self.before_password_change
+        return text if self.limited else f"{text}, never limited"

@@ -1,4 +1,4 @@
-"""Note, after the response is sent, that a generation of tokens has been seen."""
+"""Record, after the response is sent, that a client uses a generation of tokens."""
 
 import threading
 from collections.abc import Callable
@@ -9,65 +9,68 @@ from itemsapi.observability.logging import log
 from itemsapi.tokens.claims import Claims
 
 FIRST_GENERATION = 1  # it has no predecessor that could heal
-MAX_REMEMBERED = 8192  # generations remembered per process: some 250 bytes each
+MAX_REMEMBERED_GENERATIONS = 8192  # per process: some 250 bytes each
 
 
 class SeenGenerations:
-    """Notes each generation that this process sees, once, after the response is sent.
+    """Record each generation that this process sees, once, after the response is sent.
 
-    A note that failed fails no request: it is tried again at the next use of that generation
-    (S-074). While notes fail, one thread at a time tries, so that a dead database blocks no more.
+    A failed write fails no request: it is repeated at the next use of that generation (S-074).
+    While writes fail, only one thread at a time attempts one, so that a database that is
+    unavailable blocks no more than that.
     """
 
-    def __init__(self, note: Callable[[str, int], None]) -> None:
-        """Take what writes a note for a session's id and a generation."""
-        self._note = note
-        self._noted: dict[tuple[str, int], None] = {}
-        self._under_way: set[tuple[str, int]] = set()
+    def __init__(self, write: Callable[[str, int], None]) -> None:
+        """Take the function that records a generation of a session in the database."""
+        self._write_to_database = write
+        self._recorded: dict[tuple[str, int], None] = {}
+        self._in_progress: set[tuple[str, int]] = set()
         self._failing = False
-        self._trying = threading.Lock()
-        self._remembering = threading.Lock()
+        self._attempt_lock = threading.Lock()
+        self._recorded_lock = threading.Lock()
 
-    def see(self, claims: Claims) -> None:
-        """Have the generation noted after this response, unless it is noted already."""
-        seen = (claims.sid, claims.gen)
-        if claims.gen > FIRST_GENERATION and seen not in self._noted:
-            after_this_request(lambda response: self._when_sent(response, seen))
+    def record_after_response(self, claims: Claims) -> None:
+        """Record the generation after the current response, unless it is recorded already."""
+        generation = (claims.sid, claims.gen)
+        if claims.gen > FIRST_GENERATION and generation not in self._recorded:
+            after_this_request(lambda response: self._schedule(response, generation))
 
-    def _when_sent(self, response: Response, seen: tuple[str, int]) -> Response:
-        """Write the note when the response is sent; before a stream or a file.
+    def _schedule(self, response: Response, generation: tuple[str, int]) -> Response:
+        """Record when the response has been sent; before it, if it is a stream or a file.
 
-        A client can hold a stream open, and Werkzeug does not close a response that the server
-        takes as a file.
+        A client can keep a stream open, and Werkzeug does not close a response that the server
+        sends as a file.
         """
         if response.is_streamed or response.direct_passthrough:
-            self._write(seen)
+            self._record(generation)
         else:
-            response.call_on_close(lambda: self._write(seen))
+            response.call_on_close(lambda: self._record(generation))
         return response
 
-    def _write(self, seen: tuple[str, int]) -> None:
-        if seen in self._noted or seen in self._under_way:
+    def _record(self, generation: tuple[str, int]) -> None:
+        if generation in self._recorded or generation in self._in_progress:
             return
-        alone = self._failing
-        if alone and not self._trying.acquire(blocking=False):
+        is_only_attempt = self._failing
+        if is_only_attempt and not self._attempt_lock.acquire(blocking=False):
             return
-        self._under_way.add(seen)
+        self._in_progress.add(generation)
         try:
-            self._note(*seen)
-        except Exception as error:  # noqa: BLE001 - the answer is out, nobody could be told
+            self._write_to_database(*generation)
+        except Exception as error:  # noqa: BLE001 - the response is sent: nobody can get an error
             self._failing = True
-            log.warning("generation_not_noted", session_id=seen[0], error=type(error).__name__)
+            log.warning(
+                "generation_not_noted", session_id=generation[0], error=type(error).__name__
+            )
         else:
             self._failing = False
-            self._remember(seen)
+            self._remember(generation)
         finally:
-            self._under_way.discard(seen)
-            if alone:
-                self._trying.release()
+            self._in_progress.discard(generation)
+            if is_only_attempt:
+                self._attempt_lock.release()
 
-    def _remember(self, seen: tuple[str, int]) -> None:
-        with self._remembering:
-            self._noted[seen] = None
-            while len(self._noted) > MAX_REMEMBERED:
-                del self._noted[next(iter(self._noted))]
+    def _remember(self, generation: tuple[str, int]) -> None:
+        with self._recorded_lock:
+            self._recorded[generation] = None
+            while len(self._recorded) > MAX_REMEMBERED_GENERATIONS:
+                del self._recorded[next(iter(self._recorded))]

@@ -1,5 +1,5 @@
-"""STEP 1. The issuer: whoever proves who they are gets tokens.
+"""STEP 1. The issuer: it authenticates users and issues their tokens.
 
-One use case a module, named by its verb; `desk` is what every flow needs, `grants` the only place
-that mints. Nothing here knows HTTP.
+Each module has one use case or one kind of record. `issuer` is what all of them need, and `grants`
+the only place that mints tokens. Nothing here knows HTTP.
 """

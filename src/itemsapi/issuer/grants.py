@@ -1,23 +1,22 @@
-"""Grants: what the issuer hands over. The only place that mints tokens."""
+"""Grants: the tokens that the issuer returns. This is the only place that mints tokens."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from itemsapi.accounts.repository import IssuerUser
-from itemsapi.clock import stamp
+from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import ScopeInvalid
-from itemsapi.tokens.scopes import PASSWORD_CHANGE, join, split
+from itemsapi.tokens.scopes import PASSWORD_CHANGE, format_scopes, parse_scopes
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An access token with its life in seconds, and the refresh token of the same generation.
+    """An access token with its lifetime in seconds, and the refresh token of the same generation.
 
-    `refresh_token` is None where the client keeps the one it has. `session_ends` tells how long a
-    cookie may carry the refresh token. Neither token shows in `repr`, so neither can end up in a
-    log.
+    `refresh_token` is None if the client keeps its own. `session_ends` limits the lifetime of a
+    cookie with the refresh token. `repr` contains neither token, so that none gets into a log.
     """
 
     access_token: str = field(repr=False)
@@ -32,11 +31,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class GrantDetails:
-    """Under what terms tokens are minted.
+    """What the tokens of a grant contain.
 
-    `issued_at` is when their scopes were read, in seconds since 1970. If it were the time of
-    minting, a process that stood still in between could issue a token that outlives its revocation
-    in the feed. `epoch` was read before the scopes (docs/adr/0004).
+    `issued_at` is when the scopes were read, in seconds since 1970. If it were the time of minting,
+    a process that was suspended in between could issue a token that outlives its revocation in the
+    feed. `epoch` was read before the scopes (docs/adr/0004).
     """
 
     scopes: frozenset[str]
@@ -45,65 +44,72 @@ class GrantDetails:
     fresh: bool
 
 
-def grant(issuer: Issuer, session: AnyRow, terms: GrantDetails) -> Grant:
-    """Mint the tokens of a session's generation: the refresh token is the same at each call."""
-    ends = min(session.rotated_at + issuer.settings.session_max_idle, session.expires_at)
-    refresh = issuer.token_codec.refresh_token(
-        sub=session.user_id, sid=session.id, gen=session.gen, made=session.rotated_at, ends=ends
+def grant_tokens(issuer: Issuer, session: AnyRow, details: GrantDetails) -> Grant:
+    """Mint the tokens of a session's current generation; its refresh token is always the same."""
+    expires_at = min(session.rotated_at + issuer.settings.session_max_idle, session.expires_at)
+    refresh = issuer.token_codec.create_refresh_token(
+        sub=session.user_id,
+        sid=session.id,
+        gen=session.gen,
+        issued_at=session.rotated_at,
+        expires_at=expires_at,
     )
-    return _grant(issuer, session, terms, session.gen, refresh)
+    return _grant(issuer, session, details, session.gen, refresh)
 
 
-def grant_access_alone(issuer: Issuer, session: AnyRow, terms: GrantDetails, gen: int) -> Grant:
+def grant_access_token(issuer: Issuer, session: AnyRow, details: GrantDetails, gen: int) -> Grant:
     """Mint an access token of generation `gen`; the client keeps its refresh token."""
-    return _grant(issuer, session, terms, gen, None)
+    return _grant(issuer, session, details, gen, None)
 
 
 def _grant(
-    issuer: Issuer, session: AnyRow, terms: GrantDetails, gen: int, refresh: str | None
+    issuer: Issuer, session: AnyRow, details: GrantDetails, gen: int, refresh: str | None
 ) -> Grant:
-    access, life = issuer.token_codec.access_token(
+    access, lifetime = issuer.token_codec.create_access_token(
         sub=session.user_id,
         sid=session.id,
         gen=gen,
-        epoch=terms.epoch,
-        scopes=terms.scopes,
+        epoch=details.epoch,
+        scopes=details.scopes,
         auth_time=session.auth_time,
         amr=tuple(session.amr.split()),
-        iat=terms.issued_at,
-        latest=stamp(session.expires_at),
-        fresh=terms.fresh,
+        iat=details.issued_at,
+        not_after=unix_seconds(session.expires_at),
+        fresh=details.fresh,
     )
     return Grant(
-        access, life, join(terms.scopes), session.id, refresh, session.delivery, session.expires_at
+        access,
+        lifetime,
+        format_scopes(details.scopes),
+        session.id,
+        refresh,
+        session.delivery,
+        session.expires_at,
     )
 
 
-def narrowed(have: frozenset[str], wanted: str | None) -> frozenset[str]:
-    """Return the scopes asked for, all of `have` if none were; never more (RFC 6749 section 6).
+def narrow_scopes(available: frozenset[str], requested: str | None) -> frozenset[str]:
+    """Return the requested scopes, or all available ones if `requested` is None.
 
-    Raises `ScopeInvalid`.
+    Raise `ScopeInvalid` if a requested scope is not available (RFC 6749 section 6).
     """
-    if wanted is None:
-        return have
+    if requested is None:
+        return available
     try:
-        names = split(wanted)
+        names = parse_scopes(requested)
     except ValueError:
         raise ScopeInvalid from None
-    if not names <= have:
+    if not names <= available:
         raise ScopeInvalid
     return names
 
 
-def restricted(user: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
-    """Return the scopes of a user, or the one alone of who must set another password (S-119)."""
+def restrict_scopes(user: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
+    """Return `scopes`, or only that of a password change if the user must change it (S-119)."""
     return frozenset({PASSWORD_CHANGE.name}) if user.must_change_password else scopes
 
 
-def granted_to(have: frozenset[str], session: AnyRow) -> frozenset[str]:
-    """Return what a session may have of the scopes that its user has now.
-
-    Of those asked for at sign-in some may have been taken away since.
-    """
-    asked = frozenset(session.scope.split(" ")) if session.scope else have
-    return have & asked
+def session_scopes(user_scopes: frozenset[str], session: AnyRow) -> frozenset[str]:
+    """Return the scopes requested at sign-in that the user still has; all if none was requested."""
+    requested = frozenset(session.scope.split(" ")) if session.scope else user_scopes
+    return user_scopes & requested

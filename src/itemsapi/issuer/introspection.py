@@ -1,4 +1,4 @@
-"""Introspection: whether a token is active, and what it says (RFC 7662)."""
+"""Introspection: whether a token is active, and its claims (RFC 7662)."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,59 +8,62 @@ from itemsapi.accounts import repository
 from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
-from itemsapi.tokens.revocation import everybodys_epochs
+from itemsapi.tokens.revocation import load_global_epochs
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
-from itemsapi.tokens.sessions import alive, find, note_seen
+from itemsapi.tokens.sessions import find_session, is_alive, mark_generation_seen
 
-INACTIVE: Mapping[str, Any] = {"active": False}  # and nothing else, whatever the cause (S-137)
-SHOWN = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")
+INACTIVE: Mapping[str, Any] = {"active": False}  # nothing else, whatever the cause (S-137)
+RETURNED_CLAIMS = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")
 
 
 def introspect(issuer: Issuer, token: str) -> Mapping[str, Any]:
-    """Say what an access or refresh token is worth now; asking does not use it up."""
+    """Return the state and claims of an access or refresh token; introspection never rotates it."""
     try:
-        return _access(issuer, token)
+        return _introspect_access_token(issuer, token)
     except TokenInvalid:
-        return _refresh(issuer, token)
+        return _introspect_refresh_token(issuer, token)
 
 
-def _access(issuer: Issuer, token: str) -> Mapping[str, Any]:
-    claims = issuer.token_codec.read_access(token)
+def _introspect_access_token(issuer: Issuer, token: str) -> Mapping[str, Any]:
+    claims = issuer.token_codec.verify_access_token(token)
     issuer.revocation_feed.check(
         sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
     )
     if PASSWORD_CHANGE.name in claims.scopes:
-        return INACTIVE  # whoever asks would let it in; it is good for one thing alone, and here
+        return INACTIVE  # other services must reject it: it only permits to change the password
     with suppress(DatabaseUnavailable):
         with issuer.database.reading() as connection:
-            session = find(connection, claims.sid)
+            session = find_session(connection, claims.sid)
         _note_seen(issuer, session, claims.gen)
-    shown = {name: claims.raw[name] for name in SHOWN}
-    return {"active": True, "token_type": "Bearer", **shown}
+    returned = {name: claims.raw[name] for name in RETURNED_CLAIMS}
+    return {"active": True, "token_type": "Bearer", **returned}
 
 
 def _note_seen(issuer: Issuer, session: AnyRow | None, gen: int) -> None:
-    """Note that the token is in use elsewhere, so that its predecessor heals no more (ADR 3).
+    """Mark the generation as seen, so that its predecessor can no longer heal (docs/adr/0003).
 
-    Raise `DatabaseUnavailable`, which fails no request: the next question notes it.
+    May raise `DatabaseUnavailable`. Callers ignore it: the next introspection marks it.
     """
     if session is not None and session.root_gen < gen and not session.seen:
-        note_seen(issuer.database, session.id, gen)
+        mark_generation_seen(issuer.database, session.id, gen)
 
 
-def _refresh(issuer: Issuer, token: str) -> Mapping[str, Any]:
+def _introspect_refresh_token(issuer: Issuer, token: str) -> Mapping[str, Any]:
     try:
-        claims = issuer.token_codec.read_refresh(token)
+        claims = issuer.token_codec.verify_refresh_token(token)
     except RefreshInvalid:
         return INACTIVE
     with issuer.database.reading() as connection:
-        session, user = find(connection, claims.sid), repository.find_by_id(connection, claims.sub)
-        everybody = everybodys_epochs(connection)
+        session, user = (
+            find_session(connection, claims.sid),
+            repository.find_by_id(connection, claims.sub),
+        )
+        global_epochs = load_global_epochs(connection)
     if session is None or user is None or not user.enabled or user.must_change_password:
         return INACTIVE
-    if session.epoch < everybody.sessions or session.gen != claims.gen:
+    if session.epoch < global_epochs.sessions or session.gen != claims.gen:
         return INACTIVE
-    if not alive(session, issuer.clock(), issuer.limits.idle):
+    if not is_alive(session, issuer.clock(), issuer.limits.max_idle):
         return INACTIVE
     with suppress(DatabaseUnavailable):
         _note_seen(issuer, session, claims.gen)

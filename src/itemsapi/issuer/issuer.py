@@ -1,6 +1,5 @@
-"""The desk: everything that a flow needs, in one record."""
+"""The issuer: the collaborators and settings that every use case needs, in one record."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from itemsapi.accounts.passwords import PasswordService
@@ -11,12 +10,13 @@ from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
+from itemsapi.tokens.scopes import ScopeRegistry
 from itemsapi.tokens.sessions import RotationLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """What the flows work with; `known_scopes` are those of the application and its pages."""
+    """What the use cases of this package work with."""
 
     settings: Settings
     database: Database
@@ -26,13 +26,17 @@ class Issuer:
     revocation_feed: RevocationFeed
     attempt_limiter: AttemptLimiter
     audit: Audit
-    known_scopes: Callable[[], frozenset[str]]
+    scope_registry: ScopeRegistry
+
+    def known_scopes(self) -> frozenset[str]:
+        """Return the names of all scopes of the application and its blueprints."""
+        return self.scope_registry.names
 
     @property
     def limits(self) -> RotationLimits:
-        """How long a session lives unrefreshed, and how forgiving rotation is, by the settings."""
+        """The limits of sessions and of token rotation, from the settings."""
         return RotationLimits(
-            idle=self.settings.session_max_idle,
+            max_idle=self.settings.session_max_idle,
             grace=self.settings.refresh_grace,
             heal=self.settings.refresh_heal,
         )

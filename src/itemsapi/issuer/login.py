@@ -1,7 +1,7 @@
-"""Login: a name and a password become a session and its first tokens.
+"""Login: exchange a user name and a password for a session and its first tokens.
 
-Unknown users, disabled users and wrong passwords cost the same and read the same (S-184). Tries are
-counted as `guessing` has it. No connection is held while Argon2 works.
+Unknown users, disabled users and wrong passwords take the same time and get the same response
+(S-184). `login_throttling` limits the attempts. No database connection is in use while Argon2 runs.
 """
 
 from contextlib import suppress
@@ -14,20 +14,20 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import User
 from itemsapi.accounts.repository import IssuerUser
-from itemsapi.clock import new_id, stamp
+from itemsapi.clock import new_id, unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
-from itemsapi.issuer.grants import Grant, GrantDetails, grant, narrowed, restricted
+from itemsapi.issuer.grants import Grant, GrantDetails, grant_tokens, narrow_scopes, restrict_scopes
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.observability.logging import request_context
+from itemsapi.observability.context import request_context
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
-from itemsapi.tokens.revocation import everybodys_epochs, session_target
-from itemsapi.tokens.sessions import AuthSession, end, find
+from itemsapi.tokens.revocation import load_global_epochs, session_target
+from itemsapi.tokens.sessions import AuthSession, end_session, find_session
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """What is shown and wished for at sign-in; `delivery` is `body` or `cookie`."""
+    """The parameters of a sign-in; `delivery` of the refresh token is `body` or `cookie`."""
 
     username: str
     password: str = field(repr=False)
@@ -36,103 +36,106 @@ class LoginRequest:
     delivery: str = "body"
 
 
-def login(issuer: Issuer, wish: LoginRequest) -> Grant:
-    """Sign a user in. Raises `CredentialsInvalid`, `ScopeInvalid`, `TooMany`, `Busy`."""
-    with login_throttling.login_attempt(issuer, wish.username) as guess:
-        opened = _judged(issuer, wish, guess)
-    return grant(issuer, *opened)
+def login(issuer: Issuer, request: LoginRequest) -> Grant:
+    """Sign a user in. Raise `CredentialsInvalid`, `ScopeInvalid`, `TooManyRequests` or `Busy`."""
+    with login_throttling.login_attempt(issuer, request.username) as attempt:
+        session_and_details = _verify_password(issuer, request, attempt)
+    return grant_tokens(issuer, *session_and_details)
 
 
-def _judged(
-    issuer: Issuer, wish: LoginRequest, guess: login_throttling.LoginAttempt
+def _verify_password(
+    issuer: Issuer, request: LoginRequest, attempt: login_throttling.LoginAttempt
 ) -> tuple[AnyRow, GrantDetails]:
-    """Look at the password, again if what is stored has changed meanwhile."""
+    """Verify the password, again if the stored one changed meanwhile, and open the session."""
     for _ in range(login_throttling.MAX_VERIFICATIONS):
         with issuer.database.reading() as connection:
-            user = repository.find_by_name(connection, wish.username)
-        right = login_throttling.matches(issuer, guess, wish.password, user)
-        over = user is not None and user.password_expired(issuer.clock())
-        if user is None or not right or not user.enabled or over:
-            why = _why(user, right=right)
-            told = CredentialsInvalid()
-            raise login_throttling.fail(issuer, guess, user, "authn_login_fail", why=why, told=told)
+            user = repository.find_by_name(connection, request.username)
+        is_correct = login_throttling.password_matches(issuer, attempt, request.password, user)
+        has_expired = user is not None and user.password_expired(issuer.clock())
+        if user is None or not is_correct or not user.enabled or has_expired:
+            why = _failure_reason(user, is_correct=is_correct)
+            raise login_throttling.record_failure(
+                issuer, attempt, user, "authn_login_fail", why=why, problem=CredentialsInvalid()
+            )
         with suppress(login_throttling.CredentialsChanged):
-            return _opened(issuer, wish, user, guess)
+            return _open_session(issuer, request, user, attempt)
     raise Busy
 
 
-def _why(user: IssuerUser | None, *, right: bool) -> str:
-    """Tell operators what the answer must not tell."""
+def _failure_reason(user: IssuerUser | None, *, is_correct: bool) -> str:
+    """Return the reason for the audit trail; the response must not contain it."""
     if user is None:
         return "unknown user"
-    if not right:
+    if not is_correct:
         return "wrong password"
-    return "one-time password too old" if user.enabled else "disabled user"
+    return "temporary password expired" if user.enabled else "disabled user"
 
 
-def _opened(
-    issuer: Issuer, wish: LoginRequest, user: IssuerUser, guess: login_throttling.LoginAttempt
+def _open_session(
+    issuer: Issuer, request: LoginRequest, user: IssuerUser, attempt: login_throttling.LoginAttempt
 ) -> tuple[AnyRow, GrantDetails]:
-    """Open the session. Raises `Changed`, and `ScopeInvalid`, which leaves a trace (S-149)."""
-    renewed = _rehashed(issuer, user, wish.password)
+    """Open the session. Raise `CredentialsChanged`, or `ScopeInvalid`, which is audited (S-149)."""
+    new_hash = _rehash_if_outdated(issuer, user, request.password)
     try:
         with issuer.database.transaction() as tx:
             current = repository.find_by_id(tx, user.id, lock=True)
             if current is None or replace(current, epoch=0) != replace(user, epoch=0):
                 raise login_throttling.CredentialsChanged
-            if renewed:
-                tx.get_one(User, user.id).password_hash = renewed
-            login_throttling.succeed(issuer, tx, guess)
-            return begin(issuer, tx, current, wish)
-    except ScopeInvalid as refusal:
+            if new_hash:
+                tx.get_one(User, user.id).password_hash = new_hash
+            login_throttling.record_success(issuer, tx, attempt)
+            return create_session(issuer, tx, current, request)
+    except ScopeInvalid as error:
         with issuer.database.transaction() as tx:
-            issuer.audit.record(tx, "authn_login_fail", user_id=user.id, why=refusal.code)
+            issuer.audit.record(tx, "authn_login_fail", user_id=user.id, why=error.code)
         raise
 
 
-def _rehashed(issuer: Issuer, user: IssuerUser, password: str) -> str | None:
-    """Return the password stored with today's parameters, if it is not already (S-047)."""
-    if not issuer.password_service.outdated(user.password_hash):
+def _rehash_if_outdated(issuer: Issuer, user: IssuerUser, password: str) -> str | None:
+    """Return a new hash if the stored one has outdated parameters, else None (S-047)."""
+    if not issuer.password_service.needs_rehash(user.password_hash):
         return None
     try:
         return issuer.password_service.hash(password)
     except Busy:
-        return None  # the next sign-in will do
+        return None  # the next sign-in tries again
 
 
-def begin(
-    issuer: Issuer, tx: Session, user: IssuerUser, wish: LoginRequest
+def create_session(
+    issuer: Issuer, tx: Session, user: IssuerUser, request: LoginRequest
 ) -> tuple[AnyRow, GrantDetails]:
-    """Open a new session for a proven user: never one that the client names (S-069).
+    """Create a session for an authenticated user, with a new id, never one of the client's (S-069).
 
-    Its tokens are minted with what this returns, after the transaction.
+    The tokens are minted from the returned values, after the transaction.
     """
-    now, everybody = issuer.clock(), everybodys_epochs(tx)  # before the scopes
-    have = repository.scopes_of(tx, user.id, issuer.known_scopes())
-    scopes = restricted(user, narrowed(have, wish.scope))
+    now, global_epochs = issuer.clock(), load_global_epochs(tx)  # before the scopes
+    user_scopes = repository.load_scopes(tx, user.id, issuer.known_scopes())
+    scopes = restrict_scopes(user, narrow_scopes(user_scopes, request.scope))
     sid = new_id()
-    tx.add(_row(issuer, sid, user, wish, now=now, epoch=everybody.sessions))
+    tx.add(_session_row(issuer, sid, user, request, now=now, epoch=global_epochs.sessions))
     tx.flush()
-    _keep_within_limit(issuer, tx, user.id, now)
+    _enforce_session_limit(issuer, tx, user.id, now)
     issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=sid)
-    session = find(tx, sid)
+    session = find_session(tx, sid)
     assert session is not None  # noqa: S101 - it was written above
-    epoch = max(user.epoch, everybody.tokens)
-    return session, GrantDetails(scopes, stamp(now), epoch, fresh=True)
+    epoch = max(user.epoch, global_epochs.tokens)
+    return session, GrantDetails(scopes, unix_seconds(now), epoch, fresh=True)
 
 
-def _row(  # noqa: PLR0913 - a session's row is made of all of it
-    issuer: Issuer, sid: str, user: IssuerUser, wish: LoginRequest, *, now: datetime, epoch: int
+def _session_row(  # noqa: PLR0913 - all of them are columns of the row
+    issuer: Issuer, sid: str, user: IssuerUser, request: LoginRequest, *, now: datetime, epoch: int
 ) -> AuthSession:
     return AuthSession(
         id=sid,
         user_id=user.id,
-        delivery=wish.delivery,
-        scope=wish.scope,
+        delivery=request.delivery,
+        scope=request.scope,
         amr="pwd",
-        auth_time=stamp(now),
+        auth_time=unix_seconds(now),
         epoch=epoch,
-        device=_device(wish.device) or _device(request_context().user_agent) or "unknown device",
+        device=_device_name(request.device)
+        or _device_name(request_context().user_agent)
+        or "unknown device",
         address=request_context().address[:64],
         created_at=now,
         rotated_at=now,
@@ -142,13 +145,13 @@ def _row(  # noqa: PLR0913 - a session's row is made of all of it
     )
 
 
-def _device(told: str | None) -> str:
-    """Return how a device is called in lists, or nothing where nothing of it would be seen."""
-    return (told or "").strip()[:120]
+def _device_name(text: str | None) -> str:
+    """Return the name of a device for lists, or the empty string if nothing of it is visible."""
+    return (text or "").strip()[:120]
 
 
-def _keep_within_limit(issuer: Issuer, tx: Session, user_id: str, now: datetime) -> None:
-    """End the oldest live sessions above the limit (S-124); the user is held, so none slips by."""
+def _enforce_session_limit(issuer: Issuer, tx: Session, user_id: str, now: datetime) -> None:
+    """End the oldest live sessions above the limit (S-124); the lock on the user prevents races."""
     idle_since = now - issuer.settings.session_max_idle
     too_many = (
         select(AuthSession.id)
@@ -157,8 +160,8 @@ def _keep_within_limit(issuer: Issuer, tx: Session, user_id: str, now: datetime)
         .order_by(AuthSession.created_at.desc(), AuthSession.id.desc())
         .offset(issuer.settings.session_limit)
     )
-    found = sorted(tx.scalars(too_many).all())
-    ended = [sid for sid in found if end(tx, sid, now=now, why="session limit")]
-    for sid in ended:  # rows before the feed, as everywhere: one order, no deadlock
+    sids = sorted(tx.scalars(too_many).all())
+    ended = [sid for sid in sids if end_session(tx, sid, now=now, reason="session limit")]
+    for sid in ended:  # rows before the feed: one lock order everywhere, no deadlock
         issuer.revocation_feed.revoke(tx, session_target(sid))
         issuer.audit.record(tx, "session_limit", user_id=user_id, session_id=sid)

@@ -1,12 +1,11 @@
-"""Guessing: how many wrong passwords are taken, wherever a password is asked for.
+"""Login throttling: limit the wrong passwords, wherever a password is verified.
 
-A try is held before the password is looked at and counts meanwhile: a hundred parallel tries do not
-get past the limits (S-045). Only a wrong one is counted for good (S-079). Three limits stand in the
-way, and count everybody alike (docs/adr/0008): of one client at one account, of one client at all
-accounts, and of all clients at one account. Where the last is used up, the password of whoever got
-into the account from here before is looked at nevertheless, and gets them in: strangers lock no
-owner out (S-044). Everybody else is told the same as if it had been a wrong one, after the same
-work (S-113).
+An attempt is reserved before the password is verified and counts while it is reserved: a hundred
+parallel attempts do not exceed the limits (S-045). Only a wrong password is counted permanently
+(S-079). Three limits apply to all users alike (docs/adr/0008): attempts of one client at one user,
+of one client at all users, and of all clients at one user. When the last one is reached, a client
+that signed in as this user before can still sign in: strangers cannot lock a user out (S-044). All
+other clients get the response to a wrong password, after the same work (S-113).
 """
 
 from collections.abc import Iterator
@@ -20,64 +19,63 @@ from itemsapi.accounts import known_clients, repository
 from itemsapi.accounts.repository import IssuerUser
 from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH, normalize_username
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.observability.logging import request_context
-from itemsapi.problems import Problem, TooMany
+from itemsapi.observability.context import request_context
+from itemsapi.problems import Problem, TooManyRequests
 from itemsapi.rate_limits import Limit, Reservation
-from itemsapi.web_addresses import UNKNOWN, client_key
+from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 
 THROTTLING_WINDOW = timedelta(minutes=15)
-MAX_ATTEMPTS_PER_USER_AND_CLIENT = 10  # of one client at one account
-MAX_ATTEMPTS_PER_CLIENT = 100  # of one client at all accounts
-MAX_ATTEMPTS_PER_USER = 200  # of all clients at one account; a known one's right password passes
-
-MAX_VERIFICATIONS = (
-    3  # at a password whose hash is replaced meanwhile, by a sign-in with newer parameters
-)
+MAX_ATTEMPTS_PER_USER_AND_CLIENT = 10
+MAX_ATTEMPTS_PER_CLIENT = 100
+MAX_ATTEMPTS_PER_USER = 200  # a known client can still sign in with the correct password
+# Another sign-in may replace the hash meanwhile, if its parameters are outdated: verify again.
+MAX_VERIFICATIONS = 3
 
 
 class CredentialsChanged(Exception):
-    """What is stored changed while the password was being looked at: look again."""
+    """The stored credentials changed during the verification: verify again."""
 
 
 @dataclass(slots=True)
 class LoginAttempt:
-    """One try at the password of an account, by a client that got in before (`known`) or not."""
+    """One attempt at the password of a user; a known client signed in as this user before."""
 
     name: str
     client: str
-    known: bool
-    hold: Reservation
-    judged: bool = False
+    is_known_client: bool
+    reservation: Reservation
+    is_counted: bool = False
 
     @property
-    def locked_out(self) -> bool:
-        """Whether not even the right password gets in."""
-        return bool(self.hold.wait) and not self.known
+    def is_locked_out(self) -> bool:
+        """Whether even the correct password is rejected."""
+        return bool(self.reservation.wait_seconds) and not self.is_known_client
 
 
 @contextmanager
 def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
-    """Hold a try, from where the request comes from, while its password is looked at.
+    """Reserve an attempt of the current request's client for the time of the verification.
 
-    Whatever ends the block before the password was found wrong hands the try back (S-079). Raises
-    `TooMany`; `Busy` holds none.
+    Release it if the block raises before `record_failure` counted it (S-079). Raise
+    `TooManyRequests` if a limit is reached, and `Busy` before anything is reserved.
     """
-    issuer.password_service.refuse_if_full()
-    name, client = (
-        normalize_username(username)[:MAX_USERNAME_LENGTH],
-        client_key(request_context().address),
-    )
+    issuer.password_service.require_capacity()
+    name = normalize_username(username)[:MAX_USERNAME_LENGTH]
+    client = client_key(request_context().address)
     with issuer.database.reading() as connection:
-        known = client != UNKNOWN and known_clients.is_known_client(
+        is_known = client != UNKNOWN_ADDRESS and known_clients.is_known_client(
             connection, name, client, issuer.clock()
         )
-        issuer.password_service.survey(lambda: repository.hash_parameters(connection))
-    guess = LoginAttempt(name, client, known, issuer.attempt_limiter.reserve(_limits(name, client)))
+        issuer.password_service.refresh_parameters(
+            lambda: repository.load_hash_parameters(connection)
+        )
+    reservation = issuer.attempt_limiter.reserve(_limits(name, client))
+    attempt = LoginAttempt(name, client, is_known, reservation)
     try:
-        yield guess
+        yield attempt
     except BaseException:
-        if not guess.judged:
-            issuer.attempt_limiter.release(guess.hold)
+        if not attempt.is_counted:
+            issuer.attempt_limiter.release(attempt.reservation)
         raise
 
 
@@ -85,41 +83,45 @@ def _limits(name: str, client: str) -> tuple[Limit, ...]:
     return (
         Limit(("here", name, client), MAX_ATTEMPTS_PER_USER_AND_CLIENT, THROTTLING_WINDOW),
         Limit(("client", client), MAX_ATTEMPTS_PER_CLIENT, THROTTLING_WINDOW),
-        Limit(("account", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, firm=False),
+        Limit(("account", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, enforced=False),
     )
 
 
-def matches(issuer: Issuer, guess: LoginAttempt, password: str, user: IssuerUser | None) -> bool:
-    """Tell whether the password gets in; the work is the same whoever asks (S-184)."""
-    seen = None if guess.locked_out else user
-    return issuer.password_service.matches(password, seen.password_hash if seen else None)
+def password_matches(
+    issuer: Issuer, attempt: LoginAttempt, password: str, user: IssuerUser | None
+) -> bool:
+    """Return whether the password is accepted; the work is the same in every case (S-184)."""
+    stored = None if user is None or attempt.is_locked_out else user.password_hash
+    return issuer.password_service.matches(password, stored)
 
 
-def succeed(issuer: Issuer, tx: Session, guess: LoginAttempt) -> None:
-    """Hand the try back after a right password, and know the client from now on."""
-    issuer.attempt_limiter.succeed(tx, guess.hold)
-    if guess.client != UNKNOWN:  # whoever hides could be any of those who do
-        known_clients.remember_client(tx, guess.name, guess.client, issuer.clock())
+def record_success(issuer: Issuer, tx: Session, attempt: LoginAttempt) -> None:
+    """Release the attempt after a correct password, and remember the client."""
+    issuer.attempt_limiter.succeed(tx, attempt.reservation)
+    if attempt.client != UNKNOWN_ADDRESS:  # all clients without an address would look the same
+        known_clients.remember_client(tx, attempt.name, attempt.client, issuer.clock())
 
 
-def fail(  # noqa: PLR0913 - what happened, to whom, and what they are told
+def record_failure(  # noqa: PLR0913 - the event and its response
     issuer: Issuer,
-    guess: LoginAttempt,
+    attempt: LoginAttempt,
     user: IssuerUser | None,
     event: str,
     *,
     why: str,
-    told: Problem,
+    problem: Problem,
 ) -> Problem:
-    """Count a wrong try, write it down, and return the refusal.
+    """Count a failed attempt, record it in the audit trail, and return the problem to raise.
 
-    The name shown is not written: people type passwords there (S-150).
+    The submitted user name is not recorded: users type passwords there by mistake (S-150).
     """
-    guess.judged = True
+    attempt.is_counted = True
     user_id = user.id if user else None
     with issuer.database.transaction() as tx:
-        used_up = issuer.attempt_limiter.fail(tx, guess.hold)
-        issuer.audit.record(tx, event, user_id=user_id, why="locked" if guess.locked_out else why)
-        for limit in used_up:
+        reached = issuer.attempt_limiter.fail(tx, attempt.reservation)
+        reason = "locked" if attempt.is_locked_out else why
+        issuer.audit.record(tx, event, user_id=user_id, why=reason)
+        for limit in reached:
             issuer.audit.record(tx, "authn_login_lock", user_id=user_id, counter=limit.key[0])
-    return TooMany(guess.hold.wait) if guess.hold.wait else told
+    wait_seconds = attempt.reservation.wait_seconds
+    return TooManyRequests(wait_seconds) if wait_seconds else problem

@@ -1,4 +1,4 @@
-"""Password: a user changes their own, having proved the one they have (S-042)."""
+"""Password change: a user sets a new password after proving the current one (S-042)."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,22 +10,24 @@ from itemsapi.accounts.models import User
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.passwords import normalize_password
 from itemsapi.accounts.repository import IssuerUser
-from itemsapi.clock import stamp
+from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
-from itemsapi.issuer.grants import Grant, GrantDetails, grant, granted_to
+from itemsapi.issuer.grants import Grant, GrantDetails, grant_tokens, session_scopes
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.sessions import finish_all, recall_tokens
-from itemsapi.problems import BadRequest, Busy, Invalid, NotFound, TokenInvalid
-from itemsapi.tokens.revocation import everybodys_epochs
-from itemsapi.tokens.sessions import find, lock_open_sessions, renew
+from itemsapi.issuer.sessions import end_user_sessions_in, revoke_access_tokens
+from itemsapi.problems import BadRequest, Busy, NotFound, TokenInvalid, ValidationFailed
+from itemsapi.tokens.revocation import load_global_epochs
+from itemsapi.tokens.sessions import find_session, lock_open_sessions, renew_session
+
+CHANGE_FAILED = "authn_password_change_fail"
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordChange:
-    """What a user shows and wants; `session_id` is the session they ask from.
+    """The parameters of a password change; `session_id` is the session of the request.
 
-    `delivery` is how the new refresh token is answered: it must be that of the session.
+    `delivery` is how the new refresh token is returned; it must be that of the session.
     """
 
     user_id: str
@@ -37,53 +39,54 @@ class PasswordChange:
 
 
 def change_password(issuer: Issuer, change: PasswordChange) -> Grant:
-    """Change the password, renew the session, and end the others unless told not to (S-126).
+    """Change the password, renew the session, and end the others if `end_others` (S-126).
 
-    All access tokens of the user from before are revoked, and all older refresh tokens of this
-    session. Raises `Invalid` (the current password is wrong,
-    or the new one no good), `BadRequest` (another delivery than the session's), `TooMany`:
-    wrong tries count as those at sign-in do (S-045), `Busy`, and `TokenInvalid` if the session
-    ended meanwhile, or its user was disabled.
+    All earlier access tokens of the user and refresh tokens of the session are revoked. Raise
+    `ValidationFailed` if the current password is wrong or the new one not acceptable, `BadRequest`
+    if the delivery is not that of the session, `TooManyRequests` (wrong passwords count as at
+    sign-in, S-045), `Busy`, and `TokenInvalid` if the session ended or the user was disabled
+    meanwhile.
     """
     with issuer.database.reading() as connection:
-        holder = repository.find_by_id(connection, change.user_id)
-        session = find(connection, change.session_id)
-    if holder is None:
+        user = repository.find_by_id(connection, change.user_id)
+        session = find_session(connection, change.session_id)
+    if user is None:
         raise NotFound
     _require_delivery(session, change.delivery)
     minimum = issuer.settings.password_min_length
-    validate_password(change.new, username=holder.username, minimum=minimum, field="new_password")
-    if holder.must_change_password and normalize_password(change.new) == normalize_password(
-        change.current
-    ):
-        raise Invalid.at("new_password", "Choose another password than the one you were given.")
-    with login_throttling.login_attempt(issuer, holder.username) as guess:
-        changed = _judged(issuer, change, guess)
-    return grant(issuer, *changed)
+    validate_password(change.new, username=user.username, minimum=minimum, field="new_password")
+    is_same = normalize_password(change.new) == normalize_password(change.current)
+    if user.must_change_password and is_same:
+        raise ValidationFailed.at("new_password", "Choose a password other than the temporary one.")
+    with login_throttling.login_attempt(issuer, user.username) as attempt:
+        session_and_details = _verify_and_change(issuer, change, attempt)
+    return grant_tokens(issuer, *session_and_details)
 
 
-def _judged(
-    issuer: Issuer, change: PasswordChange, guess: login_throttling.LoginAttempt
+def _verify_and_change(
+    issuer: Issuer, change: PasswordChange, attempt: login_throttling.LoginAttempt
 ) -> tuple[AnyRow, GrantDetails]:
-    """Look at the current password, again if what is stored has changed meanwhile."""
-    stored = None
+    """Verify the current password, again if the stored one changed meanwhile, and replace it."""
+    new_hash = None
     for _ in range(login_throttling.MAX_VERIFICATIONS):
         with issuer.database.reading() as connection:
-            holder = repository.find_by_id(connection, change.user_id)
-        if holder is None or not holder.enabled:
+            user = repository.find_by_id(connection, change.user_id)
+        if user is None or not user.enabled:
             raise TokenInvalid
-        right = login_throttling.matches(issuer, guess, change.current, holder)
-        if not right or holder.password_expired(issuer.clock()):
-            event, why = "authn_password_change_fail", "wrong password"
-            raise login_throttling.fail(issuer, guess, holder, event, why=why, told=_wrong())
-        stored = stored or issuer.password_service.hash(change.new)
+        is_correct = login_throttling.password_matches(issuer, attempt, change.current, user)
+        if not is_correct or user.password_expired(issuer.clock()):
+            event, why, problem = CHANGE_FAILED, "wrong password", _current_password_wrong()
+            raise login_throttling.record_failure(
+                issuer, attempt, user, event, why=why, problem=problem
+            )
+        new_hash = new_hash or issuer.password_service.hash(change.new)
         with suppress(login_throttling.CredentialsChanged):
-            return _changed(issuer, change, holder, stored, guess)
+            return _store_password(issuer, change, user, new_hash, attempt)
     raise Busy
 
 
 def _require_delivery(session: AnyRow | None, delivery: str) -> None:
-    """Refuse a request that could not take the new refresh token: its session would be lost."""
+    """Raise `BadRequest` if the client could not receive the new refresh token."""
     if session is not None and session.delivery != delivery:
         raise BadRequest(
             "The refresh token of this session is in the cookie: send `X-Auth-Delivery: cookie`"
@@ -93,50 +96,51 @@ def _require_delivery(session: AnyRow | None, delivery: str) -> None:
         )
 
 
-def _changed(
+def _store_password(
     issuer: Issuer,
     change: PasswordChange,
-    holder: IssuerUser,
-    stored: str,
-    guess: login_throttling.LoginAttempt,
+    user: IssuerUser,
+    new_hash: str,
+    attempt: login_throttling.LoginAttempt,
 ) -> tuple[AnyRow, GrantDetails]:
     with issuer.database.transaction() as tx:
-        current = repository.find_by_id(tx, holder.id, lock=True)
-        if current is None or replace(current, epoch=0) != replace(holder, epoch=0):
+        current = repository.find_by_id(tx, user.id, lock=True)
+        if current is None or replace(current, epoch=0) != replace(user, epoch=0):
             raise login_throttling.CredentialsChanged
-        user = tx.get_one(User, holder.id)
-        user.password_hash, user.updated_at = stored, issuer.clock()
-        user.password_expires_at = None
-        user.version += 1
-        login_throttling.succeed(issuer, tx, guess)
-        who = {"user_id": holder.id, "session_id": change.session_id, "actor_id": holder.id}
+        row = tx.get_one(User, user.id)
+        row.password_hash, row.updated_at = new_hash, issuer.clock()
+        row.password_expires_at = None
+        row.version += 1
+        login_throttling.record_success(issuer, tx, attempt)
+        who = {"user_id": user.id, "session_id": change.session_id, "actor_id": user.id}
         issuer.audit.record(tx, "authn_password_change", **who, by="user")
-        # Whoever made a one-time password knew it, and may have signed in with it before.
-        return _renewed(
-            issuer, tx, change, end_others=change.end_others or holder.must_change_password
-        )
+        # The operator who made a temporary password knew it and may have signed in with it.
+        end_others = change.end_others or user.must_change_password
+        return _renew_session(issuer, tx, change, end_others=end_others)
 
 
-def _renewed(
+def _renew_session(
     issuer: Issuer, tx: Session, change: PasswordChange, *, end_others: bool
 ) -> tuple[AnyRow, GrantDetails]:
-    """Renew the session, end the others if wanted, and void every access token there is."""
+    """Renew the session, end the others if `end_others`, and revoke the user's access tokens."""
     now, user_id = issuer.clock(), change.user_id
     lock_open_sessions(tx, user_id)
-    idle = issuer.limits.idle
-    session = renew(tx, change.session_id, now=now, idle=idle, auth_time=stamp(now))
+    idle = issuer.limits.max_idle
+    session = renew_session(
+        tx, change.session_id, now=now, max_idle=idle, auth_time=unix_seconds(now)
+    )
     if session is None or session.user_id != user_id:
         raise TokenInvalid
     if end_others:
         kept = change.session_id
-        finish_all(issuer, tx, user_id, keep=kept, why="password changed", actor=user_id)
-    epoch = recall_tokens(issuer, tx, user_id)
-    # From here on nobody else writes to the feed: the new epoch hides no mass revocation.
-    if session.epoch < everybodys_epochs(tx).sessions:
+        end_user_sessions_in(issuer, tx, user_id, keep=kept, why="password changed", actor=user_id)
+    epoch = revoke_access_tokens(issuer, tx, user_id)
+    # The feed is locked from here on, so the new epoch cannot hide a mass revocation.
+    if session.epoch < load_global_epochs(tx).sessions:
         raise TokenInvalid
-    scopes = granted_to(repository.scopes_of(tx, user_id, issuer.known_scopes()), session)
-    return session, GrantDetails(scopes, stamp(now), epoch, fresh=True)
+    scopes = session_scopes(repository.load_scopes(tx, user_id, issuer.known_scopes()), session)
+    return session, GrantDetails(scopes, unix_seconds(now), epoch, fresh=True)
 
 
-def _wrong() -> Invalid:
-    return Invalid.at("current_password", "This is not your current password.")
+def _current_password_wrong() -> ValidationFailed:
+    return ValidationFailed.at("current_password", "This is not your current password.")

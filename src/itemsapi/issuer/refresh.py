@@ -1,9 +1,10 @@
-"""Refresh: a refresh token becomes its successor and a new access token.
+"""Refresh: exchange a refresh token for its successor and a new access token.
 
-A refresh token is handed out once: to whoever presents the good one first, and again only to the
-very same attempt. Who loses a race gets an access token alone, an older token waits while the
-window is open, a lost answer heals. Anything else is a copied token: the session ends, and the
-refusal is raised after that has been committed (docs/adr/0003).
+Each refresh token is issued once: to the first request with the current token, and again only to a
+repetition of the same attempt. A request that loses a race gets only an access token. An older
+token has to retry during the grace period. A lost response heals: the client gets a new successor,
+and the lost one is revoked. Anything else is a copied token: the session ends, and the error is
+raised after that has been committed (docs/adr/0003).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,54 +13,54 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
-from itemsapi.clock import stamp
+from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer.grants import (
     Grant,
     GrantDetails,
-    grant,
-    grant_access_alone,
-    granted_to,
-    narrowed,
-    restricted,
+    grant_access_token,
+    grant_tokens,
+    narrow_scopes,
+    restrict_scopes,
+    session_scopes,
 )
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.jwt import RefreshClaims
-from itemsapi.tokens.revocation import everybodys_epochs, generation_target, session_target
+from itemsapi.tokens.revocation import generation_target, load_global_epochs, session_target
 from itemsapi.tokens.sessions import (
     PresentedToken,
     Rotation,
     RotationOutcome,
     attempt_hash,
-    end,
-    find,
+    end_session,
+    find_session,
     rotate,
 )
 
 EVENTS = {
-    RotationOutcome.AGAIN: "token_refresh_again",
-    RotationOutcome.ACCESS: "token_refresh_access",
-    RotationOutcome.WAIT: "token_refresh_wait",
+    RotationOutcome.REPEAT: "token_refresh_again",
+    RotationOutcome.ACCESS_ONLY: "token_refresh_access",
+    RotationOutcome.RETRY_LATER: "token_refresh_wait",
     RotationOutcome.HEAL: "token_refresh_healed",
-    RotationOutcome.VOID: "token_refresh_void",
-    RotationOutcome.LATE: "token_reuse",
-    RotationOutcome.OLDER: "token_reuse",
-    RotationOutcome.UNISSUED: "token_reuse",
+    RotationOutcome.INVALIDATED: "token_refresh_void",
+    RotationOutcome.PREDECESSOR_REUSED: "token_reuse",
+    RotationOutcome.OLDER_REUSED: "token_reuse",
+    RotationOutcome.NEVER_ISSUED: "token_reuse",
 }
-REFUSALS: Mapping[RotationOutcome, type[RefreshInvalid | RefreshSuperseded]] = {
-    RotationOutcome.WAIT: RefreshSuperseded,
-    RotationOutcome.VOID: RefreshInvalid,
+PROBLEMS: Mapping[RotationOutcome, type[RefreshInvalid | RefreshSuperseded]] = {
+    RotationOutcome.RETRY_LATER: RefreshSuperseded,
+    RotationOutcome.INVALIDATED: RefreshInvalid,
 }
-NEW_TOKENS = frozenset({RotationOutcome.ROTATE, RotationOutcome.AGAIN, RotationOutcome.HEAL})
+NEW_TOKENS = frozenset({RotationOutcome.ROTATE, RotationOutcome.REPEAT, RotationOutcome.HEAL})
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """How a refresh token is presented.
+    """The parameters of a refresh.
 
-    `delivery` is how it arrived; a session's way is fixed at sign-in. `scope` narrows the access
-    token. `attempt_id` is the same each time the client tries the same refresh again.
+    `delivery` is how the token arrived; the delivery of a session is fixed at sign-in. `scope`
+    narrows the access token. `attempt_id` is the same in each retry of one refresh.
     """
 
     delivery: str
@@ -70,77 +71,79 @@ class RefreshRequest:
 def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
     """Rotate a refresh token.
 
-    Raises `RefreshInvalid`, `RefreshReused`, `RefreshSuperseded` and `DatabaseUnavailable` (the
-    same token may be tried again), `ScopeInvalid`.
+    Raise `RefreshInvalid`, `RefreshReused` or `ScopeInvalid`; raise `RefreshSuperseded` or
+    `DatabaseUnavailable` if the client may retry with the same token.
     """
-    claims = issuer.token_codec.read_refresh(token)
+    claims = issuer.token_codec.verify_refresh_token(token)
     with issuer.database.transaction() as tx:
-        outcome = _refreshed(issuer, tx, claims, request)
+        outcome = _refresh_session(issuer, tx, claims, request)
     if isinstance(outcome, Problem):
         raise outcome
     return outcome()
 
 
-def _refreshed(
+def _refresh_session(
     issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> Callable[[], Grant] | Problem:
-    """Do the whole refresh in one transaction; a refusal that must be committed is returned.
+    """Rotate in one transaction. Return, not raise, a problem whose changes must be committed.
 
-    Tokens are minted afterwards: if that fails, the same refresh token may be tried again.
+    Tokens are minted after the commit: if that fails, the client may retry with the same token.
     """
     now = issuer.clock()
-    terms = _terms(issuer, tx, claims, request)
-    if terms is None:
+    details = _load_details(issuer, tx, claims, request)
+    if details is None:
         return RefreshInvalid()
-    shown = PresentedToken(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
-    rotation = rotate(tx, claims.sid, shown, issuer.limits)
+    presented = PresentedToken(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
+    rotation = rotate(tx, claims.sid, presented, issuer.limits)
     session, outcome = rotation.session, rotation.outcome
-    if session is None or outcome is RotationOutcome.ENDED:
+    if session is None or outcome is RotationOutcome.SESSION_ENDED:
         return RefreshInvalid()
-    _take_back(issuer, tx, session, rotation)
-    _record(issuer, tx, claims, outcome)
+    _revoke_superseded(issuer, tx, session, rotation)
+    _record_event(issuer, tx, claims, outcome)
     if outcome in NEW_TOKENS:
-        return lambda: grant(issuer, session, terms)
-    if outcome is RotationOutcome.ACCESS:
-        return lambda: grant_access_alone(issuer, session, terms, claims.gen)
-    return REFUSALS.get(outcome, RefreshReused)()
+        return lambda: grant_tokens(issuer, session, details)
+    if outcome is RotationOutcome.ACCESS_ONLY:
+        return lambda: grant_access_token(issuer, session, details, claims.gen)
+    return PROBLEMS.get(outcome, RefreshReused)()
 
 
-def _terms(
+def _load_details(
     issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> GrantDetails | None:
-    """Find out what the session may be given, before anything is rotated.
+    """Load what the new tokens contain, before anything is rotated; None if there are to be none.
 
-    The user is held: whoever changes their roles comes before this transaction or after it.
+    The user's row is locked: a change of their roles commits before this transaction or after it.
     """
-    issued_at = stamp(issuer.clock())
+    issued_at = unix_seconds(issuer.clock())
     user = repository.find_by_id(tx, claims.sub, lock=True)
-    session, everybody = find(tx, claims.sid), everybodys_epochs(tx)
+    session, global_epochs = find_session(tx, claims.sid), load_global_epochs(tx)
     if session is None or user is None or not user.enabled:
         return None
     if session.user_id != user.id or session.delivery != request.delivery:
         return None
-    if session.epoch < everybody.sessions:
+    if session.epoch < global_epochs.sessions:
         return None
-    have = repository.scopes_of(tx, user.id, issuer.known_scopes())
+    user_scopes = repository.load_scopes(tx, user.id, issuer.known_scopes())
     if user.password_expired(issuer.clock()):
         return None
-    wanted = None if user.must_change_password else request.scope
-    scopes = restricted(user, narrowed(granted_to(have, session), wanted))
-    return GrantDetails(scopes, issued_at, max(user.epoch, everybody.tokens), fresh=False)
+    requested = None if user.must_change_password else request.scope
+    scopes = restrict_scopes(user, narrow_scopes(session_scopes(user_scopes, session), requested))
+    return GrantDetails(scopes, issued_at, max(user.epoch, global_epochs.tokens), fresh=False)
 
 
-def _take_back(issuer: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:
-    """Revoke what the outcome leaves behind: a superseded generation, or the whole session."""
+def _revoke_superseded(issuer: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:
+    """Revoke the superseded generation after a healing, the whole session after a reuse."""
     if rotation.outcome is RotationOutcome.HEAL:
         issuer.revocation_feed.revoke(tx, generation_target(session.id, session.gen - 1))
-    elif rotation.outcome.copied:
-        end(tx, session.id, now=issuer.clock(), why="refresh reused")
+    elif rotation.outcome.ends_session:
+        end_session(tx, session.id, now=issuer.clock(), reason="refresh reused")
         issuer.revocation_feed.revoke(tx, session_target(session.id))
 
 
-def _record(issuer: Issuer, tx: Session, claims: RefreshClaims, outcome: RotationOutcome) -> None:
-    """Note what is worth telling, with the cause (S-062, S-149)."""
+def _record_event(
+    issuer: Issuer, tx: Session, claims: RefreshClaims, outcome: RotationOutcome
+) -> None:
+    """Record the audit event of the outcome, if it has one, with its cause (S-062, S-149)."""
     event = EVENTS.get(outcome)
     if event:
         issuer.audit.record(

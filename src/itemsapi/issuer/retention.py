@@ -1,9 +1,9 @@
-"""Housekeeping: what can matter no more is deleted, a little at a time.
+"""Retention: delete expired rows, in small batches.
 
-What may go is looked up without any lock, a stride of a table at a time, and deleted in small
-transactions with a rest after each: nobody who writes waits for longer than a batch takes. Rows
-that somebody else has locked are left for the next time: a purge waits for nobody, so two purges,
-or a purge and a request, never wait for one another.
+Expired rows are looked up without locks, a range of the table at a time, and deleted in small
+transactions with a pause after each: a writing request waits for one batch at most. Rows that
+another transaction has locked are skipped until the next purge, so a purge never waits for a
+request or for another purge.
 """
 
 import time
@@ -17,120 +17,128 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts.known_clients import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.audit import AuditEvent
-from itemsapi.idempotency import IdempotencyKey, count_by_user
+from itemsapi.idempotency import IdempotencyKey, count_keys_by_user
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.quota_usage import subtract_keys
 from itemsapi.rate_limits import AttemptCounter, PendingAttempt
 from itemsapi.tokens.key_store import SigningKey
-from itemsapi.tokens.revocation import EVERYBODY, Revocation
+from itemsapi.tokens.revocation import ALL_USERS, Revocation
 from itemsapi.tokens.sessions import AuthSession
 
-STRIDE = 5000  # rows a look-up goes through: some 5 ms
-BATCH = 200  # rows a transaction deletes: see benchmarks/purge.py
-# Longer than any token lives or any client tries again; and time for those who ask what happened.
-DAY = timedelta(days=1)
-KEYS_KEPT = timedelta(days=7)
+LOOKUP_ROWS = 5000  # rows that one look-up reads: some 5 ms
+DELETE_BATCH_ROWS = 200  # rows that one transaction deletes: see benchmarks/purge.py
+# Longer than the lifetime of any token or the retries of any client, and time to investigate.
+RETENTION = timedelta(days=1)
+KEY_RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeTarget:
-    """Rows of one table that may go; `told` hears, in their transaction, which are about to."""
+    """The expired rows of a table; `before_delete` is called with the keys, in the transaction."""
 
     name: str
     table: Table
     key: ColumnElement[Any]
     condition: ColumnElement[bool]
-    told: Callable[[Session, Sequence[Any]], None] = lambda _tx, _keys: None
+    before_delete: Callable[[Session, Sequence[Any]], None] = lambda _tx, _keys: None
 
 
 def purge_targets(issuer: Issuer) -> Iterator[PurgeTarget]:
-    """Name what may go, by the clock and the settings."""
-    now, kept = issuer.clock(), issuer.settings.audit_retention
+    """Yield the targets, by the clock and the settings."""
+    now, audit_retention = issuer.clock(), issuer.settings.audit_retention
     yield _sessions(issuer)
     yield _revocations(issuer)
-    audit, tries, keys = AuditEvent.core(), AttemptCounter.core(), SigningKey.core()
-    clients, claims, held = KnownClient.core(), IdempotencyKey.core(), PendingAttempt.core()
-    old = audit.c.at < now - kept if kept else false()
+    audit, attempts, signing_keys = AuditEvent.core(), AttemptCounter.core(), SigningKey.core()
+    clients, keys, pending = KnownClient.core(), IdempotencyKey.core(), PendingAttempt.core()
+    old = audit.c.at < now - audit_retention if audit_retention else false()
     yield PurgeTarget("audit events", audit, audit.c.id, old)
-    yield PurgeTarget("tries", tries, tries.c.key, tries.c.started_at < now - DAY)
-    yield PurgeTarget("held tries", held, held.c.id, held.c.expires_at < now - DAY)
-    forgotten = clients.c.seen_at < now - KNOWN_CLIENT_LIFETIME
-    yield PurgeTarget("known clients", clients, clients.c.key, forgotten)
-    yield PurgeTarget("claims", claims, claims.c.key, claims.c.created_at < now - DAY, _count_fewer)
-    gone = keys.c.state.in_(["retired", "withdrawn"])
-    yield PurgeTarget("keys", keys, keys.c.kid, and_(gone, keys.c.changed_at < now - KEYS_KEPT))
+    day_ago = now - RETENTION
+    yield PurgeTarget("attempts", attempts, attempts.c.key, attempts.c.started_at < day_ago)
+    yield PurgeTarget("pending attempts", pending, pending.c.id, pending.c.expires_at < day_ago)
+    unseen = clients.c.seen_at < now - KNOWN_CLIENT_LIFETIME
+    yield PurgeTarget("known clients", clients, clients.c.key, unseen)
+    yield PurgeTarget(
+        "idempotency keys", keys, keys.c.key, keys.c.created_at < day_ago, _subtract_keys
+    )
+    is_inactive = signing_keys.c.state.in_(["retired", "withdrawn"])
+    is_old = signing_keys.c.changed_at < now - KEY_RETENTION
+    yield PurgeTarget("signing keys", signing_keys, signing_keys.c.kid, and_(is_inactive, is_old))
 
 
-def count(issuer: Issuer, heap: PurgeTarget) -> int:
-    """Count the rows of a heap."""
-    return sum(len(keys) for keys in _found(issuer, heap))
+def count_rows(issuer: Issuer, target: PurgeTarget) -> int:
+    """Return the number of rows of a target."""
+    return sum(len(keys) for keys in _find_keys(issuer, target))
 
 
 def purge(
     issuer: Issuer,
-    heap: PurgeTarget,
+    target: PurgeTarget,
     progress: Callable[[int], None] = lambda _: None,
-    rest: Callable[[float], None] = time.sleep,
+    pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Delete a heap in small batches; return how many rows went.
+    """Delete the rows of a target in small batches; return their number.
 
-    `progress` is told the size of each batch; `rest` is called with the seconds to rest after it,
-    as many as it took, so that those who write get every other turn.
+    `progress` is called with the size of each batch; `pause` with the seconds to pause after it, as
+    many as the batch took, so that requests can write half of the time.
     """
     total = 0
-    for keys in _found(issuer, heap):
-        for at in range(0, len(keys), BATCH):
-            begun = time.monotonic()
-            went = _delete(issuer, heap, keys[at : at + BATCH])
-            progress(went)
-            total += went
-            rest(time.monotonic() - begun)
+    for keys in _find_keys(issuer, target):
+        for at in range(0, len(keys), DELETE_BATCH_ROWS):
+            started_at = time.monotonic()
+            deleted = _delete(issuer, target, keys[at : at + DELETE_BATCH_ROWS])
+            progress(deleted)
+            total += deleted
+            pause(time.monotonic() - started_at)
     return total
 
 
 def _sessions(issuer: Issuer) -> PurgeTarget:
-    table, over = AuthSession.core(), issuer.clock() - DAY
-    idle = over - issuer.settings.session_max_idle
+    table, day_ago = AuthSession.core(), issuer.clock() - RETENTION
+    idle_since = day_ago - issuer.settings.session_max_idle
     return PurgeTarget(
         "sessions",
         table,
         table.c.id,
-        or_(table.c.ended_at < over, table.c.expires_at < over, table.c.rotated_at < idle),
+        or_(
+            table.c.ended_at < day_ago,
+            table.c.expires_at < day_ago,
+            table.c.rotated_at < idle_since,
+        ),
     )
 
 
 def _revocations(issuer: Issuer) -> PurgeTarget:
-    """Revocations that no living token can meet.
+    """Return the revocations that apply to no token that is still valid.
 
-    Never those that define the epochs of everybody: sessions that began before may live on for as
-    long as some setting once allowed. Nor the last row: its `seq` must not be given out again, and
-    each process reads on from it.
+    Keep the rows that define the global epochs: older sessions may live as long as some earlier
+    setting allowed. Keep the last row: its `seq` must not be reused, and each process continues
+    reading from it.
     """
     table = Revocation.core()
     every = table.alias()
     last = select(func.max(every.c.seq)).scalar_subquery()
-    of_everybody = select(func.max(every.c.seq)).where(every.c.target == EVERYBODY)
+    of_all_users = select(func.max(every.c.seq)).where(every.c.target == ALL_USERS)
     kept = or_(
         table.c.seq == last,
-        table.c.seq == of_everybody.scalar_subquery(),
-        table.c.seq == of_everybody.where(every.c.sessions).scalar_subquery(),
+        table.c.seq == of_all_users.scalar_subquery(),
+        table.c.seq == of_all_users.where(every.c.sessions).scalar_subquery(),
     )
-    old = table.c.made_at < issuer.clock() - DAY
+    old = table.c.made_at < issuer.clock() - RETENTION
     return PurgeTarget(
         "revocations", table, table.c.seq, and_(old, not_(func.coalesce(kept, false())))
     )
 
 
-def _found(issuer: Issuer, heap: PurgeTarget) -> Iterator[Sequence[Any]]:
-    """Yield the keys of a heap in the order of the table, those of one stride at a time."""
-    order = select(heap.key).order_by(heap.key)
+def _find_keys(issuer: Issuer, target: PurgeTarget) -> Iterator[Sequence[Any]]:
+    """Yield the keys of a target in order of key, those of one range at a time."""
+    order = select(target.key).order_by(target.key)
     last: Any = None
     while True:
-        rest = order if last is None else order.where(heap.key > last)
+        remaining = order if last is None else order.where(target.key > last)
         with issuer.database.reading() as connection:
-            end = connection.scalar(rest.offset(STRIDE - 1).limit(1))
-            here = rest if end is None else rest.where(heap.key <= end)
-            keys = connection.scalars(here.where(heap.condition)).all()
+            end = connection.scalar(remaining.offset(LOOKUP_ROWS - 1).limit(1))
+            in_range = remaining if end is None else remaining.where(target.key <= end)
+            keys = connection.scalars(in_range.where(target.condition)).all()
         if keys:
             yield keys
         if end is None:
@@ -138,19 +146,19 @@ def _found(issuer: Issuer, heap: PurgeTarget) -> Iterator[Sequence[Any]]:
         last = end
 
 
-def _delete(issuer: Issuer, heap: PurgeTarget, keys: Sequence[Any]) -> int:
-    """Delete rows by their keys, unless they changed and are needed after all, or are locked."""
-    columns = tuple(heap.table.primary_key.columns)
-    wanted = select(heap.key, *columns).where(heap.key.in_(keys), heap.condition)
+def _delete(issuer: Issuer, target: PurgeTarget, keys: Sequence[Any]) -> int:
+    """Delete rows by their keys, except those that changed meanwhile or are locked."""
+    columns = tuple(target.table.primary_key.columns)
+    expired = select(target.key, *columns).where(target.key.in_(keys), target.condition)
     with issuer.database.transaction() as tx:
-        rows = tx.execute(wanted.with_for_update(skip_locked=True)).all()
+        rows = tx.execute(expired.with_for_update(skip_locked=True)).all()
         if rows:
-            heap.told(tx, [row[0] for row in rows])
-            these = tuple_(*columns).in_([row[1:] for row in rows])
-            tx.execute(delete(heap.table).where(these))
+            target.before_delete(tx, [row[0] for row in rows])
+            is_locked_row = tuple_(*columns).in_([row[1:] for row in rows])
+            tx.execute(delete(target.table).where(is_locked_row))
     return len(rows)
 
 
-def _count_fewer(tx: Session, keys: Sequence[Any]) -> None:
-    """Let who used these Idempotency-Keys use others instead."""
-    subtract_keys(tx, count_by_user(tx, keys))
+def _subtract_keys(tx: Session, keys: Sequence[Any]) -> None:
+    """Subtract these idempotency keys from the quota usage of their users."""
+    subtract_keys(tx, count_keys_by_user(tx, keys))

@@ -1,8 +1,9 @@
-"""Sessions: list the sign-ins of a user, end one, end the others, end everybody's.
+"""Sessions: list the sessions of a user, end one, end the others, end all sessions of all users.
 
-Ending a session closes its row and writes one revocation; both are in one transaction, so that what
-was acknowledged holds after any crash (S-066, S-068). Locks are taken in one order, or two who end
-the same sessions could wait for each other: the account, sessions by id, and the feed at the end.
+Ending a session closes its row and writes one revocation, both in one transaction, so that an
+acknowledged end survives any crash (S-066, S-068). Locks are always taken in the same order to
+avoid deadlocks: the user, the sessions by id, the revocation feed. Functions whose name ends in
+`_in` work in the transaction of their caller.
 """
 
 from collections.abc import Sequence
@@ -17,97 +18,107 @@ from itemsapi.accounts.models import User
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.revocation import EVERYBODY, SESSIONS_EPOCH, session_target, user_target
-from itemsapi.tokens.sessions import AuthSession, end, find, last_used_at, lock_open_sessions
+from itemsapi.tokens.revocation import ALL_USERS, SESSIONS_EPOCH, session_target, user_target
+from itemsapi.tokens.sessions import (
+    AuthSession,
+    find_session,
+    last_used_at,
+    lock_open_sessions,
+)
+from itemsapi.tokens.sessions import (
+    end_session as close_session,
+)
 
 _table = AuthSession.core()
 
 
 def logout(issuer: Issuer, token: str, *, delivery: str) -> None:
-    """End the session of a refresh token. Idempotent: a token that is no good ends nothing."""
+    """End the session of a refresh token. Idempotent: an invalid token ends nothing."""
     try:
-        claims = issuer.token_codec.read_refresh(token)
+        claims = issuer.token_codec.verify_refresh_token(token)
     except RefreshInvalid:
         return
     with issuer.database.transaction() as tx:
-        session = find(tx, claims.sid)
+        session = find_session(tx, claims.sid)
         if session is None or session.delivery != delivery:
             return
-        if claims.gen >= session.renewed_gen:  # or who was shut out by a new password shuts out
-            finish(issuer, tx, claims.sid, claims.sub, why="logout")
+        if claims.gen >= session.renewed_gen:  # a token from before a password change ends nothing
+            end_session_in(issuer, tx, claims.sid, claims.sub, why="logout")
 
 
 def revoke_token(issuer: Issuer, token: str) -> None:
-    """End the session of a token of either kind; one that is no good ends nothing (RFC 7009)."""
+    """End the session of an access or refresh token; an invalid one ends nothing (RFC 7009)."""
     try:
-        claims = issuer.token_codec.read_access(token)
+        claims = issuer.token_codec.verify_access_token(token)
     except TokenInvalid:
         logout(issuer, token, delivery="body")
         return
-    with suppress(TokenInvalid):  # one that is revoked already ends nothing
+    with suppress(TokenInvalid):  # a revoked token ends nothing
         issuer.revocation_feed.check(
             sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
         )
-        _end_session_of(issuer, claims)
+        _end_session_of_token(issuer, claims)
 
 
-def _end_session_of(issuer: Issuer, claims: Claims) -> None:
+def _end_session_of_token(issuer: Issuer, claims: Claims) -> None:
     with issuer.database.transaction() as tx:
-        finish(issuer, tx, claims.sid, claims.sub, why="token revoked")
+        end_session_in(issuer, tx, claims.sid, claims.sub, why="token revoked")
 
 
 def end_session(issuer: Issuer, sid: str, user_id: str, *, why: str, actor: str) -> None:
-    """End one session of a user. Raises `NotFound` if it is not theirs."""
+    """End one session of a user. Raise `NotFound` unless the session is theirs."""
     with issuer.database.transaction() as tx:
-        session = find(tx, sid)
+        session = find_session(tx, sid)
         if session is None or session.user_id != user_id:
             raise NotFound
-        finish(issuer, tx, sid, user_id, why=why, actor=actor)
+        end_session_in(issuer, tx, sid, user_id, why=why, actor=actor)
 
 
-def end_others(issuer: Issuer, user_id: str, *, keep: str | None, why: str, actor: str) -> int:
-    """End every session of a user but `keep`; return how many."""
+def end_other_sessions(
+    issuer: Issuer, user_id: str, *, keep: str | None, why: str, actor: str
+) -> int:
+    """End every session of a user except `keep`; return the number of ended sessions."""
     with issuer.database.transaction() as tx:
-        return finish_all(issuer, tx, user_id, keep=keep, why=why, actor=actor)
+        return end_user_sessions_in(issuer, tx, user_id, keep=keep, why=why, actor=actor)
 
 
-def end_everybodys(issuer: Issuer, *, why: str, actor: str | None = None) -> None:
-    """End every session there is."""
+def end_all_sessions(issuer: Issuer, *, why: str, actor: str | None = None) -> None:
+    """End all sessions of all users."""
     with issuer.database.transaction() as tx:
-        finish_everybodys(issuer, tx, why=why, actor=actor)
+        end_all_sessions_in(issuer, tx, why=why, actor=actor)
 
 
-def finish_everybodys(issuer: Issuer, tx: Session, *, why: str, actor: str | None) -> None:
-    """End every session there is, in a transaction, by one row (R-19)."""
-    issuer.revocation_feed.revoke(tx, EVERYBODY, sessions=True)
+def end_all_sessions_in(issuer: Issuer, tx: Session, *, why: str, actor: str | None) -> None:
+    """End all sessions of all users, by one revocation (R-19)."""
+    issuer.revocation_feed.revoke(tx, ALL_USERS, sessions=True)
     issuer.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
 
 
-def finish(  # noqa: PLR0913 - who, whose, why: an ending is told whole
+def end_session_in(  # noqa: PLR0913 - all of it goes into the audit event
     issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
 ) -> bool:
-    """End one session in a transaction; tell whether it was open."""
-    if not end(tx, sid, now=issuer.clock(), why=why):
+    """End one session; return whether it was open."""
+    if not close_session(tx, sid, now=issuer.clock(), reason=why):
         return False
-    _tell(issuer, tx, [sid], user_id, why=why, actor=actor)
+    _record_ended(issuer, tx, [sid], user_id, why=why, actor=actor)
     return True
 
 
-def finish_all(  # noqa: PLR0913 - as above
+def end_user_sessions_in(  # noqa: PLR0913 - as above
     issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
 ) -> int:
-    """End a user's open sessions but `keep`, in a transaction; return how many."""
+    """End the open sessions of a user except `keep`; return the number of ended sessions."""
     now = issuer.clock()
-    wanted = [sid for sid in lock_open_sessions(tx, user_id) if sid != keep]
-    ended = [sid for sid in wanted if end(tx, sid, now=now, why=why)]
-    _tell(issuer, tx, ended, user_id, why=why, actor=actor)
+    open_sids = [sid for sid in lock_open_sessions(tx, user_id) if sid != keep]
+    ended = [sid for sid in open_sids if close_session(tx, sid, now=now, reason=why)]
+    _record_ended(issuer, tx, ended, user_id, why=why, actor=actor)
     return len(ended)
 
 
-def _tell(  # noqa: PLR0913 - all of it goes into the audit event
+def _record_ended(  # noqa: PLR0913 - all of it goes into the audit event
     issuer: Issuer, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
 ) -> None:
-    """Tell the other processes and the audit trail that sessions were ended."""
+    """Revoke the tokens of ended sessions and record the audit events."""
     if ended:
         issuer.revocation_feed.revoke(tx, *map(session_target, ended))
     who = {"user_id": user_id, "actor_id": actor}
@@ -115,33 +126,33 @@ def _tell(  # noqa: PLR0913 - all of it goes into the audit event
         issuer.audit.record(tx, "session_end", **who, session_id=sid, why=why)
 
 
-def recall_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
-    """Void the access tokens a user has now, leaving sessions be; return their new epoch.
+def revoke_access_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
+    """Revoke all access tokens of a user, but no session; return the user's new epoch.
 
-    For changed roles and passwords: what was granted must not outlive the change (S-183). The next
-    refresh brings new tokens.
+    Called when roles or the password change: old grants must not outlive the change (S-183). The
+    client gets new tokens at its next refresh.
     """
-    user = tx.get_one(User, user_id, with_for_update=True)  # no refresh is half-way from here on
+    user = tx.get_one(User, user_id, with_for_update=True)  # waits for refreshes in progress
     user.epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
     return user.epoch
 
 
-def open_sessions(issuer: Issuer, user_id: str) -> list[dict[str, Any]]:
-    """List the sessions of a user that are alive, latest use first, each with `last_used_at`.
+def list_open_sessions(issuer: Issuer, user_id: str) -> list[dict[str, Any]]:
+    """Return the live sessions of a user, latest use first, each with `last_used_at`.
 
-    They are sorted by that rounded time, so that the order reveals no more.
+    They are sorted by that rounded time, so that the order reveals nothing more.
     """
     now = issuer.clock()
-    wanted = (
+    live = (
         select(_table)
         .where(_table.c.user_id == user_id, _table.c.ended_at.is_(None))
         .where(_table.c.expires_at > now, _table.c.rotated_at > _idle_since(issuer, now))
         .where(_table.c.epoch >= SESSIONS_EPOCH)
     )
     with issuer.database.reading() as connection:
-        rows = connection.execute(wanted).all()
-    found = [row._asdict() | {"last_used_at": last_used_at(row, now)} for row in rows]
-    return sorted(found, key=lambda one: (one["last_used_at"], one["id"]), reverse=True)
+        rows = connection.execute(live).all()
+    sessions = [row._asdict() | {"last_used_at": last_used_at(row, now)} for row in rows]
+    return sorted(sessions, key=lambda s: (s["last_used_at"], s["id"]), reverse=True)
 
 
 def _idle_since(issuer: Issuer, now: datetime) -> datetime:

@@ -1,7 +1,8 @@
-"""People: users as operators create, disable and change them.
+"""Users: how operators create, change and disable them.
 
-Every change is one transaction with its audit event and what it takes back: who is disabled loses
-all sessions, who gets other roles or another password loses the tokens made before (S-067, S-183).
+Each change is one transaction, with its audit event and its revocations. Disabling a user or
+setting their password ends all their sessions; a change of roles revokes their access tokens
+(S-067, S-183).
 """
 
 from collections.abc import Iterable
@@ -13,45 +14,45 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.accounts.password_policy import validate_password
-from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME, temporary_password
+from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME, make_temporary_password
 from itemsapi.accounts.permissions import ALL_PERMISSIONS, COMMAND_LINE, Operator
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.accounts.usernames import normalize_username, validate_username
 from itemsapi.clock import new_id
 from itemsapi.issuer.authorization import ADMIN_LOCK, AdminTransaction, admin_transaction
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.sessions import finish_all, finish_everybodys, recall_tokens
-from itemsapi.preconditions import Expected
-from itemsapi.problems import Conflict, Forbidden, Invalid, NotFound
+from itemsapi.issuer.sessions import end_all_sessions_in, end_user_sessions_in, revoke_access_tokens
+from itemsapi.preconditions import ExpectedVersion
+from itemsapi.problems import Conflict, Forbidden, NotFound, ValidationFailed
 
-ADMIN = "admin"  # the role that a new database brings along; it gives everything
+ADMIN_ROLE = "admin"  # the role with all permissions; every new database has it
 
 
 class UserService:
-    """The users of this service, and what operators may do to them."""
+    """Manages the users of this service."""
 
     def __init__(self, issuer: Issuer) -> None:
-        """Work at a desk."""
+        """Use an issuer."""
         self._issuer = issuer
 
-    def page(self, *, after: str = "", limit: int, begins: str = "") -> list[UserRecord]:
-        """Return up to `limit` users by name, after a name, whose names begin with `begins`."""
+    def list_page(self, *, after: str = "", limit: int, prefix: str = "") -> list[UserRecord]:
+        """Return up to `limit` users in order of name, after the name `after`, with a prefix."""
         with self._issuer.database.reading() as connection:
-            return repository.list_users(connection, after=after, limit=limit, begins=begins)
+            return repository.list_users(connection, after=after, limit=limit, prefix=prefix)
 
-    def find(self, user_id: str) -> UserRecord:
-        """Return a user by id. Raises `NotFound`."""
+    def get(self, user_id: str) -> UserRecord:
+        """Return a user by id. Raise `NotFound` if there is none."""
         with self._issuer.database.reading() as connection:
-            found = repository.get_user(connection, user_id)
-        return _there(found)
+            user = repository.get_user(connection, user_id)
+        return _require_found(user)
 
-    def named(self, username: str) -> UserRecord:
-        """Return a user by name. Raises `NotFound`."""
+    def get_by_name(self, username: str) -> UserRecord:
+        """Return a user by name. Raise `NotFound` if there is none."""
         with self._issuer.database.reading() as connection:
-            found = repository.get_user_by_name(connection, normalize_username(username))
-        if found is None:
+            user = repository.get_user_by_name(connection, normalize_username(username))
+        if user is None:
             raise NotFound(f"There is no user {username}.")
-        return found
+        return user
 
     def create(
         self,
@@ -60,41 +61,42 @@ class UserService:
         password: str,
         roles: Iterable[str] = (),
         *,
-        one_time: bool = False,
+        temporary: bool = False,
     ) -> UserRecord:
-        """Create a user; one whose password is `one_time` must set another one within 7 days.
+        """Create a user; a user with a `temporary` password must change it within 7 days.
 
-        Raises `Invalid`, `Conflict` (the name is taken), `Forbidden`, `Busy`.
+        Raise `ValidationFailed`, `Conflict` if the name is taken, `Forbidden` or `Busy`.
         """
-        name, wanted = validate_username(username), frozenset(roles)
-        stored = self._hashed(name, password)
+        name, role_names = validate_username(username), frozenset(roles)
+        password_hash = self._validated_hash(name, password)
         try:
-            with admin_transaction(self._issuer, operator) as work:
-                _demand_roles(work, wanted)
-                person = self._enrol(work.tx, operator, name, stored, wanted)
-                self._set_expiry(work.tx, person.id, one_time=one_time)
-                work.tx.flush()
-                return _there(repository.get_user(work.tx, person.id))
+            with admin_transaction(self._issuer, operator) as change:
+                _require_roles(change, role_names)
+                user = self._insert(change.tx, operator, name, password_hash, role_names)
+                self._set_expiry(change.tx, user.id, temporary=temporary)
+                change.tx.flush()
+                return _require_found(repository.get_user(change.tx, user.id))
         except IntegrityError:
-            raise Conflict(f"There is a user {name} already.") from None
+            raise Conflict(f"There is already a user {name}.") from None
 
-    def first_admin(self, username: str) -> str | None:
-        """Create an admin if there is no user at all; return the password, which nobody else knows.
+    def create_first_admin(self, username: str) -> str | None:
+        """Create an admin and return the password, or None if there already is a user.
 
-        Of several processes that start at once, one does. In production it must be changed.
+        Of several processes that start at once, one creates it. In production the password is
+        temporary.
         """
-        name, password = validate_username(username), temporary_password()
-        stored = self._issuer.password_service.hash(password)
+        name, password = validate_username(username), make_temporary_password()
+        password_hash = self._issuer.password_service.hash(password)
         with self._issuer.database.transaction() as tx:
             self._issuer.database.advisory_lock(tx, ADMIN_LOCK)
             if repository.has_users(tx):
                 return None
-            admin = self._enrol(tx, COMMAND_LINE, name, stored, frozenset({ADMIN}))
-            self._set_expiry(tx, admin.id, one_time=self._issuer.settings.production)
+            admin = self._insert(tx, COMMAND_LINE, name, password_hash, frozenset({ADMIN_ROLE}))
+            self._set_expiry(tx, admin.id, temporary=self._issuer.settings.production)
         return password
 
-    def nobody(self) -> bool:
-        """Tell whether there is no user yet."""
+    def is_empty(self) -> bool:
+        """Return whether there is no user yet."""
         with self._issuer.database.reading() as connection:
             return not repository.has_users(connection)
 
@@ -102,135 +104,150 @@ class UserService:
         self,
         operator: Operator,
         user_id: str,
-        version: Expected,
+        version: ExpectedVersion,
         *,
         disabled: bool | None = None,
         roles: Iterable[str] | None = None,
     ) -> UserRecord:
-        """Disable or enable a user, set their roles, or both; what is None stays.
+        """Disable or enable a user, set their roles, or both; None leaves a property unchanged.
 
-        Raises `NotFound`, `PreconditionFailed`, `Forbidden`, `Invalid` (a role that is not there),
-        `Conflict` (nobody would be left who may do everything).
+        Raise `NotFound`, `PreconditionFailed`, `Forbidden`, `ValidationFailed` if a role does not
+        exist, or `Conflict` if no enabled admin would be left.
         """
-        with admin_transaction(self._issuer, operator, of=user_id) as work:
-            target, admins = work.target(user_id, version), repository.count_admins(work.tx)
+        with admin_transaction(self._issuer, operator, target_id=user_id) as change:
+            target, admins = (
+                change.load_target(user_id, version),
+                repository.count_admins(change.tx),
+            )
             if disabled is not None and disabled != target.disabled:
-                self._set_disabled(work.tx, operator, target, disabled=disabled)
+                self._set_disabled(change.tx, operator, target, disabled=disabled)
             if roles is not None and set(roles) != set(target.roles):
-                self._set_roles(work, operator, target, frozenset(roles))
-            if admins and not repository.count_admins(work.tx):
-                raise Conflict("Nobody would be left who may do everything; appoint one first.")
-            return _there(repository.get_user(work.tx, user_id))
+                self._set_roles(change, operator, target, frozenset(roles))
+            if admins and not repository.count_admins(change.tx):
+                raise Conflict("No admin would be left; appoint another one first.")
+            return _require_found(repository.get_user(change.tx, user_id))
 
     def set_password(
-        self, operator: Operator, user_id: str, password: str, *, one_time: bool = False
+        self, operator: Operator, user_id: str, password: str, *, temporary: bool = False
     ) -> None:
-        """Set the password of somebody else and end their sessions; `one_time` as in `create`.
+        """Set the password of another user and end their sessions; `temporary` as in `create`.
 
-        Raises `NotFound`, `Forbidden`, `Invalid`, `Busy`. Nobody sets their own this way: that
-        would spare them proving the one they have (S-042).
+        Raise `NotFound`, `Forbidden`, `ValidationFailed` or `Busy`. Operators cannot set their own
+        password here, because they would not have to prove the current one (S-042).
         """
         if operator.user_id == user_id:
             raise Forbidden("Change your own password with POST /me/password.")
-        stored = self._hashed(self.find(user_id).username, password)
-        with admin_transaction(self._issuer, operator, of=user_id) as work:
-            work.target(user_id)
-            user = self._touched(work.tx, user_id)
-            user.password_hash = stored
-            self._set_expiry(work.tx, user_id, one_time=one_time)
+        password_hash = self._validated_hash(self.get(user_id).username, password)
+        with admin_transaction(self._issuer, operator, target_id=user_id) as change:
+            change.load_target(user_id)
+            user = self._bump_version(change.tx, user_id)
+            user.password_hash = password_hash
+            self._set_expiry(change.tx, user_id, temporary=temporary)
             who = {"user_id": user_id, "actor_id": operator.user_id}
-            self._issuer.audit.record(work.tx, "authn_password_change", **who, by="operator")
-            self._finish(work.tx, operator, user_id, "password set by an operator")
+            self._issuer.audit.record(change.tx, "authn_password_change", **who, by="operator")
+            self._end_sessions(change.tx, operator, user_id, "password set by an operator")
 
     def end_sessions(self, operator: Operator, user_id: str) -> int:
-        """End all sessions of a user; return how many there were.
+        """End all sessions of a user; return their number. Raise `NotFound` or `Forbidden`."""
+        with admin_transaction(self._issuer, operator, target_id=user_id) as change:
+            change.load_target(user_id)
+            return self._end_sessions(change.tx, operator, user_id, "ended by an operator")
 
-        Raises `NotFound`, `Forbidden`.
+    def end_all_sessions(self, operator: Operator) -> None:
+        """End all sessions of all users, the operator's own included.
+
+        Raise `Forbidden` unless the operator is an admin: it ends sessions of admins too (S-117).
         """
-        with admin_transaction(self._issuer, operator, of=user_id) as work:
-            work.target(user_id)
-            return self._finish(work.tx, operator, user_id, "ended by an operator")
-
-    def end_everybodys_sessions(self, operator: Operator) -> None:
-        """End every session there is, that of the one who asks with them. Raises `Forbidden`.
-
-        Admins are among everybody, so it takes one (S-117).
-        """
-        with admin_transaction(self._issuer, operator) as work:
-            work.demand(ALL_PERMISSIONS, "Among them are users who may do things that you may not.")
-            finish_everybodys(
-                self._issuer, work.tx, why="ended by an operator", actor=operator.user_id
+        with admin_transaction(self._issuer, operator) as change:
+            change.require(
+                ALL_PERMISSIONS, "Some of the users have permissions that you do not have."
+            )
+            end_all_sessions_in(
+                self._issuer, change.tx, why="ended by an operator", actor=operator.user_id
             )
 
-    def _hashed(self, name: str, password: str) -> str:
+    def _validated_hash(self, name: str, password: str) -> str:
         validate_password(
             password, username=name, minimum=self._issuer.settings.password_min_length
         )
         return self._issuer.password_service.hash(password)
 
-    def _enrol(
-        self, tx: Session, operator: Operator, name: str, stored: str, roles: frozenset[str]
+    def _insert(
+        self, tx: Session, operator: Operator, name: str, password_hash: str, roles: frozenset[str]
     ) -> UserRecord:
         now, user_id = self._issuer.clock(), new_id()
-        user = User(id=user_id, username=name, password_hash=stored, created_at=now, updated_at=now)
-        tx.add(user)
+        tx.add(
+            User(
+                id=user_id,
+                username=name,
+                password_hash=password_hash,
+                created_at=now,
+                updated_at=now,
+            )
+        )
         tx.flush()
         tx.add_all(UserRole(user_id=user_id, role=role) for role in sorted(roles))
         who = {"user_id": user_id, "actor_id": operator.user_id}
         self._issuer.audit.record(tx, "user_created", **who, roles=" ".join(sorted(roles)))
         tx.flush()
-        return _there(repository.get_user(tx, user_id))
+        return _require_found(repository.get_user(tx, user_id))
 
-    def _set_expiry(self, tx: Session, user_id: str, *, one_time: bool) -> None:
-        """Let a one-time password be good for its seven days, and any other for ever (S-131)."""
-        ends = self._issuer.clock() + TEMPORARY_PASSWORD_LIFETIME if one_time else None
-        tx.get_one(User, user_id).password_expires_at = ends
+    def _set_expiry(self, tx: Session, user_id: str, *, temporary: bool) -> None:
+        """Let a temporary password expire after seven days, and any other one never (S-131)."""
+        expires_at = self._issuer.clock() + TEMPORARY_PASSWORD_LIFETIME if temporary else None
+        tx.get_one(User, user_id).password_expires_at = expires_at
 
-    def _touched(self, tx: Session, user_id: str) -> User:
-        """Return a user's row as a new version."""
+    def _bump_version(self, tx: Session, user_id: str) -> User:
+        """Give a user's row a new version and return it."""
         user = tx.get_one(User, user_id)
         user.version, user.updated_at = user.version + 1, self._issuer.clock()
         return user
 
     def _set_roles(
-        self, work: AdminTransaction, operator: Operator, target: UserRecord, roles: frozenset[str]
+        self,
+        change: AdminTransaction,
+        operator: Operator,
+        target: UserRecord,
+        roles: frozenset[str],
     ) -> None:
-        _demand_roles(work, roles)
-        tx = work.tx
+        _require_roles(change, roles)
+        tx = change.tx
         tx.execute(delete(UserRole).where(UserRole.user_id == target.id))
         tx.add_all(UserRole(user_id=target.id, role=role) for role in sorted(roles))
-        self._touched(tx, target.id)
+        self._bump_version(tx, target.id)
         tx.flush()
         before, after = " ".join(target.roles), " ".join(sorted(roles))
         who = {"user_id": target.id, "actor_id": operator.user_id}
         self._issuer.audit.record(tx, "authz_change", **who, before=before, after=after)
-        recall_tokens(self._issuer, tx, target.id)
+        revoke_access_tokens(self._issuer, tx, target.id)
 
     def _set_disabled(
         self, tx: Session, operator: Operator, target: UserRecord, *, disabled: bool
     ) -> None:
-        user = self._touched(tx, target.id)
+        user = self._bump_version(tx, target.id)
         user.disabled_at = self._issuer.clock() if disabled else None
         tx.flush()
         who = {"user_id": target.id, "actor_id": operator.user_id}
         self._issuer.audit.record(tx, "user_updated", **who, disabled=disabled)
         if disabled:
-            self._finish(tx, operator, target.id, "user disabled")
+            self._end_sessions(tx, operator, target.id, "user disabled")
 
-    def _finish(self, tx: Session, operator: Operator, user_id: str, why: str) -> int:
-        return finish_all(self._issuer, tx, user_id, keep=None, why=why, actor=operator.user_id)
-
-
-def _demand_roles(work: AdminTransaction, names: frozenset[str]) -> None:
-    """Let roles be given that exist and go no further than the one who gives them."""
-    found = repository.list_roles(work.tx, names=names)
-    if len(found) != len(names):
-        raise Invalid.at("roles", "There is no such role.")
-    for role in found:
-        work.demand(role.permissions, "You can give no role that goes further than your own.")
+    def _end_sessions(self, tx: Session, operator: Operator, user_id: str, why: str) -> int:
+        return end_user_sessions_in(
+            self._issuer, tx, user_id, keep=None, why=why, actor=operator.user_id
+        )
 
 
-def _there(found: UserRecord | None) -> UserRecord:
-    if found is None:
+def _require_roles(change: AdminTransaction, names: frozenset[str]) -> None:
+    """Raise unless the roles exist and the operator has all their permissions."""
+    roles = repository.list_roles(change.tx, names=names)
+    if len(roles) != len(names):
+        raise ValidationFailed.at("roles", "There is no such role.")
+    for role in roles:
+        change.require(role.permissions, "You cannot give a role with more permissions than yours.")
+
+
+def _require_found(user: UserRecord | None) -> UserRecord:
+    if user is None:
         raise NotFound
-    return found
+    return user

@@ -1,8 +1,10 @@
-"""The business behind the gate: items, who owns them, and how they are found.
+"""The business domain behind the gate: items, their owners, and how items are found.
 
-`draft` is what a user says of an item, `item` how it is stored and handed out, `money` its price.
-`words` makes words of a text, `index` finds items by them, `query` says what a list should hold,
-`paging` where its next page starts, and `shelf` is the one door to all of it. Nothing in here
-knows of tokens, scopes or HTTP: who calls says whose items it means (`owner`; `None` is
-everybody's).
+`draft` validates the fields that a user sends, `models` holds the table and the record that is
+returned, `money` parses and formats prices. `tokenizer` cuts a text into words and `search_index`
+finds items by them; `query` describes a list, `listing` reads it, and `cursor` encodes where its
+next page starts. `quota` limits what a user may store. `service` is the entry point to all of it.
+
+Nothing in this package knows about tokens, scopes or HTTP: the caller passes `owner`, the user
+whose items are meant; `None` means the items of all users.
 """

@@ -1,8 +1,8 @@
-"""Paging: a cursor says after which item the next page starts, and fits one list alone.
+"""Pagination cursors: a cursor says after which item the next page starts, for one list only.
 
-It is the strict JSON of `[list, value, id]` in base64url: a digest of the sort, the filters and
-the owner, then the sorted value and the id of the last item seen. What it holds the reader has
-read before, so it need not be secret; what comes back is checked as any other input.
+A cursor is the strict JSON array `[list, value, id]` in base64url: a digest of the sort order, the
+filters and the owner, then the sort value and the id of the last item on the page. The client has
+already read these values, so a cursor need not be secret; it is validated like any other input.
 """
 
 import base64
@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
-from itemsapi.items.draft import storable
+from itemsapi.items.draft import is_storable
 from itemsapi.items.models import ItemRecord
-from itemsapi.problems import Invalid
+from itemsapi.problems import ValidationFailed
 
-Value = str | int | datetime
-MAX_CURSOR_LENGTH: Final = 1800  # characters; a name of 200 makes at most some 1,700
+SortValue = str | int | datetime
+MAX_CURSOR_LENGTH: Final = 1800  # characters; a name of 200 characters gives some 1,700 at most
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
-_FORM = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_CURSOR_LENGTH}}}")
+_MICROSECOND = timedelta(microseconds=1)
+_CURSOR_PATTERN = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_CURSOR_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,50 +34,52 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class CursorPosition:
-    """The place in a list after which a page starts."""
+    """The position in a list after which a page starts."""
 
-    value: Value
+    value: SortValue
     id: str
 
 
 def fingerprint(*parts: object) -> str:
-    """Return a digest of what makes a list the list it is."""
+    """Return a digest of everything that identifies a list."""
     return blake2b(repr(parts).encode(errors="backslashreplace"), digest_size=9).hexdigest()
 
 
-def encode_cursor(of: str, place: CursorPosition) -> str:
-    """Write the cursor of the list with this fingerprint."""
-    value = place.value
+def encode_cursor(list_fingerprint: str, position: CursorPosition) -> str:
+    """Return the cursor for a position in the list with this fingerprint."""
+    value = position.value
     if isinstance(value, datetime):
-        value = (value - _EPOCH) // _TICK
-    text = json.dumps([of, value, place.id], ensure_ascii=False, separators=(",", ":"))
+        value = (value - _EPOCH) // _MICROSECOND
+    parts = [list_fingerprint, value, position.id]
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-def decode_cursor(of: str, text: str, kind: type[Value]) -> CursorPosition:
-    """Read a cursor of the list with this fingerprint, whose values are of `kind`.
+def decode_cursor(list_fingerprint: str, text: str, value_type: type[SortValue]) -> CursorPosition:
+    """Return the position in a cursor of the list with this fingerprint.
 
-    Raises `Invalid` for whatever `cursor` has not written for this very list.
+    Raise `ValidationFailed` unless `encode_cursor` made this text for this list, with a value of
+    this type.
     """
     try:
-        found = _read(text, kind)
-        if encode_cursor(of, found) == text:
-            return found
+        position = _parse(text, value_type)
+        if encode_cursor(list_fingerprint, position) == text:
+            return position
     except (ValueError, TypeError, RecursionError, OverflowError):
         pass
     message = "belongs to another list or is damaged; start again without it"
-    raise Invalid(errors=[{"field": "cursor", "message": message}])
+    raise ValidationFailed(errors=[{"field": "cursor", "message": message}])
 
 
-def _read(text: str, kind: type[Value]) -> CursorPosition:
-    if _FORM.fullmatch(text) is None:
+def _parse(text: str, value_type: type[SortValue]) -> CursorPosition:
+    if _CURSOR_PATTERN.fullmatch(text) is None:
         raise ValueError
-    value: Value
+    value: SortValue
     _, value, item_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    if kind is datetime and isinstance(value, int):
-        value = _EPOCH + value * _TICK
-    if type(value) is not kind or type(item_id) is not str:
+    if value_type is datetime and isinstance(value, int):
+        value = _EPOCH + value * _MICROSECOND
+    if type(value) is not value_type or type(item_id) is not str:
         raise TypeError
-    if not storable(f"{value}{item_id}") or (isinstance(value, int) and not 0 <= value < 2**63):
+    if not is_storable(f"{value}{item_id}") or (isinstance(value, int) and not 0 <= value < 2**63):
         raise ValueError
     return CursorPosition(value, item_id)

@@ -1,30 +1,34 @@
-"""A draft: what a user says of an item, checked before anything is stored."""
+"""Item drafts: the fields of an item that a user sends, validated before they are stored."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from itemsapi.control_characters import held
-from itemsapi.items.money import priced
-from itemsapi.items.tokenizer import folded
-from itemsapi.problems import Invalid
+from itemsapi.control_characters import has_control_characters
+from itemsapi.items.money import parse_price
+from itemsapi.items.tokenizer import normalize_text
+from itemsapi.problems import ValidationFailed
 
-NAME = 200
-DESCRIPTION = 10_000
-SKU = 64
-QUANTITY: Final = 2**31 - 1
-TAGS = 20
-TAG = 40
-_LENGTHS: Final = (("name", 1, NAME), ("description", 0, DESCRIPTION), ("sku", 1, SKU))
-_REFUSED = re.compile("[\0\ud800-\udfff]")
+MAX_NAME_LENGTH = 200  # lengths are in characters
+MAX_DESCRIPTION_LENGTH = 10_000
+MAX_SKU_LENGTH = 64
+MAX_QUANTITY: Final = 2**31 - 1
+MAX_TAGS = 20
+MAX_TAG_LENGTH = 40
+_LENGTHS: Final = (
+    ("name", 1, MAX_NAME_LENGTH),
+    ("description", 0, MAX_DESCRIPTION_LENGTH),
+    ("sku", 1, MAX_SKU_LENGTH),
+)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemDraft:
-    """The fields of an item that its owner decides; lengths in characters.
+    """The fields of an item that its owner sets.
 
-    `amount` is the price in ten-thousandths. Raises `Invalid`, which names every field at fault.
+    `amount` is the price in ten-thousandths. Raise `ValidationFailed` with every invalid field.
     """
 
     name: str
@@ -37,43 +41,52 @@ class ItemDraft:
     amount: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Refuse what could not be stored, or not be told apart later."""
-        faults = [*self._faults()]
-        if faults:
-            raise Invalid(errors=faults)
-        object.__setattr__(self, "tags", tags(self.tags))
-        object.__setattr__(self, "amount", priced(self.price, self.currency))
+        """Validate the fields, normalise the tags and parse the price."""
+        errors = [*self._errors()]
+        if errors:
+            raise ValidationFailed(errors=errors)
+        object.__setattr__(self, "tags", normalize_tags(self.tags))
+        object.__setattr__(self, "amount", parse_price(self.price, self.currency))
 
-    def _faults(self) -> Iterable[dict[str, str]]:
-        for name, least, most in _LENGTHS:
+    def _errors(self) -> Iterable[dict[str, str]]:
+        for name, min_length, max_length in _LENGTHS:
             text = getattr(self, name)
-            if text is not None and not least <= len(text) <= most:
-                yield {"field": name, "message": f"must be {least} to {most} characters long"}
-            elif text is not None and not storable(text):
-                yield {"field": name, "message": "must not hold NUL or half a surrogate pair"}
-            elif text is not None and held(text, lines=name == "description"):
-                yield {"field": name, "message": "must not hold control characters"}
-        if not 0 <= self.quantity <= QUANTITY:
-            yield {"field": "quantity", "message": f"must be from 0 to {QUANTITY}"}
+            if text is None:
+                continue
+            if not min_length <= len(text) <= max_length:
+                message = f"must be {min_length} to {max_length} characters long"
+                yield {"field": name, "message": message}
+            elif not is_storable(text):
+                yield {"field": name, "message": "must not contain NUL or an unpaired surrogate"}
+            elif has_control_characters(text, multiline=name == "description"):
+                yield {"field": name, "message": "must not contain control characters"}
+        if not 0 <= self.quantity <= MAX_QUANTITY:
+            yield {"field": "quantity", "message": f"must be from 0 to {MAX_QUANTITY}"}
 
 
-def tags(given: Iterable[str]) -> tuple[str, ...]:
-    """Return tags as they are stored: normalised, each once. Raises `Invalid`."""
-    clean = tuple(dict.fromkeys(tag(text) for text in given))
-    if len(clean) > TAGS:
-        raise Invalid(errors=[{"field": "tags", "message": f"must be at most {TAGS}"}])
-    return clean
+def normalize_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags as they are stored: normalised, without duplicates.
+
+    Raise `ValidationFailed` if there are too many, or if one of them is invalid.
+    """
+    normalized = tuple(dict.fromkeys(normalize_tag(tag) for tag in tags))
+    if len(normalized) > MAX_TAGS:
+        raise ValidationFailed(errors=[{"field": "tags", "message": f"must be at most {MAX_TAGS}"}])
+    return normalized
 
 
-def tag(text: str) -> str:
-    """Return a tag in its one spelling: NFKC, case folded, single spaces. Raises `Invalid`."""
-    clean = " ".join(folded(text).split())
-    if not 1 <= len(clean) <= TAG or not storable(clean) or held(clean):
-        message = f"a tag must be 1 to {TAG} characters long, without control characters"
-        raise Invalid(errors=[{"field": "tags", "message": message}])
-    return clean
+def normalize_tag(text: str) -> str:
+    """Return a tag as it is stored: NFKC, case folded, single spaces.
+
+    Raise `ValidationFailed` if it is empty, too long or cannot be stored.
+    """
+    tag = " ".join(normalize_text(text).split())
+    if not 1 <= len(tag) <= MAX_TAG_LENGTH or not is_storable(tag) or has_control_characters(tag):
+        message = f"a tag must be 1 to {MAX_TAG_LENGTH} characters long, without control characters"
+        raise ValidationFailed(errors=[{"field": "tags", "message": message}])
+    return tag
 
 
-def storable(text: str) -> bool:
-    """Tell whether every database takes this text: no NUL, no half of a surrogate pair."""
-    return _REFUSED.search(text) is None
+def is_storable(text: str) -> bool:
+    """Return whether every database can store this text: no NUL, no unpaired surrogate."""
+    return _UNSTORABLE.search(text) is None

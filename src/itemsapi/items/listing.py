@@ -1,10 +1,12 @@
-"""Listing: the fixed statements that lists are read with, one for each shape of a query.
+"""Listing: the SQL statements that read lists of items, one for each shape of a query.
 
-The values are parameters, so a statement is built once for a shape and remembered, and the
-database sees a small set of texts. Each shape runs along an index of owner, sorted field and id.
+The values are bind parameters, so a statement is built once for each shape and cached, and the
+database sees a small set of statement texts. Each shape runs along an index of owner, sort field
+and id.
 
-A page is bounded in bytes, and so is what is read for it (S-111): SQLite hands out row by row;
-PostgreSQL's driver takes the whole answer, so where many rows are asked for it sums up the lengths.
+The size of a page in bytes is bounded, and so is what is read for it (S-111). SQLite returns row
+by row. PostgreSQL's driver reads the whole result, so for a large page the statement itself sums
+up the lengths.
 """
 
 from collections.abc import Sequence
@@ -33,20 +35,29 @@ from itemsapi.items import search_index
 from itemsapi.items.cursor import (
     CursorPosition,
     Page,
-    Value,
+    SortValue,
     decode_cursor,
     encode_cursor,
     fingerprint,
 )
-from itemsapi.items.draft import NAME, SKU, TAG, TAGS
-from itemsapi.items.models import COLUMNS, Item, ItemRecord, record
-from itemsapi.items.query import Query
-from itemsapi.page_size import FRAME, MAX_BYTES, PER_CHARACTER, fitting
+from itemsapi.items.draft import MAX_NAME_LENGTH, MAX_SKU_LENGTH, MAX_TAG_LENGTH, MAX_TAGS
+from itemsapi.items.models import COLUMNS, Item, ItemRecord, to_record
+from itemsapi.items.query import ItemListQuery
+from itemsapi.page_size import (
+    MAX_BYTES_PER_CHARACTER,
+    MAX_PAGE_BYTES,
+    PAGE_OVERHEAD_BYTES,
+    fitting_rows,
+)
 
-FEW: Final = 50  # rows that may be read whatever they weigh: 2 MiB with the longest descriptions
-_NAMES: Final = len(orjson.dumps(dict.fromkeys(ItemRecord._fields))) + 2
-_REST: Final = 1024 + PER_CHARACTER * (NAME + SKU + TAGS * TAG)  # bytes without the description
-_DESCRIPTION: Final = ItemRecord._fields.index("description")
+# Rows that are read whatever their size: 2 MiB with the longest descriptions.
+FETCH_BATCH_ROWS: Final = 50
+_FIELD_NAMES_BYTES: Final = len(orjson.dumps(dict.fromkeys(ItemRecord._fields))) + 2
+# JSON of an item without its description.
+_MAX_OTHER_FIELDS_BYTES: Final = 1024 + MAX_BYTES_PER_CHARACTER * (
+    MAX_NAME_LENGTH + MAX_SKU_LENGTH + MAX_TAGS * MAX_TAG_LENGTH
+)
+_DESCRIPTION_INDEX: Final = ItemRecord._fields.index("description")
 _ITEM = Item.core().c
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "owner": _ITEM.owner_id == bindparam("owner"),
@@ -59,104 +70,111 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "updated_from": _ITEM.updated_at >= bindparam("updated_from"),
     "updated_to": _ITEM.updated_at < bindparam("updated_to"),
 }
-_OF_FEW: dict[str, ColumnElement[bool]] = {
+_CONDITIONS_BY_NUMBER: dict[str, ColumnElement[bool]] = {
     "numbers": _ITEM.number.in_(bindparam("numbers", expanding=True, type_=Integer)),
-    # an expression, so that SQLite goes by the few numbers and not by the owner's many items
+    # An expression, so that SQLite searches the few numbers and not the owner's many items.
     "owner": _ITEM.owner_id.concat("") == bindparam("owner"),
 }
-_KINDS: Final[dict[str, type[Value]]] = {"name": str, "price": int, "quantity": int}
+_SORT_TYPES: Final[dict[str, type[SortValue]]] = {"name": str, "price": int, "quantity": int}
 
 
 class ListingQuery:
-    """A query of one reader: its statement, and the page that its rows make."""
+    """A query of one reader: its statement, and the page made from its rows."""
 
-    def __init__(self, query: Query, owner: str | None, dialect: str) -> None:
-        """Work out the parameters. Raises `Invalid` for a cursor of another list."""
+    def __init__(self, query: ItemListQuery, owner: str | None, dialect: str) -> None:
+        """Collect the parameters. Raise `ValidationFailed` for a cursor of another list."""
         self._query = query
         self._owner = query.owner_id if owner is None else owner
-        self._params = query.bounds()
+        self._params = query.column_filters()
         if self._owner is not None:
             self._params["owner"] = self._owner
         terms = query.terms or []
-        stranger = owner is not None and query.owner_id not in {None, owner}
-        self.nothing = stranger or query.terms == []
-        # a range of prices has an index that serves better
+        is_foreign = owner is not None and query.owner_id not in {None, owner}
+        self.is_empty = is_foreign or query.terms == []
+        # For a range of prices the price index is faster than the text index.
         currency = None if {"price_min", "price_max"} & self._params.keys() else query.currency
         if terms or query.tags or currency:
-            facts = search_index.facts(query.tags, currency, self._owner)
-            self._params["match"] = search_index.match(dialect, terms, facts)
-        self._list = fingerprint(query.sort, sorted(self._params.items()))
+            words = search_index.filter_words(query.tags, currency, self._owner)
+            self._params["match"] = search_index.match_expression(dialect, terms, words)
+        self._fingerprint = fingerprint(query.sort, sorted(self._params.items()))
         if query.cursor is not None:
-            start = decode_cursor(self._list, query.cursor, _KINDS.get(query.column, datetime))
-            self._params |= {"after": start.value, "after_id": start.id}
+            sort_type = _SORT_TYPES.get(query.sort_field, datetime)
+            position = decode_cursor(self._fingerprint, query.cursor, sort_type)
+            self._params |= {"after": position.value, "after_id": position.id}
 
     def statement(self, connection: Connection) -> tuple[Select[Any], dict[str, Any]]:
-        """Return the statement and its parameters; one row more than a page shows if more follow.
+        """Return the statement and its parameters; it reads one row more than the page has.
 
-        Few matches of the text index are fetched by number and sorted; many are met along the
-        sorted field, where the page is soon full.
+        Few matches of the text index are fetched by number and sorted. If there are many, the
+        statement walks along the sort field, where the page is soon full.
         """
-        given = self._params | {"most": self._query.limit + 1}
-        if "match" in given:
-            numbers = search_index.few(connection, given["match"])
+        params = self._params | {"row_limit": self._query.limit + 1}
+        if "match" in params:
+            numbers = search_index.find_few_matches(connection, params["match"])
             if numbers is not None:
-                del given["match"]
-                given["numbers"] = numbers
-        many = self._query.limit > FEW
-        return listing(connection.dialect.name, self._query.sort, frozenset(given), many), given
+                del params["match"]
+                params["numbers"] = numbers
+        statement = list_statement(
+            connection.dialect.name,
+            self._query.sort,
+            frozenset(params),
+            self._query.limit > FETCH_BATCH_ROWS,
+        )
+        return statement, params
 
-    def rows(self, connection: Connection) -> Sequence[Row[Any]]:
+    def fetch_rows(self, connection: Connection) -> Sequence[Row[Any]]:
         """Read the rows of a page, and one more if more follow."""
-        found = connection.execute(*self.statement(connection))
-        return found.all() if self._query.limit <= FEW else _as_many_as_fit(found)
+        result = connection.execute(*self.statement(connection))
+        if self._query.limit <= FETCH_BATCH_ROWS:
+            return result.all()
+        return _fetch_until_full(result)
 
-    def page(self, rows: Sequence[Row[Any]]) -> Page:
-        """Return the page that these rows make: as many as are asked for, and as fit."""
-        items = [record(row) for row in rows[: self._query.limit]]
-        if not _light(items):
-            del items[fitting(map(_weight, items)) :]
-        more = None
+    def build_page(self, rows: Sequence[Row[Any]]) -> Page:
+        """Return the page made from these rows: up to the limit, and up to the size of a page."""
+        items = [to_record(row) for row in rows[: self._query.limit]]
+        if not _surely_fit(items):
+            del items[fitting_rows(map(_json_size, items)) :]
+        next_cursor = None
         if len(rows) > len(items):
             last = rows[len(items) - 1]
-            more = encode_cursor(
-                self._list, CursorPosition(getattr(last, self._query.column), last.id)
-            )
-        return Page(items, more)
+            position = CursorPosition(getattr(last, self._query.sort_field), last.id)
+            next_cursor = encode_cursor(self._fingerprint, position)
+        return Page(items, next_cursor)
 
 
 @lru_cache(maxsize=1024)
-def listing(dialect: str, sort: str, given: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - a part of the key
-    """Return the statement of a list in this order with these parameters.
+def list_statement(dialect: str, sort: str, params: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - a part of the key
+    """Return the statement for a list in this order with the parameters of these names.
 
-    `after` and `after_id` begin behind an item; `most` is the number of rows; `match` and
-    `numbers` narrow to what the text index found; the others are as in `Query`. With `many` rows
-    PostgreSQL leaves out what lies behind a full page.
+    `after` and `after_id` start the page behind an item; `row_limit` is the number of rows;
+    `match` and `numbers` restrict it to the matches of the text index; the others are those of
+    `ItemListQuery`. With `many` rows, PostgreSQL omits the rows that follow a full page.
     """
     column = _ITEM[sort.removeprefix("-")]
-    conditions = _CONDITIONS | _OF_FEW if "numbers" in given else _CONDITIONS
-    wanted: list[ColumnElement[bool] | TextClause] = [
-        conditions[name] for name in sorted(given & conditions.keys())
+    available = _CONDITIONS | _CONDITIONS_BY_NUMBER if "numbers" in params else _CONDITIONS
+    conditions: list[ColumnElement[bool] | TextClause] = [
+        available[name] for name in sorted(params & available.keys())
     ]
-    if "match" in given:
-        wanted.append(search_index.matching(dialect))
-    if "after" in given:
-        wanted.append(_behind(column, descending=sort.startswith("-")))
-    found = select(*COLUMNS).where(*wanted).order_by(*_order(Item.core(), sort))
-    found = found.limit(bindparam("most", type_=Integer))
-    return _cut(found, sort) if many and dialect == "postgresql" else found
+    if "match" in params:
+        conditions.append(search_index.match_condition(dialect))
+    if "after" in params:
+        conditions.append(_after_cursor(column, descending=sort.startswith("-")))
+    statement = select(*COLUMNS).where(*conditions).order_by(*_order(Item.core(), sort))
+    statement = statement.limit(bindparam("row_limit", type_=Integer))
+    return _limit_bytes(statement, sort) if many and dialect == "postgresql" else statement
 
 
-def _cut(found: Select[Any], sort: str) -> Select[Any]:
-    """Leave out the rows before which a page is full already; their lengths are known unread."""
-    rows = found.subquery("rows")
-    bytes_before = func.sum(func.octet_length(rows.c.description)).over(
+def _limit_bytes(statement: Select[Any], sort: str) -> Select[Any]:
+    """Omit the rows that follow a full page; PostgreSQL knows the lengths without sending them."""
+    rows = statement.subquery("rows")
+    preceding_bytes = func.sum(func.octet_length(rows.c.description)).over(
         order_by=_order(rows, sort), rows=(None, -1)
     )
-    before = func.coalesce(bytes_before, 0).label("bytes_before")
-    summed = select(*rows.c, before).subquery("summed")
-    shown = [summed.c[column.name] for column in COLUMNS]
-    fits = summed.c.bytes_before <= MAX_BYTES
-    return select(*shown).where(fits).order_by(*_order(summed, sort))
+    labelled = func.coalesce(preceding_bytes, 0).label("bytes_before")
+    summed = select(*rows.c, labelled).subquery("summed")
+    columns = [summed.c[column.name] for column in COLUMNS]
+    fits = summed.c.bytes_before <= MAX_PAGE_BYTES
+    return select(*columns).where(fits).order_by(*_order(summed, sort))
 
 
 def _order(rows: FromClause, sort: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
@@ -164,30 +182,36 @@ def _order(rows: FromClause, sort: str) -> tuple[ColumnElement[Any], ColumnEleme
     return (column.desc(), rows.c.id.desc()) if sort.startswith("-") else (column, rows.c.id)
 
 
-def _as_many_as_fit(found: Result[Any]) -> list[Row[Any]]:
-    """Read rows until a page is full."""
+def _fetch_until_full(result: Result[Any]) -> list[Row[Any]]:
+    """Read rows until their descriptions fill a page."""
     rows: list[Row[Any]] = []
-    left = MAX_BYTES
-    while left >= 0 and (some := found.fetchmany(FEW)):
-        rows += some
-        left -= sum([len(row[_DESCRIPTION].encode()) for row in some])
-    found.close()
+    remaining_bytes = MAX_PAGE_BYTES
+    while remaining_bytes >= 0 and (batch := result.fetchmany(FETCH_BATCH_ROWS)):
+        rows += batch
+        remaining_bytes -= sum([len(row[_DESCRIPTION_INDEX].encode()) for row in batch])
+    result.close()
     return rows
 
 
-def _light(items: list[ItemRecord]) -> bool:
-    """Tell at a glance whether a page of these fits for sure, as nearly all do."""
-    long = sum([len(item.description) for item in items])
-    return long * PER_CHARACTER + len(items) * _REST <= MAX_BYTES - FRAME
+def _surely_fit(items: list[ItemRecord]) -> bool:
+    """Return whether a page of these items fits by a cheap upper bound, as nearly all pages do."""
+    length = sum([len(item.description) for item in items])
+    return (
+        length * MAX_BYTES_PER_CHARACTER + len(items) * _MAX_OTHER_FIELDS_BYTES
+        <= MAX_PAGE_BYTES - PAGE_OVERHEAD_BYTES
+    )
 
 
-def _weight(item: ItemRecord) -> int:
-    """Return how many bytes of JSON an item makes, rounded up a little."""
-    return len(orjson.dumps([*item])) + _NAMES
+def _json_size(item: ItemRecord) -> int:
+    """Return how many bytes of JSON an item takes, slightly rounded up."""
+    return len(orjson.dumps([*item])) + _FIELD_NAMES_BYTES
 
 
-def _behind(column: ColumnElement[Any], *, descending: bool) -> ColumnElement[bool]:
-    """Compare the pair as a whole: the row value is what the index is searched by."""
-    here = tuple_(column, _ITEM.id)
-    there = tuple_(bindparam("after", type_=column.type), bindparam("after_id", type_=String()))
-    return here < there if descending else here > there
+def _after_cursor(column: ColumnElement[Any], *, descending: bool) -> ColumnElement[bool]:
+    """Return the condition that a row follows the cursor.
+
+    It compares sort field and id as one row value, by which the index is searched.
+    """
+    row_value = tuple_(column, _ITEM.id)
+    cursor = tuple_(bindparam("after", type_=column.type), bindparam("after_id", type_=String()))
+    return row_value < cursor if descending else row_value > cursor

@@ -1,4 +1,4 @@
-"""Items: the table, and the record that a reader is handed."""
+"""Items: the table, and the record that is returned to a reader."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,17 +17,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from itemsapi.db import Model
-from itemsapi.items.draft import NAME, QUANTITY, SKU, ItemDraft
-from itemsapi.items.money import shown
+from itemsapi.items.draft import MAX_NAME_LENGTH, MAX_QUANTITY, MAX_SKU_LENGTH, ItemDraft
+from itemsapi.items.money import format_amount
 
-SORTS = ("created_at", "updated_at", "name", "price", "quantity")
-_BETWEEN_TAGS = "\n"  # no tag holds one
+SORT_FIELDS = ("created_at", "updated_at", "name", "price", "quantity")
+_TAG_SEPARATOR = "\n"  # no tag contains a line break
 
 
 class Item(Model):
-    """One item. `number` only ties the row to its words; `price` is in ten-thousandths.
+    """An item. `number` only links the row to its words; `price` is in ten-thousandths.
 
-    `name` compares by code point on both databases, so that pages run in the same order.
+    `name` is compared by code point on both databases, so that pages have the same order.
     """
 
     __tablename__ = "item"
@@ -38,10 +38,10 @@ class Item(Model):
     id: Mapped[str] = mapped_column(String(36), unique=True)
     owner_id: Mapped[str] = mapped_column(ForeignKey("itemsapi_user.id", ondelete="RESTRICT"))
     name: Mapped[str] = mapped_column(
-        String(NAME).with_variant(String(NAME, collation="C"), "postgresql")
+        String(MAX_NAME_LENGTH).with_variant(String(MAX_NAME_LENGTH, collation="C"), "postgresql")
     )
     description: Mapped[str] = mapped_column(Text)
-    sku: Mapped[str | None] = mapped_column(String(SKU))
+    sku: Mapped[str | None] = mapped_column(String(MAX_SKU_LENGTH))
     price: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     quantity: Mapped[int]
@@ -51,18 +51,18 @@ class Item(Model):
     version: Mapped[int]
 
     __table_args__ = (
-        # in this order it finds a sku among everybody's items too
+        # In this order the index also finds a sku among the items of all users.
         UniqueConstraint("sku", "owner_id", name="uq_item_sku"),
         CheckConstraint("price >= 0", name="price"),
-        CheckConstraint(f"quantity BETWEEN 0 AND {QUANTITY}", name="quantity"),
-        *(Index(f"ix_item_owner_id_{sort}_id", "owner_id", sort, "id") for sort in SORTS),
-        *(Index(f"ix_item_{sort}_id", sort, "id") for sort in SORTS),
+        CheckConstraint(f"quantity BETWEEN 0 AND {MAX_QUANTITY}", name="quantity"),
+        *(Index(f"ix_item_owner_id_{sort}_id", "owner_id", sort, "id") for sort in SORT_FIELDS),
+        *(Index(f"ix_item_{sort}_id", sort, "id") for sort in SORT_FIELDS),
         {"sqlite_autoincrement": True},
     )
 
 
 class ItemRecord(NamedTuple):
-    """An item as it is handed out: the price a decimal string, the tags a list."""
+    """An item as it is returned: the price as a decimal string, the tags as a list."""
 
     id: str
     owner_id: str
@@ -79,40 +79,42 @@ class ItemRecord(NamedTuple):
 
 
 COLUMNS = tuple(Item.core().c[name] for name in ItemRecord._fields)
-_WIDTH = len(COLUMNS)
-_PRICE, _TAGS = (ItemRecord._fields.index(name) for name in ("price", "tags"))
+_COLUMN_COUNT = len(COLUMNS)
+_PRICE_INDEX, _TAGS_INDEX = (ItemRecord._fields.index(name) for name in ("price", "tags"))
 
 
-def record(row: Row[Any]) -> ItemRecord:
-    """Make the record of a row of `COLUMNS`; by position, which is what makes a list fast."""
-    fields = [*row[:_WIDTH]]
-    fields[_PRICE] = shown(fields[_PRICE], fields[_PRICE + 1])
-    fields[_TAGS] = fields[_TAGS].split(_BETWEEN_TAGS) if fields[_TAGS] else []
+def to_record(row: Row[Any]) -> ItemRecord:
+    """Return the record of a row of `COLUMNS`; access by position keeps long lists fast."""
+    fields = [*row[:_COLUMN_COUNT]]
+    fields[_PRICE_INDEX] = format_amount(fields[_PRICE_INDEX], fields[_PRICE_INDEX + 1])
+    tags = fields[_TAGS_INDEX]
+    fields[_TAGS_INDEX] = tags.split(_TAG_SEPARATOR) if tags else []
     return ItemRecord._make(fields)
 
 
-def draft(row: Row[Any]) -> ItemDraft:
-    """Return what the owner of a row of `COLUMNS` said of it, by whatever rules held then.
+def to_draft(row: Row[Any]) -> ItemDraft:
+    """Return the draft of a row of `COLUMNS`.
 
-    It is not checked again: what an older version let in can be replaced and deleted.
+    It is not validated again, so an item that an older version accepted can still be replaced
+    and deleted.
     """
-    kept = record(row)._asdict()
-    said = object.__new__(ItemDraft)
+    fields = to_record(row)._asdict()
+    draft = object.__new__(ItemDraft)
     for name in ("name", "price", "currency", "description", "sku", "quantity"):
-        object.__setattr__(said, name, kept[name])
-    object.__setattr__(said, "tags", tuple(kept["tags"]))
-    object.__setattr__(said, "amount", row.price)
-    return said
+        object.__setattr__(draft, name, fields[name])
+    object.__setattr__(draft, "tags", tuple(fields["tags"]))
+    object.__setattr__(draft, "amount", row.price)
+    return draft
 
 
-def values(said: ItemDraft) -> dict[str, Any]:
-    """Return the columns that a draft fills."""
+def column_values(draft: ItemDraft) -> dict[str, Any]:
+    """Return the values of the columns that a draft sets."""
     return {
-        "name": said.name,
-        "description": said.description,
-        "sku": said.sku,
-        "price": said.amount,
-        "currency": said.currency,
-        "quantity": said.quantity,
-        "tags": _BETWEEN_TAGS.join(said.tags),
+        "name": draft.name,
+        "description": draft.description,
+        "sku": draft.sku,
+        "price": draft.amount,
+        "currency": draft.currency,
+        "quantity": draft.quantity,
+        "tags": _TAG_SEPARATOR.join(draft.tags),
     }

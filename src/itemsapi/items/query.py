@@ -1,30 +1,30 @@
-"""A query: which items a list should hold, in which order, checked before it meets a database."""
+"""Queries: which items a list contains and in which order, validated before they are executed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from itemsapi.items.draft import storable, tags
-from itemsapi.items.models import SORTS
-from itemsapi.items.money import DECIMALS, scaled
+from itemsapi.items.draft import is_storable, normalize_tags
+from itemsapi.items.models import SORT_FIELDS
+from itemsapi.items.money import CURRENCY_DECIMALS, parse_amount
 from itemsapi.items.tokenizer import Term, search_terms
-from itemsapi.problems import Invalid
+from itemsapi.problems import ValidationFailed
 
-LIMIT: Final = 200
+MAX_LIMIT: Final = 200
 MAX_QUERY_LENGTH: Final = 200  # characters of `q`
-_TEXTS = ("q", "sku", "currency", "owner_id")
-_PRICES = ("price_min", "price_max")
-_MOMENTS = ("created_from", "created_to", "updated_from", "updated_to")
+_TEXT_FIELDS = ("q", "sku", "currency", "owner_id")
+_PRICE_FIELDS = ("price_min", "price_max")
+_TIME_FIELDS = ("created_from", "created_to", "updated_from", "updated_to")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What is asked of a list; all of it must hold.
+class ItemListQuery:
+    """The filters, sort order and position of a page. An item must match all filters.
 
-    `sort` is one of `SORTS`, descending after a `-`. `tags` must all be there. Prices compare as
-    numbers, in one currency if `currency` is given. A moment `_from` is in, one `_to` is out.
-    Raises `Invalid`.
+    `sort` is one of `SORT_FIELDS`, descending after a `-`. An item must have all `tags`. Prices
+    compare as numbers, in one currency if `currency` is given. A time `_from` is inclusive, a time
+    `_to` is exclusive. Raise `ValidationFailed`.
     """
 
     sort: str = "-created_at"
@@ -43,49 +43,52 @@ class Query:
     updated_to: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no list can be made of."""
-        faults = [*self._faults()]
-        if faults:
-            raise Invalid(errors=[{"field": name, "message": why} for name, why in faults])
-        object.__setattr__(self, "tags", tags(self.tags))
+        """Validate the fields and normalise the tags."""
+        errors = [{"field": name, "message": message} for name, message in self._errors()]
+        if errors:
+            raise ValidationFailed(errors=errors)
+        object.__setattr__(self, "tags", normalize_tags(self.tags))
 
     @property
-    def column(self) -> str:
+    def sort_field(self) -> str:
         """The field that the list is sorted by."""
         return self.sort.removeprefix("-")
 
     @property
     def terms(self) -> list[Term] | None:
-        """The words that are looked for; nothing if none are."""
+        """The terms of the text search; None without one, empty if it contains no word."""
         return search_terms(self.q) if self.q and not self.q.isspace() else None
 
-    def bounds(self) -> dict[str, Any]:
-        """Return the filters on columns that are set, with the values the columns compare with."""
-        exact: dict[str, Any] = {"sku": self.sku, "currency": self.currency}
-        for name in _PRICES:
+    def column_filters(self) -> dict[str, Any]:
+        """Return the column filters that are set, with the values to compare the columns with."""
+        filters: dict[str, Any] = {"sku": self.sku, "currency": self.currency}
+        for name in _PRICE_FIELDS:
             price = getattr(self, name)
-            exact[name] = None if price is None else scaled(price, name)
-        for name in _MOMENTS:
-            exact[name] = getattr(self, name)
-        return {name: value for name, value in exact.items() if value is not None}
+            filters[name] = None if price is None else parse_amount(price, name)
+        for name in _TIME_FIELDS:
+            filters[name] = getattr(self, name)
+        return {name: value for name, value in filters.items() if value is not None}
 
-    def _faults(self) -> Iterator[tuple[str, str]]:
-        if self.column not in SORTS:
-            yield "sort", f"must be one of {', '.join(SORTS)}, with - before it for descending"
-        if not 1 <= self.limit <= LIMIT:
-            yield "limit", f"must be from 1 to {LIMIT}"
+    def _errors(self) -> Iterator[tuple[str, str]]:
+        if self.sort_field not in SORT_FIELDS:
+            yield (
+                "sort",
+                f"must be one of {', '.join(SORT_FIELDS)}, with - before it for descending",
+            )
+        if not 1 <= self.limit <= MAX_LIMIT:
+            yield "limit", f"must be from 1 to {MAX_LIMIT}"
         if self.q and len(self.q) > MAX_QUERY_LENGTH:
             yield "q", f"must be at most {MAX_QUERY_LENGTH} characters long"
-        if self.currency is not None and self.currency not in DECIMALS:
-            yield "currency", "no currency of ISO 4217"
-        for name in (name for name in _TEXTS if not storable(getattr(self, name) or "")):
-            yield name, "must not hold NUL or half a surrogate pair"
-        for name in (name for name in _MOMENTS if not _within(getattr(self, name))):
-            yield name, "must be a moment with a time zone, in the years 1 to 9999 of UTC"
+        if self.currency is not None and self.currency not in CURRENCY_DECIMALS:
+            yield "currency", "is not a currency of ISO 4217"
+        for name in (name for name in _TEXT_FIELDS if not is_storable(getattr(self, name) or "")):
+            yield name, "must not contain NUL or an unpaired surrogate"
+        for name in (name for name in _TIME_FIELDS if not _is_valid_time(getattr(self, name))):
+            yield name, "must be a time with a time zone, in the years 1 to 9999 of UTC"
 
 
-def _within(moment: datetime | None) -> bool:
+def _is_valid_time(time: datetime | None) -> bool:
     try:
-        return moment is None or (moment.tzinfo is not None and bool(moment.astimezone(UTC)))
+        return time is None or (time.tzinfo is not None and bool(time.astimezone(UTC)))
     except OverflowError:
         return False

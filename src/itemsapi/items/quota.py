@@ -1,8 +1,8 @@
-"""Quotas: how much a user may hold (S-118), kept as counts beside the items.
+"""Quotas: how much a user may store (S-118), counted in a table beside the items.
 
-The counts change in the transaction of the items, by one statement that makes room or finds none:
-of several at the last free place one gets it, on both databases (S-196). Nothing is ever counted
-anew for it, and reading asks nothing of it.
+The counts change in the transaction of the items, by one statement that adds to them only within
+the limits: of several requests for the last free place one succeeds, on both databases (S-196).
+The rows are never counted again for this, and reads do not touch the counts.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from sqlalchemy.orm import Session
 
 from itemsapi.idempotency import KEY_LIFETIME, delete_expired_keys
 from itemsapi.items.draft import ItemDraft
-from itemsapi.items.models import values
+from itemsapi.items.models import column_values
 from itemsapi.problems import QuotaExceeded
 from itemsapi.quota_usage import QuotaUsage, subtract_usage
 
-TEXTS: Final = ("name", "description", "sku", "tags")
-_MAKE_ROOM: Final = text(
+TEXT_COLUMNS: Final = ("name", "description", "sku", "tags")
+_ADD_USAGE: Final = text(
     "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
     " VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET items = usage.items + :items,"
     " bytes = usage.bytes + :bytes, keys = usage.keys + :keys"
-    # What does not become more may be too much already: an operator lowered the limit.
-    " WHERE (:items = 0 OR usage.items + :items <= :most_items)"
-    " AND (:bytes = 0 OR usage.bytes + :bytes <= :most_bytes)"
-    " AND (:keys = 0 OR usage.keys + :keys <= :most_keys) RETURNING owner_id"
+    # A count that does not grow may be over its limit: an operator lowered the limit.
+    " WHERE (:items = 0 OR usage.items + :items <= :max_items)"
+    " AND (:bytes = 0 OR usage.bytes + :bytes <= :max_bytes)"
+    " AND (:keys = 0 OR usage.keys + :keys <= :max_keys) RETURNING owner_id"
 )
 
 _table = QuotaUsage.core()
@@ -35,46 +35,53 @@ _table = QuotaUsage.core()
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much each user may hold, by the settings."""
+    """How much each user may store, from the settings."""
 
-    items: int
-    bytes: int
-    keys: int
+    max_items: int
+    max_bytes: int
+    max_keys: int
 
-    def add_usage(  # noqa: PLR0913 - what is to be held
+    def add_usage(  # noqa: PLR0913 - one for each count
         self, tx: Session, owner: str, now: datetime, *, size: int, items: int = 0, keys: int = 0
     ) -> None:
-        """Count so much more as held, or raise `QuotaExceeded`.
+        """Add to the usage of a user, or raise `QuotaExceeded`.
 
-        Keys that are old enough to be forgotten are, when there is no room for another one.
+        If the limit of keys is reached, delete the user's expired keys and try again.
         """
-        more = {"owner": owner, "items": items, "bytes": size, "keys": keys}
-        most = {"most_items": self.items, "most_bytes": self.bytes, "most_keys": self.keys}
-        if self._fits(items, size) and tx.execute(_MAKE_ROOM, more | most).first() is not None:
+        added = {"owner": owner, "items": items, "bytes": size, "keys": keys}
+        limits = {
+            "max_items": self.max_items,
+            "max_bytes": self.max_bytes,
+            "max_keys": self.max_keys,
+        }
+        if not self._is_possible(items, size):
+            raise self._quota_error(tx, owner, size=size, items=items)
+        if tx.execute(_ADD_USAGE, added | limits).first() is not None:
             return
-        expired = now - KEY_LIFETIME
-        if keys and self._fits(items, size) and (freed := delete_expired_keys(tx, owner, expired)):
-            subtract_usage(tx, owner, keys=freed)
-            if tx.execute(_MAKE_ROOM, more | most).first() is not None:
+        if keys and (deleted := delete_expired_keys(tx, owner, now - KEY_LIFETIME)):
+            subtract_usage(tx, owner, keys=deleted)
+            if tx.execute(_ADD_USAGE, added | limits).first() is not None:
                 return
-        raise self._refusal(tx, owner, size=size, items=items)
+        raise self._quota_error(tx, owner, size=size, items=items)
 
-    def _fits(self, items: int, size: int) -> bool:
-        """Tell whether there would be room if nothing were held: a first row has no condition."""
-        return items <= self.items and size <= self.bytes
+    def _is_possible(self, items: int, size: int) -> bool:
+        """Return whether the limits allow it without any usage: a first INSERT has no condition."""
+        return items <= self.max_items and size <= self.max_bytes
 
-    def _refusal(self, tx: Session, owner: str, *, size: int, items: int) -> QuotaExceeded:
+    def _quota_error(self, tx: Session, owner: str, *, size: int, items: int) -> QuotaExceeded:
         row = tx.execute(select(_table).where(_table.c.owner_id == owner)).first()
-        if items and row is not None and row.items + items > self.items:
-            return QuotaExceeded(f"You may hold {self.items} items; delete some first.")
-        if size > 0 and (row.bytes if row is not None else 0) + size > self.bytes:
-            words = f"Your items may hold {self.bytes} bytes of text; delete or shorten some first."
-            return QuotaExceeded(words)
-        words = f"You may use {self.keys} Idempotency-Keys a day; send no key, or wait."
-        return QuotaExceeded(words)
+        if items and row is not None and row.items + items > self.max_items:
+            return QuotaExceeded(f"You may store {self.max_items} items; delete some first.")
+        if size > 0 and (row.bytes if row is not None else 0) + size > self.max_bytes:
+            return QuotaExceeded(
+                f"Your items may contain {self.max_bytes} bytes of text;"
+                " delete or shorten some first."
+            )
+        message = f"You may use {self.max_keys} Idempotency-Keys a day; send no key, or wait."
+        return QuotaExceeded(message)
 
 
-def size_of(said: ItemDraft) -> int:
-    """Return how many bytes of text an item holds."""
-    stored: dict[str, Any] = values(said)
-    return sum(len((stored[name] or "").encode()) for name in TEXTS)
+def text_size(draft: ItemDraft) -> int:
+    """Return how many bytes of text an item contains."""
+    values: dict[str, Any] = column_values(draft)
+    return sum(len((values[name] or "").encode()) for name in TEXT_COLUMNS)

@@ -1,9 +1,9 @@
-"""Recount: holdings that tell of more or less than there is are put right.
+"""Recount: corrects the quota usage of users where it differs from the stored rows.
 
-They go wrong where a version that does not count writes beside one that does, or rows are written
-by hand. What a user holds and what is counted of it are read by one statement, without a lock: the
-difference is the same before and after whatever goes on meanwhile, since that changes both alike.
-So the difference is what is put right, not the count.
+The usage becomes wrong if a version that does not count writes beside one that does, or if rows
+are written by hand. One statement reads the rows of a user and the usage without a lock. Changes
+made meanwhile do not affect the difference, since they change both by the same amount. So the
+difference is added to the usage; the usage is not overwritten.
 """
 
 import time
@@ -13,14 +13,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from itemsapi.db import Database
-from itemsapi.items.quota import TEXTS
+from itemsapi.items.quota import TEXT_COLUMNS
 
-STRIDE = 5000  # rows of a table that a look-up goes through, and those of one user more
-BATCH = 200  # users put right in a transaction
+ROWS_PER_RANGE = 5000  # rows of a table in one range of users, plus the rest of the last user's
+USERS_PER_TRANSACTION = 200  # users corrected in one transaction
 
 _TABLES: Final = ("itemsapi_quota_usage", "item", "itemsapi_idempotency_key")
 _LENGTH: Final = {"postgresql": "octet_length({})", "sqlite": "length(CAST({} AS BLOB))"}
-_STATEMENT: Final = (
+_SELECT_DIFFERENCES: Final = (
     "WITH kept AS (SELECT owner_id, count(*) AS items, sum({size}) AS bytes"
     " FROM item WHERE {here} GROUP BY owner_id),"
     " stored AS (SELECT owner_id, count(*) AS keys"
@@ -37,7 +37,7 @@ _STATEMENT: Final = (
     " LEFT JOIN itemsapi_quota_usage AS usage ON usage.owner_id = owners.owner_id)"
     " SELECT * FROM missing WHERE items <> 0 OR bytes <> 0 OR keys <> 0"
 )
-_PUT_RIGHT: Final = text(
+_ADD_DIFFERENCE: Final = text(
     "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
     " VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET"
@@ -47,53 +47,61 @@ _PUT_RIGHT: Final = text(
 )
 
 
-def recount(database: Database, rest: Callable[[float], None] = time.sleep) -> int:
-    """Put right what is counted of users; return of how many it was wrong.
+def recount_usage(database: Database, pause: Callable[[float], None] = time.sleep) -> int:
+    """Correct the quota usage of all users; return for how many it was wrong.
 
-    `rest` is called with the seconds to rest after each batch, as many as it took.
+    After each transaction `pause` is called with the seconds that the transaction took.
     """
     total = 0
-    for missing in _missing(database):
-        for at in range(0, len(missing), BATCH):
-            begun = time.monotonic()
+    for differences in _differences(database):
+        for start in range(0, len(differences), USERS_PER_TRANSACTION):
+            started = time.monotonic()
             with database.transaction() as tx:
-                tx.execute(_PUT_RIGHT, missing[at : at + BATCH])
-            rest(time.monotonic() - begun)
-        total += len(missing)
+                tx.execute(_ADD_DIFFERENCE, differences[start : start + USERS_PER_TRANSACTION])
+            pause(time.monotonic() - started)
+        total += len(differences)
     return total
 
 
-def _missing(database: Database) -> Iterator[list[dict[str, Any]]]:
-    """Yield what the holdings of a stride of users lack, in one order: no deadlock."""
+def _differences(database: Database) -> Iterator[list[dict[str, Any]]]:
+    """Yield the differences of one range of users after the other.
+
+    They are sorted by user: one order for all transactions prevents deadlocks.
+    """
     after: str | None = ""
     while after is not None:
         with database.reading() as connection:
-            end = _end(connection, after)
-            here = "owner_id > :after" + (" AND owner_id <= :end" if end else "")
-            statement = text(_STATEMENT.format(size=_size(database.dialect), here=here))
+            end = _range_end(connection, after)
+            condition = "owner_id > :after" + (" AND owner_id <= :end" if end else "")
+            statement = text(
+                _SELECT_DIFFERENCES.format(size=_text_size_sql(database.dialect), here=condition)
+            )
             rows = connection.execute(
                 statement, {"after": after, "end": end} if end else {"after": after}
             )
-            missing = [dict(row) for row in rows.mappings()]
-        if missing:
-            yield sorted(missing, key=lambda one: str(one["owner"]))
+            differences = [dict(row) for row in rows.mappings()]
+        if differences:
+            yield sorted(differences, key=lambda difference: str(difference["owner"]))
         after = end
 
 
-def _end(connection: Connection, after: str) -> str | None:
-    """Return the user whose rows end a stride in one of the tables; None if none is as long."""
+def _range_end(connection: Connection, after: str) -> str | None:
+    """Return the last user of the range that starts after `after`; None if it reaches the end.
+
+    The range ends where `ROWS_PER_RANGE` rows of one of the tables are reached.
+    """
     ends = [
         connection.scalar(
             text(
-                f"SELECT owner_id FROM {table} WHERE owner_id > :after"  # noqa: S608 - ours
-                " ORDER BY owner_id LIMIT 1 OFFSET :stride"
+                f"SELECT owner_id FROM {table} WHERE owner_id > :after"  # noqa: S608 - a constant
+                " ORDER BY owner_id LIMIT 1 OFFSET :offset"
             ),
-            {"after": after, "stride": STRIDE - 1},
+            {"after": after, "offset": ROWS_PER_RANGE - 1},
         )
         for table in _TABLES
     ]
     return min((end for end in ends if end is not None), default=None)
 
 
-def _size(dialect: str) -> str:
-    return " + ".join(_LENGTH[dialect].format(f"coalesce({column}, '')") for column in TEXTS)
+def _text_size_sql(dialect: str) -> str:
+    return " + ".join(_LENGTH[dialect].format(f"coalesce({column}, '')") for column in TEXT_COLUMNS)

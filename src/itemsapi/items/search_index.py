@@ -1,9 +1,9 @@
-"""The text index: which items hold which words, tags and owners, changed together with the item.
+"""The text index: which items contain which words, tags and owners; it changes with the item.
 
 SQLite keeps it in an FTS5 table whose rowid is the item's number, PostgreSQL in a `tsvector` under
-a GIN index. Both are handed finished words (see `words`), so both find the same. A tag is the word
-`#digest`, a currency `$code`, an owner `@id`: one look-up answers them all together, and what
-others own costs a search no time.
+a GIN index. Both receive finished words (see `tokenizer`), so both find the same items. A tag is
+the word `#digest`, a currency `$code`, an owner `@id`: one look-up evaluates all of them together,
+and the number of other users' items does not slow down a search.
 """
 
 from collections.abc import Iterable
@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from itemsapi.items.draft import ItemDraft
 from itemsapi.items.tokenizer import Term, tokenize
 
-FEW: Final = 200  # matches that are fetched and sorted; of more, one is soon met in sorted order
+# Up to this many matches are fetched and sorted; of more, a walk in sort order soon meets one.
+MAX_SORTED_MATCHES: Final = 200
 
-_PUT = {
+_UPSERT = {
     "sqlite": text("INSERT OR REPLACE INTO item_text (rowid, words) VALUES (:number, :words)"),
     "postgresql": text(
         "INSERT INTO item_text (number, words)"
@@ -26,74 +27,79 @@ _PUT = {
         " ON CONFLICT (number) DO UPDATE SET words = excluded.words"
     ),
 }
-_DROP = {
+_DELETE = {
     "sqlite": text("DELETE FROM item_text WHERE rowid = :number"),
     "postgresql": text("DELETE FROM item_text WHERE number = :number"),
 }
-_NUMBERS = {
+_SELECT_MATCHES = {
     "sqlite": "SELECT rowid FROM item_text WHERE item_text MATCH :match",
     "postgresql": "SELECT number FROM item_text WHERE words @@ CAST(:match AS tsquery)",
 }
-_FIRST = {dialect: text(f"{sql} LIMIT {FEW + 1}") for dialect, sql in _NUMBERS.items()}
+_SELECT_FIRST_MATCHES = {
+    dialect: text(f"{sql} LIMIT {MAX_SORTED_MATCHES + 1}")
+    for dialect, sql in _SELECT_MATCHES.items()
+}
 
 
-def said(draft: ItemDraft) -> list[str]:
+def indexed_texts(draft: ItemDraft) -> list[str]:
     """Return the texts that an item is found by, the short ones first."""
     return [draft.name, draft.sku or "", *draft.tags, draft.description, draft.currency]
 
 
-def facts(tags: Iterable[str], currency: str | None, owner: str | None) -> list[str]:
-    """Return the words for these; a mark in front keeps them apart from those of a text."""
-    found = ["#" + blake2b(tag.encode(), digest_size=16).hexdigest() for tag in tags]
+def filter_words(tags: Iterable[str], currency: str | None, owner: str | None) -> list[str]:
+    """Return the index words for these filters; a prefix separates them from words of a text."""
+    words = ["#" + blake2b(tag.encode(), digest_size=16).hexdigest() for tag in tags]
     if currency is not None:
-        found.append("$" + currency.lower())
+        words.append("$" + currency.lower())
     if owner is not None:
-        letters = (char for char in owner if char.isascii() and char.isalnum())
-        found.append("@" + "".join(letters).lower())
-    return found
+        characters = (char for char in owner if char.isascii() and char.isalnum())
+        words.append("@" + "".join(characters).lower())
+    return words
 
 
-def put(tx: Session, number: int, owner: str, draft: ItemDraft) -> None:
-    """Let an item be found by what its draft says, and by nothing it said before."""
-    found: Any = _all_words(owner, draft)
+def index_item(tx: Session, number: int, owner: str, draft: ItemDraft) -> None:
+    """Store the words of an item, in place of its former words."""
+    words: Any = _all_words(owner, draft)
     dialect = tx.get_bind().dialect.name
     if dialect == "sqlite":
-        found = " ".join(found)
-    tx.execute(_PUT[dialect], {"number": number, "words": found})
+        words = " ".join(words)
+    tx.execute(_UPSERT[dialect], {"number": number, "words": words})
 
 
-def drop(tx: Session, number: int) -> None:
-    """Forget the words of an item."""
-    tx.execute(_DROP[tx.get_bind().dialect.name], {"number": number})
+def remove_item(tx: Session, number: int) -> None:
+    """Delete the words of an item."""
+    tx.execute(_DELETE[tx.get_bind().dialect.name], {"number": number})
 
 
-def match(dialect: str, terms: Iterable[Term], facts: Iterable[str]) -> str:
-    """Write the query for all of these words in the language of the index.
+def match_expression(dialect: str, terms: Iterable[Term], words: Iterable[str]) -> str:
+    """Return the full-text query for all of these terms and words in the syntax of the dialect.
 
-    A word holds letters, digits and marks only, so in quotes it is nothing but a word.
+    A word contains letters, digits and marks only, so inside quotes it cannot be an operator.
     """
-    quote, beginning, both = ('"', " *", " AND ") if dialect == "sqlite" else ("'", ":*", " & ")
-    asked = [(word, beginning if prefix else "") for word, prefix in terms]
-    asked += [(word, "") for word in facts]
-    return both.join(f"{quote}{word}{quote}{mark}" for word, mark in asked)
+    quote, prefix_mark, conjunction = (
+        ('"', " *", " AND ") if dialect == "sqlite" else ("'", ":*", " & ")
+    )
+    marked = [(word, prefix_mark if prefix else "") for word, prefix in terms]
+    marked += [(word, "") for word in words]
+    return conjunction.join(f"{quote}{word}{quote}{mark}" for word, mark in marked)
 
 
-def few(connection: Connection, query: str) -> list[int] | None:
-    """Return the numbers of the items that match if they are few, else nothing."""
-    first = _FIRST[connection.dialect.name]
-    numbers = list(connection.execute(first, {"match": query}).scalars())
-    return numbers if len(numbers) <= FEW else None
+def find_few_matches(connection: Connection, match: str) -> list[int] | None:
+    """Return the numbers of the matching items; None if there are more than can be sorted."""
+    statement = _SELECT_FIRST_MATCHES[connection.dialect.name]
+    numbers = list(connection.execute(statement, {"match": match}).scalars())
+    return numbers if len(numbers) <= MAX_SORTED_MATCHES else None
 
 
-def matching(dialect: str) -> TextClause:
+def match_condition(dialect: str) -> TextClause:
     """Return the condition that an item matches `:match`.
 
-    The `+` keeps SQLite from fetching and sorting all matches: it walks the sorted field instead.
+    The `+` keeps SQLite from fetching and sorting all matches: it walks the sort field instead.
     """
     plus = "+" if dialect == "sqlite" else ""
-    return text(f"{plus}item.number IN ({_NUMBERS[dialect]})")
+    return text(f"{plus}item.number IN ({_SELECT_MATCHES[dialect]})")
 
 
 def _all_words(owner: str, draft: ItemDraft) -> list[str]:
-    seen = tokenize("\n".join(said(draft)))
-    return sorted(seen.union(facts(draft.tags, draft.currency, owner)))
+    words = tokenize("\n".join(indexed_texts(draft)))
+    return sorted(words.union(filter_words(draft.tags, draft.currency, owner)))

@@ -1,8 +1,8 @@
-"""The shelf: the one door to the items.
+"""The item service: the entry point to everything that is done with items.
 
-`owner` is whose items are meant, `None` everybody's; it is part of every statement, so another
-user's item is never found, counted or compared (S-081). A change is one transaction over the item
-and its words.
+`owner` is the user whose items are meant, `None` means those of all users. It is part of every
+statement, so another user's item is never found, counted or compared (S-081). A change is one
+transaction over the item and its words in the text index.
 """
 
 import json
@@ -16,156 +16,170 @@ from sqlalchemy.orm import Session
 
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
-from itemsapi.idempotency import IdempotentRequest, claim_key
+from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.items import search_index
 from itemsapi.items.cursor import Page
-from itemsapi.items.draft import ItemDraft, storable
+from itemsapi.items.draft import ItemDraft, is_storable
 from itemsapi.items.listing import ListingQuery
-from itemsapi.items.models import COLUMNS, Item, ItemRecord, draft, record, values
-from itemsapi.items.query import Query
-from itemsapi.items.quota import Quota, size_of
-from itemsapi.preconditions import Expected, check_version
+from itemsapi.items.models import COLUMNS, Item, ItemRecord, column_values, to_draft, to_record
+from itemsapi.items.query import ItemListQuery
+from itemsapi.items.quota import Quota, text_size
+from itemsapi.preconditions import ExpectedVersion, check_version
 from itemsapi.problems import Conflict, NotFound
 from itemsapi.quota_usage import subtract_usage
 
 _TABLE = Item.core()
-_ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
-_OWN = _ANY.where(_TABLE.c.owner_id == bindparam("owner"))
-_STORED = (*COLUMNS, _TABLE.c.number)
+_SELECT_ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
+_SELECT_OWNED = _SELECT_ANY.where(_TABLE.c.owner_id == bindparam("owner"))
+_STORED_COLUMNS = (*COLUMNS, _TABLE.c.number)
 _CONFLICTS: Final = dict.fromkeys(
     ("23505", "SQLITE_CONSTRAINT_UNIQUE"), "Another item of this owner has this sku."
-) | dict.fromkeys(("23503", "SQLITE_CONSTRAINT_FOREIGNKEY"), "The owner's account is gone.")
+) | dict.fromkeys(("23503", "SQLITE_CONSTRAINT_FOREIGNKEY"), "The owner no longer exists.")
 
 
 class ItemService:
-    """The items of a database. Raises `DatabaseUnavailable` wherever it is away.
+    """The items of a database. Every method raises `DatabaseUnavailable` if it is unreachable.
 
-    `version` is the one a change was made against, or what must hold of it. All changes
-    raise `NotFound` before `PreconditionFailed`, and `Conflict` if the sku is taken.
+    `version` is the version that a change was made against, or a precondition on the stored one.
+    All changes raise `NotFound` before `PreconditionFailed`, and `Conflict` if the sku is taken.
     """
 
     def __init__(self, database: Database, clock: Clock, quota: Quota) -> None:
-        """Open the shelf; nothing is read yet."""
+        """Keep the collaborators; the database is not read yet."""
         self._database, self._quota = database, quota
         self._clock = clock
 
     def get(self, item_id: str, *, owner: str | None) -> ItemRecord:
-        """Return an item. Raises `NotFound`."""
-        which = _which(item_id, owner)
+        """Return an item. Raise `NotFound`."""
+        params = _item_params(item_id, owner)
         with self._database.reading() as connection:
-            row = connection.execute(_ANY if owner is None else _OWN, which).one_or_none()
+            statement = _SELECT_ANY if owner is None else _SELECT_OWNED
+            row = connection.execute(statement, params).one_or_none()
         if row is None:
             raise NotFound
-        return record(row)
+        return to_record(row)
 
-    def page(self, query: Query, *, owner: str | None) -> Page:
-        """Return a page of the items that a query asks for. Raises `Invalid` for its cursor."""
-        asked = ListingQuery(query, owner, self._database.dialect)
-        if asked.nothing:
+    def get_page(self, query: ItemListQuery, *, owner: str | None) -> Page:
+        """Return a page of the items that match a query.
+
+        Raise `ValidationFailed` if the cursor belongs to another list.
+        """
+        listing = ListingQuery(query, owner, self._database.dialect)
+        if listing.is_empty:
             return Page([], None)
         with self._database.reading() as connection:
-            rows = asked.rows(connection)
-        return asked.page(rows)
+            rows = listing.fetch_rows(connection)
+        return listing.build_page(rows)
 
-    def create(self, said: ItemDraft, *, owner: str, key: str | None = None) -> ItemRecord:
-        """Put a new item on the shelf of its owner. Raises `Conflict`, `QuotaExceeded`.
+    def create(self, draft: ItemDraft, *, owner: str, key: str | None = None) -> ItemRecord:
+        """Create an item. Raise `Conflict` or `QuotaExceeded`.
 
-        With a `key` that this owner used before it returns, as it is now, the item made then.
-        Raises `KeyReused` if that one's draft was another.
+        If this owner used the idempotency `key` before, return the item that was created then, as
+        it is now. Raise `KeyReused` if it was created from another draft.
         """
         item_id, now = new_id(), self._clock()
-        with _conflicts(), self._database.transaction() as tx:
+        fields = column_values(draft)
+        with _translate_conflicts(), self._database.transaction() as tx:
             if key is not None:
-                asked = IdempotentRequest(owner, "create an item", key, json.dumps(values(said)))
-                first = claim_key(tx, asked, item_id, now)
-                if first != item_id:
-                    return _made_before(tx, first, owner)
+                request = IdempotentRequest(owner, "create an item", key, json.dumps(fields))
+                stored_id = store_key(tx, request, item_id, now)
+                if stored_id != item_id:
+                    return _created_before(tx, stored_id, owner)
             self._quota.add_usage(
-                tx, owner, now, size=size_of(said), items=1, keys=int(key is not None)
+                tx, owner, now, size=text_size(draft), items=1, keys=int(key is not None)
             )
-            made = {"id": item_id, "owner_id": owner, "created_at": now, "updated_at": now}
-            return self._enter(tx, values(said) | made | {"version": 1}, said)
+            generated = {"id": item_id, "owner_id": owner, "created_at": now, "updated_at": now}
+            return self._insert(tx, fields | generated | {"version": 1}, draft)
 
-    def change(
-        self, item_id: str, changes: Mapping[str, Any], *, owner: str | None, version: Expected
+    def update(
+        self,
+        item_id: str,
+        changes: Mapping[str, Any],
+        *,
+        owner: str | None,
+        version: ExpectedVersion,
     ) -> ItemRecord:
-        """Change the given fields of an item. Raises `Invalid` for what they make of it."""
-        with _conflicts(), self._database.transaction() as tx:
-            row = _locked(tx, item_id, owner, version)
-            return self._store(tx, row, replace(draft(row), **changes))
+        """Change some fields of an item. Raise `ValidationFailed` if the result is invalid."""
+        with _translate_conflicts(), self._database.transaction() as tx:
+            row = _select_for_update(tx, item_id, owner, version)
+            return self._update_row(tx, row, replace(to_draft(row), **changes))
 
     def replace(
-        self, item_id: str, said: ItemDraft, *, owner: str | None, version: Expected
+        self, item_id: str, draft: ItemDraft, *, owner: str | None, version: ExpectedVersion
     ) -> ItemRecord:
-        """Change all fields of an item at once."""
-        with _conflicts(), self._database.transaction() as tx:
-            return self._store(tx, _locked(tx, item_id, owner, version), said)
+        """Replace all fields of an item."""
+        with _translate_conflicts(), self._database.transaction() as tx:
+            return self._update_row(tx, _select_for_update(tx, item_id, owner, version), draft)
 
-    def delete(self, item_id: str, *, owner: str | None, version: Expected) -> None:
-        """Take an item off the shelf for good."""
+    def delete(self, item_id: str, *, owner: str | None, version: ExpectedVersion) -> None:
+        """Delete an item."""
         with self._database.transaction() as tx:
-            row = _locked(tx, item_id, owner, version)
-            search_index.drop(tx, row.number)
-            subtract_usage(tx, row.owner_id, size=size_of(draft(row)), items=1)
-            tx.execute(delete(_TABLE).where(*_unchanged(row)))
+            row = _select_for_update(tx, item_id, owner, version)
+            search_index.remove_item(tx, row.number)
+            subtract_usage(tx, row.owner_id, size=text_size(to_draft(row)), items=1)
+            tx.execute(delete(_TABLE).where(*_is_unchanged(row)))
 
-    def _enter(self, tx: Session, fields: Mapping[str, Any], said: ItemDraft) -> ItemRecord:
-        row = tx.execute(insert(_TABLE).values(fields).returning(*_STORED)).one()
-        search_index.put(tx, row.number, row.owner_id, said)
-        return record(row)
+    def _insert(self, tx: Session, fields: Mapping[str, Any], draft: ItemDraft) -> ItemRecord:
+        row = tx.execute(insert(_TABLE).values(fields).returning(*_STORED_COLUMNS)).one()
+        search_index.index_item(tx, row.number, row.owner_id, draft)
+        return to_record(row)
 
-    def _store(self, tx: Session, row: Row[Any], said: ItemDraft) -> ItemRecord:
-        self._resize(tx, row.owner_id, size_of(said) - size_of(draft(row)))
-        fields = values(said) | {"updated_at": self._clock(), "version": row.version + 1}
-        changed = update(_TABLE).where(*_unchanged(row)).values(fields).returning(*COLUMNS)
-        fresh = record(tx.execute(changed).one())
-        if search_index.said(said) != search_index.said(draft(row)):
-            search_index.put(tx, row.number, row.owner_id, said)
-        return fresh
+    def _update_row(self, tx: Session, row: Row[Any], draft: ItemDraft) -> ItemRecord:
+        stored_draft = to_draft(row)
+        self._adjust_usage(tx, row.owner_id, text_size(draft) - text_size(stored_draft))
+        fields = column_values(draft) | {"updated_at": self._clock(), "version": row.version + 1}
+        statement = update(_TABLE).where(*_is_unchanged(row)).values(fields).returning(*COLUMNS)
+        updated = to_record(tx.execute(statement).one())
+        if search_index.indexed_texts(draft) != search_index.indexed_texts(stored_draft):
+            search_index.index_item(tx, row.number, row.owner_id, draft)
+        return updated
 
-    def _resize(self, tx: Session, owner: str, more: int) -> None:
-        """Count an item as larger, where there is room for that, or as smaller."""
-        if more > 0:
-            self._quota.add_usage(tx, owner, self._clock(), size=more)
-        elif more < 0:
-            subtract_usage(tx, owner, size=-more)
+    def _adjust_usage(self, tx: Session, owner: str, added_bytes: int) -> None:
+        """Add to the usage if the quota allows it, or subtract if the number is negative."""
+        if added_bytes > 0:
+            self._quota.add_usage(tx, owner, self._clock(), size=added_bytes)
+        elif added_bytes < 0:
+            subtract_usage(tx, owner, size=-added_bytes)
 
 
-def _made_before(tx: Session, item_id: str, owner: str) -> ItemRecord:
-    row = tx.execute(_OWN, _which(item_id, owner)).one_or_none()
+def _created_before(tx: Session, item_id: str, owner: str) -> ItemRecord:
+    row = tx.execute(_SELECT_OWNED, _item_params(item_id, owner)).one_or_none()
     if row is None:
-        raise Conflict("The item that was made with this Idempotency-Key is deleted.")
-    return record(row)
+        raise Conflict("The item that was created with this Idempotency-Key is deleted.")
+    return to_record(row)
 
 
-def _which(item_id: str, owner: str | None) -> dict[str, str | None]:
-    if not storable(item_id):
+def _item_params(item_id: str, owner: str | None) -> dict[str, str | None]:
+    if not is_storable(item_id):
         raise NotFound
     return {"item_id": item_id, "owner": owner}
 
 
-def _locked(tx: Session, item_id: str, owner: str | None, version: Expected) -> Row[Any]:
-    """Return the row of an item that nobody else changes until the end of this transaction."""
-    found = (_ANY if owner is None else _OWN).add_columns(_TABLE.c.number).with_for_update()
-    row = tx.execute(found, _which(item_id, owner)).one_or_none()
+def _select_for_update(
+    tx: Session, item_id: str, owner: str | None, version: ExpectedVersion
+) -> Row[Any]:
+    """Return the row of an item, locked until the end of this transaction."""
+    statement = _SELECT_ANY if owner is None else _SELECT_OWNED
+    locking = statement.add_columns(_TABLE.c.number).with_for_update()
+    row = tx.execute(locking, _item_params(item_id, owner)).one_or_none()
     if row is None:
         raise NotFound
     check_version(version, row.version)
     return row
 
 
-def _unchanged(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
-    """Return the condition that a row is still the one that was read."""
+def _is_unchanged(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that the stored row is still the one that was read."""
     return (_TABLE.c.number == row.number, _TABLE.c.version == row.version)
 
 
 @contextmanager
-def _conflicts() -> Iterator[None]:
-    """Turn a broken constraint that a caller can bring about into a problem."""
+def _translate_conflicts() -> Iterator[None]:
+    """Raise `Conflict` for a violated constraint that a caller can cause."""
     try:
         yield
     except exc.IntegrityError as error:
-        fact = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
-        if fact not in _CONFLICTS:
+        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", "")
+        if code not in _CONFLICTS:
             raise
-        raise Conflict(_CONFLICTS[fact]) from error
+        raise Conflict(_CONFLICTS[code]) from error

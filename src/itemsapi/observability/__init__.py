@@ -1,1 +1,1 @@
-"""What operators see: log lines and metrics, and the context of the request they belong to."""
+"""Logs and metrics for operators, and the context of the request they belong to."""

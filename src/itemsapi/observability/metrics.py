@@ -1,9 +1,9 @@
-"""What operators count: requests, events, and how old a process's copy of the revocations is.
+"""Prometheus metrics: requests, audit events, and the age of this process's revocation feed.
 
-Workers of one service share a folder, `PROMETHEUS_MULTIPROC_DIR`: each counts into files of its
-own, and any of them tells of all (R-36). A file is named by a number that its worker holds a lock
-on, not by the worker's process id: whoever comes after a dead worker takes its number and counts
-on in its files. So nothing has to be cleaned up, and no counter ever goes down.
+Workers of one service share a folder, `PROMETHEUS_MULTIPROC_DIR`: each counts in files of its own,
+and every worker can report the sum (R-36). A file is named by a number that its worker has a lock
+on, not by its process id: the successor of a dead worker takes its number and continues its files.
+So no files have to be removed, and no counter ever decreases.
 """
 
 import fcntl
@@ -18,45 +18,45 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
-from itemsapi.observability.logging import request_context
+from itemsapi.observability.context import request_context
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-TRIES = 5  # reads of a folder whose files are just being made
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MAX_READ_ATTEMPTS = 5  # of a folder while workers create files in it
 
 
-class Number:
-    """The number that this process counts under, while it lives."""
+class WorkerNumber:
+    """The number of this process, unique among the processes that are running."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder of the locks; it is made if it is not there."""
+        """Take the folder of the lock files; create it if it is missing."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._process = self._number = -1
 
     def __call__(self) -> int:
-        """Return the number: another one after a fork, which inherits this object."""
+        """Return the number; after a fork, which copies this object, it is a new one."""
         if self._process != os.getpid():
-            self._process, self._number = os.getpid(), self._take()
+            self._process, self._number = os.getpid(), self._first_free()
         return self._number
 
-    def _take(self) -> int:
-        return next(number for number in count() if self._locked(number))
+    def _first_free(self) -> int:
+        return next(number for number in count() if self._lock(number))
 
-    def _locked(self, number: int) -> bool:
-        """Tell whether the number was free, and is ours now, for as long as the process lives."""
-        lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    def _lock(self, number: int) -> bool:
+        """Lock a number for the lifetime of the process; tell whether it was free."""
+        lock_file = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(lock)
+            os.close(lock_file)
             return False
         return True
 
 
-def _count_in(folder: Path) -> str:
-    """Let what is counted from now on be kept in files; return why that cannot be, or nothing."""
+def _use_folder(folder: Path) -> str:
+    """Store metrics in files of a folder; return the error if that fails, or an empty string."""
     try:
-        number = Number(folder)
+        number = WorkerNumber(folder)
         number()
     except OSError as error:
         prometheus_client.values.ValueClass = MutexValue
@@ -65,48 +65,55 @@ def _count_in(folder: Path) -> str:
     return ""
 
 
-# Before the first of ours is made, which chooses the kind for good.
-unusable = _count_in(Path(os.environ[FOLDER])) if FOLDER in os.environ else ""
+# Before the first metric is created: it takes the kind of value that is set then.
+folder_error = (
+    _use_folder(Path(os.environ[FOLDER_VARIABLE])) if FOLDER_VARIABLE in os.environ else ""
+)
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # no client's own
+COUNTED_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+)  # other methods are counted as "other"
 
-REQUESTS = Counter("itemsapi_requests", "Answers given.", ["method", "endpoint", "status"])
+REQUESTS = Counter("itemsapi_requests", "Responses sent.", ["method", "endpoint", "status"])
 SECONDS = Histogram(
     "itemsapi_request_seconds",
-    "Time from the request's first line to the answer's.",
+    "Time from the start of the request to the start of the response.",
     ["endpoint"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 EVENTS = Counter("itemsapi_events", "Audit events: sign-ins, reuse, sessions ended.", ["event"])
 FEED_AGE = Gauge(
     "itemsapi_revocation_feed_age_seconds",
-    "Age of the copy of the revocations, in the process that answers; above 5 nobody is let in.",
+    "Age of the revocation feed of the process that responds; above 5 all tokens are rejected.",
     multiprocess_mode="mostrecent",
 )
 
 
 def count_request(method: str, endpoint: str | None, status: int) -> None:
-    """Count one answer; what matched no endpoint is one kind, whatever the address was."""
+    """Count one response; all requests that matched no endpoint are counted together."""
     name = endpoint or "none"
-    verb = method if method in METHODS else "other"
-    REQUESTS.labels(verb, name, status).inc()
+    method_label = method if method in COUNTED_METHODS else "other"
+    REQUESTS.labels(method_label, name, status).inc()
     SECONDS.labels(name).observe(time.perf_counter() - request_context().started)
 
 
-def note_feed_age(seconds: float) -> None:
-    """Note how old this process's copy of the revocations is."""
+def set_feed_age(seconds: float) -> None:
+    """Set the age of this process's revocation feed."""
     FEED_AGE.set(min(seconds, 1e9))
 
 
-def metrics() -> bytes:
-    """Return all metrics in Prometheus' text format; of all workers, where they share a folder."""
-    if FOLDER not in os.environ or unusable:
+def render_metrics() -> bytes:
+    """Return the metrics in Prometheus' text format; of all workers if they share a folder."""
+    if FOLDER_VARIABLE not in os.environ or folder_error:
         return generate_latest()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's own gap
-    for _ in range(TRIES - 1):
+    for _ in range(MAX_READ_ATTEMPTS - 1):
         try:
             return generate_latest(registry)
-        except (struct.error, RuntimeError):  # a file that its worker has made and not filled
+        except (
+            struct.error,
+            RuntimeError,
+        ):  # a file that its worker has created but not written yet
             continue
     return generate_latest(registry)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from itemsapi.clock import new_id
-from itemsapi.observability.logging import RequestContext
+from itemsapi.observability.context import RequestContext
 from itemsapi.problems import HeadersTooLarge
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from itemsapi import problems
-from itemsapi.observability.causes import one_line
-from itemsapi.observability.logging import log_failure, request_context
-from itemsapi.problems import InternalError, Invalid, MethodNotAllowed, Problem
+from itemsapi.observability.causes import summarize_error
+from itemsapi.observability.context import request_context
+from itemsapi.observability.logging import log_failure
+from itemsapi.problems import InternalError, MethodNotAllowed, Problem, ValidationFailed
 
 PROBLEM_JSON = "application/problem+json"
 MAX_ERRORS = 20
@@ -35,7 +36,7 @@ _BY_STATUS: Mapping[int, type[Problem]] = {
     412: problems.PreconditionFailed,
     413: problems.BodyTooLarge,
     415: problems.MediaTypeWrong,
-    422: problems.Invalid,
+    422: problems.ValidationFailed,
     428: problems.PreconditionRequired,
     431: problems.HeadersTooLarge,
 }
@@ -117,14 +118,16 @@ def problem_of(error: BaseException) -> Problem:
     return _unhandled(error)
 
 
-def invalid(messages: Mapping[Any, Any]) -> Invalid:
+def invalid(messages: Mapping[Any, Any]) -> ValidationFailed:
     """Return the schema's messages as `errors`, at most 20 of them, with names made harmless."""
     found: list[dict[str, str]] = []
     for path, message in _flat(messages, ()):
         if len(found) == MAX_ERRORS:
             break
         found.append({"field": _harmless(".".join(path)) or "body", "message": message})
-    return Invalid("; ".join(f"{e['field']}: {e['message']}" for e in found[:3]), errors=found)
+    return ValidationFailed(
+        "; ".join(f"{e['field']}: {e['message']}" for e in found[:3]), errors=found
+    )
 
 
 def _flat(messages: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -186,9 +189,9 @@ def _by_status(status: int, error: HTTPException) -> Problem:
     if status == HTTPStatus.UNAUTHORIZED:
         return problems.TokenInvalid()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return problems.TooMany(1)
+        return problems.TooManyRequests(1)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return problems.Unavailable(cause=one_line(error))
+        return problems.Unavailable(cause=summarize_error(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unhandled(error)
     return OtherRefusal(status)

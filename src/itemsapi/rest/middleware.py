@@ -16,12 +16,12 @@ from contextvars import Token
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from itemsapi.observability.logging import (
+from itemsapi.observability.context import (
     RequestContext,
-    log_failure,
     reset_request_context,
     set_request_context,
 )
+from itemsapi.observability.logging import log_failure
 from itemsapi.problems import Problem
 from itemsapi.rest import error_handlers
 from itemsapi.rest.cors import Cors

@@ -1,14 +1,14 @@
-"""The bridge: what granian calls as ASGI, around an application that is WSGI."""
+"""The bridge: an ASGI application, which granian calls, around a WSGI application."""
 
 from contextvars import Context
 from typing import IO, TYPE_CHECKING
 
 from itemsapi.rest.middleware import REFUSED
 from itemsapi.server.bodies import Receive
-from itemsapi.server.environ import Scope, client_of, environ_of
+from itemsapi.server.environ import Scope, build_environ, client_of_request
 from itemsapi.server.exchange import Exchange
-from itemsapi.server.pool import Pool
-from itemsapi.server.responses import Answer, Send, answer_of
+from itemsapi.server.pool import ThreadPool
+from itemsapi.server.responses import Response, Send, run_application
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -25,25 +25,25 @@ class Bridge:
         trusted_proxies: int = 0,
         multiprocess: bool = False,
     ) -> None:
-        """Take the application, how many threads run it, and how many proxies are believed."""
+        """Take the application, how many threads run it, and how many proxies are trusted."""
         self._application = application
         self._trusted_proxies, self._multiprocess = trusted_proxies, multiprocess
-        self._pool = Pool(threads)
+        self._pool = ThreadPool(threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        client = client_of(scope, self._trusted_proxies)
+        """Handle a request."""
+        client = client_of_request(scope, self._trusted_proxies)
         await Exchange(scope, client, receive, send, self._pool).run(self._call)
 
-    def held(self, client: str) -> int:
-        """Return how many bytes of answers are on their way to a client."""
-        return self._pool.outgoing.held(client)
+    def pending_bytes(self, client: str) -> int:
+        """Return how many bytes of responses are pending for a client."""
+        return self._pool.pending_responses.pending_bytes(client)
 
     def _call(
         self, scope: Scope, body: IO[bytes], context: Context, error: Exception | None = None
-    ) -> Answer:
-        """Run the application, or only have it word what went wrong; in a thread."""
-        environ = environ_of(scope, body, multiprocess=self._multiprocess)
+    ) -> Response:
+        """Run the application, or only let its middleware render an error; in a thread."""
+        environ = build_environ(scope, body, multiprocess=self._multiprocess)
         if error:
             environ[REFUSED] = error
-        return context.run(answer_of, self._application, environ)
+        return context.run(run_application, self._application, environ)

@@ -1,8 +1,8 @@
-"""The request in the words of WSGI (PEP 3333), out of those of ASGI.
+"""Translates an ASGI scope into a WSGI environment (PEP 3333), and response headers back.
 
-Header values are bytes there and latin-1 text here, so no byte of a cookie is lost (S-116). A
-field name with an underscore is dropped: WSGI could not tell it from the one with a hyphen, and
-`X_Forwarded_For` must not pass for what a proxy said.
+Header values are bytes in ASGI and latin-1 text in WSGI, so no byte of a cookie is lost (S-116). A
+header whose name contains an underscore is dropped: WSGI could not distinguish it from the one with
+a hyphen, and `X_Forwarded_For` must not pass for the header of a proxy.
 """
 
 import re
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 Scope = Mapping[str, Any]
 
-_FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NO_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
-_BARE: Final = {"CONTENT_TYPE", "CONTENT_LENGTH"}
-_GLUE: Final = {"HTTP_COOKIE": "; "}  # RFC 9113 section 8.2.3; all others RFC 9110 section 5.2
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FORBIDDEN_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_UNPREFIXED: Final = {"CONTENT_TYPE", "CONTENT_LENGTH"}
+# What joins the values of repeated headers: RFC 9113 section 8.2.3 for cookies, RFC 9110
+# section 5.2 for all others.
+_SEPARATORS: Final = {"HTTP_COOKIE": "; "}
 
 
-def environ_of(scope: Scope, body: IO[bytes], *, multiprocess: bool) -> "WSGIEnvironment":
+def build_environ(scope: Scope, body: IO[bytes], *, multiprocess: bool) -> "WSGIEnvironment":
     """Return the environment of a request whose body is read from `body`."""
     host, port = scope["server"]
     peer, peer_port = scope["client"]
-    found: WSGIEnvironment = {
+    environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
@@ -50,62 +52,64 @@ def environ_of(scope: Scope, body: IO[bytes], *, multiprocess: bool) -> "WSGIEnv
         "wsgi.run_once": False,
     }
     for raw, value in scope["headers"]:
-        name, text = _name(raw), value.decode("latin-1")
-        if name:
-            found[name] = f"{found[name]}{_GLUE.get(name, ',')}{text}" if name in found else text
-    return found
+        name, text = _environ_name(raw), value.decode("latin-1")
+        if name in environ:
+            environ[name] += _SEPARATORS.get(name, ",") + text
+        elif name:
+            environ[name] = text
+    return environ
 
 
 @lru_cache(maxsize=512)
-def _name(raw: bytes) -> str:
-    """Return what a header field is called in WSGI; nothing for one that it has no word for."""
+def _environ_name(raw: bytes) -> str:
+    """Return the WSGI name of a header; an empty string for one that WSGI cannot represent."""
     if b"_" in raw:
         return ""
     name = raw.decode("latin-1").upper().replace("-", "_")
-    return name if name in _BARE else f"HTTP_{name}"
+    return name if name in _UNPREFIXED else f"HTTP_{name}"
 
 
-def values(scope: Scope, name: bytes) -> list[bytes]:
-    """Return what the header fields of one name say; `name` in small letters."""
-    return [value for found, value in scope["headers"] if found == name]
+def header_values(scope: Scope, name: bytes) -> list[bytes]:
+    """Return the values of all headers with this name; `name` is in lower case."""
+    return [value for header_name, value in scope["headers"] if header_name == name]
 
 
-def demand_host(scope: Scope) -> None:
-    """Raise `BadRequest` unless exactly one Host came with HTTP/1.1 (RFC 9112 section 3.2).
+def require_host(scope: Scope) -> None:
+    """Raise `BadRequest` unless an HTTP/1.1 request has exactly one Host (RFC 9112 section 3.2).
 
-    granian puts an empty one in front where none came.
+    granian inserts an empty one if there is none.
     """
-    hosts = values(scope, b"host")
+    hosts = header_values(scope, b"host")
     if scope["http_version"] != "1" and (len(hosts) != 1 or not hosts[0]):
         raise BadRequest("Send the header Host, once.")
 
 
-def client_of(scope: Scope, hops: int) -> str:
-    """Return what stands for a client where clients take turns: its address behind the proxies."""
+def client_of_request(scope: Scope, hops: int) -> str:
+    """Return the key of a client for scheduling, from its address behind the trusted proxies."""
     peer: str = scope["client"][0]
     if hops:
-        said = b",".join(values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
-        if len(said) >= hops:
-            peer = said[-hops]
+        forwarded = b",".join(header_values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
+        if len(forwarded) >= hops:
+            peer = forwarded[-hops]
     return client_key(peer)
 
 
-def header_list(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return the header fields of an answer as ASGI takes them.
+def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response in the form of ASGI.
 
-    Raises `ValueError` for what is none (RFC 9110 section 5): granian would say so too late.
+    Raise `ValueError` for an invalid header (RFC 9110 section 5): granian would reject it too late.
     """
-    return [(_field_name(name), _field_value(value)) for name, value in headers]
+    return [(_encode_name(name), _encode_value(value)) for name, value in headers]
 
 
 @lru_cache(maxsize=512)
-def _field_name(name: str) -> bytes:
-    if not _FIELD_NAME.fullmatch(name):
-        raise ValueError(f"no name of a header field: {name!r}")
+def _encode_name(name: str) -> bytes:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"invalid header name: {name!r}")
     return name.lower().encode("latin-1")
 
 
-def _field_value(value: str) -> bytes:
-    if not value.isprintable() and _NO_VALUE.search(value):
-        raise ValueError("the value of a header field holds what none may")
+def _encode_value(value: str) -> bytes:
+    if not value.isprintable() and _FORBIDDEN_IN_VALUE.search(value):
+        raise ValueError("a header value contains a forbidden character")
     return value.encode("latin-1")

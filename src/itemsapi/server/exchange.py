@@ -1,8 +1,8 @@
-"""One request and its answer, in four steps of which a thread is held for the third alone.
+"""One request and its response, in four steps; only the third occupies a thread.
 
-Its body comes, its turn comes, the application answers, the answer is taken. The event loop does
-all the waiting. A refusal of the server's own is a problem answer like any other: the application's
-edge makes it.
+The body is received, the request waits for a thread, the application runs, the response is sent.
+The event loop does all the waiting. An error of the server itself becomes a problem response like
+any other: the application's middleware renders it.
 """
 
 import asyncio
@@ -15,166 +15,171 @@ from typing import IO, Final, Protocol
 
 from itemsapi.observability.logging import log
 from itemsapi.problems import Problem
-from itemsapi.server.bodies import Incoming, Long, LongReader, Receive
-from itemsapi.server.environ import Scope, demand_host
-from itemsapi.server.pool import Pool
-from itemsapi.server.responses import PIECE, Answer, Send
+from itemsapi.server.bodies import BodyReceiver, LargeBody, LargeBodyReader, Receive
+from itemsapi.server.environ import Scope, require_host
+from itemsapi.server.pool import ThreadPool
+from itemsapi.server.responses import CHUNK_BYTES, Response, Send
 
-NOBODY: Final = ""  # whose turn the server's own work has, and the rest of what has begun
+NO_CLIENT: Final = ""  # for work of the server itself, and for the rest of a started response
 
 
-class Call(Protocol):
-    """The application: it answers a request, or only words what went wrong before or in it."""
+class ApplicationCall(Protocol):
+    """Runs the application for a request, or only renders an error from before or during it."""
 
     def __call__(
         self, scope: Scope, body: IO[bytes], context: Context, error: Exception | None = None
-    ) -> Answer:
-        """Return the answer, or its beginning."""
+    ) -> Response:
+        """Return the response, or its beginning."""
 
 
 class Exchange:
-    """One request of a client, and its answer."""
+    """One request of a client, and its response."""
 
-    def __init__(self, scope: Scope, client: str, receive: Receive, send: Send, pool: Pool) -> None:
-        """Begin: from now on the body has its time to come."""
+    def __init__(
+        self, scope: Scope, client: str, receive: Receive, send: Send, pool: ThreadPool
+    ) -> None:
+        """Start the deadline of the body."""
         self._scope, self._client, self._send, self._pool = scope, client, send, pool
-        self._incoming = Incoming(scope, receive)
-        self._held: int | None = None  # bytes of the answer that are counted
+        self._receiver = BodyReceiver(scope, receive)
+        self._reserved_bytes: int | None = None  # of the response
         self._context = Context()  # of this request alone, whichever thread works on it
 
-    async def run(self, call: Call) -> None:
-        """Have the request answered."""
+    async def run(self, call: ApplicationCall) -> None:
+        """Run the application and send its response."""
         try:
             await self._run(call)
         finally:
-            self._let_go_of_the_connection()
+            self._release_connection()
 
-    def _let_go_of_the_connection(self) -> None:
-        """The server hangs up only when nobody can receive or send any more.
+    def _release_connection(self) -> None:
+        """Drop the callables of the connection: the server closes it when nothing refers to them.
 
-        This exchange may live on in a cycle until that is collected: every part that a thread
-        waited for leaves one.
+        This exchange may live on in a reference cycle until that is collected: every part that a
+        thread waited for leaves one.
         """
-        self._incoming.close()
+        self._receiver.close()
         del self._send
 
-    async def _run(self, call: Call) -> None:
+    async def _run(self, call: ApplicationCall) -> None:
         try:
-            demand_host(self._scope)
+            require_host(self._scope)
             body = await self._body()
         except Problem as problem:
-            await self._give(await self._refusal(call, problem))
+            await self._send_response(await self._error_response(call, problem))
             return
         with body:
             try:
-                answer = await self._pool.in_turn(self._client, partial(self._answer, call, body))
-            except Exception as error:  # noqa: BLE001 - its turn did not come, or nothing became of it
-                answer = await self._refusal(call, error)
-            await self._give(answer)
+                response = await self._pool.run(
+                    self._client, partial(self._run_application, call, body)
+                )
+            except Exception as error:  # noqa: BLE001 - no thread was free, or the application failed
+                response = await self._error_response(call, error)
+            await self._send_response(response)
 
     async def _body(self) -> IO[bytes]:
-        """Return the body as the application reads it. Raises problems."""
-        small = await self._incoming.first()
+        """Return the body as the application reads it. Raise problems."""
+        small = await self._receiver.read_small()
         if small is not None:
             return small
-        return LongReader(Long(self._incoming, self._pool.aside), PIECE)
+        return LargeBodyReader(LargeBody(self._receiver, self._pool.step_aside), CHUNK_BYTES)
 
-    def _answer(self, call: Call, body: IO[bytes]) -> Answer:
-        """Run the application, and count what is long from the moment that it is there."""
-        answer = call(self._scope, body, self._context)
-        if answer.long:
-            self._hold(len(answer.body))
-        return answer
+    def _run_application(self, call: ApplicationCall, body: IO[bytes]) -> Response:
+        """Run the application, and reserve a large response from the moment that it exists."""
+        response = call(self._scope, body, self._context)
+        if response.is_large:
+            self._reserve(len(response.body))
+        return response
 
-    async def _refusal(self, call: Call, error: Exception) -> Answer:
-        """Return the answer that says what went wrong; it is short."""
+    async def _error_response(self, call: ApplicationCall, error: Exception) -> Response:
+        """Return the problem response for an error; it is short."""
         work = partial(call, self._scope, io.BytesIO(), self._context, error)
         try:
-            return await self._pool.in_turn(NOBODY, work)
+            return await self._pool.run(NO_CLIENT, work)
         finally:
-            _forget_frames(error)
+            _clear_tracebacks(error)
 
-    async def _give(self, answer: Answer) -> None:
-        """Send an answer; after one to a request that was not read to its end, hang up."""
-        if not self._incoming.ended:
-            answer.headers.append((b"connection", b"close"))
-        start = {"status": answer.status, "headers": answer.headers}
+    async def _send_response(self, response: Response) -> None:
+        """Send a response; close the connection if the request was not read to its end."""
+        if not self._receiver.is_complete:
+            response.headers.append((b"connection", b"close"))
+        start = {"status": response.status, "headers": response.headers}
         try:
             await self._send({"type": "http.response.start", **start})
-            if answer.long:
-                await self._give_long(answer)
+            if response.is_large:
+                await self._send_large(response)
             else:
-                await self._send({"type": "http.response.body", "body": answer.body})
+                await self._send({"type": "http.response.body", "body": response.body})
         finally:
-            self._let_go()
-            if answer.rest is not None:
-                await self._pool.in_turn(NOBODY, partial(self._context.run, answer.finish))
+            self._release()
+            if response.remaining is not None:
+                await self._pool.run(NO_CLIENT, partial(self._context.run, response.finish))
 
-    async def _give_long(self, answer: Answer) -> None:
+    async def _send_large(self, response: Response) -> None:
         try:
-            with self._watched() as gone:
-                await self._stream(answer, gone)
+            with self._watch_disconnect() as is_disconnected:
+                await self._stream(response, is_disconnected)
         except TimeoutError:
-            pass  # nobody takes it
-        except Exception:  # noqa: BLE001 - the status is sent: all that is left is to say so
+            pass  # the client does not read
+        except Exception:  # noqa: BLE001 - the status is sent, so the error can only be logged
             self._context.run(log.exception, "answer_cut_short")
 
-    async def _stream(self, answer: Answer, gone: Callable[[], bool]) -> None:
-        """Send a long answer as it is taken. Raises `TimeoutError` if it is not."""
-        body, answer.body = answer.body, b""  # it is let go of as it is sent
+    async def _stream(self, response: Response, is_disconnected: Callable[[], bool]) -> None:
+        """Send a large response as fast as the client reads. Raise `TimeoutError` if it stops."""
+        body, response.body = response.body, b""  # do not keep what is sent
         while True:
-            await self._pool.outgoing.send(self._send, body, gone)
-            if answer.rest is None:
+            await self._pool.pending_responses.send(self._send, body, is_disconnected)
+            if response.remaining is None:
                 break
-            body = await self._pool.in_turn(NOBODY, partial(self._more, answer))
+            body = await self._pool.run(NO_CLIENT, partial(self._read_chunk, response))
         await self._send({"type": "http.response.body", "body": b""})
 
-    def _more(self, answer: Answer) -> bytes:
-        body = self._context.run(answer.more)
-        self._hold(len(body))
+    def _read_chunk(self, response: Response) -> bytes:
+        body = self._context.run(response.read_chunk)
+        self._reserve(len(body))
         return body
 
-    def _hold(self, size: int) -> None:
-        """Count what is on its way to the client, in the place of what was before it.
+    def _reserve(self, size: int) -> None:
+        """Reserve the bytes of the next chunk for the client, then release those of the last one.
 
-        A stream counts from its beginning to its end: between two parts of it nobody slips in.
+        In this order a stream is counted from its beginning to its end: between two chunks no other
+        request of the client gets in.
         """
-        self._pool.outgoing.hold(self._client, size)
-        if self._held is not None:
-            self._pool.outgoing.let_go(self._client, self._held)
-        self._held = size
+        self._pool.pending_responses.reserve(self._client, size)
+        if self._reserved_bytes is not None:
+            self._pool.pending_responses.release(self._client, self._reserved_bytes)
+        self._reserved_bytes = size
 
-    def _let_go(self) -> None:
-        """Forget it, and let the client go on."""
-        if self._held is not None:
-            self._pool.outgoing.let_go(self._client, self._held)
-            self._held = None
-            self._pool.look_again()
+    def _release(self) -> None:
+        """Release the reserved bytes, so that further requests of the client may run."""
+        if self._reserved_bytes is not None:
+            self._pool.pending_responses.release(self._client, self._reserved_bytes)
+            self._reserved_bytes = None
+            self._pool.retry_skipped()
 
     @contextmanager
-    def _watched(self) -> Iterator[Callable[[], bool]]:
-        """Yield what tells whether the client has hung up.
+    def _watch_disconnect(self) -> Iterator[Callable[[], bool]]:
+        """Yield a function that returns whether the client has disconnected.
 
-        It can be told only once the body is there: until then the next thing heard is more of it.
+        That is known only once the body is complete: before that, the next message is a part of it.
         """
-        if not self._incoming.ended:
+        if not self._receiver.is_complete:
             yield bool
             return
-        farewell = asyncio.ensure_future(self._incoming.farewell())
+        disconnect = asyncio.ensure_future(self._receiver.wait_for_disconnect())
         try:
-            yield farewell.done
+            yield disconnect.done
         finally:
-            farewell.cancel()
+            disconnect.cancel()
 
 
-def _forget_frames(error: BaseException) -> None:
-    """Drop the tracebacks of an exception and of those before it.
+def _clear_tracebacks(error: BaseException) -> None:
+    """Drop the tracebacks of an exception, of its causes and of its contexts.
 
     Their frames lead back to the frames of the server that called this exchange, which hold the
     connection. The context of the request keeps the exception, and is in a cycle with them.
     """
     chain = [error]
-    for one in chain:
-        one.__traceback__ = None
-        before = (one.__cause__, one.__context__)
-        chain += [each for each in before if each is not None and each not in chain]
+    for exception in chain:
+        exception.__traceback__ = None
+        previous = (exception.__cause__, exception.__context__)
+        chain += [other for other in previous if other is not None and other not in chain]

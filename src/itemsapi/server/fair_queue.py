@@ -1,7 +1,7 @@
-"""Whose request is next: one of each client after the other, however many a client sends.
+"""A fair queue: takes one job of each client in turn, however many a client has.
 
-A client whose answers fill what it may hold waits until some are taken; whoever waits too long is
-turned away by `expired`.
+A client whose pending responses reach its limit is skipped until some of them are sent.
+`remove_expired` takes out the jobs that have waited too long.
 """
 
 import threading
@@ -12,82 +12,83 @@ from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 
-class Waiting(Protocol):
-    """Something that waits for a thread."""
+class QueuedJob(Protocol):
+    """A job that waits for a thread."""
 
     client: str
-    since: float
+    queued_at: float
 
 
-W = TypeVar("W", bound=Waiting)
+J = TypeVar("J", bound=QueuedJob)
 
 
-class FairQueue(Generic[W]):
-    """Those who wait, by client; filled by the event loop and emptied by threads."""
+class FairQueue(Generic[J]):
+    """Waiting jobs by client; the event loop adds them and threads take them."""
 
-    def __init__(self, may_go: Callable[[str], bool]) -> None:
-        """Take who tells whether a client may have another thread now."""
-        self._may_go = may_go
+    def __init__(self, may_run: Callable[[str], bool]) -> None:
+        """Take a function that returns whether a client may have another thread now."""
+        self._may_run = may_run
         self._lock = threading.Lock()
-        self._lines: dict[str, deque[W]] = {}  # in the order of their turns
-        self._calls: SimpleQueue[None] = SimpleQueue()  # one for each job that was added
-        self._unheard = 0  # calls that were taken when nobody of those who waited might go
+        self._jobs: dict[str, deque[J]] = {}  # by client; the first client is next
+        self._wakeups: SimpleQueue[None] = SimpleQueue()  # one for each job that was added
+        self._unused_wakeups = 0  # taken while no waiting client was allowed to run
 
-    def add(self, job: W) -> None:
-        """Put a job at the end of its client's line."""
-        job.since = time.monotonic()
+    def add(self, job: J) -> None:
+        """Append a job to those of its client."""
+        job.queued_at = time.monotonic()
         with self._lock:
-            self._lines.setdefault(job.client, deque()).append(job)
-        self._calls.put(None)
+            self._jobs.setdefault(job.client, deque()).append(job)
+        self._wakeups.put(None)
 
-    def take(self) -> W:
-        """Wait for a job whose turn it is, and return it."""
+    def take(self) -> J:
+        """Wait for the next job that may run, and return it."""
         while True:
-            self._calls.get()
+            self._wakeups.get()
             with self._lock:
-                job = self._next()
+                job = self._pop_next()
                 if job is None:
-                    self._unheard = min(self._unheard + 1, self._waiting())
-                elif self._unheard:  # it may have gone on the call of another, who is next then
-                    self._unheard -= 1
-                    self._calls.put(None)
+                    self._unused_wakeups = min(self._unused_wakeups + 1, self._count())
+                elif self._unused_wakeups:
+                    # The job may have used the wakeup of another client's job: wake up for that.
+                    self._unused_wakeups -= 1
+                    self._wakeups.put(None)
             if job is not None:
                 return job
 
-    def look_again(self) -> None:
-        """Say that somebody who could not go may go now."""
+    def retry_skipped(self) -> None:
+        """Wake up for the jobs that were not allowed to run: some may be now."""
         with self._lock:
-            calls, self._unheard = self._unheard, 0
-        for _ in range(calls):
-            self._calls.put(None)
+            wakeups, self._unused_wakeups = self._unused_wakeups, 0
+        for _ in range(wakeups):
+            self._wakeups.put(None)
 
-    def expired(self, before: float) -> list[W]:
-        """Take out those who have waited since before a moment of the monotonic clock.
+    def remove_expired(self, before: float) -> list[J]:
+        """Remove and return the jobs that were queued before a time of the monotonic clock.
 
-        What belongs to no client is the server's own work, and has to be done.
+        Jobs without a client are the server's own work and are kept: they have to be done.
         """
         with self._lock:
-            lines = [line for client, line in self._lines.items() if client]
-            late = [job for line in lines for job in line if job.since < before]
-            for job in late:
-                self._lines[job.client].remove(job)
-            self._lines = {client: line for client, line in self._lines.items() if line}
-            self._unheard = min(self._unheard, self._waiting())
-        return late
+            queues = [queue for client, queue in self._jobs.items() if client]
+            expired = [job for queue in queues for job in queue if job.queued_at < before]
+            for job in expired:
+                self._jobs[job.client].remove(job)
+            self._jobs = {client: queue for client, queue in self._jobs.items() if queue}
+            self._unused_wakeups = min(self._unused_wakeups, self._count())
+        return expired
 
     def __len__(self) -> int:
         with self._lock:
-            return self._waiting()
+            return self._count()
 
-    def _waiting(self) -> int:
-        return sum(map(len, self._lines.values()))
+    def _count(self) -> int:
+        return sum(map(len, self._jobs.values()))
 
-    def _next(self) -> W | None:
-        client = next((client for client in self._lines if self._may_go(client)), None)
+    def _pop_next(self) -> J | None:
+        client = next((client for client in self._jobs if self._may_run(client)), None)
         if client is None:
             return None
-        line = self._lines.pop(client)
-        job = line.popleft()
-        if line:
-            self._lines[client] = line  # behind all others
+        queue = self._jobs.pop(client)
+        job = queue.popleft()
+        if queue:
+            self._jobs[client] = queue  # behind all other clients
         return job

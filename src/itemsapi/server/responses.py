@@ -1,9 +1,10 @@
-"""Answers on their way: what a thread made, and what of it may wait to be taken (S-111).
+"""Responses: run the application for one, and send it as fast as the client reads (S-111).
 
-An answer of 64 KiB or less is handed over at once. A longer one goes out piece by piece, as fast
-as the client takes it, and counts until it is gone: so much for one client, whose further requests
-wait meanwhile, and so much in all. Where all together are too much, the one that moved least is
-cut off: who does not read gives way to those who do.
+A response of 64 KiB or less is sent at once. A larger one is sent in chunks, as fast as the client
+reads them, and its bytes are counted until they are sent: there is a limit for each client, whose
+further requests wait meanwhile, and a limit for the worker. Beyond the limit of the worker, the
+response that has made no progress for longest is cut off: clients that do not read give way to
+those that do.
 """
 
 import asyncio
@@ -13,146 +14,159 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from itemsapi.server.environ import header_list
+from itemsapi.server.environ import encode_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-PIECE: Final = 64 * 1024  # bytes that no account is kept of
-SLICE: Final = 16 * 1024  # bytes of a longer answer that are handed on at once
-KEPT: Final = 128 * 1024  # bytes that granian may keep of it: four slices, and what hyper writes
-TAKEN_WITHIN: Final = 30.0  # seconds in which a client has to take something
-STALE: Final = 1.0  # seconds after which an answer that has not moved may be cut off for others
-OF_ONE: Final = 16 * 1024 * 1024  # bytes on their way to one client
-OF_ALL: Final = 64 * 1024 * 1024  # bytes on their way from one worker
+CHUNK_BYTES: Final = 64 * 1024  # a response up to this size is not counted
+SEND_BYTES: Final = 16 * 1024  # of a larger response, in one message to granian
+SERVER_BUFFER_BYTES: Final = 128 * 1024  # granian's: four messages, and hyper's write buffer
+SEND_TIMEOUT_SECONDS: Final = 30.0  # within which a client has to read something
+STALLED_AFTER_SECONDS: Final = 1.0  # without progress a response may be cut off for others
+MAX_CLIENT_BYTES: Final = 16 * 1024 * 1024  # pending for one client
+MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024  # pending in one worker
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Answer:
-    """The beginning of an answer, and what the rest comes from, if it is longer than a piece."""
+class Response:
+    """The beginning of a response, and the iterator of the rest if it is longer than a chunk."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    rest: Iterator[bytes] | None = None
+    remaining: Iterator[bytes] | None = None
     close: Callable[[], object] = field(default=lambda: None)
 
     @property
-    def long(self) -> bool:
-        """Tell whether it goes out piece by piece, and is held meanwhile."""
-        return self.rest is not None or len(self.body) > PIECE
+    def is_large(self) -> bool:
+        """Whether the response is sent in chunks, and counted meanwhile."""
+        return self.remaining is not None or len(self.body) > CHUNK_BYTES
 
-    def more(self) -> bytes:
-        """Return the next bytes; none are left when `rest` is None afterwards.
+    def read_chunk(self) -> bytes:
+        """Return the next bytes; afterwards `remaining` is None if they were the last.
 
-        Of what follows the beginning it is less: what waits to be taken is not hurried.
+        Chunks after the first are smaller: the client has yet to read what precedes them.
         """
-        assert self.rest is not None  # noqa: S101 - asked for only while there is a rest
-        body, ended = _gathered(self.rest, SLICE if self.status else PIECE)
-        if ended:
+        assert self.remaining is not None  # noqa: S101 - called only while there is a rest
+        body, is_complete = _read_more_than(
+            SEND_BYTES if self.status else CHUNK_BYTES, self.remaining
+        )
+        if is_complete:
             self.finish()
         return body
 
     def finish(self) -> None:
-        """Tell the application that nothing more is asked for."""
-        self.rest = None
+        """Close the iterable of the application (PEP 3333); nothing more is read from it."""
+        self.remaining = None
         self.close()
 
 
-def answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
-    """Run the application until its answer has begun, or is whole."""
+def run_application(application: "WSGIApplication", environ: "WSGIEnvironment") -> Response:
+    """Run the application until its response has begun, or is complete."""
     head: list[Any] = []
     written: list[bytes] = []
 
-    def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:  # noqa: ANN401, ARG001 - PEP 3333
+    def start_response(
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: object = None,  # noqa: ARG001 - PEP 3333
+    ) -> Any:  # noqa: ANN401 - PEP 3333
         head[:] = status, headers
         return written.append
 
-    given = application(environ, start)
-    answer = Answer(0, [], b"", iter(given), getattr(given, "close", lambda: None))
+    iterable = application(environ, start_response)
+    close = getattr(iterable, "close", lambda: None)
+    response = Response(0, [], b"", iter(iterable), close)
     try:
-        answer.body = b"".join(written) + answer.more()
+        response.body = b"".join(written) + response.read_chunk()
         status, headers = head
-        answer.status, answer.headers = int(status[:3]), header_list(headers)
+        response.status, response.headers = int(status[:3]), encode_headers(headers)
     except BaseException:
-        if answer.rest is not None:
-            answer.finish()
+        if response.remaining is not None:
+            response.finish()
         raise
-    return answer
+    return response
 
 
-def _gathered(parts: Iterator[bytes], enough: int) -> tuple[bytes, bool]:
-    """Return at least so many bytes and one, or all that are left; and whether that was all."""
-    found: list[bytes] = []
-    size = 0
+def _read_more_than(size: int, parts: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Return more bytes than `size`, or all that are left; and whether these were all."""
+    read: list[bytes] = []
+    read_bytes = 0
     for part in parts:
-        found.append(part)
-        size += len(part)
-        if size > enough:
-            return b"".join(found), False
-    return b"".join(found), True
+        read.append(part)
+        read_bytes += len(part)
+        if read_bytes > size:
+            return b"".join(read), False
+    return b"".join(read), True
 
 
-class Outgoing:
-    """All answers on their way from one worker."""
+class PendingResponses:
+    """The bytes of all large responses that one worker has yet to send."""
 
-    def __init__(self, *, of_one: int = OF_ONE, of_all: int = OF_ALL) -> None:
-        """Begin with none; take how many bytes may be under way."""
-        self._of_one, self._of_all = of_one, of_all
+    def __init__(
+        self, *, max_client_bytes: int = MAX_CLIENT_BYTES, max_total_bytes: int = MAX_TOTAL_BYTES
+    ) -> None:
+        """Start with none; take the limits for one client and for all."""
+        self._max_client_bytes, self._max_total_bytes = max_client_bytes, max_total_bytes
         self._lock = threading.Lock()
-        self._held: Counter[str] = Counter()
-        self._total = 0
-        self._moving: set[asyncio.Timeout] = set()
+        self._client_bytes: Counter[str] = Counter()
+        self._total_bytes = 0
+        self._timeouts: set[asyncio.Timeout] = set()  # one for each response being sent
 
     def has_room(self, client: str) -> bool:
-        """Tell whether a client has taken enough of its answers to be given another."""
-        return self._held[client] < self._of_one
+        """Return whether a client is below its limit, so that it may get another response."""
+        return self._client_bytes[client] < self._max_client_bytes
 
-    def held(self, client: str) -> int:
-        """Return how many bytes are on their way to a client."""
-        return self._held[client]
+    def pending_bytes(self, client: str) -> int:
+        """Return how many bytes are pending for a client."""
+        return self._client_bytes[client]
 
-    def hold(self, client: str, size: int) -> None:
-        """Count bytes on their way to a client."""
+    def reserve(self, client: str, size: int) -> None:
+        """Count bytes as pending for a client."""
         with self._lock:
-            self._held[client] += size + KEPT
-            self._total += size + KEPT
+            self._client_bytes[client] += size + SERVER_BUFFER_BYTES
+            self._total_bytes += size + SERVER_BUFFER_BYTES
 
-    def let_go(self, client: str, size: int) -> None:
-        """Forget bytes that were held."""
+    def release(self, client: str, size: int) -> None:
+        """Stop counting reserved bytes."""
         with self._lock:
-            self._total -= size + KEPT
-            self._held[client] -= size + KEPT
-            if self._held[client] <= 0:
-                del self._held[client]
+            self._total_bytes -= size + SERVER_BUFFER_BYTES
+            self._client_bytes[client] -= size + SERVER_BUFFER_BYTES
+            if self._client_bytes[client] <= 0:
+                del self._client_bytes[client]
 
-    async def send(self, send: Send, body: bytes, gone: Callable[[], bool] = bool) -> None:
-        """Send bytes as they are taken. Raises `TimeoutError` if they are not.
+    async def send(
+        self, send: Send, body: bytes, is_disconnected: Callable[[], bool] = bool
+    ) -> None:
+        """Send bytes as fast as the client reads them. Raise `TimeoutError` if it does not.
 
-        The same if the client has `gone`: granian drops what nobody is there for without a word.
+        Raise it too if the client `is_disconnected`: granian silently drops what is sent then.
         """
         now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(TAKEN_WITHIN) as patience:
-                self._moving.add(patience)
-                for at in range(0, len(body), SLICE):
-                    if gone():
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS) as timeout:
+                self._timeouts.add(timeout)
+                for start in range(0, len(body), SEND_BYTES):
+                    if is_disconnected():
                         raise TimeoutError
-                    self._cut_off(now())
-                    piece = body[at : at + SLICE]
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    if not patience.expired():
-                        patience.reschedule(now() + TAKEN_WITHIN)
+                    self._cut_off_stalled(now())
+                    part = body[start : start + SEND_BYTES]
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                    if not timeout.expired():
+                        timeout.reschedule(now() + SEND_TIMEOUT_SECONDS)
         finally:
-            self._moving.discard(patience)
+            self._timeouts.discard(timeout)
 
-    def _cut_off(self, now: float) -> None:
-        """Where too much is under way, end the answer that has not moved for longest."""
-        if self._total <= self._of_all:
+    def _cut_off_stalled(self, now: float) -> None:
+        """Beyond the limit of the worker, end the response without progress for longest."""
+        if self._total_bytes <= self._max_total_bytes:
             return
-        moving = {one: one.when() or now for one in self._moving if not one.expired()}
-        stalest = min(moving, key=moving.__getitem__, default=None)
-        if stalest and moving[stalest] < now + TAKEN_WITHIN - STALE:
+        deadlines = {
+            timeout: timeout.when() or now for timeout in self._timeouts if not timeout.expired()
+        }
+        stalest = min(deadlines, key=deadlines.__getitem__, default=None)
+        if stalest and deadlines[stalest] < now + SEND_TIMEOUT_SECONDS - STALLED_AFTER_SECONDS:
             stalest.reschedule(now)

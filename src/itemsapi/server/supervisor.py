@@ -1,8 +1,8 @@
-"""The supervisor: starts the workers, and another one for each that dies, as often as it takes.
+"""The supervisor: starts the workers, and replaces each one that dies, however often.
 
-granian does that by itself, but ends the whole service when two workers die within seconds of each
-other. Two of its inner methods are replaced here; `tests/faults` kills workers to see that a new
-version of granian still calls them.
+granian also replaces them, but stops the whole service when two workers die within seconds of each
+other. Two of its internal methods are overridden here; `tests/faults` kills workers to prove that a
+new version of granian still calls them.
 """
 
 import logging
@@ -22,19 +22,19 @@ from granian.server.mp import MPServer, WorkerProcess
 
 from itemsapi.observability.logging import log
 from itemsapi.server.listening import raise_file_limit
-from itemsapi.server.worker import load
+from itemsapi.server.worker import load_application
 
-HEADERS_WITHIN: Final = 10_000  # milliseconds a client may take to send its headers (R-14)
-LONGEST_HEADERS: Final = 64 * 1024  # bytes; the application takes less and says so
-STOP_WITHIN: Final = 30  # seconds that requests in flight have to end after SIGTERM
-MINUTE: Final = 60.0
-DEATHS: Final = 10  # in a minute; beyond, each further one is followed by a pause
-PAUSE: Final = 1.0  # seconds
+HEADER_TIMEOUT_MILLISECONDS: Final = 10_000  # for a client to send its headers (R-14)
+MAX_HEADER_BYTES: Final = 64 * 1024  # the application accepts less, with a problem response
+SHUTDOWN_TIMEOUT_SECONDS: Final = 30  # for requests in flight to end after SIGTERM
+DEATH_WINDOW_SECONDS: Final = 60.0
+MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
+RESTART_PAUSE_SECONDS: Final = 1.0
 
 
 def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight end first."""
-    # A worker begins afresh: it inherits no thread, lock or connection of this process.
+    """Serve until SIGTERM or SIGINT; let requests in flight end first."""
+    # With `spawn` a worker inherits no thread, lock or connection of this process.
     multiprocessing.set_start_method("spawn", force=True)
     connections = raise_file_limit()
     server = Supervisor(
@@ -46,29 +46,29 @@ def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
         backlog=connections,
         backpressure=connections,
         respawn_failed_workers=True,
-        workers_kill_timeout=STOP_WITHIN,
+        workers_kill_timeout=SHUTDOWN_TIMEOUT_SECONDS,
         http1_settings=HTTP1Settings(
-            header_read_timeout=HEADERS_WITHIN, max_buffer_size=LONGEST_HEADERS
+            header_read_timeout=HEADER_TIMEOUT_MILLISECONDS, max_buffer_size=MAX_HEADER_BYTES
         ),
         log_level=LogLevels.error,
-        log_dictconfig=LOGGING,
+        log_dictconfig=LOGGING_CONFIG,
         websockets=False,
     )
-    server.serve(target_loader=partial(load, threads, workers), wrap_loader=False)
+    server.serve(target_loader=partial(load_application, threads, workers), wrap_loader=False)
 
 
 class Supervisor(MPServer):
-    """granian on a socket of ours, which never gives up on its workers."""
+    """granian's server on a socket of our own, which always replaces dead workers."""
 
     def __init__(self, target: str, *, listener: socket.socket, **options: Any) -> None:
         """Take the socket that all workers accept from."""
         host, port = listener.getsockname()[:2]
         super().__init__(target, address=host, port=port, **options)
         self._listener = listener
-        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
 
     def _init_shared_socket(self) -> None:
-        """Hand out our socket, which has deadlines, instead of one for each worker."""
+        """Use our socket, which has deadlines, instead of opening one for each worker."""
         self._ssp, self._sso = None, self._listener
         self._shd = SocketHolder(self._listener.fileno(), False, self.backlog)  # type: ignore[assignment, call-arg]  # noqa: FBT003 - granian's types are those of Windows
 
@@ -79,47 +79,48 @@ class Supervisor(MPServer):
         target_loader: Callable[..., Any],
         delay: float = 0,
     ) -> None:
-        """Start others in the place of these, and forget when: granian would give up otherwise."""
+        """Replace these workers, and clear their start times: granian would stop otherwise."""
         for worker in {index: self.wrks[index] for index in workers}.values():
-            if not _lives(worker):
-                self._mourn(worker.inner.pid, worker.inner.exitcode)
+            if not _is_alive(worker):
+                self._handle_death(worker.inner.pid, worker.inner.exitcode)
         super()._respawn_workers(list(dict.fromkeys(workers)), spawn_target, target_loader, delay)
         self.respawned_wrks.clear()
-        self._find_forgotten()
+        self._find_missed_deaths()
 
-    def _mourn(self, pid: int, exit_code: int | None) -> None:
+    def _handle_death(self, pid: int, exit_code: int | None) -> None:
         log.error("worker_died", pid=pid, exit_code=exit_code)
         now = time.monotonic()
-        if len(self._deaths) == DEATHS and now - self._deaths[0] < MINUTE:
-            time.sleep(PAUSE)  # what dies at once must not keep the machine busy
+        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] < DEATH_WINDOW_SECONDS:
+            # Workers that die at once must not keep the machine busy.
+            time.sleep(RESTART_PAUSE_SECONDS)
         self._deaths.append(now)
 
-    def _find_forgotten(self) -> None:
-        """Note who died between two steps of granian's loop, which clears its list unseen."""
+    def _find_missed_deaths(self) -> None:
+        """Report the workers that died while granian's loop was clearing its list."""
         for worker in self.wrks:
-            if not _lives(worker) and worker.idx not in self.interrupt_children:
+            if not _is_alive(worker) and worker.idx not in self.interrupt_children:
                 self.interrupt_children.append(worker.idx)
                 self.main_loop_interrupt.set()
 
 
-def _lives(worker: WorkerProcess) -> bool:
-    return bool(worker.is_alive())  # type: ignore[no-untyped-call]  # granian's own gap
+def _is_alive(worker: WorkerProcess) -> bool:
+    return bool(worker.is_alive())  # type: ignore[no-untyped-call]  # granian has no type here
 
 
-class ToLog(logging.Handler):
-    """Writes what granian says as lines of our log."""
+class GranianLogHandler(logging.Handler):
+    """Writes granian's log records to our log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, unless it tells of a death, of which we tell more."""
-        words = record.getMessage()
-        if not words.startswith("Unexpected exit"):
-            log.log(record.levelno, "server", message=words)
+        """Write one line; skip the death of a worker, which the supervisor logs itself."""
+        message = record.getMessage()
+        if not message.startswith("Unexpected exit"):
+            log.log(record.levelno, "server", message=message)
 
 
-LOGGING: Final[dict[str, Any]] = {
+LOGGING_CONFIG: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"itemsapi": {"class": "itemsapi.server.supervisor.ToLog"}},
+    "handlers": {"itemsapi": {"class": "itemsapi.server.supervisor.GranianLogHandler"}},
     "loggers": {
         "_granian": {"handlers": ["itemsapi"], "level": "ERROR", "propagate": False},
     },

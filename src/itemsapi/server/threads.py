@@ -1,7 +1,7 @@
-"""The few threads that run the application.
+"""The threads that run the application.
 
 A thread that has to wait for a client steps aside: another one takes its place meanwhile, so that
-a slow upload is paid for by nobody else.
+a slow upload delays no other request.
 """
 
 import threading
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from itemsapi.observability.logging import log
 
 
-class Threads:
-    """So many threads at work, beside those that stand aside."""
+class WorkerThreads:
+    """A fixed number of working threads, besides those that have stepped aside."""
 
     def __init__(self, work: Callable[[], None], count: int) -> None:
-        """Take what a thread does again and again; `start` starts them."""
+        """Take the function that each thread calls again and again; `start` starts them."""
         self._work, self._count = work, count
         self._lock = threading.Lock()
         self._alive = self._aside = 0
 
     def start(self) -> None:
-        """Start as many threads as are wanted and not there."""
+        """Start the threads that are missing."""
         with self._lock:
             missing = max(0, self._count + self._aside - self._alive)
             self._alive += missing
@@ -29,7 +29,7 @@ class Threads:
             self._start_one()
 
     def _start_one(self) -> None:
-        """Start a thread. Where the system gives none there is one fewer, until the next start."""
+        """Start a thread. If the system has none left, go on with one fewer until `start`."""
         try:
             threading.Thread(target=self._loop, name="itemsapi", daemon=True).start()
         except RuntimeError as error:
@@ -38,8 +38,8 @@ class Threads:
             log.error("no_thread", cause=str(error))
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Let another thread take this one's place meanwhile."""
+    def step_aside(self) -> Iterator[None]:
+        """Let another thread take the place of this one meanwhile."""
         with self._lock:
             self._aside += 1
         try:
@@ -50,17 +50,17 @@ class Threads:
                 self._aside -= 1
 
     def count(self) -> int:
-        """Return how many threads there are, at work and aside."""
+        """Return how many threads there are, including those that have stepped aside."""
         with self._lock:
             return self._alive
 
     def _loop(self) -> None:
-        while not self._superfluous():
+        while not self._retire_if_superfluous():
             self._work()
 
-    def _superfluous(self) -> bool:
-        """Tell whether this thread is one too many, since one that stood aside is back."""
+    def _retire_if_superfluous(self) -> bool:
+        """Return whether this thread ends, because one that had stepped aside is back."""
         with self._lock:
-            over = self._alive - self._aside > self._count
-            self._alive -= over
-        return over
+            is_superfluous = self._alive - self._aside > self._count
+            self._alive -= is_superfluous
+        return is_superfluous

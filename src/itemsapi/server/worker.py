@@ -1,4 +1,4 @@
-"""What runs in a worker process: the application behind the bridge."""
+"""The worker process: runs the application behind the bridge."""
 
 import multiprocessing
 import os
@@ -10,9 +10,9 @@ from itemsapi.server.bridge import Bridge
 from itemsapi.services import EXTENSION
 
 
-def load(threads: int, workers: int) -> Bridge:
-    """Make the application with the settings of the environment, and its bridge."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def load_application(threads: int, workers: int) -> Bridge:
+    """Return the bridge to an application with the settings from the environment."""
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create_app()
     settings = app.extensions[EXTENSION].settings
     return Bridge(
@@ -23,8 +23,8 @@ def load(threads: int, workers: int) -> Bridge:
     )
 
 
-def _end_with_parent() -> None:
-    """End as at SIGTERM when the parent is gone: nobody else could stop this process."""
+def _stop_with_parent() -> None:
+    """Send SIGTERM to this process when its parent has ended: nothing else would stop it."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)

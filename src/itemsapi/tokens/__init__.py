@@ -1,1 +1,1 @@
-"""What a token is: scopes, claims, the key ring, the codec, sessions and revocations."""
+"""Tokens: scopes, claims, signing keys, the codec, sessions and revocations."""

@@ -1,8 +1,9 @@
-"""The key ring: this process's copy of the keys that sign and verify access tokens.
+"""The key set: this process's copy of the keys that sign and verify access tokens.
 
-The copy is renewed at most once per lag, inside a request that finds it older than that: no thread,
-nothing to lose at a fork, and an unknown `kid` costs no look-up. A key that cannot be read is left
-out with a logged error, and the others serve on (R-29); if none can be, nobody is let in.
+A request that finds the copy older than the lag reloads it; there is no background thread, so a
+fork loses nothing, and an unknown `kid` costs no query. A key that cannot be decrypted is logged
+and left out, and the other keys stay in use (R-29). If no key can be decrypted, every token is
+rejected with 503.
 """
 
 import threading
@@ -19,142 +20,144 @@ from itemsapi.settings import Settings, SettingsError
 from itemsapi.tokens.key_store import KeyStore
 from itemsapi.tokens.keys import Key
 
-MAX_KEY_AGE_SECONDS = 60.0  # seconds without the database that the copy still serves
-FIRST = 5.0  # seconds that a request waits for another one to read the keys for the first time
-MOMENT = 0.25  # seconds it waits for a renewal; a healthy database takes a few ms
-UPKEEP = 30.0  # seconds between two tries to change keys, where the first one failed
+MAX_KEY_AGE_SECONDS = 60.0  # how long the copy is used while the database is unavailable
+FIRST_LOAD_WAIT_SECONDS = 5.0  # how long a request waits while another one loads the first copy
+RELOAD_WAIT_SECONDS = 0.25  # how long it waits for a reload; a healthy database takes a few ms
+MAINTENANCE_RETRY_SECONDS = 30.0  # pause after a failed attempt to change keys
 
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """The keys at one moment: the one that signs, and those that verify in the order of JWKS."""
+    """The keys at one time: the one that signs, and those that verify, in the order of the JWKS."""
 
     signing: Key | None
     verifying: dict[str, Key]
 
     @property
     def current(self) -> Key:
-        """The key that signs. Raises `GateUnavailable` if it cannot be read."""
+        """The key that signs. Raise `GateUnavailable` if it could not be decrypted."""
         if self.signing is None:
             raise GateUnavailable(cause="signing keys: the one that signs cannot be read")
         return self.signing
 
-    def public(self) -> list[dict[str, str]]:
-        """Return the JWKs of all keys that verify; symmetric keys are never shown (RFC 7517)."""
+    def public_jwks(self) -> list[dict[str, str]]:
+        """Return the public JWKs of all keys that verify; symmetric keys have none (RFC 7517)."""
         return [jwk for key in self.verifying.values() if (jwk := key.public_jwk())]
 
 
 class KeySet:
-    """The keys as this process knows them; `version` changes with them."""
+    """This process's copy of the keys; `version` increases with every change."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock, audit: Audit) -> None:
-        """Take where the keys are and what seals them; nothing is read yet."""
+        """Open the key store; load no key yet."""
         self.key_store = KeyStore(database, settings, clock, audit)
-        self._lag = settings.revocation_lag.total_seconds() * 0.7  # the rest is for the answer
+        self._lag = settings.revocation_lag.total_seconds() * 0.7  # leaves time for the query
         self._lock = threading.Lock()
-        self._asked = self._known = self._upkept = float("-inf")
-        self._failing = ""  # why the last reading failed
-        self._key_set = KeySnapshot(None, {})
-        self._seen: list[tuple[str, str, str, str]] = []
+        self._checked_at = self._loaded_at = self._maintenance_failed_at = float("-inf")
+        self._load_error = ""  # why the last load failed
+        self._snapshot = KeySnapshot(None, {})
+        self._loaded_rows: list[tuple[str, str, str, str]] = []
         self.version = 0
 
-    def now(self) -> KeySnapshot:
-        """Return the ring, at most a lag old; make the first key if there is none.
+    def snapshot(self) -> KeySnapshot:
+        """Return the keys, at most one lag old; create the first key if there is none.
 
-        Raises `GateUnavailable` if the keys cannot be known.
+        Raise `GateUnavailable` if the keys are not known.
         """
-        if time.monotonic() - self._asked >= self._lag or self._stale:
-            self._ask()
-        if not self._key_set.verifying:
-            raise self._away("none can be read")
-        return self._key_set
+        if time.monotonic() - self._checked_at >= self._lag or self._stale:
+            self._reload()
+        if not self._snapshot.verifying:
+            raise self._unavailable("none can be read")
+        return self._snapshot
 
     def find(self, kid: str) -> Key | None:
-        """Return the key that verifies tokens of this `kid`."""
-        return self.now().verifying.get(kid)
+        """Return the key that verifies tokens with this `kid`."""
+        return self.snapshot().verifying.get(kid)
 
     def rotate(self) -> str:
-        """Let the next key sign from now on; see `Keystore.rotate`."""
+        """Make the next key the signing key; see `KeyStore.rotate`."""
         kid = self.key_store.rotate()
-        self._forget()
+        self._invalidate()
         return kid
 
     def withdraw(self, kid: str) -> None:
-        """Refuse what a key signed, everywhere within two seconds; see `Keystore.withdraw`."""
+        """Reject all tokens of a key, everywhere within two seconds; see `KeyStore.withdraw`."""
         self.key_store.withdraw(kid)
-        self._forget()
+        self._invalidate()
 
-    def _forget(self) -> None:
-        """Have the next request read the keys anew, and refuse it if it cannot."""
-        self._asked = self._known = float("-inf")
+    def _invalidate(self) -> None:
+        """Make the next request load the keys again, and fail if it cannot."""
+        self._checked_at = self._loaded_at = float("-inf")
 
     @property
     def _stale(self) -> bool:
-        """Tell whether the copy is too old to go on with while another request renews it."""
-        return time.monotonic() - self._known > 2 * self._lag
+        """Tell whether the copy is too old to be used while another request reloads it."""
+        return time.monotonic() - self._loaded_at > 2 * self._lag
 
-    def _away(self, why: str) -> GateUnavailable:
+    def _unavailable(self, reason: str) -> GateUnavailable:
         return GateUnavailable(
-            cause="; ".join(filter(None, [f"signing keys: {why}", self._failing]))
+            cause="; ".join(filter(None, [f"signing keys: {reason}", self._load_error]))
         )
 
-    def _ask(self) -> None:
-        """Read the keys again; one thread does, the others go on with what they know.
+    def _reload(self) -> None:
+        """Load the keys again in one thread; the others use the copy they have.
 
-        Where that is stale they wait a moment, unless the last reading failed: no queue of threads
-        stands before a dead database (R-04).
+        If the copy is stale they wait for a short time, unless the last load failed: threads must
+        not queue for a database that is unavailable (R-04).
         """
-        wait = MOMENT if self._key_set.verifying else FIRST
-        if self._lock.acquire(timeout=wait if self._stale and not self._failing else 0):
+        wait = RELOAD_WAIT_SECONDS if self._snapshot.verifying else FIRST_LOAD_WAIT_SECONDS
+        if self._lock.acquire(timeout=wait if self._stale and not self._load_error else 0):
             try:
-                rows = self._renewed()
+                rows = self._load()
             finally:
                 self._lock.release()
-            self._keep_up(rows)
-        if time.monotonic() - self._known > MAX_KEY_AGE_SECONDS:
-            raise self._away("not read for too long")
+            self._maintain(rows)
+        if time.monotonic() - self._loaded_at > MAX_KEY_AGE_SECONDS:
+            raise self._unavailable("not read for too long")
 
-    def _renewed(self) -> Sequence[AnyRow]:
-        """Renew the copy and return its rows; none if it is new already, or cannot be renewed."""
-        begun = time.monotonic()
-        if begun - self._asked < self._lag:
+    def _load(self) -> Sequence[AnyRow]:
+        """Load the keys and return their rows; none if another thread just did, or on failure."""
+        started_at = time.monotonic()
+        if started_at - self._checked_at < self._lag:
             return ()
         try:
-            rows = self.key_store.live() or self.key_store.begin()
+            rows = self.key_store.load_active() or self.key_store.ensure_signing_key()
         except DatabaseUnavailable as error:
-            self._failing, self._asked = error.cause, time.monotonic()
+            self._load_error, self._checked_at = error.cause, time.monotonic()
             return ()
         self._replace(rows)
-        self._failing, self._asked, self._known = "", begun, begun
+        self._load_error, self._checked_at, self._loaded_at = "", started_at, started_at
         return rows
 
-    def _keep_up(self, rows: Sequence[AnyRow]) -> None:
-        """Rotate by schedule, and let a key sign where none does; failing at it refuses nobody."""
-        if not rows or time.monotonic() - self._upkept < UPKEEP:
+    def _maintain(self, rows: Sequence[AnyRow]) -> None:
+        """Rotate on schedule, and ensure that a key signs; a failure here rejects no request."""
+        since_failure = time.monotonic() - self._maintenance_failed_at
+        if not rows or since_failure < MAINTENANCE_RETRY_SECONDS:
             return
         try:
             if not any(row.state == "current" for row in rows):
-                self.key_store.begin()
+                self.key_store.ensure_signing_key()
             elif not self.key_store.rotate_if_due(rows):
                 return
         except (DatabaseUnavailable, SettingsError) as error:
-            self._upkept = time.monotonic()
+            self._maintenance_failed_at = time.monotonic()
             log.warning("key_upkeep_failed", reason=getattr(error, "cause", "") or str(error))
         else:
-            self._asked = float("-inf")  # the next request finds the change
+            self._checked_at = float("-inf")  # the next request loads the change
 
     def _replace(self, rows: Sequence[AnyRow]) -> None:
-        seen = [(row.kid, row.state, row.alg, row.secret) for row in rows]
-        if seen == self._seen:
+        loaded_rows = [(row.kid, row.state, row.alg, row.secret) for row in rows]
+        if loaded_rows == self._loaded_rows:
             return
-        keys = {row.kid: key for row in rows if (key := self._opened(row))}
+        keys = {row.kid: key for row in rows if (key := self._decrypted(row))}
         signing = [keys[row.kid] for row in rows if row.state == "current" and row.kid in keys]
-        self._key_set, self._seen = KeySnapshot(signing[-1] if signing else None, keys), seen
+        self._snapshot = KeySnapshot(signing[-1] if signing else None, keys)
+        self._loaded_rows = loaded_rows
         self.version += 1
 
-    def _opened(self, row: AnyRow) -> Key | None:
+    def _decrypted(self, row: AnyRow) -> Key | None:
         try:
-            return self.key_store.open(row)
+            return self.key_store.decrypt(row)
         except SettingsError as error:
             log.error("signing_key_unreadable", kid=row.kid, reason=str(error))
             return None

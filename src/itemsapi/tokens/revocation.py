@@ -1,12 +1,13 @@
-"""The revocation feed: what was taken back, known to every process within a second.
+"""The revocation feed: revocations, known to every process within a second.
 
-Rows are `(seq, target)`. A process keeps those that can still matter in memory and asks for newer
-ones at most once per lag, inside a request that finds its copy older than that: no thread, nothing
-to lose at a fork. A request costs four dictionary look-ups and no query.
+Each row is `(seq, target)`. A process keeps the rows that can still affect a token in memory. A
+request that finds this copy older than the lag reads newer rows; there is no background thread, so
+a fork loses nothing. Checking a token takes four dictionary look-ups and no query.
 
-Neither commit order nor clocks hide a row: writers take turns, so that `seq` is the order of
-commits. The `seq` of what was taken back from a user, or from everybody, is their *epoch*: it is
-minted into every later token, and a token of an earlier epoch is void (docs/adr/0004).
+`seq` is the order of commits, because a lock lets one transaction at a time write: neither commit
+order nor clocks can hide a row. The `seq` of the latest revocation of a user, or of all users, is
+their *epoch*. Every token contains the epoch of its time, and is invalid once there is a later one
+(docs/adr/0004).
 """
 
 import itertools
@@ -23,20 +24,18 @@ from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
-MAX_FEED_AGE_SECONDS = (
-    5.0  # seconds without an answer from the feed before nobody is let in any more
-)
-MOMENT = 0.25  # seconds to wait for an answer that is under way; a healthy database takes a few ms
-FEED_LOCK = 7_202  # the advisory lock of writers
-EVERYBODY = "*"
-NO_EPOCH = 0  # nothing was taken back yet
+MAX_FEED_AGE_SECONDS = 5.0  # how long tokens are accepted while the feed cannot be read
+FEED_WAIT_SECONDS = 0.25  # how long to wait for a read; a healthy database takes a few ms
+FEED_LOCK_ID = 7_202  # of the advisory lock of writers
+ALL_USERS = "*"
+NO_EPOCH = 0  # before the first revocation
 
 
 class Revocation(Model):
-    """One thing taken back. `sessions`: not only tokens of earlier epochs, sessions as well.
+    """One revocation. `sessions`: it ends sessions of earlier epochs too, not only their tokens.
 
-    `seq` is close to the milliseconds since 1970, and always later than the one before: a database
-    that was restored gives out none a second time.
+    `seq` is close to the milliseconds since 1970, and always greater than the one before, so that a
+    restored database assigns none a second time.
     """
 
     __tablename__ = "itemsapi_revocation"
@@ -56,196 +55,199 @@ _LAST_SEQ = select(func.coalesce(func.max(_table.c.seq), NO_EPOCH))
 _EVERYBODY = select(
     func.coalesce(func.max(_table.c.seq), NO_EPOCH),
     func.coalesce(func.max(_table.c.seq).filter(_table.c.sessions), NO_EPOCH),
-).where(_table.c.target == EVERYBODY)
-SESSIONS_EPOCH = (  # sessions of everybody that began in an earlier epoch are over
+).where(_table.c.target == ALL_USERS)
+SESSIONS_EPOCH = (  # sessions that began in an earlier epoch have ended
     select(func.coalesce(func.max(_table.c.seq), NO_EPOCH))
-    .where(_table.c.target == EVERYBODY, _table.c.sessions)
+    .where(_table.c.target == ALL_USERS, _table.c.sessions)
     .scalar_subquery()
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Epochs:
-    """The epochs of everybody's tokens and of everybody's sessions: earlier ones are void."""
+    """The latest revocations of all tokens and of all sessions: earlier epochs are invalid."""
 
     tokens: int
     sessions: int
 
 
 def session_target(sid: str) -> str:
-    """Name a session as a target: none of its tokens is good any more."""
+    """Return the target that revokes all tokens of a session."""
     return f"s:{sid}"
 
 
 def generation_target(sid: str, gen: int) -> str:
-    """Name one generation of a session as a target: the others go on."""
+    """Return the target that revokes one generation of a session; the others stay valid."""
     return f"s:{sid}:{gen}"
 
 
 def user_target(user_id: str) -> str:
-    """Name a user as a target: tokens of an earlier epoch are void."""
+    """Return the target that revokes the tokens of a user that have an earlier epoch."""
     return f"u:{user_id}"
 
 
-def everybodys_epochs(tx: Session | Connection) -> Epochs:
-    """Return the epochs that tokens and sessions of everybody must have reached.
+def load_global_epochs(tx: Session | Connection) -> Epochs:
+    """Return the epochs that every token and every session must have.
 
-    Ask *before* what the token says is looked up: who changes that in between makes a later epoch,
-    and the token is void.
+    Load them *before* the facts that go into a token: a change of those in between creates a later
+    epoch, and the token is invalid.
     """
     tokens, sessions = tx.execute(_EVERYBODY).one()
     return Epochs(tokens, sessions)
 
 
 class RevocationFeed:
-    """One process's copy of the revocations that can still matter, and the way to add to them."""
+    """This process's copy of the revocations that can still affect a token; adds new ones."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, lag: timedelta, life: timedelta
+        self, database: Database, clock: Clock, *, lag: timedelta, token_lifetime: timedelta
     ) -> None:
-        """Take how old the copy may be (`lag`) and how long a token can live (`life`)."""
+        """Take the maximum age of the copy (`lag`) and the maximum lifetime of a token."""
         self._database, self._clock = database, clock
-        self._bound = lag.total_seconds()
-        self._lag = self._bound * 0.7  # the rest is for the answer to arrive
-        self._life = life + timedelta(minutes=2)
-        self._asking = threading.Lock()
+        self._max_lag = lag.total_seconds()
+        self._lag = self._max_lag * 0.7  # leaves time for the query
+        self._kept_for = token_lifetime + timedelta(minutes=2)
+        self._read_lock = threading.Lock()
         self._revoked: dict[str, int] = {}
-        self._noted: dict[str, float] = {}
-        self._writing = threading.Lock()
-        self._last: AnyRow | None = None
-        self._whole = False
-        self._asked = self._known = float("-inf")
-        self._failing = ""  # why the last question had no answer
+        self._remembered_at: dict[str, float] = {}
+        self._memory_lock = threading.Lock()
+        self._last_row: AnyRow | None = None
+        self._is_complete = False
+        self._checked_at = self._read_at = float("-inf")
+        self._read_error = ""  # why the last read failed
 
     @property
     def age(self) -> float:
-        """Seconds since the copy was known to be whole."""
-        return time.monotonic() - self._known
+        """Seconds since the copy was complete."""
+        return time.monotonic() - self._read_at
 
     def revoke(self, tx: Session, *targets: str, sessions: bool = False) -> int:
-        """Take something back in the transaction of the change that causes it.
+        """Revoke `targets` in the transaction of the change that causes it.
 
-        Return the last `seq` written: the epoch of what was taken back. Nobody else writes to the
-        feed until the transaction ends. The rows are for the other processes; this one knows as
-        soon as the transaction commits.
+        Return the last `seq` written: the new epoch. No other transaction writes to the feed until
+        this one ends. The rows inform the other processes; this one remembers the targets when the
+        transaction commits.
         """
-        self._database.advisory_lock(tx, FEED_LOCK)
-        last: int = tx.execute(_LAST_SEQ).scalar_one()
+        self._database.advisory_lock(tx, FEED_LOCK_ID)
+        last_seq: int = tx.execute(_LAST_SEQ).scalar_one()
         now = self._clock()
-        first = max(last + 1, int(now.timestamp() * 1000))
-        numbered = dict(zip(targets, itertools.count(first), strict=False))
-        rows = [{"seq": seq, "target": target} for target, seq in numbered.items()]
+        first_seq = max(last_seq + 1, int(now.timestamp() * 1000))
+        seqs = dict(zip(targets, itertools.count(first_seq), strict=False))
+        rows = [{"seq": seq, "target": target} for target, seq in seqs.items()]
         tx.execute(insert(_table), [row | {"sessions": sessions, "made_at": now} for row in rows])
-        event.listen(tx, "after_commit", lambda _: self._note_all(numbered), once=True)
-        return first + len(rows) - 1
+        event.listen(tx, "after_commit", lambda _: self._remember(seqs), once=True)
+        return first_seq + len(rows) - 1
 
     def check(self, *, sid: str, gen: int, user_id: str, epoch: int) -> None:
-        """Let a token pass, or raise `TokenInvalid`; `GateUnavailable` if nobody can tell."""
+        """Raise `TokenInvalid` if a token is revoked, `GateUnavailable` if the copy is too old."""
         self.ensure_fresh()
         revoked = self._revoked
         if (
             f"s:{sid}" in revoked
             or f"s:{sid}:{gen}" in revoked
             or epoch < revoked.get(f"u:{user_id}", NO_EPOCH)
-            or epoch < revoked.get(EVERYBODY, NO_EPOCH)
+            or epoch < revoked.get(ALL_USERS, NO_EPOCH)
         ):
             raise TokenInvalid
 
     def ensure_fresh(self) -> None:
-        """Ask the database for newer rows if it is time to. Raises `GateUnavailable`."""
-        moment = time.monotonic()
-        if moment - self._asked >= self._lag or moment - self._known > MAX_FEED_AGE_SECONDS:
-            self._ask()
+        """Read newer rows if it is time to. Raise `GateUnavailable` if the copy is too old."""
+        now = time.monotonic()
+        if now - self._checked_at >= self._lag or now - self._read_at > MAX_FEED_AGE_SECONDS:
+            self._read()
 
-    def _ask(self) -> None:
-        """Ask for newer rows; one thread does, the others go on with what is known so far.
+    def _read(self) -> None:
+        """Read newer rows in one thread; the others use the copy they have.
 
-        Where that is older than the lag, as after an idle time, they wait a moment, and where it
-        is too old until there is an answer; unless the last question had none: no queue of threads
-        stands before a dead database (R-04).
+        If the copy is older than the lag, as after an idle time, they wait for a short time; if it
+        is too old to be used, they wait for the read. They do not wait if the last read failed:
+        threads must not queue for a database that is unavailable (R-04).
         """
-        wait = MOMENT if self.age < MAX_FEED_AGE_SECONDS else MAX_FEED_AGE_SECONDS
-        if self._asking.acquire(timeout=0 if self._failing or self.age < self._bound else wait):
+        wait = FEED_WAIT_SECONDS if self.age < MAX_FEED_AGE_SECONDS else MAX_FEED_AGE_SECONDS
+        has_to_wait = self.age >= self._max_lag and not self._read_error
+        if self._read_lock.acquire(timeout=wait if has_to_wait else 0):
             try:
-                self._ask_alone()
+                self._read_alone()
             finally:
-                self._asking.release()
+                self._read_lock.release()
         if self.age > MAX_FEED_AGE_SECONDS:
             raise GateUnavailable(
-                cause=f"revocations: not read for too long; {self._failing or 'others wait too'}"
+                cause=f"revocations: not read for too long; {self._read_error or 'others wait too'}"
             )
 
-    def _ask_alone(self) -> None:
-        begun = time.monotonic()
-        if begun - self._asked < self._lag:
+    def _read_alone(self) -> None:
+        started_at = time.monotonic()
+        if started_at - self._checked_at < self._lag:
             return
         try:
-            self._catch_up()
+            self._read_newer()
         except DatabaseUnavailable as error:
-            self._failing, self._asked = error.cause, time.monotonic()
+            self._read_error, self._checked_at = error.cause, time.monotonic()
         else:
-            self._failing, self._asked, self._known = "", begun, begun
+            self._read_error, self._checked_at, self._read_at = "", started_at, started_at
 
-    def _catch_up(self) -> None:
-        begun = time.monotonic()
+    def _read_newer(self) -> None:
+        started_at = time.monotonic()
         with self._database.reading() as connection:
-            rows, restored = self._news(connection)
-        if restored:
-            self._forget_epochs(begun)
-        self._note_all({row.target: row.seq for row in rows})
-        self._forget(time.monotonic() - self._life.total_seconds())
+            rows, was_restored = self._newer_rows(connection)
+        if was_restored:
+            self._forget_epochs(started_at)
+        self._remember({row.target: row.seq for row in rows})
+        self._forget(time.monotonic() - self._kept_for.total_seconds())
 
-    def _news(self, connection: Connection) -> tuple[Sequence[AnyRow], bool]:
-        """Read what came after the last row known; all of it if that very row is there no more.
+    def _newer_rows(self, connection: Connection) -> tuple[Sequence[AnyRow], bool]:
+        """Return the rows after the last known one; all rows if that one no longer exists.
 
-        The second value tells that: the last row is never purged, so a backup was restored (R-28).
+        The second value is true in that case: the last row is never purged, so a backup was
+        restored (R-28).
         """
-        known = self._last
-        if self._whole:
-            rows = connection.execute(_NEWER, {"seq": known.seq if known else 0}).all()
-            if known is None or (rows and rows[0] == known):
-                self._last = rows[-1] if rows else None
-                return rows[1:] if known else rows, False
-        rows = self._all_that_matter(connection)
-        self._last, self._whole = rows[-1] if rows else None, True
-        return rows, known is not None
+        last_row = self._last_row
+        if self._is_complete:
+            rows = connection.execute(_NEWER, {"seq": last_row.seq if last_row else 0}).all()
+            if last_row is None or (rows and rows[0] == last_row):
+                self._last_row = rows[-1] if rows else None
+                return rows[1:] if last_row else rows, False
+        rows = self._all_relevant_rows(connection)
+        self._last_row, self._is_complete = rows[-1] if rows else None, True
+        return rows, last_row is not None
 
-    def _all_that_matter(self, connection: Connection) -> Sequence[AnyRow]:
-        """Read the rows of one token lifetime, by their numbers as well as by the clocks.
+    def _all_relevant_rows(self, connection: Connection) -> Sequence[AnyRow]:
+        """Return the rows of the last three token lifetimes, by `seq` and by time.
 
-        Numbers rise with the commits, so a row that follows on a recent one is recent. Two more
-        lifetimes are read: so far the clock of a host may be behind and hides no row.
+        `seq` increases with every commit, so a row after a recent one is recent. One lifetime would
+        do; with two more, no row is missed if the clock of a host is that far behind.
         """
         last = connection.execute(_LAST).first()
         if last is None:
             return []
-        since = {"since": self._clock() - self._life}
-        first = connection.execute(_FIRST_SINCE, since).scalar_one()
-        oldest = last.seq if first is None else first
-        margin = 2 * int(self._life.total_seconds() * 1000)
-        return connection.execute(_NEWER, {"seq": oldest - margin}).all()
+        since = {"since": self._clock() - self._kept_for}
+        first_seq = connection.execute(_FIRST_SINCE, since).scalar_one()
+        oldest_seq = last.seq if first_seq is None else first_seq
+        margin = 2 * int(self._kept_for.total_seconds() * 1000)
+        return connection.execute(_NEWER, {"seq": oldest_seq - margin}).all()
 
     def _forget_epochs(self, before: float) -> None:
-        """Drop the epochs noted earlier: new tokens get theirs from the restored database.
+        """Forget the epochs remembered earlier: new tokens get theirs from the restored database.
 
-        Sessions that ended stay ended.
+        Revocations of sessions stay.
         """
-        with self._writing:
+        with self._memory_lock:
             for target in [t for t in self._revoked if not t.startswith("s:")]:
-                if self._noted[target] < before:
-                    del self._noted[target], self._revoked[target]
+                if self._remembered_at[target] < before:
+                    del self._remembered_at[target], self._revoked[target]
 
-    def _note_all(self, revoked: Mapping[str, int]) -> None:
-        """Remember revocations; the later of two of the same target counts."""
-        with self._writing:
+    def _remember(self, revoked: Mapping[str, int]) -> None:
+        """Remember revocations; of two with the same target the later one counts."""
+        with self._memory_lock:
             for target, seq in revoked.items():
                 self._revoked[target] = max(seq, self._revoked.get(target, NO_EPOCH))
-                self._noted.pop(target, None)
-                self._noted[target] = time.monotonic()
+                self._remembered_at.pop(target, None)
+                self._remembered_at[target] = time.monotonic()
 
     def _forget(self, before: float) -> None:
-        """Drop what no living token can meet any more; the oldest note comes first."""
-        with self._writing:
-            old = itertools.takewhile(lambda entry: entry[1] < before, self._noted.items())
-            for target, _ in list(old):
-                del self._noted[target], self._revoked[target]
+        """Forget what no unexpired token can match; the oldest entry comes first."""
+        with self._memory_lock:
+            entries = self._remembered_at.items()
+            expired = itertools.takewhile(lambda entry: entry[1] < before, entries)
+            for target, _ in list(expired):
+                del self._remembered_at[target], self._revoked[target]

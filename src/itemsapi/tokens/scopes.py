@@ -1,31 +1,31 @@
 """Scopes: what a token may be used for, `resource:action` (RFC 6749 section 3.3)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,40}:[a-z][a-z0-9_.-]{0,40}")
-LONGEST = 2000  # characters of a scope string that a client may send
+MAX_SCOPE_LENGTH = 2000  # characters of a scope string that a client may send
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One scope: its name and what it lets you do, in words for people.
+    """A scope: its name, and a description of what it permits.
 
-    Raises `ValueError` if the name is not `resource:action` in lower case.
+    Raise `ValueError` unless the name is `resource:action` in lower case.
     """
 
     name: str
-    meaning: str
+    description: str
 
     def __post_init__(self) -> None:
-        """Refuse names that could not stand in a token or a challenge."""
+        """Reject names that must not appear in a token or a challenge."""
         if not _NAME.fullmatch(self.name):
-            msg = f"{self.name!r} is no scope; write resource:action in lower case"
+            msg = f"{self.name!r} is not a scope; write resource:action in lower case"
             raise ValueError(msg)
 
     def __str__(self) -> str:
-        """Return the name, as it stands in tokens."""
+        """Return the name, as in tokens."""
         return self.name
 
 
@@ -40,12 +40,12 @@ METRICS_READ = Scope("metrics:read", "Read the metrics")
 TOKENS_READ = Scope("tokens:read", "Ask whether a token is active (introspection)")
 SESSIONS_WRITE = Scope("sessions:write", "End the sessions of any user")
 
-# Of who signed in with a one-time password: it opens nothing but a change of it (S-119). No role
-# gives it, and a token that has it has no other, so that whoever verifies tokens by themselves
-# finds no scope that they know.
+# The only scope of a user who signed in with a temporary password: it permits nothing but to change
+# that password (S-119). No role contains it, and a token with it has no other scope, so that
+# services that verify tokens themselves find no scope they know.
 PASSWORD_CHANGE = Scope("password:change", "Set another password, and nothing else")
 
-BUILTIN = (
+BUILTIN_SCOPES = (
     ITEMS_READ,
     ITEMS_WRITE,
     ITEMS_ADMIN,
@@ -59,20 +59,42 @@ BUILTIN = (
 )
 
 
-def split(text: str) -> frozenset[str]:
-    """Read a scope string: names parted by single spaces, compared whole and as they stand.
+class ScopeRegistry:
+    """The scopes that the application knows: the built-in ones and those of its blueprints."""
 
-    Raises `ValueError` for anything else: two spaces, tabs, other characters (RFC 6749 3.3).
+    def __init__(self) -> None:
+        """Start with the built-in scopes."""
+        self._scopes = {scope.name: scope for scope in BUILTIN_SCOPES}
+
+    def register(self, scopes: Iterable[Scope]) -> None:
+        """Add scopes, once the blueprints that declare them are registered."""
+        self._scopes |= {scope.name: scope for scope in scopes}
+
+    @property
+    def by_name(self) -> Mapping[str, Scope]:
+        """Every known scope by its name."""
+        return self._scopes
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all known scopes."""
+        return frozenset(self._scopes)
+
+
+def parse_scopes(text: str) -> frozenset[str]:
+    """Parse a scope string: names separated by single spaces, compared exactly.
+
+    Raise `ValueError` for anything else: two spaces, tabs, other characters (RFC 6749 section 3.3).
     """
     if text == "":
         return frozenset()
     names = text.split(" ")
-    if len(text) > LONGEST or not all(_NAME.fullmatch(name) for name in names):
+    if len(text) > MAX_SCOPE_LENGTH or not all(_NAME.fullmatch(name) for name in names):
         msg = "not a scope string"
         raise ValueError(msg)
     return frozenset(names)
 
 
-def join(names: Iterable[str]) -> str:
-    """Write a set of scopes as one string, sorted, so that equal sets are equal strings."""
+def format_scopes(names: Iterable[str]) -> str:
+    """Format a set of scopes as one string, sorted, so that equal sets give equal strings."""
     return " ".join(sorted(names))

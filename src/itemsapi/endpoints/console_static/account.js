@@ -1,11 +1,11 @@
-/** My account: who I am, and my password. */
-import { auth, call, mustChange, Refusal, refusal } from "./api.js";
+/** The account page: the user's roles and scopes, and the password form. */
+import { auth, call, mustChangePassword, ApiError, toApiError } from "./api.js";
 import { badges, h } from "./dom.js";
 import { form } from "./forms.js";
-import { given } from "./given.js";
-import { tell } from "./news.js";
-import { fresh, secret, whose } from "./passwords.js";
-import { t } from "./words.js";
+import { keptCredentials } from "./temporary_password.js";
+import { setFlash } from "./flash.js";
+import { newPasswordField, passwordField, usernameField } from "./passwords.js";
+import { t } from "./i18n.js";
 
 /** @param {any} me */
 const facts = (me) => {
@@ -19,50 +19,50 @@ const facts = (me) => {
   return h("section", { class: "panel" }, h("h2", {}, t("account.you")), h("dl", { class: "facts tall" }, ...shown));
 };
 
-/** What may mean that the answer to the change was lost, and its new tokens with it. */
-const LOST = ["network_error", "refresh_superseded"];
+/** Codes after which the response, with the new tokens, may be lost. */
+const UNSURE_CODES = ["network_error", "refresh_superseded"];
 
-/** Without an answer nobody knows which password holds. @param {unknown} error */
-const unsure = (error) => {
-  const known = refusal(error);
-  throw LOST.includes(known.code) ? new Refusal(0, { code: "password_unsure" }) : known;
+/** Throw, without a response, an error that says that the password may have changed. @param {unknown} error */
+const throwIfUnsure = (error) => {
+  const known = toApiError(error);
+  throw UNSURE_CODES.includes(known.code) ? new ApiError(0, { code: "password_unsure" }) : known;
 };
 
 /**
- * The form that sets another password.
- * @param {{username: string, had: string, go: string, reload: () => void}} of `had` names the
- *   password that is replaced; it is asked for unless it was typed a moment ago, at the sign-in
+ * Make the form that changes the password.
+ * @param {{username: string, currentLabel: string, submitLabel: string, reload: () => void}} of `currentLabel` labels
+ *   the current password; its field is hidden if the user has just typed it at the sign-in
  */
-const changing = ({ username, had, go, reload }) => {
-  const current = secret({ name: "current_password", label: had, autocomplete: "current-password" });
-  const wanted = fresh({ name: "new_password", label: t("account.new") });
-  const ask = (/** @type {boolean} */ yes) => (current.node.hidden = current.input.disabled = !yes);
-  ask(!given().password);
-  const act = async (/** @type {any} */ { current_password = given().password, new_password }) => {
+const passwordForm = ({ username, currentLabel, submitLabel, reload }) => {
+  const current = passwordField({ name: "current_password", label: currentLabel, autocomplete: "current-password" });
+  const next = newPasswordField({ name: "new_password", label: t("account.new") });
+  const showCurrent = (/** @type {boolean} */ visible) => (current.node.hidden = current.input.disabled = !visible);
+  showCurrent(!keptCredentials().password);
+  const submit = async (/** @type {any} */ { current_password = keptCredentials().password, new_password }) => {
     const passwords = { currentPassword: current_password, newPassword: new_password };
-    await auth.changePassword(passwords).catch(unsure).catch((error) => {
-      if (error.errors?.some((/** @type {any} */ each) => each.field === current.name)) ask(true);
+    await auth.changePassword(passwords).catch(throwIfUnsure).catch((error) => {
+      if (error.errors?.some((/** @type {any} */ each) => each.field === current.name)) showCurrent(true);
       throw error;
     });
-    tell("account.changed");
+    setFlash("account.changed");
     reload();
   };
-  return form({ before: [whose(username)], fields: [current, wanted], go, act });
+  return form({ before: [usernameField(username)], fields: [current, next], submitLabel, submit });
 };
 
-/** Nothing else can be done before. @param {() => void} reload @returns {import("./main.js").Page} */
-const first = (reload) => {
-  const why = h("p", { class: "notice", role: "status" }, t("account.oneTime"));
-  const { username } = given();
-  const made = changing({ username, had: t("account.given"), go: t("account.set"), reload });
-  return { title: t("account.mustChange"), nodes: [why, h("div", { class: "panel" }, made)], form: made };
+/** Make the page that replaces a temporary password; no other page works before. @param {() => void} reload @returns {import("./main.js").Page} */
+const temporaryPasswordPage = (reload) => {
+  const why = h("p", { class: "notice", role: "status" }, t("account.temporary"));
+  const { username } = keptCredentials();
+  const passwordPanel = passwordForm({ username, currentLabel: t("account.given"), submitLabel: t("account.set"), reload });
+  return { title: t("account.mustChange"), nodes: [why, h("div", { class: "panel" }, passwordPanel)], form: passwordPanel };
 };
 
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ reload }) => {
-  if (mustChange()) return first(reload);
+  if (mustChangePassword()) return temporaryPasswordPage(reload);
   const { data } = await call("GET", "/me");
-  const made = changing({ username: data.username, had: t("account.current"), go: t("account.change"), reload });
-  const password = h("section", { class: "panel" }, h("h2", {}, t("account.password")), made);
+  const passwordPanel = passwordForm({ username: data.username, currentLabel: t("account.current"), submitLabel: t("account.change"), reload });
+  const password = h("section", { class: "panel" }, h("h2", {}, t("account.password")), passwordPanel);
   return { title: t("account.title"), nodes: [facts(data), password] };
 };

@@ -1,43 +1,43 @@
-/** Talking to the service: JSON in and out, refusals as exceptions with words for people. */
+/** Calls to the API: JSON in and out; error responses are thrown with a translated message. */
 import { AuthError, createAuth } from "../client.js";
-import { again, maybe } from "./words.js";
+import { retryText, translateIfKnown } from "./i18n.js";
 
-export const auth = createAuth({ baseUrl: new URL("..", import.meta.url) }); // the service, one level up
+export const auth = createAuth({ baseUrl: new URL("..", import.meta.url) }); // the service is one level up
 
-/** Problems whose detail differs from case to case. */
-const SPECIFIC = ["conflict", "etag_weakened", "forbidden", "insufficient_scope", "malformed_json"];
+/** Problems whose detail is shown, because it differs from case to case. */
+const CODES_WITH_DETAIL = ["conflict", "etag_weakened", "forbidden", "insufficient_scope", "malformed_json"];
 
-/** A refusal of the service, or its silence (status 0). */
-export class Refusal extends Error {
-  /** @param {number} status @param {any} problem @param {number} [wait] seconds until another try makes sense */
+/** An error response of the API, or none (status 0). */
+export class ApiError extends Error {
+  /** @param {number} status @param {any} problem @param {number} [wait] seconds until a retry makes sense */
   constructor(status, problem, wait = 0) {
-    super(maybe(`problem.${problem.code}`, { again: again(wait) }) ?? problem.detail ?? problem.title ?? String(status));
+    super(translateIfKnown(`problem.${problem.code}`, { again: retryText(wait) }) ?? problem.detail ?? problem.title ?? String(status));
     this.status = status;
     this.code = problem.code;
-    /** What the service says beyond that, in English. @type {string} */
-    this.detail = SPECIFIC.includes(problem.code) ? (problem.detail ?? "") : "";
+    /** The detail of the service, in English. @type {string} */
+    this.detail = CODES_WITH_DETAIL.includes(problem.code) ? (problem.detail ?? "") : "";
     /** @type {{field: string, message: string}[]} */
     this.errors = problem.errors ?? [];
     this.requestId = problem.request_id;
   }
 }
 
-/** Make a refusal of whatever was thrown. @param {unknown} error */
-export const refusal = (error) => {
-  if (error instanceof Refusal) return error;
-  if (error instanceof AuthError) return new Refusal(error.status, { ...error.problem, code: error.code }, error.retryAfter);
-  if (error instanceof TypeError) return new Refusal(0, { code: "network_error" });
+/** Convert what was thrown. @param {unknown} error */
+export const toApiError = (error) => {
+  if (error instanceof ApiError) return error;
+  if (error instanceof AuthError) return new ApiError(error.status, { ...error.problem, code: error.code }, error.retryAfter);
+  if (error instanceof TypeError) return new ApiError(0, { code: "network_error" });
   throw error;
 };
 
-/** The seconds that Retry-After asks for; a proxy may have written a date. @param {Headers} headers */
-const askedWait = (headers) => {
+/** Return Retry-After in seconds; a proxy may have written a date. @param {Headers} headers */
+const retryAfterSeconds = (headers) => {
   const value = headers.get("Retry-After") ?? "";
   return Number(value) || Math.max(0, (Date.parse(value) - Date.now()) / 1000) || 0;
 };
 
 /**
- * Call the API; throws a `Refusal`.
+ * Call the API. Throw `ApiError` for an error response.
  * @param {string} method @param {string} path
  * @param {{body?: object, etag?: string | null, key?: string, query?: Record<string, any>}} [more]
  * @returns {Promise<{data: any, etag: string | null}>}
@@ -47,24 +47,24 @@ export const call = async (method, path, { body, etag, key, query = {} } = {}) =
   if (body) headers.set("Content-Type", "application/json");
   if (etag) headers.set("If-Match", etag);
   if (key) headers.set("Idempotency-Key", key);
-  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
-  const address = asked.size ? `${path}?${asked}` : path;
+  const params = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+  const address = params.size ? `${path}?${params}` : path;
   const init = { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) };
   const response = await auth.fetch(address, init).catch((error) => {
-    throw refusal(error);
+    throw toApiError(error);
   });
   const data = response.status === 204 ? null : await response.json().catch(() => ({}));
-  // Nobody else was quicker: a proxy weakened the ETag, and would weaken the next one too.
+  // This is no conflict: a proxy weakened the ETag, and would weaken the next one too.
   if (response.status === 412 && etag?.startsWith("W/")) data.code = "etag_weakened";
-  if (!response.ok) throw new Refusal(response.status, data, askedWait(response.headers));
+  if (!response.ok) throw new ApiError(response.status, data, retryAfterSeconds(response.headers));
   return { data, etag: response.headers.get("ETag") };
 };
 
-/** Whether this session may do what the scope names. @param {string} scope */
-export const may = (scope) => auth.getSnapshot().scope.split(" ").includes(scope);
+/** Return whether this session has the scope. @param {string} scope */
+export const hasScope = (scope) => auth.getSnapshot().scope.split(" ").includes(scope);
 
-/** Whether nothing may be done but to set another password: this one was made for somebody. */
-export const mustChange = () => may("password:change");
+/** Return whether the user signed in with a temporary password, which only sets another one. */
+export const mustChangePassword = () => hasScope("password:change");
 
-/** The rows of a list, however it is wrapped. @param {any} data @returns {any[]} */
+/** Return the rows of a list response, with or without an envelope. @param {any} data @returns {any[]} */
 export const rows = (data) => (Array.isArray(data) ? data : (data.items ?? []));

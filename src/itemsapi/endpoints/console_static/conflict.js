@@ -1,21 +1,21 @@
-/** Two versions of one item side by side, and the choice between them. */
+/** The edit conflict: two versions of an item side by side, and the choice between them. */
 import { h, table } from "./dom.js";
-import { t } from "./words.js";
+import { t } from "./i18n.js";
 
 const FIELDS = /** @type {const} */ (["name", "description", "sku", "price", "currency", "quantity", "tags"]);
 
 const text = (/** @type {any} */ value) => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
 
 /**
- * The fields that either side changed; `mine` is null where only the other side did.
- * @param {import("./item.js").Wish} wish @param {any} theirs
+ * Return the fields that either side changed; `mine` is null if only the other side did.
+ * @param {import("./item.js").PendingChange} pending @param {any} theirs
  */
 const differences = ({ body, base }, theirs) =>
   FIELDS.map((name) => ({ name, mine: name in body ? text(body[name]) : null, theirs: text(theirs[name]) })).filter(
     ({ name, mine, theirs: other }) => (mine === null ? other !== text(base[name]) : mine !== other),
   );
 
-/** A cell of a version. @param {string} side @param {string} value */
+/** Make the cell of a version. @param {string} side @param {string} value */
 const shown = (side, value) => h("span", { class: side }, value || "–");
 
 const columns = () => [
@@ -28,20 +28,20 @@ const columns = () => [
 ];
 
 /**
- * @param {{wish: import("./item.js").Wish | null, theirs: any, keep: (() => void) | null,
- *   take: () => void}} of `wish` is null when it was to delete
+ * @param {{pending: import("./item.js").PendingChange | null, theirs: any, keep: (() => void) | null,
+ *   take: () => void}} of `pending` is null if the item was to be deleted
  */
-export const conflict = ({ wish, theirs, keep, take }) => {
-  const rows = wish ? differences(wish, theirs) : [];
+export const conflict = ({ pending, theirs, keep, take }) => {
+  const rows = pending ? differences(pending, theirs) : [];
   const choices = [
     keep && h("button", { class: "primary", onclick: keep }, t("conflict.mine")),
-    h("button", { onclick: take }, t(wish ? "conflict.take" : "conflict.look")),
+    h("button", { onclick: take }, t(pending ? "conflict.take" : "conflict.look")),
   ];
   return h(
     "section",
     { class: "conflict" },
     h("h2", { tabindex: -1 }, t("conflict.title")),
-    h("p", {}, t(wish ? "conflict.lead" : "conflict.deleteLead")),
+    h("p", {}, t(pending ? "conflict.lead" : "conflict.deleteLead")),
     rows.length > 0 && table(t("conflict.title"), columns(), rows),
     h("div", { class: "buttons" }, ...choices),
   );

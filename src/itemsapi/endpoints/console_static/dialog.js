@@ -1,13 +1,13 @@
-/** A question in a dialog of the platform's own: it keeps the focus in and gives it back. */
+/** Confirmation dialogs, with the native dialog element, which traps and restores the focus; toasts. */
 import { h } from "./dom.js";
-import { t } from "./words.js";
+import { t } from "./i18n.js";
 
 /**
- * Ask before something that cannot be undone.
- * @param {string} question @param {string} go what the button that does it says
+ * Ask for confirmation of an action that cannot be undone.
+ * @param {string} question @param {string} submitLabel the label of the confirming button
  * @returns {Promise<boolean>}
  */
-export const confirms = (question, go) =>
+export const askConfirmation = (question, submitLabel) =>
   new Promise((resolve) => {
     const finish = () => {
       resolve(dialog.returnValue === "go");
@@ -15,7 +15,7 @@ export const confirms = (question, go) =>
     };
     const buttons = [
       h("button", { value: "no", autofocus: true }, t("app.cancel")),
-      h("button", { value: "go", class: "danger" }, go),
+      h("button", { value: "go", class: "danger" }, submitLabel),
     ];
     const asked = h("p", { id: "question" }, question);
     const form = h("form", { method: "dialog" }, asked, h("div", { class: "buttons" }, ...buttons));
@@ -24,7 +24,7 @@ export const confirms = (question, go) =>
     dialog.showModal();
   });
 
-/** Say that something was done, without taking the focus. @param {string} text */
+/** Announce a result without moving the focus. @param {string} text */
 export const toast = (text) => {
   const note = h("p", { class: "toast" }, text);
   document.getElementById("toasts")?.replaceChildren(note);

@@ -1,7 +1,7 @@
-/** Making elements: text is always text, so nothing that users write can become markup. */
+/** DOM helpers. Text is always a text node, so user input cannot become markup. */
 
 /**
- * Make an element. Props beginning with "on" are listeners, false and null are left out.
+ * Make an element. Props that begin with "on" are listeners; false and null are skipped.
  * @param {string} tag
  * @param {Record<string, any>} [props]
  * @param {...(Node | string | null | undefined | false)} children
@@ -31,7 +31,7 @@ const PATHS = {
   leave: "M14 4H5v16h9M10 12h11M17.5 8.5 21 12l-3.5 3.5",
 };
 
-/** A drawing that says nothing to a screen reader. @param {keyof typeof PATHS} name */
+/** Make an icon that is hidden from screen readers. @param {keyof typeof PATHS} name */
 export const icon = (name) => {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -44,7 +44,7 @@ export const icon = (name) => {
 };
 
 /**
- * A table on wide screens, a card for each row on narrow ones; the roles survive the styling.
+ * Make a table, on narrow screens a card per row. Explicit roles keep the table semantics there.
  * @template Row
  * @param {string} caption
  * @param {{label: string, cell: (row: Row) => Node | string, class?: string}[]} columns
@@ -74,9 +74,9 @@ const cell = (column, row) =>
 /** @param {string} text @param {string} [kind] */
 export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, text);
 
-/** Badges, or in words that there are none, and what that means. @param {string[]} words @param {string} none */
+/** Make a list of badges, or the text `none` if there are none. @param {string[]} words @param {string} none */
 export const badges = (words, none) =>
   words.length ? h("span", { class: "tags" }, ...words.map((word) => badge(word))) : h("span", { class: "none" }, none);
 
-/** What stands where a list would be. @param {string} text @param {...Node} more */
+/** Make the placeholder of an empty list. @param {string} text @param {...Node} more */
 export const empty = (text, ...more) => h("div", { class: "empty" }, h("p", {}, text), ...more);

@@ -1,15 +1,15 @@
-/** One item: create it, change it, delete it; and what to do when somebody else was quicker. */
-import { call, may, Refusal } from "./api.js";
-import { attempt } from "./attempt.js";
-import { confirms, toast } from "./dialog.js";
+/** The page of one item: create, change and delete it, and resolve edit conflicts. */
+import { call, hasScope, ApiError } from "./api.js";
+import { withErrorNotice } from "./actions.js";
+import { askConfirmation, toast } from "./dialog.js";
 import { h } from "./dom.js";
 import { field, form } from "./forms.js";
 import { conflict } from "./conflict.js";
-import { language, t } from "./words.js";
+import { language, t } from "./i18n.js";
 
 /** @typedef {{name: string, description: string, sku: string | null, price: string, currency: string, quantity: number, tags: string[]}} Draft */
 
-/** @typedef {{body: Partial<Draft>, base: Draft}} Wish what to change, and the version that was seen */
+/** @typedef {{body: Partial<Draft>, base: Draft}} PendingChange the changes, and the version that they are based on */
 
 /** @param {Partial<Draft>} item */
 const inputs = (item) => [
@@ -31,7 +31,7 @@ const inputs = (item) => [
   field({ name: "tags", label: t("items.tags"), value: item.tags?.join(", "), hint: t("items.tagsHint") }),
 ];
 
-/** What was typed, as the API wants it. @param {Record<string, string>} typed @returns {Draft} */
+/** Convert the form values into the body of a request. @param {Record<string, string>} typed @returns {Draft} */
 const draft = ({ name = "", description = "", sku, price = "", currency = "", quantity, tags = "" }) => ({
   name,
   description,
@@ -42,111 +42,111 @@ const draft = ({ name = "", description = "", sku, price = "", currency = "", qu
   tags: tags.split(/[,、，]/).map((tag) => tag.trim()).filter(Boolean),
 });
 
-/** Only what differs. @param {any} mine @param {any} base @returns {Partial<Draft>} */
-const changes = (mine, base) =>
-  Object.fromEntries(Object.entries(mine).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(base[key])));
+/** Return the fields that differ. @param {any} edited @param {any} base @returns {Partial<Draft>} */
+const changes = (edited, base) =>
+  Object.fromEntries(Object.entries(edited).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(base[key])));
 
 const back = () => h("a", { class: "button", href: "#/items" }, t("app.back"));
 
-const leave = (/** @type {string} */ words) => {
+const finish = (/** @type {string} */ words) => {
   toast(words);
   location.hash = "#/items";
 };
 
-/** A key for each thing that is said: whoever sends the same again, because no answer came, makes nothing more. */
-const idempotent = () => {
+/** Make a function that returns an Idempotency-Key per body, so that a retry creates no second item. */
+const idempotencyKeys = () => {
   /** @type {Map<string, string>} */ const keys = new Map();
   return (/** @type {object} */ body) => {
-    const said = JSON.stringify(body);
-    keys.set(said, keys.get(said) ?? crypto.getRandomValues(new Uint32Array(4)).join("-"));
-    return keys.get(said);
+    const serialized = JSON.stringify(body);
+    keys.set(serialized, keys.get(serialized) ?? crypto.getRandomValues(new Uint32Array(4)).join("-"));
+    return keys.get(serialized);
   };
 };
 
-const creating = () => {
-  const keyOf = idempotent();
-  const act = async (/** @type {any} */ typed) => {
+const createPage = () => {
+  const keyOf = idempotencyKeys();
+  const submit = async (/** @type {any} */ typed) => {
     const body = draft(typed);
     await call("POST", "/items", { body, key: keyOf(body) });
-    leave(t("item.created", { name: body.name }));
+    finish(t("item.created", { name: body.name }));
   };
-  const made = form({ fields: inputs({}), go: t("item.create"), others: [back()], act });
-  return { title: t("item.new"), nodes: [h("div", { class: "panel" }, made)], form: made };
+  const formElement = form({ fields: inputs({}), submitLabel: t("item.create"), others: [back()], submit });
+  return { title: t("item.new"), nodes: [h("div", { class: "panel" }, formElement)], form: formElement };
 };
 
-/** The item as it is now, or null if it is gone. @param {string} path */
-const current = (path) =>
+/** Load the item, or null if it was deleted. @param {string} path */
+const loadCurrent = (path) =>
   call("GET", path).catch((error) => {
-    if (error instanceof Refusal && error.status === 404) return null;
+    if (error instanceof ApiError && error.status === 404) return null;
     throw error;
   });
 
 /**
- * An item being edited; the panel is drawn again with each version that turns up.
+ * Make the editor of an item, which is rendered again with each new version.
  * @param {string} path @param {HTMLElement} panel
  */
-const editing = (path, panel) => {
+const editor = (path, panel) => {
   /** @param {{data: any, etag: string | null}} base */
-  const draw = (base) => {
+  const render = (base) => {
     const save = async (/** @type {any} */ values) => {
-      const mine = draft(values);
-      const body = changes(mine, base.data);
+      const edited = draft(values);
+      const body = changes(edited, base.data);
       if (!Object.keys(body).length) return toast(t("item.same"));
       await overwrite(base, { body, base: base.data });
     };
-    const remove = h("button", { type: "button", class: "danger", onclick: attempt(() => drop(base)) }, t("item.delete"));
-    const made = form({ fields: inputs(base.data), go: t("item.save"), others: [back(), remove], act: save });
-    panel.replaceChildren(made);
+    const removeButton = h("button", { type: "button", class: "danger", onclick: withErrorNotice(() => remove(base)) }, t("item.delete"));
+    const formElement = form({ fields: inputs(base.data), submitLabel: t("item.save"), others: [back(), removeButton], submit: save });
+    panel.replaceChildren(formElement);
   };
 
-  /** Do it, or show what somebody else did first. */
-  const guarded = async (/** @type {() => Promise<any>} */ act, /** @type {Wish | null} */ wish) => {
+  /** Run the action, or show the conflict with another user's change. */
+  const withConflicts = async (/** @type {() => Promise<any>} */ action, /** @type {PendingChange | null} */ pending) => {
     try {
-      await act();
+      await action();
     } catch (error) {
-      if (!(error instanceof Refusal) || error.code !== "precondition_failed") throw error;
-      const theirs = await current(path);
-      if (!theirs) return leave(t("item.gone"));
-      const keep = wish && attempt(() => overwrite(theirs, wish));
-      panel.replaceChildren(conflict({ wish, theirs: theirs.data, keep, take: () => draw(theirs) }));
+      if (!(error instanceof ApiError) || error.code !== "precondition_failed") throw error;
+      const theirs = await loadCurrent(path);
+      if (!theirs) return finish(t("item.gone"));
+      const keep = pending && withErrorNotice(() => overwrite(theirs, pending));
+      panel.replaceChildren(conflict({ pending, theirs: theirs.data, keep, take: () => render(theirs) }));
       panel.querySelector("h2")?.focus();
     }
   };
 
-  const overwrite = (/** @type {any} */ version, /** @type {Wish} */ wish) =>
-    guarded(async () => {
-      const { data } = await call("PATCH", path, { body: wish.body, etag: version.etag });
-      leave(t("item.saved", { name: data.name }));
-    }, wish);
+  const overwrite = (/** @type {any} */ version, /** @type {PendingChange} */ pending) =>
+    withConflicts(async () => {
+      const { data } = await call("PATCH", path, { body: pending.body, etag: version.etag });
+      finish(t("item.saved", { name: data.name }));
+    }, pending);
 
-  const drop = async (/** @type {any} */ base) => {
+  const remove = async (/** @type {any} */ base) => {
     const { name } = base.data;
-    if (!(await confirms(t("item.deleteAsk", { name }), t("item.delete")))) return;
-    await guarded(async () => {
+    if (!(await askConfirmation(t("item.deleteAsk", { name }), t("item.delete")))) return;
+    await withConflicts(async () => {
       await call("DELETE", path, { etag: base.etag });
-      leave(t("item.deleted", { name }));
+      finish(t("item.deleted", { name }));
     }, null);
   };
 
-  return draw;
+  return render;
 };
 
-/** An item that may only be looked at. @param {any} item */
-const reading = (item) => {
-  const made = h("form", {}, ...inputs(item).map(({ node, input }) => {
+/** Make the read-only page of an item. @param {any} item */
+const readOnlyPage = (item) => {
+  const formElement = h("form", {}, ...inputs(item).map(({ node, input }) => {
     input.readOnly = true;
     return node;
   }), h("div", { class: "buttons" }, back()));
-  return { title: item.name, nodes: [h("div", { class: "panel" }, made)] };
+  return { title: item.name, nodes: [h("div", { class: "panel" }, formElement)] };
 };
 
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ id }) => {
-  if (id === "new") return creating();
+  if (id === "new") return createPage();
   const path = `/items/${encodeURIComponent(String(id))}`;
   const base = await call("GET", path);
-  if (!may("items:write")) return reading(base.data);
+  if (!hasScope("items:write")) return readOnlyPage(base.data);
   const panel = h("div", { class: "panel" });
-  editing(path, panel)(base);
+  editor(path, panel)(base);
   return { title: t("item.edit"), nodes: [panel] };
 };

@@ -1,11 +1,11 @@
-/** The console: find out who is signed in, then show the page that the address names. */
-import { auth, mustChange, refusal } from "./api.js";
+/** The console: restore the session, then show the page of the location hash. */
+import { auth, mustChangePassword, toApiError } from "./api.js";
 import { h } from "./dom.js";
-import { alarm } from "./forms.js";
-import { tidy } from "./given.js";
-import { hush, news } from "./news.js";
-import { languages, brand, reachable, shell } from "./shell.js";
-import { t } from "./words.js";
+import { errorNotice } from "./forms.js";
+import { forgetIfStale } from "./temporary_password.js";
+import { clearFlash, readFlash } from "./flash.js";
+import { languageSelect, brand, visiblePages, shell } from "./shell.js";
+import { t } from "./i18n.js";
 import * as account from "./account.js";
 import * as audit from "./audit.js";
 import * as item from "./item.js";
@@ -20,17 +20,17 @@ import * as users from "./users.js";
 /**
  * @typedef {{id: string | null, query: URLSearchParams, reload: () => void}} Request
  * @typedef {{title: string, nodes: (Node | null | undefined | false)[], form?: HTMLFormElement}} Page
- *   a page that is a form and nothing else begins in its first empty field
+ *   with `form`, the focus starts in its first empty field
  */
 
 /** @type {Record<string, {show: (request: Request) => Promise<Page>}>} */
 const PAGES = { account, audit, items, roles, sessions, users };
-/** The page of one thing of a list. @type {typeof PAGES} */
-const THINGS = { items: item, roles: role, users: user };
+/** The detail pages of the lists. @type {typeof PAGES} */
+const DETAIL_PAGES = { items: item, roles: role, users: user };
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-let shown = 0; // a page that arrives late must not replace its successor
-let who = auth.getSnapshot();
+let renderCount = 0; // a page that loads late must not replace a newer one
+let lastSnapshot = auth.getSnapshot();
 
 const route = () => {
   const [path = "", search = ""] = location.hash.slice(2).split("?");
@@ -39,84 +39,84 @@ const route = () => {
 };
 
 /**
- * Where the address leads instead, if it does: a one-time password to the page that replaces it,
- * which remembers where one wanted to go (after a reload too), and from there on.
+ * Return where to redirect, or null. After a sign-in with a temporary password that is the account
+ * page, with the original target in `then` (so that it survives a reload), and later that target.
  * @param {ReturnType<typeof route>} wanted
  */
-const detour = ({ name, query }) => {
+const redirectTarget = ({ name, query }) => {
   const then = query.get("then");
-  if (!mustChange()) return name ? then : `#/${reachable()[0]?.path}`;
+  if (!mustChangePassword()) return name ? then : `#/${visiblePages()[0]?.path}`;
   if (name === "account" && then) return null;
   return `#/account?${new URLSearchParams({ then: name === "account" ? "#/" : location.hash || "#/" })}`;
 };
 
-/** Draw what the address names. */
-const draw = async () => {
-  const mine = (shown += 1);
+/** Render the page of the location hash. */
+const render = async () => {
+  const current = (renderCount += 1);
   const snapshot = auth.getSnapshot();
-  who = snapshot;
-  tidy();
-  if (snapshot.status === "signed-out") return signedOut(snapshot.reason);
+  lastSnapshot = snapshot;
+  forgetIfStale();
+  if (snapshot.status === "signed-out") return renderSignIn(snapshot.reason);
   const { name, id, query } = route();
-  const places = reachable();
-  const elsewhere = detour({ name, id, query });
-  if (elsewhere) return location.replace(elsewhere);
+  const pages = visiblePages();
+  const target = redirectTarget({ name, id, query });
+  if (target) return location.replace(target);
   const loading = h("p", { class: "loading" }, t("app.loading"));
-  const done = h("p", { class: "notice good", role: "status" }); // there before its words: then they are read out
-  const main = h("main", { id: "main", tabindex: -1 }, done, loading);
-  app.replaceChildren(shell(name, main, draw));
+  const flash = h("p", { class: "notice good", role: "status" }); // added before its text, so that screen readers announce it
+  const main = h("main", { id: "main", tabindex: -1 }, flash, loading);
+  app.replaceChildren(shell(name, main, render));
   app.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-  const allowed = places.some(({ path }) => path === name);
-  const page = await load(allowed ? name : "", { id, query, reload: draw });
-  if (mine !== shown) return;
+  const allowed = pages.some(({ path }) => path === name);
+  const page = await load(allowed ? name : "", { id, query, reload: render });
+  if (current !== renderCount) return;
   const heading = h("h1", { tabindex: -1 }, page.title);
   document.title = `${page.title} · ${t("app.name")}`;
-  done.before(heading);
+  flash.before(heading);
   loading.replaceWith(.../** @type {Node[]} */ (page.nodes.filter(Boolean)));
-  done.textContent = news(location.hash);
-  if (document.activeElement === document.body) (firstEmpty(page.form) ?? heading).focus();
+  flash.textContent = readFlash(location.hash);
+  if (document.activeElement === document.body) (firstEmptyField(page.form) ?? heading).focus();
 };
 
-/** @param {HTMLFormElement} [made] */
-const firstEmpty = (made) => {
-  const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (made?.querySelectorAll("input:enabled:read-write") ?? []);
+/** @param {HTMLFormElement} [formElement] */
+const firstEmptyField = (formElement) => {
+  const inputs = /** @type {NodeListOf<HTMLInputElement>} */ (formElement?.querySelectorAll("input:enabled:read-write") ?? []);
   return [...inputs].find(({ value }) => !value);
 };
 
 /** @param {string} name @param {Request} request @returns {Promise<Page>} */
 const load = async (name, request) => {
   try {
-    const page = (request.id ? THINGS : PAGES)[name];
+    const page = (request.id ? DETAIL_PAGES : PAGES)[name];
     if (page) return await page.show(request);
     return { title: t("app.unknown"), nodes: [] };
   } catch (error) {
     const again = h("button", { onclick: request.reload }, t("app.retry"));
-    return { title: t("app.failed"), nodes: [alarm(refusal(error)), again] };
+    return { title: t("app.failed"), nodes: [errorNotice(toApiError(error)), again] };
   }
 };
 
-/** @param {string | null} reason why the session is over, if it ended by itself */
-const signedOut = (reason) => {
-  hush();
+/** @param {string | null} reason the problem code that ended the session, if any */
+const renderSignIn = (reason) => {
+  clearFlash();
   document.title = `${t("signin.title")} · ${t("app.name")}`;
-  const bar = h("header", { class: "bar" }, brand(), languages(draw));
+  const bar = h("header", { class: "bar" }, brand(), languageSelect(render));
   app.replaceChildren(h("div", { class: "door" }, bar, h("main", { id: "main" }, signin.card(reason))));
   app.querySelector("input")?.focus();
 };
 
-/** The service is away at the start: nobody is signed out for that. @param {unknown} error */
-const away = (error) => {
+/** Show that the service is unavailable at the start; the user stays signed in. @param {unknown} error */
+const showUnavailable = (error) => {
   const again = h("button", { class: "primary", onclick: start }, t("app.retry"));
   const note = h("p", {}, t("signin.offline"));
-  const card = h("div", { class: "card" }, h("h1", {}, t("app.failed")), note, alarm(refusal(error)), again);
+  const card = h("div", { class: "card" }, h("h1", {}, t("app.failed")), note, errorNotice(toApiError(error)), again);
   app.replaceChildren(h("div", { class: "door" }, h("main", { id: "main" }, card)));
 };
 
-const start = () => auth.restore().catch(away); // the change of the status draws
+const start = () => auth.restore().catch(showUnavailable); // the change of the status renders
 
 auth.subscribe(() => {
   const { status, sessionId, scope } = auth.getSnapshot();
-  if (status !== who.status || sessionId !== who.sessionId || scope !== who.scope) draw();
+  if (status !== lastSnapshot.status || sessionId !== lastSnapshot.sessionId || scope !== lastSnapshot.scope) render();
 });
-addEventListener("hashchange", draw);
+addEventListener("hashchange", render);
 start();

@@ -1,17 +1,17 @@
-/** Roles and the scopes that they give. */
-import { call, may, rows } from "./api.js";
+/** The list of roles and their scopes. */
+import { call, hasScope, rows } from "./api.js";
 import { badge, badges, empty, h, icon, table } from "./dom.js";
-import { t } from "./words.js";
+import { t } from "./i18n.js";
 
 /** @param {any} role */
-const scopes = ({ everything, scopes: given = [] }) => {
+const scopes = ({ everything, scopes: names = [] }) => {
   if (everything) return badge(t("roles.everything"), "on");
-  return badges(given, t("roles.nothing"));
+  return badges(names, t("roles.nothing"));
 };
 
 /** @param {any} role */
 const name = (role) =>
-  may("roles:write") && !role.everything
+  hasScope("roles:write") && !role.everything
     ? h("a", { class: "strong", href: `#/roles/${encodeURIComponent(role.name)}` }, role.name)
     : h("span", { class: "strong" }, role.name);
 
@@ -25,7 +25,7 @@ const columns = () => [
 export const show = async () => {
   const { data } = await call("GET", "/roles");
   const create = h("a", { class: "button primary", href: "#/roles/new" }, icon("plus"), t("roles.new"));
-  const top = h("div", { class: "top" }, h("p", { class: "lead" }, t("roles.lead")), may("roles:write") && create);
+  const top = h("div", { class: "top" }, h("p", { class: "lead" }, t("roles.lead")), hasScope("roles:write") && create);
   const list = rows(data).length ? table(t("roles.title"), columns(), rows(data)) : empty(t("app.none"));
   return { title: t("roles.title"), nodes: [top, list] };
 };

@@ -1,23 +1,23 @@
-/** Where I am signed in, and how to end that. */
+/** The list of the user's sessions, and buttons to end them. */
 import { call, rows } from "./api.js";
-import { confirms, toast } from "./dialog.js";
+import { askConfirmation, toast } from "./dialog.js";
 import { badge, h } from "./dom.js";
-import { attempt } from "./attempt.js";
-import { t, when } from "./words.js";
+import { withErrorNotice } from "./actions.js";
+import { t, timeElement } from "./i18n.js";
 
 /** @param {any} session @param {() => void} reload */
 const card = (session, reload) => {
   const device = session.device || t("sessions.unnamed");
   const end = async () => {
-    if (!(await confirms(t("sessions.endAsk", { device }), t("sessions.end")))) return;
+    if (!(await askConfirmation(t("sessions.endAsk", { device }), t("sessions.end")))) return;
     await call("DELETE", `/auth/sessions/${session.id}`);
     toast(t("sessions.ended"));
     reload();
   };
-  const button = h("button", { "aria-label": t("sessions.endOf", { device }), onclick: attempt(end) }, t("sessions.end"));
+  const button = h("button", { "aria-label": t("sessions.endOf", { device }), onclick: withErrorNotice(end) }, t("sessions.end"));
   const facts = [
-    [t("sessions.created"), when(session.created_at)],
-    [t("sessions.used"), when(session.last_used_at)],
+    [t("sessions.created"), timeElement(session.created_at)],
+    [t("sessions.used"), timeElement(session.last_used_at)],
     [t("sessions.address"), session.address ?? "–"],
   ];
   return h(
@@ -37,12 +37,12 @@ export const show = async ({ reload }) => {
   const { data } = await call("GET", "/auth/sessions");
   const all = rows(data).sort((one, other) => Number(other.current) - Number(one.current));
   const endOthers = async () => {
-    if (!(await confirms(t("sessions.othersAsk"), t("sessions.endOthers")))) return;
+    if (!(await askConfirmation(t("sessions.othersAsk"), t("sessions.endOthers")))) return;
     await call("DELETE", "/auth/sessions", { query: { except: "current" } });
     toast(t("sessions.othersEnded"));
     reload();
   };
-  const others = all.length > 1 && h("button", { class: "danger", onclick: attempt(endOthers) }, t("sessions.endOthers"));
+  const others = all.length > 1 && h("button", { class: "danger", onclick: withErrorNotice(endOthers) }, t("sessions.endOthers"));
   const top = h("div", { class: "top" }, h("p", { class: "lead" }, t("sessions.lead")), others);
   return { title: t("sessions.title"), nodes: [top, h("ul", { class: "rows" }, ...all.map((each) => card(each, reload)))] };
 };

@@ -1,13 +1,13 @@
-/** The frame around every page: name, navigation, language, sign-out. */
-import { auth, may, mustChange } from "./api.js";
+/** The frame around every page: brand, navigation, language, sign-out. */
+import { auth, hasScope, mustChangePassword } from "./api.js";
 import { toast } from "./dialog.js";
 import { h, icon } from "./dom.js";
-import { LANGUAGES, language, speak, t } from "./words.js";
+import { LANGUAGES, language, setLanguage, t } from "./i18n.js";
 
-/** @typedef {{path: any, title: import("./words.js").Key, scope?: string}} Place */
+/** @typedef {{path: any, title: import("./i18n.js").Key, scope?: string}} NavItem */
 
-/** Where one can go, each with the scope that it takes. @type {Place[]} */
-export const PLACES = [
+/** The pages of the navigation, each with the scope that it needs. @type {NavItem[]} */
+export const NAV_ITEMS = [
   { path: "items", title: "items.title", scope: "items:read" },
   { path: "sessions", title: "sessions.title" },
   { path: "account", title: "account.title" },
@@ -16,14 +16,14 @@ export const PLACES = [
   { path: "audit", title: "audit.title", scope: "audit:read" },
 ];
 
-/** The places that this session reaches: with a one-time password, where another one is set. */
-export const reachable = () =>
-  PLACES.filter(({ path, scope }) => (mustChange() ? path === "account" : !scope || may(scope)));
+/** Return the pages that this session may open; with a temporary password only the account page. */
+export const visiblePages = () =>
+  NAV_ITEMS.filter(({ path, scope }) => (mustChangePassword() ? path === "account" : !scope || hasScope(scope)));
 
 /** @param {() => void} changed called after a change of the language */
-export const languages = (changed) => {
+export const languageSelect = (changed) => {
   const pick = (/** @type {any} */ event) => {
-    speak(event.target.value);
+    setLanguage(event.target.value);
     changed();
     document.getElementById("language")?.focus();
   };
@@ -33,17 +33,17 @@ export const languages = (changed) => {
   return select;
 };
 
-const leave = async () => {
-  const told = auth.logout();
-  await told.then(() => toast(t("signout.done")), () => toast(t("signout.untold")));
+const signOut = async () => {
+  const request = auth.logout();
+  await request.then(() => toast(t("signout.done")), () => toast(t("signout.untold")));
 };
 
 /**
- * The frame with an empty page in it.
+ * Make the frame with an empty page.
  * @param {string} current @param {HTMLElement} main @param {() => void} changed
  */
 export const shell = (current, main, changed) => {
-  const link = (/** @type {Place} */ { path, title }) => {
+  const link = (/** @type {NavItem} */ { path, title }) => {
     const here = path === current ? "page" : null;
     return h("li", {}, h("a", { href: `#/${path}`, "aria-current": here }, icon(path), t(title)));
   };
@@ -51,13 +51,13 @@ export const shell = (current, main, changed) => {
     event.preventDefault();
     main.focus();
   };
-  const out = h("button", { class: "quiet", onclick: leave }, icon("leave"), t("signout.go"));
+  const out = h("button", { class: "quiet", onclick: signOut }, icon("leave"), t("signout.go"));
   return h(
     "div",
     { class: "frame" },
     h("a", { class: "skip", href: "#main", onclick: skip }, t("app.skip")),
-    h("header", {}, brand(), h("div", { class: "tools" }, languages(changed), out)),
-    h("nav", { "aria-label": t("app.nav") }, h("ul", {}, ...reachable().map(link))),
+    h("header", {}, brand(), h("div", { class: "tools" }, languageSelect(changed), out)),
+    h("nav", { "aria-label": t("app.nav") }, h("ul", {}, ...visiblePages().map(link))),
     main,
   );
 };

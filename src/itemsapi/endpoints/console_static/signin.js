@@ -1,11 +1,11 @@
-/** Signing in. */
+/** The sign-in page. */
 import { h } from "./dom.js";
 import { field, form } from "./forms.js";
-import { login } from "./given.js";
-import { secret } from "./passwords.js";
-import { t } from "./words.js";
+import { login } from "./temporary_password.js";
+import { passwordField } from "./passwords.js";
+import { t } from "./i18n.js";
 
-/** A name for this device in the list of sessions: the browser and the system. */
+/** Return a name for this device in the list of sessions: browser and system. */
 const device = () => {
   const agent = navigator.userAgent;
   const browsers = { Edg: "Edge", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari" };
@@ -21,7 +21,7 @@ const ended = (reason) => {
   return reason && h("p", { class: "notice", role: "status" }, t(words));
 };
 
-/** The card to sign in with. @param {string | null} reason why the session before it ended */
+/** Make the sign-in card. @param {string | null} reason the problem code that ended the session */
 export const card = (reason) => {
   const username = field({
     name: "username",
@@ -31,8 +31,8 @@ export const card = (reason) => {
     spellcheck: "false",
     required: true,
   });
-  const password = secret({ name: "password", label: t("signin.password"), autocomplete: "current-password" });
-  const act = async (/** @type {any} */ values) => {
+  const password = passwordField({ name: "password", label: t("signin.password"), autocomplete: "current-password" });
+  const submit = async (/** @type {any} */ values) => {
     await login({ username: values.username, password: values.password, device: device() });
   };
   return h(
@@ -41,6 +41,6 @@ export const card = (reason) => {
     h("h1", {}, t("signin.title")),
     h("p", { class: "lead" }, t("signin.lead")),
     ended(reason),
-    form({ fields: [username, password], go: t("signin.go"), act }),
+    form({ fields: [username, password], submitLabel: t("signin.go"), submit }),
   );
 };

@@ -1,23 +1,23 @@
-/** Users, for operators: who there is, what they may do, and whether they may at all. */
-import { call, may, rows } from "./api.js";
-import { attempt } from "./attempt.js";
-import { confirms, toast } from "./dialog.js";
+/** The list of users: their roles and state. */
+import { call, hasScope, rows } from "./api.js";
+import { withErrorNotice } from "./actions.js";
+import { askConfirmation, toast } from "./dialog.js";
 import { badge, badges, empty, h, icon, table } from "./dom.js";
-import { t, when } from "./words.js";
+import { t, timeElement } from "./i18n.js";
 
 const LIMIT = 50;
 
 /** @param {any} user @param {() => void} reload */
 const toggle = (user, reload) => {
   const name = user.username;
-  const act = async () => {
-    if (!user.disabled && !(await confirms(t("users.disableAsk", { name }), t("users.disable")))) return;
+  const toggleState = async () => {
+    if (!user.disabled && !(await askConfirmation(t("users.disableAsk", { name }), t("users.disable")))) return;
     const { etag } = await call("GET", `/users/${user.id}`);
     await call("PATCH", `/users/${user.id}`, { body: { disabled: !user.disabled }, etag });
     toast(t(user.disabled ? "users.isEnabled" : "users.isDisabled", { name }));
     reload();
   };
-  return h("button", { onclick: attempt(act) }, t(user.disabled ? "users.enable" : "users.disable"));
+  return h("button", { onclick: withErrorNotice(toggleState) }, t(user.disabled ? "users.enable" : "users.disable"));
 };
 
 /** @param {any} user @param {() => void} reload */
@@ -32,10 +32,10 @@ const columns = (reload) => {
     { label: t("users.name"), class: "wide", cell: (/** @type {any} */ user) => h("span", { class: "strong" }, user.username) },
     { label: t("users.roles"), cell: (/** @type {any} */ user) => badges(user.roles, t("users.noRoles")) },
     { label: t("users.state"), cell: (/** @type {any} */ user) => state(user) },
-    { label: t("users.created"), cell: (/** @type {any} */ user) => when(user.created_at) },
+    { label: t("users.created"), cell: (/** @type {any} */ user) => timeElement(user.created_at) },
   ];
   const change = { label: t("users.actions"), class: "figure acts", cell: (/** @type {any} */ user) => actions(user, reload) };
-  return may("users:write") ? [...all, change] : all;
+  return hasScope("users:write") ? [...all, change] : all;
 };
 
 const state = (/** @type {any} */ user) =>
@@ -47,5 +47,5 @@ export const show = async ({ query, reload }) => {
   const create = h("a", { class: "button primary", href: "#/users/new" }, icon("plus"), t("users.new"));
   const list = rows(data).length ? table(t("users.title"), columns(reload), rows(data)) : empty(t("app.none"));
   const next = data.next_cursor && h("a", { class: "button", href: `#/users?cursor=${encodeURIComponent(data.next_cursor)}` }, t("app.next"));
-  return { title: t("users.title"), nodes: [h("div", { class: "top" }, may("users:write") && create), list, next] };
+  return { title: t("users.title"), nodes: [h("div", { class: "top" }, hasScope("users:write") && create), list, next] };
 };

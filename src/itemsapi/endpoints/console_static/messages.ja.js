@@ -1,4 +1,4 @@
-/** Japanese. @type {Record<keyof typeof import("./words.en.js").en, string>} */
+/** Japanese. @type {Record<keyof typeof import("./messages.en.js").en, string>} */
 export const ja = {
   "app.name": "itemsapi コンソール",
   "app.console": "コンソール",
@@ -116,7 +116,7 @@ export const ja = {
   "account.change": "パスワードを変更",
   "account.set": "パスワードを設定",
   "account.mustChange": "パスワードの設定",
-  "account.oneTime": "サインインに使ったパスワードは、新しいパスワードを設定するためだけのものです。設定すると続けられます。",
+  "account.temporary": "サインインに使ったパスワードは、新しいパスワードを設定するためだけのものです。設定すると続けられます。",
   "account.changed": "パスワードを変更しました。ほかのセッションは終了しました。",
 
   "users.title": "ユーザー",
