@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
-from itemsapi.rest.versions import notes
+from itemsapi.rest.versions import view_metadata
 from support.app_factory import Backend
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
@@ -129,7 +129,7 @@ class Change:
 
 def parsed(view: object) -> list[dict[str, Any]]:
     """Return what a view takes from `arguments`."""
-    found: list[dict[str, Any]] = notes(view).get("arguments", {}).get("parameters", [])
+    found: list[dict[str, Any]] = view_metadata(view).get("arguments", {}).get("parameters", [])
     return found
 
 
@@ -139,7 +139,7 @@ def changes(app: Flask) -> list[Change]:
     return [
         Change(route.endpoint, method, any(one["in"] == "json" for one in parsed(view)))
         for route, view in views
-        if notes(view).get("etag")
+        if view_metadata(view).get("etag")
         for method in sorted({"PUT", "PATCH", "DELETE"} & (route.methods or set()))
     ]
 

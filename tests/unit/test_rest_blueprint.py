@@ -10,7 +10,7 @@ import pytest
 from itemsapi import Blueprint, Schema
 from itemsapi.problems import Conflict, NotFound
 from itemsapi.rest.json_provider import dumps
-from itemsapi.rest.versions import notes
+from itemsapi.rest.versions import view_metadata
 
 
 @pytest.mark.parametrize("name", ["arguments", "response"])
@@ -34,7 +34,7 @@ def test_what_an_inner_view_declares_stays_when_it_is_decorated_again() -> None:
 
     inner = blueprint.alt_response(Conflict)(blueprint.response(200)(show))
     outer = blueprint.alt_response(NotFound)(blueprint.response(201)(inner))
-    assert [notes(view).get("problems") for view in (show, inner, outer)] == [
+    assert [view_metadata(view).get("problems") for view in (show, inner, outer)] == [
         None,
         [Conflict],
         [NotFound, Conflict],

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 
 from itemsapi.rest import Schema, fields
-from itemsapi.rest.urlencoded import Word
+from itemsapi.rest.urlencoded import TextValue
 
 INTEGER, BOOLEAN, MOMENT, ID = (
     fields.Integer(),
@@ -34,9 +34,9 @@ class Written(Schema):
     ("field", "given", "read"),
     [
         (INTEGER, 3, 3),
-        (INTEGER, Word("-3"), -3),
+        (INTEGER, TextValue("-3"), -3),
         (BOOLEAN, True, True),
-        (BOOLEAN, Word("false"), False),
+        (BOOLEAN, TextValue("false"), False),
         (PRICE, "12.5", Decimal("12.5")),
         (PRICE, "0", Decimal(0)),
         (fields.Decimal(signed=True), "-1.25", Decimal("-1.25")),
@@ -54,8 +54,8 @@ def test_value_is_read_when_it_is_what_the_field_wants(
 
 WRONG: tuple[tuple[Field[Any], list[object]], ...] = (
     (INTEGER, [True, 1.0, 1.9, "1", "1_0", None, [1], {}]),
-    (INTEGER, [2**53, Word("9" * 16), Word("1_0"), Word("\u0663"), Word("1" * 5000), Word("")]),
-    (BOOLEAN, [1, 0, "true", Word("yes"), Word("1"), Word("TRUE"), []]),
+    (INTEGER, [2**53, TextValue("9" * 16), TextValue("1_0"), TextValue("\u0663"), TextValue("1" * 5000), TextValue("")]),
+    (BOOLEAN, [1, 0, "true", TextValue("yes"), TextValue("1"), TextValue("TRUE"), []]),
     (PRICE, [1, 1.5, "1e3", "NaN", "-1", "+1", "01", "1.", ".5", "1.234"]),
     (PRICE, ["12345", " 1", "1\n", "\u0661", "", True]),
     (MOMENT, ["2026-01-31", "2026-01-31T12:00:00", 0, "2026-13-01T00:00:00Z", "now"]),

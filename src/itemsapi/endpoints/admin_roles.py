@@ -1,4 +1,4 @@
-"""Roles, for operators: named sets of scopes that users are given."""
+"""Roles, for operators: named sets of scopes that are assigned to users."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ EXAMPLE = EXAMPLE_IN | {"name": "helpdesk", "everything": False}
 
 
 class RoleIn(Schema):
-    """What a role is for and gives."""
+    """The description and the scopes of a role."""
 
     description = fields.Line(load_default="", validate=validate.Length(max=500))
     scopes = fields.List(
@@ -34,13 +34,13 @@ class Role(Schema):
     name = fields.String(required=True)
     description = fields.String(required=True)
     everything = fields.Boolean(
-        required=True, metadata={"description": "It gives all scopes there are."}
+        required=True, metadata={"description": "Whether the role has all scopes."}
     )
     scopes = fields.List(fields.String(), required=True)
 
 
 class KnownScope(Schema):
-    """A scope and what it lets you do."""
+    """A scope and what it allows."""
 
     name = fields.String(required=True)
     meaning = fields.String(required=True)
@@ -64,12 +64,13 @@ def list_roles() -> object:
 @blueprint.alt_response(Conflict)
 @blueprint.alt_response(Forbidden)
 def put_role(payload: dict[str, Any], name: str) -> object:
-    """Create a role or replace it; you can give no scope that you do not have.
+    """Create or replace a role.
 
-    Who has the role gets new tokens with the scopes of now.
+    You can only give scopes that you have yourself. The access tokens of users with this role are
+    revoked; after a refresh, their new tokens have the new scopes.
     """
-    role, new = services().roles.put(current_caller(), name, **payload)
-    return role, 201 if new else 200
+    role, created = services().roles.put(current_caller(), name, **payload)
+    return role, 201 if created else 200
 
 
 @blueprint.delete("/roles/<name>")
@@ -79,7 +80,7 @@ def put_role(payload: dict[str, Any], name: str) -> object:
 @blueprint.alt_response(Conflict)
 @blueprint.alt_response(Forbidden)
 def delete_role(name: str) -> None:
-    """Delete a role that nobody has."""
+    """Delete a role that is assigned to no user."""
     services().roles.delete(current_caller(), name)
 
 
@@ -87,6 +88,6 @@ def delete_role(name: str) -> None:
 @requires(USERS_READ)
 @blueprint.response(200, list_schema(KnownScope(), "Scopes"))
 def list_scopes() -> object:
-    """List the scopes that a role may give."""
+    """List the scopes that a role can have."""
     known = services().scopes()
     return whole(known[name] for name in sorted(known))

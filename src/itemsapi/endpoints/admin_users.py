@@ -1,4 +1,4 @@
-"""Users, for operators: who there is, what they may do, and whether they may at all."""
+"""Users, for operators: list, create and change users, their roles and their passwords."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
-ROLE = validate.Length(1, 40)
-SOME_ROLES = validate.Length(max=50)
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of the examples
+ROLE_LENGTH = validate.Length(1, 40)
+ROLE_COUNT = validate.Length(max=50)
+EXAMPLE_PASSWORD = "correct horse battery staple"  # noqa: S105 - for the examples
 MUST_CHANGE = fields.Boolean(
     data_key="must_change",
     load_default=False,
-    metadata={"description": "Let the password be good for 7 days, only to set another one."},
+    metadata={"description": "Temporary: valid for 7 days, and only to set another password."},
 )
 EXAMPLE_IN = {
     "username": "ada",
-    "password": PASSWORD,
+    "password": EXAMPLE_PASSWORD,
     "must_change": True,
     "roles": ["member"],
 }
@@ -46,25 +46,25 @@ class UserIn(Schema):
     username = fields.String(
         required=True,
         validate=validate.Length(1, MAX_USERNAME_LENGTH),
-        metadata={"description": "ASCII letters, digits and . _ @ + -; kept in lower case."},
+        metadata={"description": "ASCII letters, digits and . _ @ + -; stored in lower case."},
     )
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
-    one_time = MUST_CHANGE
-    roles = fields.List(fields.String(validate=ROLE), load_default=(), validate=SOME_ROLES)
+    temporary = MUST_CHANGE
+    roles = fields.List(fields.String(validate=ROLE_LENGTH), load_default=(), validate=ROLE_COUNT)
 
 
 class UserPatch(Schema):
-    """What is to change; what is left out stays."""
+    """Changes to a user; omitted fields stay unchanged."""
 
     disabled = fields.Boolean(load_default=None)
-    roles = fields.List(fields.String(validate=ROLE), load_default=None, validate=SOME_ROLES)
+    roles = fields.List(fields.String(validate=ROLE_LENGTH), load_default=None, validate=ROLE_COUNT)
 
 
 class UserPasswordIn(Schema):
-    """Another password for somebody."""
+    """A new password for a user."""
 
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
-    one_time = MUST_CHANGE
+    temporary = MUST_CHANGE
 
 
 class User(Schema):
@@ -79,12 +79,12 @@ class User(Schema):
 
 
 class UserQuery(PageQuery):
-    """Which users."""
+    """Paging and filter of users."""
 
     q = fields.String(
         load_default=None,
         validate=validate.Length(1, MAX_USERNAME_LENGTH),
-        metadata={"description": "How the user name begins."},
+        metadata={"description": "The beginning of the user name."},
     )
 
 
@@ -95,11 +95,11 @@ class UserQuery(PageQuery):
 def list_users(query: dict[str, Any]) -> object:
     """List users by name."""
     limit = query["limit"]
-    found = services().users.list_page(
+    users = services().users.list_page(
         after=query["cursor"] or "", limit=limit + 1, prefix=(query["q"] or "").lower()
     )
-    more = len(found) > limit
-    return {"items": found[:limit], "next_cursor": found[limit - 1].username if more else None}
+    has_more = len(users) > limit
+    return {"items": users[:limit], "next_cursor": users[limit - 1].username if has_more else None}
 
 
 @blueprint.post("")
@@ -111,9 +111,12 @@ def list_users(query: dict[str, Any]) -> object:
 @blueprint.alt_response(Forbidden)
 @blueprint.alt_response(Busy)
 def create_user(payload: dict[str, Any]) -> object:
-    """Create a user; you can give no role that goes further than your own scopes."""
+    """Create a user.
+
+    You can only give roles whose scopes you have yourself.
+    """
     user = services().users.create(current_caller(), **payload)
-    return _versioned(user), {"Location": f"/users/{user.id}"}
+    return _with_etag(user), {"Location": f"/users/{user.id}"}
 
 
 @blueprint.get("/<id:user_id>")
@@ -123,7 +126,7 @@ def create_user(payload: dict[str, Any]) -> object:
 @blueprint.alt_response(NotFound)
 def show_user(user_id: str) -> object:
     """Show a user."""
-    return _versioned(services().users.get(user_id))
+    return _with_etag(services().users.get(user_id))
 
 
 @blueprint.patch("/<id:user_id>")
@@ -135,27 +138,28 @@ def show_user(user_id: str) -> object:
 @blueprint.alt_response(Conflict)
 @blueprint.alt_response(Forbidden)
 def change_user(payload: dict[str, Any], user_id: str) -> object:
-    """Disable or enable a user, or set their roles; nobody who may do more than you.
+    """Disable or enable a user, or set their roles.
 
-    Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
+    The user must not have scopes that you do not have. If a user is disabled, all their sessions
+    end within a second. If the roles change, the access tokens of the user are revoked.
     """
     version = blueprint.if_match()
-    return _versioned(services().users.change(current_caller(), user_id, version, **payload))
+    return _with_etag(services().users.change(current_caller(), user_id, version, **payload))
 
 
 @blueprint.put("/<id:user_id>/password")
 @requires(USERS_WRITE)
-@blueprint.arguments(UserPasswordIn(), example={"password": PASSWORD, "must_change": True})
+@blueprint.arguments(UserPasswordIn(), example={"password": EXAMPLE_PASSWORD, "must_change": True})
 @blueprint.response(204)
 @blueprint.alt_response(NotFound)
 @blueprint.alt_response(Forbidden)
 @blueprint.alt_response(Busy)
 def set_user_password(payload: dict[str, Any], user_id: str) -> None:
-    """Set the password of somebody else; all their sessions end."""
+    """Set the password of another user and end all their sessions."""
     services().users.set_password(current_caller(), user_id, **payload)
 
 
-def _versioned(user: UserRecord) -> UserRecord:
-    """Return a user whose version is the ETag of the response."""
+def _with_etag(user: UserRecord) -> UserRecord:
+    """Set the user's version as the ETag of the response, and return the user."""
     blueprint.set_etag(user.version)
     return user

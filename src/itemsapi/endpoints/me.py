@@ -1,4 +1,4 @@
-"""Your account: who you are here, and your passwords."""
+"""The signed-in user: profile and password change."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from itemsapi.settings import MAX_PASSWORD_LENGTH
 
 blueprint = Blueprint("me", __name__, url_prefix="/me")
 
-PASSWORD = validate.Length(1, MAX_PASSWORD_LENGTH)
+PASSWORD_LENGTH = validate.Length(1, MAX_PASSWORD_LENGTH)
 EXAMPLE = {
     "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
     "username": "ada",
@@ -31,33 +31,33 @@ EXAMPLE = {
 
 
 class Me(Schema):
-    """You, as the token you show says and as you are stored."""
+    """The signed-in user, with data of the access token and of the database."""
 
     id = fields.Id(required=True)
     username = fields.String(required=True)
     roles = fields.List(fields.String(), required=True)
     scopes = fields.List(
-        fields.String(), required=True, metadata={"description": "What this token lets you do."}
+        fields.String(), required=True, metadata={"description": "The scopes of this token."}
     )
     session_id = fields.Id(required=True)
     auth_time = fields.DateTime(
-        required=True, metadata={"description": "When you proved your password last."}
+        required=True, metadata={"description": "When you last entered your password."}
     )
     created_at = fields.DateTime(required=True)
 
 
 class PasswordIn(Schema):
-    """The password you have and the one you want."""
+    """Your current password and the new one."""
 
-    current_password = fields.String(required=True, validate=PASSWORD)
+    current_password = fields.String(required=True, validate=PASSWORD_LENGTH)
     new_password = fields.String(
         required=True,
-        validate=PASSWORD,
-        metadata={"description": "Long, not common, and not made of your user name."},
+        validate=PASSWORD_LENGTH,
+        metadata={"description": "Long, not common, and not derived from your user name."},
     )
     end_other_sessions = fields.Boolean(
         load_default=True,
-        metadata={"description": "They always end with a password that was made for you."},
+        metadata={"description": "They always end if your current password is a temporary one."},
     )
 
 
@@ -65,8 +65,8 @@ class PasswordIn(Schema):
 @signed_in
 @blueprint.response(200, Me(), example=EXAMPLE)
 def show_me() -> object:
-    """Show who you are here."""
-    return _me()
+    """Show the signed-in user."""
+    return _current_user()
 
 
 @blueprint.post("/password")
@@ -85,11 +85,11 @@ def show_me() -> object:
 @blueprint.alt_response(TooManyRequests)
 @blueprint.alt_response(Busy)
 def change_password(payload: dict[str, Any]) -> object:
-    """Change your password: this session goes on with new tokens, your other sessions end.
+    """Change your password: this session continues with new tokens, and your other sessions end.
 
-    All your access tokens from before are revoked, and all older refresh tokens of this session.
-    If no answer comes, try to sign in with the new passwords. If your refresh token is in the
-    cookie, send `X-Auth-Delivery: cookie` with credentials.
+    All your older access tokens are revoked, and all older refresh tokens of this session. If no
+    response arrives, try to sign in with the new password. If your refresh token is in the cookie,
+    send `X-Auth-Delivery: cookie` with credentials.
     """
     caller = current_caller()
     change = passwords.PasswordChange(
@@ -103,7 +103,7 @@ def change_password(payload: dict[str, Any]) -> object:
     return token_response(passwords.change_password(services().issuer, change))
 
 
-def _me() -> dict[str, object]:
+def _current_user() -> dict[str, object]:
     caller = current_caller()
     user = services().users.get(caller.user_id)
     return {

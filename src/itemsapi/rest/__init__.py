@@ -1,7 +1,7 @@
-"""How blueprints speak HTTP: strict JSON in, fast JSON out, problems, versions, lists, headers.
+"""The HTTP layer of blueprints: strict JSON input, fast JSON output, problems, ETags, headers.
 
-Blueprints use `Blueprint`, `Schema` and `fields`; the application calls `install` first, registers
-blueprints at an `Api`, and calls `describe` last.
+Blueprints use `Blueprint`, `Schema` and `fields`. The application calls `install` first, registers
+its blueprints with an `Api`, and calls `describe` last.
 """
 
 from itemsapi.rest import fields

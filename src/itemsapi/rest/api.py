@@ -1,4 +1,4 @@
-"""`Api`: Flask-Smorest's own, whose document is built when it is first asked for."""
+"""`Api`: Flask-Smorest's `Api`, which builds the document when it is first read."""
 
 import sys
 from http import HTTPStatus
@@ -35,23 +35,26 @@ IF_MATCH = {
 IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "ETags of versions that you have: 304 if one of them still holds.",
+    "description": "ETags of versions that you have: 304 if one of them is the current version.",
     "schema": {"type": "string"},
 }
-NO_BLUEPRINT = "other"  # the tag of routes that belong to none
+NO_BLUEPRINT = "other"  # the tag of routes that belong to no blueprint
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no types
-    """Flask-Smorest's `Api` with the rules of the gate in its document.
+    """Flask-Smorest's `Api`, with the gate's rules in the document.
 
-    Errors are handled by `rest.error_handlers`, the document is served by `endpoints.docs`.
+    `rest.error_handlers` handles errors, and `endpoints.docs` serves the document.
     """
 
     ERROR_SCHEMA = PROBLEM_SCHEMA
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask, *, rule_for: RuleFor, problems_url: str, **spec: Any) -> None:
-        """Take where to find the rule of a route, where problems are explained, and the spec."""
+        """Store the options of the document.
+
+        `rule_for` returns the rule of a route, `problems_url` is the page that explains problems.
+        """
         self._spec: APISpec | None = None
         self._options: dict[str, Any] | None = None
         self._parameters: dict[str, Any] = {}
@@ -60,7 +63,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
 
     @property
     def spec(self) -> APISpec | None:
-        """The document, built at the first use, when all blueprints are registered."""
+        """The document, built on first use, after all blueprints are registered."""
         if self._spec is None and self._options is not None:
             self._build(self._options)
         return self._spec
@@ -76,24 +79,24 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         parameters: list[dict[str, object]] | None = None,
         **options: Any,
     ) -> None:
-        """Register a blueprint, of Flask-Smorest or of Flask alone."""
+        """Register a blueprint of Flask-Smorest or of plain Flask."""
         name = options.get("name", blp.name)
         self._app.extensions["flask-smorest"]["blp_name_to_api"][name] = self
         self._app.register_blueprint(blp, **options)
         self._parameters[name] = parameters
 
     def _init_spec(self, **options: Any) -> None:
-        """Keep the options: building the document takes as long as the rest of the boot."""
+        """Keep the options for later: building the document takes as long as the whole startup."""
         self._options = options
 
     def _register_doc_blueprint(self) -> None:
         """Do nothing: `endpoints.docs` serves the document."""
 
     def _register_error_handlers(self) -> None:
-        """Do nothing: `rest.error_handlers` answers every error."""
+        """Do nothing: `rest.error_handlers` handles every error."""
 
     def _register_responses(self) -> None:
-        """Register a response for each bare status that views name."""
+        """Register a response for each HTTP status; views refer to them by status alone."""
         components = self._built().components
         problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         for status in HTTPStatus:
@@ -101,7 +104,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
             components.response(status.name, {"description": status.phrase, **content}, lazy=True)
 
     def _register_etag_headers(self) -> None:
-        """Describe the headers of versions as they work here."""
+        """Describe `ETag`, `If-Match` and `If-None-Match` as this service implements them."""
         components = self._built().components
         for name, header in (("IF_MATCH", IF_MATCH), ("IF_NONE_MATCH", IF_NONE_MATCH)):
             components.parameter(name, "header", header, lazy=True)
@@ -118,28 +121,28 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self.register_converter(IdConverter, id_schema)
         spec = self._built()
         for name, blueprint in self._app.blueprints.items():
-            if isinstance(blueprint, flask_smorest.Blueprint) and not self._nested(name):
+            if isinstance(blueprint, flask_smorest.Blueprint) and not self._is_nested(name):
                 blueprint.register_views_in_doc(
                     self, self._app, spec, name=name, parameters=self._parameters.get(name)
                 )
         for route in self._app.url_map.iter_rules():
-            self._add_plain(spec, route)
+            self._add_plain_route(spec, route)
         self._add_tags(spec)
         self._add_schemes(spec)
         if "PAGINATION" not in spec.components.headers:
             spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
 
     def _built(self) -> APISpec:
-        assert self._spec is not None  # noqa: S101 - called while it is built
+        assert self._spec is not None  # noqa: S101 - called only while the document is built
         return self._spec
 
-    def _nested(self, name: str) -> bool:
-        """Tell whether the blueprint around this one documents it."""
-        around = self._app.blueprints.get(name.rpartition(".")[0])
-        return isinstance(around, flask_smorest.Blueprint)
+    def _is_nested(self, name: str) -> bool:
+        """Return whether a parent blueprint documents this one."""
+        parent = self._app.blueprints.get(name.rpartition(".")[0])
+        return isinstance(parent, flask_smorest.Blueprint)
 
-    def _add_plain(self, spec: APISpec, route: Route) -> None:
-        """Add the operations of a route that no blueprint of Flask-Smorest documents."""
+    def _add_plain_route(self, spec: APISpec, route: Route) -> None:
+        """Add the operations of a route that no Flask-Smorest blueprint documents."""
         operations = {
             method.lower(): self._plain_operation(route, method)
             for method in METHODS
@@ -159,20 +162,20 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         }
 
     def _add_tags(self, spec: APISpec) -> None:
-        used = [
+        used_tags = [
             tag
             for path in spec.to_dict()["paths"].values()
             for method, operation in path.items()
             if method.upper() in METHODS
             for tag in operation["tags"]
         ]
-        for tag in dict.fromkeys(used):
-            spec.tag({"name": tag, "description": self._about(tag)})
+        for tag in dict.fromkeys(used_tags):
+            spec.tag({"name": tag, "description": self._tag_description(tag)})
 
-    def _about(self, tag: str) -> str:
-        """Return what a blueprint is about: its description, or the first line of its module."""
-        named = self._app.blueprints.items()
-        blueprint = next((b for name, b in named if tag in {name, name.rpartition(".")[2]}), None)
+    def _tag_description(self, tag: str) -> str:
+        """Return the description of a blueprint, or the first line of its module's docstring."""
+        items = self._app.blueprints.items()
+        blueprint = next((b for name, b in items if tag in {name, name.rpartition(".")[2]}), None)
         if blueprint is None:
             return "Paths that belong to no blueprint."
         text = documented_text(sys.modules.get(blueprint.import_name))
@@ -182,5 +185,5 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     def _add_schemes(self, spec: APISpec) -> None:
         blueprints = self._app.blueprints.values()
         scopes = [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
-        for name, scheme in openapi.schemes(self._rules.rules, scopes).items():
+        for name, scheme in openapi.security_schemes(self._rules.rules, scopes).items():
             spec.components.security_scheme(name, scheme)

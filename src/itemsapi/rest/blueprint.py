@@ -1,4 +1,4 @@
-"""`Blueprint`: Flask-Smorest's own, read strictly, written fast, and with typed decorators.
+"""`Blueprint`: Flask-Smorest's `Blueprint` with strict parsing, fast output and typed decorators.
 
     blueprint = Blueprint("orders", __name__, url_prefix="/orders")
 
@@ -10,10 +10,10 @@
         "Show an order."
         return find_order(order_id)
 
-`arguments`, `response`, `alt_response`, `etag`, `paginate` and `doc` do what the documentation of
-Flask-Smorest says. Beyond it: unknown fields and repeated parameters are rejected, a problem class
-may be given to `alt_response`, and `etag` compares as RFC 9110 section 13 has it.
-Flask-Smorest and marshmallow have no types in places; the `Any`s that they force stay in this file.
+`arguments`, `response`, `alt_response`, `etag`, `paginate` and `doc` work as the documentation of
+Flask-Smorest describes. In addition, unknown fields and repeated parameters are rejected,
+`alt_response` accepts a problem class, and `etag` compares as RFC 9110 section 13 requires.
+Flask-Smorest and marshmallow are partly untyped; the `Any`s that they need stay in this file.
 """
 
 # ruff: noqa: ANN401 - the signatures are Flask-Smorest's
@@ -41,7 +41,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.parser import OPTIONAL, StrictParser
-from itemsapi.rest.versions import NOTE, Versions, View, notes
+from itemsapi.rest.versions import METADATA_ATTRIBUTE, Versions, View, view_metadata
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
@@ -52,8 +52,8 @@ PROBLEMS = "problems"
 class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
     """A set of endpoints.
 
-    `scopes` are those that only this blueprint uses and that no rule of its names; `description` is
-    what the document says about the blueprint, by default the first line of the module's docstring.
+    `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
+    blueprint in the document; the default is the first line of the module's docstring.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -69,7 +69,7 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         description: str = "",
         **options: Any,
     ) -> None:
-        """Create a blueprint that answers under `url_prefix`."""
+        """Create a blueprint whose routes start with `url_prefix`."""
         super().__init__(
             name, import_name, url_prefix=url_prefix, description=description, **options
         )
@@ -79,46 +79,46 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         self._prepare_doc_cbks += [_prepare_problems_doc]
 
     def get(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer GET (and HEAD) on `path`."""
+        """Register a view for GET (and HEAD) requests to `path`."""
         return self._on("GET", path, options)
 
     def post(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer POST on `path`."""
+        """Register a view for POST requests to `path`."""
         return self._on("POST", path, options)
 
     def put(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer PUT on `path`."""
+        """Register a view for PUT requests to `path`."""
         return self._on("PUT", path, options)
 
     def patch(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer PATCH on `path`."""
+        """Register a view for PATCH requests to `path`."""
         return self._on("PATCH", path, options)
 
     def delete(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer DELETE on `path`."""
+        """Register a view for DELETE requests to `path`."""
         return self._on("DELETE", path, options)
 
     def errorhandler(self, code_or_exception: type[Exception] | int) -> Callable[[View], View]:
-        """Handle errors of this blueprint's views; say how with `document_errors`."""
+        """Register an error handler for this blueprint; document it with `document_errors`."""
         return cast("Callable[[View], View]", super().errorhandler(code_or_exception))
 
     def arguments(
         self, schema: SchemaLike, *, location: str = "json", required: bool = True, **options: Any
     ) -> Callable[[View], View]:
-        """Parse a part of the request by `schema` and hand it to the view.
+        """Parse a part of the request with `schema` and pass it to the view.
 
-        Several are handed over from the top down. With `required=False` a body that is missing is
-        read as `{}`. Unknown fields and repeated parameters are rejected (422).
+        Several `arguments` are passed in order from the top down. With `required=False` a missing
+        body is parsed as `{}`. Unknown fields and repeated parameters are rejected (422).
         """
         instance = resolve_schema_instance(schema)
         if not required:
-            instance = copy.copy(instance)  # the same instance may be required elsewhere
+            instance = copy.copy(instance)  # another view may require the same instance
             OPTIONAL.add(instance)
         parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
             self._require_route_above(view, "arguments")
-            innermost = "arguments" not in notes(view)
+            innermost = "arguments" not in view_metadata(view)
             return cast("View", parse(self._after_arguments(view) if innermost else view))
 
         return decorate
@@ -129,10 +129,10 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         schema: SchemaLike | Mapping[str, Any] | str | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """Answer with `status_code` and what `schema` makes of what the view returns.
+        """Send `status_code` and the view's return value, serialized with `schema`.
 
         The view returns a value, `(value, status)`, `(value, headers)`, `(value, status, headers)`
-        or a whole response, which is sent as it is.
+        or a response object, which is sent unchanged.
         """
         document = super().response(status_code, schema, **options)
         instance = resolve_schema_instance(schema)
@@ -146,7 +146,7 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
                 value, status, headers = unpack_tuple_response(returned)
                 if isinstance(value, WerkzeugResponse):
                     response = value
-                elif self._known_to_client():
+                elif self._is_not_modified():
                     response = flask.Response(status=HTTPStatus.NOT_MODIFIED)
                     status = None
                 else:
@@ -155,28 +155,28 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
                 set_status_and_headers_in_response(response, status, headers)
                 return response
 
-            return cast("View", document(respond))  # gets a response, so it only documents
+            return cast("View", document(respond))  # it passes a response object through unchanged
 
         return decorate
 
     def alt_response(
         self, status_code: int | type[Problem], response: str | None = None, **options: Any
     ) -> Callable[[View], View]:
-        """Document another response: one of Flask-Smorest's kinds, or a problem that is raised."""
+        """Document another response: by status, as in Flask-Smorest, or a problem class."""
         if isinstance(status_code, int):
             documented = super().alt_response(status_code, response, **options)
             return cast("Callable[[View], View]", documented)
 
         def decorate(view: View) -> View:
-            found = dict(notes(view))
-            found[PROBLEMS] = [status_code, *found.get(PROBLEMS, [])]
-            setattr(view, NOTE, found)
+            metadata = dict(view_metadata(view))
+            metadata[PROBLEMS] = [status_code, *metadata.get(PROBLEMS, [])]
+            setattr(view, METADATA_ATTRIBUTE, metadata)
             return view
 
         return decorate
 
     def document_errors(self, schema: Schema, statuses: Mapping[type[Problem], int]) -> None:
-        """Document that this blueprint's own error handler answers these problems by `schema`."""
+        """Document that this blueprint's error handler serializes these problems with `schema`."""
         self.error_schemas |= {kind: (status, schema) for kind, status in statuses.items()}
 
     def add_url_rule(
@@ -187,17 +187,18 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         *args: Any,
         **options: Any,
     ) -> None:
-        """Register a path without a slash at its end; with one it is answered all the same.
+        """Register a path without its trailing slash; requests with the slash match as well.
 
-        Registered with the slash, Werkzeug would say 404 instead of 405 to it without.
+        If the path were registered with the slash, Werkzeug would return 404 instead of 405 for a
+        wrong method on the path without it.
         """
         if view_func is not None and not inspect.isclass(view_func):
             self._registered.add(view_func)
-        bare = rule.rstrip("/") or ("" if self.url_prefix else "/")
-        super().add_url_rule(bare, endpoint, view_func, *args, **options)
+        path = rule.rstrip("/") or ("" if self.url_prefix else "/")
+        super().add_url_rule(path, endpoint, view_func, *args, **options)
 
     def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
-        """Document a `MethodView` by its methods, also where `as_view` made a function of it."""
+        """Document the methods of a `MethodView`, also if `as_view` turned it into a function."""
         view_class = getattr(obj, "view_class", None)
         documented = view_class if isinstance(view_class, type(MethodView)) else obj
         super()._store_endpoint_docs(endpoint, documented, *args, **options)
@@ -207,7 +208,7 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         return cast("Callable[[View], View]", register)
 
     def _require_route_above(self, view: object, decorator: str) -> None:
-        """Raise `TypeError` for a decorator above `route`: the view was registered without it."""
+        """Raise `TypeError` if the decorator is above `route`: it would have no effect."""
         if view in self._registered:
             name = getattr(view, "__name__", "the view")
             raise TypeError(f"@{decorator} stands above the route of {name}; write it below")
@@ -215,30 +216,30 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)
         data = self._prepare_response_content(data)
-        get_appcontext()["result_dump"] = data  # `etag` reads it there
+        get_appcontext()["result_dump"] = data  # `etag` reads it
         if data is None and schema is None:
             return flask.Response()
         return flask.Response(dumps(data), mimetype=content_type or "application/json")
 
     def _prepare_arguments_doc(self, doc: Any, doc_info: Any, **kwargs: Any) -> Any:
-        """Document a form beside files as one multipart body: OpenAPI 3 has no `in: formData`."""
+        """Document a form with files as one multipart body: OpenAPI 3 has no `in: formData`."""
         parameters = doc_info.get("arguments", {}).get("parameters", [])
-        bodies = [one for one in parameters if one["in"] in {"form", "files"}]
+        bodies = [parameter for parameter in parameters if parameter["in"] in {"form", "files"}]
         if len(bodies) > 1:
-            schemas = [resolve_schema_instance(one["schema"]) for one in bodies]
-            found = {name: field for one in schemas for name, field in one.declared_fields.items()}
-            name = "".join(type(one).__name__.removesuffix("Schema") for one in schemas)
-            bodies[0] |= {"in": "files", "schema": Schema.from_dict(found, name=name)}
-            parameters[:] = [one for one in parameters if one not in bodies[1:]]
+            schemas = [resolve_schema_instance(body["schema"]) for body in bodies]
+            fields = {name: field for s in schemas for name, field in s.declared_fields.items()}
+            name = "".join(type(schema).__name__.removesuffix("Schema") for schema in schemas)
+            bodies[0] |= {"in": "files", "schema": Schema.from_dict(fields, name=name)}
+            parameters[:] = [p for p in parameters if p not in bodies[1:]]
         return super()._prepare_arguments_doc(doc, doc_info, **kwargs)
 
 
 def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:
-    """Hand the problems of `alt_response` and `etag` to the plugin that knows the rules."""
-    raised = list(doc_info.get(PROBLEMS, ()))
+    """Pass the problems of `alt_response` and `etag` to `RulesPlugin`."""
+    problems = list(doc_info.get(PROBLEMS, ()))
     if doc_info.get("etag"):
-        changing = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
-        raised += [PreconditionFailed, PreconditionRequired] if changing else []
-        raised += [PreconditionFailed] if method == "get" else []
-    doc["x-problems"] = raised
+        is_change = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
+        problems += [PreconditionFailed, PreconditionRequired] if is_change else []
+        problems += [PreconditionFailed] if method == "get" else []
+    doc["x-problems"] = problems
     return doc

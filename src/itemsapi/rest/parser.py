@@ -1,7 +1,7 @@
-"""How `arguments` reads a request: webargs' parser, strict about every part of it.
+"""The parser of `arguments`: webargs' parser, made strict for every part of a request.
 
-Unknown fields are rejected, and so are repeated parameters, bodies of another media type, and JSON
-that two readers could understand differently (`strict_json`).
+It rejects unknown fields, repeated parameters, bodies of another media type, and JSON that two
+parsers could interpret differently (`strict_json`).
 """
 
 # ruff: noqa: ANN401 - the signatures are the libraries'
@@ -16,133 +16,134 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
 from itemsapi.problems import MediaTypeWrong
-from itemsapi.rest.error_handlers import invalid
+from itemsapi.rest.error_handlers import validation_problem
 from itemsapi.rest.request import Request
-from itemsapi.rest.urlencoded import Pairs, Word
+from itemsapi.rest.urlencoded import Pairs, TextValue
 
 MULTIPART: Final = "multipart/form-data"
 
-# Schemas of bodies that may be missing: `arguments(..., required=False)`.
+# Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
 
 
 class StrictParser(FlaskParser):
-    """Reads each location strictly. Raises problems, never an `abort`."""
+    """Parses each location strictly; raises problems and never calls `abort`."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - webargs declares it so
-        "json": None,  # the schema decides; ours reject
+        "json": None,  # the schema decides; `rest.Schema` rejects unknown fields
         "form": None,
         "json_or_form": None,
         "query": None,
         "querystring": None,
         "files": RAISE,
-        # Clients send headers and cookies of many kinds along: only these two may have more.
+        # Clients add headers and cookies of their own, so only these two allow unknown names.
         "headers": EXCLUDE,
         "cookies": EXCLUDE,
     }
 
     def __init__(self) -> None:
-        """Begin with no operation known."""
+        """Create the parser with an empty cache of query parameter names."""
         super().__init__()
-        self._known: weakref.WeakKeyDictionary[Any, frozenset[str] | None]
-        self._known = weakref.WeakKeyDictionary()
+        self._names_by_view: weakref.WeakKeyDictionary[Any, frozenset[str] | None]
+        self._names_by_view = weakref.WeakKeyDictionary()
 
     def load_json(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the JSON body. Raises `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
+        """Return the JSON body, or raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
         request = cast("Request", req)
         if schema in OPTIONAL and not request.has_body():
             return {}
         return request.get_json()
 
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the parameters of the query that are this schema's, or nobody's."""
-        found = cast("Request", req).query_pairs()
-        others = self._others(req, schema)
-        if others is not None:
-            found = {name: values for name, values in found.items() if name not in others}
-        return _once(found, schema)
+        """Return the query parameters of this schema, and those that no schema knows."""
+        pairs = cast("Request", req).query_pairs()
+        other_names = self._names_of_other_schemas(req, schema)
+        if other_names is not None:
+            pairs = {name: values for name, values in pairs.items() if name not in other_names}
+        return _single_values(pairs, schema)
 
     def load_form(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the fields of a form; in a multipart body those beside the files."""
+        """Return the fields of a form, or the fields of a multipart body that are not files."""
         if req.mimetype == MULTIPART:
-            return _once({name: req.form.getlist(name) for name in req.form}, schema)
+            return _single_values({name: req.form.getlist(name) for name in req.form}, schema)
         request = cast("Request", req)
         if schema in OPTIONAL and not request.has_body():
             return {}
-        return _once(request.form_pairs(), schema)
+        return _single_values(request.form_pairs(), schema)
 
     def load_files(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the files of a multipart body. Raises `MediaTypeWrong`."""
+        """Return the files of a multipart body, or raise `MediaTypeWrong`."""
         if req.mimetype != MULTIPART:
             raise MediaTypeWrong(f"Send the body as {MULTIPART}.")
-        return _once({name: req.files.getlist(name) for name in req.files}, schema)
+        return _single_values({name: req.files.getlist(name) for name in req.files}, schema)
 
     def load_headers(self, req: flask.Request, schema: Schema) -> Any:
         """Return the headers that the schema names."""
-        found: Pairs = {}
+        headers: Pairs = {}
         for name, field in schema.load_fields.items():
             key = field.data_key or name
             if values := req.headers.getlist(key):
-                found[key] = [Word(value) for value in values]
-        return _once(found, schema)
+                headers[key] = [TextValue(value) for value in values]
+        return _single_values(headers, schema)
 
     def load_cookies(self, req: flask.Request, schema: Schema) -> Any:
         """Return the cookies."""
         del schema
-        return {name: Word(value) for name, value in req.cookies.items()}
+        return {name: TextValue(value) for name, value in req.cookies.items()}
 
     def handle_error(
         self, error: ValidationError, req: flask.Request, schema: Schema, **_: object
     ) -> NoReturn:
-        """Raise `Invalid` with the errors by field."""
+        """Raise `ValidationFailed` with the errors by field."""
         del req, schema
         messages = error.messages
-        if isinstance(messages, Mapping) and len(messages) == 1:  # webargs wraps them by location
+        if isinstance(messages, Mapping) and len(messages) == 1:  # webargs groups by location
             messages = next(iter(messages.values()))
-        raise invalid(
+        raise validation_problem(
             messages if isinstance(messages, Mapping) else {"_schema": messages}
         ) from None
 
-    def _others(self, req: flask.Request, schema: Schema) -> frozenset[str] | None:
-        """Return the names that other query schemas of this operation know, `paginate` included.
+    def _names_of_other_schemas(self, req: flask.Request, schema: Schema) -> frozenset[str] | None:
+        """Return the parameter names of the operation's other query schemas and of `paginate`.
 
-        Only together do they know which parameter is unknown.
+        A parameter is unknown only if none of these schemas knows it. Return None if there is only
+        one query schema.
         """
         view = flask.current_app.view_functions[req.endpoint or ""]
         view = getattr(getattr(view, "view_class", None), req.method.lower(), view)
-        if view not in self._known:
-            self._known[view] = _query_names(view)
-        names = self._known[view]
+        if view not in self._names_by_view:
+            self._names_by_view[view] = _query_names(view)
+        names = self._names_by_view[view]
         own = frozenset(field.data_key or name for name, field in schema.load_fields.items())
         return None if names is None else names - own
 
 
 def _query_names(view: object) -> frozenset[str] | None:
-    """Return the parameters of all query schemas of a view; None where there is only one."""
-    declared = getattr(view, "_apidoc", {})
-    parameters = [*declared.get("arguments", {}).get("parameters", ())]
-    if "pagination" in declared:
-        parameters.append(declared["pagination"]["parameters"])
+    """Return the parameter names of all query schemas of a view; None if there is only one."""
+    metadata = getattr(view, "_apidoc", {})
+    parameters = [*metadata.get("arguments", {}).get("parameters", ())]
+    if "pagination" in metadata:
+        parameters.append(metadata["pagination"]["parameters"])
     schemas = [
         resolve_schema_instance(parameter["schema"])
         for parameter in parameters
         if isinstance(parameter, Mapping) and parameter["in"] in {"query", "querystring"}
     ]
-    if len(schemas) < 2:  # noqa: PLR2004 - one schema knows its own parameters
+    if len(schemas) < 2:  # noqa: PLR2004 - a single schema rejects unknown parameters itself
         return None
     return frozenset(
         field.data_key or name for schema in schemas for name, field in schema.load_fields.items()
     )
 
 
-def _once(found: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
-    """Return one value for each name, or all of them where the schema wants a list."""
-    lists = {
+def _single_values(pairs: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return one value for each name, or all values if the field is a list."""
+    list_names = {
         field.data_key or name
         for name, field in schema.load_fields.items()
         if isinstance(field, fields.List)
     }
-    repeated = [name for name, values in found.items() if len(values) > 1 and name not in lists]
+    repeated = [n for n, values in pairs.items() if len(values) > 1 and n not in list_names]
     if repeated:
-        raise invalid(dict.fromkeys(repeated, "Given more than once."))
-    return {name: values if name in lists else values[0] for name, values in found.items()}
+        raise validation_problem(dict.fromkeys(repeated, "Given more than once."))
+    return {name: values if name in list_names else values[0] for name, values in pairs.items()}

@@ -1,4 +1,4 @@
-"""What the gate's rules and the raised problems add to each operation of the document."""
+"""Add access rules and problem responses to each operation of the document."""
 
 # ruff: noqa: ANN401 - the signatures are the libraries'
 
@@ -46,15 +46,15 @@ ID_SCHEMA: dict[str, object] = {
 
 
 class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no types
-    """Flask-Smorest's plugin for Flask's routes; a slash at the end of a path does not count."""
+    """Flask-Smorest's plugin for Flask routes; it removes trailing slashes from paths."""
 
     @staticmethod
     def flaskpath2openapi(path: str) -> str:
-        """Return a path as OpenAPI writes it."""
+        """Return a path in OpenAPI syntax."""
         return str(FlaskPlugin.flaskpath2openapi(path)).rstrip("/") or "/"
 
     def path_helper(self, rule: Route, operations: Any, parameters: Any, **kwargs: Any) -> str:
-        """Return the path; its parameters are those of each operation."""
+        """Return the path, and move its parameters into each operation."""
         path = super().path_helper(rule, operations, parameters, **kwargs)
         for operation in operations.values():
             own = operation.get("parameters", [])
@@ -64,14 +64,14 @@ class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no typ
         return str(path)
 
     def rule_to_params(self, rule: Route) -> list[dict[str, Any]]:
-        """Return the parameters of a path, each with what it is the id of."""
-        found: list[dict[str, Any]] = super().rule_to_params(rule)
-        for parameter in found:
+        """Return the parameters of a path, with a description of each id."""
+        path_parameters: list[dict[str, Any]] = super().rule_to_params(rule)
+        for parameter in path_parameters:
             name = parameter["name"]
             if name.endswith("_id"):
-                thing = name.removesuffix("_id").replace("_", " ")
-                parameter["description"] = f"The id of the {thing}."
-        return found
+                resource = name.removesuffix("_id").replace("_", " ")
+                parameter["description"] = f"The id of the {resource}."
+        return path_parameters
 
 
 def id_schema(_converter: BaseConverter) -> dict[str, object]:
@@ -80,10 +80,10 @@ def id_schema(_converter: BaseConverter) -> dict[str, object]:
 
 
 class RulesPlugin(BasePlugin):
-    """Adds to each operation its id, its rule, and the problems that may answer it."""
+    """Adds to each operation its id, its rule and its problem responses."""
 
     def __init__(self, app: Flask, rule_for: RuleFor, problems_url: str) -> None:
-        """Take the application, where to find the rule of a route, and where problems are."""
+        """Store the application, the function that returns a rule, and the problems' address."""
         self._app, self._rule_for, self._problems_url = app, rule_for, problems_url
         self.schemas = SchemaPlugin()
         self._ids: set[str] = set()
@@ -91,7 +91,7 @@ class RulesPlugin(BasePlugin):
         self.documented: set[tuple[str, str]] = set()
 
     def init_spec(self, spec: APISpec) -> None:
-        """Collect problem responses in the components of `spec`."""
+        """Prepare to collect problem responses in the components of `spec`."""
         super().init_spec(spec)
         self._responses = ProblemResponses(spec, self._problems_url)
 
@@ -107,19 +107,19 @@ class RulesPlugin(BasePlugin):
     def _complete(self, route: Route, path: str, method: str, operation: dict[str, Any]) -> None:
         rule = self._rule_for(route.endpoint, method.upper())
         self.rules.append(rule)
-        raised = operation.pop("x-problems", [])
+        declared = operation.pop("x-problems", [])
         operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
         operation |= {
             "operationId": operation.get("operationId") or self._id(route, method),
             "summary": summary,
-            "security": openapi.security(rule),
-            "x-access": openapi.in_words(rule),
+            "security": openapi.security_requirements(rule),
+            "x-access": openapi.describe_rule(rule),
         }
         if description:
             operation["description"] = description
-        kinds = {*ALWAYS, *openapi.refusals(rule), *raised, *_follow(operation)}
+        kinds = {*ALWAYS, *openapi.problems_of_rule(rule), *declared, *_parsing_problems(operation)}
         if "{" in path:
             kinds.add(NotFound)
         self._add_problems(route, operation, kinds)
@@ -127,8 +127,8 @@ class RulesPlugin(BasePlugin):
     def _id(self, route: Route, method: str) -> str:
         blueprint, _, name = route.endpoint.rpartition(".")
         candidates = (name, f"{blueprint}_{name}", f"{blueprint}_{name}_{method}", route.rule)
-        found = next(c for c in candidates if c.replace(".", "_").lower() not in self._ids)
-        operation_id = found.replace(".", "_").lower()
+        unused = next(c for c in candidates if c.replace(".", "_").lower() not in self._ids)
+        operation_id = unused.replace(".", "_").lower()
         self._ids.add(operation_id)
         return operation_id
 
@@ -136,35 +136,35 @@ class RulesPlugin(BasePlugin):
         self, route: Route, operation: dict[str, Any], kinds: set[type[Problem]]
     ) -> None:
         blueprint = self._app.blueprints.get(route.endpoint.rpartition(".")[0])
-        other = _by_other_schemas(getattr(blueprint, "error_schemas", {}), kinds)
+        custom = _custom_error_schemas(getattr(blueprint, "error_schemas", {}), kinds)
         responses = {str(status): value for status, value in operation["responses"].items()}
-        for status, response in self._responses.responses(kinds - other.keys()).items():
+        for status, response in self._responses.responses(kinds - custom.keys()).items():
             if not _has_content(responses.get(status)):
                 responses[status] = response
-        for code, schema in set(other.values()):
-            usual = [kind for kind in kinds - other.keys() if kind.status == code]
-            responses[str(code)] = self._other_response(code, schema, usual)
+        for code, schema in set(custom.values()):
+            usual = [kind for kind in kinds - custom.keys() if kind.status == code]
+            responses[str(code)] = self._custom_error_response(code, schema, usual)
         operation["responses"] = dict(sorted(responses.items()))
 
-    def _other_response(
+    def _custom_error_response(
         self, status: int, schema: Schema, usual: Iterable[type[Problem]]
     ) -> dict[str, Any]:
-        """Return an error response of the blueprint's own, beside the problems of that status."""
+        """Return the blueprint's own error response, together with the problems of that status."""
         kinds = sorted(usual, key=lambda kind: kind.code)
         response = self._responses.response(kinds) if kinds else {"content": {}}
         content = {"application/json": {"schema": schema}}
         phrase = {"description": HTTPStatus(status).phrase}
-        found = {**phrase, **response, "content": {**content, **response["content"]}}
-        assert self.schemas.resolver is not None  # noqa: S101 - the spec has been made
-        self.schemas.resolver.resolve_response(found)  # type: ignore[no-untyped-call]  # apispec
-        return found
+        merged = {**phrase, **response, "content": {**content, **response["content"]}}
+        assert self.schemas.resolver is not None  # noqa: S101 - the spec exists here
+        self.schemas.resolver.resolve_response(merged)  # type: ignore[no-untyped-call]  # apispec
+        return merged
 
 
 def summary_and_description(text: str, name: str) -> tuple[str, str]:
     """Return the first sentence of a docstring and the rest of it."""
     line, _, rest = (text or name.rpartition(".")[2].replace("_", " ").capitalize()).partition("\n")
-    sentence, _, more = line.partition(". ")
-    return sentence.strip().rstrip("."), f"{more}\n{rest}".strip()
+    sentence, _, rest_of_line = line.partition(". ")
+    return sentence.strip().rstrip("."), f"{rest_of_line}\n{rest}".strip()
 
 
 def documented_text(thing: object) -> str:
@@ -172,30 +172,31 @@ def documented_text(thing: object) -> str:
     return inspect.getdoc(thing) or ""
 
 
-def _follow(operation: Mapping[str, Any]) -> set[type[Problem]]:
-    """Return the problems that follow from what an operation parses."""
+def _parsing_problems(operation: Mapping[str, Any]) -> set[type[Problem]]:
+    """Return the problems that parsing the request of an operation can raise."""
     content = operation.get("requestBody", {}).get("content", {})
     parameters = operation.get("parameters", ())
-    parsed = any(isinstance(one, Mapping) and one["in"] != "path" for one in parameters)
-    found: set[type[Problem]] = {Invalid} if content or parsed else set()
+    parsed = any(isinstance(p, Mapping) and p["in"] != "path" for p in parameters)
+    problems: set[type[Problem]] = {Invalid} if content or parsed else set()
     if content:
-        found |= set(WITH_BODY)
+        problems |= set(WITH_BODY)
     if any(re.fullmatch(r"application/(.+\+)?json", media) for media in content):
-        found.add(BodyMalformed)
-    return found
+        problems.add(BodyMalformed)
+    return problems
 
 
 def _has_content(response: object) -> bool:
-    """Tell whether a view documents this response itself, rather than its bare status."""
+    """Return whether a view documents the content of this response, not only its status."""
     return isinstance(response, Mapping) and bool({"content", "$ref"} & response.keys())
 
 
-def _by_other_schemas(
+def _custom_error_schemas(
     schemas: Mapping[type[Problem], tuple[int, Schema]], kinds: Iterable[type[Problem]]
 ) -> dict[type[Problem], tuple[int, Schema]]:
-    found = {}
+    """Return status and schema of each problem that the blueprint's error handler serializes."""
+    custom = {}
     for kind in kinds:
-        hit = next((value for base, value in schemas.items() if issubclass(kind, base)), None)
-        if hit is not None:
-            found[kind] = hit
-    return found
+        entry = next((value for base, value in schemas.items() if issubclass(kind, base)), None)
+        if entry is not None:
+            custom[kind] = entry
+    return custom
