@@ -1,4 +1,4 @@
-"""Declarations that are refused at import, before anything can go wrong at request time."""
+"""Wrong declarations are rejected at import, before any request."""
 
 # mypy: disable-error-code="untyped-decorator"
 
@@ -15,7 +15,7 @@ from itemsapi.rest.versions import view_metadata
 
 @pytest.mark.parametrize("name", ["arguments", "response"])
 def test_a_decorator_above_the_route_stops_the_boot(name: str) -> None:
-    """Flask would call the view without it: nothing would be parsed, or dumped."""
+    """Flask would call the view without the decorator: nothing would be parsed or serialized."""
     blueprint: Any = Blueprint("orders", __name__)
     decorate = {"arguments": blueprint.arguments(Schema), "response": blueprint.response(200)}[name]
 
@@ -26,8 +26,8 @@ def test_a_decorator_above_the_route_stops_the_boot(name: str) -> None:
         decorate(show)
 
 
-def test_what_an_inner_view_declares_stays_when_it_is_decorated_again() -> None:
-    """Each decorator has declarations of its own, top down."""
+def test_metadata_of_an_inner_view_is_unchanged_when_it_is_decorated_again() -> None:
+    """Each decorator adds to a copy of the metadata."""
     blueprint = Blueprint("orders", __name__)
 
     def show() -> None: ...
@@ -41,12 +41,12 @@ def test_what_an_inner_view_declares_stays_when_it_is_decorated_again() -> None:
     ]
 
 
-def test_decimal_becomes_text_when_a_view_returns_it() -> None:
-    """No price passes through a float."""
+def test_decimal_becomes_a_string_when_a_view_returns_it() -> None:
+    """A price is never converted to a float."""
     assert dumps({"price": Decimal("12.50")}) == b'{"price":"12.50"}'
 
 
-def test_value_is_refused_when_it_is_not_json() -> None:
-    """A view that returns something odd is a mistake, not text."""
+def test_value_is_rejected_when_it_is_not_json() -> None:
+    """A view that returns an unsupported type is an error."""
     with pytest.raises(TypeError, match="set"):
         dumps({1})
