@@ -1,6 +1,6 @@
-"""What the documentation of Flask-Smorest shows works here as it says, behind the gate.
+"""The examples in the documentation of Flask-Smorest work here, behind the gate.
 
-Each example is written anew, and runs on Flask-Smorest's own `Blueprint` and on ours.
+Each example runs with Flask-Smorest's own `Blueprint` and with `itemsapi.Blueprint`.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -32,20 +32,20 @@ OPEN = public("a test")
 
 
 class PetSchema(marshmallow.Schema):
-    """A pet, by a plain schema of marshmallow."""
+    """A pet, as a plain marshmallow schema."""
 
     id = fields.Int(dump_only=True)
     name = fields.String(required=True)
 
 
 class PetQuerySchema(marshmallow.Schema):
-    """Which pets."""
+    """A filter of pets."""
 
     name = fields.String()
 
 
 class OwnerSchema(marshmallow.Schema):
-    """Somebody with pets."""
+    """An owner of pets."""
 
     name = fields.String()
     pets = fields.List(fields.Nested(PetSchema))
@@ -53,18 +53,18 @@ class OwnerSchema(marshmallow.Schema):
 
 @pytest.fixture(params=[flask_smorest.Blueprint, Blueprint], ids=["stock", "ours"])
 def blp(request: pytest.FixtureRequest) -> Any:
-    """A blueprint: Flask-Smorest's own, and ours."""
+    """A blueprint of Flask-Smorest, and one of `itemsapi`."""
     return request.param("pets", "pets", url_prefix="/pets", description="Operations on pets")
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Open:
-    """Open an application with a blueprint."""
+    """Return a function that creates a test client for a blueprint."""
     return lambda blp: speaking_app(tmp_path, blp).test_client()
 
 
 def document(client: FlaskClient) -> dict[str, Any]:
-    """Return the document, which is valid."""
+    """Return the document after checking that it is valid."""
     found: dict[str, Any] = client.get("/openapi.json").get_json()
     assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
     return found
@@ -108,7 +108,7 @@ def quick_start(blp: Any) -> None:
 
 
 def test_the_quick_start_works(blp: Any, opened: Open) -> None:
-    """Arguments of a query and a body, responses with a status, and none."""
+    """Query and body arguments, and responses with and without a body."""
     quick_start(blp)
     client = opened(blp)
     assert client.get("/pets/?name=Tom").get_json() == [{"id": 2, "name": "Tom"}]
@@ -117,15 +117,15 @@ def test_the_quick_start_works(blp: Any, opened: Open) -> None:
     assert (client.delete("/pets/1").status_code, client.delete("/pets/1").data) == (204, b"")
 
 
-def test_abort_says_its_message(blp: Any, opened: Open) -> None:
+def test_abort_sends_its_message(blp: Any, opened: Open) -> None:
     """As the detail of a problem (RFC 9457)."""
     quick_start(blp)
     found = opened(blp).get("/pets/9")
     assert (found.status_code, found.get_json()["detail"]) == (404, "Item not found.")
 
 
-def test_a_wrong_body_is_told_its_errors_by_field(blp: Any, opened: Open) -> None:
-    """422 with what marshmallow found."""
+def test_a_wrong_body_is_rejected_with_errors_by_field(blp: Any, opened: Open) -> None:
+    """422 with the errors of marshmallow."""
     quick_start(blp)
     found = opened(blp).post("/pets/", json={"name": 1})
     assert (found.status_code, found.get_json()["errors"]) == (
@@ -147,8 +147,8 @@ def test_the_quick_start_is_documented(blp: Any, opened: Open) -> None:
     assert show["delete"]["responses"]["204"] == {"description": "No Content"}
 
 
-def test_several_arguments_come_from_the_top_down(blp: Any, opened: Open) -> None:
-    """Each as an argument, those of the path by name."""
+def test_several_arguments_are_passed_from_the_top_down(blp: Any, opened: Open) -> None:
+    """Each is a positional argument; path parameters are passed by name."""
 
     @blp.route("/<int:pet_id>", methods=["POST"])
     @OPEN
@@ -166,24 +166,24 @@ class HeadersSchema(marshmallow.Schema):
     """A header."""
 
     class Meta:
-        """Other headers do no harm."""
+        """Other headers are ignored."""
 
         unknown = marshmallow.EXCLUDE
 
-    wish = fields.Integer(data_key="X-Wish", required=True)
+    count = fields.Integer(data_key="X-Count", required=True)
 
 
 def test_arguments_of_headers(blp: Any, opened: Open) -> None:
-    """Others that come along are no error."""
+    """Other headers of the request are ignored."""
 
     @blp.route("/")
     @OPEN
     @blp.arguments(HeadersSchema, location="headers")
     @blp.response(200)
     def show(headers: dict[str, Any]) -> object:
-        return headers["wish"]
+        return headers["count"]
 
-    assert opened(blp).get("/pets", headers={"X-Wish": "3"}).get_json() == 3
+    assert opened(blp).get("/pets", headers={"X-Count": "3"}).get_json() == 3
 
 
 class FileSchema(marshmallow.Schema):
@@ -193,7 +193,7 @@ class FileSchema(marshmallow.Schema):
 
 
 class FormSchema(marshmallow.Schema):
-    """Fields beside it."""
+    """A form field."""
 
     caption = fields.String()
 
@@ -211,7 +211,7 @@ def uploading(blp: Any) -> None:
 
 
 def test_files_are_uploaded(blp: Any, opened: Open) -> None:
-    """In a multipart body, with fields beside them."""
+    """In a multipart body, together with form fields."""
     uploading(blp)
     body = {"picture": (io.BytesIO(b"12345"), "rex.png"), "caption": "Rex"}
     found = opened(blp).post("/pets", data=body, content_type="multipart/form-data")
@@ -219,7 +219,7 @@ def test_files_are_uploaded(blp: Any, opened: Open) -> None:
 
 
 def test_a_view_chooses_status_and_headers(blp: Any, opened: Open) -> None:
-    """A tuple as with Flask."""
+    """The view returns a tuple, as in Flask."""
 
     @blp.route("/")
     @OPEN
@@ -247,7 +247,7 @@ def test_nested_schemas_are_dumped_and_documented(blp: Any, opened: Open) -> Non
 
 
 def test_doc_adds_to_the_operation(blp: Any, opened: Open) -> None:
-    """What is written by hand comes on top."""
+    """`doc` overrides the generated values."""
 
     @blp.route("/")
     @OPEN
@@ -261,7 +261,7 @@ def test_doc_adds_to_the_operation(blp: Any, opened: Open) -> None:
 
 
 def test_nested_blueprints_are_documented(blp: Any, opened: Open) -> None:
-    """Under the path of both."""
+    """Their path contains both prefixes."""
     child = type(blp)("toys", "toys", url_prefix="/toys")
 
     @child.route("/")
@@ -277,8 +277,8 @@ def test_nested_blueprints_are_documented(blp: Any, opened: Open) -> None:
 
 
 @pytest.mark.parametrize("pager", [None, Page], ids=["by hand", "pager"])
-def test_pages_have_a_header(blp: Any, opened: Open, pager: Any) -> None:
-    """The view pages, or a pager does."""
+def test_pages_have_a_pagination_header(blp: Any, opened: Open, pager: Any) -> None:
+    """The view or a pager selects the page."""
 
     @blp.route("/")
     @OPEN
@@ -300,7 +300,7 @@ def test_pages_have_a_header(blp: Any, opened: Open, pager: Any) -> None:
 
 
 def with_etags(blp: Any) -> None:
-    """Add a pet whose ETag is made of its data."""
+    """Add a pet whose ETag is a hash of its data."""
     pet = {"id": 1, "name": "Rex"}
 
     @blp.route("/rex")
@@ -323,7 +323,7 @@ def with_etags(blp: Any) -> None:
 
 
 def test_etags_guard_reads_and_changes(blp: Any, opened: Open) -> None:
-    """304, 428, 412, and 200 with the new one."""
+    """304, 428, 412, and 200 with the new ETag."""
     with_etags(blp)
     client = opened(blp)
     tag = client.get("/pets/rex").headers["ETag"]
@@ -336,11 +336,11 @@ def test_etags_guard_reads_and_changes(blp: Any, opened: Open) -> None:
     assert changed[-1].headers["ETag"] == client.get("/pets/rex").headers["ETag"] != tag
 
 
-# What follows is ours: the same, strictly.
+# The following tests are about the stricter behaviour of `itemsapi.Blueprint`.
 
 
-def test_an_unknown_parameter_is_known_as_such_over_all_schemas(opened: Open) -> None:
-    """Two query schemas and `paginate` share one query."""
+def test_a_parameter_is_unknown_when_no_query_schema_has_it(opened: Open) -> None:
+    """Two query schemas and `paginate` share one query string."""
     blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
 
     @blp.get("/")
@@ -357,7 +357,7 @@ def test_an_unknown_parameter_is_known_as_such_over_all_schemas(opened: Open) ->
     assert bad.get_json()["errors"] == [{"field": "odd", "message": "Unknown field."}]
 
 
-def test_a_form_beside_files_is_one_multipart_body_in_the_document(opened: Open) -> None:
+def test_a_form_with_files_is_one_multipart_body_in_the_document(opened: Open) -> None:
     """OpenAPI 3 has no `in: formData`."""
     blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
     uploading(blp)
@@ -370,8 +370,8 @@ def test_a_form_beside_files_is_one_multipart_body_in_the_document(opened: Open)
     )
 
 
-def test_what_is_wrong_in_itself_is_told_before_a_missing_version(opened: Open) -> None:
-    """RFC 9110 13.2.1, wherever `etag` stands."""
+def test_an_invalid_body_is_rejected_before_a_missing_if_match(opened: Open) -> None:
+    """RFC 9110 13.2.1, whether `etag` is above or below `arguments`."""
     blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
     with_etags(blp)
     client = opened(blp)
@@ -379,8 +379,8 @@ def test_what_is_wrong_in_itself_is_told_before_a_missing_version(opened: Open) 
     assert found == [422, 428]
 
 
-def test_the_gate_stands_before_flask_smorests_own_blueprint(make_house: Build) -> None:
-    """S-001: nothing is parsed of a request without a token, and one with a scope passes."""
+def test_the_gate_protects_flask_smorests_own_blueprint(make_house: Build) -> None:
+    """S-001: a request without token is not parsed; one with the scope passes."""
     blp = flask_smorest.Blueprint("pets", "pets", url_prefix="/pets")
 
     @blp.route("/", methods=["POST"])
@@ -396,7 +396,7 @@ def test_the_gate_stands_before_flask_smorests_own_blueprint(make_house: Build) 
     assert client.post("/pets", json={"name": "Rex"}).status_code == 201
 
 
-def test_flask_smorests_own_blueprint_needs_rules_as_well(make_house: Build) -> None:
+def test_flask_smorests_own_blueprint_needs_rules(make_house: Build) -> None:
     """S-002: the boot stops."""
     blp = flask_smorest.Blueprint("pets", "pets", url_prefix="/pets")
     blp.add_url_rule("/", "show", lambda: "")

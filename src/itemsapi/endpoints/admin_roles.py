@@ -66,8 +66,8 @@ def list_roles() -> object:
 def put_role(payload: dict[str, Any], name: str) -> object:
     """Create or replace a role.
 
-    You can only give scopes that you have yourself. The access tokens of users with this role are
-    revoked; after a refresh, their new tokens have the new scopes.
+    You can only give scopes that you have yourself. If the scopes change, the access tokens of the
+    users with this role are revoked; after a refresh, their tokens have the new scopes.
     """
     role, created = services().roles.put(current_caller(), name, **payload)
     return role, 201 if created else 200
