@@ -45,12 +45,18 @@ def create_app(
     app.extensions[EXTENSION] = built
     built.token_codec.install(app)
     extra = [*blueprints, *load_blueprints(settings.blueprints)]
+    api = rest.Api(
+        app,
+        rule_for=lambda endpoint, method: rulebook(app).rule_for(endpoint, method),
+        problems_url=f"{settings.public_url}/docs/problems",
+        **rest.spec_options(settings),
+    )
     for blueprint in [*endpoints.blueprints(settings), *extra]:
-        app.register_blueprint(blueprint)
+        api.register_blueprint(blueprint)
     app.extensions[RULEBOOK] = Rulebook(app, _scopes(extra))
     built.scope_registry.register(rulebook(app).scopes.values())
     _gate(built, rulebook(app)).install(app)
-    rest.describe(app, settings, rulebook(app).rule_for)
+    rest.describe(app, api)
     _check_deployment(app, settings)
     return app
 

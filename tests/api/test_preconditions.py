@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
-from itemsapi.rest.blueprint import notes
+from itemsapi.rest.versions import view_metadata
 from support.app_factory import Backend
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}
@@ -127,16 +127,20 @@ class VersionedOperation:
     has_body: bool
 
 
+def parsed(view: object) -> list[dict[str, Any]]:
+    """Return what a view takes from `arguments`."""
+    found: list[dict[str, Any]] = view_metadata(view).get("arguments", {}).get("parameters", [])
+    return found
+
+
 def versioned_operations(app: Flask) -> list[VersionedOperation]:
     """Return all operations with a version, from their declarations."""
     views = [(route, app.view_functions[route.endpoint]) for route in app.url_map.iter_rules()]
     return [
-        VersionedOperation(
-            route.endpoint, method, any(note["in"] == "json" for note in declared.get("takes", ()))
-        )
+        VersionedOperation(route.endpoint, method, any(one["in"] == "json" for one in parsed(view)))
         for route, view in views
-        if (declared := notes(view)).get("if_match")
-        for method in sorted((route.methods or set()) - {"OPTIONS", "HEAD"})
+        if view_metadata(view).get("etag")
+        for method in sorted({"PUT", "PATCH", "DELETE"} & (route.methods or set()))
     ]
 
 

@@ -74,7 +74,7 @@ def test_all_scopes_are_listed_with_their_descriptions(make_backend: object) -> 
     """Those of custom blueprints too."""
     page = Blueprint("orders", __name__, url_prefix="/orders")
     orders = Scope("orders:read", "See your orders")
-    page.get("")(requires(orders)(page.gives(204)(lambda: None)))
+    page.get("")(requires(orders)(page.response(204)(lambda: None)))
     backend: Backend = make_backend(page)  # type: ignore[operator]  # the fixture's own type is private
     listed = backend.signed_in_client("root", "admin").get("/scopes").get_json()["items"]
     assert {"name": "orders:read", "meaning": "See your orders"} in listed

@@ -263,7 +263,7 @@ def failing_blueprint(where: str, fault: BaseException) -> Blueprint:
 
     @blueprint.get("/broken")
     @public("a test")
-    @blueprint.gives(200)
+    @blueprint.response(200)
     def show() -> object:
         if where == "handler":
             raise fault

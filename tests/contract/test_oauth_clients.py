@@ -33,7 +33,7 @@ Tokens = dict[str, Any]
 def served(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Backend]]:
-    """A backend on a port of its own, and its address."""
+    """The address of a running backend, and the backend."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copy(sqlite_template, folder / "itemsapi.db")
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
@@ -54,7 +54,7 @@ def served(
 
 @pytest.fixture
 def url(served: tuple[str, Backend], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the backend is; the libraries insist on https, but for a loopback address."""
+    """The address of the backend; the libraries allow http for a loopback address."""
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -63,18 +63,18 @@ def url(served: tuple[str, Backend], monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def tokens(served: tuple[str, Backend]) -> Tokens:
-    """The tokens of a new session of ada's."""
+    """The tokens of a new session of the user `ada`."""
     return served[1].login("ada")
 
 
 @pytest.fixture
 def metadata(url: str) -> dict[str, Any]:
-    """What the issuer says of itself."""
+    """The metadata of the issuer."""
     return dict(requests.get(url + METADATA, timeout=60).json())
 
 
-def opens(url: str, token: str) -> bool:
-    """Tell whether an access token opens a door."""
+def is_accepted(url: str, token: str) -> bool:
+    """Return whether the gate accepts an access token."""
     headers = {"Authorization": f"Bearer {token}"}
     status = requests.get(f"{url}/auth/sessions", headers=headers, timeout=60).status_code
     assert status in {200, 401}
@@ -82,19 +82,19 @@ def opens(url: str, token: str) -> bool:
 
 
 def requests_session(tokens: Tokens, scope: str | None = None) -> RequestsSession:
-    """Return requests-oauthlib's session for a program that keeps these tokens."""
+    """Return a session of requests-oauthlib with these tokens."""
     return RequestsSession(client=LegacyApplicationClient("app"), token=tokens, scope=scope)
 
 
 def test_requests_oauthlib_refreshes(url: str, metadata: dict[str, Any], tokens: Tokens) -> None:
-    """With the fields it sends besides, which are ignored (S-072)."""
+    """The additional fields that it sends are ignored (S-072)."""
     fresh = requests_session(tokens).refresh_token(metadata["token_endpoint"], client_id="app")
     assert fresh["refresh_token"] != tokens["refresh_token"]
-    assert opens(url, fresh["access_token"])
+    assert is_accepted(url, fresh["access_token"])
 
 
-def test_requests_oauthlib_understands_a_refusal(metadata: dict[str, Any], tokens: Tokens) -> None:
-    """RFC 6749 section 5.2: each error is an exception of its own."""
+def test_requests_oauthlib_understands_errors(metadata: dict[str, Any], tokens: Tokens) -> None:
+    """RFC 6749 section 5.2: it raises a different exception for each error."""
     endpoint = metadata["token_endpoint"]
     with pytest.raises(InvalidGrantError):
         requests_session(tokens).refresh_token(endpoint, refresh_token="nonsense")
@@ -103,57 +103,57 @@ def test_requests_oauthlib_understands_a_refusal(metadata: dict[str, Any], token
 
 
 def test_requests_oauthlib_revokes(url: str, metadata: dict[str, Any], tokens: Tokens) -> None:
-    """RFC 7009, in the words of oauthlib."""
+    """RFC 7009: the request is built by oauthlib."""
     client = LegacyApplicationClient("app")
     to, headers, body = client.prepare_token_revocation_request(
         metadata["revocation_endpoint"], tokens["refresh_token"], "refresh_token"
     )
     assert requests.post(to, headers=headers, data=body, timeout=60).status_code == 200
-    assert not opens(url, tokens["access_token"])
+    assert not is_accepted(url, tokens["access_token"])
 
 
 def authlib_session(tokens: Tokens) -> OAuth2Session:
-    """Return Authlib's session for a public client that keeps these tokens."""
+    """Return a session of Authlib for a public client with these tokens."""
     return OAuth2Session("app", token=tokens, token_endpoint_auth_method="none")
 
 
 def test_authlib_refreshes(url: str, metadata: dict[str, Any], tokens: Tokens) -> None:
     """As a public client."""
     fresh = authlib_session(tokens).refresh_token(metadata["token_endpoint"])
-    assert opens(url, fresh["access_token"])
+    assert is_accepted(url, fresh["access_token"])
 
 
-def test_authlib_understands_a_refusal(metadata: dict[str, Any], tokens: Tokens) -> None:
+def test_authlib_understands_errors(metadata: dict[str, Any], tokens: Tokens) -> None:
     """RFC 6749 section 5.2."""
-    with pytest.raises(OAuthError) as refused:
+    with pytest.raises(OAuthError) as error:
         authlib_session(tokens).refresh_token(metadata["token_endpoint"], refresh_token="x")
-    assert refused.value.error == "invalid_grant"
+    assert error.value.error == "invalid_grant"
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 def test_authlib_revokes(url: str, metadata: dict[str, Any], tokens: Tokens, kind: str) -> None:
     """RFC 7009: either kind of token."""
     session = authlib_session(tokens)
-    answer = session.revoke_token(  # type: ignore[no-untyped-call]  # the stubs' own gap
+    response = session.revoke_token(  # type: ignore[no-untyped-call]  # a gap in the stubs
         metadata["revocation_endpoint"], tokens[kind], kind
     )
-    assert answer.status_code == 200
-    assert not opens(url, tokens["access_token"])
+    assert response.status_code == 200
+    assert not is_accepted(url, tokens["access_token"])
 
 
-def test_authlib_finds_the_metadata_in_order(url: str, metadata: dict[str, Any]) -> None:
-    """RFC 8414: every member but two, which are for authorization endpoints, and we have none."""
+def test_authlib_accepts_the_metadata(url: str, metadata: dict[str, Any]) -> None:
+    """RFC 8414: all members except the two for authorization endpoints, which we do not have."""
     secure = json.loads(json.dumps(metadata).replace("http://", "https://"))
-    found = AuthorizationServerMetadata(secure)
-    for name in set(found.REGISTRY_KEYS) - {"authorization_endpoint", "response_types_supported"}:
-        getattr(found, f"validate_{name}")()
+    parsed = AuthorizationServerMetadata(secure)
+    for name in set(parsed.REGISTRY_KEYS) - {"authorization_endpoint", "response_types_supported"}:
+        getattr(parsed, f"validate_{name}")()
     assert metadata["issuer"] == url
 
 
-def test_a_stranger_verifies_a_token_with_nothing_but_jwks_uri(
+def test_another_service_verifies_a_token_with_only_the_jwks_uri(
     metadata: dict[str, Any], tokens: Tokens
 ) -> None:
-    """S-138: another service needs no library of ours."""
+    """S-138: another service needs only a JWT library."""
     keys = jwt.PyJWKClient(metadata["jwks_uri"])
     key = keys.get_signing_key_from_jwt(tokens["access_token"])
     claims = jwt.decode(
@@ -164,7 +164,7 @@ def test_a_stranger_verifies_a_token_with_nothing_but_jwks_uri(
 
 
 def missing(what: str) -> None:
-    """Skip what this machine has not; under CI it is a failure."""
+    """Skip a test whose tools are not installed; fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing")
     pytest.skip(f"{what} is missing")
@@ -172,7 +172,7 @@ def missing(what: str) -> None:
 
 @pytest.fixture(scope="module")
 def oauth4webapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with oauth4webapi, as the lock file has it, and the program that uses it."""
+    """A folder with the locked version of oauth4webapi and the program that uses it."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         missing("Node.js")
@@ -185,15 +185,15 @@ def oauth4webapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow  # it needs Node, which not every machine that runs the rest has
-def test_oauth4webapi_does_it_all(
+@pytest.mark.slow  # it needs Node.js, which is not always installed
+def test_oauth4webapi_supports_all_endpoints(
     served: tuple[str, Backend], oauth4webapi: Path, url: str, tokens: Tokens
 ) -> None:
-    """Discovery, refresh, refusals, introspection, revocation: each step as it says itself."""
+    """Discovery, refresh, errors, introspection, revocation: the program prints each step."""
     node = shutil.which("node") or ""
-    given = [url, tokens["refresh_token"]]
-    done = subprocess.run(  # noqa: S603 - our own program
-        [node, "oauth4webapi.mjs", *given], cwd=oauth4webapi, check=False, timeout=60,
+    arguments = [url, tokens["refresh_token"]]
+    done = subprocess.run(  # noqa: S603 - a program of this repository
+        [node, "oauth4webapi.mjs", *arguments], cwd=oauth4webapi, check=False, timeout=60,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.stderr == ""

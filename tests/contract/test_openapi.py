@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, and the same as what is enforced."""
+"""The OpenAPI document is valid and complete, and matches the enforced rules."""
 
 import json
 from collections.abc import Iterator
@@ -17,26 +17,26 @@ from itemsapi.rest import list_schema
 from itemsapi.rest.openapi.document import document_of
 from support.echo_blueprint import create_echo_app
 
-# Two pages have a schema, and views, of one name; one is a plain class of Flask's.
-other = Blueprint("other_echo", __name__, url_prefix="/other", description="Another page.")
+# Two blueprints have a schema and a view of the same name; one view is a class of plain Flask.
+other = Blueprint("other_echo", __name__, url_prefix="/other", description="Another blueprint.")
 
 
 class Echo(Schema):
-    """Another thing of the same name."""
+    """Another schema of the same name."""
 
     name = fields.String(metadata={"optional": True})
 
 
 @other.get("/<int:number>/<path:rest>")
 @public("a test")
-@other.gives(200, list_schema(Echo(), "EchoList"))
+@other.response(200, list_schema(Echo(), "EchoList"))
 def echo(number: int, rest: str) -> object:
-    """Echo otherwise."""
+    """Echo in another way."""
     return {"items": [number, rest], "next_cursor": None}
 
 
 class Plain(MethodView):
-    """A view of Flask's own kind."""
+    """A class-based view of plain Flask."""
 
     decorators = [requires("items:read")]  # noqa: RUF012 - Flask declares it so
 
@@ -44,7 +44,7 @@ class Plain(MethodView):
         """Get it."""
         return ""
 
-    def delete(self) -> str:  # noqa: D102 - a view without words is documented by its name
+    def delete(self) -> str:  # noqa: D102 - a view without docstring is documented by its name
         return ""
 
 
@@ -53,21 +53,21 @@ other.add_url_rule("/plain", view_func=Plain.as_view("plain"))
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """An application with pages of every kind."""
+    """An application with blueprints of every kind."""
     return create_echo_app(tmp_path_factory.mktemp("data"), other)
 
 
 @pytest.fixture(scope="module")
 def document(app: Flask) -> dict[str, Any]:
-    """The document, as it is served."""
+    """The served document."""
     return dict(json.loads(document_of(app).body))
 
 
 @pytest.fixture(scope="module")
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The operations by their id."""
-    found = [one for path in document["paths"].values() for one in path.values()]
-    return {one["operationId"]: one for one in found}
+    found = [operation for path in document["paths"].values() for operation in path.values()]
+    return {operation["operationId"]: operation for operation in found}
 
 
 def _everywhere(node: object) -> Iterator[dict[str, Any]]:
@@ -85,21 +85,21 @@ def test_document_is_valid_by_the_specification(document: dict[str, Any]) -> Non
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-def test_document_says_what_the_gate_does(app: Flask, document: dict[str, Any]) -> None:
-    """S-080: the rule that is enforced is the rule that is documented, for every route."""
+def test_document_matches_the_rules_of_the_gate(app: Flask, document: dict[str, Any]) -> None:
+    """S-080: for every route, the documented rule is the enforced one."""
     for entry in rulebook(app).matrix():
         if entry.method == "HEAD":
             continue
         path = entry.path.replace("<id:", "{").replace("<int:", "{").replace("<path:", "{")
         path = path.replace("<", "{").replace(">", "}").rstrip("/")
         operation = document["paths"][path][entry.method.lower()]
-        wanted = [sorted(entry.rule.scope_names)] if entry.rule.accepts_access_token else []
-        assert [one["bearer"] for one in operation["security"] if "bearer" in one] == wanted or (
+        expected = [sorted(entry.rule.scope_names)] if entry.rule.accepts_access_token else []
+        assert [one["bearer"] for one in operation["security"] if "bearer" in one] == expected or (
             entry.rule.kind == "refresh token or signed in"
         )
 
 
-def test_public_route_is_told_from_one_with_a_refresh_token(
+def test_public_route_differs_from_one_with_a_refresh_token(
     operations: dict[str, dict[str, Any]],
 ) -> None:
     """`[]` is public; `[{}]` needs a credential that no scheme describes."""
@@ -108,34 +108,34 @@ def test_public_route_is_told_from_one_with_a_refresh_token(
 
 
 def test_reason_is_shown_when_a_route_is_public(operations: dict[str, dict[str, Any]]) -> None:
-    """Who reads the document sees why nobody is asked there."""
+    """The document explains why the route needs no credential."""
     assert operations["show_problems"]["x-access"].startswith("public: ")
 
 
 def test_scopes_are_explained_in_the_scheme(document: dict[str, Any]) -> None:
-    """One scheme, and in its words every scope there is."""
+    """There is one scheme, and its description lists the scopes."""
     schemes = document["components"]["securitySchemes"]
     assert list(schemes) == ["bearer"]
     assert "- `items:read`: " in schemes["bearer"]["description"]
 
 
 def test_every_operation_is_complete(operations: dict[str, dict[str, Any]]) -> None:
-    """What plain Flask-Smorest leaves out is there."""
+    """The document contains what plain Flask-Smorest omits."""
     needed = {"operationId", "summary", "tags", "security", "responses"}
     assert all(needed <= set(one) for one in operations.values())
     assert all({"400", "500", "503"} <= set(one["responses"]) for one in operations.values())
 
 
-def test_operations_tell_of_429_unless_their_rule_says_that_nothing_is_counted(
+def test_operations_document_429_unless_their_rule_has_no_limit(
     operations: dict[str, dict[str, Any]],
 ) -> None:
-    """S-155: health alone is never limited; a load balancer asks for everybody behind it."""
+    """S-155: only the health checks have no limit; a load balancer sends them for all clients."""
     free = {name for name, one in operations.items() if "429" not in one["responses"]}
     assert free == {"live", "ready"}
     assert operations["live"]["x-access"].startswith("public, never limited: ")
 
 
-def test_refusals_follow_from_what_an_operation_declares(
+def test_errors_are_derived_from_the_declarations_of_an_operation(
     operations: dict[str, dict[str, Any]],
 ) -> None:
     """A body: 408, 413, 415 and 422; a path: 404; a rule: 401 and 403; a version: 412 and 428."""
@@ -144,29 +144,30 @@ def test_refusals_follow_from_what_an_operation_declares(
 
 
 @pytest.mark.parametrize("name", ["list_sessions", "delete_sessions"])
-def test_a_password_to_be_changed_is_a_refusal_where_no_scope_is_asked(
+def test_403_is_documented_when_the_rule_has_no_scope(
     operations: dict[str, dict[str, Any]], name: str
 ) -> None:
-    """S-119: 403, as until then a token opens nothing but the change."""
+    """S-119: until a temporary password is changed, the token allows only the change."""
     assert operations[name]["security"] == [{"bearer": []}]
     assert "403" in operations[name]["responses"]
 
 
 @pytest.mark.parametrize("name", ["refresh_tokens", "sign_out"])
-def test_refusals_of_refresh_tokens_follow_from_the_rule(
+def test_errors_of_refresh_tokens_are_derived_from_the_rule(
     operations: dict[str, dict[str, Any]], name: str
 ) -> None:
-    """S-080: 401 for one that is bad, 403 for a cookie that another site sends along."""
+    """S-080: 401 for an invalid token, 403 for a cookie in a cross-site request."""
     assert {"401", "403"} <= set(operations[name]["responses"])
 
 
-def test_refusals_are_problems_in_the_right_media_type(document: dict[str, Any]) -> None:
-    """RFC 9457: what is documented is what is on the wire."""
-    for response in document["components"]["responses"].values():
+def test_errors_have_the_media_type_of_problems(document: dict[str, Any]) -> None:
+    """RFC 9457: the document and the responses have the same media type."""
+    responses = document["components"]["responses"]
+    for response in [one for name, one in responses.items() if name != "NOT_MODIFIED"]:
         assert list(response["content"]) == ["application/problem+json"]
 
 
-def test_refusals_of_tokens_are_oauths_when_the_page_says_so(
+def test_errors_have_the_oauth_schema_when_the_blueprint_declares_it(
     operations: dict[str, dict[str, Any]],
 ) -> None:
     """S-139, RFC 6749 section 5.2: 400 with `error`."""
@@ -181,59 +182,59 @@ def test_headers_are_documented_where_they_are_sent(document: dict[str, Any]) ->
     assert "Retry-After" in responses["TooManyRequests"]["headers"]
 
 
-def test_answer_not_modified_is_documented_when_there_is_an_etag(
+def test_304_is_documented_when_there_is_an_etag(
     operations: dict[str, dict[str, Any]],
 ) -> None:
-    """Who sends If-None-Match may get 304."""
+    """A request with `If-None-Match` may get a 304."""
     responses = operations["show_echo"]["responses"]
     assert set(responses["200"]["headers"]) == {"ETag"}
     assert "304" in responses
 
 
-def test_objects_hold_nothing_else_when_documented(document: dict[str, Any]) -> None:
-    """S-083: `additionalProperties` is decided for every shape."""
+def test_additional_properties_are_declared_for_every_schema(document: dict[str, Any]) -> None:
+    """S-083: every schema has `additionalProperties`."""
     shapes = document["components"]["schemas"].values()
     assert all("additionalProperties" in shape for shape in shapes)
 
 
-def test_fields_of_answers_are_required_unless_said(document: dict[str, Any]) -> None:
-    """What an answer always holds, types may rely on."""
+def test_response_fields_are_required_unless_optional(document: dict[str, Any]) -> None:
+    """Generated types can rely on fields that a response always has."""
     tokens = document["components"]["schemas"]["Tokens"]
     assert set(tokens["properties"]) - set(tokens["required"]) == {"refresh_token"}
 
 
-def test_shapes_differ_when_going_in_and_coming_out(document: dict[str, Any]) -> None:
-    """One schema class, three shapes with names of their own."""
+def test_schemas_of_input_and_output_differ(document: dict[str, Any]) -> None:
+    """One schema class becomes three schemas with different names."""
     shapes = document["components"]["schemas"]
     inward, patch, outward = (set(shapes[n]["properties"]) for n in ("EchoIn", "EchoPatch", "Echo"))
     assert (inward == patch, inward - outward, outward - inward) == (True, {"secret"}, {"owner"})
 
 
 def test_names_carry_no_number_when_schemas_share_one(document: dict[str, Any]) -> None:
-    """Two pages with a schema of one name: the module's name tells them apart."""
+    """Two blueprints have a schema of the same name: one gets the module's name as prefix."""
     names = set(document["components"]["schemas"])
     assert "TestOpenapiEcho" in names
     assert not any(name[-1].isdigit() for name in names)
 
 
 def test_ids_stay_unique_when_views_share_a_name(operations: dict[str, dict[str, Any]]) -> None:
-    """Ours keep the view's name, the later one takes its page's name along."""
+    """The first keeps the view's name, the second gets the blueprint's name as prefix."""
     assert {"echo", "other_echo_echo", "plain", "other_echo_plain"} <= set(operations)
 
 
 def test_plain_views_are_documented_with_their_rule(operations: dict[str, dict[str, Any]]) -> None:
-    """Nothing in the access matrix is hidden, whatever registered it."""
+    """The document contains every route of the access matrix."""
     plain = operations["plain"]
     assert (plain["summary"], plain["security"]) == ("Get it", [{"bearer": ["items:read"]}])
 
 
-def test_money_is_text_with_a_shape(document: dict[str, Any]) -> None:
-    """JSON numbers cannot hold it exactly."""
+def test_decimal_is_a_string_with_a_pattern(document: dict[str, Any]) -> None:
+    """JSON numbers may be rounded."""
     price = document["components"]["schemas"]["Echo"]["properties"]["price"]
     assert price == {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,3})(\.[0-9]{1,2})?$"}
 
 
-def test_parameters_are_not_null_when_they_may_be_left_out(
+def test_parameters_are_not_nullable_when_they_are_optional(
     operations: dict[str, dict[str, Any]],
 ) -> None:
     """A query has no null."""
@@ -241,29 +242,31 @@ def test_parameters_are_not_null_when_they_may_be_left_out(
     assert (shapes["cursor"]["type"], shapes["limit"]["default"]) == ("string", 50)
 
 
-def test_examples_keep_to_their_schemas(document: dict[str, Any]) -> None:
-    """An example that would be refused teaches the wrong thing."""
+def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
+    """An example that would be rejected is misleading."""
     for media in _everywhere(document):
         if "schema" not in media or not {"example", "examples"} & set(media):
             continue
-        given = [e["value"] for e in media.get("examples", {}).values()] or [media["example"]]
+        examples = [e["value"] for e in media.get("examples", {}).values()] or [media["example"]]
         schema = {**media["schema"], "components": document["components"]}
-        faults = [Draft202012Validator(schema).iter_errors(one) for one in given]
-        assert [fault.message for found in faults for fault in found] == []
+        results = [Draft202012Validator(schema).iter_errors(example) for example in examples]
+        assert [error.message for errors in results for error in errors] == []
 
 
 def test_summary_is_the_first_sentence_when_there_are_more(
     operations: dict[str, dict[str, Any]],
 ) -> None:
     """The rest is the description."""
-    said = operations["echo"]["summary"], operations["echo"]["description"]
-    assert said == ("Say it again", "With the same words.")
+    texts = operations["echo"]["summary"], operations["echo"]["description"]
+    assert texts == ("Say it again", "With the same words.")
 
 
-def test_pages_are_described_by_themselves_or_their_module(document: dict[str, Any]) -> None:
-    """A tag without words is a riddle."""
+def test_tags_have_the_description_of_the_blueprint_or_its_module(
+    document: dict[str, Any],
+) -> None:
+    """Every tag has a description."""
     tags = {tag["name"]: tag["description"] for tag in document["tags"]}
-    assert tags["other_echo"] == "Another page."
+    assert tags["other_echo"] == "Another blueprint."
     assert tags["auth"] == "Sign in, stay signed in, sign out."
 
 
@@ -274,13 +277,13 @@ def test_pages_are_described_by_themselves_or_their_module(document: dict[str, A
 def test_server_is_the_public_one_unless_on_this_machine(
     tmp_path: Path, public_url: str, server: str
 ) -> None:
-    """A loopback address helps nobody else; `/` is wherever the document came from."""
+    """A loopback address is useless on other machines; `/` is the host of the document."""
     app = create_echo_app(tmp_path, public_url=public_url)
     found = json.loads(document_of(app).body)
     assert found["servers"] == [{"url": server}]
 
 
-def test_document_is_the_same_when_made_again(tmp_path: Path, app: Flask) -> None:
-    """Its ETag holds over workers and restarts."""
+def test_document_is_the_same_when_built_again(tmp_path: Path, app: Flask) -> None:
+    """Its ETag is the same in all workers and after restarts."""
     again = create_echo_app(tmp_path, other)
     assert document_of(again) == document_of(app)

@@ -1,7 +1,7 @@
-"""The contract in short: addresses, names and answers as programs rely on them, written down.
+"""A snapshot of the API contract: paths, names, statuses and schemas that programs rely on.
 
-If a change is meant, run this file with `ITEMSAPI_TEST_WRITE=1` to write the snapshot anew, and
-tell of it in the changelog.
+If a change is intended, run this file with `ITEMSAPI_TEST_WRITE=1` to write the snapshot again, and
+describe the change in the changelog.
 """
 
 import json
@@ -26,33 +26,34 @@ def schema_name(content: Mapping[str, Any]) -> str:
 
 
 def lines(document: Mapping[str, Any]) -> Iterator[str]:
-    """Tell each operation in a line, then each schema with its properties."""
+    """Yield a line for each operation, then a line for each schema with its properties."""
     for path, operations in sorted(document["paths"].items()):
         for method in (method for method in METHODS if method in operations):
-            yield " ".join((method.upper(), path, *told(operations[method])))
+            yield " ".join((method.upper(), path, *describe(operations[method], document)))
     for name, schema in sorted(document["components"]["schemas"].items()):
         required = set(schema.get("required", ()))
         properties = sorted(schema.get("properties", {}))
         yield f"{name}: " + " ".join(p if p in required else f"{p}?" for p in properties)
 
 
-def told(operation: Mapping[str, Any]) -> Iterator[str]:
-    """Tell the name of an operation, what it takes and what it gives."""
+def describe(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the id, the parameters, the request body and the responses of an operation."""
     yield operation["operationId"]
-    given = [one["name"] for one in operation.get("parameters", ()) if "name" in one]
-    yield f"({', '.join(given)})"
+    shared = document["components"].get("parameters", {})
+    parameters = [shared.get(p.get("$ref", "")[24:], p) for p in operation.get("parameters", ())]
+    yield f"({', '.join(parameter['name'] for parameter in parameters)})"
     if "requestBody" in operation:
         yield f"<- {schema_name(operation['requestBody']['content'])}"
-    good = [status for status in sorted(operation["responses"]) if status < "400"]
-    for status in good:
+    successes = [status for status in sorted(operation["responses"]) if status < "400"]
+    for status in successes:
         content = operation["responses"][status].get("content", {})
         yield f"-> {status} {schema_name(content) if content else ''}".strip()
 
 
-def test_the_document_is_the_one_written_down(tmp_path: Path) -> None:
+def test_document_matches_the_snapshot(tmp_path: Path) -> None:
     """Names, fields and statuses that programs rely on do not change by accident."""
     app = create_app(Settings(data_dir=tmp_path, secret_key=SECRET))
-    found = "\n".join(lines(json.loads(document_of(app).body))) + "\n"
+    snapshot = "\n".join(lines(json.loads(document_of(app).body))) + "\n"
     if os.environ.get("ITEMSAPI_TEST_WRITE"):
-        SNAPSHOT.write_text(found, "utf-8")
-    assert found == SNAPSHOT.read_text("utf-8")
+        SNAPSHOT.write_text(snapshot, "utf-8")
+    assert snapshot == SNAPSHOT.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""No route without exactly one rule: the application does not start half-secured (S-002)."""
+"""Every route has exactly one access rule, or the application does not start (S-002)."""
 
 import functools
 import itertools
@@ -35,7 +35,7 @@ def test_a_route_without_a_rule_stops_the_boot_and_is_named() -> None:
     ids=["signed in", "requires", "public"],
 )
 def test_two_rules_stop_the_boot(second: Callable[..., Any]) -> None:
-    """Which of the two would hold must not be a matter of order (S-002)."""
+    """The order of decorators must not decide which rule applies (S-002)."""
     for view in (second(signed_in(make_view())), signed_in(second(make_view()))):
         line = boot_error(
             functools.partial(flask.Flask.add_url_rule, rule="/tea", endpoint="tea", view_func=view)
@@ -44,7 +44,7 @@ def test_two_rules_stop_the_boot(second: Callable[..., Any]) -> None:
 
 
 def test_an_unknown_scope_stops_the_boot() -> None:
-    """A name that no scope has would lock everybody out, or be a slip of the pen (S-002)."""
+    """An unknown scope would reject all callers, or is a typing error (S-002)."""
     line = boot_error(
         lambda app: app.add_url_rule("/tea", "tea", requires("tea:drink")(make_view()))
     )
@@ -53,13 +53,13 @@ def test_an_unknown_scope_stops_the_boot() -> None:
 
 @pytest.mark.parametrize("odd", [("items:read items:write",), (["items:read"],), (None,), ("",)])
 def test_a_scope_that_is_no_name_stops_the_boot(odd: tuple[Any, ...]) -> None:
-    """Whatever stands there is compared whole with the known names (S-002, S-085)."""
+    """The whole value is compared with the known names (S-002, S-085)."""
     line = boot_error(lambda app: app.add_url_rule("/tea", "tea", requires(*odd)(make_view())))
     assert "demands the unknown scope" in line
 
 
 def test_a_scope_with_two_meanings_stops_the_boot() -> None:
-    """Two pages that use one name for different things (S-002)."""
+    """Two blueprints use one name for different permissions (S-002)."""
     other = Scope("tea:pour", "Pour it away")
 
     def build(app: flask.Flask) -> None:
@@ -70,7 +70,7 @@ def test_a_scope_with_two_meanings_stops_the_boot() -> None:
 
 
 def test_a_route_of_any_method_stops_the_boot() -> None:
-    """Werkzeug lets `methods=None` through for every method there is (S-002)."""
+    """Werkzeug accepts every method if `methods` is None (S-002)."""
 
     def build(app: flask.Flask) -> None:
         app.view_functions["tea"] = signed_in(make_view())
@@ -80,10 +80,10 @@ def test_a_route_of_any_method_stops_the_boot() -> None:
 
 
 def test_a_decorator_without_its_scopes_stops_the_boot() -> None:
-    """`@requires` without brackets decorates nothing, so the route has no rule (S-002)."""
-    lost: Any = requires
+    """`@requires` without parentheses decorates nothing, so the route has no rule (S-002)."""
+    requires_untyped: Any = requires
     assert "no access rule" in boot_error(
-        lambda app: app.add_url_rule("/tea", "tea", lost(make_view()))
+        lambda app: app.add_url_rule("/tea", "tea", requires_untyped(make_view()))
     )
 
 
@@ -92,29 +92,29 @@ def test_a_decorator_without_its_scopes_stops_the_boot() -> None:
     [requires, lambda: public(""), lambda: public(" ")],
     ids=["no scope", "no reason", "blank reason"],
 )
-def test_a_rule_that_says_nothing_is_refused_at_once(odd: Callable[[], object]) -> None:
-    """No scope, no reason: where the mistake is made, not where it hurts."""
+def test_an_empty_rule_is_rejected_at_once(odd: Callable[[], object]) -> None:
+    """A rule without scope or reason is rejected where it is written."""
     with pytest.raises(ValueError, match=r"signed_in|reason"):
         odd()
 
 
-def test_public_without_brackets_is_refused_at_once() -> None:
+def test_public_without_parentheses_is_rejected_at_once() -> None:
     """The reason is not optional."""
-    forgetful: Any = public
+    public_untyped: Any = public
     with pytest.raises(ValueError, match="reason"):
-        forgetful(make_view())
+        public_untyped(make_view())
 
 
 def test_the_static_files_of_a_blueprint_stop_the_boot(tmp_path: Path) -> None:
-    """Flask adds that route by itself; nobody said who may read it (S-002)."""
-    page = flask.Blueprint("tea", __name__, static_folder=str(tmp_path), static_url_path="/leaves")
+    """Flask adds that route by itself, without an access rule (S-002)."""
+    blp = flask.Blueprint("tea", __name__, static_folder=str(tmp_path), static_url_path="/leaves")
     assert "/leaves/<path:filename> has no access rule" in boot_error(
-        lambda app: app.register_blueprint(page)
+        lambda app: app.register_blueprint(blp)
     )
 
 
 def test_the_static_folder_of_the_application_stops_the_boot() -> None:
-    """The application itself is made without one (S-001)."""
+    """`create_app` creates the application without one (S-001)."""
     app = flask.Flask("test", static_folder="static")
     with pytest.raises(UnguardedRoute, match="/static/"):
         Rulebook(app)
@@ -138,7 +138,7 @@ def test_one_view_may_have_two_routes() -> None:
 
 
 def test_one_view_with_a_rule_for_each_route_stops_the_boot() -> None:
-    """A rule is noted on the function, so two routes of it cannot differ (S-002)."""
+    """A rule is stored on the function, so its routes cannot have different rules (S-002)."""
 
     def build(app: flask.Flask) -> None:
         shared = make_view()
@@ -149,7 +149,7 @@ def test_one_view_with_a_rule_for_each_route_stops_the_boot() -> None:
 
 
 def test_a_public_variant_opens_no_other_route() -> None:
-    """A wrapper may be public; what it wraps is not, and has no rule of its own (S-002)."""
+    """A wrapper may be public; the wrapped view is not, and has no rule of its own (S-002)."""
 
     def build(app: flask.Flask) -> None:
         secret = make_view()
@@ -160,7 +160,7 @@ def test_a_public_variant_opens_no_other_route() -> None:
 
 
 def test_a_public_variant_of_a_guarded_view_stops_the_boot() -> None:
-    """A view and its wrappers have one rule together (S-002)."""
+    """A view and its wrappers share one rule (S-002)."""
 
     def build(app: flask.Flask) -> None:
         guarded = signed_in(make_view())
@@ -170,7 +170,7 @@ def test_a_public_variant_of_a_guarded_view_stops_the_boot() -> None:
 
 
 def test_a_rule_above_a_wrapper_above_the_route_is_not_lost() -> None:
-    """It would be without effect beside the one that holds: the boot stops (S-002)."""
+    """The second rule would have no effect, so the boot stops (S-002)."""
 
     def build(app: flask.Flask) -> None:
         requires("users:write")(wrapping_decorator(app.get("/tea")(signed_in(make_view()))))
@@ -179,7 +179,7 @@ def test_a_rule_above_a_wrapper_above_the_route_is_not_lost() -> None:
 
 
 def test_wrappers_that_wrap_each_other_end_the_search() -> None:
-    """No endless boot."""
+    """The search for rules terminates."""
 
     def build(app: flask.Flask) -> None:
         first, second = wrapping_decorator(make_view()), wrapping_decorator(make_view())
@@ -190,7 +190,7 @@ def test_wrappers_that_wrap_each_other_end_the_search() -> None:
 
 
 def test_builtins_and_partials_may_be_views() -> None:
-    """A function that takes no notes inside one that does."""
+    """A function that cannot have attributes is wrapped by one that can."""
 
     def build(app: flask.Flask) -> None:
         app.add_url_rule("/tea", "tea", signed_in(wrapping_decorator(len)))
@@ -199,14 +199,16 @@ def test_builtins_and_partials_may_be_views() -> None:
     assert set(boot(build).values()) == {"signed in"}
 
 
-def applied(step: str, page: flask.Blueprint, view: Callable[..., Any]) -> Callable[..., Any]:
-    """Take one step of decorating a view."""
+def apply_step(
+    step: str, blueprint: flask.Blueprint, view: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Apply one decorator to a view."""
     steps: dict[str, Callable[..., Callable[..., Any]]] = {
         "rule": requires("items:read"),
         "wrapping": wrapping_decorator,
         "again": wrapping_decorator,
         "hiding": non_wrapping_decorator,
-        "route": page.route("/tea"),
+        "route": blueprint.route("/tea"),
     }
     return steps[step](view)
 
@@ -220,7 +222,7 @@ def applied(step: str, page: flask.Blueprint, view: Callable[..., Any]) -> Calla
 def test_no_order_of_decorators_opens_a_route(
     order: list[str], length: int, at: int, kind: type[flask.Blueprint]
 ) -> None:
-    """Guarded by its rule, or the boot stops: nothing else can come of it (S-002)."""
+    """Either the route has its rule, or the boot stops (S-002)."""
     steps = order[:length]
     steps.insert(at, "route")
     found = boot(lambda app: app.register_blueprint(decorated(kind("page", __name__), steps)))
@@ -228,17 +230,17 @@ def test_no_order_of_decorators_opens_a_route(
     assert found == guarded or "no access rule" in found.get("stopped", "")
 
 
-def decorated(page: flask.Blueprint, steps: Iterable[str]) -> flask.Blueprint:
-    """Put a view on a page, its decorators in a given order from the inside out."""
+def decorated(blueprint: flask.Blueprint, steps: Iterable[str]) -> flask.Blueprint:
+    """Register a view with decorators in this order, from the inside out."""
     view: Callable[..., Any] = make_view()
     for step in steps:
-        view = applied(step, page, view)
-    return page
+        view = apply_step(step, blueprint, view)
+    return blueprint
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["rule", "route", "wrapping"])))
 def test_wrappers_beneath_the_route_change_nothing(order: tuple[str, ...]) -> None:
-    """Only a rule on a wrapper above the route is not the route's: the boot stops then (S-002)."""
+    """Only a rule on a wrapper above the route does not belong to the route (S-002)."""
     line = boot_error(
         lambda app: app.register_blueprint(decorated(flask.Blueprint("p", "p"), order))
     )
@@ -246,7 +248,7 @@ def test_wrappers_beneath_the_route_change_nothing(order: tuple[str, ...]) -> No
 
 
 def test_nested_blueprints_are_read() -> None:
-    """However deep the route lies, it needs its rule (S-002)."""
+    """A route needs a rule at any depth of nesting (S-002)."""
 
     def build(app: flask.Flask) -> None:
         outer, inner = flask.Blueprint("outer", __name__), flask.Blueprint("inner", __name__)
@@ -257,41 +259,41 @@ def test_nested_blueprints_are_read() -> None:
     assert "route GET /very/deep/tea has no access rule" in boot_error(build)
 
 
-def test_a_blueprint_under_two_addresses_has_its_rule_at_both() -> None:
-    """Registered twice, under two names."""
+def test_a_blueprint_that_is_registered_twice_has_its_rule_at_both_paths() -> None:
+    """It has two names and two URL prefixes."""
 
     def build(app: flask.Flask) -> None:
-        page = flask.Blueprint("page", __name__)
-        page.get("/tea")(signed_in(make_view()))
-        app.register_blueprint(page, url_prefix="/a", name="a")
-        app.register_blueprint(page, url_prefix="/b", name="b")
+        blueprint = flask.Blueprint("page", __name__)
+        blueprint.get("/tea")(signed_in(make_view()))
+        app.register_blueprint(blueprint, url_prefix="/a", name="a")
+        app.register_blueprint(blueprint, url_prefix="/b", name="b")
 
     assert boot(build).keys() == {"GET /a/tea", "HEAD /a/tea", "GET /b/tea", "HEAD /b/tea"}
 
 
 def test_routes_that_an_extension_adds_are_read() -> None:
-    """A blueprint may hand the application to anything when it is registered (S-002)."""
+    """A blueprint can add routes to the application when it is registered (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        page = flask.Blueprint("page", __name__)
-        page.record(lambda state: state.app.add_url_rule("/admin", "admin", make_view()))
-        app.register_blueprint(page)
+        blueprint = flask.Blueprint("page", __name__)
+        blueprint.record(lambda state: state.app.add_url_rule("/admin", "admin", make_view()))
+        app.register_blueprint(blueprint)
 
     assert "route GET /admin has no access rule" in boot_error(build)
 
 
-def test_a_kind_of_rule_that_nobody_knows_lets_nobody_in() -> None:
-    """Even one that is noted by hand and misspelt (S-002)."""
+def test_an_unknown_kind_of_rule_rejects_all_requests() -> None:
+    """For example a rule that is created by hand and misspelt (S-002)."""
     odd: Any = "sigend in"
     assert Rule(odd).accepts_access_token is False
     with pytest.raises(Exception, match="Authorization"):
         Rule(odd).check(None)
 
 
-def test_create_app_raises_for_a_page_without_rules(tmp_path: Path) -> None:
-    """The application itself does not come up (S-002, R-24)."""
-    page = flask.Blueprint("tea", __name__)
-    page.get("/tea")(make_view())
+def test_create_app_raises_for_a_blueprint_without_rules(tmp_path: Path) -> None:
+    """The application does not start (S-002, R-24)."""
+    blueprint = flask.Blueprint("tea", __name__)
+    blueprint.get("/tea")(make_view())
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     with pytest.raises(UnguardedRoute, match="GET /tea"):
-        create_app(settings, blueprints=[page])
+        create_app(settings, blueprints=[blueprint])

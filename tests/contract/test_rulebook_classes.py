@@ -1,4 +1,4 @@
-"""Classes of views need their rules too, on the class or on each method (S-002)."""
+"""Class-based views need rules too, on the class or on each method (S-002)."""
 
 from flask import Flask
 from flask.views import MethodView, View
@@ -7,8 +7,8 @@ from itemsapi import public, requires, signed_in
 from support.boot import Build, boot, boot_error, non_wrapping_decorator, wrapping_decorator
 
 
-def pages(view_class: type[View]) -> Build:
-    """Register a class of views."""
+def register(view_class: type[View]) -> Build:
+    """Return a function that registers a class-based view."""
     return lambda app: app.add_url_rule("/tea", view_func=view_class.as_view("tea"))
 
 
@@ -24,7 +24,7 @@ def test_each_method_of_a_class_may_have_its_rule() -> None:
         def post(self) -> str:
             return ""
 
-    found = boot(pages(Tea))
+    found = boot(register(Tea))
     assert found == {
         "GET /tea": "items:read", "HEAD /tea": "items:read", "POST /tea": "items:write"
     }  # fmt: skip
@@ -41,11 +41,11 @@ def test_a_method_without_a_rule_stops_the_boot() -> None:
         def post(self) -> str:
             return ""
 
-    assert "route POST /tea has no access rule" in boot_error(pages(Tea))
+    assert "route POST /tea has no access rule" in boot_error(register(Tea))
 
 
 def test_a_method_that_a_class_does_not_have_stops_the_boot() -> None:
-    """S-002: the rule of GET is lent to HEAD alone, whatever the route promises."""
+    """S-002: the rule of GET applies to HEAD only, whatever methods the route has."""
 
     class Tea(MethodView):
         @signed_in
@@ -67,16 +67,16 @@ def test_a_class_may_have_one_rule_for_all_methods() -> None:
             return ""
 
     class Chai(MethodView):
-        decorators = [signed_in, wrapping_decorator]  # noqa: RUF012 - Flask's own way
+        decorators = [signed_in, wrapping_decorator]  # noqa: RUF012 - Flask declares it so
 
         def get(self) -> str:
             return ""
 
-    assert [set(boot(pages(one)).values()) for one in (Tea, Chai)] == [{"signed in"}] * 2
+    assert [set(boot(register(one)).values()) for one in (Tea, Chai)] == [{"signed in"}] * 2
 
 
 def test_a_rule_of_the_class_and_one_of_the_method_stop_the_boot() -> None:
-    """Which of them would hold must not be a guess (S-002)."""
+    """It must be clear which rule applies (S-002)."""
 
     @public("a test")
     class Tea(MethodView):
@@ -84,23 +84,23 @@ def test_a_rule_of_the_class_and_one_of_the_method_stop_the_boot() -> None:
         def get(self) -> str:
             return ""
 
-    assert "more than one" in boot_error(pages(Tea))
+    assert "more than one" in boot_error(register(Tea))
 
 
 def test_a_rule_among_hiding_decorators_stops_the_boot() -> None:
-    """What hides its inside hides the rule (S-002)."""
+    """A decorator that hides the wrapped view hides its rule (S-002)."""
 
     class Tea(MethodView):
-        decorators = [signed_in, non_wrapping_decorator]  # noqa: RUF012 - Flask's own way
+        decorators = [signed_in, non_wrapping_decorator]  # noqa: RUF012 - Flask declares it so
 
         def get(self) -> str:
             return ""
 
-    assert "no access rule" in boot_error(pages(Tea))
+    assert "no access rule" in boot_error(register(Tea))
 
 
 def test_a_rule_is_inherited() -> None:
-    """MethodView: from the class above."""
+    """MethodView: from the base class."""
 
     @signed_in
     class Guarded(MethodView):
@@ -110,11 +110,11 @@ def test_a_rule_is_inherited() -> None:
         def get(self) -> str:
             return ""
 
-    assert set(boot(pages(Tea)).values()) == {"signed in"}
+    assert set(boot(register(Tea)).values()) == {"signed in"}
 
 
-def test_of_two_inherited_rules_none_hides_the_other() -> None:
-    """A public base in front of a guarded one would otherwise open the page (S-002)."""
+def test_two_inherited_rules_stop_the_boot() -> None:
+    """Otherwise a public base class before a guarded one would make the route public (S-002)."""
 
     @public("a test")
     class Open:
@@ -128,22 +128,22 @@ def test_of_two_inherited_rules_none_hides_the_other() -> None:
     class Tea(Open, Guarded):
         pass
 
-    assert "more than one" in boot_error(pages(Tea))
+    assert "more than one" in boot_error(register(Tea))
 
 
-def test_a_rule_on_a_subclass_is_none_of_its_base() -> None:
-    """Noting on one class leaves the one above alone."""
+def test_a_rule_on_a_subclass_does_not_apply_to_its_base() -> None:
+    """A rule on a class does not change the base class."""
 
     class Base(MethodView):
         def get(self) -> str:
             return ""
 
     signed_in(type("Tea", (Base,), {}))
-    assert "no access rule" in boot_error(pages(Base))
+    assert "no access rule" in boot_error(register(Base))
 
 
 def test_an_overridden_method_needs_its_own_rule() -> None:
-    """The rule of what it replaces is gone (S-002)."""
+    """The rule of the replaced method does not apply (S-002)."""
 
     class Guarded(MethodView):
         @signed_in
@@ -154,15 +154,15 @@ def test_an_overridden_method_needs_its_own_rule() -> None:
         def get(self) -> str:
             return "more"
 
-    assert "no access rule" in boot_error(pages(Tea))
+    assert "no access rule" in boot_error(register(Tea))
 
 
 def test_a_plain_view_class_needs_a_rule() -> None:
-    """A rule on `dispatch_request` is not seen, so the boot stops (S-002)."""
+    """A rule on `dispatch_request` is ignored, so the boot stops (S-002)."""
 
     class Tea(View):
         @signed_in
         def dispatch_request(self) -> str:
             return ""
 
-    assert "no access rule" in boot_error(pages(Tea))
+    assert "no access rule" in boot_error(register(Tea))

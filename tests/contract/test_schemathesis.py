@@ -1,7 +1,7 @@
-"""Schemathesis against the running service: documented is what happens (S-014, S-080, S-083).
+"""Schemathesis checks that the running service matches its document (S-014, S-080, S-083).
 
-What it may not judge: data that fits the schema and is refused all the same (another list's cursor,
-a version that is out of date, a role that is not there), which no schema can say.
+It does not check that valid data is accepted: data can match the schema and still be rejected (the
+cursor of another list, an outdated version, an unknown role), which no schema can express.
 """
 
 import subprocess
@@ -13,12 +13,12 @@ import pytest
 
 from support.real_server import RunningServer, running_server
 
-# 428 is what RFC 6585 has for a missing If-Match; Schemathesis expects it to be a 400.
+# RFC 6585 defines 428 for a missing If-Match; Schemathesis expects 400.
 CONFIG = """
 [checks]
 missing_required_header.expected-statuses = ["400", "401", "403", "406", "415", "422", "428"]
 """
-# They would end the very session that asks, or change what it may do.
+# These operations would end the session of the test, or change its permissions.
 OWN_SESSION = ("sign_out", "delete_sessions", "delete_session")
 OWN_RIGHTS = (
     *("delete_all_sessions", "delete_user_sessions", "change_user", "set_user_password"),
@@ -28,13 +28,15 @@ OWN_RIGHTS = (
 
 @pytest.fixture
 def wire(tmp_path: Path) -> Iterator[RunningServer]:
-    """A running service, at which nobody has tried a password yet."""
+    """A running service without failed sign-ins."""
     with running_server(tmp_path, threads=8) as wire:
         yield wire
 
 
-def judged(wire: RunningServer, folder: Path, token: bytes, *, without: tuple[str, ...]) -> str:
-    """Run Schemathesis with all checks; return what it found fault with, or nothing."""
+def run_schemathesis(
+    wire: RunningServer, folder: Path, token: bytes, *, without: tuple[str, ...]
+) -> str:
+    """Run Schemathesis with all checks; return its output if a check failed, else ""."""
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG)
     program = Path(sys.executable).with_name("schemathesis")
@@ -49,17 +51,17 @@ def judged(wire: RunningServer, folder: Path, token: bytes, *, without: tuple[st
 
 
 @pytest.mark.slow
-def test_the_service_does_what_it_documents_with_every_scope(
+def test_service_matches_its_document_when_the_token_has_all_scopes(
     wire: RunningServer, tmp_path: Path
 ) -> None:
-    """Every check, from examples to sequences of calls."""
-    assert judged(wire, tmp_path, wire.login(), without=OWN_SESSION + OWN_RIGHTS) == ""
+    """All checks, from examples to sequences of requests."""
+    assert run_schemathesis(wire, tmp_path, wire.login(), without=OWN_SESSION + OWN_RIGHTS) == ""
 
 
 @pytest.mark.slow
-def test_the_service_does_what_it_documents_with_few_scopes(
+def test_service_matches_its_document_when_the_token_has_one_scope(
     wire: RunningServer, tmp_path: Path
 ) -> None:
-    """Most of it is refused then, as documented."""
+    """Most requests are rejected, as documented."""
     token = wire.login(scope="items:read")
-    assert judged(wire, tmp_path, token, without=OWN_SESSION) == ""
+    assert run_schemathesis(wire, tmp_path, token, without=OWN_SESSION) == ""

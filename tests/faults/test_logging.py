@@ -72,7 +72,7 @@ def failing_blueprint() -> Blueprint:
 
     @failing_blueprint.get("/<how>")
     @public("a test")
-    @failing_blueprint.gives(200)
+    @failing_blueprint.response(200)
     def fail(how: str) -> object:
         if how == "abort":
             flask.abort(503, "the printer is away")
@@ -335,7 +335,7 @@ def test_a_line_after_a_nested_request_has_the_outer_request_id(
 
     @failing_blueprint.get("/outer")
     @public("a test")
-    @failing_blueprint.gives(200)
+    @failing_blueprint.response(200)
     def send_failing_request() -> object:
         built.client().get("/health/live")
         log.info("outer")

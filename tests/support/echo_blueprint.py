@@ -9,9 +9,8 @@ from flask.testing import FlaskClient
 from marshmallow import validate
 
 from itemsapi import Blueprint, Schema, create_app, fields, public, requires, signed_in
-from itemsapi.preconditions import Precondition
 from itemsapi.problems import Conflict
-from itemsapi.rest import PageQuery, etag
+from itemsapi.rest import PageQuery, documented_headers
 from itemsapi.rest.middleware import Middleware
 from itemsapi.settings import Settings
 
@@ -68,53 +67,58 @@ class RequestHeaders(Schema):
 
 @blueprint.post("/")
 @public(PUBLIC_REASON)
-@blueprint.takes(Echo(), example=EXAMPLE)
-@blueprint.gives(201, Echo(), headers=["Location"], example=RESPONSE_EXAMPLE)
+@blueprint.arguments(Echo(), example=EXAMPLE)
+@blueprint.response(201, Echo(), headers=documented_headers("Location"), example=RESPONSE_EXAMPLE)
 def echo(payload: dict[str, Any]) -> object:
     """Say it again. With the same words."""
     return payload, {"Location": "/echo/1"}
 
 
 @blueprint.patch("/<id:echo_id>")
-@blueprint.gives(200, Echo())
-@blueprint.takes(Echo(partial=True))
-@blueprint.takes_version
-@blueprint.refuses(Conflict)
+@blueprint.response(200, Echo())
+@blueprint.arguments(Echo(partial=True))
+@blueprint.etag
+@blueprint.alt_response(Conflict)
 @requires("items:write")
-def change_echo(payload: dict[str, Any], version: int | None, echo_id: str) -> object:
+def change_echo(payload: dict[str, Any], echo_id: str) -> object:
     """Change what was said."""
-    return payload | {"number": version, "text": echo_id}
+    versions = blueprint.if_match().allowed or {0}
+    return payload | {"number": min(versions), "text": echo_id}
 
 
 @blueprint.get("/<id:echo_id>")
 @signed_in
-@blueprint.gives(200, Echo(), headers={"ETag": "Which version."})
+@blueprint.etag
+@blueprint.response(200, Echo())
 def show_echo(echo_id: str) -> object:
     """Show what was said."""
-    return {"text": echo_id}, {"ETag": etag(1)}
+    blueprint.set_etag(1)
+    return {"text": echo_id}
 
 
 @blueprint.get("/versioned")
 @public(PUBLIC_REASON)
-@blueprint.gives(200, Echo(), headers=["ETag"])
+@blueprint.etag
+@blueprint.response(200, Echo())
 def versioned() -> object:
     """Show a version."""
-    return {"text": "here"}, {"ETag": etag(7)}
+    blueprint.set_etag(7)
+    return {"text": "here"}
 
 
 @blueprint.put("/versioned")
 @public(PUBLIC_REASON)
-@blueprint.takes_version
-@blueprint.gives(200)
-def replace(expected: Precondition) -> object:
+@blueprint.etag
+@blueprint.response(200)
+def replace() -> object:
     """Replace a version."""
-    expected.check(7)
+    blueprint.check_etag(7)
     return {"version": 8}
 
 
 @blueprint.get("")
-@blueprint.takes(Search(), location="query")
-@blueprint.gives(200, Echo(many=True))
+@blueprint.arguments(Search(), location="query")
+@blueprint.response(200, Echo(many=True))
 @public(PUBLIC_REASON)
 def search(query: Mapping[str, Any]) -> object:
     """Search."""
@@ -123,16 +127,16 @@ def search(query: Mapping[str, Any]) -> object:
 
 @blueprint.post("/form")
 @public(PUBLIC_REASON)
-@blueprint.takes(Search(), location="form")
-@blueprint.gives(204)
+@blueprint.arguments(Search(), location="form")
+@blueprint.response(204)
 def fill(_: dict[str, Any]) -> None:
     """Fill in a form."""
 
 
 @blueprint.post("/optional")
 @public(PUBLIC_REASON)
-@blueprint.takes(Echo(), required=False)
-@blueprint.gives(200, Echo())
+@blueprint.arguments(Echo(), required=False)
+@blueprint.response(200, Echo())
 def optional(payload: dict[str, Any]) -> object:
     """Say something or nothing."""
     return payload
@@ -140,8 +144,8 @@ def optional(payload: dict[str, Any]) -> object:
 
 @blueprint.get("/headers")
 @public(PUBLIC_REASON)
-@blueprint.takes(RequestHeaders(), location="headers")
-@blueprint.gives(200)
+@blueprint.arguments(RequestHeaders(), location="headers")
+@blueprint.response(200)
 def headers(raw: dict[str, Any]) -> object:
     """Read headers."""
     return raw

@@ -19,7 +19,7 @@ heavy = Blueprint("heavy", __name__)
 
 @heavy.post("/uploads")
 @signed_in
-@heavy.gives(200)
+@heavy.response(200)
 def upload() -> object:
     """Read a large body in pieces; return its size and digest."""
     request.max_content_length = MAX_UPLOAD_BYTES
@@ -32,7 +32,7 @@ def upload() -> object:
 
 @heavy.get("/large")
 @signed_in
-@heavy.gives(200, content_type="application/octet-stream")
+@heavy.response(200, content_type="application/octet-stream")
 def large() -> Response:
     """Return 1 MiB, the size of the largest page of a list."""
     return Response(b"x" * MIB, content_type="application/octet-stream")
@@ -40,7 +40,7 @@ def large() -> Response:
 
 @heavy.get("/stream")
 @signed_in
-@heavy.gives(200, content_type="application/octet-stream")
+@heavy.response(200, content_type="application/octet-stream")
 def stream() -> Response:
     """Return 16 MiB, generated while they are sent."""
 
@@ -53,7 +53,7 @@ def stream() -> Response:
 
 @heavy.get("/held/<name>")
 @public("a test waits for it")
-@heavy.gives(200)
+@heavy.response(200)
 def wait_for_file(name: str) -> object:
     """Create the file `{name}.here`, and respond as soon as `{name}.go` exists."""
     folder = Path(os.environ["ITEMSAPI_DATA_DIR"])

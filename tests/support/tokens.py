@@ -18,7 +18,7 @@ look = Blueprint("look", __name__)
 
 @look.get("/look")
 @signed_in
-@look.gives(204)
+@look.response(204)
 def check_token() -> None:
     """Accept every valid access token."""
 

@@ -99,7 +99,7 @@ def test_a_view_can_create_an_access_token_of_its_own(make_backend: Build) -> No
 
     @tokens.get("/own")
     @public("a test")
-    @tokens.gives(200)
+    @tokens.response(200)
     def create() -> object:
         token = create_access_token("me", additional_claims={"for": "a job"})
         claims = decode_token(token)

@@ -1,4 +1,4 @@
-"""Corners of the document that no page of the backend has."""
+"""Cases of the document that no built-in blueprint has."""
 
 import importlib.metadata
 from collections.abc import Callable
@@ -11,48 +11,54 @@ from flask import Flask
 
 from itemsapi import Blueprint, Schema, fields, rest
 from itemsapi.gate.rules import Rule
-from itemsapi.rest.openapi.document import build
 from itemsapi.settings import Settings
 
 PUBLIC = Rule("public", reason="a test")
 
 
 class Order(marshmallow.Schema):
-    """A schema that somebody wrote with plain marshmallow."""
+    """A schema of plain marshmallow."""
 
     id = marshmallow.fields.String()
     price = marshmallow.fields.Decimal(as_string=True)
     home = marshmallow.fields.Url()
 
 
-class Nameless(Schema):  # noqa: D101 - that is the point
+class Undocumented(Schema):  # noqa: D101 - the test needs a class without docstring
     name = fields.String()
 
 
-def _document(*pages: PlainBlueprint, **views: Callable[[], object]) -> dict[str, Any]:
-    """Describe an application of pages and of plain views, all of them public."""
+def _document(*blueprints: PlainBlueprint, **views: Callable[[], object]) -> dict[str, Any]:
+    """Return the document of an application with these blueprints and views, all public."""
     settings = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
     app = Flask("test", static_folder=None)
     rest.install(app, settings)
-    for page in pages:
-        app.register_blueprint(page)
+    api = rest.Api(
+        app,
+        rule_for=lambda _endpoint, _method: PUBLIC,
+        problems_url="/docs/problems",
+        **rest.spec_options(settings),
+    )
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
     for name, view in views.items():
         app.add_url_rule(f"/{name}", name, cast("Any", view))
-    return build(app, settings, lambda _endpoint, _method: PUBLIC)
+    assert api.spec is not None
+    return dict(api.spec.to_dict())
 
 
-def _answer(schema: marshmallow.Schema) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the schema of an answer, and all named ones."""
-    page = Blueprint("orders", __name__)
-    page.get("/orders")(page.gives(200, schema)(lambda: None))
-    found = _document(page)
-    answer = found["paths"]["/orders"]["get"]["responses"]["200"]
-    return answer["content"]["application/json"]["schema"], found["components"]["schemas"]
+def _response_schema(schema: marshmallow.Schema) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the documented schema of a response, and all schemas of the components."""
+    blueprint = Blueprint("orders", __name__)
+    blueprint.get("/orders")(blueprint.response(200, schema)(lambda: None))
+    document = _document(blueprint)
+    response = document["paths"]["/orders"]["get"]["responses"]["200"]
+    return response["content"]["application/json"]["schema"], document["components"]["schemas"]
 
 
-def test_plain_schema_is_described_like_ours() -> None:
-    """Its fields are required, its decimals text, its addresses of the right format."""
-    order = _answer(Order())[1]["Order"]
+def test_plain_schema_is_described_like_a_strict_one() -> None:
+    """Its fields are required, its decimals are strings, and its URLs have the format `uri`."""
+    order = _response_schema(Order())[1]["Order"]
     assert order["required"] == ["home", "id", "price"]
     assert [order["properties"][name].get("format", "") for name in ("price", "home")] == [
         "",
@@ -64,19 +70,21 @@ def test_plain_schema_is_described_like_ours() -> None:
     ("schema", "kind"),
     [(Order(only=["id"]), "object"), (Order(exclude=["id"], many=True), "array")],
 )
-def test_schema_stays_inline_when_it_is_a_cutting(schema: marshmallow.Schema, kind: str) -> None:
-    """A part of a schema has no name, so it takes nobody's."""
-    shape, named = _answer(schema)
+def test_schema_stays_inline_when_fields_are_excluded(
+    schema: marshmallow.Schema, kind: str
+) -> None:
+    """A part of a schema has no name of its own."""
+    shape, named = _response_schema(schema)
     assert (shape["type"], set(named)) == (kind, {"Problem"})
 
 
-def test_schema_has_no_description_when_it_has_no_words() -> None:
-    """Better nothing than the words of its base class."""
-    assert "description" not in _answer(Nameless())[1]["Nameless"]
+def test_schema_has_no_description_when_it_has_no_docstring() -> None:
+    """The docstring of the base class is not used."""
+    assert "description" not in _response_schema(Undocumented())[1]["Undocumented"]
 
 
-def test_view_is_described_by_its_name_when_it_has_no_words() -> None:
-    """An address outside of any page is in the document too."""
+def test_view_is_described_by_its_name_when_it_has_no_docstring() -> None:
+    """A route outside of any blueprint is in the document too."""
 
     def show_it() -> None: ...
 
@@ -84,17 +92,17 @@ def test_view_is_described_by_its_name_when_it_has_no_words() -> None:
     assert (operation["summary"], operation["tags"]) == ("Show it", ["other"])
 
 
-def test_page_is_described_by_its_module_when_it_is_plain() -> None:
+def test_blueprint_is_described_by_its_module_when_it_is_plain() -> None:
     """Flask's own blueprints have no description."""
-    page = PlainBlueprint("orders", __name__)
-    page.add_url_rule("/orders", "show", lambda: "")
-    assert _document(page)["tags"][0]["description"].startswith("Corners of the document")
+    blueprint = PlainBlueprint("orders", __name__)
+    blueprint.add_url_rule("/orders", "show", lambda: "")
+    assert _document(blueprint)["tags"][0]["description"].startswith("Cases of the document")
 
 
 def test_version_is_zero_when_the_package_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Run from a folder there is no version to tell."""
+    """The service can run from a folder without being installed."""
 
     def missing(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)

@@ -18,20 +18,20 @@ def _request(**headers: str) -> Request:
     ['"v7"', "*", ' "v7" ', 'W/"v3", "v7"', '"other","v7"', '"v1", "v7"', '"v1",, "v7"', ',"v7",'],
 )
 def test_change_is_made_when_if_match_names_the_version(sent: str) -> None:
-    """S-153: strong comparison; a star is any version, and one of several will do."""
+    """S-153: strong comparison; `*` matches any version, and one match in a list is enough."""
     precondition(_request(If_Match=sent)).check(7)
 
 
 @pytest.mark.parametrize("sent", ["*", '"v7"', 'W/"v7"', '"v1", "v7"'])
-def test_change_is_refused_when_if_none_match_names_the_version(sent: str) -> None:
-    """S-153: weak comparison (13.1.2), beside an `If-Match` that is good."""
+def test_change_is_rejected_when_if_none_match_names_the_version(sent: str) -> None:
+    """S-153: weak comparison (13.1.2), together with a matching `If-Match`."""
     with pytest.raises(PreconditionFailed):
         precondition(_request(If_Match='"v7"', If_None_Match=sent)).check(7)
 
 
 @pytest.mark.parametrize("sent", ['"v6"', '"other"', "v7", ""])
 def test_change_is_made_when_if_none_match_names_another(sent: str) -> None:
-    """S-153: what is no tag names nothing."""
+    """S-153: malformed tags match nothing."""
     precondition(_request(If_Match='"v7"', If_None_Match=sent)).check(7)
 
 
@@ -51,58 +51,58 @@ def test_change_is_made_when_if_none_match_names_another(sent: str) -> None:
         '"v' + "9" * 30 + '"',
     ],
 )
-def test_change_is_refused_when_if_match_does_not_name_the_version(sent: str) -> None:
-    """S-153: a weak, foreign or malformed tag matches nothing (13.1.1)."""
+def test_change_is_rejected_when_if_match_does_not_name_the_version(sent: str) -> None:
+    """S-153: a weak, unknown or malformed tag matches nothing (13.1.1)."""
     with pytest.raises(PreconditionFailed):
         precondition(_request(If_Match=sent)).check(7)
 
 
 @pytest.mark.parametrize("sent", ['W/"v7"', 'W/"v3", W/"v7"', 'W/"v7", "other"'])
-def test_refusal_says_so_when_the_etag_came_back_weak(sent: str) -> None:
-    """S-153: something on the way compresses; to read it again helps nobody."""
+def test_error_names_the_cause_when_the_etag_came_back_weak(sent: str) -> None:
+    """S-153: a proxy compresses responses; reading the resource again does not help."""
     with pytest.raises(PreconditionFailed, match="weak"):
         precondition(_request(If_Match=sent)).check(7)
 
 
 @pytest.mark.parametrize("sent", ['W/"other"', '"other"', '"v1","v2"', 'W/"v1", "v2", "v3"', ""])
-def test_refusal_blames_no_proxy_when_the_tag_is_not_a_weak_version(sent: str) -> None:
-    """S-153: the usual words then."""
+def test_error_names_no_proxy_when_the_tag_is_not_a_weak_version(sent: str) -> None:
+    """S-153: the response has the usual detail."""
     with pytest.raises(PreconditionFailed, match="Read it again"):
         precondition(_request(If_Match=sent)).check(7)
 
 
-def test_change_is_refused_when_if_match_is_missing() -> None:
+def test_change_is_rejected_when_if_match_is_missing() -> None:
     """S-153, RFC 6585 section 3: 428."""
     with pytest.raises(PreconditionRequired):
         precondition(_request())
 
 
 @pytest.mark.parametrize("sent", ['"v7"', 'W/"v7"', '"v1", "v7"', "*", '"a,b", "v7"'])
-def test_answer_is_not_modified_when_the_client_has_it(sent: str) -> None:
+def test_response_is_not_modified_when_the_client_has_the_version(sent: str) -> None:
     """S-153: If-None-Match compares weakly (13.1.2)."""
     assert not_modified(_request(If_None_Match=sent), etag(7))
 
 
 @pytest.mark.parametrize("sent", ['"v8"', "v7", '"v7', "", '"v1" "v7"'])
-def test_answer_is_sent_when_the_client_has_another(sent: str) -> None:
-    """S-153: another version, or no tag at all."""
+def test_response_is_sent_when_the_client_has_another_version(sent: str) -> None:
+    """S-153: another version, or a malformed tag."""
     assert not not_modified(_request(If_None_Match=sent), etag(7))
 
 
-def test_answer_is_sent_when_nothing_is_asked() -> None:
-    """Without If-None-Match there is nothing to compare."""
+def test_response_is_sent_when_if_none_match_is_missing() -> None:
+    """Without `If-None-Match` there is nothing to compare."""
     assert not not_modified(_request(), etag(7))
 
 
 @pytest.mark.parametrize("sent", ['"v6"', 'W/"v7"', "", "v7", '"v7'])
-def test_reader_is_refused_when_if_match_does_not_name_the_version(sent: str) -> None:
-    """S-153: also where `If-None-Match` names it: `If-Match` counts first (13.2.2)."""
+def test_read_is_rejected_when_if_match_does_not_name_the_version(sent: str) -> None:
+    """S-153: even if `If-None-Match` names it: `If-Match` is checked first (13.2.2)."""
     with pytest.raises(PreconditionFailed):
         not_modified(_request(If_Match=sent, If_None_Match='"v7"'), etag(7))
 
 
 @pytest.mark.parametrize("sent", ['"v7"', "*", '"v1", "v7"'])
-def test_reader_is_answered_when_if_match_names_the_version(sent: str) -> None:
-    """S-153: as without it."""
+def test_read_succeeds_when_if_match_names_the_version(sent: str) -> None:
+    """S-153: the result is the same as without `If-Match`."""
     assert not not_modified(_request(If_Match=sent), etag(7))
     assert not_modified(_request(If_Match=sent, If_None_Match='"v7"'), etag(7))

@@ -1,4 +1,4 @@
-"""Schemas write what marshmallow writes, whatever the fields and the values."""
+"""Schemas serialize exactly as marshmallow does, for all fields and values."""
 
 import enum
 import uuid
@@ -17,37 +17,37 @@ from itemsapi.rest import Schema, fields
 
 
 class Colour(enum.Enum):
-    """Some colours."""
+    """Colours."""
 
     RED = 1
 
 
 class Inner(Schema):
-    """Something within something."""
+    """A nested schema."""
 
     name = fields.String(required=True)
 
 
 class Loud(fields.String):
-    """A field of a page's own, which writes in its own way."""
+    """A custom field that overrides `_serialize`."""
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> Any:
         return value.upper()
 
 
 class Elsewhere(fields.String):
-    """A field of a page's own, which finds its value in its own way."""
+    """A custom field that overrides `get_value`."""
 
     def get_value(self, *_: Any, **__: Any) -> Any:
-        """Return the same whatever is asked."""
+        """Return a constant."""
         return "elsewhere"
 
 
 class Alone(fields.String):
-    """A field of a page's own, which does all of it in its own way."""
+    """A custom field that overrides `serialize`."""
 
     def serialize(self, *_: Any, **__: Any) -> Any:
-        """Return the same whatever is there."""
+        """Return a constant."""
         return "alone"
 
 
@@ -71,7 +71,7 @@ KINDS: list[Callable[..., Field]] = [
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
-        "data_key": st.sampled_from(["key{}", "{}"]),  # with a number: no two may be the same
+        "data_key": st.sampled_from(["key{}", "{}"]),  # numbered, so that all keys differ
         "attribute": st.sampled_from(["other{}", "a.b{}"]),
         "dump_default": st.sampled_from([None, "text", 7, lambda: "made"]),
         "load_only": st.booleans(),
@@ -91,21 +91,21 @@ SAMPLES: list[Any] = [
 ]  # fmt: skip
 
 
-def made(number: int, kind: Callable[..., Field], options: dict[str, Any]) -> Field:
-    """Make a field."""
+def create_field(number: int, kind: Callable[..., Field], options: dict[str, Any]) -> Field:
+    """Create a field with numbered names."""
     numbered = {"data_key", "attribute"} & options.keys()
     return kind(**options | {name: options[name].format(number) for name in numbered})
 
 
 def original(schema: Schema, obj: Any) -> Any:
-    """Write an object in marshmallow's own way."""
-    return marshmallow.Schema._serialize(schema, obj)  # noqa: SLF001 - what ours stands in for
+    """Serialize an object with marshmallow's implementation."""
+    return marshmallow.Schema._serialize(schema, obj)  # noqa: SLF001 - the reference
 
 
-def outcome(write: Callable[[], Any]) -> Any:
-    """Return what was written, or how that failed."""
+def outcome(serialize: Callable[[], Any]) -> Any:
+    """Return the result, or the type of the exception."""
     try:
-        return repr(write())
+        return repr(serialize())
     except Exception as error:  # noqa: BLE001 - whatever marshmallow's fields raise
         return type(error)
 
@@ -115,29 +115,29 @@ def outcome(write: Callable[[], Any]) -> Any:
     values=st.lists(VALUES, min_size=12, max_size=12),
     as_mapping=st.booleans(),
 )
-def test_the_same_is_written_as_marshmallow_writes(
+def test_result_is_the_same_as_marshmallows_for_random_schemas(
     kinds: list[tuple[Callable[..., Field], dict[str, Any]]],
     values: list[Any],
     *,
     as_mapping: bool,
 ) -> None:
-    """Also where a value is none that the field expects."""
-    named = {f"f{n}": made(n, kind, options) for n, (kind, options) in enumerate(kinds)}
+    """Also if the value does not have the type of the field."""
+    named = {f"f{n}": create_field(n, kind, options) for n, (kind, options) in enumerate(kinds)}
     schema = type("Made", (Schema,), dict(named))()
     names = [name for n, own in enumerate(named) for name in (own, f"other{n}", f"a.b{n}")]
-    given_ones = dict(zip(names, values[: len(names)], strict=True))
-    obj: Any = given_ones if as_mapping else SimpleNamespace(**given_ones)
+    attributes = dict(zip(names, values[: len(names)], strict=True))
+    obj: Any = attributes if as_mapping else SimpleNamespace(**attributes)
     assert outcome(lambda: schema.dump(obj)) == outcome(lambda: original(schema, obj))
 
 
-def test_a_list_is_written_one_by_one() -> None:
-    """Each with the same steps."""
+def test_list_is_serialized_element_by_element() -> None:
+    """`many=True` serializes each element."""
     rows = [{"name": name} for name in ("a", "b")]
     assert Inner(many=True).dump(rows) == rows
 
 
-def test_a_schema_that_reads_in_its_own_way_is_asked() -> None:
-    """Pages may override `get_attribute`."""
+def test_get_attribute_is_called_when_a_schema_overrides_it() -> None:
+    """Blueprints may override `get_attribute`."""
 
     class Own(Inner):
         def get_attribute(self, obj: Any, attr: str, _default: Any) -> Any:
@@ -146,8 +146,8 @@ def test_a_schema_that_reads_in_its_own_way_is_asked() -> None:
     assert Own().dump(7) == {"name": "name of 7"}
 
 
-def test_hooks_still_run() -> None:
-    """They are called around the writing."""
+def test_hooks_run_before_and_after_serialization() -> None:
+    """`pre_dump` and `post_dump` work as in marshmallow."""
 
     class Hooked(Inner):
         @marshmallow.pre_dump
@@ -155,16 +155,16 @@ def test_hooks_still_run() -> None:
             return {"name": obj}
 
         @marshmallow.post_dump
-        def after(self, written: dict[str, Any], **_: Any) -> dict[str, Any]:
-            return written | {"hooked": True}
+        def after(self, dumped: dict[str, Any], **_: Any) -> dict[str, Any]:
+            return dumped | {"hooked": True}
 
     assert Hooked().dump("x") == {"name": "x", "hooked": True}
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
-def test_each_kind_of_field_writes_each_kind_of_value_alike(number: int) -> None:
-    """None of them takes a short cut that it must not take."""
+def test_result_is_the_same_as_marshmallows_for_each_field_and_value(number: int) -> None:
+    """The fast path is used only for fields that allow it."""
     schema = type("Made", (Schema,), {"f": KINDS[number]()})()
     objects = [{"f": value} for value in SAMPLES]
-    found = [outcome(lambda obj=obj: schema.dump(obj)) for obj in objects]  # type: ignore[misc]  # mypy cannot type it
-    assert found == [outcome(lambda obj=obj: original(schema, obj)) for obj in objects]  # type: ignore[misc]  # as above
+    outcomes = [outcome(lambda obj=obj: schema.dump(obj)) for obj in objects]  # type: ignore[misc]  # mypy cannot type it
+    assert outcomes == [outcome(lambda obj=obj: original(schema, obj)) for obj in objects]  # type: ignore[misc]  # as above

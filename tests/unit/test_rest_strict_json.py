@@ -24,13 +24,13 @@ VALUES = st.recursive(
 
 @given(VALUES, st.booleans())
 def test_value_comes_back_when_it_is_plain_json(value: object, escaped: bool) -> None:
-    """Whatever another program writes is read as it was meant (RFC 8259)."""
+    """JSON of other programs is read correctly (RFC 8259)."""
     assert read(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
 @given(st.binary() | st.text('{}[]":,\\u0d8 1e-n').map(str.encode))
-def test_nothing_but_a_refusal_comes_out_when_bytes_are_arbitrary(body: bytes) -> None:
-    """S-014: no input makes the reader fail in another way."""
+def test_reader_raises_only_body_malformed_when_bytes_are_arbitrary(body: bytes) -> None:
+    """S-014: no input causes another exception."""
     with suppress(BodyMalformed):
         assert read(body) == json.loads(body)
 
@@ -69,8 +69,8 @@ def test_nothing_but_a_refusal_comes_out_when_bytes_are_arbitrary(body: bytes) -
         b'"' + b"\\" * 1000,
     ],
 )
-def test_body_is_refused_when_it_is_no_strict_json(body: bytes) -> None:
-    """S-101, S-156, S-157, R-16, RFC 7493: bounds, one meaning, and UTF-8 alone."""
+def test_body_is_rejected_when_it_is_not_strict_json(body: bytes) -> None:
+    """S-101, S-156, S-157, R-16, RFC 7493: limits, no ambiguity, and UTF-8 only."""
     with pytest.raises(BodyMalformed):
         read(body)
 
@@ -89,5 +89,5 @@ def test_body_is_refused_when_it_is_no_strict_json(body: bytes) -> None:
     ],
 )
 def test_body_is_read_when_it_only_looks_suspicious(body: bytes) -> None:
-    """Bounds count what is there, not what stands within strings."""
+    """Limits ignore the content of strings."""
     assert read(body) == json.loads(body)

@@ -562,7 +562,6 @@ def test_a_started_response_does_not_expire_while_it_waits_for_a_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only a request whose response has not begun is rejected."""
-    monkeypatch.setattr(pool, "THREAD_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(pool, "SWEEP_INTERVAL_SECONDS", 0.01)
     leave = threading.Event()
 
@@ -584,6 +583,7 @@ def test_a_started_response_does_not_expire_while_it_waits_for_a_thread(
     async def run() -> None:
         first = asyncio.create_task(application(build_scope(path=b"/stream"), body_parts(), send))
         await begun.wait()
+        monkeypatch.setattr(pool, "THREAD_WAIT_SECONDS", 0.05)
         elsewhere = build_scope(path=b"/slow", client=("198.51.100.7", "1"))
         second = asyncio.create_task(application(elsewhere, body_parts(), ReceivedResponse().send))
         await asyncio.sleep(0.2)  # longer than a request may wait here

@@ -1,6 +1,6 @@
-"""STEP 3. The endpoints: one module is one page of the API, schemas on top, routes below.
+"""STEP 3. The endpoints: one module for each blueprint, with its schemas and its views.
 
-They do their work and only use the caller whom the gate let in.
+The views do their work for the caller that the gate authenticated.
 """
 
 import flask
@@ -26,9 +26,9 @@ from itemsapi.settings import Settings
 
 
 def blueprints(settings: Settings) -> list[flask.Blueprint]:
-    """Return the pages that belong to the house, in the order of the document."""
-    shown = [docs.blueprint, explorer.blueprint] if settings.docs else []
-    shown += [console.blueprint] if settings.console else []
+    """Return the built-in blueprints, in the order of the document."""
+    optional = [docs.blueprint, explorer.blueprint] if settings.docs else []
+    optional += [console.blueprint] if settings.console else []
     return [
         auth.blueprint,
         sessions.blueprint,
@@ -41,6 +41,6 @@ def blueprints(settings: Settings) -> list[flask.Blueprint]:
         oauth.blueprint,
         wellknown.blueprint,
         health.blueprint,
-        metrics.page(settings),
-        *shown,
+        metrics.create_blueprint(settings),
+        *optional,
     ]

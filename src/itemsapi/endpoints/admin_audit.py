@@ -1,4 +1,4 @@
-"""The audit trail, for operators: who did what, when, and from where."""
+"""The audit log, for operators: who did what, when, and from where."""
 
 import json
 from typing import Any
@@ -13,20 +13,24 @@ from itemsapi.tokens.scopes import AUDIT_READ
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 
-SHORT = 1024  # bytes of JSON that an event makes without its details
+MAX_EVENT_BYTES_WITHOUT_DETAILS = 1024
 
 
 class Event(Schema):
-    """Something that happened. Names follow the OWASP logging vocabulary where it has one."""
+    """An audit event. Event names follow the OWASP logging vocabulary where it defines one."""
 
     id = fields.Integer(required=True)
     at = fields.DateTime(required=True)
     event = fields.String(required=True)
     actor_id = fields.Id(
-        required=True, allow_none=True, metadata={"description": "Who did it, if not the user."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The user who did it, if it was another user."},
     )
     user_id = fields.Id(
-        required=True, allow_none=True, metadata={"description": "Whom it concerns."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The user that the event is about."},
     )
     session_id = fields.Id(required=True, allow_none=True)
     address = fields.String(required=True, metadata={"description": "`cli` for the command line."})
@@ -35,7 +39,7 @@ class Event(Schema):
 
 
 class EventQuery(PageQuery):
-    """Which events."""
+    """Paging and filters of audit events."""
 
     cursor = fields.String(
         load_default=None,
@@ -48,18 +52,20 @@ class EventQuery(PageQuery):
 
 @blueprint.get("")
 @requires(AUDIT_READ)
-@blueprint.takes(EventQuery(), location="query")
-@blueprint.gives(200, list_schema(Event(), "Events"))
+@blueprint.arguments(EventQuery(), location="query")
+@blueprint.response(200, list_schema(Event(), "Events"))
 def list_events(query: dict[str, Any]) -> object:
-    """List what happened, newest first."""
+    """List audit events, newest first."""
     limit, cursor = query["limit"], query["cursor"]
-    found = services().audit.latest(
+    rows = services().audit.latest(
         before=int(cursor) if cursor else None,
         limit=limit + 1,
         user_id=query["user_id"],
         event=query["event"],
     )
-    shown = found[: fitting_rows(len(row.details) + SHORT for row in found[:limit])]
-    events = [{**row._asdict(), "details": json.loads(row.details)} for row in shown]
-    more = len(found) > len(shown)
-    return {"items": events, "next_cursor": str(events[-1]["id"]) if more else None}
+    page = rows[
+        : fitting_rows(len(row.details) + MAX_EVENT_BYTES_WITHOUT_DETAILS for row in rows[:limit])
+    ]
+    events = [{**row._asdict(), "details": json.loads(row.details)} for row in page]
+    has_more = len(rows) > len(page)
+    return {"items": events, "next_cursor": str(events[-1]["id"]) if has_more else None}

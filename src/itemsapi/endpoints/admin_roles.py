@@ -1,8 +1,7 @@
-"""Roles, for operators: named sets of scopes that users are given."""
+"""Roles, for operators: named sets of scopes that are assigned to users."""
 
 from typing import Any
 
-import flask
 from marshmallow import validate
 
 from itemsapi.gate.caller import current_caller
@@ -19,7 +18,7 @@ EXAMPLE = EXAMPLE_IN | {"name": "helpdesk", "everything": False}
 
 
 class RoleIn(Schema):
-    """What a role is for and gives."""
+    """The description and the scopes of a role."""
 
     description = fields.Line(load_default="", validate=validate.Length(max=500))
     scopes = fields.List(
@@ -35,21 +34,21 @@ class Role(Schema):
     name = fields.String(required=True)
     description = fields.String(required=True)
     everything = fields.Boolean(
-        required=True, metadata={"description": "It gives all scopes there are."}
+        required=True, metadata={"description": "Whether the role has all scopes."}
     )
     scopes = fields.List(fields.String(), required=True)
 
 
 class KnownScope(Schema):
-    """A scope and what it lets you do."""
+    """A scope and what it allows."""
 
     name = fields.String(required=True)
-    meaning = fields.String(required=True)
+    meaning = fields.String(required=True, attribute="description")
 
 
 @blueprint.get("/roles")
 @requires(USERS_READ)
-@blueprint.gives(
+@blueprint.response(
     200, list_schema(Role(), "Roles"), example={"items": [EXAMPLE], "next_cursor": None}
 )
 def list_roles() -> object:
@@ -59,32 +58,36 @@ def list_roles() -> object:
 
 @blueprint.put("/roles/<name>")
 @requires(ROLES_WRITE)
-@blueprint.takes(RoleIn(), example=EXAMPLE_IN)
-@blueprint.gives(200, Role(), example=EXAMPLE)
-@blueprint.gives(201, Role(), example=EXAMPLE)
-@blueprint.refuses(Conflict, Forbidden)
-def put_role(wish: dict[str, Any], name: str) -> object:
-    """Create a role or replace it; you can give no scope that you do not have.
+@blueprint.arguments(RoleIn(), example=EXAMPLE_IN)
+@blueprint.response(200, Role(), example=EXAMPLE)
+@blueprint.alt_response(201, schema=Role(), example=EXAMPLE, success=True)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
+def put_role(payload: dict[str, Any], name: str) -> object:
+    """Create or replace a role.
 
-    Who has the role gets new tokens with the scopes of now.
+    You can only give scopes that you have yourself. If the scopes change, the access tokens of the
+    users with this role are revoked; after a refresh, their tokens have the new scopes.
     """
-    role, new = services().roles.put(current_caller(), name, **wish)
-    return flask.make_response(Role().dump(role), 201 if new else 200)
+    role, created = services().roles.put(current_caller(), name, **payload)
+    return role, 201 if created else 200
 
 
 @blueprint.delete("/roles/<name>")
 @requires(ROLES_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Conflict, Forbidden)
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
 def delete_role(name: str) -> None:
-    """Delete a role that nobody has."""
+    """Delete a role that is assigned to no user."""
     services().roles.delete(current_caller(), name)
 
 
 @blueprint.get("/scopes")
 @requires(USERS_READ)
-@blueprint.gives(200, list_schema(KnownScope(), "Scopes"))
+@blueprint.response(200, list_schema(KnownScope(), "Scopes"))
 def list_scopes() -> object:
-    """List the scopes that a role may give."""
+    """List the scopes that a role can have."""
     known = services().scopes()
     return whole(known[name] for name in sorted(known))

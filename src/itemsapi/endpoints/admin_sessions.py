@@ -1,4 +1,4 @@
-"""Sessions, for operators: end those of one user, or of everybody."""
+"""Sessions, for operators: end the sessions of one user, or of all users."""
 
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
@@ -12,17 +12,24 @@ blueprint = Blueprint("all sessions", __name__)
 
 @blueprint.delete("/users/<id:user_id>/sessions")
 @requires(SESSIONS_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Forbidden)
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Forbidden)
 def delete_user_sessions(user_id: str) -> None:
-    """End all sessions of a user; of nobody who may do more than you."""
+    """End all sessions of a user.
+
+    The user must not have scopes that you do not have.
+    """
     services().users.end_sessions(current_caller(), user_id)
 
 
 @blueprint.delete("/sessions")
 @requires(SESSIONS_WRITE)
-@blueprint.gives(204)
-@blueprint.refuses(Forbidden)
+@blueprint.response(204)
+@blueprint.alt_response(Forbidden)
 def delete_all_sessions() -> None:
-    """End everybody's sessions, your own with them: for an emergency, and for admins."""
+    """End the sessions of all users, including your own.
+
+    Only admins can do this; it is meant for emergencies.
+    """
     services().users.end_all_sessions(current_caller())

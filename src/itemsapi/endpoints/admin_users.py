@@ -1,4 +1,4 @@
-"""Users, for operators: who there is, what they may do, and whether they may at all."""
+"""Users, for operators: list, create and change users, their roles and their passwords."""
 
 from typing import Any
 
@@ -8,26 +8,25 @@ from itemsapi.accounts.repository import UserRecord
 from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
-from itemsapi.preconditions import ExpectedVersion
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
-from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
+from itemsapi.rest import Blueprint, PageQuery, Schema, documented_headers, fields, list_schema
 from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
 
-ROLE = validate.Length(1, 40)
-SOME_ROLES = validate.Length(max=50)
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of the examples
+ROLE_LENGTH = validate.Length(1, 40)
+ROLE_COUNT = validate.Length(max=50)
+EXAMPLE_PASSWORD = "correct horse battery staple"  # noqa: S105 - for the examples
 MUST_CHANGE = fields.Boolean(
     data_key="must_change",
     load_default=False,
-    metadata={"description": "Let the password be good for 7 days, only to set another one."},
+    metadata={"description": "Temporary: valid for 7 days, and only to set another password."},
 )
 EXAMPLE_IN = {
     "username": "ada",
-    "password": PASSWORD,
+    "password": EXAMPLE_PASSWORD,
     "must_change": True,
     "roles": ["member"],
 }
@@ -47,22 +46,22 @@ class UserIn(Schema):
     username = fields.String(
         required=True,
         validate=validate.Length(1, MAX_USERNAME_LENGTH),
-        metadata={"description": "ASCII letters, digits and . _ @ + -; kept in lower case."},
+        metadata={"description": "ASCII letters, digits and . _ @ + -; stored in lower case."},
     )
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
     temporary = MUST_CHANGE
-    roles = fields.List(fields.String(validate=ROLE), load_default=(), validate=SOME_ROLES)
+    roles = fields.List(fields.String(validate=ROLE_LENGTH), load_default=(), validate=ROLE_COUNT)
 
 
 class UserPatch(Schema):
-    """What is to change; what is left out stays."""
+    """Changes to a user; omitted fields stay unchanged."""
 
     disabled = fields.Boolean(load_default=None)
-    roles = fields.List(fields.String(validate=ROLE), load_default=None, validate=SOME_ROLES)
+    roles = fields.List(fields.String(validate=ROLE_LENGTH), load_default=None, validate=ROLE_COUNT)
 
 
 class UserPasswordIn(Schema):
-    """Another password for somebody."""
+    """A new password for a user."""
 
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
     temporary = MUST_CHANGE
@@ -80,73 +79,87 @@ class User(Schema):
 
 
 class UserQuery(PageQuery):
-    """Which users."""
+    """Paging and filter of users."""
 
     q = fields.String(
         load_default=None,
         validate=validate.Length(1, MAX_USERNAME_LENGTH),
-        metadata={"description": "How the user name begins."},
+        metadata={"description": "The beginning of the user name."},
     )
 
 
 @blueprint.get("")
 @requires(USERS_READ)
-@blueprint.takes(UserQuery(), location="query")
-@blueprint.gives(200, list_schema(User(), "Users"))
+@blueprint.arguments(UserQuery(), location="query")
+@blueprint.response(200, list_schema(User(), "Users"))
 def list_users(query: dict[str, Any]) -> object:
     """List users by name."""
     limit = query["limit"]
-    found = services().users.list_page(
+    users = services().users.list_page(
         after=query["cursor"] or "", limit=limit + 1, prefix=(query["q"] or "").lower()
     )
-    more = len(found) > limit
-    return {"items": found[:limit], "next_cursor": found[limit - 1].username if more else None}
+    has_more = len(users) > limit
+    return {"items": users[:limit], "next_cursor": users[limit - 1].username if has_more else None}
 
 
 @blueprint.post("")
 @requires(USERS_WRITE)
-@blueprint.takes(UserIn(), example=EXAMPLE_IN)
-@blueprint.gives(201, User(), headers=["Location", "ETag"], example=EXAMPLE)
-@blueprint.refuses(Conflict, Forbidden, Busy)
-def create_user(wish: dict[str, Any]) -> object:
-    """Create a user; you can give no role that goes further than your own scopes."""
-    person = services().users.create(current_caller(), **wish)
-    user, headers = _versioned(person)
-    return user, headers | {"Location": f"/users/{person.id}"}
+@blueprint.arguments(UserIn(), example=EXAMPLE_IN)
+@blueprint.etag
+@blueprint.response(201, User(), headers=documented_headers("Location"), example=EXAMPLE)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
+@blueprint.alt_response(Busy)
+def create_user(payload: dict[str, Any]) -> object:
+    """Create a user.
+
+    You can only give roles whose scopes you have yourself.
+    """
+    user = services().users.create(current_caller(), **payload)
+    return _with_etag(user), {"Location": f"/users/{user.id}"}
 
 
 @blueprint.get("/<id:user_id>")
 @requires(USERS_READ)
-@blueprint.gives(200, User(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound)
+@blueprint.etag
+@blueprint.response(200, User(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
 def show_user(user_id: str) -> object:
     """Show a user."""
-    return _versioned(services().users.get(user_id))
+    return _with_etag(services().users.get(user_id))
 
 
 @blueprint.patch("/<id:user_id>")
 @requires(USERS_WRITE)
-@blueprint.takes(UserPatch(), example={"disabled": True})
-@blueprint.takes_version
-@blueprint.gives(200, User(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound, Conflict, Forbidden)
-def change_user(wish: dict[str, Any], version: ExpectedVersion, user_id: str) -> object:
-    """Disable or enable a user, or set their roles; nobody who may do more than you.
+@blueprint.arguments(UserPatch(), example={"disabled": True})
+@blueprint.etag
+@blueprint.response(200, User(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(Forbidden)
+def change_user(payload: dict[str, Any], user_id: str) -> object:
+    """Disable or enable a user, or set their roles.
 
-    Who is disabled loses all sessions within a second; who gets other roles gets other tokens.
+    The user must not have scopes that you do not have. If a user is disabled, all their sessions
+    end within a second. If the roles change, the access tokens of the user are revoked.
     """
-    return _versioned(services().users.change(current_caller(), user_id, version, **wish))
+    version = blueprint.if_match()
+    return _with_etag(services().users.change(current_caller(), user_id, version, **payload))
 
 
 @blueprint.put("/<id:user_id>/password")
 @requires(USERS_WRITE)
-@blueprint.takes(UserPasswordIn(), example={"password": PASSWORD, "must_change": True})
-@blueprint.gives(204)
-@blueprint.refuses(NotFound, Forbidden, Busy)
-def set_user_password(wish: dict[str, Any], user_id: str) -> None:
-    """Set the password of somebody else; all their sessions end."""
-    services().users.set_password(current_caller(), user_id, **wish)
+@blueprint.arguments(UserPasswordIn(), example={"password": EXAMPLE_PASSWORD, "must_change": True})
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Forbidden)
+@blueprint.alt_response(Busy)
+def set_user_password(payload: dict[str, Any], user_id: str) -> None:
+    """Set the password of another user and end all their sessions."""
+    services().users.set_password(current_caller(), user_id, **payload)
 
 
-def _versioned(person: UserRecord) -> tuple[UserRecord, dict[str, str]]:
-    return person, {"ETag": etag(person.version)}
+def _with_etag(user: UserRecord) -> UserRecord:
+    """Set the user's version as the ETag of the response, and return the user."""
+    blueprint.set_etag(user.version)
+    return user

@@ -26,23 +26,23 @@ from itemsapi.problems import (
     TokenMissing,
     TooManyRequests,
 )
-from itemsapi.rest import Blueprint, Schema, cookies, fields
+from itemsapi.rest import Blueprint, Schema, cookies, documented_headers, fields
 from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
-from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH as LONGEST_TOKEN
-from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH as LONGEST_SCOPE
+from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
+from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
 SCOPE = fields.String(
     load_default=None,
-    validate=validate.Length(1, LONGEST_SCOPE),
-    metadata={"description": "Scopes wanted, parted by single spaces; all you may have if absent."},
+    validate=validate.Length(1, MAX_SCOPE_LENGTH),
+    metadata={"description": "Scopes, separated by single spaces; default: all that you may have."},
 )
 
 
 class LoginIn(Schema):
-    """A name and a password, and what is wished for."""
+    """User name and password, with options."""
 
     username = fields.String(required=True, validate=validate.Length(1, 200))
     password = fields.String(required=True, validate=validate.Length(1, MAX_PASSWORD_LENGTH))
@@ -50,54 +50,63 @@ class LoginIn(Schema):
     device = fields.Line(
         load_default=None,
         validate=validate.Length(1, 120),
-        metadata={"description": "How to call this device in the list of sessions."},
+        metadata={"description": "The name of this device in the list of sessions."},
     )
 
 
 class RefreshIn(Schema):
-    """A refresh token, unless it comes in the cookie."""
+    """A refresh token, unless it is in the cookie."""
 
-    refresh_token = fields.String(load_default=None, validate=validate.Length(1, LONGEST_TOKEN))
+    refresh_token = fields.String(load_default=None, validate=validate.Length(1, MAX_TOKEN_LENGTH))
     scope = SCOPE
 
 
 class LogoutIn(Schema):
-    """A refresh token, unless it comes in the cookie or an access token is shown."""
+    """A refresh token, unless it is in the cookie or the request has an access token."""
 
-    refresh_token = fields.String(load_default=None, validate=validate.Length(1, LONGEST_TOKEN))
+    refresh_token = fields.String(load_default=None, validate=validate.Length(1, MAX_TOKEN_LENGTH))
 
 
 @blueprint.post("/login")
-@public("who signs in has no token yet")
-@blueprint.takes(LoginIn(), example={"username": "ada", "password": "correct horse battery staple"})
-@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
-@blueprint.refuses(CredentialsInvalid, ScopeInvalid, TooManyRequests, Busy)
-def sign_in(wish: dict[str, str]) -> object:
-    """Sign in with a name and a password."""
+@public("clients sign in before they have a token")
+@blueprint.arguments(
+    LoginIn(), example={"username": "ada", "password": "correct horse battery staple"}
+)
+@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(CredentialsInvalid)
+@blueprint.alt_response(ScopeInvalid)
+@blueprint.alt_response(TooManyRequests)
+@blueprint.alt_response(Busy)
+def sign_in(payload: dict[str, str]) -> object:
+    """Sign in with a user name and a password."""
     grant = login(
-        services().issuer, LoginRequest(**wish, delivery=requested_delivery(flask.request))
+        services().issuer, LoginRequest(**payload, delivery=requested_delivery(flask.request))
     )
-    for token in _shown({}):  # a sign-in ends the one that the browser had before (S-069)
+    for token in _refresh_tokens({}):  # a sign-in ends the browser's previous session (S-069)
         logout(services().issuer, token, delivery=COOKIE)
     return token_response(grant)
 
 
 @blueprint.post("/refresh")
 @refresh_token
-@blueprint.takes(AttemptHeaders(), location="headers")
-@blueprint.takes(RefreshIn())
-@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
-@blueprint.refuses(
-    CookiesUnreadable, RefreshInvalid, RefreshReused, RefreshSuperseded, ScopeInvalid, TokenMissing
-)
+@blueprint.arguments(AttemptHeaders(), location="headers")
+@blueprint.arguments(RefreshIn())
+@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(CookiesUnreadable)
+@blueprint.alt_response(RefreshInvalid)
+@blueprint.alt_response(RefreshReused)
+@blueprint.alt_response(RefreshSuperseded)
+@blueprint.alt_response(ScopeInvalid)
+@blueprint.alt_response(TokenMissing)
 def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None]) -> object:
-    """Rotate a refresh token: a new one and a new access token.
+    """Exchange a refresh token for a new refresh token and a new access token.
 
-    Who loses a race for the new refresh token gets an access token alone.
+    If several requests send the same token, one gets the new refresh token and the others get only
+    an access token.
     """
-    tokens = _shown(payload)
+    tokens = _refresh_tokens(payload)
     if not tokens:
-        raise _nothing_shown()
+        raise _missing_token_problem()
     if len(tokens) > 1:
         raise RefreshInvalid
     request = RefreshRequest(
@@ -108,40 +117,49 @@ def refresh_tokens(headers: dict[str, str | None], payload: dict[str, str | None
 
 @blueprint.post("/logout")
 @refresh_token_or_signed_in
-@blueprint.takes(LogoutIn(), required=False)
-@blueprint.gives(204, headers=["Set-Cookie"])
-@blueprint.refuses(CookiesUnreadable)
-def sign_out(wish: dict[str, str | None]) -> object:
-    """Sign out: the session ends, its tokens with it. Doing it twice is no error."""
-    tokens, caller, way = _shown(wish), optional_caller(), requested_delivery(flask.request)
+@blueprint.arguments(LogoutIn(), required=False)
+@blueprint.response(204, headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(CookiesUnreadable)
+def sign_out(payload: dict[str, str | None]) -> object:
+    """Sign out: end the session and revoke its tokens. Signing out twice is no error."""
+    tokens, caller = _refresh_tokens(payload), optional_caller()
+    delivery = requested_delivery(flask.request)
     if not tokens and caller is None and not has_stale_credential():
-        raise _nothing_shown()
+        raise _missing_token_problem()
     for token in tokens:
-        logout(services().issuer, token, delivery=way)
+        logout(services().issuer, token, delivery=delivery)
     if caller is not None:
-        _end_own(caller)
-    return None, cookies.cleared(services().settings, flask.request) if way == COOKIE else {}
+        _end_own_session(caller)
+    if delivery != COOKIE:
+        return None, {}
+    return None, cookies.clear_cookie_headers(services().settings, flask.request)
 
 
-def _shown(wish: Mapping[str, str | None]) -> list[str]:
-    """Return the refresh tokens shown: from the cookie if that is the way, else from the body."""
-    told = wish.get("refresh_token")
+def _refresh_tokens(payload: Mapping[str, str | None]) -> list[str]:
+    """Return the refresh tokens of the cookie with cookie delivery, else the one of the body.
+
+    Raise `RefreshInvalid` if the body has one although cookie delivery is requested.
+    """
+    body_token = payload.get("refresh_token")
     if requested_delivery(flask.request) != COOKIE:
-        return [told] if told else []
-    if told:
+        return [body_token] if body_token else []
+    if body_token:
         raise RefreshInvalid
-    return cookies.presented(services().settings, flask.request)
+    return cookies.read_refresh_tokens(services().settings, flask.request)
 
 
-def _nothing_shown() -> Problem:
-    """Return the refusal of who shows no refresh token: 401 ends the session in a browser."""
+def _missing_token_problem() -> Problem:
+    """Return the problem of a request without refresh token.
+
+    A 401 ends the session in a browser, so cookies that the server dropped are another problem.
+    """
     by_cookie = requested_delivery(flask.request) == COOKIE
-    return (
-        CookiesUnreadable() if by_cookie and cookies.unreadable(flask.request) else TokenMissing()
-    )
+    if by_cookie and cookies.is_unreadable(flask.request):
+        return CookiesUnreadable()
+    return TokenMissing()
 
 
-def _end_own(caller: Caller) -> None:
-    me = caller.user_id
-    with suppress(NotFound):  # its row may be gone already
-        end_session(services().issuer, caller.session_id, me, why="logout", actor=me)
+def _end_own_session(caller: Caller) -> None:
+    user_id = caller.user_id
+    with suppress(NotFound):  # the session may be deleted already
+        end_session(services().issuer, caller.session_id, user_id, why="logout", actor=user_id)

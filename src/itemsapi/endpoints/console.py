@@ -1,4 +1,4 @@
-"""The console: a single-page application on our own client, and that client for others."""
+"""The web console, a single-page application, and the browser client that it uses."""
 
 from pathlib import Path
 
@@ -9,43 +9,43 @@ from itemsapi.rest import Blueprint
 from itemsapi.rest.static_files import Assets
 from itemsapi.services import services
 
-HERE = Path(__file__).parent
-CLIENT = "itemsapi-auth.js"
-CLIENT_PLACES = (HERE / "static" / CLIENT, HERE.parents[2] / "clients" / "js" / CLIENT)
+FOLDER = Path(__file__).parent
+CLIENT_FILE = "itemsapi-auth.js"
+CLIENT_PATHS = (FOLDER / "static" / CLIENT_FILE, FOLDER.parents[2] / "clients" / "js" / CLIENT_FILE)
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-WHY = "the application itself holds no data; what it shows, it asks the API for, with a token"
+PUBLIC_REASON = "the console itself contains no data; it loads data from the API with a token"
 
 blueprint = Blueprint("console", __name__)
-console = Assets((HERE / "console_static").iterdir())
-client = Assets(path for path in CLIENT_PLACES if path.is_file())
+console = Assets((FOLDER / "console_static").iterdir())
+client = Assets(path for path in CLIENT_PATHS if path.is_file())
 
 
 @blueprint.get("/console")
-@public(WHY)
-@blueprint.gives(200, content_type="text/html")
+@public(PUBLIC_REASON)
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_console() -> Response:
     """Show the console."""
-    # What a password must be is said at its field before one is refused.
-    words = {"password_min_length": str(services().issuer.settings.password_min_length)}
-    return console.send(request, "index.html", policy=POLICY, words=words)
+    # The password field shows the minimum length before a password is rejected.
+    variables = {"password_min_length": str(services().issuer.settings.password_min_length)}
+    return console.send(request, "index.html", policy=POLICY, variables=variables)
 
 
 @blueprint.get("/console/<name>")
-@public(WHY)
-@blueprint.gives(200, content_type="text/javascript")
+@public(PUBLIC_REASON)
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_console_file(name: str) -> Response:
-    """Give a script, a style or a picture of the console."""
+    """Return a script, a style sheet or an image of the console."""
     return console.send(request, name)
 
 
 @blueprint.get("/client.js")
-@public("any page may sign users in with it")
-@blueprint.gives(200, content_type="text/javascript")
+@public("any web page may use it to sign users in")
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_client() -> Response:
-    """Give the client for single-page applications, an ES module."""
-    answer = client.send(request, CLIENT)
-    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return answer
+    """Return the client for single-page applications, an ES module."""
+    response = client.send(request, CLIENT_FILE)
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response

@@ -1,6 +1,6 @@
-"""The documentation: the OpenAPI document, a page that shows it, and every problem in words.
+"""The documentation: the OpenAPI document, its HTML view, and an explanation of every problem.
 
-Everything comes from here, nothing from another host, under a policy that forbids all else.
+All files come from this service; the Content-Security-Policy forbids other hosts.
 """
 
 import gzip
@@ -24,8 +24,8 @@ from itemsapi.rest.etags import not_modified
 from itemsapi.rest.openapi.document import TITLE, current_document
 
 STATIC = Path(__file__).parent / "static"
-A_YEAR = "public, max-age=31536000, immutable"
-# The hashes are those of ReDoc's two fixed inline styles; all its others carry the nonce.
+IMMUTABLE = "public, max-age=31536000, immutable"
+# The hashes allow ReDoc's two fixed inline styles; its other styles have the nonce.
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}' "
     "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc=' "
@@ -49,14 +49,15 @@ class OpenApi(Schema):
     paths = fields.Dict()
 
     class Meta:
-        """An OpenAPI document has more than these."""
+        """Allow further fields: an OpenAPI document has more than these."""
 
         unknown = INCLUDE
 
 
 @blueprint.get("/openapi.json")
-@public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
-@blueprint.gives(200, OpenApi(), headers=["ETag"])
+@public("the description of the API is no secret; ITEMSAPI_DOCS=off removes it")
+@blueprint.etag
+@blueprint.response(200, OpenApi())
 def show_document() -> Response:
     """Show the OpenAPI document."""
     document = current_document()
@@ -67,38 +68,41 @@ def show_document() -> Response:
 
 
 @blueprint.get("/docs")
-@public("what the API is like is no secret; ITEMSAPI_DOCS=off removes it")
-@blueprint.gives(200, content_type="text/html")
+@public("the description of the API is no secret; ITEMSAPI_DOCS=off removes it")
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_docs() -> Response:
-    """Show the documentation to people."""
+    """Show the documentation as HTML."""
     nonce = secrets.token_urlsafe(16)
     spec = url_for("docs.show_document")
-    files = {name: _address(f"{name}.js") for name in ("start", "redoc")}
+    files = {name: _asset_url(f"{name}.js") for name in ("start", "redoc")}
     text = _template("docs.html").substitute(
-        files, title=TITLE, spec=spec, nonce=nonce, style=_address("style.css")
+        files, title=TITLE, spec=spec, nonce=nonce, style=_asset_url("style.css")
     )
     return _html(text, DOCS_POLICY.format(nonce=nonce))
 
 
 @blueprint.get("/docs/problems")
-@public("explains the refusals that everybody can meet")
-@blueprint.gives(200, content_type="text/html")
+@public("it explains errors that any client can get")
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_problems() -> Response:
-    """Explain every problem that an answer may name in `type`."""
-    problems = "\n".join(_explained(kind) for kind in list_problems())
-    text = _template("problems.html").substitute(problems=problems, style=_address("style.css"))
+    """Explain every problem that the `type` of an error response refers to."""
+    problems = "\n".join(_problem_section(kind) for kind in list_problems())
+    text = _template("problems.html").substitute(problems=problems, style=_asset_url("style.css"))
     return _html(text, TEXT_POLICY)
 
 
 @blueprint.get("/docs/static/<name>")
 @public("the scripts and styles of the documentation")
-@blueprint.gives(200, content_type="text/javascript")
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_docs_file(name: str) -> Response:
-    """Give a script or style of the documentation; its name changes with its content."""
+    """Return a script or style sheet of the documentation.
+
+    The name of the file contains a hash of its content, so browsers cache it for a year.
+    """
     asset = ASSETS.get(name)
     if asset is None:
         raise NotFound
-    headers = {"Cache-Control": A_YEAR, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding"}
     if request.accept_encodings["gzip"] > 0:
         headers["Content-Encoding"] = "gzip"
         return Response(asset.zipped, headers=headers, content_type=asset.content_type)
@@ -107,31 +111,31 @@ def show_docs_file(name: str) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is sent."""
+    """A compressed file and its content type."""
 
     zipped: bytes
     content_type: str
 
 
 def _load(names: Mapping[str, str]) -> tuple[dict[str, Asset], dict[str, str]]:
-    """Return the assets by the name in their address, and these names by ours."""
-    assets, addresses = {}, {}
+    """Return the assets by their hashed name, and the hashed name of each name."""
+    assets, hashed_names = {}, {}
     for name, path in names.items():
         content = (STATIC / path).read_bytes()
         stem, _, kind = name.partition(".")
-        addresses[name] = f"{stem}.{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
+        hashed_names[name] = f"{stem}.{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
         media = "text/css" if kind == "css" else "text/javascript"
-        assets[addresses[name]] = Asset(gzip.compress(content, 6), f"{media}; charset=utf-8")
-    return assets, addresses
+        assets[hashed_names[name]] = Asset(gzip.compress(content, 6), f"{media}; charset=utf-8")
+    return assets, hashed_names
 
 
-ASSETS, ADDRESSES = _load(
+ASSETS, HASHED_NAMES = _load(
     {"redoc.js": "redoc/redoc.js", "start.js": "docs.js", "style.css": "docs.css"}
 )
 
 
-def _address(name: str) -> str:
-    return url_for("docs.show_docs_file", name=ADDRESSES[name])
+def _asset_url(name: str) -> str:
+    return url_for("docs.show_docs_file", name=HASHED_NAMES[name])
 
 
 def _template(name: str) -> Template:
@@ -143,15 +147,16 @@ def _html(text: str, policy: str) -> Response:
     return Response(text, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def _explained(kind: type[Problem]) -> str:
-    said = _marked(inspect.getdoc(kind) or "").replace("\n\n", "</p>\n<p>")
-    advice = f"<p>{_marked(kind.advice)}</p>\n" if kind.advice else ""
+def _problem_section(kind: type[Problem]) -> str:
+    explanation = _to_html(inspect.getdoc(kind) or "").replace("\n\n", "</p>\n<p>")
+    advice = f"<p>{_to_html(kind.advice)}</p>\n" if kind.advice else ""
     return (
         f'<section id="{kind.code}">\n<h2>{html.escape(kind.title)}</h2>\n'
-        f"<p><code>{kind.code}</code>, status {kind.status}</p>\n<p>{said}</p>\n{advice}</section>"
+        f"<p><code>{kind.code}</code>, status {kind.status}</p>\n"
+        f"<p>{explanation}</p>\n{advice}</section>"
     )
 
 
-def _marked(text: str) -> str:
-    """Return text for HTML, with what stands in backticks as code."""
+def _to_html(text: str) -> str:
+    """Escape text for HTML and turn backticks into `<code>`."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))

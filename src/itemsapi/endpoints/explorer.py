@@ -20,23 +20,23 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-WHY = "it shows the public document; every call it makes goes through the gate"
+PUBLIC_REASON = "it shows the public document; the gate checks every request that it sends"
 
 blueprint = Blueprint("explorer", __name__)
 assets = Assets(FILES)
 
 
 @blueprint.get("/docs/explore")
-@public(WHY)
-@blueprint.gives(200, content_type="text/html")
+@public(PUBLIC_REASON)
+@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_explorer() -> Response:
     """Show the explorer."""
     return assets.send(request, "explorer.html", policy=POLICY)
 
 
 @blueprint.get("/docs/explore/<name>")
-@public(WHY)
-@blueprint.gives(200, content_type="text/javascript")
+@public(PUBLIC_REASON)
+@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_explorer_file(name: str) -> Response:
-    """Give a script or style of the explorer."""
+    """Return a script or style sheet of the explorer."""
     return assets.send(request, name)

@@ -1,6 +1,6 @@
-"""Tell whether the service is alive and ready to answer.
+"""Health checks: whether the process is alive, and whether the service is ready.
 
-No rate limit counts this: a load balancer asks from one address, for everybody behind it.
+They have no rate limit, because a load balancer sends them from one address for all clients.
 """
 
 from itemsapi.gate.decorators import public
@@ -10,29 +10,29 @@ from itemsapi.services import services
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 
-WHY = "a load balancer has no token; the answer is one word"
+PUBLIC_REASON = "a load balancer has no token; the response contains no details"
 
 
 class Health(Schema):
-    """One word: it tells nothing about versions or the database (S-160)."""
+    """The status only: no version and nothing about the database (S-160)."""
 
     status = fields.String(required=True)
 
 
 @blueprint.get("/live")
-@public(WHY, limited=False)
-@blueprint.gives(200, Health(), example={"status": "ok"})
+@public(PUBLIC_REASON, limited=False)
+@blueprint.response(200, Health(), example={"status": "ok"})
 def live() -> object:
-    """Tell that the process answers."""
+    """Check that the process responds."""
     return {"status": "ok"}
 
 
 @blueprint.get("/ready")
-@public(WHY, limited=False)
-@blueprint.gives(200, Health(), example={"status": "ok"})
-@blueprint.refuses(Unavailable)
+@public(PUBLIC_REASON, limited=False)
+@blueprint.response(200, Health(), example={"status": "ok"})
+@blueprint.alt_response(Unavailable)
 def ready() -> object:
-    """Tell that the database takes changes, and keys and revocation feed are at hand."""
+    """Check that the database is writable, the keys are loaded and revocations are up to date."""
     services().database.require_writable()
     services().key_set.snapshot()
     services().revocation_feed.ensure_fresh()

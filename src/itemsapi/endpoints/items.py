@@ -1,4 +1,4 @@
-"""Your items: make them, find them, change them, take them away."""
+"""Items: create, find, change and delete them."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ from marshmallow import validate
 
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
-from itemsapi.items.cursor import MAX_CURSOR_LENGTH as LONGEST_CURSOR
-from itemsapi.items.cursor import Page
+from itemsapi.items.cursor import MAX_CURSOR_LENGTH, Page
 from itemsapi.items.draft import (
     MAX_DESCRIPTION_LENGTH,
     MAX_NAME_LENGTH,
@@ -18,21 +17,26 @@ from itemsapi.items.draft import (
     MAX_TAGS,
     ItemDraft,
 )
-from itemsapi.items.models import SORT_FIELDS, ItemRecord
+from itemsapi.items.models import SORT_FIELDS
 from itemsapi.items.money import CURRENCY_DECIMALS
-from itemsapi.items.query import MAX_QUERY_LENGTH as LONGEST_SEARCH
-from itemsapi.items.query import ItemListQuery
-from itemsapi.preconditions import ExpectedVersion
+from itemsapi.items.query import MAX_QUERY_LENGTH, ItemListQuery
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
-from itemsapi.rest import Blueprint, PageQuery, Schema, etag, fields, list_schema
+from itemsapi.rest import (
+    Blueprint,
+    PageQuery,
+    Schema,
+    documented_headers,
+    fields,
+    list_schema,
+)
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
 
 blueprint = Blueprint("items", __name__, url_prefix="/items")
 
 PRICE = validate.Regexp(r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?$", error='Not a price: "12.50".')
-CURRENCY = validate.OneOf(sorted(CURRENCY_DECIMALS), error="No currency of ISO 4217.")
-SOME_TAGS = validate.Length(max=MAX_TAGS)
+CURRENCY = validate.OneOf(sorted(CURRENCY_DECIMALS), error="Not an ISO 4217 currency code.")
+TAG_COUNT = validate.Length(max=MAX_TAGS)
 EXAMPLE_IN = {
     "name": "Desk lamp",
     "description": "Made of brass.",
@@ -51,7 +55,7 @@ EXAMPLE = EXAMPLE_IN | {
 
 
 class ItemIn(Schema):
-    """What you say of an item."""
+    """The data of an item."""
 
     name = fields.Line(required=True, validate=validate.Length(1, MAX_NAME_LENGTH))
     description = fields.Lines(
@@ -61,12 +65,14 @@ class ItemIn(Schema):
         load_default=None,
         allow_none=True,
         validate=validate.Length(1, MAX_SKU_LENGTH),
-        metadata={"description": "Your own number for it; no two of your items share one."},
+        metadata={"description": "Your own stock number; it must be unique among your items."},
     )
     price = fields.String(
         required=True,
         validate=PRICE,
-        metadata={"description": "A decimal with no more places than the currency has."},
+        metadata={
+            "description": "A decimal with at most as many decimal places as the currency has."
+        },
     )
     currency = fields.String(
         required=True, validate=CURRENCY, metadata={"description": "ISO 4217."}
@@ -75,8 +81,8 @@ class ItemIn(Schema):
     tags = fields.List(
         fields.Line(validate=validate.Length(1, MAX_TAG_LENGTH)),
         load_default=(),
-        validate=SOME_TAGS,
-        metadata={"description": "Kept in one spelling: lower case, single spaces, each once."},
+        validate=TAG_COUNT,
+        metadata={"description": "Normalized: lower case, single spaces, no duplicates."},
     )
 
 
@@ -96,133 +102,145 @@ class Item(Schema):
     updated_at = fields.DateTime(required=True)
 
 
-class Once(Schema):
-    """What tells a request that comes again from another one that says the same."""
+class IdempotencyHeaders(Schema):
+    """The key that identifies a retry of the same request."""
 
     key = fields.String(
         data_key="Idempotency-Key",
         load_default=None,
-        validate=validate.Regexp(r"^[!-+\--~]{1,128}\Z", error="Not 1 to 128 signs of ASCII."),
+        validate=validate.Regexp(
+            r"^[!-+\--~]{1,128}\Z", error="Not 1 to 128 visible ASCII characters."
+        ),
         metadata={
-            "description": "Any random text. Repeat it, with the same body, when no answer came:"
-            " a day long it gives the item that was made at first instead of another one."
+            "description": "Any random text. If no response arrives, repeat the request with the"
+            " same key and body: for a day it returns the item that was created first."
         },
     )
 
 
 class ItemQuery(PageQuery):
-    """Which items, in which order."""
+    """Paging, filters and order of items."""
 
     cursor = fields.String(
         load_default=None,
-        validate=validate.Length(1, LONGEST_CURSOR),
+        validate=validate.Length(1, MAX_CURSOR_LENGTH),
         metadata=PageQuery().fields["cursor"].metadata,
     )
     sort = fields.String(
         load_default="-created_at",
         validate=validate.OneOf([*SORT_FIELDS, *(f"-{sort}" for sort in SORT_FIELDS)]),
-        metadata={"description": "Sorted by this; descending after a minus."},
+        metadata={"description": "The field to sort by; a minus sign means descending."},
     )
     q = fields.String(
         load_default=None,
-        validate=validate.Length(max=LONGEST_SEARCH),
-        metadata={"description": "Words, or beginnings of them, that all must be there."},
+        validate=validate.Length(max=MAX_QUERY_LENGTH),
+        metadata={"description": "Words or beginnings of words; an item must match all of them."},
     )
     tags = fields.List(
         fields.String(validate=validate.Length(1, MAX_TAG_LENGTH)),
         data_key="tag",
         load_default=(),
-        validate=SOME_TAGS,
-        metadata={"description": "Repeat it for several; all must be there."},
+        validate=TAG_COUNT,
+        metadata={"description": "Repeat it for several tags; an item must have all of them."},
     )
     sku = fields.String(load_default=None, validate=validate.Length(1, MAX_SKU_LENGTH))
     owner_id = fields.Id(
-        load_default=None, metadata={"description": "Whose, if you may see everybody's."}
+        load_default=None,
+        metadata={"description": "The owner; needs `items:admin` for other users' items."},
     )
     currency = fields.String(load_default=None, validate=CURRENCY)
     price_min = fields.String(load_default=None, validate=PRICE)
     price_max = fields.String(load_default=None, validate=PRICE)
     created_from = fields.DateTime(load_default=None)
-    created_to = fields.DateTime(load_default=None, metadata={"description": "Not included."})
+    created_to = fields.DateTime(load_default=None, metadata={"description": "Exclusive."})
     updated_from = fields.DateTime(load_default=None)
-    updated_to = fields.DateTime(load_default=None, metadata={"description": "Not included."})
+    updated_to = fields.DateTime(load_default=None, metadata={"description": "Exclusive."})
 
 
 @blueprint.get("")
 @requires(ITEMS_READ)
-@blueprint.takes(ItemQuery(), location="query")
-@blueprint.gives(
+@blueprint.arguments(ItemQuery(), location="query")
+@blueprint.response(
     200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None}
 )
-def list_items(asked: dict[str, Any]) -> Page:
-    """List your items, a page at a time. With `items:admin` everybody's."""
-    return services().items.get_page(ItemListQuery(**asked), owner=_whose())
+def list_items(query: dict[str, Any]) -> Page:
+    """List your items. With `items:admin`, list the items of all users."""
+    return services().items.get_page(ItemListQuery(**query), owner=_owner())
 
 
 @blueprint.post("")
 @requires(ITEMS_WRITE)
-@blueprint.takes(Once(), location="headers")
-@blueprint.takes(ItemIn(), example=EXAMPLE_IN)
-@blueprint.gives(201, Item(), headers=["Location", "ETag"], example=EXAMPLE)
-@blueprint.refuses(Conflict, KeyReused, QuotaExceeded)
-def create_item(once: dict[str, str | None], said: dict[str, Any]) -> object:
-    """Create an item. It is yours."""
+@blueprint.arguments(IdempotencyHeaders(), location="headers")
+@blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
+@blueprint.etag
+@blueprint.response(201, Item(), headers=documented_headers("Location"), example=EXAMPLE)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(KeyReused)
+@blueprint.alt_response(QuotaExceeded)
+def create_item(headers: dict[str, str | None], payload: dict[str, Any]) -> object:
+    """Create an item. You are its owner."""
     owner = current_caller().user_id
-    item = services().items.create(ItemDraft(**said), owner=owner, key=once["key"])
-    address = flask.url_for("items.show_item", item_id=item.id)
-    return item, _tagged(item) | {"Location": address}
+    item = services().items.create(ItemDraft(**payload), owner=owner, key=headers["key"])
+    location = flask.url_for("items.show_item", item_id=item.id)
+    blueprint.set_etag(item.version)
+    return item, {"Location": location}
 
 
 @blueprint.get("/<id:item_id>")
 @requires(ITEMS_READ)
-@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound)
+@blueprint.etag
+@blueprint.response(200, Item(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
 def show_item(item_id: str) -> object:
     """Show an item."""
-    item = services().items.get(item_id, owner=_whose())
-    return item, _tagged(item)
+    item = services().items.get(item_id, owner=_owner())
+    blueprint.set_etag(item.version)
+    return item
 
 
 @blueprint.put("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@blueprint.takes(ItemIn(), example=EXAMPLE_IN)
-@blueprint.takes_version
-@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound, Conflict, QuotaExceeded)
-def replace_item(said: dict[str, Any], version: ExpectedVersion, item_id: str) -> object:
-    """Replace what you said of an item. What is left out goes back to its default."""
-    shelf = services().items
-    item = shelf.replace(item_id, ItemDraft(**said), owner=_whose(), version=version)
-    return item, _tagged(item)
+@blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
+@blueprint.etag
+@blueprint.response(200, Item(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(QuotaExceeded)
+def replace_item(payload: dict[str, Any], item_id: str) -> object:
+    """Replace an item. Omitted fields get their default values."""
+    draft, version = ItemDraft(**payload), blueprint.if_match()
+    item = services().items.replace(item_id, draft, owner=_owner(), version=version)
+    blueprint.set_etag(item.version)
+    return item
 
 
 @blueprint.patch("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@blueprint.takes(ItemIn(partial=True), example={"quantity": 2})
-@blueprint.takes_version
-@blueprint.gives(200, Item(), headers=["ETag"], example=EXAMPLE)
-@blueprint.refuses(NotFound, Conflict, QuotaExceeded)
-def change_item(changes: dict[str, Any], version: ExpectedVersion, item_id: str) -> object:
-    """Change some fields of an item. What is left out stays as it is."""
-    item = services().items.update(item_id, changes, owner=_whose(), version=version)
-    return item, _tagged(item)
+@blueprint.arguments(ItemIn(partial=True), example={"quantity": 2})
+@blueprint.etag
+@blueprint.response(200, Item(), example=EXAMPLE)
+@blueprint.alt_response(NotFound)
+@blueprint.alt_response(Conflict)
+@blueprint.alt_response(QuotaExceeded)
+def change_item(payload: dict[str, Any], item_id: str) -> object:
+    """Change some fields of an item. Omitted fields stay unchanged."""
+    version = blueprint.if_match()
+    item = services().items.update(item_id, payload, owner=_owner(), version=version)
+    blueprint.set_etag(item.version)
+    return item
 
 
 @blueprint.delete("/<id:item_id>")
 @requires(ITEMS_WRITE)
-@blueprint.takes_version
-@blueprint.gives(204)
-@blueprint.refuses(NotFound)
-def delete_item(version: ExpectedVersion, item_id: str) -> None:
-    """Delete an item for good."""
-    services().items.delete(item_id, owner=_whose(), version=version)
+@blueprint.etag
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
+def delete_item(item_id: str) -> None:
+    """Delete an item permanently."""
+    services().items.delete(item_id, owner=_owner(), version=blueprint.if_match())
 
 
-def _whose() -> str | None:
-    """Return whose items the caller reaches; None is everybody's."""
+def _owner() -> str | None:
+    """Return the owner whose items the caller may access; None means all users."""
     caller = current_caller()
     return None if caller.may(ITEMS_ADMIN) else caller.user_id
-
-
-def _tagged(item: ItemRecord) -> dict[str, str]:
-    return {"ETag": etag(item.version)}

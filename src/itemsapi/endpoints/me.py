@@ -1,4 +1,4 @@
-"""Your account: who you are here, and your passwords."""
+"""The signed-in user: profile and password change."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +12,13 @@ from itemsapi.gate.csrf import requested_delivery
 from itemsapi.gate.decorators import signed_in, signed_in_to_change_password
 from itemsapi.issuer import passwords
 from itemsapi.problems import BadRequest, Busy, CrossSite, TooManyRequests
-from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.rest import Blueprint, Schema, documented_headers, fields
 from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 
 blueprint = Blueprint("me", __name__, url_prefix="/me")
 
-PASSWORD = validate.Length(1, MAX_PASSWORD_LENGTH)
+PASSWORD_LENGTH = validate.Length(1, MAX_PASSWORD_LENGTH)
 EXAMPLE = {
     "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
     "username": "ada",
@@ -31,47 +31,47 @@ EXAMPLE = {
 
 
 class Me(Schema):
-    """You, as the token you show says and as you are stored."""
+    """The signed-in user, with data of the access token and of the database."""
 
     id = fields.Id(required=True)
     username = fields.String(required=True)
     roles = fields.List(fields.String(), required=True)
     scopes = fields.List(
-        fields.String(), required=True, metadata={"description": "What this token lets you do."}
+        fields.String(), required=True, metadata={"description": "The scopes of this token."}
     )
     session_id = fields.Id(required=True)
     auth_time = fields.DateTime(
-        required=True, metadata={"description": "When you proved your password last."}
+        required=True, metadata={"description": "When you last entered your password."}
     )
     created_at = fields.DateTime(required=True)
 
 
 class PasswordIn(Schema):
-    """The password you have and the one you want."""
+    """Your current password and the new one."""
 
-    current_password = fields.String(required=True, validate=PASSWORD)
+    current_password = fields.String(required=True, validate=PASSWORD_LENGTH)
     new_password = fields.String(
         required=True,
-        validate=PASSWORD,
-        metadata={"description": "Long, not common, and not made of your user name."},
+        validate=PASSWORD_LENGTH,
+        metadata={"description": "Long, not common, and not derived from your user name."},
     )
     end_other_sessions = fields.Boolean(
         load_default=True,
-        metadata={"description": "They always end with a password that was made for you."},
+        metadata={"description": "They always end if your current password is a temporary one."},
     )
 
 
 @blueprint.get("")
 @signed_in
-@blueprint.gives(200, Me(), example=EXAMPLE)
+@blueprint.response(200, Me(), example=EXAMPLE)
 def show_me() -> object:
-    """Show who you are here."""
-    return _me()
+    """Show the signed-in user."""
+    return _current_user()
 
 
 @blueprint.post("/password")
 @signed_in_to_change_password
-@blueprint.takes(
+@blueprint.arguments(
     PasswordIn(),
     example={
         "current_password": "correct horse battery staple",
@@ -79,14 +79,17 @@ def show_me() -> object:
         "end_other_sessions": True,
     },
 )
-@blueprint.gives(200, Tokens(), headers=["Set-Cookie"])
-@blueprint.refuses(BadRequest, CrossSite, TooManyRequests, Busy)
+@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+@blueprint.alt_response(BadRequest)
+@blueprint.alt_response(CrossSite)
+@blueprint.alt_response(TooManyRequests)
+@blueprint.alt_response(Busy)
 def change_password(payload: dict[str, Any]) -> object:
-    """Change your password: this session goes on with new tokens, your other sessions end.
+    """Change your password: this session continues with new tokens, and your other sessions end.
 
-    All your access tokens from before are revoked, and all older refresh tokens of this session.
-    If no answer comes, try to sign in with the new passwords. If your refresh token is in the
-    cookie, send `X-Auth-Delivery: cookie` with credentials.
+    All your older access tokens are revoked, and all older refresh tokens of this session. If no
+    response arrives, try to sign in with the new password. If your refresh token is in the cookie,
+    send `X-Auth-Delivery: cookie` with credentials.
     """
     caller = current_caller()
     change = passwords.PasswordChange(
@@ -100,7 +103,7 @@ def change_password(payload: dict[str, Any]) -> object:
     return token_response(passwords.change_password(services().issuer, change))
 
 
-def _me() -> dict[str, object]:
+def _current_user() -> dict[str, object]:
     caller = current_caller()
     user = services().users.get(caller.user_id)
     return {

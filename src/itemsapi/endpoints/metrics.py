@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: with a scope, or for everybody where the operator says so."""
+"""Metrics for Prometheus: with a scope, or public if the operator sets that."""
 
 from flask import Response
 
@@ -9,20 +9,20 @@ from itemsapi.services import services
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import METRICS_READ
 
-WHY = "ITEMSAPI_METRICS=public: the network keeps strangers out"
+PUBLIC_REASON = "ITEMSAPI_METRICS=public: the network restricts access"
 
 
-def page(settings: Settings) -> Blueprint:
-    """Make the page with the rule that the settings ask for."""
-    made = Blueprint("metrics", __name__)
-    rule = public(WHY) if settings.metrics == "public" else requires(METRICS_READ)
+def create_blueprint(settings: Settings) -> Blueprint:
+    """Create the blueprint with the access rule of the settings."""
+    blueprint = Blueprint("metrics", __name__)
+    rule = public(PUBLIC_REASON) if settings.metrics == "public" else requires(METRICS_READ)
 
-    @made.get("/metrics")
+    @blueprint.get("/metrics")
     @rule
-    @made.gives(200, content_type="text/plain")
+    @blueprint.response(200, {"type": "string"}, content_type="text/plain")
     def show_metrics() -> Response:
-        """Show the metrics in Prometheus' text format."""
+        """Show the metrics in the text format of Prometheus."""
         set_feed_age(services().revocation_feed.age)
         return Response(render_metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return made
+    return blueprint

@@ -1,7 +1,7 @@
-"""For standard OAuth clients: token, revocation and introspection endpoints.
+"""The token, revocation and introspection endpoints for standard OAuth clients.
 
-The same flows as under `/auth` serve this second door. Requests are forms, unknown fields are
-ignored, repeated ones refused, and errors look as RFC 6749 section 5.2 has them.
+They use the same flows as `/auth`. Requests are forms; unknown fields are ignored, repeated fields
+are rejected, and errors have the format of RFC 6749 section 5.2.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,11 @@ from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import revoke_token
 from itemsapi.problems import Problem
 from itemsapi.rest import Blueprint, Schema, fields
-from itemsapi.rest.error_handlers import answer, report
+from itemsapi.rest.error_handlers import log_problem, problem_response
 from itemsapi.rest.json_provider import dumps
 from itemsapi.services import services
 from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
-from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH as LONGEST_SCOPE
-from itemsapi.tokens.scopes import TOKENS_READ
+from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH, TOKENS_READ
 
 blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")
 
@@ -30,31 +29,31 @@ TOKEN = fields.String(required=True, validate=validate.Length(1, MAX_TOKEN_LENGT
 
 
 class Form(Schema):
-    """A form: what it has beside its fields is ignored (RFC 6749 section 3.2)."""
+    """The base of form schemas: unknown fields are ignored (RFC 6749 section 3.2)."""
 
     class Meta:
-        """How forms behave."""
+        """The options of form schemas."""
 
         unknown = EXCLUDE
 
 
 class TokenRequest(Form):
-    """A refresh request (RFC 6749 section 6); what is empty counts as left out (section 3.2)."""
+    """A refresh request (RFC 6749 section 6); an empty field counts as omitted (section 3.2)."""
 
     grant_type = fields.String(required=True)
     refresh_token = fields.String(load_default=None, validate=validate.Length(0, MAX_TOKEN_LENGTH))
-    scope = fields.String(load_default=None, validate=validate.Length(0, LONGEST_SCOPE))
+    scope = fields.String(load_default=None, validate=validate.Length(0, MAX_SCOPE_LENGTH))
 
 
 class TokenQuestion(Form):
-    """A token, and what kind its sender believes it to be (RFC 7009 2.1, RFC 7662 2.1)."""
+    """A token and an optional hint about its type (RFC 7009 2.1, RFC 7662 2.1)."""
 
     token = TOKEN
     token_type_hint = fields.String(load_default=None)
 
 
 class OAuthTokens(Schema):
-    """A successful answer (RFC 6749 sections 5.1 and 6)."""
+    """A successful token response (RFC 6749 sections 5.1 and 6)."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
@@ -66,7 +65,7 @@ class OAuthTokens(Schema):
 
 
 class Introspection(Schema):
-    """What a token is worth (RFC 7662 section 2.2); an inactive one says nothing else."""
+    """The state of a token (RFC 7662 section 2.2); only an active token has further fields."""
 
     active = fields.Boolean(required=True)
     token_type = fields.String(metadata={"optional": True})
@@ -83,40 +82,41 @@ class Introspection(Schema):
 
 @blueprint.post("/token")
 @refresh_token
-@blueprint.takes(AttemptHeaders(), location="headers")
-@blueprint.takes(TokenRequest(), location="form")
-@blueprint.gives(200, OAuthTokens())
-@blueprint.refuses(problems.RefreshSuperseded)
+@blueprint.arguments(AttemptHeaders(), location="headers")
+@blueprint.arguments(TokenRequest(), location="form")
+@blueprint.response(200, OAuthTokens())
+@blueprint.alt_response(problems.RefreshSuperseded)
 def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object:
-    """Refresh tokens, as standard OAuth clients ask for it.
+    """Refresh tokens with a standard OAuth request.
 
-    Who loses a race for the new refresh token gets an access token alone.
+    If several requests send the same token, one gets the new refresh token and the others get only
+    an access token.
     """
-    grant_type, shown = form["grant_type"] or None, form["refresh_token"] or None
+    grant_type, presented = form["grant_type"] or None, form["refresh_token"] or None
     if grant_type not in {None, "refresh_token"}:
         raise problems.GrantTypeUnsupported
-    if grant_type is None or shown is None:
+    if grant_type is None or presented is None:
         raise problems.BadRequest
     request = RefreshRequest("body", form["scope"] or None, attempt_id(headers))
-    return token_response(refresh(services().issuer, shown, request))
+    return token_response(refresh(services().issuer, presented, request))
 
 
 @blueprint.post("/revoke")
-@public("the token itself is the proof (RFC 7009); an unknown one changes nothing")
-@blueprint.takes(TokenQuestion(), location="form")
-@blueprint.gives(200)
-def revoke(question: dict[str, str]) -> None:
-    """Revoke a token: its session ends. Unknown tokens are no error."""
-    revoke_token(services().issuer, question["token"])
+@public("the token itself is the credential (RFC 7009); an unknown token changes nothing")
+@blueprint.arguments(TokenQuestion(), location="form")
+@blueprint.response(200)
+def revoke(form: dict[str, str]) -> None:
+    """Revoke a token and end its session. Unknown tokens are no error."""
+    revoke_token(services().issuer, form["token"])
 
 
 @blueprint.post("/introspect")
 @requires(TOKENS_READ)
-@blueprint.takes(TokenQuestion(), location="form")
-@blueprint.gives(200, Introspection())
-def introspect_token(question: dict[str, str]) -> object:
-    """Tell whether a token is active and what it says."""
-    return introspect(services().issuer, question["token"])
+@blueprint.arguments(TokenQuestion(), location="form")
+@blueprint.response(200, Introspection())
+def introspect_token(form: dict[str, str]) -> object:
+    """Show whether a token is active, and its claims."""
+    return introspect(services().issuer, form["token"])
 
 
 ERRORS: Mapping[type[Problem], str] = {
@@ -131,24 +131,24 @@ ERRORS: Mapping[type[Problem], str] = {
 
 
 class OAuthError(Schema):
-    """A refusal (RFC 6749 section 5.2)."""
+    """An error response (RFC 6749 section 5.2)."""
 
     error = fields.String(required=True)
     error_description = fields.String(required=True)
 
 
-blueprint.answers_otherwise(
+blueprint.document_errors(
     OAuthError(), {k: 503 if k is problems.Unavailable else 400 for k in ERRORS}
 )
 
 
 @blueprint.errorhandler(Problem)
-def refuse(problem: Problem) -> flask.Response:
-    """Answer refusals of the flows as RFC 6749 section 5.2 has them; the others as everywhere."""
+def handle_problem(problem: Problem) -> flask.Response:
+    """Return the problems in `ERRORS` as RFC 6749 section 5.2 errors, others as RFC 9457."""
     kind = next((kind for kind in ERRORS if isinstance(problem, kind)), None)
     if kind is None:
-        return answer(problem, f"{services().settings.public_url}/docs/problems")
-    report(problem)
+        return problem_response(problem, f"{services().settings.public_url}/docs/problems")
+    log_problem(problem)
     status = problem.status if isinstance(problem, problems.Unavailable) else 400
     body = dumps({"error": ERRORS[kind], "error_description": problem.title})
     headers = {k: v for k, v in problem.headers().items() if k != "WWW-Authenticate"}

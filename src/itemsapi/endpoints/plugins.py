@@ -1,10 +1,10 @@
-"""Pages from elsewhere: `module:blueprint`, as `ITEMSAPI_BLUEPRINTS` names them.
+"""Load external blueprints, named `module:blueprint` in `ITEMSAPI_BLUEPRINTS`.
 
-They are looked for where Python looks, and at last in the current directory: a console script does
-not have it on its path. It stands last and only while a page is imported, so that what lies there
-takes the place of nothing that is installed. Whoever may write there can still put a page there
-that is named and not installed, so it must be the operator's alone; Python's own safe path
-(`python -P`, `PYTHONSAFEPATH`) turns it off.
+Modules are imported from Python's path, and then from the current directory, which a console script
+does not have on its path. The directory is last on the path, and only during the import, so its
+files replace no installed module. A user who can write there can still add a module that is named
+but not installed, so only the operator may have write access. Python's safe path (`python -P`,
+`PYTHONSAFEPATH`) disables the current directory.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from itemsapi.settings import SettingsError
 
 
 def load_blueprints(names: Iterable[str]) -> list[flask.Blueprint]:
-    """Import the named blueprints. Raises `SettingsError` with one line that names the entry."""
+    """Import the named blueprints, or raise `SettingsError` with one line that names the entry."""
     with _current_directory():
         return [_load(name) for name in names]
 
@@ -38,15 +38,14 @@ def _current_directory() -> Iterator[None]:
 def _load(name: str) -> flask.Blueprint:
     module, _, attribute = name.partition(":")
     try:
-        page = getattr(importlib.import_module(module), attribute)
+        blueprint = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        where = "neither installed nor in the current directory"
-        words = f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {error}, {where}"
-        raise SettingsError(words) from error
+        reason = f"{error}, neither installed nor in the current directory"
+        raise SettingsError(f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {reason}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise SettingsError(f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {error}") from error
-    if not isinstance(page, flask.Blueprint):
+    if not isinstance(blueprint, flask.Blueprint):
         raise SettingsError(
-            f"ITEMSAPI_BLUEPRINTS: {name!r} is no blueprint; write module:blueprint"
+            f"ITEMSAPI_BLUEPRINTS: {name!r} is not a blueprint; write module:blueprint"
         )
-    return page
+    return blueprint

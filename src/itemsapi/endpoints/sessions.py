@@ -1,4 +1,4 @@
-"""Your sessions: where you are signed in, and how to end that."""
+"""The sessions of the signed-in user: list and end them."""
 
 from marshmallow import validate
 
@@ -13,21 +13,27 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/auth/sessions")
 
 
 class Session(Schema):
-    """One sign-in of yours."""
+    """A session of the signed-in user."""
 
     id = fields.String(required=True)
-    device = fields.String(required=True, metadata={"description": "As it named itself."})
-    address = fields.String(required=True, metadata={"description": "Where it signed in from."})
+    device = fields.String(
+        required=True, metadata={"description": "The name that the device sent at sign-in."}
+    )
+    address = fields.String(
+        required=True, metadata={"description": "The client address at sign-in."}
+    )
     created_at = fields.DateTime(required=True)
     last_used_at = fields.DateTime(
-        required=True, metadata={"description": "Its latest refresh, to about five minutes."}
+        required=True, metadata={"description": "The last refresh, accurate to about five minutes."}
     )
     expires_at = fields.DateTime(required=True)
-    current = fields.Boolean(required=True, metadata={"description": "The one you use now."})
+    current = fields.Boolean(
+        required=True, metadata={"description": "Whether this request uses it."}
+    )
 
 
-class Which(Schema):
-    """Which sessions to leave."""
+class DeleteSessionsQuery(Schema):
+    """Which session to keep."""
 
     except_ = fields.String(
         data_key="except", load_default=None, validate=validate.Equal("current")
@@ -36,32 +42,32 @@ class Which(Schema):
 
 @blueprint.get("")
 @signed_in
-@blueprint.gives(200, list_schema(Session(), "Sessions"))
+@blueprint.response(200, list_schema(Session(), "Sessions"))
 def list_sessions() -> object:
-    """List where you are signed in, latest use first."""
+    """List your sessions, most recently used first."""
     caller = current_caller()
-    found = list_open_sessions(services().issuer, caller.user_id)
-    return whole(one | {"current": one["id"] == caller.session_id} for one in found)
+    sessions = list_open_sessions(services().issuer, caller.user_id)
+    return whole(s | {"current": s["id"] == caller.session_id} for s in sessions)
 
 
 @blueprint.delete("/<id:session_id>")
 @signed_in
-@blueprint.gives(204)
-@blueprint.refuses(NotFound)
+@blueprint.response(204)
+@blueprint.alt_response(NotFound)
 def delete_session(session_id: str) -> None:
     """End one of your sessions."""
-    me = current_caller().user_id
-    end_session(services().issuer, session_id, me, why="ended by user", actor=me)
+    user_id = current_caller().user_id
+    end_session(services().issuer, session_id, user_id, why="ended by user", actor=user_id)
 
 
 @blueprint.delete("")
 @signed_in
-@blueprint.takes(Which(), location="query")
-@blueprint.gives(204)
-def delete_sessions(which: dict[str, str | None]) -> None:
-    """End all your sessions, or all the others with `except=current`."""
+@blueprint.arguments(DeleteSessionsQuery(), location="query")
+@blueprint.response(204)
+def delete_sessions(query: dict[str, str | None]) -> None:
+    """End all your sessions, or with `except=current` all your other sessions."""
     caller = current_caller()
-    keep = caller.session_id if which["except_"] else None
+    keep = caller.session_id if query["except_"] else None
     end_other_sessions(
         services().issuer, caller.user_id, keep=keep, why="ended by user", actor=caller.user_id
     )

@@ -1,4 +1,4 @@
-"""The attempt id of a refresh, and the token response: refresh token in the body or the cookie."""
+"""The attempt id of a refresh, and the token response with body or cookie delivery."""
 
 import re
 
@@ -12,7 +12,7 @@ from itemsapi.services import services
 
 
 class Tokens(Schema):
-    """What the issuer hands over (RFC 6749 section 5.1)."""
+    """A token response (RFC 6749 section 5.1)."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
@@ -21,44 +21,46 @@ class Tokens(Schema):
     session_id = fields.String(required=True)
     refresh_token = fields.String(
         metadata={
-            "description": "Not with cookie delivery. If it is absent, keep the one you have.",
+            "description": "Absent with cookie delivery. If it is absent, keep the one you have.",
             "optional": True,
         }
     )
 
 
-# No comma: a server joins two header fields by one (RFC 9110 section 5.3).
+# Commas are excluded, because a server joins repeated header fields with commas (RFC 9110 5.3).
 ATTEMPT_ID = r"^[!-+\--~]{22,128}\Z"
 
 
 class AttemptHeaders(Schema):
-    """The id of an attempt to refresh."""
+    """The id of a refresh attempt."""
 
     attempt_id = fields.String(
         data_key="Idempotency-Key",
         load_default=None,
         metadata={
-            "description": "Random text of 22 to 128 characters, new for each refresh. Repeat it,"
-            " with the same token, when no answer came: it gives the same new refresh token"
-            " again, until that is used itself.",
+            "description": "Random text of 22 to 128 characters, new for each refresh. If no"
+            " response arrives, repeat the request with the same key and token: the response"
+            " contains the same new refresh token, until that token is used.",
             "pattern": ATTEMPT_ID.replace(r"\Z", "$"),
         },
     )
 
 
 def attempt_id(headers: dict[str, str | None]) -> str | None:
-    """Return the id of this attempt, if it has one. Raises `BadRequest` if it is malformed."""
-    given = headers["attempt_id"]
-    if given is not None and not re.match(ATTEMPT_ID, given):
-        raise BadRequest("`Idempotency-Key` is 22 to 128 visible ASCII characters, without comma.")
-    return given
+    """Return the id of this attempt, if any, or raise `BadRequest` if it is malformed."""
+    attempt = headers["attempt_id"]
+    if attempt is not None and not re.match(ATTEMPT_ID, attempt):
+        raise BadRequest(
+            "`Idempotency-Key` must be 22 to 128 visible ASCII characters, without comma."
+        )
+    return attempt
 
 
 def token_response(grant: Grant) -> object:
-    """Put the refresh token where it belongs: into the cookie, or into the body.
+    """Return the token response, with the refresh token in the cookie or in the body.
 
-    Without one nothing is put anywhere: the client keeps what it has, or what somebody else's
-    answer has brought it (RFC 6749 section 6).
+    A grant without refresh token sets neither: the client keeps the token that it has, or that it
+    got from another response (RFC 6749 section 6).
     """
     body = {
         "access_token": grant.access_token,
@@ -72,6 +74,6 @@ def token_response(grant: Grant) -> object:
     if grant.delivery != COOKIE:
         return body | {"refresh_token": grant.refresh_token}
     now, ends = services().clock(), grant.session_ends
-    return body, cookies.issued(
+    return body, cookies.set_cookie_headers(
         services().settings, flask.request, grant.refresh_token, ends=ends, now=now
     )

@@ -1,4 +1,4 @@
-"""What other programs look up: the public keys, and what the issuer offers."""
+"""Metadata for other programs: the public keys and the endpoints of the issuer."""
 
 from itemsapi.gate.decorators import public
 from itemsapi.rest import Blueprint, Schema, fields
@@ -14,8 +14,8 @@ class JwkSet(Schema):
 
 
 @blueprint.get("/jwks.json")
-@public("public keys are public; other services verify our tokens with them")
-@blueprint.gives(200, JwkSet())
+@public("other services verify access tokens with these public keys")
+@blueprint.response(200, JwkSet())
 def jwks() -> object:
     """Show the public keys that verify access tokens."""
     return {"keys": services().key_set.snapshot().public_jwks()}, {
@@ -24,7 +24,7 @@ def jwks() -> object:
 
 
 class Metadata(Schema):
-    """What the issuer offers (RFC 8414 section 2); it has no authorization endpoint (S-202)."""
+    """The metadata of the issuer (RFC 8414 section 2), without authorization endpoint (S-202)."""
 
     issuer = fields.String(required=True)
     token_endpoint = fields.String(required=True)
@@ -41,9 +41,9 @@ class Metadata(Schema):
 
 @blueprint.get("/oauth-authorization-server")
 @public("clients read it before they have a token (RFC 8414)")
-@blueprint.gives(200, Metadata())
+@blueprint.response(200, Metadata())
 def metadata() -> object:
-    """Show what the issuer offers to standard OAuth clients."""
+    """Show the metadata of the issuer for standard OAuth clients."""
     base = services().settings.public_url
     return {
         "issuer": base,

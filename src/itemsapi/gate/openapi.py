@@ -1,4 +1,4 @@
-"""How a rule stands in the OpenAPI document: the same object that is enforced, never a copy."""
+"""Describe access rules in the OpenAPI document, from the same objects that the gate enforces."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,46 +22,48 @@ BEARER = "bearer"
 Requirement = dict[str, list[str]]
 
 
-def security(rule: Rule) -> list[Requirement]:
-    """Return the `security` of an operation; scope names stand in it (legal since OpenAPI 3.1).
+def security_requirements(rule: Rule) -> list[Requirement]:
+    """Return the `security` of an operation, with its scope names (allowed since OpenAPI 3.1).
 
-    Public is `[]`. A refresh token travels in the body or in a cookie, which no scheme describes,
-    so such a route has the empty requirement `{}` and its schema says the rest.
+    A public route has `[]`. A refresh token is sent in the body or in a cookie, which no scheme
+    describes, so such a route has the empty requirement `{}` and its schema describes the token.
     """
     if rule.kind == "public":
         return []
-    found: list[Requirement] = []
+    requirements: list[Requirement] = []
     if rule.accepts_access_token or rule.kind == "refresh token or signed in":
-        found.append({BEARER: sorted(rule.scope_names)})
+        requirements.append({BEARER: sorted(rule.scope_names)})
     if rule.accepts_refresh_token:
-        found.append({})
-    return found
+        requirements.append({})
+    return requirements
 
 
-def in_words(rule: Rule) -> str:
-    """Return the rule as people read it, with the reason why a public route is public."""
+def describe_rule(rule: Rule) -> str:
+    """Return the rule as text, with the reason if the route is public."""
     return f"{rule}: {rule.reason}" if rule.kind == "public" else str(rule)
 
 
-def refusals(rule: Rule) -> tuple[type[Problem], ...]:
-    """Return the problems that follow from the rule alone."""
-    found: list[type[Problem]] = [TooManyRequests] if rule.limited else []
+def problems_of_rule(rule: Rule) -> tuple[type[Problem], ...]:
+    """Return the problems that the rule itself can cause."""
+    problems: list[type[Problem]] = [TooManyRequests] if rule.limited else []
     if rule.accepts_access_token:
-        found += [TokenMissing, TokenInvalid, GateUnavailable]
-        found += [] if rule.before_password_change else [PasswordChangeRequired]
+        problems += [TokenMissing, TokenInvalid, GateUnavailable]
+        problems += [] if rule.before_password_change else [PasswordChangeRequired]
     if rule.scope_names:
-        found.append(ScopeMissing)
+        problems.append(ScopeMissing)
     if rule.accepts_refresh_token:
-        found += [RefreshInvalid, RefreshReused, CrossSite]
-    return tuple(found)
+        problems += [RefreshInvalid, RefreshReused, CrossSite]
+    return tuple(problems)
 
 
-def schemes(rules: Iterable[Rule], extra: Iterable[Scope] = ()) -> Mapping[str, dict[str, str]]:
-    """Return the `securitySchemes`: one, whose description lists every scope there is."""
-    named = [scope for rule in rules for scope in rule.scopes if isinstance(scope, Scope)]
-    known = {scope.name: scope.description for scope in (*BUILTIN_SCOPES, *extra, *named)}
+def security_schemes(
+    rules: Iterable[Rule], extra: Iterable[Scope] = ()
+) -> Mapping[str, dict[str, str]]:
+    """Return the `securitySchemes`: one scheme, whose description lists all scopes."""
+    rule_scopes = [scope for rule in rules for scope in rule.scopes if isinstance(scope, Scope)]
+    known = {scope.name: scope.description for scope in (*BUILTIN_SCOPES, *extra, *rule_scopes)}
     lines = [f"- `{name}`: {meaning}" for name, meaning in sorted(known.items())]
-    says = "The access token that `POST /auth/login` gives. Scopes:\n\n" + "\n".join(lines)
+    text = "The access token that `POST /auth/login` returns. Scopes:\n\n" + "\n".join(lines)
     return {
-        BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": says}
+        BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}
     }

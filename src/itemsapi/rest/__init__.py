@@ -1,25 +1,28 @@
-"""How pages speak HTTP: strict JSON in, fast JSON out, problems, versions, lists, headers.
+"""The HTTP layer of blueprints: strict JSON input, fast JSON output, problems, ETags, headers.
 
-Pages use `Blueprint`, `Schema` and `fields`; the application calls `install` first, and
-`describe` when all pages are in.
+Blueprints use `Blueprint`, `Schema` and `fields`. The application calls `install` first, registers
+its blueprints with an `Api`, and calls `describe` last.
 """
 
 from itemsapi.rest import fields
+from itemsapi.rest.api import Api
 from itemsapi.rest.blueprint import Blueprint
-from itemsapi.rest.etags import etag
+from itemsapi.rest.default_headers import documented_headers
 from itemsapi.rest.install import install
-from itemsapi.rest.openapi.document import describe
+from itemsapi.rest.openapi.document import describe, spec_options
 from itemsapi.rest.paging import PageQuery, list_schema, whole
 from itemsapi.rest.schema import Schema
 
 __all__ = [
+    "Api",
     "Blueprint",
     "PageQuery",
     "Schema",
     "describe",
-    "etag",
+    "documented_headers",
     "fields",
     "install",
     "list_schema",
+    "spec_options",
     "whole",
 ]

@@ -1,49 +1,63 @@
-"""Our `Blueprint`: a page of endpoints, with a typed surface over Flask-Smorest.
+"""`Blueprint`: Flask-Smorest's `Blueprint` with strict parsing, fast output and typed decorators.
 
-    page = Blueprint("orders", __name__, url_prefix="/orders")
+    blueprint = Blueprint("orders", __name__, url_prefix="/orders")
 
-    @page.get("/<id:order_id>")
+    @blueprint.get("/<id:order_id>")
     @requires(ORDERS_READ)
-    @page.gives(200, Order())
+    @blueprint.response(200, OrderSchema())
+    @blueprint.alt_response(NotFound)
     def show_order(order_id: str) -> object:
-        "Show one order."
+        "Show an order."
         return find_order(order_id)
 
-What `takes`, `gives` and `refuses` note on the view in `_apidoc`, Flask-Smorest's own place for it,
-is read when the document is built, at boot: so neither their order nor that of `@requires` matters.
-Flask-Smorest and marshmallow are untyped here and there; the `Any`s they force stay in this file.
+`arguments`, `response`, `alt_response`, `etag`, `paginate` and `doc` work as the documentation of
+Flask-Smorest describes. In addition, unknown fields and repeated parameters are rejected,
+`alt_response` accepts a problem class, and `etag` compares as RFC 9110 section 13 requires.
+Flask-Smorest and marshmallow are partly untyped; the `Any`s that they need stay in this file.
 """
+
+# ruff: noqa: ANN401 - the signatures are Flask-Smorest's
 
 import copy
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from http import HTTPStatus
+from typing import Any, cast
 
 import flask
 import flask_smorest
+from flask.views import MethodView
+from flask_smorest.utils import (
+    get_appcontext,
+    resolve_schema_instance,
+    set_status_and_headers_in_response,
+    unpack_tuple_response,
+)
 from marshmallow import Schema
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
-from itemsapi.rest.etags import not_modified, precondition
 from itemsapi.rest.json_provider import dumps
-from itemsapi.rest.parser import Location, read
-from itemsapi.rest.request import Request
+from itemsapi.rest.parser import OPTIONAL, StrictParser
+from itemsapi.rest.versions import METADATA_ATTRIBUTE, Versions, View, view_metadata
 from itemsapi.tokens.scopes import Scope
 
-View = TypeVar("View", bound=Callable[..., object])
-Decorator = Callable[[View], View]
-HeaderDocs = Mapping[str, str] | Iterable[str]
+SchemaLike = Schema | type[Schema]
 
-NOTE = "_apidoc"
+PROBLEMS = "problems"
 
 
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
-    """A page of endpoints.
+class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
+    """A set of endpoints.
 
-    `scopes` are those that only this page uses and that no rule of its names; `description` is what
-    the document says about the page, by default the first line of the module's docstring.
+    `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
+    blueprint in the document; the default is the first line of the module's docstring.
     """
+
+    ARGUMENTS_PARSER = StrictParser()
+    PAGINATION_ARGUMENTS_PARSER = ARGUMENTS_PARSER
 
     def __init__(
         self,
@@ -55,176 +69,177 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest
         description: str = "",
         **options: Any,
     ) -> None:
-        """Make a page that answers under `url_prefix`."""
+        """Create a blueprint whose routes start with `url_prefix`."""
         super().__init__(
             name, import_name, url_prefix=url_prefix, description=description, **options
         )
         self.scopes = tuple(scopes)
-        self.otherwise: dict[type[Problem], tuple[int, Schema]] = {}
+        self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
+        self._registered: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._prepare_doc_cbks += [_prepare_problems_doc]
 
     def get(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer GET (and HEAD) on `path`."""
+        """Register a view for GET (and HEAD) requests to `path`."""
         return self._on("GET", path, options)
 
     def post(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer POST on `path`."""
+        """Register a view for POST requests to `path`."""
         return self._on("POST", path, options)
 
     def put(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer PUT on `path`."""
+        """Register a view for PUT requests to `path`."""
         return self._on("PUT", path, options)
 
     def patch(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer PATCH on `path`."""
+        """Register a view for PATCH requests to `path`."""
         return self._on("PATCH", path, options)
 
     def delete(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Answer DELETE on `path`."""
+        """Register a view for DELETE requests to `path`."""
         return self._on("DELETE", path, options)
 
-    def errorhandler(self, kind: type[Exception] | int) -> Callable[[View], View]:
-        """Answer what this page raises in a way of its own; say so with `answers_otherwise`."""
-        return cast("Callable[[View], View]", super().errorhandler(kind))
+    def errorhandler(self, code_or_exception: type[Exception] | int) -> Callable[[View], View]:
+        """Register an error handler for this blueprint; document it with `document_errors`."""
+        return cast("Callable[[View], View]", super().errorhandler(code_or_exception))
 
-    def takes(
-        self,
-        schema: Schema,
-        *,
-        location: Location = "json",
-        required: bool = True,
-        example: object = None,
+    def arguments(
+        self, schema: SchemaLike, *, location: str = "json", required: bool = True, **options: Any
     ) -> Callable[[View], View]:
-        """Read values by `schema` and hand them to the view as a positional argument.
+        """Parse a part of the request with `schema` and pass it to the view.
 
-        Several are handed over from the top down. `required=False` reads a body that is not there
-        as `{}`. Unknown fields and repeated parameters are refused.
+        Several `arguments` are passed in order from the top down. With `required=False` a missing
+        body is parsed as `{}`. Unknown fields and repeated parameters are rejected (422).
         """
-        _demand_instance(schema)
-        note = {"in": location, "schema": schema, "required": required, "example": example}
+        instance = resolve_schema_instance(schema)
+        if not required:
+            instance = copy.copy(instance)  # another view may require the same instance
+            OPTIONAL.add(instance)
+        parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
-            def reading(*args: Any, **kwargs: Any) -> object:
-                request = cast("Request", flask.request)
-                value = read(request, schema, location, required=required)
-                return view(*args, value, **kwargs)
-
-            return _wrap(view, reading, "takes", note)
+            self._require_route_above(view, "arguments")
+            innermost = "arguments" not in view_metadata(view)
+            return cast("View", parse(self._after_arguments(view) if innermost else view))
 
         return decorate
 
-    def gives(
+    def response(
         self,
-        status: int,
-        schema: Schema | None = None,
-        *,
-        headers: HeaderDocs = (),
-        example: object = None,
-        content_type: str = "application/json",
+        status_code: int,
+        schema: SchemaLike | Mapping[str, Any] | str | None = None,
+        **options: Any,
     ) -> Callable[[View], View]:
-        """Answer with `status` and what `schema` makes of what the view returns.
+        """Send `status_code` and the view's return value, serialized with `schema`.
 
-        The view returns a value, `(value, headers)` or a whole response, which passes untouched.
-        With an `ETag` among the headers, a GET whose `If-None-Match` names it is answered 304, and
-        one whose `If-Match` does not 412.
-        `headers` and `example` are for the document; header names alone will do for common ones.
+        The view returns a value, `(value, status)`, `(value, headers)`, `(value, status, headers)`
+        or a response object, which is sent unchanged.
         """
-        if schema is not None:
-            _demand_instance(schema)
-        note = {
-            "status": status,
-            "schema": schema,
-            "headers": headers,
-            "example": example,
-            "content_type": content_type,
-        }
+        document = super().response(status_code, schema, **options)
+        instance = resolve_schema_instance(schema)
 
         def decorate(view: View) -> View:
-            def answering(*args: Any, **kwargs: Any) -> object:
-                given = view(*args, **kwargs)
-                if isinstance(given, flask.Response):
-                    return given
-                value, sent = given if isinstance(given, tuple) else (given, {})
-                return _response(status, schema, value, sent)
+            self._require_route_above(view, "response")
 
-            return _wrap(view, answering, "gives", note)
+            @functools.wraps(view)
+            def respond(*args: Any, **kwargs: Any) -> object:
+                returned = flask.current_app.ensure_sync(view)(*args, **kwargs)
+                value, status, headers = unpack_tuple_response(returned)
+                if isinstance(value, WerkzeugResponse):
+                    response = value
+                elif self._is_not_modified():
+                    response = flask.Response(status=HTTPStatus.NOT_MODIFIED)
+                    status = None
+                else:
+                    response = self._dump(instance, value, options.get("content_type"))
+                    response.status_code = status_code
+                set_status_and_headers_in_response(response, status, headers)
+                return response
+
+            return cast("View", document(respond))  # it passes a response object through unchanged
 
         return decorate
 
-    def refuses(self, *kinds: type[Problem]) -> Callable[[View], View]:
-        """Document problems that this view raises beside those that follow from its declaration."""
+    def alt_response(
+        self, status_code: int | type[Problem], response: str | None = None, **options: Any
+    ) -> Callable[[View], View]:
+        """Document another response: by status, as in Flask-Smorest, or a problem class."""
+        if isinstance(status_code, int):
+            documented = super().alt_response(status_code, response, **options)
+            return cast("Callable[[View], View]", documented)
 
         def decorate(view: View) -> View:
-            for kind in kinds:
-                _note(view, "refuses", kind)
+            metadata = dict(view_metadata(view))
+            metadata[PROBLEMS] = [status_code, *metadata.get(PROBLEMS, [])]
+            setattr(view, METADATA_ATTRIBUTE, metadata)
             return view
 
         return decorate
 
-    def answers_otherwise(self, schema: Schema, statuses: Mapping[type[Problem], int]) -> None:
-        """Document that this page's own error handler answers these problems by `schema`."""
-        _demand_instance(schema)
-        self.otherwise |= {kind: (status, schema) for kind, status in statuses.items()}
+    def document_errors(self, schema: Schema, statuses: Mapping[type[Problem], int]) -> None:
+        """Document that this blueprint's error handler serializes these problems with `schema`."""
+        self.error_schemas |= {kind: (status, schema) for kind, status in statuses.items()}
 
-    def takes_version(self, view: View) -> View:
-        """Read `If-Match` and hand what it demands over as a positional argument.
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Any = None,
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        """Register a path without its trailing slash; requests with the slash match as well.
 
-        It stands beneath `takes`, so that a request that is no good in itself is told so (400,
-        422) whatever its conditions say (RFC 9110 13.2.1), a missing `If-Match` too (428).
+        If the path were registered with the slash, Werkzeug would return 404 instead of 405 for a
+        wrong method on the path without it.
         """
-        if notes(view).get("takes"):
-            raise TypeError(f"{view.__name__}: write takes_version beneath takes, not above it")
+        if view_func is not None and not inspect.isclass(view_func):
+            self._registered.add(view_func)
+        path = rule.rstrip("/") or ("" if self.url_prefix else "/")
+        super().add_url_rule(path, endpoint, view_func, *args, **options)
 
-        def reading(*args: Any, **kwargs: Any) -> object:
-            return view(*args, precondition(flask.request), **kwargs)
-
-        wrapped = _wrap(view, reading, "if_match", True)  # noqa: FBT003 - a note, not a switch
-        return self.refuses(PreconditionRequired, PreconditionFailed)(wrapped)
-
-    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
-        """Register an address without a slash at its end; with one it answers all the same.
-
-        Registered with the slash, Werkzeug would say 404 instead of 405 to it without.
-        """
-        bare = rule.rstrip("/") or ("" if self.url_prefix else "/")
-        super().add_url_rule(bare, *args, **options)
+    def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
+        """Document the methods of a `MethodView`, also if `as_view` turned it into a function."""
+        view_class = getattr(obj, "view_class", None)
+        documented = view_class if isinstance(view_class, type(MethodView)) else obj
+        super()._store_endpoint_docs(endpoint, documented, *args, **options)
 
     def _on(self, method: str, path: str, options: dict[str, Any]) -> Callable[[View], View]:
         register = self.route(path, methods=[method], **options)
         return cast("Callable[[View], View]", register)
 
+    def _require_route_above(self, view: object, decorator: str) -> None:
+        """Raise `TypeError` if the decorator is above `route`: it would have no effect."""
+        if view in self._registered:
+            name = getattr(view, "__name__", "the view")
+            raise TypeError(f"@{decorator} stands above the route of {name}; write it below")
 
-def notes(view: object) -> Mapping[str, list[Any]]:
-    """Return what `takes`, `gives`, `refuses` and `takes_version` noted on a view, top down."""
-    return getattr(view, NOTE, {})
+    def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
+        data = value if schema is None else schema.dump(value)
+        data = self._prepare_response_content(data)
+        get_appcontext()["result_dump"] = data  # `etag` reads it
+        if data is None and schema is None:
+            return flask.Response()
+        return flask.Response(dumps(data), mimetype=content_type or "application/json")
+
+    def _prepare_arguments_doc(self, doc: Any, doc_info: Any, **kwargs: Any) -> Any:
+        """Document a form with files as one multipart body: OpenAPI 3 has no `in: formData`."""
+        parameters = doc_info.get("arguments", {}).get("parameters", [])
+        bodies = [parameter for parameter in parameters if parameter["in"] in {"form", "files"}]
+        if len(bodies) > 1:
+            schemas = [resolve_schema_instance(body["schema"]) for body in bodies]
+            fields = {name: field for s in schemas for name, field in s.declared_fields.items()}
+            name = "".join(type(schema).__name__.removesuffix("Schema") for schema in schemas)
+            bodies[0] |= {"in": "files", "schema": Schema.from_dict(fields, name=name)}
+            parameters[:] = [p for p in parameters if p not in bodies[1:]]
+        return super()._prepare_arguments_doc(doc, doc_info, **kwargs)
 
 
-def _wrap(view: View, wrapper: Callable[..., object], kind: str, note: object) -> View:
-    if inspect.iscoroutinefunction(view):
-        raise TypeError(f"{view.__name__} is async; views here are plain functions")
-    wrapped = cast("View", functools.wraps(view)(wrapper))
-    _note(wrapped, kind, note)
-    return wrapped
-
-
-def _note(view: object, kind: str, note: object) -> None:
-    """Add a note; the notes of the function beneath stay as they are."""
-    found = {name: copy.copy(listed) for name, listed in notes(view).items()}
-    found.setdefault(kind, []).insert(0, note)
-    setattr(view, NOTE, found)
-
-
-def _demand_instance(schema: object) -> None:
-    if not isinstance(schema, Schema):
-        raise TypeError(f"give an instance, not {schema!r}: {getattr(schema, '__name__', 'X')}()")
-
-
-def _response(
-    status: int, schema: Schema | None, value: object, headers: Mapping[str, str]
-) -> flask.Response:
-    tag = headers.get("ETag")
-    if tag and flask.request.method in {"GET", "HEAD"} and not_modified(flask.request, tag):
-        return flask.Response(status=304, headers=headers)
-    if value is None and schema is None:
-        return flask.Response(status=status, headers=headers)
-    body = dumps(value if schema is None else schema.dump(value))
-    return flask.Response(body, status, headers, mimetype="application/json")
+def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:
+    """Pass the problems of `alt_response` and `etag` to `RulesPlugin`."""
+    problems = list(doc_info.get(PROBLEMS, ()))
+    if doc_info.get("etag"):
+        is_change = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
+        problems += [PreconditionFailed, PreconditionRequired] if is_change else []
+        problems += [PreconditionFailed] if method == "get" else []
+    doc["x-problems"] = problems
+    return doc

@@ -1,14 +1,15 @@
-"""The refresh cookie: the one place a browser may keep a refresh token (S-090).
+"""The refresh cookie: the only place where a browser stores a refresh token (S-090).
 
-`__Host-Http-`: set by this host alone, for every path, over TLS, never from a script
-(draft-ietf-httpbis-rfc6265bis). The cookie lives as long as the session can, so that an idle
-browser keeps it until the server says no.
+The prefix `__Host-Http-` means: set by this host only, for every path, over TLS, and never by a
+script (draft-ietf-httpbis-rfc6265bis). The cookie lives as long as the session can, so an idle
+browser keeps it until the server rejects it.
 
-Several services on one host, each under its own path, would overwrite each other's cookie:
-`__Host-` allows no other `Path` than `/`, so the path is in the name.
+Several services on one host, each under its own path, would overwrite each other's cookies, because
+`__Host-` requires `Path=/`. So the name of the cookie contains the path.
 
-There are two kinds, for pages of the same site and of another one (partitioned). A page whose kind
-the operator changed sends both; they are no good then, until a sign-in or sign-out removes both.
+There are two kinds of cookie: for pages of the same site, and partitioned for pages of other sites.
+If the operator moves a page from one kind to the other, its browser sends both. A refresh is then
+rejected, until a sign-in or sign-out removes both.
 """
 
 from datetime import datetime
@@ -19,58 +20,59 @@ from flask import Request
 from itemsapi.settings import Settings
 
 NAME = "__Host-Http-itemsapi_rt"
-PLAIN_NAME = "itemsapi_rt"  # where ITEMSAPI_INSECURE_COOKIES is on: Safari on http://localhost
+PLAIN_NAME = "itemsapi_rt"  # with ITEMSAPI_INSECURE_COOKIES, for Safari on http://localhost
 
 Headers = dict[str, list[str]]
 
-_BLANK = " \t"  # and none of Unicode's: the header is bytes, spelled as Latin-1 (PEP 3333)
+_BLANK = " \t"  # no Unicode whitespace: the header is bytes, decoded as Latin-1 (PEP 3333)
 
 
-def presented(settings: Settings, request: Request) -> list[str]:
-    """Return the refresh tokens that came in a cookie: none, one, or one of each kind.
+def read_refresh_tokens(settings: Settings, request: Request) -> list[str]:
+    """Return the refresh tokens in the cookies of a request: none, one, or one of each kind.
 
-    Werkzeug reads the header as UTF-8, and fails at the Latin-1 of somebody else's cookie. Here
-    only ours is looked at: cookies are parted by semicolons, quotes mean nothing (RFC 6265 section
-    4.2.1), and no cookie's bytes keep another from being found (S-116).
+    Werkzeug decodes the header as UTF-8 and fails if another cookie contains Latin-1. This function
+    reads only the refresh cookie: semicolons separate cookies, quotes have no meaning (RFC 6265
+    section 4.2.1), and the bytes of one cookie do not hide another (S-116).
     """
-    pairs = (one.partition("=") for one in _header(request).split(";"))
+    pairs = (cookie.partition("=") for cookie in _header(request).split(";"))
     return [
         value.strip(_BLANK) for name, _, value in pairs if name.strip(_BLANK) == _name(settings)
     ]
 
 
-def unreadable(request: Request) -> bool:
-    """Tell whether cookies came that nobody can read.
+def is_unreadable(request: Request) -> bool:
+    """Return whether the server dropped the content of the `Cookie` header.
 
-    Some servers hand over an empty header for one that is not ASCII; no browser sends such a thing.
+    Some servers replace a header that is not ASCII with an empty one. Browsers never send an empty
+    `Cookie` header.
     """
     return "HTTP_COOKIE" in request.environ and not _header(request).strip(_BLANK)
 
 
-def issued(
+def set_cookie_headers(
     settings: Settings, request: Request, token: str, *, ends: datetime, now: datetime
 ) -> Headers:
-    """Return the headers that put a refresh token into the browser."""
+    """Return the headers that store a refresh token in the browser."""
     return _headers(settings, request, token, max(0, int((ends - now).total_seconds())))
 
 
-def cleared(settings: Settings, request: Request) -> Headers:
-    """Return the headers that take the cookie away: at logout only, never with a refusal."""
+def clear_cookie_headers(settings: Settings, request: Request) -> Headers:
+    """Return the headers that delete the cookie: for logout only, never for an error response."""
     return _headers(settings, request, "", 0)
 
 
 def _headers(settings: Settings, request: Request, value: str, seconds: int) -> Headers:
-    """Set the cookie of the page's kind, and remove the other kind where both came."""
-    foreign = request.headers.get("Origin") in settings.cross_site_origins
-    lines = [_line(settings, value, seconds, foreign=foreign)]
-    if len(presented(settings, request)) > 1:
-        lines.insert(0, _line(settings, "", 0, foreign=not foreign))
+    """Set the cookie of the page's kind, and delete the other kind if the request has both."""
+    cross_site = request.headers.get("Origin") in settings.cross_site_origins
+    lines = [_line(settings, value, seconds, cross_site=cross_site)]
+    if len(read_refresh_tokens(settings, request)) > 1:
+        lines.insert(0, _line(settings, "", 0, cross_site=not cross_site))
     return {"Set-Cookie": lines}
 
 
-def _line(settings: Settings, value: str, seconds: int, *, foreign: bool) -> str:
+def _line(settings: Settings, value: str, seconds: int, *, cross_site: bool) -> str:
     parts = [f"{_name(settings)}={value}", "Path=/", f"Max-Age={seconds}", "HttpOnly"]
-    if foreign:
+    if cross_site:
         parts += ["Secure", "SameSite=None", "Partitioned"]
     else:
         parts += ([] if settings.insecure_cookies else ["Secure"]) + ["SameSite=Strict"]
@@ -83,4 +85,4 @@ def _header(request: Request) -> str:
 
 def _name(settings: Settings) -> str:
     name = PLAIN_NAME if settings.insecure_cookies else NAME
-    return name + urlsplit(settings.public_url).path.replace("/", "~")  # in no path of ours
+    return name + urlsplit(settings.public_url).path.replace("/", "~")  # no path contains ~

@@ -1,7 +1,7 @@
-"""CORS: which pages of other origins may read our answers (Fetch Standard, S-093).
+"""CORS: which other origins may read the responses of this service (Fetch Standard, S-093).
 
-An exact list, never a reflection, never `null`, never `*`. Credentials go to the sign-in pages
-only: there the refresh cookie travels; everywhere else the access token in its header is enough.
+Origins are an exact list: never reflected, never `null`, never `*`. Credentials are allowed only
+for the paths that use the refresh cookie; elsewhere the access token in its header is enough.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,25 +11,26 @@ ALLOW_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,"
     " X-Auth-Delivery, X-Request-Id"
 )
-EXPOSED = "WWW-Authenticate, Retry-After, ETag, Location, X-Request-Id, RateLimit, RateLimit-Policy"
-MAX_AGE = "7200"
-CREDENTIALED = ("/auth/", "/me/password")
+EXPOSE_HEADERS = (
+    "WWW-Authenticate, Retry-After, ETag, Location, X-Request-Id, RateLimit, RateLimit-Policy"
+)
+MAX_AGE_SECONDS = "7200"
+CREDENTIALED_PREFIXES = ("/auth/", "/me/password")
 
 
 class Cors:
-    """Knows what a listed origin needs; answers to all others stay as they are."""
+    """Computes the CORS headers for listed origins; other origins get none."""
 
     def __init__(
         self, origins: Iterable[str], *, allow: Iterable[str] = (), expose: Iterable[str] = ()
     ) -> None:
-        """Take the exact origins that may read answers.
+        """Allow these exact origins to read responses.
 
-        Their pages may send the header fields of `allow` and read those of `expose`, beside the
-        fixed ones.
+        Their pages may also send the header fields `allow` and read the header fields `expose`.
         """
         self._origins = frozenset(origins)
         self._allowed = ", ".join([ALLOW_HEADERS, *allow])
-        self._exposed = ", ".join([EXPOSED, *expose])
+        self._exposed = ", ".join([EXPOSE_HEADERS, *expose])
 
     def headers(
         self, *, origin: str | None, path: str, preflight: bool
@@ -40,11 +41,11 @@ class Cors:
 
     def _for(self, origin: str, path: str, *, preflight: bool) -> Iterator[tuple[str, str]]:
         yield "Access-Control-Allow-Origin", origin
-        if path.startswith(CREDENTIALED):
+        if path.startswith(CREDENTIALED_PREFIXES):
             yield "Access-Control-Allow-Credentials", "true"
         if preflight:
             yield "Access-Control-Allow-Methods", ALLOW_METHODS
             yield "Access-Control-Allow-Headers", self._allowed
-            yield "Access-Control-Max-Age", MAX_AGE
+            yield "Access-Control-Max-Age", MAX_AGE_SECONDS
         else:
             yield "Access-Control-Expose-Headers", self._exposed

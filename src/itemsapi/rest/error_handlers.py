@@ -1,8 +1,8 @@
-"""Every refusal becomes an RFC 9457 answer here, and nowhere else.
+"""Turn every exception into a problem response (RFC 9457).
 
-Whatever is raised ends as a `Problem`: those of our own as they are, those of Werkzeug by their
-status, schema errors as `Invalid`, everything else as `InternalError` with the cause in the log and
-not in the answer.
+Every exception becomes a `Problem`: a `Problem` stays as it is, exceptions of Werkzeug are mapped
+by their status, schema errors become `ValidationFailed`, and everything else becomes
+`InternalError`, with the cause in the log and not in the response.
 """
 
 import logging
@@ -25,7 +25,7 @@ from itemsapi.problems import InternalError, MethodNotAllowed, Problem, Validati
 
 PROBLEM_JSON = "application/problem+json"
 MAX_ERRORS = 20
-MAX_NAME = 64
+MAX_FIELD_NAME_LENGTH = 64
 
 _BY_STATUS: Mapping[int, type[Problem]] = {
     400: problems.BadRequest,
@@ -42,11 +42,11 @@ _BY_STATUS: Mapping[int, type[Problem]] = {
 }
 
 
-class OtherRefusal(Problem):
-    """A status that has no class of its own, such as a page's `abort(410)`; never documented."""
+class OtherProblem(Problem):
+    """A status without a problem class, such as a view's `abort(410)`; it is not documented."""
 
     def __init__(self, status: int) -> None:
-        """Take code and title from the status."""
+        """Derive code and title from the status."""
         title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
         code = "".join(c if c.isalnum() else "_" for c in title.lower())
         vars(self).update(status=status, title=title, code=code)
@@ -54,32 +54,35 @@ class OtherRefusal(Problem):
 
 
 def install(app: Flask, base: str) -> None:
-    """Answer everything that is raised; `base` is where the problems are explained."""
+    """Handle every exception; `base` is the address of the page that explains problems."""
 
-    def refuse(error: Exception) -> Response:
-        return answer(problem_of(error), base)
+    def handle(error: Exception) -> Response:
+        return problem_response(to_problem(error), base)
 
     for kind in (Exception, HTTPException, Problem):
-        app.register_error_handler(kind, refuse)
-    app.logger.addFilter(_not_by_flask)
+        app.register_error_handler(kind, handle)
+    app.logger.addFilter(_is_not_flask_traceback)
 
 
-def _not_by_flask(record: logging.LogRecord) -> bool:
-    """Keep out Flask's own lines about a failure: ours tells it, and no raw path in it (S-151)."""
+def _is_not_flask_traceback(record: logging.LogRecord) -> bool:
+    """Return False for Flask's log line about an exception, which contains the raw path (S-151).
+
+    `log_problem` logs the exception without it.
+    """
     return record.exc_info is None or record.pathname != flask.app.__file__
 
 
-def answer(problem: Problem, base: str) -> Response:
-    """Return the answer that says `problem`; what is our fault goes to the log."""
-    report(problem)
-    response = Response(body(problem, base), problem.status, content_type=PROBLEM_JSON)
+def problem_response(problem: Problem, base: str) -> Response:
+    """Return the response for `problem`, and log it if the status is 5xx."""
+    log_problem(problem)
+    response = Response(problem_body(problem, base), problem.status, content_type=PROBLEM_JSON)
     response.headers.update(problem.headers())
     return response
 
 
-def body(problem: Problem, base: str) -> bytes:
+def problem_body(problem: Problem, base: str) -> bytes:
     """Return the problem as JSON: `type title status detail code request_id`, and `errors`."""
-    said: dict[str, object] = {
+    members: dict[str, object] = {
         "type": f"{base}#{problem.code}",
         "title": problem.title,
         "status": problem.status,
@@ -88,14 +91,14 @@ def body(problem: Problem, base: str) -> bytes:
         "request_id": request_context().request_id,
     }
     if problem.errors is not None:
-        said["errors"] = problem.errors
-    return orjson.dumps(said)
+        members["errors"] = problem.errors
+    return orjson.dumps(members)
 
 
-def report(problem: Problem) -> None:
-    """Log why the answer is a 5xx, in one line (R-35).
+def log_problem(problem: Problem) -> None:
+    """Log the cause of a 5xx response in one line (R-35).
 
-    Causes are told in words where somebody expected them, by their places where nobody did.
+    An expected cause is logged as text, an unexpected exception with its place in the code.
     """
     if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return
@@ -104,12 +107,12 @@ def report(problem: Problem) -> None:
     log_failure(kind, problem.cause or ("" if unexpected else problem.detail), unexpected)
 
 
-def problem_of(error: BaseException) -> Problem:
-    """Return the problem that `error` is to the client."""
+def to_problem(error: BaseException) -> Problem:
+    """Return the problem that represents `error` to the client."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, ValidationError):
-        return invalid({"_schema": error.messages})
+        return validation_problem({"_schema": error.messages})
     if isinstance(error, WrongMethod):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return MethodNotAllowed(headers={"Allow": allowed})
@@ -118,31 +121,34 @@ def problem_of(error: BaseException) -> Problem:
     return _unhandled(error)
 
 
-def invalid(messages: Mapping[Any, Any]) -> ValidationFailed:
-    """Return the schema's messages as `errors`, at most 20 of them, with names made harmless."""
-    found: list[dict[str, str]] = []
-    for path, message in _flat(messages, ()):
-        if len(found) == MAX_ERRORS:
+def validation_problem(messages: Mapping[Any, Any]) -> ValidationFailed:
+    """Return the schema's messages as `errors`: at most 20, with sanitized field names."""
+    errors: list[dict[str, str]] = []
+    for path, message in _flatten(messages, ()):
+        if len(errors) == MAX_ERRORS:
             break
-        found.append({"field": _harmless(".".join(path)) or "body", "message": message})
-    return ValidationFailed("; ".join(f"{e['field']}: {e['message']}" for e in found[:3]), errors=found)
+        errors.append({"field": _sanitize(".".join(path)) or "body", "message": message})
+    return ValidationFailed(
+        "; ".join(f"{e['field']}: {e['message']}" for e in errors[:3]), errors=errors
+    )
 
 
-def _flat(messages: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _flatten(messages: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     if isinstance(messages, Mapping):
         for name, inner in messages.items():
-            yield from _flat(inner, path if name == "_schema" else (*path, str(name)))
+            yield from _flatten(inner, path if name == "_schema" else (*path, str(name)))
     elif isinstance(messages, list):
         for inner in messages:
-            yield from _flat(inner, path)
+            yield from _flatten(inner, path)
     else:
         yield path, str(messages)
 
 
-def _harmless(name: str) -> str:
-    """Cut a name that the client chose, and keep only what cannot do harm anywhere."""
+def _sanitize(name: str) -> str:
+    """Shorten a name that the client chose, and replace unsafe characters."""
     return "".join(
-        c if c.isascii() and (c.isalnum() or c in "_.-") else "?" for c in name[:MAX_NAME]
+        c if c.isascii() and (c.isalnum() or c in "_.-") else "?"
+        for c in name[:MAX_FIELD_NAME_LENGTH]
     )
 
 
@@ -153,6 +159,36 @@ def _unhandled(error: BaseException) -> InternalError:
 
 
 def _of_status(status: int, error: HTTPException) -> Problem:
+    data = getattr(error, "data", None)  # the arguments of `flask_smorest.abort`
+    if isinstance(data, Mapping):
+        return _aborted(status, error, data)
+    return _by_status(status, error)
+
+
+def _aborted(status: int, error: HTTPException, data: Mapping[str, Any]) -> Problem:
+    """Return the problem of `abort(status, message=..., errors=..., headers=...)`."""
+    messages = data.get("messages") or data.get("errors")
+    problem = _by_status(status, error)
+    if isinstance(messages, Mapping) and status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        by_location = all(isinstance(value, Mapping) for value in messages.values())
+        merge = "messages" in data and by_location
+        problem = validation_problem(_merge_locations(messages) if merge else messages)
+    if (
+        isinstance(message := data.get("message"), str)
+        and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        problem.args = (message,)
+    if isinstance(headers := data.get("headers"), Mapping):
+        problem.extra_headers |= headers
+    return problem
+
+
+def _merge_locations(messages: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return messages by field: webargs groups them by location and field."""
+    return {name: errors for fields in messages.values() for name, errors in fields.items()}
+
+
+def _by_status(status: int, error: HTTPException) -> Problem:
     if status in _BY_STATUS:
         return _BY_STATUS[status]()
     if status == HTTPStatus.UNAUTHORIZED:
@@ -163,4 +199,4 @@ def _of_status(status: int, error: HTTPException) -> Problem:
         return problems.Unavailable(cause=summarize_error(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unhandled(error)
-    return OtherRefusal(status)
+    return OtherProblem(status)

@@ -1,11 +1,11 @@
-"""Fields of schemas: marshmallow's names with strict types.
+"""Schema fields: marshmallow's names with strict types.
 
-A whole number is no text, no float and no truth; a decimal is a string such as "12.50"; a moment is
-RFC 3339 with its offset. Values of a query or form come as text (`Word`) and are read as what the
-field wants; in JSON nothing is converted.
+An integer is not a string, a float or a boolean; a decimal is a string such as "12.50"; a time is
+RFC 3339 with an offset. Values of a query or form arrive as text (`TextValue`) and are
+converted to the type of the field; JSON values are never converted.
 """
 
-# ruff: noqa: ANN401 - marshmallow hands values and options on untyped
+# ruff: noqa: ANN401 - marshmallow passes values and options untyped
 # ruff: noqa: RUF012 - it declares messages as plain class attributes
 
 import re
@@ -20,7 +20,7 @@ from itemsapi.control_characters import (
     SINGLE_LINE_PATTERN,
     has_control_characters,
 )
-from itemsapi.rest.urlencoded import Word
+from itemsapi.rest.urlencoded import TextValue
 
 Dict = fields.Dict
 Enum = fields.Enum
@@ -29,31 +29,31 @@ Nested = fields.Nested
 String = fields.String
 Url = fields.Url
 
-GREATEST = 2**53 - 1  # beyond, programs in other languages round (RFC 7493 section 2.2)
+MAX_SAFE_INTEGER = 2**53 - 1  # larger integers are rounded in some languages (RFC 7493 section 2.2)
 
-_WHOLE = re.compile(r"-?[0-9]{1,16}", re.ASCII)
-_MOMENT = re.compile(
+_INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII)
+_TIMESTAMP = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 ID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 class Integer(fields.Integer):
-    """A whole number: 3, and in a query `3`; not 3.0, "3" or true."""
+    """An integer: 3 in JSON, `3` in a query; not 3.0, "3" or true."""
 
     def _deserialize(self, value: object, *_: object, **__: object) -> int:
-        if isinstance(value, Word) and _WHOLE.fullmatch(value):
+        if isinstance(value, TextValue) and _INTEGER.fullmatch(value):
             value = int(value)
-        if type(value) is not int or abs(value) > GREATEST:
+        if type(value) is not int or abs(value) > MAX_SAFE_INTEGER:
             raise self.make_error("invalid", input=value)
         return value
 
 
 class Boolean(fields.Boolean):
-    """True or false, and in a query `true` or `false`; not 1, "yes" or "on"."""
+    """A boolean: true or false in JSON, `true` or `false` in a query; not 1, "yes" or "on"."""
 
     def _deserialize(self, value: object, *_: object, **__: object) -> bool:
-        if isinstance(value, Word):
+        if isinstance(value, TextValue):
             value = {"true": True, "false": False}.get(value)
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
@@ -61,10 +61,10 @@ class Boolean(fields.Boolean):
 
 
 class Decimal(fields.Field[Number]):
-    """A decimal number as a string, `"12.50"`: what JSON numbers cannot hold exactly.
+    """A decimal number as a string, `"12.50"`, because JSON numbers may be rounded.
 
-    At most `digits` digits before the point and exactly up to `places` after it; written with all
-    of its places.
+    It has at most `digits` digits before the point and at most `places` after it. Output always has
+    `places` digits after the point.
     """
 
     default_error_messages = {"invalid": 'Not a decimal number such as "12.50".'}
@@ -72,15 +72,15 @@ class Decimal(fields.Field[Number]):
     def __init__(
         self, *, digits: int = 10, places: int = 2, signed: bool = False, **kwargs: Any
     ) -> None:
-        """Take numbers of this size; negative ones only if `signed`."""
+        """Accept numbers of this size; negative numbers only if `signed`."""
         super().__init__(**kwargs)
         sign = "-?" if signed else ""
         self.places = places
         self.pattern = rf"^{sign}(0|[1-9][0-9]{{0,{digits - 1}}})(\.[0-9]{{1,{places}}})?$"
-        self._shape = re.compile(self.pattern.strip("^$"), re.ASCII)
+        self._compiled = re.compile(self.pattern.strip("^$"), re.ASCII)
 
     def _deserialize(self, value: object, *_: object, **__: object) -> Number:
-        if not isinstance(value, str) or not self._shape.fullmatch(value):
+        if not isinstance(value, str) or not self._compiled.fullmatch(value):
             raise self.make_error("invalid", input=value)
         return Number(value)
 
@@ -89,14 +89,14 @@ class Decimal(fields.Field[Number]):
 
 
 class DateTime(fields.Field[datetime]):
-    """A moment, RFC 3339 with its offset; kept and written in UTC, `2026-01-31T12:00:00Z`."""
+    """A time in RFC 3339 format with an offset; converted to UTC, `2026-01-31T12:00:00Z`."""
 
     default_error_messages = {
-        "invalid": "Not a moment such as 2026-01-31T12:00:00Z (RFC 3339, with an offset)."
+        "invalid": "Not a time such as 2026-01-31T12:00:00Z (RFC 3339, with an offset)."
     }
 
     def _deserialize(self, value: object, *_: object, **__: object) -> datetime:
-        if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
             raise self.make_error("invalid", input=value)
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -108,9 +108,9 @@ class DateTime(fields.Field[datetime]):
 
 
 class Line(fields.String):
-    """A text of one line without control characters: whoever shows it shows all of it (S-115)."""
+    """One line of text without control characters, which could hide parts of it (S-115)."""
 
-    default_error_messages = {"controls": "No control characters are taken."}
+    default_error_messages = {"controls": "Control characters are not allowed."}
     pattern = SINGLE_LINE_PATTERN
     lines = False
 
@@ -122,27 +122,27 @@ class Line(fields.String):
 
 
 class Lines(Line):
-    """A text that may have lines and tabs, and no other control characters."""
+    """Text that may contain line breaks and tabs, but no other control characters."""
 
     pattern = MULTILINE_PATTERN
     lines = True
 
 
 class Id(fields.String):
-    """The id of something stored: a UUID in lower case."""
+    """The id of a stored object: a UUID in lower case."""
 
-    default_error_messages = {"invalid_id": "Not an id."}
+    default_error_messages = {"invalid_id": "Not a valid id."}
     pattern = f"^{ID_PATTERN}$"
-    _shape = re.compile(ID_PATTERN, re.ASCII)
+    _compiled = re.compile(ID_PATTERN, re.ASCII)
 
     def _deserialize(self, value: object, *_: object, **__: object) -> str:
-        if not isinstance(value, str) or not self._shape.fullmatch(value):
+        if not isinstance(value, str) or not self._compiled.fullmatch(value):
             raise self.make_error("invalid_id", input=value)
         return str(value)
 
 
-def rfc3339(moment: datetime) -> str:
-    """Write a moment in UTC with the letter Z; one without an offset is taken to be UTC."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.isoformat()[: -len("+00:00")] + "Z"
+def rfc3339(time: datetime) -> str:
+    """Format a time in UTC with the letter Z; a time without an offset counts as UTC."""
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.isoformat()[: -len("+00:00")] + "Z"

@@ -1,4 +1,4 @@
-"""One call that makes a Flask application speak HTTP our way."""
+"""Install the HTTP layer in a Flask application."""
 
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
@@ -22,9 +22,9 @@ class IdConverter(BaseConverter):
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Set request class, JSON, error answers, headers and address rules.
+    """Set the request class, JSON provider, error handlers, middleware and URL matching.
 
-    Call it first, before any route and before the gate.
+    Call this function before any route is registered and before the gate is installed.
     """
     base = f"{settings.public_url}/docs/problems"
     https = settings.public_url.startswith("https:")
@@ -48,7 +48,7 @@ def _count(response: Response) -> Response:
 
 
 def _install_routing(app: Flask) -> None:
-    """Answer `/items` and `/items/` alike and never redirect: redirects leak or lose tokens."""
+    """Match `/items` and `/items/` alike and never redirect: redirects leak or lose tokens."""
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

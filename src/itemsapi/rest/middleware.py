@@ -1,14 +1,15 @@
-"""The edge: what wraps the whole application, so that every answer is well-formed and dressed.
+"""The WSGI middleware around the application.
 
-It puts a request's address and path right (`rest.proxies`), gives each its id, puts the common
-headers on each answer, and is the last resort (S-197): Flask hands on what is no `Exception` (a
-library's `sys.exit()`), and what a teardown raises after the answer was made; both end as a 500
-here. Only Ctrl-C is let through, so that a developer can stop the server.
+It corrects the client address and the path of a request (`rest.proxies`), sets the request context,
+adds the default and CORS headers to each response, and handles the exceptions that Flask does not
+(S-197): Flask propagates a `BaseException` such as a library's `sys.exit()`, and whatever a
+teardown function raises after the response was built. Both become a 500 here. Only
+`KeyboardInterrupt` is propagated, so that a developer can stop the server with Ctrl-C.
 
-When the answer is out, the thread forgets the request: what it does next is not this one's work.
+After the response is sent, the request context is reset, because the thread is reused.
 """
 
-# ruff: noqa: ANN401 - PEP 3333 hands exc_info and the writer on untyped
+# ruff: noqa: ANN401 - PEP 3333 passes exc_info and the writer untyped
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,14 +26,14 @@ from itemsapi.observability.logging import log_failure
 from itemsapi.problems import Problem
 from itemsapi.rest import error_handlers
 from itemsapi.rest.cors import Cors
-from itemsapi.rest.default_headers import check_size, default_headers, origin_of
+from itemsapi.rest.default_headers import check_size, default_headers, read_request_context
 from itemsapi.rest.proxies import Proxies
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderList = list[tuple[str, str]]
-REFUSED = "itemsapi.refused"  # what the server found wrong, instead of having the request answered
+REFUSED = "itemsapi.refused"  # a problem that the server found before the request reached Flask
 
 
 class Middleware:
@@ -41,7 +42,7 @@ class Middleware:
     def __init__(
         self, inner: "WSGIApplication", base: str, proxies: Proxies, cors: Cors, *, tls: bool
     ) -> None:
-        """Wrap `inner`; problems are explained at `base`; with `tls` every answer carries HSTS."""
+        """Wrap `inner`; `base` is the page that explains problems; `tls` adds HSTS always."""
         self.inner = inner
         self.base = base
         self.proxies = proxies
@@ -51,67 +52,67 @@ class Middleware:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer the request; refuse oversized headers before anything else sees them."""
+        """Handle the request; reject oversized headers before the application sees them."""
         self.proxies.correct(environ)
-        origin = origin_of(environ)
-        token = set_request_context(origin)
+        context = read_request_context(environ)
+        token = set_request_context(context)
         started = False
 
         def start(status: str, headers: HeaderList, *exc_info: Any) -> Any:
             nonlocal started
-            # With exc_info a server drops headers that it was given and did not send (PEP 3333).
-            given = exc_info or ((sys.exc_info(),) if started else ())
+            # With exc_info a server replaces headers that it has not sent yet (PEP 3333).
+            exception = exc_info or ((sys.exc_info(),) if started else ())
             started = True
-            if status.startswith("5") and not origin.failure_logged:
+            if status.startswith("5") and not context.failure_logged:
                 log_failure("unavailable", f"endpoint: it answered {status[:3]} by itself")
-            dressed = [*headers, *self._dressing(environ, headers, origin.request_id)]
-            return start_response(status, dressed, *given)
+            added = self._added_headers(environ, headers, context.request_id)
+            return start_response(status, [*headers, *added], *exception)
 
         try:
-            return _handed_on(self._answer(environ, start), token, environ)
+            return _reset_context_on_close(self._respond(environ, start), token, environ)
         except BaseException:
             reset_request_context(token)
             raise
 
-    def _answer(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+    def _respond(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         try:
             self._check(environ)
             return self.inner(environ, start)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the last resort
-            return self._refuse(error_handlers.problem_of(error), environ, start)
+        except BaseException as error:  # noqa: BLE001 - nothing else handles it
+            return self._send_problem(error_handlers.to_problem(error), environ, start)
 
     def _check(self, environ: "WSGIEnvironment") -> None:
-        """Raise what the server refused the request for, or `HeadersTooLarge`."""
+        """Raise the problem that the server found, or `HeadersTooLarge`."""
         if REFUSED in environ:
             raise environ[REFUSED]
         check_size(environ)
 
-    def _dressing(
+    def _added_headers(
         self, environ: "WSGIEnvironment", headers: HeaderList, request_id: str
     ) -> Iterator[tuple[str, str]]:
         path = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Werkzeug routes it
         tls = self.tls or environ["wsgi.url_scheme"] == "https"
         yield from default_headers(headers, path, request_id, tls=tls)
         if origin := environ.get("HTTP_ORIGIN"):
-            asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-            preflight = asks and environ["REQUEST_METHOD"] == "OPTIONS"
+            asks_for_method = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+            preflight = asks_for_method and environ["REQUEST_METHOD"] == "OPTIONS"
             yield from self.cors.headers(origin=origin, path=path, preflight=preflight)
 
-    def _refuse(
+    def _send_problem(
         self, problem: Problem, environ: "WSGIEnvironment", start: "StartResponse"
     ) -> Iterable[bytes]:
-        error_handlers.report(problem)
-        body = error_handlers.body(problem, self.base)
+        error_handlers.log_problem(problem)
+        body = error_handlers.problem_body(problem, self.base)
         headers = [*problem.headers().items(), ("Content-Type", error_handlers.PROBLEM_JSON)]
         headers.append(("Content-Length", str(len(body))))
         start(f"{problem.status} {HTTPStatus(problem.status).phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-class _Answer:
-    """The body of an answer; when the server closes it, the thread forgets the request."""
+class _ResponseBody:
+    """The body of a response; it resets the request context when the server closes it."""
 
     def __init__(self, body: Iterable[bytes], token: Token[RequestContext]) -> None:
         self._body, self._token = body, token
@@ -127,15 +128,16 @@ class _Answer:
             reset_request_context(self._token)
 
 
-def _handed_on(
+def _reset_context_on_close(
     body: Iterable[bytes], token: Token[RequestContext], environ: "WSGIEnvironment"
 ) -> Iterable[bytes]:
-    """Return the body as the server gets it.
+    """Return a body that resets the request context when the server closes it.
 
-    One that is finished, or is a file, is left as it is: servers treat these in their own way.
+    For a list or a file, reset the context at once and return the body unchanged, because servers
+    handle these types in a special way.
     """
     file = environ.get("wsgi.file_wrapper")
     if isinstance(body, list) or (isinstance(file, type) and isinstance(body, file)):
         reset_request_context(token)
         return body
-    return _Answer(body, token)
+    return _ResponseBody(body, token)

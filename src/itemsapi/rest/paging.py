@@ -1,7 +1,7 @@
-"""Lists: `{"items": [...], "next_cursor": ...}`, asked for with `limit` and `cursor`.
+"""Paginated lists: `{"items": [...], "next_cursor": ...}`, requested with `limit` and `cursor`.
 
-A page is at most 1 MiB of JSON (see `itemsapi.page_size`): it may hold fewer than `limit` although
-more follow, so readers go by `next_cursor`.
+A page has at most 1 MiB of JSON (see `itemsapi.page_size`). It may have fewer than `limit` items
+although more follow, so clients continue until `next_cursor` is null.
 """
 
 from collections.abc import Iterable
@@ -14,28 +14,29 @@ from itemsapi.rest.schema import Schema
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-MAX_CURSOR = 500
+MAX_CURSOR_LENGTH = 500
 
 
 class PageQuery(Schema):
-    """What every list takes; a list with filters and sorts adds its own fields."""
+    """The query of every list; a list with filters or sorting adds its own fields."""
 
     limit = fields.Integer(
         load_default=DEFAULT_LIMIT,
         validate=validate.Range(1, MAX_LIMIT),
         metadata={
-            "description": "How many at most. A page of long ones holds fewer, though more follow."
+            "description": "Maximum number of items. A page of long items may have fewer,"
+            " although more follow."
         },
     )
     cursor = fields.String(
         load_default=None,
-        validate=validate.Length(1, MAX_CURSOR),
-        metadata={"description": "`next_cursor` of the page before; without it, the first page."},
+        validate=validate.Length(1, MAX_CURSOR_LENGTH),
+        metadata={"description": "`next_cursor` of the previous page; omit it for the first page."},
     )
 
 
 def list_schema(schema: marshmallow.Schema, name: str) -> marshmallow.Schema:
-    """Return the schema, called `name` in the document, of a page of what `schema` describes."""
+    """Return the schema of a page of `schema` objects; `name` is its name in the document."""
     page = Schema.from_dict(
         {
             "items": fields.List(fields.Nested(schema), required=True),
@@ -51,5 +52,5 @@ def list_schema(schema: marshmallow.Schema, name: str) -> marshmallow.Schema:
 
 
 def whole(items: Iterable[object]) -> dict[str, object]:
-    """Return what a view gives for a list that always fits on one page."""
+    """Return the page of a list that always fits on one page."""
     return {"items": list(items), "next_cursor": None}

@@ -1,60 +1,149 @@
-"""How the values that a view takes are read, by a schema, from any part of the request."""
+"""The parser of `arguments`: webargs' parser, made strict for every part of a request.
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+It rejects unknown fields, repeated parameters, bodies of another media type, and JSON that two
+parsers could interpret differently (`strict_json`).
+"""
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+# ruff: noqa: ANN401 - the signatures are the libraries'
 
-from itemsapi.rest.error_handlers import invalid
+import weakref
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, cast
+
+import flask
+from flask_smorest.utils import resolve_schema_instance
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
+from webargs.flaskparser import FlaskParser
+
+from itemsapi.problems import MediaTypeWrong
+from itemsapi.rest.error_handlers import validation_problem
 from itemsapi.rest.request import Request
-from itemsapi.rest.urlencoded import Pairs, Word
+from itemsapi.rest.urlencoded import Pairs, TextValue
 
-Location = Literal["json", "query", "form", "headers", "cookies"]
+MULTIPART: Final = "multipart/form-data"
 
-
-def read(request: Request, schema: Schema, location: Location, *, required: bool) -> object:
-    """Return what `schema` makes of that part of the request.
-
-    Raises `Invalid` with the errors by field, or what reading the part raises.
-    """
-    if not required and not request.has_body():
-        given: object = {}
-    else:
-        given = _READERS[location](request, schema)
-    # Clients send headers and cookies of many kinds along: only there surplus ones are no mistake.
-    unknown = EXCLUDE if location in {"headers", "cookies"} else schema.unknown
-    try:
-        return schema.load(given, unknown=unknown)  # type: ignore[arg-type]  # schemas check the type
-    except ValidationError as error:
-        raise invalid(error.messages_dict) from None
+# Schemas of optional bodies: `arguments(..., required=False)`.
+OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
 
 
-def _flat(pairs: Pairs, schema: Schema) -> Mapping[str, object]:
-    """Return one value for each name, or all of them where the schema wants a list."""
-    lists = {
+class StrictParser(FlaskParser):
+    """Parses each location strictly; raises problems and never calls `abort`."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - webargs declares it so
+        "json": None,  # the schema decides; `rest.Schema` rejects unknown fields
+        "form": None,
+        "json_or_form": None,
+        "query": None,
+        "querystring": None,
+        "files": RAISE,
+        # Clients add headers and cookies of their own, so only these two allow unknown names.
+        "headers": EXCLUDE,
+        "cookies": EXCLUDE,
+    }
+
+    def __init__(self) -> None:
+        """Create the parser with an empty cache of query parameter names."""
+        super().__init__()
+        self._names_by_view: weakref.WeakKeyDictionary[Any, frozenset[str] | None]
+        self._names_by_view = weakref.WeakKeyDictionary()
+
+    def load_json(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the JSON body, or raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
+        request = cast("Request", req)
+        if schema in OPTIONAL and not request.has_body():
+            return {}
+        return request.get_json()
+
+    def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the query parameters of this schema, and those that no schema knows."""
+        pairs = cast("Request", req).query_pairs()
+        other_names = self._names_of_other_schemas(req, schema)
+        if other_names is not None:
+            pairs = {name: values for name, values in pairs.items() if name not in other_names}
+        return _single_values(pairs, schema)
+
+    def load_form(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the fields of a form, or the fields of a multipart body that are not files."""
+        if req.mimetype == MULTIPART:
+            return _single_values({name: req.form.getlist(name) for name in req.form}, schema)
+        request = cast("Request", req)
+        if schema in OPTIONAL and not request.has_body():
+            return {}
+        return _single_values(request.form_pairs(), schema)
+
+    def load_files(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the files of a multipart body, or raise `MediaTypeWrong`."""
+        if req.mimetype != MULTIPART:
+            raise MediaTypeWrong(f"Send the body as {MULTIPART}.")
+        return _single_values({name: req.files.getlist(name) for name in req.files}, schema)
+
+    def load_headers(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the headers that the schema names."""
+        headers: Pairs = {}
+        for name, field in schema.load_fields.items():
+            key = field.data_key or name
+            if values := req.headers.getlist(key):
+                headers[key] = [TextValue(value) for value in values]
+        return _single_values(headers, schema)
+
+    def load_cookies(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the cookies."""
+        del schema
+        return {name: TextValue(value) for name, value in req.cookies.items()}
+
+    def handle_error(
+        self, error: ValidationError, req: flask.Request, schema: Schema, **_: object
+    ) -> NoReturn:
+        """Raise `ValidationFailed` with the errors by field."""
+        del req, schema
+        messages = error.messages
+        if isinstance(messages, Mapping) and len(messages) == 1:  # webargs groups by location
+            messages = next(iter(messages.values()))
+        raise validation_problem(
+            messages if isinstance(messages, Mapping) else {"_schema": messages}
+        ) from None
+
+    def _names_of_other_schemas(self, req: flask.Request, schema: Schema) -> frozenset[str] | None:
+        """Return the parameter names of the operation's other query schemas and of `paginate`.
+
+        A parameter is unknown only if none of these schemas knows it. Return None if there is only
+        one query schema.
+        """
+        view = flask.current_app.view_functions[req.endpoint or ""]
+        view = getattr(getattr(view, "view_class", None), req.method.lower(), view)
+        if view not in self._names_by_view:
+            self._names_by_view[view] = _query_names(view)
+        names = self._names_by_view[view]
+        own = frozenset(field.data_key or name for name, field in schema.load_fields.items())
+        return None if names is None else names - own
+
+
+def _query_names(view: object) -> frozenset[str] | None:
+    """Return the parameter names of all query schemas of a view; None if there is only one."""
+    metadata = getattr(view, "_apidoc", {})
+    parameters = [*metadata.get("arguments", {}).get("parameters", ())]
+    if "pagination" in metadata:
+        parameters.append(metadata["pagination"]["parameters"])
+    schemas = [
+        resolve_schema_instance(parameter["schema"])
+        for parameter in parameters
+        if isinstance(parameter, Mapping) and parameter["in"] in {"query", "querystring"}
+    ]
+    if len(schemas) < 2:  # noqa: PLR2004 - a single schema rejects unknown parameters itself
+        return None
+    return frozenset(
+        field.data_key or name for schema in schemas for name, field in schema.load_fields.items()
+    )
+
+
+def _single_values(pairs: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return one value for each name, or all values if the field is a list."""
+    list_names = {
         field.data_key or name
         for name, field in schema.load_fields.items()
         if isinstance(field, fields.List)
     }
-    repeated = [name for name, values in pairs.items() if len(values) > 1 and name not in lists]
+    repeated = [n for n, values in pairs.items() if len(values) > 1 and n not in list_names]
     if repeated:
-        raise invalid(dict.fromkeys(repeated, "Given more than once."))
-    return {name: values if name in lists else values[0] for name, values in pairs.items()}
-
-
-def _headers(request: Request, schema: Schema) -> Mapping[str, object]:
-    found: Pairs = {}
-    for name, field in schema.load_fields.items():
-        key = field.data_key or name
-        if values := request.headers.getlist(key):
-            found[key] = [Word(value) for value in values]
-    return _flat(found, schema)
-
-
-_READERS: Mapping[Location, Callable[[Request, Schema], object]] = {
-    "json": lambda request, _schema: request.get_json(),
-    "query": lambda request, schema: _flat(request.query_pairs(), schema),
-    "form": lambda request, schema: _flat(request.form_pairs(), schema),
-    "headers": _headers,
-    "cookies": lambda request, _schema: {n: Word(v) for n, v in request.cookies.items()},
-}
+        raise validation_problem(dict.fromkeys(repeated, "Given more than once."))
+    return {name: values if name in list_names else values[0] for name, values in pairs.items()}

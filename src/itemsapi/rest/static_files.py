@@ -1,9 +1,9 @@
-"""Assets: files that come with the package, read once, sent compressed and with an ETag.
+"""Static files of the package: read once, sent compressed and with an ETag.
 
-Their names stay as they are, because modules import each other by name; a browser asks each time
-whether its copy is still good, and is told 304. Scripts find each other and the service relative to
-themselves; a page, whose address may end with a slash or not, is told where it is, and what else
-it cannot know: `$words` that stand in it.
+File names do not change with the content, because JavaScript modules import each other by name; a
+browser revalidates its copy each time and gets a 304. Scripts use paths relative to themselves. The
+URL of an HTML file may end with a slash or not, so the file contains the variable `$root` and other
+`$variables`, which are replaced when it is sent.
 """
 
 import gzip
@@ -17,9 +17,9 @@ from flask import Request, Response
 from itemsapi.problems import NotFound
 from itemsapi.rest.etags import not_modified
 
-PAGE = ".html"
-ROOT = "root"  # `$root` stands in a page for the path that the service is served under
-NOTHING: Mapping[str, str] = {}
+HTML_SUFFIX = ".html"
+ROOT = "root"  # in an HTML file, `$root` is replaced with the path that the service is served under
+NO_VARIABLES: Mapping[str, str] = {}
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -30,7 +30,7 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file as it is sent."""
+    """The content and headers of a static file."""
 
     plain: bytes
     zipped: bytes
@@ -39,12 +39,12 @@ class Asset:
 
 
 class Assets:
-    """The files of some folders, by name."""
+    """A set of static files, by name."""
 
     def __init__(self, files: Iterable[Path]) -> None:
-        """Read the files that are of a known kind."""
+        """Read the files that have a known media type."""
         self._assets = {f.name: _load(f) for f in files if f.suffix in MEDIA_TYPES}
-        self._told: dict[tuple[str, frozenset[tuple[str, str]]], Asset] = {}
+        self._rendered: dict[tuple[str, frozenset[tuple[str, str]]], Asset] = {}
 
     def send(
         self,
@@ -52,14 +52,14 @@ class Assets:
         name: str,
         *,
         policy: str | None = None,
-        words: Mapping[str, str] = NOTHING,
+        variables: Mapping[str, str] = NO_VARIABLES,
     ) -> Response:
-        """Return the answer that carries a file.
+        """Return the response with a file, or raise `NotFound`.
 
-        `policy` is the Content-Security-Policy of a page, `words` what stands in it for `$names`;
-        both are the application's own, not the request's. Raises `NotFound`.
+        `policy` is the Content-Security-Policy of an HTML file, `variables` are the values of its
+        `$variables`. Both come from the application, never from the request.
         """
-        asset = self._asset(name, {ROOT: request.script_root, **words})
+        asset = self._asset(name, {ROOT: request.script_root, **variables})
         headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if policy:
             headers["Content-Security-Policy"] = policy
@@ -70,29 +70,29 @@ class Assets:
             return Response(asset.zipped, headers=headers, content_type=asset.content_type)
         return Response(asset.plain, headers=headers, content_type=asset.content_type)
 
-    def _asset(self, name: str, words: Mapping[str, str]) -> Asset:
-        """Return a file; a page is told its words, once for each set of them."""
+    def _asset(self, name: str, variables: Mapping[str, str]) -> Asset:
+        """Return a file; an HTML file is rendered once for each set of variables."""
         asset = self._assets.get(name)
         if asset is None:
             raise NotFound
-        if not name.endswith(PAGE):
+        if not name.endswith(HTML_SUFFIX):
             return asset
-        key = name, frozenset(words.items())
-        if key not in self._told:
-            self._told[key] = _made(_telling(asset.plain, words), asset.content_type)
-        return self._told[key]
+        key = name, frozenset(variables.items())
+        if key not in self._rendered:
+            self._rendered[key] = _create_asset(_render(asset.plain, variables), asset.content_type)
+        return self._rendered[key]
 
 
-def _telling(page: bytes, words: Mapping[str, str]) -> bytes:
-    for word, meaning in words.items():
-        page = page.replace(f"${word}".encode(), meaning.encode())
-    return page
+def _render(html: bytes, variables: Mapping[str, str]) -> bytes:
+    for name, value in variables.items():
+        html = html.replace(f"${name}".encode(), value.encode())
+    return html
 
 
 def _load(path: Path) -> Asset:
-    return _made(path.read_bytes(), MEDIA_TYPES[path.suffix])
+    return _create_asset(path.read_bytes(), MEDIA_TYPES[path.suffix])
 
 
-def _made(plain: bytes, content_type: str) -> Asset:
+def _create_asset(plain: bytes, content_type: str) -> Asset:
     tag = hashlib.sha256(plain).hexdigest()[:32]
     return Asset(plain, gzip.compress(plain, 9, mtime=0), content_type, f'"{tag}"')

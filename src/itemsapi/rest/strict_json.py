@@ -1,8 +1,9 @@
-"""The one strict JSON reader: RFC 8259 as I-JSON (RFC 7493), with bounds on everything.
+"""The strict JSON reader: RFC 8259 restricted to I-JSON (RFC 7493), with limits.
 
-Bodies are refused before anything is made of them, in time linear in their size: nesting, number
-of values and names, digits, repeated names, lone surrogates, NUL, infinities, a byte order mark.
-Whole numbers beyond 64 bits become floats; `fields.Integer` refuses them.
+It rejects, in time linear in the size of the body: too deep nesting, too many values, names or
+digits, repeated names, lone surrogates, NUL, infinities, and a byte order mark. Nesting and the
+numbers of values and names are checked before parsing. Integers beyond 64 bits become floats, which
+`fields.Integer` rejects.
 """
 
 import re
@@ -18,20 +19,20 @@ MAX_NAMES = 1_000
 MAX_VALUES = 10_000
 MAX_DIGITS = 100
 
-# Matches from a quote to its end or, unclosed, to the end of the body, without ever going back:
-# the possessive quantifiers keep hostile backslashes linear.
+# Matches a string, or an unclosed string up to the end of the body. The possessive quantifiers
+# never backtrack, so hostile backslashes take linear time.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 _NUMBER = re.compile(rb"[0-9.eE+-]++")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def read(body: bytes) -> object:
-    """Return what `body` says, or raise `BodyMalformed` with one fixed sentence."""
+    """Return the value of the JSON text `body`, or raise `BodyMalformed` with a fixed sentence."""
     skeleton = _skeleton(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise BodyMalformed(_why_not(body)) from None
+        raise BodyMalformed(_syntax_error(body)) from None
     if any(len(number) > MAX_DIGITS for number in _NUMBER.findall(skeleton)):
         raise BodyMalformed(f"A number has more than {MAX_DIGITS} digits.")
     _check_names(value, skeleton, escaped_nul=b"\\u0000" in body)
@@ -39,8 +40,8 @@ def read(body: bytes) -> object:
 
 
 def _skeleton(body: bytes) -> bytes:
-    """Return the body without its strings, once its bounds are checked."""
-    if body.count(b'"') > 4 * MAX_VALUES:  # bounds the work of the next line
+    """Check the limits and return the body without its strings."""
+    if body.count(b'"') > 4 * MAX_VALUES:  # limits the work of the next line
         raise BodyMalformed(f"The body has more than {MAX_VALUES} values.")
     skeleton = _STRING.sub(b"", body)
     if skeleton.count(b":") > MAX_NAMES:
@@ -48,7 +49,7 @@ def _skeleton(body: bytes) -> bytes:
     brackets = skeleton.translate(None, _NO_BRACKETS)
     if skeleton.count(b",") > MAX_VALUES or len(brackets) > 2 * MAX_VALUES:
         raise BodyMalformed(f"The body has more than {MAX_VALUES} values.")
-    if len(brackets) > 2 * MAX_DEPTH:  # with fewer, deeper nesting is not closed, so no JSON
+    if len(brackets) > 2 * MAX_DEPTH:  # with fewer brackets, deeper nesting cannot be closed
         _check_depth(brackets)
     return skeleton
 
@@ -62,10 +63,10 @@ def _check_depth(brackets: bytes) -> None:
 
 
 def _check_names(value: object, skeleton: bytes, *, escaped_nul: bool) -> None:
-    """Refuse repeated names, and NUL anywhere.
+    """Raise `BodyMalformed` if a name is repeated in an object, or if a string contains NUL.
 
-    A parsed object holds each name once, so a name is repeated exactly when the body has more
-    colons outside of strings than the objects have names.
+    A parsed object has each name once, so a name is repeated exactly if the body has more colons
+    outside of strings than the objects have names.
     """
     names = 0
     for part in _parts(value):
@@ -78,7 +79,7 @@ def _check_names(value: object, skeleton: bytes, *, escaped_nul: bool) -> None:
 
 
 def _parts(value: object) -> Iterator[object]:
-    """Yield `value` and everything in it, names too."""
+    """Yield `value` and all nested values and names."""
     queue = [value]
     while queue:
         part = queue.pop()
@@ -90,7 +91,7 @@ def _parts(value: object) -> Iterator[object]:
             queue.extend(part)
 
 
-def _why_not(body: bytes) -> str:
+def _syntax_error(body: bytes) -> str:
     if not body.strip():
         return "The body is empty; send a JSON object."
     if body.startswith(b"\xef\xbb\xbf"):

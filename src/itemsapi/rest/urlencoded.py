@@ -1,7 +1,7 @@
-"""Names and values as `a=1&b=2`: the query string and form bodies, read strictly.
+"""The strict reader of URL-encoded pairs such as `a=1&b=2`: query strings and form bodies.
 
-A name may be repeated only where a list is wanted; bytes that are no UTF-8, NUL and more than 100
-pairs are refused.
+It rejects bytes that are not UTF-8, NUL, and more than 100 pairs. Repeated names are returned; the
+parser of `arguments` rejects them unless the field is a list.
 """
 
 from urllib.parse import parse_qsl
@@ -12,22 +12,22 @@ MAX_PAIRS = 100
 MAX_BYTES = 8 * 1024  # of a query string
 
 
-class Word(str):
-    """A value that came as text, so that `5` may be read as a number where one is wanted.
+class TextValue(str):
+    """A string from a query or form, which `fields` may convert, for example `5` to a number.
 
-    In JSON the string "5" is no number; the fields tell the two apart by this class.
+    A string "5" in JSON is a plain `str` and is never converted to a number.
     """
 
     __slots__ = ()
 
 
-Pairs = dict[str, list[Word]]
+Pairs = dict[str, list[TextValue]]
 
 
 def read(raw: bytes) -> Pairs:
     """Return the values of each name in their order, or raise `BadRequest`."""
     try:
-        found = parse_qsl(
+        parsed = parse_qsl(
             raw.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
@@ -38,8 +38,8 @@ def read(raw: bytes) -> Pairs:
     except ValueError:
         raise BadRequest(f"There are more than {MAX_PAIRS} parameters.") from None
     pairs: Pairs = {}
-    for name, value in found:
-        pairs.setdefault(name, []).append(Word(value))
+    for name, value in parsed:
+        pairs.setdefault(name, []).append(TextValue(value))
     if any("\0" in text for text in (*pairs, *(v for vs in pairs.values() for v in vs))):
         raise BadRequest("A parameter contains the character NUL.")
     return pairs

@@ -1,1 +1,1 @@
-"""The OpenAPI document, made from the blueprints and the rules of the gate."""
+"""The OpenAPI document, built from the blueprints and the rules of the gate."""

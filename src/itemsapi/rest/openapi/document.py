@@ -1,94 +1,102 @@
-"""The OpenAPI 3.1 document: built once from the address map, the schemas and the rules.
+"""The OpenAPI 3.1 document, built once from the URL map, the schemas and the access rules.
 
-The rule of each operation is the very object that the gate enforces. Routes that did not come from
-our `Blueprint` are in it too, with their rule and without schemas: nobody should find an address in
-the access matrix that the document hides.
+The rule of each operation is the same object that the gate enforces. Routes of other blueprints are
+documented too, with their rule and without schemas, so the document contains every route of the
+access matrix.
 """
 
 import functools
 import hashlib
 import importlib.metadata
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import flask_smorest
 import orjson
-from apispec import APISpec
 from flask import Flask, current_app
-from werkzeug.routing import Rule as Address
 
-from itemsapi.gate import openapi
-from itemsapi.gate.rules import Rule
-from itemsapi.rest.openapi.operations import Operations, Route, words
 from itemsapi.settings import Settings
 
-RuleFor = Callable[[str, str], Rule]
-
 EXTENSION = "itemsapi-document"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 TITLE = "itemsapi"
 INTRODUCTION = """\
-An API that is spoken to in JSON and answers in JSON.
+A JSON API.
 
-**Signing in.** `POST /auth/login` with a user name and a password gives an access token, which goes
-into the header `Authorization: Bearer ...` of every other call, and a refresh token.
+**Sign in.** `POST /auth/login` with a user name and a password returns an access token and a
+refresh token. Send the access token in the header `Authorization: Bearer ...` of other requests.
 
-**Refreshing.** The access token lives for minutes (`expires_in`, in seconds). `POST /auth/refresh`
-exchanges the refresh token for a new one and a new access token. Store the new refresh token before
-you use the access token.
+**Refresh.** The access token is valid for minutes (`expires_in`, in seconds). `POST /auth/refresh`
+exchanges the refresh token for a new refresh token and a new access token. Store the new refresh
+token before you use the access token.
 
-- Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no answer
-  came, repeat the request with the same key and the same token: you get the same new refresh token
-  again, until it is used itself.
-- An answer without `refresh_token` is a success: another thread or tab of yours was first and has
-  the new one. Keep the token that you have, or take theirs.
-- 503 asks you to wait as long as `Retry-After` says, and to try again with the newest token.
-- A refresh token that comes back after somebody used its successor was copied: the session ends
-  (401 `refresh_reused`), and you have to sign in again. Threads and processes that share a session
-  refresh under a lock.
+- Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no
+  response arrives, repeat the request with the same key and the same token: the response contains
+  the same new refresh token, until that token is used.
+- A response without `refresh_token` is a success: another thread or tab refreshed first and has the
+  new token. Keep the token that you have, or use the new one.
+- After a 503, wait as long as `Retry-After` says, then retry with the newest token.
+- If a refresh token is used again after its replacement was used, it was copied: the session ends
+  (401 `refresh_reused`), and you must sign in again. Threads and processes that share a session
+  must refresh under a lock.
 
-**Scopes** say what a token may be used for. Each operation names those that it needs, all of them.
-Ask for fewer at sign-in or at refresh with `scope`; your roles say which you may have.
+**Scopes** define what a token may do. An operation needs all the scopes that it lists. To get fewer
+scopes, send `scope` at sign-in or refresh; your roles define which scopes you may have.
 
-**Signing out.** `POST /auth/logout` ends the session and its tokens; `/auth/sessions` shows where
-else you are signed in, and ends that too.
+**Sign out.** `POST /auth/logout` ends the session and revokes its tokens. `/auth/sessions` lists
+your other sessions and can end them.
 
-**Refusals** are `application/problem+json` (RFC 9457); programs test `code`, and
-[each code is explained]({place}/docs/problems). 401 is about the token, 403 about what it may do,
-and 503 may be tried again. The header `X-Request-Id` of every answer finds the request in the log.
+**Errors** are `application/problem+json` (RFC 9457). Programs test `code`;
+[each code is explained]({place}/docs/problems). 401 means that the token is missing or invalid, 403
+that it may not do this, and 503 that you may retry. Every response has the header `X-Request-Id`,
+which identifies the request in the log.
 
-**Trying it.** The [explorer]({place}/docs/explore) signs you in and makes real calls.
+**Try it.** The [explorer]({place}/docs/explore) signs you in and sends real requests.
 
-**Changes** of versioned things need `If-Match` with the ETag that was read.
+**Changes** to versioned resources need `If-Match` with the ETag that you read.
 
-**Lists** give `next_cursor`, which goes into `cursor` for the next page. A page is at most 1 MiB:
-it may hold fewer than `limit` items although more follow, so go by `next_cursor`.
+**Lists** return `next_cursor`; send it as `cursor` to get the next page. A page has at most 1 MiB,
+so it may have fewer than `limit` items although more follow: continue until `next_cursor` is null.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The document as it is served, and its strong ETag."""
+    """The serialized document and its strong ETag."""
 
     body: bytes
     etag: str
 
 
-def describe(app: Flask, settings: Settings, rule_for: RuleFor) -> None:
-    """Have the document built when somebody first asks for it, once all pages are in.
+def describe(app: Flask, api: flask_smorest.Api) -> None:
+    """Register the document, which is built when it is first requested.
 
-    It takes as long as the rest of the boot; a worker, a command or a test that nobody asks for it
-    should not wait. `itemsapi serve` asks once before it serves, so that a fault stops the boot.
+    Building it takes as long as the rest of the startup, and most workers, commands and tests never
+    need it. `itemsapi serve` builds it once before it serves, so an error stops the start.
     """
 
     @functools.cache
     def document() -> Document:
-        body = orjson.dumps(build(app, settings, rule_for))
+        body = orjson.dumps(api.spec.to_dict())
         return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
     app.extensions[EXTENSION] = document
+
+
+def spec_options(settings: Settings) -> dict[str, Any]:
+    """Return the options of the document: title, version, description and server."""
+    server = _server(settings.public_url)
+    return {
+        "title": TITLE,
+        "version": _version(),
+        "openapi_version": "3.1.0",
+        "info": {
+            "description": INTRODUCTION.format(place=server.rstrip("/")),
+            "contact": {"name": "The itemsapi maintainers"},
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": server}],
+    }
 
 
 def document_of(app: Flask) -> Document:
@@ -99,72 +107,8 @@ def document_of(app: Flask) -> Document:
 
 
 def current_document() -> Document:
-    """Return the document of the application at hand."""
+    """Return the document of the current application."""
     return document_of(current_app)
-
-
-def build(app: Flask, settings: Settings, rule_for: RuleFor) -> dict[str, Any]:
-    """Return the document as a dictionary."""
-    server = _server(settings.public_url)
-    spec = APISpec(
-        TITLE,
-        _version(),
-        "3.1.0",
-        info={
-            "description": INTRODUCTION.format(place=server.rstrip("/")),
-            "contact": {"name": "The itemsapi maintainers"},
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        servers=[{"url": server}],
-    )
-    found = list(routes(app, rule_for))
-    operations = Operations(spec, f"{settings.public_url}/docs/problems")
-    for route in found:
-        spec.path(route.path, operations={route.method.lower(): operations.describe(route)})
-    for tag in dict.fromkeys(route.tag for route in found):
-        spec.tag({"name": tag, "description": _about(app, tag)})
-    scopes = [s for page in app.blueprints.values() for s in getattr(page, "scopes", ())]
-    for name, scheme in openapi.schemes([route.rule for route in found], scopes).items():
-        spec.components.security_scheme(name, scheme)
-    return dict(spec.to_dict())
-
-
-def routes(app: Flask, rule_for: RuleFor) -> Iterator[Route]:
-    """Yield every address and method but HEAD and OPTIONS, which follow the others."""
-    taken: set[str] = set()
-    for address in app.url_map.iter_rules():
-        for method in METHODS:
-            if method in (address.methods or ()):
-                rule = rule_for(address.endpoint, method)
-                yield _route(app, address, method, rule, taken)
-
-
-def _route(app: Flask, address: Address, method: str, rule: Rule, taken: set[str]) -> Route:
-    view = _view(app.view_functions[address.endpoint], method)
-    page, _, name = address.endpoint.rpartition(".")
-    candidates = (name, f"{page}_{name}", f"{page}_{name}_{method}", address.rule)
-    operation_id = next(c for c in candidates if c.replace(".", "_") not in taken)
-    operation_id = operation_id.replace(".", "_").lower()
-    taken.add(operation_id)
-    tag = page.rpartition(".")[2] or "other"
-    otherwise = getattr(app.blueprints.get(page), "otherwise", {})
-    return Route(address.rule, method, view, operation_id, tag, rule, otherwise)
-
-
-def _view(view: Any, method: str) -> Callable[..., object]:  # noqa: ANN401 - Flask's view functions
-    """Return the function itself; that of a `MethodView` is one of its methods."""
-    kind = getattr(view, "view_class", None)
-    found: Callable[..., object] = getattr(kind, method.lower(), view)
-    return found
-
-
-def _about(app: Flask, tag: str) -> str:
-    """Return what a page is about: its description, or the first line of its module."""
-    page = next((p for name, p in app.blueprints.items() if name.rpartition(".")[2] == tag), None)
-    if page is None:
-        return "Addresses that belong to no page."
-    module = sys.modules.get(page.import_name)
-    return getattr(page, "description", "") or f"{words(module, f'The page {tag}')[0]}."
 
 
 def _version() -> str:
@@ -175,8 +119,13 @@ def _version() -> str:
 
 
 def _server(public_url: str) -> str:
-    """Return the address of the service; a loopback one means wherever the document came from."""
-    address = urlsplit(public_url)
-    host = address.hostname or ""
-    here = host in {"127.0.0.1", "::1"} or host.rpartition(".")[2] == "localhost"  # RFC 6761 6.3
-    return (address.path or "/") if here else public_url
+    """Return the URL of the service; if it is a loopback address, only its path.
+
+    A relative URL refers to the host that the document was loaded from.
+    """
+    url = urlsplit(public_url)
+    host = url.hostname or ""
+    is_loopback = (
+        host in {"127.0.0.1", "::1"} or host.rpartition(".")[2] == "localhost"  # RFC 6761 6.3
+    )
+    return (url.path or "/") if is_loopback else public_url

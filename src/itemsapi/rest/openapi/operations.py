@@ -1,14 +1,20 @@
-"""One operation of the document, made of what its view declares and of the rule that guards it."""
+"""Add access rules and problem responses to each operation of the document."""
 
+# ruff: noqa: ANN401 - the signatures are the libraries'
+
+import copy
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from apispec import APISpec
+from apispec import APISpec, BasePlugin
+from flask import Flask
+from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import Schema
+from werkzeug.routing import BaseConverter
+from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
 from itemsapi.gate.rules import Rule
@@ -19,177 +25,177 @@ from itemsapi.problems import (
     InternalError,
     MediaTypeWrong,
     NotFound,
-    PreconditionFailed,
     Problem,
     RequestTimeout,
     Unavailable,
-    ValidationFailed,
 )
-from itemsapi.rest.blueprint import notes
-from itemsapi.rest.default_headers import describe
 from itemsapi.rest.fields import ID_PATTERN
 from itemsapi.rest.openapi.responses import ProblemResponses
-from itemsapi.rest.openapi.schemas import SchemaConverter, with_example
-from itemsapi.rest.request import FORM
+from itemsapi.rest.openapi.schemas import SchemaPlugin
+
+RuleFor = Callable[[str, str], Rule]
 
 ALWAYS: tuple[type[Problem], ...] = (BadRequest, InternalError, Unavailable)
 WITH_BODY: tuple[type[Problem], ...] = (RequestTimeout, BodyTooLarge, MediaTypeWrong)
-
-_VARIABLE = re.compile(r"<(?:(?P<kind>\w+)(?:\([^>]*\))?:)?(?P<name>\w+)>")
-_PATH_SHAPES: Mapping[str, dict[str, object]] = {
-    "id": {"type": "string", "format": "uuid", "pattern": f"^{ID_PATTERN}$"},
-    "uuid": {"type": "string", "format": "uuid"},
-    "int": {"type": "integer", "minimum": 0},
-    "float": {"type": "number", "minimum": 0},
-}
-_MEDIA = {"json": "application/json", "form": FORM}
-_PLACES = {"query": "query", "headers": "header", "cookies": "cookie"}
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": True,
-    "description": "The ETag of the version that the change was made against, or `*`.",
-    "schema": {"type": "string"},
+ID_SCHEMA: dict[str, object] = {
+    "type": "string",
+    "format": "uuid",
+    "pattern": f"^{ID_PATTERN}$",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One address and method: what is documented as an operation."""
+class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no types
+    """Flask-Smorest's plugin for Flask routes; it removes trailing slashes from paths."""
 
-    address: str
-    method: str
-    view: Callable[..., object]
-    operation_id: str
-    tag: str
-    rule: Rule
-    otherwise: Mapping[type[Problem], tuple[int, Schema]]
+    @staticmethod
+    def flaskpath2openapi(path: str) -> str:
+        """Return a path in OpenAPI syntax."""
+        return str(FlaskPlugin.flaskpath2openapi(path)).rstrip("/") or "/"
 
-    @property
-    def path(self) -> str:
-        """The address as OpenAPI writes it, without a slash at its end."""
-        return _VARIABLE.sub(r"{\g<name>}", self.address).rstrip("/") or "/"
+    def path_helper(self, rule: Route, operations: Any, parameters: Any, **kwargs: Any) -> str:
+        """Return the path, and move its parameters into each operation."""
+        path = super().path_helper(rule, operations, parameters, **kwargs)
+        for operation in operations.values():
+            own = operation.get("parameters", [])
+            if parameters or own:
+                operation["parameters"] = [*copy.deepcopy(parameters), *own]
+        parameters.clear()
+        return str(path)
+
+    def rule_to_params(self, rule: Route) -> list[dict[str, Any]]:
+        """Return the parameters of a path, with a description of each id."""
+        path_parameters: list[dict[str, Any]] = super().rule_to_params(rule)
+        for parameter in path_parameters:
+            name = parameter["name"]
+            if name.endswith("_id"):
+                resource = name.removesuffix("_id").replace("_", " ")
+                parameter["description"] = f"The id of the {resource}."
+        return path_parameters
 
 
-class Operations:
-    """Makes operations; schemas and refusals they share go into the components of the document."""
+def id_schema(_converter: BaseConverter) -> dict[str, object]:
+    """Return the schema of a path parameter that is an id."""
+    return ID_SCHEMA
 
-    def __init__(self, spec: APISpec, base: str) -> None:
-        """Collect in `spec`; problems are explained at `base`."""
-        self.going_in = SchemaConverter(spec, "in")
-        self.coming_out = SchemaConverter(spec, "out")
-        self.refusals = ProblemResponses(spec, base)
 
-    def describe(self, route: Route) -> dict[str, Any]:
-        """Return the operation."""
-        said = notes(route.view)
-        summary, description = words(route.view, route.view.__name__)
-        operation: dict[str, Any] = {
-            "operationId": route.operation_id,
-            "tags": [route.tag],
+class RulesPlugin(BasePlugin):
+    """Adds to each operation its id, its rule and its problem responses."""
+
+    def __init__(self, app: Flask, rule_for: RuleFor, problems_url: str) -> None:
+        """Store the application, the function that returns a rule, and the problems' address."""
+        self._app, self._rule_for, self._problems_url = app, rule_for, problems_url
+        self.schemas = SchemaPlugin()
+        self._ids: set[str] = set()
+        self.rules: list[Rule] = []
+        self.documented: set[tuple[str, str]] = set()
+
+    def init_spec(self, spec: APISpec) -> None:
+        """Prepare to collect problem responses in the components of `spec`."""
+        super().init_spec(spec)
+        self._responses = ProblemResponses(spec, self._problems_url)
+
+    def operation_helper(
+        self, path: str | None = None, operations: Any = None, **kwargs: Any
+    ) -> None:
+        """Complete the operations of a route."""
+        route: Route = kwargs["rule"]
+        for method, operation in (operations or {}).items():
+            self.documented.add((route.rule, method))
+            self._complete(route, path or "", method, operation)
+
+    def _complete(self, route: Route, path: str, method: str, operation: dict[str, Any]) -> None:
+        rule = self._rule_for(route.endpoint, method.upper())
+        self.rules.append(rule)
+        declared = operation.pop("x-problems", [])
+        operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
+        text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
+        summary, description = summary_and_description(text.strip(), route.endpoint)
+        operation |= {
+            "operationId": operation.get("operationId") or self._id(route, method),
             "summary": summary,
-            "description": description,
-            "security": openapi.security(route.rule),
-            "x-access": openapi.in_words(route.rule),
-            "parameters": self._parameters(route, said),
-            "requestBody": self._body(said),
-            "responses": self._responses(route, said),
+            "security": openapi.security_requirements(rule),
+            "x-access": openapi.describe_rule(rule),
         }
-        # `security: []` says "public"; the other empty values say nothing.
-        return {name: value for name, value in operation.items() if value or name == "security"}
+        if description:
+            operation["description"] = description
+        kinds = {*ALWAYS, *openapi.problems_of_rule(rule), *declared, *_parsing_problems(operation)}
+        if "{" in path:
+            kinds.add(NotFound)
+        self._add_problems(route, operation, kinds)
 
-    def _parameters(self, route: Route, said: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-        found = [_path_parameter(m["kind"], m["name"]) for m in _VARIABLE.finditer(route.address)]
-        for taken in said.get("takes", ()):
-            if place := _PLACES.get(taken["in"]):
-                found += self.going_in.parameters(taken["schema"], place)
-        return found + [_IF_MATCH] * bool(said.get("if_match"))
+    def _id(self, route: Route, method: str) -> str:
+        blueprint, _, name = route.endpoint.rpartition(".")
+        candidates = (name, f"{blueprint}_{name}", f"{blueprint}_{name}_{method}", route.rule)
+        unused = next(c for c in candidates if c.replace(".", "_").lower() not in self._ids)
+        operation_id = unused.replace(".", "_").lower()
+        self._ids.add(operation_id)
+        return operation_id
 
-    def _body(self, said: Mapping[str, list[Any]]) -> dict[str, Any] | None:
-        for taken in said.get("takes", ()):
-            if media := _MEDIA.get(taken["in"]):
-                content = {"schema": self.going_in.reference(taken["schema"])}
-                content = with_example(content, taken["example"])
-                return {"required": taken["required"], "content": {media: content}}
-        return None
+    def _add_problems(
+        self, route: Route, operation: dict[str, Any], kinds: set[type[Problem]]
+    ) -> None:
+        blueprint = self._app.blueprints.get(route.endpoint.rpartition(".")[0])
+        custom = _custom_error_schemas(getattr(blueprint, "error_schemas", {}), kinds)
+        responses = {str(status): value for status, value in operation["responses"].items()}
+        for status, response in self._responses.responses(kinds - custom.keys()).items():
+            if not _has_content(responses.get(status)):
+                responses[status] = response
+        for code, schema in set(custom.values()):
+            usual = [kind for kind in kinds - custom.keys() if kind.status == code]
+            responses[str(code)] = self._custom_error_response(code, schema, usual)
+        operation["responses"] = dict(sorted(responses.items()))
 
-    def _responses(self, route: Route, said: Mapping[str, list[Any]]) -> dict[str, Any]:
-        given = said.get("gives") or [{"status": 200, "schema": None, "content_type": None}]
-        found = {}
-        for answer in given:
-            found[str(answer["status"])] = self._response(answer)
-            if route.method == "GET" and "ETag" in answer.get("headers", ()):
-                found["304"] = {"description": "The version named in `If-None-Match` still holds."}
-        kinds = _refusals(route, said)
-        odd = {kind: hit for kind in kinds if (hit := _otherwise(route, kind))}
-        found |= self.refusals.responses(kinds - odd.keys())
-        for status, schema in set(odd.values()):
-            usual = sorted(
-                (kind for kind in kinds - odd.keys() if kind.status == status),
-                key=lambda kind: kind.code,
-            )
-            found[str(status)] = self._odd_response(status, schema, usual)
-        return dict(sorted(found.items()))
-
-    def _odd_response(
-        self, status: int, schema: Schema, usual: list[type[Problem]]
+    def _custom_error_response(
+        self, status: int, schema: Schema, usual: Iterable[type[Problem]]
     ) -> dict[str, Any]:
-        """Return a refusal in a shape of the page's own, beside the usual ones of that status."""
-        response = self.refusals.response(usual) if usual else {"content": {}}
-        content = {"application/json": {"schema": self.coming_out.reference(schema)}}
+        """Return the blueprint's own error response, together with the problems of that status."""
+        kinds = sorted(usual, key=lambda kind: kind.code)
+        response = self._responses.response(kinds) if kinds else {"content": {}}
+        content = {"application/json": {"schema": schema}}
         phrase = {"description": HTTPStatus(status).phrase}
-        return {**phrase, **response, "content": {**content, **response["content"]}}
-
-    def _response(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        response: dict[str, Any] = {"description": HTTPStatus(answer["status"]).phrase}
-        schema, media = answer["schema"], answer["content_type"]
-        if schema is not None:
-            content = {"schema": self.coming_out.reference(schema)}
-            response["content"] = {media: with_example(content, answer["example"])}
-        elif media not in {None, "application/json"}:
-            response["content"] = {media: {"schema": {"type": "string"}}}
-        if headers := _header_docs(answer.get("headers", ())):
-            response["headers"] = headers
-        return response
+        merged = {**phrase, **response, "content": {**content, **response["content"]}}
+        assert self.schemas.resolver is not None  # noqa: S101 - the spec exists here
+        self.schemas.resolver.resolve_response(merged)  # type: ignore[no-untyped-call]  # apispec
+        return merged
 
 
-def words(thing: object, name: str) -> tuple[str, str]:
-    """Return summary and description: the first sentence of the docstring and the rest."""
-    text = inspect.getdoc(thing) or name.replace("_", " ").capitalize()
-    line, _, rest = text.partition("\n")
-    sentence, _, more = line.partition(". ")
-    return sentence.strip().rstrip("."), f"{more}\n{rest}".strip()
+def summary_and_description(text: str, name: str) -> tuple[str, str]:
+    """Return the first sentence of a docstring and the rest of it."""
+    line, _, rest = (text or name.rpartition(".")[2].replace("_", " ").capitalize()).partition("\n")
+    sentence, _, rest_of_line = line.partition(". ")
+    return sentence.strip().rstrip("."), f"{rest_of_line}\n{rest}".strip()
 
 
-def _refusals(route: Route, said: Mapping[str, list[Any]]) -> set[type[Problem]]:
-    found = {*ALWAYS, *openapi.refusals(route.rule), *said.get("refuses", ())}
-    taken = {note["in"] for note in said.get("takes", ())}
-    if taken:
-        found.add(ValidationFailed)
-    if taken & set(_MEDIA):
-        found |= set(WITH_BODY)
-    if "json" in taken:
-        found.add(BodyMalformed)
-    if "<" in route.address:
-        found.add(NotFound)
-    if route.method == "GET" and any("ETag" in one["headers"] for one in said.get("gives", ())):
-        found.add(PreconditionFailed)
-    return found
+def documented_text(thing: object) -> str:
+    """Return the docstring of a view or a module, without its indentation."""
+    return inspect.getdoc(thing) or ""
 
 
-def _otherwise(route: Route, kind: type[Problem]) -> tuple[int, Schema] | None:
-    return next((hit for k, hit in route.otherwise.items() if issubclass(kind, k)), None)
+def _parsing_problems(operation: Mapping[str, Any]) -> set[type[Problem]]:
+    """Return the problems that parsing the request of an operation can raise."""
+    content = operation.get("requestBody", {}).get("content", {})
+    parameters = operation.get("parameters", ())
+    parsed = any(isinstance(p, Mapping) and p["in"] != "path" for p in parameters)
+    problems: set[type[Problem]] = {ValidationFailed} if content or parsed else set()
+    if content:
+        problems |= set(WITH_BODY)
+    if any(re.fullmatch(r"application/(.+\+)?json", media) for media in content):
+        problems.add(BodyMalformed)
+    return problems
 
 
-def _path_parameter(kind: str | None, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "in": "path", "required": True}
-    if name.endswith("_id"):
-        found["description"] = f"The id of the {name.removesuffix('_id').replace('_', ' ')}."
-    return found | {"schema": _PATH_SHAPES.get(kind or "string", {"type": "string"})}
+def _has_content(response: object) -> bool:
+    """Return whether a view documents the content of this response, not only its status."""
+    return isinstance(response, Mapping) and bool({"content", "$ref"} & response.keys())
 
 
-def _header_docs(given: Mapping[str, str] | tuple[str, ...]) -> dict[str, Any]:
-    said = given if isinstance(given, Mapping) else describe(given)
-    return {
-        name: {"description": text, "schema": {"type": "string"}} for name, text in said.items()
-    }
+def _custom_error_schemas(
+    schemas: Mapping[type[Problem], tuple[int, Schema]], kinds: Iterable[type[Problem]]
+) -> dict[type[Problem], tuple[int, Schema]]:
+    """Return status and schema of each problem that the blueprint's error handler serializes."""
+    custom = {}
+    for kind in kinds:
+        entry = next((value for base, value in schemas.items() if issubclass(kind, base)), None)
+        if entry is not None:
+            custom[kind] = entry
+    return custom

@@ -1,4 +1,4 @@
-"""Refusals as the document shows them: one component for each set of problems of one status."""
+"""Problem responses of the document: one component for each set of problems with one status."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -16,32 +16,32 @@ from itemsapi.problems import (
     Unavailable,
     ValidationFailed,
 )
-from itemsapi.rest.default_headers import describe
+from itemsapi.rest.default_headers import header_meanings
 from itemsapi.rest.error_handlers import MAX_ERRORS, PROBLEM_JSON
 
 EXAMPLE_ID = "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"
 
 _STRING = {"type": "string"}
-_FAULT = {
+_FIELD_ERROR = {
     "type": "object",
     "properties": {
-        "field": {**_STRING, "description": "Where, with dots between the levels."},
-        "message": {**_STRING, "description": "What is wrong there."},
+        "field": {**_STRING, "description": "The field, with dots between levels."},
+        "message": {**_STRING, "description": "What is wrong with it."},
     },
     "required": ["field", "message"],
     "additionalProperties": False,
 }
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "A refusal (RFC 9457). Programs test `code`.",
+    "description": "An error (RFC 9457). Programs test `code`.",
     "properties": {
-        "type": {**_STRING, "format": "uri", "description": "Where the problem is explained."},
-        "title": {**_STRING, "description": "What it is."},
+        "type": {**_STRING, "format": "uri", "description": "The address of the explanation."},
+        "title": {**_STRING, "description": "A short summary of the problem."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {**_STRING, "description": "What to do about it."},
         "code": {**_STRING, "description": "The stable name of the problem."},
-        "request_id": {**_STRING, "description": "Finds this request in the log."},
-        "errors": {"type": "array", "maxItems": MAX_ERRORS, "items": _FAULT},
+        "request_id": {**_STRING, "description": "The id of this request, as in the log."},
+        "errors": {"type": "array", "maxItems": MAX_ERRORS, "items": _FIELD_ERROR},
     },
     "required": ["code", "detail", "request_id", "status", "title", "type"],
     "additionalProperties": False,
@@ -49,16 +49,16 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 
 
 class ProblemResponses:
-    """Collects the refusals of all operations among the components of a document."""
+    """Collects the problem responses of all operations in the components of a document."""
 
     def __init__(self, spec: APISpec, base: str) -> None:
-        """Explain problems at `base`, as the answers do."""
+        """Use `base` as the address of the page that explains problems."""
         self.spec = spec
         self.base = base
         spec.components.schema("Problem", PROBLEM_SCHEMA)
 
     def responses(self, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
-        """Return the responses, by status, that say these problems."""
+        """Return the responses for these problems, by status."""
         ordered = sorted(set(kinds), key=lambda kind: (kind.status, kind.code))
         return {
             str(status): self._component(list(group))
@@ -72,13 +72,13 @@ class ProblemResponses:
         return {"$ref": f"#/components/responses/{name}"}
 
     def response(self, kinds: list[type[Problem]]) -> dict[str, Any]:
-        """Return one response that says these problems, all of one status."""
+        """Return one response for these problems, which all have the same status."""
         phrase = HTTPStatus(kinds[0].status).phrase
-        says = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
+        summary = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
         examples = {kind.code: {"value": self._example(kind)} for kind in kinds}
         media = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
         response: dict[str, Any] = {
-            "description": f"{phrase}. {says}.",
+            "description": f"{phrase}. {summary}.",
             "content": {PROBLEM_JSON: media},
         }
         if headers := _headers(kinds[0]):
@@ -87,7 +87,7 @@ class ProblemResponses:
 
     def _example(self, kind: type[Problem]) -> dict[str, object]:
         problem = _sample(kind)
-        said: dict[str, object] = {
+        example: dict[str, object] = {
             "type": f"{self.base}#{kind.code}",
             "title": kind.title,
             "status": kind.status,
@@ -95,7 +95,7 @@ class ProblemResponses:
             "code": kind.code,
             "request_id": EXAMPLE_ID,
         }
-        return said if problem.errors is None else {**said, "errors": problem.errors}
+        return example if problem.errors is None else {**example, "errors": problem.errors}
 
 
 def _sample(kind: type[Problem]) -> Problem:
@@ -117,6 +117,6 @@ def _headers(kind: type[Problem]) -> Mapping[str, object]:
     else:
         names = ["Allow"] if issubclass(kind, MethodNotAllowed) else []
     return {
-        name: {"description": says, "schema": {"type": "string"}}
-        for name, says in describe(names).items()
+        name: {"description": meaning, "schema": {"type": "string"}}
+        for name, meaning in header_meanings(names).items()
     }

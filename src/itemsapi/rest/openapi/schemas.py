@@ -1,20 +1,21 @@
-"""Schemas as the document shows them: one shape for what goes in, another for what comes out.
+"""Schemas of the document: one JSON Schema for input, another one for output.
 
-What plain apispec gets wrong for us is put right here: fields of answers are required, answers hold
-nothing else, decimals are strings, and every shape has a name of its own (`OrderIn`, `OrderPatch`,
-`Order`), never `Order1`.
+This module corrects the defaults of apispec: fields of responses are required, responses have no
+additional properties, decimals are strings, and every JSON Schema has its own name (`OrderIn`,
+`OrderPatch`, `Order`), never `Order1`.
 """
 
-# ruff: noqa: ANN401 - apispec hands schemas and fields on untyped
+# ruff: noqa: ANN401 - apispec passes schemas and fields untyped
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
+import apispec.ext.marshmallow
 import marshmallow
 from apispec import APISpec
 from apispec.ext.marshmallow.common import make_schema_key, resolve_schema_instance
 from apispec.ext.marshmallow.field_converter import DEFAULT_FIELD_MAPPING
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from apispec.ext.marshmallow.schema_resolver import SchemaResolver as ApispecResolver
 from marshmallow import EXCLUDE, INCLUDE
 
 from itemsapi.rest import fields
@@ -23,7 +24,7 @@ Direction = Literal["in", "out"]
 
 
 class SchemaConverter(OpenAPIConverter):
-    """Turns schemas of one direction into JSON Schema and collects those with a name."""
+    """Converts schemas of one direction into JSON Schema and collects the named ones."""
 
     field_mapping = {  # noqa: RUF012 - apispec declares it so
         **DEFAULT_FIELD_MAPPING,
@@ -33,18 +34,25 @@ class SchemaConverter(OpenAPIConverter):
         fields.Id: ("string", "uuid"),
     }
 
-    def __init__(self, spec: APISpec, direction: Direction) -> None:
-        """Collect named shapes in the components of `spec`."""
-        super().__init__(spec.openapi_version, self._name, spec)
-        self.direction = direction
+    direction: Direction = "in"
 
-    def reference(self, schema: marshmallow.Schema) -> dict[str, Any]:
-        """Return the shape of `schema`, as a reference where it has a name."""
-        found: dict[str, Any] = self.resolve_nested_schema(schema)
-        return found
+    def __init__(self, openapi_version: Any, schema_name_resolver: Any, spec: APISpec) -> None:
+        """Collect named schemas in the components of `spec`."""
+        del schema_name_resolver
+        self._names: dict[Direction, dict[Any, str]] = {"in": {}, "out": {}}
+        super().__init__(openapi_version, self._name, spec)
+
+    @property
+    def refs(self) -> dict[Any, str]:
+        """The names of the schemas of this direction that are in the components."""
+        return self._names[self.direction]
+
+    @refs.setter
+    def refs(self, value: object) -> None:
+        """Ignore apispec's own dictionary, which does not separate directions."""
 
     def resolve_nested_schema(self, schema: Any) -> Any:
-        """Put the shape among the components at its first use; one without a name stays inline."""
+        """Add the schema to the components on first use; a schema without a name stays inline."""
         instance = resolve_schema_instance(schema)
         key = make_schema_key(instance)
         if key not in self.refs:
@@ -58,68 +66,69 @@ class SchemaConverter(OpenAPIConverter):
 
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
         """Return the JSON Schema of one object."""
-        shape: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        json_schema: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         lenient = {INCLUDE, EXCLUDE} if self.direction == "in" else {INCLUDE}
-        shape["additionalProperties"] = schema.unknown in lenient
-        if "description" not in shape and (words := _first_line(schema)):
-            shape["description"] = words
-        return shape
+        json_schema["additionalProperties"] = schema.unknown in lenient
+        if "description" not in json_schema and (description := _first_line(schema)):
+            json_schema["description"] = description
+        return json_schema
 
     def fields2jsonschema(self, fields: Any, *, partial: Any = None) -> dict[str, Any]:
-        """Return the properties that go this way, and which of them are always there."""
-        one_way = {
+        """Return the properties of this direction, and which of them are required."""
+        included = {
             name: field
             for name, field in fields.items()
             if not (field.dump_only if self.direction == "in" else field.load_only)
         }
-        shape: dict[str, Any] = super().fields2jsonschema(one_way, partial=partial)  # type: ignore[no-untyped-call]
+        json_schema: dict[str, Any] = super().fields2jsonschema(included, partial=partial)  # type: ignore[no-untyped-call]
         if self.direction == "out":
-            shape["required"] = sorted(
+            json_schema["required"] = sorted(
                 field.data_key or name
-                for name, field in one_way.items()
+                for name, field in included.items()
                 if not field.metadata.get("optional")
             )
-        return shape
+        return json_schema
 
     def field2type_and_format(self, field: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return type, format, and the pattern of those that are text with a shape."""
-        if getattr(field, "as_string", False):  # marshmallow's own numbers, sent as text
+        """Return the type and format, and the pattern of a field that has one."""
+        if getattr(field, "as_string", False):  # a number of marshmallow that is sent as text
             return {"type": "string"}
-        found: dict[str, Any] = super().field2type_and_format(field, **kwargs)
+        keywords: dict[str, Any] = super().field2type_and_format(field, **kwargs)
         pattern = getattr(field, "pattern", None)
-        return found | {"pattern": pattern} if pattern else found
+        return keywords | {"pattern": pattern} if pattern else keywords
 
     def field2range(self, field: Any, ret: Any) -> dict[str, Any]:
-        """Return the bounds of a number; whole ones always have some."""
-        found: dict[str, Any] = super().field2range(field, ret)
+        """Return the bounds of a number; integers always have bounds."""
+        bounds: dict[str, Any] = super().field2range(field, ret)
         if isinstance(field, fields.Integer):
-            found.setdefault("minimum", -fields.GREATEST)
-            found.setdefault("maximum", fields.GREATEST)
-        return found
+            bounds.setdefault("minimum", -fields.MAX_SAFE_INTEGER)
+            bounds.setdefault("maximum", fields.MAX_SAFE_INTEGER)
+        return bounds
 
     def field2pattern(self, field: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the pattern as JSON Schema has it (ECMA-262): there `$` alone ends a text."""
-        found: dict[str, Any] = super().field2pattern(field, **kwargs)
-        return {name: pattern.replace(r"\Z", "$") for name, pattern in found.items()}
+        r"""Return the pattern in ECMA-262 syntax, as in JSON Schema: `$` instead of `\Z`."""
+        keywords: dict[str, Any] = super().field2pattern(field, **kwargs)
+        return {name: pattern.replace(r"\Z", "$") for name, pattern in keywords.items()}
 
     def field2default(self, field: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the default; `null` only repeats that the field may be left out."""
-        found: dict[str, Any] = super().field2default(field, **kwargs)
-        return {} if found.get("default") is None else found
+        """Return the default; omit `null`, which only means that the field is optional."""
+        keywords: dict[str, Any] = super().field2default(field, **kwargs)
+        return {} if keywords.get("default") is None else keywords
 
     def field2read_only(self, field: Any, **kwargs: Any) -> dict[str, Any]:
-        """Say nothing: what goes one way only is missing from the other shape."""
+        """Return nothing: a field of one direction is omitted from the other JSON Schema."""
         del field, kwargs
         return {}
 
     field2write_only = field2read_only
 
-    def parameters(self, schema: marshmallow.Schema, location: str) -> list[dict[str, Any]]:
-        """Return each field as a parameter; one that may be left out is not null instead."""
-        found = self.schema2parameters(schema, location=location)
-        for parameter in found:
+    def schema2parameters(self, schema: Any, *, location: str, **kwargs: Any) -> list[Any]:
+        """Return each field as a parameter; a parameter can be omitted but is never null."""
+        del kwargs
+        parameters = super().schema2parameters(schema, location=location)
+        for parameter in parameters:
             _drop_null(parameter["schema"])
-        return list(found)
+        return list(parameters)
 
     def _name(self, schema: marshmallow.Schema) -> str | None:
         if schema.only is not None or schema.exclude:
@@ -129,7 +138,7 @@ class SchemaConverter(OpenAPIConverter):
             stem = name.removesuffix("In")
             name = f"{stem}Patch" if schema.partial and not stem.endswith("Patch") else name
             name = name if name.endswith(("In", "Patch")) else f"{name}In"
-        if name in self.spec.components.schemas:  # another page's schema of the same name
+        if name in self.spec.components.schemas:  # a schema of another blueprint has this name
             name = f"{type(schema).__module__.rpartition('.')[2].title().replace('_', '')}{name}"
         return name
 
@@ -138,13 +147,36 @@ def _first_line(schema: marshmallow.Schema) -> str:
     return (type(schema).__doc__ or "").strip().partition("\n")[0]
 
 
-def _drop_null(shape: dict[str, Any]) -> None:
-    if isinstance(shape.get("type"), list):
-        shape["type"] = next(kind for kind in shape["type"] if kind != "null")
-    if "enum" in shape:
-        shape["enum"] = [choice for choice in shape["enum"] if choice is not None]
+def _drop_null(json_schema: dict[str, Any]) -> None:
+    if isinstance(json_schema.get("type"), list):
+        json_schema["type"] = next(kind for kind in json_schema["type"] if kind != "null")
+    if "enum" in json_schema:
+        json_schema["enum"] = [choice for choice in json_schema["enum"] if choice is not None]
 
 
-def with_example(content: Mapping[str, Any], example: object) -> dict[str, Any]:
-    """Return a media type object with its example, if there is one."""
-    return {**content, **({} if example is None else {"example": example})}
+class SchemaResolver(ApispecResolver):
+    """Resolves the schemas of responses as output and all other schemas as input."""
+
+    def resolve_response(self, response: Any) -> None:
+        """Add the schemas of a response to the components."""
+        self.converter.direction = "out"
+        try:
+            super().resolve_response(response)  # type: ignore[no-untyped-call]  # apispec
+        finally:
+            self.converter.direction = "in"
+
+
+class SchemaPlugin(apispec.ext.marshmallow.MarshmallowPlugin):
+    """apispec's plugin for marshmallow, with a JSON Schema for each direction."""
+
+    Converter = SchemaConverter
+    Resolver = SchemaResolver
+
+    def header_helper(self, header: Any, **kwargs: Any) -> Any:
+        """Resolve the schema of a response header."""
+        assert isinstance(self.converter, SchemaConverter)  # noqa: S101 - the spec exists here
+        self.converter.direction = "out"
+        try:
+            return super().header_helper(header, **kwargs)
+        finally:
+            self.converter.direction = "in"

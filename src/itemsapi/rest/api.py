@@ -1,0 +1,189 @@
+"""`Api`: Flask-Smorest's `Api`, which builds the document when it is first read."""
+
+import sys
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+from apispec import APISpec
+from flask import Blueprint as FlaskBlueprint
+from flask import Flask
+from werkzeug.routing import Rule as Route
+
+from itemsapi.gate import openapi
+from itemsapi.rest.default_headers import documented_headers
+from itemsapi.rest.error_handlers import PROBLEM_JSON
+from itemsapi.rest.install import IdConverter
+from itemsapi.rest.openapi.operations import (
+    PathPlugin,
+    RuleFor,
+    RulesPlugin,
+    documented_text,
+    id_schema,
+    summary_and_description,
+)
+from itemsapi.rest.openapi.responses import PROBLEM_SCHEMA
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of the version that the change was made against, or `*`.",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETags of versions that you have: 304 if one of them is the current version.",
+    "schema": {"type": "string"},
+}
+NO_BLUEPRINT = "other"  # the tag of routes that belong to no blueprint
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no types
+    """Flask-Smorest's `Api`, with the gate's rules in the document.
+
+    `rest.error_handlers` handles errors, and `endpoints.docs` serves the document.
+    """
+
+    ERROR_SCHEMA = PROBLEM_SCHEMA
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask, *, rule_for: RuleFor, problems_url: str, **spec: Any) -> None:
+        """Store the options of the document.
+
+        `rule_for` returns the rule of a route, `problems_url` is the page that explains problems.
+        """
+        self._spec: APISpec | None = None
+        self._options: dict[str, Any] | None = None
+        self._parameters: dict[str, Any] = {}
+        self._rules = RulesPlugin(app, rule_for, problems_url)
+        super().__init__(app, spec_kwargs=spec)
+
+    @property
+    def spec(self) -> APISpec | None:
+        """The document, built on first use, after all blueprints are registered."""
+        if self._spec is None and self._options is not None:
+            self._build(self._options)
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: APISpec | None) -> None:
+        self._spec = value
+
+    def register_blueprint(
+        self,
+        blp: FlaskBlueprint,
+        *,
+        parameters: list[dict[str, object]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register a blueprint of Flask-Smorest or of plain Flask."""
+        name = options.get("name", blp.name)
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][name] = self
+        self._app.register_blueprint(blp, **options)
+        self._parameters[name] = parameters
+
+    def _init_spec(self, **options: Any) -> None:
+        """Keep the options for later: building the document takes as long as the whole startup."""
+        self._options = options
+
+    def _register_doc_blueprint(self) -> None:
+        """Do nothing: `endpoints.docs` serves the document."""
+
+    def _register_error_handlers(self) -> None:
+        """Do nothing: `rest.error_handlers` handles every error."""
+
+    def _register_responses(self) -> None:
+        """Register a response for each HTTP status; views refer to them by status alone."""
+        components = self._built().components
+        problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for status in HTTPStatus:
+            content = {"content": problem} if status >= HTTPStatus.BAD_REQUEST else {}
+            components.response(status.name, {"description": status.phrase, **content}, lazy=True)
+
+    def _register_etag_headers(self) -> None:
+        """Describe `ETag`, `If-Match` and `If-None-Match` as this service implements them."""
+        components = self._built().components
+        for name, header in (("IF_MATCH", IF_MATCH), ("IF_NONE_MATCH", IF_NONE_MATCH)):
+            components.parameter(name, "header", header, lazy=True)
+        components.header("ETAG", documented_headers("ETag")["ETag"], lazy=True)
+
+    def _build(self, options: dict[str, Any]) -> None:
+        self._options = None
+        super()._init_spec(
+            flask_plugin=PathPlugin(),
+            marshmallow_plugin=self._rules.schemas,
+            extra_plugins=[self._rules],
+            **options,
+        )
+        self.register_converter(IdConverter, id_schema)
+        spec = self._built()
+        for name, blueprint in self._app.blueprints.items():
+            if isinstance(blueprint, flask_smorest.Blueprint) and not self._is_nested(name):
+                blueprint.register_views_in_doc(
+                    self, self._app, spec, name=name, parameters=self._parameters.get(name)
+                )
+        for route in self._app.url_map.iter_rules():
+            self._add_plain_route(spec, route)
+        self._add_tags(spec)
+        self._add_schemes(spec)
+        if "PAGINATION" not in spec.components.headers:
+            spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
+
+    def _built(self) -> APISpec:
+        assert self._spec is not None  # noqa: S101 - called only while the document is built
+        return self._spec
+
+    def _is_nested(self, name: str) -> bool:
+        """Return whether a parent blueprint documents this one."""
+        parent = self._app.blueprints.get(name.rpartition(".")[0])
+        return isinstance(parent, flask_smorest.Blueprint)
+
+    def _add_plain_route(self, spec: APISpec, route: Route) -> None:
+        """Add the operations of a route that no Flask-Smorest blueprint documents."""
+        operations = {
+            method.lower(): self._plain_operation(route, method)
+            for method in METHODS
+            if method in (route.methods or ())
+            and (route.rule, method.lower()) not in self._rules.documented
+        }
+        if operations:
+            spec.path(rule=route, operations=operations)
+
+    def _plain_operation(self, route: Route, method: str) -> dict[str, Any]:
+        view = self._app.view_functions[route.endpoint]
+        view = getattr(getattr(view, "view_class", None), method.lower(), view)
+        blueprint = route.endpoint.rpartition(".")[0]
+        return {
+            "summary": documented_text(view) or view.__name__.replace("_", " ").capitalize(),
+            "tags": [blueprint.rpartition(".")[2] or NO_BLUEPRINT],
+        }
+
+    def _add_tags(self, spec: APISpec) -> None:
+        used_tags = [
+            tag
+            for path in spec.to_dict()["paths"].values()
+            for method, operation in path.items()
+            if method.upper() in METHODS
+            for tag in operation["tags"]
+        ]
+        for tag in dict.fromkeys(used_tags):
+            spec.tag({"name": tag, "description": self._tag_description(tag)})
+
+    def _tag_description(self, tag: str) -> str:
+        """Return the description of a blueprint, or the first line of its module's docstring."""
+        items = self._app.blueprints.items()
+        blueprint = next((b for name, b in items if tag in {name, name.rpartition(".")[2]}), None)
+        if blueprint is None:
+            return "Paths that belong to no blueprint."
+        text = documented_text(sys.modules.get(blueprint.import_name))
+        sentence = summary_and_description(text, f"The blueprint {tag}")[0]
+        return getattr(blueprint, "description", "") or f"{sentence}."
+
+    def _add_schemes(self, spec: APISpec) -> None:
+        blueprints = self._app.blueprints.values()
+        scopes = [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
+        for name, scheme in openapi.security_schemes(self._rules.rules, scopes).items():
+            spec.components.security_scheme(name, scheme)
