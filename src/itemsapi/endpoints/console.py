@@ -16,7 +16,9 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-PUBLIC_REASON = "the console itself contains no data; it loads data from the API with a token"
+PUBLIC_REASON = (
+    "the application itself holds no data; what it shows comes from the API, with a token"
+)
 
 blueprint = Blueprint("console", __name__)
 console = Assets((FOLDER / "console_static").iterdir())
