@@ -98,6 +98,6 @@ def untold(settings: Settings) -> str | None:
         return None
     return (
         f"{ENV_PREFIX}TRUSTED_PROXIES is 0, so all clients behind the proxy that terminates TLS"
-        " have its address and share one limit; set the number of proxies that add to X-Forwarded-For,"
-        " or `none` if clients connect directly or no proxy adds their addresses"
+        " have its address and share one limit; set the number of proxies that add to"
+        " X-Forwarded-For, or `none` if clients connect directly or no proxy adds their addresses"
     )

@@ -28,6 +28,7 @@ from itemsapi.problems import (
     Problem,
     RequestTimeout,
     Unavailable,
+    ValidationFailed,
 )
 from itemsapi.rest.fields import ID_PATTERN
 from itemsapi.rest.openapi.responses import ProblemResponses
