@@ -53,7 +53,7 @@ def docs_page(browser: Browser, base_url: str) -> DocsPage:
     opened_page.page.on("pageerror", lambda error: opened_page.messages.append(str(error)))
     opened_page.page.on("request", lambda request: opened_page.requests.append(request.url))
     opened_page.page.goto(f"{base_url}/docs")
-    _heading(opened_page, "Sign in with a name and a password").wait_for()
+    _heading(opened_page, "Sign in with a user name and a password").wait_for()
     return opened_page
 
 
