@@ -402,3 +402,60 @@ def test_flask_smorests_own_blueprint_needs_rules(make_backend: Build) -> None:
     blp.add_url_rule("/", "show", lambda: "")
     with pytest.raises(UnguardedRoute, match="GET /pets/ has no access rule"):
         make_backend(blp)
+
+
+def test_files_in_another_body_are_rejected(opened: Open) -> None:
+    """415: files come in a multipart body only."""
+    blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
+    uploading(blp)
+    assert opened(blp).post("/pets", json={}).status_code == 415
+
+
+class CookieSchema(marshmallow.Schema):
+    """A cookie."""
+
+    treat = fields.String(required=True)
+
+
+def test_arguments_of_cookies_ignore_other_cookies(opened: Open) -> None:
+    """Other blueprints, and other sites of the same host, set cookies too."""
+    blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
+
+    @blp.get("/")
+    @OPEN
+    @blp.arguments(CookieSchema, location="cookies")
+    @blp.response(200)
+    def show(cookies: dict[str, Any]) -> object:
+        return cookies
+
+    client = opened(blp)
+    client.set_cookie("treat", "bone")
+    client.set_cookie("other", "1")
+    assert client.get("/pets").get_json() == {"treat": "bone"}
+
+
+@pytest.mark.parametrize("form", [{}, {"caption": "a"}], ids=["missing", "sent"])
+def test_an_optional_form_may_be_missing(opened: Open, form: dict[str, str]) -> None:
+    """As an optional JSON body may."""
+    blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
+
+    @blp.post("/")
+    @OPEN
+    @blp.arguments(FormSchema, location="form", required=False)
+    @blp.response(200)
+    def show(payload: dict[str, Any]) -> object:
+        return payload
+
+    assert opened(blp).post("/pets", data=form).get_json() == form
+
+
+def test_abort_sends_its_headers(opened: Open) -> None:
+    """As `flask_smorest.abort` documents."""
+    blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
+
+    @blp.get("/")
+    @OPEN
+    def show() -> object:
+        return abort(409, message="Asleep.", headers={"X-Until": "noon"})
+
+    assert opened(blp).get("/pets").headers["X-Until"] == "noon"
