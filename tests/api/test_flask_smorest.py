@@ -25,6 +25,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from itemsapi import Blueprint, public, requires
 from itemsapi.gate.rulebook import UnguardedRoute
 from support.echo_blueprint import create_echo_app
+from support.race import race
 
 Build = Callable[..., Any]
 Open = Callable[[Any], FlaskClient]
@@ -459,3 +460,22 @@ def test_abort_sends_its_headers(opened: Open) -> None:
         return abort(409, message="Asleep.", headers={"X-Until": "noon"})
 
     assert opened(blp).get("/pets").headers["X-Until"] == "noon"
+
+
+def test_requests_in_one_application_context_share_no_version(opened: Open) -> None:
+    """`g` is theirs together: the ETag of one response is not that of the next."""
+    blp: Any = Blueprint("pets", "pets", url_prefix="/pets")
+    with_etags(blp)
+    quick_start(blp)
+    client = opened(blp)
+    with client.application.app_context():
+        tag = client.get("/pets/rex").headers["ETag"]
+        found = client.get("/pets", headers={"If-None-Match": tag})
+    assert (found.status_code, "ETag" in found.headers) == (200, False)
+
+
+def test_a_document_is_whole_for_everybody_who_asks_first(tmp_path: Path) -> None:
+    """One thread builds it, and nobody sees a part."""
+    app = create_echo_app(tmp_path)
+    documents = race(*[lambda: app.test_client().get("/openapi.json").data] * 4)
+    assert set(documents) == {app.test_client().get("/openapi.json").data}

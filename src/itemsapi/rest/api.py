@@ -1,6 +1,8 @@
 """`Api`: Flask-Smorest's `Api`, which builds the document when it is first read."""
 
+import functools
 import sys
+import threading
 from http import HTTPStatus
 from typing import Any
 
@@ -57,15 +59,22 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         """
         self._spec: APISpec | None = None
         self._options: dict[str, Any] | None = None
+        self._complete = False
+        self._building = threading.RLock()
         self._parameters: dict[str, Any] = {}
-        self._rules = RulesPlugin(app, rule_for, problems_url)
+        self._new_rules = functools.partial(RulesPlugin, app, rule_for, problems_url)
         super().__init__(app, spec_kwargs=spec)
 
     @property
     def spec(self) -> APISpec | None:
-        """The document, built on first use, after all blueprints are registered."""
-        if self._spec is None and self._options is not None:
-            self._build(self._options)
+        """The document, built on first use, after all blueprints are registered.
+
+        One thread builds it; the others wait, so that nobody sees a part of it.
+        """
+        if not self._complete:
+            with self._building:
+                if self._spec is None and self._options is not None:
+                    self._build(self._options)
         return self._spec
 
     @spec.setter
@@ -111,7 +120,15 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         components.header("ETAG", documented_headers("ETag")["ETag"], lazy=True)
 
     def _build(self, options: dict[str, Any]) -> None:
-        self._options = None
+        try:
+            self._build_all(options)
+        except BaseException:
+            self._spec = None  # the next reader gets the error as well, not a part
+            raise
+        self._complete = True
+
+    def _build_all(self, options: dict[str, Any]) -> None:
+        self._rules = self._new_rules()
         super()._init_spec(
             flask_plugin=PathPlugin(),
             marshmallow_plugin=self._rules.schemas,

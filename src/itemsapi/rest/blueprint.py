@@ -30,7 +30,6 @@ import flask
 import flask_smorest
 from flask.views import MethodView
 from flask_smorest.utils import (
-    get_appcontext,
     resolve_schema_instance,
     set_status_and_headers_in_response,
     unpack_tuple_response,
@@ -41,7 +40,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.parser import OPTIONAL, StrictParser
-from itemsapi.rest.versions import METADATA_ATTRIBUTE, Versions, View, view_metadata
+from itemsapi.rest.versions import METADATA_ATTRIBUTE, Versions, View, etag_context, view_metadata
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
@@ -163,7 +162,7 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         self, status_code: int | type[Problem], response: str | None = None, **options: Any
     ) -> Callable[[View], View]:
         """Document another response: by status, as in Flask-Smorest, or a problem class."""
-        if isinstance(status_code, int):
+        if not isinstance(status_code, type):
             documented = super().alt_response(status_code, response, **options)
             return cast("Callable[[View], View]", documented)
 
@@ -216,7 +215,7 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)
         data = self._prepare_response_content(data)
-        get_appcontext()["result_dump"] = data  # `etag` reads it
+        etag_context()["data"] = data
         if data is None and schema is None:
             return flask.Response()
         return flask.Response(dumps(data), mimetype=content_type or "application/json")

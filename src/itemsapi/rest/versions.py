@@ -23,6 +23,7 @@ from itemsapi.rest import etags
 View = TypeVar("View", bound=Callable[..., object])
 SchemaLike = Schema | type[Schema]
 
+CONTEXT = "itemsapi_etag"
 METADATA_ATTRIBUTE = "_apidoc"  # where Flask-Smorest stores the metadata of a view
 
 
@@ -46,7 +47,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         """Set the ETag of the response: a version if `etag_data` is an integer, else a hash."""
         if etag_schema is not None:
             etag_data = resolve_schema_instance(etag_schema).dump(etag_data)
-        _etag_context()["etag"] = self._generate_etag(etag_data)
+        etag_context()["etag"] = self._generate_etag(etag_data)
 
     def check_etag(self, etag_data: Any, etag_schema: SchemaLike | None = None) -> None:
         """Raise `PreconditionFailed` unless `If-Match` names this version or this data."""
@@ -56,7 +57,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
             check_version(self.if_match(), etag_data)
         else:
             etags.require_match(flask.request, f'"{self._generate_etag(etag_data)}"')
-        _etag_context()["etag_checked"] = True
+        etag_context()["etag_checked"] = True
 
     def if_match(self) -> Precondition:
         """Return the precondition of a change, from `If-Match` and `If-None-Match`.
@@ -64,7 +65,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         Unlike `check_etag` it needs no version: the service checks the precondition in the
         transaction of the change, so nothing can change in between.
         """
-        _etag_context()["etag_checked"] = True
+        etag_context()["etag_checked"] = True
         return etags.precondition(flask.request)
 
     def _require_if_match(self, view: View) -> View:
@@ -74,7 +75,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         @functools.wraps(view)
         def require(*args: Any, **kwargs: Any) -> object:
             if deferred:
-                _etag_context()["deferred"] = True
+                etag_context()["deferred"] = True
             else:
                 self._check_if_match_present()
             return flask.current_app.ensure_sync(view)(*args, **kwargs)
@@ -86,7 +87,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
         @functools.wraps(view)
         def check(*args: Any, **kwargs: Any) -> object:
-            if _etag_context().pop("deferred", False):
+            if etag_context().pop("deferred", False):
                 self._check_if_match_present()
             return flask.current_app.ensure_sync(view)(*args, **kwargs)
 
@@ -99,7 +100,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
     def _is_not_modified(self) -> bool:
         """Return whether the client has the version that the view set (RFC 9110 13.1.2)."""
-        tag = _etag_context().get("etag")
+        tag = etag_context().get("etag")
         is_read = flask.request.method in self.METHODS_CHECKING_NOT_MODIFIED
         return bool(tag and is_read and etags.not_modified(flask.request, f'"{tag}"'))
 
@@ -115,17 +116,24 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
     def _check_precondition(self) -> None:
         """Do nothing: `etag` checks it, after the request is validated."""
 
+    def _verify_check_etag(self) -> None:
+        """Warn the developer of a change whose `If-Match` was not compared."""
+        get_appcontext()["etag"] = {"etag_checked": etag_context().get("etag_checked", False)}
+        super()._verify_check_etag()
+
     def _check_not_modified(self, etag: str) -> None:
         """Do nothing: `response` sends the 304, whose headers an exception would lose."""
 
     def _set_etag_in_response(self, response: flask.Response) -> None:
         if flask.request.method not in self.METHODS_ALLOWING_SET_ETAG or "ETag" in response.headers:
             return
-        tag = _etag_context().get("etag")
+        tag = etag_context().get("etag")
+        if tag is None and "data" not in etag_context():
+            return  # the view made its own response
         if tag is None:
             extra = tuple(pair for pair in response.headers if pair[0] in self.ETAG_INCLUDE_HEADERS)
-            tag = self._generate_etag(get_appcontext().get("result_dump"), extra)
-            _etag_context()["etag"] = tag
+            tag = self._generate_etag(etag_context()["data"], extra)
+            etag_context()["etag"] = tag
             if self._is_not_modified():
                 response.status_code = HTTPStatus.NOT_MODIFIED
                 response.set_data(b"")
@@ -138,6 +146,14 @@ def view_metadata(view: object) -> Mapping[str, Any]:
     return getattr(view, METADATA_ATTRIBUTE, {})
 
 
-def _etag_context() -> dict[str, Any]:
-    context: dict[str, Any] = get_appcontext().setdefault("etag", {})
+def etag_context() -> dict[str, Any]:
+    """Return what is known of the versions of this request.
+
+    It is on the request: `g`, where Flask-Smorest keeps it, is shared by requests that are made
+    inside one application context.
+    """
+    context: dict[str, Any] | None = getattr(flask.request, CONTEXT, None)
+    if context is None:
+        context = {}
+        setattr(flask.request, CONTEXT, context)
     return context

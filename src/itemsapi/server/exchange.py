@@ -181,5 +181,6 @@ def _clear_tracebacks(error: BaseException) -> None:
     chain = [error]
     for exception in chain:
         exception.__traceback__ = None
-        previous = (exception.__cause__, exception.__context__)
-        chain += [other for other in previous if other is not None and other not in chain]
+        for previous in (exception.__cause__, exception.__context__):
+            if previous is not None and all(previous is not known for known in chain):
+                chain.append(previous)
