@@ -31,7 +31,7 @@ from itemsapi import create_app, db
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id, now, unix_seconds
 from itemsapi.gate.authenticate import TokenVerifier
-from itemsapi.issuer.grants import Grant, GrantDetails, grant_tokens
+from itemsapi.issuer.issuer import Grant, GrantDetails, grant_tokens
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import list_open_sessions, logout
 from itemsapi.observability.logging import set_log_level

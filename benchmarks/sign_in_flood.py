@@ -20,7 +20,7 @@ from pathlib import Path
 from flask import Flask
 
 from itemsapi import create_app, db
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.issuer import login_throttling
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings

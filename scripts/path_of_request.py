@@ -23,7 +23,7 @@ from flask.testing import FlaskClient
 
 import itemsapi
 from itemsapi import create_app, db
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.observability.logging import set_log_level
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings

@@ -9,14 +9,13 @@ from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
 from itemsapi.clock import Clock
 from itemsapi.endpoints.plugins import load_blueprints
-from itemsapi.gate.authenticate import TokenVerifier
+from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.gate.seen_generations import SeenGenerations
 from itemsapi.observability.logging import log, set_log_level
 from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.proxies import demand_own_path, untold
+from itemsapi.rest.middleware import demand_own_path, untold
 from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import Settings, secret_exposure_warning
 from itemsapi.tokens.scopes import Scope

@@ -1,6 +1,6 @@
 """Quota usage: how much each user stores, updated in the transaction of each change.
 
-`items.quota` has the limits, `items.quota_recount` the correction of wrong counts.
+`items.quota` has the limits and the correction of wrong counts.
 """
 
 from collections.abc import Mapping

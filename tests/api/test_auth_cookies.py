@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from itemsapi.rest.cookies import NAME, PLAIN_NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME, PLAIN_COOKIE_NAME
 from support.app_factory import Backend
 from support.browser_client import (
     APP_ORIGIN,
@@ -91,8 +91,8 @@ def test_the_cookie_is_strict_when_the_page_is_of_the_same_site(backend: Backend
     """S-090: __Host-, Secure, HttpOnly, SameSite=Strict, Path=/, no Domain."""
     backend.create_user("ada")
     (line,) = set_cookie_lines(sign_in(make_browser(backend), "ada"))
-    assert parse_set_cookie(line) == (NAME, BESIDE | {"Secure": True, "SameSite": "Strict"})
-    assert NAME.startswith("__Host-Http-")
+    assert parse_set_cookie(line) == (COOKIE_NAME, BESIDE | {"Secure": True, "SameSite": "Strict"})
+    assert COOKIE_NAME.startswith("__Host-Http-")
 
 
 def test_the_cookie_is_partitioned_when_the_page_is_of_another_site(make_backend: Build) -> None:
@@ -105,7 +105,7 @@ def test_the_cookie_is_partitioned_when_the_page_is_of_another_site(make_backend
         sign_in(make_browser(backend, origin=FAR_ORIGIN, site="cross-site"), "ada")
     )
     far = {"Secure": True, "SameSite": "None", "Partitioned": True}
-    assert parse_set_cookie(line) == (NAME, BESIDE | far)
+    assert parse_set_cookie(line) == (COOKIE_NAME, BESIDE | far)
 
 
 def test_the_cookie_is_strict_when_another_origin_is_the_cross_site_one(
@@ -127,7 +127,7 @@ def test_the_cookie_is_plain_when_the_loopback_setting_is_on(make_backend: Build
     backend = make_backend(insecure_cookies=True)
     backend.create_user("ada")
     (line,) = set_cookie_lines(sign_in(make_browser(backend), "ada"))
-    assert parse_set_cookie(line) == (PLAIN_NAME, BESIDE | {"SameSite": "Strict"})
+    assert parse_set_cookie(line) == (PLAIN_COOKIE_NAME, BESIDE | {"SameSite": "Strict"})
 
 
 def test_the_plain_cookie_refreshes_when_the_loopback_setting_is_on(make_backend: Build) -> None:
@@ -277,7 +277,7 @@ def test_logout_succeeds_with_an_old_access_token(backend: Backend, ada: FlaskCl
     """A second logout succeeds as well, so that a page can always clear its cookie."""
     access = refresh(ada).get_json()["access_token"]
     backend.clock.advance(hours=2)
-    ada.delete_cookie(NAME, domain="localhost")
+    ada.delete_cookie(COOKIE_NAME, domain="localhost")
     response = ada.post("/auth/logout", json={}, headers={"Authorization": f"Bearer {access}"})
     assert response.status_code == 204
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.event import listen
 
 from itemsapi.audit import AuditEvent
-from itemsapi.items.draft import ItemDraft
+from itemsapi.items.models import ItemDraft
 from itemsapi.items.query import ItemListQuery
 from itemsapi.page_size import fitting_rows
 from support.app_factory import Backend

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
-from itemsapi.rest.versions import view_metadata
+from itemsapi.rest.etags import view_metadata
 from support.app_factory import Backend
 
 ITEM = {"name": "Lamp", "price": "1.00", "currency": "EUR"}

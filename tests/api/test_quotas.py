@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from itemsapi.items.draft import ItemDraft
+from itemsapi.items.models import ItemDraft
 from itemsapi.items.quota import text_size
 from support.app_factory import Backend
 

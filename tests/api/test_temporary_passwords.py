@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Scope, requires, signed_in
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.gate.rulebook import UnguardedRoute
 from support.app_factory import Backend
 from support.command_line import Shell, shell_at

@@ -14,7 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, TestResponse
 
 from itemsapi import Blueprint, public
-from itemsapi.rest.cookies import NAME, PLAIN_NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME, PLAIN_COOKIE_NAME
 from itemsapi.settings import SettingsError
 from support.app_factory import Backend
 from support.browser_client import APP_ORIGIN, sign_in
@@ -114,10 +114,10 @@ def test_metadata_is_found_at_the_url_of_the_rfc(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"public_url": URL}, f"{NAME}~api"),
-        ({"public_url": "https://host.example/api/v1"}, f"{NAME}~api~v1"),
-        ({"public_url": "https://host.example"}, NAME),
-        ({"public_url": "http://localhost/a", "insecure_cookies": True}, f"{PLAIN_NAME}~a"),
+        ({"public_url": URL}, f"{COOKIE_NAME}~api"),
+        ({"public_url": "https://host.example/api/v1"}, f"{COOKIE_NAME}~api~v1"),
+        ({"public_url": "https://host.example"}, COOKIE_NAME),
+        ({"public_url": "http://localhost/a", "insecure_cookies": True}, f"{PLAIN_COOKIE_NAME}~a"),
     ],
 )
 def test_cookie_is_named_after_the_path(make_backend: Build, changes: Any, name: str) -> None:

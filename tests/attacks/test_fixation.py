@@ -3,7 +3,7 @@
 import pytest
 
 from itemsapi.clock import new_id
-from itemsapi.rest.cookies import NAME, PLAIN_NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME, PLAIN_COOKIE_NAME
 from support.app_factory import PASSWORD, Backend
 from support.browser_client import (
     cookie_header,
@@ -57,7 +57,7 @@ def test_a_cookie_without_the_prefix_is_not_read(backend: Backend) -> None:
     backend.create_user("mallory")
     attacker = make_browser(backend)
     sign_in(attacker, "mallory")
-    planted = cookie_header(str(refresh_cookie(attacker)), name=PLAIN_NAME)
+    planted = cookie_header(str(refresh_cookie(attacker)), name=PLAIN_COOKIE_NAME)
     response = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=planted)
     assert response.get_json()["code"] == "token_missing"
 
@@ -70,7 +70,7 @@ def test_a_second_cookie_of_the_same_name_is_not_chosen(backend: Backend) -> Non
         client = make_browser(backend)
         sign_in(client, name)
         tokens.append(str(refresh_cookie(client)))
-    both = {"Cookie": "; ".join(f"{NAME}={token}" for token in tokens)}
+    both = {"Cookie": "; ".join(f"{COOKIE_NAME}={token}" for token in tokens)}
     response = make_browser(backend, jar=False).post("/auth/refresh", json={}, headers=both)
     assert response.status_code == 401
 

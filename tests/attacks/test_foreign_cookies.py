@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi import public
-from itemsapi.rest.cookies import NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME
 from support.app_factory import Backend
 from support.browser_client import (
     cookieless_client,
@@ -28,10 +28,14 @@ FOREIGN = {
     "a stray quote": b'x=a"; "y=b',
     "equal signs": b"==; x==y=; =; z",
     "no name": b"=value; ; ;",
-    "ours in another's value": b"x=" + NAME.encode() + b"=forged",
-    "a longer name": b"x" + NAME.encode() + b"=forged; " + NAME.encode() + b"2=forged",
-    "a name behind a space of Latin-1": b"\xa0" + NAME.encode() + b"=forged",
-    "a name behind a space of Unicode": "\u2003".encode() + NAME.encode() + b"=forged",
+    "ours in another's value": b"x=" + COOKIE_NAME.encode() + b"=forged",
+    "a longer name": b"x"
+    + COOKIE_NAME.encode()
+    + b"=forged; "
+    + COOKIE_NAME.encode()
+    + b"2=forged",
+    "a name behind a space of Latin-1": b"\xa0" + COOKIE_NAME.encode() + b"=forged",
+    "a name behind a space of Unicode": "\u2003".encode() + COOKIE_NAME.encode() + b"=forged",
 }
 
 
@@ -44,7 +48,7 @@ def dialect() -> str:
 @pytest.fixture
 def our_cookie(backend: Backend) -> bytes:
     """The cookie of a browser in which ada is signed in."""
-    return f"{NAME}={refresh_cookie(signed_in_browser(backend, 'ada'))}".encode()
+    return f"{COOKIE_NAME}={refresh_cookie(signed_in_browser(backend, 'ada'))}".encode()
 
 
 def send_cookies(client: FlaskClient, header: bytes, path: str = "/auth/refresh") -> TestResponse:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.accounts import known_clients
+from itemsapi.issuer import login_throttling
 from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 from support.app_factory import PASSWORD, Backend
@@ -282,7 +282,7 @@ def test_a_client_with_an_unreadable_address_is_never_known(
 def test_a_stored_unknown_address_is_not_a_known_client(backend: Backend) -> None:
     """Old rows do not count (S-114)."""
     with backend.services.database.transaction() as tx:
-        known_clients.remember_client(tx, "ada", UNKNOWN_ADDRESS, backend.clock())
+        login_throttling.remember_client(tx, "ada", UNKNOWN_ADDRESS, backend.clock())
     use_up_attempts(backend, ("account", "ada"), 200)
     assert sign_in(backend, PASSWORD, address="unix:") == 429
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.problems import Forbidden
 from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, create_role, events, operator_client, patch_user

@@ -6,7 +6,7 @@ from itertools import cycle
 import pytest
 from playwright.sync_api import Page, expect
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.issuer.users import UserService
 from support.app_factory import PASSWORD
 from support.browser import SETTLE_TIMEOUT_MS, OpenConsole, Site, Window, sign_in, wait_until

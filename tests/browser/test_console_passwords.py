@@ -5,8 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from itemsapi.accounts.models import User
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE, User
 from itemsapi.problems import TooManyRequests
 from support.app_factory import PASSWORD
 from support.browser import OpenConsole, Site, Window, sign_in

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from support.app_factory import PASSWORD
 from support.browser import PageWatcher, Site, Window, print_figure
 from support.npm_packages import Npm

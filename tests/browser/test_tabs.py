@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.issuer.users import UserService
 from support.browser import SETTLE_TIMEOUT_MS, Site, Tab, Window, busy_machine, print_figure

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from itemsapi.rest.cookies import NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME
 from support.app_factory import PASSWORD
 from support.browser import Site, Window, running_site
 from support.chromium import Chromium
@@ -75,7 +75,7 @@ def test_cookie_name_includes_the_path(site: Site, window: Window) -> None:
     sign_in(page, site.create_user("member"))
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     (cookie,) = window.context.cookies()
-    assert (cookie["name"], cookie["path"]) == (f"{NAME}~api", "/")
+    assert (cookie["name"], cookie["path"]) == (f"{COOKIE_NAME}~api", "/")
 
 
 def test_explorer_works_under_a_path(site: Site, window: Window) -> None:

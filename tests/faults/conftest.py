@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from itemsapi import create_app, db
 from itemsapi.clock import new_id
-from itemsapi.issuer.grants import Grant
+from itemsapi.issuer.issuer import Grant
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession

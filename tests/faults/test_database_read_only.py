@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from faults.conftest import Deployment
-from itemsapi.db import Database, connections, sqlite, writable
+from itemsapi.db import Database, connections, postgres, sqlite
 from itemsapi.problems import DatabaseUnavailable
 from support.command_line import shell_at
 from support.fault_proxy import FaultProxy
@@ -195,7 +195,7 @@ def formerly_read_only(
     url = new_postgres()
     set_read_only(url, read_only=True, cut=False)
     database = Database(url)
-    monkeypatch.setattr(writable, "PROBE_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(postgres, "PROBE_INTERVAL_SECONDS", 0.0)
     with database.reading():
         assert not reports_writable(database)
     set_read_only(url, read_only=False, cut=False)
@@ -251,7 +251,7 @@ def file(sqlite_template: Path) -> Iterator[Path]:
 
 
 def test_a_read_only_file_is_not_ready(file: Path) -> None:
-    """R-32 for SQLite: it is ready again when the file is writable."""
+    """R-32 for SQLite: it is ready again when the file is postgres."""
     with unprivileged():
         file.chmod(0o400)
         locked = reports_writable(Database(f"sqlite:///{file}"))

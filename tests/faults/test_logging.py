@@ -13,8 +13,7 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, public
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.observability.causes import summarize_error
-from itemsapi.observability.logging import log
+from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
 from support.app_factory import Backend

@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from faults.conftest import Deployment
-from itemsapi.accounts.models import User, UserRole
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE, User, UserRole
 from itemsapi.clock import new_id
 from support.rounds import rounds
 from support.service import print_figures, wait_until

@@ -6,9 +6,8 @@ import pytest
 from sqlalchemy import delete
 
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.accounts.models import User
+from itemsapi.accounts.models import COMMAND_LINE, User
 from itemsapi.accounts.passwords import PasswordService
-from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD

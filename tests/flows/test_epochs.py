@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert
 
-from itemsapi.accounts.models import User, UserRole
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE, User, UserRole
 from itemsapi.clock import new_id
 from support.app_factory import Backend
 from support.forged_tokens import decode_part

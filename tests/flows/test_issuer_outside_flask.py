@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask, has_app_context
 
-from itemsapi.issuer.grants import Grant
 from itemsapi.issuer.introspection import introspect
-from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.issuer import Grant, Issuer
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import logout

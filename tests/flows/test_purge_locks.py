@@ -13,8 +13,7 @@ from sqlalchemy import insert, select
 
 from itemsapi.clock import new_id
 from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
-from itemsapi.items.quota import Quota
-from itemsapi.items.quota_recount import recount_usage
+from itemsapi.items.quota import Quota, recount_usage
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import PendingAttempt
 from support.app_factory import Backend

@@ -8,10 +8,9 @@ from sqlalchemy import event, select, update
 
 from itemsapi import idempotency
 from itemsapi.issuer.retention import purge, purge_targets
-from itemsapi.items import quota_recount
+from itemsapi.items import quota
 from itemsapi.items.models import Item
-from itemsapi.items.quota import Quota
-from itemsapi.items.quota_recount import recount_usage
+from itemsapi.items.quota import Quota, recount_usage
 from itemsapi.items.service import ItemService
 from itemsapi.problems import QuotaExceeded
 from itemsapi.quota_usage import QuotaUsage
@@ -138,8 +137,8 @@ def test_users_are_recounted_in_small_ranges(
     stock: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With and without items, and with more rows than one range."""
-    monkeypatch.setattr(quota_recount, "ROWS_PER_RANGE", 3)
-    monkeypatch.setattr(quota_recount, "USERS_PER_TRANSACTION", 2)
+    monkeypatch.setattr(quota, "ROWS_PER_RANGE", 3)
+    monkeypatch.setattr(quota, "USERS_PER_TRANSACTION", 2)
     owners = [stock.ada] + [stock.create_owner() for _ in range(12)]
     for owner in owners[::2]:
         for _ in range(5):
@@ -158,14 +157,14 @@ def test_an_item_created_during_the_recount_is_counted_once(
 ) -> None:
     """Between finding a difference and correcting it."""
     set_usage(stock, items=5)
-    find_differences = quota_recount._differences  # noqa: SLF001 - to act between finding and correcting
+    find_differences = quota._differences  # noqa: SLF001 - to act between finding and correcting
 
     def change_meanwhile(*arguments: object) -> Iterator[object]:
         for differences in find_differences(*arguments):  # type: ignore[arg-type]
             stock.create(key="second")
             yield differences
 
-    monkeypatch.setattr(quota_recount, "_differences", change_meanwhile)
+    monkeypatch.setattr(quota, "_differences", change_meanwhile)
     recount_usage(stock.database)
     assert stored_usage(stock) == (2, 8, 2)
 
@@ -173,13 +172,13 @@ def test_an_item_created_during_the_recount_is_counted_once(
 def test_usage_is_never_negative(stock: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even if another process corrects the same usage meanwhile."""
     set_usage(stock, items=5)
-    find_differences = quota_recount._differences  # noqa: SLF001 - as above
+    find_differences = quota._differences  # noqa: SLF001 - as above
 
     def change_meanwhile(*arguments: object) -> Iterator[object]:
         for differences in find_differences(*arguments):  # type: ignore[arg-type]
             set_usage(stock, items=1)
             yield differences
 
-    monkeypatch.setattr(quota_recount, "_differences", change_meanwhile)
+    monkeypatch.setattr(quota, "_differences", change_meanwhile)
     recount_usage(stock.database)
     assert stored_usage(stock)[0] == 0

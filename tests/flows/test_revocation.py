@@ -14,7 +14,7 @@ from itemsapi.accounts import repository
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.issuer import sessions
-from itemsapi.issuer.grants import grant_tokens
+from itemsapi.issuer.issuer import grant_tokens
 from itemsapi.issuer.login import LoginRequest, create_session
 from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.services import EXTENSION

@@ -7,8 +7,8 @@ from typing import Any
 import flask
 import pytest
 
-from itemsapi.gate import seen_generations
-from itemsapi.gate.seen_generations import SeenGenerations
+from itemsapi.gate import authenticate
+from itemsapi.gate.authenticate import SeenGenerations
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.claims import Claims
 
@@ -124,7 +124,7 @@ def test_the_memory_of_seen_generations_is_limited(
     seen: SeenGenerations, store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest is forgotten, and stored again at its next use."""
-    monkeypatch.setattr(seen_generations, "MAX_REMEMBERED_GENERATIONS", 2)
+    monkeypatch.setattr(authenticate, "MAX_REMEMBERED_GENERATIONS", 2)
     for sid in ("a", "b", "c", "c", "b", "a"):
         use(seen, claims(sid))
     assert [sid for sid, _ in store.written] == ["a", "b", "c", "a"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.tokens.sessions import mark_generation_seen
 from support.app_factory import Backend
 from support.forged_tokens import decode_part

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from itemsapi.accounts.models import User, UserRole
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE, User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.problems import Conflict, Forbidden, NotFound, PreconditionFailed, ValidationFailed
 from support.app_factory import PASSWORD, Backend

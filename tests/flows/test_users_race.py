@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.problems import Busy, Problem
 from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD

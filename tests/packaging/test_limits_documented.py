@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from itemsapi import rate_limits
 from itemsapi.accounts import passwords
-from itemsapi.db import connections, engine, postgres, sqlite, writable
+from itemsapi.db import connections, engine, postgres, sqlite
 from itemsapi.server import pool, supervisor
 from itemsapi.tokens import revocation
 
@@ -30,7 +30,7 @@ VALUES = {
     "busy timeout of SQLite": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
     "tokens are accepted without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
     "check whether the database accepts writes": (
-        f"once in {writable.PROBE_INTERVAL_SECONDS:.0f} s"
+        f"once in {postgres.PROBE_INTERVAL_SECONDS:.0f} s"
     ),
     "wait for a response of Redis": f"{rate_limits.REDIS_TIMEOUTS['socket_timeout']} s",
     "retry of a Redis that did not respond": f"after {rate_limits.REDIS_RETRY_SECONDS:.0f} s",

@@ -5,7 +5,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from itemsapi.rest.cookies import NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME
 from support.app_factory import PASSWORD, Backend
 
 OWN_ORIGIN = "http://localhost:8000"  # the public URL of a backend
@@ -51,13 +51,13 @@ def signed_in_browser(
     return client
 
 
-def refresh_cookie(client: FlaskClient, name: str = NAME) -> str | None:
+def refresh_cookie(client: FlaskClient, name: str = COOKIE_NAME) -> str | None:
     """Return the refresh token in a browser's cookie."""
     cookie = client.get_cookie(name)
     return cookie.value if cookie else None
 
 
-def cookie_header(*tokens: str, name: str = NAME) -> dict[str, str]:
+def cookie_header(*tokens: str, name: str = COOKIE_NAME) -> dict[str, str]:
     """Return the Cookie header with these refresh tokens."""
     return {"Cookie": "; ".join(f"{name}={token}" for token in tokens)}
 

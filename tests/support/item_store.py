@@ -6,8 +6,7 @@ from typing import Any
 from itemsapi.accounts.models import User
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
-from itemsapi.items.draft import ItemDraft
-from itemsapi.items.models import ItemRecord
+from itemsapi.items.models import ItemDraft, ItemRecord
 from itemsapi.items.query import ItemListQuery
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FakeOperator:
-    """An operator (`itemsapi.accounts.permissions.Operator`) with some scopes."""
+    """An operator (`itemsapi.accounts.models.Operator`) with some scopes."""
 
     user_id: str | None
     scopes: frozenset[str]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from itemsapi.rest.cookies import NAME
+from itemsapi.endpoints.token_response import COOKIE_NAME
 from support.app_factory import Backend
 from support.browser_client import (
     cookie_header,
@@ -93,7 +93,7 @@ def _headers(attempt: str) -> dict[str, str]:
 def _read(response: Any) -> RefreshResult:
     body = response.get_json() or {}
     lines = [line.split(";")[0] for line in set_cookie_lines(response)]
-    cookies = [line.removeprefix(f"{NAME}=") for line in lines]
+    cookies = [line.removeprefix(f"{COOKIE_NAME}=") for line in lines]
     refresh_token_received = body.get("refresh_token") or (cookies[0] if cookies else None)
     code = body.get("code") or body.get("error") or "ok"
     token = str(body.get("access_token", ""))

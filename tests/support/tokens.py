@@ -9,7 +9,7 @@ from typing import Any
 from itemsapi import Blueprint, signed_in
 from itemsapi.accounts import repository
 from itemsapi.issuer import sessions
-from itemsapi.issuer.grants import Grant, grant_tokens
+from itemsapi.issuer.issuer import Grant, grant_tokens
 from itemsapi.issuer.login import LoginRequest, create_session
 from support.app_factory import Backend
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from itemsapi.items.cursor import (
+from itemsapi.items.query import (
     CursorPosition,
     SortValue,
     decode_cursor,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from itemsapi.items.draft import normalize_tag, normalize_tags
+from itemsapi.items.models import normalize_tag, normalize_tags
 from itemsapi.problems import ValidationFailed
 from support.item_store import draft
 

@@ -9,8 +9,8 @@ import pytest
 
 from itemsapi import Blueprint, Schema
 from itemsapi.problems import Conflict, NotFound
+from itemsapi.rest.etags import view_metadata
 from itemsapi.rest.json_provider import dumps
-from itemsapi.rest.versions import view_metadata
 
 
 @pytest.mark.parametrize("name", ["arguments", "response"])

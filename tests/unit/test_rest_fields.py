@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 
 from itemsapi.rest import Schema, fields
-from itemsapi.rest.urlencoded import TextValue
+from itemsapi.rest.request import TextValue
 
 INTEGER, BOOLEAN, DATE_TIME, ID = (
     fields.Integer(),

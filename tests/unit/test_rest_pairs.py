@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi.problems import BadRequest
-from itemsapi.rest.urlencoded import read
+from itemsapi.rest.request import read
 
 
 @given(st.binary(max_size=200))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi.problems import BodyMalformed
-from itemsapi.rest.strict_json import read
+from itemsapi.rest.json_provider import read
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.recursive(

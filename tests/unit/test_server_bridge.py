@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from itemsapi.problems import BadRequest, RequestTimeout
-from itemsapi.rest.cors import Cors
-from itemsapi.rest.middleware import Middleware
-from itemsapi.rest.proxies import Proxies
+from itemsapi.rest.default_headers import Cors
+from itemsapi.rest.middleware import Middleware, Proxies
 from itemsapi.server import bodies, pool, responses
 from itemsapi.server.bodies import BodyReceiver
 from itemsapi.server.bridge import Bridge

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from itemsapi.server.fair_queue import FairQueue
-from itemsapi.server.threads import WorkerThreads
+from itemsapi.server.pool import WorkerThreads
 
 TEST_TIMEOUT_SECONDS = 20.0  # seconds, on a machine that does other things too
 

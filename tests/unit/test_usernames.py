@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.accounts.usernames import normalize_username, validate_username
+from itemsapi.accounts.models import normalize_username, validate_username
 from itemsapi.problems import ValidationFailed
 
 

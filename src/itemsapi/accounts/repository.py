@@ -10,9 +10,14 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.models import Role, RoleScope, User, UserRole
-from itemsapi.accounts.permissions import Permissions
-from itemsapi.accounts.usernames import normalize_username
+from itemsapi.accounts.models import (
+    Permissions,
+    Role,
+    RoleScope,
+    User,
+    UserRole,
+    normalize_username,
+)
 from itemsapi.db import AnyRow
 
 Reader = Connection | Session

@@ -23,7 +23,7 @@ from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.url import parse_database_url
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.proxies import untold
+from itemsapi.rest.middleware import untold
 from itemsapi.services import Services, build_services
 from itemsapi.settings import (
     ENV_PREFIX,

@@ -8,7 +8,7 @@ from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import json_option, print_table, progress_bar
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.retention import PurgeTarget, count_rows, purge, purge_targets
-from itemsapi.items.quota_recount import recount_usage
+from itemsapi.items.quota import recount_usage
 
 
 @click.command

@@ -2,7 +2,7 @@
 
 import click
 
-from itemsapi.accounts.permissions import COMMAND_LINE
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import json_option, print_lines, print_table
 from itemsapi.issuer.sessions import list_open_sessions

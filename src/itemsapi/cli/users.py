@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import click
 
+from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.accounts.passwords import make_temporary_password
-from itemsapi.accounts.permissions import COMMAND_LINE
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table

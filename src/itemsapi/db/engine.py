@@ -21,10 +21,14 @@ from itemsapi.db.connections import (
     configure_connections,
     connection_parameters,
 )
-from itemsapi.db.postgres import CONNECT_TIMEOUT_SECONDS, CircuitBreaker, set_ping_timeout
+from itemsapi.db.postgres import (
+    CONNECT_TIMEOUT_SECONDS,
+    CircuitBreaker,
+    WritableProbe,
+    set_ping_timeout,
+)
 from itemsapi.db.url import parse_database_url
-from itemsapi.db.writable import WritableProbe
-from itemsapi.observability.causes import summarize_error
+from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
 
 POOL_SIZE = 10  # connections per process; as many again may be opened under load

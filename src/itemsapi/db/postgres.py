@@ -1,4 +1,4 @@
-"""Timeouts for a PostgreSQL server that does not respond, and a circuit breaker.
+"""PostgreSQL servers that do not respond or accept no changes: timeouts, a circuit breaker.
 
 The server cancels statements and lock waits that take too long, see `db.connections`. A server that
 is stopped, or a network that drops packets, cannot: then the client has to give up, which libpq
@@ -8,7 +8,7 @@ few requests would block all threads of the process (R-04).
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -137,3 +137,45 @@ def _is_timeout(error: DatabaseUnavailable) -> bool:
     """Tell whether the server did not respond."""
     driver_error = getattr(error.__cause__, "orig", None)
     return isinstance(driver_error, ServerSilent | psycopg.errors.ConnectionTimeout)
+
+
+# Whether a database accepts changes: checked at most once a second.
+#
+# The health check of a load balancer needs it. That route has no rate limit, so each process limits
+# the queries itself.
+
+NOT_WRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
+PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
+
+
+class WritableProbe:
+    """Checks whether a database accepts changes, and keeps the result for a second."""
+
+    def __init__(self, probe: Callable[[], bool], on_writable_again: Callable[[], None]) -> None:
+        """Take the probe, and what to call when the database accepts changes again."""
+        self._probe, self._on_writable_again = probe, on_writable_again
+        self._lock = threading.Lock()
+        self._probed_at, self._is_writable = float("-inf"), True
+
+    def require_writable(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database accepts changes.
+
+        One thread probes; the others use the last result and do not wait.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                if time.monotonic() - self._probed_at >= PROBE_INTERVAL_SECONDS:
+                    self._run_probe()
+            finally:
+                self._lock.release()
+        if not self._is_writable:
+            raise DatabaseUnavailable(cause=NOT_WRITABLE)
+
+    def _run_probe(self) -> None:
+        is_writable = False
+        try:
+            is_writable = self._probe()
+            if is_writable and not self._is_writable:
+                self._on_writable_again()  # connections opened meanwhile may be read-only
+        finally:
+            self._is_writable, self._probed_at = is_writable, time.monotonic()

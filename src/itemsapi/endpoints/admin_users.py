@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import validate
 
+from itemsapi.accounts.models import MAX_USERNAME_LENGTH
 from itemsapi.accounts.repository import UserRecord
-from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound

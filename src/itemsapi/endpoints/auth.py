@@ -6,7 +6,15 @@ from contextlib import suppress
 import flask
 from marshmallow import validate
 
-from itemsapi.endpoints.token_response import AttemptHeaders, Tokens, attempt_id, token_response
+from itemsapi.endpoints.token_response import (
+    AttemptHeaders,
+    Tokens,
+    attempt_id,
+    clear_cookie_headers,
+    has_unreadable_cookie,
+    read_refresh_tokens,
+    token_response,
+)
 from itemsapi.gate.caller import Caller, has_stale_credential, optional_caller
 from itemsapi.gate.csrf import COOKIE, requested_delivery
 from itemsapi.gate.decorators import public, refresh_token, refresh_token_or_signed_in
@@ -26,7 +34,7 @@ from itemsapi.problems import (
     TokenMissing,
     TooManyRequests,
 )
-from itemsapi.rest import Blueprint, Schema, cookies, documented_headers, fields
+from itemsapi.rest import Blueprint, Schema, documented_headers, fields
 from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
@@ -132,7 +140,7 @@ def sign_out(payload: dict[str, str | None]) -> object:
         _end_own_session(caller)
     if delivery != COOKIE:
         return None, {}
-    return None, cookies.clear_cookie_headers(services().settings, flask.request)
+    return None, clear_cookie_headers(services().settings, flask.request)
 
 
 def _refresh_tokens(payload: Mapping[str, str | None]) -> list[str]:
@@ -145,7 +153,7 @@ def _refresh_tokens(payload: Mapping[str, str | None]) -> list[str]:
         return [body_token] if body_token else []
     if body_token:
         raise RefreshInvalid
-    return cookies.read_refresh_tokens(services().settings, flask.request)
+    return read_refresh_tokens(services().settings, flask.request)
 
 
 def _missing_token_problem() -> Problem:
@@ -154,7 +162,7 @@ def _missing_token_problem() -> Problem:
     A 401 ends the session in a browser, so cookies that the server dropped are another problem.
     """
     by_cookie = requested_delivery(flask.request) == COOKIE
-    if by_cookie and cookies.is_unreadable(flask.request):
+    if by_cookie and has_unreadable_cookie(flask.request):
         return CookiesUnreadable()
     return TokenMissing()
 

@@ -7,19 +7,18 @@ from marshmallow import validate
 
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
-from itemsapi.items.cursor import MAX_CURSOR_LENGTH, Page
-from itemsapi.items.draft import (
+from itemsapi.items.models import (
     MAX_DESCRIPTION_LENGTH,
     MAX_NAME_LENGTH,
     MAX_QUANTITY,
     MAX_SKU_LENGTH,
     MAX_TAG_LENGTH,
     MAX_TAGS,
+    SORT_FIELDS,
     ItemDraft,
 )
-from itemsapi.items.models import SORT_FIELDS
 from itemsapi.items.money import CURRENCY_DECIMALS
-from itemsapi.items.query import MAX_QUERY_LENGTH, ItemListQuery
+from itemsapi.items.query import MAX_CURSOR_LENGTH, MAX_QUERY_LENGTH, ItemListQuery, Page
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
 from itemsapi.rest import (
     Blueprint,

@@ -2,25 +2,28 @@
 
 It is connected to Flask's signal `request_started`, which is sent before Flask calls any hook
 (`url_value_preprocessor`, `before_request`), so it also covers routes registered by others. Later
-hooks cannot bypass it, see `gate.guarded_views`. 404 and 405 are left to Flask; OPTIONS never runs
-a handler. If anything the gate needs fails, the response is 503 and the handler does not run.
+hooks cannot bypass it, see `GuardedViews`. 404 and 405 are left to Flask; OPTIONS never runs a
+handler. If anything the gate needs fails, the response is 503 and the handler does not run.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
-from flask import Flask, current_app, request, request_started
-from flask.typing import RouteCallable
+from flask import Flask, Response, after_this_request, current_app, request, request_started
+from flask.typing import ResponseReturnValue, RouteCallable
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
-from itemsapi.gate import options
 from itemsapi.gate.authenticate import TokenVerifier, bearer_token
 from itemsapi.gate.caller import Caller, clear_caller, mark_stale_credential, set_caller
 from itemsapi.gate.csrf import CsrfPolicy
-from itemsapi.gate.guarded_views import GuardedViews, mark_admitted
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 
 EXTENSION = "itemsapi.gate"
+ADMITTED = "itemsapi_admitted"
 
 
 class Gate:
@@ -47,24 +50,24 @@ class Gate:
         """
         self.views = app.view_functions = GuardedViews(app.view_functions)
         app.extensions[EXTENSION] = self
-        options.install(app)
+        _register_options_handlers(app)
         request_started.connect(self.check_request, sender=app)
 
     def check_request(self, _app: Flask, **_: object) -> None:
         """Admit the current request, or raise a problem or the response to OPTIONS."""
         try:
             self._check()
-        except (Problem, options.OptionsResponse):
+        except (Problem, OptionsResponse):
             raise
         except Exception as error:
             raise GateUnavailable from error
 
     def _check(self) -> None:
         clear_caller()
-        if request.routing_exception is not None and not options.is_preflight():
+        if request.routing_exception is not None and not is_preflight():
             return
         if request.method == "OPTIONS":
-            raise options.options_response()
+            raise options_response()
         endpoint, method = request.endpoint or "", request.method
         view = self._view(endpoint)
         self._admit(self._rulebook.rule_for(endpoint, method))
@@ -102,3 +105,101 @@ class Gate:
                 mark_stale_credential()
                 return None
             raise
+
+
+# Guarded views: a view runs only for a request that the gate admitted to this very view.
+#
+# The gate runs before everything else, so hooks of the same process run after it. A hook may
+# dispatch the request to another endpoint or change its method; code may mute the signal that the
+# gate is connected to, or dispatch a request itself. Therefore the gate marks the request, and
+# every view function checks that mark. The mark names the view and the method. It is an attribute
+# of the request object, because a request made inside another one has its own object but may share
+# the WSGI environment.
+
+
+class GuardedViews(dict[str, RouteCallable]):
+    """The view functions of an application at boot, each behind a check.
+
+    Flask takes the function from here when it calls a view. A view that was added later has no rule
+    and is not returned.
+    """
+
+    def __init__(self, views: Mapping[str, RouteCallable]) -> None:
+        """Wrap each of `views` in the check."""
+        self._at_boot = {endpoint: _guarded(endpoint, view) for endpoint, view in views.items()}
+        super().__init__(self._at_boot)
+
+    def __getitem__(self, endpoint: str) -> RouteCallable:
+        """Return the view of an endpoint. Raise `RouteUnguarded` if it was added after boot."""
+        view = super().__getitem__(endpoint)
+        if not self.is_from_boot(endpoint, view):
+            raise RouteUnguarded
+        return view
+
+    def is_from_boot(self, endpoint: str, view: object) -> bool:
+        """Tell whether `view` is the one that the endpoint had at boot."""
+        return self._at_boot.get(endpoint) is view
+
+
+def mark_admitted(view: object, method: str) -> None:
+    """Permit the current request to run `view` with this method."""
+    setattr(request, ADMITTED, (view, method))
+
+
+def _guarded(endpoint: str, view: RouteCallable) -> RouteCallable:
+    """Return `view` behind the check; it keeps `__wrapped__`, which rules and OpenAPI need."""
+
+    @functools.wraps(view)
+    def guarded(**view_args: Any) -> ResponseReturnValue:
+        if getattr(request, ADMITTED, None) != (guarded, request.method):
+            raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+        response: ResponseReturnValue = current_app.ensure_sync(view)(**view_args)
+        return response
+
+    return guarded
+
+
+# OPTIONS: the gate responds to it, so that neither a hook nor a handler runs.
+#
+# A receiver of a signal cannot return a response, it can only raise. The response is therefore an
+# exception: Flask returns an HTTP exception without a code unchanged and calls no error handler.
+
+
+class OptionsResponse(HTTPException):
+    """The response to OPTIONS, raised by the gate."""
+
+    def __init__(self, response: Response) -> None:
+        """Take the response."""
+        super().__init__(response=response)
+        self.options_response = response
+
+
+def _register_options_handlers(app: Flask) -> None:
+    """Register error handlers that return the response, needed with `TRAP_HTTP_EXCEPTIONS`.
+
+    Handlers of a blueprint come first and may handle every exception, so each blueprint gets one.
+    """
+    for name in (None, *app.blueprints):
+        app.error_handler_spec[name][None][OptionsResponse] = lambda error: error.options_response
+
+
+def is_preflight() -> bool:
+    """Tell whether this is a CORS preflight.
+
+    A preflight must not fail with 404: then the page could not read the 404 of the real request.
+    """
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
+def options_response() -> OptionsResponse:
+    """Return the response that lists the allowed methods; `rest` adds the CORS headers."""
+    adapter = cast("MapAdapter", current_app.create_url_adapter(request))
+    allow = ", ".join(adapter.allowed_methods()) or "OPTIONS"
+    after_this_request(_without_content_type)
+    return OptionsResponse(Response(status=204, headers={"Allow": allow}))
+
+
+def _without_content_type(response: Response) -> Response:
+    """Remove the media type that Flask adds when it copies the response: a 204 has no body."""
+    del response.headers["Content-Type"]
+    return response

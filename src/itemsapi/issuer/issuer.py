@@ -1,16 +1,19 @@
-"""The issuer: the collaborators and settings that every use case needs, in one record."""
+"""The issuer: what every use case works with, and the tokens that all of them return."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.accounts.repository import IssuerUser
 from itemsapi.audit import Audit
-from itemsapi.clock import Clock
-from itemsapi.db import Database
+from itemsapi.clock import Clock, unix_seconds
+from itemsapi.db import AnyRow, Database
+from itemsapi.problems import ScopeInvalid
 from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
-from itemsapi.tokens.scopes import ScopeRegistry
+from itemsapi.tokens.scopes import PASSWORD_CHANGE, ScopeRegistry, format_scopes, parse_scopes
 from itemsapi.tokens.sessions import RotationLimits
 
 
@@ -40,3 +43,110 @@ class Issuer:
             grace=self.settings.refresh_grace,
             heal=self.settings.refresh_heal,
         )
+
+
+# Grants: the tokens that the issuer returns. This is the only place that mints tokens.
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An access token with its lifetime in seconds, and the refresh token of the same generation.
+
+    `refresh_token` is None if the client keeps its own. `session_ends` limits the lifetime of a
+    cookie with the refresh token. `repr` contains neither token, so that none gets into a log.
+    """
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    scope: str
+    session_id: str
+    refresh_token: str | None = field(repr=False)
+    delivery: str
+    session_ends: datetime
+    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750
+
+
+@dataclass(frozen=True, slots=True)
+class GrantDetails:
+    """What the tokens of a grant contain.
+
+    `issued_at` is when the scopes were read, in seconds since 1970. If it were the time of minting,
+    a process that was suspended in between could issue a token that outlives its revocation in the
+    feed. `epoch` was read before the scopes (docs/adr/0004).
+    """
+
+    scopes: frozenset[str]
+    issued_at: int
+    epoch: int
+    fresh: bool
+
+
+def grant_tokens(issuer: Issuer, session: AnyRow, details: GrantDetails) -> Grant:
+    """Mint the tokens of a session's current generation; its refresh token is always the same."""
+    expires_at = min(session.rotated_at + issuer.settings.session_max_idle, session.expires_at)
+    refresh = issuer.token_codec.create_refresh_token(
+        sub=session.user_id,
+        sid=session.id,
+        gen=session.gen,
+        issued_at=session.rotated_at,
+        expires_at=expires_at,
+    )
+    return _grant(issuer, session, details, session.gen, refresh)
+
+
+def grant_access_token(issuer: Issuer, session: AnyRow, details: GrantDetails, gen: int) -> Grant:
+    """Mint an access token of generation `gen`; the client keeps its refresh token."""
+    return _grant(issuer, session, details, gen, None)
+
+
+def _grant(
+    issuer: Issuer, session: AnyRow, details: GrantDetails, gen: int, refresh: str | None
+) -> Grant:
+    access, lifetime = issuer.token_codec.create_access_token(
+        sub=session.user_id,
+        sid=session.id,
+        gen=gen,
+        epoch=details.epoch,
+        scopes=details.scopes,
+        auth_time=session.auth_time,
+        amr=tuple(session.amr.split()),
+        iat=details.issued_at,
+        not_after=unix_seconds(session.expires_at),
+        fresh=details.fresh,
+    )
+    return Grant(
+        access,
+        lifetime,
+        format_scopes(details.scopes),
+        session.id,
+        refresh,
+        session.delivery,
+        session.expires_at,
+    )
+
+
+def narrow_scopes(available: frozenset[str], requested: str | None) -> frozenset[str]:
+    """Return the requested scopes, or all available ones if `requested` is None.
+
+    Raise `ScopeInvalid` if a requested scope is not available (RFC 6749 section 6).
+    """
+    if requested is None:
+        return available
+    try:
+        names = parse_scopes(requested)
+    except ValueError:
+        raise ScopeInvalid from None
+    if not names <= available:
+        raise ScopeInvalid
+    return names
+
+
+def restrict_scopes(user: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
+    """Return `scopes`, or only that of a password change if the user must change it (S-119)."""
+    return frozenset({PASSWORD_CHANGE.name}) if user.must_change_password else scopes
+
+
+def session_scopes(user_scopes: frozenset[str], session: AnyRow) -> frozenset[str]:
+    """Return the scopes requested at sign-in that the user still has; all if none was requested."""
+    requested = frozenset(session.scope.split(" ")) if session.scope else user_scopes
+    return user_scopes & requested

@@ -17,8 +17,14 @@ from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import new_id, unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
-from itemsapi.issuer.grants import Grant, GrantDetails, grant_tokens, narrow_scopes, restrict_scopes
-from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.issuer import (
+    Grant,
+    GrantDetails,
+    Issuer,
+    grant_tokens,
+    narrow_scopes,
+    restrict_scopes,
+)
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
 from itemsapi.tokens.revocation import load_global_epochs, session_target

@@ -8,21 +8,63 @@ that signed in as this user before can still sign in: strangers cannot lock a us
 other clients get the response to a wrong password, after the same work (S-113).
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, String, bindparam, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.accounts import known_clients, repository
+from itemsapi.accounts import repository
+from itemsapi.accounts.models import MAX_USERNAME_LENGTH, normalize_username
 from itemsapi.accounts.repository import IssuerUser
-from itemsapi.accounts.usernames import MAX_USERNAME_LENGTH, normalize_username
+from itemsapi.db import Model, UtcDateTime
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Problem, TooManyRequests
 from itemsapi.rate_limits import Limit, Reservation
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
+
+# Known clients: those that signed in as a user before; attackers cannot lock them out (S-044).
+
+KNOWN_CLIENT_LIFETIME = timedelta(days=30)
+
+
+class KnownClient(Model):
+    """A client that signed in as a user; the key is a hash, not the name and address."""
+
+    __tablename__ = "itemsapi_known_client"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+_table = KnownClient.core()
+_KNOWN = select(_table.c.key).where(
+    _table.c.key == bindparam("key"), _table.c.seen_at > bindparam("since")
+)
+_SEEN = text(
+    "INSERT INTO itemsapi_known_client (key, seen_at) VALUES (:key, :now)"
+    " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
+).bindparams(bindparam("now", type_=UtcDateTime))
+
+
+def remember_client(tx: Session, name: str, client: str, now: datetime) -> None:
+    """Remember that `client` just signed in as the user `name`."""
+    tx.execute(_SEEN, {"key": _key(name, client), "now": now})
+
+
+def is_known_client(connection: Connection, name: str, client: str, now: datetime) -> bool:
+    """Return whether `client` signed in as the user `name` in the last 30 days."""
+    values = {"key": _key(name, client), "since": now - KNOWN_CLIENT_LIFETIME}
+    return connection.execute(_KNOWN, values).first() is not None
+
+
+def _key(name: str, client: str) -> str:
+    return hashlib.sha256(f"{name}\0{client}".encode()).hexdigest()
+
 
 THROTTLING_WINDOW = timedelta(minutes=15)
 MAX_ATTEMPTS_PER_USER_AND_CLIENT = 10
@@ -63,7 +105,7 @@ def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
     name = normalize_username(username)[:MAX_USERNAME_LENGTH]
     client = client_key(request_context().address)
     with issuer.database.reading() as connection:
-        is_known = client != UNKNOWN_ADDRESS and known_clients.is_known_client(
+        is_known = client != UNKNOWN_ADDRESS and is_known_client(
             connection, name, client, issuer.clock()
         )
         issuer.password_service.refresh_parameters(
@@ -99,7 +141,7 @@ def record_success(issuer: Issuer, tx: Session, attempt: LoginAttempt) -> None:
     """Release the attempt after a correct password, and remember the client."""
     issuer.attempt_limiter.succeed(tx, attempt.reservation)
     if attempt.client != UNKNOWN_ADDRESS:  # all clients without an address would look the same
-        known_clients.remember_client(tx, attempt.name, attempt.client, issuer.clock())
+        remember_client(tx, attempt.name, attempt.client, issuer.clock())
 
 
 def record_failure(  # noqa: PLR0913 - the event and its response

@@ -13,8 +13,7 @@ from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
-from itemsapi.issuer.grants import Grant, GrantDetails, grant_tokens, session_scopes
-from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.issuer import Grant, GrantDetails, Issuer, grant_tokens, session_scopes
 from itemsapi.issuer.sessions import end_user_sessions_in, revoke_access_tokens
 from itemsapi.problems import BadRequest, Busy, NotFound, TokenInvalid, ValidationFailed
 from itemsapi.tokens.revocation import load_global_epochs

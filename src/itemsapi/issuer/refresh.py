@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts import repository
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
-from itemsapi.issuer.grants import (
+from itemsapi.issuer.issuer import (
     Grant,
     GrantDetails,
+    Issuer,
     grant_access_token,
     grant_tokens,
     narrow_scopes,
     restrict_scopes,
     session_scopes,
 )
-from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.jwt import RefreshClaims
 from itemsapi.tokens.revocation import generation_target, load_global_epochs, session_target

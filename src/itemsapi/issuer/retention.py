@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.known_clients import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.audit import AuditEvent
 from itemsapi.idempotency import IdempotencyKey, count_keys_by_user
 from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.login_throttling import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.quota_usage import subtract_keys
 from itemsapi.rate_limits import AttemptCounter, PendingAttempt
 from itemsapi.tokens.key_store import SigningKey

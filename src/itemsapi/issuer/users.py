@@ -12,15 +12,21 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
-from itemsapi.accounts.models import User, UserRole
+from itemsapi.accounts.models import (
+    ALL_PERMISSIONS,
+    COMMAND_LINE,
+    Operator,
+    User,
+    UserRole,
+    normalize_username,
+    validate_username,
+)
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME, make_temporary_password
-from itemsapi.accounts.permissions import ALL_PERMISSIONS, COMMAND_LINE, Operator
 from itemsapi.accounts.repository import UserRecord
-from itemsapi.accounts.usernames import normalize_username, validate_username
 from itemsapi.clock import new_id
-from itemsapi.issuer.authorization import ADMIN_LOCK, AdminTransaction, admin_transaction
 from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.roles import ADMIN_LOCK, AdminTransaction, admin_transaction
 from itemsapi.issuer.sessions import end_all_sessions_in, end_user_sessions_in, revoke_access_tokens
 from itemsapi.preconditions import ExpectedVersion
 from itemsapi.problems import Conflict, Forbidden, NotFound, ValidationFailed

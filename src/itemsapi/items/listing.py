@@ -32,17 +32,25 @@ from sqlalchemy import (
 )
 
 from itemsapi.items import search_index
-from itemsapi.items.cursor import (
+from itemsapi.items.models import (
+    COLUMNS,
+    MAX_NAME_LENGTH,
+    MAX_SKU_LENGTH,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    Item,
+    ItemRecord,
+    to_record,
+)
+from itemsapi.items.query import (
     CursorPosition,
+    ItemListQuery,
     Page,
     SortValue,
     decode_cursor,
     encode_cursor,
     fingerprint,
 )
-from itemsapi.items.draft import MAX_NAME_LENGTH, MAX_SKU_LENGTH, MAX_TAG_LENGTH, MAX_TAGS
-from itemsapi.items.models import COLUMNS, Item, ItemRecord, to_record
-from itemsapi.items.query import ItemListQuery
 from itemsapi.page_size import (
     MAX_BYTES_PER_CHARACTER,
     MAX_PAGE_BYTES,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.orm import Session
 
-from itemsapi.items.draft import ItemDraft
+from itemsapi.items.models import ItemDraft
 from itemsapi.items.tokenizer import Term, tokenize
 
 # Up to this many matches are fetched and sorted; of more, a walk in sort order soon meets one.

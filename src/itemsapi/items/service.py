@@ -18,11 +18,18 @@ from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database
 from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.items import search_index
-from itemsapi.items.cursor import Page
-from itemsapi.items.draft import ItemDraft, is_storable
 from itemsapi.items.listing import ListingQuery
-from itemsapi.items.models import COLUMNS, Item, ItemRecord, column_values, to_draft, to_record
-from itemsapi.items.query import ItemListQuery
+from itemsapi.items.models import (
+    COLUMNS,
+    Item,
+    ItemDraft,
+    ItemRecord,
+    column_values,
+    is_storable,
+    to_draft,
+    to_record,
+)
+from itemsapi.items.query import ItemListQuery, Page
 from itemsapi.items.quota import Quota, text_size
 from itemsapi.preconditions import ExpectedVersion, check_version
 from itemsapi.problems import Conflict, NotFound

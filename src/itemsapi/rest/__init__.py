@@ -5,10 +5,9 @@ its blueprints with an `Api`, and calls `describe` last.
 """
 
 from itemsapi.rest import fields
-from itemsapi.rest.api import Api
+from itemsapi.rest.api import Api, install
 from itemsapi.rest.blueprint import Blueprint
 from itemsapi.rest.default_headers import documented_headers
-from itemsapi.rest.install import install
 from itemsapi.rest.openapi.document import describe, spec_options
 from itemsapi.rest.paging import PageQuery, list_schema, whole
 from itemsapi.rest.schema import Schema

@@ -38,9 +38,9 @@ from marshmallow import Schema
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
+from itemsapi.rest.etags import METADATA_ATTRIBUTE, Versions, View, etag_context, view_metadata
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.parser import OPTIONAL, StrictParser
-from itemsapi.rest.versions import METADATA_ATTRIBUTE, Versions, View, etag_context, view_metadata
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]

@@ -18,9 +18,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from itemsapi import problems
-from itemsapi.observability.causes import summarize_error
 from itemsapi.observability.context import request_context
-from itemsapi.observability.logging import log_failure
+from itemsapi.observability.logging import log_failure, summarize_error
 from itemsapi.problems import InternalError, MethodNotAllowed, Problem, ValidationFailed
 
 PROBLEM_JSON = "application/problem+json"

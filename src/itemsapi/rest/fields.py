@@ -20,7 +20,7 @@ from itemsapi.control_characters import (
     SINGLE_LINE_PATTERN,
     has_control_characters,
 )
-from itemsapi.rest.urlencoded import TextValue
+from itemsapi.rest.request import TextValue
 
 Dict = fields.Dict
 Enum = fields.Enum

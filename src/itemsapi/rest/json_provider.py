@@ -1,13 +1,113 @@
-"""Fast JSON output with orjson: decimals as strings, times in UTC."""
+"""JSON: a strict reader for requests, and fast output with orjson for responses.
+
+In responses decimals are strings and times are in UTC.
+"""
 
 # ruff: noqa: ANN401 - the signatures are Flask's
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from flask import Response
 from flask.json.provider import JSONProvider
+
+from itemsapi.problems import BodyMalformed
+
+# The strict JSON reader: RFC 8259 restricted to I-JSON (RFC 7493), with limits.
+#
+# It rejects, in time linear in the size of the body: too deep nesting, too many values, names or
+# digits, repeated names, lone surrogates, NUL, infinities, and a byte order mark. Nesting and the
+# numbers of values and names are checked before parsing. Integers beyond 64 bits become floats,
+# which `fields.Integer` rejects.
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_NAMES = 1_000
+MAX_VALUES = 10_000
+MAX_DIGITS = 100
+
+# Matches a string, or an unclosed string up to the end of the body. The possessive quantifiers
+# never backtrack, so hostile backslashes take linear time.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
+_NUMBER = re.compile(rb"[0-9.eE+-]++")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def read(body: bytes) -> object:
+    """Return the value of the JSON text `body`, or raise `BodyMalformed` with a fixed sentence."""
+    skeleton = _skeleton(body)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BodyMalformed(_syntax_error(body)) from None
+    if any(len(number) > MAX_DIGITS for number in _NUMBER.findall(skeleton)):
+        raise BodyMalformed(f"A number has more than {MAX_DIGITS} digits.")
+    _check_names(value, skeleton, escaped_nul=b"\\u0000" in body)
+    return value
+
+
+def _skeleton(body: bytes) -> bytes:
+    """Check the limits and return the body without its strings."""
+    if body.count(b'"') > 4 * MAX_VALUES:  # limits the work of the next line
+        raise BodyMalformed(f"The body has more than {MAX_VALUES} values.")
+    skeleton = _STRING.sub(b"", body)
+    if skeleton.count(b":") > MAX_NAMES:
+        raise BodyMalformed(f"The body has more than {MAX_NAMES} names.")
+    brackets = skeleton.translate(None, _NO_BRACKETS)
+    if skeleton.count(b",") > MAX_VALUES or len(brackets) > 2 * MAX_VALUES:
+        raise BodyMalformed(f"The body has more than {MAX_VALUES} values.")
+    if len(brackets) > 2 * MAX_DEPTH:  # with fewer brackets, deeper nesting cannot be closed
+        _check_depth(brackets)
+    return skeleton
+
+
+def _check_depth(brackets: bytes) -> None:
+    depth = 0
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise BodyMalformed(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _check_names(value: object, skeleton: bytes, *, escaped_nul: bool) -> None:
+    """Raise `BodyMalformed` if a name is repeated in an object, or if a string contains NUL.
+
+    A parsed object has each name once, so a name is repeated exactly if the body has more colons
+    outside of strings than the objects have names.
+    """
+    names = 0
+    for part in _parts(value):
+        if isinstance(part, dict):
+            names += len(part)
+        elif escaped_nul and isinstance(part, str) and "\0" in part:
+            raise BodyMalformed("The body contains the character NUL.")
+    if names != skeleton.count(b":"):
+        raise BodyMalformed("A name is repeated within an object.")
+
+
+def _parts(value: object) -> Iterator[object]:
+    """Yield `value` and all nested values and names."""
+    queue = [value]
+    while queue:
+        part = queue.pop()
+        yield part
+        if isinstance(part, dict):
+            queue.extend(part.values())
+            yield from part
+        elif isinstance(part, list):
+            queue.extend(part)
+
+
+def _syntax_error(body: bytes) -> str:
+    if not body.strip():
+        return "The body is empty; send a JSON object."
+    if body.startswith(b"\xef\xbb\xbf"):
+        return "The body starts with a byte order mark; send UTF-8 without one."
+    return "The body is not valid JSON in UTF-8 (no NaN, no infinity, no lone surrogates)."
+
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
@@ -32,7 +132,7 @@ class JsonProvider(JSONProvider):
         return dumps(obj).decode()
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Parse JSON text; request bodies are parsed by `rest.strict_json` instead."""
+        """Parse JSON text; the request class parses request bodies, strictly."""
         del kwargs
         return orjson.loads(s)
 

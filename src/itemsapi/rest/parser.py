@@ -17,8 +17,7 @@ from webargs.flaskparser import FlaskParser
 
 from itemsapi.problems import MediaTypeWrong
 from itemsapi.rest.error_handlers import validation_problem
-from itemsapi.rest.request import Request
-from itemsapi.rest.urlencoded import Pairs, TextValue
+from itemsapi.rest.request import Pairs, Request, TextValue
 
 MULTIPART: Final = "multipart/form-data"
 

@@ -1,8 +1,12 @@
-"""The request class: bodies are read once, strictly, and only as their declared media type."""
+"""The request class: bodies and query strings are read once and strictly.
+
+A body is read only as its declared media type.
+"""
 
 # ruff: noqa: ANN401, FBT001, FBT002 - the signature of get_json is Flask's
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import flask
 from werkzeug.datastructures import ImmutableMultiDict
@@ -11,7 +15,49 @@ from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
 from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
-from itemsapi.rest import strict_json, urlencoded
+from itemsapi.rest import json_provider
+
+# The strict reader of URL-encoded pairs such as `a=1&b=2`: query strings and form bodies.
+#
+# It rejects bytes that are not UTF-8, NUL, and more than 100 pairs. Repeated names are returned;
+# the parser of `arguments` rejects them unless the field is a list.
+
+MAX_PAIRS = 100
+MAX_BYTES = 8 * 1024  # of a query string
+
+
+class TextValue(str):
+    """A string from a query or form, which `fields` may convert, for example `5` to a number.
+
+    A string "5" in JSON is a plain `str` and is never converted to a number.
+    """
+
+    __slots__ = ()
+
+
+Pairs = dict[str, list[TextValue]]
+
+
+def read(raw: bytes) -> Pairs:
+    """Return the values of each name in their order, or raise `BadRequest`."""
+    try:
+        parsed = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_PAIRS,
+        )
+    except UnicodeError:
+        raise BadRequest("Parameters must be percent-encoded UTF-8.") from None
+    except ValueError:
+        raise BadRequest(f"There are more than {MAX_PAIRS} parameters.") from None
+    pairs: Pairs = {}
+    for name, value in parsed:
+        pairs.setdefault(name, []).append(TextValue(value))
+    if any("\0" in text for text in (*pairs, *(v for vs in pairs.values() for v in vs))):
+        raise BadRequest("A parameter contains the character NUL.")
+    return pairs
+
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -19,7 +65,7 @@ FORM = "application/x-www-form-urlencoded"
 class Request(flask.Request):
     """A Flask request whose `get_json` always uses the strict reader."""
 
-    max_content_length = strict_json.MAX_BYTES
+    max_content_length = json_provider.MAX_BYTES
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
@@ -35,26 +81,26 @@ class Request(flask.Request):
         """
         try:
             self._require_media_type("application/json")
-            return strict_json.read(self.body())
+            return json_provider.read(self.body())
         except (MediaTypeWrong, BodyMalformed):
             if silent:
                 return None
             raise
 
-    def form_pairs(self) -> urlencoded.Pairs:
+    def form_pairs(self) -> Pairs:
         """Return the names and values of a form body; repeated names are allowed here."""
         self._require_media_type(FORM)
-        return urlencoded.read(self.body())
+        return read(self.body())
 
-    def query_pairs(self) -> urlencoded.Pairs:
+    def query_pairs(self) -> Pairs:
         """Return the names and values of the query string."""
-        if len(self.query_string) > urlencoded.MAX_BYTES:
-            raise BadRequest(f"The query string is longer than {urlencoded.MAX_BYTES} bytes.")
-        return urlencoded.read(self.query_string)
+        if len(self.query_string) > MAX_BYTES:
+            raise BadRequest(f"The query string is longer than {MAX_BYTES} bytes.")
+        return read(self.query_string)
 
     def body(self) -> bytes:
         """Return the raw body, or raise `BodyTooLarge`, with or without a declared length."""
-        too_large = BodyTooLarge(f"The body may have at most {strict_json.MAX_BYTES} bytes.")
+        too_large = BodyTooLarge(f"The body may have at most {json_provider.MAX_BYTES} bytes.")
         try:
             body = self.get_data()
         except RequestEntityTooLarge:
@@ -62,7 +108,7 @@ class Request(flask.Request):
         except ClientDisconnected:
             raise BadRequest("The body ended too early.") from None
         # Werkzeug silently truncates a body without a declared length at the limit.
-        if self.content_length is None and len(body) >= strict_json.MAX_BYTES:
+        if self.content_length is None and len(body) >= json_provider.MAX_BYTES:
             raise too_large
         return body
 
