@@ -1,6 +1,6 @@
 """Items in a database and their owners, for tests of the item service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from itemsapi.accounts.models import User
@@ -49,7 +49,7 @@ class ItemStore:
         page = self.items.get_page(ItemListQuery(**query), owner=self.ada if owner == "" else owner)
         return [item.name for item in page.items]
 
-    def pages(self, owner: str | None = "", **query: Any) -> Iterator[list[ItemRecord]]:
+    def pages(self, owner: str | None = "", **query: Any) -> Iterator[Sequence[ItemRecord]]:
         """Yield the items of each page of a query."""
         cursor: str | None = None
         owner_id = self.ada if owner == "" else owner

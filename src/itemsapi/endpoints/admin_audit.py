@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import validate
 
 from itemsapi.gate.decorators import requires
-from itemsapi.page_size import fitting_rows
+from itemsapi.paging import Page, cut_page
 from itemsapi.rest import Blueprint, PageQuery, Schema, fields, list_schema
 from itemsapi.services import services
 from itemsapi.tokens.scopes import AUDIT_READ
@@ -63,9 +63,7 @@ def list_events(query: dict[str, Any]) -> object:
         user_id=query["user_id"],
         event=query["event"],
     )
-    page = rows[
-        : fitting_rows(len(row.details) + MAX_EVENT_BYTES_WITHOUT_DETAILS for row in rows[:limit])
-    ]
-    events = [{**row._asdict(), "details": json.loads(row.details)} for row in page]
-    has_more = len(rows) > len(page)
-    return {"items": events, "next_cursor": str(events[-1]["id"]) if has_more else None}
+    sizes = (len(row.details) + MAX_EVENT_BYTES_WITHOUT_DETAILS for row in rows)
+    page = cut_page(rows, limit, cursor_after=lambda row: str(row.id), row_sizes=sizes)
+    events = [{**row._asdict(), "details": json.loads(row.details)} for row in page.items]
+    return Page(events, page.next_cursor)

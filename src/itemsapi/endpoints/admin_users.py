@@ -8,6 +8,7 @@ from itemsapi.accounts.models import MAX_USERNAME_LENGTH
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
+from itemsapi.paging import Page, cut_page
 from itemsapi.problems import Busy, Conflict, Forbidden, NotFound
 from itemsapi.rest import Blueprint, PageQuery, Schema, documented_headers, fields, list_schema
 from itemsapi.services import services
@@ -92,14 +93,13 @@ class UserQuery(PageQuery):
 @requires(USERS_READ)
 @blueprint.arguments(UserQuery(), location="query")
 @blueprint.response(200, list_schema(User(), "Users"))
-def list_users(query: dict[str, Any]) -> object:
+def list_users(query: dict[str, Any]) -> Page[UserRecord]:
     """List users by name."""
     limit = query["limit"]
     users = services().users.list_page(
         after=query["cursor"] or "", limit=limit + 1, prefix=(query["q"] or "").lower()
     )
-    has_more = len(users) > limit
-    return {"items": users[:limit], "next_cursor": users[limit - 1].username if has_more else None}
+    return cut_page(users, limit, cursor_after=lambda user: user.username)
 
 
 @blueprint.post("")

@@ -16,9 +16,11 @@ from itemsapi.items.models import (
     MAX_TAGS,
     SORT_FIELDS,
     ItemDraft,
+    ItemRecord,
 )
 from itemsapi.items.money import CURRENCY_DECIMALS
-from itemsapi.items.query import MAX_CURSOR_LENGTH, MAX_QUERY_LENGTH, ItemListQuery, Page
+from itemsapi.items.query import MAX_CURSOR_LENGTH, MAX_QUERY_LENGTH, ItemListQuery
+from itemsapi.paging import Page
 from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
 from itemsapi.rest import (
     Blueprint,
@@ -162,7 +164,7 @@ class ItemQuery(PageQuery):
 @blueprint.response(
     200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None}
 )
-def list_items(query: dict[str, Any]) -> Page:
+def list_items(query: dict[str, Any]) -> Page[ItemRecord]:
     """List your items. With `items:admin`, list the items of all users."""
     return services().items.get_page(ItemListQuery(**query), owner=_owner())
 

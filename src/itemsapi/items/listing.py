@@ -45,17 +45,17 @@ from itemsapi.items.models import (
 from itemsapi.items.query import (
     CursorPosition,
     ItemListQuery,
-    Page,
     SortValue,
     decode_cursor,
     encode_cursor,
     fingerprint,
 )
-from itemsapi.page_size import (
+from itemsapi.paging import (
     MAX_BYTES_PER_CHARACTER,
     MAX_PAGE_BYTES,
     PAGE_OVERHEAD_BYTES,
-    fitting_rows,
+    Page,
+    cut_page,
 )
 
 # Rows that are read whatever their size: 2 MiB with the longest descriptions.
@@ -137,17 +137,16 @@ class ListingQuery:
             return result.all()
         return _fetch_until_full(result)
 
-    def build_page(self, rows: Sequence[Row[Any]]) -> Page:
+    def build_page(self, rows: Sequence[Row[Any]]) -> Page[ItemRecord]:
         """Return the page made from these rows: up to the limit, and up to the size of a page."""
         items = [to_record(row) for row in rows[: self._query.limit]]
-        if not _surely_fit(items):
-            del items[fitting_rows(map(_json_size, items)) :]
-        next_cursor = None
-        if len(rows) > len(items):
-            last = rows[len(items) - 1]
-            position = CursorPosition(getattr(last, self._query.sort_field), last.id)
-            next_cursor = encode_cursor(self._fingerprint, position)
-        return Page(items, next_cursor)
+        sizes = None if _surely_fit(items) else map(_json_size, items)
+        page = cut_page(rows, self._query.limit, cursor_after=self._cursor_after, row_sizes=sizes)
+        return Page(items[: len(page.items)], page.next_cursor)
+
+    def _cursor_after(self, row: Row[Any]) -> str:
+        position = CursorPosition(getattr(row, self._query.sort_field), row.id)
+        return encode_cursor(self._fingerprint, position)
 
 
 @lru_cache(maxsize=1024)

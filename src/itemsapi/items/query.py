@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
-from itemsapi.items.models import SORT_FIELDS, ItemRecord, is_storable, normalize_tags
+from itemsapi.items.models import SORT_FIELDS, is_storable, normalize_tags
 from itemsapi.items.money import CURRENCY_DECIMALS, parse_amount
 from itemsapi.items.tokenizer import Term, search_terms
 from itemsapi.problems import ValidationFailed
@@ -112,14 +112,6 @@ MAX_CURSOR_LENGTH: Final = 1800  # characters; a name of 200 characters gives so
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _CURSOR_PATTERN = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_CURSOR_LENGTH}}}")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of items, and the cursor of the next page if there is one."""
-
-    items: list[ItemRecord]
-    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)

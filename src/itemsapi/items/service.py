@@ -29,8 +29,9 @@ from itemsapi.items.models import (
     to_draft,
     to_record,
 )
-from itemsapi.items.query import ItemListQuery, Page
+from itemsapi.items.query import ItemListQuery
 from itemsapi.items.quota import Quota, text_size
+from itemsapi.paging import Page
 from itemsapi.preconditions import ExpectedVersion, check_version
 from itemsapi.problems import Conflict, NotFound
 from itemsapi.quota_usage import subtract_usage
@@ -66,7 +67,7 @@ class ItemService:
             raise NotFound
         return to_record(row)
 
-    def get_page(self, query: ItemListQuery, *, owner: str | None) -> Page:
+    def get_page(self, query: ItemListQuery, *, owner: str | None) -> Page[ItemRecord]:
         """Return a page of the items that match a query.
 
         Raise `ValidationFailed` if the cursor belongs to another list.

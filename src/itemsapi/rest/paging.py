@@ -1,6 +1,6 @@
 """Paginated lists: `{"items": [...], "next_cursor": ...}`, requested with `limit` and `cursor`.
 
-A page has at most 1 MiB of JSON (see `itemsapi.page_size`). It may have fewer than `limit` items
+A page has at most 1 MiB of JSON (see `itemsapi.paging`). It may have fewer than `limit` items
 although more follow, so clients continue until `next_cursor` is null.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import marshmallow
 from marshmallow import validate
 
+from itemsapi.paging import Page, Row
 from itemsapi.rest import fields
 from itemsapi.rest.schema import Schema
 
@@ -51,6 +52,6 @@ def list_schema(schema: marshmallow.Schema, name: str) -> marshmallow.Schema:
     return page()
 
 
-def whole(items: Iterable[object]) -> dict[str, object]:
+def whole(items: Iterable[Row]) -> Page[Row]:
     """Return the page of a list that always fits on one page."""
-    return {"items": list(items), "next_cursor": None}
+    return Page([*items], None)

@@ -11,7 +11,7 @@ from sqlalchemy.event import listen
 from itemsapi.audit import AuditEvent
 from itemsapi.items.models import ItemDraft
 from itemsapi.items.query import ItemListQuery
-from itemsapi.page_size import fitting_rows
+from itemsapi.paging import fitting_rows
 from support.app_factory import Backend
 from support.operator_client import list_all, operator_client
 
