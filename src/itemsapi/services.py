@@ -18,7 +18,8 @@ from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
-from itemsapi.tokens.jwt import MAX_LIFETIME_SECONDS, TokenCodec
+from itemsapi.tokens.claims import MAX_LIFETIME_SECONDS
+from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.scopes import Scope, ScopeRegistry

@@ -26,7 +26,7 @@ from itemsapi.issuer.issuer import (
     session_scopes,
 )
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
-from itemsapi.tokens.jwt import RefreshClaims
+from itemsapi.tokens.claims import RefreshClaims
 from itemsapi.tokens.revocation import generation_target, load_global_epochs, session_target
 from itemsapi.tokens.sessions import (
     PresentedToken,
