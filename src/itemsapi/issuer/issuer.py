@@ -13,8 +13,8 @@ from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
+from itemsapi.tokens.rotation import RotationLimits
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, ScopeRegistry, format_scopes, parse_scopes
-from itemsapi.tokens.sessions import RotationLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
