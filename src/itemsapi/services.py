@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import Database
@@ -16,7 +17,6 @@ from itemsapi.issuer.roles import RoleService
 from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
-from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
 from itemsapi.tokens.claims import MAX_LIFETIME_SECONDS
 from itemsapi.tokens.jwt import TokenCodec

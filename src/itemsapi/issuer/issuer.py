@@ -5,11 +5,11 @@ from datetime import datetime
 
 from itemsapi.accounts.passwords import PasswordService
 from itemsapi.accounts.repository import IssuerUser
+from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.db import AnyRow, Database
 from itemsapi.problems import ScopeInvalid
-from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
