@@ -53,7 +53,7 @@ def create_app(
     for blueprint in [*endpoints.blueprints(settings), *extra]:
         api.register_blueprint(blueprint)
     app.extensions[RULEBOOK] = Rulebook(app, _scopes(extra))
-    built.scope_registry.register(rulebook(app).scopes.values())
+    built.issuer.scope_registry.register(rulebook(app).scopes.values())
     _gate(built, rulebook(app)).install(app)
     rest.describe(app, api)
     _check_deployment(app, settings)

@@ -42,11 +42,10 @@ class Services:
     users: UserService
     roles: RoleService
     items: ItemService
-    scope_registry: ScopeRegistry
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
-        return self.scope_registry.by_name
+        return self.issuer.scope_registry.by_name
 
 
 def quota_of(settings: Settings) -> Quota:
@@ -74,7 +73,6 @@ def build_services(settings: Settings, clock: Clock) -> Services:
         token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
     )
     token_codec = TokenCodec(settings, key_set, clock)
-    scope_registry = ScopeRegistry()
     issuer = Issuer(
         settings=settings,
         database=database,
@@ -84,7 +82,7 @@ def build_services(settings: Settings, clock: Clock) -> Services:
         revocation_feed=revocation_feed,
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
-        scope_registry=scope_registry,
+        scope_registry=ScopeRegistry(),
     )
     return Services(
         settings=settings,
@@ -98,5 +96,4 @@ def build_services(settings: Settings, clock: Clock) -> Services:
         users=UserService(issuer),
         roles=RoleService(issuer),
         items=ItemService(database, clock, quota_of(settings)),
-        scope_registry=scope_registry,
     )
