@@ -35,7 +35,10 @@ from mutations import Mutant, mutants
 from selection import FOLDER, ROOT, Selection, read, record
 from trial import Run, Trial, Unmutated, in_parallel
 
-DEFAULT_GLOBS = ("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "rate_limits", "db.*")
+DEFAULT_GLOBS = (
+    *("tokens.*", "issuer.*", "gate.*", "accounts.*", "items.*", "db.*"),
+    *("attempt_limits", "rate_limits"),
+)
 MIN_CAUGHT_SHARE = 0.95
 FIRST_ROUND_SECONDS, SECOND_ROUND_SECONDS = 8.0, 40.0  # of tests per mutant, as first measured
 REVIEWED = Path(__file__).parent / "reviewed.txt"

@@ -18,8 +18,8 @@ from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import demand_own_path, untold
 from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import Settings, secret_exposure_warning
+from itemsapi.tokens.rotation import mark_generation_seen
 from itemsapi.tokens.scopes import Scope
-from itemsapi.tokens.sessions import mark_generation_seen
 
 RULEBOOK = "itemsapi.rulebook"
 
@@ -53,7 +53,7 @@ def create_app(
     for blueprint in [*endpoints.blueprints(settings), *extra]:
         api.register_blueprint(blueprint)
     app.extensions[RULEBOOK] = Rulebook(app, _scopes(extra))
-    built.scope_registry.register(rulebook(app).scopes.values())
+    built.issuer.scope_registry.register(rulebook(app).scopes.values())
     _gate(built, rulebook(app)).install(app)
     rest.describe(app, api)
     _check_deployment(app, settings)

@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import Database
@@ -16,9 +17,9 @@ from itemsapi.issuer.roles import RoleService
 from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
-from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
-from itemsapi.tokens.jwt import MAX_LIFETIME_SECONDS, TokenCodec
+from itemsapi.tokens.claims import MAX_LIFETIME_SECONDS
+from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.scopes import Scope, ScopeRegistry
@@ -41,11 +42,10 @@ class Services:
     users: UserService
     roles: RoleService
     items: ItemService
-    scope_registry: ScopeRegistry
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
-        return self.scope_registry.by_name
+        return self.issuer.scope_registry.by_name
 
 
 def quota_of(settings: Settings) -> Quota:
@@ -73,7 +73,6 @@ def build_services(settings: Settings, clock: Clock) -> Services:
         token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
     )
     token_codec = TokenCodec(settings, key_set, clock)
-    scope_registry = ScopeRegistry()
     issuer = Issuer(
         settings=settings,
         database=database,
@@ -83,7 +82,7 @@ def build_services(settings: Settings, clock: Clock) -> Services:
         revocation_feed=revocation_feed,
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
-        scope_registry=scope_registry,
+        scope_registry=ScopeRegistry(),
     )
     return Services(
         settings=settings,
@@ -97,5 +96,4 @@ def build_services(settings: Settings, clock: Clock) -> Services:
         users=UserService(issuer),
         roles=RoleService(issuer),
         items=ItemService(database, clock, quota_of(settings)),
-        scope_registry=scope_registry,
     )

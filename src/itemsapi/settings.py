@@ -2,8 +2,8 @@
 
 `Settings` is frozen; `Settings.from_environment` parses the variables and rejects a wrong or unsafe
 value with one line that names the setting. The rest of the service takes its settings from there;
-only `itemsapi check` reads the variables too, to report on them, and the metrics have a variable of
-their own, `PROMETHEUS_MULTIPROC_DIR`.
+only `itemsapi check` reads the variables too, to report on them. Two libraries have variables of
+their own: `PROMETHEUS_MULTIPROC_DIR` of the metrics, and those of libpq for PostgreSQL (`PG...`).
 """
 
 import dataclasses

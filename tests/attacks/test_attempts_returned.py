@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.attempt_limits import Limit, PendingAttempt
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import Busy
-from itemsapi.rate_limits import Limit, PendingAttempt
 from itemsapi.tokens import key_set, revocation
 from support.app_factory import PASSWORD, Backend
 from support.database_faults import FaultMode, failing_database

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from itemsapi.rate_limits import MAX_UNRELEASED, Limit, PendingAttempt
+from itemsapi.attempt_limits import MAX_UNRELEASED, Limit, PendingAttempt
 from support.app_factory import Backend
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from itemsapi.attempt_limits import AttemptCounter, Limit
 from itemsapi.issuer import login_throttling
-from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD, events

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.rate_limits import AttemptCounter, Limit
+from itemsapi.attempt_limits import AttemptCounter, Limit
 from support.app_factory import PASSWORD, Backend
 from support.password_counter import count_verifications
 

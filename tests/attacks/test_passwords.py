@@ -7,8 +7,8 @@ from argon2 import extract_parameters
 
 from itemsapi.accounts.models import User
 from itemsapi.accounts.predictability import common_passwords
+from itemsapi.attempt_limits import AttemptCounter
 from itemsapi.audit import AuditEvent
-from itemsapi.rate_limits import AttemptCounter
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD, operator_client
 

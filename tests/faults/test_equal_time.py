@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
+from itemsapi.attempt_limits import AttemptCounter
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.problems import CredentialsInvalid
-from itemsapi.rate_limits import AttemptCounter
 from support.app_factory import PASSWORD, Backend
 from support.rounds import rounds
 from support.service import print_figures

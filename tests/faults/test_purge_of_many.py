@@ -46,7 +46,7 @@ class LockTimer:
 
     def _end(self, connection: Connection) -> None:
         begun_at, work = connection.info.pop("begun", (0.0, 0.0))
-        if begun_at and connection.get_execution_options().get("itemsapi_writing"):
+        if begun_at:
             self.lock_seconds.append(time.monotonic() - begun_at)
             self.cpu_seconds.append(time.thread_time() - work)
 

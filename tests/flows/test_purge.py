@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
+from itemsapi.attempt_limits import AttemptCounter, Limit
 from itemsapi.clock import new_id
 from itemsapi.db import Model
 from itemsapi.issuer import retention
@@ -17,7 +18,6 @@ from itemsapi.issuer.retention import (
     purge_targets,
 )
 from itemsapi.issuer.sessions import end_all_sessions
-from itemsapi.rate_limits import AttemptCounter, Limit
 from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING
 from itemsapi.tokens.revocation import ALL_USERS, load_global_epochs, session_target
 from support.app_factory import Backend

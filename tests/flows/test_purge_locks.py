@@ -11,11 +11,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select
 
+from itemsapi.attempt_limits import PendingAttempt
 from itemsapi.clock import new_id
 from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
 from itemsapi.items.quota import Quota, recount_usage
 from itemsapi.items.service import ItemService
-from itemsapi.rate_limits import PendingAttempt
 from support.app_factory import Backend
 from support.item_store import ItemStore, draft
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from itemsapi.tokens.sessions import PresentedToken, RotationOutcome, RotationState
+from itemsapi.tokens.rotation import PresentedToken, RotationOutcome, RotationState
 from model.rotation import CURRENT, LATE, LIMITS, NOTHING, TICK, Row, Rule
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache, partial
 
-from itemsapi.tokens.sessions import RotationOutcome
+from itemsapi.tokens.rotation import RotationOutcome
 from model.honest import Client, World, refused, stays_out
 from model.rotation import WINDOW, Rule
 from model.search import Search, rounds

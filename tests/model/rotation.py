@@ -31,8 +31,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from itemsapi.issuer.refresh import NEW_TOKENS
-from itemsapi.tokens import sessions
-from itemsapi.tokens.sessions import PresentedToken, RotationLimits, RotationOutcome, RotationState
+from itemsapi.tokens import rotation
+from itemsapi.tokens.rotation import (
+    PresentedToken,
+    RotationLimits,
+    RotationOutcome,
+    RotationState,
+)
 
 SETTLED, MARKED, OLDER, ROOT, SUPERSEDED, CURRENT = CLASSES = (1, 2, 3, 4, 5, 6)
 NOTHING, UNISSUED = 0, 7
@@ -136,7 +141,7 @@ class Rule:
 
     def judge(self, session: RotationState, shown: PresentedToken) -> RotationOutcome:
         """Return the outcome of a token, by the production function."""
-        return sessions.decide_outcome(session, shown, self.limits)
+        return rotation.decide_outcome(session, shown, self.limits)
 
     def moved(self, row: Row, outcome: RotationOutcome) -> Row:
         """Return the row after an outcome."""

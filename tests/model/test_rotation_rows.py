@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts.models import User
 from itemsapi.db import Database
-from itemsapi.tokens.sessions import (
-    AuthSession,
+from itemsapi.tokens.rotation import (
     PresentedToken,
     RotationLimits,
     RotationOutcome,
@@ -20,6 +19,7 @@ from itemsapi.tokens.sessions import (
     decide_outcome,
     rotate,
 )
+from itemsapi.tokens.sessions import AuthSession
 from model.rotation import (
     CURRENT,
     LIMITS,

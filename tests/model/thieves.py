@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from itemsapi.tokens.sessions import RotationOutcome
+from itemsapi.tokens.rotation import RotationOutcome
 from model.rotation import (
     CURRENT,
     LATE,

@@ -21,11 +21,11 @@ from flask_jwt_extended.view_decorators import verify_jwt_in_request
 from sqlalchemy import create_engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from itemsapi.gate.caller import Caller, clear_caller, set_caller
 from itemsapi.gate.decorators import public
 from itemsapi.problems import TokenInvalid
 from itemsapi.rest import Blueprint
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.jwt import clear_current_jwt, set_current_jwt
 from support.app_factory import Backend
 
 Build = Callable[..., Backend]
@@ -42,22 +42,22 @@ def dialect() -> str:
 
 
 def test_flask_jwt_extended_finds_the_claims_that_the_gate_sets(make_backend: Build) -> None:
-    """`set_current_jwt` writes to `g`, where `get_jwt()` reads."""
-    with make_backend().app.app_context():
-        set_current_jwt(CLAIMS)
+    """`set_caller` writes to `g`, where `get_jwt()` reads."""
+    with make_backend().app.test_request_context("/"):
+        set_caller(Caller(CLAIMS))
         found = (get_jwt(), get_jwt_header(), get_jwt_identity())
     expected = ({"sub": "u"}, {"typ": "at+jwt"}, "u")
-    assert found == expected, "Flask-JWT-Extended reads other names in `g`: adapt tokens/jwt.py"
+    assert found == expected, "Flask-JWT-Extended reads other names in `g`: adapt gate/caller.py"
 
 
 def test_flask_jwt_extended_keeps_nothing_else_of_a_request(make_backend: Build) -> None:
-    """`clear_current_jwt` removes everything that the library keeps in `g`."""
+    """`clear_caller` removes everything that the library keeps in `g`."""
     with make_backend().app.test_request_context("/"):
         verify_jwt_in_request(optional=True)
-        set_current_jwt(CLAIMS)
-        clear_current_jwt()
+        set_caller(Caller(CLAIMS))
+        clear_caller()
         kept = [name for name in flask.g if "jwt" in name]
-        assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: clear it in tokens/jwt.py"
+        assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: clear it in gate/caller.py"
         with pytest.raises(RuntimeError):
             get_current_user()
 

@@ -13,7 +13,7 @@ import jwt.algorithms
 import pytest
 
 import itemsapi
-from itemsapi.tokens.sessions import attempt_hash
+from itemsapi.tokens.rotation import attempt_hash
 from support.rounds import rounds
 
 SOURCE = Path(itemsapi.__file__).parent

@@ -84,7 +84,6 @@ def configure_connections(engine: Engine, url: URL, pooler: Pooler) -> None:
     ) -> TimeoutConnection:
         return connector.connect(params)
 
-    event.listen(engine, "begin", _set_timeouts)
     event.listen(engine, "checkout", _replace_read_only)
 
 
@@ -155,19 +154,11 @@ def _options(url: URL) -> str:
     return options if isinstance(options, str) else " ".join(options)
 
 
-def _set_timeouts(connection: Connection) -> None:
-    """Set the timeouts of a transaction that writes, if none could be set for the session."""
+def set_timeouts(connection: Connection) -> None:
+    """Set the timeouts of a transaction, if none could be set for the session."""
     driver_connection = connection.connection.driver_connection
-    if (
-        isinstance(driver_connection, TimeoutConnection)
-        and driver_connection.pooled
-        and _is_writing(connection)
-    ):
+    if isinstance(driver_connection, TimeoutConnection) and driver_connection.pooled:
         connection.exec_driver_sql(_SET_TIMEOUTS)
-
-
-def _is_writing(connection: Connection) -> bool:
-    return bool(connection.get_execution_options().get("itemsapi_writing"))
 
 
 def _replace_read_only(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, exc, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.db import sqlite
@@ -20,6 +20,7 @@ from itemsapi.db.connections import (
     Pooler,
     configure_connections,
     connection_parameters,
+    set_timeouts,
 )
 from itemsapi.db.postgres import (
     CONNECT_TIMEOUT_SECONDS,
@@ -44,7 +45,9 @@ class Database:
         """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL."""
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
-        self._write_engine = self.engine.execution_options(itemsapi_writing=True)
+        self._write_engine = self.engine.execution_options()  # it has listeners of its own
+        begin = sqlite.take_write_lock if self.dialect == "sqlite" else set_timeouts
+        event.listen(self._write_engine, "begin", begin)
         self._read_engine = (
             self.engine
             if self.dialect == "sqlite"

@@ -18,10 +18,9 @@ CONNECT_ARGS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT
 
 
 def configure_connections(engine: Engine) -> None:
-    """Configure the connections of an engine, and begin transactions that write with the lock."""
+    """Configure the connections of an engine."""
     event.listen(engine, "do_connect", _create_file)
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _mark_disconnected)
 
 
@@ -80,10 +79,9 @@ def _enable_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _begin(connection: Connection) -> None:
-    """Take the write lock at the start, so that no transaction fails later with BUSY."""
-    if connection.get_execution_options().get("itemsapi_writing"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def take_write_lock(connection: Connection) -> None:
+    """Begin a transaction with the write lock, so that it does not fail later with BUSY."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _mark_disconnected(context: ExceptionContext) -> None:

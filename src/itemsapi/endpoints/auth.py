@@ -37,7 +37,7 @@ from itemsapi.problems import (
 from itemsapi.rest import Blueprint, Schema, documented_headers, fields
 from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
-from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
+from itemsapi.tokens.claims import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")

@@ -20,7 +20,7 @@ from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.rest.error_handlers import log_problem, problem_response
 from itemsapi.rest.json_provider import dumps
 from itemsapi.services import services
-from itemsapi.tokens.jwt import MAX_TOKEN_LENGTH
+from itemsapi.tokens.claims import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH, TOKENS_READ
 
 blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")

@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
-from flask import request
+from flask import g, request
 
 from itemsapi.tokens.claims import Claims
-from itemsapi.tokens.jwt import clear_current_jwt, set_current_jwt
 from itemsapi.tokens.scopes import Scope
 
 CALLER = "itemsapi_caller"  # of the request object: a nested request may share the WSGI environment
 STALE = "itemsapi_stale"
+
+# Where Flask-JWT-Extended keeps the verified token of a request. It has no public function to set
+# it without decoding the token again; tests/unit/test_library_internals.py fails when this changes.
+_JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
+_JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ def set_caller(caller: Caller | None) -> None:
     """Set the caller of this request, for Flask-JWT-Extended's `get_jwt()` too."""
     setattr(request, CALLER, caller)
     if caller is not None:
-        set_current_jwt(caller.claims)
+        setattr(g, _JWT, caller.claims.raw)
+        setattr(g, _JWT_HEADER, caller.claims.header)
+        setattr(g, _JWT_LOCATION, "headers")
 
 
 def mark_stale_credential() -> None:
@@ -71,5 +77,9 @@ def mark_stale_credential() -> None:
 
 
 def clear_caller() -> None:
-    """Remove what an earlier request left in `g`, which nested requests share."""
-    clear_current_jwt()
+    """Remove the claims of an earlier request.
+
+    Requests share `g` if one is made inside another, or inside an application context.
+    """
+    for name in (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER):
+        g.pop(name, None)

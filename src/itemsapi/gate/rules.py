@@ -1,6 +1,6 @@
 """Rules: what a route requires of a request. Pure functions of the claims."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from itemsapi.problems import PasswordChangeRequired, ScopeMissing, TokenMissing
@@ -15,9 +15,9 @@ WITHOUT_CLAIMS = frozenset({"public", "refresh token", "refresh token or signed 
 class Rule:
     """What one route and method requires; the same object is enforced and documented.
 
-    `scopes`: all of them are required. `reason`: why a public route may be public. `limited`:
-    whether the rate limit applies. `before_password_change`: whether a token is accepted that
-    permits only a change of password (S-119).
+    `scopes`: all of them are required, `scope_names` are their names. `reason`: why a public route
+    may be public. `limited`: whether the rate limit applies. `before_password_change`: whether a
+    token is accepted that permits only a change of password (S-119).
     """
 
     kind: RuleKind
@@ -25,11 +25,11 @@ class Rule:
     reason: str = ""
     limited: bool = True
     before_password_change: bool = False
+    scope_names: frozenset[str] = field(init=False)
 
-    @property
-    def scope_names(self) -> frozenset[str]:
-        """The names of the required scopes."""
-        return frozenset(str(scope) for scope in self.scopes)
+    def __post_init__(self) -> None:
+        """Collect the names once: every request compares them."""
+        object.__setattr__(self, "scope_names", frozenset(map(str, self.scopes)))
 
     @property
     def accepts_access_token(self) -> bool:

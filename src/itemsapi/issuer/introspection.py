@@ -9,8 +9,9 @@ from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.revocation import load_global_epochs
+from itemsapi.tokens.rotation import mark_generation_seen
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
-from itemsapi.tokens.sessions import find_session, is_alive, mark_generation_seen
+from itemsapi.tokens.sessions import find_session, is_alive
 
 INACTIVE: Mapping[str, Any] = {"active": False}  # nothing else, whatever the cause (S-137)
 RETURNED_CLAIMS = ("scope", "sub", "sid", "iss", "aud", "iat", "exp", "jti", "auth_time")

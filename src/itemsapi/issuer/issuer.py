@@ -5,16 +5,16 @@ from datetime import datetime
 
 from itemsapi.accounts.passwords import PasswordService
 from itemsapi.accounts.repository import IssuerUser
+from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.db import AnyRow, Database
 from itemsapi.problems import ScopeInvalid
-from itemsapi.rate_limits import AttemptLimiter
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
+from itemsapi.tokens.rotation import RotationLimits
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, ScopeRegistry, format_scopes, parse_scopes
-from itemsapi.tokens.sessions import RotationLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,11 +20,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import MAX_USERNAME_LENGTH, normalize_username
 from itemsapi.accounts.repository import IssuerUser
+from itemsapi.attempt_limits import Limit, Reservation
 from itemsapi.db import Model, UtcDateTime
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Problem, TooManyRequests
-from itemsapi.rate_limits import Limit, Reservation
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 
 # Known clients: those that signed in as a user before; attackers cannot lock them out (S-044).

@@ -17,7 +17,8 @@ from itemsapi.issuer.issuer import Grant, GrantDetails, Issuer, grant_tokens, se
 from itemsapi.issuer.sessions import end_user_sessions_in, revoke_access_tokens
 from itemsapi.problems import BadRequest, Busy, NotFound, TokenInvalid, ValidationFailed
 from itemsapi.tokens.revocation import load_global_epochs
-from itemsapi.tokens.sessions import find_session, lock_open_sessions, renew_session
+from itemsapi.tokens.rotation import renew_session
+from itemsapi.tokens.sessions import find_session, lock_open_sessions
 
 CHANGE_FAILED = "authn_password_change_fail"
 

@@ -26,17 +26,16 @@ from itemsapi.issuer.issuer import (
     session_scopes,
 )
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
-from itemsapi.tokens.jwt import RefreshClaims
+from itemsapi.tokens.claims import RefreshClaims
 from itemsapi.tokens.revocation import generation_target, load_global_epochs, session_target
-from itemsapi.tokens.sessions import (
+from itemsapi.tokens.rotation import (
     PresentedToken,
     Rotation,
     RotationOutcome,
     attempt_hash,
-    end_session,
-    find_session,
     rotate,
 )
+from itemsapi.tokens.sessions import end_session, find_session
 
 EVENTS = {
     RotationOutcome.REPEAT: "token_refresh_again",

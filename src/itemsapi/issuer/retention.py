@@ -15,12 +15,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, false, func, not_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from itemsapi.attempt_limits import AttemptCounter, PendingAttempt
 from itemsapi.audit import AuditEvent
 from itemsapi.idempotency import IdempotencyKey, count_keys_by_user
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.login_throttling import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.quota_usage import subtract_keys
-from itemsapi.rate_limits import AttemptCounter, PendingAttempt
 from itemsapi.tokens.key_store import SigningKey
 from itemsapi.tokens.revocation import ALL_USERS, Revocation
 from itemsapi.tokens.sessions import AuthSession

@@ -25,9 +25,7 @@ from itemsapi.tokens.sessions import (
     last_used_at,
     lock_open_sessions,
 )
-from itemsapi.tokens.sessions import (
-    end_session as close_session,
-)
+from itemsapi.tokens.sessions import end_session as close_session
 
 _table = AuthSession.core()
 

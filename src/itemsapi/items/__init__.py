@@ -1,9 +1,9 @@
 """The business domain behind the gate: items, their owners, and how items are found.
 
-`draft` validates the fields that a user sends, `models` holds the table and the record that is
-returned, `money` parses and formats prices. `tokenizer` cuts a text into words and `search_index`
-finds items by them; `query` describes a list, `listing` reads it, and `cursor` encodes where its
-next page starts. `quota` limits what a user may store. `service` is the entry point to all of it.
+`models` validates the fields that a user sends, and holds the table and the record that is
+returned; `money` parses and formats prices. `tokenizer` cuts a text into words and `search_index`
+finds items by them; `query` describes a list and where its next page starts, and `listing` reads
+it. `quota` limits what a user may store. `service` is the entry point to all of it.
 
 Nothing in this package knows about tokens, scopes or HTTP: the caller passes `owner`, the user
 whose items are meant; `None` means the items of all users.

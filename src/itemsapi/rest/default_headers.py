@@ -1,27 +1,12 @@
-"""The default and CORS headers of every response, and the context of every request.
+"""The default headers and the CORS headers of every response.
 
 A default header is added unless the view set its own. Responses are `no-store` unless a view sets
 `Cache-Control`: a missing cache costs a little time, a cached secret is a leak.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
-
-from itemsapi.clock import new_id
-from itemsapi.observability.context import RequestContext
-from itemsapi.problems import HeadersTooLarge
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 
 HSTS_MAX_AGE_SECONDS = 365 * 24 * 3600
-MAX_FIELD_BYTES = 8 * 1024
-MAX_HEADERS_BYTES = 32 * 1024
-MAX_USER_AGENT_LENGTH = 200
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 _COMMON = (
     ("X-Content-Type-Options", "nosniff"),
@@ -41,29 +26,6 @@ VARY = ("Vary", "Authorization, Cookie, Origin")
 TLS_ONLY = ("Strict-Transport-Security", f"max-age={HSTS_MAX_AGE_SECONDS}; includeSubDomains")
 TOKENS_ONLY = ("Pragma", "no-cache")  # RFC 6749 section 5.1
 TOKEN_PATHS = ("/auth/", "/oauth/", "/me/password")
-
-
-def read_request_context(environ: "WSGIEnvironment") -> RequestContext:
-    """Return the context of a request; use the client's request id if it is well-formed."""
-    client_id = environ.get("HTTP_X_REQUEST_ID", "")
-    request_id = client_id if _REQUEST_ID.fullmatch(client_id) else new_id()
-    agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_LENGTH]
-    return RequestContext(
-        request_id=request_id,
-        address=environ["REMOTE_ADDR"],
-        user_agent="".join(c for c in agent if c.isprintable()),
-    )
-
-
-def check_size(environ: "WSGIEnvironment") -> None:
-    """Raise `HeadersTooLarge` if one header field, or all together, exceed the limit."""
-    total = 0
-    for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            size = len(value)
-            total += size
-            if size > MAX_FIELD_BYTES or total > MAX_HEADERS_BYTES:
-                raise HeadersTooLarge(f"A header field may have at most {MAX_FIELD_BYTES} bytes.")
 
 
 def default_headers(

@@ -1,9 +1,9 @@
 """The WSGI middleware around the application.
 
-It corrects the client address and the path of a request (`Proxies`), sets the request context,
-adds the default and CORS headers to each response, and handles the exceptions that Flask does not
-(S-197): Flask propagates a `BaseException` such as a library's `sys.exit()`, and whatever a
-teardown function raises after the response was built. Both become a 500 here. Only
+It corrects the client address and the path of a request (`Proxies`), limits its header fields, sets
+the request context, adds the default and CORS headers to each response, and handles the exceptions
+that Flask does not (S-197): Flask propagates a `BaseException` such as a library's `sys.exit()`,
+and whatever a teardown function raises after the response was built. Both become a 500 here. Only
 `KeyboardInterrupt` is propagated, so that a developer can stop the server with Ctrl-C.
 
 After the response is sent, the request context is reset, because the thread is reused.
@@ -11,6 +11,7 @@ After the response is sent, the request context is reset, because the thread is 
 
 # ruff: noqa: ANN401 - PEP 3333 passes exc_info and the writer untyped
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import Token
@@ -18,15 +19,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from itemsapi.clock import new_id
 from itemsapi.observability.context import (
     RequestContext,
     reset_request_context,
     set_request_context,
 )
 from itemsapi.observability.logging import log, log_failure
-from itemsapi.problems import Problem
+from itemsapi.problems import HeadersTooLarge, Problem
 from itemsapi.rest import error_handlers
-from itemsapi.rest.default_headers import Cors, check_size, default_headers, read_request_context
+from itemsapi.rest.default_headers import Cors, default_headers
 from itemsapi.settings import ENV_PREFIX, Settings, SettingsError
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_address
 
@@ -127,6 +129,36 @@ def untold(settings: Settings) -> str | None:
     )
 
 
+MAX_FIELD_BYTES = 8 * 1024
+MAX_HEADERS_BYTES = 32 * 1024
+MAX_USER_AGENT_LENGTH = 200
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+
+
+def _read_request_context(environ: "WSGIEnvironment") -> RequestContext:
+    """Return the context of a request; use the client's request id if it is well-formed."""
+    client_id = environ.get("HTTP_X_REQUEST_ID", "")
+    request_id = client_id if _REQUEST_ID.fullmatch(client_id) else new_id()
+    agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_LENGTH]
+    return RequestContext(
+        request_id=request_id,
+        address=environ["REMOTE_ADDR"],
+        user_agent="".join(c for c in agent if c.isprintable()),
+    )
+
+
+def _check_size(environ: "WSGIEnvironment") -> None:
+    """Raise `HeadersTooLarge` if one header field, or all together, exceed the limit."""
+    total = 0
+    for name, value in environ.items():
+        if name.startswith("HTTP_"):
+            size = len(value)
+            total += size
+            if size > MAX_FIELD_BYTES or total > MAX_HEADERS_BYTES:
+                raise HeadersTooLarge(f"A header field may have at most {MAX_FIELD_BYTES} bytes.")
+
+
 HeaderList = list[tuple[str, str]]
 REFUSED = "itemsapi.refused"  # a problem that the server found before the request reached Flask
 
@@ -149,7 +181,7 @@ class Middleware:
     ) -> Iterable[bytes]:
         """Handle the request; reject oversized headers before the application sees them."""
         self.proxies.correct(environ)
-        context = read_request_context(environ)
+        context = _read_request_context(environ)
         token = set_request_context(context)
         started = False
 
@@ -182,7 +214,7 @@ class Middleware:
         """Raise the problem that the server found, or `HeadersTooLarge`."""
         if REFUSED in environ:
             raise environ[REFUSED]
-        check_size(environ)
+        _check_size(environ)
 
     def _added_headers(
         self, environ: "WSGIEnvironment", headers: HeaderList, request_id: str

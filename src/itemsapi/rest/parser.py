@@ -1,7 +1,7 @@
 """The parser of `arguments`: webargs' parser, made strict for every part of a request.
 
 It rejects unknown fields, repeated parameters, bodies of another media type, and JSON that two
-parsers could interpret differently (`strict_json`).
+parsers could interpret differently (`json_provider`).
 """
 
 # ruff: noqa: ANN401 - the signatures are the libraries'

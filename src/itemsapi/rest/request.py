@@ -60,6 +60,7 @@ def read(raw: bytes) -> Pairs:
 
 
 FORM = "application/x-www-form-urlencoded"
+BODY_LIMIT = f"The body may have at most {json_provider.MAX_BYTES} bytes."
 
 
 class Request(flask.Request):
@@ -100,16 +101,15 @@ class Request(flask.Request):
 
     def body(self) -> bytes:
         """Return the raw body, or raise `BodyTooLarge`, with or without a declared length."""
-        too_large = BodyTooLarge(f"The body may have at most {json_provider.MAX_BYTES} bytes.")
         try:
             body = self.get_data()
         except RequestEntityTooLarge:
-            raise too_large from None
+            raise BodyTooLarge(BODY_LIMIT) from None
         except ClientDisconnected:
             raise BadRequest("The body ended too early.") from None
         # Werkzeug silently truncates a body without a declared length at the limit.
         if self.content_length is None and len(body) >= json_provider.MAX_BYTES:
-            raise too_large
+            raise BodyTooLarge(BODY_LIMIT)
         return body
 
     def has_body(self) -> bool:

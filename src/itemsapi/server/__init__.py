@@ -13,7 +13,6 @@ occupying a thread (ADR 7):
     bodies          request bodies, received under a deadline and a budget
     pool            threads for the application, scheduled fairly between clients
     fair_queue      decides which job is next
-    threads         the threads that run the application
     responses       responses, sent under a deadline and a budget
     environ         translates an ASGI scope into a WSGI environment
 """

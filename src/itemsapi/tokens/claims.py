@@ -1,23 +1,48 @@
-"""Claims of a verified access token, each with its exact type.
+"""Claims of verified tokens, and what a token must look like to have any.
 
-The list is RFC 9068 section 2.2 plus `sid` (OpenID Connect), `gen` (the generation of the refresh
-token issued with it), `epoch` (the latest revocation of all tokens of its user before it was
-issued, docs/adr/0004), `amr` and `auth_time` (RFC 8176, OpenID Connect), and `type` and `fresh`
-(Flask-JWT-Extended). There is no mail address, name or role, so a token cannot leak them.
+The claims of an access token are those of RFC 9068 section 2.2 plus `sid` (OpenID Connect), `gen`
+(the generation of the refresh token issued with it), `epoch` (the latest revocation of all tokens
+of its user before it was issued, docs/adr/0004), `amr` and `auth_time` (RFC 8176, OpenID Connect),
+and `type` and `fresh` (Flask-JWT-Extended). There is no mail address, name or role, so a token
+cannot leak them.
+
+The functions check what the JWT libraries leave open: the compact form, the header and every claim,
+with their exact types (RFC 8725, RFC 9068, S-020 to S-033).
 """
 
+import base64
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from itemsapi.problems import Problem, RefreshInvalid, TokenInvalid
+from itemsapi.tokens.scopes import parse_scopes
+
+MAX_TOKEN_LENGTH = 8192  # characters
+MAX_JSON_BRACKETS = 16  # in a header or payload; this also limits how deeply it can nest
+MAX_WORD_LENGTH = 200  # characters of a header value, of a method in `amr` or of an audience
+LEEWAY_SECONDS = 60  # how far `iat` and `nbf` may lie in the future; `exp` has no leeway
+LIFETIME_JITTER = 0.05  # share of the lifetime: tokens issued together do not expire together
+MAX_LIFETIME_SECONDS = (
+    int(3600 * (1 + LIFETIME_JITTER)) + 1
+)  # the maximum of ITEMSAPI_ACCESS_TTL plus its jitter
+COMPACT_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999: the last second of a `datetime`
+MAX_COUNTER = 2**63 - 1  # of a generation or an epoch: the database stores 64 bits
+ID_FORM = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 REQUIRED_CLAIMS = frozenset(
     "iss aud sub sid gen epoch jti iat exp scope auth_time amr type fresh".split()  # noqa: SIM905
+)
+REQUIRED_REFRESH_CLAIMS = frozenset(
+    {"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp", "type"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Claims of a verified access token. Times are whole seconds since 1970."""
+    """The claims of a verified access token. Times are whole seconds since 1970."""
 
     sub: str
     sid: str
@@ -31,3 +56,150 @@ class Claims:
     scopes: frozenset[str]
     raw: Mapping[str, Any]
     header: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims:
+    """The claims of a verified refresh token."""
+
+    sub: str
+    sid: str
+    gen: int
+
+
+def parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
+    """Return the header; check the compact form, and that it has exactly our members.
+
+    Sources: S-022, S-026.
+    """
+    if len(token) > MAX_TOKEN_LENGTH or not COMPACT_FORM.fullmatch(token):
+        raise error
+    if not all(_is_canonical(part) for part in token.split(".")):
+        raise error
+    header = _parse_object(token.split(".", maxsplit=1)[0], error)
+    if header.keys() != {"alg", "kid", "typ"} or not all(map(_is_word, header.values())):
+        raise error
+    if header["typ"].lower() not in {typ, f"application/{typ}"}:
+        raise error
+    return header
+
+
+def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
+    """Return the payload of a token whose signature is verified."""
+    return _parse_object(token.split(".", 2)[1], error)
+
+
+def _is_canonical(part: str) -> bool:
+    """Tell whether a part is the canonical base64url of its bytes: no unused bits at the end."""
+    return base64.urlsafe_b64encode(_decode_base64url(part)).rstrip(b"=").decode() == part
+
+
+def _decode_base64url(part: str) -> bytes:
+    """Decode base64url; the alphabet was checked, so only an impossible length can fail."""
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return b""
+
+
+def _parse_object(part: str, error: type[Problem]) -> dict[str, Any]:
+    """Parse one JSON object: UTF-8 without BOM, no duplicate name, no NaN (RFC 7519 section 4)."""
+    raw = _decode_base64url(part)
+    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_BRACKETS:
+        raise error
+    try:
+        value = json.loads(
+            raw.decode(), object_pairs_hook=_unique_members, parse_constant=_reject_constant
+        )
+    except ValueError:
+        raise error from None
+    if not isinstance(value, dict):
+        raise error
+    return value
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        msg = "a name occurs twice"
+        raise ValueError(msg)
+    return members
+
+
+def _reject_constant(name: str) -> None:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def parse_claims(payload: dict[str, Any], header: Mapping[str, Any], now: int) -> Claims:
+    """Return the claims of an access token at the time `now`, in seconds. Raise `TokenInvalid`.
+
+    Each claim has its exact type: `true` is not a number, a list not a scope (S-085).
+    """
+    amr = payload.get("amr")
+    if not (
+        payload.keys() >= REQUIRED_CLAIMS
+        and payload["type"] == "access"
+        and all(_is_id(payload[name]) for name in ("sub", "sid", "jti"))
+        and all(
+            _is_count(payload[name], maximum=MAX_TIMESTAMP) for name in ("iat", "exp", "auth_time")
+        )
+        and _is_count(payload["gen"])
+        and _is_count(payload["epoch"], minimum=0)
+        and _is_audience(payload["aud"])
+        and isinstance(payload["fresh"], bool)
+        and isinstance(payload["scope"], str)
+        and isinstance(amr, list)
+        and all(map(_is_word, amr))
+        and _is_count(payload.get("nbf", 1), maximum=MAX_TIMESTAMP)
+    ):
+        raise TokenInvalid
+    try:
+        scopes = parse_scopes(payload["scope"])
+    except ValueError:
+        raise TokenInvalid from None
+    names = ("sub", "sid", "gen", "epoch", "jti", "iat", "exp", "auth_time")
+    copied = {name: payload[name] for name in names}
+    claims = Claims(**copied, amr=tuple(amr), scopes=scopes, raw=payload, header=header)
+    _require_current(claims, now)
+    return claims
+
+
+def _require_current(claims: Claims, now: int) -> None:
+    """Raise `TokenInvalid` for a token that is expired, not valid yet, or valid for too long."""
+    valid_from = max(claims.iat, claims.raw.get("nbf", 0))
+    if valid_from > now + LEEWAY_SECONDS:
+        raise TokenInvalid
+    if not max(valid_from, now) < claims.exp <= claims.iat + MAX_LIFETIME_SECONDS:
+        raise TokenInvalid
+
+
+def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:
+    """Return the claims of a refresh token. Raise `RefreshInvalid`."""
+    if not (payload.keys() >= REQUIRED_REFRESH_CLAIMS and payload["type"] == "refresh"):
+        raise RefreshInvalid
+    if not (_is_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
+        raise RefreshInvalid
+    return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
+
+
+def _is_word(value: object) -> bool:
+    """Tell whether this may appear in a response or a log: short and printable.
+
+    Half of a surrogate pair is not printable, and could not be encoded as UTF-8.
+    """
+    return isinstance(value, str) and 0 < len(value) <= MAX_WORD_LENGTH and value.isprintable()
+
+
+def _is_id(value: object) -> bool:
+    """Tell whether this has the form of our ids; nothing else reaches the database (S-033)."""
+    return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
+
+
+def _is_count(value: object, *, minimum: int = 1, maximum: int = MAX_COUNTER) -> bool:
+    return type(value) is int and minimum <= value <= maximum
+
+
+def _is_audience(value: object) -> bool:
+    """Tell whether every audience is a word; the library only checks that ours is among them."""
+    return all(map(_is_word, value if isinstance(value, list) else [value]))

@@ -1,17 +1,13 @@
 """The token codec: create and verify tokens. The only module that uses JWT libraries.
 
-Flask-JWT-Extended encodes and decodes both kinds. This module checks what it and PyJWT leave open:
-the compact form, the header and every claim, with their exact types (RFC 8725, RFC 9068, S-020 to
-S-033). Expiry is checked against the application's clock, so the libraries get an unlimited leeway.
+Flask-JWT-Extended encodes and decodes both kinds; `tokens.claims` checks what it and PyJWT leave
+open. Expiry is checked against the application's clock, so the libraries get an unlimited leeway.
 Access tokens are signed with the key set. Refresh tokens, which only this service reads, are signed
 with HS256 under a key derived from the secret key: the same generation always gives the same bytes,
 and a key of the set can retire one access token lifetime after its last signature (docs/adr/0002).
 """
 
-import base64
-import json
 import random
-import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -31,42 +27,21 @@ from jwt import PyJWK
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.problems import GateUnavailable, Problem, RefreshInvalid, TokenInvalid
 from itemsapi.settings import Settings
-from itemsapi.tokens.claims import REQUIRED_CLAIMS, Claims
+from itemsapi.tokens.claims import (
+    LIFETIME_JITTER,
+    Claims,
+    RefreshClaims,
+    parse_claims,
+    parse_header,
+    parse_payload,
+    parse_refresh_claims,
+)
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.keys import Key, derive_key, symmetric_key
-from itemsapi.tokens.scopes import format_scopes, parse_scopes
+from itemsapi.tokens.scopes import format_scopes
 
-MAX_TOKEN_LENGTH = 8192  # characters
-MAX_JSON_BRACKETS = 16  # in a header or payload; this also limits how deeply it can nest
-MAX_WORD_LENGTH = 200  # characters of a header value, of a method in `amr` or of an audience
-LEEWAY_SECONDS = 60  # how far `iat` and `nbf` may lie in the future; `exp` has no leeway
-LIFETIME_JITTER = 0.05  # share of the lifetime: tokens issued together do not expire together
-MAX_LIFETIME_SECONDS = (
-    int(3600 * (1 + LIFETIME_JITTER)) + 1
-)  # the maximum of ITEMSAPI_ACCESS_TTL plus its jitter
 LIBRARY_LEEWAY = timedelta(days=365_000)
-COMPACT_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999: the last second of a `datetime`
-MAX_COUNTER = 2**63 - 1  # of a generation or an epoch: the database stores 64 bits
-ID_FORM = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-REQUIRED_REFRESH_CLAIMS = frozenset(
-    {"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp", "type"}
-)
-
-# Where Flask-JWT-Extended keeps the verified token of a request. It has no public function to set
-# it without decoding the token again; tests/unit/test_library_internals.py fails when this changes.
-_JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
-_JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
 _SIGNING_KEY = "itemsapi_signing_key"
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshClaims:
-    """Claims of a verified refresh token."""
-
-    sub: str
-    sid: str
-    gen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +158,10 @@ class TokenCodec:
 
         Raise `TokenInvalid` unless it is valid, and `GateUnavailable` if the keys are not known.
         """
-        header = _parse_header(token, "at+jwt", TokenInvalid)
+        header = parse_header(token, "at+jwt", TokenInvalid)
         key = self._key_set.find(header["kid"])
         payload = self._verified_payload(token, header, key, TokenInvalid)
-        claims = _parse_claims(payload, header)
-        now = unix_seconds(self._clock())
-        valid_from = max(claims.iat, payload.get("nbf", 0))
-        if valid_from > now + LEEWAY_SECONDS:
-            raise TokenInvalid
-        if not max(valid_from, now) < claims.exp <= claims.iat + MAX_LIFETIME_SECONDS:
-            raise TokenInvalid
-        return claims
+        return parse_claims(payload, header, unix_seconds(self._clock()))
 
     def verify_refresh_token(self, token: str) -> RefreshClaims:
         """Return the claims of a refresh token; the row of its session decides whether it is good.
@@ -202,14 +170,9 @@ class TokenCodec:
         a wrong secret key must sign nobody out.
         """
         self._key_set.snapshot()
-        header = _parse_header(token, "rt+jwt", RefreshInvalid)
+        header = parse_header(token, "rt+jwt", RefreshInvalid)
         key = self._refresh_key if header["kid"] == self._refresh_key.kid else None
-        payload = self._verified_payload(token, header, key, RefreshInvalid)
-        if not (payload.keys() >= REQUIRED_REFRESH_CLAIMS and payload["type"] == "refresh"):
-            raise RefreshInvalid
-        if not (_is_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
-            raise RefreshInvalid
-        return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
+        return parse_refresh_claims(self._verified_payload(token, header, key, RefreshInvalid))
 
     def _verified_payload(
         self, token: str, header: Mapping[str, Any], key: Key | None, error: type[Problem]
@@ -223,7 +186,7 @@ class TokenCodec:
             raise
         except Exception:  # noqa: BLE001 - any error of a library on hostile bytes means invalid
             raise error from None
-        return _parse_object(token.split(".", 2)[1], error)
+        return parse_payload(token, error)
 
     def _find_key(self, kid: str) -> Key:
         if kid == self._refresh_key.kid:
@@ -262,22 +225,6 @@ class TokenCodec:
         return self._public_jwks[key.kid]
 
 
-def set_current_jwt(claims: Claims) -> None:
-    """Make the claims of this request available to `get_jwt()` and `get_jwt_identity()`."""
-    setattr(g, _JWT, claims.raw)
-    setattr(g, _JWT_HEADER, claims.header)
-    setattr(g, _JWT_LOCATION, "headers")
-
-
-def clear_current_jwt() -> None:
-    """Remove the claims of an earlier request.
-
-    Requests share `g` if one is made inside another, or inside an application context.
-    """
-    for name in (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER):
-        g.pop(name, None)
-
-
 def _verified_claims() -> Mapping[str, Any] | None:
     """Return the claims that the gate has verified for this request; None on a public route."""
     try:
@@ -289,113 +236,3 @@ def _verified_claims() -> Mapping[str, Any] | None:
 
 def _subject(identity: object) -> object:
     return identity.sub if isinstance(identity, _SigningIdentity) else identity
-
-
-def _parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
-    """Return the header; check the compact form, and that it has exactly our members.
-
-    Sources: S-022, S-026.
-    """
-    if len(token) > MAX_TOKEN_LENGTH or not COMPACT_FORM.fullmatch(token):
-        raise error
-    if not all(_is_canonical(part) for part in token.split(".")):
-        raise error
-    header = _parse_object(token.split(".", maxsplit=1)[0], error)
-    if header.keys() != {"alg", "kid", "typ"} or not all(map(_is_word, header.values())):
-        raise error
-    if header["typ"].lower() not in {typ, f"application/{typ}"}:
-        raise error
-    return header
-
-
-def _is_canonical(part: str) -> bool:
-    """Tell whether a part is the canonical base64url of its bytes: no unused bits at the end."""
-    return base64.urlsafe_b64encode(_decode_base64url(part)).rstrip(b"=").decode() == part
-
-
-def _decode_base64url(part: str) -> bytes:
-    """Decode base64url; the alphabet was checked, so only an impossible length can fail."""
-    try:
-        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except ValueError:
-        return b""
-
-
-def _parse_object(part: str, error: type[Problem]) -> dict[str, Any]:
-    """Parse one JSON object: UTF-8 without BOM, no duplicate name, no NaN (RFC 7519 section 4)."""
-    raw = _decode_base64url(part)
-    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_BRACKETS:
-        raise error
-    try:
-        value = json.loads(
-            raw.decode(), object_pairs_hook=_unique_members, parse_constant=_reject_constant
-        )
-    except ValueError:
-        raise error from None
-    if not isinstance(value, dict):
-        raise error
-    return value
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        msg = "a name occurs twice"
-        raise ValueError(msg)
-    return members
-
-
-def _reject_constant(name: str) -> None:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
-
-
-def _is_word(value: object) -> bool:
-    """Tell whether this may appear in a response or a log: short and printable.
-
-    Half of a surrogate pair is not printable, and could not be encoded as UTF-8.
-    """
-    return isinstance(value, str) and 0 < len(value) <= MAX_WORD_LENGTH and value.isprintable()
-
-
-def _is_id(value: object) -> bool:
-    """Tell whether this has the form of our ids; nothing else reaches the database (S-033)."""
-    return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
-
-
-def _is_count(value: object, *, minimum: int = 1, maximum: int = MAX_COUNTER) -> bool:
-    return type(value) is int and minimum <= value <= maximum
-
-
-def _is_audience(value: object) -> bool:
-    """Tell whether every audience is a word; the library only checks that ours is among them."""
-    return all(map(_is_word, value if isinstance(value, list) else [value]))
-
-
-def _parse_claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
-    """Check every claim with its exact type: `true` is not a number, a list not a scope (S-085)."""
-    amr = payload.get("amr")
-    if not (
-        payload.keys() >= REQUIRED_CLAIMS
-        and payload["type"] == "access"
-        and all(_is_id(payload[name]) for name in ("sub", "sid", "jti"))
-        and all(
-            _is_count(payload[name], maximum=MAX_TIMESTAMP) for name in ("iat", "exp", "auth_time")
-        )
-        and _is_count(payload["gen"])
-        and _is_count(payload["epoch"], minimum=0)
-        and _is_audience(payload["aud"])
-        and isinstance(payload["fresh"], bool)
-        and isinstance(payload["scope"], str)
-        and isinstance(amr, list)
-        and all(map(_is_word, amr))
-        and _is_count(payload.get("nbf", 1), maximum=MAX_TIMESTAMP)
-    ):
-        raise TokenInvalid
-    try:
-        scopes = parse_scopes(payload["scope"])
-    except ValueError:
-        raise TokenInvalid from None
-    names = ("sub", "sid", "gen", "epoch", "jti", "iat", "exp", "auth_time")
-    copied = {name: payload[name] for name in names}
-    return Claims(**copied, amr=tuple(amr), scopes=scopes, raw=payload, header=header)
