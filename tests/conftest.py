@@ -21,6 +21,7 @@ from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from support.app_factory import Backend, MovingClock
+from support.manual_timer import ManualTimer
 from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
 
@@ -143,6 +144,12 @@ def clock() -> MovingClock:
 
 
 @pytest.fixture
+def timer() -> ManualTimer:
+    """A timer that the test moves: the copies in a process age by it."""
+    return ManualTimer()
+
+
+@pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Development settings without a request rate limit."""
     return Settings(
@@ -160,7 +167,9 @@ def with_cheap_hashing(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., Backend]]:
+def make_backend(
+    settings: Settings, clock: MovingClock, timer: ManualTimer
+) -> Iterator[Callable[..., Backend]]:
     """Build applications with changed settings and extra blueprints."""
     backends: list[Backend] = []
 
@@ -169,6 +178,7 @@ def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..
             with_cheap_hashing(replace(settings, **changes)),
             blueprints=extra_blueprints,
             clock=clock,
+            monotonic=timer,
         )
         backends.append(Backend(app, app.extensions[EXTENSION], clock))
         return backends[-1]

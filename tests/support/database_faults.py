@@ -1,13 +1,18 @@
-"""Make the database fail at the n-th step: a statement or a commit."""
+"""Make the database fail at the n-th step, a statement or a commit, or not respond at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, event, exc
+from sqlalchemy import Connection, event, exc, text
 
 from itemsapi.db import Database
+
+# A PostgreSQL that hangs does not apply its own timeout.
+HANG = text(
+    "DO $$ BEGIN PERFORM set_config('statement_timeout', '0', false); PERFORM pg_sleep(120); END $$"
+)
 
 FaultMode = Literal["once", "from then on", "answer lost"]
 
