@@ -108,10 +108,20 @@ def postgres(postgres_server: str, postgres_template: str) -> Iterator[ReusableD
     database.drop()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+DIALECTS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture
 def dialect(request: pytest.FixtureRequest) -> str:
-    """Each database dialect in turn."""
+    """Each database dialect in turn, or the one of the mark `dialect`."""
     return str(request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses a database on each dialect, or on the one of its mark."""
+    if "dialect" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("dialect")
+        metafunc.parametrize("dialect", mark.args if mark else DIALECTS, indirect=True)
 
 
 @pytest.fixture

@@ -19,11 +19,7 @@ from support.app_factory import Backend
 from support.forged_tokens import VAULT, ProtectedEndpoints, TokenForger
 from support.manual_timer import ManualTimer
 
-
-@pytest.fixture
-def dialect() -> str:
-    """The gate does not depend on the database."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # the gate does not depend on the database
 
 
 @pytest.fixture

@@ -6,11 +6,7 @@ from flask.testing import FlaskClient
 
 from support.app_factory import Backend
 
-
-@pytest.fixture
-def dialect() -> str:
-    """Metadata does not depend on the database."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # metadata does not depend on the database
 
 
 @pytest.fixture

@@ -24,14 +24,10 @@ from support.forged_tokens import VAULT, ProtectedEndpoints
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+pytestmark = pytest.mark.dialect("sqlite")  # what is attacked here does not depend on the database
+
 Hook = Callable[..., None]
 Around = Callable[[Hook, Hook], None]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """What is attacked here does not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

@@ -18,11 +18,7 @@ from support.app_factory import Backend
 from support.forged_tokens import ProtectedEndpoints
 from support.manual_timer import ManualTimer
 
-
-@pytest.fixture
-def dialect() -> str:
-    """What is attacked here does not depend on the database."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # what is attacked here does not depend on the database
 
 
 @pytest.fixture

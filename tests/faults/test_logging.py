@@ -20,15 +20,11 @@ from itemsapi.rest.middleware import REFUSED
 from support.app_factory import Backend
 from support.operator_client import is_signed_in
 
+pytestmark = pytest.mark.dialect("sqlite")  # the log does not depend on the database
+
 MISSING_TABLE = "no such table"
 Captured = pytest.CaptureFixture[str]
 BuildBackend = Callable[[str, bool], Backend]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """The log does not depend on the database."""
-    return "sqlite"
 
 
 class FullDisk(io.StringIO):

@@ -12,13 +12,10 @@ from itemsapi.problems import DatabaseUnavailable, NotFound
 from support.database_faults import HANG
 from support.manual_timer import ManualTimer
 
-pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def dialect() -> str:
-    """SQLite has no server."""
-    return "postgresql"
+pytestmark = [  # SQLite has no server
+    pytest.mark.postgres,
+    pytest.mark.dialect("postgresql"),
+]
 
 
 @pytest.fixture

@@ -20,13 +20,10 @@ from itemsapi.rate_limits import PendingAttempt
 from support.app_factory import Backend
 from support.item_store import ItemStore, draft
 
-pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def dialect() -> str:
-    """In SQLite only one transaction writes at a time."""
-    return "postgresql"
+pytestmark = [  # in SQLite only one transaction writes at a time
+    pytest.mark.postgres,
+    pytest.mark.dialect("postgresql"),
+]
 
 
 @pytest.fixture
