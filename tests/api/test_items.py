@@ -13,18 +13,6 @@ Client = Any  # FlaskClient types the JSON of every response as something that m
 
 
 @pytest.fixture
-def ada(backend: Backend) -> Client:
-    """A member."""
-    return backend.signed_in_client("ada", "member")
-
-
-@pytest.fixture
-def eve(backend: Backend) -> Client:
-    """Another member."""
-    return backend.signed_in_client("eve", "member")
-
-
-@pytest.fixture
 def operator(backend: Backend) -> Client:
     """A user who may access the items of all users."""
     return backend.signed_in_client("root", "admin")

@@ -8,12 +8,6 @@ from support.app_factory import Backend
 from support.operator_client import operator_client
 
 
-@pytest.fixture
-def admin(backend: Backend) -> FlaskClient:
-    """A user who may do everything."""
-    return backend.signed_in_client("root", "admin")
-
-
 def put(client: FlaskClient, name: str, *scopes: str) -> int:
     """Put a role; return the status."""
     return client.put(f"/roles/{name}", json={"scopes": list(scopes)}).status_code

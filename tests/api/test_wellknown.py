@@ -9,12 +9,6 @@ from support.app_factory import Backend
 pytestmark = pytest.mark.dialect("sqlite")  # metadata does not depend on the database
 
 
-@pytest.fixture
-def client(backend: Backend) -> FlaskClient:
-    """An anonymous client."""
-    return backend.client()
-
-
 def metadata(client: FlaskClient) -> dict[str, object]:
     """Return the metadata."""
     found: dict[str, object] = client.get("/.well-known/oauth-authorization-server").get_json()

@@ -15,6 +15,7 @@ from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION
 from support.app_factory import Backend
+from support.database_faults import rename_away, rename_back
 from support.forged_tokens import ProtectedEndpoints
 from support.manual_timer import ManualTimer
 
@@ -112,24 +113,12 @@ def test_a_request_is_rejected_when_it_exceeds_the_rate_limit(
     assert statuses == [200] * 5 + [429] * 2
 
 
-def rename_away(backend: Backend, table: str) -> None:
-    """Rename a table, as in a restored or half-migrated database."""
-    with backend.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
-
-
-def rename_back(backend: Backend, table: str) -> None:
-    """Give the table its name again."""
-    with backend.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"ALTER TABLE {table}_gone RENAME TO {table}")
-
-
 def test_tokens_are_rejected_when_revocations_are_unreadable_for_five_seconds(
     backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Until then the copy in memory is used (R-03, R-09)."""
     assert ada.get("/vault").status_code == 200
-    rename_away(backend, "itemsapi_revocation")
+    rename_away(backend.services.database, "itemsapi_revocation")
     statuses = []
     for _ in range(12):
         timer.advance(0.5)
@@ -141,10 +130,10 @@ def test_tokens_are_accepted_when_revocations_are_readable_again(
     backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Within two seconds, and without a restart (R-03)."""
-    rename_away(backend, "itemsapi_revocation")
+    rename_away(backend.services.database, "itemsapi_revocation")
     timer.advance(60)
     assert ada.get("/vault").get_json()["code"] == "gate_unavailable"
-    rename_back(backend, "itemsapi_revocation")
+    rename_back(backend.services.database, "itemsapi_revocation")
     timer.advance(1)
     assert ada.get("/vault").status_code == 200
 
@@ -154,7 +143,7 @@ def test_tokens_are_rejected_when_keys_are_unreadable_for_a_minute(
 ) -> None:
     """Keys change seldom, so their copy is used for a minute (R-03)."""
     assert ada.get("/vault").status_code == 200
-    rename_away(backend, "itemsapi_signing_key")
+    rename_away(backend.services.database, "itemsapi_signing_key")
     timer.advance(30)
     assert ada.get("/vault").status_code == 200
     timer.advance(31)
@@ -165,10 +154,10 @@ def test_a_valid_token_gets_503_when_keys_are_unreadable(
     backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Not 401: clients must not discard their tokens (R-03)."""
-    rename_away(backend, "itemsapi_signing_key")
+    rename_away(backend.services.database, "itemsapi_signing_key")
     timer.advance(100)
     assert ada.get("/vault").get_json()["code"] == "gate_unavailable"
-    rename_back(backend, "itemsapi_signing_key")
+    rename_back(backend.services.database, "itemsapi_signing_key")
     timer.advance(2)
     assert ada.get("/vault").status_code == 200
 
@@ -177,7 +166,7 @@ def test_public_routes_are_served_without_the_database(
     backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """They need nothing of it (R-03)."""
-    rename_away(backend, "itemsapi_revocation")
+    rename_away(backend.services.database, "itemsapi_revocation")
     timer.advance(60)
     assert [ada.get(path).status_code for path in ("/hall", "/health/live")] == [200, 200]
 
@@ -187,7 +176,7 @@ def test_health_fails_when_tokens_are_rejected(
 ) -> None:
     """A load balancer stops using such a process (R-09)."""
     assert ada.get("/health/ready").status_code == 200
-    rename_away(backend, "itemsapi_revocation")
+    rename_away(backend.services.database, "itemsapi_revocation")
     timer.advance(60)
     assert ada.get("/health/ready").status_code == 503
 

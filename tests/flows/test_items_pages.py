@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from itemsapi.db import Database
 from itemsapi.items import search_index
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.items.query import ItemListQuery
@@ -17,12 +16,6 @@ from support.app_factory import MovingClock
 from support.item_store import ItemStore
 
 SORT_ORDERS = [*SORT_FIELDS, *(f"-{sort}" for sort in SORT_FIELDS)]
-
-
-@pytest.fixture
-def store(database: Database, clock: MovingClock) -> ItemStore:
-    """An empty store."""
-    return ItemStore(database, clock)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """All sessions end by one row, also in a process that was suspended (R-19, S-066)."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -15,18 +14,6 @@ from support.race import race
 from support.tokens import event_details, is_accepted, look, open_session, refresh, refreshed
 
 Build = Callable[..., Backend]
-
-
-@pytest.fixture
-def here(make_backend: Build) -> Backend:
-    """A process that polls the revocation feed at every request."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
-def there(make_backend: Build, here: Backend) -> Backend:
-    """Another process on the same database."""
-    return make_backend(look, revocation_lag=timedelta(0))
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import insert, select
 
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
+from itemsapi.issuer.retention import PurgeTarget
 from itemsapi.items.quota import Quota
 from itemsapi.items.quota_recount import recount_usage
 from itemsapi.items.service import ItemService
 from itemsapi.rate_limits import PendingAttempt
 from support.app_factory import Backend
 from support.item_store import ItemStore, draft
+from support.purging import find_target, purge_without_pauses
 
 pytestmark = [  # in SQLite only one transaction writes at a time
     pytest.mark.postgres,
@@ -34,16 +35,6 @@ def stock(backend: Backend) -> ItemStore:
         stock.create(key=key)
     backend.clock.advance(days=1, seconds=1)
     return stock
-
-
-def find_target(backend: Backend, name: str) -> PurgeTarget:
-    """Return the purge target of this name."""
-    return next(t for t in purge_targets(backend.services.issuer) if t.name == name)
-
-
-def purge_without_pauses(backend: Backend, target: PurgeTarget) -> int:
-    """Purge a target; return the number of deleted rows."""
-    return purge(backend.services.issuer, target, pause=lambda _: None)
 
 
 def during_first_batch(target: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:

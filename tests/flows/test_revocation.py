@@ -43,18 +43,6 @@ Build = Callable[..., Backend]
 
 
 @pytest.fixture
-def here(make_backend: Build) -> Backend:
-    """A process that reads the feed at every request."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
-def there(make_backend: Build, here: Backend) -> Backend:
-    """Another process on the same database."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
 def ada(here: Backend) -> str:
     """A client of a user who may write items."""
     return here.create_user("ada", "member")

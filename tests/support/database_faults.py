@@ -62,3 +62,15 @@ def failing_database(
     finally:
         for name, listener in listeners:
             event.remove(database.engine, name, listener)
+
+
+def rename_away(database: Database, table: str) -> None:
+    """Rename a table, as in a restored or half-migrated database."""
+    with database.transaction() as tx:
+        tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
+
+
+def rename_back(database: Database, table: str) -> None:
+    """Give the table its name again."""
+    with database.transaction() as tx:
+        tx.connection().exec_driver_sql(f"ALTER TABLE {table}_gone RENAME TO {table}")
