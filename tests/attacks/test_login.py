@@ -1,6 +1,5 @@
 """Attacks on sign-in: finding out who has an account, and overloading the service."""
 
-
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
