@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -20,9 +21,11 @@ from itemsapi import create_app, db
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import Backend, MovingClock
+from support.app_factory import Backend, BufferedClient, MovingClock
+from support.manual_timer import ManualTimer
 from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
+from support.shared_statements import share_compiled_statements
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory
 if os.access(MEMORY, os.W_OK):  # waiting for the disk to commit takes most of a test's time
@@ -35,6 +38,8 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("no-deadline")
 
 Flask.url_rule_class = CompiledOnce
+Flask.test_client_class = BufferedClient
+share_compiled_statements()
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -107,10 +112,20 @@ def postgres(postgres_server: str, postgres_template: str) -> Iterator[ReusableD
     database.drop()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+DIALECTS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture
 def dialect(request: pytest.FixtureRequest) -> str:
-    """Each database dialect in turn."""
+    """Each database dialect in turn, or the one of the mark `dialect`."""
     return str(request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses a database on each dialect, or on the one of its mark."""
+    if "dialect" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("dialect")
+        metafunc.parametrize("dialect", mark.args if mark else DIALECTS, indirect=True)
 
 
 @pytest.fixture
@@ -143,6 +158,12 @@ def clock() -> MovingClock:
 
 
 @pytest.fixture
+def timer() -> ManualTimer:
+    """A timer that the test moves: the copies in a process age by it."""
+    return ManualTimer()
+
+
+@pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Development settings without a request rate limit."""
     return Settings(
@@ -160,7 +181,9 @@ def with_cheap_hashing(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..., Backend]]:
+def make_backend(
+    settings: Settings, clock: MovingClock, timer: ManualTimer
+) -> Iterator[Callable[..., Backend]]:
     """Build applications with changed settings and extra blueprints."""
     backends: list[Backend] = []
 
@@ -169,6 +192,7 @@ def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..
             with_cheap_hashing(replace(settings, **changes)),
             blueprints=extra_blueprints,
             clock=clock,
+            monotonic=timer,
         )
         backends.append(Backend(app, app.extensions[EXTENSION], clock))
         return backends[-1]
@@ -176,6 +200,26 @@ def make_backend(settings: Settings, clock: MovingClock) -> Iterator[Callable[..
     yield make
     for backend in backends:
         backend.services.database.dispose()
+
+
+@pytest.fixture(scope="session")
+def shared_backend(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Backend]:
+    """An application that tests share whose requests are all rejected: they change nothing."""
+    folder, clock = tmp_path_factory.mktemp("shared"), MovingClock()
+    shutil.copy(sqlite_template, folder / "itemsapi.db")
+    settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None)
+    app = create_app(with_cheap_hashing(settings), clock=clock)
+    backend = Backend(app, app.extensions[EXTENSION], clock)
+    yield backend
+    backend.services.database.dispose()
+
+
+@pytest.fixture(scope="session")
+def shared_admin(shared_backend: Backend) -> FlaskClient:
+    """A client of an admin of that application."""
+    return shared_backend.signed_in_client("root", "admin")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The application factory: it puts the three steps together."""
 
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -7,7 +8,7 @@ import flask
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
-from itemsapi.clock import Clock
+from itemsapi.clock import Clock, Timer
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
@@ -29,6 +30,7 @@ def create_app(
     blueprints: Sequence[flask.Blueprint] = (),
     *,
     clock: Clock = clocks.now,
+    monotonic: Timer = time.monotonic,
 ) -> flask.Flask:
     """Build the application with its own blueprints and yours.
 
@@ -40,7 +42,7 @@ def create_app(
     app = flask.Flask("itemsapi", static_folder=None)
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
-    built = build_services(settings, clock)
+    built = build_services(settings, clock, monotonic=monotonic)
     app.extensions[EXTENSION] = built
     built.token_codec.install(app)
     extra = [*blueprints, *load_blueprints(settings.blueprints)]

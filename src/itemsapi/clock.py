@@ -1,7 +1,8 @@
 """The wall clock, and ids that contain its time.
 
 Code that compares with stored times takes a `Clock`, so that tests can move it. Time spans within
-one process are measured with `time.monotonic()` instead. Times are aware datetimes in UTC.
+one process are measured with `time.monotonic()` instead; the copies that a process keeps take it
+as a `Timer`, for the same reason. Times are aware datetimes in UTC.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
+Timer = Callable[[], float]  # seconds since some moment
 
 
 def now() -> datetime:

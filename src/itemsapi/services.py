@@ -1,5 +1,6 @@
 """Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +11,7 @@ from flask import current_app
 from itemsapi.accounts.passwords import PasswordService
 from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
-from itemsapi.clock import Clock
+from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
@@ -58,19 +59,22 @@ def services() -> Services:
     return cast("Services", current_app.extensions[EXTENSION])
 
 
-def build_services(settings: Settings, clock: Clock) -> Services:
+def build_services(
+    settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic
+) -> Services:
     """Build the services; nothing is opened or read yet.
 
     The scope registry has the built-in scopes; `create_app` adds those of the blueprints.
     """
     database = Database(settings.database_url, pooler=settings.database_pooler)
     audit = Audit(database, clock)
-    key_set = KeySet(database, settings, clock, audit)
+    key_set = KeySet(database, settings, clock, audit, monotonic=monotonic)
     revocation_feed = RevocationFeed(
         database,
         clock,
         lag=settings.revocation_lag,
         token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
+        monotonic=monotonic,
     )
     token_codec = TokenCodec(settings, key_set, clock)
     issuer = Issuer(

@@ -22,16 +22,12 @@ from support.browser_client import (
     signed_in_browser,
 )
 
+pytestmark = pytest.mark.dialect("sqlite")  # cookies do not depend on the database
+
 Build = Callable[..., Backend]
 
 LIFE = 90 * 24 * 3600
 BESIDE = {"Path": "/", "Max-Age": str(LIFE), "HttpOnly": True}
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Cookies do not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

@@ -9,13 +9,9 @@ from flask.testing import FlaskClient
 
 from support.app_factory import Backend
 
+pytestmark = pytest.mark.dialect("sqlite")  # files do not depend on the database
+
 FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg", "/client.js"]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Files do not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

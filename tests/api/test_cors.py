@@ -11,6 +11,8 @@ from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
 from support.browser_client import APP_ORIGIN, FAR_ORIGIN, make_browser, signed_in_browser
 
+pytestmark = pytest.mark.dialect("sqlite")  # CORS does not depend on the database
+
 Build = Callable[..., Backend]
 
 ALLOW, CREDENTIALS = "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"
@@ -39,12 +41,6 @@ def fail() -> object:
 def exit_process() -> object:
     """Exit, as no library should."""
     raise SystemExit
-
-
-@pytest.fixture
-def dialect() -> str:
-    """CORS does not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

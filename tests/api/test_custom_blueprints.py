@@ -12,6 +12,8 @@ import pytest
 from itemsapi.settings import SettingsError
 from support.app_factory import Backend
 
+pytestmark = pytest.mark.dialect("sqlite")  # custom blueprints do not depend on the database
+
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -29,12 +31,6 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
     spec.loader.exec_module(module)
     yield module
     del sys.modules["orders"]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Custom blueprints do not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture(params=["blueprints=", "ITEMSAPI_BLUEPRINTS"])

@@ -16,12 +16,6 @@ from support.echo_blueprint import echo_client
 REDOC = STATIC / "redoc"
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """A client of the documentation."""
-    return echo_client(tmp_path_factory.mktemp("data"))
-
-
 def _files(api: FlaskClient) -> list[str]:
     page = api.get("/docs").get_data(as_text=True)
     return re.findall(r'(?:src|href)="(/docs/static/[^"]+)"', page)

@@ -13,40 +13,17 @@ from itemsapi import Blueprint, current_caller, public, requires, signed_in
 from itemsapi.clock import new_id
 from itemsapi.gate import authenticate
 from itemsapi.issuer.sessions import end_all_sessions
-from itemsapi.tokens import key_set, revocation
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.key_store import SigningKey
 from support.app_factory import Backend
 from support.forged_tokens import VAULT, ProtectedEndpoints, TokenForger
+from support.manual_timer import ManualTimer
 
-
-class Elapsed:
-    """A monotonic clock that a test moves."""
-
-    seconds = 1000.0
-
-    def monotonic(self) -> float:
-        """Return the seconds so far."""
-        return self.seconds
+pytestmark = pytest.mark.dialect("sqlite")  # the gate does not depend on the database
 
 
 @pytest.fixture
-def dialect() -> str:
-    """The gate does not depend on the database."""
-    return "sqlite"
-
-
-@pytest.fixture
-def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
-    """The clock by which cached copies become old."""
-    time = Elapsed()
-    monkeypatch.setattr(revocation, "time", time)
-    monkeypatch.setattr(key_set, "time", time)
-    return time
-
-
-@pytest.fixture
-def forge(make_backend: Callable[..., Backend], elapsed: Elapsed) -> TokenForger:
+def forge(make_backend: Callable[..., Backend]) -> TokenForger:
     """A token forger with a backend of its own."""
     vault = ProtectedEndpoints()
     return TokenForger(make_backend(vault.blueprint, flask_jwt_blueprint()), vault)
@@ -113,10 +90,10 @@ def test_a_token_costs_no_query_until_the_copies_are_old(forge: TokenForger) -> 
     assert queries == []
 
 
-def test_old_copies_cost_one_query_each(forge: TokenForger, elapsed: Elapsed) -> None:
+def test_old_copies_cost_one_query_each(forge: TokenForger, timer: ManualTimer) -> None:
     """However many requests come in that second: the keys and the revocations."""
     forge.try_token(forge.valid_token)
-    elapsed.seconds += 1
+    timer.advance(1)
     with record_statements() as queries:
         for _ in range(20):
             forge.try_token(forge.valid_token)
@@ -160,14 +137,14 @@ def test_a_cached_token_is_rejected_when_all_sessions_are_ended(forge: TokenForg
 
 
 def test_a_cached_token_is_rejected_when_its_key_is_withdrawn(
-    forge: TokenForger, elapsed: Elapsed
+    forge: TokenForger, timer: ManualTimer
 ) -> None:
     """Another process withdrew it: noticed within a second (R-20)."""
     assert forge.try_token(forge.valid_token) == "accepted"
     kid = forge.key.kid
     with forge.backend.services.database.transaction() as tx:
         tx.execute(update(SigningKey).where(SigningKey.kid == kid).values(state="withdrawn"))
-    elapsed.seconds += 1
+    timer.advance(1)
     assert forge.try_token(forge.valid_token) == "rejected as an invalid token"
 
 

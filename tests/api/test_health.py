@@ -11,12 +11,6 @@ from itemsapi.issuer.sessions import end_all_sessions
 from support.app_factory import Backend
 
 
-@pytest.fixture
-def client(backend: Backend) -> FlaskClient:
-    """A load balancer."""
-    return backend.client()
-
-
 @pytest.mark.parametrize("path", ["live", "ready"])
 def test_a_healthy_service_says_ok(client: FlaskClient, path: str) -> None:
     """S-160: one word, and nothing about versions."""

@@ -11,18 +11,6 @@ KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 Client = Any  # FlaskClient types the JSON of every response as something that may be missing
 
 
-@pytest.fixture
-def ada(backend: Backend) -> Client:
-    """A member."""
-    return backend.signed_in_client("ada", "member")
-
-
-@pytest.fixture
-def eve(backend: Backend) -> Client:
-    """Another member."""
-    return backend.signed_in_client("eve", "member")
-
-
 def put(client: Client, key: dict[str, str] = KEY, **fields: Any) -> Any:
     """Create a lamp; return the response."""
     return client.post("/items", json=LAMP | fields, headers=key)

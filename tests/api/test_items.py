@@ -13,18 +13,6 @@ Client = Any  # FlaskClient types the JSON of every response as something that m
 
 
 @pytest.fixture
-def ada(backend: Backend) -> Client:
-    """A member."""
-    return backend.signed_in_client("ada", "member")
-
-
-@pytest.fixture
-def eve(backend: Backend) -> Client:
-    """Another member."""
-    return backend.signed_in_client("eve", "member")
-
-
-@pytest.fixture
 def operator(backend: Backend) -> Client:
     """A user who may access the items of all users."""
     return backend.signed_in_client("root", "admin")
@@ -259,9 +247,9 @@ def test_the_next_page_continues_after_the_longest_name(ada: Client) -> None:
         "?q=" + "x" * 201,
     ],
 )
-def test_a_list_is_rejected_when_its_query_is_invalid(ada: Client, query: str) -> None:
+def test_a_list_is_rejected_when_its_query_is_invalid(shared_admin: Client, query: str) -> None:
     """S-014, S-157: unknown and repeated parameters too, and never a server error."""
-    assert ada.get(f"/items{query}").status_code == 422
+    assert shared_admin.get(f"/items{query}").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -283,6 +271,6 @@ def test_a_list_is_returned_whatever_the_text_of_its_filters(
 
 
 @pytest.mark.parametrize("address", ["/items/x", "/items/%00", "/items/" + "9" * 5_000])
-def test_a_url_without_an_item_is_not_found(ada: Client, address: str) -> None:
+def test_a_url_without_an_item_is_not_found(shared_admin: Client, address: str) -> None:
     """S-006, S-014: like any other unknown URL."""
-    assert ada.get(address).status_code == 404
+    assert shared_admin.get(address).status_code == 404

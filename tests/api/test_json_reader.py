@@ -19,12 +19,6 @@ class Broken(BytesIO):
         raise ConnectionResetError
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """A client of the echo endpoints."""
-    return echo_client(tmp_path_factory.mktemp("data"))
-
-
 def test_valid_values_are_returned(api: FlaskClient) -> None:
     """One of each kind; a write-only value is not returned."""
     values = {"text": "é", "number": 3, "truth": False, "price": "2.50", "tags": ["a"]}

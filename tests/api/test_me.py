@@ -1,15 +1,8 @@
 """The endpoint of the signed-in user."""
 
-import pytest
 from flask.testing import FlaskClient
 
 from support.app_factory import Backend
-
-
-@pytest.fixture
-def ada(backend: Backend) -> FlaskClient:
-    """A member who is signed in."""
-    return backend.signed_in_client("ada", "member")
 
 
 def test_the_caller_is_shown(backend: Backend, ada: FlaskClient) -> None:

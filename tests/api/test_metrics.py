@@ -11,11 +11,7 @@ from flask.testing import FlaskClient
 from itemsapi.observability.metrics import WorkerNumber, render_metrics
 from support.app_factory import Backend
 
-
-@pytest.fixture
-def dialect() -> str:
-    """Metrics do not depend on the database."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # metrics do not depend on the database
 
 
 @pytest.fixture

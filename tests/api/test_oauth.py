@@ -24,19 +24,6 @@ ERROR = {  # RFC 6749 section 5.2: the allowed characters
 GRANT = {"grant_type": "refresh_token"}
 
 
-@pytest.fixture
-def tokens(backend: Backend) -> dict[str, str]:
-    """The tokens of ada, who has just signed in."""
-    backend.create_user("ada", "member")
-    return backend.login("ada")
-
-
-@pytest.fixture
-def client(backend: Backend) -> FlaskClient:
-    """A program without a token."""
-    return backend.client()
-
-
 def refresh(client: FlaskClient, token: str, **fields: str) -> TestResponse:
     """Refresh with a form."""
     return client.post("/oauth/token", data=GRANT | {"refresh_token": token} | fields)

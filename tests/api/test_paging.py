@@ -55,7 +55,7 @@ def test_a_page_of_short_items_has_the_requested_length(backend: Backend) -> Non
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("dialect", ["postgresql"])
+@pytest.mark.dialect("postgresql")
 def test_the_database_returns_no_items_after_a_full_page(backend: Backend) -> None:
     """PostgreSQL's driver reads the whole result, so the statement itself must end."""
     ada, _ = create_items(backend, "😀" * 10_000, 60)

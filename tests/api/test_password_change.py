@@ -24,13 +24,6 @@ def change(
 
 
 @pytest.fixture
-def tokens(backend: Backend) -> dict[str, Any]:
-    """The tokens of ada, a member."""
-    backend.create_user("ada", "member")
-    return backend.login("ada")
-
-
-@pytest.fixture
 def ada(backend: Backend, tokens: dict[str, Any]) -> FlaskClient:
     """A client that carries her access token."""
     return backend.bearer_client(tokens["access_token"])

@@ -61,12 +61,6 @@ def conditions(match: str | None, none_match: str | None) -> dict[str, str]:
 
 
 @pytest.fixture
-def ada(backend: Backend) -> FlaskClient:
-    """The client of a user."""
-    return backend.signed_in_client("ada", "member")
-
-
-@pytest.fixture
 def item(ada: FlaskClient) -> str:
     """The URL of an item of hers, at its second version."""
     return new_item(ada)

@@ -14,12 +14,6 @@ from support.echo_blueprint import create_echo_app, echo_client, middleware_of
 MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """A client of the echo endpoints."""
-    return echo_client(tmp_path_factory.mktemp("data"))
-
-
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [

@@ -14,12 +14,6 @@ PHONE = {"User-Agent": "Phone/1.0"}
 COOKIE = {"X-Auth-Delivery": "cookie", "Origin": "http://localhost:8000"}
 
 
-@pytest.fixture
-def ada(backend: Backend) -> FlaskClient:
-    """A client that ada signed in with."""
-    return backend.signed_in_client("ada", "member")
-
-
 def list_sessions(client: FlaskClient) -> list[dict[str, object]]:
     """Return the list of sessions."""
     listed: list[dict[str, object]] = client.get("/auth/sessions").get_json()["items"]

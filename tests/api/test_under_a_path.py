@@ -19,16 +19,12 @@ from itemsapi.settings import SettingsError
 from support.app_factory import Backend
 from support.browser_client import APP_ORIGIN, sign_in
 
+pytestmark = pytest.mark.dialect("sqlite")  # URLs do not depend on the database
+
 Build = Callable[..., Backend]
 
 URL = "https://host.example/api"
 LAMP = {"name": "Lamp", "price": "12.50", "currency": "EUR"}
-
-
-@pytest.fixture
-def dialect() -> str:
-    """URLs do not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

@@ -15,12 +15,6 @@ from support.operator_client import (
 
 
 @pytest.fixture
-def admin(backend: Backend) -> FlaskClient:
-    """A user who may do everything."""
-    return backend.signed_in_client("root", "admin")
-
-
-@pytest.fixture
 def bob(backend: Backend) -> str:
     """The id of a member."""
     return backend.create_user("bob", "member")

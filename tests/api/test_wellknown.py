@@ -6,17 +6,7 @@ from flask.testing import FlaskClient
 
 from support.app_factory import Backend
 
-
-@pytest.fixture
-def dialect() -> str:
-    """Metadata does not depend on the database."""
-    return "sqlite"
-
-
-@pytest.fixture
-def client(backend: Backend) -> FlaskClient:
-    """An anonymous client."""
-    return backend.client()
+pytestmark = pytest.mark.dialect("sqlite")  # metadata does not depend on the database
 
 
 def metadata(client: FlaskClient) -> dict[str, object]:

@@ -1,11 +1,12 @@
 """An attempt that was not evaluated costs nothing; one that cannot be counted fails (S-079).
 
 Each step of the database is let fail in turn, on real databases; `steps` finds how many there are.
+The timer stands still, so that keys and revocations are loaded once: a reload may fail without an
+effect.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -15,20 +16,12 @@ from itemsapi.accounts.passwords import PasswordService
 from itemsapi.attempt_limits import Limit, PendingAttempt
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import Busy
-from itemsapi.tokens import key_set, revocation
 from support.app_factory import PASSWORD, Backend
 from support.database_faults import FaultMode, failing_database
 from support.operator_client import NEW_PASSWORD
 
 WRONG = "not the password at all"
 LEAST = 8  # steps that a sign-in takes at the very least, or they were not counted
-
-
-@pytest.fixture(autouse=True)
-def no_reload(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load keys and revocations once: a reload may fail without an effect."""
-    for module in (key_set, revocation):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 @pytest.fixture(autouse=True)

@@ -45,37 +45,39 @@ def test_a_device_label_is_rejected_when_it_has_control_characters(
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_username_is_rejected_when_it_has_control_characters(
-    admin: FlaskClient, text: str
+    shared_admin: FlaskClient, text: str
 ) -> None:
     """Like all characters outside of ASCII (S-158)."""
     body = {"username": f"ada{text}", "password": PASSWORD}
-    assert admin.post("/users", json=body).status_code == 422
+    assert shared_admin.post("/users", json=body).status_code == 422
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_role_is_rejected_when_it_has_control_characters(admin: FlaskClient, text: str) -> None:
+def test_a_role_is_rejected_when_it_has_control_characters(
+    shared_admin: FlaskClient, text: str
+) -> None:
     """In its description."""
     body = {"description": text, "scopes": []}
-    assert admin.put("/roles/helpdesk", json=body).status_code == 422
+    assert shared_admin.put("/roles/helpdesk", json=body).status_code == 422
 
 
 @pytest.mark.parametrize("field", ["name", "sku", "tags"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_an_item_is_rejected_when_it_has_control_characters(
-    admin: FlaskClient, field: str, text: str
+    shared_admin: FlaskClient, field: str, text: str
 ) -> None:
     """Names, numbers and tags have one line each."""
     value: object = [text] if field == "tags" else text
-    assert admin.post("/items", json=ITEM | {field: value}).status_code == 422
+    assert shared_admin.post("/items", json=ITEM | {field: value}).status_code == 422
 
 
 @pytest.mark.parametrize("text", [entry for entry in HOSTILE if entry not in {"a\nb", "a\tb"}])
 def test_a_description_is_rejected_when_it_has_control_characters(
-    admin: FlaskClient, text: str
+    shared_admin: FlaskClient, text: str
 ) -> None:
     """Line breaks and tabs are the exception."""
     text = text.replace("\r\n", "\x1b")
-    assert admin.post("/items", json=ITEM | {"description": text}).status_code == 422
+    assert shared_admin.post("/items", json=ITEM | {"description": text}).status_code == 422
 
 
 def test_a_description_may_have_line_breaks(admin: FlaskClient) -> None:

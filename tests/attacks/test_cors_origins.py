@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 from support.app_factory import Backend
 from support.browser_client import APP_ORIGIN, FAR_ORIGIN
 
+pytestmark = pytest.mark.dialect("sqlite")  # CORS does not depend on the database
+
 ALLOW = "Access-Control-Allow-Origin"
 LOOKALIKES = [
     "null",
@@ -43,12 +45,6 @@ LOOKALIKES = [
     "chrome-extension://abcdef",
     "https://app.example" + "." + "a" * 7000,
 ]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """CORS does not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

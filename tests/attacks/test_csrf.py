@@ -18,6 +18,8 @@ from support.browser_client import (
     signed_in_browser,
 )
 
+pytestmark = pytest.mark.dialect("sqlite")  # what a page may do does not depend on the database
+
 Build = Callable[..., Backend]
 
 JSON = {"application/json", "application/json; charset=utf-8"}
@@ -36,12 +38,6 @@ SITES = [None, "same-origin", "same-site", "cross-site", "none", "same-origin, c
 Case = tuple[str | None, str | None, str | None]
 PATHS = ["/auth/login", "/auth/refresh", "/auth/logout"]
 MATRIX = list(product(TYPES, ORIGINS, SITES))
-
-
-@pytest.fixture
-def dialect() -> str:
-    """What a page may do does not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

@@ -13,11 +13,7 @@ from support.browser_client import (
     sign_in,
 )
 
-
-@pytest.fixture
-def dialect() -> str:
-    """Fixation does not depend on the database."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # fixation does not depend on the database
 
 
 def test_a_planted_session_is_replaced_at_sign_in(backend: Backend) -> None:

@@ -18,6 +18,8 @@ from support.browser_client import (
     signed_in_browser,
 )
 
+pytestmark = pytest.mark.dialect("sqlite")  # cookies do not depend on the database
+
 FOREIGN = {
     "UTF-8": "name=Zoë; 名前=値".encode(),
     "Latin-1": "name=Zoë".encode("latin-1"),
@@ -37,12 +39,6 @@ FOREIGN = {
     "a name behind a space of Latin-1": b"\xa0" + COOKIE_NAME.encode() + b"=forged",
     "a name behind a space of Unicode": "\u2003".encode() + COOKIE_NAME.encode() + b"=forged",
 }
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Cookies do not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

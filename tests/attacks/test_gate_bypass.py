@@ -18,19 +18,16 @@ from itemsapi import current_caller, public, requires, signed_in
 from itemsapi.gate.gate import EXTENSION
 from itemsapi.problems import GateUnavailable, TokenMissing
 from support.app_factory import Backend
+from support.asgi import let_others_run
 from support.forged_tokens import VAULT, ProtectedEndpoints
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+pytestmark = pytest.mark.dialect("sqlite")  # what is attacked here does not depend on the database
+
 Hook = Callable[..., None]
 Around = Callable[[Hook, Hook], None]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """What is attacked here does not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture
@@ -551,7 +548,7 @@ def async_backend(
     """A backend with an asynchronous view, run by asyncio (asgiref is not installed)."""
 
     async def view() -> dict[str, object]:
-        await asyncio.sleep(0)
+        await let_others_run()
         vault.calls += 1
         return {}
 

@@ -14,36 +14,12 @@ from itemsapi.gate.gate import EXTENSION as GATE
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION
-from itemsapi.tokens import key_set, revocation
 from support.app_factory import Backend
+from support.database_faults import rename_away, rename_back
 from support.forged_tokens import ProtectedEndpoints
+from support.manual_timer import ManualTimer
 
-
-class ElapsedTime:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        """Start at any time."""
-        self.seconds = 1000.0
-
-    def monotonic(self) -> float:
-        """Return the seconds so far."""
-        return self.seconds
-
-
-@pytest.fixture
-def dialect() -> str:
-    """What is attacked here does not depend on the database."""
-    return "sqlite"
-
-
-@pytest.fixture
-def elapsed(monkeypatch: pytest.MonkeyPatch) -> ElapsedTime:
-    """The clock by which the copies of keys and revocations age."""
-    time = ElapsedTime()
-    monkeypatch.setattr(revocation, "time", time)
-    monkeypatch.setattr(key_set, "time", time)
-    return time
+pytestmark = pytest.mark.dialect("sqlite")  # what is attacked here does not depend on the database
 
 
 @pytest.fixture
@@ -53,9 +29,7 @@ def vault() -> ProtectedEndpoints:
 
 
 @pytest.fixture
-def backend(
-    make_backend: Callable[..., Backend], vault: ProtectedEndpoints, elapsed: ElapsedTime
-) -> Backend:
+def backend(make_backend: Callable[..., Backend], vault: ProtectedEndpoints) -> Backend:
     """A backend with protected endpoints."""
     return make_backend(vault.blueprint)
 
@@ -139,83 +113,71 @@ def test_a_request_is_rejected_when_it_exceeds_the_rate_limit(
     assert statuses == [200] * 5 + [429] * 2
 
 
-def rename_away(backend: Backend, table: str) -> None:
-    """Rename a table, as in a restored or half-migrated database."""
-    with backend.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
-
-
-def rename_back(backend: Backend, table: str) -> None:
-    """Give the table its name again."""
-    with backend.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"ALTER TABLE {table}_gone RENAME TO {table}")
-
-
 def test_tokens_are_rejected_when_revocations_are_unreadable_for_five_seconds(
-    backend: Backend, ada: FlaskClient, elapsed: ElapsedTime
+    backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Until then the copy in memory is used (R-03, R-09)."""
     assert ada.get("/vault").status_code == 200
-    rename_away(backend, "itemsapi_revocation")
+    rename_away(backend.services.database, "itemsapi_revocation")
     statuses = []
     for _ in range(12):
-        elapsed.seconds += 0.5
+        timer.advance(0.5)
         statuses.append(ada.get("/vault").status_code)
     assert statuses == [200] * 10 + [503] * 2
 
 
 def test_tokens_are_accepted_when_revocations_are_readable_again(
-    backend: Backend, ada: FlaskClient, elapsed: ElapsedTime
+    backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Within two seconds, and without a restart (R-03)."""
-    rename_away(backend, "itemsapi_revocation")
-    elapsed.seconds += 60
+    rename_away(backend.services.database, "itemsapi_revocation")
+    timer.advance(60)
     assert ada.get("/vault").get_json()["code"] == "gate_unavailable"
-    rename_back(backend, "itemsapi_revocation")
-    elapsed.seconds += 1
+    rename_back(backend.services.database, "itemsapi_revocation")
+    timer.advance(1)
     assert ada.get("/vault").status_code == 200
 
 
 def test_tokens_are_rejected_when_keys_are_unreadable_for_a_minute(
-    backend: Backend, ada: FlaskClient, elapsed: ElapsedTime
+    backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Keys change seldom, so their copy is used for a minute (R-03)."""
     assert ada.get("/vault").status_code == 200
-    rename_away(backend, "itemsapi_signing_key")
-    elapsed.seconds += 30
+    rename_away(backend.services.database, "itemsapi_signing_key")
+    timer.advance(30)
     assert ada.get("/vault").status_code == 200
-    elapsed.seconds += 31
+    timer.advance(31)
     assert ada.get("/vault").status_code == 503
 
 
 def test_a_valid_token_gets_503_when_keys_are_unreadable(
-    backend: Backend, ada: FlaskClient, elapsed: ElapsedTime
+    backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """Not 401: clients must not discard their tokens (R-03)."""
-    rename_away(backend, "itemsapi_signing_key")
-    elapsed.seconds += 100
+    rename_away(backend.services.database, "itemsapi_signing_key")
+    timer.advance(100)
     assert ada.get("/vault").get_json()["code"] == "gate_unavailable"
-    rename_back(backend, "itemsapi_signing_key")
-    elapsed.seconds += 2
+    rename_back(backend.services.database, "itemsapi_signing_key")
+    timer.advance(2)
     assert ada.get("/vault").status_code == 200
 
 
 def test_public_routes_are_served_without_the_database(
-    backend: Backend, ada: FlaskClient, elapsed: ElapsedTime
+    backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """They need nothing of it (R-03)."""
-    rename_away(backend, "itemsapi_revocation")
-    elapsed.seconds += 60
+    rename_away(backend.services.database, "itemsapi_revocation")
+    timer.advance(60)
     assert [ada.get(path).status_code for path in ("/hall", "/health/live")] == [200, 200]
 
 
 def test_health_fails_when_tokens_are_rejected(
-    backend: Backend, ada: FlaskClient, elapsed: ElapsedTime
+    backend: Backend, ada: FlaskClient, timer: ManualTimer
 ) -> None:
     """A load balancer stops using such a process (R-09)."""
     assert ada.get("/health/ready").status_code == 200
-    rename_away(backend, "itemsapi_revocation")
-    elapsed.seconds += 60
+    rename_away(backend.services.database, "itemsapi_revocation")
+    timer.advance(60)
     assert ada.get("/health/ready").status_code == 503
 
 

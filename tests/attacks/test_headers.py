@@ -217,7 +217,7 @@ def seen_address(
     return backend.client().get("/whence", headers=headers).get_json()["address"]
 
 
-sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
+sqlite = pytest.mark.dialect("sqlite")
 
 
 @sqlite

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,6 +11,7 @@ from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.attempt_limits import AttemptCounter, Limit
 from support.app_factory import PASSWORD, Backend
 from support.password_counter import count_verifications
+from support.responses import visible_parts
 
 WRONG = "not the password at all"
 HERE, HOME = "203.0.113.9", "198.51.100.7"
@@ -44,13 +44,6 @@ def sign_in(backend: Backend, name: str, password: str, *, address: str = HERE) 
 def status(backend: Backend, name: str, password: str, *, address: str = HERE) -> int:
     """Attempt to sign in; return the status."""
     return sign_in(backend, name, password, address=address).status_code
-
-
-def visible_parts(response: TestResponse) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Return everything a client sees of a response, except the request id."""
-    body = {**response.get_json(), "request_id": ""}
-    headers = {name: value for name, value in response.headers if name != "X-Request-Id"}
-    return response.status_code, body, headers
 
 
 def count_attempts(backend: Backend, key: tuple[str, ...], count: int) -> None:

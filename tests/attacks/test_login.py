@@ -1,7 +1,5 @@
 """Attacks on sign-in: finding out who has an account, and overloading the service."""
 
-from typing import Any
-
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -9,6 +7,7 @@ from werkzeug.test import TestResponse
 from itemsapi.accounts.models import COMMAND_LINE
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import events
+from support.responses import visible_parts
 
 WRONG = "not the password at all"
 
@@ -25,13 +24,6 @@ def client(backend: Backend) -> FlaskClient:
 def sign_in(client: FlaskClient, username: str, password: str, **fields: str) -> TestResponse:
     """Attempt to sign in."""
     return client.post("/auth/login", json={"username": username, "password": password} | fields)
-
-
-def visible_parts(response: TestResponse) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Return everything a client sees of a response, except the request id."""
-    body = {**response.get_json(), "request_id": ""}
-    headers = {name: value for name, value in response.headers if name != "X-Request-Id"}
-    return response.status_code, body, headers
 
 
 @pytest.mark.parametrize(

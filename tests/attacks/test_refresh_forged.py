@@ -11,11 +11,7 @@ from itemsapi.tokens.keys import Key, derive_key, symmetric_key
 from support.app_factory import Backend
 from support.forged_tokens import ProtectedEndpoints, TokenForger, decode_part, sign
 
-
-@pytest.fixture
-def dialect() -> str:
-    """What is attacked here does not depend on the database."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # what is attacked here does not depend on the database
 
 
 @pytest.fixture

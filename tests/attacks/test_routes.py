@@ -16,6 +16,8 @@ from itemsapi.gate.caller import optional_caller
 from support.app_factory import Backend
 from support.forged_tokens import VAULT
 
+pytestmark = pytest.mark.dialect("sqlite")  # routes do not depend on the database
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -63,12 +65,6 @@ class EveryKindOfRoute:
 
     def _extension(self, state: BlueprintSetupState) -> None:
         state.app.add_url_rule("/extension", "extension", signed_in(self.view("extension")))
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Routes do not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

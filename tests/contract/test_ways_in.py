@@ -18,6 +18,8 @@ from itemsapi.gate.rulebook import RouteRule
 from support.app_factory import PASSWORD, Backend
 from support.tokens import open_session, revoke_tokens_of_user
 
+pytestmark = pytest.mark.dialect("sqlite")  # nothing here depends on the database
+
 SECURITY_MD = Path(__file__).parents[2] / "SECURITY.md"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 CREDENTIALS = {"password", "current_password", "refresh_token", "token"}
@@ -25,12 +27,6 @@ CREDENTIALS = {"password", "current_password", "refresh_token", "token"}
 UNAUTHENTICATED_FIELDS = CREDENTIALS - {"current_password"} | {
     "username", "scope", "device", "grant_type", "token_type_hint",
 }  # fmt: skip
-
-
-@pytest.fixture
-def dialect() -> str:
-    """One database is enough: nothing here depends on it."""
-    return "sqlite"
 
 
 def table(title: str) -> list[list[str]]:

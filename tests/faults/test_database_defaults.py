@@ -14,7 +14,10 @@ from support.pooler import running_pooler
 from support.postgres_database import execute, url_of
 from support.smoke import expected_result, run_smoke_test
 
-pytestmark = pytest.mark.postgres
+pytestmark = [  # SQLite has no such defaults
+    pytest.mark.postgres,
+    pytest.mark.dialect("postgresql"),
+]
 
 UNUSUAL_DEFAULTS = {
     "datestyle": "German, DMY",
@@ -28,12 +31,6 @@ UNUSUAL_DEFAULTS = {
     "extra_float_digits": "-15",
     "statement_timeout": "1",
 }
-
-
-@pytest.fixture
-def dialect() -> str:
-    """SQLite has no such defaults."""
-    return "postgresql"
 
 
 @pytest.fixture

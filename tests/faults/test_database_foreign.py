@@ -124,7 +124,7 @@ def test_a_newer_schema_is_distinguished_from_a_foreign_one(engine: Engine, shel
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("dialect", ["postgresql"])
+@pytest.mark.dialect("postgresql")
 def test_two_applications_use_a_schema_each(engine: Engine, shell: Shell, bare_url: str) -> None:
     """As the error suggests; the other application's tables may be visible behind ours."""
     before = execute_all(
@@ -142,7 +142,7 @@ def test_two_applications_use_a_schema_each(engine: Engine, shell: Shell, bare_u
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("dialect", ["postgresql"])
+@pytest.mark.dialect("postgresql")
 def test_a_role_without_create_is_a_one_line_error(
     engine: Engine, shell: Shell, bare_url: str
 ) -> None:

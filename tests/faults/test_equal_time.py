@@ -21,13 +21,10 @@ SAMPLES = rounds(200, 40)
 MAX_RELATIVE_DIFFERENCE = 0.05  # of the median; without the protection it is 0.6
 KINDS = ["old", "new", "unknown"]
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Hashing does not depend on the database."""
-    return "sqlite"
+pytestmark = [  # hashing does not depend on the database
+    pytest.mark.slow,
+    pytest.mark.dialect("sqlite"),
+]
 
 
 @pytest.fixture

@@ -17,17 +17,14 @@ from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import Unavailable
 from itemsapi.rest.middleware import REFUSED
 from support.app_factory import Backend
+from support.database_faults import rename_away
 from support.operator_client import is_signed_in
+
+pytestmark = pytest.mark.dialect("sqlite")  # the log does not depend on the database
 
 MISSING_TABLE = "no such table"
 Captured = pytest.CaptureFixture[str]
 BuildBackend = Callable[[str, bool], Backend]
-
-
-@pytest.fixture
-def dialect() -> str:
-    """The log does not depend on the database."""
-    return "sqlite"
 
 
 class FullDisk(io.StringIO):
@@ -54,15 +51,9 @@ def test_an_error_is_returned_when_its_cause_cannot_be_logged(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-152: a full disk does not change a 503."""
-    remove_table(backend, "itemsapi_revocation")
+    rename_away(backend.services.database, "itemsapi_revocation")
     monkeypatch.setattr("sys.stderr", FullDisk())
     assert backend.client().get("/health/ready").get_json()["code"] == "gate_unavailable"
-
-
-def remove_table(backend: Backend, table: str) -> None:
-    """Rename a table, as after an incomplete restore or migration."""
-    with backend.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
 
 
 def failing_blueprint() -> Blueprint:
@@ -130,14 +121,14 @@ def test_a_failing_view_is_one_log_line(
 def list_items_without_table(backend: Backend) -> TestResponse:
     """List items after the table was removed."""
     ada = backend.bearer_client(backend.login("ada")["access_token"])
-    remove_table(backend, "item")
+    rename_away(backend.services.database, "item")
     return ada.get("/items")
 
 
 def refresh_without_table(backend: Backend) -> TestResponse:
     """Refresh as an OAuth client after the table of sessions was removed."""
     tokens = backend.login("ada")
-    remove_table(backend, "itemsapi_session")
+    rename_away(backend.services.database, "itemsapi_session")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     return backend.client().post("/oauth/token", data=form)
 
@@ -146,7 +137,7 @@ def readiness_without(table: str) -> Callable[[Backend], TestResponse]:
     """Return a function that requests readiness without a table."""
 
     def send_failing_request(backend: Backend) -> TestResponse:
-        remove_table(backend, table)
+        rename_away(backend.services.database, table)
         return backend.client().get("/health/ready")
 
     return send_failing_request

@@ -15,14 +15,11 @@ from itemsapi import rate_limits
 from support.app_factory import Backend
 from support.command_line import free_port
 
-pytestmark = pytest.mark.redis
+pytestmark = [  # Redis does not depend on the database
+    pytest.mark.redis,
+    pytest.mark.dialect("sqlite"),
+]
 REQUEST_LIMIT = 5
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Redis does not depend on the database."""
-    return "sqlite"
 
 
 @pytest.fixture

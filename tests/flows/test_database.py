@@ -9,11 +9,7 @@ from sqlalchemy import text
 from itemsapi.db import Database, sqlite
 from itemsapi.problems import DatabaseUnavailable
 
-
-@pytest.fixture
-def dialect() -> str:
-    """PostgreSQL has concurrent writers."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # PostgreSQL has concurrent writers
 
 
 def test_a_writer_fails_when_it_waits_too_long_for_the_lock(

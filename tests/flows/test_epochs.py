@@ -1,7 +1,6 @@
 """Epochs: access tokens are revoked by epoch, not by time, however often a role changes (S-112)."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
@@ -12,7 +11,6 @@ from support.app_factory import Backend
 from support.forged_tokens import decode_part
 from support.tokens import (
     is_accepted,
-    look,
     open_session,
     refresh,
     refreshed,
@@ -21,18 +19,6 @@ from support.tokens import (
 
 Build = Callable[..., Backend]
 SCOPES = (["items:read"], ["items:read", "items:write"])
-
-
-@pytest.fixture
-def here(make_backend: Build) -> Backend:
-    """A process that polls the revocation feed at every request."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
-def there(make_backend: Build, here: Backend) -> Backend:
-    """Another process."""
-    return make_backend(look, revocation_lag=timedelta(0))
 
 
 def change_role(backend: Backend, times: int) -> None:

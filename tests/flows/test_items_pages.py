@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from itemsapi.db import Database
 from itemsapi.items import search_index
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.items.query import ItemListQuery
@@ -17,12 +16,6 @@ from support.app_factory import MovingClock
 from support.item_store import ItemStore
 
 SORT_ORDERS = [*SORT_FIELDS, *(f"-{sort}" for sort in SORT_FIELDS)]
-
-
-@pytest.fixture
-def store(database: Database, clock: MovingClock) -> ItemStore:
-    """An empty store."""
-    return ItemStore(database, clock)
 
 
 @pytest.fixture
@@ -135,7 +128,7 @@ def test_the_first_and_last_times_of_the_calendar_are_accepted(
     assert len(varied_store.names(created_from=bound)) in {0, 12}
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.dialect("sqlite")
 @pytest.mark.parametrize("whose", ["own", "everybody's"])
 @pytest.mark.parametrize(
     "query",
@@ -158,7 +151,7 @@ def test_every_list_runs_along_an_index(
     assert not [step for step in plans if step.startswith("SCAN item") and "INDEX" not in step]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.dialect("sqlite")
 def test_a_later_page_is_searched_not_scanned(varied_store: ItemStore) -> None:
     """The index is searched for the row value of the cursor."""
     cursor = varied_store.items.get_page(ItemListQuery(limit=1), owner=varied_store.ada).next_cursor
@@ -166,7 +159,7 @@ def test_a_later_page_is_searched_not_scanned(varied_store: ItemStore) -> None:
     assert "(owner_id=? AND (created_at,id)<(?,?))" in plans[0]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.dialect("sqlite")
 def test_many_matches_are_read_along_an_index_without_sorting(
     varied_store: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +170,7 @@ def test_many_matches_are_read_along_an_index_without_sorting(
     assert not [step for step in plans if "TEMP B-TREE" in step]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.dialect("sqlite")
 @pytest.mark.parametrize(
     "query", [{"q": "lamp"}, {"tags": ("home",)}, {"currency": "USD"}], ids=str
 )

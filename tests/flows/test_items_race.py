@@ -3,21 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
-import pytest
-
-from itemsapi.db import Database
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed, Problem
-from support.app_factory import MovingClock
 from support.item_store import ItemStore
 from support.race import race
 
 CALLERS = 8
-
-
-@pytest.fixture
-def store(database: Database, clock: MovingClock) -> ItemStore:
-    """An empty store."""
-    return ItemStore(database, clock)
 
 
 def errors_of(act: Callable[[int], object]) -> list[type[Problem] | None]:

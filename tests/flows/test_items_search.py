@@ -5,10 +5,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from itemsapi.control_characters import has_control_characters
-from itemsapi.db import Database
 from itemsapi.items import search_index
 from itemsapi.items.tokenizer import search_terms
-from support.app_factory import MovingClock
 from support.item_store import ItemStore
 
 ANY = st.characters(exclude_categories=["Cs"])
@@ -18,12 +16,6 @@ on_one_database = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-@pytest.fixture
-def store(database: Database, clock: MovingClock) -> ItemStore:
-    """An empty store."""
-    return ItemStore(database, clock)
 
 
 @pytest.mark.parametrize(

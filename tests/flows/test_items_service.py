@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from itemsapi.clock import new_id
-from itemsapi.db import Database
 from itemsapi.items.models import ItemRecord
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed, ValidationFailed
 from support.app_factory import MovingClock
@@ -27,12 +26,6 @@ CHANGES: dict[str, Change] = {
 }
 
 NOBODYS = "01a20682-5549-7dd3-88f4-5cb4b9399a52"  # fixed: test ids must not change between runs
-
-
-@pytest.fixture
-def store(database: Database, clock: MovingClock) -> ItemStore:
-    """An empty store."""
-    return ItemStore(database, clock)
 
 
 @pytest.fixture(params=CHANGES)

@@ -1,9 +1,6 @@
 """All sessions end by one row, also in a process that was suspended (R-19, S-066)."""
 
-import threading
-import time
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -12,21 +9,11 @@ from itemsapi.issuer.sessions import end_all_sessions, list_open_sessions
 from itemsapi.tokens import revocation
 from itemsapi.tokens.revocation import Revocation
 from support.app_factory import Backend
+from support.manual_timer import ManualTimer
+from support.race import race
 from support.tokens import event_details, is_accepted, look, open_session, refresh, refreshed
 
 Build = Callable[..., Backend]
-
-
-@pytest.fixture
-def here(make_backend: Build) -> Backend:
-    """A process that polls the revocation feed at every request."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
-def there(make_backend: Build, here: Backend) -> Backend:
-    """Another process on the same database."""
-    return make_backend(look, revocation_lag=timedelta(0))
 
 
 @pytest.fixture
@@ -118,7 +105,7 @@ def test_ending_all_sessions_is_audited(here: Backend) -> None:
 
 
 def test_no_concurrent_request_is_accepted_by_a_process_that_was_suspended(
-    make_backend: Build, ada: str, monkeypatch: pytest.MonkeyPatch
+    make_backend: Build, ada: str, timer: ManualTimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-066: one request polls the feed, and the others wait for it."""
     monkeypatch.setattr(revocation, "FEED_WAIT_SECONDS", 10.0)  # this machine may be slow
@@ -126,13 +113,6 @@ def test_no_concurrent_request_is_accepted_by_a_process_that_was_suspended(
     session = open_session(here, ada)
     assert is_accepted(there, session.access_token)
     here.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
-    revocation_feed = there.services.revocation_feed
-    revocation_feed._read_at = revocation_feed._checked_at = time.monotonic() - 3  # noqa: SLF001 - it slept for so long
-    accepted: list[bool] = []
-    ask = lambda: accepted.append(is_accepted(there, session.access_token))  # noqa: E731 - a thread's work
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert accepted == [False] * 8
+    timer.advance(3)
+    asks = [lambda: is_accepted(there, session.access_token)] * 8
+    assert race(*asks) == [False] * 8

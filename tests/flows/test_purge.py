@@ -12,7 +12,6 @@ from itemsapi.issuer import retention
 from itemsapi.issuer.retention import (
     DELETE_BATCH_ROWS,
     LOOKUP_ROWS,
-    PurgeTarget,
     count_rows,
     purge,
     purge_targets,
@@ -21,6 +20,7 @@ from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING
 from itemsapi.tokens.revocation import ALL_USERS, load_global_epochs, session_target
 from support.app_factory import Backend
+from support.purging import find_target, purge_without_pauses
 from support.tokens import event_details, open_session, refresh, refreshed, revoke_tokens_of_user
 
 DAY = timedelta(days=1)
@@ -32,14 +32,9 @@ def ada(backend: Backend) -> str:
     return backend.create_user("ada", "member")
 
 
-def find_target(backend: Backend, name: str) -> PurgeTarget:
-    """Return the purge target of this name."""
-    return next(t for t in purge_targets(backend.services.issuer) if t.name == name)
-
-
 def purge_target(backend: Backend, name: str) -> int:
     """Purge a target without pauses; return the number of deleted rows."""
-    return purge(backend.services.issuer, find_target(backend, name), pause=lambda _: None)
+    return purge_without_pauses(backend, find_target(backend, name))
 
 
 def count_all_rows(backend: Backend, name: str) -> int:

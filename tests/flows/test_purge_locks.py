@@ -13,19 +13,17 @@ from sqlalchemy import insert, select
 
 from itemsapi.attempt_limits import PendingAttempt
 from itemsapi.clock import new_id
-from itemsapi.issuer.retention import PurgeTarget, purge, purge_targets
+from itemsapi.issuer.retention import PurgeTarget
 from itemsapi.items.quota import Quota, recount_usage
 from itemsapi.items.service import ItemService
 from support.app_factory import Backend
 from support.item_store import ItemStore, draft
+from support.purging import find_target, purge_without_pauses
 
-pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def dialect() -> str:
-    """In SQLite only one transaction writes at a time."""
-    return "postgresql"
+pytestmark = [  # in SQLite only one transaction writes at a time
+    pytest.mark.postgres,
+    pytest.mark.dialect("postgresql"),
+]
 
 
 @pytest.fixture
@@ -36,16 +34,6 @@ def stock(backend: Backend) -> ItemStore:
         stock.create(key=key)
     backend.clock.advance(days=1, seconds=1)
     return stock
-
-
-def find_target(backend: Backend, name: str) -> PurgeTarget:
-    """Return the purge target of this name."""
-    return next(t for t in purge_targets(backend.services.issuer) if t.name == name)
-
-
-def purge_without_pauses(backend: Backend, target: PurgeTarget) -> int:
-    """Purge a target; return the number of deleted rows."""
-    return purge(backend.services.issuer, target, pause=lambda _: None)
 
 
 def during_first_batch(target: PurgeTarget, work: Callable[[], object]) -> PurgeTarget:

@@ -12,6 +12,7 @@ from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import TokenInvalid
 from itemsapi.tokens.revocation import Revocation, RevocationFeed, session_target
 from support.app_factory import Backend
+from support.manual_timer import ManualTimer
 from support.tokens import revoke_tokens_of_user
 
 
@@ -53,12 +54,13 @@ def test_a_revocation_is_read_when_it_reuses_a_known_number(backend: Backend) ->
 
 
 def test_new_tokens_are_valid_when_a_restored_backup_lacks_an_epoch(
-    backend: Backend,
+    backend: Backend, timer: ManualTimer
 ) -> None:
     """R-28: running processes forget epochs that the restored database does not have."""
     backend.create_user("ada", "member")
     revoke_tokens_of_user(backend, "ada")
     backend.services.revocation_feed.ensure_fresh()
+    timer.advance(1)
     with backend.services.database.transaction() as tx:  # the backup is older than the revocation
         tx.execute(delete(Revocation))
         tx.execute(update(User).values(epoch=0))

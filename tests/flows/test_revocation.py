@@ -1,7 +1,7 @@
 """Revocations are effective in every process, whatever clocks and commits do."""
 
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from itemsapi.tokens.revocation import (
     user_target,
 )
 from support.app_factory import Backend, MovingClock
+from support.manual_timer import ManualTimer
 from support.race import race
 from support.tokens import (
     is_accepted,
@@ -42,27 +43,17 @@ Build = Callable[..., Backend]
 
 
 @pytest.fixture
-def here(make_backend: Build) -> Backend:
-    """A process that reads the feed at every request."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
-def there(make_backend: Build, here: Backend) -> Backend:
-    """Another process on the same database."""
-    return make_backend(look, revocation_lag=timedelta(0))
-
-
-@pytest.fixture
 def ada(here: Backend) -> str:
     """A client of a user who may write items."""
     return here.create_user("ada", "member")
 
 
 @pytest.fixture
-def revocation_feed(database: Database, clock: MovingClock) -> RevocationFeed:
+def revocation_feed(database: Database, clock: MovingClock, timer: ManualTimer) -> RevocationFeed:
     """A revocation feed without an application."""
-    return RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1))
+    return RevocationFeed(
+        database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1), monotonic=timer
+    )
 
 
 def revoke(revocation_feed: RevocationFeed, database: Database, sid: str) -> int:
@@ -155,15 +146,13 @@ def test_the_copy_forgets_a_revocation_after_a_token_lifetime(
 
 
 def test_the_copy_keeps_a_revocation_for_a_token_lifetime_and_two_minutes(
-    revocation_feed: RevocationFeed, database: Database, monkeypatch: pytest.MonkeyPatch
+    revocation_feed: RevocationFeed, database: Database, timer: ManualTimer
 ) -> None:
     """R-10: the clock of the host that created the token may be ahead."""
-    seconds = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
     revoke(revocation_feed, database, "a")
     passing = []
     for later in (0, 3600 + 119, 2):
-        seconds[0] += later
+        timer.advance(later)
         passing.append(is_session_accepted(revocation_feed, "a"))
     assert passing == [False, False, True]
 
@@ -307,19 +296,10 @@ def test_a_new_process_reads_the_only_row_whatever_its_time(
 
 
 def test_the_age_of_a_copy_starts_with_its_query(
-    database: Database, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+    revocation_feed: RevocationFeed, database: Database, timer: ManualTimer
 ) -> None:
     """R-09: rows written while the query runs are not in the copy."""
-    revocation_feed, seconds = (
-        RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
-        [100.0],
-    )
-    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
-
-    def slow(*_: object) -> None:
-        seconds[0] += 1
-
-    event.listen(database.engine, "before_cursor_execute", slow)
+    event.listen(database.engine, "before_cursor_execute", lambda *_: timer.advance(1))
     revocation_feed.ensure_fresh()
     assert revocation_feed.age >= 1
 
@@ -409,18 +389,27 @@ def unreadable_feed(clock: MovingClock, tmp_path: Path) -> Iterator[RevocationFe
 
 
 def test_tokens_get_503_when_the_feed_was_never_read(unreadable_feed: RevocationFeed) -> None:
-    """R-03: in every thread, without waiting for the thread that reads."""
+    """R-03: a process that starts now knows no revocation."""
+    with pytest.raises(GateUnavailable):
+        is_session_accepted(unreadable_feed, "a")
 
-    def refused() -> bool:
+
+def test_no_thread_waits_for_a_feed_whose_last_read_failed(
+    unreadable_feed: RevocationFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-03, R-04: threads must not queue for a database that does not respond."""
+    monkeypatch.setattr(revocation, "MAX_FEED_AGE_SECONDS", 1000.0)  # for which they would wait
+
+    def is_refused() -> bool:
         with pytest.raises(GateUnavailable):
             is_session_accepted(unreadable_feed, "a")
         return True
 
-    refused()
-    begun_at = time.monotonic()
-    with unreadable_feed._read_lock:  # noqa: SLF001 - a question that gets no answer
-        assert all(race(*[refused] * 20))
-    assert time.monotonic() - begun_at < revocation.MAX_FEED_AGE_SECONDS
+    assert is_refused()
+    with ThreadPoolExecutor(20) as pool:
+        with unreadable_feed._read_lock:  # noqa: SLF001 - a query that gets no response
+            waiting = wait([pool.submit(is_refused) for _ in range(20)], timeout=60).not_done
+        assert waiting == set()
 
 
 def test_two_transactions_that_end_the_same_sessions_do_not_deadlock(

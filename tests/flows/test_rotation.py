@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -21,18 +20,6 @@ from support.tokens import (
 )
 
 Build = Callable[..., Backend]
-
-
-@pytest.fixture
-def build(make_backend: Build) -> Build:
-    """Build an application with an endpoint to request, and the user ada."""
-
-    def make(**changes: Any) -> Backend:
-        backend = make_backend(look, **changes)
-        backend.create_user("ada", "member")
-        return backend
-
-    return make
 
 
 @pytest.fixture

@@ -5,25 +5,17 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from itemsapi.db import Database
 from itemsapi.items.query import ItemListQuery
 from itemsapi.items.tokenizer import tokenize
-from support.app_factory import MovingClock
 from support.item_store import ItemStore
 
 
-@pytest.fixture
-def stock(database: Database, clock: MovingClock) -> ItemStore:
-    """A store of items."""
-    return ItemStore(database, clock)
-
-
-def search(stock: ItemStore, query: str, limit: int) -> Iterator[str]:
+def search(store: ItemStore, query: str, limit: int) -> Iterator[str]:
     """Yield the names of all items that a search returns, page by page."""
     cursor = None
     while True:
         query_of_page = ItemListQuery(q=query, sort="name", limit=limit, cursor=cursor)
-        page = stock.items.get_page(query_of_page, owner=stock.ada)
+        page = store.items.get_page(query_of_page, owner=store.ada)
         yield from (item.name for item in page.items)
         cursor = page.next_cursor
         if cursor is None:
@@ -32,20 +24,20 @@ def search(stock: ItemStore, query: str, limit: int) -> Iterator[str]:
 
 @pytest.mark.parametrize("count", [200, 201, 203])
 def test_a_search_returns_all_matches_around_the_sorting_limit(
-    stock: ItemStore, count: int
+    store: ItemStore, count: int
 ) -> None:
     """At the number of matches that are sorted, one more, and some more."""
     names = [f"lamp {at:03}" for at in range(count)]
     for name in names:
-        stock.create(name=name)
-    assert list(search(stock, "lamp", 100)) == names
+        store.create(name=name)
+    assert list(search(store, "lamp", 100)) == names
 
 
-def test_the_index_has_no_rows_of_a_deleted_item(stock: ItemStore) -> None:
+def test_the_index_has_no_rows_of_a_deleted_item(store: ItemStore) -> None:
     """They would slow down searches and reveal the text."""
-    item = stock.create(name="lamp")
-    stock.items.delete(item.id, owner=stock.ada, version=None)
-    with stock.database.reading() as connection:
+    item = store.create(name="lamp")
+    store.items.delete(item.id, owner=store.ada, version=None)
+    with store.database.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM item_text")).scalar() == 0
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -15,25 +14,12 @@ from support.tokens import (
     error_code,
     event_details,
     is_accepted,
-    look,
     open_session,
     refresh,
     refreshed,
 )
 
 Build = Callable[..., Backend]
-
-
-@pytest.fixture
-def build(make_backend: Build) -> Build:
-    """Return a function that builds an application with the endpoint `/look`, and a user ada."""
-
-    def make(**changes: Any) -> Backend:
-        backend = make_backend(look, **changes)
-        backend.create_user("ada", "member")
-        return backend
-
-    return make
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_no_token_is_in_any_table(tokens: list[str], database: Database) -> None
     assert len(rows) > 5
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.dialect("sqlite")
 def test_no_token_is_in_any_file(tokens: list[str], database: Database) -> None:
     """S-060: not in the database file, the write-ahead log, or any other file of the folder."""
     folder = Path(database.engine.url.database or "").parent

@@ -66,7 +66,6 @@ class Backend:
 
     def client(self) -> FlaskClient:
         """Return a client without credentials."""
-        self.app.test_client_class = BufferedClient
         return self.app.test_client()
 
     def login(self, name: str, **fields: Any) -> dict[str, Any]:

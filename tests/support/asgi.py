@@ -1,12 +1,44 @@
-"""Send requests as an ASGI server does, each in an event loop of its own."""
+"""Send requests as an ASGI server does, each in an event loop of its own with a clock to move."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Application = Callable[[dict[str, Any], Receive, Callable[[dict[str, Any]], Awaitable[None]]], Any]
+
+
+class MovableLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock a test moves: the delays of a busy machine do not matter."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        """Return the time of this loop."""
+        return super().time() + self.ahead
+
+
+def run_in_movable_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a new loop; return its result."""
+    with asyncio.Runner(loop_factory=MovableLoop) as runner:
+        return runner.run(coroutine)
+
+
+async def let_others_run() -> None:
+    """Let the other tasks of the loop run until each of them waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def advance_loop(seconds: float) -> None:
+    """Move the clock of the running loop, and let the tasks run whose time has come."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    loop.ahead += seconds
+    await let_others_run()
 
 
 def build_scope(
@@ -90,5 +122,5 @@ def send_request(
     async def run() -> None:
         await application(build_scope(**scope_fields), receive, response.send)
 
-    asyncio.run(run())
+    run_in_movable_loop(run())
     return response

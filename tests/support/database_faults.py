@@ -1,13 +1,18 @@
-"""Make the database fail at the n-th step: a statement or a commit."""
+"""Make the database fail at the n-th step, a statement or a commit, or not respond at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, event, exc
+from sqlalchemy import Connection, event, exc, text
 
 from itemsapi.db import Database
+
+# A PostgreSQL that hangs does not apply its own timeout.
+HANG = text(
+    "DO $$ BEGIN PERFORM set_config('statement_timeout', '0', false); PERFORM pg_sleep(120); END $$"
+)
 
 FaultMode = Literal["once", "from then on", "answer lost"]
 
@@ -57,3 +62,15 @@ def failing_database(
     finally:
         for name, listener in listeners:
             event.remove(database.engine, name, listener)
+
+
+def rename_away(database: Database, table: str) -> None:
+    """Rename a table, as in a restored or half-migrated database."""
+    with database.transaction() as tx:
+        tx.connection().exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_gone")
+
+
+def rename_back(database: Database, table: str) -> None:
+    """Give the table its name again."""
+    with database.transaction() as tx:
+        tx.connection().exec_driver_sql(f"ALTER TABLE {table}_gone RENAME TO {table}")

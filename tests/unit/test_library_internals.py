@@ -28,17 +28,13 @@ from itemsapi.rest import Blueprint
 from itemsapi.tokens.claims import Claims
 from support.app_factory import Backend
 
+pytestmark = pytest.mark.dialect("sqlite")  # nothing here depends on the database
+
 Build = Callable[..., Backend]
 
 CLAIMS = Claims(
     "u", "s", 1, 0, "j", 1, 2, 1, ("pwd",), frozenset(), {"sub": "u"}, {"typ": "at+jwt"}
 )
-
-
-@pytest.fixture
-def dialect() -> str:
-    """Return one database: these tests do not depend on it."""
-    return "sqlite"
 
 
 def test_flask_jwt_extended_finds_the_claims_that_the_gate_sets(make_backend: Build) -> None:

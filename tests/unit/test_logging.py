@@ -15,11 +15,7 @@ from itemsapi.observability.context import (
 from itemsapi.observability.logging import log, set_log_level
 from support.app_factory import Backend
 
-
-@pytest.fixture
-def dialect() -> str:
-    """Return one database: these tests do not depend on it."""
-    return "sqlite"
+pytestmark = pytest.mark.dialect("sqlite")  # nothing here depends on the database
 
 
 def test_create_app_leaves_the_structlog_configuration_of_the_host(

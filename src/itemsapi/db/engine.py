@@ -7,6 +7,7 @@ password is hashed or a view runs. If the database is unavailable, locked, full 
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.orm import Session
 
+from itemsapi.clock import Timer
 from itemsapi.db import sqlite
 from itemsapi.db.connections import (
     ISOLATION_LEVEL,
@@ -41,7 +43,9 @@ _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for
 class Database:
     """One database and its connection pool."""
 
-    def __init__(self, url: str, *, pooler: Pooler = "auto") -> None:
+    def __init__(
+        self, url: str, *, pooler: Pooler = "auto", monotonic: Timer = time.monotonic
+    ) -> None:
         """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL."""
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
@@ -55,7 +59,9 @@ class Database:
         )
         self._writer_lock = threading.Lock()
         self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
-        self._guard = CircuitBreaker().guard if self.dialect == "postgresql" else nullcontext
+        self._guard = (
+            CircuitBreaker(monotonic).guard if self.dialect == "postgresql" else nullcontext
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

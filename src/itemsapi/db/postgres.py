@@ -17,6 +17,7 @@ from psycopg.abc import PQGen
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from itemsapi.clock import Timer
 from itemsapi.problems import DatabaseUnavailable
 
 STATEMENT_TIMEOUT_MS = 2000  # for a statement, and for the wait for a lock
@@ -97,8 +98,9 @@ def _timeout(connection: object, seconds: float) -> Iterator[None]:
 class CircuitBreaker:
     """Opens when the server does not respond: then one thread a second tries, the others fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Timer = time.monotonic) -> None:
         """Start closed."""
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._open = False
         self._retry_at = 0.0
@@ -120,16 +122,16 @@ class CircuitBreaker:
         if not isinstance(error, DatabaseUnavailable):
             self._open = False
         elif _is_timeout(error):
-            self._open, self._retry_at = True, time.monotonic() + BREAKER_SECONDS
+            self._open, self._retry_at = True, self._monotonic() + BREAKER_SECONDS
         else:
             self._retry_at = 0.0  # a refused or broken connection costs no time: retry at once
 
     def _may_retry(self) -> bool:
         """Tell whether this thread may try the server; no other one may until it is done."""
         with self._lock:
-            if time.monotonic() < self._retry_at:
+            if self._monotonic() < self._retry_at:
                 return False
-            self._retry_at = time.monotonic() + RESPONSE_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS
+            self._retry_at = self._monotonic() + RESPONSE_TIMEOUT_SECONDS + CONNECT_TIMEOUT_SECONDS
             return True
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from itemsapi.audit import Audit
-from itemsapi.clock import Clock
+from itemsapi.clock import Clock, Timer
 from itemsapi.db import AnyRow, Database
 from itemsapi.observability.logging import log
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable
@@ -48,9 +48,18 @@ class KeySnapshot:
 class KeySet:
     """This process's copy of the keys; `version` increases with every change."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock, audit: Audit) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        audit: Audit,
+        *,
+        monotonic: Timer = time.monotonic,
+    ) -> None:
         """Open the key store; load no key yet."""
         self.key_store = KeyStore(database, settings, clock, audit)
+        self._monotonic = monotonic
         self._lag = settings.revocation_lag.total_seconds() * 0.7  # leaves time for the query
         self._lock = threading.Lock()
         self._checked_at = self._loaded_at = self._maintenance_failed_at = float("-inf")
@@ -64,7 +73,7 @@ class KeySet:
 
         Raise `GateUnavailable` if the keys are not known.
         """
-        if time.monotonic() - self._checked_at >= self._lag or self._stale:
+        if self._monotonic() - self._checked_at >= self._lag or self._stale:
             self._reload()
         if not self._snapshot.verifying:
             raise self._unavailable("none can be read")
@@ -92,7 +101,7 @@ class KeySet:
     @property
     def _stale(self) -> bool:
         """Tell whether the copy is too old to be used while another request reloads it."""
-        return time.monotonic() - self._loaded_at > 2 * self._lag
+        return self._monotonic() - self._loaded_at > 2 * self._lag
 
     def _unavailable(self, reason: str) -> GateUnavailable:
         return GateUnavailable(
@@ -112,18 +121,18 @@ class KeySet:
             finally:
                 self._lock.release()
             self._maintain(rows)
-        if time.monotonic() - self._loaded_at > MAX_KEY_AGE_SECONDS:
+        if self._monotonic() - self._loaded_at > MAX_KEY_AGE_SECONDS:
             raise self._unavailable("not read for too long")
 
     def _load(self) -> Sequence[AnyRow]:
         """Load the keys and return their rows; none if another thread just did, or on failure."""
-        started_at = time.monotonic()
+        started_at = self._monotonic()
         if started_at - self._checked_at < self._lag:
             return ()
         try:
             rows = self.key_store.load_active() or self.key_store.ensure_signing_key()
         except DatabaseUnavailable as error:
-            self._load_error, self._checked_at = error.cause, time.monotonic()
+            self._load_error, self._checked_at = error.cause, self._monotonic()
             return ()
         self._replace(rows)
         self._load_error, self._checked_at, self._loaded_at = "", started_at, started_at
@@ -131,7 +140,7 @@ class KeySet:
 
     def _maintain(self, rows: Sequence[AnyRow]) -> None:
         """Rotate on schedule, and ensure that a key signs; a failure here rejects no request."""
-        since_failure = time.monotonic() - self._maintenance_failed_at
+        since_failure = self._monotonic() - self._maintenance_failed_at
         if not rows or since_failure < MAINTENANCE_RETRY_SECONDS:
             return
         try:
@@ -140,7 +149,7 @@ class KeySet:
             elif not self.key_store.rotate_if_due(rows):
                 return
         except (DatabaseUnavailable, SettingsError) as error:
-            self._maintenance_failed_at = time.monotonic()
+            self._maintenance_failed_at = self._monotonic()
             log.warning("key_upkeep_failed", reason=getattr(error, "cause", "") or str(error))
         else:
             self._checked_at = float("-inf")  # the next request loads the change

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Connection, String, bindparam, event, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.clock import Clock
+from itemsapi.clock import Clock, Timer
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
@@ -100,10 +100,16 @@ class RevocationFeed:
     """This process's copy of the revocations that can still affect a token; adds new ones."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, lag: timedelta, token_lifetime: timedelta
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        lag: timedelta,
+        token_lifetime: timedelta,
+        monotonic: Timer = time.monotonic,
     ) -> None:
         """Take the maximum age of the copy (`lag`) and the maximum lifetime of a token."""
-        self._database, self._clock = database, clock
+        self._database, self._clock, self._monotonic = database, clock, monotonic
         self._max_lag = lag.total_seconds()
         self._lag = self._max_lag * 0.7  # leaves time for the query
         self._kept_for = token_lifetime + timedelta(minutes=2)
@@ -119,7 +125,7 @@ class RevocationFeed:
     @property
     def age(self) -> float:
         """Seconds since the copy was complete."""
-        return time.monotonic() - self._read_at
+        return self._monotonic() - self._read_at
 
     def revoke(self, tx: Session, *targets: str, sessions: bool = False) -> int:
         """Revoke `targets` in the transaction of the change that causes it.
@@ -152,7 +158,7 @@ class RevocationFeed:
 
     def ensure_fresh(self) -> None:
         """Read newer rows if it is time to. Raise `GateUnavailable` if the copy is too old."""
-        now = time.monotonic()
+        now = self._monotonic()
         if now - self._checked_at >= self._lag or now - self._read_at > MAX_FEED_AGE_SECONDS:
             self._read()
 
@@ -176,24 +182,24 @@ class RevocationFeed:
             )
 
     def _read_alone(self) -> None:
-        started_at = time.monotonic()
+        started_at = self._monotonic()
         if started_at - self._checked_at < self._lag:
             return
         try:
             self._read_newer()
         except DatabaseUnavailable as error:
-            self._read_error, self._checked_at = error.cause, time.monotonic()
+            self._read_error, self._checked_at = error.cause, self._monotonic()
         else:
             self._read_error, self._checked_at, self._read_at = "", started_at, started_at
 
     def _read_newer(self) -> None:
-        started_at = time.monotonic()
+        started_at = self._monotonic()
         with self._database.reading() as connection:
             rows, was_restored = self._newer_rows(connection)
         if was_restored:
             self._forget_epochs(started_at)
         self._remember({row.target: row.seq for row in rows})
-        self._forget(time.monotonic() - self._kept_for.total_seconds())
+        self._forget(self._monotonic() - self._kept_for.total_seconds())
 
     def _newer_rows(self, connection: Connection) -> tuple[Sequence[AnyRow], bool]:
         """Return the rows after the last known one; all rows if that one no longer exists.
@@ -242,7 +248,7 @@ class RevocationFeed:
             for target, seq in revoked.items():
                 self._revoked[target] = max(seq, self._revoked.get(target, NO_EPOCH))
                 self._remembered_at.pop(target, None)
-                self._remembered_at[target] = time.monotonic()
+                self._remembered_at[target] = self._monotonic()
 
     def _forget(self, before: float) -> None:
         """Forget what no unexpired token can match; the oldest entry comes first."""
