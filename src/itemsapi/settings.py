@@ -106,6 +106,7 @@ class Settings:
     console: bool = _setting(parse_switch, default=True)
     audit_retention: timedelta = _setting(parse_duration, timedelta(days=365))
     blueprints: tuple[str, ...] = _setting(parse_list, ())
+    migrations: Path | None = _setting(parse_path, None)
 
     def __post_init__(self) -> None:
         """Derive values from other settings, then reject unsafe combinations."""

@@ -2,7 +2,7 @@
 
 from alembic.util import CommandError
 
-from itemsapi.db import SchemaOutdated
+from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.ownership import SchemaConflict
 from itemsapi.gate.rulebook import UnguardedRoute
 from itemsapi.problems import DatabaseUnavailable, Problem
@@ -15,6 +15,7 @@ _EXPECTED_ERRORS = (
     SettingsError,
     SchemaOutdated,
     SchemaConflict,
+    MigrationFailed,
     UnguardedRoute,
     CommandError,
     RotationTooEarly,

@@ -9,6 +9,7 @@ password is hashed or a view runs. If the database is unavailable, locked, full 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, exc, text
@@ -36,8 +37,14 @@ _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for
 class Database:
     """One database and its connection pool."""
 
-    def __init__(self, url: str, *, pooler: Pooler = "auto") -> None:
-        """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL."""
+    def __init__(
+        self, url: str, *, pooler: Pooler = "auto", migrations: Path | None = None
+    ) -> None:
+        """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL.
+
+        `migrations` is the folder with the migrations of the blueprints, if they have any.
+        """
+        self.migrations = migrations
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write_engine = self.engine.execution_options(itemsapi_writing=True)
