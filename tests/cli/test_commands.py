@@ -92,7 +92,11 @@ def test_the_schema_is_upgraded_and_downgraded(bare_shell: Shell) -> None:
     newest = db.newest_revision()
     assert bare_shell.run("db", "upgrade").out == f"The database is at revision {newest}.\n"
     assert bare_shell.run("db", "downgrade", "0001", "--yes").out.endswith("revision 0001.\n")
-    assert bare_shell.run("db", "current", "--json").json == {"current": "0001", "newest": newest}
+    assert bare_shell.run("db", "current", "--json").json == {
+        "current": "0001",
+        "newest": newest,
+        "blueprints": None,
+    }
     assert bare_shell.run("db", "check").code == 1
 
 
