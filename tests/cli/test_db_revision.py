@@ -255,10 +255,11 @@ def test_a_database_newer_than_the_folder_is_reported(upgraded_shell: Shell, pro
     [
         (PARCEL.replace("parcel", "item").format(more=""), "`item` belongs to itemsapi"),
         (PARCEL.replace("parcel", "itemsapi_parcel").format(more=""), "belongs to itemsapi"),
+        (PARCEL.replace("parcel", "item_text").format(more=""), "`item_text` belongs to itemsapi"),
         (PARCEL.format(more=', schema="mail"'), "the table `mail.parcel` names a schema"),
         ("", "no model is found; name its blueprint in ITEMSAPI_BLUEPRINTS"),
     ],
-    ids=["name", "prefix", "schema", "none"],
+    ids=["name", "prefix", "index", "schema", "none"],
 )
 def test_tables_that_cannot_be_migrated_are_rejected(
     generate: Generate, project: Path, tables: str, message: str

@@ -18,7 +18,7 @@ from itemsapi.db.schema import migrating, require_newest
 from itemsapi.db.types import Model
 from itemsapi.settings import SettingsError
 
-RESERVED_PREFIX = "itemsapi_"
+RESERVED_PREFIXES = ("itemsapi_", "item_text", "alembic_version")  # not all of them are models
 
 
 def create_revision(
@@ -77,7 +77,7 @@ def _require_own_tables(metadata: MetaData) -> None:
         if table.schema:
             words = f"the table `{name}` names a schema"
             raise SettingsError(f"{words}; tables of blueprints are in the schema of the layer")
-        if name in Model.metadata.tables or name.startswith(RESERVED_PREFIX):
+        if name in Model.metadata.tables or name.startswith(RESERVED_PREFIXES):
             raise SettingsError(f"the table `{name}` belongs to itemsapi; choose another name")
 
 
