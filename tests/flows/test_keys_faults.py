@@ -113,7 +113,7 @@ def test_withdrawing_an_unreadable_signing_key_restores_service(
     """The next key takes its place."""
     token = login_ada(backend)
     corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
-    other.services.key_set.withdraw(kid_of(token))
+    other.services.key_set.key_store.withdraw(kid_of(token))
     assert is_token_accepted(other, login_ada(other))
 
 
