@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HeaderList = list[tuple[str, str]]
-REFUSED = "itemsapi.refused"  # a problem that the server found before the request reached Flask
+SERVER_PROBLEM = (
+    "itemsapi.server_problem"  # a problem that the server found before the request reached Flask
+)
 
 
 class Middleware:
@@ -85,8 +87,8 @@ class Middleware:
 
     def _check(self, environ: "WSGIEnvironment") -> None:
         """Raise the problem that the server found, or `HeadersTooLarge`."""
-        if REFUSED in environ:
-            raise environ[REFUSED]
+        if SERVER_PROBLEM in environ:
+            raise environ[SERVER_PROBLEM]
         check_size(environ)
 
     def _added_headers(
