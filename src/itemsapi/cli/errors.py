@@ -4,7 +4,7 @@ from alembic.util import CommandError
 
 from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.ownership import SchemaConflict
-from itemsapi.gate.rulebook import UnguardedRoute
+from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
@@ -16,7 +16,7 @@ _EXPECTED_ERRORS = (
     SchemaOutdated,
     SchemaConflict,
     MigrationFailed,
-    UnguardedRoute,
+    RulesInvalid,
     CommandError,
     RotationTooEarly,
     KeyUnknown,

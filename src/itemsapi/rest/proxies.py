@@ -77,7 +77,7 @@ class Proxies:
         environ["SCRIPT_NAME"] = self._path
 
 
-def demand_own_path(settings: Settings, addresses: Iterable[str]) -> None:
+def require_unambiguous_path(settings: Settings, addresses: Iterable[str]) -> None:
     """Raise `SettingsError` if the public path is the start of one of this service's own paths.
 
     Then it would be ambiguous whether a proxy removed it: with the public path `/auth`, is
@@ -89,7 +89,7 @@ def demand_own_path(settings: Settings, addresses: Iterable[str]) -> None:
         raise SettingsError(f"{ENV_PREFIX}PUBLIC_URL {reason}; publish it under another path")
 
 
-def untold(settings: Settings) -> str | None:
+def uncounted_proxies_warning(settings: Settings) -> str | None:
     """Return a one-line warning if there must be a proxy but none is configured, else None.
 
     The public URL is https and this server speaks http, so a proxy terminates TLS.
