@@ -85,6 +85,12 @@ def columns(database_url: str, table: str) -> list[str]:
     return [column["name"] for column in found]
 
 
+def faults(shell: Shell) -> list[dict[str, str]]:
+    """Return the faults that `itemsapi check` finds."""
+    found = shell.run("check", "--json").json["findings"]
+    return [finding for finding in found if finding["mark"] == "fault"]
+
+
 def test_a_generated_migration_creates_the_table(upgraded_shell: Shell, database_url: str) -> None:
     """From the model to the table with two commands."""
     assert columns(database_url, "parcel") == ["id"]
@@ -289,6 +295,26 @@ def test_commands_for_blueprints_need_the_setting(shell: Shell, words: tuple[str
 def test_a_missing_folder_is_reported(own_shell: Shell) -> None:
     """Most likely the command runs in another directory (R-24)."""
     assert "ITEMSAPI_MIGRATIONS is not a folder: migrations" in own_shell.run("db", "upgrade").err
+
+
+def test_the_report_names_tables_that_are_behind(
+    own_shell: Shell, generate: Generate, project: Path
+) -> None:
+    """`itemsapi check` finds what `db check` does (R-24)."""
+    own_shell.run("users", "add", "root", "--role", "admin")
+    generate(PARCEL.format(more=""))
+    (fault,) = faults(own_shell)
+    assert (fault["about"], "blueprints are at revision base" in fault["words"]) == (
+        "database",
+        True,
+    )
+
+
+def test_the_report_names_a_missing_folder(own_shell: Shell) -> None:
+    """As a fault of the database, not of the secret key."""
+    (fault,) = faults(own_shell)
+    assert fault["about"] == "database"
+    assert fault["words"].startswith("ITEMSAPI_MIGRATIONS is not a folder: migrations;")
 
 
 def test_a_folder_that_cannot_be_created_is_reported(own_shell: Shell, project: Path) -> None:

@@ -23,7 +23,6 @@ from itemsapi.db.engine import Database
 from itemsapi.db.ownership import target_schema
 from itemsapi.db.types import BlueprintModel, Model
 from itemsapi.observability.causes import summarize_error
-from itemsapi.settings import SettingsError
 
 ENVIRONMENTS = (
     Path(__file__).parents[1] / "migrations",
@@ -34,7 +33,7 @@ BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
 
 
 class MigrationFailed(RuntimeError):
-    """A migration of a blueprint fails; the message names its file, line and error."""
+    """The migrations of the blueprints cannot be read, or one fails; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,16 @@ class Migrations:
     def newest(self) -> str | None:
         """Return the newest revision of the folder; None if it has none.
 
-        Raise `SettingsError` if there are several, or no folder; `MigrationFailed` for a file that
-        cannot be read.
+        Raise `MigrationFailed` if there are several, or no folder, or a file cannot be read.
         """
         if not self.folder.is_dir():
             words = f"ITEMSAPI_MIGRATIONS is not a folder: {self.folder}"
-            raise SettingsError(f"{words}; `itemsapi db revision` creates it")
+            raise MigrationFailed(f"{words}; `itemsapi db revision` creates it")
         with self.explained():
             heads = ScriptDirectory.from_config(self.config()).get_heads()
         if len(heads) > 1:
             words = f"{self.folder} has {len(heads)} newest revisions, {' and '.join(heads)}"
-            raise SettingsError(f"{words}; write one of them into the down_revision of the other")
+            raise MigrationFailed(f"{words}; write one of them into the down_revision of the other")
         return heads[0] if heads else None
 
     def known(self) -> frozenset[str]:
@@ -90,7 +88,7 @@ class Migrations:
         """Raise `MigrationFailed` for an error in a migration: one line instead of a traceback."""
         try:
             yield
-        except (CommandError, SettingsError):
+        except CommandError:
             raise
         except Exception as error:
             raise MigrationFailed(f"{self._place(error)}: {summarize_error(error)}") from error

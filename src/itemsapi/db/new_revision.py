@@ -27,8 +27,8 @@ def create_revision(
     """Write a migration that leads from the tables in the database to those of `metadata`.
 
     Return its file, or None if nothing changed. With `empty` the migration does nothing yet. Raise
-    `SettingsError` if a folder for migrations or a table is missing, or a name is taken, and
-    `SchemaOutdated` if an earlier migration has not run.
+    `SettingsError` if a folder for migrations or a table is missing, or a name is taken,
+    `MigrationFailed` if an earlier one cannot be read, and `SchemaOutdated` if it did not run.
     """
     migrations = blueprint_migrations(database, metadata)
     if migrations is None:
