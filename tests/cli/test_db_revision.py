@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from itemsapi.db import Database
-from support.command_line import CommandResult, Shell
+from itemsapi.cli.first_start import prepare
+from itemsapi.clock import now
+from itemsapi.db import Database, blueprint_revisions
+from itemsapi.services import build_services
+from itemsapi.settings import Settings
+from support.command_line import SECRET, CommandResult, Shell
 
 MODELS = """\
 import sqlalchemy as sa
@@ -179,6 +183,16 @@ def test_current_shows_both_revisions(upgraded_shell: Shell, project: Path) -> N
     assert f"The blueprints are at revision {revision}," in upgraded_shell.run("db", "current").out
     found = upgraded_shell.run("db", "current", "--json").json["blueprints"]
     assert found == {"current": revision, "newest": revision}
+
+
+def test_the_first_start_runs_all_migrations(project: Path) -> None:
+    """`itemsapi serve` in an empty folder creates the tables of the blueprints too."""
+    write_revision(project, "one", body="pass")
+    settings = Settings(data_dir=project / "data", secret_key=SECRET, migrations=Path("migrations"))
+    services = build_services(settings, now)
+    prepare(services)
+    assert blueprint_revisions(services.database) == ("one", "one")
+    services.database.dispose()
 
 
 def test_a_downgrade_of_the_blueprints_keeps_the_layer(
