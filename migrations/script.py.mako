@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+${imports + "\n" if imports else ""}\
 
 revision = "${up_revision}"
 down_revision = ${repr(down_revision)}

@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itemsapi.app import create_app
+    from itemsapi.db import BlueprintModel
     from itemsapi.gate.caller import Caller, current_caller
     from itemsapi.gate.decorators import public, requires, signed_in
     from itemsapi.rest import Blueprint, Schema, fields
+    from itemsapi.services import current_database
     from itemsapi.tokens.scopes import Scope
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Blueprint",
+    "BlueprintModel",
     "Caller",
     "Schema",
     "Scope",
     "create_app",
     "current_caller",
+    "current_database",
     "fields",
     "public",
     "requires",
@@ -36,11 +40,13 @@ __all__ = [
 
 _WHERE = {
     "Blueprint": "rest",
+    "BlueprintModel": "db",
     "Caller": "gate.caller",
     "Schema": "rest",
     "Scope": "tokens.scopes",
     "create_app": "app",
     "current_caller": "gate.caller",
+    "current_database": "services",
     "fields": "rest",
     "public": "gate.decorators",
     "requires": "gate.decorators",

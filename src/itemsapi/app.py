@@ -14,9 +14,9 @@ from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.observability.logging import log, set_log_level
+from itemsapi.observability.logging import log
 from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.middleware import demand_own_path, untold
+from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import Settings, secret_exposure_warning
 from itemsapi.tokens.rotation import mark_generation_seen
@@ -34,11 +34,10 @@ def create_app(
 ) -> flask.Flask:
     """Build the application with its own blueprints and yours.
 
-    Raise `SettingsError` for a wrong setting and `UnguardedRoute` for a route without exactly one
+    Raise `SettingsError` for a wrong setting and `RulesInvalid` for a route without exactly one
     access rule: an application that is not fully secured does not start.
     """
     settings = settings or Settings.from_environment()
-    set_log_level()
     app = flask.Flask("itemsapi", static_folder=None)
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
@@ -93,8 +92,8 @@ def _check_deployment(app: flask.Flask, settings: Settings) -> None:
 
     A secret that others may read only causes a warning: mounted secrets often belong to a group.
     """
-    demand_own_path(settings, (route.rule for route in app.url_map.iter_rules()))
-    if settings.production and (hint := untold(settings)):
+    require_unambiguous_path(settings, (route.rule for route in app.url_map.iter_rules()))
+    if settings.production and (hint := uncounted_proxies_warning(settings)):
         log.warning("proxies_not_counted", hint=hint)
     if settings.production and (hint := secret_exposure_warning(settings)):
         log.warning("secret_key_exposed", hint=hint)

@@ -59,6 +59,16 @@ def services() -> Services:
     return cast("Services", current_app.extensions[EXTENSION])
 
 
+def current_database() -> Database:
+    """Return the database of the current application, for the tables of your own blueprints.
+
+    `with current_database().transaction() as tx:` yields a SQLAlchemy `Session`, and commits at the
+    end of the block. `.reading()` yields a Core `Connection` for look-ups. If the database fails,
+    the response is a 503.
+    """
+    return services().database
+
+
 def build_services(
     settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic
 ) -> Services:
@@ -66,7 +76,9 @@ def build_services(
 
     The scope registry has the built-in scopes; `create_app` adds those of the blueprints.
     """
-    database = Database(settings.database_url, pooler=settings.database_pooler)
+    database = Database(
+        settings.database_url, pooler=settings.database_pooler, migrations=settings.migrations
+    )
     audit = Audit(database, clock)
     key_set = KeySet(database, settings, clock, audit, monotonic=monotonic)
     revocation_feed = RevocationFeed(

@@ -98,14 +98,12 @@ class Settings:
 
     rate_limit: str | None = _setting(parse_rate, "600/minute")
     rate_limit_url: str = _setting(parse_text, "memory://", repr=False)
-    smtp_url: str | None = _setting(parse_text, None, repr=False)
-    mail_from: str | None = _setting(parse_text, None)
-    registration: Literal["closed", "open"] = _setting(one_of("closed", "open"), "closed")
     metrics: Literal["scope", "public"] = _setting(one_of("scope", "public"), "scope")
     docs: bool = _setting(parse_switch, default=True)
     console: bool = _setting(parse_switch, default=True)
     audit_retention: timedelta = _setting(parse_duration, timedelta(days=365))
     blueprints: tuple[str, ...] = _setting(parse_list, ())
+    migrations: Path | None = _setting(parse_path, None)
 
     def __post_init__(self) -> None:
         """Derive values from other settings, then reject unsafe combinations."""
@@ -273,11 +271,6 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
         "session_max_idle",
         lambda s: not timedelta(0) < s.session_max_idle <= s.session_max_age,
         "must be above 0 and at most ITEMSAPI_SESSION_MAX_AGE",
-    ),
-    (
-        "registration",
-        lambda s: s.registration != "closed",
-        "can only be closed in this version; create users with `itemsapi users add`",
     ),
     ("session_limit", lambda s: s.session_limit < 1, "must be 1 or more"),
     ("item_limit", lambda s: s.item_limit < 1, "must be 1 or more"),

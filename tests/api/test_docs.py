@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,13 @@ from itemsapi.problems import list_problems
 from support.echo_blueprint import echo_client
 
 REDOC = STATIC / "redoc"
+OPENED_FILES = """
+import sys
+names = []
+sys.addaudithook(lambda event, args: event in {"open", "os.listdir"} and names.append(str(args[0])))
+import itemsapi.endpoints
+print([name for name in names if "static" in name and ".py" not in name])
+"""
 
 
 def _files(api: FlaskClient) -> list[str]:
@@ -57,27 +66,38 @@ def test_nonce_of_the_page_is_the_one_of_its_policy(api: FlaskClient) -> None:
     assert f"'nonce-{nonce[0]}'" in response.headers["Content-Security-Policy"]
 
 
-def test_files_are_cached_for_a_year(api: FlaskClient) -> None:
-    """Their names change with their content."""
-    responses = [api.get(name) for name in _files(api)]
-    assert {a.headers["Cache-Control"] for a in responses} == {
-        "public, max-age=31536000, immutable"
-    }
-    assert {a.content_type for a in responses} == {
+def test_a_file_is_not_sent_again_when_the_browser_has_it(api: FlaskClient) -> None:
+    """ReDoc takes a megabyte."""
+    first = [api.get(name) for name in _files(api)]
+    tags = [{"If-None-Match": response.headers["ETag"]} for response in first]
+    again = [api.get(name, headers=tag) for name, tag in zip(_files(api), tags, strict=True)]
+    assert {response.status_code for response in again} == {304}
+
+
+def test_files_have_their_media_types(api: FlaskClient) -> None:
+    """Browsers run no script of another type (`nosniff`)."""
+    assert {api.get(name).content_type for name in _files(api)} == {
         "text/css; charset=utf-8",
         "text/javascript; charset=utf-8",
     }
 
 
+def test_importing_the_endpoints_reads_no_static_file() -> None:
+    """They are 3 MB, and a service without documentation and console needs none of them."""
+    command = [sys.executable, "-c", OPENED_FILES]
+    done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - our own program
+    assert done.stdout == b"[]\n"
+
+
 def test_file_is_compressed_when_the_client_accepts_it(api: FlaskClient) -> None:
-    """Uncompressed, ReDoc takes a megabyte."""
+    """Caches keep the two versions apart."""
     name = next(name for name in _files(api) if "redoc" in name)
     plain, zipped = api.get(name), api.get(name, headers={"Accept-Encoding": "br, gzip"})
     assert gzip.decompress(zipped.data) == plain.data
     assert "Accept-Encoding" in plain.headers["Vary"]
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "redoc.js", "..%2fdocs.html", "VENDORED.json"])
+@pytest.mark.parametrize("name", ["nothing.js", "docs.html", "..%2fdocs.html", "VENDORED.json"])
 def test_other_files_are_not_found(api: FlaskClient, name: str) -> None:
     """The files are a closed list, not a path."""
     assert api.get(f"/docs/static/{name}").status_code == 404

@@ -23,7 +23,7 @@ from marshmallow import fields
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from itemsapi import Blueprint, public, requires
-from itemsapi.gate.rulebook import UnguardedRoute
+from itemsapi.gate.rulebook import RulesInvalid
 from support.echo_blueprint import create_echo_app
 from support.race import race
 
@@ -401,7 +401,7 @@ def test_flask_smorests_own_blueprint_needs_rules(make_backend: Build) -> None:
     """S-002: the boot stops."""
     blp = flask_smorest.Blueprint("pets", "pets", url_prefix="/pets")
     blp.add_url_rule("/", "show", lambda: "")
-    with pytest.raises(UnguardedRoute, match="GET /pets/ has no access rule"):
+    with pytest.raises(RulesInvalid, match="GET /pets/ has no access rule"):
         make_backend(blp)
 
 

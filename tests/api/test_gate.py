@@ -149,16 +149,18 @@ def test_a_cached_token_is_rejected_when_its_key_is_withdrawn(
 
 
 def test_a_token_is_not_cached_when_keys_change_meanwhile(
-    forge: TokenForger, monkeypatch: pytest.MonkeyPatch
+    forge: TokenForger, timer: ManualTimer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified with the old keys and cached with the new ones, it would outlive its key."""
-    token_codec, keys = forge.backend.services.token_codec, forge.backend.services.key_set
+    services = forge.backend.services
+    token_codec, key_store = services.token_codec, services.key_set.key_store
     read, others = token_codec.verify_access_token, forge.with_claims(jti=new_id())
 
     def slowly(token: str) -> object:
         monkeypatch.setattr(token_codec, "verify_access_token", read)
         claims = read(token)
-        keys.withdraw(forge.key.kid)
+        key_store.withdraw(forge.key.kid)
+        timer.advance(1)
         forge.try_token(others)  # another thread finds the new keys first
         return claims
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Scope, requires, signed_in
 from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.gate.rulebook import UnguardedRoute
+from itemsapi.gate.rulebook import RulesInvalid
 from support.app_factory import Backend
 from support.command_line import Shell, shell_at
 from support.operator_client import NEW_PASSWORD
@@ -182,7 +182,7 @@ def test_a_blueprint_cannot_use_the_scope_of_a_password_change(
 ) -> None:
     """Otherwise an admin would have it, and could do nothing else."""
     page = Blueprint("host", __name__, scopes=[Scope("password:change", "Mine")])
-    with pytest.raises(UnguardedRoute, match="password:change is reserved"):
+    with pytest.raises(RulesInvalid, match="password:change is reserved"):
         make_backend(page)
 
 

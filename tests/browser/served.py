@@ -19,8 +19,8 @@ POLICY = (
 pages = Blueprint("test_pages", __name__)
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "docs" / "examples"
-files = Assets((HERE / "pages").iterdir())
-examples = Assets((EXAMPLES / "plain").iterdir())
+files = Assets(HERE / "pages")
+examples = Assets(EXAMPLES / "plain")
 built = Path(os.environ["ITEMSAPI_TEST_SHIFT"]).parent / "built"
 
 
@@ -47,7 +47,7 @@ def show_example(name: str) -> Response:
 @public("a script that a test has built")
 def show_built(name: str) -> Response:
     """Return a script that was built after the service had started."""
-    return Assets(built.iterdir()).send(request, name, policy=POLICY)
+    return Assets(built).send(request, name, policy=POLICY)
 
 
 application = create_app(blueprints=[pages], clock=clock)

@@ -106,7 +106,7 @@ def test_a_purge_reports_the_deleted_rows(shell: Shell, backend: Backend) -> Non
     with backend.services.database.transaction() as tx:
         tx.execute(update(AuthSession).values(ended_at=datetime.now(UTC) - timedelta(days=2)))
     rows = json.loads(shell.run("purge", "--json").out)
-    deleted = {row["heap"]: row["deleted"] for row in rows}
+    deleted = {row["target"]: row["deleted"] for row in rows}
     assert deleted.pop("sessions") == 1
     assert set(deleted.values()) == {0}
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi import Blueprint, Scope, create_app, public, requires, signed_in
-from itemsapi.gate.rulebook import Rulebook, UnguardedRoute
+from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
 from itemsapi.settings import Settings
 from support.boot import boot, boot_error, make_view, non_wrapping_decorator, wrapping_decorator
@@ -116,7 +116,7 @@ def test_the_static_files_of_a_blueprint_stop_the_boot(tmp_path: Path) -> None:
 def test_the_static_folder_of_the_application_stops_the_boot() -> None:
     """`create_app` creates the application without one (S-001)."""
     app = flask.Flask("test", static_folder="static")
-    with pytest.raises(UnguardedRoute, match="/static/"):
+    with pytest.raises(RulesInvalid, match="/static/"):
         Rulebook(app)
 
 
@@ -295,5 +295,5 @@ def test_create_app_raises_for_a_blueprint_without_rules(tmp_path: Path) -> None
     blueprint = flask.Blueprint("tea", __name__)
     blueprint.get("/tea")(make_view())
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
-    with pytest.raises(UnguardedRoute, match="GET /tea"):
+    with pytest.raises(RulesInvalid, match="GET /tea"):
         create_app(settings, blueprints=[blueprint])

@@ -114,7 +114,7 @@ def test_a_withdrawn_key_is_rejected_in_every_process_within_two_seconds(
     here, there = backends
     token = login_ada(here)
     assert is_token_accepted(there, token)
-    here.services.key_set.withdraw(kid_of(token))
+    here.services.key_set.key_store.withdraw(kid_of(token))
     assert accepted_seconds(there, token) < 2
 
 
@@ -127,7 +127,7 @@ def test_an_idle_process_rejects_a_withdrawn_key_at_once(
     here, there = backends
     token = login_ada(here)
     assert is_token_accepted(there, token)
-    here.services.key_set.withdraw(kid_of(token))
+    here.services.key_set.key_store.withdraw(kid_of(token))
     there.services.key_set._loaded_at = there.services.key_set._checked_at = 0.0  # noqa: SLF001 - idle for a long time
     found: list[bool] = []
     threads = [

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 
@@ -13,9 +14,9 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, public
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.observability.logging import log, summarize_error
+from itemsapi.observability.logging import log, set_log_level, summarize_error
 from itemsapi.problems import Unavailable
-from itemsapi.rest.middleware import REFUSED
+from itemsapi.rest.middleware import SERVER_PROBLEM
 from support.app_factory import Backend
 from support.database_faults import rename_away
 from support.operator_client import is_signed_in
@@ -33,6 +34,23 @@ class FullDisk(io.StringIO):
     def write(self, _: str) -> int:
         """Raise the error of a full disk."""
         raise OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def errors_only() -> Iterator[None]:
+    """The host application wants errors only."""
+    set_log_level(level=logging.ERROR)
+    yield
+    set_log_level()
+
+
+def test_a_new_application_keeps_the_log_level_of_the_host(
+    errors_only: None, make_backend: Callable[[], Backend], capsys: Captured
+) -> None:
+    """The level belongs to the process, which may have several applications."""
+    make_backend()
+    log.warning("dropped")
+    assert "dropped" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("broken", [FullDisk(), None])
@@ -158,7 +176,7 @@ def login_without_capacity(backend: Backend) -> TestResponse:
 
 def reject_in_server(backend: Backend) -> TestResponse:
     """Send a request that the server rejected because no thread was free."""
-    refused = {REFUSED: Unavailable(cause="threads: none was free for 10 s")}
+    refused = {SERVER_PROBLEM: Unavailable(cause="threads: none was free for 10 s")}
     return backend.client().get("/health/live", environ_base=refused)
 
 

@@ -87,7 +87,7 @@ def end_all(backend: Backend, tokens: Tokens) -> None:
 def withdraw(backend: Backend, tokens: Tokens) -> None:
     """Withdraw the signing key, and end the session, as refresh tokens have another key."""
     log_out(backend, tokens)
-    backend.services.key_set.withdraw(decode_part(tokens["access_token"], 0)["kid"])
+    backend.services.key_set.key_store.withdraw(decode_part(tokens["access_token"], 0)["kid"])
 
 
 def forge(backend: Backend, tokens: Tokens) -> None:

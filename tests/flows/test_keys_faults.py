@@ -116,7 +116,7 @@ def test_withdrawing_an_unreadable_signing_key_restores_service(
     """The next key takes its place."""
     token = login_ada(backend)
     corrupt_keys(backend, "secret = 'AAAA'", "state = 'current'")
-    other.services.key_set.withdraw(kid_of(token))
+    other.services.key_set.key_store.withdraw(kid_of(token))
     assert is_token_accepted(other, login_ada(other))
 
 
@@ -263,7 +263,7 @@ def test_a_request_with_a_stale_copy_waits_for_the_reload(
     monkeypatch.setattr(key_sets, "RELOAD_WAIT_SECONDS", 60.0)  # this machine may be slow
     here, there = make_backend(), make_backend()
     kid = there.services.key_set.snapshot().current.kid
-    here.services.key_set.withdraw(kid)
+    here.services.key_set.key_store.withdraw(kid)
     timer.advance(1.75)
     reads, was_answered = threading.Event(), threading.Event()
 

@@ -232,7 +232,7 @@ def test_a_retired_key_is_deleted_after_a_week(backend: Backend, days: int, dele
     """It verified nothing after the first hour."""
     backend.services.key_set.snapshot()
     backend.clock.advance(seconds=PUBLISHED_BEFORE_SIGNING.total_seconds())
-    backend.services.key_set.rotate()
+    backend.services.key_set.key_store.rotate()
     backend.clock.advance(days=days)
     assert purge_target(backend, "signing keys") == deleted
 

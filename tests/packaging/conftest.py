@@ -2,13 +2,22 @@
 
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# The script that pip writes for a `console_scripts` entry point.
+CONSOLE_SCRIPT = """#!{python}
+import sys
+from itemsapi.cli import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 
 def build(target: str, *, source: Path, into: Path) -> Path:
@@ -44,3 +53,17 @@ def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel, built from the unpacked sdist."""
     return zipfile.ZipFile(build("wheel", source=unpacked, into=tmp_path_factory.mktemp("wheel")))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel next to the installed dependencies; return its `bin`."""
+    home = tmp_path_factory.mktemp("installed")
+    venv.create(home, symlinks=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    wheel.extractall(site)  # noqa: S202 (our own archive, made above)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = home / "bin" / "itemsapi"
+    command.write_text(CONSOLE_SCRIPT.format(python=home / "bin" / "python"))
+    command.chmod(0o755)
+    return home / "bin"

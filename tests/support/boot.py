@@ -6,7 +6,7 @@ from typing import Any
 
 import flask
 
-from itemsapi.gate.rulebook import Rulebook, UnguardedRoute
+from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 
 Build = Callable[[flask.Flask], object]
 
@@ -17,7 +17,7 @@ def boot(build: Build) -> dict[str, str]:
     build(app)
     try:
         entries = Rulebook(app).matrix()
-    except UnguardedRoute as error:
+    except RulesInvalid as error:
         return {"stopped": str(error)}
     return {f"{entry.method} {entry.path}": str(entry.rule) for entry in entries}
 

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from click.testing import CliRunner
 
 from itemsapi.cli import main
+from itemsapi.observability.logging import set_log_level
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -47,6 +48,7 @@ class Shell:
             result = runner.invoke(
                 main, arguments, input=stdin, env=environ, catch_exceptions=False
             )
+        set_log_level()  # commands raise it for their process
         return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 

@@ -50,7 +50,7 @@ def rotate_when_allowed(backend: Backend) -> str:
     """Advance the clock until a rotation is allowed, and rotate."""
     backend.services.key_set.snapshot()
     backend.clock.advance(seconds=PUBLISHED_BEFORE_SIGNING.total_seconds())
-    return backend.services.key_set.rotate()
+    return backend.services.key_set.key_store.rotate()
 
 
 def corrupt_keys(backend: Backend, change: str, where: str) -> None:

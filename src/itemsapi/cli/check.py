@@ -23,7 +23,7 @@ from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.url import parse_database_url
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.middleware import untold
+from itemsapi.rest.middleware import uncounted_proxies_warning
 from itemsapi.services import Services, build_services
 from itemsapi.settings import (
     ENV_PREFIX,
@@ -115,7 +115,7 @@ def _unknown_setting(name: str) -> Finding:
 
 
 def _check_proxies(settings: Settings) -> Iterator[Finding]:
-    if words := untold(settings):
+    if words := uncounted_proxies_warning(settings):
         yield Finding("warning", "proxies", words)
 
 

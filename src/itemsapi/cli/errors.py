@@ -2,9 +2,9 @@
 
 from alembic.util import CommandError
 
-from itemsapi.db import SchemaOutdated
+from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.ownership import SchemaConflict
-from itemsapi.gate.rulebook import UnguardedRoute
+from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
@@ -15,7 +15,8 @@ _EXPECTED_ERRORS = (
     SettingsError,
     SchemaOutdated,
     SchemaConflict,
-    UnguardedRoute,
+    MigrationFailed,
+    RulesInvalid,
     CommandError,
     RotationTooEarly,
     KeyUnknown,

@@ -30,11 +30,13 @@ def command(*, as_json: bool) -> None:
             _purge_target(services.issuer, target, progress)
             for target in purge_targets(services.issuer)
         ]
-        rows.append({"heap": "quotas", "deleted": 0, "corrected": recount_usage(services.database)})
-    print_table(rows, ["heap", "deleted", "corrected"], as_json=as_json)
+        rows.append(
+            {"target": "quotas", "deleted": 0, "corrected": recount_usage(services.database)}
+        )
+    print_table(rows, ["target", "deleted", "corrected"], as_json=as_json)
 
 
 def _purge_target(issuer: Issuer, target: PurgeTarget, progress: Progress) -> dict[str, object]:
     task = progress.add_task(target.name.capitalize(), total=count_rows(issuer, target))
     deleted = purge(issuer, target, lambda n: progress.advance(task, n))
-    return {"heap": target.name, "deleted": deleted, "corrected": 0}
+    return {"target": target.name, "deleted": deleted, "corrected": 0}

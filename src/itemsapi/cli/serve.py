@@ -12,6 +12,7 @@ from itemsapi.cli.context import open_services
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
 from itemsapi.cli.users import TEMPORARY_NOTE
+from itemsapi.observability.logging import set_log_level
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
@@ -46,6 +47,7 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
             admin_credentials = first_admin(services.users, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         _print_banner(services.settings, app, admin_credentials, address)
+        set_log_level()  # commands show warnings only
         serve(listener, workers=workers, threads=threads)
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
@@ -44,9 +45,18 @@ class Database:
     """One database and its connection pool."""
 
     def __init__(
-        self, url: str, *, pooler: Pooler = "auto", monotonic: Timer = time.monotonic
+        self,
+        url: str,
+        *,
+        pooler: Pooler = "auto",
+        migrations: Path | None = None,
+        monotonic: Timer = time.monotonic,
     ) -> None:
-        """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL."""
+        """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL.
+
+        `migrations` is the folder with the migrations of the blueprints, if they have any.
+        """
+        self.migrations = migrations
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write_engine = self.engine.execution_options()  # it has listeners of its own

@@ -1,27 +1,20 @@
-"""Schema migrations: bring the tables to the revision that this version of the package needs."""
+"""The schema of the database: bring its tables to the revision that this version needs."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.db.engine import Database, translate_errors
-from itemsapi.db.ownership import explain_error, relation_names, require_own_schema, target_schema
+from itemsapi.db.migrations import Migrations, blueprint_migrations, layer_migrations
+from itemsapi.db.ownership import explain_error, relation_names, require_own_schema
 from itemsapi.db.postgres import without_timeout
 from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
 
-MIGRATION_FOLDERS = (
-    Path(__file__).parents[1] / "migrations",
-    Path(__file__).parents[3] / "migrations",
-)
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
 
 
@@ -29,14 +22,43 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or have another revision; the message says what to do."""
 
 
-def upgrade(database: Database, revision: str = "head") -> None:
-    """Upgrade the schema to `revision`; of several processes one does, the others wait."""
-    _migrate(database, lambda config: command.upgrade(config, revision))
+def upgrade(database: Database, revision: str | None = None) -> None:
+    """Upgrade the layer's tables to `revision`; of several processes one does, the others wait.
+
+    Without a revision, upgrade to the newest, and then the tables of the blueprints too.
+    """
+    with migrating(database) as connection:
+        command.upgrade(layer_migrations().config(connection), revision or "head")
+        if revision is None:
+            _upgrade_blueprints(database, connection, "head")
+
+
+def upgrade_blueprints(database: Database, revision: str) -> None:
+    """Upgrade the tables of the blueprints to `revision`."""
+    with migrating(database) as connection:
+        _upgrade_blueprints(database, connection, revision)
+
+
+def _upgrade_blueprints(database: Database, connection: Connection, revision: str) -> None:
+    migrations = blueprint_migrations(database)
+    if migrations and migrations.newest():
+        with migrations.explained():
+            command.upgrade(migrations.config(connection), revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Downgrade the schema to `revision`; `base` drops all tables."""
-    _migrate(database, lambda config: command.downgrade(config, revision))
+    """Downgrade the layer's tables to `revision`; `base` drops them all."""
+    with migrating(database) as connection:
+        command.downgrade(layer_migrations().config(connection), revision)
+
+
+def downgrade_blueprints(database: Database, revision: str) -> None:
+    """Downgrade the tables of the blueprints to `revision`; `base` undoes all their migrations."""
+    migrations = blueprint_migrations(database)
+    with migrating(database) as connection:
+        if migrations and migrations.newest():
+            with migrations.explained():
+                command.downgrade(migrations.config(connection), revision)
 
 
 def current_revision(database: Database) -> str | None:
@@ -48,6 +70,19 @@ def current_revision(database: Database) -> str | None:
         return _revision(connection)
 
 
+def blueprint_revisions(database: Database) -> tuple[str | None, str | None] | None:
+    """Return the revision of the blueprints' tables in the database and the newest in the folder.
+
+    None without `ITEMSAPI_MIGRATIONS`.
+    """
+    migrations = blueprint_migrations(database)
+    if migrations is None:
+        return None
+    newest = migrations.newest()
+    with translate_errors(), database.engine.connect() as connection:
+        return migrations.current(connection), newest
+
+
 def is_empty(database: Database) -> bool:
     """Tell whether the schema has no table or view at all."""
     with database.reading() as connection:
@@ -57,13 +92,13 @@ def is_empty(database: Database) -> bool:
 @functools.cache
 def newest_revision() -> str:
     """Return the newest revision of this version of the package; it is read once."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    revision = layer_migrations().newest()
     assert revision is not None  # noqa: S101 - the package carries its migrations
     return revision
 
 
 def check_schema(database: Database) -> None:
-    """Raise `SchemaOutdated` unless the schema has the newest revision."""
+    """Raise `SchemaOutdated` unless the tables have the newest revisions."""
     current, newest = current_revision(database), newest_revision()
     if current is None:
         raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
@@ -76,44 +111,45 @@ def check_schema(database: Database) -> None:
             f"the database is at revision {current}, this version needs {newest};"
             " run `itemsapi db upgrade`"
         )
+    if migrations := blueprint_migrations(database):
+        with translate_errors(), database.engine.connect() as connection:
+            require_newest(migrations, connection)
+
+
+def require_newest(migrations: Migrations, connection: Connection) -> None:
+    """Raise `SchemaOutdated` unless the tables of the blueprints have the newest revision."""
+    newest, current = migrations.newest(), migrations.current(connection)
+    words = f"the tables of the blueprints are at revision {current or 'base'}"
+    if current is not None and current not in migrations.known():
+        raise SchemaOutdated(f"{words}, which is not in {migrations.folder}; use its newest files")
+    if current != newest:
+        raise SchemaOutdated(
+            f"{words}, {migrations.folder} has {newest}; run `itemsapi db upgrade`"
+        )
 
 
 @functools.cache
 def _known_revisions() -> frozenset[str]:
-    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return frozenset(script.revision for script in scripts)
+    return layer_migrations().known()
 
 
 def _revision(connection: Connection) -> str | None:
-    options = {
-        "version_table_schema": target_schema(connection)
-    }  # the search_path may find another table
-    revision = MigrationContext.configure(connection, opts=options).get_current_revision()
+    revision = layer_migrations().current(connection)
     require_own_schema(connection, Model.metadata.tables.keys(), revision)
     return revision
 
 
-def _config() -> Config:
-    config = Config()
-    folder = next(folder for folder in MIGRATION_FOLDERS if folder.is_dir())
-    config.set_main_option(
-        "script_location", str(folder).replace("%", "%%")
-    )  # ConfigParser interpolates %(...)s
-    return config
-
-
-def _migrate(database: Database, command_to_run: Callable[[Config], None]) -> None:
-    """Run a migration without time limits, in one transaction, one process at a time.
+@contextmanager
+def migrating(database: Database) -> Iterator[Connection]:
+    """Yield a connection for migrations: no time limits, one transaction, one process at a time.
 
     Raise `SchemaConflict` before anything is changed.
     """
-    config = _config()
     try:
         with database.transaction() as tx, _without_timeouts(database, tx):
             database.advisory_lock(tx, SCHEMA_LOCK_ID)
             _revision(tx.connection())
-            config.attributes["connection"] = tx.connection()
-            command_to_run(config)
+            yield tx.connection()
     except exc.ProgrammingError as error:
         raise explain_error(error) or error from error
     except DatabaseUnavailable as error:

@@ -51,3 +51,14 @@ class Model(DeclarativeBase):
         table = cls.__table__
         assert isinstance(table, Table)  # noqa: S101 - narrows the type, nothing else maps here
         return table
+
+
+class BlueprintModel(DeclarativeBase):
+    """The base class of the tables of your own blueprints; `itemsapi db revision` finds them.
+
+    Their metadata is not that of the layer, whose tables are private. A `Mapped[datetime]` is a
+    UTC time on both databases.
+    """
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy's own way to declare it

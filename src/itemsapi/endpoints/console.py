@@ -11,6 +11,7 @@ from itemsapi.services import services
 
 FOLDER = Path(__file__).parent
 CLIENT_FILE = "itemsapi-auth.js"
+# in the installed package, and in a checkout
 CLIENT_PATHS = (FOLDER / "static" / CLIENT_FILE, FOLDER.parents[2] / "clients" / "js" / CLIENT_FILE)
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -21,8 +22,8 @@ PUBLIC_REASON = (
 )
 
 blueprint = Blueprint("console", __name__)
-console = Assets((FOLDER / "console_static").iterdir())
-client = Assets(path for path in CLIENT_PATHS if path.is_file())
+console = Assets(FOLDER / "console_static")
+client = Assets(*CLIENT_PATHS)
 
 
 @blueprint.get("/console")

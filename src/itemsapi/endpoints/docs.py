@@ -3,14 +3,10 @@
 All files come from this service; the Content-Security-Policy forbids other hosts.
 """
 
-import gzip
-import hashlib
 import html
 import inspect
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -18,13 +14,13 @@ from flask import Response, request, url_for
 from marshmallow import INCLUDE
 
 from itemsapi.gate.decorators import public
-from itemsapi.problems import NotFound, Problem, list_problems
+from itemsapi.problems import Problem, list_problems
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.rest.etags import not_modified
 from itemsapi.rest.openapi.document import TITLE, current_document
+from itemsapi.rest.static_files import Assets
 
 STATIC = Path(__file__).parent / "static"
-IMMUTABLE = "public, max-age=31536000, immutable"
 # The hashes allow ReDoc's two fixed inline styles; its other styles have the nonce.
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}' "
@@ -39,6 +35,7 @@ TEXT_POLICY = (
 )
 
 blueprint = Blueprint("docs", __name__)
+assets = Assets(STATIC / "redoc" / "redoc.js", STATIC / "docs.js", STATIC / "docs.css")
 
 
 class OpenApi(Schema):
@@ -74,10 +71,9 @@ def show_docs() -> Response:
     """Show the documentation as HTML."""
     nonce = secrets.token_urlsafe(16)
     spec = url_for("docs.show_document")
-    files = {name: _asset_url(f"{name}.js") for name in ("start", "redoc")}
-    text = _template("docs.html").substitute(
-        files, title=TITLE, spec=spec, nonce=nonce, style=_asset_url("style.css")
-    )
+    files = {"start": "docs.js", "redoc": "redoc.js", "style": "docs.css"}
+    urls = {variable: _asset_url(name) for variable, name in files.items()}
+    text = _template("docs.html").substitute(urls, title=TITLE, spec=spec, nonce=nonce)
     return _html(text, DOCS_POLICY.format(nonce=nonce))
 
 
@@ -87,7 +83,7 @@ def show_docs() -> Response:
 def show_problems() -> Response:
     """Explain every problem that the `type` of an error response refers to."""
     problems = "\n".join(_problem_section(kind) for kind in list_problems())
-    text = _template("problems.html").substitute(problems=problems, style=_asset_url("style.css"))
+    text = _template("problems.html").substitute(problems=problems, style=_asset_url("docs.css"))
     return _html(text, TEXT_POLICY)
 
 
@@ -95,47 +91,12 @@ def show_problems() -> Response:
 @public("the scripts and styles of the documentation")
 @blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_docs_file(name: str) -> Response:
-    """Return a script or style sheet of the documentation.
-
-    The name of the file contains a hash of its content, so browsers cache it for a year.
-    """
-    asset = ASSETS.get(name)
-    if asset is None:
-        raise NotFound
-    headers = {"Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding"}
-    if request.accept_encodings["gzip"] > 0:
-        headers["Content-Encoding"] = "gzip"
-        return Response(asset.zipped, headers=headers, content_type=asset.content_type)
-    return Response(gzip.decompress(asset.zipped), headers=headers, content_type=asset.content_type)
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A compressed file and its content type."""
-
-    zipped: bytes
-    content_type: str
-
-
-def _load(names: Mapping[str, str]) -> tuple[dict[str, Asset], dict[str, str]]:
-    """Return the assets by their hashed name, and the hashed name of each name."""
-    assets, hashed_names = {}, {}
-    for name, path in names.items():
-        content = (STATIC / path).read_bytes()
-        stem, _, kind = name.partition(".")
-        hashed_names[name] = f"{stem}.{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
-        media = "text/css" if kind == "css" else "text/javascript"
-        assets[hashed_names[name]] = Asset(gzip.compress(content, 6), f"{media}; charset=utf-8")
-    return assets, hashed_names
-
-
-ASSETS, HASHED_NAMES = _load(
-    {"redoc.js": "redoc/redoc.js", "start.js": "docs.js", "style.css": "docs.css"}
-)
+    """Return a script or style sheet of the documentation."""
+    return assets.send(request, name)
 
 
 def _asset_url(name: str) -> str:
-    return url_for("docs.show_docs_file", name=HASHED_NAMES[name])
+    return url_for("docs.show_docs_file", name=name)
 
 
 def _template(name: str) -> Template:

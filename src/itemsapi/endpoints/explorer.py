@@ -23,7 +23,7 @@ POLICY = (
 PUBLIC_REASON = "it shows the public document; the gate checks every request that it sends"
 
 blueprint = Blueprint("explorer", __name__)
-assets = Assets(FILES)
+assets = Assets(*FILES)
 
 
 @blueprint.get("/docs/explore")

@@ -1,4 +1,4 @@
-"""Load external blueprints, named `module:blueprint` in `ITEMSAPI_BLUEPRINTS`.
+"""Import what an operator names `module:attribute`: the blueprints in `ITEMSAPI_BLUEPRINTS`.
 
 Modules are imported from Python's path, and then from the current directory, which a console script
 does not have on its path. The directory is last on the path, and only during the import, so its
@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 
 import flask
 
@@ -19,8 +20,20 @@ from itemsapi.settings import SettingsError
 
 def load_blueprints(names: Iterable[str]) -> list[flask.Blueprint]:
     """Import the named blueprints, or raise `SettingsError` with one line that names the entry."""
-    with _current_directory():
-        return [_load(name) for name in names]
+    return [_load(name) for name in names]
+
+
+def import_object(name: str, *, source: str) -> object:
+    """Import `module:attribute`. Raise `SettingsError`, one line that begins with `source`."""
+    module, _, attribute = name.partition(":")
+    try:
+        with _current_directory():
+            return attrgetter(attribute)(importlib.import_module(module))
+    except ModuleNotFoundError as error:
+        reason = f"{error}, neither installed nor in the current directory"
+        raise SettingsError(f"{source}: cannot import {name!r}: {reason}") from error
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"{source}: cannot import {name!r}: {error}") from error
 
 
 @contextmanager
@@ -36,14 +49,7 @@ def _current_directory() -> Iterator[None]:
 
 
 def _load(name: str) -> flask.Blueprint:
-    module, _, attribute = name.partition(":")
-    try:
-        blueprint = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        reason = f"{error}, neither installed nor in the current directory"
-        raise SettingsError(f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {reason}") from error
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(f"ITEMSAPI_BLUEPRINTS: cannot import {name!r}: {error}") from error
+    blueprint = import_object(name, source="ITEMSAPI_BLUEPRINTS")
     if not isinstance(blueprint, flask.Blueprint):
         raise SettingsError(
             f"ITEMSAPI_BLUEPRINTS: {name!r} is not a blueprint; write module:blueprint"

@@ -12,8 +12,11 @@ from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
 
 
-class UnguardedRoute(RuntimeError):
-    """A route has no access rule, more than one, or a rule with an unknown scope."""
+class RulesInvalid(RuntimeError):
+    """The application does not start: a route lacks a rule, has two, or names an unknown scope.
+
+    A route that is added after the start is `problems.RouteUnguarded`, for each of its requests.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Rulebook:
     """The rule of every route; created at boot, after all blueprints are registered."""
 
     def __init__(self, app: Flask, scopes: Iterable[Scope] = ()) -> None:
-        """Collect the rules of all routes. Raise `UnguardedRoute`, which names the route."""
+        """Collect the rules of all routes. Raise `RulesInvalid`, which names the route."""
         self.entries = [
             entry for route in app.url_map.iter_rules() for entry in _route_rules(app, route)
         ]
@@ -38,11 +41,6 @@ class Rulebook:
         self.scopes = _known_scopes(self.entries, scopes)
         for entry in self.entries:
             _require_known_scopes(entry, self.scopes)
-
-    @property
-    def scope_names(self) -> frozenset[str]:
-        """The names of all scopes that the application knows."""
-        return frozenset(self.scopes)
 
     def rule_for(self, endpoint: str, method: str) -> Rule:
         """Return the rule of an endpoint. Raise `RouteUnguarded` if it was added after boot."""
@@ -59,7 +57,7 @@ class Rulebook:
 def _route_rules(app: Flask, route: Route) -> Iterator[RouteRule]:
     if route.methods is None:
         msg = f"route {route.rule} takes any method; name its methods"
-        raise UnguardedRoute(msg)
+        raise RulesInvalid(msg)
     view = app.view_functions[route.endpoint]
     for method in sorted(route.methods - {"OPTIONS"}):
         yield RouteRule(method, route.rule, route.endpoint, _only_rule(view, method, route.rule))
@@ -73,7 +71,7 @@ def _only_rule(view: object, method: str, path: str) -> Rule:
     msg = f"route {method} {path} {fault}; give it exactly one of @requires, @signed_in, @public"
     if path.endswith("<path:filename>"):
         msg += " (a static folder has none: serve its files by a view of your own)"
-    raise UnguardedRoute(msg)
+    raise RulesInvalid(msg)
 
 
 def _collect_rules(view: object, method: str) -> list[Rule]:
@@ -96,10 +94,10 @@ def _known_scopes(entries: Iterable[RouteRule], extra: Iterable[Scope]) -> dict[
     for scope in [*BUILTIN_SCOPES, *extra, *declared]:
         if scope.name == PASSWORD_CHANGE.name:
             msg = f"scope {scope.name} is reserved for temporary passwords; choose another name"
-            raise UnguardedRoute(msg)
+            raise RulesInvalid(msg)
         if known.setdefault(scope.name, scope) != scope:
             msg = f"scope {scope.name} is declared twice with different meanings"
-            raise UnguardedRoute(msg)
+            raise RulesInvalid(msg)
     return known
 
 
@@ -107,4 +105,4 @@ def _require_known_scopes(entry: RouteRule, known: dict[str, Scope]) -> None:
     unknown = sorted(entry.rule.scope_names - known.keys())
     if unknown:
         msg = f"route {entry.method} {entry.path} demands the unknown scope {unknown[0]}"
-        raise UnguardedRoute(msg)
+        raise RulesInvalid(msg)

@@ -103,7 +103,7 @@ class Proxies:
         environ["SCRIPT_NAME"] = self._path
 
 
-def demand_own_path(settings: Settings, addresses: Iterable[str]) -> None:
+def require_unambiguous_path(settings: Settings, addresses: Iterable[str]) -> None:
     """Raise `SettingsError` if the public path is the start of one of this service's own paths.
 
     Then it would be ambiguous whether a proxy removed it: with the public path `/auth`, is
@@ -115,7 +115,7 @@ def demand_own_path(settings: Settings, addresses: Iterable[str]) -> None:
         raise SettingsError(f"{ENV_PREFIX}PUBLIC_URL {reason}; publish it under another path")
 
 
-def untold(settings: Settings) -> str | None:
+def uncounted_proxies_warning(settings: Settings) -> str | None:
     """Return a one-line warning if there must be a proxy but none is configured, else None.
 
     The public URL is https and this server speaks http, so a proxy terminates TLS.
@@ -160,7 +160,8 @@ def _check_size(environ: "WSGIEnvironment") -> None:
 
 
 HeaderList = list[tuple[str, str]]
-REFUSED = "itemsapi.refused"  # a problem that the server found before the request reached Flask
+# The key of a problem that the server found before the request reached Flask.
+SERVER_PROBLEM = "itemsapi.server_problem"
 
 
 class Middleware:
@@ -212,8 +213,8 @@ class Middleware:
 
     def _check(self, environ: "WSGIEnvironment") -> None:
         """Raise the problem that the server found, or `HeadersTooLarge`."""
-        if REFUSED in environ:
-            raise environ[REFUSED]
+        if SERVER_PROBLEM in environ:
+            raise environ[SERVER_PROBLEM]
         _check_size(environ)
 
     def _added_headers(

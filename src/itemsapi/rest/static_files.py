@@ -1,4 +1,4 @@
-"""Static files of the package: read once, sent compressed and with an ETag.
+"""Static files of the package: read at first use, sent compressed and with an ETag.
 
 File names do not change with the content, because JavaScript modules import each other by name; a
 browser revalidates its copy each time and gets a 304. Scripts use paths relative to themselves. The
@@ -8,8 +8,10 @@ URL of an HTML file may end with a slash or not, so the file contains the variab
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from flask import Request, Response
@@ -39,12 +41,12 @@ class Asset:
 
 
 class Assets:
-    """A set of static files, by name."""
+    """A set of static files, by name. It reads a file when it is first requested."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
-        """Read the files that have a known media type."""
-        self._assets = {f.name: _load(f) for f in files if f.suffix in MEDIA_TYPES}
-        self._rendered: dict[tuple[str, frozenset[tuple[str, str]]], Asset] = {}
+    def __init__(self, *places: Path) -> None:
+        """Serve these files, and the files in these folders, that have a known media type."""
+        self._places = places
+        self._assets: dict[tuple[str, frozenset[tuple[str, str]]], Asset] = {}
 
     def send(
         self,
@@ -70,29 +72,29 @@ class Assets:
             return Response(asset.zipped, headers=headers, content_type=asset.content_type)
         return Response(asset.plain, headers=headers, content_type=asset.content_type)
 
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        folders = [place for place in self._places if place.is_dir()]
+        files = chain(self._places, *(folder.iterdir() for folder in folders))
+        return {file.name: file for file in files if file.suffix in MEDIA_TYPES and file.is_file()}
+
     def _asset(self, name: str, variables: Mapping[str, str]) -> Asset:
         """Return a file; an HTML file is rendered once for each set of variables."""
-        asset = self._assets.get(name)
-        if asset is None:
+        path = self._paths.get(name)
+        if path is None:
             raise NotFound
-        if not name.endswith(HTML_SUFFIX):
-            return asset
+        if path.suffix != HTML_SUFFIX:
+            variables = NO_VARIABLES
         key = name, frozenset(variables.items())
-        if key not in self._rendered:
-            self._rendered[key] = _create_asset(_render(asset.plain, variables), asset.content_type)
-        return self._rendered[key]
+        if key not in self._assets:
+            self._assets[key] = _load(path, variables)
+        return self._assets[key]
 
 
-def _render(html: bytes, variables: Mapping[str, str]) -> bytes:
+def _load(path: Path, variables: Mapping[str, str]) -> Asset:
+    content = path.read_bytes()
     for name, value in variables.items():
-        html = html.replace(f"${name}".encode(), value.encode())
-    return html
-
-
-def _load(path: Path) -> Asset:
-    return _create_asset(path.read_bytes(), MEDIA_TYPES[path.suffix])
-
-
-def _create_asset(plain: bytes, content_type: str) -> Asset:
-    tag = hashlib.sha256(plain).hexdigest()[:32]
-    return Asset(plain, gzip.compress(plain, 9, mtime=0), content_type, f'"{tag}"')
+        content = content.replace(f"${name}".encode(), value.encode())
+    tag = hashlib.sha256(content).hexdigest()[:32]
+    zipped = gzip.compress(content, 6, mtime=0)
+    return Asset(content, zipped, MEDIA_TYPES[path.suffix], f'"{tag}"')

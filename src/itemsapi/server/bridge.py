@@ -3,7 +3,7 @@
 from contextvars import Context
 from typing import IO, TYPE_CHECKING
 
-from itemsapi.rest.middleware import REFUSED
+from itemsapi.rest.middleware import SERVER_PROBLEM
 from itemsapi.server.bodies import Receive
 from itemsapi.server.environ import Scope, build_environ, client_of_request
 from itemsapi.server.exchange import Exchange
@@ -45,5 +45,5 @@ class Bridge:
         """Run the application, or only let its middleware render an error; in a thread."""
         environ = build_environ(scope, body, multiprocess=self._multiprocess)
         if error:
-            environ[REFUSED] = error
+            environ[SERVER_PROBLEM] = error
         return context.run(run_application, self._application, environ)

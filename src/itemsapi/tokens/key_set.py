@@ -83,21 +83,6 @@ class KeySet:
         """Return the key that verifies tokens with this `kid`."""
         return self.snapshot().verifying.get(kid)
 
-    def rotate(self) -> str:
-        """Make the next key the signing key; see `KeyStore.rotate`."""
-        kid = self.key_store.rotate()
-        self._invalidate()
-        return kid
-
-    def withdraw(self, kid: str) -> None:
-        """Reject all tokens of a key, everywhere within two seconds; see `KeyStore.withdraw`."""
-        self.key_store.withdraw(kid)
-        self._invalidate()
-
-    def _invalidate(self) -> None:
-        """Make the next request load the keys again, and fail if it cannot."""
-        self._checked_at = self._loaded_at = float("-inf")
-
     @property
     def _stale(self) -> bool:
         """Tell whether the copy is too old to be used while another request reloads it."""

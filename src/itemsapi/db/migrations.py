@@ -1,0 +1,125 @@
+"""Sets of migrations: those of the layer, and those of the blueprints in `ITEMSAPI_MIGRATIONS`.
+
+Both sets run on one database, each as an Alembic environment with a version table of its own, not
+as two branches of one environment. So the layer can be upgraded without the folder of the
+blueprints, no id of a revision clashes with one of the layer, and no command for the blueprints
+changes a table of the layer.
+"""
+
+import traceback
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, MetaData
+
+from itemsapi.db.engine import Database
+from itemsapi.db.ownership import target_schema
+from itemsapi.db.types import BlueprintModel, Model
+from itemsapi.observability.logging import summarize_error
+
+ENVIRONMENTS = (
+    Path(__file__).parents[1] / "migrations",
+    Path(__file__).parents[3] / "migrations",
+)
+VERSION_TABLE = "alembic_version"
+BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
+
+
+class MigrationFailed(RuntimeError):
+    """The migrations of the blueprints cannot be read, or one fails; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """A folder of Alembic revisions, and the version table that records which of them ran."""
+
+    folder: Path
+    version_table: str
+    metadata: MetaData
+
+    def config(self, connection: Connection | None = None) -> Config:
+        """Return the configuration for Alembic's commands, which run on `connection`."""
+        config = Config(cmd_opts=Namespace(quiet=True))
+        config.set_main_option("script_location", _quote(_environment()))
+        config.set_main_option("version_locations", _quote(self.folder.absolute()))
+        config.set_main_option("path_separator", "newline")
+        config.attributes["connection"] = connection
+        config.attributes["version_table"] = self.version_table
+        config.attributes["metadata"] = self.metadata
+        return config
+
+    def current(self, connection: Connection) -> str | None:
+        """Return the revision of the tables in the database; None if none ran."""
+        options = {
+            "version_table": self.version_table,
+            "version_table_schema": target_schema(connection),  # search_path may find another table
+        }
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+    def newest(self) -> str | None:
+        """Return the newest revision of the folder; None if it has none.
+
+        Raise `MigrationFailed` if there are several, or no folder, or a file cannot be read.
+        """
+        if not self.folder.is_dir():
+            words = f"ITEMSAPI_MIGRATIONS is not a folder: {self.folder}"
+            raise MigrationFailed(f"{words}; `itemsapi db revision` creates it")
+        with self.explained():
+            heads = ScriptDirectory.from_config(self.config()).get_heads()
+        if len(heads) > 1:
+            words = f"{self.folder} has {len(heads)} newest revisions, {' and '.join(heads)}"
+            raise MigrationFailed(f"{words}; write one of them into the down_revision of the other")
+        return heads[0] if heads else None
+
+    def known(self) -> frozenset[str]:
+        """Return the ids of all revisions of the folder."""
+        scripts = ScriptDirectory.from_config(self.config()).walk_revisions()
+        return frozenset(script.revision for script in scripts)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise `MigrationFailed` for an error in a migration: one line instead of a traceback."""
+        try:
+            yield
+        except CommandError:
+            raise
+        except Exception as error:
+            raise MigrationFailed(f"{self._place(error)}: {summarize_error(error)}") from error
+
+    def _place(self, error: BaseException) -> str:
+        """Return the file and line of a migration at which an error occurred."""
+        folder = self.folder.absolute()
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if Path(frame.filename).parent == folder:
+                return f"{Path(frame.filename).name}, line {frame.lineno}"
+        return f"the migrations in {self.folder}"
+
+
+def layer_migrations() -> Migrations:
+    """Return the migrations of the layer."""
+    return Migrations(_environment() / "versions", VERSION_TABLE, Model.metadata)
+
+
+def blueprint_migrations(
+    database: Database, metadata: MetaData = BlueprintModel.metadata
+) -> Migrations | None:
+    """Return the migrations of the blueprints; None if `ITEMSAPI_MIGRATIONS` is not set."""
+    if database.migrations is None:
+        return None
+    return Migrations(database.migrations, BLUEPRINT_VERSION_TABLE, metadata)
+
+
+def _environment() -> Path:
+    """Return the folder with `env.py` and the template of new revisions."""
+    return next(folder for folder in ENVIRONMENTS if folder.is_dir())
+
+
+def _quote(path: Path) -> str:
+    return str(path).replace("%", "%%")  # ConfigParser interpolates %(...)s
