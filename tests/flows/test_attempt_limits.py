@@ -1,14 +1,22 @@
 """The limiter of attempts, directly in the database: what counts, and for how long (S-045)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from itemsapi.db import Database
-from itemsapi.problems import TooManyRequests
-from itemsapi.rate_limits import AttemptCounter, AttemptLimiter, Limit, PendingAttempt
+from itemsapi.problems import DatabaseUnavailable, TooManyRequests
+from itemsapi.rate_limits import (
+    AttemptCounter,
+    AttemptLimiter,
+    Limit,
+    PendingAttempt,
+)
 from support.app_factory import MovingClock
+from support.database_faults import failing_database
 
 WINDOW = timedelta(minutes=15)
 TWO = Limit(("here", "ada", "203.0.113.9"), 2, WINDOW)
@@ -203,3 +211,66 @@ def test_a_counter_without_failures_starts_no_window(
     fail(database, limiter)
     fail(database, limiter)
     assert wait_of(limiter) == ONE_WINDOW
+
+
+@pytest.mark.parametrize("pending", [1, 2])
+def test_failures_of_an_earlier_window_do_not_count(
+    database: Database, limiter: AttemptLimiter, clock: MovingClock, pending: int
+) -> None:
+    """Nor do they count beside reserved attempts, from the first second on (S-044)."""
+    fail(database, limiter)
+    clock.advance(seconds=ONE_WINDOW)
+    assert [wait_of(limiter) for _ in range(pending)] == [0] * pending
+
+
+def test_a_limit_that_is_not_enforced_says_how_long_to_wait(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """The caller needs it for the response (S-155)."""
+    one = Limit(("account", "ada"), 1, WINDOW, enforced=False)
+    fail(database, limiter, one)
+    assert limiter.reserve([TWO, one]).wait_seconds == ONE_WINDOW
+
+
+@contextmanager
+def without_table(database: Database, name: str) -> Iterator[None]:
+    """Rename a table for the duration of a block, so that no statement on it succeeds."""
+    for before, after in ((name, "away"), ("away", name)):
+        with database.transaction() as tx:
+            tx.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
+        if after == "away":
+            yield
+
+
+def test_an_attempt_that_cannot_be_reserved_is_rejected(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """The limits fail closed (S-045)."""
+    with without_table(database, "itemsapi_pending_attempt"), pytest.raises(DatabaseUnavailable):
+        limiter.reserve([TWO])
+
+
+def test_an_attempt_is_released_later_when_its_commit_was_not_answered(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """It was reserved nevertheless (S-079)."""
+    with failing_database(database) as steps:
+        other = limiter.reserve([TWO])
+    limiter.release(other)
+    with failing_database(database, steps.count, "answer lost"), pytest.raises(DatabaseUnavailable):
+        limiter.reserve([TWO])
+    assert count_pending(database) == 1
+    limiter.release(limiter.reserve([TWO]))
+    assert count_pending(database) == 0
+
+
+def test_an_attempt_is_released_later_when_the_database_was_away(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """With the next transaction of any attempt, however often it failed (S-079)."""
+    first = limiter.reserve([TWO])
+    with without_table(database, "itemsapi_pending_attempt"):
+        for _ in range(2):
+            limiter.release(first)
+    limiter.release(limiter.reserve([Limit(("client",), 1, WINDOW)]))
+    assert count_pending(database) == 0
