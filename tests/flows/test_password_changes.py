@@ -1,7 +1,7 @@
 """A password change by its user, without HTTP: what is stored and which sessions end (S-126)."""
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -23,11 +23,18 @@ def ada(backend: Backend) -> str:
 
 
 def change(
-    backend: Backend, user_id: str, current: str = PASSWORD, new: str = NEW_PASSWORD, **fields: Any
+    backend: Backend,
+    user_id: str,
+    current: str = PASSWORD,
+    new: str = NEW_PASSWORD,
+    *,
+    end_others: bool | None = None,
 ) -> Grant:
     """Open a session, and change the password in it."""
     sid = open_session(backend, user_id).session_id
-    request = PasswordChange(user_id, sid, current, new, **fields)
+    request = PasswordChange(user_id, sid, current, new)
+    if end_others is not None:
+        request = replace(request, end_others=end_others)
     return change_password(backend.services.issuer, request)
 
 
@@ -40,15 +47,14 @@ def test_a_password_change_makes_a_new_version_of_the_user(backend: Backend, ada
     assert (after.version, after.updated_at) == (before.version + 1, backend.clock())
 
 
-@pytest.mark.parametrize(("fields", "left"), [({}, 1), ({"end_others": False}, 3)])
-def test_a_password_change_ends_the_other_sessions_unless_they_are_kept(
-    backend: Backend, ada: str, fields: dict[str, bool], left: int
-) -> None:
-    """Somebody else may have opened them (S-126)."""
+def test_a_password_change_ends_the_other_sessions(backend: Backend, ada: str) -> None:
+    """Unless the user wants to keep them: somebody else may have opened them (S-126)."""
     for _ in range(2):
         open_session(backend, ada)
-    change(backend, ada, **fields)
-    assert len(list_open_sessions(backend.services.issuer, ada)) == left
+    change(backend, ada, end_others=False)
+    assert len(list_open_sessions(backend.services.issuer, ada)) == 3
+    change(backend, ada, NEW_PASSWORD, PASSWORD)
+    assert len(list_open_sessions(backend.services.issuer, ada)) == 1
 
 
 def make_temporary(backend: Backend, user_id: str, **expires_in: float) -> None:
@@ -128,7 +134,7 @@ def test_a_password_change_in_an_expired_session_is_rejected(backend: Backend, a
 @pytest.mark.parametrize("new", ["short", "ada" * 6, "password" * 3])
 def test_an_unacceptable_new_password_is_rejected(backend: Backend, ada: str, new: str) -> None:
     """By the policy for all new passwords (S-040, S-041, S-130)."""
-    with pytest.raises(ValidationFailed, match="^new_password: "):
+    with pytest.raises(ValidationFailed, match="new_password"):
         change(backend, ada, new=new)
 
 
