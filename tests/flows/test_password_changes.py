@@ -38,6 +38,14 @@ def change(
     return change_password(backend.services.issuer, request)
 
 
+def test_no_password_is_in_the_repr_of_a_change(backend: Backend, ada: str) -> None:
+    """It may get into a log (S-150)."""
+    sid = open_session(backend, ada).session_id
+    request = PasswordChange(ada, sid, current=PASSWORD, new=NEW_PASSWORD)
+    change_password(backend.services.issuer, request)
+    assert [word for word in (PASSWORD, NEW_PASSWORD) if word in repr(request)] == []
+
+
 def test_a_password_change_makes_a_new_version_of_the_user(backend: Backend, ada: str) -> None:
     """An operator's older version is stale (S-153)."""
     before = backend.services.users.get(ada)

@@ -47,6 +47,15 @@ def only_session(backend: Backend, user_id: str) -> dict[str, Any]:
     return session
 
 
+def test_no_secret_is_in_the_repr_of_a_sign_in(backend: Backend, ada: str) -> None:
+    """Neither in that of its request nor in that of its tokens: both may get into a log (S-150)."""
+    request = LoginRequest("ada", PASSWORD)
+    grant = login(backend.services.issuer, request)
+    shown = repr(request) + repr(grant)
+    secrets = (request.password, grant.access_token, str(grant.refresh_token))
+    assert [secret for secret in secrets if secret in shown] == []
+
+
 @pytest.mark.parametrize(
     ("label", "user_agent", "device"),
     [
@@ -113,6 +122,51 @@ def test_a_logout_ends_only_a_session_of_its_delivery(
     token = open_session(backend, ada).refresh_token
     logout(backend.services.issuer, token, delivery=delivery)
     assert len(list_open_sessions(backend.services.issuer, ada)) == left
+
+
+@pytest.fixture
+def limited(make_backend: Callable[..., Backend]) -> Backend:
+    """An application in which a user has one session, and eve has hers."""
+    backend = make_backend(session_limit=1, session_max_age=timedelta(days=20))
+    open_session(backend, backend.create_user("eve", "member"))
+    return backend
+
+
+def open_ids(backend: Backend, user_id: str) -> list[str]:
+    """Return the ids of the rows of a user's sessions that have not ended."""
+    with backend.services.database.transaction() as tx:
+        rows = tx.query(AuthSession).filter_by(user_id=user_id, ended_at=None)
+        return [row.id for row in rows]
+
+
+def test_the_oldest_session_of_the_user_ends_above_the_limit(limited: Backend) -> None:
+    """Those of other users do not count, nor do they end (S-124)."""
+    ada = limited.create_user("ada", "member")
+    ids = [open_session(limited, ada).session_id for _ in range(3)]
+    assert open_ids(limited, ada) == ids[-1:]
+    assert len(open_ids(limited, limited.services.users.get_by_name("eve").id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "seconds", "ends"),
+    [
+        ("expires_at", 0, False),
+        ("expires_at", 1, True),
+        ("rotated_at", -14 * 86400, False),
+        ("rotated_at", -14 * 86400 + 1, True),
+    ],
+)
+def test_a_session_counts_towards_the_limit_while_it_is_alive(
+    limited: Backend, column: str, seconds: int, ends: bool
+) -> None:
+    """To the second; one at a limit is over anyway (S-124)."""
+    ada = limited.create_user("ada", "member")
+    old = open_session(limited, ada).session_id
+    at = limited.clock() + timedelta(seconds=seconds)
+    with limited.services.database.transaction() as tx:
+        setattr(tx.get_one(AuthSession, old), column, at)
+    open_session(limited, ada)
+    assert (old not in open_ids(limited, ada)) is ends
 
 
 def test_a_temporary_password_is_accepted_until_it_expires(backend: Backend, ada: str) -> None:
