@@ -110,7 +110,7 @@ def test_a_failure_and_a_reserved_attempt_count_together(
 def test_a_reserved_attempt_counts_for_half_a_minute(
     limiter: AttemptLimiter, clock: MovingClock, seconds: int, waits: bool
 ) -> None:
-    """S-045 while it may be in progress, S-079 afterwards."""
+    """`RESERVATION_LIFETIME`: S-045 while it may be in progress, S-079 afterwards."""
     for _ in range(2):
         limiter.reserve([TWO])
     clock.advance(seconds=seconds)
@@ -153,7 +153,7 @@ def test_only_an_enforced_limit_rejects_an_attempt(
 
 
 def test_limits_are_enforced_unless_stated_otherwise() -> None:
-    """A forgotten argument must not switch a limit off (S-045)."""
+    """A forgotten `enforced` must not switch a limit off (S-045)."""
     assert Limit(("here",), 1, WINDOW).enforced
 
 

@@ -105,7 +105,10 @@ def test_a_scope_that_the_user_lacks_is_audited(backend: Backend, ada: str) -> N
 def test_each_limit_allows_its_last_attempt(
     backend: Backend, key: tuple[str, ...], maximum: int
 ) -> None:
-    """And no further one: 10, 100 and 200 (S-044)."""
+    """And no further one (S-044).
+
+    `MAX_ATTEMPTS_PER_USER_AND_CLIENT`, `MAX_ATTEMPTS_PER_CLIENT`, `MAX_ATTEMPTS_PER_USER`.
+    """
     use_up(backend, key, maximum - 1)
     with pytest.raises(CredentialsInvalid):
         sign_in(backend, WRONG)

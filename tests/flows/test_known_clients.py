@@ -29,7 +29,7 @@ def is_known(database: Database, clock: MovingClock, name: str, client: str) -> 
 def test_a_client_is_known_when_it_signed_in_as_this_user(
     database: Database, clock: MovingClock, name: str, client: str, known: bool
 ) -> None:
-    """Neither at another address nor as another user (S-044)."""
+    """Both conditions of the `select` and each `bindparam` count (S-044)."""
     assert is_known(database, clock, name, client) is known
 
 
@@ -37,7 +37,7 @@ def test_a_client_is_known_when_it_signed_in_as_this_user(
 def test_a_client_is_known_until_thirty_days_have_passed(
     database: Database, clock: MovingClock, seconds: int, known: bool
 ) -> None:
-    """To the second (S-044)."""
+    """`KNOWN_CLIENT_LIFETIME`: to the second (S-044)."""
     clock.advance(days=30, seconds=seconds)
     assert is_known(database, clock, "ada", HOME) is known
 

@@ -1,4 +1,7 @@
-"""The queries of users and roles, each on a database with rows that it must not find."""
+"""The queries of users and roles, each on a database with rows that it must not find.
+
+Without one `where`, `join`, `outerjoin` or `bindparam` of a `select` a test fails.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -214,7 +217,7 @@ def test_a_database_has_users_from_the_first_one_on(
 def test_the_parameters_of_hashes_are_loaded_with_the_most_frequent_first(
     database: Database, add_user: Callable[..., str]
 ) -> None:
-    """Without salt and digest, and without what is too short to have both (S-113)."""
+    """Without salt and digest (`HASH_TAIL_LENGTH`), and without what is too short (S-113)."""
     for number, passes in enumerate([2, 1, 1, 3, 1, 2]):
         add_user(f"u{number}", password_hash=f"$argon2id$v=19$m=64,t={passes},p=1{TAIL}")
     for number in range(4):

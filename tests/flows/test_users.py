@@ -123,7 +123,7 @@ def test_a_change_of_a_role_with_many_users_revokes_all_tokens_by_one_row(backen
 def test_a_change_of_a_role_with_a_hundred_users_revokes_only_their_tokens(
     backend: Backend,
 ) -> None:
-    """A row for each of them is still cheaper than a refresh by everybody (R-19)."""
+    """`MAX_REVOKED_USERS`: a row for each is still cheaper than a refresh by everybody (R-19)."""
     name = create_role(backend, "items:read")
     backend.create_user("root", "admin")
     create_users_with_role(backend, name, 100)
@@ -267,7 +267,7 @@ def test_an_operator_cannot_set_their_own_password(backend: Backend) -> None:
 def test_a_created_user_is_returned_as_stored(
     backend: Backend, fields: dict[str, bool], days: int | None
 ) -> None:
-    """With the roles and the expiry of a temporary password, which is permanent else (S-119)."""
+    """`TEMPORARY_PASSWORD_LIFETIME`: seven days; any other password is permanent (S-119)."""
     users = backend.services.users
     made = users.create(COMMAND_LINE, "bob", NEW_PASSWORD, ["member"], **fields)
     assert made == users.get(made.id)

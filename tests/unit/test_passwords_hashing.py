@@ -285,7 +285,7 @@ def cheap() -> PasswordService:
 def test_parameters_are_loaded_again_after_an_hour(
     cheap: PasswordService, monkeypatch: pytest.MonkeyPatch, seconds: float, loads: int
 ) -> None:
-    """Not earlier: the query reads thousands of rows (S-113)."""
+    """`PARAMETERS_RELOAD_SECONDS`: not earlier, the query reads thousands of rows (S-113)."""
     looks: list[str] = []
 
     def look() -> list[str]:
@@ -302,7 +302,7 @@ def test_parameters_are_loaded_again_after_an_hour(
 def test_a_hash_waits_two_seconds_for_a_slot(
     cheap: PasswordService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the guide says (S-199)."""
+    """`HASH_WAIT_SECONDS`, as the guide says (S-199)."""
     timeouts: list[float] = []
 
     queue = HashingQueue(max_running=1, max_waiting=0)
@@ -323,7 +323,7 @@ def test_a_hash_waits_two_seconds_for_a_slot(
 def test_hash_raises_busy_when_the_machine_has_no_memory_or_thread(
     cheap: PasswordService, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """R-23: the client may try again."""
+    """`EXHAUSTION_ERRORS`: the client may try again (R-23)."""
 
     def exhausted(*_: object) -> str:
         raise HashingError(error_to_str(code))
@@ -366,7 +366,7 @@ def test_a_too_long_password_costs_as_much_and_matches_nothing(
 def test_parameters_beyond_the_fourth_are_verified_only_with_their_own_hash(
     verified: list[str],
 ) -> None:
-    """The work of every other sign-in is limited (S-048)."""
+    """`MAX_PARAMETER_SETS`: the work of every other sign-in is limited (S-048)."""
     passwords = PasswordService(SETTINGS)
     passwords.refresh_parameters(lambda: [parameters(passes) for passes in (3, 4)])
     for passes in (5, 6):

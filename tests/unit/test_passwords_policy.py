@@ -233,7 +233,7 @@ def test_a_user_name_with_few_letters_is_ignored(username: str) -> None:
 @pytest.mark.parametrize(("others", "taken"), [("x7k!q9z", True), ("x7k!q9", False)])
 @pytest.mark.parametrize("minimum", [15, 40])
 def test_eight_unpredictable_characters_are_enough(minimum: int, others: str, taken: bool) -> None:
-    """The run counts as one of them, whatever its length (S-041)."""
+    """`MIN_UNPREDICTABLE_LENGTH`: the run counts as one, whatever its length (S-041)."""
     assert (fault(others + "a" * 40, minimum=minimum) == "") is taken
 
 
@@ -255,17 +255,17 @@ def test_half_of_a_short_minimum_is_enough(minimum: int, password: str, taken: b
     ("password", "taken"), [("lovelace-qmxtwzvr", True), ("lovelace-qmxtwzv", False)]
 )
 def test_eight_letters_beside_the_user_name_are_enough(password: str, taken: bool) -> None:
-    """With seven, the password is made of the name (S-130)."""
+    """`MIN_OTHER_LETTERS`: with seven, the password is made of the name (S-130)."""
     assert (fault(password, username="lovelace") == "") is taken
 
 
 def test_a_user_name_of_three_letters_counts() -> None:
-    """Two occur by chance, three do not (S-130)."""
+    """`MIN_WORD_LENGTH`: two occur by chance, three do not (S-130)."""
     assert "user name" in fault("ada-38475610-29384756", username="ada")
 
 
 @pytest.mark.parametrize(("username", "taken"), [("jean.luca", False), ("ann.smithers", True)])
 def test_a_part_of_the_user_name_counts_from_four_letters_on(username: str, taken: bool) -> None:
-    """A part of three letters is too common (S-130)."""
+    """`MIN_NAME_PART_LENGTH`: a part of three letters is too common (S-130)."""
     word = username.partition(".")[0]
     assert (fault(f"{word}-38475610-29384756", username=username) == "") is taken

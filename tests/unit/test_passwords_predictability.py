@@ -17,7 +17,7 @@ def _words_read_anew() -> None:
 
 @pytest.mark.parametrize("text", ["aaa", "abc", "cba", "efghijklm", "876543"])
 def test_equal_or_consecutive_characters_count_as_one(text: str) -> None:
-    """Three are a run already, up or down (S-041)."""
+    """`MIN_RUN_LENGTH`: three are a run already, up or down (S-041)."""
     assert unpredictable_length(text, enough=ENOUGH) == 1
 
 
@@ -29,7 +29,7 @@ def test_two_characters_are_no_run(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["acegik", "zxvtrp", "147"])
 def test_characters_with_gaps_are_no_run(text: str) -> None:
-    """A run goes one step each time (S-041)."""
+    """`MAX_STEP`: a run goes one step each time (S-041)."""
     assert unpredictable_length(text, enough=ENOUGH) == len(text)
 
 
@@ -40,13 +40,13 @@ def test_a_run_ends_where_its_step_changes() -> None:
 
 @pytest.mark.parametrize("text", ["sdf", "fds", "poiuy", "wxcvbn", "1qaz", "edcrfv"])
 def test_neighbours_on_a_keyboard_count_as_one(text: str) -> None:
-    """In both directions, up to the last character of the password (S-041)."""
+    """`KEYBOARD_SEQUENCES`: in both directions, up to the end of the password (S-041)."""
     assert unpredictable_length(text, enough=ENOUGH) == 1
 
 
 @pytest.mark.parametrize(("text", "count"), [("xk7qxk", 5), ("xk7qxk7q", 5), ("xk7qk7x", 6)])
 def test_a_repeat_of_two_characters_or_more_counts_as_one(text: str, count: int) -> None:
-    """Wherever they occurred before (S-041)."""
+    """`MIN_REPEAT_LENGTH`: wherever they occurred before (S-041)."""
     assert unpredictable_length(text, enough=ENOUGH) == count
 
 
@@ -57,12 +57,12 @@ def test_a_single_character_that_occurred_before_counts() -> None:
 
 @pytest.mark.parametrize("text", ["love", "annie", "basketball", "accountant"])
 def test_a_common_word_counts_as_two(text: str) -> None:
-    """The longest one, of four letters or more (S-041)."""
+    """`MIN_WORD_LENGTH`: the longest one, of four letters or more (S-041)."""
     assert unpredictable_length(text, enough=ENOUGH) == 2
 
 
 def test_a_short_common_word_is_found_inside_of_a_password() -> None:
-    """Wherever it begins and ends (S-041)."""
+    """`PREFIX_LENGTH`: wherever it begins and ends (S-041)."""
     assert unpredictable_length("#love#", enough=ENOUGH) == 4
 
 

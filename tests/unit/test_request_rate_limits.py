@@ -68,7 +68,7 @@ def test_each_process_counts_alone_without_the_storage(limiter: RequestRateLimit
 
 @pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout"])
 def test_redis_has_a_fifth_of_a_second_to_respond(limiter: RequestRateLimiter, name: str) -> None:
-    """As the guide says (S-199); every request waits for it."""
+    """`REDIS_TIMEOUTS`, as the guide says (S-199): every request waits for it."""
     storage: Any = limiter._shared.storage  # noqa: SLF001 - the connection has the timeouts
     assert storage.storage.connection_pool.connection_kwargs[name] == 0.2
 
@@ -100,7 +100,7 @@ def test_a_storage_that_did_not_respond_is_asked_again_after_five_seconds(
     seconds: float,
     asked: int,
 ) -> None:
-    """Until then no request waits for it (S-199, R-08)."""
+    """`REDIS_RETRY_SECONDS`: until then no request waits for it (S-199, R-08)."""
     for now in (1000.0, 1000.0 + seconds):
         monkeypatch.setattr(rate_limits, "time", SimpleNamespace(monotonic=lambda now=now: now))
         limiter.hit("ada")
