@@ -1,5 +1,6 @@
 """Retention: expired rows are deleted, and no others."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -78,6 +79,19 @@ def test_an_idle_session_is_deleted_a_day_after_its_limit(
     """The limit is 14 days by default."""
     open_session(backend, ada)
     backend.clock.advance(days=days)
+    assert purge_target(backend, "sessions") == deleted
+
+
+@pytest.mark.parametrize(("hours", "deleted"), [(24, 0), (25, 1)])
+def test_a_session_is_deleted_a_day_after_its_absolute_limit(
+    make_backend: Callable[..., Backend], hours: int, deleted: int
+) -> None:
+    """However recently it was used."""
+    backend = make_backend(session_max_age=timedelta(days=20))
+    token = open_session(backend, backend.create_user("ada", "member")).refresh_token
+    backend.clock.advance(days=13)
+    refreshed(backend, token)
+    backend.clock.advance(days=7, hours=hours)
     assert purge_target(backend, "sessions") == deleted
 
 

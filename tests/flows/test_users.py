@@ -1,6 +1,8 @@
 """What happens to sessions and tokens when operators change users and roles."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from itemsapi.problems import Conflict, Forbidden, NotFound, PreconditionFailed,
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD, create_role, events, is_signed_in, refresh
 from support.operators import FakeOperator
+from support.tokens import open_session
 
 SOON = {"seconds": 7}  # later than any `not_before` that was written a moment ago
 
@@ -114,6 +117,18 @@ def test_a_change_of_a_role_with_many_users_revokes_all_tokens_by_one_row(backen
     backend.services.roles.put(COMMAND_LINE, name, description="", scopes=["items:write"])
     assert not is_signed_in(backend, tokens)
     assert refresh(backend, tokens).status_code == 200
+
+
+def test_a_change_of_a_role_with_a_hundred_users_revokes_only_their_tokens(
+    backend: Backend,
+) -> None:
+    """`MAX_REVOKED_USERS`: a row for each is still cheaper than a refresh by everybody (R-19)."""
+    name = create_role(backend, "items:read")
+    backend.create_user("root", "admin")
+    create_users_with_role(backend, name, 100)
+    tokens = backend.login("root")
+    backend.services.roles.put(COMMAND_LINE, name, description="", scopes=["items:write"])
+    assert is_signed_in(backend, tokens)
 
 
 def create_users_with_role(backend: Backend, role_name: str, size: int) -> None:
@@ -245,3 +260,100 @@ def test_an_operator_cannot_set_their_own_password(backend: Backend) -> None:
     with pytest.raises(Forbidden):
         backend.services.users.set_password(operator, root, NEW_PASSWORD)
     assert events(backend, "authn_password_change") == []
+
+
+@pytest.mark.parametrize(("fields", "days"), [({}, None), ({"temporary": True}, 7)])
+def test_a_created_user_is_returned_as_stored(
+    backend: Backend, fields: dict[str, bool], days: int | None
+) -> None:
+    """`TEMPORARY_PASSWORD_LIFETIME`: seven days; any other password is permanent (S-119)."""
+    users = backend.services.users
+    made = users.create(COMMAND_LINE, "bob", NEW_PASSWORD, ["member"], **fields)
+    assert made == users.get(made.id)
+    assert made.password_expires_at == (
+        None if days is None else backend.clock() + timedelta(days=days)
+    )
+
+
+@pytest.mark.parametrize(("fields", "days"), [({}, None), ({"temporary": True}, 7)])
+def test_a_password_set_by_an_operator_is_permanent_unless_it_is_temporary(
+    backend: Backend, ada: str, fields: dict[str, bool], days: int | None
+) -> None:
+    """A temporary one expires after seven days (S-119)."""
+    backend.clock.advance(seconds=5)
+    backend.services.users.set_password(COMMAND_LINE, ada, NEW_PASSWORD, **fields)
+    user = backend.services.users.get(ada)
+    assert user.password_expires_at == (
+        None if days is None else backend.clock() + timedelta(days=days)
+    )
+    assert (user.version, user.updated_at) == (2, backend.clock())
+
+
+@pytest.mark.parametrize("changes", [{"disabled": True}, {"roles": ["reader", "member"]}])
+def test_a_changed_user_is_returned_as_stored(
+    backend: Backend, ada: str, changes: dict[str, Any]
+) -> None:
+    """With a new version and time (S-153)."""
+    backend.clock.advance(seconds=5)
+    changed = backend.services.users.change(COMMAND_LINE, ada, 1, **changes)
+    assert changed == backend.services.users.get(ada)
+    assert (changed.version, changed.updated_at) == (2, backend.clock())
+
+
+def test_disabling_and_a_change_of_roles_can_be_one_change(backend: Backend, ada: str) -> None:
+    """Both are stored (S-067, S-183)."""
+    changed = backend.services.users.change(
+        COMMAND_LINE, ada, None, disabled=True, roles=["reader"]
+    )
+    assert (changed.disabled, changed.roles) == (True, ("reader",))
+
+
+def test_the_number_of_ended_sessions_is_returned(backend: Backend, ada: str) -> None:
+    """Those that were open (S-125)."""
+    for _ in range(3):
+        open_session(backend, ada)
+    users = backend.services.users
+    assert [users.end_sessions(COMMAND_LINE, ada) for _ in range(2)] == [3, 0]
+
+
+def test_a_new_database_is_empty_until_its_first_user(backend: Backend) -> None:
+    """Then no first admin is made (S-043)."""
+    assert backend.services.users.is_empty()
+    backend.create_user("ada")
+    assert not backend.services.users.is_empty()
+
+
+def test_users_are_listed_in_order_of_name_after_a_name(backend: Backend) -> None:
+    """Up to the limit, with the prefix as it is, not as a pattern."""
+    for name in ("bob", "a_c", "abc", "ada"):
+        backend.create_user(name)
+    users = backend.services.users
+    assert [user.username for user in users.list_page(after="a_c", limit=2)] == ["abc", "ada"]
+    assert [user.username for user in users.list_page(limit=9, prefix="a_")] == ["a_c"]
+
+
+def test_an_unknown_name_is_not_found(backend: Backend, ada: str) -> None:
+    """The message has it as it was written."""
+    with pytest.raises(NotFound, match="no user Bob"):
+        backend.services.users.get_by_name("Bob")
+
+
+@pytest.mark.parametrize("role", ["admin", "member"])
+def test_the_sessions_of_everybody_can_be_ended_only_by_an_admin(
+    backend: Backend, role: str
+) -> None:
+    """Sessions of admins end too (S-117)."""
+    operator = FakeOperator(
+        backend.create_user("olga", role), backend.services.issuer.known_scopes()
+    )
+    with nullcontext() if role == "admin" else pytest.raises(Forbidden):
+        backend.services.users.end_all_sessions(operator)
+    assert len(events(backend, "session_end_everybody")) == (role == "admin")
+
+
+def test_a_role_is_returned_as_stored(backend: Backend) -> None:
+    """And whether it is new."""
+    roles = backend.services.roles
+    for is_new in (True, False):
+        made = roles.put(COMMAND_LINE, "helpdesk", description="Helps", scopes=["users:read"])
+        assert made == (next(r for r in roles.all() if r.name == "helpdesk"), is_new)

@@ -164,3 +164,49 @@ def test_an_exception_releases_the_place(queue: HashingQueue) -> None:
     with pytest.raises(ZeroDivisionError), queue.slot(FLOOD, WITHIN):
         raise ZeroDivisionError
     assert places_by_client(queue)[FLOOD] == 0
+
+
+def test_a_new_client_displaces_the_flooder_and_no_other_client(start_worker: Comes) -> None:
+    """The client with the most places, wherever it waits (S-048)."""
+    start_worker(FLOOD)
+    second, other = start_worker(FLOOD), start_worker(OTHER)
+    newcomer = start_worker(THIRD)
+    assert second.refused.wait(WITHIN)
+    assert [guest.refused.is_set() for guest in (other, newcomer)] == [False, False]
+
+
+def test_a_client_with_one_place_more_keeps_it(start_worker: Comes) -> None:
+    """Otherwise both would displace each other for ever."""
+    start_worker(FLOOD)
+    second, other = start_worker(FLOOD), start_worker(OTHER)
+    late = start_worker(OTHER)
+    assert late.refused.is_set()
+    assert not any(guest.refused.is_set() for guest in (second, other))
+
+
+def test_a_place_is_free_when_nothing_may_wait() -> None:
+    """One hash may run, and the next is rejected at once."""
+    queue = HashingQueue(max_running=1, max_waiting=0)
+    queue.require_capacity(FLOOD)
+    with queue.slot(FLOOD, WITHIN), pytest.raises(Busy):
+        queue.require_capacity(OTHER)
+
+
+def test_as_many_hashes_run_at_once_as_are_allowed() -> None:
+    """Two, and then none waits."""
+    queue = HashingQueue(max_running=2, max_waiting=0)
+    with queue.slot(FLOOD, WITHIN), queue.slot(FLOOD, WITHIN), pytest.raises(Busy):
+        queue.require_capacity(OTHER)
+    queue.require_capacity(OTHER)
+
+
+def test_the_client_that_was_served_longest_ago_goes_first(start_worker: Comes) -> None:
+    """Not the one that arrived first (S-048)."""
+    first = start_worker(FLOOD)
+    second, other = start_worker(FLOOD), start_worker(OTHER)
+    first.leave()
+    assert other.went.wait(WITHIN)
+    third = start_worker(THIRD)
+    other.leave()
+    assert third.went.wait(WITHIN)
+    assert not second.went.is_set()

@@ -1,10 +1,13 @@
 """How passwords are hashed and verified, without a database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
-from argon2.exceptions import VerificationError, VerifyMismatchError
+from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 from argon2.low_level import Type, error_to_str
 
 from itemsapi.accounts import passwords as passwords_module
@@ -267,3 +270,108 @@ def test_matches_raises_busy_when_the_machine_has_no_memory(
     stored = passwords.hash("x")
     with pytest.raises(Busy, match="Try again"):
         passwords.matches("x", stored)
+
+
+@pytest.fixture
+def cheap() -> PasswordService:
+    """The password service with the cheapest parameters."""
+    cheap = replace(SETTINGS)
+    for name, value in (("argon2_memory", 8), ("argon2_time", 1)):
+        object.__setattr__(cheap, name, value)
+    return PasswordService(cheap)
+
+
+@pytest.mark.parametrize(("seconds", "loads"), [(3599, 1), (3601, 2)])
+def test_parameters_are_loaded_again_after_an_hour(
+    cheap: PasswordService, monkeypatch: pytest.MonkeyPatch, seconds: float, loads: int
+) -> None:
+    """`PARAMETERS_RELOAD_SECONDS`: not earlier, the query reads thousands of rows (S-113)."""
+    looks: list[str] = []
+
+    def look() -> list[str]:
+        looks.append("a look")
+        return []
+
+    for now in (1000.0, 1000.0 + seconds):
+        clock = SimpleNamespace(monotonic=lambda now=now: now)
+        monkeypatch.setattr(passwords_module, "time", clock)
+        cheap.refresh_parameters(look)
+    assert len(looks) == loads
+
+
+def test_a_hash_waits_two_seconds_for_a_slot(
+    cheap: PasswordService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`HASH_WAIT_SECONDS`, as the guide says (S-199)."""
+    timeouts: list[float] = []
+
+    queue = HashingQueue(max_running=1, max_waiting=0)
+
+    @contextmanager
+    def slot(client: str, timeout: float) -> Iterator[None]:
+        timeouts.append(timeout)
+        with HashingQueue.slot(queue, client, timeout):
+            yield
+
+    monkeypatch.setattr(queue, "slot", slot)
+    monkeypatch.setattr(cheap, "_queue", queue)
+    assert cheap.matches("x", cheap.hash("x"))
+    assert timeouts == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("code", [-22, -33])
+def test_hash_raises_busy_when_the_machine_has_no_memory_or_thread(
+    cheap: PasswordService, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """`EXHAUSTION_ERRORS`: the client may try again (R-23)."""
+
+    def exhausted(*_: object) -> str:
+        raise HashingError(error_to_str(code))
+
+    monkeypatch.setattr("argon2.PasswordHasher.hash", exhausted)
+    with pytest.raises(Busy, match="Try again"):
+        cheap.hash("x")
+
+
+def test_hash_raises_any_other_error(
+    cheap: PasswordService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a fault of the program, not a busy machine."""
+
+    def wrong(*_: object) -> str:
+        raise HashingError(error_to_str(-14))
+
+    monkeypatch.setattr("argon2.PasswordHasher.hash", wrong)
+    with pytest.raises(HashingError):
+        cheap.hash("x")
+
+
+def test_a_hash_with_the_current_parameters_costs_one_verification(
+    cheap: PasswordService, verified: list[str]
+) -> None:
+    """As for an unknown user, right or wrong (S-184)."""
+    stored = cheap.hash("x")
+    assert [cheap.matches(password, stored) for password in ("x", "y")] == [True, False]
+    assert verified == ["$argon2id$v=19$m=8,t=1,p=1"] * 2
+
+
+def test_a_too_long_password_costs_as_much_and_matches_nothing(
+    cheap: PasswordService, verified: list[str]
+) -> None:
+    """Not even a hash of the empty one (S-040, S-184)."""
+    assert not cheap.matches("x" * 257, cheap.hash(""))
+    assert verified == ["$argon2id$v=19$m=8,t=1,p=1"]
+
+
+def test_parameters_beyond_the_fourth_are_verified_only_with_their_own_hash(
+    verified: list[str],
+) -> None:
+    """`MAX_PARAMETER_SETS`: the work of every other sign-in is limited (S-048)."""
+    passwords = PasswordService(SETTINGS)
+    passwords.refresh_parameters(lambda: [parameters(passes) for passes in (3, 4)])
+    for passes in (5, 6):
+        hashes = PasswordService(replace(SETTINGS, argon2_time=passes))
+        assert passwords.matches("x", hashes.hash("x"))
+    verified.clear()
+    passwords.matches("x", None)
+    assert sorted(verified) == [parameters(passes) for passes in (2, 3, 4, 5)]

@@ -228,3 +228,44 @@ def test_a_good_password_may_contain_the_user_name_by_chance(username: str) -> N
 def test_a_user_name_with_few_letters_is_ignored(username: str) -> None:
     """One or two letters occur by chance (S-130)."""
     assert fault("38475610 29384756 19", username=username) == ""
+
+
+@pytest.mark.parametrize(("others", "taken"), [("x7k!q9z", True), ("x7k!q9", False)])
+@pytest.mark.parametrize("minimum", [15, 40])
+def test_eight_unpredictable_characters_are_enough(minimum: int, others: str, taken: bool) -> None:
+    """`MIN_UNPREDICTABLE_LENGTH`: the run counts as one, whatever its length (S-041)."""
+    assert (fault(others + "a" * 40, minimum=minimum) == "") is taken
+
+
+@pytest.mark.parametrize(
+    ("minimum", "password", "taken"),
+    [
+        (8, "x7kaaaaaa", True),
+        (8, "x7aaaaaa", False),
+        (9, "x7kqaaaaa", True),
+        (9, "x7kaaaaaa", False),
+    ],
+)
+def test_half_of_a_short_minimum_is_enough(minimum: int, password: str, taken: bool) -> None:
+    """Rounded up (S-041)."""
+    assert (fault(password, minimum=minimum) == "") is taken
+
+
+@pytest.mark.parametrize(
+    ("password", "taken"), [("lovelace-qmxtwzvr", True), ("lovelace-qmxtwzv", False)]
+)
+def test_eight_letters_beside_the_user_name_are_enough(password: str, taken: bool) -> None:
+    """`MIN_OTHER_LETTERS`: with seven, the password is made of the name (S-130)."""
+    assert (fault(password, username="lovelace") == "") is taken
+
+
+def test_a_user_name_of_three_letters_counts() -> None:
+    """`MIN_WORD_LENGTH`: two occur by chance, three do not (S-130)."""
+    assert "user name" in fault("ada-38475610-29384756", username="ada")
+
+
+@pytest.mark.parametrize(("username", "taken"), [("jean.luca", False), ("ann.smithers", True)])
+def test_a_part_of_the_user_name_counts_from_four_letters_on(username: str, taken: bool) -> None:
+    """`MIN_NAME_PART_LENGTH`: a part of three letters is too common (S-130)."""
+    word = username.partition(".")[0]
+    assert (fault(f"{word}-38475610-29384756", username=username) == "") is taken

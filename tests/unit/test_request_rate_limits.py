@@ -1,7 +1,14 @@
 """Request rate limits while their shared storage is unavailable: never off (R-08, S-155)."""
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from limits.errors import StorageError
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from itemsapi import rate_limits
 from itemsapi.problems import TooManyRequests
 from itemsapi.rate_limits import RequestRateLimiter
 from support.command_line import free_port
@@ -57,3 +64,54 @@ def test_each_process_counts_alone_without_the_storage(limiter: RequestRateLimit
         count_allowed(RequestRateLimiter("3/hour", f"redis://127.0.0.1:{free_port()}/0"), "ada")
         == 3
     )
+
+
+@pytest.mark.parametrize("name", ["socket_timeout", "socket_connect_timeout"])
+def test_redis_has_a_fifth_of_a_second_to_respond(limiter: RequestRateLimiter, name: str) -> None:
+    """`REDIS_TIMEOUTS`, as the guide says (S-199): every request waits for it."""
+    storage: Any = limiter._shared.storage  # noqa: SLF001 - the connection has the timeouts
+    assert storage.storage.connection_pool.connection_kwargs[name] == 0.2
+
+
+class StorageAway(MemoryStorage):
+    """A storage that never responds, and counts how often it was asked."""
+
+    asked = 0
+
+    def incr(self, *_: object, **__: object) -> int:
+        """Count and fail."""
+        self.asked += 1
+        raise StorageError(ConnectionError("away"))
+
+
+@pytest.fixture
+def away(limiter: RequestRateLimiter) -> StorageAway:
+    """The storage of the limiter, which is away."""
+    storage = StorageAway()
+    limiter._shared = FixedWindowRateLimiter(storage)  # noqa: SLF001 - in place of Redis
+    return storage
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, 1), (4.9, 1), (5.1, 2)])
+def test_a_storage_that_did_not_respond_is_asked_again_after_five_seconds(
+    limiter: RequestRateLimiter,
+    away: StorageAway,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    asked: int,
+) -> None:
+    """`REDIS_RETRY_SECONDS`: until then no request waits for it (S-199, R-08)."""
+    for now in (1000.0, 1000.0 + seconds):
+        monkeypatch.setattr(rate_limits, "time", SimpleNamespace(monotonic=lambda now=now: now))
+        limiter.hit("ada")
+    assert away.asked == asked
+
+
+def test_no_request_is_limited_without_a_rate() -> None:
+    """The setting is `off`."""
+    assert count_allowed(RequestRateLimiter(None, "memory://"), "ada") == 10
+
+
+def test_requests_are_limited_in_memory() -> None:
+    """The default (S-155)."""
+    assert count_allowed(RequestRateLimiter("3/hour", "memory://"), "ada") == 3
