@@ -108,10 +108,10 @@ def test_a_generation_is_stored_once_when_it_is_used_during_the_write() -> None:
     def mark(sid: str, _gen: int) -> None:
         written.append(sid)
         if len(written) < 3:
-            use(seen, claims(sid))
+            use(again, claims(sid))
 
-    seen = SeenGenerations(mark)
-    use(seen, claims("s"))
+    again = SeenGenerations(mark)
+    use(again, claims("s"))
     assert written == ["s"]
 
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, poolers included, with a driver that a test controls (R-32 to R-34)."""
+"""Connections to PostgreSQL and poolers, with a driver that a test controls (R-32 to R-34)."""
 
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -36,9 +36,7 @@ class FakeConnection(TimeoutConnection):
     @property
     def info(self) -> Any:
         """What the server reported at the start."""
-        return SimpleNamespace(
-            parameter_status=self.status.get, backend_pid=self.announced_pid
-        )
+        return SimpleNamespace(parameter_status=self.status.get, backend_pid=self.announced_pid)
 
     @property
     def autocommit(self) -> bool:
