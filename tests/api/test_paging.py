@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import orjson
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.event import listen
@@ -13,6 +14,7 @@ from itemsapi.items.models import ItemDraft
 from itemsapi.items.query import ItemListQuery
 from itemsapi.paging import fitting_rows
 from support.app_factory import Backend
+from support.item_store import ItemStore
 from support.operator_client import list_all, operator_client
 
 MIB = 1024 * 1024
@@ -45,6 +47,21 @@ def test_every_item_is_on_one_of_the_short_pages(backend: Backend, sort: str, li
     ada, item_ids = create_items(backend, "😀" * 10_000, 60)
     listed_ids = [item["id"] for item in list_all(ada, "/items", limit, sort=sort)]
     assert (sorted(listed_ids), len(listed_ids)) == (sorted(item_ids), len(item_ids))
+
+
+@pytest.mark.parametrize("description", ["", "😀" * 425])
+def test_a_page_of_items_whose_other_texts_are_long_is_at_most_a_mebibyte(
+    backend: Backend, description: str
+) -> None:
+    """Names, skus and tags count too, not only descriptions."""
+    store = ItemStore(backend.services.database, backend.clock)
+    tags = tuple(f"{n:02}" + "😀" * 38 for n in range(20))
+    for n in range(200):
+        sku = f"{n:03}" + "😀" * 61
+        store.create(name="😀" * 200, sku=sku, tags=tags, description=description)
+    page = store.items.get_page(ItemListQuery(limit=200), owner=store.ada)
+    assert 0.8 * MIB < len(orjson.dumps([item._asdict() for item in page.items])) <= MIB
+    assert (len(page.items) == 200) is (not description)
 
 
 def test_a_page_of_short_items_has_the_requested_length(backend: Backend) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from itemsapi.problems import RefreshInvalid
 from itemsapi.tokens.claims import REQUIRED_CLAIMS
 from itemsapi.tokens.keys import derive_key, symmetric_key
 from support.forged_tokens import ACCEPTED, REJECTED, TokenForger, decode_part, encode_part, sign
@@ -136,6 +137,52 @@ def test_a_token_is_rejected_when_a_claim_cannot_be_stored_or_returned(
 ) -> None:
     """In a row, in `GET /me` or in the response of introspection (S-033)."""
     assert forge.try_token(forge.with_claims(**{name: value})) == REJECTED
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "verdict"),
+    [
+        ("gen", 2**63 - 1, ACCEPTED),
+        ("gen", 2**63, REJECTED),
+        ("gen", 0, REJECTED),
+        ("epoch", 0, ACCEPTED),
+        ("epoch", 2**63 - 1, ACCEPTED),
+        ("auth_time", 1, ACCEPTED),
+        ("auth_time", 253_402_300_799, ACCEPTED),
+        ("auth_time", 253_402_300_800, REJECTED),
+        ("amr", ["x", "y" * 200], ACCEPTED),
+        ("amr", ["y" * 201], REJECTED),
+        ("amr", [""], REJECTED),
+    ],
+)
+def test_the_limits_of_claims_are_exact(
+    forge: TokenForger, name: str, value: object, verdict: str
+) -> None:
+    """S-033: 64 bits, the last second of the calendar, 200 characters."""
+    assert forge.try_token(forge.with_claims(**{name: value})) == verdict
+
+
+@pytest.mark.parametrize(("brackets", "verdict"), [(14, ACCEPTED), (15, REJECTED)])
+def test_a_payload_nests_at_most_sixteen_deep(
+    forge: TokenForger, brackets: int, verdict: str
+) -> None:
+    """S-014: the payload itself and `amr` are two of them."""
+    nested: object = 1
+    for _ in range(brackets):
+        nested = [nested]
+    assert forge.try_token(forge.with_claims(x=nested)) == verdict
+
+
+@pytest.mark.parametrize("name", ["sub", "sid", "gen"])
+def test_the_codec_rejects_a_refresh_token_with_a_malformed_claim(
+    forge: TokenForger, name: str
+) -> None:
+    """S-033: before the value reaches the database."""
+    key = symmetric_key(derive_key(forge.backend.services.settings.secret_key, "refresh tokens"))
+    header, claims = (decode_part(forge.login["refresh_token"], at) for at in (0, 1))
+    token = sign(key, header, claims | {name: "x"})
+    with forge.backend.app.app_context(), pytest.raises(RefreshInvalid):
+        forge.backend.services.token_codec.verify_refresh_token(token)
 
 
 @pytest.mark.parametrize("name", ["sub", "sid", "gen"])

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi import Blueprint, Scope, create_app, public, requires, signed_in
+from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
 from itemsapi.settings import Settings
@@ -187,6 +188,30 @@ def test_wrappers_that_wrap_each_other_end_the_search() -> None:
         app.add_url_rule("/tea", "tea", first)
 
     assert "no access rule" in boot_error(build)
+
+
+def test_each_rule_is_found_once_in_the_layers_of_a_view() -> None:
+    """A view, what it wraps, and what that wraps; a cycle of wrappers ends the search."""
+    inner = make_view()
+    middle = wrapping_decorator(inner)
+    outer = signed_in(wrapping_decorator(middle))
+    vars(inner)["__wrapped__"] = outer
+    assert [str(rule) for rule in declared_rules(outer)] == ["signed in"]
+    assert [str(rule) for rule in declared_rules(middle)] == ["signed in"]
+
+
+def test_the_rule_of_a_wrapper_alone_is_not_enough() -> None:
+    """The view that it wraps may be registered without it (S-002)."""
+    inner = make_view()
+    signed_in(wrapping_decorator(inner))
+    assert declared_rules(inner) == ()
+
+
+def test_the_rule_of_a_wrapper_counts_beside_that_of_the_view() -> None:
+    """One of the two would have no effect (S-002)."""
+    inner = signed_in(make_view())
+    requires("users:write")(wrapping_decorator(inner))
+    assert [str(rule) for rule in declared_rules(inner)] == ["signed in", "users:write"]
 
 
 def test_builtins_and_partials_may_be_views() -> None:

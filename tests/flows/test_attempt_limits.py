@@ -7,14 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select, text
 
+from itemsapi.attempt_limits import AttemptCounter, AttemptLimiter, Limit, PendingAttempt
 from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable, TooManyRequests
-from itemsapi.rate_limits import (
-    AttemptCounter,
-    AttemptLimiter,
-    Limit,
-    PendingAttempt,
-)
 from support.app_factory import MovingClock
 from support.database_faults import failing_database
 

@@ -2,11 +2,25 @@
 
 import threading
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from sqlalchemy import exc, text
 
-from itemsapi.db import Database, sqlite
+from itemsapi.accounts.models import Role
+from itemsapi.db import (
+    Database,
+    SchemaOutdated,
+    check_schema,
+    current_revision,
+    is_empty,
+    newest_revision,
+    sqlite,
+    upgrade,
+)
+from itemsapi.db.ownership import SchemaConflict
 from itemsapi.problems import DatabaseUnavailable
 
 pytestmark = pytest.mark.dialect("sqlite")  # PostgreSQL has concurrent writers
@@ -41,3 +55,103 @@ def test_a_transaction_is_rolled_back_when_it_raises(database: Database) -> None
         raise ZeroDivisionError
     with database.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
+
+
+def test_a_row_can_be_read_after_its_transaction(database: Database) -> None:
+    """Its values are those that were committed; no connection is needed for them."""
+    with database.transaction() as tx:
+        role = Role(name="guest", description="Looks around")
+        tx.add(role)
+    assert (role.name, role.description, role.everything) == ("guest", "Looks around", False)
+
+
+def test_a_database_without_tables_is_empty(tmp_path: Path) -> None:
+    """And one with the tables of any application is not."""
+    bare = Database(f"sqlite:///{tmp_path / 'bare.db'}")
+    assert is_empty(bare)
+    with bare.transaction() as tx:
+        tx.execute(text("CREATE VIEW anything AS SELECT 1"))
+    assert not is_empty(bare)
+    bare.dispose()
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"),
+    [("9999", "of a newer itemsapi; run that"), ("0001", "run `itemsapi db upgrade`")],
+)
+def test_a_schema_of_another_version_is_reported(
+    database: Database, revision: str, advice: str
+) -> None:
+    """R-24: a newer one is not upgraded."""
+    with database.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+    with pytest.raises(SchemaOutdated, match=advice):
+        check_schema(database)
+
+
+def test_a_schema_without_tables_is_reported(tmp_path: Path) -> None:
+    """R-24: with the command that creates them."""
+    bare = Database(f"sqlite:///{tmp_path / 'bare.db'}")
+    with pytest.raises(SchemaOutdated, match="no tables yet; run `itemsapi db upgrade`"):
+        check_schema(bare)
+    bare.dispose()
+
+
+def test_the_newest_schema_is_accepted(database: Database) -> None:
+    """As every start checks."""
+    check_schema(database)
+    assert current_revision(database) == newest_revision()
+
+
+class DriverError(Exception):
+    """An error of the PostgreSQL driver."""
+
+    def __init__(self, sqlstate: str) -> None:
+        """Take the code of the error."""
+        super().__init__("no")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "raised"),
+    [
+        ("42P07", SchemaConflict),
+        ("42501", SchemaConflict),
+        ("42601", exc.ProgrammingError),
+        ("42P01", DatabaseUnavailable),
+    ],
+)
+def test_an_error_of_a_migration_is_explained_if_the_operator_can_mend_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch, sqlstate: str, raised: type[Exception]
+) -> None:
+    """R-24: another error is raised as it is."""
+
+    def fail(*_: object) -> None:
+        raise exc.ProgrammingError("CREATE TABLE", {}, DriverError(sqlstate))
+
+    monkeypatch.setattr(command, "upgrade", fail)
+    with pytest.raises(raised):
+        upgrade(database)
+
+
+def test_a_writer_waits_for_another_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-07: for five seconds; on SQLite there is one at a time in a process."""
+    waits: list[float] = []
+
+    class HeldLock:
+        def acquire(self, timeout: float) -> bool:
+            waits.append(timeout)
+            return False
+
+    monkeypatch.setattr(database, "_writer_lock", HeldLock())
+    with pytest.raises(DatabaseUnavailable), database.transaction():
+        pass
+    assert waits == [5.0]
+
+
+def test_at_most_twenty_connections_are_open(database: Database) -> None:
+    """R-07: ten, and ten more under load (docs/operations.md); the next one waits two seconds."""
+    pool: Any = database.engine.pool
+    assert (pool.size(), pool._max_overflow, pool.timeout()) == (10, 10, 2)  # noqa: SLF001 - no public name

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from itemsapi.accounts.models import User
-from itemsapi.issuer.grants import Grant
+from itemsapi.attempt_limits import AttemptCounter, Limit
+from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.observability.context import (
     RequestContext,
@@ -17,7 +18,6 @@ from itemsapi.observability.context import (
     set_request_context,
 )
 from itemsapi.problems import CredentialsInvalid, ScopeInvalid, TooManyRequests
-from itemsapi.rate_limits import AttemptCounter, Limit
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import events
 

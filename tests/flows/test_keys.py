@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from itemsapi.db import AnyRow
 from itemsapi.tokens.key_store import (
     PUBLISHED_BEFORE_SIGNING,
     VERIFIES_AFTER_RETIREMENT,
@@ -17,6 +18,7 @@ from itemsapi.tokens.key_store import (
 from support.app_factory import Backend
 from support.forged_tokens import decode_part
 from support.keys import (
+    corrupt_keys,
     is_token_accepted,
     key_states,
     kid_of,
@@ -89,6 +91,17 @@ def test_a_retired_key_stops_verifying_after_its_tokens_expired(backend: Backend
     backend.clock.advance(seconds=VERIFIES_AFTER_RETIREMENT.total_seconds() + 1)
     assert first not in published_kids(backend)
     assert states_by_kid(backend)[first] == "retired"
+
+
+@pytest.mark.parametrize(("minutes", "verifies"), [(64.9, True), (65, False)])
+def test_a_retired_key_verifies_for_an_hour_and_five_minutes(
+    backend: Backend, minutes: float, verifies: bool
+) -> None:
+    """S-147: the longest lifetime of a token that can be set is an hour, and its jitter."""
+    first, _ = signing_and_next_kids(backend)
+    rotate_when_allowed(backend)
+    backend.clock.advance(minutes=minutes)
+    assert (first in published_kids(backend)) is verifies
 
 
 @pytest.mark.parametrize("waited", [0, 30, 69])
@@ -358,3 +371,73 @@ def test_the_jwks_may_be_cached_for_a_minute(backend: Backend) -> None:
     answer = backend.client().get("/.well-known/jwks.json")
     assert answer.headers["Cache-Control"] == "public, max-age=60"
     assert timedelta(seconds=60) < PUBLISHED_BEFORE_SIGNING
+
+
+def rotate_if_due(backend: Backend, rows: list[AnyRow]) -> tuple[bool, list[str]]:
+    """Rotate on schedule with rows that were read before; return the answer and the states."""
+    was_due = backend.services.key_set.key_store.rotate_if_due(rows)
+    return was_due, sorted(row.state for row in backend.services.key_set.key_store.load_all())
+
+
+@pytest.fixture
+def planned(make_backend: Build) -> Backend:
+    """A process that rotates its keys each minute, with a first pair of keys."""
+    planned = make_backend(revocation_lag=timedelta(seconds=5), key_rotation=timedelta(minutes=1))
+    planned.services.key_set.snapshot()
+    return planned
+
+
+def test_keys_are_not_due_before_their_period_is_over(planned: Backend) -> None:
+    """S-194: so nothing is locked or read for it."""
+    planned.clock.advance(seconds=59)
+    rows = planned.services.key_set.key_store.load_active()
+    assert rotate_if_due(planned, rows) == (False, ["current", "next"])
+
+
+def test_keys_are_not_due_until_the_next_one_may_sign(planned: Backend) -> None:
+    """S-194, S-030: otherwise each request would load the keys again."""
+    planned.clock.advance(seconds=69)
+    rows = planned.services.key_set.key_store.load_active()
+    assert rotate_if_due(planned, rows) == (False, ["current", "next"])
+
+
+def test_no_key_is_due_without_a_schedule_or_a_current_key(
+    make_backend: Build, planned: Backend
+) -> None:
+    """S-194: by default, keys rotate by command only."""
+    planned.clock.advance(days=400)
+    rows = planned.services.key_set.key_store.load_active()
+    assert rotate_if_due(make_backend(key_rotation=timedelta(0)), rows)[0] is False
+    assert rotate_if_due(planned, [row for row in rows if row.state == "next"])[0] is False
+
+
+def test_a_process_that_comes_late_does_not_rotate_again(planned: Backend) -> None:
+    """S-194: it read the keys before another process rotated them, and reads them again."""
+    planned.clock.advance(minutes=2)
+    rows = planned.services.key_set.key_store.load_active()
+    assert rotate_if_due(planned, rows) == (True, ["current", "next", "retired"])
+    planned.clock.advance(minutes=2)
+    assert rotate_if_due(planned, rows) == (True, ["current", "next", "retired"])
+
+
+def test_the_younger_of_two_current_keys_decides_whether_they_are_due(planned: Backend) -> None:
+    """R-29: rows written by hand."""
+    planned.clock.advance(minutes=2)
+    planned.services.key_set.key_store.rotate()
+    corrupt_keys(planned, "state = 'current'", "state = 'retired'")
+    planned.clock.advance(seconds=30)
+    rows = planned.services.key_set.key_store.load_active()
+    assert rotate_if_due(planned, rows) == (False, ["current", "current", "next"])
+
+
+def test_the_errors_of_a_key_change_say_what_is_wrong(backend: Backend) -> None:
+    """R-24: the command line shows them."""
+    assert str(RotationTooEarly(12.4)) == "the next key may sign in 12 s"
+    assert str(KeyUnknown("abc")) == "there is no key abc, or it is withdrawn already"
+
+
+def test_the_check_ignores_keys_that_do_not_sign(backend: Backend) -> None:
+    """R-24: one that cannot be decrypted stops no start; a process logs it and leaves it out."""
+    login_ada(backend)
+    corrupt_keys(backend, "secret = 'AAAA'", "state = 'next'")
+    backend.services.key_set.key_store.check_signing_key()

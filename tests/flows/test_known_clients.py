@@ -2,8 +2,8 @@
 
 import pytest
 
-from itemsapi.accounts.known_clients import is_known_client, remember_client
 from itemsapi.db import Database
+from itemsapi.issuer.login_throttling import is_known_client, remember_client
 from support.app_factory import MovingClock
 
 HOME, AWAY = "198.51.100.7", "203.0.113.9"

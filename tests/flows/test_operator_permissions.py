@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from itemsapi.accounts.permissions import COMMAND_LINE, Operator, Permissions
-from itemsapi.issuer.authorization import admin_transaction
+from itemsapi.accounts.models import COMMAND_LINE, Operator, Permissions
+from itemsapi.issuer.roles import admin_transaction
 from itemsapi.problems import Conflict, Forbidden, NotFound, PreconditionFailed, ValidationFailed
 from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, create_role, events

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from itemsapi.accounts.models import User
-from itemsapi.issuer.grants import Grant
+from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.passwords import PasswordChange, change_password
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import TokenInvalid, TooManyRequests, ValidationFailed

@@ -182,3 +182,63 @@ def test_usage_is_never_negative(stock: ItemStore, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(quota, "_differences", change_meanwhile)
     recount_usage(stock.database)
     assert stored_usage(stock)[0] == 0
+
+
+def with_quota(stock: ItemStore, *limits: int) -> ItemService:
+    """Return the item service with a quota of items, bytes and keys."""
+    return ItemService(stock.database, stock.clock, Quota(*limits))
+
+
+def test_a_first_item_may_use_the_whole_quota(stock: ItemStore) -> None:
+    """S-118: the limits are inclusive."""
+    eve = stock.create_owner()
+    with_quota(stock, 1, 4, 1).create(draft(), owner=eve, key="first")
+    assert stored_usage(stock, eve) == (1, 4, 1)
+
+
+def test_a_further_item_may_use_the_rest_of_the_quota(stock: ItemStore) -> None:
+    """S-118: to the last item, byte and key."""
+    with_quota(stock, 2, 8, 2).create(draft(), owner=stock.ada, key="second")
+    assert stored_usage(stock) == (2, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ((1, 8, 2), "You may store 1 items"),
+        ((2, 7, 2), "Your items may contain 7 bytes"),
+        ((2, 8, 1), "You may use 1 Idempotency-Keys"),
+        ((1, 7, 1), "You may store 1 items"),
+        ((2, 7, 1), "Your items may contain 7 bytes"),
+    ],
+)
+def test_the_error_names_the_limit_that_is_reached(
+    stock: ItemStore, limits: tuple[int, int, int], reason: str
+) -> None:
+    """S-118: of several, the one that the user can do most about."""
+    with pytest.raises(QuotaExceeded, match=reason):
+        with_quota(stock, *limits).create(draft(), owner=stock.ada, key="second")
+    assert stored_usage(stock) == (1, 4, 1)
+
+
+def test_a_first_item_that_is_too_large_is_rejected(stock: ItemStore) -> None:
+    """S-118: although there is no usage yet that it could add to."""
+    eve = stock.create_owner()
+    with pytest.raises(QuotaExceeded, match="Your items may contain 3 bytes"):
+        with_quota(stock, 1, 3, 1).create(draft(), owner=eve)
+    assert stored_usage(stock, eve) == (0, 0, 0)
+
+
+def test_a_longer_text_adds_bytes_only(stock: ItemStore) -> None:
+    """S-118: neither an item nor a key."""
+    item = stock.create()
+    stock.items.update(item.id, {"name": "Lamps"}, owner=stock.ada, version=1)
+    assert stored_usage(stock) == (2, 9, 1)
+
+
+def test_a_longer_text_above_the_quota_is_rejected(stock: ItemStore) -> None:
+    """S-118: for its bytes, however many items the user has."""
+    item = stock.create()
+    with pytest.raises(QuotaExceeded, match="Your items may contain 8 bytes"):
+        with_quota(stock, 1, 8, 1).update(item.id, {"name": "Lamps"}, owner=stock.ada, version=1)
+    assert stored_usage(stock) == (2, 8, 1)

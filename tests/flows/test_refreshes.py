@@ -6,9 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from itemsapi.accounts.models import User
-from itemsapi.accounts.permissions import COMMAND_LINE
-from itemsapi.issuer.grants import Grant
+from itemsapi.accounts.models import COMMAND_LINE, User
+from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import RefreshInvalid, RefreshReused, ScopeInvalid

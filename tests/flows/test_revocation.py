@@ -21,9 +21,13 @@ from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens import revocation
 from itemsapi.tokens.revocation import (
+    ALL_USERS,
+    SESSIONS_EPOCH,
+    Epochs,
     Revocation,
     RevocationFeed,
     generation_target,
+    load_global_epochs,
     session_target,
     user_target,
 )
@@ -445,3 +449,48 @@ def test_seq_is_the_order_of_commits(here: Backend, database: Database) -> None:
     full = max(seen, key=len)
     assert all(rows == full[: len(rows)] for rows in seen)
     assert len(full) == 40
+
+
+def epochs(database: Database) -> tuple[Epochs, int]:
+    """Return the epochs of all tokens and sessions, in both ways of reading them."""
+    with database.reading() as connection:
+        return load_global_epochs(connection), connection.scalar(select(SESSIONS_EPOCH)) or 0
+
+
+def test_there_is_no_epoch_before_the_first_revocation_of_all_users(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
+    """S-183: those of one user, even of the sessions, do not count for the others."""
+    with database.transaction() as tx:
+        revocation_feed.revoke(tx, user_target("u"), sessions=True)
+    assert epochs(database) == (Epochs(0, 0), 0)
+
+
+def test_the_tokens_of_all_users_are_revoked_without_their_sessions(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
+    """S-183: as when a role changes; the sessions end only if that is said."""
+    with database.transaction() as tx:
+        seq = revocation_feed.revoke(tx, ALL_USERS)
+    assert epochs(database) == (Epochs(seq, 0), 0)
+
+
+def test_the_latest_revocation_of_all_sessions_is_their_epoch(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
+    """R-19: later ones of tokens, and of other users, do not change it."""
+    seqs = []
+    for target, of_sessions in ((ALL_USERS, True), (ALL_USERS, False), (user_target("u"), True)):
+        with database.transaction() as tx:
+            seqs.append(revocation_feed.revoke(tx, target, sessions=of_sessions))
+    assert epochs(database) == (Epochs(seqs[1], seqs[0]), seqs[0])
+
+
+def test_revocations_of_one_transaction_have_consecutive_numbers(
+    revocation_feed: RevocationFeed, database: Database
+) -> None:
+    """S-112: the last one is the epoch of what follows."""
+    with database.transaction() as tx:
+        last = revocation_feed.revoke(tx, session_target("a"), session_target("b"))
+    with database.reading() as connection:
+        assert connection.scalars(select(Revocation.seq)).all() == [last - 1, last]

@@ -1,5 +1,6 @@
 """Seen generations of tokens: each is stored once, and again if that failed (S-074)."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,47 @@ def test_a_generation_is_stored_once_however_often_it_is_used(
     for _ in range(20):
         use(seen, claims())
     assert (store.written, store.attempts) == ([("s", 2)], 1)
+
+
+def test_a_generation_is_stored_once_when_two_responses_wait_for_it(
+    seen: SeenGenerations, store: FakeStore
+) -> None:
+    """S-074: both requests began before it was stored."""
+
+    def and_once_more() -> str:
+        seen.record_after_response(claims())
+        return ""
+
+    use(seen, claims(), and_once_more).close()
+    assert (store.written, store.attempts) == ([("s", 2)], 1)
+
+
+def test_a_generation_is_stored_once_when_it_is_used_during_the_write() -> None:
+    """S-074: the second request writes nothing and does not wait."""
+    written: list[str] = []
+
+    def mark(sid: str, _gen: int) -> None:
+        written.append(sid)
+        if len(written) < 3:
+            use(again, claims(sid))
+
+    again = SeenGenerations(mark)
+    use(again, claims("s"))
+    assert written == ["s"]
+
+
+def test_a_failed_write_is_logged_with_the_session(
+    seen: SeenGenerations, store: FakeStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-35: and with the error; no request fails, so nothing else would show it."""
+    store.broken = True
+    use(seen, claims("the-session"))
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["session_id"], line["error"]) == (
+        "generation_not_noted",
+        "the-session",
+        "DatabaseUnavailable",
+    )
 
 
 def test_each_generation_is_stored(seen: SeenGenerations, store: FakeStore) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from itemsapi.accounts.models import User
 from itemsapi.clock import unix_seconds
-from itemsapi.issuer.grants import Grant
+from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.issuer.sessions import list_open_sessions, logout
 from itemsapi.observability.context import (

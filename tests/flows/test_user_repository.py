@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from itemsapi.accounts import repository
-from itemsapi.accounts.models import Role, RoleScope, User, UserRole
-from itemsapi.accounts.permissions import Permissions
+from itemsapi.accounts.models import Permissions, Role, RoleScope, User, UserRole
 from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import new_id
 from itemsapi.db import Database

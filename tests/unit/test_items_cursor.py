@@ -37,6 +37,32 @@ def test_a_position_survives_encoding_and_decoding(value: SortValue) -> None:
     assert len(text) <= 1800
 
 
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        ("Lamp", "Lamp"),
+        (0, 0),
+        (2**63 - 1, 2**63 - 1),
+        (datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC), 1_000_005),
+    ],
+)
+def test_a_cursor_contains_the_sort_value(value: SortValue, encoded: object) -> None:
+    """A time as microseconds since 1970, so that a cursor is valid in every process."""
+    text = encode_cursor(LIST, CursorPosition(value, "id"))
+    assert text == encode(LIST, encoded, "id")
+    assert decode_cursor(LIST, text, type(value)) == CursorPosition(value, "id")
+
+
+def test_a_cursor_of_the_maximum_length_is_decoded_and_no_longer_one() -> None:
+    """S-101: 1800 characters (`MAX_CURSOR_LENGTH`)."""
+    room = 1800 * 3 // 4 - len(f'["{LIST}","","id"]')
+    longest, longer = (encode(LIST, "x" * (room + more), "id") for more in (0, 1))
+    assert (len(longest), len(longer)) == (1800, 1802)
+    assert decode_cursor(LIST, longest, str).id == "id"
+    with pytest.raises(ValidationFailed):
+        decode_cursor(LIST, longer, str)
+
+
 @given(st.one_of(st.text(), st.from_regex(r"[A-Za-z0-9_-]{1,80}", fullmatch=True)))
 def test_a_cursor_is_rejected_when_it_is_invented(text: str) -> None:
     """S-014: arbitrary input raises `ValidationFailed` and nothing else."""

@@ -57,3 +57,15 @@ def test_the_length_of_a_tag_is_checked_after_normalisation() -> None:
     """A character that normalises to eighteen does not get past the limit."""
     with pytest.raises(ValidationFailed):
         normalize_tag("\ufdfa" * 3)
+
+
+def test_a_draft_is_accepted_when_its_values_are_the_shortest() -> None:
+    """One character, or none where a text may be empty."""
+    shortest = draft(name="x", sku="x", description="", tags=("x",))
+    assert (shortest.quantity, shortest.tags) == (0, ("x",))
+
+
+def test_a_draft_may_have_twenty_tags_of_forty_characters() -> None:
+    """Equal ones count once."""
+    tags = tuple(f"{n:02}" + "x" * 38 for n in range(20))
+    assert draft(tags=tags + tags).tags == tags

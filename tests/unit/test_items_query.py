@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from itemsapi.items.query import ItemListQuery
+from itemsapi.items.search_index import filter_words
 from itemsapi.problems import ValidationFailed
 
 
@@ -51,3 +52,24 @@ def test_a_time_filter_is_accepted_with_a_time_zone() -> None:
     """The value is passed on unchanged."""
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert ItemListQuery(created_from=noon).column_filters() == {"created_from": noon}
+
+
+def test_a_query_is_accepted_when_its_values_are_at_their_limits() -> None:
+    """The limits are inclusive."""
+    assert ItemListQuery(limit=1).limit == 1
+    assert ItemListQuery(limit=200, q="x" * 200).limit == 200
+
+
+def test_a_list_begins_with_the_newest_fifty_items_by_default() -> None:
+    """As the documentation of the parameters says."""
+    query = ItemListQuery()
+    assert (query.sort, query.limit, query.sort_field) == ("-created_at", 50, "created_at")
+
+
+def test_the_words_of_filters_are_those_that_earlier_versions_stored() -> None:
+    """They are in the text index of every item, and must stay the same."""
+    assert filter_words(["red"], "EUR", "01a2-B") == [
+        "#c8474a914a6e277e86f81f27dc4b2f96",
+        "$eur",
+        "@01a2b",
+    ]

@@ -1,0 +1,185 @@
+"""Errors of a database: those of its state become 503, those of our statements stay (R-04)."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from sqlalchemy import exc
+
+from itemsapi.db.engine import translate_errors
+from itemsapi.db.ownership import explain_error
+from itemsapi.db.postgres import CircuitBreaker, ServerSilent
+from itemsapi.problems import DatabaseUnavailable
+
+
+class DriverError(Exception):
+    """An error of the driver with an SQLSTATE, as psycopg raises it."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        """Take the SQLSTATE; an error of the client has none."""
+        super().__init__("first line\nsecond line")
+        self.sqlstate = sqlstate
+
+
+def programming_error(sqlstate: str | None) -> exc.ProgrammingError:
+    """Return the error of a statement that the server rejects."""
+    return exc.ProgrammingError("SELECT 1", {}, DriverError(sqlstate))
+
+
+@pytest.mark.parametrize("sqlstate", ["42P01", "42501"])
+def test_a_missing_table_or_permission_is_an_unavailable_database(sqlstate: str) -> None:
+    """R-04: the schema is not there yet, or not for this role; the client may try again."""
+    with pytest.raises(DatabaseUnavailable), translate_errors():
+        raise programming_error(sqlstate)
+
+
+@pytest.mark.parametrize("sqlstate", ["42601", "42703", None])
+def test_another_error_of_a_statement_is_not_translated(sqlstate: str | None) -> None:
+    """A statement with a fault is a defect of ours, which no retry mends."""
+    with pytest.raises(exc.ProgrammingError), translate_errors():
+        raise programming_error(sqlstate)
+
+
+@pytest.mark.parametrize("kind", [exc.IntegrityError, exc.DataError])
+def test_a_violated_constraint_is_not_translated(kind: type[exc.DBAPIError]) -> None:
+    """The services turn it into a conflict, or it is a defect."""
+    with pytest.raises(kind), translate_errors():
+        raise kind("INSERT", {}, DriverError("23505"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [exc.OperationalError("SELECT 1", {}, DriverError("57P01")), exc.TimeoutError("pool")],
+)
+def test_a_broken_connection_or_a_full_pool_is_an_unavailable_database(error: Exception) -> None:
+    """R-04: with the reason for the log."""
+    with pytest.raises(DatabaseUnavailable) as raised, translate_errors():
+        raise error
+    assert raised.value.cause.startswith("database: ")
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "advice"),
+    [
+        ("3F000", "CREATE SCHEMA"),
+        ("42501", "first line; let the role create tables"),
+        ("42P07", "first line, made by another application"),
+    ],
+)
+def test_a_rejected_table_is_explained(sqlstate: str, advice: str) -> None:
+    """R-24: one line that says what to do."""
+    conflict = explain_error(programming_error(sqlstate))
+    assert advice in str(conflict)
+    assert "\n" not in str(conflict)
+
+
+@pytest.mark.parametrize("error", [None, ValueError(), programming_error("42601")])
+def test_another_error_is_not_explained(error: Exception | None) -> None:
+    """It is shown as it is."""
+    assert explain_error(error) is None
+
+
+def fail(breaker: CircuitBreaker, error: Exception | None) -> None:
+    """Use the database once under the breaker; it fails because of an error of the driver."""
+    with breaker.guard():
+        if error is not None:
+            failure = exc.OperationalError("SELECT 1", {}, error)
+            raise DatabaseUnavailable from failure
+
+
+def is_open(breaker: CircuitBreaker) -> bool:
+    """Tell whether the breaker rejects a use; one that it permits succeeds."""
+    try:
+        fail(breaker, None)
+    except DatabaseUnavailable:
+        return True
+    return False
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A monotonic clock that stands still; call it to move it."""
+    reading = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: reading[0])
+
+    def advance(by: float) -> None:
+        reading[0] += by
+
+    return advance
+
+
+@pytest.fixture
+def silent(seconds: Callable[[float], None]) -> CircuitBreaker:
+    """A breaker whose server did not respond just now."""
+    breaker = CircuitBreaker()
+    with pytest.raises(DatabaseUnavailable):
+        fail(breaker, ServerSilent("the server does not answer"))
+    return breaker
+
+
+def test_a_silent_server_is_left_alone_for_a_second(
+    silent: CircuitBreaker, seconds: Callable[[float], None]
+) -> None:
+    """R-04: requests must not queue for it."""
+    seconds(0.99)
+    assert is_open(silent)
+    seconds(0.01)
+    assert not is_open(silent)
+
+
+def test_a_server_that_responds_again_is_used_at_once(
+    silent: CircuitBreaker, seconds: Callable[[float], None]
+) -> None:
+    """R-04: by all threads, from the first response on."""
+    seconds(1)
+    assert [is_open(silent), is_open(silent)] == [False, False]
+
+
+def test_a_server_that_stays_silent_is_tried_once_a_second(
+    silent: CircuitBreaker, seconds: Callable[[float], None]
+) -> None:
+    """R-04: the next attempt blocks one thread only."""
+    seconds(1)
+    with pytest.raises(DatabaseUnavailable):
+        fail(silent, psycopg.errors.ConnectionTimeout("no connection"))
+    assert is_open(silent)
+
+
+def test_one_thread_tries_a_silent_server(
+    silent: CircuitBreaker, seconds: Callable[[float], None]
+) -> None:
+    """R-04: the others fail at once until it is done, or has taken longer than any timeout."""
+    seconds(1)
+    with silent.guard():
+        seconds(4.4)
+        assert is_open(silent)
+        seconds(0.2)
+        assert not is_open(silent)
+
+
+def test_a_server_that_refuses_connections_is_tried_at_once(
+    silent: CircuitBreaker, seconds: Callable[[float], None]
+) -> None:
+    """A refused connection costs no time, so the breaker need not wait."""
+    seconds(1)
+    with pytest.raises(DatabaseUnavailable):
+        fail(silent, psycopg.OperationalError("connection refused"))
+    assert not is_open(silent)
+
+
+def test_a_broken_connection_opens_no_breaker(seconds: Callable[[float], None]) -> None:
+    """Only a server that does not respond costs the time of a thread."""
+    breaker = CircuitBreaker()
+    with pytest.raises(DatabaseUnavailable):
+        fail(breaker, psycopg.OperationalError("server closed the connection"))
+    assert not is_open(breaker)
+
+
+def test_an_error_of_a_statement_closes_the_breaker(
+    silent: CircuitBreaker, seconds: Callable[[float], None]
+) -> None:
+    """It is a response too."""
+    seconds(1)
+    with pytest.raises(ZeroDivisionError), silent.guard():
+        raise ZeroDivisionError
+    assert [is_open(silent), is_open(silent)] == [False, False]

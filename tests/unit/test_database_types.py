@@ -1,0 +1,48 @@
+"""Times in the database: aware UTC in Python, whatever the dialect stores (`UtcDateTime`)."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import Dialect, create_engine
+
+from itemsapi.db import UtcDateTime
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+IN_TOKYO = NOON.astimezone(timezone(timedelta(hours=9)))
+SQLITE = create_engine("sqlite://").dialect
+POSTGRES = create_engine("postgresql+psycopg://").dialect
+
+
+def test_a_time_is_stored_without_a_zone_in_sqlite() -> None:
+    """SQLite has no time zones: the value is UTC, whatever zone it had."""
+    assert UtcDateTime().process_bind_param(IN_TOKYO, SQLITE) == NOON.replace(tzinfo=None)
+
+
+def test_a_time_is_stored_with_its_zone_in_postgresql() -> None:
+    """PostgreSQL would interpret a time without a zone by a setting of the session."""
+    stored = UtcDateTime().process_bind_param(IN_TOKYO, POSTGRES)
+    assert stored is not None
+    assert stored.tzinfo is not None
+
+
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRES])
+def test_a_missing_time_is_stored_and_loaded_as_none(dialect: Dialect) -> None:
+    """For example that of the end of a session that goes on."""
+    column_type = UtcDateTime()
+    assert column_type.process_bind_param(None, dialect) is None
+    assert column_type.process_result_value(None, dialect) is None
+
+
+@pytest.mark.parametrize(
+    ("dialect", "stored"), [(SQLITE, NOON.replace(tzinfo=None)), (POSTGRES, IN_TOKYO)]
+)
+def test_a_time_is_loaded_as_utc(dialect: Dialect, stored: datetime) -> None:
+    """Also from a server whose time zone is another one."""
+    loaded = UtcDateTime().process_result_value(stored, dialect)
+    assert loaded is not None
+    assert (loaded, loaded.tzinfo) == (NOON, UTC)
+
+
+def test_the_column_has_a_time_zone_in_postgresql() -> None:
+    """Without one, the server would drop the zone of a value."""
+    assert UtcDateTime().compile(dialect=POSTGRES) == "TIMESTAMP WITH TIME ZONE"
