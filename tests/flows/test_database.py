@@ -1,7 +1,9 @@
 """Transactions of the database, and the errors when it cannot be used."""
 
+import sqlite3
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 
 import pytest
 from sqlalchemy import text
@@ -45,3 +47,31 @@ def test_a_transaction_is_rolled_back_when_it_raises(database: Database) -> None
         raise ZeroDivisionError
     with database.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
+
+
+@pytest.fixture
+def other_process(database: Database) -> Iterator[sqlite3.Connection]:
+    """A connection to the same file that does not wait for locks."""
+    file = str(database.engine.url.database)
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        yield connection
+
+
+def test_another_process_cannot_write_when_a_transaction_has_read(
+    database: Database, other_process: sqlite3.Connection
+) -> None:
+    """A transaction takes the write lock first: what it has read is true when it writes (R-07)."""
+    with database.transaction() as tx:
+        tx.execute(text("SELECT count(*) FROM itemsapi_role"))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other_process.execute("BEGIN IMMEDIATE")
+
+
+def test_another_process_can_write_when_a_look_up_is_open(
+    database: Database, other_process: sqlite3.Connection
+) -> None:
+    """A look-up takes no lock that a writer needs (R-07)."""
+    with database.reading() as connection:
+        connection.execute(text("SELECT count(*) FROM itemsapi_role"))
+        other_process.execute("BEGIN IMMEDIATE")
+    assert other_process.in_transaction
