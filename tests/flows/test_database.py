@@ -1,7 +1,9 @@
 """Transactions of the database, and the errors when it cannot be used."""
 
+import sqlite3
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,31 @@ def test_at_most_twenty_connections_are_open(database: Database) -> None:
     """R-07: ten, and ten more under load (docs/operations.md); the next one waits two seconds."""
     pool: Any = database.engine.pool
     assert (pool.size(), pool._max_overflow, pool.timeout()) == (10, 10, 2)  # noqa: SLF001 - no public name
+
+
+@pytest.fixture
+def other_process(database: Database) -> Iterator[sqlite3.Connection]:
+    """A connection to the same file that does not wait for locks."""
+    file = str(database.engine.url.database)
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+        yield connection
+
+
+def test_another_process_cannot_write_when_a_transaction_has_read(
+    database: Database, other_process: sqlite3.Connection
+) -> None:
+    """A transaction takes the write lock first: what it has read is true when it writes (R-07)."""
+    with database.transaction() as tx:
+        tx.execute(text("SELECT count(*) FROM itemsapi_role"))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other_process.execute("BEGIN IMMEDIATE")
+
+
+def test_another_process_can_write_when_a_look_up_is_open(
+    database: Database, other_process: sqlite3.Connection
+) -> None:
+    """A look-up takes no lock that a writer needs (R-07)."""
+    with database.reading() as connection:
+        connection.execute(text("SELECT count(*) FROM itemsapi_role"))
+        other_process.execute("BEGIN IMMEDIATE")
+    assert other_process.in_transaction
