@@ -49,19 +49,18 @@ def test_every_item_is_on_one_of_the_short_pages(backend: Backend, sort: str, li
     assert (sorted(listed_ids), len(listed_ids)) == (sorted(item_ids), len(item_ids))
 
 
-@pytest.mark.parametrize("description", ["", "😀" * 425])
 def test_a_page_of_items_whose_other_texts_are_long_is_at_most_a_mebibyte(
-    backend: Backend, description: str
+    backend: Backend,
 ) -> None:
     """Names, skus and tags count too, not only descriptions."""
     store = ItemStore(backend.services.database, backend.clock)
     tags = tuple(f"{n:02}" + "😀" * 38 for n in range(20))
     for n in range(200):
         sku = f"{n:03}" + "😀" * 61
-        store.create(name="😀" * 200, sku=sku, tags=tags, description=description)
+        store.create(name="😀" * 200, sku=sku, tags=tags, description="😀" * 425)
     page = store.items.get_page(ItemListQuery(limit=200), owner=store.ada)
     assert 0.8 * MIB < len(orjson.dumps([item._asdict() for item in page.items])) <= MIB
-    assert (len(page.items) == 200) is (not description)
+    assert 100 < len(page.items) < 200
 
 
 def test_a_page_of_short_items_has_the_requested_length(backend: Backend) -> None:
