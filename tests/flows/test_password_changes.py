@@ -10,6 +10,7 @@ from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.passwords import PasswordChange, change_password
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import TokenInvalid, TooManyRequests, ValidationFailed
+from itemsapi.rate_limits import PendingAttempt
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD
@@ -110,6 +111,13 @@ def test_a_changed_password_never_expires(backend: Backend, ada: str) -> None:
     make_temporary(backend, ada, days=7)
     change(backend, ada)
     assert backend.services.users.get(ada).password_expires_at is None
+
+
+def test_a_password_change_leaves_no_reserved_attempt(backend: Backend, ada: str) -> None:
+    """Ten changes in half a minute would lock the user out (S-079)."""
+    change(backend, ada)
+    with backend.services.database.reading() as connection:
+        assert connection.execute(PendingAttempt.core().select()).all() == []
 
 
 def test_the_eleventh_wrong_password_is_rejected(backend: Backend, ada: str) -> None:

@@ -12,12 +12,7 @@ from argon2.low_level import Type, error_to_str
 
 from itemsapi.accounts import passwords as passwords_module
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.accounts.passwords import (
-    MAX_CONCURRENT_HASHES,
-    MAX_WAITING_HASHES,
-    PasswordService,
-    make_temporary_password,
-)
+from itemsapi.accounts.passwords import PasswordService, make_temporary_password
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
 from support.password_counter import count_verifications
@@ -130,9 +125,10 @@ def test_hash_and_matches_raise_busy_when_the_queue_is_full(
             job()
 
 
-def test_one_hash_runs_and_two_wait() -> None:
-    """More would block the threads of the server (S-048, R-13)."""
-    assert (MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES) == (1, 2)
+def test_one_hash_runs_and_two_wait(passwords: PasswordService) -> None:
+    """`MAX_CONCURRENT_HASHES`, `MAX_WAITING_HASHES`: more would block all threads (S-048, R-13)."""
+    queue = passwords._queue  # noqa: SLF001 - its behaviour is tested in test_hashing_queue.py
+    assert (queue._max_running, queue._max_waiting) == (1, 2)  # noqa: SLF001
 
 
 def test_hash_raises_busy_when_no_slot_becomes_free(
