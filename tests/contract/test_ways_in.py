@@ -189,8 +189,8 @@ CONTEXT: dict[str, Callable[[Backend], TestResponse]] = {
     ),
     "`X-Auth-Delivery`": lambda backend: cookie_call(backend, X_Auth_Delivery="both"),
     "the client's address, at a password": wrong_password,
-    "the account, at a password": wrong_passwords_from_everywhere,
-    "the user, or the client's address without one, at every address but `/health/*`, sign-in"
+    "the user name, at a password": wrong_passwords_from_everywhere,
+    "the user, or the client's address without one, on every route but `/health/*`, sign-in"
     " included": too_often,
     "the time": expired,
     "what was revoked since": revoked,
