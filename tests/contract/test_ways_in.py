@@ -207,7 +207,7 @@ def test_context_rule_has_the_documented_effect(
     make_backend: Callable[..., Backend], row: list[str]
 ) -> None:
     """S-200: the response has the status and code of the row."""
-    backend = make_backend(rate_limit="5/minute" if "every address" in row[0] else None)
+    backend = make_backend(rate_limit="5/minute" if "every route" in row[0] else None)
     backend.create_user("ada", "member")
     response = CONTEXT[row[0]](backend)
     assert f"{response.status_code} `{response.get_json()['code']}`" == row[2]
