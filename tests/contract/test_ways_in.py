@@ -185,8 +185,8 @@ CONTEXT: dict[str, Callable[[Backend], TestResponse]] = {
     ),
     "`X-Auth-Delivery`": lambda backend: cookie_call(backend, X_Auth_Delivery="both"),
     "the client's address, at a password": wrong_password,
-    "the account, at a password": wrong_passwords_from_everywhere,
-    "the user, or the client's address without one, at every address but `/health/*`, sign-in"
+    "the user name, at a password": wrong_passwords_from_everywhere,
+    "the user, or the client's address without one, on every route but `/health/*`, sign-in"
     " included": too_often,
     "the time": expired,
     "what was revoked since": revoked,
@@ -203,7 +203,7 @@ def test_context_rule_has_the_documented_effect(
     make_backend: Callable[..., Backend], row: list[str]
 ) -> None:
     """S-200: the response has the status and code of the row."""
-    backend = make_backend(rate_limit="5/minute" if "every address" in row[0] else None)
+    backend = make_backend(rate_limit="5/minute" if "every route" in row[0] else None)
     backend.create_user("ada", "member")
     response = CONTEXT[row[0]](backend)
     assert f"{response.status_code} `{response.get_json()['code']}`" == row[2]
