@@ -57,7 +57,7 @@ class Selection:
             similarity = Counter[str]()
         else:
             found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
-            found = found or self.seconds.keys()  # a module that only declares, such as tables
+            found = found or set(self.seconds)  # a module that only declares, such as tables
             similarity = self._similarity(mutant, found)
         caught, expert = self.catches[mutant.path], self.expertise[mutant.path]
         score = {test: expert[test] / (OVERHEAD_SECONDS + self.seconds[test]) for test in found}

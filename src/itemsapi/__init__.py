@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itemsapi.app import create_app
+    from itemsapi.clock import new_id
     from itemsapi.db import BlueprintModel
     from itemsapi.gate.caller import Caller, current_caller
     from itemsapi.gate.decorators import public, requires, signed_in
-    from itemsapi.rest import Blueprint, Schema, fields
+    from itemsapi.paging import Page, cut_page
+    from itemsapi.problems import Conflict, NotFound
+    from itemsapi.rest import Blueprint, PageQuery, Schema, fields, list_schema
     from itemsapi.services import current_database
     from itemsapi.tokens.scopes import Scope
 
@@ -27,12 +30,19 @@ __all__ = [
     "Blueprint",
     "BlueprintModel",
     "Caller",
+    "Conflict",
+    "NotFound",
+    "Page",
+    "PageQuery",
     "Schema",
     "Scope",
     "create_app",
     "current_caller",
     "current_database",
+    "cut_page",
     "fields",
+    "list_schema",
+    "new_id",
     "public",
     "requires",
     "signed_in",
@@ -42,12 +52,19 @@ _WHERE = {
     "Blueprint": "rest",
     "BlueprintModel": "db",
     "Caller": "gate.caller",
+    "Conflict": "problems",
+    "NotFound": "problems",
+    "Page": "paging",
+    "PageQuery": "rest",
     "Schema": "rest",
     "Scope": "tokens.scopes",
     "create_app": "app",
     "current_caller": "gate.caller",
     "current_database": "services",
+    "cut_page": "paging",
     "fields": "rest",
+    "list_schema": "rest",
+    "new_id": "clock",
     "public": "gate.decorators",
     "requires": "gate.decorators",
     "signed_in": "gate.decorators",

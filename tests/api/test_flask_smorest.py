@@ -479,3 +479,21 @@ def test_a_document_is_whole_for_everybody_who_asks_first(tmp_path: Path) -> Non
     app = create_echo_app(tmp_path)
     documents = race(*[lambda: app.test_client().get("/openapi.json").data] * 4)
     assert set(documents) == {app.test_client().get("/openapi.json").data}
+
+
+def test_paginate_alone_rejects_unknown_parameters(opened: Open) -> None:
+    """A misspelt `page` must not return the first page."""
+    blp: Any = Blueprint("pets", __name__, url_prefix="/pets")
+
+    @blp.route("/")
+    @OPEN
+    @blp.response(200)
+    @blp.paginate(Page)
+    def numbers() -> object:
+        return range(35)
+
+    client = opened(blp)
+    assert client.get("/pets?pag=2").get_json()["errors"] == [
+        {"field": "pag", "message": "Unknown field."}
+    ]
+    assert client.get("/pets?page=4").get_json() == [30, 31, 32, 33, 34]

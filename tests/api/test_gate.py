@@ -288,3 +288,12 @@ def test_log_lines_cannot_be_forged(forge: TokenForger, capfd: pytest.CaptureFix
         "authn_login_success", "authn_login_fail", "crypto_key_rotated"
     }  # fmt: skip
     assert all(line.isascii() and line.isprintable() for line in lines)
+
+
+def test_a_rejected_request_counts_for_its_caller(make_backend: Callable[..., Backend]) -> None:
+    """A caller without scopes must not use up the limit of others at the address."""
+    backend = make_backend(rate_limit="3/hour")
+    backend.create_user("eve")
+    eve = backend.bearer_client(backend.login("eve")["access_token"])
+    assert [eve.get("/items").status_code for _ in range(4)] == [403, 403, 403, 429]
+    assert backend.client().get("/items").status_code == 401

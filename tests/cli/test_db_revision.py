@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import MetaData, inspect
 
 from itemsapi.cli.first_start import prepare
 from itemsapi.clock import now
-from itemsapi.db import Database, blueprint_revisions
+from itemsapi.db import BlueprintModel, Database, blueprint_revisions
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from support.command_line import SECRET, CommandResult, Shell
@@ -24,6 +24,13 @@ metadata = sa.MetaData()
 """
 PARCEL = 'sa.Table("parcel", metadata, sa.Column("id", sa.Integer, primary_key=True){more})'
 WEIGHT = ', sa.Column("weight", sa.Integer)'
+SHOP = """\
+import sqlalchemy as sa
+from itemsapi import Blueprint, BlueprintModel
+
+blueprint = Blueprint("shop", __name__)
+sa.Table("shelf", BlueprintModel.metadata, sa.Column("id", sa.Integer, primary_key=True))
+"""
 NUMBERS = itertools.count()
 
 Generate = Callable[..., CommandResult]
@@ -344,3 +351,19 @@ def test_a_metadata_that_is_none_is_reported(own_shell: Shell, name: str) -> Non
     done = own_shell.run("db", "revision", "-m", "change", "--metadata", name)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert done.err.startswith(f"itemsapi: --metadata: {'cannot import ' * ('loads' not in name)}")
+
+
+def test_the_check_finds_a_model_without_a_migration(
+    own_shell: Shell, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each request that uses the column would fail (R-24)."""
+    (project / "shop.py").write_text(SHOP)
+    shell = own_shell.with_settings(blueprints="shop:blueprint")
+    monkeypatch.setattr(BlueprintModel, "metadata", MetaData())
+    (project / "migrations").mkdir()
+    assert shell.run("db", "upgrade").code == 0
+    checked = shell.run("db", "check")
+    words = (
+        "the tables differ from the models of your blueprints; run `itemsapi db revision -m TEXT`"
+    )
+    assert (checked.code, checked.err) == (1, f"itemsapi: {words}\n")

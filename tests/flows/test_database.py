@@ -185,3 +185,16 @@ def test_another_process_can_write_when_a_look_up_is_open(
         connection.execute(text("SELECT count(*) FROM itemsapi_role"))
         other_process.execute("BEGIN IMMEDIATE")
     assert other_process.in_transaction
+
+
+@pytest.mark.parametrize("statement", ["selct 1", "SELECT colour FROM itemsapi_role"])
+def test_a_wrong_statement_is_no_outage(database: Database, statement: str) -> None:
+    """R-35: it is a fault of the code, and the log must show where (as with PostgreSQL)."""
+    with pytest.raises(exc.OperationalError), database.reading() as connection:
+        connection.execute(text(statement))
+
+
+def test_a_missing_table_is_an_outage(database: Database) -> None:
+    """R-24: the migrations did not run yet; clients retry."""
+    with pytest.raises(DatabaseUnavailable), database.reading() as connection:
+        connection.execute(text("SELECT 1 FROM parcel"))

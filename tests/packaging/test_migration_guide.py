@@ -107,7 +107,7 @@ def test_the_endpoint_of_the_guide_stores_rows(project: Project) -> None:
     with project.serve(port):
         output = project.run(CALL.replace("8000", str(port)))
     placed, listed, refusal = parse_each(output)
-    assert ([placed], placed["product"]) == (listed, "Desk lamp")
+    assert ([placed], placed["product"]) == (listed["items"], "Desk lamp")
     assert refusal["code"] == "token_missing"
 
 

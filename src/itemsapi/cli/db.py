@@ -78,8 +78,10 @@ def current(*, as_json: bool) -> None:
 
 @command.command
 def check() -> None:
-    """Exit with 0 if all tables have the newest revision, with 1 if not."""
-    with open_services():
+    """Exit with 1 if a table is not at the newest revision, or differs from your models."""
+    with open_services() as services:
+        load_blueprints(services.settings.blueprints)
+        db.require_current_models(services.database, db.BlueprintModel.metadata)
         print_lines("The schema is up to date.")
 
 

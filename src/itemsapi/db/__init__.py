@@ -2,7 +2,7 @@
 
 from itemsapi.db.engine import Database
 from itemsapi.db.migrations import MigrationFailed
-from itemsapi.db.new_revision import create_revision
+from itemsapi.db.new_revision import create_revision, require_current_models
 from itemsapi.db.schema import (
     SchemaOutdated,
     blueprint_revisions,
@@ -34,6 +34,7 @@ __all__ = [
     "downgrade_blueprints",
     "is_empty",
     "newest_revision",
+    "require_current_models",
     "upgrade",
     "upgrade_blueprints",
 ]

@@ -144,6 +144,10 @@ def translate_errors() -> Iterator[None]:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
             raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
         raise
+    except exc.OperationalError as error:
+        if sqlite.is_statement_error(error.orig):
+            raise
+        raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
         raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
 

@@ -84,6 +84,15 @@ def take_write_lock(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def is_statement_error(error: object) -> bool:
+    """Return whether a statement is wrong, which SQLite reports like an unavailable database.
+
+    A missing table is not the fault of the statement: the migrations did not run yet.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_ERROR and not str(error).startswith("no such table")
+
+
 def _mark_disconnected(context: ExceptionContext) -> None:
     """Discard a connection that found the file read-only: it would never write again (R-32)."""
     code = getattr(context.original_exception, "sqlite_errorcode", 0)

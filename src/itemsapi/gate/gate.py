@@ -80,13 +80,12 @@ class Gate:
         return view
 
     def _admit(self, rule: Rule) -> None:
+        caller = None
         try:
             caller = self._authenticate(rule)
             rule.check(caller.claims if caller else None)
-        except Problem:
-            self._count(rule, None)  # rejected requests count too, by address
-            raise
-        self._count(rule, caller)
+        finally:
+            self._count(rule, caller)  # rejected requests too, by address if there is no caller
         self._csrf_policy.check(request)
         set_caller(caller)
 

@@ -56,9 +56,14 @@ class StrictParser(FlaskParser):
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
         """Return the query parameters of this schema, and those that no schema knows."""
         pairs = cast("Request", req).query_pairs()
-        other_names = self._names_of_other_schemas(req, schema)
-        if other_names is not None:
-            pairs = {name: values for name, values in pairs.items() if name not in other_names}
+        view, own_names = _current_view(req), _field_names(schema)
+        if view not in self._names_by_view:
+            self._names_by_view[view] = _query_names(view)
+        names = self._names_by_view[view]
+        if names is not None:
+            pairs = {name: pairs[name] for name in pairs.keys() - (names - own_names)}
+        elif "pagination" in getattr(view, "_apidoc", {}):  # its schema ignores unknown parameters
+            _require_known(pairs, own_names)
         return _single_values(pairs, schema)
 
     def load_form(self, req: flask.Request, schema: Schema) -> Any:
@@ -102,23 +107,26 @@ class StrictParser(FlaskParser):
             messages if isinstance(messages, Mapping) else {"_schema": messages}
         ) from None
 
-    def _names_of_other_schemas(self, req: flask.Request, schema: Schema) -> frozenset[str] | None:
-        """Return the parameter names of the operation's other query schemas and of `paginate`.
 
-        A parameter is unknown only if none of these schemas knows it. Return None if there is only
-        one query schema.
-        """
-        view = flask.current_app.view_functions[req.endpoint or ""]
-        view = getattr(getattr(view, "view_class", None), req.method.lower(), view)
-        if view not in self._names_by_view:
-            self._names_by_view[view] = _query_names(view)
-        names = self._names_by_view[view]
-        own = frozenset(field.data_key or name for name, field in schema.load_fields.items())
-        return None if names is None else names - own
+def _current_view(req: flask.Request) -> Any:
+    view = flask.current_app.view_functions[req.endpoint or ""]
+    return getattr(getattr(view, "view_class", None), req.method.lower(), view)
+
+
+def _field_names(schema: Schema) -> frozenset[str]:
+    return frozenset(field.data_key or name for name, field in schema.load_fields.items())
+
+
+def _require_known(pairs: Pairs, names: frozenset[str]) -> None:
+    if unknown := sorted(pairs.keys() - names):
+        raise validation_problem(dict.fromkeys(unknown, "Unknown field."))
 
 
 def _query_names(view: object) -> frozenset[str] | None:
-    """Return the parameter names of all query schemas of a view; None if there is only one."""
+    """Return the parameter names of all query schemas of a view; None if there is only one.
+
+    With several schemas, a parameter is unknown only if none of them knows it.
+    """
     metadata = getattr(view, "_apidoc", {})
     parameters = [*metadata.get("arguments", {}).get("parameters", ())]
     if "pagination" in metadata:
@@ -130,9 +138,7 @@ def _query_names(view: object) -> frozenset[str] | None:
     ]
     if len(schemas) < 2:  # noqa: PLR2004 - a single schema rejects unknown parameters itself
         return None
-    return frozenset(
-        field.data_key or name for schema in schemas for name, field in schema.load_fields.items()
-    )
+    return frozenset().union(*map(_field_names, schemas))
 
 
 def _single_values(pairs: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
