@@ -272,7 +272,7 @@ def test_another_transaction_sets_no_time_limits(pooled: bool | None, writing: b
 
 
 def is_replaced(status: Mapping[str, str], *, age: float = 1.0, pooled: bool = False) -> bool:
-    """Tell whether the pool replaces a connection that was first used `age` seconds ago."""
+    """Return whether the pool replaces a connection that was first used `age` seconds ago."""
     connection = FakeConnection(status, announced_pid=SERVER_PID)
     connection.pooled = pooled
     record = SimpleNamespace(info={})

@@ -84,9 +84,10 @@ def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
 def _refresh_session(
     issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> Callable[[], Grant] | Problem:
-    """Rotate in one transaction. Return, not raise, a problem whose changes must be committed.
+    """Rotate in one transaction.
 
-    Tokens are minted after the commit: if that fails, the client may retry with the same token.
+    A problem whose changes must be committed is returned, not raised. Tokens are minted after the
+    commit: if that fails, the client may retry with the same token.
     """
     now = issuer.clock()
     details = _load_details(issuer, tx, claims, request)
@@ -109,9 +110,10 @@ def _refresh_session(
 def _load_details(
     issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> GrantDetails | None:
-    """Load what the new tokens contain, before anything is rotated; None if there are to be none.
+    """Load what the new tokens contain, before the rotation.
 
-    The user's row is locked: a change of their roles commits before this transaction or after it.
+    Return None if no tokens may be issued. The user's row is locked: a change of their roles
+    commits before this transaction or after it.
     """
     issued_at = unix_seconds(issuer.clock())
     user = repository.find_by_id(tx, claims.sub, lock=True)

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from itemsapi.items.models import ItemDraft
 from itemsapi.items.tokenizer import Term, tokenize
 
-# Up to this many matches are fetched and sorted; of more, a walk in sort order soon meets one.
+# Up to this number, matches are fetched and sorted; with more, reading in sort order finds enough
+# of them soon.
 MAX_SORTED_MATCHES: Final = 200
 
 _UPSERT = {

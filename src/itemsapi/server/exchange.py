@@ -54,8 +54,8 @@ class Exchange:
     def _release_connection(self) -> None:
         """Drop the callables of the connection: the server closes it when nothing refers to them.
 
-        This exchange may live on in a reference cycle until that is collected: every part that a
-        thread waited for leaves one.
+        This exchange may stay in a reference cycle until garbage collection: each part that a
+        thread waits for creates one.
         """
         self._receiver.close()
         del self._send
