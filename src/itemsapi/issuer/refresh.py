@@ -37,12 +37,13 @@ from itemsapi.tokens.rotation import (
 )
 from itemsapi.tokens.sessions import end_session, find_session
 
+# `token_refresh_` and the outcome; `token_reuse` if the session ends.
 EVENTS = {
-    RotationOutcome.REPEAT: "token_refresh_again",
-    RotationOutcome.ACCESS_ONLY: "token_refresh_access",
-    RotationOutcome.RETRY_LATER: "token_refresh_wait",
-    RotationOutcome.HEAL: "token_refresh_healed",
-    RotationOutcome.INVALIDATED: "token_refresh_void",
+    RotationOutcome.REPEAT: "token_refresh_repeat",
+    RotationOutcome.ACCESS_ONLY: "token_refresh_access_only",
+    RotationOutcome.RETRY_LATER: "token_refresh_retry_later",
+    RotationOutcome.HEAL: "token_refresh_heal",
+    RotationOutcome.INVALIDATED: "token_refresh_invalidated",
     RotationOutcome.PREDECESSOR_REUSED: "token_reuse",
     RotationOutcome.OLDER_REUSED: "token_reuse",
     RotationOutcome.NEVER_ISSUED: "token_reuse",

@@ -38,12 +38,12 @@ class RotationOutcome(Enum):
     REPEAT = "same attempt"  # the response was lost: return the same successor, byte for byte
     ACCESS_ONLY = "lost a race"  # an access token; the first request got the refresh token
     RETRY_LATER = "superseded a moment ago"  # within the window: a late request or a copy
-    HEAL = "answer lost"  # nobody received the successor: issue a new one, revoke the old one
-    PREDECESSOR_REUSED = "predecessor late"  # the successor is in use: the token was copied
+    HEAL = "response lost"  # nobody received the successor: issue a new one, revoke the old one
+    PREDECESSOR_REUSED = "predecessor reused"  # the successor is in use: the token was copied
     OLDER_REUSED = "older generation"  # the token was copied
     INVALIDATED = "before a change of password"
     NEVER_ISSUED = "generation never issued"  # a backup was restored, or rows were lost
-    SESSION_ENDED = "session over"
+    SESSION_ENDED = "session ended"
 
     @property
     def ends_session(self) -> bool:
