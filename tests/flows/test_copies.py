@@ -1,6 +1,5 @@
 """The copies of keys and revocations in a process: when they are read, and how long that waits."""
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -11,18 +10,11 @@ from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed, session_target
 from support.app_factory import Backend, MovingClock
+from support.manual_timer import ManualTimer
 
 Build = Callable[..., Backend]
 
-
-class Monotonic:
-    """A monotonic clock that a test moves."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        """Return the seconds."""
-        return self.now
+pytestmark = pytest.mark.dialect("sqlite")  # the copies do not depend on the database
 
 
 class HeldLock:
@@ -39,36 +31,22 @@ class HeldLock:
 
 
 @pytest.fixture
-def dialect() -> str:
-    """The copies do not depend on the database."""
-    return "sqlite"
-
-
-@pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> Monotonic:
-    """The clock by which copies become old."""
-    clock = Monotonic()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
-
-
-@pytest.fixture
 def backend(make_backend: Build) -> Backend:
     """A process whose copies may be a second old."""
     return make_backend(revocation_lag=timedelta(seconds=1))
 
 
 @pytest.fixture
-def key_set(backend: Backend, seconds: Monotonic) -> KeySet:
+def key_set(backend: Backend, timer: ManualTimer) -> KeySet:
     """The copy of the keys, just loaded."""
     backend.services.key_set.snapshot()
-    seconds.now += 1
+    timer.advance(1)
     backend.services.key_set.snapshot()
     return backend.services.key_set
 
 
 @pytest.fixture
-def feed(backend: Backend, seconds: Monotonic) -> RevocationFeed:
+def feed(backend: Backend, timer: ManualTimer) -> RevocationFeed:
     """The copy of the revocations, just read."""
     backend.services.revocation_feed.ensure_fresh()
     return backend.services.revocation_feed
@@ -112,31 +90,31 @@ def wait_for_revocations(feed: RevocationFeed, lock: HeldLock) -> list[float]:
 
 @pytest.mark.parametrize("part", ["key_set", "feed"])
 def test_a_copy_is_read_again_after_seven_tenths_of_the_lag(
-    key_set: KeySet, feed: RevocationFeed, queries: list[str], seconds: Monotonic, part: str
+    key_set: KeySet, feed: RevocationFeed, queries: list[str], timer: ManualTimer, part: str
 ) -> None:
     """S-066: the rest of the lag is for the query."""
     read = key_set.snapshot if part == "key_set" else feed.ensure_fresh
-    seconds.now += 0.69
+    timer.advance(0.69)
     read()
     assert queries == []
-    seconds.now += 0.02
+    timer.advance(0.02)
     read()
     assert len(queries) == 1
 
 
-def test_nobody_waits_for_keys_that_are_young_enough(key_set: KeySet, seconds: Monotonic) -> None:
+def test_nobody_waits_for_keys_that_are_young_enough(key_set: KeySet, timer: ManualTimer) -> None:
     """R-04: one thread loads them, the others use the copy."""
-    seconds.now += 1.39
+    timer.advance(1.39)
     assert wait_for_keys(key_set, HeldLock()) == [0]
 
 
-def test_a_request_waits_a_short_time_for_stale_keys(key_set: KeySet, seconds: Monotonic) -> None:
+def test_a_request_waits_a_short_time_for_stale_keys(key_set: KeySet, timer: ManualTimer) -> None:
     """S-147: a withdrawn key must be rejected within two seconds."""
-    seconds.now += 1.41
+    timer.advance(1.41)
     assert wait_for_keys(key_set, HeldLock()) == [0.25]
 
 
-def test_the_first_requests_wait_for_the_keys(backend: Backend, seconds: Monotonic) -> None:
+def test_the_first_requests_wait_for_the_keys(backend: Backend, timer: ManualTimer) -> None:
     """R-04: there is no copy yet; not longer than five seconds."""
     lock = HeldLock()
     with pytest.raises(GateUnavailable):
@@ -145,41 +123,41 @@ def test_the_first_requests_wait_for_the_keys(backend: Backend, seconds: Monoton
 
 
 def test_nobody_waits_for_keys_that_could_not_be_read(
-    backend: Backend, key_set: KeySet, seconds: Monotonic
+    backend: Backend, key_set: KeySet, timer: ManualTimer
 ) -> None:
     """R-04: threads must not queue for a database that is unavailable."""
     break_table(backend, "itemsapi_signing_key")
-    seconds.now += 2
+    timer.advance(2)
     key_set.snapshot()
-    seconds.now += 2
+    timer.advance(2)
     assert wait_for_keys(key_set, HeldLock()) == [0]
 
 
 def test_keys_are_used_for_a_minute_without_the_database(
-    backend: Backend, key_set: KeySet, seconds: Monotonic
+    backend: Backend, key_set: KeySet, timer: ManualTimer
 ) -> None:
     """R-03: then tokens are rejected, and the log says why."""
     break_table(backend, "itemsapi_signing_key")
-    seconds.now += 60
+    timer.advance(60)
     assert key_set.snapshot().verifying
-    seconds.now += 0.8
+    timer.advance(0.8)
     with pytest.raises(GateUnavailable) as raised:
         key_set.snapshot()
     assert "not read for too long; database: " in raised.value.cause
 
 
 def test_the_version_of_the_keys_stays_when_they_did_not_change(
-    key_set: KeySet, seconds: Monotonic
+    key_set: KeySet, timer: ManualTimer
 ) -> None:
     """S-023: otherwise each reload would have every token verified again."""
     before = key_set.version
-    seconds.now += 1
+    timer.advance(1)
     key_set.snapshot()
     assert key_set.version == before
 
 
 def test_a_failed_change_of_keys_is_tried_again_after_half_a_minute(
-    make_backend: Build, seconds: Monotonic, capsys: pytest.CaptureFixture[str]
+    make_backend: Build, timer: ManualTimer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """R-06: not at every request, which a broken table would slow down."""
     backend = make_backend(revocation_lag=timedelta(seconds=1), key_rotation=timedelta(minutes=5))
@@ -188,35 +166,35 @@ def test_a_failed_change_of_keys_is_tried_again_after_half_a_minute(
     break_table(backend, "itemsapi_audit_event")
     logged = []
     for later in (2, 29, 1.5):
-        seconds.now += later
+        timer.advance(later)
         backend.services.key_set.snapshot()
         logged.append(capsys.readouterr().err.count("key_upkeep_failed"))
     assert logged == [1, 0, 1]
 
 
 def test_nobody_waits_for_revocations_within_the_lag(
-    feed: RevocationFeed, seconds: Monotonic
+    feed: RevocationFeed, timer: ManualTimer
 ) -> None:
     """R-04: one thread reads them, the others use the copy."""
-    seconds.now += 0.99
+    timer.advance(0.99)
     assert wait_for_revocations(feed, HeldLock()) == [0]
 
 
 @pytest.mark.parametrize("age", [1, 4.9])
 def test_a_request_waits_a_short_time_for_revocations_that_are_older_than_the_lag(
-    feed: RevocationFeed, seconds: Monotonic, age: float
+    feed: RevocationFeed, timer: ManualTimer, age: float
 ) -> None:
     """S-066: as after an idle time; then it uses what there is."""
-    seconds.now += age
+    timer.advance(age)
     assert wait_for_revocations(feed, HeldLock()) == [0.25]
 
 
 def test_a_request_waits_longer_for_revocations_that_are_too_old(
-    feed: RevocationFeed, seconds: Monotonic
+    feed: RevocationFeed, timer: ManualTimer
 ) -> None:
     """S-066: without them it is rejected, and the log says that others wait too."""
     lock = HeldLock()
-    seconds.now += 5.1
+    timer.advance(5.1)
     with pytest.raises(GateUnavailable) as raised:
         wait_for_revocations(feed, lock)
     assert lock.waits == [5.0]
@@ -224,53 +202,55 @@ def test_a_request_waits_longer_for_revocations_that_are_too_old(
 
 
 def test_nobody_waits_for_revocations_that_could_not_be_read(
-    backend: Backend, feed: RevocationFeed, seconds: Monotonic
+    backend: Backend, feed: RevocationFeed, timer: ManualTimer
 ) -> None:
     """R-04: threads must not queue for a database that is unavailable."""
     break_table(backend, "itemsapi_revocation")
-    seconds.now += 2
+    timer.advance(2)
     feed.ensure_fresh()
-    seconds.now += 2
+    timer.advance(2)
     assert wait_for_revocations(feed, HeldLock()) == [0]
 
 
 def test_revocations_are_used_for_five_seconds_without_the_database(
-    backend: Backend, feed: RevocationFeed, seconds: Monotonic
+    backend: Backend, feed: RevocationFeed, timer: ManualTimer
 ) -> None:
     """R-03: then tokens are rejected, and the log says why."""
     break_table(backend, "itemsapi_revocation")
-    seconds.now += 5
+    timer.advance(5)
     feed.ensure_fresh()
-    seconds.now += 0.1
+    timer.advance(0.1)
     with pytest.raises(GateUnavailable) as raised:
         feed.ensure_fresh()
     assert raised.value.cause.startswith("revocations: not read for too long; database: ")
 
 
 def test_the_oldest_revocation_is_forgotten_when_an_older_one_was_repeated(
-    backend: Backend, clock: MovingClock, seconds: Monotonic
+    backend: Backend, clock: MovingClock, timer: ManualTimer
 ) -> None:
     """R-18: the memory is sorted by the time of the latest revocation of a target."""
     database = backend.services.database
-    feed = RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(minutes=58))
+    feed = RevocationFeed(
+        database, clock, lag=timedelta(0), token_lifetime=timedelta(minutes=58), monotonic=timer
+    )
     feed.ensure_fresh()
     for sid, later in (("a", 0), ("b", 0), ("a", 1800)):
-        seconds.now += later
+        timer.advance(later)
         with database.transaction() as tx:
             feed.revoke(tx, session_target(sid))
         feed.ensure_fresh()
-    seconds.now += 1801
+    timer.advance(1801)
     feed.ensure_fresh()
     assert feed.__dict__["_revoked"].keys() == {session_target("a")}
 
 
 def test_a_revoked_session_stays_rejected_while_the_copy_is_used(
-    backend: Backend, feed: RevocationFeed, seconds: Monotonic
+    backend: Backend, feed: RevocationFeed, timer: ManualTimer
 ) -> None:
     """R-03: also while no newer revocations can be read."""
     with backend.services.database.transaction() as tx:
         feed.revoke(tx, session_target("s"))
     break_table(backend, "itemsapi_revocation")
-    seconds.now += 4
+    timer.advance(4)
     with pytest.raises(TokenInvalid):
         feed.check(sid="s", gen=1, user_id="u", epoch=0)

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from itemsapi.accounts.models import User
+from itemsapi.attempt_limits import PendingAttempt
 from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.passwords import PasswordChange, change_password
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import TokenInvalid, TooManyRequests, ValidationFailed
-from itemsapi.rate_limits import PendingAttempt
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import PASSWORD, Backend
 from support.operator_client import NEW_PASSWORD

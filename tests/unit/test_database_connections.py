@@ -238,37 +238,33 @@ def test_options_come_from_the_url_or_else_from_the_environment(
     assert f"=10000 {expected} -c timezone" in options
 
 
-def begin(connection: object, *, writing: bool) -> list[str]:
-    """Begin a transaction on a connection of the driver; return the statements sent for it."""
+def statements_of(connection: object) -> list[str]:
+    """Begin a transaction with changes on a connection of the driver; return what is sent."""
     sent: list[str] = []
-    transaction = SimpleNamespace(
-        connection=SimpleNamespace(driver_connection=connection),
-        get_execution_options=lambda: {"itemsapi_writing": True} if writing else {},
-        exec_driver_sql=sent.append,
+    transaction: Any = SimpleNamespace(
+        connection=SimpleNamespace(driver_connection=connection), exec_driver_sql=sent.append
     )
-    engine = create_engine(URL)
-    connections.configure_connections(engine, engine.url, "auto")
-    engine.dispatch.begin(transaction)
+    connections.set_timeouts(transaction)
     return sent
 
 
-def test_a_pooled_transaction_that_writes_sets_its_own_time_limits() -> None:
+def test_a_pooled_transaction_with_changes_sets_its_own_time_limits() -> None:
     """R-33: those of the session may be anything."""
     connection = FakeConnection({}, announced_pid=POOLER_PID)
     connection.pooled = True
-    (sent,) = begin(connection, writing=True)
+    (sent,) = statements_of(connection)
     assert "set_config('statement_timeout', '2000', true)" in sent
     assert "set_config('idle_in_transaction_session_timeout', '10000', true)" in sent
 
 
-@pytest.mark.parametrize(("pooled", "writing"), [(True, False), (False, True), (None, True)])
-def test_another_transaction_sets_no_time_limits(pooled: bool | None, writing: bool) -> None:
-    """R-33: a look-up would cost a query more; a direct connection has them from its start."""
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_direct_transaction_sets_no_time_limits(is_ours: bool) -> None:
+    """R-33: a direct connection has them from its start; SQLite's has none."""
     connection: Any = object()
-    if pooled is not None:
+    if is_ours:
         connection = FakeConnection({}, announced_pid=SERVER_PID)
-        connection.pooled = pooled
-    assert begin(connection, writing=writing) == []
+        connection.pooled = False
+    assert statements_of(connection) == []
 
 
 def is_replaced(status: Mapping[str, str], *, age: float = 1.0, pooled: bool = False) -> bool:

@@ -1,7 +1,5 @@
 """Errors of a database: those of its state become 503, those of our statements stay (R-04)."""
 
-from collections.abc import Callable
-
 import psycopg
 import pytest
 from sqlalchemy import exc
@@ -10,6 +8,7 @@ from itemsapi.db.engine import translate_errors
 from itemsapi.db.ownership import explain_error
 from itemsapi.db.postgres import CircuitBreaker, ServerSilent
 from itemsapi.problems import DatabaseUnavailable
+from support.manual_timer import ManualTimer
 
 
 class DriverError(Exception):
@@ -97,89 +96,81 @@ def is_open(breaker: CircuitBreaker) -> bool:
 
 
 @pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A monotonic clock that stands still; call it to move it."""
-    reading = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: reading[0])
-
-    def advance(by: float) -> None:
-        reading[0] += by
-
-    return advance
+def timer() -> ManualTimer:
+    """The timer of a breaker."""
+    return ManualTimer()
 
 
 @pytest.fixture
-def silent(seconds: Callable[[float], None]) -> CircuitBreaker:
+def silent(timer: ManualTimer) -> CircuitBreaker:
     """A breaker whose server did not respond just now."""
-    breaker = CircuitBreaker()
+    breaker = CircuitBreaker(monotonic=timer)
     with pytest.raises(DatabaseUnavailable):
         fail(breaker, ServerSilent("the server does not respond"))
     return breaker
 
 
 def test_a_silent_server_is_left_alone_for_a_second(
-    silent: CircuitBreaker, seconds: Callable[[float], None]
+    silent: CircuitBreaker, timer: ManualTimer
 ) -> None:
     """R-04: requests must not queue for it."""
-    seconds(0.99)
+    timer.advance(0.99)
     assert is_open(silent)
-    seconds(0.01)
+    timer.advance(0.01)
     assert not is_open(silent)
 
 
 def test_a_server_that_responds_again_is_used_at_once(
-    silent: CircuitBreaker, seconds: Callable[[float], None]
+    silent: CircuitBreaker, timer: ManualTimer
 ) -> None:
     """R-04: by all threads, from the first response on."""
-    seconds(1)
+    timer.advance(1)
     assert [is_open(silent), is_open(silent)] == [False, False]
 
 
 def test_a_server_that_stays_silent_is_tried_once_a_second(
-    silent: CircuitBreaker, seconds: Callable[[float], None]
+    silent: CircuitBreaker, timer: ManualTimer
 ) -> None:
     """R-04: the next attempt blocks one thread only."""
-    seconds(1)
+    timer.advance(1)
     with pytest.raises(DatabaseUnavailable):
         fail(silent, psycopg.errors.ConnectionTimeout("no connection"))
     assert is_open(silent)
 
 
-def test_one_thread_tries_a_silent_server(
-    silent: CircuitBreaker, seconds: Callable[[float], None]
-) -> None:
+def test_one_thread_tries_a_silent_server(silent: CircuitBreaker, timer: ManualTimer) -> None:
     """R-04: the others fail at once until it is done, or has taken longer than any timeout."""
-    seconds(1)
+    timer.advance(1)
     with silent.guard():
-        seconds(4.4)
+        timer.advance(4.4)
         assert is_open(silent)
-        seconds(0.2)
+        timer.advance(0.2)
         assert not is_open(silent)
 
 
 def test_a_server_that_refuses_connections_is_tried_at_once(
-    silent: CircuitBreaker, seconds: Callable[[float], None]
+    silent: CircuitBreaker, timer: ManualTimer
 ) -> None:
     """A refused connection costs no time, so the breaker need not wait."""
-    seconds(1)
+    timer.advance(1)
     with pytest.raises(DatabaseUnavailable):
         fail(silent, psycopg.OperationalError("connection refused"))
     assert not is_open(silent)
 
 
-def test_a_broken_connection_opens_no_breaker(seconds: Callable[[float], None]) -> None:
+def test_a_broken_connection_opens_no_breaker(timer: ManualTimer) -> None:
     """Only a server that does not respond costs the time of a thread."""
-    breaker = CircuitBreaker()
+    breaker = CircuitBreaker(monotonic=timer)
     with pytest.raises(DatabaseUnavailable):
         fail(breaker, psycopg.OperationalError("server closed the connection"))
     assert not is_open(breaker)
 
 
 def test_an_error_of_a_statement_closes_the_breaker(
-    silent: CircuitBreaker, seconds: Callable[[float], None]
+    silent: CircuitBreaker, timer: ManualTimer
 ) -> None:
     """It is a response too."""
-    seconds(1)
+    timer.advance(1)
     with pytest.raises(ZeroDivisionError), silent.guard():
         raise ZeroDivisionError
     assert [is_open(silent), is_open(silent)] == [False, False]

@@ -25,20 +25,20 @@ def test_a_time_is_stored_with_its_zone_in_postgresql() -> None:
     assert stored.tzinfo is not None
 
 
-@pytest.mark.parametrize("dialect", [SQLITE, POSTGRES])
-def test_a_missing_time_is_stored_and_loaded_as_none(dialect: Dialect) -> None:
+@pytest.mark.parametrize("stored_by", [SQLITE, POSTGRES])
+def test_a_missing_time_is_stored_and_loaded_as_none(stored_by: Dialect) -> None:
     """For example that of the end of a session that goes on."""
     column_type = UtcDateTime()
-    assert column_type.process_bind_param(None, dialect) is None
-    assert column_type.process_result_value(None, dialect) is None
+    assert column_type.process_bind_param(None, stored_by) is None
+    assert column_type.process_result_value(None, stored_by) is None
 
 
 @pytest.mark.parametrize(
-    ("dialect", "stored"), [(SQLITE, NOON.replace(tzinfo=None)), (POSTGRES, IN_TOKYO)]
+    ("stored_by", "stored"), [(SQLITE, NOON.replace(tzinfo=None)), (POSTGRES, IN_TOKYO)]
 )
-def test_a_time_is_loaded_as_utc(dialect: Dialect, stored: datetime) -> None:
+def test_a_time_is_loaded_as_utc(stored_by: Dialect, stored: datetime) -> None:
     """Also from a server whose time zone is another one."""
-    loaded = UtcDateTime().process_result_value(stored, dialect)
+    loaded = UtcDateTime().process_result_value(stored, stored_by)
     assert loaded is not None
     assert (loaded, loaded.tzinfo) == (NOON, UTC)
 
