@@ -90,7 +90,7 @@ class LoginAttempt:
 
     @property
     def is_locked_out(self) -> bool:
-        """Whether even the correct password is rejected."""
+        """Return whether even the correct password is rejected."""
         return bool(self.reservation.wait_seconds) and not self.is_known_client
 
 

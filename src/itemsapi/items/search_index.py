@@ -95,7 +95,7 @@ def find_few_matches(connection: Connection, match: str) -> list[int] | None:
 def match_condition(dialect: str) -> TextClause:
     """Return the condition that an item matches `:match`.
 
-    The `+` keeps SQLite from fetching and sorting all matches: it walks the sort field instead.
+    The `+` keeps SQLite from fetching and sorting all matches: it reads in sort order instead.
     """
     plus = "+" if dialect == "sqlite" else ""
     return text(f"{plus}item.number IN ({_SELECT_MATCHES[dialect]})")

@@ -121,7 +121,7 @@ class Exchange:
         except TimeoutError:
             pass  # the client does not read
         except Exception:  # noqa: BLE001 - the status is sent, so the error can only be logged
-            self._context.run(log.exception, "answer_cut_short")
+            self._context.run(log.exception, "response_cut_short")
 
     async def _stream(self, response: Response, is_disconnected: Callable[[], bool]) -> None:
         """Send a large response as fast as the client reads. Raise `TimeoutError` if it stops."""
