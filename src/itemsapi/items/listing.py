@@ -1,8 +1,8 @@
 """Listing: the SQL statements that read lists of items, one for each shape of a query.
 
 A shape is the set of filters and the sort order. The values are bind parameters, so a statement is
-built once for each shape and cached, and the database sees a small set of statement texts. Each
-shape uses an index of owner, sort field and id.
+built once for each shape and cached, and the database sees a small set of statement texts. A list
+of one owner uses an index of owner, sort field and id; a list of all, one of sort field and id.
 
 The size of a page in bytes is bounded, and so is what is read for it (S-111). SQLite returns row
 by row. PostgreSQL's driver reads the whole result, so for a large page the statement itself sums
