@@ -40,7 +40,7 @@ class FakeConnection(TimeoutConnection):
 
     @property
     def autocommit(self) -> bool:
-        """Whether each statement is a transaction."""
+        """Return whether each statement is a transaction."""
         return self.modes[-1]
 
     @autocommit.setter

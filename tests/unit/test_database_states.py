@@ -49,7 +49,7 @@ class Disk:
         self.probe = WritableProbe(self.look, self.renew)
 
     def look(self) -> bool:
-        """Answer a probe; the last answer is repeated."""
+        """Return whether the database is writable: the next answer, or the last one again."""
         self.probes += 1
         answer = self.answers[min(self.probes, len(self.answers)) - 1]
         if isinstance(answer, Exception):
@@ -61,7 +61,7 @@ class Disk:
         self.renewals += 1
 
     def is_writable(self) -> bool:
-        """Tell what the probe says."""
+        """Return whether the probe found the database writable."""
         try:
             self.probe.require_writable()
         except DatabaseUnavailable:
