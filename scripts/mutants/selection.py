@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,7 +30,7 @@ class Selection:
 
     seconds: dict[str, float]
     by_line: dict[Path, dict[int, list[str]]]
-    expertise: dict[Path, Counter[str]] = field(default_factory=dict)
+    expertise: dict[Path, Mapping[str, float]] = field(default_factory=dict)
     catches: defaultdict[Path, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def at_import(self, mutant: Mutant) -> bool:
@@ -57,6 +57,7 @@ class Selection:
             similarity = Counter[str]()
         else:
             found = self.seconds.keys() & {test for tests in lines.values() for test in tests}
+            found = found or self.seconds.keys()  # a module that only declares, such as tables
             similarity = self._similarity(mutant, found)
         caught, expert = self.catches[mutant.path], self.expertise[mutant.path]
         score = {test: expert[test] / (OVERHEAD_SECONDS + self.seconds[test]) for test in found}
@@ -142,10 +143,10 @@ def read(paths: set[Path]) -> Selection:
     return selection
 
 
-def _expertise(lines: dict[int, list[str]]) -> Counter[str]:
+def _expertise(lines: dict[int, list[str]]) -> Mapping[str, float]:
     """Score the tests of a module: lines that few other tests run count more."""
-    rated: Counter[str] = Counter()
+    rated: defaultdict[str, float] = defaultdict(float)
     for tests in lines.values():
         for test in tests:
-            rated[test] += 1000 // len(tests)
+            rated[test] += 1 / len(tests)
     return rated
