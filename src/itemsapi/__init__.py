@@ -2,11 +2,11 @@
 
 Three steps, three folders:
 
-1. `issuer`: whoever proves who they are gets tokens.
-2. `gate`: stands before every endpoint and checks the token and its scopes.
-3. `endpoints`: do their work and only use the caller whom the gate let in.
+1. `issuer` authenticates users and issues tokens.
+2. `gate` checks the token and its scopes before every endpoint.
+3. `endpoints` do their work for the caller that the gate admitted.
 
-Put your own endpoints behind the gate with what is named here, and nothing else.
+To put your own endpoints behind the gate you need only the names below.
 """
 
 import importlib
@@ -72,7 +72,7 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is named when it is first asked for: `itemsapi --help` should be quick."""
+    """Import each name on its first use, so that `itemsapi --help` starts quickly."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

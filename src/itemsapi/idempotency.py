@@ -2,8 +2,8 @@
 
 A key is stored in the transaction of the change, so both are committed or neither is. Of several
 concurrent requests one stores the key; the others wait for its commit and read the resource's id.
-Source: draft-ietf-httpapi-idempotency-key-header-07. The draft answers 409 while the first request
-is in progress; here the others wait for its result.
+Source: draft-ietf-httpapi-idempotency-key-header-07. In the draft the response is 409 while the
+first request is in progress; here the others wait for its result.
 """
 
 import hashlib

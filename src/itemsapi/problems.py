@@ -208,7 +208,7 @@ class NotFound(Problem):
 
     status = 404
     code = "not_found"
-    title = "There is nothing here"
+    title = "The resource does not exist"
 
 
 class MethodNotAllowed(Problem):
@@ -241,7 +241,7 @@ class Conflict(Problem):
 
     status = 409
     code = "conflict"
-    title = "The change clashes with what is stored"
+    title = "The change conflicts with the stored data"
 
 
 class QuotaExceeded(Conflict):
@@ -261,7 +261,7 @@ class PreconditionFailed(Problem):
 
     status = 412
     code = "precondition_failed"
-    title = "It was changed since you read it"
+    title = "The resource was changed since you read it"
     advice = "Read it again, apply your change, and send the new ETag in If-Match."
 
 
@@ -345,7 +345,7 @@ class InternalError(Problem):
 
     status = 500
     code = "internal_error"
-    title = "Something went wrong on our side"
+    title = "Internal error"
     advice = "Report the request_id."
 
 
@@ -354,7 +354,7 @@ class Unavailable(Problem):
 
     status = 503
     code = "unavailable"
-    title = "The service cannot answer right now"
+    title = "The service is temporarily unavailable"
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 1, cause: str = "") -> None:
         """Take the seconds until a retry, and for the log what is unavailable."""

@@ -47,7 +47,7 @@ class RequestRateLimiter:
             _count(self._shared, self._rate, key)
         except StorageError:
             self._storage_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
-            log.warning("rate_limit_storage_away")
+            log.warning("rate_limit_storage_unavailable")
             _count(self._local, self._rate, key)
 
 

@@ -161,7 +161,7 @@ class Settings:
 
     @property
     def production(self) -> bool:
-        """Whether the strict profile is on."""
+        """Return whether the strict profile is on."""
         return self.profile == "production"
 
 

@@ -63,7 +63,7 @@ def _client_network(address: str) -> str:
 
 
 def is_origin(text: str) -> bool:
-    """Tell whether a browser can send this as the origin of a page (RFC 6454 section 6.2).
+    """Return whether a browser can send this as the origin of a page (RFC 6454 section 6.2).
 
     Apps in a web view have schemes of their own (`capacitor://localhost`). `file` is not accepted:
     all files share that origin.
@@ -75,12 +75,12 @@ def is_origin(text: str) -> bool:
 
 
 def is_public_url(text: str) -> bool:
-    """Tell whether this can be the service's own URL: http(s), host, optional port and path."""
+    """Return whether this can be the service's own URL: http(s), host, optional port and path."""
     return bool(_PUBLIC_URL.fullmatch(text)) and _has_valid_host(text)
 
 
 def _has_valid_host(url: str) -> bool:
-    """Tell whether the host and the port of a URL can exist."""
+    """Return whether the host and the port of a URL can exist."""
     try:
         parts = urlsplit(url)
         custom_scheme = parts.scheme not in {"http", "https"}  # apps use any host name: app://-
@@ -90,7 +90,7 @@ def _has_valid_host(url: str) -> bool:
 
 
 def _is_host(name: str) -> bool:
-    """Tell whether a browser can connect to a host of this name: labels of letters and digits.
+    """Return whether a browser can connect to a host of this name: labels of letters and digits.
 
     A name that ends in a number must be an IPv4 address (URL Standard, "ends in a number").
     """

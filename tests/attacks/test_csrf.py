@@ -63,7 +63,7 @@ def headers(case: Case, cookie: str, delivery: str | None = "cookie") -> dict[st
 
 
 def is_allowed(case: Case) -> bool:
-    """Tell whether a request may use the cookie, independently of the implementation."""
+    """Return whether a request may use the cookie, independently of the implementation."""
     content_type, origin, site = case
     if content_type not in JSON:
         return False

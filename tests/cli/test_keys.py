@@ -41,7 +41,7 @@ def test_a_rotation_fails_when_too_early_without_waiting(shell: Shell, backend: 
     backend.services.key_set.snapshot()
     done = shell.run("keys", "rotate", "--no-wait")
     assert done.code == 1
-    assert done.err.startswith("itemsapi: the next key may sign in ")
+    assert done.err.startswith("itemsapi: the next key may be used for signing after ")
 
 
 def test_a_rotation_succeeds_when_the_next_key_is_old_enough(

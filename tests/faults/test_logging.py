@@ -123,7 +123,7 @@ def cause_line(response: TestResponse, captured: Captured) -> dict[str, str]:
     ("how", "cause"),
     [
         ("abort", "ServiceUnavailable: 503 Service Unavailable: the printer is away"),
-        ("response", "endpoint: it answered 503 by itself"),
+        ("response", "endpoint: its view returned status 503"),
         ("problem", "Come back on Monday."),
         ("error", "ZeroDivisionError: secret=***"),
     ],

@@ -432,7 +432,7 @@ def test_the_younger_of_two_current_keys_decides_whether_they_are_due(planned: B
 
 def test_the_errors_of_a_key_change_say_what_is_wrong(backend: Backend) -> None:
     """R-24: the command line shows them."""
-    assert str(RotationTooEarly(12.4)) == "the next key may sign in 12 s"
+    assert str(RotationTooEarly(12.4)) == "the next key may be used for signing after 12 s"
     assert str(KeyUnknown("abc")) == "there is no key abc, or it is withdrawn already"
 
 

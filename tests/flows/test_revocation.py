@@ -67,14 +67,14 @@ def revoke(revocation_feed: RevocationFeed, database: Database, sid: str) -> int
 
 
 def is_session_accepted(revocation_feed: RevocationFeed, sid: str) -> bool:
-    """Tell whether a token of a session is accepted."""
+    """Return whether a token of a session is accepted."""
     return accepts(revocation_feed, sid=sid)
 
 
 def accepts(
     revocation_feed: RevocationFeed, *, sid: str = "s", gen: int = 1, epoch: int = 0
 ) -> bool:
-    """Tell whether the feed accepts a token with these claims."""
+    """Return whether the feed accepts a token with these claims."""
     try:
         revocation_feed.check(sid=sid, gen=gen, user_id="u", epoch=epoch)
     except TokenInvalid:

@@ -29,12 +29,12 @@ def backend(build: Build) -> Backend:
 
 
 CAUSES = [
-    ("same attempt", "token_refresh_again", 1),
-    ("lost a race", "token_refresh_access", 1),
-    ("superseded a moment ago", "token_refresh_wait", 1),
-    ("answer lost", "token_refresh_healed", 1),
-    ("before a change of password", "token_refresh_void", 1),
-    ("predecessor late", "token_reuse", 1),
+    ("same attempt", "token_refresh_repeat", 1),
+    ("lost a race", "token_refresh_access_only", 1),
+    ("superseded a moment ago", "token_refresh_retry_later", 1),
+    ("response lost", "token_refresh_heal", 1),
+    ("before a change of password", "token_refresh_invalidated", 1),
+    ("predecessor reused", "token_reuse", 1),
     ("older generation", "token_reuse", 1),
     ("generation never issued", "token_reuse", 2),
 ]
@@ -47,7 +47,7 @@ def cause_outcome(backend: Backend, cause: str, first: str) -> None:
     successor = client.post("/auth/refresh", json=body, headers=ATTEMPT).get_json()
     if cause in {"superseded a moment ago", "older generation"}:
         refreshed(backend, successor["refresh_token"])
-    if cause == "predecessor late":
+    if cause == "predecessor reused":
         assert is_accepted(backend, successor["access_token"])
     if cause == "before a change of password":
         passwords = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}

@@ -73,7 +73,7 @@ class ModelSession:
     access: list[Access] = field(default_factory=list)
 
     def alive(self, now: datetime) -> bool:
-        """Tell whether the session has neither ended nor passed a limit."""
+        """Return whether the session has neither ended nor passed a limit."""
         return not self.over and now < self.born + AGE and now < self.made + IDLE
 
     def present(self, gen: int, now: datetime, attempt: str = "") -> str:

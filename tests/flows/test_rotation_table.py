@@ -41,7 +41,7 @@ class Client:
         self.backend.clock.advance(**step)
 
     def is_over(self, token: str | None) -> bool:
-        """Tell whether the session has ended, using a token that was valid."""
+        """Return whether the session has ended, using a token that was valid."""
         response = self.present(token)
         return response.status in {400, 401} and response.code in {
             "invalid_refresh_token",

@@ -104,7 +104,7 @@ class ReceivedResponse:
 
     @property
     def whole(self) -> bool:
-        """Whether the response is complete."""
+        """Return whether the response is complete."""
         return not self.messages[-1].get("more_body", False)
 
     @property

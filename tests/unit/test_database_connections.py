@@ -40,7 +40,7 @@ class FakeConnection(TimeoutConnection):
 
     @property
     def autocommit(self) -> bool:
-        """Whether each statement is a transaction."""
+        """Return whether each statement is a transaction."""
         return self.modes[-1]
 
     @autocommit.setter
@@ -268,7 +268,7 @@ def test_a_direct_transaction_sets_no_time_limits(is_ours: bool) -> None:
 
 
 def is_replaced(status: Mapping[str, str], *, age: float = 1.0, pooled: bool = False) -> bool:
-    """Tell whether the pool replaces a connection that was first used `age` seconds ago."""
+    """Return whether the pool replaces a connection that was first used `age` seconds ago."""
     connection = FakeConnection(status, announced_pid=SERVER_PID)
     connection.pooled = pooled
     record = SimpleNamespace(info={})

@@ -87,7 +87,7 @@ def fail(breaker: CircuitBreaker, error: Exception | None) -> None:
 
 
 def is_open(breaker: CircuitBreaker) -> bool:
-    """Tell whether the breaker rejects a use; one that it permits succeeds."""
+    """Return whether the breaker rejects a use; one that it permits succeeds."""
     try:
         fail(breaker, None)
     except DatabaseUnavailable:
@@ -106,7 +106,7 @@ def silent(timer: ManualTimer) -> CircuitBreaker:
     """A breaker whose server did not respond just now."""
     breaker = CircuitBreaker(monotonic=timer)
     with pytest.raises(DatabaseUnavailable):
-        fail(breaker, ServerSilent("the server does not answer"))
+        fail(breaker, ServerSilent("the server does not respond"))
     return breaker
 
 

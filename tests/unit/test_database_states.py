@@ -49,7 +49,7 @@ class Disk:
         self.probe = WritableProbe(self.look, self.renew)
 
     def look(self) -> bool:
-        """Answer a probe; the last answer is repeated."""
+        """Return whether the database is writable: the next answer, or the last one again."""
         self.probes += 1
         answer = self.answers[min(self.probes, len(self.answers)) - 1]
         if isinstance(answer, Exception):
@@ -61,7 +61,7 @@ class Disk:
         self.renewals += 1
 
     def is_writable(self) -> bool:
-        """Tell what the probe says."""
+        """Return whether the probe found the database writable."""
         try:
             self.probe.require_writable()
         except DatabaseUnavailable:
@@ -215,7 +215,7 @@ def test_a_silent_postgresql_server_is_left_alone(
         pass
     with pytest.raises(DatabaseUnavailable) as raised, getattr(database, way)():
         pass
-    assert (len(attempts), "left alone" in raised.value.cause) == (1, True)
+    assert (len(attempts), "not tried again" in raised.value.cause) == (1, True)
 
 
 @pytest.mark.parametrize(

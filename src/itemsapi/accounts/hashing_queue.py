@@ -2,7 +2,8 @@
 
 Waiting requests are admitted in rotation, one of each client after the other, like requests at the
 server. When all slots are taken, a request of a client with fewer slots displaces the last waiting
-request of the client with the most, which is rejected. So a client that floods rejects itself.
+request of the client with the most, which is rejected. So a flood of
+requests from one client causes only its own requests to be rejected.
 """
 
 import threading

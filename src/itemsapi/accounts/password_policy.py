@@ -1,4 +1,4 @@
-"""Password policy: long enough, hard to guess, not made of the user's or the product's name.
+"""Password policy: long enough, hard to guess, not built from the user's or the service's name.
 
 Source: NIST SP 800-63B-4 section 3.1.1.2. There are no composition rules and no expiry (S-040,
 S-131). The list of common passwords is part of the package (S-041, S-129).
@@ -12,9 +12,9 @@ from itemsapi.accounts.predictability import common_passwords, unpredictable_len
 from itemsapi.problems import ValidationFailed
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 
-PRODUCT_NAME = "itemsapi"
+SERVICE_NAME = "itemsapi"
 MIN_UNPREDICTABLE_LENGTH = 8  # characters; half of the minimum length if that is less
-MIN_OTHER_LETTERS = 8  # letters beside the user's and the product's name
+MIN_OTHER_LETTERS = 8  # letters beside the user's and the service's name
 MIN_WORD_LENGTH = 3  # letters; shorter names occur by chance: "al" in "metal"
 MIN_NAME_PART_LENGTH = 4  # letters of a part of a user name: "lovelace" of "ada.lovelace"
 
@@ -76,7 +76,7 @@ def _forbidden_words(username: str) -> set[str]:
     local = username.partition("@")[0]
     parts = [part for part in re.split(r"[^A-Za-z]+", local) if len(part) >= MIN_NAME_PART_LENGTH]
     forms = {
-        form for word in (PRODUCT_NAME, username, local, *parts) for form in _letter_forms(word)
+        form for word in (SERVICE_NAME, username, local, *parts) for form in _letter_forms(word)
     }
     return {form for form in forms if len(form) >= MIN_WORD_LENGTH}
 

@@ -9,8 +9,8 @@ text is read from left to right, each time the longest of these:
     a word      one of the common passwords, with or without the digits around it
 
 A run, a repeat or a top password counts as one character. Any other word counts as two: one of
-some 20,000 is worth 14 bits, as much as three random letters. Every other character counts as one.
-The work grows with the length, which is bounded; no regular expression can backtrack.
+some 10,000 is worth 13 bits, almost as much as three random letters. Every other character counts
+as one. The work grows with the length, which is bounded; no regular expression can backtrack.
 """
 
 import functools

@@ -39,7 +39,7 @@ class IssuerUser:
 
     @property
     def must_change_password(self) -> bool:
-        """Whether the password is temporary (S-119)."""
+        """Return whether the password is temporary (S-119)."""
         return self.password_expires_at is not None
 
     def password_expired(self, now: datetime) -> bool:

@@ -174,4 +174,4 @@ def _replace_read_only(
         return  # what a pooler reports dates from its own start
     names = ("default_transaction_read_only", "in_hot_standby")
     if "on" in map(connection.info.parameter_status, names):
-        raise exc.DisconnectionError("the server takes no changes on this connection")
+        raise exc.DisconnectionError("the server accepts no changes on this connection")

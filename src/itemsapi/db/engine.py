@@ -108,7 +108,7 @@ class Database:
         self._writable_probe.require_writable()
 
     def _is_writable(self) -> bool:
-        """Tell whether the database accepts changes: a standby or a read-only disk does not."""
+        """Return whether the database accepts changes: a standby or a read-only disk does not."""
         if self.dialect == "sqlite":
             return sqlite.is_writable(self.engine.url.database or "")
         with self.reading() as connection:

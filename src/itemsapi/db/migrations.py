@@ -2,7 +2,7 @@
 
 Both sets run on one database, each as an Alembic environment with a version table of its own, not
 as two branches of one environment. So the layer can be upgraded without the folder of the
-blueprints, no id of a revision clashes with one of the layer, and no command for the blueprints
+blueprints, no id of a revision conflicts with one of the layer, and no command for the blueprints
 changes a table of the layer.
 """
 

@@ -56,7 +56,7 @@ class TimeoutConnection(psycopg.Connection[Any]):
                 ready = yield event
                 if not ready and time.monotonic() > deadline:
                     self.pgconn.finish()
-                    raise ServerSilent("the server does not answer")
+                    raise ServerSilent("the server does not respond")
                 event = gen.send(ready)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # the result of `gen`
@@ -109,7 +109,9 @@ class CircuitBreaker:
     def guard(self) -> Generator[None]:
         """Run the block. Raise `DatabaseUnavailable` at once while the breaker is open."""
         if self._open and not self._may_retry():
-            raise DatabaseUnavailable(cause="database: it was silent just now and is left alone")
+            raise DatabaseUnavailable(
+                cause="database: it did not respond a moment ago and is not tried again yet"
+            )
         try:
             yield
         except BaseException as error:
@@ -127,7 +129,7 @@ class CircuitBreaker:
             self._retry_at = 0.0  # a refused or broken connection costs no time: retry at once
 
     def _may_retry(self) -> bool:
-        """Tell whether this thread may try the server; no other one may until it is done."""
+        """Return whether this thread may try the server; no other one may until it is done."""
         with self._lock:
             if self._monotonic() < self._retry_at:
                 return False
@@ -136,7 +138,7 @@ class CircuitBreaker:
 
 
 def _is_timeout(error: DatabaseUnavailable) -> bool:
-    """Tell whether the server did not respond."""
+    """Return whether the server did not respond."""
     driver_error = getattr(error.__cause__, "orig", None)
     return isinstance(driver_error, ServerSilent | psycopg.errors.ConnectionTimeout)
 
@@ -146,7 +148,9 @@ def _is_timeout(error: DatabaseUnavailable) -> bool:
 # The health check of a load balancer needs it. That route has no rate limit, so each process limits
 # the queries itself.
 
-NOT_WRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
+NOT_WRITABLE = (
+    "database: it accepts no changes (read-only, or a standby), or did not respond a moment ago"
+)
 PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
 
 

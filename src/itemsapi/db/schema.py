@@ -84,7 +84,7 @@ def blueprint_revisions(database: Database) -> tuple[str | None, str | None] | N
 
 
 def is_empty(database: Database) -> bool:
-    """Tell whether the schema has no table or view at all."""
+    """Return whether the schema has no table or view at all."""
     with database.reading() as connection:
         return not relation_names(connection)
 

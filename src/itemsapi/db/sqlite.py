@@ -25,7 +25,7 @@ def configure_connections(engine: Engine) -> None:
 
 
 def is_writable(path: str) -> bool:
-    """Tell whether this process may write the file, its log and index, and files in its folder.
+    """Return whether this process may write the file, its log and index, and files in its folder.
 
     The log and its index get the permissions of the file when they are created, and keep them.
     """

@@ -1,6 +1,6 @@
-"""STEP 3. The endpoints: one module for each blueprint, with its schemas and its views.
+"""Step 3, the endpoints: one module for each blueprint, with its schemas and its views.
 
-The views do their work for the caller that the gate authenticated.
+The views do their work for the caller that the gate admitted.
 """
 
 import flask

@@ -7,7 +7,7 @@ from marshmallow import validate
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.problems import Conflict, Forbidden, NotFound
-from itemsapi.rest import Blueprint, Schema, fields, list_schema, whole
+from itemsapi.rest import Blueprint, Schema, fields, list_schema, single_page
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ROLES_WRITE, USERS_READ
 
@@ -53,7 +53,7 @@ class KnownScope(Schema):
 )
 def list_roles() -> object:
     """List the roles."""
-    return whole(services().roles.all())
+    return single_page(services().roles.all())
 
 
 @blueprint.put("/roles/<name>")
@@ -90,4 +90,4 @@ def delete_role(name: str) -> None:
 def list_scopes() -> object:
     """List the scopes that a role can have."""
     known = services().scopes()
-    return whole(known[name] for name in sorted(known))
+    return single_page(known[name] for name in sorted(known))

@@ -6,7 +6,7 @@ from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
 from itemsapi.issuer.sessions import end_other_sessions, end_session, list_open_sessions
 from itemsapi.problems import NotFound
-from itemsapi.rest import Blueprint, Schema, fields, list_schema, whole
+from itemsapi.rest import Blueprint, Schema, fields, list_schema, single_page
 from itemsapi.services import services
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/auth/sessions")
@@ -47,7 +47,7 @@ def list_sessions() -> object:
     """List your sessions, most recently used first."""
     caller = current_caller()
     sessions = list_open_sessions(services().issuer, caller.user_id)
-    return whole(s | {"current": s["id"] == caller.session_id} for s in sessions)
+    return single_page(s | {"current": s["id"] == caller.session_id} for s in sessions)
 
 
 @blueprint.delete("/<id:session_id>")

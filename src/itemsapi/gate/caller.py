@@ -1,4 +1,4 @@
-"""The caller: who the gate let in, and what an endpoint needs to know about them."""
+"""The caller: the user whose request the gate admitted."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who the gate let in: the claims of a verified token, without a database query."""
+    """The user whose request the gate admitted: the claims of a verified token, without a query."""
 
     claims: Claims
 
@@ -38,7 +38,7 @@ class Caller:
         return self.claims.scopes
 
     def may(self, scope: Scope) -> bool:
-        """Tell whether the token has `scope`."""
+        """Return whether the token has `scope`."""
         return scope.name in self.claims.scopes
 
 
@@ -58,7 +58,7 @@ def optional_caller() -> Caller | None:
 
 
 def has_stale_credential() -> bool:
-    """Tell whether the request has an invalid access token, on a route that tolerates one."""
+    """Return whether the request has an invalid access token, on a route that tolerates one."""
     return bool(getattr(request, STALE, False))
 
 

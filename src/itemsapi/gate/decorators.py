@@ -40,7 +40,7 @@ def signed_in_to_change_password(view: View) -> View:
 
 
 def public(reason: str, *, limited: bool = True) -> Callable[[View], View]:
-    """Require nothing, and say why that is right; the access matrix shows the reason.
+    """Require nothing; `reason` says why, and the access matrix shows it.
 
     With `limited=False` the rate limit does not apply: for a route that costs next to nothing and
     must always respond, such as the health check of a load balancer.

@@ -136,7 +136,7 @@ class GuardedViews(dict[str, RouteCallable]):
         return view
 
     def is_from_boot(self, endpoint: str, view: object) -> bool:
-        """Tell whether `view` is the one that the endpoint had at boot."""
+        """Return whether `view` is the one that the endpoint had at boot."""
         return self._at_boot.get(endpoint) is view
 
 
@@ -183,7 +183,7 @@ def _register_options_handlers(app: Flask) -> None:
 
 
 def is_preflight() -> bool:
-    """Tell whether this is a CORS preflight.
+    """Return whether this is a CORS preflight.
 
     A preflight must not fail with 404: then the page could not read the 404 of the real request.
     """

@@ -33,12 +33,12 @@ class Rule:
 
     @property
     def accepts_access_token(self) -> bool:
-        """Tell whether this route requires an access token."""
+        """Return whether this route requires an access token."""
         return self.kind in {"signed in", "scopes"}
 
     @property
     def accepts_refresh_token(self) -> bool:
-        """Tell whether a refresh token is a credential for this route."""
+        """Return whether a refresh token is a credential for this route."""
         return self.kind.startswith("refresh token")
 
     def check(self, claims: Claims | None) -> None:

@@ -1,4 +1,4 @@
-"""The issuer: what every use case works with, and the tokens that all of them return."""
+"""The issuer: the services that every use case needs, and the tokens that it returns."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ from itemsapi.tokens.scopes import PASSWORD_CHANGE, ScopeRegistry, format_scopes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
-    """What the use cases of this package work with."""
+    """The services that the use cases of this package need."""
 
     settings: Settings
     database: Database

@@ -2,10 +2,10 @@
 
 An attempt is reserved before the password is verified and counts while it is reserved: a hundred
 parallel attempts do not exceed the limits (S-045). Only a wrong password is counted permanently
-(S-079). Three limits apply to all users alike (docs/adr/0008): attempts of one client at one user,
-of one client at all users, and of all clients at one user. When the last one is reached, a client
-that signed in as this user before can still sign in: strangers cannot lock a user out (S-044). All
-other clients get the response to a wrong password, after the same work (S-113).
+(S-079). Three limits apply to all users alike (docs/adr/0008): attempts of one client for one user,
+of one client for all users, and of all clients for one user. When the last one is reached, a client
+that signed in as this user before can still sign in: other clients cannot lock a user out (S-044).
+They get the response to a wrong password, after the same work (S-113).
 """
 
 import hashlib
@@ -90,7 +90,7 @@ class LoginAttempt:
 
     @property
     def is_locked_out(self) -> bool:
-        """Whether even the correct password is rejected."""
+        """Return whether even the correct password is rejected."""
         return bool(self.reservation.wait_seconds) and not self.is_known_client
 
 

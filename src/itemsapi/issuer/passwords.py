@@ -86,7 +86,7 @@ def _verify_and_change(
 
 
 def _require_delivery(session: AnyRow | None, delivery: str) -> None:
-    """Raise `BadRequest` if the client could not receive the new refresh token."""
+    """Raise `BadRequest` if the requested delivery is not that of the session."""
     if session is not None and session.delivery != delivery:
         raise BadRequest(
             "The refresh token of this session is in the cookie: send `X-Auth-Delivery: cookie`"

@@ -37,12 +37,13 @@ from itemsapi.tokens.rotation import (
 )
 from itemsapi.tokens.sessions import end_session, find_session
 
+# `token_refresh_` and the outcome; `token_reuse` if the session ends.
 EVENTS = {
-    RotationOutcome.REPEAT: "token_refresh_again",
-    RotationOutcome.ACCESS_ONLY: "token_refresh_access",
-    RotationOutcome.RETRY_LATER: "token_refresh_wait",
-    RotationOutcome.HEAL: "token_refresh_healed",
-    RotationOutcome.INVALIDATED: "token_refresh_void",
+    RotationOutcome.REPEAT: "token_refresh_repeat",
+    RotationOutcome.ACCESS_ONLY: "token_refresh_access_only",
+    RotationOutcome.RETRY_LATER: "token_refresh_retry_later",
+    RotationOutcome.HEAL: "token_refresh_heal",
+    RotationOutcome.INVALIDATED: "token_refresh_invalidated",
     RotationOutcome.PREDECESSOR_REUSED: "token_reuse",
     RotationOutcome.OLDER_REUSED: "token_reuse",
     RotationOutcome.NEVER_ISSUED: "token_reuse",
@@ -84,9 +85,10 @@ def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
 def _refresh_session(
     issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> Callable[[], Grant] | Problem:
-    """Rotate in one transaction. Return, not raise, a problem whose changes must be committed.
+    """Rotate in one transaction.
 
-    Tokens are minted after the commit: if that fails, the client may retry with the same token.
+    A problem whose changes must be committed is returned, not raised. Tokens are minted after the
+    commit: if that fails, the client may retry with the same token.
     """
     now = issuer.clock()
     details = _load_details(issuer, tx, claims, request)
@@ -109,9 +111,10 @@ def _refresh_session(
 def _load_details(
     issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
 ) -> GrantDetails | None:
-    """Load what the new tokens contain, before anything is rotated; None if there are to be none.
+    """Load what the new tokens contain, before the rotation.
 
-    The user's row is locked: a change of their roles commits before this transaction or after it.
+    Return None if no tokens may be issued. The user's row is locked: a change of their roles
+    commits before this transaction or after it.
     """
     issued_at = unix_seconds(issuer.clock())
     user = repository.find_by_id(tx, claims.sub, lock=True)

@@ -27,7 +27,8 @@ from itemsapi.tokens.sessions import AuthSession
 
 LOOKUP_ROWS = 5000  # rows that one look-up reads: some 5 ms
 DELETE_BATCH_ROWS = 200  # rows that one transaction deletes: see benchmarks/purge.py
-# Longer than the lifetime of any token or the retries of any client, and time to investigate.
+# Longer than the lifetime of any token and the retries of any client, and long enough to
+# investigate an incident.
 RETENTION = timedelta(days=1)
 KEY_RETENTION = timedelta(days=7)
 

@@ -95,7 +95,7 @@ def end_all_sessions_in(issuer: Issuer, tx: Session, *, why: str, actor: str | N
 def end_session_in(  # noqa: PLR0913 - all of it goes into the audit event
     issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
 ) -> bool:
-    """End one session; return whether it was open."""
+    """End one session. Return whether it was open."""
     if not close_session(tx, sid, now=issuer.clock(), reason=why):
         return False
     _record_ended(issuer, tx, [sid], user_id, why=why, actor=actor)

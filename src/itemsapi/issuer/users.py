@@ -130,7 +130,7 @@ class UserService:
             if roles is not None and set(roles) != set(target.roles):
                 self._set_roles(change, operator, target, frozenset(roles))
             if admins and not repository.count_admins(change.tx):
-                raise Conflict("No admin would be left; appoint another one first.")
+                raise Conflict("No admin would be left; give another user the role first.")
             return _require_found(repository.get_user(change.tx, user_id))
 
     def set_password(
@@ -199,7 +199,7 @@ class UserService:
         return _require_found(repository.get_user(tx, user_id))
 
     def _set_expiry(self, tx: Session, user_id: str, *, temporary: bool) -> None:
-        """Let a temporary password expire after seven days, and any other one never (S-131)."""
+        """Set when a password expires: a temporary one in seven days, any other never (S-131)."""
         expires_at = self._issuer.clock() + TEMPORARY_PASSWORD_LIFETIME if temporary else None
         tx.get_one(User, user_id).password_expires_at = expires_at
 

@@ -1,8 +1,8 @@
 """Listing: the SQL statements that read lists of items, one for each shape of a query.
 
-The values are bind parameters, so a statement is built once for each shape and cached, and the
-database sees a small set of statement texts. Each shape runs along an index of owner, sort field
-and id.
+A shape is the set of filters and the sort order. The values are bind parameters, so a statement is
+built once for each shape and cached, and the database sees a small set of statement texts. A list
+of one owner uses an index of owner, sort field and id; a list of all, one of sort field and id.
 
 The size of a page in bytes is bounded, and so is what is read for it (S-111). SQLite returns row
 by row. PostgreSQL's driver reads the whole result, so for a large page the statement itself sums
@@ -80,7 +80,8 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
 }
 _CONDITIONS_BY_NUMBER: dict[str, ColumnElement[bool]] = {
     "numbers": _ITEM.number.in_(bindparam("numbers", expanding=True, type_=Integer)),
-    # An expression, so that SQLite searches the few numbers and not the owner's many items.
+    # `concat` keeps SQLite from using the index of owners: it looks up the few numbers instead of
+    # all items of the owner.
     "owner": _ITEM.owner_id.concat("") == bindparam("owner"),
 }
 _SORT_TYPES: Final[dict[str, type[SortValue]]] = {"name": str, "price": int, "quantity": int}
@@ -113,8 +114,8 @@ class ListingQuery:
     def statement(self, connection: Connection) -> tuple[Select[Any], dict[str, Any]]:
         """Return the statement and its parameters; it reads one row more than the page has.
 
-        Few matches of the text index are fetched by number and sorted. If there are many, the
-        statement walks along the sort field, where the page is soon full.
+        If the text index finds few items, they are fetched by number and sorted. If it finds many,
+        the statement reads in sort order, and the page is soon full.
         """
         params = self._params | {"row_limit": self._query.limit + 1}
         if "match" in params:

@@ -37,8 +37,8 @@ CURRENCY_DECIMALS: Final[dict[str, int]] = {
     )
     for code in codes.split()
 }
-# Where the text of an amount with four decimals is cut for each currency; without decimals the
-# point is cut too.
+# The end of the slice that removes the unused decimals (of four) of a currency's amount; without
+# decimals it removes the point too.
 _CUT_INDEX: Final = {
     code: places - DECIMAL_PLACES - (places == 0) or None
     for code, places in CURRENCY_DECIMALS.items()

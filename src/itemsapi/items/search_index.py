@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from itemsapi.items.models import ItemDraft
 from itemsapi.items.tokenizer import Term, tokenize
 
-# Up to this many matches are fetched and sorted; of more, a walk in sort order soon meets one.
+# Up to this number, matches are fetched and sorted; with more, reading in sort order finds enough
+# of them soon.
 MAX_SORTED_MATCHES: Final = 200
 
 _UPSERT = {
@@ -94,7 +95,7 @@ def find_few_matches(connection: Connection, match: str) -> list[int] | None:
 def match_condition(dialect: str) -> TextClause:
     """Return the condition that an item matches `:match`.
 
-    The `+` keeps SQLite from fetching and sorting all matches: it walks the sort field instead.
+    The `+` keeps SQLite from fetching and sorting all matches: it reads in sort order instead.
     """
     plus = "+" if dialect == "sqlite" else ""
     return text(f"{plus}item.number IN ({_SELECT_MATCHES[dialect]})")

@@ -43,7 +43,7 @@ class WorkerNumber:
         return next(number for number in count() if self._lock(number))
 
     def _lock(self, number: int) -> bool:
-        """Lock a number for the lifetime of the process; tell whether it was free."""
+        """Lock a number for the lifetime of the process. Return whether it was free."""
         lock_file = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)

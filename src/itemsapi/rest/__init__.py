@@ -9,7 +9,7 @@ from itemsapi.rest.api import Api, install
 from itemsapi.rest.blueprint import Blueprint
 from itemsapi.rest.default_headers import documented_headers
 from itemsapi.rest.openapi.document import describe, spec_options
-from itemsapi.rest.paging import PageQuery, list_schema, whole
+from itemsapi.rest.paging import PageQuery, list_schema, single_page
 from itemsapi.rest.schema import Schema
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "fields",
     "install",
     "list_schema",
+    "single_page",
     "spec_options",
-    "whole",
 ]

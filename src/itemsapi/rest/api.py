@@ -119,7 +119,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     def spec(self) -> APISpec | None:
         """The document, built on first use, after all blueprints are registered.
 
-        One thread builds it; the others wait, so that nobody sees a part of it.
+        One thread builds it; the others wait, so that nobody gets an incomplete document.
         """
         if not self._complete:
             with self._building:
@@ -173,7 +173,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         try:
             self._build_all(options)
         except BaseException:
-            self._spec = None  # the next reader gets the error as well, not a part
+            self._spec = None  # the next reader gets the error as well, not an incomplete one
             raise
         self._complete = True
 

@@ -1,7 +1,7 @@
 """The default headers and the CORS headers of every response.
 
 A default header is added unless the view set its own. Responses are `no-store` unless a view sets
-`Cache-Control`: a missing cache costs a little time, a cached secret is a leak.
+`Cache-Control`: caching is opt-in, because a cached secret is a leak.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -64,7 +64,7 @@ def install(app: Flask, base: str) -> None:
 
 
 def _is_not_flask_traceback(record: logging.LogRecord) -> bool:
-    """Return False for Flask's log line about an exception, which contains the raw path (S-151).
+    """Return whether this is not Flask's line about an exception, which has the raw path (S-151).
 
     `log_problem` logs the exception without it.
     """

@@ -241,8 +241,8 @@ def view_metadata(view: object) -> Mapping[str, Any]:
 def etag_context() -> dict[str, Any]:
     """Return what is known of the versions of this request.
 
-    It is on the request: `g`, where Flask-Smorest keeps it, is shared by requests that are made
-    inside one application context.
+    It is stored on the request and not in `g` (as in Flask-Smorest), because requests that are
+    made inside one application context share `g`.
     """
     context: dict[str, Any] | None = getattr(flask.request, CONTEXT, None)
     if context is None:

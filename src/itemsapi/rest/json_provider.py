@@ -75,8 +75,8 @@ def _check_depth(brackets: bytes) -> None:
 def _check_names(value: object, skeleton: bytes, *, escaped_nul: bool) -> None:
     """Raise `BodyMalformed` if a name is repeated in an object, or if a string contains NUL.
 
-    A parsed object has each name once, so a name is repeated exactly if the body has more colons
-    outside of strings than the objects have names.
+    A parsed object contains each name once. So a name was repeated if the body has more colons
+    outside of strings than all parsed objects have names.
     """
     names = 0
     for part in _parts(value):

@@ -192,7 +192,7 @@ class Middleware:
             exception = exc_info or ((sys.exc_info(),) if started else ())
             started = True
             if status.startswith("5") and not context.failure_logged:
-                log_failure("unavailable", f"endpoint: it answered {status[:3]} by itself")
+                log_failure("unavailable", f"endpoint: its view returned status {status[:3]}")
             added = self._added_headers(environ, headers, context.request_id)
             return start_response(status, [*headers, *added], *exception)
 

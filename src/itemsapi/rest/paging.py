@@ -52,6 +52,6 @@ def list_schema(schema: marshmallow.Schema, name: str) -> marshmallow.Schema:
     return page()
 
 
-def whole(items: Iterable[Row]) -> Page[Row]:
+def single_page(items: Iterable[Row]) -> Page[Row]:
     """Return the page of a list that always fits on one page."""
     return Page([*items], None)

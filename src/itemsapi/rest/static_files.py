@@ -1,9 +1,9 @@
 """Static files of the package: read at first use, sent compressed and with an ETag.
 
 File names do not change with the content, because JavaScript modules import each other by name; a
-browser revalidates its copy each time and gets a 304. Scripts use paths relative to themselves. The
-URL of an HTML file may end with a slash or not, so the file contains the variable `$root` and other
-`$variables`, which are replaced when it is sent.
+browser asks each time whether its copy is current, and usually gets a 304. Scripts use paths
+relative to themselves. The URL of an HTML file may end with a slash or not, so the file contains
+the variable `$root` and other `$variables`, which are replaced when it is sent.
 """
 
 import gzip

@@ -112,7 +112,7 @@ class LargeBody(io.RawIOBase):
         self._lock = threading.Lock()
 
     def readable(self) -> bool:
-        """Return that the body can be read."""
+        """Return whether the body can be read: always."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - io's own signature

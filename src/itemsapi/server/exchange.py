@@ -54,8 +54,8 @@ class Exchange:
     def _release_connection(self) -> None:
         """Drop the callables of the connection: the server closes it when nothing refers to them.
 
-        This exchange may live on in a reference cycle until that is collected: every part that a
-        thread waited for leaves one.
+        This exchange may stay in a reference cycle until garbage collection: each part that a
+        thread waits for creates one.
         """
         self._receiver.close()
         del self._send
@@ -121,7 +121,7 @@ class Exchange:
         except TimeoutError:
             pass  # the client does not read
         except Exception:  # noqa: BLE001 - the status is sent, so the error can only be logged
-            self._context.run(log.exception, "answer_cut_short")
+            self._context.run(log.exception, "response_cut_short")
 
     async def _stream(self, response: Response, is_disconnected: Callable[[], bool]) -> None:
         """Send a large response as fast as the client reads. Raise `TimeoutError` if it stops."""

@@ -42,7 +42,7 @@ class Response:
 
     @property
     def is_large(self) -> bool:
-        """Whether the response is sent in chunks, and counted meanwhile."""
+        """Return whether the response is sent in chunks, and counted meanwhile."""
         return self.remaining is not None or len(self.body) > CHUNK_BYTES
 
     def read_chunk(self) -> bytes:

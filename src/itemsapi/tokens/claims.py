@@ -22,7 +22,7 @@ from itemsapi.tokens.scopes import parse_scopes
 
 MAX_TOKEN_LENGTH = 8192  # characters
 MAX_JSON_BRACKETS = 16  # in a header or payload; this also limits how deeply it can nest
-MAX_WORD_LENGTH = 200  # characters of a header value, of a method in `amr` or of an audience
+MAX_TEXT_LENGTH = 200  # characters of a header value, of a method in `amr` or of an audience
 LEEWAY_SECONDS = 60  # how far `iat` and `nbf` may lie in the future; `exp` has no leeway
 LIFETIME_JITTER = 0.05  # share of the lifetime: tokens issued together do not expire together
 MAX_LIFETIME_SECONDS = (
@@ -77,7 +77,7 @@ def parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
     if not all(_is_canonical(part) for part in token.split(".")):
         raise error
     header = _parse_object(token.split(".", maxsplit=1)[0], error)
-    if header.keys() != {"alg", "kid", "typ"} or not all(map(_is_word, header.values())):
+    if header.keys() != {"alg", "kid", "typ"} or not all(map(_is_short_printable, header.values())):
         raise error
     if header["typ"].lower() not in {typ, f"application/{typ}"}:
         raise error
@@ -90,7 +90,7 @@ def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
 
 
 def _is_canonical(part: str) -> bool:
-    """Tell whether a part is the canonical base64url of its bytes: no unused bits at the end."""
+    """Return whether a part is the canonical base64url of its bytes: no unused bits at the end."""
     return base64.urlsafe_b64encode(_decode_base64url(part)).rstrip(b"=").decode() == part
 
 
@@ -150,7 +150,7 @@ def parse_claims(payload: dict[str, Any], header: Mapping[str, Any], now: int) -
         and isinstance(payload["fresh"], bool)
         and isinstance(payload["scope"], str)
         and isinstance(amr, list)
-        and all(map(_is_word, amr))
+        and all(map(_is_short_printable, amr))
         and _is_count(payload.get("nbf", 1), maximum=MAX_TIMESTAMP)
     ):
         raise TokenInvalid
@@ -183,16 +183,16 @@ def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:
     return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
 
 
-def _is_word(value: object) -> bool:
-    """Tell whether this may appear in a response or a log: short and printable.
+def _is_short_printable(value: object) -> bool:
+    """Return whether this may appear in a response or a log: short and printable.
 
     Half of a surrogate pair is not printable, and could not be encoded as UTF-8.
     """
-    return isinstance(value, str) and 0 < len(value) <= MAX_WORD_LENGTH and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
 
 
 def _is_id(value: object) -> bool:
-    """Tell whether this has the form of our ids; nothing else reaches the database (S-033)."""
+    """Return whether this has the form of our ids; nothing else reaches the database (S-033)."""
     return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
 
 
@@ -201,5 +201,8 @@ def _is_count(value: object, *, minimum: int = 1, maximum: int = MAX_COUNTER) ->
 
 
 def _is_audience(value: object) -> bool:
-    """Tell whether every audience is a word; the library only checks that ours is among them."""
-    return all(map(_is_word, value if isinstance(value, list) else [value]))
+    """Return whether every audience is a short printable text.
+
+    The library only checks that ours is among them.
+    """
+    return all(map(_is_short_printable, value if isinstance(value, list) else [value]))

@@ -85,7 +85,7 @@ class KeySet:
 
     @property
     def _stale(self) -> bool:
-        """Tell whether the copy is too old to be used while another request reloads it."""
+        """Return whether the copy is too old to be used while another request reloads it."""
         return self._monotonic() - self._loaded_at > 2 * self._lag
 
     def _unavailable(self, reason: str) -> GateUnavailable:
@@ -110,7 +110,10 @@ class KeySet:
             raise self._unavailable("not read for too long")
 
     def _load(self) -> Sequence[AnyRow]:
-        """Load the keys and return their rows; none if another thread just did, or on failure."""
+        """Load the keys and return their rows.
+
+        Return none if another thread has just loaded them, or if the database is unavailable.
+        """
         started_at = self._monotonic()
         if started_at - self._checked_at < self._lag:
             return ()

@@ -31,12 +31,12 @@ KEY_LOCK_ID = 7_201  # of the advisory lock around changes of keys
 
 
 class RotationTooEarly(RuntimeError):
-    """The next key has not been published for long enough; it may sign in `wait` seconds."""
+    """The next key was published too recently; it may be used for signing after `wait` seconds."""
 
     def __init__(self, wait: float) -> None:
         """Take the remaining seconds."""
         self.wait = wait
-        super().__init__(f"the next key may sign in {wait:.0f} s")
+        super().__init__(f"the next key may be used for signing after {wait:.0f} s")
 
 
 class KeyUnknown(LookupError):
@@ -117,7 +117,7 @@ class KeyStore:
         raise RotationTooEarly(remaining.total_seconds())
 
     def rotate_if_due(self, rows: Sequence[AnyRow]) -> bool:
-        """Rotate if the schedule requires it; of several processes one does. Tell if it was due."""
+        """Rotate if the schedule requires it, in one process only. Return whether it was due."""
         signing_since = max(
             (row.changed_at for row in rows if row.state == "current"), default=None
         )

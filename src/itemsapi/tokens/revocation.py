@@ -87,10 +87,10 @@ def user_target(user_id: str) -> str:
 
 
 def load_global_epochs(tx: Session | Connection) -> Epochs:
-    """Return the epochs that every token and every session must have.
+    """Return the current epochs of all tokens and of all sessions; earlier ones are invalid.
 
-    Load them *before* the facts that go into a token: a change of those in between creates a later
-    epoch, and the token is invalid.
+    Load them *before* the claims of a token (the scopes, say): if those change in between, the
+    change creates a later epoch, and the token is invalid.
     """
     tokens, sessions = tx.execute(_EVERYBODY).one()
     return Epochs(tokens, sessions)
@@ -157,7 +157,7 @@ class RevocationFeed:
             raise TokenInvalid
 
     def ensure_fresh(self) -> None:
-        """Read newer rows if it is time to. Raise `GateUnavailable` if the copy is too old."""
+        """Read newer rows if the copy is due. Raise `GateUnavailable` if the copy is too old."""
         now = self._monotonic()
         if now - self._checked_at >= self._lag or now - self._read_at > MAX_FEED_AGE_SECONDS:
             self._read()

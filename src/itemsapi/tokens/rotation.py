@@ -1,6 +1,6 @@
 """Rotation: which generation of refresh tokens a session has, and who gets the next one.
 
-A refresh token is handed out once: to the first request that presents its predecessor, and again
+A refresh token is issued once: to the first request that presents its predecessor, and again
 only to a repetition of that same attempt. `decide_outcome` is the rule as a table, `rotate` is the
 same rule as one `UPDATE`: the database decides a race, on SQLite and on PostgreSQL at READ
 COMMITTED alike. All functions but `mark_generation_seen` work in a transaction of the caller.
@@ -38,16 +38,16 @@ class RotationOutcome(Enum):
     REPEAT = "same attempt"  # the response was lost: return the same successor, byte for byte
     ACCESS_ONLY = "lost a race"  # an access token; the first request got the refresh token
     RETRY_LATER = "superseded a moment ago"  # within the window: a late request or a copy
-    HEAL = "answer lost"  # nobody received the successor: issue a new one, revoke the old one
-    PREDECESSOR_REUSED = "predecessor late"  # the successor is in use: the token was copied
+    HEAL = "response lost"  # nobody received the successor: issue a new one, revoke the old one
+    PREDECESSOR_REUSED = "predecessor reused"  # the successor is in use: the token was copied
     OLDER_REUSED = "older generation"  # the token was copied
     INVALIDATED = "before a change of password"
     NEVER_ISSUED = "generation never issued"  # a backup was restored, or rows were lost
-    SESSION_ENDED = "session over"
+    SESSION_ENDED = "session ended"
 
     @property
     def ends_session(self) -> bool:
-        """Tell whether the session must end: the token was copied, or rows were lost."""
+        """Return whether the session must end: the token was copied, or rows were lost."""
         return self in {
             RotationOutcome.PREDECESSOR_REUSED,
             RotationOutcome.OLDER_REUSED,
@@ -173,10 +173,9 @@ def decide_outcome(
     """Return the outcome for a refresh token of an active session: the rule of docs/adr/0003.
 
     A token that was replaced more than a grace window ago never gets `RETRY_LATER`: otherwise a
-    thief who rotates again and again would make its owner wait for ever. In the window after a
-    healing no token gets `ACCESS_ONLY`: a thief who heals again and again would live on those
-    access tokens beside the owner. If the clock was set back since the last rotation, the window
-    stays open.
+    thief who keeps rotating could make its owner wait forever. In the window after a healing no
+    token gets `ACCESS_ONLY`: a thief who keeps healing could use those access tokens unnoticed. If
+    the clock was set back since the last rotation, the window stays open.
     """
     if presented.gen == session.gen:
         return RotationOutcome.ROTATE
@@ -236,7 +235,7 @@ def _heals_before(now: datetime, limits: RotationLimits) -> datetime:
 
 
 def _is_same_attempt(sent: str | None, stored: str | None) -> bool:
-    """Compare the hashes of two attempt ids in constant time (S-191)."""
+    """Return whether two hashes of attempt ids are equal, in constant time (S-191)."""
     return bool(sent and stored and hmac.compare_digest(sent, stored))
 
 
@@ -263,7 +262,7 @@ def mark_generation_seen(database: Database, sid: str, gen: int) -> None:
     """Record that a client uses a token of generation `gen`: its predecessor cannot heal any more.
 
     This includes a superseded generation, whose access token is valid for a short time still:
-    otherwise a thief could heal again and again and use only those.
+    otherwise a thief who keeps healing could use those access tokens unnoticed.
     """
     with database.transaction() as tx:
         tx.execute(_MARK_SEEN, {"sid": sid, "used": gen})

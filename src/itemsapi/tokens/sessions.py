@@ -97,27 +97,27 @@ def lock_open_sessions(tx: Session, user_id: str) -> list[str]:
 
 
 def end_session(tx: Session, sid: str, *, now: datetime, reason: str) -> bool:
-    """End a session; tell whether it was open."""
+    """End a session. Return whether it was open."""
     return update_one(tx, _END, {"sid": sid, "now": now, "why": reason})
 
 
 def update_one(tx: Session, statement: object, values: dict[str, object]) -> bool:
-    """Execute a statement that changes at most one row; tell whether it changed one."""
+    """Execute a statement that changes at most one row. Return whether it changed one."""
     result = tx.execute(statement, values)  # type: ignore[call-overload]  # any DML statement
     assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type
     return bool(result.rowcount == 1)
 
 
 def is_alive(session: AnyRow, now: datetime, idle: timedelta) -> bool:
-    """Tell whether a session has neither ended nor passed its absolute or idle limit."""
+    """Return whether a session has neither ended nor passed its absolute or idle limit."""
     return session.ended_at is None and session.expires_at > now and session.rotated_at > now - idle
 
 
 def last_used_at(session: AnyRow, now: datetime) -> datetime:
     """Return when a session was last refreshed before the five minutes that contain `now`.
 
-    The time is rounded down to five minutes and constant within them: neither the time nor when it
-    changes tells a thief when to present a copied token (S-073).
+    The time is rounded down to five minutes and constant within them, so it does not show a
+    thief when to present a copied token (S-073).
     """
     created_at: datetime = session.created_at
     used_at: datetime = session.rotated_at

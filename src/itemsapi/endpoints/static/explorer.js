@@ -20,7 +20,7 @@ form.addEventListener("submit", async (event) => {
   outcome.textContent = "";
   const body = await ask({ ...wish, device: "API explorer" });
   if (!body.access_token) {
-    outcome.textContent = body.title ?? "The service did not answer.";
+    outcome.textContent = body.title ?? "The service did not respond.";
     return;
   }
   explorer.preauthorizeApiKey("bearer", body.access_token);
@@ -31,8 +31,8 @@ form.addEventListener("submit", async (event) => {
 async function ask(wish) {
   const headers = { "Content-Type": "application/json" };
   try {
-    const answer = await fetch(new URL("auth/login", root), { method: "POST", headers, body: JSON.stringify(wish) });
-    return await answer.json();
+    const response = await fetch(new URL("auth/login", root), { method: "POST", headers, body: JSON.stringify(wish) });
+    return await response.json();
   } catch {
     return {};
   }
