@@ -50,7 +50,7 @@ def require_own_schema(
 
 
 def explain_error(error: BaseException | None) -> SchemaConflict | None:
-    """Return the error to show if PostgreSQL rejects our tables; None for other errors."""
+    """Return the error to show if the database rejects our tables; None for other errors."""
     driver_error = getattr(error, "orig", None)
     state = getattr(driver_error, "sqlstate", None)
     message = str(driver_error).split("\n", 1)[0]
@@ -61,6 +61,8 @@ def explain_error(error: BaseException | None) -> SchemaConflict | None:
         return SchemaConflict(f"{message}; let the role create tables: GRANT CREATE ON SCHEMA ...")
     if state == "42P07":  # of an index or the search index, which no model lists
         return SchemaConflict(f"{message}, made by another application; give itemsapi a schema")
+    if state is None and message.endswith(" already exists"):  # the same in SQLite
+        return SchemaConflict(f"{message}, made by another application; give itemsapi a file")
     return None
 
 

@@ -150,7 +150,7 @@ def migrating(database: Database) -> Iterator[Connection]:
             database.advisory_lock(tx, SCHEMA_LOCK_ID)
             _revision(tx.connection())
             yield tx.connection()
-    except exc.ProgrammingError as error:
+    except (exc.ProgrammingError, exc.OperationalError) as error:
         raise explain_error(error) or error from error
     except DatabaseUnavailable as error:
         raise explain_error(error.__cause__) or error from error.__cause__
