@@ -146,7 +146,10 @@ def _is_timeout(error: DatabaseUnavailable) -> bool:
 # The health check of a load balancer needs it. That route has no rate limit, so each process limits
 # the queries itself.
 
-NOT_WRITABLE = "database: it takes no changes (read-only, a standby), or was away a moment ago"
+NOT_WRITABLE = (
+    "database: it takes no changes (read-only, a standby), was away a moment ago,"
+    " or does not exist yet; `itemsapi db upgrade` creates an SQLite database"
+)
 PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 BUSY_TIMEOUT_SECONDS = 5.0  # how long a writer waits for the lock
+TABLE_MISSING = "no such table"  # SQLite has no code for it
 MAX_RETRY_PAUSE_SECONDS = 0.02  # between two attempts to open a file that others open too
 
 CONNECT_ARGS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
