@@ -30,7 +30,10 @@ EXTENSION = "itemsapi"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything behind the gate. An endpoint calls these services and nothing else."""
+    """Everything behind the gate, for the endpoints.
+
+    The flows of a sign-in are functions that take `issuer`: `login(services().issuer, ...)`.
+    """
 
     settings: Settings
     clock: Clock
