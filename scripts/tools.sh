@@ -1,7 +1,7 @@
 # Sourced by ./run and ./test: finds a Python and gives this checkout its own uv.
 # shellcheck shell=sh
 #
-# All its files are in .cache/, and are created again when deleted.
+# What they install is in .cache/, and is installed again when deleted.
 
 # A missing Python is skipped or reported; uv must not download one.
 export UV_PYTHON_DOWNLOADS=never
