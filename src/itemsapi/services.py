@@ -32,7 +32,8 @@ EXTENSION = "itemsapi"
 class Services:
     """Everything behind the gate, for the endpoints.
 
-    The flows of a sign-in are functions that take `issuer`: `login(services().issuer, ...)`.
+    The flows of sign-in and sessions are functions that take `issuer`, and only the sign-in
+    endpoints import them: `login(services().issuer, ...)`.
     """
 
     settings: Settings
