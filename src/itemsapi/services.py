@@ -30,7 +30,11 @@ EXTENSION = "itemsapi"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything behind the gate. An endpoint calls these services and nothing else."""
+    """Everything behind the gate, for the endpoints.
+
+    The flows of sign-in and sessions are functions that take `issuer`, and only the sign-in
+    endpoints import them: `login(services().issuer, ...)`.
+    """
 
     settings: Settings
     clock: Clock

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import create_environ
 
+from itemsapi import Blueprint, public
 from itemsapi.observability import logging
 from support.echo_blueprint import create_echo_app, echo_client, middleware_of
 
@@ -40,6 +41,20 @@ def test_any_exception_becomes_a_problem_response(
     response = api.get(path)
     assert (response.status_code, response.content_type) == (status, "application/problem+json")
     assert (response.get_json()["code"], set(response.get_json())) == (code, MEMBERS)
+
+
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS"])
+def test_a_response_without_content_has_no_content_type(tmp_path: Path, method: str) -> None:
+    """S-015: of a view and of the gate; Flask gives every response a media type."""
+    blueprint = Blueprint("empty", __name__)
+
+    @blueprint.delete("/empty")
+    @public("a test")
+    @blueprint.response(204)
+    def delete() -> None: ...
+
+    response = create_echo_app(tmp_path, blueprint).test_client().open("/empty", method=method)
+    assert (response.status_code, response.headers.get("Content-Type")) == (204, None)
 
 
 def test_validation_errors_are_reported_when_a_view_loads_a_schema(api: FlaskClient) -> None:

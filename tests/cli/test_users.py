@@ -125,7 +125,7 @@ def test_the_help_names_the_built_in_roles(shell: Shell, backend: Backend) -> No
 def test_json_has_the_expiry_of_a_temporary_password(shell: Shell, backend: Backend) -> None:
     """A program need not know the seven days (S-119)."""
     output = shell.run("users", "add", "ada", "--must-change", "--json").json
-    assert (output["must_change"], output["one_time_password"]) == (True, "pending")
+    assert (output["must_change"], output["temporary_password"]) == (True, "pending")
     assert output["password_expires_at"] > output["created_at"]
 
 
@@ -133,7 +133,7 @@ def test_set_password_reports_the_new_state(shell: Shell) -> None:
     """The output has the state after the command."""
     shell.run("users", "add", "ada")
     output = shell.run("users", "set-password", "ada", "--must-change", "--json").json
-    assert output["one_time_password"] == "pending"
+    assert output["temporary_password"] == "pending"
 
 
 @pytest.mark.parametrize(("days", "state"), [(1, "pending"), (-1, "expired")])
@@ -144,14 +144,14 @@ def test_the_list_shows_the_state_of_a_temporary_password(
     shell.run("users", "add", "ada", "--must-change")
     expire_temporary_password(backend, "ada", timedelta(days=days))
     assert state in shell.run("users", "list").out
-    assert shell.run("users", "list", "--json").json[0]["one_time_password"] == state
+    assert shell.run("users", "list", "--json").json[0]["temporary_password"] == state
 
 
 def test_the_list_shows_no_state_for_a_chosen_password(shell: Shell, backend: Backend) -> None:
     """It does not expire."""
     backend.create_user("ada", "member")
     (ada,) = shell.run("users", "list", "--json").json
-    assert (ada["must_change"], ada["one_time_password"]) == (False, None)
+    assert (ada["must_change"], ada["temporary_password"]) == (False, None)
     assert ada["password_expires_at"] is None
 
 

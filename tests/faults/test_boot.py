@@ -298,3 +298,15 @@ def test_a_route_without_a_rule_is_a_one_line_error(
     assert "GET /open has no access rule" in start_error(
         shell.with_settings(blueprints="open_page:page")
     )
+
+
+def test_a_decorator_above_its_route_is_a_one_line_error(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-24: the error names the blueprint, the decorator and the view."""
+    code = "from itemsapi import Blueprint\npage = Blueprint('p', __name__)\n"
+    code += "@page.response(200)\n@page.get('/open')\ndef show():\n    pass\n"
+    (tmp_path / "misplaced.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    line = start_error(shell.with_settings(blueprints="misplaced:page"))
+    assert "'misplaced:page': @response stands above the route of show; write it below" in line

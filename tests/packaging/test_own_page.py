@@ -47,6 +47,15 @@ def test_a_blueprint_in_the_current_directory_is_served(installed: Path, tmp_pat
         assert wait_for_status(port, "/orders", process) == 401
 
 
+def test_the_file_serves_itself_when_the_database_exists(installed: Path, tmp_path: Path) -> None:
+    """`itemsapi db upgrade` creates what `python orders.py` needs (R-24)."""
+    port = free_port()
+    (tmp_path / "orders.py").write_text(MODULE.replace("8001", str(port)), "utf-8")
+    assert run_command(installed, tmp_path, "db", "upgrade").returncode == 0
+    with run(installed, tmp_path, "PYTHONUNBUFFERED=1 python orders.py") as process:
+        assert wait_for_status(port, "/health/ready", process) == 200
+
+
 def test_a_missing_blueprint_stops_the_start(installed: Path, tmp_path: Path) -> None:
     """The one-line error says where it was searched (R-24)."""
     done = run_command(installed, tmp_path, "serve", ITEMSAPI_BLUEPRINTS="orders:orders")

@@ -1,5 +1,7 @@
 """Errors of a database: those of its state become 503, those of our statements stay (R-04)."""
 
+import sqlite3
+
 import psycopg
 import pytest
 from sqlalchemy import exc
@@ -30,6 +32,27 @@ def test_a_missing_table_or_permission_is_an_unavailable_database(sqlstate: str)
     """R-04: the schema is not there yet, or not for this role; the client may try again."""
     with pytest.raises(DatabaseUnavailable), translate_errors():
         raise programming_error(sqlstate)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        programming_error("42P01"),
+        exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("no such table: item")),
+    ],
+)
+def test_the_cause_names_the_command_when_a_table_is_missing(error: exc.DBAPIError) -> None:
+    """R-35: whoever reads the log knows what to do, on PostgreSQL and on SQLite."""
+    with pytest.raises(DatabaseUnavailable) as raised, translate_errors():
+        raise error
+    assert raised.value.cause.endswith("; run `itemsapi db upgrade`")
+
+
+def test_the_cause_names_no_command_when_a_permission_is_missing() -> None:
+    """The tables exist; `itemsapi db upgrade` would not help."""
+    with pytest.raises(DatabaseUnavailable) as raised, translate_errors():
+        raise programming_error("42501")
+    assert raised.value.cause == "database: first line"
 
 
 @pytest.mark.parametrize("sqlstate", ["42601", "42703", None])

@@ -27,7 +27,7 @@ def command() -> None:
 @click.argument("revision", required=False)
 @blueprints_option
 def upgrade(revision: str | None, *, blueprints: bool) -> None:
-    """Upgrade all tables to the newest revision, or the layer's tables to REVISION.
+    """Upgrade all tables to the newest revision, or itemsapi's own tables to REVISION.
 
     Concurrent runs are safe.
     """
@@ -46,7 +46,7 @@ def upgrade(revision: str | None, *, blueprints: bool) -> None:
 @blueprints_option
 @click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
 def downgrade(revision: str, *, blueprints: bool) -> None:
-    """Downgrade the layer's tables to REVISION; `base` removes them all.
+    """Downgrade itemsapi's own tables to REVISION; `base` removes them all.
 
     Tables of blueprints are downgraded with --blueprints only.
     """

@@ -25,7 +25,7 @@ TEMPORARY_NOTE = (
 )
 MAX_LINE_BYTES = 64 * 1024  # far more than any password
 BUILTIN_ROLES = "admin may do everything, member keeps own items, reader sees own items"
-TABLE_COLUMNS = ["username", "roles", "disabled", "one_time_password", "created_at"]
+TABLE_COLUMNS = ["username", "roles", "disabled", "temporary_password", "created_at"]
 
 
 def password_option(function: Function) -> Function:
@@ -208,7 +208,7 @@ def _row(user: UserRecord) -> dict[str, object]:
         "disabled": user.disabled,
         "created_at": user.created_at,
         "must_change": user.password_expires_at is not None,
-        "one_time_password": _temporary_password_state(user),
+        "temporary_password": _temporary_password_state(user),
         "password_expires_at": user.password_expires_at,
     }
 

@@ -36,7 +36,8 @@ from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
 
 POOL_SIZE = 10  # connections per process; as many again may be opened under load
-SCHEMA_ERRORS = {"42P01", "42501"}  # SQLSTATEs: table missing, permission denied
+TABLE_MISSING = "42P01"
+SCHEMA_ERRORS = {TABLE_MISSING, "42501"}  # SQLSTATEs; the other one is: permission denied
 
 _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for a standby too
 
@@ -142,14 +143,23 @@ def translate_errors() -> Iterator[None]:
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
-            raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
+            raise DatabaseUnavailable(cause=_cause(error)) from error
         raise
     except exc.OperationalError as error:
         if sqlite.is_statement_error(error.orig):
             raise
-        raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
+        raise DatabaseUnavailable(cause=_cause(error)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=f"database: {summarize_error(error)}") from error
+        raise DatabaseUnavailable(cause=_cause(error)) from error
+
+
+def _cause(error: exc.SQLAlchemyError) -> str:
+    """Return the message of the driver for the log; if a table is missing, say what to do."""
+    driver_error, message = getattr(error, "orig", None), summarize_error(error)
+    is_missing = getattr(driver_error, "sqlstate", None) == TABLE_MISSING
+    if is_missing or sqlite.TABLE_MISSING in message:
+        message += "; run `itemsapi db upgrade`"
+    return f"database: {message}"
 
 
 def _engine(url: str, pooler: Pooler) -> Engine:

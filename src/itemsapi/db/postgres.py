@@ -149,7 +149,8 @@ def _is_timeout(error: DatabaseUnavailable) -> bool:
 # the queries itself.
 
 NOT_WRITABLE = (
-    "database: it accepts no changes (read-only, or a standby), or did not respond a moment ago"
+    "database: it accepts no changes (read-only, or a standby), did not respond a moment ago,"
+    " or does not exist yet; `itemsapi db upgrade` creates an SQLite database"
 )
 PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 BUSY_TIMEOUT_SECONDS = 5.0  # how long a writer waits for the lock
+TABLE_MISSING = "no such table"  # SQLite has no code for it
 MAX_RETRY_PAUSE_SECONDS = 0.02  # between two attempts to open a file that others open too
 
 CONNECT_ARGS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
@@ -90,7 +91,7 @@ def is_statement_error(error: object) -> bool:
     A missing table is not the fault of the statement: the migrations did not run yet.
     """
     code = getattr(error, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_ERROR and not str(error).startswith("no such table")
+    return code == sqlite3.SQLITE_ERROR and not str(error).startswith(TABLE_MISSING)
 
 
 def _mark_disconnected(context: ExceptionContext) -> None:

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 import flask
 
+from itemsapi.rest.blueprint import DecoratorMisplaced
 from itemsapi.settings import SettingsError
 
 
@@ -32,7 +33,7 @@ def import_object(name: str, *, source: str) -> object:
     except ModuleNotFoundError as error:
         reason = f"{error}, neither installed nor in the current directory"
         raise SettingsError(f"{source}: cannot import {name!r}: {reason}") from error
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, DecoratorMisplaced) as error:
         raise SettingsError(f"{source}: cannot import {name!r}: {error}") from error
 
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from flask import Flask, Response, after_this_request, current_app, request, request_started
+from flask import Flask, Response, current_app, request, request_started
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
@@ -194,11 +194,4 @@ def options_response() -> OptionsResponse:
     """Return the response that lists the allowed methods; `rest` adds the CORS headers."""
     adapter = cast("MapAdapter", current_app.create_url_adapter(request))
     allow = ", ".join(adapter.allowed_methods()) or "OPTIONS"
-    after_this_request(_without_content_type)
     return OptionsResponse(Response(status=204, headers={"Allow": allow}))
-
-
-def _without_content_type(response: Response) -> Response:
-    """Remove the media type that Flask adds when it copies the response: a 204 has no body."""
-    del response.headers["Content-Type"]
-    return response

@@ -56,6 +56,7 @@ def install(app: Flask, settings: Settings) -> None:
     _install_routing(app)
     error_handlers.install(app, base)
     app.after_request(_count)
+    app.after_request(_remove_content_type_without_content)
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
     cors = Cors(
@@ -66,6 +67,13 @@ def install(app: Flask, settings: Settings) -> None:
 
 def _count(response: Response) -> Response:
     count_request(request.method, request.endpoint, response.status_code)
+    return response
+
+
+def _remove_content_type_without_content(response: Response) -> Response:
+    """Remove the media type that Flask gives every response: a 204 has no content (S-015)."""
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.headers.pop("Content-Type", None)
     return response
 
 

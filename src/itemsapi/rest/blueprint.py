@@ -48,6 +48,10 @@ SchemaLike = Schema | type[Schema]
 PROBLEMS = "problems"
 
 
+class DecoratorMisplaced(TypeError):
+    """A decorator stands above the route of its view, where it would have no effect."""
+
+
 class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
     """A set of endpoints.
 
@@ -207,10 +211,12 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         return cast("Callable[[View], View]", register)
 
     def _require_route_above(self, view: object, decorator: str) -> None:
-        """Raise `TypeError` if the decorator is above `route`: it would have no effect."""
+        """Raise `DecoratorMisplaced` if the decorator is above `route`."""
         if view in self._registered:
             name = getattr(view, "__name__", "the view")
-            raise TypeError(f"@{decorator} stands above the route of {name}; write it below")
+            raise DecoratorMisplaced(
+                f"@{decorator} stands above the route of {name}; write it below"
+            )
 
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)
