@@ -193,3 +193,20 @@ def test_login_is_503_when_the_hash_changes_at_every_verification(
         patch.setattr(PasswordService, "matches", matches)
         assert [login_status(backend) for _ in range(11)] == [503] * 11
     assert login_status(backend) == 200
+
+
+def test_a_password_that_changes_at_every_verification_is_verified_three_times(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-045: then the request fails, so that it does not take the hasher for ever."""
+    user_id = backend.create_user("ada", "member")
+    original, verifications = PasswordService.matches, list[str]()
+
+    def matches(self: PasswordService, password: str, stored: str | None) -> bool:
+        verifications.append(password)
+        backend.services.users.set_password(COMMAND_LINE, user_id, PASSWORD)
+        return original(self, password, stored)
+
+    monkeypatch.setattr(PasswordService, "matches", matches)
+    assert login_status(backend) == 503
+    assert len(verifications) == 3
