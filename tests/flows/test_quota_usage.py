@@ -242,3 +242,11 @@ def test_a_longer_text_above_the_quota_is_rejected(stock: ItemStore) -> None:
     with pytest.raises(QuotaExceeded, match="Your items may contain 8 bytes"):
         with_quota(stock, 1, 8, 1).update(item.id, {"name": "Lamps"}, owner=stock.ada, version=1)
     assert stored_usage(stock) == (2, 8, 1)
+
+
+def test_a_deleted_item_is_subtracted_once(stock: ItemStore) -> None:
+    """S-118: otherwise users could exceed their quota by deleting."""
+    items = [stock.create(name=name) for name in ("a", "b", "c")]
+    before = stored_usage(stock)[0]
+    stock.items.delete(items[0].id, owner=stock.ada, version=items[0].version)
+    assert stored_usage(stock)[0] == before - 1

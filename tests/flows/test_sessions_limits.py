@@ -121,6 +121,18 @@ def test_the_oldest_session_ends_with_an_event_above_the_limit(build: Build) -> 
     assert len(event_details(backend, "session_limit")) == 1
 
 
+def test_an_ended_session_does_not_count_towards_the_session_limit(build: Build) -> None:
+    """S-124: whoever signs out often keeps the session of another device."""
+    backend = build(session_limit=2)
+    kept = backend.login("ada")["access_token"]
+    for _ in range(2):
+        backend.clock.advance(seconds=1)
+        client = backend.bearer_client(backend.login("ada")["access_token"])
+        assert client.post("/auth/logout").status_code == 204
+    backend.login("ada")
+    assert is_accepted(backend, kept)
+
+
 def backend_with_old_session(build: Build, limit: str, *, seconds: float) -> Backend:
     """Build an application whose `limit` is two days, with a session of ada of this age."""
     age = timedelta(days=2 if limit == "absolute" else 30)

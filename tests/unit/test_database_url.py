@@ -38,6 +38,7 @@ PASSWORD = "hunter2"
         ("sqlite:///x.db?foo=bar", "parameters"),
         ("sqlite:///x.db?plugin=y", "parameters"),
         ("sqlite://x.db", "slashes"),
+        ("sqlite://ada@/x.db", "slashes"),
         ("sqlite://folder/x.db", "slashes"),
     ],
 )
