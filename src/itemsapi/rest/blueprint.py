@@ -197,6 +197,9 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         """
         if view_func is not None and not inspect.isclass(view_func):
             self._registered.add(view_func)
+        methods = options.get("methods")
+        if methods is not None and not isinstance(methods, str):  # Flask rejects a string
+            options["methods"] = [method.upper() for method in methods]
         path = rule.rstrip("/") or ("" if self.url_prefix else "/")
         super().add_url_rule(path, endpoint, view_func, *args, **options)
 
