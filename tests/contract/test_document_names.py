@@ -12,7 +12,9 @@ from marshmallow import EXCLUDE
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from itemsapi import Blueprint, Schema, fields, public
+from itemsapi.cli.errors import error_line
 from itemsapi.problems import Conflict, Problem
+from itemsapi.rest.api import DocumentInvalid
 from itemsapi.rest.openapi.document import document_of
 from support.echo_blueprint import create_echo_app
 
@@ -53,14 +55,19 @@ def page(name: str = "page") -> Blueprint:
     return Blueprint(name, f"{name}.views", url_prefix=f"/{name}")
 
 
-def view(**kwargs: Any) -> object:
-    """Respond with what the request contains."""
-    return kwargs
+def new_view() -> Callable[..., object]:
+    """Return a new view; decorators store what they declare on it."""
+
+    def view(**kwargs: Any) -> object:
+        """Respond with what the request contains."""
+        return kwargs
+
+    return view
 
 
 def add_response(blueprint: Blueprint, path: str, schema: Schema) -> None:
     """Add a view that responds with a schema."""
-    respond = blueprint.response(200, schema)(view)
+    respond = blueprint.response(200, schema)(new_view())
     blueprint.add_url_rule(path, f"get_{path[1:]}", open_to_all(respond))
 
 
@@ -83,7 +90,7 @@ def page_of_problem(name: str) -> Blueprint:
     texts = {"status": 410, "code": f"{name}_gone", "title": f"{name} gone"}
     kind = type("Gone", (Problem,), {**texts, "__module__": f"{name}.problems"})
     blueprint = page(name)
-    documented = blueprint.alt_response(kind)(blueprint.response(200)(view))
+    documented = blueprint.alt_response(kind)(blueprint.response(200)(new_view()))
     blueprint.add_url_rule("/gone", "gone", open_to_all(documented))
     return blueprint
 
@@ -141,7 +148,7 @@ def test_schemas_differ_when_one_ignores_unknown_fields(document: Document) -> N
     """S-083: `additionalProperties` is that of the instance."""
     blueprint = page()
     for path, schema in (("/strict", Thing()), ("/lenient", Thing(unknown=EXCLUDE))):
-        parse = blueprint.arguments(schema)(blueprint.response(200)(view))
+        parse = blueprint.arguments(schema)(blueprint.response(200)(new_view()))
         blueprint.add_url_rule(path, path[1:], open_to_all(parse), methods=["POST"])
     schemas = document(blueprint)["components"]["schemas"]
     things = {name: s["additionalProperties"] for name, s in schemas.items() if "Thing" in name}
@@ -178,7 +185,7 @@ def test_problem_is_documented_when_its_class_needs_an_argument(document: Docume
             super().__init__(f"There is no more {item}.")
 
     blueprint = page()
-    blueprint.get("/x")(open_to_all(blueprint.alt_response(OutOfStock)(view)))
+    blueprint.get("/x")(open_to_all(blueprint.alt_response(OutOfStock)(new_view())))
     response = document(blueprint)["components"]["responses"]["OutOfStock"]
     examples = response["content"]["application/problem+json"]["examples"]
     assert examples["out_of_stock"]["value"]["detail"] == "Order fewer."
@@ -187,7 +194,7 @@ def test_problem_is_documented_when_its_class_needs_an_argument(document: Docume
 def test_declared_id_is_kept_when_another_operation_has_that_name(document: Document) -> None:
     """S-159: operation ids are unique."""
     blueprint = page()
-    blueprint.get("/x")(open_to_all(blueprint.doc(operationId="list_items")(view)))
+    blueprint.get("/x")(open_to_all(blueprint.doc(operationId="list_items")(new_view())))
     paths = document(blueprint)["paths"]
     ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
     assert paths["/page/x"]["get"]["operationId"] == "list_items"
@@ -197,7 +204,7 @@ def test_declared_id_is_kept_when_another_operation_has_that_name(document: Docu
 def test_ids_are_unique_when_a_view_of_two_methods_declares_one(document: Document) -> None:
     """S-159: the second method gets its name as suffix."""
     blueprint = page()
-    declared = open_to_all(blueprint.doc(operationId="save")(view))
+    declared = open_to_all(blueprint.doc(operationId="save")(new_view()))
     blueprint.route("/x", methods=["PUT", "POST"])(declared)
     path = document(blueprint)["paths"]["/page/x"]
     assert {operation["operationId"] for operation in path.values()} == {"save", "save_put"}
@@ -222,7 +229,7 @@ def test_options_is_not_documented_when_a_view_handles_it(document: Document, ki
     """S-005: the gate responds to OPTIONS."""
     blueprint = kind("page", "page", url_prefix="/page")
     blueprint.route("/class")(WithOptions)
-    blueprint.route("/function", methods=["GET", "OPTIONS"])(open_to_all(view))
+    blueprint.route("/function", methods=["GET", "OPTIONS"])(open_to_all(new_view()))
     blueprint.route("/none", methods=["OPTIONS"], endpoint="none")(open_to_all(lambda: ""))
     paths = document(blueprint)["paths"]
     found = {path: list(methods) for path, methods in paths.items() if path.startswith("/page")}
@@ -248,7 +255,7 @@ def test_only_served_methods_are_documented_when_a_view_declares_its_own(
 def child() -> Blueprint:
     """Return a blueprint with a view that takes a body."""
     blueprint = page("child")
-    parse = blueprint.arguments(Thing())(blueprint.response(200)(view))
+    parse = blueprint.arguments(Thing())(blueprint.response(200)(new_view()))
     blueprint.post("/early")(open_to_all(parse))
     return blueprint
 
@@ -271,7 +278,7 @@ def test_body_is_documented_when_a_view_is_added_after_nesting(
     """Flask reads the views of a nested blueprint when the outermost one is registered."""
     parent, nested = kind("parent", "parent", url_prefix="/parent"), child()
     parent.register_blueprint(nested)
-    parse = nested.arguments(Thing())(nested.response(200)(view))
+    parse = nested.arguments(Thing())(nested.response(200)(new_view()))
     nested.add_url_rule("/late", "late", open_to_all(parse), methods=["POST"])
     assert "requestBody" in document(parent)["paths"]["/parent/child/late"]["post"]
 
@@ -279,7 +286,7 @@ def test_body_is_documented_when_a_view_is_added_after_nesting(
 def test_body_is_documented_when_the_method_is_in_lower_case(document: Document) -> None:
     """Flask accepts methods in lower case."""
     blueprint = page()
-    parse = blueprint.arguments(Thing())(blueprint.response(200)(view))
+    parse = blueprint.arguments(Thing())(blueprint.response(200)(new_view()))
     blueprint.route("/x", methods=["post"])(open_to_all(parse))
     operation = document(blueprint)["paths"]["/page/x"]["post"]
     assert "requestBody" in operation
@@ -292,7 +299,7 @@ def test_parameters_may_be_references(document: Document) -> None:
     of_path, of_view = (
         {"$ref": f"#/components/parameters/{name}"} for name in ("IF_MATCH", "IF_NONE_MATCH")
     )
-    documented = open_to_all(blueprint.doc(parameters=[of_view])(view))
+    documented = open_to_all(blueprint.doc(parameters=[of_view])(new_view()))
     blueprint.route("/x", parameters=[of_path])(documented)
     parameters = document(blueprint)["paths"]["/page/x"]["get"]["parameters"]
     assert parameters == [of_path, of_view]
@@ -302,21 +309,54 @@ def test_response_may_be_a_reference(document: Document) -> None:
     """The response of a status is a component that is added when it is used."""
     blueprint = page()
     response = {"$ref": "#/components/responses/GONE"}
-    blueprint.get("/x")(open_to_all(blueprint.doc(responses={"410": response})(view)))
+    blueprint.get("/x")(open_to_all(blueprint.doc(responses={"410": response})(new_view())))
     assert document(blueprint)["paths"]["/page/x"]["get"]["responses"]["410"] == response
 
 
 def test_schema_of_a_response_may_be_a_name(document: Document) -> None:
     """Flask-Smorest: if the view returns a response object, the schema may be a reference."""
     blueprint = page()
-    blueprint.get("/x")(open_to_all(blueprint.response(200, "Problem")(view)))
+    blueprint.get("/x")(open_to_all(blueprint.response(200, "Problem")(new_view())))
     assert reference(document(blueprint), "/page/x") == "Problem"
 
 
 def test_declared_response_is_kept_when_a_problem_has_the_same_status(tmp_path: Path) -> None:
     """A name that is not that of a status is a component of the application."""
     blueprint = page()
-    blueprint.get("/<int:n>")(open_to_all(blueprint.alt_response(404, "NoPet")(view)))
+    blueprint.get("/<int:n>")(open_to_all(blueprint.alt_response(404, "NoPet")(new_view())))
     built = json.loads(document_of(create_echo_app(tmp_path, blueprint)).body)
     response = built["paths"]["/page/{n}"]["get"]["responses"]["404"]
     assert response == {"$ref": "#/components/responses/NoPet"}
+
+
+class Incomplete(Problem):
+    """A problem without texts."""
+
+    status = 409
+
+
+@pytest.mark.parametrize(
+    ("decorate", "fault"),
+    [
+        (Blueprint.doc(parameters=[{"name": "q"}]), "Missing keys ['in'] for parameter"),
+        (page().alt_response(Incomplete), "the problem Incomplete has no code"),
+    ],
+    ids=["parameter", "problem"],
+)
+def test_view_is_named_when_it_cannot_be_documented(
+    document: Document, decorate: Callable[..., Any], fault: str
+) -> None:
+    """`itemsapi serve` shows this line and does not start."""
+    blueprint = page()
+    blueprint.get("/x")(open_to_all(decorate(new_view())))
+    with pytest.raises(DocumentInvalid) as raised:
+        document(blueprint)
+    assert error_line(raised.value) == f"the view page.view cannot be documented: {fault}"
+
+
+def test_parameter_of_a_path_is_rejected_when_it_has_no_place(document: Document) -> None:
+    """`itemsapi serve` shows this line and does not start."""
+    blueprint = page()
+    blueprint.route("/x", parameters=[{"name": "q"}])(open_to_all(new_view()))
+    with pytest.raises(DocumentInvalid, match=r"page\.view cannot be documented: .* lacks `in`"):
+        document(blueprint)

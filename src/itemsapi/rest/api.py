@@ -3,6 +3,8 @@
 `Api` is Flask-Smorest's, with the gate's rules in the document, built when it is first read.
 """
 
+# ruff: noqa: SLF001 - Flask-Smorest keeps the declarations of the views in a private attribute
+
 import copy
 import functools
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 
 import flask_smorest
 from apispec import APISpec
+from apispec.exceptions import APISpecError
 from flask import Blueprint as FlaskBlueprint
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
@@ -36,6 +39,10 @@ from itemsapi.rest.openapi.operations import (
 from itemsapi.rest.openapi.responses import PROBLEM_SCHEMA
 from itemsapi.rest.request import Request
 from itemsapi.settings import Settings
+
+
+class DocumentInvalid(RuntimeError):
+    """The OpenAPI document cannot be built: a view declares something that it cannot express."""
 
 
 class IdConverter(BaseConverter):
@@ -218,15 +225,18 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         """
         outermost = self._outermost(name)
         prefix = f"{name}.".removeprefix(f"{outermost}.")
+        parameters = self._parameters.get(outermost)
         own = copy.copy(blueprint)
-        own._docs = {  # noqa: SLF001 - Flask-Smorest adds the nested views there
-            f"{prefix}{endpoint}": served
-            for endpoint, views in blueprint._docs.items()  # noqa: SLF001
-            if "." not in endpoint and (served := self._served(f"{name}.{endpoint}", views))
-        }
-        own.register_views_in_doc(
-            self, self._app, spec, name=outermost, parameters=self._parameters.get(outermost)
-        )
+        for endpoint, views in blueprint._docs.items():
+            served = {} if "." in endpoint else self._served(f"{name}.{endpoint}", views)
+            own._docs = {f"{prefix}{endpoint}": served} if served else {}
+            try:
+                own.register_views_in_doc(
+                    self, self._app, spec, name=outermost, parameters=parameters
+                )
+            except APISpecError as error:
+                msg = f"the view {name}.{endpoint} cannot be documented: {error}"
+                raise DocumentInvalid(msg) from error
 
     def _outermost(self, name: str) -> str:
         parent = name.rpartition(".")[0]

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from apispec import APISpec, BasePlugin
+from apispec.exceptions import APISpecError, InvalidParameterError
 from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import Schema
@@ -58,6 +59,11 @@ class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no typ
     def path_helper(self, rule: Route, operations: Any, parameters: Any, **kwargs: Any) -> str:
         """Return the path, and move its parameters into each operation."""
         parameters[:] = map(_by_name, parameters)
+        if any(
+            isinstance(parameter, Mapping) and "in" not in parameter for parameter in parameters
+        ):
+            msg = "a parameter lacks `in`"
+            raise InvalidParameterError(msg)
         path = super().path_helper(rule, operations, parameters, **kwargs)
         for operation in operations.values():
             own = [_by_name(parameter) for parameter in operation.get("parameters", ())]
@@ -112,6 +118,8 @@ class RulesPlugin(BasePlugin):
         rule = self._rule_for(route.endpoint, method.upper())
         self.rules.append(rule)
         declared = operation.pop("x-problems", [])
+        for kind in declared:
+            _require_texts(kind)
         operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
@@ -165,6 +173,13 @@ class RulesPlugin(BasePlugin):
         assert self.schemas.resolver is not None  # noqa: S101 - the spec exists here
         self.schemas.resolver.resolve_response(merged)  # type: ignore[no-untyped-call]  # apispec
         return merged
+
+
+def _require_texts(kind: type[Problem]) -> None:
+    missing = [name for name in ("status", "code", "title") if not hasattr(kind, name)]
+    if missing:
+        msg = f"the problem {kind.__name__} has no {missing[0]}"
+        raise APISpecError(msg)
 
 
 def _ids(endpoint: str, method: str, declared: str) -> list[str]:
