@@ -6,6 +6,7 @@ from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.ownership import SchemaConflict
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
+from itemsapi.rest.api import DocumentInvalid
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
 from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly
@@ -17,6 +18,7 @@ _EXPECTED_ERRORS = (
     SchemaConflict,
     MigrationFailed,
     RulesInvalid,
+    DocumentInvalid,
     CommandError,
     RotationTooEarly,
     KeyUnknown,

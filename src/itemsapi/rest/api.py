@@ -3,6 +3,9 @@
 `Api` is Flask-Smorest's, with the gate's rules in the document, built when it is first read.
 """
 
+# ruff: noqa: SLF001 - Flask-Smorest keeps the declarations of the views in a private attribute
+
+import copy
 import functools
 import sys
 import threading
@@ -11,6 +14,7 @@ from typing import Any
 
 import flask_smorest
 from apispec import APISpec
+from apispec.exceptions import APISpecError
 from flask import Blueprint as FlaskBlueprint
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
@@ -35,6 +39,10 @@ from itemsapi.rest.openapi.operations import (
 from itemsapi.rest.openapi.responses import PROBLEM_SCHEMA
 from itemsapi.rest.request import Request
 from itemsapi.settings import Settings
+
+
+class DocumentInvalid(RuntimeError):
+    """The OpenAPI document cannot be built: a view declares something that it cannot express."""
 
 
 class IdConverter(BaseConverter):
@@ -196,12 +204,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self.register_converter(IdConverter, id_schema)
         spec = self._built()
         for name, blueprint in self._app.blueprints.items():
-            if isinstance(blueprint, flask_smorest.Blueprint) and not self._is_nested(name):
-                blueprint.register_views_in_doc(
-                    self, self._app, spec, name=name, parameters=self._parameters.get(name)
-                )
+            if isinstance(blueprint, flask_smorest.Blueprint):
+                self._add_views(spec, name, blueprint)
         for route in self._app.url_map.iter_rules():
             self._add_plain_route(spec, route)
+        self._rules.add_ids()
         self._add_tags(spec)
         self._add_schemes(spec)
         if "PAGINATION" not in spec.components.headers:
@@ -211,10 +218,40 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         assert self._spec is not None  # noqa: S101 - called only while the document is built
         return self._spec
 
-    def _is_nested(self, name: str) -> bool:
-        """Return whether a parent blueprint documents this one."""
-        parent = self._app.blueprints.get(name.rpartition(".")[0])
-        return isinstance(parent, flask_smorest.Blueprint)
+    def _add_views(self, spec: APISpec, name: str, blueprint: flask_smorest.Blueprint) -> None:
+        """Add the views of a blueprint, as views of the outermost blueprint that it is nested in.
+
+        Flask-Smorest documents what a nested blueprint had when it was nested, at one place only.
+        """
+        outermost = self._outermost(name)
+        prefix = f"{name}.".removeprefix(f"{outermost}.")
+        parameters = self._parameters.get(outermost)
+        own = copy.copy(blueprint)
+        for endpoint, views in blueprint._docs.items():
+            served = {} if "." in endpoint else self._served(f"{name}.{endpoint}", views)
+            own._docs = {f"{prefix}{endpoint}": served} if served else {}
+            try:
+                own.register_views_in_doc(
+                    self, self._app, spec, name=outermost, parameters=parameters
+                )
+            except APISpecError as error:
+                msg = f"the view {name}.{endpoint} cannot be documented: {error}"
+                raise DocumentInvalid(msg) from error
+
+    def _outermost(self, name: str) -> str:
+        parent = name.rpartition(".")[0]
+        is_nested = isinstance(self._app.blueprints.get(parent), flask_smorest.Blueprint)
+        return self._outermost(parent) if is_nested else name
+
+    def _served(self, endpoint: str, views: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of the methods that reach a view; the gate responds to OPTIONS."""
+        methods = {
+            method.lower()
+            for route in self._app.url_map.iter_rules(endpoint)
+            for method in (route.methods or set()) - {"OPTIONS"}
+        }
+        served = {method: view for method, view in views.items() if method in methods}
+        return {**served, "parameters": views["parameters"]} if served else {}
 
     def _add_plain_route(self, spec: APISpec, route: Route) -> None:
         """Add the operations of a route that no Flask-Smorest blueprint documents."""

@@ -201,7 +201,13 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
         super().add_url_rule(path, endpoint, view_func, *args, **options)
 
     def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
-        """Document the methods of a `MethodView`, also if `as_view` turned it into a function."""
+        """Document the methods of a `MethodView`, also if `as_view` turned it into a function.
+
+        Flask accepts methods in lower case too.
+        """
+        methods = options.pop("methods", None)
+        if methods is not None:
+            options["methods"] = [method.upper() for method in methods]
         view_class = getattr(obj, "view_class", None)
         documented = view_class if isinstance(view_class, type(MethodView)) else obj
         super()._store_endpoint_docs(endpoint, documented, *args, **options)

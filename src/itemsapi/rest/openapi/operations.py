@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from apispec import APISpec, BasePlugin
+from apispec.exceptions import APISpecError, InvalidParameterError
 from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import Schema
@@ -31,6 +32,7 @@ from itemsapi.problems import (
     ValidationFailed,
 )
 from itemsapi.rest.fields import ID_PATTERN
+from itemsapi.rest.openapi.names import unique_name
 from itemsapi.rest.openapi.responses import ProblemResponses
 from itemsapi.rest.openapi.schemas import SchemaPlugin
 
@@ -38,6 +40,7 @@ RuleFor = Callable[[str, str], Rule]
 
 ALWAYS: tuple[type[Problem], ...] = (BadRequest, InternalError, Unavailable)
 WITH_BODY: tuple[type[Problem], ...] = (RequestTimeout, BodyTooLarge, MediaTypeWrong)
+REFERENCE = re.compile(r"#/components/(?:parameters|responses)/([^/]+)")
 ID_SCHEMA: dict[str, object] = {
     "type": "string",
     "format": "uuid",
@@ -55,9 +58,15 @@ class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no typ
 
     def path_helper(self, rule: Route, operations: Any, parameters: Any, **kwargs: Any) -> str:
         """Return the path, and move its parameters into each operation."""
+        parameters[:] = map(_by_name, parameters)
+        if any(
+            isinstance(parameter, Mapping) and "in" not in parameter for parameter in parameters
+        ):
+            msg = "a parameter lacks `in`"
+            raise InvalidParameterError(msg)
         path = super().path_helper(rule, operations, parameters, **kwargs)
         for operation in operations.values():
-            own = operation.get("parameters", [])
+            own = [_by_name(parameter) for parameter in operation.get("parameters", ())]
             if parameters or own:
                 operation["parameters"] = [*copy.deepcopy(parameters), *own]
         parameters.clear()
@@ -86,7 +95,7 @@ class RulesPlugin(BasePlugin):
         """Store the application, the function that returns a rule, and the problems' address."""
         self._app, self._rule_for, self._problems_url = app, rule_for, problems_url
         self.schemas = SchemaPlugin()
-        self._ids: set[str] = set()
+        self._operations: list[tuple[Route, str, dict[str, Any]]] = []
         self.rules: list[Rule] = []
         self.documented: set[tuple[str, str]] = set()
 
@@ -102,17 +111,20 @@ class RulesPlugin(BasePlugin):
         route: Route = kwargs["rule"]
         for method, operation in (operations or {}).items():
             self.documented.add((route.rule, method))
+            self._operations.append((route, method, operation))
             self._complete(route, path or "", method, operation)
 
     def _complete(self, route: Route, path: str, method: str, operation: dict[str, Any]) -> None:
         rule = self._rule_for(route.endpoint, method.upper())
         self.rules.append(rule)
         declared = operation.pop("x-problems", [])
+        for kind in declared:
+            _require_texts(kind)
         operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
         operation |= {
-            "operationId": operation.get("operationId") or self._id(route, method),
+            "operationId": operation.get("operationId", ""),
             "summary": summary,
             "security": openapi.security_requirements(rule),
             "x-access": openapi.describe_rule(rule),
@@ -124,20 +136,23 @@ class RulesPlugin(BasePlugin):
             kinds.add(NotFound)
         self._add_problems(route, operation, kinds)
 
-    def _id(self, route: Route, method: str) -> str:
-        blueprint, _, name = route.endpoint.rpartition(".")
-        candidates = (name, f"{blueprint}_{name}", f"{blueprint}_{name}_{method}", route.rule)
-        unused = next(c for c in candidates if c.replace(".", "_").lower() not in self._ids)
-        operation_id = unused.replace(".", "_").lower()
-        self._ids.add(operation_id)
-        return operation_id
+    def add_ids(self) -> None:
+        """Give each operation a unique id. Those that a view declares come first."""
+        taken: set[str] = set()
+        for route, method, operation in sorted(
+            self._operations, key=lambda entry: not entry[2]["operationId"]
+        ):
+            operation["operationId"] = unique_name(
+                _ids(route.endpoint, method, operation["operationId"]), taken
+            )
+            taken.add(operation["operationId"])
 
     def _add_problems(
         self, route: Route, operation: dict[str, Any], kinds: set[type[Problem]]
     ) -> None:
         blueprint = self._app.blueprints.get(route.endpoint.rpartition(".")[0])
         custom = _custom_error_schemas(getattr(blueprint, "error_schemas", {}), kinds)
-        responses = {str(status): value for status, value in operation["responses"].items()}
+        responses = {str(status): _by_name(each) for status, each in operation["responses"].items()}
         for status, response in self._responses.responses(kinds - custom.keys()).items():
             if not _has_content(responses.get(status)):
                 responses[status] = response
@@ -160,6 +175,29 @@ class RulesPlugin(BasePlugin):
         return merged
 
 
+def _require_texts(kind: type[Problem]) -> None:
+    missing = [name for name in ("status", "code", "title") if not hasattr(kind, name)]
+    if missing:
+        msg = f"the problem {kind.__name__} has no {missing[0]}"
+        raise APISpecError(msg)
+
+
+def _ids(endpoint: str, method: str, declared: str) -> list[str]:
+    """Return the ids that an operation may get, the best one first."""
+    if declared:
+        return [declared, f"{declared}_{method}"]
+    blueprint, _, name = endpoint.rpartition(".")
+    candidates = (name, f"{blueprint}_{name}", f"{blueprint}_{name}_{method}")
+    return [candidate.replace(".", "_").lower() for candidate in candidates]
+
+
+def _by_name(described: Any) -> Any:
+    """Return a reference to a component as its name, which apispec expects."""
+    reference = described.get("$ref") if isinstance(described, Mapping) else None
+    found = REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+    return found[1] if found else described
+
+
 def summary_and_description(text: str, name: str) -> tuple[str, str]:
     """Return the first sentence of a docstring and the rest of it."""
     line, _, rest = (text or name.rpartition(".")[2].replace("_", " ").capitalize()).partition("\n")
@@ -176,7 +214,7 @@ def _parsing_problems(operation: Mapping[str, Any]) -> set[type[Problem]]:
     """Return the problems that parsing the request of an operation can raise."""
     content = operation.get("requestBody", {}).get("content", {})
     parameters = operation.get("parameters", ())
-    parsed = any(isinstance(p, Mapping) and p["in"] != "path" for p in parameters)
+    parsed = any(isinstance(p, Mapping) and p.get("in") != "path" for p in parameters)
     problems: set[type[Problem]] = {ValidationFailed} if content or parsed else set()
     if content:
         problems |= set(WITH_BODY)
@@ -187,6 +225,8 @@ def _parsing_problems(operation: Mapping[str, Any]) -> set[type[Problem]]:
 
 def _has_content(response: object) -> bool:
     """Return whether a view documents the content of this response, not only its status."""
+    if isinstance(response, str):  # the name of a component
+        return response not in HTTPStatus.__members__
     return isinstance(response, Mapping) and bool({"content", "$ref"} & response.keys())
 
 

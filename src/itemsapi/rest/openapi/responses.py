@@ -18,6 +18,7 @@ from itemsapi.problems import (
 )
 from itemsapi.rest.default_headers import header_meanings
 from itemsapi.rest.error_handlers import MAX_ERRORS, PROBLEM_JSON
+from itemsapi.rest.openapi.names import component_names, unique_name
 
 EXAMPLE_ID = "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"
 
@@ -55,21 +56,30 @@ class ProblemResponses:
         """Use `base` as the address of the page that explains problems."""
         self.spec = spec
         self.base = base
+        self._names: dict[type[Problem], str] = {}
         spec.components.schema("Problem", PROBLEM_SCHEMA)
 
     def responses(self, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
         """Return the responses for these problems, by status."""
-        ordered = sorted(set(kinds), key=lambda kind: (kind.status, kind.code))
+        ordered = sorted(set(kinds), key=_order)
         return {
             str(status): self._component(list(group))
             for status, group in groupby(ordered, key=lambda kind: kind.status)
         }
 
     def _component(self, kinds: list[type[Problem]]) -> object:
-        name = "_".join(kind.__name__ for kind in kinds)
+        name = "_".join(self._name(kind) for kind in kinds)
         if name not in self.spec.components.responses:
             self.spec.components.response(name, self.response(kinds))
         return {"$ref": f"#/components/responses/{name}"}
+
+    def _name(self, kind: type[Problem]) -> str:
+        """Return the name of a problem class; another class of the same name has another one."""
+        if kind not in self._names:
+            taken = {*self._names.values(), *HTTPStatus.__members__}
+            names = component_names(kind.__name__.replace("_", ""), kind.__module__)
+            self._names[kind] = unique_name(names, taken)
+        return self._names[kind]
 
     def response(self, kinds: list[type[Problem]]) -> dict[str, Any]:
         """Return one response for these problems, which all have the same status."""
@@ -98,7 +108,21 @@ class ProblemResponses:
         return example if problem.errors is None else {**example, "errors": problem.errors}
 
 
+def _order(kind: type[Problem]) -> tuple[int, str, str, str]:
+    return kind.status, kind.code, kind.__module__, kind.__qualname__
+
+
 def _sample(kind: type[Problem]) -> Problem:
+    """Return an example; a class whose arguments are unknown gets the advice of the class."""
+    try:
+        return _create(kind)
+    except TypeError:
+        sample = kind.__new__(kind)
+        Problem.__init__(sample)
+        return sample
+
+
+def _create(kind: type[Problem]) -> Problem:
     if issubclass(kind, ScopeMissing):
         return kind("items:read")
     if issubclass(kind, TooManyRequests):

@@ -2,7 +2,7 @@
 
 This module corrects the defaults of apispec: fields of responses are required, responses have no
 additional properties, decimals are strings, and every JSON Schema has its own name (`OrderIn`,
-`OrderPatch`, `Order`), never `Order1`.
+`OrderPatch`, `Order`), with the module's name if another one has it already (`ShopOrder`).
 """
 
 # ruff: noqa: ANN401 - apispec passes schemas and fields untyped
@@ -17,8 +17,10 @@ from apispec.ext.marshmallow.field_converter import DEFAULT_FIELD_MAPPING
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from apispec.ext.marshmallow.schema_resolver import SchemaResolver as ApispecResolver
 from marshmallow import EXCLUDE, INCLUDE
+from marshmallow.exceptions import RegistryError
 
 from itemsapi.rest import fields
+from itemsapi.rest.openapi.names import component_names, unique_name
 
 Direction = Literal["in", "out"]
 
@@ -40,6 +42,7 @@ class SchemaConverter(OpenAPIConverter):
         """Collect named schemas in the components of `spec`."""
         del schema_name_resolver
         self._names: dict[Direction, dict[Any, str]] = {"in": {}, "out": {}}
+        self._inline: set[tuple[Direction, Any]] = set()  # schemas that are being converted
         super().__init__(openapi_version, self._name, spec)
 
     @property
@@ -52,23 +55,48 @@ class SchemaConverter(OpenAPIConverter):
         """Ignore apispec's own dictionary, which does not separate directions."""
 
     def resolve_nested_schema(self, schema: Any) -> Any:
-        """Add the schema to the components on first use; a schema without a name stays inline."""
-        instance = resolve_schema_instance(schema)
-        key = make_schema_key(instance)
+        """Return a reference to the schema, which is added to the components on first use.
+
+        A schema with `only` or `exclude` stays inline, unless it contains itself.
+        """
+        try:
+            instance = resolve_schema_instance(schema)
+        except RegistryError:  # the name of a component
+            return schema
+        key = self._key(instance)
+        is_part = instance.only is not None or bool(instance.exclude)
+        if key in self.refs or not is_part or (self.direction, key) in self._inline:
+            json_schema = self._reference(instance, key)
+        else:
+            json_schema = self._inline_schema(instance, key)
+        return {"type": "array", "items": json_schema} if instance.many else json_schema
+
+    def _reference(self, schema: marshmallow.Schema, key: Any) -> dict[str, Any]:
         if key not in self.refs:
-            name = self._name(instance)
-            if name is None:
-                inline = self.schema2jsonschema(instance)
-                return {"type": "array", "items": inline} if instance.many else inline
-            self.refs[key] = name
-            self.spec.components.schema(name, self.schema2jsonschema(instance))
-        return self.get_ref_dict(instance)  # type: ignore[no-untyped-call]  # apispec
+            self.refs[key] = name = self._unused_name(schema)
+            self.spec.components.schema(name, self.schema2jsonschema(schema))
+        return self.spec.components.get_ref("schema", self.refs[key])
+
+    def _key(self, schema: marshmallow.Schema) -> tuple[Any, ...]:
+        """Return what distinguishes JSON Schemas of one class; apispec's key lacks `unknown`."""
+        allows_more = self._allows_more(schema.unknown)
+        is_usual = allows_more == self._allows_more(schema.opts.unknown)
+        return make_schema_key(schema) if is_usual else (*make_schema_key(schema), allows_more)
+
+    def _allows_more(self, unknown: str) -> bool:
+        return unknown == INCLUDE or (unknown == EXCLUDE and self.direction == "in")
+
+    def _inline_schema(self, schema: marshmallow.Schema, key: Any) -> dict[str, Any]:
+        self._inline.add((self.direction, key))
+        try:
+            return self.schema2jsonschema(schema)
+        finally:
+            self._inline.remove((self.direction, key))
 
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
         """Return the JSON Schema of one object."""
         json_schema: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
-        lenient = {INCLUDE, EXCLUDE} if self.direction == "in" else {INCLUDE}
-        json_schema["additionalProperties"] = schema.unknown in lenient
+        json_schema["additionalProperties"] = self._allows_more(schema.unknown)
         if "description" not in json_schema and (description := _first_line(schema)):
             json_schema["description"] = description
         return json_schema
@@ -130,17 +158,17 @@ class SchemaConverter(OpenAPIConverter):
             _drop_null(parameter["schema"])
         return list(parameters)
 
-    def _name(self, schema: marshmallow.Schema) -> str | None:
-        if schema.only is not None or schema.exclude:
-            return None
+    def _unused_name(self, schema: marshmallow.Schema) -> str:
+        taken = {*self.spec.components.schemas}.union(*(n.values() for n in self._names.values()))
+        return unique_name(component_names(self._name(schema), type(schema).__module__), taken)
+
+    def _name(self, schema: marshmallow.Schema) -> str:
         name = type(schema).__name__.removesuffix("Schema") or "Body"
-        if self.direction == "in":
-            stem = name.removesuffix("In")
-            name = f"{stem}Patch" if schema.partial and not stem.endswith("Patch") else name
-            name = name if name.endswith(("In", "Patch")) else f"{name}In"
-        if name in self.spec.components.schemas:  # a schema of another blueprint has this name
-            name = f"{type(schema).__module__.rpartition('.')[2].title().replace('_', '')}{name}"
-        return name
+        if self.direction == "out":
+            return name
+        stem = name.removesuffix("In")
+        name = f"{stem}Patch" if schema.partial and not stem.endswith("Patch") else name
+        return name if name.endswith(("In", "Patch")) else f"{name}In"
 
 
 def _first_line(schema: marshmallow.Schema) -> str:
