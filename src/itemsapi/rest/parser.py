@@ -8,18 +8,15 @@ parsers could interpret differently (`json_provider`).
 
 import weakref
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import flask
 from flask_smorest.utils import resolve_schema_instance
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
-from itemsapi.problems import MediaTypeWrong
 from itemsapi.rest.error_handlers import validation_problem
-from itemsapi.rest.request import Pairs, Request, TextValue
-
-MULTIPART: Final = "multipart/form-data"
+from itemsapi.rest.request import MULTIPART, Pairs, Request, TextValue
 
 # Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
@@ -49,7 +46,7 @@ class StrictParser(FlaskParser):
     def load_json(self, req: flask.Request, schema: Schema) -> Any:
         """Return the JSON body, or raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
         request = cast("Request", req)
-        if schema in OPTIONAL and not request.has_body():
+        if schema in OPTIONAL and not request.body():
             return {}
         return request.get_json()
 
@@ -68,18 +65,19 @@ class StrictParser(FlaskParser):
 
     def load_form(self, req: flask.Request, schema: Schema) -> Any:
         """Return the fields of a form, or the fields of a multipart body that are not files."""
-        if req.mimetype == MULTIPART:
-            return _single_values({name: req.form.getlist(name) for name in req.form}, schema)
         request = cast("Request", req)
-        if schema in OPTIONAL and not request.has_body():
+        if schema in OPTIONAL and not request.body():
             return {}
-        return _single_values(request.form_pairs(), schema)
+        is_multipart = req.mimetype == MULTIPART
+        pairs = request.multipart.form if is_multipart else request.form_pairs()
+        return _single_values(pairs, schema)
 
     def load_files(self, req: flask.Request, schema: Schema) -> Any:
         """Return the files of a multipart body, or raise `MediaTypeWrong`."""
-        if req.mimetype != MULTIPART:
-            raise MediaTypeWrong(f"Send the body as {MULTIPART}.")
-        return _single_values({name: req.files.getlist(name) for name in req.files}, schema)
+        request = cast("Request", req)
+        if schema in OPTIONAL and not request.body():
+            return {}
+        return _single_values(request.multipart.files, schema)
 
     def load_headers(self, req: flask.Request, schema: Schema) -> Any:
         """Return the headers that the schema names."""
