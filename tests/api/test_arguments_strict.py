@@ -11,8 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import marshmallow
 import pytest
+import webargs.fields
 from flask.testing import FlaskClient
+from flask.views import MethodView
+from flask_smorest import Page, abort
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Schema, fields, public
@@ -152,3 +157,147 @@ def test_text_of_a_multipart_body_is_utf_8(serve: Serve) -> None:
         content_type=BOUNDARY_X,
     )
     assert found.get_json() == {"text": "né😀"}
+
+
+class Lists(Schema):
+    """Each kind of parameter with several values."""
+
+    ids = webargs.fields.DelimitedList(fields.Integer())
+    piped = webargs.fields.DelimitedTuple((fields.Integer(), fields.String()), delimiter="|")
+    plain = webargs.fields.DelimitedList(marshmallow.fields.Integer())
+    pair = marshmallow.fields.Tuple((fields.Integer(), fields.Boolean()))
+    all = fields.List(fields.Integer())
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("ids=1,2", {"ids": [1, 2]}),
+        ("ids=1", {"ids": [1]}),
+        ("ids=", {"ids": []}),
+        ("piped=1|a", {"piped": [1, "a"]}),
+        ("plain=1,2", {"plain": [1, 2]}),
+        ("pair=1&pair=true", {"pair": [1, True]}),
+        ("all=1&all=2", {"all": [1, 2]}),
+    ],
+)
+@pytest.mark.parametrize("location", ["query", "form"])
+def test_a_parameter_has_several_values_when_its_field_allows_it(
+    serve: Serve, location: str, query: str, expected: object
+) -> None:
+    """As webargs documents: delimited in one parameter, or repeated."""
+    client = serve(Lists, location=location)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    found = (
+        client.get(f"/echoed?{query}")
+        if location == "query"
+        else client.post("/echoed", data=query, headers=headers)
+    )
+    assert found.get_json() == expected
+
+
+@pytest.mark.parametrize("query", ["ids=1,x", "ids=1,2.0", "ids=1&ids=2", "pair=1", "all=1,2"])
+def test_several_values_are_rejected_when_the_field_does_not_allow_them(
+    serve: Serve, query: str
+) -> None:
+    """422: wrong elements, a repeated delimited list, and a delimited repeated list."""
+    assert serve(Lists, location="query").get(f"/echoed?{query}").status_code == 422
+
+
+def test_a_delimited_list_is_documented_as_one_parameter(serve: Serve) -> None:
+    """With commas; a list is documented as a repeated parameter."""
+    found = serve(Lists, location="query").get("/openapi.json").get_json()
+    parameters = {p["name"]: p for p in found["paths"]["/echoed"]["get"]["parameters"]}
+    assert [parameters[name]["explode"] for name in ("ids", "plain", "all")] == [False, False, True]
+    assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> FlaskClient:
+    """Serve a paginated list with a filter, and another without, by a `MethodView`."""
+    blp: Any = Blueprint("pages", __name__, url_prefix="/pages")
+
+    @blp.route("/filtered")
+    class Filtered(MethodView):
+        decorators = [OPEN]  # noqa: RUF012 - Flask declares it so
+
+        @blp.arguments(Form, location="query")
+        @blp.response(200)
+        @blp.paginate(Page, max_page_size=10**9)
+        def get(self, query: object) -> object:
+            return [query]
+
+    @blp.route("")
+    @OPEN
+    @blp.response(200)
+    @blp.paginate(Page)
+    def plain() -> object:
+        return [*range(30)]
+
+    return create_echo_app(tmp_path, blp).test_client()
+
+
+def test_head_is_parsed_like_get_when_a_class_is_paginated(pages: FlaskClient) -> None:
+    """Flask sends HEAD to the method `get`."""
+    found = [pages.head(f"/pages/filtered?{query}") for query in ("n=1&page=1", "odd=1")]
+    assert [response.status_code for response in found] == [200, 422]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["page=1_0", "page=%201", "page=%2B1", f"page={'9' * 40}", f"page={2**31}", "page_size=1_0"],
+)
+def test_a_page_number_is_rejected_when_it_is_no_plain_integer(
+    pages: FlaskClient, query: str
+) -> None:
+    """422: the parameters of `paginate` are as strict as others."""
+    found = [pages.get(f"{path}?{query}").status_code for path in ("/pages", "/pages/filtered")]
+    assert found == [422, 422]
+
+
+def test_the_limits_of_page_numbers_are_documented(pages: FlaskClient) -> None:
+    """With the default of Flask-Smorest."""
+    parameters = pages.get("/openapi.json").get_json()["paths"]["/pages"]["get"]["parameters"]
+    assert parameters[0]["schema"] == {
+        "type": "integer",
+        "default": 1,
+        "minimum": 1,
+        "maximum": 2**31 - 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "bad_request"), (409, "conflict"), (418, "i_m_a_teapot")]
+)
+def test_invalid_arguments_have_the_status_that_the_view_chose(
+    serve: Serve, status: int, code: str
+) -> None:
+    """`error_status_code` of webargs, with its headers and the errors by field."""
+    options = {"error_status_code": status, "error_headers": {"X-Why": "n"}}
+    found = serve(Form, location="query", **options).get("/echoed?n=x")
+    problem = found.get_json()
+    assert (found.status_code, problem["code"], found.headers["X-Why"]) == (status, code, "n")
+    assert problem["errors"] == [{"field": "n", "message": "Not a valid integer."}]
+
+
+@pytest.mark.parametrize("query", ["n=1&n=2", "odd=1"])
+def test_every_error_of_arguments_has_the_status_that_the_view_chose(
+    serve: Serve, query: str
+) -> None:
+    """Also a repeated or unknown parameter."""
+    client = serve(Form, location="query", error_status_code=400)
+    assert client.get(f"/echoed?{query}").status_code == 400
+
+
+def test_abort_sends_its_errors_with_any_status(tmp_path: Path) -> None:
+    """As `flask_smorest.abort` documents."""
+    blp: Any = Blueprint("aborting", __name__, url_prefix="/aborting")
+
+    @blp.get("")
+    @OPEN
+    def show() -> object:
+        return abort(409, message="Taken.", errors={"name": ["Is taken."]})
+
+    found = create_echo_app(tmp_path, blp).test_client().get("/aborting").get_json()
+    assert (found["code"], found["detail"]) == ("conflict", "Taken.")
+    assert found["errors"] == [{"field": "name", "message": "Is taken."}]

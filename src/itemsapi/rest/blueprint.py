@@ -40,6 +40,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
 from itemsapi.rest.etags import METADATA_ATTRIBUTE, Versions, View, etag_context, view_metadata
 from itemsapi.rest.json_provider import dumps
+from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
 from itemsapi.tokens.scopes import Scope
 
@@ -52,7 +53,7 @@ class DecoratorMisplaced(TypeError):
     """A decorator stands above the route of its view, where it would have no effect."""
 
 
-class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
+class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
     """A set of endpoints.
 
     `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
@@ -60,7 +61,6 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
     """
 
     ARGUMENTS_PARSER = StrictParser()
-    PAGINATION_ARGUMENTS_PARSER = ARGUMENTS_PARSER
 
     def __init__(
         self,

@@ -12,14 +12,19 @@ from typing import Any, NoReturn, cast
 
 import flask
 from flask_smorest.utils import resolve_schema_instance
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
 
-from itemsapi.rest.error_handlers import validation_problem
+from itemsapi.rest.error_handlers import add_errors, problem_of_status
 from itemsapi.rest.request import MULTIPART, Pairs, Request, TextValue
 
 # Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
+
+# The names of each schema, and those of them that may be given more than once.
+_NAMES: "weakref.WeakKeyDictionary[Schema, tuple[frozenset[str], frozenset[str]]]"
+_NAMES = weakref.WeakKeyDictionary()
 
 
 class StrictParser(FlaskParser):
@@ -53,7 +58,7 @@ class StrictParser(FlaskParser):
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
         """Return the query parameters of this schema, and those that no schema knows."""
         pairs = cast("Request", req).query_pairs()
-        view, own_names = _current_view(req), _field_names(schema)
+        view, own_names = _current_view(req), _names(schema)[0]
         if view not in self._names_by_view:
             self._names_by_view[view] = _query_names(view)
         names = self._names_by_view[view]
@@ -94,30 +99,42 @@ class StrictParser(FlaskParser):
         return {name: TextValue(value) for name, value in req.cookies.items()}
 
     def handle_error(
-        self, error: ValidationError, req: flask.Request, schema: Schema, **_: object
+        self,
+        error: ValidationError,
+        req: flask.Request,
+        schema: Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Mapping[str, str] | None,
     ) -> NoReturn:
-        """Raise `ValidationFailed` with the errors by field."""
+        """Raise `ValidationFailed`, or a problem of another status, with the errors by field."""
         del req, schema
-        messages = error.messages
-        if isinstance(messages, Mapping) and len(messages) == 1:  # webargs groups by location
-            messages = next(iter(messages.values()))
-        raise validation_problem(
-            messages if isinstance(messages, Mapping) else {"_schema": messages}
-        ) from None
+        problem = problem_of_status(error_status_code or self.DEFAULT_VALIDATION_STATUS, error)
+        problem.extra_headers |= error_headers or {}
+        (messages,) = cast("dict[str, Any]", error.messages).values()  # by location
+        by_field = messages if isinstance(messages, Mapping) else {"_schema": messages}
+        raise add_errors(problem, by_field) from None
 
 
 def _current_view(req: flask.Request) -> Any:
+    """Return the view, or the method of a `MethodView`; without a `head`, HEAD is sent to `get`."""
     view = flask.current_app.view_functions[req.endpoint or ""]
-    return getattr(getattr(view, "view_class", None), req.method.lower(), view)
+    kind = getattr(view, "view_class", None)
+    return getattr(kind, req.method.lower(), None) or getattr(kind, "get", view)
 
 
-def _field_names(schema: Schema) -> frozenset[str]:
-    return frozenset(field.data_key or name for name, field in schema.load_fields.items())
+def _names(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
+    names = _NAMES.get(schema)
+    if names is None:
+        loaded = (field.data_key or name for name, field in schema.load_fields.items())
+        names = frozenset(loaded), frozenset(MultiDictProxy({}, schema).multiple_keys)
+        _NAMES[schema] = names
+    return names
 
 
 def _require_known(pairs: Pairs, names: frozenset[str]) -> None:
     if unknown := sorted(pairs.keys() - names):
-        raise validation_problem(dict.fromkeys(unknown, "Unknown field."))
+        raise ValidationError({name: ["Unknown field."] for name in unknown})
 
 
 def _query_names(view: object) -> frozenset[str] | None:
@@ -136,17 +153,13 @@ def _query_names(view: object) -> frozenset[str] | None:
     ]
     if len(schemas) < 2:  # noqa: PLR2004 - a single schema rejects unknown parameters itself
         return None
-    return frozenset().union(*map(_field_names, schemas))
+    return frozenset().union(*(_names(schema)[0] for schema in schemas))
 
 
 def _single_values(pairs: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     """Return one value for each name, or all values if the field is a list."""
-    list_names = {
-        field.data_key or name
-        for name, field in schema.load_fields.items()
-        if isinstance(field, fields.List)
-    }
-    repeated = [n for n, values in pairs.items() if len(values) > 1 and n not in list_names]
+    multiple = _names(schema)[1]
+    repeated = [n for n, values in pairs.items() if len(values) > 1 and n not in multiple]
     if repeated:
-        raise validation_problem(dict.fromkeys(repeated, "Given more than once."))
-    return {name: values if name in list_names else values[0] for name, values in pairs.items()}
+        raise ValidationError({name: ["Given more than once."] for name in repeated})
+    return {name: values if name in multiple else values[0] for name, values in pairs.items()}
