@@ -17,6 +17,7 @@ import webargs.fields
 from flask.testing import FlaskClient
 from flask.views import MethodView
 from flask_smorest import Page, abort
+from flask_smorest.fields import Upload
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
@@ -301,3 +302,64 @@ def test_abort_sends_its_errors_with_any_status(tmp_path: Path) -> None:
     found = create_echo_app(tmp_path, blp).test_client().get("/aborting").get_json()
     assert (found["code"], found["detail"]) == ("conflict", "Taken.")
     assert found["errors"] == [{"field": "name", "message": "Is taken."}]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"json": {"n": 5}},
+        {"data": {"n": "5"}},
+        {"data": {"n": "5"}, "content_type": MULTIPART},
+    ],
+    ids=["json", "form", "multipart"],
+)
+def test_a_body_may_be_json_or_a_form(serve: Serve, sent: dict[str, Any]) -> None:
+    """With the location `json_or_form` of webargs."""
+    client = serve(Form, location="json_or_form")
+    assert client.post("/echoed", **sent).get_json() == {"n": 5}
+
+
+def test_a_body_that_is_neither_json_nor_a_form_is_rejected(serve: Serve) -> None:
+    """415, and a missing one too."""
+    client = serve(Form, location="json_or_form")
+    found = [client.post("/echoed", data="5", content_type="text/plain"), client.post("/echoed")]
+    assert [response.status_code for response in found] == [415, 415]
+
+
+def test_a_string_is_not_converted_when_the_body_is_json(serve: Serve) -> None:
+    """422: only text of a form is."""
+    client = serve(Form, location="json_or_form")
+    assert client.post("/echoed", json={"n": "5"}).status_code == 422
+
+
+def documented_body(client: FlaskClient) -> tuple[list[str], dict[str, Any]]:
+    """Return the media types of the body of `POST /echoed`, and the JSON Schema of the last."""
+    found = client.get("/openapi.json").get_json()
+    assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
+    content = found["paths"]["/echoed"]["post"]["requestBody"]["content"]
+    name = content[max(content)]["schema"]["$ref"].rpartition("/")[2]
+    return sorted(content), found["components"]["schemas"][name]
+
+
+def test_each_media_type_is_documented_when_a_body_may_be_json_or_a_form(serve: Serve) -> None:
+    """With the same schema."""
+    kinds, schema = documented_body(serve(Form, location="json_or_form"))
+    assert kinds == ["application/json", "application/x-www-form-urlencoded", MULTIPART]
+    assert sorted(schema["properties"]) == ["n", "text"]
+
+
+def test_a_form_with_files_is_documented_without_excluded_fields(tmp_path: Path) -> None:
+    """Only fields that the view accepts."""
+    blp: Any = Blueprint("echoed", __name__, url_prefix="/echoed")
+    files = Schema.from_dict({"picture": Upload(), "scan": Upload()}, name="Files")
+
+    @blp.post("")
+    @OPEN
+    @blp.arguments(files(exclude=["scan"]), location="files")
+    @blp.arguments(Form(only=["n"]), location="form")
+    @blp.response(204)
+    def show(files: object, form: object) -> None:
+        pass
+
+    kinds, schema = documented_body(create_echo_app(tmp_path, blp).test_client())
+    assert (kinds, sorted(schema["properties"])) == ([MULTIPART], ["n", "picture"])

@@ -17,7 +17,7 @@ from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 
 from itemsapi.rest.error_handlers import add_errors, problem_of_status
-from itemsapi.rest.request import MULTIPART, Pairs, Request, TextValue
+from itemsapi.rest.request import FORM, MULTIPART, Pairs, Request, TextValue
 
 # Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
@@ -76,6 +76,11 @@ class StrictParser(FlaskParser):
         is_multipart = req.mimetype == MULTIPART
         pairs = request.multipart.form if is_multipart else request.form_pairs()
         return _single_values(pairs, schema)
+
+    def load_json_or_form(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the fields of a form, or else the JSON body."""
+        is_form = req.mimetype in {FORM, MULTIPART}
+        return self.load_form(req, schema) if is_form else self.load_json(req, schema)
 
     def load_files(self, req: flask.Request, schema: Schema) -> Any:
         """Return the files of a multipart body, or raise `MediaTypeWrong`."""

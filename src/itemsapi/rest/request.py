@@ -108,6 +108,7 @@ def _reject_nul(pairs: Mapping[str, Iterable[str]]) -> None:
         raise BadRequest("A parameter contains the character NUL.")
 
 
+JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 BODY_LIMIT = f"The body may have at most {json_provider.MAX_BYTES} bytes."
@@ -131,7 +132,7 @@ class Request(flask.Request):
         instead of raising the first or the last. `force` does not allow another media type.
         """
         try:
-            self._require_media_type("application/json")
+            self._require_media_type(JSON)
             return json_provider.read(self.body())
         except (MediaTypeWrong, BodyMalformed):
             if silent:
