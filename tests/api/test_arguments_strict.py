@@ -205,12 +205,70 @@ def test_several_values_are_rejected_when_the_field_does_not_allow_them(
     assert serve(Lists, location="query").get(f"/echoed?{query}").status_code == 422
 
 
-def test_a_delimited_list_is_documented_as_one_parameter(serve: Serve) -> None:
-    """With commas; a list is documented as a repeated parameter."""
-    found = serve(Lists, location="query").get("/openapi.json").get_json()
-    parameters = {p["name"]: p for p in found["paths"]["/echoed"]["get"]["parameters"]}
-    assert [parameters[name]["explode"] for name in ("ids", "plain", "all")] == [False, False, True]
+def documented_parameters(client: FlaskClient) -> dict[str, Any]:
+    """Return the parameters of `GET /echoed` by name."""
+    found = client.get("/openapi.json").get_json()
     assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
+    return {p["name"]: p for p in found["paths"]["/echoed"]["get"]["parameters"]}
+
+
+def test_lists_in_a_query_are_documented_with_their_delimiters(serve: Serve) -> None:
+    """A delimited list is one parameter, and a list is a repeated one."""
+    found = documented_parameters(serve(Lists, location="query"))
+    assert {name: (p.get("style"), p.get("explode")) for name, p in found.items()} == {
+        "ids": ("form", False),
+        "piped": ("pipeDelimited", False),
+        "plain": ("form", False),
+        "pair": (None, None),  # repeated by default
+        "all": ("form", True),
+    }
+
+
+def test_a_list_with_another_delimiter_is_documented_as_text(serve: Serve) -> None:
+    """OpenAPI has no style for it."""
+    ids = webargs.fields.DelimitedList(fields.Integer(), delimiter=";")
+    client = serve(Schema.from_dict({"ids": ids}), location="query")
+    assert client.get("/echoed?ids=1;2").get_json() == {"ids": [1, 2]}
+    assert documented_parameters(client)["ids"]["schema"] == {"type": "string"}
+
+
+def test_a_tuple_is_documented_with_its_parts(serve: Serve) -> None:
+    """And with their number."""
+    schema = documented_parameters(serve(Lists, location="query"))["pair"]["schema"]
+    assert [part["type"] for part in schema.pop("prefixItems")] == ["integer", "boolean"]
+    assert schema == {"type": "array", "minItems": 2, "maxItems": 2}
+
+
+class Listed(Schema):
+    """Headers with several values."""
+
+    all = fields.List(fields.Integer(), data_key="X-All")
+    ids = webargs.fields.DelimitedList(fields.Integer(), data_key="X-Ids")
+
+
+@pytest.mark.parametrize("header", ["X-All", "X-Ids"])
+def test_a_list_in_a_header_is_separated_by_commas(serve: Serve, header: str) -> None:
+    """Several lines of one header are joined by servers (RFC 9110 section 5.3)."""
+    client = serve(Listed, location="headers")
+    found = client.get("/echoed", headers={header: "1,2"}).get_json()
+    assert list(found.values()) == [[1, 2]]
+    assert documented_parameters(client)[header].get("style", "simple") == "simple"
+
+
+def test_spaces_between_the_values_of_a_header_are_ignored(serve: Serve) -> None:
+    """RFC 9110 section 5.6.1."""
+    found = serve(Listed, location="headers").get("/echoed", headers={"X-All": "1 ,\t2"})
+    assert found.get_json() == {"all": [1, 2]}
+
+
+@pytest.mark.parametrize(("cookie", "status"), [("text", 400), ("other", 200)])
+def test_nul_is_rejected_in_a_cookie_that_the_view_takes(
+    serve: Serve, cookie: str, status: int
+) -> None:
+    """It is sent as an octal escape; cookies of others are ignored."""
+    client = serve(Form, location="cookies")
+    client.set_cookie(cookie, "a\0")
+    assert client.get("/echoed").status_code == status
 
 
 @pytest.fixture

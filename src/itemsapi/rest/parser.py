@@ -17,7 +17,7 @@ from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 
 from itemsapi.rest.error_handlers import add_errors, problem_of_status
-from itemsapi.rest.request import FORM, MULTIPART, Pairs, Request, TextValue
+from itemsapi.rest.request import FORM, MULTIPART, Pairs, Request, TextValue, reject_nul
 
 # Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
@@ -90,18 +90,24 @@ class StrictParser(FlaskParser):
         return _single_values(request.multipart.files, schema)
 
     def load_headers(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the headers that the schema names."""
+        """Return the headers that the schema names; commas separate a list (RFC 9110 5.6.1)."""
         headers: Pairs = {}
-        for name, field in schema.load_fields.items():
-            key = field.data_key or name
-            if values := req.headers.getlist(key):
-                headers[key] = [TextValue(value) for value in values]
+        names, multiple = _names(schema)
+        for name in names:
+            if values := [TextValue(value) for value in req.headers.getlist(name)]:
+                joined = ",".join(values)
+                headers[name] = (
+                    [TextValue(value.strip()) for value in joined.split(",")]
+                    if name in multiple
+                    else values
+                )
         return _single_values(headers, schema)
 
     def load_cookies(self, req: flask.Request, schema: Schema) -> Any:
         """Return the cookies."""
-        del schema
-        return {name: TextValue(value) for name, value in req.cookies.items()}
+        cookies = {name: TextValue(value) for name, value in req.cookies.items()}
+        reject_nul({name: [cookies[name]] for name in _names(schema)[0] & cookies.keys()})
+        return cookies
 
     def handle_error(
         self,

@@ -63,7 +63,7 @@ def read(raw: bytes) -> Pairs:
     pairs: Pairs = {}
     for name, value in parsed:
         pairs.setdefault(name, []).append(TextValue(value))
-    _reject_nul(pairs)
+    reject_nul(pairs)
     return pairs
 
 
@@ -98,12 +98,13 @@ def read_multipart(raw: bytes, boundary: str) -> Multipart:
         raise BadRequest(TOO_MANY_PAIRS) from None
     except ValueError:
         raise BadRequest("The body is not complete multipart/form-data in UTF-8.") from None
-    _reject_nul(pairs)
-    _reject_nul({name: [file.filename or "" for file in parts] for name, parts in files.lists()})
+    reject_nul(pairs)
+    reject_nul({name: [file.filename or "" for file in parts] for name, parts in files.lists()})
     return Multipart(pairs, dict(files.lists()))
 
 
-def _reject_nul(pairs: Mapping[str, Iterable[str]]) -> None:
+def reject_nul(pairs: Mapping[str, Iterable[str]]) -> None:
+    """Raise `BadRequest` if a name or value contains NUL, which PostgreSQL cannot store."""
     if any("\0" in text for text in (*pairs, *(v for vs in pairs.values() for v in vs))):
         raise BadRequest("A parameter contains the character NUL.")
 
