@@ -421,3 +421,16 @@ def test_a_form_with_files_is_documented_without_excluded_fields(tmp_path: Path)
 
     kinds, schema = documented_body(create_echo_app(tmp_path, blp).test_client())
     assert (kinds, sorted(schema["properties"])) == ([MULTIPART], ["n", "picture"])
+
+
+def test_abort_sends_neither_message_nor_errors_when_the_status_is_5xx(tmp_path: Path) -> None:
+    """They may reveal internals."""
+    blp: Any = Blueprint("aborting", __name__, url_prefix="/aborting")
+
+    @blp.get("")
+    @OPEN
+    def show() -> object:
+        return abort(500, message="a secret", errors={"name": ["a secret"]})
+
+    found = create_echo_app(tmp_path, blp).test_client().get("/aborting")
+    assert (found.status_code, b"a secret" in found.data) == (500, False)
