@@ -14,7 +14,7 @@ REALM = "itemsapi"
 class Problem(Exception):
     """An error with its HTTP response.
 
-    `errors` lists the invalid fields (`{"field": "price", "message": "..."}`), only for 422.
+    `errors` lists the invalid fields (`{"field": "price", "message": "..."}`), if there are any.
     `cause` is only for the log: what is unavailable, and the message of its driver (R-35).
     """
 

@@ -40,7 +40,9 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
 from itemsapi.rest.etags import METADATA_ATTRIBUTE, Versions, View, etag_context, view_metadata
 from itemsapi.rest.json_provider import dumps
+from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
+from itemsapi.rest.request import FORM, JSON, MULTIPART
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
@@ -52,7 +54,7 @@ class DecoratorMisplaced(TypeError):
     """A decorator stands above the route of its view, where it would have no effect."""
 
 
-class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
+class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
     """A set of endpoints.
 
     `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
@@ -60,7 +62,10 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
     """
 
     ARGUMENTS_PARSER = StrictParser()
-    PAGINATION_ARGUMENTS_PARSER = ARGUMENTS_PARSER
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING: Mapping[str, str] = {
+        **flask_smorest.Blueprint.DEFAULT_LOCATION_CONTENT_TYPE_MAPPING,
+        "json_or_form": JSON,  # and forms
+    }
 
     def __init__(
         self,
@@ -235,14 +240,19 @@ class Blueprint(Versions, flask_smorest.Blueprint):  # type: ignore[misc]  # Fla
     def _prepare_arguments_doc(self, doc: Any, doc_info: Any, **kwargs: Any) -> Any:
         """Document a form with files as one multipart body: OpenAPI 3 has no `in: formData`."""
         parameters = doc_info.get("arguments", {}).get("parameters", [])
-        bodies = [parameter for parameter in parameters if parameter["in"] in {"form", "files"}]
+        bodies = [p for p in parameters if p["in"] in {"form", "files", "json_or_form"}]
+        is_either = [body["in"] for body in bodies] == ["json_or_form"]
         if len(bodies) > 1:
             schemas = [resolve_schema_instance(body["schema"]) for body in bodies]
-            fields = {name: field for s in schemas for name, field in s.declared_fields.items()}
+            fields = {name: field for s in schemas for name, field in s.load_fields.items()}
             name = "".join(type(schema).__name__.removesuffix("Schema") for schema in schemas)
             bodies[0] |= {"in": "files", "schema": Schema.from_dict(fields, name=name)}
             parameters[:] = [p for p in parameters if p not in bodies[1:]]
-        return super()._prepare_arguments_doc(doc, doc_info, **kwargs)
+        doc = super()._prepare_arguments_doc(doc, doc_info, **kwargs)
+        if is_either:
+            content = doc["requestBody"]["content"]
+            content |= {kind: dict(content[JSON]) for kind in (FORM, MULTIPART) if JSON in content}
+        return doc
 
 
 def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:

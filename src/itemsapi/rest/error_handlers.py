@@ -120,16 +120,21 @@ def to_problem(error: BaseException) -> Problem:
     return _unhandled(error)
 
 
-def validation_problem(messages: Mapping[Any, Any]) -> ValidationFailed:
-    """Return the schema's messages as `errors`: at most 20, with sanitized field names."""
+def validation_problem(messages: Mapping[Any, Any]) -> Problem:
+    """Return `ValidationFailed` with the schema's messages."""
+    return add_errors(ValidationFailed(), messages)
+
+
+def add_errors(problem: Problem, messages: Mapping[Any, Any]) -> Problem:
+    """Add the schema's messages as `errors`: at most 20, with sanitized field names."""
     errors: list[dict[str, str]] = []
     for path, message in _flatten(messages, ()):
         if len(errors) == MAX_ERRORS:
             break
         errors.append({"field": _sanitize(".".join(path)) or "body", "message": message})
-    return ValidationFailed(
-        "; ".join(f"{e['field']}: {e['message']}" for e in errors[:3]), errors=errors
-    )
+    problem.args = ("; ".join(f"{e['field']}: {e['message']}" for e in errors[:3]),)
+    problem.errors = errors
+    return problem
 
 
 def _flatten(messages: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -161,22 +166,20 @@ def _of_status(status: int, error: HTTPException) -> Problem:
     data = getattr(error, "data", None)  # the arguments of `flask_smorest.abort`
     if isinstance(data, Mapping):
         return _aborted(status, error, data)
-    return _by_status(status, error)
+    return problem_of_status(status, error)
 
 
 def _aborted(status: int, error: HTTPException, data: Mapping[str, Any]) -> Problem:
     """Return the problem of `abort(status, message=..., errors=..., headers=...)`."""
     messages = data.get("messages") or data.get("errors")
-    problem = _by_status(status, error)
-    if isinstance(messages, Mapping) and status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        by_location = all(isinstance(value, Mapping) for value in messages.values())
-        merge = "messages" in data and by_location
-        problem = validation_problem(_merge_locations(messages) if merge else messages)
-    if (
-        isinstance(message := data.get("message"), str)
-        and status < HTTPStatus.INTERNAL_SERVER_ERROR
-    ):
-        problem.args = (message,)
+    problem = problem_of_status(status, error)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if isinstance(messages, Mapping):
+            by_location = all(isinstance(value, Mapping) for value in messages.values())
+            merge = "messages" in data and by_location
+            add_errors(problem, _merge_locations(messages) if merge else messages)
+        if isinstance(message := data.get("message"), str):
+            problem.args = (message,)
     if isinstance(headers := data.get("headers"), Mapping):
         problem.extra_headers |= headers
     return problem
@@ -187,7 +190,8 @@ def _merge_locations(messages: Mapping[str, Any]) -> dict[Any, Any]:
     return {name: errors for fields in messages.values() for name, errors in fields.items()}
 
 
-def _by_status(status: int, error: HTTPException) -> Problem:
+def problem_of_status(status: int, error: BaseException) -> Problem:
+    """Return the problem for a status; `error` is the cause to log if it is 5xx."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]()
     if status == HTTPStatus.UNAUTHORIZED:

@@ -8,21 +8,23 @@ parsers could interpret differently (`json_provider`).
 
 import weakref
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import flask
 from flask_smorest.utils import resolve_schema_instance
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
 
-from itemsapi.problems import MediaTypeWrong
-from itemsapi.rest.error_handlers import validation_problem
-from itemsapi.rest.request import Pairs, Request, TextValue
-
-MULTIPART: Final = "multipart/form-data"
+from itemsapi.rest.error_handlers import add_errors, problem_of_status
+from itemsapi.rest.request import FORM, MULTIPART, Pairs, Request, TextValue, reject_nul
 
 # Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
+
+# The names of each schema, and those of them that may be given more than once.
+_NAMES: "weakref.WeakKeyDictionary[Schema, tuple[frozenset[str], frozenset[str]]]"
+_NAMES = weakref.WeakKeyDictionary()
 
 
 class StrictParser(FlaskParser):
@@ -49,14 +51,14 @@ class StrictParser(FlaskParser):
     def load_json(self, req: flask.Request, schema: Schema) -> Any:
         """Return the JSON body, or raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
         request = cast("Request", req)
-        if schema in OPTIONAL and not request.has_body():
+        if schema in OPTIONAL and not request.body():
             return {}
         return request.get_json()
 
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
         """Return the query parameters of this schema, and those that no schema knows."""
         pairs = cast("Request", req).query_pairs()
-        view, own_names = _current_view(req), _field_names(schema)
+        view, own_names = _current_view(req), _names(schema)[0]
         if view not in self._names_by_view:
             self._names_by_view[view] = _query_names(view)
         names = self._names_by_view[view]
@@ -68,58 +70,82 @@ class StrictParser(FlaskParser):
 
     def load_form(self, req: flask.Request, schema: Schema) -> Any:
         """Return the fields of a form, or the fields of a multipart body that are not files."""
-        if req.mimetype == MULTIPART:
-            return _single_values({name: req.form.getlist(name) for name in req.form}, schema)
         request = cast("Request", req)
-        if schema in OPTIONAL and not request.has_body():
+        if schema in OPTIONAL and not request.body():
             return {}
-        return _single_values(request.form_pairs(), schema)
+        is_multipart = req.mimetype == MULTIPART
+        pairs = request.multipart.form if is_multipart else request.form_pairs()
+        return _single_values(pairs, schema)
+
+    def load_json_or_form(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the fields of a form, or else the JSON body."""
+        is_form = req.mimetype in {FORM, MULTIPART}
+        return self.load_form(req, schema) if is_form else self.load_json(req, schema)
 
     def load_files(self, req: flask.Request, schema: Schema) -> Any:
         """Return the files of a multipart body, or raise `MediaTypeWrong`."""
-        if req.mimetype != MULTIPART:
-            raise MediaTypeWrong(f"Send the body as {MULTIPART}.")
-        return _single_values({name: req.files.getlist(name) for name in req.files}, schema)
+        request = cast("Request", req)
+        if schema in OPTIONAL and not request.body():
+            return {}
+        return _single_values(request.multipart.files, schema)
 
     def load_headers(self, req: flask.Request, schema: Schema) -> Any:
-        """Return the headers that the schema names."""
+        """Return the headers that the schema names; commas separate a list (RFC 9110 5.6.1)."""
         headers: Pairs = {}
-        for name, field in schema.load_fields.items():
-            key = field.data_key or name
-            if values := req.headers.getlist(key):
-                headers[key] = [TextValue(value) for value in values]
+        names, multiple = _names(schema)
+        for name in names:
+            if values := [TextValue(value) for value in req.headers.getlist(name)]:
+                joined = ",".join(values)
+                headers[name] = (
+                    [TextValue(value.strip()) for value in joined.split(",")]
+                    if name in multiple
+                    else values
+                )
         return _single_values(headers, schema)
 
     def load_cookies(self, req: flask.Request, schema: Schema) -> Any:
         """Return the cookies."""
-        del schema
-        return {name: TextValue(value) for name, value in req.cookies.items()}
+        cookies = {name: TextValue(value) for name, value in req.cookies.items()}
+        reject_nul({name: [cookies[name]] for name in _names(schema)[0] & cookies.keys()})
+        return cookies
 
     def handle_error(
-        self, error: ValidationError, req: flask.Request, schema: Schema, **_: object
+        self,
+        error: ValidationError,
+        req: flask.Request,
+        schema: Schema,
+        *,
+        error_status_code: int | None,
+        error_headers: Mapping[str, str] | None,
     ) -> NoReturn:
-        """Raise `ValidationFailed` with the errors by field."""
+        """Raise `ValidationFailed`, or a problem of another status, with the errors by field."""
         del req, schema
-        messages = error.messages
-        if isinstance(messages, Mapping) and len(messages) == 1:  # webargs groups by location
-            messages = next(iter(messages.values()))
-        raise validation_problem(
-            messages if isinstance(messages, Mapping) else {"_schema": messages}
-        ) from None
+        problem = problem_of_status(error_status_code or self.DEFAULT_VALIDATION_STATUS, error)
+        problem.extra_headers |= error_headers or {}
+        (messages,) = cast("dict[str, Any]", error.messages).values()  # by location
+        by_field = messages if isinstance(messages, Mapping) else {"_schema": messages}
+        raise add_errors(problem, by_field) from None
 
 
 def _current_view(req: flask.Request) -> Any:
+    """Return the view, or the method of a `MethodView`; without a `head`, HEAD is sent to `get`."""
     view = flask.current_app.view_functions[req.endpoint or ""]
-    return getattr(getattr(view, "view_class", None), req.method.lower(), view)
+    kind = getattr(view, "view_class", None)
+    return getattr(kind, req.method.lower(), None) or getattr(kind, "get", view)
 
 
-def _field_names(schema: Schema) -> frozenset[str]:
-    return frozenset(field.data_key or name for name, field in schema.load_fields.items())
+def _names(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
+    names = _NAMES.get(schema)
+    if names is None:
+        loaded = (field.data_key or name for name, field in schema.load_fields.items())
+        names = frozenset(loaded), frozenset(MultiDictProxy({}, schema).multiple_keys)
+        _NAMES[schema] = names
+    return names
 
 
 def _require_known(pairs: Pairs, names: frozenset[str]) -> None:
     if unknown := sorted(pairs.keys() - names):
-        raise validation_problem(dict.fromkeys(unknown, "Unknown field."))
+        raise ValidationError({name: ["Unknown field."] for name in unknown})
 
 
 def _query_names(view: object) -> frozenset[str] | None:
@@ -138,17 +164,13 @@ def _query_names(view: object) -> frozenset[str] | None:
     ]
     if len(schemas) < 2:  # noqa: PLR2004 - a single schema rejects unknown parameters itself
         return None
-    return frozenset().union(*map(_field_names, schemas))
+    return frozenset().union(*(_names(schema)[0] for schema in schemas))
 
 
 def _single_values(pairs: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     """Return one value for each name, or all values if the field is a list."""
-    list_names = {
-        field.data_key or name
-        for name, field in schema.load_fields.items()
-        if isinstance(field, fields.List)
-    }
-    repeated = [n for n, values in pairs.items() if len(values) > 1 and n not in list_names]
+    multiple = _names(schema)[1]
+    repeated = [n for n, values in pairs.items() if len(values) > 1 and n not in multiple]
     if repeated:
-        raise validation_problem(dict.fromkeys(repeated, "Given more than once."))
-    return {name: values if name in list_names else values[0] for name, values in pairs.items()}
+        raise ValidationError({name: ["Given more than once."] for name in repeated})
+    return {name: values if name in multiple else values[0] for name, values in pairs.items()}

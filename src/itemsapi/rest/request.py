@@ -5,25 +5,30 @@ A body is read only as its declared media type.
 
 # ruff: noqa: ANN401, FBT001, FBT002 - the signature of get_json is Flask's
 
-from typing import Any
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import flask
-from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.datastructures import FileStorage, Headers, ImmutableMultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.formparser import MultiPartParser
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
 from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
 from itemsapi.rest import json_provider
 
-# The strict reader of URL-encoded pairs such as `a=1&b=2`: query strings and form bodies.
+# The strict readers of URL-encoded pairs such as `a=1&b=2` (query strings and form bodies), and of
+# multipart bodies.
 #
-# It rejects bytes that are not UTF-8, NUL, and more than 100 pairs. Repeated names are returned;
+# They reject bytes that are not UTF-8, NUL, and more than 100 pairs. Repeated names are returned;
 # the parser of `arguments` rejects them unless the field is a list.
 
 MAX_PAIRS = 100
 MAX_BYTES = 8 * 1024  # of a query string
+TOO_MANY_PAIRS = f"There are more than {MAX_PAIRS} parameters."
 
 
 class TextValue(str):
@@ -33,6 +38,10 @@ class TextValue(str):
     """
 
     __slots__ = ()
+
+    def split(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the parts, which `fields` may convert too, for example those of `1,2`."""
+        return [TextValue(part) for part in super().split(*args, **kwargs)]
 
 
 Pairs = dict[str, list[TextValue]]
@@ -50,16 +59,59 @@ def read(raw: bytes) -> Pairs:
     except UnicodeError:
         raise BadRequest("Parameters must be percent-encoded UTF-8.") from None
     except ValueError:
-        raise BadRequest(f"There are more than {MAX_PAIRS} parameters.") from None
+        raise BadRequest(TOO_MANY_PAIRS) from None
     pairs: Pairs = {}
     for name, value in parsed:
         pairs.setdefault(name, []).append(TextValue(value))
-    if any("\0" in text for text in (*pairs, *(v for vs in pairs.values() for v in vs))):
-        raise BadRequest("A parameter contains the character NUL.")
+    reject_nul(pairs)
     return pairs
 
 
+class Multipart(NamedTuple):
+    """The fields and files of a multipart body, each by name and in their order."""
+
+    form: Pairs
+    files: dict[str, list[FileStorage]]
+
+
+class _Latin1Parser(MultiPartParser):
+    """Werkzeug's parser, which returns the bytes of each value as characters and replaces none."""
+
+    def get_part_charset(self, headers: Headers) -> str:
+        if super().get_part_charset(headers) == "iso-8859-1":
+            self.fail("not UTF-8")
+        return "latin-1"
+
+
+def read_multipart(raw: bytes, boundary: str) -> Multipart:
+    """Return the fields and files of a whole multipart body, or raise `BadRequest`."""
+    parser = _Latin1Parser(lambda *_, **__: io.BytesIO(), max_form_parts=MAX_PAIRS)
+    try:
+        form, files = parser.parse(io.BytesIO(raw), boundary.encode("ascii"), len(raw))
+        if not boundary or None in form or None in files:
+            parser.fail("without boundary or name")
+        pairs = {
+            name: [TextValue(value.encode("latin-1").decode()) for value in values]
+            for name, values in form.lists()
+        }
+    except RequestEntityTooLarge:
+        raise BadRequest(TOO_MANY_PAIRS) from None
+    except ValueError:
+        raise BadRequest("The body is not complete multipart/form-data in UTF-8.") from None
+    reject_nul(pairs)
+    reject_nul({name: [file.filename or "" for file in parts] for name, parts in files.lists()})
+    return Multipart(pairs, dict(files.lists()))
+
+
+def reject_nul(pairs: Mapping[str, Iterable[str]]) -> None:
+    """Raise `BadRequest` if a name or value contains NUL, which PostgreSQL cannot store."""
+    if any("\0" in text for text in (*pairs, *(v for vs in pairs.values() for v in vs))):
+        raise BadRequest("A parameter contains the character NUL.")
+
+
+JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
 BODY_LIMIT = f"The body may have at most {json_provider.MAX_BYTES} bytes."
 
 
@@ -81,7 +133,7 @@ class Request(flask.Request):
         instead of raising the first or the last. `force` does not allow another media type.
         """
         try:
-            self._require_media_type("application/json")
+            self._require_media_type(JSON)
             return json_provider.read(self.body())
         except (MediaTypeWrong, BodyMalformed):
             if silent:
@@ -92,6 +144,12 @@ class Request(flask.Request):
         """Return the names and values of a form body; repeated names are allowed here."""
         self._require_media_type(FORM)
         return read(self.body())
+
+    @cached_property
+    def multipart(self) -> Multipart:
+        """The fields and files of a multipart body."""
+        self._require_media_type(MULTIPART)
+        return read_multipart(self.body(), self.mimetype_params.get("boundary", ""))
 
     def query_pairs(self) -> Pairs:
         """Return the names and values of the query string."""
@@ -112,13 +170,11 @@ class Request(flask.Request):
             raise BodyTooLarge(BODY_LIMIT)
         return body
 
-    def has_body(self) -> bool:
-        """Return whether the request has a body, without reading it."""
-        return bool(self.content_length) or "chunked" in self.headers.get("Transfer-Encoding", "")
-
     def _require_media_type(self, media_type: str) -> None:
         """Raise `MediaTypeWrong` unless the body is `media_type`, in UTF-8 and uncompressed."""
         parameters = {name: value.lower() for name, value in self.mimetype_params.items()}
+        if media_type == MULTIPART:
+            parameters.pop("boundary", None)
         compressed = self.headers.get("Content-Encoding", "identity") != "identity"
         if (
             self.mimetype != media_type

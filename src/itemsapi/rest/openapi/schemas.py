@@ -22,6 +22,9 @@ from marshmallow.exceptions import RegistryError
 from itemsapi.rest import fields
 from itemsapi.rest.openapi.names import component_names, unique_name
 
+# How OpenAPI calls a list in one parameter, by the delimiter of its values.
+STYLES = {",": "form", " ": "spaceDelimited", "|": "pipeDelimited"}
+
 Direction = Literal["in", "out"]
 
 
@@ -121,6 +124,10 @@ class SchemaConverter(OpenAPIConverter):
         """Return the type and format, and the pattern of a field that has one."""
         if getattr(field, "as_string", False):  # a number of marshmallow that is sent as text
             return {"type": "string"}
+        if isinstance(field, marshmallow.fields.Tuple):
+            parts = [self.field2property(part) for part in field.tuple_fields]
+            size = len(parts)
+            return {"type": "array", "prefixItems": parts, "minItems": size, "maxItems": size}
         keywords: dict[str, Any] = super().field2type_and_format(field, **kwargs)
         pattern = getattr(field, "pattern", None)
         return keywords | {"pattern": pattern} if pattern else keywords
@@ -154,8 +161,11 @@ class SchemaConverter(OpenAPIConverter):
         """Return each field as a parameter; a parameter can be omitted but is never null."""
         del kwargs
         parameters = super().schema2parameters(schema, location=location)
+        declared = resolve_schema_instance(schema).fields
+        by_name = {field.data_key or name: field for name, field in declared.items()}
         for parameter in parameters:
             _drop_null(parameter["schema"])
+            _describe_list(parameter, getattr(by_name[parameter["name"]], "delimiter", None))
         return list(parameters)
 
     def _unused_name(self, schema: marshmallow.Schema) -> str:
@@ -180,6 +190,17 @@ def _drop_null(json_schema: dict[str, Any]) -> None:
         json_schema["type"] = next(kind for kind in json_schema["type"] if kind != "null")
     if "enum" in json_schema:
         json_schema["enum"] = [choice for choice in json_schema["enum"] if choice is not None]
+
+
+def _describe_list(parameter: dict[str, Any], delimiter: str | None) -> None:
+    """Say how the values of a list are separated; OpenAPI has no style for most delimiters."""
+    if parameter["in"] == "header":  # always commas
+        parameter.pop("style", None)
+        parameter.pop("explode", None)
+    elif delimiter in STYLES:
+        parameter |= {"style": STYLES[delimiter], "explode": False}
+    elif delimiter is not None:
+        parameter["schema"] = {"type": "string"}
 
 
 class SchemaResolver(ApispecResolver):
