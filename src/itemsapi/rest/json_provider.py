@@ -5,6 +5,7 @@ In responses decimals are strings and times are in UTC.
 
 # ruff: noqa: ANN401 - the signatures are Flask's
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -110,17 +111,43 @@ def _syntax_error(body: bytes) -> str:
 
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_BITS = 63  # orjson writes integers that fit into 64 bits, with their sign
 
 
-def dumps(value: object) -> bytes:
+def dumps(value: object, *, sort_keys: bool = False) -> bytes:
     """Return `value` as JSON; UUIDs, times and dataclasses are supported, decimals are strings."""
-    return orjson.dumps(value, default=_dump_decimal, option=_OPTIONS)
+    options = _OPTIONS | orjson.OPT_SORT_KEYS if sort_keys else _OPTIONS
+    try:
+        return orjson.dumps(value, default=_dump_decimal, option=options)
+    except orjson.JSONEncodeError:  # perhaps because of a large integer or a key that is no string
+        options |= orjson.OPT_NON_STR_KEYS
+        return orjson.dumps(_for_orjson(value), default=_dump_decimal, option=options)
 
 
 def _dump_decimal(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _for_orjson(value: object) -> object:
+    """Return `value` with its large integers, and the numbers among its keys, as text."""
+    if isinstance(value, dict):
+        return {_key(key): _for_orjson(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_for_orjson(each) for each in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _for_orjson(getattr(value, name)) for name in names if name[0] != "_"}
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return orjson.Fragment(str(value))
+    return value
+
+
+def _key(key: object) -> object:
+    """Return a key that orjson writes as Flask does; it writes UUIDs and times itself."""
+    is_text = type(key) in {str, int, Decimal}
+    return str(key) if is_text else key
 
 
 class JsonProvider(JSONProvider):
