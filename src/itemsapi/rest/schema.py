@@ -40,8 +40,8 @@ class Schema(marshmallow.Schema):
 
         unknown: ClassVar[str] = RAISE
 
-    # The fields that are serialized, and their steps. marshmallow copies an instance and then
-    # changes its fields (`Nested(instance, exclude=...)`), so steps are used only with their fields.
+    # Some fields and their steps. `Nested(instance, exclude=...)` copies an instance and gives the
+    # copy other fields, so steps are used only as long as `dump_fields` are their fields.
     _steps: tuple[Any, list[Step]] = (None, [])
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
