@@ -177,7 +177,7 @@ def test_if_match_is_required_whichever_arguments_are_below(
     """428, and a change with `If-Match` is made."""
 
     def change(*_: object) -> object:
-        blp.check_etag(3)
+        blp.check_etag({"name": "Tom"})
         return {"name": "Rex"}
 
     blueprints = {"ours": blp, "stock": stock}
@@ -188,7 +188,7 @@ def test_if_match_is_required_whichever_arguments_are_below(
     blp.put("/")(OPEN(blp.etag(view)))
     put, sent = opened(blp).put, {"json": {"name": "Rex"}}
     assert put("/pets", **sent).status_code == 428
-    assert put("/pets", **sent, headers={"If-Match": '"v3"'}).status_code == 200
+    assert put("/pets", **sent, headers={"If-Match": "*"}).status_code == 200
 
 
 @pytest.mark.parametrize("etag", ["ours", "stock"])
