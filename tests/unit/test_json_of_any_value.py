@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from itemsapi.rest.etags import content_hash
-from itemsapi.rest.json_provider import dumps
+from itemsapi.rest.json_provider import dumps, read
 from itemsapi.rest.request import TextValue
 
 
@@ -55,3 +55,9 @@ def test_a_hash_is_refused_when_the_data_is_not_json(value: object) -> None:
 def test_a_hash_does_not_depend_on_the_order_of_keys(value: dict[Any, Any]) -> None:
     """Also if orjson alone does not write the data."""
     assert content_hash(value) == content_hash(dict(reversed(value.items())))
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**64, -(2**64) - 1, 10**99, 0.12345678901234567])
+def test_a_long_number_is_read_exactly(number: float) -> None:
+    """The integer field of marshmallow would accept a rounded one, which has another value."""
+    assert repr(read(dumps({"n": number}))) == repr({"n": number})

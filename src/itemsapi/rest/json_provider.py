@@ -6,6 +6,7 @@ In responses decimals are strings and times are in UTC.
 # ruff: noqa: ANN401 - the signatures are Flask's
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -21,14 +22,14 @@ from itemsapi.problems import BodyMalformed
 #
 # It rejects, in time linear in the size of the body: too deep nesting, too many values, names or
 # digits, repeated names, lone surrogates, NUL, infinities, and a byte order mark. Nesting and the
-# numbers of values and names are checked before parsing. Integers beyond 64 bits become floats,
-# which `fields.Integer` rejects.
+# numbers of values and names are checked before parsing.
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NAMES = 1_000
 MAX_VALUES = 10_000
 MAX_DIGITS = 100
+MAX_FAST_DIGITS = 18  # orjson rounds integers beyond 64 bits to floats
 
 # Matches a string, or an unclosed string up to the end of the body. The possessive quantifiers
 # never backtrack, so hostile backslashes take linear time.
@@ -44,8 +45,11 @@ def read(body: bytes) -> object:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise BodyMalformed(_syntax_error(body)) from None
-    if any(len(number) > MAX_DIGITS for number in _NUMBER.findall(skeleton)):
+    longest = max(map(len, _NUMBER.findall(skeleton)), default=0)
+    if longest > MAX_DIGITS:
         raise BodyMalformed(f"A number has more than {MAX_DIGITS} digits.")
+    if longest > MAX_FAST_DIGITS:
+        value = json.loads(body)
     _check_names(value, skeleton, escaped_nul=b"\\u0000" in body)
     return value
 
