@@ -1,29 +1,15 @@
-"""Wrong declarations are rejected at import, before any request."""
+"""What the decorators of a blueprint store on a view, and the values that a view may return."""
 
 # mypy: disable-error-code="untyped-decorator"
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from itemsapi import Blueprint, Schema
+from itemsapi import Blueprint
 from itemsapi.problems import Conflict, NotFound
 from itemsapi.rest.etags import view_metadata
 from itemsapi.rest.json_provider import dumps
-
-
-@pytest.mark.parametrize("name", ["arguments", "response"])
-def test_a_decorator_above_the_route_stops_the_boot(name: str) -> None:
-    """Flask would call the view without the decorator: nothing would be parsed or serialized."""
-    blueprint: Any = Blueprint("orders", __name__)
-    decorate = {"arguments": blueprint.arguments(Schema), "response": blueprint.response(200)}[name]
-
-    @blueprint.get("/orders")
-    def show() -> None: ...
-
-    with pytest.raises(TypeError, match=f"@{name} stands above the route of show"):
-        decorate(show)
 
 
 def test_metadata_of_an_inner_view_is_unchanged_when_it_is_decorated_again() -> None:

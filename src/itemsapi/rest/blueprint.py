@@ -23,13 +23,13 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
 from typing import Any, cast
 
 import flask
 import flask_smorest
 from flask.views import MethodView
 from flask_smorest.utils import (
+    get_appcontext,
     resolve_schema_instance,
     set_status_and_headers_in_response,
     unpack_tuple_response,
@@ -38,7 +38,7 @@ from marshmallow import Schema
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
-from itemsapi.rest.etags import METADATA_ATTRIBUTE, Versions, View, etag_context, view_metadata
+from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
@@ -48,6 +48,8 @@ from itemsapi.tokens.scopes import Scope
 SchemaLike = Schema | type[Schema]
 
 PROBLEMS = "problems"
+
+REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a route
 
 
 class DecoratorMisplaced(TypeError):
@@ -83,7 +85,6 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         )
         self.scopes = tuple(scopes)
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
-        self._registered: weakref.WeakSet[Any] = weakref.WeakSet()
         self._prepare_doc_cbks += [_prepare_problems_doc]
 
     def get(self, path: str, **options: Any) -> Callable[[View], View]:
@@ -125,11 +126,9 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
-            self._require_route_above(view, "arguments")
-            innermost = "arguments" not in view_metadata(view)
-            return cast("View", parse(self._after_arguments(view) if innermost else view))
+            return cast("View", parse(self._after_arguments(view)))
 
-        return decorate
+        return _below_route("arguments", decorate)
 
     def response(
         self,
@@ -146,17 +145,12 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         instance = resolve_schema_instance(schema)
 
         def decorate(view: View) -> View:
-            self._require_route_above(view, "response")
-
             @functools.wraps(view)
             def respond(*args: Any, **kwargs: Any) -> object:
                 returned = flask.current_app.ensure_sync(view)(*args, **kwargs)
                 value, status, headers = unpack_tuple_response(returned)
                 if isinstance(value, WerkzeugResponse):
                     response = value
-                elif self._is_not_modified():
-                    response = flask.Response(status=HTTPStatus.NOT_MODIFIED)
-                    status = None
                 else:
                     response = self._dump(instance, value, options.get("content_type"))
                     response.status_code = status_code
@@ -165,7 +159,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
 
             return cast("View", document(respond))  # it passes a response object through unchanged
 
-        return decorate
+        return _below_route("response", decorate)
 
     def alt_response(
         self, status_code: int | type[Problem], response: str | None = None, **options: Any
@@ -173,7 +167,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         """Document another response: by status, as in Flask-Smorest, or a problem class."""
         if not isinstance(status_code, type):
             documented = super().alt_response(status_code, response, **options)
-            return cast("Callable[[View], View]", documented)
+            return _below_route("alt_response", documented)
 
         def decorate(view: View) -> View:
             metadata = dict(view_metadata(view))
@@ -181,7 +175,20 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
             setattr(view, METADATA_ATTRIBUTE, metadata)
             return view
 
-        return decorate
+        return _below_route("alt_response", decorate)
+
+    def etag(self, obj: Any) -> Any:
+        """Add ETags to a view or a `MethodView`: see `Versions.etag`."""
+        return _below_route("etag", super().etag)(obj)
+
+    def paginate(self, *args: Any, **options: Any) -> Callable[[View], View]:
+        """Add pagination to a view, as in Flask-Smorest."""
+        return _below_route("paginate", super().paginate(*args, **options))
+
+    @staticmethod
+    def doc(**options: Any) -> Callable[[View], View]:
+        """Document a view with these values, as in Flask-Smorest."""
+        return _below_route("doc", flask_smorest.Blueprint.doc(**options))
 
     def document_errors(self, schema: Schema, statuses: Mapping[type[Problem], int]) -> None:
         """Document that this blueprint's error handler serializes these problems with `schema`."""
@@ -200,10 +207,9 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         If the path were registered with the slash, Werkzeug would return 404 instead of 405 for a
         wrong method on the path without it.
         """
-        if view_func is not None and not inspect.isclass(view_func):
-            self._registered.add(view_func)
         path = rule.rstrip("/") or ("" if self.url_prefix else "/")
         super().add_url_rule(path, endpoint, view_func, *args, **options)
+        REGISTERED.update({view_func, getattr(view_func, "view_class", view_func)})
 
     def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
         """Document the methods of a `MethodView`, also if `as_view` turned it into a function.
@@ -221,18 +227,10 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         register = self.route(path, methods=[method], **options)
         return cast("Callable[[View], View]", register)
 
-    def _require_route_above(self, view: object, decorator: str) -> None:
-        """Raise `DecoratorMisplaced` if the decorator is above `route`."""
-        if view in self._registered:
-            name = getattr(view, "__name__", "the view")
-            raise DecoratorMisplaced(
-                f"@{decorator} stands above the route of {name}; write it below"
-            )
-
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)
         data = self._prepare_response_content(data)
-        etag_context()["data"] = data
+        get_appcontext()[DUMP] = data
         if data is None and schema is None:
             return flask.Response()
         return flask.Response(dumps(data), mimetype=content_type or "application/json")
@@ -253,6 +251,21 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
             content = doc["requestBody"]["content"]
             content |= {kind: dict(content[JSON]) for kind in (FORM, MULTIPART) if JSON in content}
         return doc
+
+
+def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[View], View]:
+    """Return `decorate`, which raises `DecoratorMisplaced` if it stands above the route."""
+
+    def check(view: View) -> View:
+        # Another decorator may stand between this one and the route.
+        if inspect.unwrap(view, stop=REGISTERED.__contains__) in REGISTERED:
+            name = getattr(view, "__name__", "the view")
+            raise DecoratorMisplaced(
+                f"@{decorator} stands above the route of {name}; write it below"
+            )
+        return cast("View", decorate(view))
+
+    return check
 
 
 def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:

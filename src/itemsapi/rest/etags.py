@@ -13,14 +13,15 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
 
 import flask
-import orjson
 from flask import Request
 from flask_smorest.etag import EtagMixin
 from flask_smorest.utils import get_appcontext, resolve_schema_instance
 from marshmallow import Schema
+from werkzeug.wrappers import Response
 
 from itemsapi.preconditions import Precondition, check_version
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
+from itemsapi.rest.json_provider import dumps
 
 ANY: Final = "*"
 WEAK_ETAG_DETAIL = (
@@ -29,12 +30,12 @@ WEAK_ETAG_DETAIL = (
     " operations guide."
 )
 _TAG = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)|,|$)')
-_VERSION = re.compile(r"v(0|[1-9][0-9]{0,17})", re.ASCII)
+_VERSION = re.compile(r"v(0|-?[1-9][0-9]{0,4299})", re.ASCII)  # Python converts 4300 digits
 
 
 def etag(version: int) -> str:
     """Return the strong ETag of a version, with its quotes: `"v7"`."""
-    return f'"v{version}"'
+    return f'"v{version:d}"'
 
 
 def precondition(request: Request) -> Precondition:
@@ -62,18 +63,21 @@ def not_modified(request: Request, tag: str) -> bool:
     first (13.2.2). Resources here have no modification date, so `If-Modified-Since` and
     `If-Unmodified-Since` are ignored (13.1.3, 13.1.4).
     """
-    match, none_match = (request.headers.get(name) for name in ("If-Match", "If-None-Match"))
-    if match is not None and match.strip() != ANY and ("", tag.strip('"')) not in _tags(match):
-        raise PreconditionFailed
-    if none_match is None:
+    if "If-Match" in request.headers:
+        require_match(request, tag)
+    header = request.headers.get("If-None-Match")
+    if header is None:
         return False
-    return none_match.strip() == ANY or any(f'"{opaque}"' == tag for _, opaque in _tags(none_match))
+    opaque = tag.removeprefix("W/").strip('"')
+    return header.strip() == ANY or any(opaque == sent for _, sent in _tags(header))
 
 
 def content_hash(data: Any) -> str:
-    """Return the tag of data without a version number: a hash of its JSON."""
-    raw = orjson.dumps(data, default=str, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(raw).hexdigest()[:32]
+    """Return the tag of data without a version number: a hash of its JSON.
+
+    Raise `TypeError` if the data is not JSON: the text of an object may contain its address.
+    """
+    return hashlib.sha256(dumps(data, sort_keys=True)).hexdigest()[:32]
 
 
 def require_match(request: Request, tag: str) -> None:
@@ -117,6 +121,8 @@ SchemaLike = Schema | type[Schema]
 
 CONTEXT = "itemsapi_etag"
 METADATA_ATTRIBUTE = "_apidoc"  # where Flask-Smorest stores the metadata of a view
+CHECKS_IF_MATCH = "itemsapi_checks_if_match"  # set on a view that checks it after its arguments
+DUMP = "result_dump"  # where the `response` of Flask-Smorest stores the data of a response
 
 
 class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
@@ -162,10 +168,11 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
     def _require_if_match(self, view: View) -> View:
         """Require `If-Match` before the view; if `arguments` is below, after parsing them."""
-        deferred = "arguments" in view_metadata(view)
+        deferred = hasattr(view, CHECKS_IF_MATCH)
 
         @functools.wraps(view)
         def require(*args: Any, **kwargs: Any) -> object:
+            get_appcontext().pop(DUMP, None)  # of another request in this application context
             if deferred:
                 etag_context()["deferred"] = True
             else:
@@ -176,6 +183,8 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
     def _after_arguments(self, view: View) -> View:
         """Run the `If-Match` check that was deferred until the arguments were parsed."""
+        if hasattr(view, CHECKS_IF_MATCH):
+            return view
 
         @functools.wraps(view)
         def check(*args: Any, **kwargs: Any) -> object:
@@ -183,18 +192,13 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
                 self._check_if_match_present()
             return flask.current_app.ensure_sync(view)(*args, **kwargs)
 
+        setattr(check, CHECKS_IF_MATCH, True)  # the decorators above copy it
         return cast("View", check)
 
     def _check_if_match_present(self) -> None:
         is_change = flask.request.method in self.METHODS_NEEDING_CHECK_ETAG
         if is_change and flask.request.headers.get("If-Match") is None:
             raise PreconditionRequired
-
-    def _is_not_modified(self) -> bool:
-        """Return whether the client has the version that the view set (RFC 9110 13.1.2)."""
-        tag = etag_context().get("etag")
-        is_read = flask.request.method in self.METHODS_CHECKING_NOT_MODIFIED
-        return bool(tag and is_read and not_modified(flask.request, f'"{tag}"'))
 
     @staticmethod
     def _generate_etag(etag_data: Any, extra_data: Any = None) -> str:
@@ -214,22 +218,49 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         super()._verify_check_etag()
 
     def _check_not_modified(self, etag: str) -> None:
-        """Do nothing: `response` sends the 304, whose headers an exception would lose."""
+        """Do nothing: `_set_etag_in_response` sends the 304; an exception would lose headers."""
 
-    def _set_etag_in_response(self, response: flask.Response) -> None:
-        if flask.request.method not in self.METHODS_ALLOWING_SET_ETAG or "ETag" in response.headers:
+    def _set_etag_in_response(self, returned: object) -> None:
+        """Set the ETag of a response, and send 304 or 412 instead if the client asks for that.
+
+        If `response` is above `etag`, or if there is none, the response does not exist yet.
+        """
+        if flask.request.method not in self.METHODS_ALLOWING_SET_ETAG:
             return
+        if isinstance(returned, Response):
+            self._finish(returned)
+        else:
+            flask.after_this_request(self._finish_or_fail)
+
+    def _finish_or_fail(self, response: Any) -> Any:
+        try:
+            self._finish(response)
+        except PreconditionFailed as problem:
+            return flask.make_response(flask.current_app.handle_user_exception(problem))
+        return response
+
+    def _finish(self, response: Response) -> None:
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            return  # preconditions apply only to a success (RFC 9110 13.2.1)
+        self._add_etag(response)
+        tag = response.headers.get("ETag")
+        is_success = response.status_code < HTTPStatus.MULTIPLE_CHOICES
+        is_read = flask.request.method in self.METHODS_CHECKING_NOT_MODIFIED
+        if tag and is_success and is_read and not_modified(flask.request, tag):
+            if hasattr(response.response, "close"):  # such as a file
+                response.call_on_close(response.response.close)
+            response.status_code = HTTPStatus.NOT_MODIFIED
+            response.set_data(b"")
+            response.headers.pop("Content-Type", None)
+
+    def _add_etag(self, response: Response) -> None:
+        """Add the ETag that the view set, or else a hash of the data, if there is any."""
         tag = etag_context().get("etag")
-        if tag is None and "data" not in etag_context():
-            return  # the view made its own response
+        if "ETag" in response.headers or (tag is None and DUMP not in get_appcontext()):
+            return
         if tag is None:
             extra = tuple(pair for pair in response.headers if pair[0] in self.ETAG_INCLUDE_HEADERS)
-            tag = self._generate_etag(etag_context()["data"], extra)
-            etag_context()["etag"] = tag
-            if self._is_not_modified():
-                response.status_code = HTTPStatus.NOT_MODIFIED
-                response.set_data(b"")
-                response.headers.remove("Content-Type")
+            tag = self._generate_etag(get_appcontext()[DUMP], extra)
         response.set_etag(tag)
 
 

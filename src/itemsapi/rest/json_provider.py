@@ -5,6 +5,8 @@ In responses decimals are strings and times are in UTC.
 
 # ruff: noqa: ANN401 - the signatures are Flask's
 
+import dataclasses
+import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,14 +22,14 @@ from itemsapi.problems import BodyMalformed
 #
 # It rejects, in time linear in the size of the body: too deep nesting, too many values, names or
 # digits, repeated names, lone surrogates, NUL, infinities, and a byte order mark. Nesting and the
-# numbers of values and names are checked before parsing. Integers beyond 64 bits become floats,
-# which `fields.Integer` rejects.
+# numbers of values and names are checked before parsing.
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NAMES = 1_000
 MAX_VALUES = 10_000
 MAX_DIGITS = 100
+MAX_FAST_DIGITS = 18  # orjson rounds integers beyond 64 bits to floats
 
 # Matches a string, or an unclosed string up to the end of the body. The possessive quantifiers
 # never backtrack, so hostile backslashes take linear time.
@@ -43,8 +45,11 @@ def read(body: bytes) -> object:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise BodyMalformed(_syntax_error(body)) from None
-    if any(len(number) > MAX_DIGITS for number in _NUMBER.findall(skeleton)):
+    longest = max(map(len, _NUMBER.findall(skeleton)), default=0)
+    if longest > MAX_DIGITS:
         raise BodyMalformed(f"A number has more than {MAX_DIGITS} digits.")
+    if longest > MAX_FAST_DIGITS:
+        value = json.loads(body)
     _check_names(value, skeleton, escaped_nul=b"\\u0000" in body)
     return value
 
@@ -110,17 +115,43 @@ def _syntax_error(body: bytes) -> str:
 
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_BITS = 63  # orjson writes integers that fit into 64 bits, with their sign
 
 
-def dumps(value: object) -> bytes:
+def dumps(value: object, *, sort_keys: bool = False) -> bytes:
     """Return `value` as JSON; UUIDs, times and dataclasses are supported, decimals are strings."""
-    return orjson.dumps(value, default=_dump_decimal, option=_OPTIONS)
+    options = _OPTIONS | orjson.OPT_SORT_KEYS if sort_keys else _OPTIONS
+    try:
+        return orjson.dumps(value, default=_dump_decimal, option=options)
+    except orjson.JSONEncodeError:  # perhaps because of a large integer or a key that is no string
+        options |= orjson.OPT_NON_STR_KEYS
+        return orjson.dumps(_for_orjson(value), default=_dump_decimal, option=options)
 
 
 def _dump_decimal(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _for_orjson(value: object) -> object:
+    """Return `value` with its large integers, and the numbers among its keys, as text."""
+    if isinstance(value, dict):
+        return {_key(key): _for_orjson(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_for_orjson(each) for each in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _for_orjson(getattr(value, name)) for name in names if name[0] != "_"}
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return orjson.Fragment(str(value))
+    return value
+
+
+def _key(key: object) -> object:
+    """Return a key that orjson writes as Flask does; it writes UUIDs and times itself."""
+    is_text = type(key) in {str, int, Decimal}
+    return str(key) if is_text else key
 
 
 class JsonProvider(JSONProvider):

@@ -4,11 +4,12 @@
 # ruff: noqa: SLF001 - this module replaces parts of marshmallow's `serialize`
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import marshmallow
 from marshmallow import RAISE, fields, missing
+from marshmallow.utils import get_value
 
 
 class Step(NamedTuple):
@@ -16,7 +17,7 @@ class Step(NamedTuple):
 
     `name` is the name of the source value, `key` the key in the output. A value whose type is
     exactly `plain` is copied unchanged. `direct` is true if the field does not override how its
-    value is found.
+    value is found, and the name is not a path such as `address.city`.
     """
 
     key: str
@@ -39,11 +40,14 @@ class Schema(marshmallow.Schema):
 
         unknown: ClassVar[str] = RAISE
 
+    # Some fields and their steps. `Nested(instance, exclude=...)` copies an instance and gives the
+    # copy other fields, so steps are used only as long as `dump_fields` are their fields.
+    _steps: tuple[Any, list[Step]] = (None, [])
+
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Read one value; marshmallow's version raises and catches an exception per field."""
-        if isinstance(obj, Mapping):
-            return obj.get(attr, default)
-        return getattr(obj, attr, default)
+        get = functools.partial(get_value, obj) if "." in attr else _getter(obj)
+        return get(attr, default)
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         """Serialize as marshmallow does, but faster: lists spend most of their time here.
@@ -53,17 +57,18 @@ class Schema(marshmallow.Schema):
         """
         if type(self).get_attribute is not Schema.get_attribute:
             return super()._serialize(obj, many=many)
+        steps = self._current_steps()
         if many and obj is not None:
-            return [self._serialize_one(each) for each in obj]
-        return self._serialize_one(obj)
+            return [self._serialize_one(each, steps) for each in obj]
+        return self._serialize_one(obj, steps)
 
-    def _serialize_one(self, obj: Any) -> Any:
+    def _serialize_one(self, obj: Any, steps: list[Step]) -> Any:
         serialized = self.dict_class()
-        get_value = obj.get if isinstance(obj, Mapping) else functools.partial(getattr, obj)
-        for key, name, attr, plain, direct, field in self._steps:
-            value = get_value(name, missing)
+        get = _getter(obj)
+        for key, name, attr, plain, direct, field in steps:
+            value = get(name, missing) if direct else missing
             if type(value) is not plain:
-                if direct and value is not missing:
+                if value is not missing:
                     value = field._serialize(value, attr, obj)
                 else:
                     value = field.serialize(attr, obj, accessor=self.get_attribute)
@@ -72,21 +77,35 @@ class Schema(marshmallow.Schema):
             serialized[key] = value
         return serialized
 
-    @functools.cached_property
-    def _steps(self) -> list[Step]:
-        return [_step(attr, field) for attr, field in self.dump_fields.items()]
+    def _current_steps(self) -> list[Step]:
+        dump_fields, steps = self._steps
+        if dump_fields is not self.dump_fields:
+            dump_fields = self.dump_fields
+            steps = [_step(attr, field) for attr, field in dump_fields.items()]
+            self._steps = dump_fields, steps
+        return steps
+
+
+def _getter(obj: Any) -> Callable[[str, Any], Any]:
+    """Return what reads a value of this object by its name."""
+    if type(obj) is dict:
+        return obj.get
+    if hasattr(type(obj), "__getitem__"):  # such as a row of `sqlite3`
+        return functools.partial(get_value, obj)
+    return functools.partial(getattr, obj)
 
 
 def _step(attr: str, field: fields.Field[Any]) -> Step:
     kind = type(field)
+    name = attr if field.attribute is None else field.attribute
     direct = (
         kind.serialize is fields.Field.serialize
         and kind.get_value is fields.Field.get_value
         and field._CHECK_ATTRIBUTE  # false if the field reads no attribute
+        and "." not in name
     )
     plain = _plain_type(field) if direct else None
     key = attr if field.data_key is None else field.data_key
-    name = attr if field.attribute is None else field.attribute
     return Step(key, name, attr, plain, direct, field)
 
 
