@@ -9,13 +9,27 @@ from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.db.engine import Database, translate_errors
-from itemsapi.db.migrations import Migrations, blueprint_migrations, layer_migrations
-from itemsapi.db.ownership import explain_error, relation_names, require_own_schema
+from itemsapi.db.migrations import (
+    MigrationFailed,
+    Migrations,
+    blueprint_migrations,
+    layer_migrations,
+)
+from itemsapi.db.ownership import (
+    explain_error,
+    relation_names,
+    require_own_schema,
+    sqlstate,
+)
 from itemsapi.db.postgres import without_timeout
+from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
 from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
 
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
+LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
+
+_CHANGES = text("SELECT total_changes()")  # rows that the connection changed
 
 
 class SchemaOutdated(RuntimeError):
@@ -143,17 +157,40 @@ def _revision(connection: Connection) -> str | None:
 def migrating(database: Database) -> Iterator[Connection]:
     """Yield a connection for migrations: no time limits, one transaction, one process at a time.
 
-    Raise `SchemaConflict` before anything is changed.
+    The others wait up to ten minutes. Raise `SchemaConflict` before anything is changed, and
+    `MigrationFailed` if another process does not finish.
     """
     try:
-        with database.transaction() as tx, _without_timeouts(database, tx):
-            database.advisory_lock(tx, SCHEMA_LOCK_ID)
-            _revision(tx.connection())
-            yield tx.connection()
+        with database.transaction(migrating=True) as tx, _without_timeouts(database, tx):
+            connection = tx.connection()
+            _revision(connection)
+            with _references_checked(connection):
+                yield connection
     except (exc.ProgrammingError, exc.OperationalError) as error:
         raise explain_error(error) or error from error
     except DatabaseUnavailable as error:
+        if is_busy(error.__cause__) or sqlstate(error.__cause__) == LOCK_NOT_AVAILABLE:
+            words = "another process has locked the database; another migration may be running"
+            raise MigrationFailed(f"{words}: try again later") from error
         raise explain_error(error.__cause__) or error from error.__cause__
+
+
+@contextmanager
+def _references_checked(connection: Connection) -> Iterator[None]:
+    """Raise `MigrationFailed` if changes in the block leave references to missing rows in SQLite.
+
+    SQLite does not enforce references during a migration, see `begin_migration`.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    changes = connection.scalar(_CHANGES)
+    yield
+    if connection.scalar(_CHANGES) == changes:
+        return  # the check reads all tables, and `itemsapi serve` runs this at each start
+    if violation := connection.execute(text("PRAGMA foreign_key_check")).first():
+        words = f"after the migration, rows of `{violation.table}` refer to missing rows"
+        raise MigrationFailed(f"{words} of `{violation.parent}`; nothing was changed")
 
 
 @contextmanager
@@ -162,7 +199,9 @@ def _without_timeouts(database: Database, tx: Session) -> Iterator[None]:
         yield
         return
     tx.execute(text("SET LOCAL statement_timeout = 0"))
-    tx.execute(text("SET LOCAL lock_timeout = '30s'"))
+    tx.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_TIMEOUT_SECONDS}s'"))
     tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     with without_timeout(tx.connection()):
+        database.advisory_lock(tx, SCHEMA_LOCK_ID)
+        tx.execute(text("SET LOCAL lock_timeout = '30s'"))  # others wait behind a waiting migration
         yield

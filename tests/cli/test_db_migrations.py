@@ -1,0 +1,173 @@
+"""Migrations of blueprints that could lose rows, stay half applied or wait for each other."""
+
+import itertools
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, event, inspect, text
+
+from itemsapi import db
+from itemsapi.db import Database, sqlite
+from support.command_line import CommandResult, Shell
+
+NUMBERS = itertools.count()
+MODELS = """\
+import sqlalchemy as sa
+from sqlalchemy import orm
+from itemsapi.db import UtcDateTime
+
+metadata = sa.MetaData()
+{tables}
+"""
+ORDERS = """
+sa.Table("orders", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("product", sa.String(9), nullable={nullable}))
+sa.Table("lines", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("order_id", sa.ForeignKey("orders.id", ondelete={ondelete!r})))
+"""
+
+Generate = Callable[..., CommandResult]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current directory."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def own_shell(shell: Shell, project: Path) -> Shell:
+    """A shell in the project, whose migrations are in the folder `migrations`."""
+    return shell.with_settings(migrations="migrations")
+
+
+@pytest.fixture
+def generate(own_shell: Shell, project: Path) -> Generate:
+    """Generate a migration for the tables of a new module; Python keeps modules it imported."""
+
+    def run(tables: str) -> CommandResult:
+        module = f"own_models_{next(NUMBERS)}"
+        (project / f"{module}.py").write_text(MODELS.format(tables=tables))
+        source = f"{module}:metadata"
+        return own_shell.run("db", "revision", "-m", "change", "--metadata", source)
+
+    return run
+
+
+def write_revision(project: Path, name: str, body: str, after: str | None = None) -> None:
+    """Write a migration by hand."""
+    folder = project / "migrations"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(
+        f"from alembic import op\n\nrevision = {name!r}\ndown_revision = {after!r}\n\n"
+        f"def upgrade():\n    {body}\n\ndef downgrade():\n    pass\n"
+    )
+
+
+def execute(url: str, *statements: str) -> list[Any]:
+    """Run statements, and return the rows of the last one."""
+    engine = create_engine(Database(url).engine.url)
+    with engine.begin() as connection:
+        results = [connection.execute(text(statement)) for statement in statements]
+        rows = list(results[-1]) if results[-1].returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def tables(url: str) -> list[str]:
+    """Return the names of all tables."""
+    engine = create_engine(Database(url).engine.url)
+    names = inspect(engine).get_table_names()
+    engine.dispose()
+    return names
+
+
+@pytest.mark.parametrize("ondelete", ["CASCADE", "SET NULL", None])
+def test_a_table_keeps_the_rows_that_refer_to_it_when_it_is_changed(
+    own_shell: Shell, generate: Generate, database_url: str, ondelete: str | None
+) -> None:
+    """SQLite copies the table and drops the old one, which deletes nothing elsewhere."""
+    generate(ORDERS.format(nullable=False, ondelete=ondelete))
+    own_shell.run("db", "upgrade")
+    execute(database_url, "INSERT INTO orders VALUES (1, 'x')", "INSERT INTO lines VALUES (1, 1)")
+    generate(ORDERS.format(nullable=True, ondelete=ondelete))
+    assert own_shell.run("db", "upgrade").code == 0
+    assert execute(database_url, "SELECT order_id FROM lines") == [(1,)]
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_migration_that_leaves_references_to_missing_rows_changes_nothing(
+    own_shell: Shell, generate: Generate, project: Path, database_url: str
+) -> None:
+    """SQLite checks all references before the commit (R-24)."""
+    generate(ORDERS.format(nullable=False, ondelete=None))
+    own_shell.run("db", "upgrade")
+    execute(database_url, "INSERT INTO orders VALUES (1, 'x')", "INSERT INTO lines VALUES (1, 1)")
+    (first,) = (project / "migrations").glob("*.py")
+    write_revision(project, "two", "op.execute('DELETE FROM orders')", first.name.split("_")[0])
+    words = "after the migration, rows of `lines` refer to missing rows of `orders`"
+    assert words in own_shell.run("db", "upgrade").err
+    assert execute(database_url, "SELECT id FROM orders") == [(1,)]
+
+
+@pytest.mark.dialect("sqlite")
+def test_references_are_enforced_again_after_a_migration(database: Database) -> None:
+    """The connection of a migration is not used again."""
+    db.upgrade(database)
+    with database.transaction() as tx:
+        assert tx.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_migration_waits_for_another_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a request waits for the lock (R-21)."""
+    monkeypatch.setitem(sqlite.CONNECT_ARGS, "timeout", 0.0)
+    database, waited = Database(database_url), threading.Event()
+    event.listen(database.engine, "handle_error", lambda _context: waited.set())
+    other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    thread = threading.Thread(target=db.upgrade, args=(database,))
+    thread.start()
+    assert waited.wait(30)
+    other.execute("COMMIT")
+    thread.join(30)
+    assert not thread.is_alive()
+    other.close()
+    database.dispose()
+
+
+def hold_lock(connection: Connection) -> None:
+    """Lock the migrations."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({db.schema.SCHEMA_LOCK_ID})")
+
+
+def test_a_migration_that_does_not_end_is_reported_to_others(
+    own_shell: Shell, project: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says that another one may be running (R-24)."""
+    monkeypatch.setattr(sqlite, "MIGRATION_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(db.schema, "MIGRATION_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setitem(sqlite.CONNECT_ARGS, "timeout", 0.0)
+    (project / "migrations").mkdir()
+    database = Database(database_url)
+    with database.engine.connect() as connection:
+        hold_lock(connection)
+        done = own_shell.run("db", "upgrade")
+        connection.rollback()
+    database.dispose()
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "another process has locked the database; another migration may be" in done.err
