@@ -171,3 +171,60 @@ def test_a_migration_that_does_not_end_is_reported_to_others(
     database.dispose()
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "another process has locked the database; another migration may be" in done.err
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "op.get_bind().commit()",
+        "op.get_bind().rollback()",
+        "op.execute('COMMIT')",
+        "op.execute('/* done; */ end')",
+        "op.execute('ROLLBACK')",
+    ],
+)
+def test_a_migration_that_ends_the_transaction_changes_nothing(
+    own_shell: Shell, project: Path, database_url: str, end: str
+) -> None:
+    """It is rejected before it does so, in one line (R-24)."""
+    write_revision(project, "one", f"op.execute('CREATE TABLE parcel (id INTEGER)'); {end}")
+    done = own_shell.run("db", "upgrade")
+    assert (done.code, done.err.count("\n"), "one.py, line 7: " in done.err) == (1, 1, True)
+    assert "parcel" not in tables(database_url)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE parcel (note TEXT DEFAULT '; COMMIT;')",
+        "CREATE TABLE parcel (id INTEGER) -- ; COMMIT",
+        "SAVEPOINT one; ROLLBACK TO SAVEPOINT one",
+        "DO $$ BEGIN PERFORM 1; END; $$",
+    ],
+)
+@pytest.mark.dialect(pytest.param("postgresql", marks=pytest.mark.postgres))
+def test_a_statement_that_ends_no_transaction_is_executed(
+    own_shell: Shell, project: Path, statement: str
+) -> None:
+    """The words may be in strings, comments and functions."""
+    write_revision(project, "one", f"op.execute({statement!r})")
+    assert own_shell.run("db", "upgrade").code == 0
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_commit_among_other_statements_is_rejected(
+    own_shell: Shell, project: Path, database_url: str
+) -> None:
+    """PostgreSQL takes several statements at once."""
+    write_revision(project, "one", "op.execute('CREATE TABLE parcel (id INTEGER); commit')")
+    assert "TransactionEnded: a migration must not commit" in own_shell.run("db", "upgrade").err
+    assert "parcel" not in tables(database_url)
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_trigger_is_created(own_shell: Shell, project: Path) -> None:
+    """Its END does not end the transaction."""
+    body = "CREATE TRIGGER t AFTER INSERT ON itemsapi_role BEGIN SELECT 1; END"
+    write_revision(project, "one", f"op.execute({body!r})")
+    assert own_shell.run("db", "upgrade").code == 0

@@ -6,9 +6,10 @@ blueprints, no id of a revision conflicts with one of the layer, and no command 
 changes a table of the layer.
 """
 
+import re
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, event
 
 from itemsapi.db.engine import Database
 from itemsapi.db.ownership import target_schema
@@ -30,6 +31,18 @@ ENVIRONMENTS = (
 )
 VERSION_TABLE = "alembic_version"
 BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
+
+# Strings and comments, within which no statement begins.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# A later END ends the body of a trigger or function, not the transaction.
+_TRANSACTION_END = re.compile(
+    r"^[\s;]*END\b|(?:^|;)\s*(?:COMMIT|ABORT|ROLLBACK(?!(\s+(WORK|TRANSACTION))?\s+TO))\b",
+    re.IGNORECASE,
+)
+
+
+class TransactionEnded(RuntimeError):
+    """A migration tries to commit or roll back the transaction, which other migrations share."""
 
 
 class MigrationFailed(RuntimeError):
@@ -83,6 +96,13 @@ class Migrations:
         scripts = ScriptDirectory.from_config(self.config()).walk_revisions()
         return frozenset(script.revision for script in scripts)
 
+    def run(
+        self, command: Callable[[Config, str], None], connection: Connection, revision: str
+    ) -> None:
+        """Upgrade or downgrade to a revision by Alembic's `command`. Raise `MigrationFailed`."""
+        with self.explained(), _transaction_kept(connection):
+            command(self.config(connection), revision)
+
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Raise `MigrationFailed` for an error in a migration: one line instead of a traceback."""
@@ -100,6 +120,33 @@ class Migrations:
             if Path(frame.filename).parent == folder:
                 return f"{Path(frame.filename).name}, line {frame.lineno}"
         return f"the migrations in {self.folder}"
+
+
+@contextmanager
+def _transaction_kept(connection: Connection) -> Iterator[None]:
+    """Raise `TransactionEnded` before the block ends the transaction of the connection."""
+
+    def reject(_connection: Connection) -> None:
+        raise TransactionEnded(
+            "a migration must not commit or roll back; all run in one transaction"
+        )
+
+    def check(_connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        if _TRANSACTION_END.search(_QUOTED.sub(" ", statement)):
+            reject(_connection)
+
+    listeners: dict[str, Callable[..., None]] = {
+        "commit": reject,
+        "rollback": reject,
+        "before_cursor_execute": check,
+    }
+    for name, listener in listeners.items():
+        event.listen(connection, name, listener)
+    try:
+        yield
+    finally:
+        for name, listener in listeners.items():
+            event.remove(connection, name, listener)
 
 
 def layer_migrations() -> Migrations:

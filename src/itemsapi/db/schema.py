@@ -56,8 +56,7 @@ def upgrade_blueprints(database: Database, revision: str) -> None:
 def _upgrade_blueprints(database: Database, connection: Connection, revision: str) -> None:
     migrations = blueprint_migrations(database)
     if migrations and migrations.newest():
-        with migrations.explained():
-            command.upgrade(migrations.config(connection), revision)
+        migrations.run(command.upgrade, connection, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
@@ -71,8 +70,7 @@ def downgrade_blueprints(database: Database, revision: str) -> None:
     migrations = blueprint_migrations(database)
     with migrating(database) as connection:
         if migrations and migrations.newest():
-            with migrations.explained():
-                command.downgrade(migrations.config(connection), revision)
+            migrations.run(command.downgrade, connection, revision)
 
 
 def current_revision(database: Database) -> str | None:
@@ -164,7 +162,7 @@ def migrating(database: Database) -> Iterator[Connection]:
         with database.transaction(migrating=True) as tx, _without_timeouts(database, tx):
             connection = tx.connection()
             _revision(connection)
-            with _references_checked(connection):
+            with _closed_on_error(tx), _references_checked(connection):
                 yield connection
     except (exc.ProgrammingError, exc.OperationalError) as error:
         raise explain_error(error) or error from error
@@ -173,6 +171,22 @@ def migrating(database: Database) -> Iterator[Connection]:
             words = "another process has locked the database; another migration may be running"
             raise MigrationFailed(f"{words}: try again later") from error
         raise explain_error(error.__cause__) or error from error.__cause__
+
+
+@contextmanager
+def _closed_on_error(tx: Session) -> Iterator[None]:
+    """Close the connection on an error, which rolls back.
+
+    SQLAlchemy cannot roll back after a migration tried to end the transaction itself.
+    """
+    driver_connection = tx.connection().connection.dbapi_connection
+    try:
+        yield
+    except BaseException:
+        if driver_connection is not None:
+            driver_connection.close()
+        tx.invalidate()
+        raise
 
 
 @contextmanager
