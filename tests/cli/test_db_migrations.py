@@ -17,7 +17,7 @@ from support.command_line import CommandResult, Shell
 NUMBERS = itertools.count()
 MODELS = """\
 import sqlalchemy as sa
-from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql
 from itemsapi.db import UtcDateTime
 
 metadata = sa.MetaData()
@@ -228,3 +228,94 @@ def test_a_trigger_is_created(own_shell: Shell, project: Path) -> None:
     body = "CREATE TRIGGER t AFTER INSERT ON itemsapi_role BEGIN SELECT 1; END"
     write_revision(project, "one", f"op.execute({body!r})")
     assert own_shell.run("db", "upgrade").code == 0
+
+
+JOBS = """
+class Guid(sa.TypeDecorator):
+    impl = sa.CHAR
+    cache_ok = True
+    def load_dialect_impl(self, dialect):
+        return dialect.type_descriptor(sa.UUID() if dialect.name == "postgresql" else sa.CHAR(32))
+
+class Document(sa.TypeDecorator):
+    impl = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+    cache_ok = True
+
+class Outer(sa.TypeDecorator):
+    impl = Guid
+    cache_ok = True
+
+class Words(sa.TypeDecorator):
+    impl = sa.String(20)
+    cache_ok = True
+
+class Point(sa.types.UserDefinedType):
+    cache_ok = True
+    def get_col_spec(self):
+        return "TEXT"
+
+sa.Table("job", metadata, sa.Column("id", sa.Integer, primary_key=True), {column})
+"""
+
+
+@pytest.mark.parametrize(
+    "column_type",
+    [
+        "sa.Interval()",
+        "Guid()",
+        "Outer()",
+        "Document()",
+        "Words()",
+        'Words().with_variant(sa.Text(), "postgresql")',
+        "Point()",
+        "sa.Enum('a', 'b', name='kind')",
+        "UtcDateTime()",
+    ],
+)
+def test_a_generated_migration_creates_the_type_of_the_model(
+    own_shell: Shell, generate: Generate, column_type: str
+) -> None:
+    """On this database: no second migration is needed."""
+    models = JOBS.format(column=f'sa.Column("value", {column_type})')
+    generate(models)
+    assert own_shell.run("db", "upgrade").err == ""
+    assert generate(models).out == "The tables are those of the models.\n"
+
+
+@pytest.mark.parametrize("column_type", ["sa.ARRAY(Guid)", "postgresql.JSONB()", "Lists()"])
+@pytest.mark.dialect(pytest.param("postgresql", marks=pytest.mark.postgres))
+def test_a_generated_migration_creates_a_type_of_postgresql(
+    own_shell: Shell, generate: Generate, column_type: str
+) -> None:
+    """No second migration is needed."""
+    lists = (
+        "\nclass Lists(sa.TypeDecorator):\n    impl = sa.ARRAY(sa.Integer)\n    cache_ok = True\n"
+    )
+    models = lists + JOBS.format(column=f'sa.Column("value", {column_type})')
+    generate(models)
+    assert own_shell.run("db", "upgrade").err == ""
+    assert generate(models).out == "The tables are those of the models.\n"
+
+
+def test_a_generated_migration_has_the_types_of_both_databases(
+    generate: Generate, project: Path
+) -> None:
+    """It is generated on one and run on both."""
+    generate(JOBS.format(column='sa.Column("value", Guid())'))
+    (file,) = (project / "migrations").glob("*.py")
+    words = "sa.CHAR(length=32).with_variant(sa.UUID(), 'postgresql')"
+    assert words in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "column_type",
+    ["postgresql.JSONB()", "postgresql.ARRAY(sa.Text)", "postgresql.INET()"],
+)
+def test_a_type_of_postgresql_may_be_a_variant(
+    own_shell: Shell, generate: Generate, column_type: str
+) -> None:
+    """The migration runs on both databases."""
+    variant = f'sa.JSON().with_variant({column_type}, "postgresql")'
+    generate(JOBS.format(column=f'sa.Column("value", {variant})'))
+    done = own_shell.run("db", "upgrade")
+    assert done.err == ""
