@@ -319,3 +319,93 @@ def test_a_type_of_postgresql_may_be_a_variant(
     generate(JOBS.format(column=f'sa.Column("value", {variant})'))
     done = own_shell.run("db", "upgrade")
     assert done.err == ""
+
+
+def test_a_foreign_key_to_a_table_of_the_layer_is_rejected(generate: Generate) -> None:
+    """One line names both tables (R-24)."""
+    column = 'sa.Column("owner", sa.ForeignKey("itemsapi_user.id"))'
+    done = generate(f'sa.Table("parcel", metadata, {column})')
+    words = "the table `parcel` refers to the table `itemsapi_user` of itemsapi; store the id"
+    assert (done.code, words in done.err) == (1, True)
+
+
+def test_a_foreign_key_to_no_table_is_rejected(generate: Generate) -> None:
+    """One line names both tables (R-24)."""
+    done = generate('sa.Table("parcel", metadata, sa.Column("box", sa.ForeignKey("box.id")))')
+    assert "the table `parcel` refers to the table `box`, which no model" in done.err
+
+
+@pytest.mark.parametrize("name", ["Item", "ITEMSAPI_parcel", "Item_Text_parcel"])
+def test_reserved_names_are_rejected_in_any_case(generate: Generate, name: str) -> None:
+    """SQLite ignores the case of names (R-24)."""
+    done = generate(f'sa.Table("{name}", metadata, sa.Column("id", sa.Integer))')
+    assert f"the table `{name}` belongs to itemsapi" in done.err
+
+
+def test_an_unknown_down_revision_is_reported_in_one_line(
+    own_shell: Shell, project: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """It names the revision (R-24)."""
+    write_revision(project, "one", "pass", after="nope")
+    done = own_shell.run("db", "upgrade")
+    assert (done.code, done.err.count("\n"), len(recwarn)) == (1, 1, 0)
+    assert "migrations: Revision nope referenced from nope -> one (head)" in done.err
+
+
+def test_two_files_with_one_revision_are_reported(own_shell: Shell, project: Path) -> None:
+    """One line names the revision (R-24)."""
+    write_revision(project, "one", "pass")
+    (project / "migrations" / "two.py").write_bytes((project / "migrations/one.py").read_bytes())
+    assert (
+        "migrations: Revision one is present more than once" in own_shell.run("db", "upgrade").err
+    )
+
+
+def test_a_revision_that_is_too_long_is_reported(own_shell: Shell, project: Path) -> None:
+    """Alembic's version table has 32 characters for it (R-24)."""
+    write_revision(project, "o" * 33, "pass")
+    assert "has more than 32 characters" in own_shell.run("db", "upgrade").err
+
+
+@pytest.mark.parametrize("words", [("downgrade", "base", "--yes"), ("upgrade", "head")])
+def test_nothing_is_changed_without_the_folder(
+    own_shell: Shell, database_url: str, words: tuple[str, ...]
+) -> None:
+    """The folder is read before (R-24)."""
+    db.downgrade(database := Database(database_url), "0001")
+    database.dispose()
+    assert own_shell.run("db", *words).code == 1
+    assert execute(database_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+@pytest.mark.parametrize("words", [("downgrade", "base", "--blueprints", "--yes"), ("upgrade",)])
+def test_a_folder_without_the_current_revision_is_reported(
+    own_shell: Shell, project: Path, words: tuple[str, ...]
+) -> None:
+    """Most likely the files were not deployed (R-24)."""
+    write_revision(project, "one", "pass")
+    own_shell.run("db", "upgrade")
+    (project / "migrations" / "one.py").unlink()
+    done = own_shell.run("db", *words)
+    assert (done.code, "one, which is not in migrations" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("words", [("downgrade", "", "--yes"), ("upgrade", " ")])
+def test_an_empty_revision_is_rejected(shell: Shell, words: tuple[str, ...]) -> None:
+    """The error names the argument (R-24)."""
+    assert "REVISION" in shell.run("db", *words).err
+
+
+def test_a_migration_that_is_no_file_is_reported(own_shell: Shell, project: Path) -> None:
+    """A link may lead nowhere (R-24)."""
+    (project / "migrations").mkdir()
+    (project / "migrations" / "one.py").symlink_to("nowhere")
+    done = own_shell.run("db", "upgrade")
+    assert (done.code, "migrations/one.py is not a file" in done.err) == (1, True)
+
+
+def test_a_message_that_is_not_utf_8_is_rejected(own_shell: Shell, project: Path) -> None:
+    """Nothing is written (R-24)."""
+    done = own_shell.run("db", "revision", "--empty", "-m", "gr\udcfcn")
+    assert (done.code, done.err) == (1, "itemsapi: the message is not UTF-8\n")
+    assert list((project / "migrations").iterdir()) == []

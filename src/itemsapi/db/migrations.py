@@ -8,6 +8,7 @@ changes a table of the layer.
 
 import re
 import traceback
+import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ ENVIRONMENTS = (
 )
 VERSION_TABLE = "alembic_version"
 BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
+MAX_ID_LENGTH = 32  # of the column in Alembic's version table
 
 # Strings and comments, within which no statement begins.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -84,17 +86,31 @@ class Migrations:
         if not self.folder.is_dir():
             words = f"ITEMSAPI_MIGRATIONS is not a folder: {self.folder}"
             raise MigrationFailed(f"{words}; `itemsapi db revision` creates it")
+        for file in self.folder.glob("*.py"):
+            if not file.is_file():  # Alembic would ignore it
+                raise MigrationFailed(f"{file} is not a file")
         with self.explained():
-            heads = ScriptDirectory.from_config(self.config()).get_heads()
+            heads = self._read().get_heads()
         if len(heads) > 1:
             words = f"{self.folder} has {len(heads)} newest revisions, {' and '.join(heads)}"
             raise MigrationFailed(f"{words}; write one of them into the down_revision of the other")
         return heads[0] if heads else None
 
+    def _read(self) -> ScriptDirectory:
+        """Read all files; what Alembic only warns of is an error."""
+        scripts = ScriptDirectory.from_config(self.config())
+        with warnings.catch_warnings(action="error", category=UserWarning):
+            for script in scripts.walk_revisions():
+                if len(script.revision) > MAX_ID_LENGTH:
+                    words = (
+                        f"the revision {script.revision} has more than {MAX_ID_LENGTH} characters"
+                    )
+                    raise MigrationFailed(words)
+        return scripts
+
     def known(self) -> frozenset[str]:
         """Return the ids of all revisions of the folder."""
-        scripts = ScriptDirectory.from_config(self.config()).walk_revisions()
-        return frozenset(script.revision for script in scripts)
+        return frozenset(script.revision for script in self._read().walk_revisions())
 
     def run(
         self, command: Callable[[Config, str], None], connection: Connection, revision: str
@@ -108,8 +124,10 @@ class Migrations:
         """Raise `MigrationFailed` for an error in a migration: one line instead of a traceback."""
         try:
             yield
-        except CommandError:
+        except (CommandError, MigrationFailed):
             raise
+        except UserWarning as warning:
+            raise MigrationFailed(f"{self.folder}: {warning}") from warning
         except Exception as error:
             raise MigrationFailed(f"{self._place(error)}: {summarize_error(error)}") from error
 

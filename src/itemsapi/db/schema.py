@@ -41,6 +41,7 @@ def upgrade(database: Database, revision: str | None = None) -> None:
 
     Without a revision, upgrade to the newest, and then the tables of the blueprints too.
     """
+    _require_folder(database)
     with migrating(database) as connection:
         command.upgrade(layer_migrations().config(connection), revision or "head")
         if revision is None:
@@ -54,13 +55,15 @@ def upgrade_blueprints(database: Database, revision: str) -> None:
 
 
 def _upgrade_blueprints(database: Database, connection: Connection, revision: str) -> None:
-    migrations = blueprint_migrations(database)
-    if migrations and migrations.newest():
-        migrations.run(command.upgrade, connection, revision)
+    if migrations := blueprint_migrations(database):
+        _require_known(migrations, connection)
+        if migrations.newest():
+            migrations.run(command.upgrade, connection, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Downgrade the layer's tables to `revision`; `base` drops them all."""
+    _require_folder(database)
     with migrating(database) as connection:
         command.downgrade(layer_migrations().config(connection), revision)
 
@@ -69,8 +72,16 @@ def downgrade_blueprints(database: Database, revision: str) -> None:
     """Downgrade the tables of the blueprints to `revision`; `base` undoes all their migrations."""
     migrations = blueprint_migrations(database)
     with migrating(database) as connection:
-        if migrations and migrations.newest():
-            migrations.run(command.downgrade, connection, revision)
+        if migrations:
+            _require_known(migrations, connection)
+            if migrations.newest():
+                migrations.run(command.downgrade, connection, revision)
+
+
+def _require_folder(database: Database) -> None:
+    """Raise `MigrationFailed` before anything is changed if the blueprints' cannot be read."""
+    if migrations := blueprint_migrations(database):
+        migrations.newest()
 
 
 def current_revision(database: Database) -> str | None:
@@ -130,14 +141,22 @@ def check_schema(database: Database) -> None:
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
     """Raise `SchemaOutdated` unless the tables of the blueprints have the newest revision."""
-    newest, current = migrations.newest(), migrations.current(connection)
-    words = f"the tables of the blueprints are at revision {current or 'base'}"
-    if current is not None and current not in migrations.known():
-        raise SchemaOutdated(f"{words}, which is not in {migrations.folder}; use its newest files")
+    newest, current = migrations.newest(), _require_known(migrations, connection)
     if current != newest:
+        words = f"the tables of the blueprints are at revision {current or 'base'}"
         raise SchemaOutdated(
             f"{words}, {migrations.folder} has {newest}; run `itemsapi db upgrade`"
         )
+
+
+def _require_known(migrations: Migrations, connection: Connection) -> str | None:
+    """Return the revision of the blueprints' tables. Raise `SchemaOutdated` if no file has it."""
+    migrations.newest()
+    current = migrations.current(connection)
+    if current is not None and current not in migrations.known():
+        words = f"the tables of the blueprints are at revision {current}"
+        raise SchemaOutdated(f"{words}, which is not in {migrations.folder}; use its newest files")
+    return current
 
 
 @functools.cache
