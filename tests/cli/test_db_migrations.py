@@ -409,3 +409,46 @@ def test_a_message_that_is_not_utf_8_is_rejected(own_shell: Shell, project: Path
     done = own_shell.run("db", "revision", "--empty", "-m", "gr\udcfcn")
     assert (done.code, done.err) == (1, "itemsapi: the message is not UTF-8\n")
     assert list((project / "migrations").iterdir()) == []
+
+
+TWIN = "sa.Column('twin', sa.Enum('a', 'b', name='kind'))"
+KIND = "sa.Enum('a', 'b', name='kind')"
+
+
+@pytest.mark.parametrize("tables", [("job",), ("job", "task")])
+def test_tables_with_an_enum_are_created_again_after_a_downgrade(
+    own_shell: Shell, generate: Generate, tables: tuple[str, ...]
+) -> None:
+    """PostgreSQL keeps the type of a table that is dropped."""
+    column = f'sa.Column("kind", {KIND})'
+    generate("\n".join(f'sa.Table("{name}", metadata, {column})' for name in tables))
+    own_shell.run("db", "upgrade")
+    assert own_shell.run("db", "downgrade", "base", "--blueprints", "--yes").err == ""
+    assert own_shell.run("db", "upgrade").err == ""
+
+
+def test_a_type_that_another_table_uses_is_kept_by_a_downgrade(
+    own_shell: Shell, generate: Generate
+) -> None:
+    """PostgreSQL would reject to drop it."""
+    table = (
+        f'sa.Table("{{name}}", metadata, sa.Column("id", sa.Integer), sa.Column("kind", {KIND}))'
+    )
+    generate(table.format(name="job").replace(f', sa.Column("kind", {KIND})', ""))
+    own_shell.run("db", "upgrade")
+    generate(table.format(name="job"))
+    own_shell.run("db", "upgrade")
+    generate(f"{table.format(name='job')}\nmetadata.tables['job'].append_column({TWIN})")
+    assert own_shell.run("db", "upgrade").err == ""
+    assert own_shell.run("db", "downgrade", "--blueprints", "--yes", "--", "-1").err == ""
+
+
+def test_a_column_with_an_enum_is_added(own_shell: Shell, generate: Generate) -> None:
+    """And once more after a downgrade."""
+    table = 'sa.Table("job", metadata, sa.Column("id", sa.Integer){more})'
+    generate(table.format(more=""))
+    own_shell.run("db", "upgrade")
+    generate(table.format(more=f', sa.Column("kind", {KIND})'))
+    own_shell.run("db", "upgrade")
+    assert own_shell.run("db", "downgrade", "--blueprints", "--yes", "--", "-1").err == ""
+    assert own_shell.run("db", "upgrade").err == ""

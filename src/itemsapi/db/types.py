@@ -42,13 +42,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def column_type(decorated: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type of the column that a decorated type has, on both databases."""
-    sqlite, postgresql = _type_on("sqlite", decorated), _type_on("postgresql", decorated)
+    sqlite, postgresql = type_on("sqlite", decorated), type_on("postgresql", decorated)
     if repr(sqlite) == repr(postgresql):
         return sqlite
     return sqlite.with_variant(postgresql, "postgresql")
 
 
-def _type_on(name: str, column_type: TypeEngine[Any]) -> TypeEngine[Any]:
+def type_on(name: str, column_type: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the undecorated type on a database; types of SQLAlchemy itself stay."""
     dialect = DefaultDialect()  # one that adapts no type to a driver
     dialect.name = name
