@@ -335,6 +335,13 @@ def test_a_foreign_key_to_no_table_is_rejected(generate: Generate) -> None:
     assert "the table `parcel` refers to the table `box`, which no model" in done.err
 
 
+def test_a_foreign_key_may_leave_out_the_column(generate: Generate) -> None:
+    """SQLAlchemy then takes the column of the same name."""
+    box = 'sa.Table("box", metadata, sa.Column("id", sa.Integer, primary_key=True))'
+    parcel = 'sa.Table("parcel", metadata, sa.Column("id", sa.ForeignKey("box")))'
+    assert generate(f"{box}\n{parcel}").err == ""
+
+
 @pytest.mark.parametrize("name", ["Item", "ITEMSAPI_parcel", "Item_Text_parcel"])
 def test_reserved_names_are_rejected_in_any_case(generate: Generate, name: str) -> None:
     """SQLite ignores the case of names (R-24)."""
@@ -350,6 +357,15 @@ def test_an_unknown_down_revision_is_reported_in_one_line(
     done = own_shell.run("db", "upgrade")
     assert (done.code, done.err.count("\n"), len(recwarn)) == (1, 1, 0)
     assert "migrations: Revision nope referenced from nope -> one (head)" in done.err
+
+
+def test_a_warning_of_a_migration_itself_is_no_error(own_shell: Shell, project: Path) -> None:
+    """A module that it imports may warn."""
+    write_revision(project, "one", "pass")
+    file = project / "migrations" / "one.py"
+    file.write_text(f"import warnings\nwarnings.warn('old', stacklevel=1)\n{file.read_text()}")
+    with pytest.warns(UserWarning, match="old"):
+        assert own_shell.run("db", "upgrade").code == 0
 
 
 def test_two_files_with_one_revision_are_reported(own_shell: Shell, project: Path) -> None:

@@ -99,7 +99,8 @@ class Migrations:
     def _read(self) -> ScriptDirectory:
         """Read all files; what Alembic only warns of is an error."""
         scripts = ScriptDirectory.from_config(self.config())
-        with warnings.catch_warnings(action="error", category=UserWarning):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", category=UserWarning, module=r"alembic\.")
             for script in scripts.walk_revisions():
                 if len(script.revision) > MAX_ID_LENGTH:
                     words = (

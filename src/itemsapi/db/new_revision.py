@@ -112,7 +112,8 @@ def _is_reserved(name: str) -> bool:
 def _require_own_references(table: Table) -> None:
     """Raise `SettingsError` if a foreign key refers to a table that no model names."""
     for key in table.foreign_keys:
-        target = key.target_fullname.rpartition(".")[0]
+        name = key.target_fullname  # the column may be left out
+        target = name if name in table.metadata.tables else name.rpartition(".")[0] or name
         if target in table.metadata.tables:
             continue
         words = f"the table `{table.name}` refers to the table `{target}`"
