@@ -4,13 +4,19 @@ It serves two sets of migrations, the layer's and the blueprints' (`itemsapi/db/
 """
 
 from alembic import context
+from alembic.autogenerate import render
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import TypeDecorator
+from alembic.ddl.postgresql import PostgresqlImpl
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from itemsapi.db.ownership import target_schema
+from itemsapi.db.types import column_type, is_builtin
 
 connection = context.config.attributes["connection"]
 metadata = context.config.attributes["metadata"]
+# Alembic writes the arguments of PostgreSQL's types (JSONB) only if the database is PostgreSQL.
+POSTGRESQL = PostgresqlImpl(postgresql.dialect(), None, True, None, None, {})  # noqa: FBT003 - `as_sql`
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
@@ -18,12 +24,18 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or name in metadata.tables
 
 
-def render_item(kind: str, item: object, _context: AutogenContext) -> str | bool:
+def render_item(kind: str, item: object, rendering: AutogenContext) -> str | bool:
     """Write a decorated type as the type of its column: a migration then imports no model."""
-    if kind == "type" and isinstance(item, TypeDecorator):
-        column_type = item.impl_instance
-        if type(column_type).__module__ == "sqlalchemy.sql.sqltypes":
-            return f"sa.{column_type!r}"
+    if kind != "type" or not isinstance(item, TypeEngine):
+        return False
+    if type(item).__module__.startswith("sqlalchemy.dialects.postgresql"):
+        rendering.imports.add("from sqlalchemy.dialects import postgresql")
+        return POSTGRESQL.render_type(item, rendering) or f"postgresql.{item!r}"
+    if is_builtin(item):
+        return False
+    if isinstance(item, TypeDecorator):
+        return render._repr_type(column_type(item), rendering)  # noqa: SLF001 - there is no public way
+    rendering.imports.add(f"import {type(item).__module__}")
     return False
 
 

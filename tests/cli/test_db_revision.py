@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -358,6 +359,7 @@ def test_the_check_finds_a_model_without_a_migration(
 ) -> None:
     """Otherwise each request that uses the column would fail (R-24)."""
     (project / "shop.py").write_text(SHOP)
+    monkeypatch.delitem(sys.modules, "shop", raising=False)  # imported on another database
     shell = own_shell.with_settings(blueprints="shop:blueprint")
     monkeypatch.setattr(BlueprintModel, "metadata", MetaData())
     (project / "migrations").mkdir()

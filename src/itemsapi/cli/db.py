@@ -18,13 +18,19 @@ blueprints_option = click.option(
 )
 
 
+def _not_empty(_context: object, _argument: object, revision: str | None) -> str | None:
+    if revision is not None and not revision.strip():
+        raise click.BadParameter("it is empty; write `head`, `base` or a revision")
+    return revision
+
+
 @click.group
 def command() -> None:
     """Upgrade or downgrade the database schema, and write migrations for your own tables."""
 
 
 @command.command
-@click.argument("revision", required=False)
+@click.argument("revision", required=False, callback=_not_empty)
 @blueprints_option
 def upgrade(revision: str | None, *, blueprints: bool) -> None:
     """Upgrade all tables to the newest revision, or itemsapi's own tables to REVISION.
@@ -42,7 +48,7 @@ def upgrade(revision: str | None, *, blueprints: bool) -> None:
 
 
 @command.command
-@click.argument("revision")
+@click.argument("revision", callback=_not_empty)
 @blueprints_option
 @click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
 def downgrade(revision: str, *, blueprints: bool) -> None:

@@ -63,6 +63,9 @@ class Database:
         self._write_engine = self.engine.execution_options()  # it has listeners of its own
         begin = sqlite.take_write_lock if self.dialect == "sqlite" else set_timeouts
         event.listen(self._write_engine, "begin", begin)
+        self._migration_engine = self.engine.execution_options()
+        begin = sqlite.begin_migration if self.dialect == "sqlite" else set_timeouts
+        event.listen(self._migration_engine, "begin", begin)
         self._read_engine = (
             self.engine
             if self.dialect == "sqlite"
@@ -75,8 +78,10 @@ class Database:
         )
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, migrating: bool = False) -> Iterator[Session]:
         """Yield a session; commit at the end of the block, roll back on an exception.
+
+        With `migrating`, SQLite does not enforce references between tables.
 
         On SQLite a lock admits one writer at a time per process: SQLite's own busy handler can
         starve threads for seconds, a lock does not. Raise `DatabaseUnavailable`.
@@ -85,7 +90,9 @@ class Database:
             self._guard(),
             translate_errors(),
             self._one_writer(),
-            Session(self._write_engine, expire_on_commit=False) as tx,
+            Session(
+                self._migration_engine if migrating else self._write_engine, expire_on_commit=False
+            ) as tx,
             tx.begin(),
         ):
             yield tx

@@ -6,9 +6,11 @@ blueprints, no id of a revision conflicts with one of the layer, and no command 
 changes a table of the layer.
 """
 
+import re
 import traceback
+import warnings
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, event
 
 from itemsapi.db.engine import Database
 from itemsapi.db.ownership import target_schema
@@ -30,6 +32,19 @@ ENVIRONMENTS = (
 )
 VERSION_TABLE = "alembic_version"
 BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
+MAX_ID_LENGTH = 32  # of the column in Alembic's version table
+
+# Strings and comments, within which no statement begins.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# A later END ends the body of a trigger or function, not the transaction.
+_TRANSACTION_END = re.compile(
+    r"^[\s;]*END\b|(?:^|;)\s*(?:COMMIT|ABORT|ROLLBACK(?!(\s+(WORK|TRANSACTION))?\s+TO))\b",
+    re.IGNORECASE,
+)
+
+
+class TransactionEnded(RuntimeError):
+    """A migration tries to commit or roll back the transaction, which other migrations share."""
 
 
 class MigrationFailed(RuntimeError):
@@ -71,25 +86,49 @@ class Migrations:
         if not self.folder.is_dir():
             words = f"ITEMSAPI_MIGRATIONS is not a folder: {self.folder}"
             raise MigrationFailed(f"{words}; `itemsapi db revision` creates it")
+        for file in self.folder.glob("*.py"):
+            if not file.is_file():  # Alembic would ignore it
+                raise MigrationFailed(f"{file} is not a file")
         with self.explained():
-            heads = ScriptDirectory.from_config(self.config()).get_heads()
+            heads = self._read().get_heads()
         if len(heads) > 1:
             words = f"{self.folder} has {len(heads)} newest revisions, {' and '.join(heads)}"
             raise MigrationFailed(f"{words}; write one of them into the down_revision of the other")
         return heads[0] if heads else None
 
+    def _read(self) -> ScriptDirectory:
+        """Read all files; what Alembic only warns of is an error."""
+        scripts = ScriptDirectory.from_config(self.config())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", category=UserWarning, module=r"alembic\.")
+            for script in scripts.walk_revisions():
+                if len(script.revision) > MAX_ID_LENGTH:
+                    words = (
+                        f"the revision {script.revision} has more than {MAX_ID_LENGTH} characters"
+                    )
+                    raise MigrationFailed(words)
+        return scripts
+
     def known(self) -> frozenset[str]:
         """Return the ids of all revisions of the folder."""
-        scripts = ScriptDirectory.from_config(self.config()).walk_revisions()
-        return frozenset(script.revision for script in scripts)
+        return frozenset(script.revision for script in self._read().walk_revisions())
+
+    def run(
+        self, command: Callable[[Config, str], None], connection: Connection, revision: str
+    ) -> None:
+        """Upgrade or downgrade to a revision by Alembic's `command`. Raise `MigrationFailed`."""
+        with self.explained(), _transaction_kept(connection):
+            command(self.config(connection), revision)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Raise `MigrationFailed` for an error in a migration: one line instead of a traceback."""
         try:
             yield
-        except CommandError:
+        except (CommandError, MigrationFailed):
             raise
+        except UserWarning as warning:
+            raise MigrationFailed(f"{self.folder}: {warning}") from warning
         except Exception as error:
             raise MigrationFailed(f"{self._place(error)}: {summarize_error(error)}") from error
 
@@ -100,6 +139,33 @@ class Migrations:
             if Path(frame.filename).parent == folder:
                 return f"{Path(frame.filename).name}, line {frame.lineno}"
         return f"the migrations in {self.folder}"
+
+
+@contextmanager
+def _transaction_kept(connection: Connection) -> Iterator[None]:
+    """Raise `TransactionEnded` before the block ends the transaction of the connection."""
+
+    def reject(_connection: Connection) -> None:
+        raise TransactionEnded(
+            "a migration must not commit or roll back; all run in one transaction"
+        )
+
+    def check(_connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        if _TRANSACTION_END.search(_QUOTED.sub(" ", statement)):
+            reject(_connection)
+
+    listeners: dict[str, Callable[..., None]] = {
+        "commit": reject,
+        "rollback": reject,
+        "before_cursor_execute": check,
+    }
+    for name, listener in listeners.items():
+        event.listen(connection, name, listener)
+    try:
+        yield
+    finally:
+        for name, listener in listeners.items():
+            event.remove(connection, name, listener)
 
 
 def layer_migrations() -> Migrations:

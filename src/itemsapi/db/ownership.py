@@ -51,9 +51,8 @@ def require_own_schema(
 
 def explain_error(error: BaseException | None) -> SchemaConflict | None:
     """Return the error to show if the database rejects our tables; None for other errors."""
-    driver_error = getattr(error, "orig", None)
-    state = getattr(driver_error, "sqlstate", None)
-    message = str(driver_error).split("\n", 1)[0]
+    state = sqlstate(error)
+    message = str(getattr(error, "orig", None)).split("\n", 1)[0]
     if state == "3F000":
         reason = "the search_path names no schema that this role may use"
         return SchemaConflict(f"{reason}; run CREATE SCHEMA ... AUTHORIZATION, or GRANT USAGE")
@@ -64,6 +63,11 @@ def explain_error(error: BaseException | None) -> SchemaConflict | None:
     if state is None and message.endswith(" already exists"):  # the same in SQLite
         return SchemaConflict(f"{message}, made by another application; give itemsapi a file")
     return None
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """Return the SQLSTATE of PostgreSQL's error; None for other errors."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _is_postgres(connection: Connection) -> bool:

@@ -9,13 +9,27 @@ from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.db.engine import Database, translate_errors
-from itemsapi.db.migrations import Migrations, blueprint_migrations, layer_migrations
-from itemsapi.db.ownership import explain_error, relation_names, require_own_schema
+from itemsapi.db.migrations import (
+    MigrationFailed,
+    Migrations,
+    blueprint_migrations,
+    layer_migrations,
+)
+from itemsapi.db.ownership import (
+    explain_error,
+    relation_names,
+    require_own_schema,
+    sqlstate,
+)
 from itemsapi.db.postgres import without_timeout
+from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
 from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
 
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
+LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
+
+_CHANGES = text("SELECT total_changes()")  # rows that the connection changed
 
 
 class SchemaOutdated(RuntimeError):
@@ -27,6 +41,7 @@ def upgrade(database: Database, revision: str | None = None) -> None:
 
     Without a revision, upgrade to the newest, and then the tables of the blueprints too.
     """
+    _require_folder(database)
     with migrating(database) as connection:
         command.upgrade(layer_migrations().config(connection), revision or "head")
         if revision is None:
@@ -40,14 +55,15 @@ def upgrade_blueprints(database: Database, revision: str) -> None:
 
 
 def _upgrade_blueprints(database: Database, connection: Connection, revision: str) -> None:
-    migrations = blueprint_migrations(database)
-    if migrations and migrations.newest():
-        with migrations.explained():
-            command.upgrade(migrations.config(connection), revision)
+    if migrations := blueprint_migrations(database):
+        _require_known(migrations, connection)
+        if migrations.newest():
+            migrations.run(command.upgrade, connection, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Downgrade the layer's tables to `revision`; `base` drops them all."""
+    _require_folder(database)
     with migrating(database) as connection:
         command.downgrade(layer_migrations().config(connection), revision)
 
@@ -56,9 +72,16 @@ def downgrade_blueprints(database: Database, revision: str) -> None:
     """Downgrade the tables of the blueprints to `revision`; `base` undoes all their migrations."""
     migrations = blueprint_migrations(database)
     with migrating(database) as connection:
-        if migrations and migrations.newest():
-            with migrations.explained():
-                command.downgrade(migrations.config(connection), revision)
+        if migrations:
+            _require_known(migrations, connection)
+            if migrations.newest():
+                migrations.run(command.downgrade, connection, revision)
+
+
+def _require_folder(database: Database) -> None:
+    """Raise `MigrationFailed` before anything is changed if the blueprints' cannot be read."""
+    if migrations := blueprint_migrations(database):
+        migrations.newest()
 
 
 def current_revision(database: Database) -> str | None:
@@ -118,14 +141,22 @@ def check_schema(database: Database) -> None:
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
     """Raise `SchemaOutdated` unless the tables of the blueprints have the newest revision."""
-    newest, current = migrations.newest(), migrations.current(connection)
-    words = f"the tables of the blueprints are at revision {current or 'base'}"
-    if current is not None and current not in migrations.known():
-        raise SchemaOutdated(f"{words}, which is not in {migrations.folder}; use its newest files")
+    newest, current = migrations.newest(), _require_known(migrations, connection)
     if current != newest:
+        words = f"the tables of the blueprints are at revision {current or 'base'}"
         raise SchemaOutdated(
             f"{words}, {migrations.folder} has {newest}; run `itemsapi db upgrade`"
         )
+
+
+def _require_known(migrations: Migrations, connection: Connection) -> str | None:
+    """Return the revision of the blueprints' tables. Raise `SchemaOutdated` if no file has it."""
+    migrations.newest()
+    current = migrations.current(connection)
+    if current is not None and current not in migrations.known():
+        words = f"the tables of the blueprints are at revision {current}"
+        raise SchemaOutdated(f"{words}, which is not in {migrations.folder}; use its newest files")
+    return current
 
 
 @functools.cache
@@ -143,17 +174,56 @@ def _revision(connection: Connection) -> str | None:
 def migrating(database: Database) -> Iterator[Connection]:
     """Yield a connection for migrations: no time limits, one transaction, one process at a time.
 
-    Raise `SchemaConflict` before anything is changed.
+    The others wait up to ten minutes. Raise `SchemaConflict` before anything is changed, and
+    `MigrationFailed` if another process does not finish.
     """
     try:
-        with database.transaction() as tx, _without_timeouts(database, tx):
-            database.advisory_lock(tx, SCHEMA_LOCK_ID)
-            _revision(tx.connection())
-            yield tx.connection()
+        with database.transaction(migrating=True) as tx, _without_timeouts(database, tx):
+            connection = tx.connection()
+            _revision(connection)
+            with _closed_on_error(tx), _references_checked(connection):
+                yield connection
     except (exc.ProgrammingError, exc.OperationalError) as error:
         raise explain_error(error) or error from error
     except DatabaseUnavailable as error:
+        if is_busy(error.__cause__) or sqlstate(error.__cause__) == LOCK_NOT_AVAILABLE:
+            words = "another process has locked the database; another migration may be running"
+            raise MigrationFailed(f"{words}: try again later") from error
         raise explain_error(error.__cause__) or error from error.__cause__
+
+
+@contextmanager
+def _closed_on_error(tx: Session) -> Iterator[None]:
+    """Close the connection on an error, which rolls back.
+
+    SQLAlchemy cannot roll back after a migration tried to end the transaction itself.
+    """
+    driver_connection = tx.connection().connection.dbapi_connection
+    try:
+        yield
+    except BaseException:
+        if driver_connection is not None:
+            driver_connection.close()
+        tx.invalidate()
+        raise
+
+
+@contextmanager
+def _references_checked(connection: Connection) -> Iterator[None]:
+    """Raise `MigrationFailed` if changes in the block leave references to missing rows in SQLite.
+
+    SQLite does not enforce references during a migration, see `begin_migration`.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    changes = connection.scalar(_CHANGES)
+    yield
+    if connection.scalar(_CHANGES) == changes:
+        return  # the check reads all tables, and `itemsapi serve` runs this at each start
+    if violation := connection.execute(text("PRAGMA foreign_key_check")).first():
+        words = f"after the migration, rows of `{violation.table}` refer to missing rows"
+        raise MigrationFailed(f"{words} of `{violation.parent}`; nothing was changed")
 
 
 @contextmanager
@@ -162,7 +232,9 @@ def _without_timeouts(database: Database, tx: Session) -> Iterator[None]:
         yield
         return
     tx.execute(text("SET LOCAL statement_timeout = 0"))
-    tx.execute(text("SET LOCAL lock_timeout = '30s'"))
+    tx.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_TIMEOUT_SECONDS}s'"))
     tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     with without_timeout(tx.connection()):
+        database.advisory_lock(tx, SCHEMA_LOCK_ID)
+        tx.execute(text("SET LOCAL lock_timeout = '30s'"))  # others wait behind a waiting migration
         yield

@@ -4,14 +4,16 @@ import os
 import random
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.engine import ExceptionContext
 
 BUSY_TIMEOUT_SECONDS = 5.0  # how long a writer waits for the lock
+MIGRATION_TIMEOUT_SECONDS = 600.0  # how long a migration waits for the lock, on both databases
 TABLE_MISSING = "no such table"  # SQLite has no code for it
 MAX_RETRY_PAUSE_SECONDS = 0.02  # between two attempts to open a file that others open too
 
@@ -68,21 +70,44 @@ def _enable_wal(connection: sqlite3.Connection) -> None:
     If several processes open a new file at once, SQLite can detect a deadlock and report BUSY
     without waiting. Therefore this retries.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    _retry(lambda: connection.execute("PRAGMA journal_mode=WAL"), BUSY_TIMEOUT_SECONDS)
+
+
+def _retry(run: Callable[[], object], seconds: float) -> None:
+    """Run a statement, again and again while the database is busy."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            run()
+        except (sqlite3.OperationalError, exc.OperationalError) as error:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0, MAX_RETRY_PAUSE_SECONDS))  # noqa: S311 - no secret, only jitter
         else:
             return
 
 
+def is_busy(error: object) -> bool:
+    """Return whether another process holds the write lock."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
+
+
 def take_write_lock(connection: Connection) -> None:
     """Begin a transaction with the write lock, so that it does not fail later with BUSY."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def begin_migration(connection: Connection) -> None:
+    """Begin a transaction for migrations: wait for other ones, and do not enforce references.
+
+    To change a table, a migration copies it and drops the old one, which would delete the rows that
+    refer to it (ON DELETE CASCADE). SQLite ignores the pragma within a transaction. The connection
+    does not return to the pool.
+    """
+    connection.detach()
+    connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    _retry(lambda: take_write_lock(connection), MIGRATION_TIMEOUT_SECONDS)
 
 
 def is_statement_error(error: object) -> bool:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Row, Table
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 # In SQLite only an INTEGER primary key counts up by itself.
 AutoNumber = BigInteger().with_variant(Integer(), "sqlite")
@@ -37,6 +38,29 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if dialect.name == "postgresql" else value.replace(tzinfo=UTC)
+
+
+def column_type(decorated: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type of the column that a decorated type has, on both databases."""
+    sqlite, postgresql = type_on("sqlite", decorated), type_on("postgresql", decorated)
+    if repr(sqlite) == repr(postgresql):
+        return sqlite
+    return sqlite.with_variant(postgresql, "postgresql")
+
+
+def type_on(name: str, column_type: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the undecorated type on a database; types of SQLAlchemy itself stay."""
+    dialect = DefaultDialect()  # one that adapts no type to a driver
+    dialect.name = name
+    while isinstance(column_type, TypeDecorator) and not is_builtin(column_type):
+        variant = column_type._variant_mapping.get(name)  # noqa: SLF001 - there is no public way
+        column_type = variant or column_type.load_dialect_impl(dialect)
+    return column_type
+
+
+def is_builtin(column_type: TypeEngine[Any]) -> bool:
+    """Return whether a type is one of SQLAlchemy: a migration needs no import for it."""
+    return type(column_type).__module__.startswith("sqlalchemy.")
 
 
 class Model(DeclarativeBase):
