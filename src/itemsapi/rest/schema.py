@@ -45,9 +45,10 @@ class Schema(marshmallow.Schema):
     _steps: tuple[Any, list[Step]] = (None, [])
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """Read one value; marshmallow's version raises and catches an exception per field."""
-        get = functools.partial(get_value, obj) if "." in attr else _getter(obj)
-        return get(attr, default)
+        """Read one value as marshmallow does, but never a method of a dict, such as `items`."""
+        if type(obj) is dict and "." not in attr:
+            return obj.get(attr, default)
+        return get_value(obj, attr, default)
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         """Serialize as marshmallow does, but faster: lists spend most of their time here.
@@ -87,10 +88,14 @@ class Schema(marshmallow.Schema):
 
 
 def _getter(obj: Any) -> Callable[[str, Any], Any]:
-    """Return what reads a value of this object by its name."""
+    """Return what reads a value of this object by its name.
+
+    `get_value` raises and catches an exception for each value of a named tuple. What `getattr` does
+    not find is read by `get_attribute`.
+    """
     if type(obj) is dict:
         return obj.get
-    if hasattr(type(obj), "__getitem__"):  # such as a row of `sqlite3`
+    if hasattr(type(obj), "keys"):  # such as a row of `sqlite3`
         return functools.partial(get_value, obj)
     return functools.partial(getattr, obj)
 
