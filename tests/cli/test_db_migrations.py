@@ -335,13 +335,6 @@ def test_a_foreign_key_to_no_table_is_rejected(generate: Generate) -> None:
     assert "the table `parcel` refers to the table `box`, which no model" in done.err
 
 
-def test_a_foreign_key_may_leave_out_the_column(generate: Generate) -> None:
-    """SQLAlchemy then takes the column of the same name."""
-    box = 'sa.Table("box", metadata, sa.Column("id", sa.Integer, primary_key=True))'
-    parcel = 'sa.Table("parcel", metadata, sa.Column("id", sa.ForeignKey("box")))'
-    assert generate(f"{box}\n{parcel}").err == ""
-
-
 @pytest.mark.parametrize("name", ["Item", "ITEMSAPI_parcel", "Item_Text_parcel"])
 def test_reserved_names_are_rejected_in_any_case(generate: Generate, name: str) -> None:
     """SQLite ignores the case of names (R-24)."""

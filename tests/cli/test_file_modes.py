@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from itemsapi.db import Database, upgrade
 from support.command_line import Shell, shell_at
@@ -28,6 +29,8 @@ def test_database_files_are_readable_by_the_owner_only(tmp_path: Path) -> None:
     """The write-ahead log contains rows too."""
     database = Database(f"sqlite:///{tmp_path}/items.db")
     upgrade(database)
+    with database.transaction() as tx:
+        tx.execute(text("DELETE FROM itemsapi_role"))
     modes = {file.name: mode(file) for file in tmp_path.iterdir()}
     database.dispose()
     assert modes == dict.fromkeys(("items.db", "items.db-shm", "items.db-wal"), 0o600)
