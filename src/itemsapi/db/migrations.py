@@ -6,6 +6,7 @@ blueprints, no id of a revision conflicts with one of the layer, and no command 
 changes a table of the layer.
 """
 
+import functools
 import re
 import traceback
 import warnings
@@ -182,6 +183,7 @@ def blueprint_migrations(
     return Migrations(database.migrations, BLUEPRINT_VERSION_TABLE, metadata)
 
 
+@functools.cache
 def _environment() -> Path:
     """Return the folder with `env.py` and the template of new revisions."""
     return next(folder for folder in ENVIRONMENTS if folder.is_dir())
