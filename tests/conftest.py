@@ -14,7 +14,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from itemsapi import create_app, db
-from itemsapi.clock import new_id
+from itemsapi.clock import Timer, new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from support.app_factory import Backend, BufferedClient, MovingClock
@@ -158,7 +158,7 @@ def with_cheap_hashing(settings: Settings) -> Settings:
 
 @pytest.fixture
 def make_backend(
-    settings: Settings, clock: MovingClock, timer: ManualTimer
+    settings: Settings, clock: MovingClock, timer: Timer
 ) -> Iterator[Callable[..., Backend]]:
     """Build applications with changed settings and extra blueprints."""
     backends: list[Backend] = []

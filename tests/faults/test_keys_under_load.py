@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
+from itemsapi.clock import Timer
 from itemsapi.tokens import key_set
 from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING, SigningKey
 from support.app_factory import Backend
@@ -18,6 +19,12 @@ Build = Callable[..., Backend]
 
 LOAD_SECONDS = 3.0
 CLIENTS = 8
+
+
+@pytest.fixture
+def timer() -> Timer:
+    """The real timer: the copies of the keys age while clients work."""
+    return time.monotonic
 
 
 @pytest.fixture
