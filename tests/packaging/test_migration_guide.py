@@ -4,7 +4,9 @@ As by a user who has installed the wheel: its shell blocks in order, in an empty
 """
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -101,6 +103,9 @@ def parse_each(text: str) -> Iterator[Any]:
         yield value
 
 
+@pytest.mark.skipif(
+    shutil.which("curl") is None and os.environ.get("CI") != "true", reason="needs curl"
+)
 def test_the_endpoint_of_the_guide_stores_rows(project: Project) -> None:
     """The order that was placed is listed; without a token the response is a 401."""
     port = free_port()
