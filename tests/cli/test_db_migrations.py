@@ -36,21 +36,6 @@ Generate = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the current directory."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
-def own_shell(shell: Shell, project: Path) -> Shell:
-    """A shell in the project, whose migrations are in the folder `migrations`."""
-    return shell.with_settings(migrations="migrations")
-
-
-@pytest.fixture
 def generate(own_shell: Shell, project: Path) -> Generate:
     """Generate a migration for the tables of a new module; Python keeps modules it imported."""
 
