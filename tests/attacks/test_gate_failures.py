@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from itemsapi import Blueprint, public
-from itemsapi.app import RULEBOOK
+from itemsapi.app import rulebook
 from itemsapi.gate.gate import EXTENSION as GATE
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import DatabaseUnavailable
@@ -58,7 +58,7 @@ PARTS: dict[str, Callable[[Flask], tuple[object, str]]] = {
     "the key set": lambda app: (app.extensions[EXTENSION].key_set, "snapshot"),
     "the feed": lambda app: (app.extensions[EXTENSION].revocation_feed, "check"),
     "the codec": lambda app: (app.extensions[EXTENSION].token_codec, "verify_access_token"),
-    "the rulebook": lambda app: (app.extensions[RULEBOOK], "rule_for"),
+    "the rulebook": lambda app: (rulebook(app), "rule_for"),
     "the guarded views": lambda app: (app.extensions[GATE].views, "is_from_boot"),
 }
 

@@ -26,7 +26,8 @@ def test_a_route_without_a_rule_stops_the_boot_and_is_named() -> None:
     """One line, with method, path and what to do (S-002)."""
     line = boot_error(lambda app: app.add_url_rule("/tea", "tea", make_view()))
     assert line == (
-        "route GET /tea has no access rule; give it exactly one of @requires, @signed_in, @public"
+        "route GET /tea has no access rule; give it exactly one of @requires, @signed_in, @public,"
+        " or AuthLayer(app, rules={'tea': ...})"
     )
 
 
@@ -118,7 +119,7 @@ def test_the_static_folder_of_the_application_stops_the_boot() -> None:
     """`create_app` creates the application without one (S-001)."""
     app = flask.Flask("test", static_folder="static")
     with pytest.raises(RulesInvalid, match="/static/"):
-        Rulebook(app)
+        Rulebook(app).require_complete()
 
 
 def test_head_follows_get_and_options_needs_no_rule() -> None:

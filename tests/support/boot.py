@@ -16,10 +16,11 @@ def boot(build: Build) -> dict[str, str]:
     app = flask.Flask("test", static_folder=None)
     build(app)
     try:
-        entries = Rulebook(app).matrix()
+        rulebook = Rulebook(app)
+        rulebook.require_complete()
     except RulesInvalid as error:
         return {"stopped": str(error)}
-    return {f"{entry.method} {entry.path}": str(entry.rule) for entry in entries}
+    return {f"{entry.method} {entry.path}": str(entry.rule) for entry in rulebook.matrix()}
 
 
 def boot_error(build: Build) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from itemsapi.rest.default_headers import Cors
+from itemsapi.rest.default_headers import Cors, ResponseHeaders
 from itemsapi.rest.middleware import Middleware, Proxies
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.responses import CHUNK_BYTES
@@ -19,9 +19,8 @@ CHUNKED = [(b"host", b"api"), (b"transfer-encoding", b"chunked")]
 
 def bridge(app: Any) -> Bridge:
     """Return a bridge to an application, with the middleware that renders its errors."""
-    middleware = Middleware(
-        app, "http://api/problems", Proxies("http://api", 0), Cors(()), tls=False
-    )
+    headers = ResponseHeaders(Cors(()), tls=False)
+    middleware = Middleware(app, "http://api/problems", Proxies("http://api", 0), headers)
     return Bridge(middleware, threads=1)
 
 

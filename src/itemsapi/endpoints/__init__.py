@@ -3,6 +3,8 @@
 The views do their work for the caller that the gate admitted.
 """
 
+from collections.abc import Collection
+
 import flask
 
 from itemsapi.endpoints import (
@@ -25,22 +27,25 @@ from itemsapi.endpoints import (
 from itemsapi.settings import Settings
 
 
-def blueprints(settings: Settings) -> list[flask.Blueprint]:
-    """Return the built-in blueprints, in the order of the document."""
-    optional = [docs.blueprint, explorer.blueprint] if settings.docs else []
-    optional += [console.blueprint] if settings.console else []
-    return [
-        auth.blueprint,
-        sessions.blueprint,
-        me.blueprint,
-        items.blueprint,
-        admin_users.blueprint,
-        admin_roles.blueprint,
-        admin_sessions.blueprint,
-        admin_audit.blueprint,
-        oauth.blueprint,
-        wellknown.blueprint,
-        health.blueprint,
-        metrics.create_blueprint(settings),
-        *optional,
-    ]
+def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Blueprint]:
+    """Return the blueprints of the layer in the order of the document.
+
+    `include` names those that an application may do without.
+    """
+    optional = {
+        "items": [items.blueprint],
+        "operators": [
+            admin_users.blueprint,
+            admin_roles.blueprint,
+            admin_sessions.blueprint,
+            admin_audit.blueprint,
+        ],
+        "health": [health.blueprint],
+        "metrics": [metrics.create_blueprint(settings)],
+        "docs": [docs.blueprint, explorer.blueprint] if settings.docs else [],
+        "console": [console.blueprint] if settings.console else [],
+    }
+    always = [auth.blueprint, sessions.blueprint, me.blueprint]
+    metadata = [oauth.blueprint, wellknown.blueprint]
+    own = [optional[name] for name in optional if name in include]
+    return [*always, *metadata, *(blueprint for part in own for blueprint in part)]

@@ -147,7 +147,7 @@ def handle_problem(problem: Problem) -> flask.Response:
     """Return the problems in `ERRORS` as RFC 6749 section 5.2 errors, others as RFC 9457."""
     kind = next((kind for kind in ERRORS if isinstance(problem, kind)), None)
     if kind is None:
-        return problem_response(problem, f"{services().settings.public_url}/docs/problems")
+        return problem_response(problem)
     log_problem(problem)
     status = problem.status if isinstance(problem, problems.Unavailable) else 400
     body = dumps({"error": ERRORS[kind], "error_description": problem.title})

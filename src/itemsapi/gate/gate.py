@@ -7,10 +7,11 @@ handler. If anything the gate needs fails, the response is 503 and the handler d
 """
 
 import functools
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from flask import Flask, Response, current_app, request, request_started
+from flask import Flask, Response, current_app, request, request_started, request_tearing_down
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
@@ -18,9 +19,17 @@ from werkzeug.routing import MapAdapter
 from itemsapi.gate.authenticate import TokenVerifier, bearer_token
 from itemsapi.gate.caller import Caller, clear_caller, mark_stale_credential, set_caller
 from itemsapi.gate.csrf import CsrfPolicy
+from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
+from itemsapi.observability.context import (
+    has_context,
+    read_request_context,
+    reset_request_context,
+    set_request_context,
+)
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
+from itemsapi.tokens.scopes import ScopeRegistry
 
 EXTENSION = "itemsapi.gate"
 ADMITTED = "itemsapi_admitted"
@@ -29,49 +38,75 @@ ADMITTED = "itemsapi_admitted"
 class Gate:
     """Checks every request of one application."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the checks, and how the application responds
         self,
-        rulebook: Rulebook,
         verifier: TokenVerifier,
         csrf_policy: CsrfPolicy,
         *,
+        rules: RouteRules,
+        scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
+        respond: Callable[[Problem], Response],
+        answers_options: Callable[[], bool],
     ) -> None:
-        """Take the checks; `count_request` raises if a user (by id) or address is over its rate."""
-        self._rulebook, self._verifier, self._csrf_policy = rulebook, verifier, csrf_policy
-        self._count_request = count_request
+        """Take the checks.
+
+        `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
+        address is over its rate. `respond` makes the response to a problem. `answers_options` tells
+        whether the gate responds to OPTIONS for the current request; Flask does for others.
+        """
+        self._verifier, self._csrf_policy, self._rules = verifier, csrf_policy, rules
+        self._scope_registry = scope_registry
+        self._count_request, self._respond = count_request, respond
+        self._answers_options = answers_options
+        self._rulebook: Rulebook | None = None
+        self._sealing = threading.Lock()
         self.views = GuardedViews({})
 
-    def install(self, app: Flask) -> None:
-        """Connect to the request signal of `app` and guard its views.
+    def connect(self, app: Flask) -> None:
+        """Check every request of `app` from now on.
 
-        Call it when all routes are registered. A signal keeps weak references only, so `app` keeps
-        the gate.
+        A signal keeps weak references only, so `app` keeps the gate.
         """
-        self.views = app.view_functions = GuardedViews(app.view_functions)
         app.extensions[EXTENSION] = self
-        _register_options_handlers(app)
         request_started.connect(self.check_request, sender=app)
+        request_tearing_down.connect(_reset_context, sender=app)
 
-    def check_request(self, _app: Flask, **_: object) -> None:
-        """Admit the current request, or raise a problem or the response to OPTIONS."""
+    def seal(self, app: Flask) -> Rulebook:
+        """Read the rules of all routes and guard all views; routes added later are refused."""
+        with self._sealing:
+            if self._rulebook is None:
+                rulebook = Rulebook(app, self._rules)
+                self._scope_registry.register(rulebook.scopes.values())
+                self.views = app.view_functions = GuardedViews(app.view_functions)
+                _register_response_handlers(app)
+                self._rulebook = rulebook
+            return self._rulebook
+
+    def check_request(self, app: Flask, **_: object) -> None:
+        """Admit the current request, or raise the response of the gate."""
+        _set_context()
         try:
-            self._check()
-        except (Problem, OptionsResponse):
+            self._check(self._rulebook or self.seal(app))
+        except GateResponse:
             raise
+        except Problem as problem:
+            raise GateResponse(self._respond(problem)) from problem
         except Exception as error:
-            raise GateUnavailable from error
+            unavailable = GateUnavailable()
+            unavailable.__cause__ = error
+            raise GateResponse(self._respond(unavailable)) from error
 
-    def _check(self) -> None:
+    def _check(self, rulebook: Rulebook) -> None:
         clear_caller()
-        if request.routing_exception is not None and not is_preflight():
-            return
-        if request.method == "OPTIONS":
-            raise options_response()
-        endpoint, method = request.endpoint or "", request.method
-        view = self._view(endpoint)
-        self._admit(self._rulebook.rule_for(endpoint, method))
-        mark_admitted(view, method)
+        if request.method == "OPTIONS" and self._answers_options():
+            if request.routing_exception is None or is_preflight():
+                raise options_response()
+        elif request.routing_exception is None and not has_automatic_options():
+            endpoint, method = request.endpoint or "", request.method
+            view = self._view(endpoint)
+            self._admit(rulebook.rule_for(endpoint, method))
+            mark_admitted(view, method)
 
     def _view(self, endpoint: str) -> RouteCallable | None:
         view = current_app.view_functions.get(endpoint)
@@ -104,6 +139,24 @@ class Gate:
                 mark_stale_credential()
                 return None
             raise
+
+
+# The request context. The middleware of `create_app` sets it; without the middleware the gate does.
+# A teardown runs in any case, so the context never outlives its request.
+
+OUTER_CONTEXT = "itemsapi_outer_context"
+
+
+def _set_context() -> None:
+    if not has_context():
+        context = read_request_context(request.environ)
+        setattr(request, OUTER_CONTEXT, set_request_context(context))
+
+
+def _reset_context(_app: Flask, **_: object) -> None:
+    token = getattr(request, OUTER_CONTEXT, None)
+    if token is not None:
+        reset_request_context(token)
 
 
 # Guarded views: a view runs only for a request that the gate admitted to this very view.
@@ -158,28 +211,33 @@ def _guarded(endpoint: str, view: RouteCallable) -> RouteCallable:
     return guarded
 
 
-# OPTIONS: the gate responds to it, so that neither a hook nor a handler runs.
-#
-# A receiver of a signal cannot return a response, it can only raise. The response is therefore an
-# exception: Flask returns an HTTP exception without a code unchanged and calls no error handler.
+# Responses of the gate. A receiver of a signal cannot return a response, it can only raise. The
+# response is therefore an exception: Flask returns an HTTP exception without a code unchanged and
+# calls no error handler, so no handler of the application changes it.
 
 
-class OptionsResponse(HTTPException):
-    """The response to OPTIONS, raised by the gate."""
+class GateResponse(HTTPException):
+    """The response to a rejected request or to OPTIONS, raised by the gate."""
 
     def __init__(self, response: Response) -> None:
         """Take the response."""
         super().__init__(response=response)
-        self.options_response = response
+        self.gate_response = response
 
 
-def _register_options_handlers(app: Flask) -> None:
+def _register_response_handlers(app: Flask) -> None:
     """Register error handlers that return the response, needed with `TRAP_HTTP_EXCEPTIONS`.
 
     Handlers of a blueprint come first and may handle every exception, so each blueprint gets one.
     """
     for name in (None, *app.blueprints):
-        app.error_handler_spec[name][None][OptionsResponse] = lambda error: error.options_response
+        app.error_handler_spec[name][None][GateResponse] = lambda error: error.gate_response
+
+
+def has_automatic_options() -> bool:
+    """Tell whether Flask responds to this OPTIONS request itself, without running a view."""
+    rule = request.url_rule
+    return request.method == "OPTIONS" and bool(getattr(rule, "provide_automatic_options", False))
 
 
 def is_preflight() -> bool:
@@ -190,8 +248,8 @@ def is_preflight() -> bool:
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
-def options_response() -> OptionsResponse:
+def options_response() -> GateResponse:
     """Return the response that lists the allowed methods; `rest` adds the CORS headers."""
     adapter = cast("MapAdapter", current_app.create_url_adapter(request))
     allow = ", ".join(adapter.allowed_methods()) or "OPTIONS"
-    return OptionsResponse(Response(status=204, headers={"Allow": allow}))
+    return GateResponse(Response(status=204, headers={"Allow": allow}))

@@ -1,4 +1,4 @@
-"""The rulebook: exactly one rule per route and method, or the application does not start."""
+"""The rulebook: exactly one rule per route and method."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules
+from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
@@ -30,20 +31,32 @@ class RouteRule:
 
 
 class Rulebook:
-    """The rule of every route; created at boot, after all blueprints are registered."""
+    """The rule of every route and method, read when all routes are registered.
 
-    def __init__(self, app: Flask, scopes: Iterable[Scope] = ()) -> None:
-        """Collect the rules of all routes. Raise `RulesInvalid`, which names the route."""
+    `faults` has a line for each route without exactly one rule; such a route is refused.
+    """
+
+    def __init__(self, app: Flask, rules: RouteRules | None = None) -> None:
+        """Collect the rules of all routes: those of their views, and `rules` for the others."""
+        rules = rules or RouteRules()
+        self.faults: list[str] = []
         self.entries = [
-            entry for route in app.url_map.iter_rules() for entry in _route_rules(app, route)
+            entry
+            for route in app.url_map.iter_rules()
+            for entry in self._entries(app, route, rules)
         ]
+        self.scopes = self._known_scopes(_blueprint_scopes(app))
+        self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
+        self.faults += [f"rules: {key!r} matches no route" for key in sorted(rules.unused)]
         self._rules = {(entry.endpoint, entry.method): entry.rule for entry in self.entries}
-        self.scopes = _known_scopes(self.entries, scopes)
-        for entry in self.entries:
-            _require_known_scopes(entry, self.scopes)
+
+    def require_complete(self) -> None:
+        """Raise `RulesInvalid` with all faults, one a line."""
+        if self.faults:
+            raise RulesInvalid("\n".join(self.faults))
 
     def rule_for(self, endpoint: str, method: str) -> Rule:
-        """Return the rule of an endpoint. Raise `RouteUnguarded` if it was added after boot."""
+        """Return the rule of an endpoint. Raise `RouteUnguarded` if it has none."""
         rule = self._rules.get((endpoint, method))
         if rule is None:
             raise RouteUnguarded
@@ -53,25 +66,56 @@ class Rulebook:
         """Return every route and method with its rule, by path."""
         return sorted(self.entries, key=lambda entry: (entry.path, entry.method))
 
+    def _entries(self, app: Flask, route: Route, rules: RouteRules) -> Iterator[RouteRule]:
+        if route.methods is None:
+            self.faults.append(f"route {route.rule} takes any method; name its methods")
+            return
+        view = app.view_functions.get(route.endpoint)
+        automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
+        for method in sorted(route.methods - automatic):
+            found = _collect_rules(view, method) or rules.find(route, method)
+            if len(found) == 1:
+                yield RouteRule(method, route.rule, route.endpoint, found[0])
+            elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
+                self.faults.append(_fault(found, method, route))
 
-def _route_rules(app: Flask, route: Route) -> Iterator[RouteRule]:
-    if route.methods is None:
-        msg = f"route {route.rule} takes any method; name its methods"
-        raise RulesInvalid(msg)
-    view = app.view_functions[route.endpoint]
-    for method in sorted(route.methods - {"OPTIONS"}):
-        yield RouteRule(method, route.rule, route.endpoint, _only_rule(view, method, route.rule))
+    def _known_scopes(self, extra: Iterable[Scope]) -> dict[str, Scope]:
+        declared = [
+            scope
+            for entry in self.entries
+            for scope in entry.rule.scopes
+            if isinstance(scope, Scope)
+        ]
+        known: dict[str, Scope] = {}
+        for scope in [*BUILTIN_SCOPES, *extra, *declared]:
+            if scope.name == PASSWORD_CHANGE.name:
+                reason = "is reserved for temporary passwords; choose another name"
+                self.faults.append(f"scope {scope.name} {reason}")
+            elif known.setdefault(scope.name, scope) != scope:
+                self.faults.append(f"scope {scope.name} is declared twice with different meanings")
+        self.faults = list(dict.fromkeys(self.faults))
+        return known
+
+    def _has_known_scopes(self, entry: RouteRule) -> bool:
+        unknown = sorted(entry.rule.scope_names - self.scopes.keys())
+        if unknown:
+            fault = f"{entry.path} demands the unknown scope {unknown[0]}"
+            if not any(line.endswith(fault) for line in self.faults):  # HEAD follows GET
+                self.faults.append(f"route {entry.method} {fault}")
+        return not unknown
 
 
-def _only_rule(view: object, method: str, path: str) -> Rule:
-    rules = _collect_rules(view, method)
-    if len(rules) == 1:
-        return rules[0]
-    fault = "has no access rule" if not rules else "has more than one access rule"
-    msg = f"route {method} {path} {fault}; give it exactly one of @requires, @signed_in, @public"
-    if path.endswith("<path:filename>"):
-        msg += " (a static folder has none: serve its files by a view of your own)"
-    raise RulesInvalid(msg)
+def _blueprint_scopes(app: Flask) -> list[Scope]:
+    blueprints = app.blueprints.values()
+    return [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
+
+
+def _fault(rules: list[Rule], method: str, route: Route) -> str:
+    fault = "has more than one access rule" if rules else "has no access rule"
+    advice = "give it exactly one of @requires, @signed_in, @public"
+    if not rules:
+        advice += f", or AuthLayer(app, rules={{{route.endpoint!r}: ...}})"
+    return f"route {method} {route.rule} {fault}; {advice}"
 
 
 def _collect_rules(view: object, method: str) -> list[Rule]:
@@ -84,25 +128,3 @@ def _collect_rules(view: object, method: str) -> list[Rule]:
             handler = getattr(view_class, "get", None)
         rules += [*declared_rules(view_class), *declared_rules(handler)]
     return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]
-
-
-def _known_scopes(entries: Iterable[RouteRule], extra: Iterable[Scope]) -> dict[str, Scope]:
-    declared = [
-        scope for entry in entries for scope in entry.rule.scopes if isinstance(scope, Scope)
-    ]
-    known: dict[str, Scope] = {}
-    for scope in [*BUILTIN_SCOPES, *extra, *declared]:
-        if scope.name == PASSWORD_CHANGE.name:
-            msg = f"scope {scope.name} is reserved for temporary passwords; choose another name"
-            raise RulesInvalid(msg)
-        if known.setdefault(scope.name, scope) != scope:
-            msg = f"scope {scope.name} is declared twice with different meanings"
-            raise RulesInvalid(msg)
-    return known
-
-
-def _require_known_scopes(entry: RouteRule, known: dict[str, Scope]) -> None:
-    unknown = sorted(entry.rule.scope_names - known.keys())
-    if unknown:
-        msg = f"route {entry.method} {entry.path} demands the unknown scope {unknown[0]}"
-        raise RulesInvalid(msg)

@@ -3,10 +3,18 @@
 It is a context variable, so that log lines and audit events get these values without a parameter.
 """
 
+import re
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from typing import Any
+
+from itemsapi.clock import new_id
+
+MAX_USER_AGENT_LENGTH = 200
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -41,3 +49,20 @@ def reset_request_context(token: Token[RequestContext]) -> None:
     """Restore the previous context: further work of this thread belongs to other requests."""
     with suppress(ValueError):  # a server may close a response in another context
         _context.reset(token)
+
+
+def read_request_context(environ: Mapping[str, Any]) -> RequestContext:
+    """Return the context of a request; use the client's request id if it is well-formed."""
+    client_id = environ.get("HTTP_X_REQUEST_ID", "")
+    request_id = client_id if _REQUEST_ID.fullmatch(client_id) else new_id()
+    agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_LENGTH]
+    return RequestContext(
+        request_id=request_id,
+        address=environ["REMOTE_ADDR"],
+        user_agent="".join(c for c in agent if c.isprintable()),
+    )
+
+
+def has_context() -> bool:
+    """Tell whether the context of a request is set, or that of the command line."""
+    return _context.get() is not _NO_REQUEST

@@ -17,15 +17,14 @@ from apispec import APISpec
 from apispec.exceptions import APISpecError
 from flask import Blueprint as FlaskBlueprint
 from flask import Flask, Response, request
-from werkzeug.routing import BaseConverter
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
 from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
-from itemsapi.rest.default_headers import Cors, documented_headers
+from itemsapi.rest.blueprint import IdConverter
+from itemsapi.rest.default_headers import documented_headers, response_headers
 from itemsapi.rest.error_handlers import PROBLEM_JSON
-from itemsapi.rest.fields import ID_PATTERN
 from itemsapi.rest.json_provider import MAX_BYTES, JsonProvider
 from itemsapi.rest.middleware import Middleware, Proxies
 from itemsapi.rest.openapi.operations import (
@@ -45,32 +44,24 @@ class DocumentInvalid(RuntimeError):
     """The OpenAPI document cannot be built: a view declares something that it cannot express."""
 
 
-class IdConverter(BaseConverter):
-    """`<id:item_id>`: a UUID in lower case, as a string; anything else is a 404."""
-
-    regex = ID_PATTERN
-
-
 def install(app: Flask, settings: Settings) -> None:
     """Set the request class, JSON provider, error handlers, middleware and URL matching.
 
     Call this function before any route is registered and before the gate is installed.
     """
     base = f"{settings.public_url}/docs/problems"
-    https = settings.public_url.startswith("https:")
     app.request_class = Request
     app.json = JsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
     _install_routing(app)
-    error_handlers.install(app, base)
+    error_handlers.set_problems_url(app, base)
+    error_handlers.install(app)
     app.after_request(_count)
     app.after_request(_remove_content_type_without_content)
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
-    cors = Cors(
-        settings.allowed_origins, allow=settings.allow_headers, expose=settings.expose_headers
-    )
-    app.wsgi_app = Middleware(app.wsgi_app, base, proxies, cors, tls=https)  # type: ignore[method-assign]  # Flask's documented way
+    headers = response_headers(settings)
+    app.wsgi_app = Middleware(app.wsgi_app, base, proxies, headers)  # type: ignore[method-assign]  # Flask's documented way
 
 
 def _count(response: Response) -> Response:
@@ -118,7 +109,15 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     ERROR_SCHEMA = PROBLEM_SCHEMA
     DEFAULT_ERROR_RESPONSE_NAME = None
 
-    def __init__(self, app: Flask, *, rule_for: RuleFor, problems_url: str, **spec: Any) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        *,
+        rule_for: RuleFor,
+        problems_url: str,
+        config_prefix: str = "",
+        **spec: Any,
+    ) -> None:
         """Store the options of the document.
 
         `rule_for` returns the rule of a route, `problems_url` is the page that explains problems.
@@ -129,7 +128,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self._building = threading.RLock()
         self._parameters: dict[str, Any] = {}
         self._new_rules = functools.partial(RulesPlugin, app, rule_for, problems_url)
-        super().__init__(app, spec_kwargs=spec)
+        super().__init__(app, spec_kwargs=spec, config_prefix=config_prefix)
 
     @property
     def spec(self) -> APISpec | None:

@@ -34,11 +34,16 @@ from flask_smorest.utils import (
     set_status_and_headers_in_response,
     unpack_tuple_response,
 )
-from marshmallow import Schema
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
+from itemsapi.rest.default_headers import add_response_headers
+from itemsapi.rest.error_handlers import handle_error
 from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
+from itemsapi.rest.fields import ID_PATTERN
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
@@ -54,6 +59,12 @@ REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a 
 
 class DecoratorMisplaced(TypeError):
     """A decorator stands above the route of its view, where it would have no effect."""
+
+
+class IdConverter(BaseConverter):
+    """`<id:item_id>`: a UUID in lower case, as a string; anything else is a 404."""
+
+    regex = ID_PATTERN
 
 
 class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
@@ -86,6 +97,10 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         self.scopes = tuple(scopes)
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
         self._prepare_doc_cbks += [_prepare_problems_doc]
+        # Not `Exception`: handlers of the application for its own exceptions apply here too.
+        for error in (HTTPException, Problem, ValidationError, *default_exceptions):
+            super().register_error_handler(error, handle_error)
+        self.after_request(add_response_headers)
 
     def get(self, path: str, **options: Any) -> Callable[[View], View]:
         """Register a view for GET (and HEAD) requests to `path`."""
@@ -106,6 +121,30 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
     def delete(self, path: str, **options: Any) -> Callable[[View], View]:
         """Register a view for DELETE requests to `path`."""
         return self._on("DELETE", path, options)
+
+    def register(self, app: flask.Flask, options: dict[str, Any]) -> None:
+        """Add the routes to the application, with the converter `id` for their paths."""
+        app.url_map.converters.setdefault("id", IdConverter)
+        super().register(app, options)
+
+    def register_error_handler(
+        self, code_or_exception: type[Exception] | int, f: Callable[..., Any]
+    ) -> None:
+        """Handle an exception or status in views of this blueprint, instead of as a problem.
+
+        Flask prefers handlers of a status to those of a class. So the handlers of this class for
+        the statuses that the exception covers are removed.
+        """
+        if isinstance(code_or_exception, type):
+            handlers = self.error_handler_spec[None]
+            for status, exception in default_exceptions.items():
+                if issubclass(exception, code_or_exception):
+                    handlers[status] = {
+                        kind: handler
+                        for kind, handler in handlers[status].items()
+                        if handler is not handle_error
+                    }
+        super().register_error_handler(code_or_exception, f)
 
     def errorhandler(self, code_or_exception: type[Exception] | int) -> Callable[[View], View]:
         """Register an error handler for this blueprint; document it with `document_errors`."""
@@ -208,6 +247,8 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         wrong method on the path without it.
         """
         path = rule.rstrip("/") or ("" if self.url_prefix else "/")
+        # A redirect would leak or lose tokens.
+        options = {"strict_slashes": False, "merge_slashes": False} | options
         super().add_url_rule(path, endpoint, view_func, *args, **options)
         REGISTERED.update({view_func, getattr(view_func, "view_class", view_func)})
 

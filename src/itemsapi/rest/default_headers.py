@@ -5,7 +5,17 @@ A default header is added unless the view set its own. Responses are `no-store` 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from flask import Response, current_app, request
+
+from itemsapi.observability.context import request_context
+from itemsapi.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+RESPONSE_HEADERS = "itemsapi.response_headers"  # the extension
 HSTS_MAX_AGE_SECONDS = 365 * 24 * 3600
 
 _COMMON = (
@@ -116,3 +126,41 @@ class Cors:
             yield "Access-Control-Max-Age", MAX_AGE_SECONDS
         else:
             yield "Access-Control-Expose-Headers", self._exposed
+
+
+class ResponseHeaders:
+    """The headers added to each response: the default ones and those of CORS."""
+
+    def __init__(self, cors: Cors, *, tls: bool) -> None:
+        """Take the origins; `tls` says that clients use https, whatever this server speaks."""
+        self._cors, self._tls = cors, tls
+
+    def added(
+        self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the headers to add to a response that has `own_headers`."""
+        path = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Werkzeug routes it
+        tls = self._tls or environ["wsgi.url_scheme"] == "https"
+        yield from default_headers(own_headers, path, request_id, tls=tls)
+        if origin := environ.get("HTTP_ORIGIN"):
+            asks_for_method = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+            preflight = asks_for_method and environ["REQUEST_METHOD"] == "OPTIONS"
+            yield from self._cors.headers(origin=origin, path=path, preflight=preflight)
+
+
+def response_headers(settings: Settings) -> ResponseHeaders:
+    """Return the response headers for these settings."""
+    cors = Cors(
+        settings.allowed_origins, allow=settings.allow_headers, expose=settings.expose_headers
+    )
+    return ResponseHeaders(cors, tls=settings.public_url.startswith("https:"))
+
+
+def add_response_headers(response: Response) -> Response:
+    """Add the headers to a response of a blueprint, unless the middleware adds them."""
+    headers = current_app.extensions.get(RESPONSE_HEADERS)
+    if isinstance(headers, ResponseHeaders) and "X-Request-Id" not in response.headers:
+        request_id = request_context().request_id
+        for name, value in headers.added(request.environ, [*response.headers], request_id):
+            response.headers.add(name, value)
+    return response

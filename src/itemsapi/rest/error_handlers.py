@@ -12,7 +12,7 @@ from typing import Any
 
 import flask.app
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
@@ -24,6 +24,7 @@ from itemsapi.problems import InternalError, MethodNotAllowed, Problem, Validati
 
 PROBLEM_JSON = "application/problem+json"
 MAX_ERRORS = 20
+PROBLEMS_URL = "itemsapi.problems_url"
 MAX_FIELD_NAME_LENGTH = 64
 
 _BY_STATUS: Mapping[int, type[Problem]] = {
@@ -52,15 +53,21 @@ class OtherProblem(Problem):
         super().__init__()
 
 
-def install(app: Flask, base: str) -> None:
-    """Handle every exception; `base` is the address of the page that explains problems."""
-
-    def handle(error: Exception) -> Response:
-        return problem_response(to_problem(error), base)
-
+def install(app: Flask) -> None:
+    """Handle every exception of the application, those without a blueprint included."""
     for kind in (Exception, HTTPException, Problem):
-        app.register_error_handler(kind, handle)
+        app.register_error_handler(kind, handle_error)
     app.logger.addFilter(_is_not_flask_traceback)
+
+
+def handle_error(error: Exception) -> Response:
+    """Return the problem response for an exception."""
+    return problem_response(to_problem(error))
+
+
+def set_problems_url(app: Flask, url: str) -> None:
+    """Set the address of the page that explains problems; `type` is that address and the code."""
+    app.extensions[PROBLEMS_URL] = url
 
 
 def _is_not_flask_traceback(record: logging.LogRecord) -> bool:
@@ -71,9 +78,10 @@ def _is_not_flask_traceback(record: logging.LogRecord) -> bool:
     return record.exc_info is None or record.pathname != flask.app.__file__
 
 
-def problem_response(problem: Problem, base: str) -> Response:
+def problem_response(problem: Problem) -> Response:
     """Return the response for `problem`, and log it if the status is 5xx."""
     log_problem(problem)
+    base = current_app.extensions.get(PROBLEMS_URL, "")
     response = Response(problem_body(problem, base), problem.status, content_type=PROBLEM_JSON)
     response.headers.update(problem.headers())
     return response

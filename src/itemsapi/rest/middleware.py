@@ -11,7 +11,6 @@ After the response is sent, the request context is reset, because the thread is 
 
 # ruff: noqa: ANN401 - PEP 3333 passes exc_info and the writer untyped
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import Token
@@ -19,16 +18,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from itemsapi.clock import new_id
 from itemsapi.observability.context import (
     RequestContext,
+    read_request_context,
     reset_request_context,
     set_request_context,
 )
 from itemsapi.observability.logging import log, log_failure
 from itemsapi.problems import HeadersTooLarge, Problem
 from itemsapi.rest import error_handlers
-from itemsapi.rest.default_headers import Cors, default_headers
+from itemsapi.rest.default_headers import ResponseHeaders
 from itemsapi.settings import ENV_PREFIX, Settings, SettingsError
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_address
 
@@ -131,21 +130,6 @@ def uncounted_proxies_warning(settings: Settings) -> str | None:
 
 MAX_FIELD_BYTES = 8 * 1024
 MAX_HEADERS_BYTES = 32 * 1024
-MAX_USER_AGENT_LENGTH = 200
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
-
-
-def _read_request_context(environ: "WSGIEnvironment") -> RequestContext:
-    """Return the context of a request; use the client's request id if it is well-formed."""
-    client_id = environ.get("HTTP_X_REQUEST_ID", "")
-    request_id = client_id if _REQUEST_ID.fullmatch(client_id) else new_id()
-    agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_LENGTH]
-    return RequestContext(
-        request_id=request_id,
-        address=environ["REMOTE_ADDR"],
-        user_agent="".join(c for c in agent if c.isprintable()),
-    )
 
 
 def _check_size(environ: "WSGIEnvironment") -> None:
@@ -168,21 +152,20 @@ class Middleware:
     """A WSGI application around the application."""
 
     def __init__(
-        self, inner: "WSGIApplication", base: str, proxies: Proxies, cors: Cors, *, tls: bool
+        self, inner: "WSGIApplication", base: str, proxies: Proxies, headers: ResponseHeaders
     ) -> None:
-        """Wrap `inner`; `base` is the page that explains problems; `tls` adds HSTS always."""
+        """Wrap `inner`; `base` is the page that explains problems."""
         self.inner = inner
         self.base = base
         self.proxies = proxies
-        self.cors = cors
-        self.tls = tls
+        self.headers = headers
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Handle the request; reject oversized headers before the application sees them."""
         self.proxies.correct(environ)
-        context = _read_request_context(environ)
+        context = read_request_context(environ)
         token = set_request_context(context)
         started = False
 
@@ -193,7 +176,7 @@ class Middleware:
             started = True
             if status.startswith("5") and not context.failure_logged:
                 log_failure("unavailable", f"endpoint: its view returned status {status[:3]}")
-            added = self._added_headers(environ, headers, context.request_id)
+            added = self.headers.added(environ, headers, context.request_id)
             return start_response(status, [*headers, *added], *exception)
 
         try:
@@ -216,17 +199,6 @@ class Middleware:
         if SERVER_PROBLEM in environ:
             raise environ[SERVER_PROBLEM]
         _check_size(environ)
-
-    def _added_headers(
-        self, environ: "WSGIEnvironment", headers: HeaderList, request_id: str
-    ) -> Iterator[tuple[str, str]]:
-        path = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Werkzeug routes it
-        tls = self.tls or environ["wsgi.url_scheme"] == "https"
-        yield from default_headers(headers, path, request_id, tls=tls)
-        if origin := environ.get("HTTP_ORIGIN"):
-            asks_for_method = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-            preflight = asks_for_method and environ["REQUEST_METHOD"] == "OPTIONS"
-            yield from self.cors.headers(origin=origin, path=path, preflight=preflight)
 
     def _send_problem(
         self, problem: Problem, environ: "WSGIEnvironment", start: "StartResponse"

@@ -17,7 +17,19 @@ from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 
 from itemsapi.rest.error_handlers import add_errors, problem_of_status
-from itemsapi.rest.request import FORM, MULTIPART, Pairs, Request, TextValue, reject_nul
+from itemsapi.rest.request import (
+    FORM,
+    MULTIPART,
+    Pairs,
+    TextValue,
+    form_pairs,
+    json_body,
+    multipart_body,
+    query_pairs,
+    read_body,
+    read_cookies,
+    reject_nul,
+)
 
 # Schemas of optional bodies: `arguments(..., required=False)`.
 OPTIONAL: "weakref.WeakSet[Schema]" = weakref.WeakSet()
@@ -50,14 +62,13 @@ class StrictParser(FlaskParser):
 
     def load_json(self, req: flask.Request, schema: Schema) -> Any:
         """Return the JSON body, or raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
-        request = cast("Request", req)
-        if schema in OPTIONAL and not request.body():
+        if schema in OPTIONAL and not read_body(req):
             return {}
-        return request.get_json()
+        return json_body(req)
 
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
         """Return the query parameters of this schema, and those that no schema knows."""
-        pairs = cast("Request", req).query_pairs()
+        pairs = query_pairs(req)
         view, own_names = _current_view(req), _names(schema)[0]
         if view not in self._names_by_view:
             self._names_by_view[view] = _query_names(view)
@@ -70,11 +81,10 @@ class StrictParser(FlaskParser):
 
     def load_form(self, req: flask.Request, schema: Schema) -> Any:
         """Return the fields of a form, or the fields of a multipart body that are not files."""
-        request = cast("Request", req)
-        if schema in OPTIONAL and not request.body():
+        if schema in OPTIONAL and not read_body(req):
             return {}
         is_multipart = req.mimetype == MULTIPART
-        pairs = request.multipart.form if is_multipart else request.form_pairs()
+        pairs = multipart_body(req).form if is_multipart else form_pairs(req)
         return _single_values(pairs, schema)
 
     def load_json_or_form(self, req: flask.Request, schema: Schema) -> Any:
@@ -84,10 +94,9 @@ class StrictParser(FlaskParser):
 
     def load_files(self, req: flask.Request, schema: Schema) -> Any:
         """Return the files of a multipart body, or raise `MediaTypeWrong`."""
-        request = cast("Request", req)
-        if schema in OPTIONAL and not request.body():
+        if schema in OPTIONAL and not read_body(req):
             return {}
-        return _single_values(request.multipart.files, schema)
+        return _single_values(multipart_body(req).files, schema)
 
     def load_headers(self, req: flask.Request, schema: Schema) -> Any:
         """Return the headers that the schema names; commas separate a list (RFC 9110 5.6.1)."""
@@ -105,7 +114,7 @@ class StrictParser(FlaskParser):
 
     def load_cookies(self, req: flask.Request, schema: Schema) -> Any:
         """Return the cookies."""
-        cookies = {name: TextValue(value) for name, value in req.cookies.items()}
+        cookies = {name: TextValue(value) for name, value in read_cookies(req).items()}
         reject_nul({name: [cookies[name]] for name in _names(schema)[0] & cookies.keys()})
         return cookies
 

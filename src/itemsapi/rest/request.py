@@ -112,73 +112,100 @@ def reject_nul(pairs: Mapping[str, Iterable[str]]) -> None:
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-BODY_LIMIT = f"The body may have at most {json_provider.MAX_BYTES} bytes."
+PARSED = "itemsapi_multipart"
+
+
+def query_pairs(request: flask.Request) -> Pairs:
+    """Return the names and values of the query string. Raise `BadRequest`."""
+    if len(request.query_string) > MAX_BYTES:
+        raise BadRequest(f"The query string is longer than {MAX_BYTES} bytes.")
+    return read(request.query_string)
+
+
+def form_pairs(request: flask.Request) -> Pairs:
+    """Return the names and values of a form body; repeated names are allowed here.
+
+    Raise `MediaTypeWrong`, `BodyTooLarge` or `BadRequest`.
+    """
+    _require_media_type(request, FORM)
+    return read(read_body(request))
+
+
+def json_body(request: flask.Request) -> Any:
+    """Return the JSON body. Raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`."""
+    _require_media_type(request, JSON)
+    return json_provider.read(read_body(request))
+
+
+def read_body(request: flask.Request) -> bytes:
+    """Return the raw body, or raise `BodyTooLarge`, with or without a declared length.
+
+    The limit is that of `json_provider`, or that of the application if it is lower.
+    """
+    limit = min(request.max_content_length or json_provider.MAX_BYTES, json_provider.MAX_BYTES)
+    request.max_content_length = limit
+    too_large = BodyTooLarge(f"The body may have at most {limit} bytes.")
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge:
+        raise too_large from None
+    except ClientDisconnected:
+        raise BadRequest("The body ended too early.") from None
+    # Werkzeug silently truncates a body without a declared length at the limit.
+    if request.content_length is None and len(body) >= limit:
+        raise too_large
+    return body
+
+
+def multipart_body(request: flask.Request) -> Multipart:
+    """Return the fields and files of a multipart body; it is parsed once.
+
+    Raise `MediaTypeWrong`, `BodyTooLarge` or `BadRequest`.
+    """
+    parsed: Multipart | None = getattr(request, PARSED, None)
+    if parsed is None:
+        _require_media_type(request, MULTIPART)
+        boundary = request.mimetype_params.get("boundary", "")
+        parsed = read_multipart(read_body(request), boundary)
+        setattr(request, PARSED, parsed)
+    return parsed
+
+
+def read_cookies(request: flask.Request) -> ImmutableMultiDict[str, str]:
+    """Return the cookies; bytes that are not UTF-8 are replaced and cause no error (S-116)."""
+    header = request.environ.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
+    return ImmutableMultiDict(parse_cookie(header))
+
+
+def _require_media_type(request: flask.Request, media_type: str) -> None:
+    """Raise `MediaTypeWrong` unless the body is `media_type`, in UTF-8 and uncompressed."""
+    parameters = {name: value.lower() for name, value in request.mimetype_params.items()}
+    if media_type == MULTIPART:
+        parameters.pop("boundary", None)
+    compressed = request.headers.get("Content-Encoding", "identity") != "identity"
+    if request.mimetype != media_type or compressed or parameters not in ({}, {"charset": "utf-8"}):
+        raise MediaTypeWrong(f"Send the body as {media_type} in UTF-8, uncompressed.")
 
 
 class Request(flask.Request):
-    """A Flask request whose `get_json` always uses the strict reader."""
+    """A Flask request whose `get_json` and `cookies` use the strict readers, for `create_app`."""
 
     max_content_length = json_provider.MAX_BYTES
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
-        """The cookies; bytes that are not UTF-8 are replaced and cause no error (S-116)."""
-        header = self.environ.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
-        return ImmutableMultiDict(parse_cookie(header))
+        """The cookies; bytes that are not UTF-8 are replaced."""
+        return read_cookies(self)
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
-        """Return the JSON body.
+        """Return the JSON body as `json_body` does.
 
-        Raise `MediaTypeWrong`, `BodyTooLarge` or `BodyMalformed`. With `silent`, return None
-        instead of raising the first or the last. `force` does not allow another media type.
+        With `silent`, return None instead of raising `MediaTypeWrong` or `BodyMalformed`. `force`
+        does not allow another media type.
         """
         try:
-            self._require_media_type(JSON)
-            return json_provider.read(self.body())
+            return json_body(self)
         except (MediaTypeWrong, BodyMalformed):
             if silent:
                 return None
             raise
-
-    def form_pairs(self) -> Pairs:
-        """Return the names and values of a form body; repeated names are allowed here."""
-        self._require_media_type(FORM)
-        return read(self.body())
-
-    @cached_property
-    def multipart(self) -> Multipart:
-        """The fields and files of a multipart body."""
-        self._require_media_type(MULTIPART)
-        return read_multipart(self.body(), self.mimetype_params.get("boundary", ""))
-
-    def query_pairs(self) -> Pairs:
-        """Return the names and values of the query string."""
-        if len(self.query_string) > MAX_BYTES:
-            raise BadRequest(f"The query string is longer than {MAX_BYTES} bytes.")
-        return read(self.query_string)
-
-    def body(self) -> bytes:
-        """Return the raw body, or raise `BodyTooLarge`, with or without a declared length."""
-        try:
-            body = self.get_data()
-        except RequestEntityTooLarge:
-            raise BodyTooLarge(BODY_LIMIT) from None
-        except ClientDisconnected:
-            raise BadRequest("The body ended too early.") from None
-        # Werkzeug silently truncates a body without a declared length at the limit.
-        if self.content_length is None and len(body) >= json_provider.MAX_BYTES:
-            raise BodyTooLarge(BODY_LIMIT)
-        return body
-
-    def _require_media_type(self, media_type: str) -> None:
-        """Raise `MediaTypeWrong` unless the body is `media_type`, in UTF-8 and uncompressed."""
-        parameters = {name: value.lower() for name, value in self.mimetype_params.items()}
-        if media_type == MULTIPART:
-            parameters.pop("boundary", None)
-        compressed = self.headers.get("Content-Encoding", "identity") != "identity"
-        if (
-            self.mimetype != media_type
-            or compressed
-            or parameters not in ({}, {"charset": "utf-8"})
-        ):
-            raise MediaTypeWrong(f"Send the body as {media_type} in UTF-8, uncompressed.")
