@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Scope, requires, signed_in
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.app import rulebook
 from itemsapi.gate.rulebook import RulesInvalid
 from support.app_factory import Backend
 from support.command_line import Shell, shell_at
@@ -55,7 +56,7 @@ def host_blueprint() -> Blueprint:
 def guarded_routes(backend: Backend) -> list[tuple[str, str]]:
     """Return every method and path behind the gate, except the one that changes the password."""
     some = "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10"
-    rules = backend.app.extensions["itemsapi.rulebook"].entries
+    rules = rulebook(backend.app).entries
     found = [(one.method, one.path) for one in rules if one.rule.accepts_access_token]
     paths = [(method, path.replace("<id:item_id>", some)) for method, path in found]
     return [(m, p) for m, p in paths if p != "/me/password" and "<" not in p]

@@ -85,8 +85,8 @@ class Gate:
 
     def check_request(self, app: Flask, **_: object) -> None:
         """Admit the current request, or raise the response of the gate."""
-        _set_context()
         try:
+            _set_context()
             self._check(self._rulebook or self.seal(app))
         except GateResponse:
             raise

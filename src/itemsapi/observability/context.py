@@ -58,7 +58,7 @@ def read_request_context(environ: Mapping[str, Any]) -> RequestContext:
     agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_LENGTH]
     return RequestContext(
         request_id=request_id,
-        address=environ["REMOTE_ADDR"],
+        address=environ.get("REMOTE_ADDR", ""),  # a socket of the file system has none
         user_agent="".join(c for c in agent if c.isprintable()),
     )
 
