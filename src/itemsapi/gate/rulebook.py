@@ -34,12 +34,14 @@ class Rulebook:
     """The rule of every route and method, read when all routes are registered.
 
     `faults` has a line for each route without exactly one rule; such a route is refused.
+    `faults_by_route` has these lines by endpoint and method.
     """
 
     def __init__(self, app: Flask, rules: RouteRules | None = None) -> None:
         """Collect the rules of all routes: those of their views, and `rules` for the others."""
         rules = rules or RouteRules()
         self.faults: list[str] = []
+        self.faults_by_route: dict[tuple[str, str], str] = {}
         self.entries = [
             entry
             for route in app.url_map.iter_rules()
@@ -77,7 +79,9 @@ class Rulebook:
             if len(found) == 1:
                 yield RouteRule(method, route.rule, route.endpoint, found[0])
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                self.faults.append(_fault(found, method, route))
+                fault = _fault(found, method, route)
+                self.faults.append(fault)
+                self.faults_by_route[route.endpoint, method] = fault
 
     def _known_scopes(self, extra: Iterable[Scope]) -> dict[str, Scope]:
         declared = [
