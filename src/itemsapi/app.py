@@ -38,7 +38,8 @@ def create_app(
     layer = AuthLayer(
         app, settings=settings, include=PARTS, answer_options=True, clock=clock, monotonic=monotonic
     )
-    for blueprint in [items.blueprint, *blueprints, *load_blueprints(settings.blueprints)]:
+    layer.api.register_blueprint(items.blueprint)
+    for blueprint in [*blueprints, *load_blueprints(settings.blueprints)]:
         layer.api.register_blueprint(blueprint)
     layer.seal(app)
     _check_deployment(app, settings)

@@ -12,6 +12,7 @@ The layer adds `/auth/*`, `/oauth/*`, `/.well-known/*` and the endpoints of the 
 other behaviour of the application stays as it is, except that each of its routes needs a rule.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -37,6 +38,7 @@ from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 
 LAYER = "itemsapi.layer"
+_PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Part = Literal["operators", "docs", "console", "health", "metrics"]
 
 
@@ -67,6 +69,8 @@ class AuthLayer:
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Keep the options; with `app`, call `init_app`."""
+        if url_prefix and not _PREFIX.fullmatch(url_prefix):
+            raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         self._rules, self._settings = rules, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._answer_options = include, answer_options

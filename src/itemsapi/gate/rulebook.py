@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules
-from itemsapi.gate.route_rules import RouteRules
+from itemsapi.gate.route_rules import ClosestRules, RouteRules
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
@@ -75,7 +75,7 @@ class Rulebook:
         view = app.view_functions.get(route.endpoint)
         automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
         for method in sorted(route.methods - automatic):
-            found = _collect_rules(view, method) or rules.find(route, method)
+            found = _unique(_collect_rules(view, method), rules.find(route, method))
             if len(found) == 1:
                 yield RouteRule(method, route.rule, route.endpoint, found[0])
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
@@ -107,6 +107,11 @@ class Rulebook:
             if not any(line.endswith(fault) for line in self.faults):  # HEAD follows GET
                 self.faults.append(f"route {entry.method} {fault}")
         return not unknown
+
+
+def _unique(declared: list[Rule], given: ClosestRules) -> list[Rule]:
+    """Return the rules of a route: a decorator wins over a pattern, not over an exact key."""
+    return [*declared, *given.rules] if given.is_exact or not declared else declared
 
 
 def _blueprint_scopes(app: Flask) -> list[Scope]:

@@ -62,7 +62,9 @@ class Assets:
         `policy` is the Content-Security-Policy of an HTML file, `variables` are the values of its
         `$variables`. Both come from the application, never from the request.
         """
-        asset = self._asset(name, {ROOT: f"{request.script_root}{services().url_prefix}", **variables})
+        asset = self._asset(
+            name, {ROOT: f"{request.script_root}{services().url_prefix}", **variables}
+        )
         headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if policy:
             headers["Content-Security-Policy"] = policy
