@@ -73,7 +73,7 @@ def test_a_route_without_a_rule_raises_for_its_developer(protect: Protect, switc
 
 def test_rules_are_given_by_endpoint_path_and_method(protect: Protect) -> None:
     """For routes whose code one does not own (S-002)."""
-    rules = {"open": public("it is"), "POST /wi*": requires("items:read")}
+    rules = {"open": public("it is"), "POST,PUT /wi*": requires("items:read")}
     client = protect(make_host(), rules=rules).client()
     assert [client.get("/open").status_code, client.post("/wide").status_code] == [200, 401]
 

@@ -3,12 +3,12 @@
     AuthLayer(app, rules={
         "static": public("the files of the website"),
         "/admin/*": requires("admin"),
-        "POST webhooks.*": public("the view verifies the signature"),
+        "POST,PUT /hooks/*": public("the views verify the signature"),
     })
 
-A key is an endpoint, or a path if it begins with `/`, with `*` for any text; a method may precede
-it. The closest key counts: an exact one before a pattern, then one with a method, then the longest.
-HEAD follows GET. A decorator on the view counts before a pattern; beside an exact key it is a fault.
+A key is an endpoint, or a path if it begins with `/`, with `*` for any text; methods may precede it.
+The closest key counts: an exact one before a pattern, then one with a method, then the longest.
+HEAD follows GET. A decorator on the view wins over a pattern; beside an exact key it is a fault.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,11 +64,11 @@ def _rule_of(decorator: RuleDecorator) -> Rule:
 
 
 def _matches(key: str, route: Route, method: str) -> bool:
-    only_method, _, pattern = key.rpartition(" ")
+    methods, _, pattern = key.rpartition(" ")
     name = route.rule if pattern.startswith("/") else route.endpoint
-    return only_method in {"", method} and fnmatchcase(name, pattern)
+    return (not methods or method in methods.split(",")) and fnmatchcase(name, pattern)
 
 
 def _closeness(key: str) -> tuple[bool, bool, int]:
-    only_method, _, pattern = key.rpartition(" ")
-    return "*" not in pattern, bool(only_method), len(pattern)
+    methods, _, pattern = key.rpartition(" ")
+    return "*" not in pattern, bool(methods), len(pattern)
