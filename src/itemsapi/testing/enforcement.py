@@ -1,0 +1,234 @@
+"""Attack every rule of an application, in process, with real tokens.
+
+The application is sealed, and then each route that needs a token is requested with every bad
+credential of `forged_tokens`, with each single scope missing, and in the ways of `detours`. The
+gate must refuse each, with the right response, before a view runs. A token with exactly the scopes
+of the rule must get in, so that a gate that refuses everybody is no success. Views do not run
+meanwhile, see `stopped_views`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from flask import Flask
+from werkzeug.routing import Rule as Route
+
+from itemsapi.extension import gate_of
+from itemsapi.gate.rulebook import RouteRule, Rulebook
+from itemsapi.gate.rules import WITHOUT_CLAIMS, Rule
+from itemsapi.testing.application import seal
+from itemsapi.testing.detours import detours
+from itemsapi.testing.forged_tokens import LACKS_SCOPE, Attack, TokenForger, bearer_attack
+from itemsapi.testing.report import EnforcementReport, Failure
+from itemsapi.testing.stopped_views import Outcome, StoppedViews
+from itemsapi.testing.targets import Target, find_target
+from itemsapi.tokens.scopes import PASSWORD_CHANGE
+
+SERVER_ERROR = 500
+OWN_MODULES = "itemsapi."
+
+
+def assert_every_rule_is_enforced(
+    app: Flask,
+    *,
+    public: Collection[str] | None = None,
+    arguments: Mapping[str, object] | None = None,
+) -> EnforcementReport:
+    """Attack every route of `app`; return what was attacked.
+
+    `public` names the routes of yours that need no token, as `GET /status`; others are failures.
+    `arguments` are values for the variables of routes, by name, where no sample leads to the route.
+    Raise `AssertionError` with a table of all failures, or if no route needs a token, and
+    `RulesInvalid` if a route has no rule. The database needs the tables of the layer; one
+    revocation of an invented user is written to it.
+    """
+    enforcement = _Enforcement(app, seal(app), arguments or {})
+    enforcement.attack_every_route()
+    if public is not None:
+        enforcement.compare_public(public)
+    report = enforcement.report()
+    if report.failures:
+        raise AssertionError(f"Rules are not enforced. {report}")
+    if not report.guarded:
+        raise AssertionError(f"No route needs a token, so nothing was attacked. {report}")
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One method of a route, its rule, and the address to request."""
+
+    method: str
+    path: str
+    rule: Rule
+    target: Target
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class _Enforcement:
+    """One run over all routes of an application."""
+
+    def __init__(self, app: Flask, rulebook: Rulebook, arguments: Mapping[str, object]) -> None:
+        self._app, self._rulebook, self._arguments = app, rulebook, arguments
+        self._rules = {(entry.endpoint, entry.method): entry.rule for entry in rulebook.entries}
+        self._forger = TokenForger(app)
+        self._requests = StoppedViews(app, gate_of(app))
+        self._guarded: list[str] = []
+        self._failures: list[Failure] = []
+        self._attacks = self._admitted = 0
+
+    def attack_every_route(self) -> None:
+        """Attack the routes that need a token, and send every route what its rule requires."""
+        attacks = self._forger.attacks()
+        with self._requests.active():
+            for operation in self._operations():
+                if operation.rule.accepts_access_token:
+                    self._guarded.append(str(operation))
+                    self._attack(operation, attacks)
+                if not operation.target.redirects:
+                    self._admit(operation)
+
+    def compare_public(self, expected: Collection[str]) -> None:
+        """Add a failure for each public route that is not expected, and the other way round.
+
+        The routes of the layer itself are not compared.
+        """
+        own = {f"{entry.method} {entry.path}" for entry in self._public() if self._is_own(entry)}
+        found = self._public_reasons().keys() - own
+        for route in sorted(found - set(expected)):
+            self._fail(route, "is public, and not expected to be")
+        for route in sorted(set(expected) - found - own):
+            self._fail(route, "is expected to be public, and is not, or does not exist")
+
+    def report(self) -> EnforcementReport:
+        """Return the counts and the failures so far."""
+        return EnforcementReport(
+            guarded=tuple(self._guarded),
+            attacks=self._attacks,
+            admitted=self._admitted,
+            public=self._public_reasons(),
+            checked_by_view=tuple(
+                f"{entry.method} {entry.path}"
+                for entry in self._rulebook.matrix()
+                if entry.rule.accepts_refresh_token
+            ),
+            failures=tuple(self._failures),
+        )
+
+    def _operations(self) -> Iterator[_Operation]:
+        for route in self._app.url_map.iter_rules():
+            target = find_target(self._app, route, self._arguments)
+            for method in sorted(_methods_with_views(route)):
+                rule = self._rules.get((route.endpoint, method))
+                if rule is None:
+                    fault = "was added after the application was sealed; nobody can use it"
+                    self._fail(f"{method} {route.rule}", fault)
+                elif target is None:
+                    fault = "no address found; pass arguments={...} for its variables"
+                    self._fail(f"{method} {route.rule}", fault)
+                else:
+                    yield _Operation(method, route.rule, rule, target)
+
+    def _attack(self, operation: _Operation, attacks: list[Attack]) -> None:
+        for attack in [*attacks, *self._scope_attacks(operation.rule)]:
+            outcome = self._requests.send(
+                operation.target,
+                operation.method,
+                headers=attack.headers,
+                query=attack.query,
+                form=attack.form,
+            )
+            self._attacks += 1
+            if _is_refused(outcome, attack.refusal, redirects=operation.target.redirects):
+                continue
+            expected = " ".join(map(str, filter(None, attack.refusal)))
+            self._fail(str(operation), f"{outcome}, not {expected}", attack.name)
+        if operation.method != "HEAD":  # its detours are those of GET
+            self._take_detours(operation)
+
+    def _scope_attacks(self, rule: Rule) -> Iterator[Attack]:
+        """Yield a token without scopes, one without each scope, and one for a password change."""
+        known = frozenset(self._rulebook.scopes)
+        if rule.scope_names:
+            yield bearer_attack("no scopes", self._forger.token(frozenset()), LACKS_SCOPE)
+        for scope in sorted(rule.scope_names):
+            token = self._forger.token(known - {scope})
+            yield bearer_attack(f"without {scope}", token, LACKS_SCOPE)
+        if not rule.before_password_change:
+            token = self._forger.token(frozenset({PASSWORD_CHANGE.name}))
+            yield bearer_attack("only to change the password", token, LACKS_SCOPE)
+
+    def _take_detours(self, operation: _Operation) -> None:
+        """Try to reach the view without a token; only a view that needs none may be reached."""
+        for detour in detours(operation.method, operation.target.path):
+            outcome = self._requests.send(
+                operation.target,
+                detour.method,
+                path=detour.path,
+                headers=detour.headers,
+                query=detour.query,
+            )
+            self._attacks += 1
+            if outcome.reached and not self._needs_no_token(outcome.reached):
+                self._fail(str(operation), str(outcome), detour.name)
+
+    def _needs_no_token(self, reached: tuple[str, str]) -> bool:
+        rule = self._rules.get(reached)
+        return rule is not None and rule.kind in WITHOUT_CLAIMS
+
+    def _admit(self, operation: _Operation) -> None:
+        """Send what the rule requires and nothing more: that must get in."""
+        headers = {}
+        if operation.rule.accepts_access_token:
+            token = self._forger.token(operation.rule.scope_names)
+            headers["Authorization"] = f"Bearer {token}"
+        outcome = self._requests.send(operation.target, operation.method, headers=headers)
+        if _got_in(outcome, (operation.target.endpoint, operation.method)):
+            self._admitted += operation.rule.accepts_access_token
+        else:
+            self._fail(str(operation), f"{outcome}, and should get in", "what the rule requires")
+
+    def _public(self) -> Iterator[RouteRule]:
+        """Yield the public routes; HEAD follows GET."""
+        for entry in self._rulebook.matrix():
+            if entry.rule.kind == "public" and entry.method != "HEAD":
+                yield entry
+
+    def _public_reasons(self) -> dict[str, str]:
+        return {f"{entry.method} {entry.path}": entry.rule.reason for entry in self._public()}
+
+    def _is_own(self, entry: RouteRule) -> bool:
+        blueprint = self._app.blueprints.get(entry.endpoint.rpartition(".")[0])
+        return blueprint is not None and blueprint.import_name.startswith(OWN_MODULES)
+
+    def _fail(self, route: str, outcome: str, attack: str = "-") -> None:
+        self._failures.append(Failure(route, attack, outcome))
+
+
+def _methods_with_views(route: Route) -> set[str]:
+    """Return the methods that run a view: Flask responds to OPTIONS itself by default."""
+    automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
+    return (route.methods or set()) - automatic
+
+
+def _is_refused(outcome: Outcome, refusal: tuple[int, str | None], *, redirects: bool) -> bool:
+    """Return whether the gate refused a request as it should; a redirect reaches no view."""
+    if outcome.admitted or outcome.reached:
+        return False
+    if redirects:
+        return True
+    return outcome.challenge and (outcome.status, outcome.error) == refusal
+
+
+def _got_in(outcome: Outcome, view: tuple[str, str]) -> bool:
+    """Return whether a request was let in and reached `view`.
+
+    A hook of the application may have responded instead, unless that was an error of the server:
+    the guard around each view raises one if a hook sent the request to another view.
+    """
+    if outcome.reached:
+        return outcome.reached == view
+    has_failed = outcome.status is None or outcome.status >= SERVER_ERROR
+    return outcome.admitted and not has_failed
