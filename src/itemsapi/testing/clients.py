@@ -13,6 +13,10 @@ from itemsapi.testing.tokens import access_token
 from itemsapi.tokens.scopes import Scope
 
 SIGN_IN = "auth.sign_in"  # the endpoint
+PAGE_HEADERS = {  # what a page of the application's own origin sends
+    "HTTP_X_AUTH_DELIVERY": "cookie",
+    "HTTP_SEC_FETCH_SITE": "same-origin",
+}
 
 
 def caller_client(app: Flask, scopes: Iterable[Scope | str] = (), **token: Any) -> FlaskClient:
@@ -36,7 +40,8 @@ def bearer_client(app: Flask, token: str) -> FlaskClient:
 class SignIn:
     """A new session of a user: a client that sends its access token, and the body of the response.
 
-    With `delivery="cookie"` the client has the refresh token as a cookie.
+    With `delivery="cookie"` the client has the refresh token as a cookie, and sends the headers
+    that a page of the application sends.
     """
 
     client: FlaskClient
@@ -74,9 +79,9 @@ def sign_in(
     with app.test_request_context():
         path = url_for(SIGN_IN)
     client = app.test_client()
-    headers = {"X-Auth-Delivery": "cookie"} if delivery == "cookie" else {}
-    body = {"username": username, "password": password} | fields
-    response = client.post(path, json=body, headers=headers)
+    if delivery == "cookie":
+        client.environ_base |= PAGE_HEADERS
+    response = client.post(path, json={"username": username, "password": password} | fields)
     if response.status_code != HTTPStatus.OK:
         raise AssertionError(f"{username} cannot sign in: {response.get_data(as_text=True)}")
     granted: dict[str, Any] = response.get_json()

@@ -4,12 +4,12 @@ import itertools
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BuildError, MapAdapter, RequestRedirect
+from werkzeug.routing import BuildError, RequestRedirect
 from werkzeug.routing import Rule as Route
 
 HOST = "localhost"
@@ -46,32 +46,24 @@ def find_target(app: Flask, route: Route, arguments: Mapping[str, object]) -> Ta
     `arguments` are values for the variables of the routes, by name. For the others sample values
     are tried until one leads to the route.
     """
-    adapter = _adapter(app, route)
-    redirect = None
+    redirect, base_url = None, _base_url(app, route)
     for values in itertools.islice(_combinations(route, arguments), MAX_SAMPLES):
         path = _build(route, values)
-        if path is None:
-            continue
-        target = Target(route.endpoint, _base_url(app, adapter), path)
-        found = _match(adapter, route, path)
+        found = "nothing" if path is None else _match(app, route, base_url, path)
         if found == "route":
-            return target
-        if found == "redirect":
-            redirect = redirect or replace(target, redirects=True)
+            return Target(route.endpoint, base_url, str(path))
+        if found == "redirect" and redirect is None:
+            redirect = Target(route.endpoint, base_url, str(path), redirects=True)
     return redirect
 
 
-def _adapter(app: Flask, route: Route) -> MapAdapter:
+def _base_url(app: Flask, route: Route) -> str:
+    """Return the scheme, the host and the root below which a route is found."""
+    host = app.config["SERVER_NAME"] or HOST
     if app.url_map.host_matching:
-        return app.url_map.bind(route.host or HOST)
-    server = app.config["SERVER_NAME"] or HOST
-    return app.url_map.bind(server, subdomain=route.subdomain or "")
-
-
-def _base_url(app: Flask, adapter: MapAdapter) -> str:
-    host = adapter.server_name
-    if adapter.subdomain and not app.url_map.host_matching:
-        host = f"{adapter.subdomain}.{host}"
+        host = route.host or host
+    elif route.subdomain:
+        host = f"{route.subdomain}.{host}"
     root = str(app.config["APPLICATION_ROOT"] or "/")
     return f"{app.config['PREFERRED_URL_SCHEME']}://{host}{root}"
 
@@ -102,12 +94,11 @@ def _build(route: Route, values: Mapping[str, Any]) -> str | None:
     return built[1] if built else None
 
 
-def _match(adapter: MapAdapter, route: Route, path: str) -> str:
+def _match(app: Flask, route: Route, base_url: str, path: str) -> str:
+    """Return where the application routes a path: to the `route`, to a `redirect`, or nowhere."""
     method = min((route.methods or set()) - {"HEAD", "OPTIONS"}, default="OPTIONS")
-    try:
-        found, _ = adapter.match(path, method=method, return_rule=True)
-    except RequestRedirect:
-        return "redirect"
-    except HTTPException:
-        return "none"
-    return "route" if found is route else "none"
+    with app.test_request_context(path, method=method, base_url=base_url):
+        if request.url_rule is route:
+            return "route"
+        is_redirect = isinstance(request.routing_exception, RequestRedirect)
+    return "redirect" if is_redirect else "nothing"
