@@ -12,7 +12,7 @@ from itemsapi.testing.application import PASSWORD, seal
 from itemsapi.testing.tokens import access_token
 from itemsapi.tokens.scopes import Scope
 
-SIGN_IN = "auth.sign_in"  # the endpoint
+SIGN_IN = "itemsapi.auth.sign_in"  # the endpoint
 PAGE_HEADERS = {  # what a page of the application's own origin sends
     "HTTP_X_AUTH_DELIVERY": "cookie",
     "HTTP_SEC_FETCH_SITE": "same-origin",

@@ -9,22 +9,22 @@ meanwhile, see `stopped_views`.
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.extension import gate_of
 from itemsapi.gate.rulebook import RouteRule, Rulebook
-from itemsapi.gate.rules import WITHOUT_CLAIMS, Rule
+from itemsapi.gate.rules import Rule
 from itemsapi.testing.application import seal
 from itemsapi.testing.detours import detours
-from itemsapi.testing.forged_tokens import LACKS_SCOPE, Attack, TokenForger, bearer_attack
+from itemsapi.testing.forged_tokens import Attack, TokenForger
 from itemsapi.testing.report import EnforcementReport, Failure
+from itemsapi.testing.rule_attacks import attacks_on, credential_for, needs_caller
 from itemsapi.testing.stopped_views import Outcome, StoppedViews
 from itemsapi.testing.targets import Target, find_target
-from itemsapi.tokens.scopes import PASSWORD_CHANGE
 
-SERVER_ERROR = 500
 PACKAGE = "itemsapi"
 
 
@@ -42,6 +42,7 @@ def assert_every_rule_is_enforced(
     `RulesInvalid` if a route has no rule. The database needs the tables of the layer; the
     revocations of an invented user and session are written to it.
     """
+    __tracebackhide__ = True  # pytest shows the table, not this function
     enforcement = _Enforcement(app, seal(app), arguments or {})
     enforcement.attack_every_route()
     if public is not None:
@@ -76,6 +77,7 @@ class _Enforcement:
         self._forger = TokenForger(app)
         self._requests = StoppedViews(app, gate_of(app))
         self._guarded: list[str] = []
+        self._not_admitted: list[str] = []
         self._failures: list[Failure] = []
         self._attacks = self._admitted = 0
         self.attacked_own_route = False  # one of the application, not of the layer
@@ -85,7 +87,7 @@ class _Enforcement:
         attacks = self._forger.attacks()
         with self._requests.active():
             for operation in self._operations():
-                if operation.rule.accepts_access_token:
+                if needs_caller(operation.rule):
                     self._guarded.append(str(operation))
                     self._attack(operation, attacks)
                     if not self._is_of_layer(operation.target.endpoint):
@@ -112,6 +114,7 @@ class _Enforcement:
             guarded=tuple(self._guarded),
             attacks=self._attacks,
             admitted=self._admitted,
+            not_admitted=tuple(self._not_admitted),
             public=self._public_reasons(),
             checked_by_view=tuple(
                 _name(entry)
@@ -136,7 +139,7 @@ class _Enforcement:
                     yield _Operation(method, route.rule, rule, target)
 
     def _attack(self, operation: _Operation, attacks: list[Attack]) -> None:
-        for attack in [*attacks, *self._scope_attacks(operation.rule)]:
+        for attack in [*attacks, *attacks_on(operation.rule, self._forger)]:
             outcome = self._requests.send(
                 operation.target,
                 operation.method,
@@ -145,24 +148,16 @@ class _Enforcement:
                 form=attack.form,
             )
             self._attacks += 1
-            if _is_refused(outcome, attack.refusal, redirects=operation.target.redirects):
+            if operation.target.redirects:
+                is_refused = not (outcome.admitted or outcome.reached)
+            else:
+                is_refused = _is_refused(outcome, attack.refusal, operation.rule)
+            if is_refused:
                 continue
             expected = " ".join(map(str, filter(None, attack.refusal)))
             self._fail(str(operation), f"{outcome}, not {expected}", attack.name)
         if operation.method != "HEAD":  # its detours are those of GET
             self._take_detours(operation)
-
-    def _scope_attacks(self, rule: Rule) -> Iterator[Attack]:
-        """Yield a token without scopes, one without each scope, and one for a password change."""
-        known = frozenset(self._rulebook.scopes)
-        if rule.scope_names:
-            yield bearer_attack("no scopes", self._forger.token(frozenset()), LACKS_SCOPE)
-        for scope in sorted(rule.scope_names):
-            token = self._forger.token(known - {scope})
-            yield bearer_attack(f"without {scope}", token, LACKS_SCOPE)
-        if not rule.before_password_change:
-            token = self._forger.token(frozenset({PASSWORD_CHANGE.name}))
-            yield bearer_attack("only to change the password", token, LACKS_SCOPE)
 
     def _take_detours(self, operation: _Operation) -> None:
         """Try to reach the view without a token; only a view that needs none may be reached."""
@@ -180,17 +175,17 @@ class _Enforcement:
 
     def _needs_no_token(self, reached: tuple[str, str]) -> bool:
         rule = self._rules.get(reached)
-        return rule is not None and rule.kind in WITHOUT_CLAIMS
+        return rule is not None and not needs_caller(rule)
 
     def _admit(self, operation: _Operation) -> None:
         """Send what the rule requires and nothing more: that must get in."""
-        headers = {}
-        if operation.rule.accepts_access_token:
-            token = self._forger.token(operation.rule.scope_names)
-            headers["Authorization"] = f"Bearer {token}"
+        headers = credential_for(operation.rule, self._forger)
+        if headers is None:
+            self._not_admitted.append(str(operation))
+            return
         outcome = self._requests.send(operation.target, operation.method, headers=headers)
         if _got_in(outcome, (operation.target.endpoint, operation.method)):
-            self._admitted += operation.rule.accepts_access_token
+            self._admitted += needs_caller(operation.rule)
         else:
             self._fail(str(operation), f"{outcome}, and should get in", "what the rule requires")
 
@@ -227,13 +222,16 @@ def _methods_with_views(route: Route) -> set[str]:
     return (route.methods or set()) - automatic
 
 
-def _is_refused(outcome: Outcome, refusal: tuple[int, str | None], *, redirects: bool) -> bool:
-    """Return whether the gate refused a request as it should; a redirect reaches no view."""
-    if outcome.admitted or outcome.reached:
+def _is_refused(outcome: Outcome, refusal: tuple[int, str | None], rule: Rule) -> bool:
+    """Return whether the gate refused a request, and in the way that it should.
+
+    A rule that accepts no access token refuses each in the way of its own credentials.
+    """
+    if outcome.admitted or outcome.reached or not outcome.challenge:
         return False
-    if redirects:
-        return True
-    return outcome.challenge and (outcome.status, outcome.error) == refusal
+    if not rule.accepts_access_token:
+        return outcome.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    return (outcome.status, outcome.error) == refusal
 
 
 def _got_in(outcome: Outcome, view: tuple[str, str]) -> bool:
@@ -244,5 +242,5 @@ def _got_in(outcome: Outcome, view: tuple[str, str]) -> bool:
     """
     if outcome.reached:
         return outcome.reached == view
-    has_failed = outcome.status is None or outcome.status >= SERVER_ERROR
+    has_failed = outcome.status is None or outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return outcome.admitted and not has_failed

@@ -21,6 +21,7 @@ from itemsapi.tokens.revocation import session_target, user_target
 MISSING = (401, None)  # the challenge has no error: there was no credential (RFC 6750 section 3.1)
 INVALID = (401, "invalid_token")
 LACKS_SCOPE = (403, "insufficient_scope")
+SIGN_IN_TOO_OLD = (401, "insufficient_user_authentication")  # RFC 9470 section 3
 HOURS = timedelta(hours=2)  # longer than any access token lives
 
 
