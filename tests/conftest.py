@@ -17,7 +17,8 @@ from itemsapi import create_app, db
 from itemsapi.clock import Timer, new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import Backend, BufferedClient, MovingClock
+from itemsapi.testing import MovableClock, testing_settings
+from support.app_factory import Backend, BufferedClient
 from support.bundled_postgres import start_postgres
 from support.manual_timer import ManualTimer
 from support.postgres_database import ReusableDatabase, execute, url_of
@@ -37,8 +38,6 @@ hypothesis_settings.load_profile("no-deadline")
 Flask.url_rule_class = CompiledOnce
 Flask.test_client_class = BufferedClient
 share_compiled_statements()
-
-SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +127,9 @@ def database(database_url: str) -> Iterator[db.Database]:
 
 
 @pytest.fixture
-def clock() -> MovingClock:
+def clock() -> MovableClock:
     """A clock that the test moves."""
-    return MovingClock()
+    return MovableClock()
 
 
 @pytest.fixture
@@ -141,31 +140,20 @@ def timer() -> ManualTimer:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Development settings without a request rate limit."""
-    return Settings(
-        database_url=database_url, data_dir=tmp_path, secret_key=SECRET, rate_limit=None
-    )
-
-
-def with_cheap_hashing(settings: Settings) -> Settings:
-    """Make password hashing cheap; no setting that an operator can write allows this."""
-    if settings.argon2_memory == Settings.argon2_memory:
-        object.__setattr__(settings, "argon2_memory", 64)
-    if settings.argon2_time == Settings.argon2_time:
-        object.__setattr__(settings, "argon2_time", 1)
-    return settings  # other values were set by the test itself
+    """Settings for a test on its database."""
+    return testing_settings(tmp_path, database_url=database_url)
 
 
 @pytest.fixture
 def make_backend(
-    settings: Settings, clock: MovingClock, timer: Timer
+    settings: Settings, clock: MovableClock, timer: Timer
 ) -> Iterator[Callable[..., Backend]]:
     """Build applications with changed settings and extra blueprints."""
     backends: list[Backend] = []
 
     def make(*extra_blueprints: Any, **changes: Any) -> Backend:
         app = create_app(
-            with_cheap_hashing(replace(settings, **changes)),
+            replace(settings, **changes),
             blueprints=extra_blueprints,
             clock=clock,
             monotonic=timer,
@@ -183,10 +171,9 @@ def shared_backend(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Backend]:
     """An application that tests share whose requests are all rejected: they change nothing."""
-    folder, clock = tmp_path_factory.mktemp("shared"), MovingClock()
+    folder, clock = tmp_path_factory.mktemp("shared"), MovableClock()
     shutil.copy(sqlite_template, folder / "itemsapi.db")
-    settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None)
-    app = create_app(with_cheap_hashing(settings), clock=clock)
+    app = create_app(testing_settings(folder), clock=clock)
     backend = Backend(app, app.extensions[EXTENSION], clock)
     yield backend
     backend.services.database.dispose()

@@ -8,10 +8,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.issuer.sessions import end_all_sessions
+from itemsapi.testing import PASSWORD
+from itemsapi.testing.tokens import decode_part
 from itemsapi.tokens.revocation import ALL_USERS
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.browser_client import make_browser, refresh_cookie, set_cookie_lines, sign_in
-from support.forged_tokens import decode_part
 from support.operator_client import NEW_PASSWORD, events, is_signed_in, refresh
 
 

@@ -7,7 +7,8 @@ from flask.testing import FlaskClient
 
 from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_all_sessions
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.browser_client import signed_in_browser
 
 PHONE = {"User-Agent": "Phone/1.0"}

@@ -9,19 +9,16 @@ import pytest
 
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
-from itemsapi.settings import Settings
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock, testing_settings
+from support.app_factory import Backend
 from support.forged_tokens import ProtectedEndpoints, TokenForger
-
-SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
 def build(template: Path, folder: Path, vault: ProtectedEndpoints, **changes: Any) -> Backend:
     """Build a backend on SQLite; these attacks do not depend on the database."""
     shutil.copy(template, folder / "itemsapi.db")
-    settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
-    clock = MovingClock()
-    app = create_app(settings, blueprints=[vault.blueprint], clock=clock)
+    clock = MovableClock()
+    app = create_app(testing_settings(folder, **changes), blueprints=[vault.blueprint], clock=clock)
     return Backend(app, app.extensions[EXTENSION], clock)
 
 

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
 from itemsapi.clock import new_id
+from itemsapi.testing.tokens import encode_part, sign
 from itemsapi.tokens.keys import Key, derive_key, generate_key, symmetric_key
-from support.forged_tokens import ACCEPTED, REJECTED, TokenForger, encode_part, sign
+from support.forged_tokens import ACCEPTED, REJECTED, TokenForger
 
 ASYMMETRIC = ("EdDSA", "ES256", "RS256")
 

@@ -16,7 +16,8 @@ from itemsapi.accounts.passwords import PasswordService
 from itemsapi.attempt_limits import Limit, PendingAttempt
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import Busy
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.database_faults import FaultMode, failing_database
 from support.operator_client import NEW_PASSWORD
 

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from itemsapi.problems import RefreshInvalid
+from itemsapi.testing.tokens import decode_part, encode_part, sign
 from itemsapi.tokens.claims import REQUIRED_CLAIMS
 from itemsapi.tokens.keys import derive_key, symmetric_key
-from support.forged_tokens import ACCEPTED, REJECTED, TokenForger, decode_part, encode_part, sign
+from support.forged_tokens import ACCEPTED, REJECTED, TokenForger
 
 LOOSE = settings(
     max_examples=100,

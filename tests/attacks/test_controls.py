@@ -6,7 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.observability.logging import log
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 
 HOSTILE = [
     "\x1b]52;c;cm0gLXJmIH4=\x07",

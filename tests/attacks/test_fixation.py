@@ -4,7 +4,8 @@ import pytest
 
 from itemsapi.clock import new_id
 from itemsapi.endpoints.token_response import COOKIE_NAME, PLAIN_COOKIE_NAME
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.browser_client import (
     cookie_header,
     cookieless_client,

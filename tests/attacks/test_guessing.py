@@ -10,8 +10,9 @@ from flask.testing import FlaskClient
 
 from itemsapi.attempt_limits import AttemptCounter, Limit
 from itemsapi.issuer import login_throttling
+from itemsapi.testing import PASSWORD
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, events
 from support.race import race
 

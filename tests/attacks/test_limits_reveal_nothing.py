@@ -9,7 +9,8 @@ from werkzeug.test import TestResponse
 
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.attempt_limits import AttemptCounter, Limit
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.password_counter import count_verifications
 from support.responses import visible_parts
 

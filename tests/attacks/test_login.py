@@ -5,7 +5,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.accounts.models import COMMAND_LINE
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.operator_client import events
 from support.responses import visible_parts
 

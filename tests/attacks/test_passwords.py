@@ -9,7 +9,8 @@ from itemsapi.accounts.models import User
 from itemsapi.accounts.predictability import common_passwords
 from itemsapi.attempt_limits import AttemptCounter
 from itemsapi.audit import AuditEvent
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, operator_client
 
 CANARY = "canary-4f1c9e-sings-in-the-mine"

@@ -7,9 +7,10 @@ from flask_jwt_extended import decode_token
 
 from itemsapi.clock import new_id
 from itemsapi.problems import GateUnavailable, RefreshInvalid, TokenInvalid
+from itemsapi.testing.tokens import decode_part, sign
 from itemsapi.tokens.keys import Key, derive_key, symmetric_key
 from support.app_factory import Backend
-from support.forged_tokens import ProtectedEndpoints, TokenForger, decode_part, sign
+from support.forged_tokens import ProtectedEndpoints, TokenForger
 
 pytestmark = pytest.mark.dialect("sqlite")  # what is attacked here does not depend on the database
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.forged_tokens import ACCEPTED, REJECTED, TokenForger, encode_part
+from itemsapi.testing.tokens import encode_part
+from support.forged_tokens import ACCEPTED, REJECTED, TokenForger
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 LOOSE = settings(

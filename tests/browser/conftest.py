@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import (
     PAGES,
     OpenConsole,

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.issuer.users import UserService
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import SETTLE_TIMEOUT_MS, OpenConsole, Site, Window, sign_in, wait_until
 
 OPERATOR_VIEWS = ["Users", "Roles", "Audit trail"]

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from itemsapi.accounts.models import COMMAND_LINE, User
 from itemsapi.problems import TooManyRequests
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import OpenConsole, Site, Window, sign_in
 
 TEMPORARY_PASSWORD = "a password made for somebody"

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from itemsapi.accounts.models import COMMAND_LINE
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import PageWatcher, Site, Window, print_figure
 from support.npm_packages import Npm
 

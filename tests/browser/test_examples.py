@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from itemsapi.problems import Challenge, list_problems
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import PageServer, Site, Window
 from support.npm_packages import TESTS, Npm
 

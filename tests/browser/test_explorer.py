@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import Site, Window
 
 pytestmark = pytest.mark.browser

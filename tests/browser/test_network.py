@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import PageServer, PageWatcher, Site, Tab, Window
 from support.chromium import Chromium
 

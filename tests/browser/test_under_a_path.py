@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from itemsapi.endpoints.token_response import COOKIE_NAME
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.browser import Site, Window, running_site
 from support.chromium import Chromium
 

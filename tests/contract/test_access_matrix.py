@@ -19,12 +19,11 @@ from itemsapi.app import rulebook
 from itemsapi.clock import new_id
 from itemsapi.gate.rulebook import RouteRule
 from itemsapi.services import EXTENSION
-from itemsapi.settings import Settings
+from itemsapi.testing import MovableClock, testing_settings
 from itemsapi.tokens.scopes import BUILTIN_SCOPES
-from support.app_factory import Backend, MovingClock
+from support.app_factory import Backend
 from support.forged_tokens import ProtectedEndpoints, TokenForger
 
-SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 SNAPSHOT = Path(__file__).with_name("access_matrix.txt")
 PUBLIC = {
     "GET /.well-known/jwks.json",
@@ -54,10 +53,9 @@ GATE_CODES = {"token_missing", "invalid_token", "insufficient_scope", "route_ung
 @contextmanager
 def build_forger(template: Path, folder: Path) -> Iterator[TokenForger]:
     """Build a backend with default settings and a blueprint of the tests."""
-    vault, clock = ProtectedEndpoints(), MovingClock()
+    vault, clock = ProtectedEndpoints(), MovableClock()
     shutil.copy(template, folder / "itemsapi.db")
-    settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None)
-    app = create_app(settings, blueprints=[vault.blueprint], clock=clock)
+    app = create_app(testing_settings(folder), blueprints=[vault.blueprint], clock=clock)
     backend = Backend(app, app.extensions[EXTENSION], clock)
     yield TokenForger(backend, vault)
     backend.services.database.dispose()

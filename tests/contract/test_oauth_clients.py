@@ -20,11 +20,10 @@ from werkzeug.serving import make_server
 
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
-from itemsapi.settings import Settings
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock, testing_settings
+from support.app_factory import Backend
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 METADATA = "/.well-known/oauth-authorization-server"
 Tokens = dict[str, Any]
 
@@ -38,9 +37,8 @@ def served(
     shutil.copy(sqlite_template, folder / "itemsapi.db")
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
     url = f"http://127.0.0.1:{server.server_port}"
-    clock = MovingClock()
-    settings = Settings(data_dir=folder, secret_key=SECRET, public_url=url, rate_limit=None)
-    server.app = create_app(settings, clock=clock)
+    clock = MovableClock()
+    server.app = create_app(testing_settings(folder, public_url=url), clock=clock)
     backend = Backend(server.app, server.app.extensions[EXTENSION], clock)
     backend.create_user("ada", "member")
     thread = threading.Thread(target=server.serve_forever, daemon=True)

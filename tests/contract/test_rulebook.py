@@ -15,10 +15,9 @@ from itemsapi import Blueprint, Scope, create_app, public, requires, signed_in
 from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
-from itemsapi.settings import Settings
+from itemsapi.testing import testing_settings
 from support.boot import boot, boot_error, make_view, non_wrapping_decorator, wrapping_decorator
 
-SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 TEA = Scope("tea:pour", "Pour tea")
 
 
@@ -320,6 +319,5 @@ def test_create_app_raises_for_a_blueprint_without_rules(tmp_path: Path) -> None
     """The application does not start (S-002, R-24)."""
     blueprint = flask.Blueprint("tea", __name__)
     blueprint.get("/tea")(make_view())
-    settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     with pytest.raises(RulesInvalid, match="GET /tea"):
-        create_app(settings, blueprints=[blueprint])
+        create_app(testing_settings(tmp_path), blueprints=[blueprint])

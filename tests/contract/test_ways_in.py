@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 
 from itemsapi.app import rulebook
 from itemsapi.gate.rulebook import RouteRule
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.tokens import open_session, revoke_tokens_of_user
 
 pytestmark = pytest.mark.dialect("sqlite")  # nothing here depends on the database

@@ -16,8 +16,9 @@ from itemsapi.clock import new_id
 from itemsapi.issuer.issuer import Grant
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from itemsapi.testing import MovableClock
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import Backend, MovingClock
+from support.app_factory import Backend
 from support.service import RunningService, running_service
 from support.tokens import OpenedSession, open_session
 
@@ -83,7 +84,7 @@ def deploy(
         database_url = url or _url(dialect, folder, request)
         secret = "deployment-only-0123456789-abcdefghijklmnopqrstuvwxyz"
         settings = Settings(database_url=database_url, data_dir=folder, secret_key=secret)
-        clock = MovingClock()
+        clock = MovableClock()
         app = create_app(settings, clock=clock)
         backend = Backend(app, app.extensions[EXTENSION], clock)
         db.upgrade(backend.services.database)

@@ -13,7 +13,8 @@ import pytest
 from itemsapi.attempt_limits import AttemptCounter
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.problems import CredentialsInvalid
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.rounds import rounds
 from support.service import print_figures
 

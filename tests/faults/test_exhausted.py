@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import Deployment
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.service import CONNECTION_ERRORS, ServiceConnection, print_figures, wait_until
 
 RECOVERY_TIMEOUT_SECONDS = 60.0  # to recover, on a busy machine

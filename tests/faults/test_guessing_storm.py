@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from faults.conftest import Deployment
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.operator_client import NEW_PASSWORD
 from support.race import race
 from support.rounds import rounds

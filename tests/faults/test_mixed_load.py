@@ -25,7 +25,7 @@ from sqlalchemy import text
 from faults.conftest import Deployment
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.bundled_postgres import start_postgres
 from support.honest_client import Client, ClientConfig, ExpectedItem, Tokens
 from support.rounds import rounds

@@ -16,7 +16,7 @@ from faults.conftest import Deployment
 from itemsapi.db import Database
 from itemsapi.db.connections import Pooler
 from itemsapi.problems import DatabaseUnavailable
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.command_line import Shell, shell_at
 from support.pooler import running_pooler
 from support.postgres_database import execute, url_of

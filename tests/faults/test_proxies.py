@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import Deployment
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.nginx import Proxy, guide_snippet, nginx
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,7 @@ import pytest
 
 from faults.conftest import Deployment
 from itemsapi.accounts.passwords import MAX_CONCURRENT_HASHES
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.race import race
 from support.rounds import rounds
 from support.service import ServiceConnection, TimedResponse, print_figures

@@ -15,7 +15,8 @@ from itemsapi import create_app
 from itemsapi.clock import new_id
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock
+from support.app_factory import Backend
 from support.command_line import SECRET, Shell, shell_at
 from support.postgres_database import execute, url_of
 
@@ -65,7 +66,7 @@ def engine(urls: dict[str, str], shells: dict[str, Shell]) -> Iterator[Engine]:
 @pytest.fixture
 def backend(urls: dict[str, str], shells: dict[str, Shell], tmp_path: Path) -> Iterator[Backend]:
     """The application under the serving role."""
-    clock = MovingClock()
+    clock = MovableClock()
     settings = Settings(
         database_url=urls[SERVING], data_dir=tmp_path, secret_key=SECRET, rate_limit=None
     )

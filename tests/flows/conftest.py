@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from itemsapi.db import Database
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock
+from support.app_factory import Backend
 from support.item_store import ItemStore
 from support.tokens import look
 
@@ -39,6 +40,6 @@ def build(make_backend: Build) -> Build:
 
 
 @pytest.fixture
-def store(database: Database, clock: MovingClock) -> ItemStore:
+def store(database: Database, clock: MovableClock) -> ItemStore:
     """An empty store of items."""
     return ItemStore(database, clock)

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, text
 from itemsapi.attempt_limits import AttemptCounter, AttemptLimiter, Limit, PendingAttempt
 from itemsapi.db import Database
 from itemsapi.problems import DatabaseUnavailable, TooManyRequests
-from support.app_factory import MovingClock
+from itemsapi.testing import MovableClock
 from support.database_faults import failing_database
 
 WINDOW = timedelta(minutes=15)
@@ -19,7 +19,7 @@ ONE_WINDOW = WINDOW.total_seconds()
 
 
 @pytest.fixture
-def limiter(database: Database, clock: MovingClock) -> AttemptLimiter:
+def limiter(database: Database, clock: MovableClock) -> AttemptLimiter:
     """A limiter on an empty database."""
     return AttemptLimiter(database, clock)
 
@@ -46,7 +46,7 @@ def wait_of(limiter: AttemptLimiter, *limits: Limit) -> int:
 
 
 def test_attempts_above_the_limit_wait_for_the_end_of_the_window(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock
+    database: Database, limiter: AttemptLimiter, clock: MovableClock
 ) -> None:
     """Counted from the first failure (S-044, S-155)."""
     fail(database, limiter)
@@ -57,7 +57,7 @@ def test_attempts_above_the_limit_wait_for_the_end_of_the_window(
 
 @pytest.mark.parametrize(("seconds", "waits"), [(-1, True), (0, False)])
 def test_attempts_are_allowed_when_the_window_is_over(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock, seconds: int, waits: bool
+    database: Database, limiter: AttemptLimiter, clock: MovableClock, seconds: int, waits: bool
 ) -> None:
     """To the second (S-044)."""
     fail(database, limiter)
@@ -68,7 +68,7 @@ def test_attempts_are_allowed_when_the_window_is_over(
 
 @pytest.mark.parametrize(("seconds", "reached"), [(-1, True), (0, False)])
 def test_failures_count_together_until_the_window_is_over(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock, seconds: int, reached: bool
+    database: Database, limiter: AttemptLimiter, clock: MovableClock, seconds: int, reached: bool
 ) -> None:
     """Then the next one starts a new window (S-044)."""
     fail(database, limiter)
@@ -103,7 +103,7 @@ def test_a_failure_and_a_reserved_attempt_count_together(
 
 @pytest.mark.parametrize(("seconds", "waits"), [(29, True), (30, False)])
 def test_a_reserved_attempt_counts_for_half_a_minute(
-    limiter: AttemptLimiter, clock: MovingClock, seconds: int, waits: bool
+    limiter: AttemptLimiter, clock: MovableClock, seconds: int, waits: bool
 ) -> None:
     """`RESERVATION_LIFETIME`: S-045 while it may be in progress, S-079 afterwards."""
     for _ in range(2):
@@ -114,7 +114,7 @@ def test_a_reserved_attempt_counts_for_half_a_minute(
 
 @pytest.mark.parametrize(("seconds", "waits"), [(30, True), (31, False)])
 def test_attempts_reserved_by_a_clock_ahead_count_for_half_a_minute_of_difference(
-    limiter: AttemptLimiter, clock: MovingClock, seconds: int, waits: bool
+    limiter: AttemptLimiter, clock: MovableClock, seconds: int, waits: bool
 ) -> None:
     """Clocks differ by seconds; one that is further ahead was wrong (S-045, R-19)."""
     clock.advance(seconds=seconds)
@@ -126,7 +126,7 @@ def test_attempts_reserved_by_a_clock_ahead_count_for_half_a_minute_of_differenc
 
 @pytest.mark.parametrize(("seconds", "waits"), [(0, True), (1, False)])
 def test_failures_from_the_future_count_up_to_one_window_ahead(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock, seconds: int, waits: bool
+    database: Database, limiter: AttemptLimiter, clock: MovableClock, seconds: int, waits: bool
 ) -> None:
     """A later window was stored while a clock was wrong, and must not lock users out (R-19)."""
     clock.advance(seconds=ONE_WINDOW + seconds)
@@ -164,7 +164,7 @@ def test_no_limit_counts_an_attempt_that_another_one_rejects(
 
 
 def test_the_longest_wait_counts(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock
+    database: Database, limiter: AttemptLimiter, clock: MovableClock
 ) -> None:
     """An earlier attempt would be rejected by the other limit (S-155)."""
     other = Limit(("client", "203.0.113.9"), 1, WINDOW)
@@ -196,7 +196,7 @@ def test_an_attempt_is_reserved_for_each_of_its_limits(
 
 
 def test_a_counter_without_failures_starts_no_window(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock
+    database: Database, limiter: AttemptLimiter, clock: MovableClock
 ) -> None:
     """The first attempt locks its key with such a row (S-044)."""
     row = {"key": TWO.digest, "started_at": clock(), "failures": 0}
@@ -210,7 +210,7 @@ def test_a_counter_without_failures_starts_no_window(
 
 @pytest.mark.parametrize("pending", [1, 2])
 def test_failures_of_an_earlier_window_do_not_count(
-    database: Database, limiter: AttemptLimiter, clock: MovingClock, pending: int
+    database: Database, limiter: AttemptLimiter, clock: MovableClock, pending: int
 ) -> None:
     """Nor do they count beside reserved attempts, from the first second on (S-044)."""
     fail(database, limiter)

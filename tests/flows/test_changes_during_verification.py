@@ -8,8 +8,9 @@ from sqlalchemy import delete
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.models import COMMAND_LINE, User
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.testing import PASSWORD
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD
 
 OTHER = "four lazy otters on a sunny bank"

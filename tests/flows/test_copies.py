@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event
 
 from itemsapi.problems import GateUnavailable, TokenInvalid
+from itemsapi.testing import MovableClock
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed, session_target
-from support.app_factory import Backend, MovingClock
+from support.app_factory import Backend
 from support.manual_timer import ManualTimer
 
 Build = Callable[..., Backend]
@@ -226,7 +227,7 @@ def test_revocations_are_used_for_five_seconds_without_the_database(
 
 
 def test_the_oldest_revocation_is_forgotten_when_an_older_one_was_repeated(
-    backend: Backend, clock: MovingClock, timer: ManualTimer
+    backend: Backend, clock: MovableClock, timer: ManualTimer
 ) -> None:
     """R-18: the memory is sorted by the time of the latest revocation of a target."""
     database = backend.services.database

@@ -10,8 +10,9 @@ from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
 from itemsapi.issuer.passwords import PasswordChange, change_password
 from itemsapi.problems import NotFound
+from itemsapi.testing import PASSWORD
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, events
 from support.tokens import OpenedSession, open_session, revoke_tokens_of_user
 

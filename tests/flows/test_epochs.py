@@ -7,8 +7,8 @@ from sqlalchemy import insert
 
 from itemsapi.accounts.models import COMMAND_LINE, User, UserRole
 from itemsapi.clock import new_id
+from itemsapi.testing.tokens import decode_part
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 from support.tokens import (
     is_accepted,
     open_session,

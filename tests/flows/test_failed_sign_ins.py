@@ -18,7 +18,8 @@ from itemsapi.observability.context import (
     set_request_context,
 )
 from itemsapi.problems import CredentialsInvalid, ScopeInvalid, TooManyRequests
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.operator_client import events
 
 WRONG = "not the password at all"

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.issuer.sessions import end_all_sessions
+from itemsapi.testing.tokens import decode_part
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 
 INACTIVE = b'{"active":false}'
 Tokens = dict[str, str]

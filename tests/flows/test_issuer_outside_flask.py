@@ -13,7 +13,8 @@ from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import logout
 from itemsapi.problems import RefreshInvalid
 from itemsapi.services import build_services
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from sqlalchemy import inspect
 
 from itemsapi import db
 from itemsapi.items.models import Item
-from support.app_factory import MovingClock
+from itemsapi.testing import MovableClock
 from support.item_store import ItemStore
 
 TABLES = {"item", "item_text"}
 
 
 @pytest.fixture
-def store(database: db.Database, clock: MovingClock) -> ItemStore:
+def store(database: db.Database, clock: MovableClock) -> ItemStore:
     """A store with an item in it."""
     store = ItemStore(database, clock)
     store.create(name="Lamp")

@@ -12,14 +12,14 @@ from itemsapi.items import search_index
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.items.query import ItemListQuery
 from itemsapi.problems import ValidationFailed
-from support.app_factory import MovingClock
+from itemsapi.testing import MovableClock
 from support.item_store import ItemStore
 
 SORT_ORDERS = [*SORT_FIELDS, *(f"-{sort}" for sort in SORT_FIELDS)]
 
 
 @pytest.fixture
-def varied_store(store: ItemStore, clock: MovingClock) -> ItemStore:
+def varied_store(store: ItemStore, clock: MovableClock) -> ItemStore:
     """A store of items, many with equal sort values; and an item of another user."""
     store.create(owner=store.create_owner(), name="Stranger")
     for n in range(12):
@@ -121,7 +121,7 @@ def test_the_owner_filter_widens_a_list_for_operators_only(varied_store: ItemSto
 
 @pytest.mark.parametrize("moment", [datetime.min, datetime.max])  # noqa: DTZ901
 def test_the_first_and_last_times_of_the_calendar_are_accepted(
-    varied_store: ItemStore, clock: MovingClock, moment: datetime
+    varied_store: ItemStore, clock: MovableClock, moment: datetime
 ) -> None:
     """S-014: they cause no error."""
     bound = moment.replace(tzinfo=clock.current.tzinfo)

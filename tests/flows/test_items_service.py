@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from itemsapi.clock import new_id
 from itemsapi.items.models import ItemRecord
 from itemsapi.problems import Conflict, NotFound, PreconditionFailed, ValidationFailed
-from support.app_factory import MovingClock
+from itemsapi.testing import MovableClock
 from support.item_store import ItemStore, draft
 
 Change = Callable[[ItemStore, ItemRecord, str | None, int | None], object]
@@ -48,7 +48,7 @@ def test_an_item_is_read_as_it_was_created(store: ItemStore) -> None:
 
 
 def test_a_new_item_has_the_current_time_and_version_1(
-    store: ItemStore, clock: MovingClock
+    store: ItemStore, clock: MovableClock
 ) -> None:
     """The time is exact to the microsecond."""
     clock.advance(microseconds=123_456)
@@ -56,7 +56,7 @@ def test_a_new_item_has_the_current_time_and_version_1(
     assert (item.created_at, item.updated_at, item.version) == (clock.current, clock.current, 1)
 
 
-def test_a_change_keeps_the_other_fields(store: ItemStore, clock: MovingClock) -> None:
+def test_a_change_keeps_the_other_fields(store: ItemStore, clock: MovableClock) -> None:
     """A partial change makes the next version of the same item."""
     item = store.create(tags=("a",), sku="s")
     clock.advance(hours=1)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from itemsapi.db import AnyRow
+from itemsapi.testing.tokens import decode_part
 from itemsapi.tokens.key_store import (
     PUBLISHED_BEFORE_SIGNING,
     VERIFIES_AFTER_RETIREMENT,
@@ -16,7 +17,6 @@ from itemsapi.tokens.key_store import (
     RotationTooEarly,
 )
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 from support.keys import (
     corrupt_keys,
     is_token_accepted,

@@ -12,9 +12,10 @@ from sqlalchemy import event
 from itemsapi.db import AnyRow
 from itemsapi.problems import GateUnavailable
 from itemsapi.settings import SettingsError
+from itemsapi.testing import PASSWORD
 from itemsapi.tokens import key_set as key_sets
 from itemsapi.tokens.key_set import MAX_KEY_AGE_SECONDS
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.database_faults import failing_database
 from support.keys import (
     corrupt_keys,

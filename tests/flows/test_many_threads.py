@@ -14,7 +14,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 import itemsapi
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.rounds import rounds
 from support.tokens import look
 

@@ -11,8 +11,9 @@ from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.passwords import PasswordChange, change_password
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import TokenInvalid, TooManyRequests, ValidationFailed
+from itemsapi.testing import PASSWORD
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD
 from support.tokens import event_details, open_session
 

@@ -11,11 +11,11 @@ from itemsapi.issuer.issuer import Grant
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import RefreshInvalid, RefreshReused, ScopeInvalid
+from itemsapi.testing.tokens import decode_part
 from itemsapi.tokens.revocation import ALL_USERS
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 from support.tokens import OpenedSession, event_details, open_session
 
 

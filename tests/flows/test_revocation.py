@@ -19,6 +19,7 @@ from itemsapi.issuer.login import LoginRequest, create_session
 from itemsapi.problems import GateUnavailable, TokenInvalid
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from itemsapi.testing import MovableClock
 from itemsapi.tokens import revocation
 from itemsapi.tokens.revocation import (
     ALL_USERS,
@@ -31,7 +32,7 @@ from itemsapi.tokens.revocation import (
     session_target,
     user_target,
 )
-from support.app_factory import Backend, MovingClock
+from support.app_factory import Backend
 from support.manual_timer import ManualTimer
 from support.race import race
 from support.tokens import (
@@ -53,7 +54,7 @@ def ada(here: Backend) -> str:
 
 
 @pytest.fixture
-def revocation_feed(database: Database, clock: MovingClock, timer: ManualTimer) -> RevocationFeed:
+def revocation_feed(database: Database, clock: MovableClock, timer: ManualTimer) -> RevocationFeed:
     """A revocation feed without an application."""
     return RevocationFeed(
         database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1), monotonic=timer
@@ -94,7 +95,7 @@ def test_the_first_revocation_reaches_another_process(
 
 @pytest.mark.parametrize("purged", [0, 1, 2])
 def test_no_revocation_is_missed_after_a_purge(
-    revocation_feed: RevocationFeed, database: Database, clock: MovingClock, purged: int
+    revocation_feed: RevocationFeed, database: Database, clock: MovableClock, purged: int
 ) -> None:
     """R-18: the last known row, or all rows, are gone when a new one is written."""
     other = RevocationFeed(database, clock, lag=timedelta(0), token_lifetime=timedelta(hours=1))
@@ -138,7 +139,7 @@ def test_the_copy_has_no_entry_for_sessions_that_were_not_revoked(here: Backend,
 
 
 def test_the_copy_forgets_a_revocation_after_a_token_lifetime(
-    database: Database, clock: MovingClock
+    database: Database, clock: MovableClock
 ) -> None:
     """R-18: memory is limited to the revocations of one token lifetime."""
     revocation_feed = RevocationFeed(
@@ -174,7 +175,7 @@ def test_a_complete_copy_reads_newer_rows_only(
 
 
 def test_a_new_process_reads_no_old_revocations(
-    revocation_feed: RevocationFeed, database: Database, clock: MovingClock
+    revocation_feed: RevocationFeed, database: Database, clock: MovableClock
 ) -> None:
     """R-18."""
     revoke(revocation_feed, database, "old")
@@ -197,7 +198,7 @@ def test_a_revocation_separates_tokens_of_the_same_second(here: Backend, ada: st
 
 
 def test_an_older_revocation_does_not_overwrite_a_newer_one(
-    database: Database, clock: MovingClock
+    database: Database, clock: MovableClock
 ) -> None:
     """S-183: a thread that reads the feed can be overtaken by one that writes."""
     revocation_feed = RevocationFeed(
@@ -227,7 +228,7 @@ def test_one_generation_is_revoked_and_the_others_stay_valid(
 
 
 def test_a_seq_is_never_assigned_twice(
-    revocation_feed: RevocationFeed, database: Database, clock: MovingClock
+    revocation_feed: RevocationFeed, database: Database, clock: MovableClock
 ) -> None:
     """R-28: not when the clock was set back, nor when rows are gone."""
     first = revoke(revocation_feed, database, "a")
@@ -244,12 +245,12 @@ def test_a_seq_is_never_assigned_twice(
 def test_a_new_process_reads_a_backdated_row(
     revocation_feed: RevocationFeed,
     database: Database,
-    clock: MovingClock,
+    clock: MovableClock,
     behind: float,
     age: float,
 ) -> None:
     """S-112, R-10: the first row for a long time, by a host whose clock is behind."""
-    wrong = MovingClock()
+    wrong = MovableClock()
     wrong.current = clock() - timedelta(seconds=behind)
     revoke(
         RevocationFeed(database, wrong, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
@@ -266,11 +267,11 @@ def test_a_new_process_reads_a_backdated_row(
 
 @pytest.mark.parametrize("hours", [-3, -1, 0, 1])
 def test_a_new_process_reads_rows_of_a_host_with_a_wrong_clock(
-    revocation_feed: RevocationFeed, database: Database, clock: MovingClock, hours: float
+    revocation_feed: RevocationFeed, database: Database, clock: MovableClock, hours: float
 ) -> None:
     """S-112, R-10: alone in the feed, and after a row with the right time."""
     revoke(revocation_feed, database, "before")
-    wrong = MovingClock()
+    wrong = MovableClock()
     wrong.current = clock() + timedelta(hours=hours)
     revoke(
         RevocationFeed(database, wrong, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
@@ -284,10 +285,10 @@ def test_a_new_process_reads_rows_of_a_host_with_a_wrong_clock(
 
 @pytest.mark.parametrize("hours", [-3, 3])
 def test_a_new_process_reads_the_only_row_whatever_its_time(
-    database: Database, clock: MovingClock, hours: float
+    database: Database, clock: MovableClock, hours: float
 ) -> None:
     """S-112, R-10: the operator's host alone has a wrong clock, and ends one session."""
-    wrong = MovingClock()
+    wrong = MovableClock()
     wrong.current = clock() + timedelta(hours=hours)
     revoke(
         RevocationFeed(database, wrong, lag=timedelta(0), token_lifetime=timedelta(hours=1)),
@@ -328,12 +329,12 @@ def test_a_session_between_two_mass_revocations_of_one_second_ends(here: Backend
 
 
 @pytest.fixture
-def skewed(settings: Settings, clock: MovingClock) -> Iterator[Callable[[float], Backend]]:
+def skewed(settings: Settings, clock: MovableClock) -> Iterator[Callable[[float], Backend]]:
     """Build processes on hosts whose clocks differ by some seconds."""
     built: list[Backend] = []
 
     def make(seconds: float) -> Backend:
-        ahead = MovingClock()
+        ahead = MovableClock()
         ahead.current = clock() + timedelta(seconds=seconds)
         app = create_app(settings, blueprints=[look], clock=ahead)
         built.append(Backend(app, app.extensions[EXTENSION], ahead))
@@ -368,7 +369,7 @@ def test_a_revocation_spares_later_tokens_of_a_host_with_another_clock(
 
 
 def test_a_token_created_late_is_revoked_with_its_scopes(
-    here: Backend, ada: str, clock: MovingClock
+    here: Backend, ada: str, clock: MovableClock
 ) -> None:
     """S-183: a process paused for a minute between loading the scopes and creating the token."""
     issuer = here.services.issuer
@@ -383,7 +384,7 @@ def test_a_token_created_late_is_revoked_with_its_scopes(
 
 
 @pytest.fixture
-def unreadable_feed(clock: MovingClock, tmp_path: Path) -> Iterator[RevocationFeed]:
+def unreadable_feed(clock: MovableClock, tmp_path: Path) -> Iterator[RevocationFeed]:
     """A feed whose database is unavailable."""
     database = Database(f"sqlite:///{tmp_path}/no/such.db")
     yield RevocationFeed(

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from support.app_factory import PASSWORD, Backend
-from support.forged_tokens import decode_part
+from itemsapi.testing import PASSWORD
+from itemsapi.testing.tokens import decode_part
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD
 from support.tokens import (
     error_code,

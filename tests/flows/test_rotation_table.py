@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from itemsapi.testing.tokens import decode_part
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 from support.refresh_endpoints import REFRESH_ENDPOINTS, RefreshEndpoint, RefreshResult
 from support.tokens import is_accepted, look, open_session
 

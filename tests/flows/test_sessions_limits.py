@@ -8,7 +8,8 @@ from sqlalchemy import update
 
 from itemsapi.accounts.models import User
 from itemsapi.issuer import sessions
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.race import race
 from support.tokens import (
     error_code,

@@ -16,9 +16,10 @@ from itemsapi.observability.context import (
     reset_request_context,
     set_request_context,
 )
+from itemsapi.testing import PASSWORD
+from itemsapi.testing.tokens import decode_part
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import PASSWORD, Backend
-from support.forged_tokens import decode_part
+from support.app_factory import Backend
 from support.tokens import open_session, refreshed
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.testing.tokens import decode_part
 from itemsapi.tokens.rotation import mark_generation_seen
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 from support.refresh_endpoints import BodyEndpoint, CookieEndpoint, RefreshEndpoint, RefreshResult
 from support.tokens import event_details, is_accepted, look
 

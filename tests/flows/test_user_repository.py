@@ -14,14 +14,14 @@ from itemsapi.accounts.models import Permissions, Role, RoleScope, User, UserRol
 from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import new_id
 from itemsapi.db import Database
-from support.app_factory import MovingClock
+from itemsapi.testing import MovableClock
 
 TAIL = "$" + "c" * 22 + "$" + "d" * 43  # salt and digest of a hash
 ScopesOf = Callable[[str], frozenset[str]]
 
 
 @pytest.fixture
-def add_user(database: Database, clock: MovingClock) -> Callable[..., str]:
+def add_user(database: Database, clock: MovableClock) -> Callable[..., str]:
     """Insert a user with roles; return the id."""
 
     def add(name: str, *roles: str, **columns: Any) -> str:
@@ -70,7 +70,7 @@ def test_no_user_is_found_by_another_name(
 
 
 def test_a_user_is_enabled_unless_disabled(
-    database: Database, add_user: Callable[..., str], clock: MovingClock
+    database: Database, add_user: Callable[..., str], clock: MovableClock
 ) -> None:
     """S-067."""
     add_user("ada"), add_user("eve", disabled_at=clock())
@@ -85,7 +85,7 @@ def test_a_user_is_enabled_unless_disabled(
     ("seconds", "temporary", "expired"), [(None, False, False), (1, True, False), (0, True, True)]
 )
 def test_a_temporary_password_expires_at_its_time(
-    clock: MovingClock, seconds: int | None, temporary: bool, expired: bool
+    clock: MovableClock, seconds: int | None, temporary: bool, expired: bool
 ) -> None:
     """In the same second (S-119); any other one never does (S-131)."""
     expires_at = None if seconds is None else clock() + timedelta(seconds=seconds)
@@ -191,7 +191,7 @@ def test_the_users_of_a_role_are_listed_by_id(
 
 
 def test_enabled_admins_are_counted(
-    database: Database, add_user: Callable[..., str], clock: MovingClock
+    database: Database, add_user: Callable[..., str], clock: MovableClock
 ) -> None:
     """Each once, whatever other roles they have (S-196)."""
     with database.transaction() as tx:

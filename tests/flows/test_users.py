@@ -10,7 +10,8 @@ import pytest
 from itemsapi.accounts.models import COMMAND_LINE, User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.problems import Conflict, Forbidden, NotFound, PreconditionFailed, ValidationFailed
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, create_role, events, is_signed_in, refresh
 from support.operators import FakeOperator
 from support.tokens import open_session

@@ -61,6 +61,12 @@ def test_command_is_installed_with_the_wheel() -> None:
     assert callable(command.load())
 
 
+def test_pytest_finds_the_fixtures_of_the_wheel(wheel: zipfile.ZipFile) -> None:
+    """Projects need no line in their `conftest.py` for them."""
+    (name,) = [name for name in wheel.namelist() if name.endswith("/entry_points.txt")]
+    assert "[pytest11]\nitemsapi = itemsapi.testing.plugin" in wheel.read(name).decode()
+
+
 def test_package_version_matches_the_wheel() -> None:
     """`itemsapi.__version__` and pyproject.toml agree."""
     assert itemsapi.__version__ == importlib.metadata.version("itemsapi")

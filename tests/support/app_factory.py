@@ -1,7 +1,6 @@
 """An application under test, its users and clients."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Flask
@@ -10,24 +9,7 @@ from flask.testing import FlaskClient
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
 from itemsapi.services import Services
-
-PASSWORD = "plain horse battery staple"
-
-
-class MovingClock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        """Start at the present, in whole seconds."""
-        self.current = datetime.now(UTC).replace(microsecond=0)
-
-    def __call__(self) -> datetime:
-        """Return the current time of this clock."""
-        return self.current
-
-    def advance(self, **delta: float) -> None:
-        """Move the clock by `timedelta(**delta)`; negative values move it back."""
-        self.current += timedelta(**delta)
+from itemsapi.testing import PASSWORD, MovableClock, bearer_client, sign_in
 
 
 class BufferedClient(FlaskClient):
@@ -44,7 +26,7 @@ class Backend:
 
     app: Flask
     services: Services
-    clock: MovingClock
+    clock: MovableClock
 
     def create_user(self, name: str, *roles: str, password: str = PASSWORD) -> str:
         """Create a user with these roles; return the id."""
@@ -73,11 +55,7 @@ class Backend:
 
         `fields` override the request body.
         """
-        body = {"username": name, "password": PASSWORD} | fields
-        response = self.client().post("/auth/login", json=body)
-        assert response.status_code == 200, response.get_data(as_text=True)
-        tokens: dict[str, Any] = response.get_json()
-        return tokens
+        return dict(sign_in(self.app, name, **fields).body)
 
     def signed_in_client(self, name: str, *roles: str, scope: str | None = None) -> FlaskClient:
         """Create a user with these roles; return a client that sends their access token."""
@@ -88,6 +66,4 @@ class Backend:
 
     def bearer_client(self, token: str) -> FlaskClient:
         """Return a client that sends this access token."""
-        client = self.client()
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-        return client
+        return bearer_client(self.app, token)

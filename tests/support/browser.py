@@ -20,7 +20,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, e
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import ENV_PREFIX, Settings
-from support.app_factory import PASSWORD, Backend, MovingClock
+from itemsapi.testing import PASSWORD, MovableClock
+from support.app_factory import Backend
 from support.command_line import free_port
 from support.network import NetworkProxy
 
@@ -31,7 +32,7 @@ PAGE_TIMEOUT_MS = 10_000.0
 OpenConsole = Callable[..., Page]
 
 
-class SharedClock(MovingClock):
+class SharedClock(MovableClock):
     """A clock that a test moves for all processes of a service, through a file."""
 
     def __init__(self, path: Path) -> None:

@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.endpoints.token_response import COOKIE_NAME
-from support.app_factory import PASSWORD, Backend
+from itemsapi.testing import PASSWORD
+from support.app_factory import Backend
 
 OWN_ORIGIN = "http://localhost:8000"  # the public URL of a backend
 APP_ORIGIN = "https://app.example"

@@ -12,9 +12,8 @@ from itemsapi import Blueprint, Schema, create_app, fields, public, requires, si
 from itemsapi.problems import Conflict
 from itemsapi.rest import PageQuery, documented_headers
 from itemsapi.rest.middleware import Middleware
-from itemsapi.settings import Settings
+from itemsapi.testing import testing_settings
 
-SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 PUBLIC_REASON = "a test"
 
 EXAMPLE = {
@@ -192,7 +191,7 @@ def number(number: int) -> object:
 
 def create_echo_app(folder: Path, *pages: Blueprint, **changes: Any) -> Flask:
     """Return an application with the echo blueprint and others, without a database."""
-    settings = Settings(data_dir=folder, secret_key=SECRET, rate_limit=None, **changes)
+    settings = testing_settings(folder, **changes)
     return create_app(settings, blueprints=[blueprint, *pages])
 
 

@@ -1,16 +1,13 @@
 """Forged tokens, whose every byte a test controls, and protected endpoints that count calls."""
 
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from flask.testing import FlaskClient
-from jwt.algorithms import get_default_algorithms
 from werkzeug.test import TestResponse
 
 from itemsapi import Blueprint, Scope, current_caller, public, requires, signed_in
+from itemsapi.testing.tokens import decode_part, sign
 from itemsapi.tokens.keys import Key
 from support.app_factory import Backend
 
@@ -44,29 +41,6 @@ class ProtectedEndpoints:
 
         view.__name__ = name
         return view
-
-
-def encode_part(part: object) -> str:
-    """Return bytes, text or JSON as base64url without padding."""
-    if not isinstance(part, str | bytes):
-        part = json.dumps(part)
-    raw = part.encode() if isinstance(part, str) else part
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def decode_part(token: str, at: int) -> dict[str, Any]:
-    """Return the header (0) or the payload (1) of a token."""
-    part = token.split(".")[at]
-    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return found
-
-
-def sign(key: Key, header: object, payload: object) -> str:
-    """Sign any header and payload with a real key."""
-    signed = f"{encode_part(header)}.{encode_part(payload)}"
-    algorithm = get_default_algorithms()[key.alg]
-    loaded = algorithm.from_jwk(key.jwk)
-    return f"{signed}.{encode_part(algorithm.sign(signed.encode(), loaded))}"
 
 
 class TokenForger:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.service import CONNECTION_ERRORS
 
 RECOVERY_TIMEOUT_SECONDS = 60.0  # without a response

@@ -1,8 +1,8 @@
 """Signing keys and their states, for tests of the key set."""
 
+from itemsapi.testing.tokens import decode_part
 from itemsapi.tokens.key_store import PUBLISHED_BEFORE_SIGNING
 from support.app_factory import Backend
-from support.forged_tokens import decode_part
 
 
 def states_by_kid(backend: Backend) -> dict[str, str]:

@@ -1,0 +1,64 @@
+"""What an application under test needs: its tables, and users who can sign in."""
+
+from collections.abc import Iterable
+from itertools import count
+from typing import cast
+
+from flask import Flask
+
+from itemsapi import db
+from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.extension import AuthLayer
+from itemsapi.gate.rulebook import Rulebook
+from itemsapi.services import EXTENSION, Services
+from itemsapi.tokens.scopes import Scope
+
+PASSWORD = "plain horse battery staple"  # noqa: S105 - of users in tests
+_role_numbers = count(1)
+
+
+def services_of(app: Flask) -> Services:
+    """Return the services behind the gate of an application. Raise `RuntimeError` without one."""
+    if EXTENSION not in app.extensions:
+        raise RuntimeError(f"{app.name} has no AuthLayer; put one around it: AuthLayer(app)")
+    return cast("Services", app.extensions[EXTENSION])
+
+
+def seal(app: Flask) -> Rulebook:
+    """Return the rules of an application. Raise `RulesInvalid` if a route has none."""
+    services_of(app)
+    return AuthLayer.seal(app)
+
+
+def create_tables(app: Flask) -> None:
+    """Create the tables of the layer in the database of an application, or bring them up to date.
+
+    Raise `MigrationFailed` or `DatabaseUnavailable`.
+    """
+    db.upgrade(services_of(app).database)
+
+
+def close_database(app: Flask) -> None:
+    """Close the connections of the layer to the database; a later request opens new ones."""
+    services_of(app).database.dispose()
+
+
+def create_user(
+    app: Flask,
+    username: str,
+    password: str = PASSWORD,
+    *,
+    roles: Iterable[str] = (),
+    scopes: Iterable[Scope | str] = (),
+) -> str:
+    """Create a user with these roles, and with a new role for `scopes`; return the user's id.
+
+    Raise `ValidationFailed` for a weak password, an unknown role or an unknown scope, and
+    `Conflict` if the name is taken.
+    """
+    seal(app)
+    services, names = services_of(app), [*roles]
+    if wanted := sorted(map(str, scopes)):
+        names.append(f"testing-{next(_role_numbers)}")
+        services.roles.put(COMMAND_LINE, names[-1], description="", scopes=wanted)
+    return services.users.create(COMMAND_LINE, username, password, names).id

@@ -1,0 +1,49 @@
+"""The report of `assert_every_rule_is_enforced`: what was attacked, and what got through."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attack that was not refused as it should be, or a caller who was refused wrongly."""
+
+    route: str
+    attack: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnforcementReport:
+    """What was attacked.
+
+    `guarded`: the routes that need an access token, as `GET /orders`; each was attacked. `attacks`:
+    how many requests that were. `admitted`: how many requests with the right token passed the gate.
+    `not_admitted`: the guarded routes that accept no access token, only another credential; they
+    were attacked, and none was let in.
+    `public`: the routes that need nothing, with the reason of each. `checked_by_view`: the routes
+    whose credential is a refresh token, which the view checks; they were not attacked.
+    """
+
+    guarded: tuple[str, ...]
+    attacks: int
+    admitted: int
+    not_admitted: tuple[str, ...]
+    public: Mapping[str, str]
+    checked_by_view: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+    def __str__(self) -> str:
+        """Return the counts, and a table of the failures."""
+        counts = (
+            f"{len(self.guarded)} guarded routes, {self.attacks} attacks, {self.admitted} callers "
+            f"admitted, {len(self.public)} public routes, {len(self.failures)} failures"
+        )
+        rows = [(f.route, f.attack, f.outcome) for f in self.failures]
+        return "\n".join([counts, *_table([("route", "attack", "outcome"), *rows] if rows else ())])
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

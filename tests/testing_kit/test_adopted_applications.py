@@ -1,0 +1,21 @@
+"""The applications of `tests/adoption`: each rule that they were given is enforced."""
+
+from pathlib import Path
+
+import pytest
+
+from itemsapi.testing import assert_every_rule_is_enforced, close_database, create_tables
+from support.adoption import load
+
+
+@pytest.mark.parametrize("name", ["pets"])
+def test_every_rule_of_an_adopted_application_is_enforced(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were not written for the layer."""
+    monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
+    app = load(name, "after").create_app()
+    create_tables(app)
+    report = assert_every_rule_is_enforced(app)
+    close_database(app)
+    assert report.admitted == len(report.guarded)

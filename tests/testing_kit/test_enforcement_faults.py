@@ -1,0 +1,287 @@
+"""`assert_every_rule_is_enforced` finds faults that were planted in an application or its gate."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Request, request, request_started
+
+from itemsapi import public, signed_in
+from itemsapi.extension import AuthLayer, gate_of
+from itemsapi.gate.decorators import RULES
+from itemsapi.gate.gate import Gate, mark_admitted
+from itemsapi.gate.rules import Rule
+from itemsapi.problems import TokenInvalid
+from itemsapi.testing import (
+    assert_every_rule_is_enforced,
+    close_database,
+    create_tables,
+    testing_settings,
+)
+from itemsapi.testing.tokens import decode_part
+from itemsapi.tokens.claims import Claims
+from support.plain_host import PlainHost
+
+
+def failures(app: Flask, route: str = "GET /orders") -> dict[str, str]:
+    """Attack an application with a fault; return the outcome of each failed attack on a route."""
+    with pytest.raises(AssertionError) as error:
+        assert_every_rule_is_enforced(app)
+    rows = re.findall(rf"^{re.escape(route)} {{2,}}(.*)$", str(error.value), re.MULTILINE)
+    return dict(re.split(" {2,}", row, maxsplit=1) for row in rows)
+
+
+class FaultyVerifier:
+    """Stands before the verifier of a gate, and knows better than it."""
+
+    def __init__(self, host: PlainHost) -> None:
+        """Put this in front of the gate's verifier."""
+        gate = gate_of(host.app)
+        self._services, self._inner = host.services, gate._verifier  # noqa: SLF001 - the fault
+        self._clock = host.clock
+        gate._verifier = self  # type: ignore[assignment]  # noqa: SLF001 - the fault
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token."""
+        return self._inner.verify(token)
+
+
+class BelievesEverySignature(FaultyVerifier):
+    """Decodes tokens without their key."""
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of any token that looks like one of ours."""
+        try:
+            payload = decode_part(token, 1)
+            names = ("sub", "sid", "gen", "epoch", "jti", "iat", "exp", "auth_time")
+            copied = {name: payload[name] for name in names}
+        except (ValueError, KeyError, IndexError):
+            raise TokenInvalid from None
+        scopes = frozenset(payload["scope"].split())
+        return Claims(**copied, amr=(), scopes=scopes, raw=payload, header={})
+
+
+class BelievesSignedTokensForever(FaultyVerifier):
+    """Checks the signature and not the revocations."""
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token with a valid signature."""
+        return self._services.token_codec.verify_access_token(token)
+
+
+class IgnoresTheClock(FaultyVerifier):
+    """Checks each token at the time of its issue."""
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token that was valid once, or will be."""
+        try:
+            issued_at = datetime.fromtimestamp(decode_part(token, 1)["iat"], UTC)
+        except (ValueError, KeyError, IndexError):
+            raise TokenInvalid from None
+        self._clock.current, now = issued_at, self._clock.current
+        try:
+            return self._inner.verify(token)
+        finally:
+            self._clock.current = now
+
+
+class BelievesNobody(FaultyVerifier):
+    """Refuses every token."""
+
+    def verify(self, token: str) -> Claims:
+        """Raise in any case."""
+        raise TokenInvalid(token[:0])
+
+
+class AddsScopes(FaultyVerifier):
+    """Takes every user for an admin."""
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token, with all scopes."""
+        return replace(self._inner.verify(token), scopes=frozenset(self._services.scopes()))
+
+
+FORGED = {
+    "another key under the same kid",
+    "a key that is not known",
+    "alg none",
+    "no signature",
+    "changed payload",
+    "HS256 with the public key",
+}
+REVOKED = {"revoked session", "tokens of the user revoked"}
+TOO_FEW = {"no scopes", "without orders:read"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "attacks"),
+    [
+        (BelievesEverySignature, {*FORGED, *REVOKED, "expired", "of another issuer"}),
+        (BelievesSignedTokensForever, REVOKED),
+        (IgnoresTheClock, {"expired", "not valid yet"}),
+        (BelievesNobody, {"what the rule requires"}),
+        (AddsScopes, TOO_FEW),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_fault_of_the_verifier_is_found(
+    host: PlainHost, fault: type[FaultyVerifier], attacks: set[str]
+) -> None:
+    """By the attacks that it lets through."""
+    fault(host)
+    assert failures(host.app).keys() >= attacks
+
+
+def test_a_view_that_would_have_run_is_named(host: PlainHost) -> None:
+    """The row says which view."""
+    AddsScopes(host)
+    found = failures(host.app)["no scopes"]
+    assert found == "reached the view GET list_orders, not 403 insufficient_scope"
+
+
+def test_no_view_runs_although_the_gate_has_a_fault(host: PlainHost) -> None:
+    """An attack that gets through changes nothing."""
+    AddsScopes(host)
+    failures(host.app)
+    assert host.calls == []
+
+
+class LaxRule(Rule):
+    """A rule that asks for fewer scopes than it declares."""
+
+    def check(self, claims: Claims | None) -> None:
+        """Accept every token."""
+        Rule("signed in").check(claims)
+
+
+def test_a_rule_that_checks_fewer_scopes_than_declared_is_found(host: PlainHost) -> None:
+    """What is attacked is what the access matrix and the document show."""
+    view = host.view("lax")
+    setattr(view, RULES, (LaxRule("scopes", ("orders:read", "orders:write")),))
+    host.app.get("/lax")(view)
+    found = failures(host.app, "GET /lax")
+    assert found.keys() == {"no scopes", "without orders:read", "without orders:write"}
+
+
+def test_a_muted_gate_is_found(host: PlainHost) -> None:
+    """The guard of each view stops the request, but with an error of the server."""
+    gate = gate_of(host.app)
+    request_started.disconnect(gate.check_request, sender=host.app)
+    found = failures(host.app)
+    assert found["no credential"] == "raised GateUnavailable, not 401"
+    assert found["what the rule requires"] == "raised GateUnavailable, and should get in"
+
+
+def lead_to_another_view(app: Flask) -> None:
+    """Add a hook that gives each request the route of another view."""
+
+    def rewrite() -> None:
+        (request.url_rule,) = app.url_map.iter_rules("show_caller")
+
+    app.before_request(rewrite)
+
+
+def test_a_hook_that_leads_to_another_view_is_found(host: PlainHost) -> None:
+    """The guard stops it, so the caller gets an error."""
+    lead_to_another_view(host.app)
+    outcome = failures(host.app)["what the rule requires"]
+    assert outcome == "passed the gate, raised GateUnavailable, and should get in"
+
+
+def test_an_error_handler_does_not_hide_a_hook_that_leads_to_another_view(host: PlainHost) -> None:
+    """It turns the exception of the guard into a response."""
+    lead_to_another_view(host.app)
+    host.app.errorhandler(Exception)(lambda _: ("sorry", 500))
+    outcome = failures(host.app)["what the rule requires"]
+    assert outcome == "passed the gate, 500, and should get in"
+
+
+def test_a_route_that_was_added_late_is_found(host: PlainHost) -> None:
+    """The gate refuses it, so nobody can use it (S-002)."""
+    AuthLayer.seal(host.app)
+    host.app.get("/late")(signed_in(host.view("late")))
+    (outcome,) = failures(host.app, "GET /late").values()
+    assert outcome == "was added after the application was sealed; nobody can use it"
+
+
+def test_a_view_that_was_replaced_late_is_found(host: PlainHost) -> None:
+    """The gate refuses the caller."""
+    AuthLayer.seal(host.app)
+    host.app.view_functions["list_orders"] = host.view("another")
+    assert "what the rule requires" in failures(host.app)
+
+
+def test_a_dictionary_in_place_of_the_guarded_views_is_found(host: PlainHost) -> None:
+    """With the views as they were before the guard."""
+    AuthLayer.seal(host.app)
+    host.app.view_functions = {
+        name: getattr(view, "__wrapped__", view) for name, view in host.app.view_functions.items()
+    }
+    assert "what the rule requires" in failures(host.app)
+
+
+FaultyCheck = Callable[[Request], bool]
+
+
+def open_gate_if(host: PlainHost, condition: FaultyCheck) -> None:
+    """Let the gate admit each request for which a condition is true, without a check."""
+    AuthLayer.seal(host.app)
+    gate: Gate = gate_of(host.app)
+    request_started.disconnect(gate.check_request, sender=host.app)
+
+    def check(app: Flask, **_: object) -> None:
+        if request.url_rule is not None and condition(request):
+            mark_admitted(app.view_functions[request.url_rule.endpoint], request.method)
+        else:
+            gate.check_request(app)
+
+    host.app.extensions["faulty"] = check  # the signal keeps a weak reference
+    request_started.connect(check, sender=host.app)
+
+
+@pytest.mark.parametrize(
+    ("condition", "attack"),
+    [
+        (lambda r: r.method == "HEAD", "HEAD instead"),
+        (lambda r: "X-HTTP-Method-Override" in r.headers, "POST with X-HTTP-Method-Override"),
+        (lambda r: "_method" in r.args, "POST with ?_method"),
+        (lambda r: r.path == "/slash", "path '/slash'"),
+        (lambda r: "access_token" in r.args, "token in the query"),
+        (lambda r: "access_token" in r.cookies, "token in the cookie access_token"),
+        (
+            lambda r: r.headers.get("Authorization", "").startswith("Basic"),
+            "Basic instead of Bearer",
+        ),
+        (lambda r: r.headers.get("Authorization") == "Bearer", "no token"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_way_around_the_rule_is_found(
+    host: PlainHost, condition: FaultyCheck, attack: str
+) -> None:
+    """A gate that looks away for some requests."""
+    options: dict[str, Any] = {"methods": ["GET", "POST"], "strict_slashes": False}
+    host.app.add_url_rule("/slash/", "slash", signed_in(host.view("slash")), **options)
+    open_gate_if(host, condition)
+    assert attack in failures(host.app, "GET /slash/")
+
+
+def test_a_public_twin_of_a_guarded_route_is_found(host: PlainHost) -> None:
+    """By the list of public routes in the test."""
+    host.app.get("/orders/")(public("a mistake")(host.view("twin")))
+    with pytest.raises(AssertionError, match=r"GET /orders/ +- +is public"):
+        assert_every_rule_is_enforced(host.app, public=["GET /status"])
+
+
+def test_an_application_without_a_guarded_route_of_its_own_is_found(tmp_path: Path) -> None:
+    """A blueprint may be missing: that only the layer was attacked is no success."""
+    app = Flask("shop", static_folder=None)
+    AuthLayer(app, settings=testing_settings(tmp_path))
+    create_tables(app)
+    with pytest.raises(AssertionError, match=r"No route of shop needs a token"):
+        assert_every_rule_is_enforced(app)
+    close_database(app)
