@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, AutoNumber, Database, Model
 from itemsapi.observability.context import request_context
-from itemsapi.observability.logging import log
+from itemsapi.observability.logging import audit_log
 from itemsapi.observability.metrics import EVENTS
 
 
@@ -68,7 +68,7 @@ class Audit:
         ids = {"user_id": user_id, "session_id": session_id, "actor_id": actor_id}
 
         def publish(_: Session) -> None:
-            log.info(event, **ids, **details)
+            audit_log.info(event, **ids, **details)
             EVENTS.labels(event).inc()
 
         listen(tx, "after_commit", publish, once=True)
