@@ -15,7 +15,7 @@ from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, AutoNumber, Database, Model
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import audit_log
-from itemsapi.observability.metrics import EVENTS
+from itemsapi.observability.metrics import count_event
 
 
 class AuditEvent(Model):
@@ -69,7 +69,7 @@ class Audit:
 
         def publish(_: Session) -> None:
             audit_log.info(event, **ids, **details)
-            EVENTS.labels(event).inc()
+            count_event(event)
 
         listen(tx, "after_commit", publish, once=True)
 
