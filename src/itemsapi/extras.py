@@ -23,8 +23,9 @@ def extra(name: Extra, needed_by: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == __package__:
+        module = (error.name or "").partition(".")[0]
+        if module == __package__:
             raise  # a fault of our own
         raise ExtraMissing(
-            f"{needed_by} needs {error.name}; install it with: pip install 'itemsapi[{name}]'"
+            f"{needed_by} needs {module}; install it with: pip install 'itemsapi[{name}]'"
         ) from error
