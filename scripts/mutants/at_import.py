@@ -22,7 +22,7 @@ HEAVY = (
     "cryptography.hazmat.primitives.serialization", "flask_jwt_extended", "flask_smorest",
     "hypothesis.stateful", "jsonschema", "limits", "orjson", "prometheus_client", "psycopg",
     "requests", "rich.progress", "rich.table", "sqlalchemy.dialects.postgresql",
-    "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "structlog", "webargs.flaskparser",
+    "sqlalchemy.dialects.sqlite", "sqlalchemy.orm", "webargs.flaskparser",
 )  # fmt: skip
 
 

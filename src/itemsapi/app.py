@@ -12,7 +12,7 @@ from itemsapi.endpoints import items
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.extension import AuthLayer, Part
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.observability.logging import log
+from itemsapi.observability.logging import log, write_json_lines
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.settings import Settings, secret_exposure_warning
 
@@ -32,6 +32,7 @@ def create_app(
     access rule: an application that is not fully secured does not start.
     """
     settings = settings or Settings.from_environment()
+    write_json_lines()
     app = flask.Flask("itemsapi", static_folder=None)
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, AutoNumber, Database, Model
 from itemsapi.observability.context import request_context
-from itemsapi.observability.logging import log
-from itemsapi.observability.metrics import EVENTS
+from itemsapi.observability.logging import audit_log
+from itemsapi.observability.metrics import count_event
 
 
 class AuditEvent(Model):
@@ -68,8 +68,8 @@ class Audit:
         ids = {"user_id": user_id, "session_id": session_id, "actor_id": actor_id}
 
         def publish(_: Session) -> None:
-            log.info(event, **ids, **details)
-            EVENTS.labels(event).inc()
+            audit_log.info(event, **ids, **details)
+            count_event(event)
 
         listen(tx, "after_commit", publish, once=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from itemsapi.observability.metrics import WorkerNumber, render_metrics
+from itemsapi.observability.prometheus import WorkerNumber, render_metrics
 from support.app_factory import Backend
 
 pytestmark = pytest.mark.dialect("sqlite")  # metrics do not depend on the database
@@ -55,9 +55,7 @@ def test_any_process_reports_the_metrics_of_all(
 ) -> None:
     """Of all that count in the same folder, as the workers of one service do."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    counting = (
-        "from itemsapi.observability.metrics import count_request; count_request('GET', 'x', 200)"
-    )
+    counting = "from itemsapi.observability.prometheus import count_request; count_request('GET', 'x', 200)"
     for _ in range(3):
         subprocess.run([sys.executable, "-c", counting], check=True)  # noqa: S603 - our own
     counted = 'itemsapi_requests_total{endpoint="x",method="GET",status="200"} 3.0'
@@ -70,7 +68,9 @@ def test_a_new_process_continues_the_file_of_a_dead_one(
     """R-36: no files of dead processes accumulate."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     for _ in range(3):
-        subprocess.run([sys.executable, "-c", "import itemsapi.observability.metrics"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "import itemsapi.observability.prometheus"], check=True
+        )
     assert [path.name for path in tmp_path.glob("*.lock")] == ["0.lock"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from faults.conftest import Deployment
-from itemsapi.db import Database, connections, postgres, sqlite
+from itemsapi.db import Database, connections, sqlite, writable_probe
 from itemsapi.problems import DatabaseUnavailable
 from support.command_line import shell_at
 from support.fault_proxy import FaultProxy
@@ -195,7 +195,7 @@ def formerly_read_only(
     url = new_postgres()
     set_read_only(url, read_only=True, cut=False)
     database = Database(url)
-    monkeypatch.setattr(postgres, "PROBE_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(writable_probe, "PROBE_INTERVAL_SECONDS", 0.0)
     with database.reading():
         assert not reports_writable(database)
     set_read_only(url, read_only=False, cut=False)

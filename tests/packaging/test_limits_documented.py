@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from itemsapi import rate_limits
 from itemsapi.accounts import passwords
-from itemsapi.db import connections, engine, postgres, sqlite
+from itemsapi.db import connections, engine, postgres, sqlite, writable_probe
 from itemsapi.server import pool, supervisor
 from itemsapi.tokens import revocation
 
@@ -16,7 +16,7 @@ VALUES = {
     "database connections per process": (
         f"{engine.POOL_SIZE}, and {engine.POOL_SIZE} more for short peaks"
     ),
-    "wait for a database connection of the pool": f"{postgres.CONNECT_TIMEOUT_SECONDS} s",
+    "wait for a database connection of the pool": f"{engine.POOL_TIMEOUT_SECONDS} s",
     "connect timeout of PostgreSQL": f"{connections.DEFAULT_PARAMETERS['connect_timeout']} s",
     "statement and lock timeout of PostgreSQL": (
         f"{connections.SERVER_TIMEOUTS['statement_timeout']} ms"
@@ -30,7 +30,7 @@ VALUES = {
     "busy timeout of SQLite": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
     "tokens are accepted without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
     "check whether the database accepts writes": (
-        f"once in {postgres.PROBE_INTERVAL_SECONDS:.0f} s"
+        f"once in {writable_probe.PROBE_INTERVAL_SECONDS:.0f} s"
     ),
     "wait for a response of Redis": f"{rate_limits.REDIS_TIMEOUTS['socket_timeout']} s",
     "retry of a Redis that did not respond": f"after {rate_limits.REDIS_RETRY_SECONDS:.0f} s",
@@ -72,7 +72,7 @@ def test_the_pool_uses_the_documented_numbers(tmp_path: Path) -> None:
     opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
     assert opened.size() == engine.POOL_SIZE  # type: ignore[attr-defined]  # a QueuePool
     assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-    assert opened._timeout == postgres.CONNECT_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # noqa: SLF001
+    assert opened._timeout == engine.POOL_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest.mark.postgres

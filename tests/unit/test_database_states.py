@@ -15,10 +15,10 @@ from itemsapi.db import sqlite as sqlite_connections
 from itemsapi.db.postgres import (
     ServerSilent,
     TimeoutConnection,
-    WritableProbe,
     set_ping_timeout,
     without_timeout,
 )
+from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.problems import DatabaseUnavailable
 
 URL = "postgresql+psycopg://ada@db.example/itemsapi"

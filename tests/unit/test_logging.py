@@ -1,57 +1,207 @@
-"""The log of the service beside the structlog configuration of a host application."""
+"""The log: JSON lines of the service, and records for the handlers of a host application."""
 
 import json
 import logging
-from collections.abc import Callable
+import logging.config
+from collections.abc import Callable, Iterator
 from contextvars import Context
+from io import StringIO
 
 import pytest
-import structlog
+from flask import Flask
 
+from itemsapi.extension import AuthLayer
 from itemsapi.observability.context import (
     RequestContext,
     reset_request_context,
     set_request_context,
 )
-from itemsapi.observability.logging import log, set_log_level
+from itemsapi.observability.logging import (
+    LOGGER,
+    StandardErrorHandler,
+    audit_log,
+    log,
+    set_log_level,
+    write_json_lines,
+)
+from itemsapi.settings import Settings
 from support.app_factory import Backend
 
 pytestmark = pytest.mark.dialect("sqlite")  # nothing here depends on the database
 
 
-def test_create_app_leaves_the_structlog_configuration_of_the_host(
-    make_backend: Callable[..., Backend],
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    """The logger as the import of the package leaves it; other tests have configured it."""
+    handlers, level, propagate = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
+    LOGGER.handlers[:], LOGGER.propagate = [], True
+    LOGGER.setLevel(logging.NOTSET)
+    yield
+    LOGGER.handlers[:], LOGGER.propagate = handlers, propagate
+    LOGGER.setLevel(level)
+
+
+@pytest.fixture
+def json_lines(unconfigured: None) -> None:
+    """The configuration of the service."""
+    write_json_lines()
+
+
+@pytest.fixture
+def host_log(unconfigured: None) -> Iterator[StringIO]:
+    """What the root handler of a host application writes, in a format of its own."""
+    stream, root = StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logging.config.dictConfig({
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"host": {"format": "[%(name)s] %(levelname)s %(message)s"}},
+        "handlers": {
+            "host": {"class": "logging.StreamHandler", "stream": stream, "formatter": "host"}
+        },
+        "root": {"level": "INFO", "handlers": ["host"]},
+    })  # fmt: skip
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_the_layer_configures_no_logging(unconfigured: None, settings: Settings) -> None:
+    """On a host application handlers, levels and propagation are the host's."""
+    AuthLayer(Flask("host"), settings=settings)
+    assert (LOGGER.handlers, LOGGER.level, LOGGER.propagate) == ([], logging.NOTSET, True)
+
+
+def test_a_record_goes_to_the_handler_of_the_host(host_log: StringIO) -> None:
+    """In the format of the host, with the fields in the message."""
+    log.warning("worker_died", request_id="r-1", pid=7, reason="out of memory")
+    expected = '[itemsapi] WARNING worker_died request_id=r-1 pid=7 reason="out of memory"\n'
+    assert host_log.getvalue() == expected
+
+
+def test_an_audit_event_has_a_logger_of_its_own(host_log: StringIO) -> None:
+    """A host can send the audit trail to a place of its own."""
+    audit_log.info("authn_login_success", request_id="-", user_id=None)
+    expected = "[itemsapi.audit] INFO authn_login_success request_id=- user_id=None\n"
+    assert host_log.getvalue() == expected
+
+
+def test_a_record_has_its_fields_as_attributes(
+    unconfigured: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The host's own processors, wrapper class and logger factory stay the same objects."""
-    before = structlog.get_config()
-    was_configured = structlog.is_configured()
-    make_backend()
-    after = structlog.get_config()
-    assert structlog.is_configured() is was_configured
-    assert all(after[name] is before[name] for name in before)
+    """For a formatter or filter of the host."""
+    log.error("worker_died", request_id="r-1", pid=7)
+    (record,) = caplog.records
+    assert vars(record)["event"] == "worker_died"
+    assert vars(record)["fields"] == {"request_id": "r-1", "pid": 7}
 
 
-def test_our_lines_do_not_pass_through_the_processors_of_the_host(
-    capsys: pytest.CaptureFixture[str],
+def test_a_record_names_the_place_of_the_call(
+    unconfigured: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are JSON on standard error, even if the host configures another format."""
-    calls: list[str] = []
+    """Not the place of the adapter."""
+    log.error("worker_died")
+    assert (caplog.records[0].filename, caplog.records[0].funcName) == (
+        "test_logging.py",
+        "test_a_record_names_the_place_of_the_call",
+    )
 
-    def host_processor(_logger: object, method: str, _event: object) -> str:
-        calls.append(method)
-        return "a line of the host"
 
-    before = structlog.get_config()
-    structlog.configure(processors=[host_processor])
+@pytest.mark.parametrize("value", ["a\nforged", "\x1b[2Jx", "a\u202eb", "x\u2028y", 'a" pid=9'])
+def test_no_value_forges_a_line_of_the_host(host_log: StringIO, value: str) -> None:
+    """S-151: line breaks, escape sequences and bidirectional controls are escaped, and quotes."""
+    log.warning("odd", request_id="-", name=value)
+    line = host_log.getvalue()
+    assert line.isascii()
+    assert line == f"[itemsapi] WARNING odd request_id=- name={json.dumps(value)}\n"
+
+
+def test_a_traceback_for_the_host_shows_no_secret(host_log: StringIO) -> None:
+    """S-150, S-151: each exception of the chain is one line, with secrets masked."""
     try:
-        log.info("our_event")
-    finally:
-        structlog.configure(**before)
+        raise ValueError("password=c4n4ry\nsecond line c4n4ry")
+    except ValueError as error:
+        log.error("failed", error=error)
+    assert "test_logging.py" in host_log.getvalue()
+    assert host_log.getvalue().endswith("\nValueError: password=***\n")
+
+
+class BrokenHandler(logging.Handler):
+    """A handler of a host that fails."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raise an error."""
+        raise OSError(28, "No space left on device")
+
+
+def test_a_failing_handler_of_the_host_raises_nothing(unconfigured: None) -> None:
+    """S-152: no request fails because of it."""
+    LOGGER.addHandler(BrokenHandler())
+    log.error("lost")
+
+
+def test_the_service_writes_json_lines(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One object a line, on standard error."""
+    log.warning("worker_died", pid=7)
     line = json.loads(capsys.readouterr().err)
-    assert (line["event"], line["level"], calls) == ("our_event", "info", [])
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "worker_died", "level": "warning", "request_id": "-", "pid": 7}
 
 
-def test_lines_have_the_request_id_of_the_context(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_an_application_logger_are_json_too(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S-151: `current_app.logger` of the service is this logger; its blueprints may use it."""
+    LOGGER.warning("odd name: %s", "a\nforged")
+    assert json.loads(capsys.readouterr().err)["event"] == "odd name: a\nforged"
+
+
+def test_a_traceback_of_an_application_logger_shows_no_secret(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S-150: as the tracebacks of our own lines."""
+    try:
+        raise ValueError("password=c4n4ry")
+    except ValueError:
+        LOGGER.exception("failed")
+    assert json.loads(capsys.readouterr().err)["exception"].endswith("\nValueError: password=***")
+
+
+def test_create_app_keeps_a_handler_that_the_process_has(
+    unconfigured: None, make_backend: Callable[..., Backend]
+) -> None:
+    """An operator who wants another format sets a handler of the logger `itemsapi`."""
+    handler = logging.NullHandler()
+    LOGGER.addHandler(handler)
+    make_backend()
+    assert LOGGER.handlers == [handler]
+
+
+def test_create_app_leaves_the_root_logger(
+    host_log: StringIO, make_backend: Callable[..., Backend]
+) -> None:
+    """Only the logger of the service is configured, and its lines appear once."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    make_backend()
+    log.warning("not_repeated")
+    assert (root.handlers, root.level, host_log.getvalue()) == (*before, "")
+
+
+def test_a_second_application_adds_no_second_handler(
+    unconfigured: None, make_backend: Callable[..., Backend]
+) -> None:
+    """Otherwise each line would appear twice."""
+    make_backend()
+    make_backend()
+    assert [type(handler) for handler in LOGGER.handlers] == [StandardErrorHandler]
+
+
+def test_lines_have_the_request_id_of_the_context(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     """So that an operator finds all lines of a request (R-35)."""
 
     def write_lines() -> None:
@@ -67,13 +217,12 @@ def test_lines_have_the_request_id_of_the_context(capsys: pytest.CaptureFixture[
     assert [line["request_id"] for line in lines] == ["r-1", "-"]
 
 
-def test_lines_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_are_dropped(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command line shows warnings only."""
     set_log_level(level=logging.WARNING)
-    try:
-        log.info("hidden")
-        log.warning("shown")
-    finally:
-        set_log_level()
+    log.info("hidden")
+    log.warning("shown")
     lines = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert lines == ["shown"]

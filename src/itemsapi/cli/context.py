@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itemsapi.clock import now
 from itemsapi.db import check_schema
 from itemsapi.observability.context import RequestContext, set_request_context
-from itemsapi.observability.logging import set_log_level
+from itemsapi.observability.logging import set_log_level, write_json_lines
 from itemsapi.services import Services, build_services
 from itemsapi.settings import Settings
 
@@ -20,6 +20,7 @@ def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     commands have the address "cli" and no user id.
     """
     settings = Settings.from_environment()
+    write_json_lines()
     set_log_level(level=logging.WARNING)
     set_request_context(RequestContext(address="cli"))
     services = build_services(settings, now)

@@ -64,6 +64,8 @@ def _rotate(key_store: KeyStore, *, no_wait: bool) -> str:
             raise
         seconds = math.ceil(early.wait)
     with progress_bar() as progress:
-        for _ in progress.track(range(seconds), description="Publishing the next key"):
+        task = progress.add_task("Publishing the next key", total=seconds)
+        for _ in range(seconds):
             time.sleep(1)
+            progress.advance(task)
     return key_store.rotate()

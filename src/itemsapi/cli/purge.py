@@ -1,11 +1,10 @@
 """`itemsapi purge`: delete expired data."""
 
 import click
-from rich.progress import Progress
 
 from itemsapi.cli.check import clock_is_off
 from itemsapi.cli.context import open_services
-from itemsapi.cli.terminal import json_option, print_table, progress_bar
+from itemsapi.cli.terminal import Progress, json_option, print_table, progress_bar
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.retention import PurgeTarget, count_rows, purge, purge_targets
 from itemsapi.items.quota import recount_usage

@@ -12,11 +12,11 @@ from itemsapi.cli.context import open_services
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
 from itemsapi.cli.users import TEMPORARY_NOTE
+from itemsapi.extras import extra
 from itemsapi.observability.logging import set_log_level
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
-from itemsapi.server.supervisor import serve
 from itemsapi.settings import ENV_PREFIX, Settings
 
 DEFAULT_PORT = 8000
@@ -37,6 +37,8 @@ DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: be
 @click.option("--admin", metavar="NAME", help="Create this admin if there is no user yet.")
 def command(host: str, port: int, workers: int, threads: int, admin: str | None) -> None:
     """Serve the API. On first start, create the secret key, the database and the first admin."""
+    with extra("server", "`itemsapi serve`"):
+        from itemsapi.server.supervisor import serve  # noqa: PLC0415 - an extra
     if port != DEFAULT_PORT:  # the workers read it from the environment
         os.environ.setdefault(f"{ENV_PREFIX}PUBLIC_URL", f"http://localhost:{port}")
     with listen(host, port) as listener, shared_folder(workers):

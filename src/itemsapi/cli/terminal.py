@@ -2,18 +2,19 @@
 
 All output of the commands goes through this module, which escapes control characters: nothing that
 a client sent reaches a terminal unescaped (S-115).
+
+At a terminal rich fits a table into the width and shows progress. It comes with the extra `server`;
+without it, and in a pipe, columns are padded with blanks, and there is no progress bar.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar, cast
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress
-from rich.table import Table
 
 from itemsapi.control_characters import escape_control_characters
 from itemsapi.rest.fields import rfc3339
@@ -21,7 +22,7 @@ from itemsapi.rest.fields import rfc3339
 Function = TypeVar("Function", bound=Callable[..., object])
 
 Row = Mapping[str, object]
-MIN_TERMINAL_WIDTH, PIPE_WIDTH = 80, 10_000
+MIN_TERMINAL_WIDTH = 80  # a narrower terminal wraps the lines itself
 UNWRAPPED_SUFFIXES = (
     "name",
     "setting",
@@ -44,18 +45,33 @@ def print_table(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -
     if as_json:
         print_json(rows)
         return
+    heading = [column.replace("_", " ").capitalize() for column in columns]
+    body = [[escape_control_characters(_cell(row[column])) for column in columns] for row in rows]
+    if sys.stdout.isatty():
+        with suppress(ModuleNotFoundError):
+            _print_fitted_table(heading, body, [c.endswith(UNWRAPPED_SUFFIXES) for c in columns])
+            return
+    widths = [max(map(len, cells)) for cells in zip(heading, *body, strict=True)]
+    for cells in [heading, *body]:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _print_fitted_table(
+    heading: Sequence[str], body: Iterable[Sequence[str]], no_wrap: Sequence[bool]
+) -> None:
+    """Write a table as wide as the terminal. Raise `ModuleNotFoundError` without rich."""
+    from rich.console import Console  # noqa: PLC0415 - an extra
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     table = Table(box=None, pad_edge=False)
-    for column in columns:
-        no_wrap_column = column.endswith(UNWRAPPED_SUFFIXES)
-        heading = column.replace("_", " ").capitalize()
-        table.add_column(heading, no_wrap=no_wrap_column, overflow="fold", min_width=len(heading))
-    for row in rows:
-        table.add_row(
-            *(escape(escape_control_characters(_cell(row[column]))) for column in columns)
-        )
+    for title, keep in zip(heading, no_wrap, strict=True):
+        table.add_column(title, no_wrap=keep, overflow="fold", min_width=len(title))
+    for cells in body:
+        table.add_row(*map(Text, cells))
     console = Console()
-    # A pipe has no width. A terminal narrower than 80 columns wraps the lines itself.
-    console.width = max(console.width, MIN_TERMINAL_WIDTH) if console.is_terminal else PIPE_WIDTH
+    console.width = max(console.width, MIN_TERMINAL_WIDTH)
     console.print(table)
 
 
@@ -91,7 +107,39 @@ def _json_default(value: object) -> str:
     return rfc3339(value) if isinstance(value, datetime) else str(value)
 
 
-def progress_bar() -> Progress:
+class Progress(Protocol):
+    """What a long command reports while it works."""
+
+    def add_task(self, description: str, /, *, total: float) -> int:
+        """Begin a task of `total` steps; return its number."""
+
+    def advance(self, task: int, steps: float = 1, /) -> None:
+        """Report that steps of a task are done."""
+
+
+class _NoProgress:
+    """Shows nothing."""
+
+    def add_task(self, description: str, /, *, total: float) -> int:
+        del description, total
+        return 0
+
+    def advance(self, task: int, steps: float = 1, /) -> None:
+        pass
+
+
+def progress_bar() -> AbstractContextManager[Progress]:
     """Return a progress bar; it shows nothing unless standard error is a terminal."""
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    if sys.stderr.isatty():
+        with suppress(ModuleNotFoundError):
+            return _rich_progress()
+    return nullcontext(_NoProgress())
+
+
+def _rich_progress() -> AbstractContextManager[Progress]:
+    from rich import console, progress  # noqa: PLC0415 - an extra
+
+    bar = progress.Progress(console=console.Console(stderr=True), transient=True)
+    return cast(
+        "AbstractContextManager[Progress]", bar
+    )  # its task numbers have a type of their own

@@ -1,21 +1,29 @@
-"""The database: SQLite or PostgreSQL, used through explicit transactions."""
+"""The database: SQLite or PostgreSQL, used through explicit transactions.
+
+What changes the schema is imported at its first use, because it needs Alembic.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
 
 from itemsapi.db.engine import Database
-from itemsapi.db.migrations import MigrationFailed
-from itemsapi.db.new_revision import create_revision, require_current_models
-from itemsapi.db.schema import (
-    SchemaOutdated,
-    blueprint_revisions,
-    check_schema,
-    current_revision,
-    downgrade,
-    downgrade_blueprints,
-    is_empty,
-    newest_revision,
-    upgrade,
-    upgrade_blueprints,
-)
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
+
+if TYPE_CHECKING:
+    from itemsapi.db.migrations import MigrationFailed
+    from itemsapi.db.new_revision import create_revision, require_current_models
+    from itemsapi.db.schema import (
+        SchemaOutdated,
+        blueprint_revisions,
+        check_schema,
+        current_revision,
+        downgrade,
+        downgrade_blueprints,
+        is_empty,
+        newest_revision,
+        upgrade,
+        upgrade_blueprints,
+    )
 
 __all__ = [
     "AnyRow",
@@ -38,3 +46,15 @@ __all__ = [
     "upgrade",
     "upgrade_blueprints",
 ]
+
+_WITH_ALEMBIC = ("migrations", "new_revision", "schema")
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the modules that need Alembic."""
+    if name in __all__:
+        for module in _WITH_ALEMBIC:
+            found: dict[str, object] = vars(importlib.import_module(f"{__name__}.{module}"))
+            if name in found:
+                return found[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

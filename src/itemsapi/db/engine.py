@@ -8,34 +8,26 @@ password is hashed or a view runs. If the database is unavailable, locked, full 
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.orm import Session
 
 from itemsapi.clock import Timer
 from itemsapi.db import sqlite
-from itemsapi.db.connections import (
-    ISOLATION_LEVEL,
-    Pooler,
-    configure_connections,
-    connection_parameters,
-    set_timeouts,
-)
-from itemsapi.db.postgres import (
-    CONNECT_TIMEOUT_SECONDS,
-    CircuitBreaker,
-    WritableProbe,
-    set_ping_timeout,
-)
 from itemsapi.db.url import parse_database_url
+from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
 
+if TYPE_CHECKING:
+    from itemsapi.db.connections import Pooler  # with psycopg, an extra
+
 POOL_SIZE = 10  # connections per process; as many again may be opened under load
+POOL_TIMEOUT_SECONDS = 2  # to get a connection from the pool
 TABLE_MISSING = "42P01"
 SCHEMA_ERRORS = {TABLE_MISSING, "42501"}  # SQLSTATEs; the other one is: permission denied
 
@@ -49,7 +41,7 @@ class Database:
         self,
         url: str,
         *,
-        pooler: Pooler = "auto",
+        pooler: "Pooler" = "auto",
         migrations: Path | None = None,
         monotonic: Timer = time.monotonic,
     ) -> None:
@@ -61,11 +53,10 @@ class Database:
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write_engine = self.engine.execution_options()  # it has listeners of its own
-        begin = sqlite.take_write_lock if self.dialect == "sqlite" else set_timeouts
+        begin, begin_migration, self._guard = _dialect_functions(self.dialect, monotonic)
         event.listen(self._write_engine, "begin", begin)
         self._migration_engine = self.engine.execution_options()
-        begin = sqlite.begin_migration if self.dialect == "sqlite" else set_timeouts
-        event.listen(self._migration_engine, "begin", begin)
+        event.listen(self._migration_engine, "begin", begin_migration)
         self._read_engine = (
             self.engine
             if self.dialect == "sqlite"
@@ -73,9 +64,6 @@ class Database:
         )
         self._writer_lock = threading.Lock()
         self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
-        self._guard = (
-            CircuitBreaker(monotonic).guard if self.dialect == "postgresql" else nullcontext
-        )
 
     @contextmanager
     def transaction(self, *, migrating: bool = False) -> Iterator[Session]:
@@ -169,25 +157,45 @@ def _cause(error: exc.SQLAlchemyError) -> str:
     return f"database: {message}"
 
 
-def _engine(url: str, pooler: Pooler) -> Engine:
+Begin = Callable[[Connection], None]
+Guard = Callable[[], AbstractContextManager[None]]
+
+
+def _dialect_functions(dialect: str, monotonic: Timer) -> tuple[Begin, Begin, Guard]:
+    """Return what to call when a change or a migration begins, and the guard of all accesses."""
+    if dialect == "sqlite":
+        return sqlite.take_write_lock, sqlite.begin_migration, nullcontext
+    from itemsapi.db.connections import set_timeouts  # noqa: PLC0415 - it imports an extra
+    from itemsapi.db.postgres import CircuitBreaker  # noqa: PLC0415
+
+    return set_timeouts, set_timeouts, CircuitBreaker(monotonic).guard
+
+
+def _engine(url: str, pooler: "Pooler") -> Engine:
     parsed_url = parse_database_url(url)
     pool: dict[str, Any] = {
         "pool_size": POOL_SIZE,
         "max_overflow": POOL_SIZE,
-        "pool_timeout": CONNECT_TIMEOUT_SECONDS,
+        "pool_timeout": POOL_TIMEOUT_SECONDS,
         "hide_parameters": True,  # an error message must not put values of rows into a log
     }
     if parsed_url.get_backend_name() == "sqlite":
         engine = create_engine(parsed_url, connect_args=sqlite.CONNECT_ARGS, **pool)
         sqlite.configure_connections(engine)
         return engine
+    return _postgres_engine(parsed_url, pooler, pool)
+
+
+def _postgres_engine(parsed_url: URL, pooler: "Pooler", pool: dict[str, Any]) -> Engine:
+    from itemsapi.db import connections, postgres  # noqa: PLC0415 - they import an extra
+
     engine = create_engine(
         parsed_url,
-        connect_args=connection_parameters(parsed_url),
-        isolation_level=ISOLATION_LEVEL,
+        connect_args=connections.connection_parameters(parsed_url),
+        isolation_level=connections.ISOLATION_LEVEL,
         pool_pre_ping=True,
         **pool,
     )
-    configure_connections(engine, parsed_url, pooler)
-    set_ping_timeout(engine)
+    connections.configure_connections(engine, parsed_url, pooler)
+    postgres.set_ping_timeout(engine)
     return engine

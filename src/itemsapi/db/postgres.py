@@ -1,4 +1,4 @@
-"""PostgreSQL servers that do not respond or accept no changes: timeouts, a circuit breaker.
+"""PostgreSQL servers that do not respond: timeouts, a circuit breaker.
 
 The server cancels statements and lock waits that take too long, see `db.connections`. A server that
 is stopped, or a network that drops packets, cannot: then the client has to give up, which libpq
@@ -8,7 +8,7 @@ few requests would block all threads of the process (R-04).
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from itemsapi.clock import Timer
 from itemsapi.problems import DatabaseUnavailable
 
 STATEMENT_TIMEOUT_MS = 2000  # for a statement, and for the wait for a lock
-CONNECT_TIMEOUT_SECONDS = 2  # to connect to the server, or to get a connection from the pool
+CONNECT_TIMEOUT_SECONDS = 2  # to connect to the server
 RESPONSE_TIMEOUT_SECONDS = 2.5  # without a byte from the server; longer than its own limits
 PING_TIMEOUT_SECONDS = 0.5  # for the check that a pooled connection is still usable
 BREAKER_SECONDS = 1.0  # during which a server that did not respond is not used
@@ -141,48 +141,3 @@ def _is_timeout(error: DatabaseUnavailable) -> bool:
     """Return whether the server did not respond."""
     driver_error = getattr(error.__cause__, "orig", None)
     return isinstance(driver_error, ServerSilent | psycopg.errors.ConnectionTimeout)
-
-
-# Whether a database accepts changes: checked at most once a second.
-#
-# The health check of a load balancer needs it. That route has no rate limit, so each process limits
-# the queries itself.
-
-NOT_WRITABLE = (
-    "database: it accepts no changes (read-only, or a standby), did not respond a moment ago,"
-    " or does not exist yet; `itemsapi db upgrade` creates an SQLite database"
-)
-PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
-
-
-class WritableProbe:
-    """Checks whether a database accepts changes, and keeps the result for a second."""
-
-    def __init__(self, probe: Callable[[], bool], on_writable_again: Callable[[], None]) -> None:
-        """Take the probe, and what to call when the database accepts changes again."""
-        self._probe, self._on_writable_again = probe, on_writable_again
-        self._lock = threading.Lock()
-        self._probed_at, self._is_writable = float("-inf"), True
-
-    def require_writable(self) -> None:
-        """Raise `DatabaseUnavailable` unless the database accepts changes.
-
-        One thread probes; the others use the last result and do not wait.
-        """
-        if self._lock.acquire(blocking=False):
-            try:
-                if time.monotonic() - self._probed_at >= PROBE_INTERVAL_SECONDS:
-                    self._run_probe()
-            finally:
-                self._lock.release()
-        if not self._is_writable:
-            raise DatabaseUnavailable(cause=NOT_WRITABLE)
-
-    def _run_probe(self) -> None:
-        is_writable = False
-        try:
-            is_writable = self._probe()
-            if is_writable and not self._is_writable:
-                self._on_writable_again()  # connections opened meanwhile may be read-only
-        finally:
-            self._is_writable, self._probed_at = is_writable, time.monotonic()

@@ -21,7 +21,6 @@ from itemsapi.db.ownership import (
     require_own_schema,
     sqlstate,
 )
-from itemsapi.db.postgres import without_timeout
 from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
 from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
@@ -231,6 +230,8 @@ def _without_timeouts(database: Database, tx: Session) -> Iterator[None]:
     if database.dialect != "postgresql":
         yield
         return
+    from itemsapi.db.postgres import without_timeout  # noqa: PLC0415 - it imports an extra
+
     tx.execute(text("SET LOCAL statement_timeout = 0"))
     tx.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_TIMEOUT_SECONDS}s'"))
     tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))

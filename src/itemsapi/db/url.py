@@ -3,10 +3,9 @@
 import re
 from urllib.parse import unquote
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, exc, make_url
 
+from itemsapi.extras import extra
 from itemsapi.settings import SettingsError
 
 DRIVERS = {"sqlite", "postgresql+psycopg"}
@@ -42,7 +41,10 @@ def _require_file(url: URL) -> None:
 
 
 def _require_known_parameters(url: URL) -> None:
-    """Require a valid port, and parameters that libpq knows."""
+    """Require a valid port, and parameters that libpq knows (`ExtraMissing` without psycopg)."""
+    with extra("postgres", f"{_NAME}=postgresql://..."):
+        from psycopg import ProgrammingError  # noqa: PLC0415 - an extra
+        from psycopg.conninfo import make_conninfo  # noqa: PLC0415
     if url.port is not None and url.port not in VALID_PORTS:
         raise SettingsError(f"{_NAME} has an invalid port; it must be between 1 and 65535")
     for name, value in url.query.items():

@@ -39,7 +39,7 @@ def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Bluep
             admin_audit.blueprint,
         ],
         "health": [health.blueprint],
-        "metrics": [metrics.create_blueprint(settings)],
+        "metrics": [metrics.create_blueprint(settings)] if "metrics" in include else [],
         "docs": [docs.blueprint, explorer.blueprint] if settings.docs else [],
         "console": [console.blueprint] if settings.console else [],
     }

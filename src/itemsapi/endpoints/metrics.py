@@ -2,8 +2,9 @@
 
 from flask import Response
 
+from itemsapi.extras import extra
 from itemsapi.gate.decorators import public, requires
-from itemsapi.observability.metrics import render_metrics, set_feed_age
+from itemsapi.observability.metrics import count_in
 from itemsapi.rest import Blueprint
 from itemsapi.services import services
 from itemsapi.settings import Settings
@@ -13,7 +14,13 @@ PUBLIC_REASON = "ITEMSAPI_METRICS=public: the network restricts access"
 
 
 def create_blueprint(settings: Settings) -> Blueprint:
-    """Create the blueprint with the access rule of the settings."""
+    """Create the blueprint with the access rule of the settings, and start counting.
+
+    Raise `ExtraMissing` without prometheus-client.
+    """
+    with extra("metrics", "GET /metrics"):
+        from itemsapi.observability import prometheus  # noqa: PLC0415 - an extra
+    count_in(prometheus)
     blueprint = Blueprint("metrics", __name__)
     rule = public(PUBLIC_REASON) if settings.metrics == "public" else requires(METRICS_READ)
 
@@ -22,7 +29,9 @@ def create_blueprint(settings: Settings) -> Blueprint:
     @blueprint.response(200, {"type": "string"}, content_type="text/plain")
     def show_metrics() -> Response:
         """Show the metrics in the text format of Prometheus."""
-        set_feed_age(services().revocation_feed.age)
-        return Response(render_metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        prometheus.set_feed_age(services().revocation_feed.age)
+        return Response(
+            prometheus.render_metrics(), content_type="text/plain; version=0.0.4; charset=utf-8"
+        )
 
     return blueprint

@@ -1,94 +1,147 @@
-"""Log lines for operators: one JSON object each, on standard error.
+"""Log lines for operators, by the standard library's logging.
 
-The logger has its own processors. It neither uses nor changes the structlog configuration of the
-host application. Causes of errors are written so that they reveal no values of rows.
+`log` writes to the logger `itemsapi`, `audit_log` to its child `itemsapi.audit`. A record has a
+message in one line (`worker_died exit_code=9 pid=7`) and, for formatters of the host's own, the
+attributes `event` and `fields`. On a host application nothing is configured: records go to the
+handlers of the host. The service (`create_app`) and the commands write JSON lines to standard error
+(`write_json_lines`). Causes of errors are written so that they reveal no values of rows.
 """
 
+import json
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
 
-import structlog
-
+from itemsapi.control_characters import escape_control_characters
 from itemsapi.observability.context import request_context
 
-
-class _LevelFilter:
-    """A processor that drops events below a level, which may be changed at run time."""
-
-    def __init__(self, level: int) -> None:
-        self.level = level
-
-    def __call__(
-        self, _logger: object, method: str, event: structlog.typing.EventDict
-    ) -> structlog.typing.EventDict:
-        if logging.getLevelNamesMapping()[method.upper()] < self.level:
-            raise structlog.DropEvent
-        return event
+LOGGER: Final = logging.getLogger("itemsapi")
+_BARE_VALUE = re.compile(r"[\w.:/@+-]+", re.ASCII)  # needs no quotes in a message
 
 
-class _StandardError:
-    """Write lines to standard error; a line that cannot be written fails no request (S-152)."""
+class FieldLogger:
+    """Writes an event and its fields to a logger. It raises nothing: no request fails (S-152)."""
 
-    def msg(self, line: str) -> None:
+    def __init__(self, logger: logging.Logger) -> None:
+        """Take the logger of the standard library."""
+        self._logger = logger
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Log an event in the normal course of the service."""
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Log an event that an operator may have to look at."""
+        self._write(logging.WARNING, event, fields)
+
+    def error(self, event: str, /, *, error: BaseException | None = None, **fields: object) -> None:
+        """Log a failure; add the traceback of `error`, without the values that it may contain."""
+        self._write(logging.ERROR, event, fields, error)
+
+    def log(self, level: int, event: str, /, **fields: object) -> None:
+        """Log an event at a level of the standard library."""
+        self._write(level, event, fields)
+
+    def _write(
+        self, level: int, event: str, fields: dict[str, object], error: BaseException | None = None
+    ) -> None:
+        if self._logger.isEnabledFor(level):
+            with suppress(Exception):  # a handler of the host may raise
+                self._logger.handle(self._record(level, event, fields, error))
+
+    def _record(
+        self, level: int, event: str, fields: dict[str, object], error: BaseException | None
+    ) -> logging.LogRecord:
+        fields = {"request_id": request_context().request_id, **fields}
+        path, line, function, _ = self._logger.findCaller(stacklevel=4)
+        message = "".join([event, *(f" {name}=%({name})s" for name in fields)])
+        values = {name: _one_word(value) for name, value in fields.items()}
+        record = self._logger.makeRecord(
+            self._logger.name, level, path, line, message, (values,), None, function,
+            extra={"event": event, "fields": fields},
+        )  # fmt: skip
+        # Instead of `exc_info`: a formatter would write the raw messages, with values of rows.
+        record.exc_text = format_error_traceback(error) if error else None
+        return record
+
+
+def _one_word(value: object) -> str:
+    """Return a value in ASCII, quoted unless it is one word: it cannot forge a line (S-151)."""
+    text = value if isinstance(value, str) else str(value)
+    return text if _BARE_VALUE.fullmatch(text) else json.dumps(text)
+
+
+log: Final = FieldLogger(LOGGER)
+audit_log: Final = FieldLogger(LOGGER.getChild("audit"))
+
+
+class JsonLineFormatter(logging.Formatter):
+    """Formats any record as one JSON object in ASCII: no value can forge a line (S-151)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, of `log` or of anybody else."""
+        fields: dict[str, object] = getattr(record, "fields", {})
+        line: dict[str, Any] = {
+            "event": getattr(record, "event", None) or record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat()[:-6] + "Z",
+            "request_id": fields.get("request_id", request_context().request_id),
+        }
+        line = line | fields | line
+        if text := self._exception(record):
+            line["exception"] = text
+        return json.dumps(line, default=str)
+
+    @staticmethod
+    def _exception(record: logging.LogRecord) -> str | None:
+        error = record.exc_info[1] if record.exc_info else None
+        return format_error_traceback(error) if error else record.exc_text
+
+
+class StandardErrorHandler(logging.Handler):
+    """Writes lines to standard error; a line that cannot be written fails no request (S-152)."""
+
+    def emit(self, record: logging.LogRecord) -> None:
         """Write one line and flush it, so that lines of several threads do not mix."""
-        with suppress(OSError, ValueError):  # a full disk, a closed pipe
-            sys.stderr.write(f"{line}\n")
+        with suppress(Exception):  # a full disk, a closed pipe, arguments that do not fit
+            sys.stderr.write(f"{self.format(record)}\n")
             sys.stderr.flush()
 
-    debug = info = warning = error = critical = exception = fatal = msg
 
+def write_json_lines() -> None:
+    """Write the log of this process to standard error, unless it has handlers already.
 
-def _with_request_id(
-    _logger: object, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    event.setdefault("request_id", request_context().request_id)
-    return event
-
-
-def _format_exception(exc_info: structlog.typing.ExcInfo) -> str:
-    return format_error_traceback(exc_info[1])
-
-
-_level_filter = _LevelFilter(logging.INFO)
-
-# JSON, so that no value can forge a line break or an escape sequence (S-151).
-log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-    _StandardError(),
-    processors=[
-        _level_filter,
-        _with_request_id,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(_format_exception),
-        structlog.processors.JSONRenderer(),
-    ],
-    wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-    context_class=dict,
-    cache_logger_on_first_use=False,
-)
+    The level stays if one is set; otherwise it becomes INFO.
+    """
+    if LOGGER.level == logging.NOTSET:
+        LOGGER.setLevel(logging.INFO)
+    if not LOGGER.handlers:
+        handler = StandardErrorHandler()
+        handler.setFormatter(JsonLineFormatter())
+        LOGGER.addHandler(handler)
+        LOGGER.propagate = False  # otherwise a handler of the root logger repeats each line
 
 
 def set_log_level(*, level: int = logging.INFO) -> None:
     """Drop log lines below `level`."""
-    _level_filter.level = level
+    LOGGER.setLevel(level)
 
 
 def log_failure(kind: str, cause: str, error: BaseException | None = None) -> None:
     """Log why a request gets a 503 or 500: one line with its id and the cause (R-35).
 
-    `error` is an unexpected exception; its traceback is added. An error of the log itself must not
-    prevent the response (S-152).
+    `error` is an unexpected exception; its traceback is added.
     """
     request_context().failure_logged = True
-    with suppress(Exception):
-        if error is None:
-            log.warning(kind, cause=cause)
-        else:
-            log.error(kind, cause=cause or summarize_error(error), exc_info=error)
+    if error is None:
+        log.warning(kind, cause=cause)
+    else:
+        log.error(kind, cause=cause or summarize_error(error), error=error)
 
 
 # Error causes: why something failed, in one line that is safe to log.
@@ -127,7 +180,8 @@ def summarize_error(error: BaseException) -> str:
 def format_error_traceback(error: BaseException) -> str:
     """Return the tracebacks of an error and its causes, each with a one-line summary."""
     return "\n".join(
-        f"{''.join(traceback.format_tb(cause.__traceback__))}{summarize_error(cause)}"
+        "".join(traceback.format_tb(cause.__traceback__))
+        + escape_control_characters(summarize_error(cause))
         for cause in _chain(error)
     )
 

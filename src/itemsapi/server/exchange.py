@@ -120,8 +120,8 @@ class Exchange:
                 await self._stream(response, is_disconnected)
         except TimeoutError:
             pass  # the client does not read
-        except Exception:  # noqa: BLE001 - the status is sent, so the error can only be logged
-            self._context.run(log.exception, "response_cut_short")
+        except Exception as error:  # noqa: BLE001 - the status is sent: it can only be logged
+            self._context.run(partial(log.error, "response_cut_short", error=error))
 
     async def _stream(self, response: Response, is_disconnected: Callable[[], bool]) -> None:
         """Send a large response as fast as the client reads. Raise `TimeoutError` if it stops."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from itemsapi.observability.metrics import FOLDER_VARIABLE, folder_error
+from itemsapi.extras import extra
+from itemsapi.observability.metrics import FOLDER_VARIABLE
 from itemsapi.settings import SettingsError
 
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - files in memory, on Linux
@@ -24,6 +25,9 @@ def shared_folder(workers: int) -> Iterator[None]:
 
     Folders that killed services left behind are removed.
     """
+    # Now, while the variable is not set: this process serves nothing, so it counts in no file.
+    with extra("metrics", "the service"):
+        from itemsapi.observability.prometheus import folder_error  # noqa: PLC0415 - an extra
     if folder_error:
         raise SettingsError(f"{FOLDER_VARIABLE} cannot be used: {folder_error}")
     if workers == 1 or FOLDER_VARIABLE in os.environ:

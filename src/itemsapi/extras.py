@@ -1,0 +1,31 @@
+"""Dependencies that not everybody needs: the extras of the package.
+
+They are imported where they are used, at the time of use. If one is missing, the error says what
+needs it and how to install it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from itemsapi.settings import SettingsError
+
+Extra = Literal["metrics", "postgres", "redis", "server"]
+
+
+class ExtraMissing(SettingsError):
+    """An extra is not installed; the message says how to install it."""
+
+
+@contextmanager
+def extra(name: Extra, needed_by: str) -> Iterator[None]:
+    """Import modules of an extra in the block. Raise `ExtraMissing` if one is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module == __package__:
+            raise  # a fault of our own
+        raise ExtraMissing(
+            f"{needed_by} needs {module}; install it with: pip install 'itemsapi[{name}]'"
+        ) from error
