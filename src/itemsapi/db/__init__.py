@@ -1,5 +1,7 @@
 """The database: SQLite or PostgreSQL, used through explicit transactions."""
 
+from sqlalchemy.orm import Session
+
 from itemsapi.db.engine import Database
 from itemsapi.db.migrations import MigrationFailed
 from itemsapi.db.new_revision import create_revision, require_current_models
@@ -25,6 +27,7 @@ __all__ = [
     "MigrationFailed",
     "Model",
     "SchemaOutdated",
+    "Session",
     "UtcDateTime",
     "blueprint_revisions",
     "check_schema",

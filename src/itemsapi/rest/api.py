@@ -23,7 +23,11 @@ from itemsapi.gate import openapi
 from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
 from itemsapi.rest.blueprint import IdConverter
-from itemsapi.rest.default_headers import documented_headers, response_headers
+from itemsapi.rest.default_headers import (
+    documented_headers,
+    remove_content_type_without_content,
+    response_headers,
+)
 from itemsapi.rest.error_handlers import PROBLEM_JSON
 from itemsapi.rest.json_provider import MAX_BYTES, JsonProvider
 from itemsapi.rest.middleware import Middleware, Proxies
@@ -57,7 +61,7 @@ def install(app: Flask, settings: Settings) -> None:
     error_handlers.set_problems_url(app, base)
     error_handlers.install(app)
     app.after_request(_count)
-    app.after_request(_remove_content_type_without_content)
+    app.after_request(remove_content_type_without_content)
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
     headers = response_headers(settings)
@@ -66,13 +70,6 @@ def install(app: Flask, settings: Settings) -> None:
 
 def _count(response: Response) -> Response:
     count_request(request.method, request.endpoint, response.status_code)
-    return response
-
-
-def _remove_content_type_without_content(response: Response) -> Response:
-    """Remove the media type that Flask gives every response: a 204 has no content (S-015)."""
-    if response.status_code == HTTPStatus.NO_CONTENT:
-        response.headers.pop("Content-Type", None)
     return response
 
 

@@ -40,14 +40,20 @@ from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
-from itemsapi.rest.default_headers import add_response_headers
+from itemsapi.rest.default_headers import (
+    add_response_headers,
+    remove_content_type_without_content,
+)
 from itemsapi.rest.error_handlers import handle_error
 from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
 from itemsapi.rest.fields import ID_PATTERN
+from itemsapi.rest.idempotency import PROBLEMS as IDEMPOTENCY_PROBLEMS
+from itemsapi.rest.idempotency import IdempotencyHeaders, keep_key
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
-from itemsapi.rest.request import FORM, JSON, MULTIPART
+from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
+from itemsapi.rest.streaming import log_stream_failures
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
@@ -101,6 +107,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         for error in (HTTPException, Problem, ValidationError, *default_exceptions):
             super().register_error_handler(error, handle_error)
         self.after_request(add_response_headers)
+        self.after_request(remove_content_type_without_content)
 
     def get(self, path: str, **options: Any) -> Callable[[View], View]:
         """Register a view for GET (and HEAD) requests to `path`."""
@@ -151,12 +158,20 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         return cast("Callable[[View], View]", super().errorhandler(code_or_exception))
 
     def arguments(
-        self, schema: SchemaLike, *, location: str = "json", required: bool = True, **options: Any
+        self,
+        schema: SchemaLike,
+        *,
+        location: str = "json",
+        required: bool = True,
+        max_body: int | None = None,
+        **options: Any,
     ) -> Callable[[View], View]:
         """Parse a part of the request with `schema` and pass it to the view.
 
         Several `arguments` are passed in order from the top down. With `required=False` a missing
         body is parsed as `{}`. Unknown fields and repeated parameters are rejected (422).
+        `max_body` is the limit of this view's body in bytes instead of 1 MiB, such as for uploads;
+        a lower `MAX_CONTENT_LENGTH` of the application still applies. The parsed body is in memory.
         """
         instance = resolve_schema_instance(schema)
         if not required:
@@ -165,9 +180,22 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
-            return cast("View", parse(self._after_arguments(view)))
+            parsed = parse(self._after_arguments(view))
+            if max_body is not None:
+                _add_metadata(parsed, MAX_BODY, max(max_body, view_metadata(view).get(MAX_BODY, 0)))
+            return cast("View", parsed)
 
         return _below_route("arguments", decorate)
+
+    def idempotent(self, view: View) -> View:
+        """Accept the header `Idempotency-Key`: a request that is sent again takes effect once.
+
+        The view passes the id of what it creates to `itemsapi.repeated_id`.
+        """
+        keep = self.arguments(IdempotencyHeaders(), location="headers")(keep_key(view))
+        for problem in IDEMPOTENCY_PROBLEMS:
+            keep = self.alt_response(problem)(keep)
+        return keep
 
     def response(
         self,
@@ -190,6 +218,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
                 value, status, headers = unpack_tuple_response(returned)
                 if isinstance(value, WerkzeugResponse):
                     response = value
+                    log_stream_failures(response)
                 else:
                     response = self._dump(instance, value, options.get("content_type"))
                     response.status_code = status_code
@@ -209,9 +238,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
             return _below_route("alt_response", documented)
 
         def decorate(view: View) -> View:
-            metadata = dict(view_metadata(view))
-            metadata[PROBLEMS] = [status_code, *metadata.get(PROBLEMS, [])]
-            setattr(view, METADATA_ATTRIBUTE, metadata)
+            _add_metadata(view, PROBLEMS, [status_code, *view_metadata(view).get(PROBLEMS, [])])
             return view
 
         return _below_route("alt_response", decorate)
@@ -291,6 +318,9 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         if is_either:
             content = doc["requestBody"]["content"]
             content |= {kind: dict(content[JSON]) for kind in (FORM, MULTIPART) if JSON in content}
+        if MAX_BODY in doc_info and "requestBody" in doc:
+            body, limit = doc["requestBody"], f"At most {doc_info[MAX_BODY]} bytes."
+            body["description"] = f"{body.get('description', '')} {limit}".strip()
         return doc
 
 
@@ -307,6 +337,11 @@ def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[Vi
         return cast("View", decorate(view))
 
     return check
+
+
+def _add_metadata(view: object, name: str, value: object) -> None:
+    """Set a value of a view's metadata in a copy: an inner view may share the dictionary."""
+    setattr(view, METADATA_ATTRIBUTE, {**view_metadata(view), name: value})
 
 
 def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:
