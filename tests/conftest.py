@@ -38,6 +38,8 @@ Flask.url_rule_class = CompiledOnce
 Flask.test_client_class = BufferedClient
 share_compiled_statements()
 
+collect_ignore = ["adopter"]  # a project with tests of its own: tests/packaging/test_adopter.py
+
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 

@@ -27,6 +27,7 @@ from typing import Any, cast
 
 import flask
 import flask_smorest
+from flask.sansio.app import App
 from flask.views import MethodView
 from flask_smorest.utils import (
     get_appcontext,
@@ -73,7 +74,12 @@ class IdConverter(BaseConverter):
     regex = ID_PATTERN
 
 
-class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
+class Blueprint(
+    Versions,
+    Pages,
+    flask_smorest.Blueprint,  # type: ignore[misc]  # Flask-Smorest has no types
+    flask.Blueprint,  # a base of the one above; here for its types
+):
     """A set of endpoints.
 
     `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
@@ -97,39 +103,43 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         """Create a blueprint whose routes start with `url_prefix`."""
-        super().__init__(
-            name, import_name, url_prefix=url_prefix, description=description, **options
-        )
+        options |= {"description": description}
+        super().__init__(name, import_name, url_prefix=url_prefix, **options)
         self.scopes = tuple(scopes)
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
         self._prepare_doc_cbks += [_prepare_problems_doc]
         # Not `Exception`: handlers of the application for its own exceptions apply here too.
-        for error in (HTTPException, Problem, ValidationError, *default_exceptions):
+        errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
+        for error in [*errors, *default_exceptions]:
             super().register_error_handler(error, handle_error)
         self.after_request(add_response_headers)
         self.after_request(remove_content_type_without_content)
 
-    def get(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for GET (and HEAD) requests to `path`."""
-        return self._on("GET", path, options)
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view or a `MethodView` for requests to the path `rule`."""
+        return cast("Callable[[View], View]", super().route(rule, **options))
 
-    def post(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for POST requests to `path`."""
-        return self._on("POST", path, options)
+    def get(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for GET (and HEAD) requests to the path `rule`."""
+        return self.route(rule, methods=["GET"], **options)
 
-    def put(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for PUT requests to `path`."""
-        return self._on("PUT", path, options)
+    def post(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for POST requests to the path `rule`."""
+        return self.route(rule, methods=["POST"], **options)
 
-    def patch(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for PATCH requests to `path`."""
-        return self._on("PATCH", path, options)
+    def put(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for PUT requests to the path `rule`."""
+        return self.route(rule, methods=["PUT"], **options)
 
-    def delete(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for DELETE requests to `path`."""
-        return self._on("DELETE", path, options)
+    def patch(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for PATCH requests to the path `rule`."""
+        return self.route(rule, methods=["PATCH"], **options)
 
-    def register(self, app: flask.Flask, options: dict[str, Any]) -> None:
+    def delete(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for DELETE requests to the path `rule`."""
+        return self.route(rule, methods=["DELETE"], **options)
+
+    def register(self, app: App, options: dict[str, Any]) -> None:
         """Add the routes to the application, with the converter `id` for their paths."""
         app.url_map.converters.setdefault("id", IdConverter)
         super().register(app, options)
@@ -243,7 +253,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
 
         return _below_route("alt_response", decorate)
 
-    def etag(self, obj: Any) -> Any:
+    def etag(self, obj: View) -> View:
         """Add ETags to a view or a `MethodView`: see `Versions.etag`."""
         return _below_route("etag", super().etag)(obj)
 
@@ -290,10 +300,6 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         view_class = getattr(obj, "view_class", None)
         documented = view_class if isinstance(view_class, type(MethodView)) else obj
         super()._store_endpoint_docs(endpoint, documented, *args, **options)
-
-    def _on(self, method: str, path: str, options: dict[str, Any]) -> Callable[[View], View]:
-        register = self.route(path, methods=[method], **options)
-        return cast("Callable[[View], View]", register)
 
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)

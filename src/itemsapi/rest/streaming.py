@@ -6,7 +6,7 @@ only cut the response off: no error handler of Flask learns of it, so it is logg
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any
 
 from werkzeug.wrappers import Response
 
@@ -18,8 +18,6 @@ from itemsapi.observability.context import (
 )
 from itemsapi.observability.logging import log_failure
 
-Part = TypeVar("Part", str, bytes)
-
 
 def log_stream_failures(response: Response) -> None:
     """Log an error of the iterator of a streamed response; change nothing for other responses.
@@ -28,13 +26,13 @@ def log_stream_failures(response: Response) -> None:
     """
     if not response.is_streamed or response.direct_passthrough:
         return
-    parts = response.response
+    parts: Iterable[Any] = response.response  # of str or bytes
     response.response = _logged(parts, request_context())
     if close := getattr(parts, "close", None):
         response.call_on_close(close)
 
 
-def _logged(parts: Iterable[Part], context: RequestContext) -> Iterator[Part]:
+def _logged(parts: Iterable[Any], context: RequestContext) -> Iterator[Any]:
     """Yield the parts; log an error in the context of the request, which has ended by then."""
     try:
         yield from parts
