@@ -12,6 +12,7 @@ The layer adds `/auth/*`, `/oauth/*`, `/.well-known/*` and the endpoints of the 
 other behaviour of the application stays as it is, except that each of its routes needs a rule.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -37,7 +38,8 @@ from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 
 LAYER = "itemsapi.layer"
-Part = Literal["items", "operators", "docs", "console", "health", "metrics"]
+_PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+Part = Literal["operators", "docs", "console", "health", "metrics"]
 
 
 class AuthLayer:
@@ -45,8 +47,9 @@ class AuthLayer:
 
     `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `settings`
     are read from the environment by default. `include` names further endpoints: those for
-    `operators`, the `docs`, the `console`, `health` and `metrics`. With `answer_options` the gate
-    responds to OPTIONS for all routes, without running a hook; otherwise only for its own routes.
+    `operators`, the `docs`, the `console`, `health` and `metrics`. All paths of the layer begin
+    with `url_prefix`, except `/.well-known` (RFC 8615). With `answer_options` the gate responds to
+    OPTIONS for all routes, without running a hook; otherwise only for its own routes.
     """
 
     api: rest.Api
@@ -60,14 +63,18 @@ class AuthLayer:
         rules: Mapping[str, RuleDecorator] | None = None,
         settings: Settings | None = None,
         include: Collection[Part] = (),
+        url_prefix: str = "",
         answer_options: bool = False,
         clock: Clock = clocks.now,
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Keep the options; with `app`, call `init_app`."""
+        if url_prefix and not _PREFIX.fullmatch(url_prefix):
+            raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         self._rules, self._settings = rules, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._answer_options = include, answer_options
+        self._url_prefix = url_prefix
         if app is not None:
             self.init_app(app)
 
@@ -77,20 +84,21 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         settings = self._settings or Settings.from_environment()
-        services = build_services(settings, self._clock, monotonic=self._monotonic)
-        problems_url = f"{settings.public_url}/docs/problems"
+        prefix = self._url_prefix
+        services = build_services(
+            settings, self._clock, monotonic=self._monotonic, url_prefix=prefix
+        )
+        problems_url = f"{services.base_url}/docs/problems"
         blueprints = endpoints.blueprints(settings, self._include)
-        own = {blueprint.name for blueprint in blueprints}
         gate = _build_gate(
             services,
             RouteRules(self._rules),
-            lambda: self._answer_options or request.blueprint in own,
+            lambda: self._answer_options or EXTENSION in request.blueprints,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
         set_problems_url(app, problems_url)
         if not isinstance(app.wsgi_app, Middleware):
-            app.extensions[RESPONSE_HEADERS] = response_headers(settings)
-        services.token_codec.install(app)
+            app.extensions[RESPONSE_HEADERS] = response_headers(settings, prefix)
         gate.connect(app)
         self.api = rest.Api(
             app,
@@ -101,7 +109,12 @@ class AuthLayer:
         )
         rest.describe(app, self.api)
         for blueprint in blueprints:
-            self.api.register_blueprint(blueprint)
+            is_well_known = blueprint.url_prefix == "/.well-known"  # at the root: RFC 8615
+            self.api.register_blueprint(
+                blueprint,
+                name=f"{EXTENSION}.{blueprint.name}",  # the application may have the same name
+                url_prefix=f"{'' if is_well_known else prefix}{blueprint.url_prefix or ''}" or None,
+            )
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:
@@ -139,6 +152,7 @@ def _build_gate(services: Services, rules: RouteRules, answers_options: Callable
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
         respond=_respond,
         answers_options=answers_options,
+        on_seal=services.token_codec.install,
     )
 
 

@@ -25,7 +25,7 @@ from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.scopes import Scope, ScopeRegistry
 
-EXTENSION = "itemsapi"
+EXTENSION = "itemsapi"  # of the application; the endpoints of the layer are `itemsapi.auth...`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Services:
     """
 
     settings: Settings
+    url_prefix: str
     clock: Clock
     database: Database
     key_set: KeySet
@@ -47,6 +48,11 @@ class Services:
     users: UserService
     roles: RoleService
     items: ItemService
+
+    @property
+    def base_url(self) -> str:
+        """The public address under which the endpoints of the layer begin."""
+        return f"{self.settings.public_url}{self.url_prefix}"
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
@@ -79,7 +85,7 @@ def current_time() -> datetime:
 
 
 def build_services(
-    settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic
+    settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic, url_prefix: str = ""
 ) -> Services:
     """Build the services; nothing is opened or read yet.
 
@@ -111,6 +117,7 @@ def build_services(
     )
     return Services(
         settings=settings,
+        url_prefix=url_prefix,
         clock=clock,
         database=database,
         key_set=key_set,

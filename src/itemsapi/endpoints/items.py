@@ -165,7 +165,7 @@ def create_item(payload: dict[str, Any]) -> object:
     """Create an item. You are its owner."""
     owner = current_caller().user_id
     item = services().items.create(ItemDraft(**payload), owner=owner, key=idempotency_key())
-    location = flask.url_for("items.show_item", item_id=item.id)
+    location = flask.url_for(".show_item", item_id=item.id)
     blueprint.set_etag(item.version)
     return item, {"Location": location}
 

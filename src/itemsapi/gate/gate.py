@@ -20,7 +20,7 @@ from itemsapi.gate.authenticate import TokenVerifier, bearer_token
 from itemsapi.gate.caller import Caller, clear_caller, mark_stale_credential, set_caller
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
-from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
 from itemsapi.observability.context import (
     has_context,
@@ -28,6 +28,7 @@ from itemsapi.observability.context import (
     reset_request_context,
     set_request_context,
 )
+from itemsapi.observability.logging import log
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 from itemsapi.tokens.scopes import ScopeRegistry
 
@@ -48,17 +49,19 @@ class Gate:
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
         answers_options: Callable[[], bool],
+        on_seal: Callable[[Flask], None],
     ) -> None:
         """Take the checks.
 
         `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
         address is over its rate. `respond` makes the response to a problem. `answers_options` tells
         whether the gate responds to OPTIONS for the current request; Flask does for others.
+        `on_seal` is called once, when the application is complete.
         """
         self._verifier, self._csrf_policy, self._rules = verifier, csrf_policy, rules
         self._scope_registry = scope_registry
         self._count_request, self._respond = count_request, respond
-        self._answers_options = answers_options
+        self._answers_options, self._on_seal = answers_options, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
         self.views = GuardedViews({})
@@ -80,6 +83,7 @@ class Gate:
                 self._scope_registry.register(rulebook.scopes.values())
                 self.views = app.view_functions = GuardedViews(app.view_functions)
                 _register_response_handlers(app)
+                self._on_seal(app)
                 self._rulebook = rulebook
             return self._rulebook
 
@@ -87,8 +91,8 @@ class Gate:
         """Admit the current request, or raise the response of the gate."""
         try:
             _set_context()
-            self._check(self._rulebook or self.seal(app))
-        except GateResponse:
+            self._check(self._rulebook or self._seal_unchecked(app))
+        except (GateResponse, RulesInvalid):
             raise
         except Problem as problem:
             raise GateResponse(self._respond(problem)) from problem
@@ -96,6 +100,13 @@ class Gate:
             unavailable = GateUnavailable()
             unavailable.__cause__ = error
             raise GateResponse(self._respond(unavailable)) from error
+
+    def _seal_unchecked(self, app: Flask) -> Rulebook:
+        """Seal an application whose factory did not; log the routes that will be refused."""
+        rulebook = self.seal(app)
+        for fault in rulebook.faults:
+            log.error("route_unguarded", fault=fault)
+        return rulebook
 
     def _check(self, rulebook: Rulebook) -> None:
         clear_caller()
@@ -105,7 +116,7 @@ class Gate:
         elif request.routing_exception is None and not has_automatic_options():
             endpoint, method = request.endpoint or "", request.method
             view = self._view(endpoint)
-            self._admit(rulebook.rule_for(endpoint, method))
+            self._admit(_rule_for(rulebook, endpoint, method))
             mark_admitted(view, method)
 
     def _view(self, endpoint: str) -> RouteCallable | None:
@@ -139,6 +150,14 @@ class Gate:
                 mark_stale_credential()
                 return None
             raise
+
+
+def _rule_for(rulebook: Rulebook, endpoint: str, method: str) -> Rule:
+    """Return the rule of a route; tell a developer by `RulesInvalid` what is missing."""
+    fault = rulebook.faults_by_route.get((endpoint, method))
+    if fault and (current_app.testing or current_app.debug):
+        raise RulesInvalid(fault)
+    return rulebook.rule_for(endpoint, method)
 
 
 # The request context. The middleware of `create_app` sets it; without the middleware the gate does.

@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules
-from itemsapi.gate.route_rules import RouteRules
+from itemsapi.gate.route_rules import ClosestRules, RouteRules
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
@@ -34,12 +34,14 @@ class Rulebook:
     """The rule of every route and method, read when all routes are registered.
 
     `faults` has a line for each route without exactly one rule; such a route is refused.
+    `faults_by_route` has these lines by endpoint and method.
     """
 
     def __init__(self, app: Flask, rules: RouteRules | None = None) -> None:
         """Collect the rules of all routes: those of their views, and `rules` for the others."""
         rules = rules or RouteRules()
         self.faults: list[str] = []
+        self.faults_by_route: dict[tuple[str, str], str] = {}
         self.entries = [
             entry
             for route in app.url_map.iter_rules()
@@ -73,11 +75,13 @@ class Rulebook:
         view = app.view_functions.get(route.endpoint)
         automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
         for method in sorted(route.methods - automatic):
-            found = _collect_rules(view, method) or rules.find(route, method)
+            found = _unique(_collect_rules(view, method), rules.find(route, method))
             if len(found) == 1:
                 yield RouteRule(method, route.rule, route.endpoint, found[0])
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                self.faults.append(_fault(found, method, route))
+                fault = _fault(found, method, route)
+                self.faults.append(fault)
+                self.faults_by_route[route.endpoint, method] = fault
 
     def _known_scopes(self, extra: Iterable[Scope]) -> dict[str, Scope]:
         declared = [
@@ -103,6 +107,11 @@ class Rulebook:
             if not any(line.endswith(fault) for line in self.faults):  # HEAD follows GET
                 self.faults.append(f"route {entry.method} {fault}")
         return not unknown
+
+
+def _unique(declared: list[Rule], given: ClosestRules) -> list[Rule]:
+    """Return the rules of a route: a decorator wins over a pattern, not over an exact key."""
+    return [*declared, *given.rules] if given.is_exact or not declared else declared
 
 
 def _blueprint_scopes(app: Flask) -> list[Scope]:
