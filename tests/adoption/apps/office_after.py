@@ -49,18 +49,10 @@ def create_app(**settings):
         return jsonify(booked=request.get_json()["room"]), 201
 
     office = requires(Scope("office:use", "Use the office"))
-    auth = AuthLayer(
-        app,
-        rules={
-            "/": public("the first page"),
-            "static": public("files"),
-            "admin.static": public("files"),
-            "/api/*": office,
-            "/admin/*": requires(Scope("office:admin", "Manage the office")),
-        },
-    )
-    app.wsgi_app = DispatcherMiddleware(
-        app.wsgi_app, {"/reports": auth.wsgi_guard(reports, office)}
-    )
+    auth = AuthLayer(app, rules={
+        "/": public("the first page"), "static": public("files"), "admin.static": public("files"),
+        "/api/*": office, "/admin/*": requires(Scope("office:admin", "Manage the office")),
+    })
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/reports": auth.wsgi_guard(reports, office)})
     auth.seal(app)
     return app

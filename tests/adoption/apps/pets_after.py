@@ -98,17 +98,10 @@ def create_app(**settings):
     store.__init__()
     app = Flask(__name__)
     app.config.update(
-        API_TITLE="My API",
-        API_VERSION="v1",
-        OPENAPI_VERSION="3.0.2",
-        OPENAPI_URL_PREFIX="/",
-        OPENAPI_SWAGGER_UI_PATH="/swagger-ui",
-        OPENAPI_SWAGGER_UI_URL="https://cdn.example/",
-        **settings,
+        API_TITLE="My API", API_VERSION="v1", OPENAPI_VERSION="3.0.2", OPENAPI_URL_PREFIX="/",
+        OPENAPI_SWAGGER_UI_PATH="/swagger-ui", OPENAPI_SWAGGER_UI_URL="https://cdn.example/", **settings
     )
     api = Api(app)
     api.register_blueprint(blp)
-    AuthLayer(app, rules={"api-docs.*": public("the document"), "static": public("files")}).seal(
-        app
-    )
+    AuthLayer(app, rules={"api-docs.*": public("the document"), "static": public("files")}).seal(app)
     return app

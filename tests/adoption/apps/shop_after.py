@@ -6,19 +6,8 @@ import decimal
 import io
 
 from flask import (
-    Blueprint,
-    Flask,
-    Response,
-    abort,
-    flash,
-    g,
-    jsonify,
-    redirect,
-    render_template_string,
-    request,
-    session,
-    stream_with_context,
-    url_for,
+    Blueprint, Flask, Response, abort, flash, g, jsonify, redirect, render_template_string, request,
+    session, stream_with_context, url_for,
 )
 from flask.json.provider import DefaultJSONProvider
 from flask_sqlalchemy import SQLAlchemy
@@ -165,9 +154,7 @@ def add_picture(number):
 
 @api.route("/echo", methods=["GET", "POST", "PATCH"])
 def echo():
-    return jsonify(
-        method=request.method, args=request.args.to_dict(flat=False), size=len(request.data)
-    )
+    return jsonify(method=request.method, args=request.args.to_dict(flat=False), size=len(request.data))
 
 
 @api.get("/stats")
@@ -194,11 +181,7 @@ def home():
 def login():
     if request.method == "POST":
         user = db.session.query(User).filter_by(email=request.form["email"]).first()
-        if (
-            user
-            and user.active
-            and check_password_hash(user.password_hash, request.form["password"])
-        ):
+        if user and user.active and check_password_hash(user.password_hash, request.form["password"]):
             session["user"] = user.id
             return redirect(url_for("pages.account"))
         flash("Wrong e-mail or password")
@@ -274,10 +257,7 @@ def create_app(database="sqlite://", **settings):
     app = Flask(__name__)
     app.json = ShopJSON(app)
     app.config.update(
-        SECRET_KEY="the shop's own",
-        SQLALCHEMY_DATABASE_URI=database,
-        MAX_CONTENT_LENGTH=5_000,
-        **settings,
+        SECRET_KEY="the shop's own", SQLALCHEMY_DATABASE_URI=database, MAX_CONTENT_LENGTH=5_000, **settings
     )
     db.init_app(app)
 
@@ -301,24 +281,12 @@ def create_app(database="sqlite://", **settings):
 
     app.register_blueprint(api)
     app.register_blueprint(pages)
-    users = SqlUsers(
-        lambda: db.session,
-        User,
-        username="email",
-        enabled="active",
-        scopes=lambda user: user.scopes,
-    )
-    auth = AuthLayer(
-        app,
-        users=users,
-        rules={
-            "/api/*": requires(Scope("shop:read", "See products and orders")),
-            "POST,PUT,PATCH,DELETE /api/*": requires(
-                Scope("shop:write", "Change products and orders")
-            ),
-            "/*": public("the pages have a session of their own"),
-        },
-    )
+    users = SqlUsers(lambda: db.session, User, username="email", enabled="active", scopes=lambda user: user.scopes)
+    auth = AuthLayer(app, users=users, rules={
+        "/api/*": requires(Scope("shop:read", "See products and orders")),
+        "POST,PUT,PATCH,DELETE /api/*": requires(Scope("shop:write", "Change products and orders")),
+        "/*": public("the pages have a session of their own"),
+    })
     auth.seal(app)
     return app
 

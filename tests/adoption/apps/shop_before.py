@@ -6,19 +6,8 @@ import decimal
 import io
 
 from flask import (
-    Blueprint,
-    Flask,
-    Response,
-    abort,
-    flash,
-    g,
-    jsonify,
-    redirect,
-    render_template_string,
-    request,
-    session,
-    stream_with_context,
-    url_for,
+    Blueprint, Flask, Response, abort, flash, g, jsonify, redirect, render_template_string, request,
+    session, stream_with_context, url_for,
 )
 from flask.json.provider import DefaultJSONProvider
 from flask_sqlalchemy import SQLAlchemy
@@ -164,9 +153,7 @@ def add_picture(number):
 
 @api.route("/echo", methods=["GET", "POST", "PATCH"])
 def echo():
-    return jsonify(
-        method=request.method, args=request.args.to_dict(flat=False), size=len(request.data)
-    )
+    return jsonify(method=request.method, args=request.args.to_dict(flat=False), size=len(request.data))
 
 
 @api.get("/stats")
@@ -193,11 +180,7 @@ def home():
 def login():
     if request.method == "POST":
         user = db.session.query(User).filter_by(email=request.form["email"]).first()
-        if (
-            user
-            and user.active
-            and check_password_hash(user.password_hash, request.form["password"])
-        ):
+        if user and user.active and check_password_hash(user.password_hash, request.form["password"]):
             session["user"] = user.id
             return redirect(url_for("pages.account"))
         flash("Wrong e-mail or password")
@@ -273,10 +256,7 @@ def create_app(database="sqlite://", **settings):
     app = Flask(__name__)
     app.json = ShopJSON(app)
     app.config.update(
-        SECRET_KEY="the shop's own",
-        SQLALCHEMY_DATABASE_URI=database,
-        MAX_CONTENT_LENGTH=5_000,
-        **settings,
+        SECRET_KEY="the shop's own", SQLALCHEMY_DATABASE_URI=database, MAX_CONTENT_LENGTH=5_000, **settings
     )
     db.init_app(app)
 
