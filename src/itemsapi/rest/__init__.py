@@ -10,6 +10,7 @@ from itemsapi.rest.blueprint import Blueprint
 from itemsapi.rest.default_headers import documented_headers
 from itemsapi.rest.idempotency import idempotency_key, repeated_id
 from itemsapi.rest.openapi.document import describe, spec_options
+from itemsapi.rest.openapi.host_documents import complete_documents
 from itemsapi.rest.paging import PageQuery, list_schema, single_page
 from itemsapi.rest.schema import Schema
 
@@ -18,6 +19,7 @@ __all__ = [
     "Blueprint",
     "PageQuery",
     "Schema",
+    "complete_documents",
     "describe",
     "documented_headers",
     "fields",

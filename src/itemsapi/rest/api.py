@@ -104,6 +104,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     """
 
     ERROR_SCHEMA = PROBLEM_SCHEMA
+    documents_problems = True
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(
@@ -200,15 +201,22 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self.register_converter(IdConverter, id_schema)
         spec = self._built()
         for name, blueprint in self._app.blueprints.items():
-            if isinstance(blueprint, flask_smorest.Blueprint):
+            if isinstance(blueprint, flask_smorest.Blueprint) and not self._is_foreign(name):
                 self._add_views(spec, name, blueprint)
         for route in self._app.url_map.iter_rules():
-            self._add_plain_route(spec, route)
+            if not self._is_foreign(route.endpoint.rpartition(".")[0]):
+                self._add_plain_route(spec, route)
         self._rules.add_ids()
         self._add_tags(spec)
         self._add_schemes(spec)
         if "PAGINATION" not in spec.components.headers:
             spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
+
+    def _is_foreign(self, blueprint: str) -> bool:
+        """Return whether another `Api` of the application documents a blueprint."""
+        apis: dict[str, flask_smorest.Api]
+        apis = self._app.extensions["flask-smorest"]["blp_name_to_api"]
+        return apis.get(self._outermost(blueprint), self) is not self
 
     def _built(self) -> APISpec:
         assert self._spec is not None  # noqa: S101 - called only while the document is built

@@ -60,6 +60,7 @@ from itemsapi.tokens.scopes import Scope
 SchemaLike = Schema | type[Schema]
 
 PROBLEMS = "problems"
+DOCUMENTS_PROBLEMS = "documents_problems"  # an attribute of an `Api` that can
 
 REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a route
 
@@ -360,12 +361,22 @@ def _add_metadata(view: object, name: str, value: object) -> None:
     setattr(view, METADATA_ATTRIBUTE, {**view_metadata(view), name: value})
 
 
-def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:
-    """Pass the problems of `alt_response` and `etag` to `RulesPlugin`."""
-    problems = list(doc_info.get(PROBLEMS, ()))
-    if doc_info.get("etag"):
+def declared_problems(view: object, method: str) -> list[type[Problem]]:
+    """Return the problems that `alt_response` and `etag` declare for a view."""
+    return _declared_problems(view_metadata(view), method)
+
+
+def _declared_problems(metadata: Mapping[str, Any], method: str) -> list[type[Problem]]:
+    problems = list(metadata.get(PROBLEMS, ()))
+    if metadata.get("etag"):
         is_change = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
         problems += [PreconditionFailed, PreconditionRequired] if is_change else []
-        problems += [PreconditionFailed] if method == "get" else []
-    doc["x-problems"] = problems
+        problems += [PreconditionFailed] if method.lower() == "get" else []
+    return problems
+
+
+def _prepare_problems_doc(doc: Any, doc_info: Any, *, api: Any, method: str, **_: Any) -> Any:
+    """Pass these problems to `RulesPlugin`, in a document of our own `Api`."""
+    if getattr(api, DOCUMENTS_PROBLEMS, False):
+        doc["x-problems"] = _declared_problems(doc_info, method)
     return doc
