@@ -227,7 +227,8 @@ class Blueprint(
         """Send `status_code` and the view's return value, serialized with `schema`.
 
         The view returns a value, `(value, status)`, `(value, headers)`, `(value, status, headers)`
-        or a response object, which is sent unchanged.
+        or a response object, which is sent unchanged. `flask.Response(generator())` is streamed; an
+        error in the generator cuts it off, and is logged.
         """
         document = super().response(status_code, schema, **options)
         instance = resolve_schema_instance(schema)
@@ -265,7 +266,11 @@ class Blueprint(
         return _below_route("alt_response", decorate)
 
     def etag(self, obj: View) -> View:
-        """Add ETags to a view or a `MethodView`: see `Versions.etag`."""
+        """Add ETags to a view or a `MethodView`, and require `If-Match` for changes.
+
+        A view that reads calls `set_etag`, a change calls `check_etag` or `if_match`. An invalid
+        request (400, 422) is rejected before a missing `If-Match` (428; RFC 9110 13.2.1).
+        """
         return _below_route("etag", super().etag)(obj)
 
     def paginate(self, *args: Any, **options: Any) -> Callable[[View], View]:

@@ -1,18 +1,5 @@
 """`Idempotency-Key` for views that create something: a request that is sent again creates it once.
 
-    @blueprint.post("/")
-    @requires(NOTES_WRITE)
-    @blueprint.arguments(NoteIn())
-    @blueprint.idempotent
-    @blueprint.response(201, NoteSchema())
-    def create_note(payload: dict[str, Any]) -> object:
-        "Create a note."
-        note_id = new_id()
-        with current_database().transaction() as tx:
-            if (first_id := repeated_id(tx, note_id)) is not None:
-                return tx.get_one(Note, first_id)
-            ...
-
 Requests are told apart by user, endpoint, path and key; a key that comes again with another query
 or body is rejected (422). `itemsapi.idempotency` has the table and how races end.
 """
@@ -83,6 +70,19 @@ def idempotency_key() -> str | None:
 
 def repeated_id(tx: Session, resource_id: str, *, content: object = None) -> str | None:
     """Return the id of the resource that an earlier request with this key created.
+
+        @blueprint.post("/")
+        @requires(NOTES_WRITE)
+        @blueprint.idempotent
+        @blueprint.arguments(NoteSchema())
+        @blueprint.response(201, NoteSchema())
+        def create_note(payload):
+            note = Note(id=new_id(), **payload)
+            with current_database().transaction() as tx:
+                if first_id := repeated_id(tx, note.id):
+                    return find_note(tx, first_id)
+                tx.add(note)
+            return note
 
     Return None if this is the first request with the key, or if it has none; then create the
     resource with `resource_id`, which is stored with the key. `tx` is the transaction that creates
