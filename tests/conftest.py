@@ -39,6 +39,7 @@ Flask.url_rule_class = CompiledOnce
 Flask.test_client_class = BufferedClient
 share_compiled_statements()
 
+collect_ignore = ["adopter"]  # a project with tests of its own: tests/packaging/test_adopter.py
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:

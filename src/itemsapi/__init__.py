@@ -6,7 +6,8 @@ Three steps, three folders:
 2. `gate` checks the token and its scopes before every endpoint.
 3. `endpoints` do their work for the caller that the gate admitted.
 
-To put your own endpoints behind the gate you need only the names below.
+To put your own endpoints behind the gate you need only the names below, and for rarer errors the
+classes of `itemsapi.problems`. docs/reference.md describes all of them.
 """
 
 import importlib
@@ -15,67 +16,129 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from itemsapi.app import create_app
     from itemsapi.clock import new_id
-    from itemsapi.db import BlueprintModel
+    from itemsapi.db import BlueprintModel, Database
     from itemsapi.extension import AuthLayer
     from itemsapi.gate.caller import Caller, current_caller
     from itemsapi.gate.decorators import public, requires, signed_in
+    from itemsapi.gate.rulebook import RulesInvalid
     from itemsapi.paging import Page, cut_page
-    from itemsapi.problems import Conflict, NotFound
-    from itemsapi.rest import Blueprint, PageQuery, Schema, fields, list_schema
-    from itemsapi.services import current_database
+    from itemsapi.preconditions import Precondition
+    from itemsapi.problems import (
+        BadRequest,
+        Conflict,
+        Forbidden,
+        NotFound,
+        PreconditionFailed,
+        Problem,
+        QuotaExceeded,
+        TooManyRequests,
+        Unavailable,
+        ValidationFailed,
+    )
+    from itemsapi.rest import (
+        Blueprint,
+        PageQuery,
+        Schema,
+        documented_headers,
+        fields,
+        idempotency_key,
+        list_schema,
+        repeated_id,
+    )
+    from itemsapi.services import current_database, current_time
+    from itemsapi.settings import Settings, SettingsError
     from itemsapi.tokens.scopes import Scope
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AuthLayer",
+    "BadRequest",
     "Blueprint",
     "BlueprintModel",
     "Caller",
     "Conflict",
+    "Database",
+    "Forbidden",
     "NotFound",
     "Page",
     "PageQuery",
+    "Precondition",
+    "PreconditionFailed",
+    "Problem",
+    "QuotaExceeded",
+    "RulesInvalid",
     "Schema",
     "Scope",
+    "Settings",
+    "SettingsError",
+    "TooManyRequests",
+    "Unavailable",
+    "ValidationFailed",
     "create_app",
     "current_caller",
     "current_database",
+    "current_time",
     "cut_page",
+    "documented_headers",
     "fields",
+    "idempotency_key",
     "list_schema",
     "new_id",
     "public",
+    "repeated_id",
     "requires",
     "signed_in",
 ]
 
-_WHERE = {
-    "AuthLayer": "extension",
-    "Blueprint": "rest",
-    "BlueprintModel": "db",
-    "Caller": "gate.caller",
-    "Conflict": "problems",
-    "NotFound": "problems",
-    "Page": "paging",
-    "PageQuery": "rest",
-    "Schema": "rest",
-    "Scope": "tokens.scopes",
-    "create_app": "app",
-    "current_caller": "gate.caller",
-    "current_database": "services",
-    "cut_page": "paging",
-    "fields": "rest",
-    "list_schema": "rest",
-    "new_id": "clock",
-    "public": "gate.decorators",
-    "requires": "gate.decorators",
-    "signed_in": "gate.decorators",
+_NAMES_BY_MODULE = {
+    "app": ["create_app"],
+    "clock": ["new_id"],
+    "db": ["BlueprintModel", "Database"],
+    "extension": ["AuthLayer"],
+    "gate.caller": ["Caller", "current_caller"],
+    "gate.decorators": ["public", "requires", "signed_in"],
+    "gate.rulebook": ["RulesInvalid"],
+    "paging": ["Page", "cut_page"],
+    "preconditions": ["Precondition"],
+    "problems": [
+        "BadRequest",
+        "Conflict",
+        "Forbidden",
+        "NotFound",
+        "PreconditionFailed",
+        "Problem",
+        "QuotaExceeded",
+        "TooManyRequests",
+        "Unavailable",
+        "ValidationFailed",
+    ],
+    "rest": [
+        "Blueprint",
+        "PageQuery",
+        "Schema",
+        "documented_headers",
+        "fields",
+        "idempotency_key",
+        "list_schema",
+        "repeated_id",
+    ],
+    "services": ["current_database", "current_time"],
+    "settings": ["Settings", "SettingsError"],
+    "tokens.scopes": ["Scope"],
 }
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    """Import each name on its first use, so that `itemsapi --help` starts quickly."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take any name for a public one
+
+    def __getattr__(name: str) -> object:
+        """Import each name on its first use, so that `itemsapi --help` starts quickly."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -152,8 +152,13 @@ def _build_gate(services: Services, rules: RouteRules, is_own_request: Callable[
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
         respond=_respond,
         is_own_request=is_own_request,
-        on_seal=services.token_codec.install,
+        on_seal=partial(_complete, services),
     )
+
+
+def _complete(services: Services, app: Flask, rulebook: Rulebook) -> None:
+    services.token_codec.install(app)
+    rest.complete_documents(app, rulebook, rest.Api)
 
 
 def _respond(problem: Problem) -> Response:

@@ -15,7 +15,8 @@ from sqlalchemy import Index, String, bindparam, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.db import Model, UtcDateTime
-from itemsapi.problems import KeyReused
+from itemsapi.problems import KeyReused, QuotaExceeded
+from itemsapi.quota_usage import add_key, subtract_usage
 
 KEY_LIFETIME = timedelta(days=1)
 MAX_DELETED_KEYS = 500  # that one request deletes
@@ -78,6 +79,23 @@ def store_key(tx: Session, request: IdempotentRequest, resource_id: str, now: da
     if stored.request_hash != request_hash:
         raise KeyReused
     return str(stored.resource_id)
+
+
+def store_counted_key(
+    tx: Session, request: IdempotentRequest, resource_id: str, now: datetime, *, max_keys: int
+) -> str:
+    """Do what `store_key` does, and count a new key for its user (S-118).
+
+    Raise `QuotaExceeded` if the user has `max_keys` already, even without the expired ones.
+    """
+    stored_id = store_key(tx, request, resource_id, now)
+    if stored_id != resource_id or add_key(tx, request.user_id, max_keys=max_keys):
+        return stored_id
+    if deleted := delete_expired_keys(tx, request.user_id, now - KEY_LIFETIME):
+        subtract_usage(tx, request.user_id, keys=deleted)
+        if add_key(tx, request.user_id, max_keys=max_keys):
+            return stored_id
+    raise QuotaExceeded(f"You may use {max_keys} Idempotency-Keys a day; send no key, or wait.")
 
 
 def delete_expired_keys(tx: Session, user_id: str, before: datetime) -> int:

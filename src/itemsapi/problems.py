@@ -14,6 +14,17 @@ REALM = "itemsapi"
 class Problem(Exception):
     """An error with its HTTP response.
 
+    Subclass it for an error of your own: it is answered like ours, `alt_response(FileLocked)`
+    documents it for a view, and the page `/docs/problems` shows its docstring and advice.
+
+        class FileLocked(Problem):
+            "Somebody else is changing the file."
+
+            status = 423
+            code = "file_locked"
+            title = "The file is locked"
+            advice = "Try again later."
+
     `errors` lists the invalid fields (`{"field": "price", "message": "..."}`), if there are any.
     `cause` is only for the log: what is unavailable, and the message of its driver (R-35).
     """

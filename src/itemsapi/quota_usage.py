@@ -18,6 +18,13 @@ _SUBTRACT: Final = text(
     " keys = CASE WHEN keys > :keys THEN keys - :keys ELSE 0 END WHERE owner_id = :owner"
 )
 
+_ADD_KEY: Final = text(
+    "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
+    " VALUES (:owner, 0, 0, 1)"
+    " ON CONFLICT (owner_id) DO UPDATE SET keys = usage.keys + 1"
+    " WHERE usage.keys < :max_keys RETURNING owner_id"
+)
+
 
 class QuotaUsage(Model):
     """The usage of a user: items, the bytes of their texts, and idempotency keys."""
@@ -30,6 +37,12 @@ class QuotaUsage(Model):
     items: Mapped[int] = mapped_column(BigInteger)
     bytes: Mapped[int] = mapped_column(BigInteger)
     keys: Mapped[int] = mapped_column(BigInteger)
+
+
+def add_key(tx: Session, owner: str, *, max_keys: int) -> bool:
+    """Add an idempotency key to the usage of a user; return whether the limit allows it."""
+    parameters = {"owner": owner, "max_keys": max_keys}
+    return tx.execute(_ADD_KEY, parameters).first() is not None
 
 
 def subtract_usage(

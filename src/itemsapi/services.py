@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from flask import current_app
@@ -77,6 +77,11 @@ def current_database() -> Database:
     the response is a 503.
     """
     return services().database
+
+
+def current_time() -> datetime:
+    """Return the time in UTC by the clock of the current application, which tests can move."""
+    return services().clock()
 
 
 def build_services(

@@ -58,10 +58,24 @@ def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.Z
 @pytest.fixture(scope="session")
 def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel next to the installed dependencies; return its `bin`."""
-    home = tmp_path_factory.mktemp("installed")
+    return install(tmp_path_factory.mktemp("installed"), wheel)
+
+
+@pytest.fixture(scope="session")
+def adopter(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel and the project in tests/adopter; return their `bin`."""
+    built = build(
+        "wheel", source=ROOT / "tests" / "adopter", into=tmp_path_factory.mktemp("adopter")
+    )
+    return install(tmp_path_factory.mktemp("adopted"), wheel, zipfile.ZipFile(built))
+
+
+def install(home: Path, *wheels: zipfile.ZipFile) -> Path:
+    """Install wheels next to the installed dependencies; return the `bin` folder."""
     venv.create(home, symlinks=True)
     (site,) = home.glob("lib/python*/site-packages")
-    wheel.extractall(site)  # noqa: S202 (our own archive, made above)
+    for wheel in wheels:
+        wheel.extractall(site)  # noqa: S202 (our own archives, made above)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     command = home / "bin" / "itemsapi"
     command.write_text(CONSOLE_SCRIPT.format(python=home / "bin" / "python"))

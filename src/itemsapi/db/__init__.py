@@ -6,6 +6,8 @@ What changes the schema is imported at its first use, because it needs Alembic.
 import importlib
 from typing import TYPE_CHECKING
 
+from sqlalchemy.orm import Session
+
 from itemsapi.db.engine import Database
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 
@@ -33,6 +35,7 @@ __all__ = [
     "MigrationFailed",
     "Model",
     "SchemaOutdated",
+    "Session",
     "UtcDateTime",
     "blueprint_revisions",
     "check_schema",

@@ -21,13 +21,14 @@ from itemsapi.items.models import (
 from itemsapi.items.money import CURRENCY_DECIMALS
 from itemsapi.items.query import MAX_CURSOR_LENGTH, MAX_QUERY_LENGTH, ItemListQuery
 from itemsapi.paging import Page
-from itemsapi.problems import Conflict, KeyReused, NotFound, QuotaExceeded
+from itemsapi.problems import Conflict, NotFound, QuotaExceeded
 from itemsapi.rest import (
     Blueprint,
     PageQuery,
     Schema,
     documented_headers,
     fields,
+    idempotency_key,
     list_schema,
 )
 from itemsapi.services import services
@@ -103,22 +104,6 @@ class Item(Schema):
     updated_at = fields.DateTime(required=True)
 
 
-class IdempotencyHeaders(Schema):
-    """The key that identifies a retry of the same request."""
-
-    key = fields.String(
-        data_key="Idempotency-Key",
-        load_default=None,
-        validate=validate.Regexp(
-            r"^[!-+\--~]{1,128}\Z", error="Not 1 to 128 visible ASCII characters."
-        ),
-        metadata={
-            "description": "Any random text. If no response arrives, repeat the request with the"
-            " same key and body: for a day it returns the item that was created first."
-        },
-    )
-
-
 class ItemQuery(PageQuery):
     """Paging, filters and order of items."""
 
@@ -171,17 +156,15 @@ def list_items(query: dict[str, Any]) -> Page[ItemRecord]:
 
 @blueprint.post("")
 @requires(ITEMS_WRITE)
-@blueprint.arguments(IdempotencyHeaders(), location="headers")
+@blueprint.idempotent
 @blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
 @blueprint.etag
 @blueprint.response(201, Item(), headers=documented_headers("Location"), example=EXAMPLE)
 @blueprint.alt_response(Conflict)
-@blueprint.alt_response(KeyReused)
-@blueprint.alt_response(QuotaExceeded)
-def create_item(headers: dict[str, str | None], payload: dict[str, Any]) -> object:
+def create_item(payload: dict[str, Any]) -> object:
     """Create an item. You are its owner."""
     owner = current_caller().user_id
-    item = services().items.create(ItemDraft(**payload), owner=owner, key=headers["key"])
+    item = services().items.create(ItemDraft(**payload), owner=owner, key=idempotency_key())
     location = flask.url_for(".show_item", item_id=item.id)
     blueprint.set_etag(item.version)
     return item, {"Location": location}

@@ -52,7 +52,7 @@ class Gate:
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
         is_own_request: Callable[[], bool],
-        on_seal: Callable[[Flask], None],
+        on_seal: Callable[[Flask, Rulebook], None],
     ) -> None:
         """Take the checks.
 
@@ -86,7 +86,7 @@ class Gate:
                 self._scope_registry.register(rulebook.scopes.values())
                 self.views = app.view_functions = GuardedViews(app, app.view_functions)
                 _register_response_handlers(app)
-                self._on_seal(app)
+                self._on_seal(app, rulebook)
                 self._rulebook = rulebook
             return self._rulebook
 

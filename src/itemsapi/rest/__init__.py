@@ -8,7 +8,9 @@ from itemsapi.rest import fields
 from itemsapi.rest.api import Api, install
 from itemsapi.rest.blueprint import Blueprint
 from itemsapi.rest.default_headers import documented_headers
+from itemsapi.rest.idempotency import idempotency_key, repeated_id
 from itemsapi.rest.openapi.document import describe, spec_options
+from itemsapi.rest.openapi.host_documents import complete_documents
 from itemsapi.rest.paging import PageQuery, list_schema, single_page
 from itemsapi.rest.schema import Schema
 
@@ -17,11 +19,14 @@ __all__ = [
     "Blueprint",
     "PageQuery",
     "Schema",
+    "complete_documents",
     "describe",
     "documented_headers",
     "fields",
+    "idempotency_key",
     "install",
     "list_schema",
+    "repeated_id",
     "single_page",
     "spec_options",
 ]

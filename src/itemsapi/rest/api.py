@@ -23,7 +23,11 @@ from itemsapi.gate import openapi
 from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
 from itemsapi.rest.blueprint import IdConverter
-from itemsapi.rest.default_headers import documented_headers, response_headers
+from itemsapi.rest.default_headers import (
+    documented_headers,
+    remove_content_type_without_content,
+    response_headers,
+)
 from itemsapi.rest.error_handlers import PROBLEM_JSON
 from itemsapi.rest.json_provider import MAX_BYTES, JsonProvider
 from itemsapi.rest.middleware import Middleware, Proxies
@@ -57,7 +61,7 @@ def install(app: Flask, settings: Settings) -> None:
     error_handlers.set_problems_url(app, base)
     error_handlers.install(app)
     app.after_request(_count)
-    app.after_request(_remove_content_type_without_content)
+    app.after_request(remove_content_type_without_content)
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
     headers = response_headers(settings)
@@ -66,13 +70,6 @@ def install(app: Flask, settings: Settings) -> None:
 
 def _count(response: Response) -> Response:
     count_request(request.method, request.endpoint, response.status_code)
-    return response
-
-
-def _remove_content_type_without_content(response: Response) -> Response:
-    """Remove the media type that Flask gives every response: a 204 has no content (S-015)."""
-    if response.status_code == HTTPStatus.NO_CONTENT:
-        response.headers.pop("Content-Type", None)
     return response
 
 
@@ -107,6 +104,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     """
 
     ERROR_SCHEMA = PROBLEM_SCHEMA
+    documents_problems = True
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(
@@ -203,15 +201,22 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self.register_converter(IdConverter, id_schema)
         spec = self._built()
         for name, blueprint in self._app.blueprints.items():
-            if isinstance(blueprint, flask_smorest.Blueprint):
+            if isinstance(blueprint, flask_smorest.Blueprint) and not self._is_foreign(name):
                 self._add_views(spec, name, blueprint)
         for route in self._app.url_map.iter_rules():
-            self._add_plain_route(spec, route)
+            if not self._is_foreign(route.endpoint.rpartition(".")[0]):
+                self._add_plain_route(spec, route)
         self._rules.add_ids()
         self._add_tags(spec)
         self._add_schemes(spec)
         if "PAGINATION" not in spec.components.headers:
             spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
+
+    def _is_foreign(self, blueprint: str) -> bool:
+        """Return whether another `Api` of the application documents a blueprint."""
+        apis: dict[str, flask_smorest.Api]
+        apis = self._app.extensions["flask-smorest"]["blp_name_to_api"]
+        return apis.get(self._outermost(blueprint), self) is not self
 
     def _built(self) -> APISpec:
         assert self._spec is not None  # noqa: S101 - called only while the document is built

@@ -27,6 +27,7 @@ from typing import Any, cast
 
 import flask
 import flask_smorest
+from flask.sansio.app import App
 from flask.views import MethodView
 from flask_smorest.utils import (
     get_appcontext,
@@ -40,19 +41,26 @@ from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
-from itemsapi.rest.default_headers import add_response_headers
+from itemsapi.rest.default_headers import (
+    add_response_headers,
+    remove_content_type_without_content,
+)
 from itemsapi.rest.error_handlers import handle_error
 from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
 from itemsapi.rest.fields import ID_PATTERN
+from itemsapi.rest.idempotency import PROBLEMS as IDEMPOTENCY_PROBLEMS
+from itemsapi.rest.idempotency import IdempotencyHeaders, keep_key
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
-from itemsapi.rest.request import FORM, JSON, MULTIPART
+from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
+from itemsapi.rest.streaming import log_stream_failures
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
 
 PROBLEMS = "problems"
+DOCUMENTS_PROBLEMS = "documents_problems"  # an attribute of an `Api` that can
 
 REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a route
 
@@ -67,7 +75,12 @@ class IdConverter(BaseConverter):
     regex = ID_PATTERN
 
 
-class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]  # Flask-Smorest has no types
+class Blueprint(
+    Versions,
+    Pages,
+    flask_smorest.Blueprint,  # type: ignore[misc]  # Flask-Smorest has no types
+    flask.Blueprint,  # a base of the one above; here for its types
+):
     """A set of endpoints.
 
     `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
@@ -91,38 +104,43 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         """Create a blueprint whose routes start with `url_prefix`."""
-        super().__init__(
-            name, import_name, url_prefix=url_prefix, description=description, **options
-        )
+        options |= {"description": description}
+        super().__init__(name, import_name, url_prefix=url_prefix, **options)
         self.scopes = tuple(scopes)
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
         self._prepare_doc_cbks += [_prepare_problems_doc]
         # Not `Exception`: handlers of the application for its own exceptions apply here too.
-        for error in (HTTPException, Problem, ValidationError, *default_exceptions):
+        errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
+        for error in [*errors, *default_exceptions]:
             super().register_error_handler(error, handle_error)
         self.after_request(add_response_headers)
+        self.after_request(remove_content_type_without_content)
 
-    def get(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for GET (and HEAD) requests to `path`."""
-        return self._on("GET", path, options)
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view or a `MethodView` for requests to the path `rule`."""
+        return cast("Callable[[View], View]", super().route(rule, **options))
 
-    def post(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for POST requests to `path`."""
-        return self._on("POST", path, options)
+    def get(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for GET (and HEAD) requests to the path `rule`."""
+        return self.route(rule, methods=["GET"], **options)
 
-    def put(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for PUT requests to `path`."""
-        return self._on("PUT", path, options)
+    def post(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for POST requests to the path `rule`."""
+        return self.route(rule, methods=["POST"], **options)
 
-    def patch(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for PATCH requests to `path`."""
-        return self._on("PATCH", path, options)
+    def put(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for PUT requests to the path `rule`."""
+        return self.route(rule, methods=["PUT"], **options)
 
-    def delete(self, path: str, **options: Any) -> Callable[[View], View]:
-        """Register a view for DELETE requests to `path`."""
-        return self._on("DELETE", path, options)
+    def patch(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for PATCH requests to the path `rule`."""
+        return self.route(rule, methods=["PATCH"], **options)
 
-    def register(self, app: flask.Flask, options: dict[str, Any]) -> None:
+    def delete(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """Register a view for DELETE requests to the path `rule`."""
+        return self.route(rule, methods=["DELETE"], **options)
+
+    def register(self, app: App, options: dict[str, Any]) -> None:
         """Add the routes to the application; `id` in their paths is our converter.
 
         Routes are compiled when they are added, so a converter `id` of the application is only
@@ -161,12 +179,20 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         return cast("Callable[[View], View]", super().errorhandler(code_or_exception))
 
     def arguments(
-        self, schema: SchemaLike, *, location: str = "json", required: bool = True, **options: Any
+        self,
+        schema: SchemaLike,
+        *,
+        location: str = "json",
+        required: bool = True,
+        max_body: int | None = None,
+        **options: Any,
     ) -> Callable[[View], View]:
         """Parse a part of the request with `schema` and pass it to the view.
 
         Several `arguments` are passed in order from the top down. With `required=False` a missing
         body is parsed as `{}`. Unknown fields and repeated parameters are rejected (422).
+        `max_body` is the limit of this view's body in bytes instead of 1 MiB, such as for uploads;
+        a lower `MAX_CONTENT_LENGTH` of the application still applies. The parsed body is in memory.
         """
         instance = resolve_schema_instance(schema)
         if not required:
@@ -175,9 +201,22 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
-            return cast("View", parse(self._after_arguments(view)))
+            parsed = parse(self._after_arguments(view))
+            if max_body is not None:
+                _add_metadata(parsed, MAX_BODY, max(max_body, view_metadata(view).get(MAX_BODY, 0)))
+            return cast("View", parsed)
 
         return _below_route("arguments", decorate)
+
+    def idempotent(self, view: View) -> View:
+        """Accept the header `Idempotency-Key`: a request that is sent again takes effect once.
+
+        The view passes the id of what it creates to `itemsapi.repeated_id`.
+        """
+        keep = self.arguments(IdempotencyHeaders(), location="headers")(keep_key(view))
+        for problem in IDEMPOTENCY_PROBLEMS:
+            keep = self.alt_response(problem)(keep)
+        return keep
 
     def response(
         self,
@@ -188,7 +227,8 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         """Send `status_code` and the view's return value, serialized with `schema`.
 
         The view returns a value, `(value, status)`, `(value, headers)`, `(value, status, headers)`
-        or a response object, which is sent unchanged.
+        or a response object, which is sent unchanged. `flask.Response(generator())` is streamed; an
+        error in the generator cuts it off, and is logged.
         """
         document = super().response(status_code, schema, **options)
         instance = resolve_schema_instance(schema)
@@ -200,6 +240,7 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
                 value, status, headers = unpack_tuple_response(returned)
                 if isinstance(value, WerkzeugResponse):
                     response = value
+                    log_stream_failures(response)
                 else:
                     response = self._dump(instance, value, options.get("content_type"))
                     response.status_code = status_code
@@ -219,15 +260,17 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
             return _below_route("alt_response", documented)
 
         def decorate(view: View) -> View:
-            metadata = dict(view_metadata(view))
-            metadata[PROBLEMS] = [status_code, *metadata.get(PROBLEMS, [])]
-            setattr(view, METADATA_ATTRIBUTE, metadata)
+            _add_metadata(view, PROBLEMS, [status_code, *view_metadata(view).get(PROBLEMS, [])])
             return view
 
         return _below_route("alt_response", decorate)
 
-    def etag(self, obj: Any) -> Any:
-        """Add ETags to a view or a `MethodView`: see `Versions.etag`."""
+    def etag(self, obj: View) -> View:
+        """Add ETags to a view or a `MethodView`, and require `If-Match` for changes.
+
+        A view that reads calls `set_etag`, a change calls `check_etag` or `if_match`. An invalid
+        request (400, 422) is rejected before a missing `If-Match` (428; RFC 9110 13.2.1).
+        """
         return _below_route("etag", super().etag)(obj)
 
     def paginate(self, *args: Any, **options: Any) -> Callable[[View], View]:
@@ -274,10 +317,6 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         documented = view_class if isinstance(view_class, type(MethodView)) else obj
         super()._store_endpoint_docs(endpoint, documented, *args, **options)
 
-    def _on(self, method: str, path: str, options: dict[str, Any]) -> Callable[[View], View]:
-        register = self.route(path, methods=[method], **options)
-        return cast("Callable[[View], View]", register)
-
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
         data = value if schema is None else schema.dump(value)
         data = self._prepare_response_content(data)
@@ -301,6 +340,9 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         if is_either:
             content = doc["requestBody"]["content"]
             content |= {kind: dict(content[JSON]) for kind in (FORM, MULTIPART) if JSON in content}
+        if MAX_BODY in doc_info and "requestBody" in doc:
+            body, limit = doc["requestBody"], f"At most {doc_info[MAX_BODY]} bytes."
+            body["description"] = f"{body.get('description', '')} {limit}".strip()
         return doc
 
 
@@ -319,12 +361,27 @@ def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[Vi
     return check
 
 
-def _prepare_problems_doc(doc: Any, doc_info: Any, *, method: str, **_: Any) -> Any:
-    """Pass the problems of `alt_response` and `etag` to `RulesPlugin`."""
-    problems = list(doc_info.get(PROBLEMS, ()))
-    if doc_info.get("etag"):
+def _add_metadata(view: object, name: str, value: object) -> None:
+    """Set a value of a view's metadata in a copy: an inner view may share the dictionary."""
+    setattr(view, METADATA_ATTRIBUTE, {**view_metadata(view), name: value})
+
+
+def declared_problems(view: object, method: str) -> list[type[Problem]]:
+    """Return the problems that `alt_response` and `etag` declare for a view."""
+    return _declared_problems(view_metadata(view), method)
+
+
+def _declared_problems(metadata: Mapping[str, Any], method: str) -> list[type[Problem]]:
+    problems = list(metadata.get(PROBLEMS, ()))
+    if metadata.get("etag"):
         is_change = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
         problems += [PreconditionFailed, PreconditionRequired] if is_change else []
-        problems += [PreconditionFailed] if method == "get" else []
-    doc["x-problems"] = problems
+        problems += [PreconditionFailed] if method.lower() == "get" else []
+    return problems
+
+
+def _prepare_problems_doc(doc: Any, doc_info: Any, *, api: Any, method: str, **_: Any) -> Any:
+    """Pass these problems to `RulesPlugin`, in a document of our own `Api`."""
+    if getattr(api, DOCUMENTS_PROBLEMS, False):
+        doc["x-problems"] = _declared_problems(doc_info, method)
     return doc

@@ -5,6 +5,7 @@ A default header is added unless the view set its own. Responses are `no-store` 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Response, current_app, request
@@ -169,4 +170,11 @@ def add_response_headers(response: Response) -> Response:
         request_id = request_context().request_id
         for name, value in headers.added(request.environ, [*response.headers], request_id):
             response.headers.add(name, value)
+    return response
+
+
+def remove_content_type_without_content(response: Response) -> Response:
+    """Remove the media type that Flask gives every response: a 204 has no content (S-015)."""
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.headers.pop("Content-Type", None)
     return response

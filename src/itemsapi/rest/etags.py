@@ -128,7 +128,7 @@ DUMP = "result_dump"  # where the `response` of Flask-Smorest stores the data of
 class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
     """The ETag methods of a blueprint."""
 
-    def etag(self, obj: Any) -> Any:
+    def etag(self, obj: View) -> View:
         """Add ETags to a view or a `MethodView`, and require `If-Match` for changes.
 
         An invalid request (400, 422) is rejected before a missing `If-Match` (428; RFC 9110
@@ -139,7 +139,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         def decorate(view: View) -> View:
             return cast("View", add(self._require_if_match(view)))
 
-        return self._decorate_view_func_or_method_view(decorate, obj)
+        return cast("View", self._decorate_view_func_or_method_view(decorate, obj))
 
     def set_etag(self, etag_data: Any, etag_schema: SchemaLike | None = None) -> None:
         """Set the ETag of the response: a version if `etag_data` is an integer, else a hash."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal as Number
 from typing import Any
 
+import flask_smorest.fields
 from marshmallow import fields
 
 from itemsapi.control_characters import (
@@ -146,3 +147,7 @@ def rfc3339(time: datetime) -> str:
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     return time.isoformat()[: -len("+00:00")] + "Z"
+
+
+class Upload(flask_smorest.fields.Upload):  # type: ignore[misc]  # Flask-Smorest has no types
+    """A file of a multipart body (`location="files"`), a `werkzeug.datastructures.FileStorage`."""

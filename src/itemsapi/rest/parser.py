@@ -22,6 +22,7 @@ from itemsapi.rest.request import (
     MULTIPART,
     Pairs,
     TextValue,
+    current_view,
     form_pairs,
     json_body,
     multipart_body,
@@ -69,7 +70,7 @@ class StrictParser(FlaskParser):
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
         """Return the query parameters of this schema, and those that no schema knows."""
         pairs = query_pairs(req)
-        view, own_names = _current_view(req), _names(schema)[0]
+        view, own_names = current_view(req), _names(schema)[0]
         if view not in self._names_by_view:
             self._names_by_view[view] = _query_names(view)
         names = self._names_by_view[view]
@@ -134,13 +135,6 @@ class StrictParser(FlaskParser):
         (messages,) = cast("dict[str, Any]", error.messages).values()  # by location
         by_field = messages if isinstance(messages, Mapping) else {"_schema": messages}
         raise add_errors(problem, by_field) from None
-
-
-def _current_view(req: flask.Request) -> Any:
-    """Return the view, or the method of a `MethodView`; without a `head`, HEAD is sent to `get`."""
-    view = flask.current_app.view_functions[req.endpoint or ""]
-    kind = getattr(view, "view_class", None)
-    return getattr(kind, req.method.lower(), None) or getattr(kind, "get", view)
 
 
 def _names(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:

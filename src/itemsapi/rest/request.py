@@ -113,6 +113,7 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 PARSED = "itemsapi_multipart"
+MAX_BODY = "itemsapi_max_body"  # in the metadata of a view: the limit of its body in bytes
 
 
 def query_pairs(request: flask.Request) -> Pairs:
@@ -140,9 +141,12 @@ def json_body(request: flask.Request) -> Any:
 def read_body(request: flask.Request) -> bytes:
     """Return the raw body, or raise `BodyTooLarge`, with or without a declared length.
 
-    The limit is that of `json_provider`, or that of the application if it is lower.
+    The limit is that of the view (`arguments(max_body=...)`) or else that of `json_provider`; or
+    that of the application if it is lower.
     """
-    limit = min(request.max_content_length or json_provider.MAX_BYTES, json_provider.MAX_BYTES)
+    limit = _view_metadata(request).get(MAX_BODY, json_provider.MAX_BYTES)
+    if not isinstance(request, Request) or "max_content_length" in vars(request):
+        limit = min(request.max_content_length or limit, limit)
     request.max_content_length = limit
     too_large = BodyTooLarge(f"The body may have at most {limit} bytes.")
     try:
@@ -155,6 +159,21 @@ def read_body(request: flask.Request) -> bytes:
     if request.content_length is None and len(body) >= limit:
         raise too_large
     return body
+
+
+def current_view(request: flask.Request) -> Any:
+    """Return the view, or the method of a `MethodView`; without a `head`, HEAD is sent to `get`."""
+    view = flask.current_app.view_functions[request.endpoint or ""]
+    kind = getattr(view, "view_class", None)
+    return getattr(kind, request.method.lower(), None) or getattr(kind, "get", view)
+
+
+def _view_metadata(request: flask.Request) -> Mapping[str, Any]:
+    """Return what the decorators of `Blueprint` stored on the view of this request."""
+    if request.endpoint is None:
+        return {}
+    metadata: Mapping[str, Any] = getattr(current_view(request), "_apidoc", {})
+    return metadata
 
 
 def multipart_body(request: flask.Request) -> Multipart:

@@ -133,7 +133,12 @@ class RulesPlugin(BasePlugin):
         }
         if description:
             operation["description"] = description
-        kinds = {*ALWAYS, *openapi.problems_of_rule(rule), *declared, *_parsing_problems(operation)}
+        kinds = {
+            *ALWAYS,
+            *openapi.problems_of_rule(rule),
+            *declared,
+            *problems_of_operation(operation),
+        }
         if "{" in path:
             kinds.add(NotFound)
         self._add_problems(route, operation, kinds)
@@ -212,7 +217,7 @@ def documented_text(thing: object) -> str:
     return inspect.getdoc(thing) or ""
 
 
-def _parsing_problems(operation: Mapping[str, Any]) -> set[type[Problem]]:
+def problems_of_operation(operation: Mapping[str, Any]) -> set[type[Problem]]:
     """Return the problems that parsing the request of an operation can raise."""
     content = operation.get("requestBody", {}).get("content", {})
     parameters = operation.get("parameters", ())

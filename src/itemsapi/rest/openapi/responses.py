@@ -52,12 +52,15 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 class ProblemResponses:
     """Collects the problem responses of all operations in the components of a document."""
 
+    SCHEMA = "Problem"  # the names of the components: of the schema, and the start of the others
+    PREFIX = ""
+
     def __init__(self, spec: APISpec, base: str) -> None:
         """Use `base` as the address of the page that explains problems."""
         self.spec = spec
         self.base = base
         self._names: dict[type[Problem], str] = {}
-        spec.components.schema("Problem", PROBLEM_SCHEMA)
+        spec.components.schema(self.SCHEMA, PROBLEM_SCHEMA)
 
     def responses(self, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
         """Return the responses for these problems, by status."""
@@ -68,10 +71,10 @@ class ProblemResponses:
         }
 
     def _component(self, kinds: list[type[Problem]]) -> object:
-        name = "_".join(self._name(kind) for kind in kinds)
+        name = self.PREFIX + "_".join(self._name(kind) for kind in kinds)
         if name not in self.spec.components.responses:
             self.spec.components.response(name, self.response(kinds))
-        return {"$ref": f"#/components/responses/{name}"}
+        return self.spec.components.get_ref("response", name)
 
     def _name(self, kind: type[Problem]) -> str:
         """Return the name of a problem class; another class of the same name has another one."""
@@ -86,7 +89,8 @@ class ProblemResponses:
         phrase = HTTPStatus(kinds[0].status).phrase
         summary = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
         examples = {kind.code: {"value": self._example(kind)} for kind in kinds}
-        media = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+        schema = self.spec.components.get_ref("schema", self.SCHEMA)
+        media = {"schema": schema, "examples": examples}
         response: dict[str, Any] = {
             "description": f"{phrase}. {summary}.",
             "content": {PROBLEM_JSON: media},

@@ -1,0 +1,1 @@
+"""Files of users: an application with a resource of its own behind `AuthLayer`."""

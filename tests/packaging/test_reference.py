@@ -1,0 +1,42 @@
+"""docs/reference.md is what scripts/reference.py generates, and describes every public name."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import itemsapi
+
+
+def test_reference_page_is_current(root: Path) -> None:
+    """Fails if a signature or docstring changed and the page was not generated again."""
+    script = root / "scripts" / "reference.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_public_names_are_listed_by_dir() -> None:
+    """Exactly those of `__all__`, in order: what a shell completes."""
+    assert dir(itemsapi) == itemsapi.__all__ == sorted(itemsapi.__all__)
+
+
+@pytest.mark.parametrize("name", itemsapi.__all__)
+def test_a_public_name_is_described(root: Path, name: str) -> None:
+    """It has a docstring of its own, and a place in the reference."""
+    assert inspect.getdoc(getattr(itemsapi, name))
+    assert f"\n### `{name}`\n" in (root / "docs" / "reference.md").read_text("utf-8")
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    """As in any module, for typing errors in imports."""
+    with pytest.raises(AttributeError, match="has no attribute 'AuthLayr'"):
+        itemsapi.AuthLayr  # type: ignore[attr-defined]  # noqa: B018
