@@ -77,7 +77,9 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         settings = self._settings or Settings.from_environment()
-        services = build_services(settings, self._clock, monotonic=self._monotonic)
+        services = build_services(
+            settings, self._clock, monotonic=self._monotonic, items="items" in self._include
+        )
         problems_url = f"{settings.public_url}/docs/problems"
         blueprints = endpoints.blueprints(settings, self._include)
         own = {blueprint.name for blueprint in blueprints}

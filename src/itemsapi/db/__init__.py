@@ -4,16 +4,15 @@ from itemsapi.db.engine import Database
 from itemsapi.db.migrations import MigrationFailed
 from itemsapi.db.new_revision import create_revision, require_current_models
 from itemsapi.db.schema import (
+    Owner,
     SchemaOutdated,
-    blueprint_revisions,
     check_schema,
     current_revision,
     downgrade,
-    downgrade_blueprints,
     is_empty,
     newest_revision,
+    revisions,
     upgrade,
-    upgrade_blueprints,
 )
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 
@@ -24,17 +23,16 @@ __all__ = [
     "Database",
     "MigrationFailed",
     "Model",
+    "Owner",
     "SchemaOutdated",
     "UtcDateTime",
-    "blueprint_revisions",
     "check_schema",
     "create_revision",
     "current_revision",
     "downgrade",
-    "downgrade_blueprints",
     "is_empty",
     "newest_revision",
     "require_current_models",
+    "revisions",
     "upgrade",
-    "upgrade_blueprints",
 ]

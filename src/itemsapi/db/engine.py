@@ -51,13 +51,15 @@ class Database:
         *,
         pooler: Pooler = "auto",
         migrations: Path | None = None,
+        items: bool = True,
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL.
 
-        `migrations` is the folder with the migrations of the blueprints, if they have any.
+        `migrations` is the folder with the migrations of the blueprints, if they have any. `items`
+        tells whether the application has the Items API, and so its tables.
         """
-        self.migrations = migrations
+        self.migrations, self.items = migrations, items
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write_engine = self.engine.execution_options()  # it has listeners of its own
