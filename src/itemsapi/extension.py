@@ -14,14 +14,17 @@ other behaviour of the application stays as it is, except that each of its route
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Literal, cast
 
 from flask import Flask, Response, request
+from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
 from itemsapi.clock import Clock, Timer
+from itemsapi.db import HostConnection
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
@@ -32,7 +35,7 @@ from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
-from itemsapi.services import EXTENSION, Services, build_services
+from itemsapi.services import EXTENSION, Services, build_services, services
 from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 
@@ -104,6 +107,18 @@ class AuthLayer:
         rest.describe(app, self.api)
         for blueprint in blueprints:
             self.api.register_blueprint(blueprint)
+
+    @staticmethod
+    def transaction(*, connection: HostConnection | None = None) -> AbstractContextManager[Session]:
+        """Return a block that yields a SQLAlchemy session on the database of the layer.
+
+        It commits at its end. With `connection`, a `Connection` or `Session` of the application on
+        the same database, it joins that transaction instead, as a savepoint: what it writes is
+        committed or rolled back with it. So an order and its audit event are stored together, or an
+        account is closed and its sessions end. Raise `DatabaseUnavailable`, and `ValueError` for a
+        connection to another database. Call it in an application context.
+        """
+        return services().database.transaction(connection=connection)
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:

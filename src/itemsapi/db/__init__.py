@@ -1,6 +1,7 @@
 """The database: SQLite or PostgreSQL, used through explicit transactions."""
 
 from itemsapi.db.engine import Database
+from itemsapi.db.joined_transaction import HostConnection, after_commit
 from itemsapi.db.migrations import MigrationFailed
 from itemsapi.db.new_revision import create_revision, require_current_models
 from itemsapi.db.schema import (
@@ -21,11 +22,13 @@ __all__ = [
     "AutoNumber",
     "BlueprintModel",
     "Database",
+    "HostConnection",
     "MigrationFailed",
     "Model",
     "Owner",
     "SchemaOutdated",
     "UtcDateTime",
+    "after_commit",
     "check_schema",
     "create_revision",
     "current_revision",

@@ -25,6 +25,7 @@ from itemsapi.db.connections import (
     connection_parameters,
     set_timeouts,
 )
+from itemsapi.db.joined_transaction import HostConnection, join_transaction
 from itemsapi.db.postgres import (
     CONNECT_TIMEOUT_SECONDS,
     CircuitBreaker,
@@ -80,14 +81,22 @@ class Database:
         )
 
     @contextmanager
-    def transaction(self, *, migrating: bool = False) -> Iterator[Session]:
+    def transaction(
+        self, *, connection: HostConnection | None = None, migrating: bool = False
+    ) -> Iterator[Session]:
         """Yield a session; commit at the end of the block, roll back on an exception.
 
-        With `migrating`, SQLite does not enforce references between tables.
+        With `connection`, a `Connection` or `Session` of the application on this database, join its
+        transaction instead: what is written is committed or rolled back with it. With `migrating`,
+        SQLite does not enforce references between tables.
 
         On SQLite a lock admits one writer at a time per process: SQLite's own busy handler can
         starve threads for seconds, a lock does not. Raise `DatabaseUnavailable`.
         """
+        if connection is not None:
+            with translate_errors(), join_transaction(connection, self.engine) as tx:
+                yield tx
+            return
         with (
             self._guard(),
             translate_errors(),
