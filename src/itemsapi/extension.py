@@ -12,12 +12,14 @@ The layer adds `/auth/*`, `/oauth/*`, `/.well-known/*` and the endpoints of the 
 other behaviour of the application stays as it is, except that each of its routes needs a rule.
 """
 
+import importlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
+import click
 from flask import Flask, Response, request
 from sqlalchemy.orm import Session
 
@@ -28,8 +30,9 @@ from itemsapi.db import HostConnection
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
-from itemsapi.gate.route_rules import RouteRules, RuleDecorator
+from itemsapi.gate.route_rules import RouteRules, RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
@@ -38,6 +41,10 @@ from itemsapi.rest.middleware import Middleware
 from itemsapi.services import EXTENSION, Services, build_services, services
 from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
+from itemsapi.tokens.scopes import Scope
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 LAYER = "itemsapi.layer"
 Part = Literal["items", "operators", "docs", "console", "health", "metrics"]
@@ -52,6 +59,7 @@ class AuthLayer:
     responds to OPTIONS for all routes, without running a hook; otherwise only for its own routes.
     """
 
+    app: Flask
     api: rest.Api
     services: Services
     gate: Gate
@@ -79,6 +87,7 @@ class AuthLayer:
 
         Raise `SettingsError` for a wrong setting.
         """
+        self.app = app
         settings = self._settings or Settings.from_environment()
         services = build_services(
             settings, self._clock, monotonic=self._monotonic, items="items" in self._include
@@ -107,6 +116,28 @@ class AuthLayer:
         rest.describe(app, self.api)
         for blueprint in blueprints:
             self.api.register_blueprint(blueprint)
+
+    @property
+    def cli(self) -> click.Group:
+        """The commands of `itemsapi`, for the command `flask`: `app.cli.add_command(auth.cli)`.
+
+        Then `flask itemsapi users add ada` is `itemsapi --app ... users add ada`.
+        """
+        commands = importlib.import_module("itemsapi.cli.commands")  # not needed to serve
+        group = commands.host_commands()
+        assert isinstance(group, click.Group)  # noqa: S101 - tells the type checker
+        return group
+
+    def wsgi_guard(self, application: "WSGIApplication", rule: RuleDecorator) -> WsgiGuard:
+        """Return a WSGI application, mounted beside Flask, behind the gate: see `WsgiGuard`.
+
+        `rule` is a decorator such as `requires("reports:read")`. The caller is in the WSGI
+        environment as `itemsapi.caller`. Call it after `init_app`.
+        """
+        guard = WsgiGuard(self.app, gate_of(self.app), application, rule_of(rule))
+        registry = self.app.extensions[EXTENSION].issuer.scope_registry
+        registry.register(scope for scope in guard.rule.scopes if isinstance(scope, Scope))
+        return guard
 
     @staticmethod
     def transaction(*, connection: HostConnection | None = None) -> AbstractContextManager[Session]:

@@ -55,8 +55,8 @@ def _require_same_database(connection: Connection, own_engine: Engine) -> None:
     theirs, ours = connection.engine.url.database, own_engine.url.database
     is_same = connection.dialect.name == own_engine.dialect.name
     if is_same and connection.dialect.name == "sqlite":
-        file = connection.exec_driver_sql("PRAGMA database_list").first()
-        is_same = bool(file and file[2]) and Path(file[2]).resolve() == Path(ours or "").resolve()
+        file = connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar()
+        is_same = bool(file) and Path(str(file)).resolve() == Path(ours or "").resolve()
     elif is_same:
         is_same = theirs == ours or not (theirs and ours)
     if not is_same:
