@@ -1,4 +1,7 @@
-"""The authentication layer: users, roles, sessions, keys, revocations, limits, audit trail."""
+"""The authentication layer: users, roles, sessions, keys, revocations, limits, audit trail.
+
+And the idempotency keys, which every endpoint may use.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +16,7 @@ ID = sa.String(36)
 HASH = sa.String(64)
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES = (  # referencing tables first
+    "itemsapi_idempotency_key",
     "itemsapi_audit_event",
     "itemsapi_known_client",
     "itemsapi_pending_attempt",
@@ -35,6 +39,7 @@ def upgrade() -> None:
     _keys_and_revocations()
     _limits()
     _audit()
+    _idempotency_keys()
 
 
 def downgrade() -> None:
@@ -193,6 +198,18 @@ def _audit() -> None:
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("request_id", sa.String(64), nullable=False),
         sa.Column("details", sa.Text, nullable=False),
+    )
+
+
+def _idempotency_keys() -> None:
+    op.create_table(
+        "itemsapi_idempotency_key",
+        sa.Column("key", HASH, primary_key=True),
+        sa.Column("request_hash", HASH, nullable=False),
+        sa.Column("resource_id", ID, nullable=False),
+        sa.Column("created_at", TIME, nullable=False, index=True),
+        sa.Column("owner_id", ID, nullable=False),
+        sa.Index(None, "owner_id", "created_at"),
     )
 
 

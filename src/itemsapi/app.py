@@ -8,7 +8,6 @@ import flask
 from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.clock import Clock, Timer
-from itemsapi.endpoints import items
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.extension import AuthLayer, Part
 from itemsapi.gate.rulebook import Rulebook
@@ -16,7 +15,7 @@ from itemsapi.observability.logging import log, write_json_lines
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.settings import Settings, secret_exposure_warning
 
-PARTS: tuple[Part, ...] = ("operators", "health", "metrics", "docs", "console")
+PARTS: tuple[Part, ...] = ("items", "operators", "health", "metrics", "docs", "console")
 
 
 def create_app(
@@ -39,7 +38,6 @@ def create_app(
     layer = AuthLayer(
         app, settings=settings, include=PARTS, whole_app=True, clock=clock, monotonic=monotonic
     )
-    layer.api.register_blueprint(items.blueprint)
     for blueprint in [*blueprints, *load_blueprints(settings.blueprints)]:
         layer.api.register_blueprint(blueprint)
     layer.seal(app)

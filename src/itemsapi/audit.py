@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import String, Text, select
-from sqlalchemy.event import listen
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
-from itemsapi.db import AnyRow, AutoNumber, Database, Model
+from itemsapi.db import AnyRow, AutoNumber, Database, Model, after_commit
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import audit_log
 from itemsapi.observability.metrics import count_event
@@ -67,11 +66,11 @@ class Audit:
         )
         ids = {"user_id": user_id, "session_id": session_id, "actor_id": actor_id}
 
-        def publish(_: Session) -> None:
+        def publish() -> None:
             audit_log.info(event, **ids, **details)
             count_event(event)
 
-        listen(tx, "after_commit", publish, once=True)
+        after_commit(tx, publish)
 
     def latest(
         self,

@@ -12,34 +12,44 @@ The layer adds `/auth/*`, `/oauth/*`, `/.well-known/*` and the endpoints of the 
 other behaviour of the application stays as it is, except that each of its routes needs a rule.
 """
 
+import importlib
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
+import click
 from flask import Flask, Response, request
+from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
 from itemsapi.clock import Clock, Timer
+from itemsapi.db import HostConnection
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
-from itemsapi.gate.route_rules import RouteRules, RuleDecorator
+from itemsapi.gate.route_rules import RouteRules, RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
-from itemsapi.services import EXTENSION, Services, build_services
+from itemsapi.services import EXTENSION, Services, build_services, services
 from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
+from itemsapi.tokens.scopes import Scope
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 LAYER = "itemsapi.layer"
 _PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
-Part = Literal["operators", "docs", "console", "health", "metrics"]
+Part = Literal["items", "operators", "docs", "console", "health", "metrics"]
 
 
 class AuthLayer:
@@ -52,6 +62,7 @@ class AuthLayer:
     like those of the layer: it responds to OPTIONS, and limits the rate of requests to public ones.
     """
 
+    app: Flask
     api: rest.Api
     services: Services
     gate: Gate
@@ -83,10 +94,15 @@ class AuthLayer:
 
         Raise `SettingsError` for a wrong setting.
         """
+        self.app = app
         settings = self._settings or Settings.from_environment()
         prefix = self._url_prefix
         services = build_services(
-            settings, self._clock, monotonic=self._monotonic, url_prefix=prefix
+            settings,
+            self._clock,
+            monotonic=self._monotonic,
+            url_prefix=prefix,
+            items="items" in self._include,
         )
         problems_url = f"{services.base_url}/docs/problems"
         blueprints = endpoints.blueprints(settings, self._include)
@@ -115,6 +131,40 @@ class AuthLayer:
                 name=f"{EXTENSION}.{blueprint.name}",  # the application may have the same name
                 url_prefix=f"{'' if is_well_known else prefix}{blueprint.url_prefix or ''}" or None,
             )
+
+    @property
+    def cli(self) -> click.Group:
+        """The commands of `itemsapi`, for the command `flask`: `app.cli.add_command(auth.cli)`.
+
+        Then `flask itemsapi users add ada` is `itemsapi --app ... users add ada`.
+        """
+        commands = importlib.import_module("itemsapi.cli.commands")  # not needed to serve
+        group = commands.host_commands()
+        assert isinstance(group, click.Group)  # noqa: S101 - tells the type checker
+        return group
+
+    def wsgi_guard(self, application: "WSGIApplication", rule: RuleDecorator) -> WsgiGuard:
+        """Return a WSGI application, mounted beside Flask, behind the gate: see `WsgiGuard`.
+
+        `rule` is a decorator such as `requires("reports:read")`. The caller is in the WSGI
+        environment as `itemsapi.caller`. Call it after `init_app`.
+        """
+        guard = WsgiGuard(self.app, gate_of(self.app), application, rule_of(rule))
+        registry = self.app.extensions[EXTENSION].issuer.scope_registry
+        registry.register(scope for scope in guard.rule.scopes if isinstance(scope, Scope))
+        return guard
+
+    @staticmethod
+    def transaction(*, connection: HostConnection | None = None) -> AbstractContextManager[Session]:
+        """Return a block that yields a SQLAlchemy session on the database of the layer.
+
+        It commits at its end. With `connection`, a `Connection` or `Session` of the application on
+        the same database, it joins that transaction instead, as a savepoint: what it writes is
+        committed or rolled back with it. So an order and its audit event are stored together, or an
+        account is closed and its sessions end. Raise `DatabaseUnavailable`, and `ValueError` for a
+        connection to another database. Call it in an application context.
+        """
+        return services().database.transaction(connection=connection)
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:

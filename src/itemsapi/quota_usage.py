@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from itemsapi.db import Model
 
 _SUBTRACT: Final = text(
-    "UPDATE itemsapi_quota_usage SET"
+    "UPDATE itemsapi_item_quota SET"
     " items = CASE WHEN items > :items THEN items - :items ELSE 0 END,"
     " bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END,"
     " keys = CASE WHEN keys > :keys THEN keys - :keys ELSE 0 END WHERE owner_id = :owner"
@@ -29,7 +29,7 @@ _ADD_KEY: Final = text(
 class QuotaUsage(Model):
     """The usage of a user: items, the bytes of their texts, and idempotency keys."""
 
-    __tablename__ = "itemsapi_quota_usage"
+    __tablename__ = "itemsapi_item_quota"
 
     owner_id: Mapped[str] = mapped_column(
         String(36), ForeignKey("itemsapi_user.id", ondelete="CASCADE"), primary_key=True

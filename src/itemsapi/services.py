@@ -85,14 +85,23 @@ def current_time() -> datetime:
 
 
 def build_services(
-    settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic, url_prefix: str = ""
+    settings: Settings,
+    clock: Clock,
+    *,
+    monotonic: Timer = time.monotonic,
+    url_prefix: str = "",
+    items: bool = True,
 ) -> Services:
     """Build the services; nothing is opened or read yet.
 
-    The scope registry has the built-in scopes; `create_app` adds those of the blueprints.
+    `items` tells whether the application has the Items API. The scope registry has the built-in
+    scopes; the gate adds those of the blueprints.
     """
     database = Database(
-        settings.database_url, pooler=settings.database_pooler, migrations=settings.migrations
+        settings.database_url,
+        pooler=settings.database_pooler,
+        migrations=settings.migrations,
+        items=items,
     )
     audit = Audit(database, clock)
     key_set = KeySet(database, settings, clock, audit, monotonic=monotonic)

@@ -127,7 +127,7 @@ def test_an_item_that_is_no_longer_valid_can_be_replaced_and_deleted(
 ) -> None:
     """Rules become stricter; an item that was stored under older ones must not be stuck."""
     with backend.services.database.transaction() as tx:
-        tx.execute(text("UPDATE item SET name = :name"), {"name": "a\u200fb"})
+        tx.execute(text("UPDATE itemsapi_item SET name = :name"), {"name": "a\u200fb"})
     body = {"PUT": LAMP, "PATCH": {"quantity": 3}}.get(method)
     headers = {"If-Match": '"v1"'}
     response = ada.open(f"/items/{lamp['id']}", method=method, json=body, headers=headers)

@@ -163,12 +163,12 @@ def test_all_operations_with_a_version_are_tested(backend: Backend) -> None:
     """The tests of the order hold for these."""
     operations = versioned_operations(backend.app)
     assert {change.endpoint for change in operations if change.has_body} == {
-        "items.change_item",
-        "items.replace_item",
+        "itemsapi.items.change_item",
+        "itemsapi.items.replace_item",
         "itemsapi.users.change_user",
     }
     assert {change.endpoint for change in operations if not change.has_body} == {
-        "items.delete_item"
+        "itemsapi.items.delete_item"
     }
 
 
@@ -198,7 +198,7 @@ def test_a_missing_condition_is_rejected_before_a_missing_resource(
     backend: Backend, ask: Callable[..., int]
 ) -> None:
     """428 in either case (RFC 6585 section 3)."""
-    good = {"items.replace_item": ITEM}
+    good = {"itemsapi.items.replace_item": ITEM}
     statuses = [
         ask(change, exists=exists, json=good.get(change.endpoint, {}) if change.has_body else None)
         for change in versioned_operations(backend.app)
@@ -211,7 +211,7 @@ def test_a_missing_resource_is_rejected_before_a_failed_condition(
     backend: Backend, ask: Callable[..., int]
 ) -> None:
     """404, and 412 if it exists (13.2.1)."""
-    good = {"items.replace_item": ITEM}
+    good = {"itemsapi.items.replace_item": ITEM}
     statuses = {
         (ask(change, exists=False, **request), ask(change, **request))
         for change in versioned_operations(backend.app)

@@ -88,16 +88,24 @@ def test_keys_list_is_empty_in_an_empty_service(shell: Shell) -> None:
 
 
 def test_the_schema_is_upgraded_and_downgraded(bare_shell: Shell) -> None:
-    """Upgrade to the newest revision, downgrade to the first one; `db check` then fails."""
+    """Upgrade to the newest revision, drop the tables of items; `db check` then fails."""
     newest = db.newest_revision()
-    assert bare_shell.run("db", "upgrade").out == f"The database is at revision {newest}.\n"
-    assert bare_shell.run("db", "downgrade", "0001", "--yes").out.endswith("revision 0001.\n")
+    upgraded = bare_shell.run("db", "upgrade").out
+    assert upgraded.startswith(f"The database is at revision {newest}.\n")
+    downgraded = bare_shell.run("db", "downgrade", "base", "--items", "--yes").out
+    assert downgraded.endswith("The tables of the Items API are at revision base.\n")
+    assert bare_shell.run("db", "check").code == 1
+
+
+def test_the_revisions_of_all_tables_are_shown(bare_shell: Shell) -> None:
+    """Those of the layer, of the Items API and of the blueprints, if there are any."""
+    bare_shell.run("db", "upgrade", newest := db.newest_revision())
     assert bare_shell.run("db", "current", "--json").json == {
-        "current": "0001",
+        "current": newest,
         "newest": newest,
+        "items": {"current": None, "newest": "0001"},
         "blueprints": None,
     }
-    assert bare_shell.run("db", "check").code == 1
 
 
 def test_a_downgrade_asks_for_confirmation(bare_shell: Shell) -> None:

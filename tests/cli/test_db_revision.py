@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, inspect
 
 from itemsapi.cli.first_start import prepare
 from itemsapi.clock import now
-from itemsapi.db import BlueprintModel, Database, blueprint_revisions
+from itemsapi.db import BlueprintModel, Database, revisions
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from support.command_line import SECRET, CommandResult, Shell
@@ -186,7 +186,7 @@ def test_the_first_start_runs_all_migrations(project: Path) -> None:
     settings = Settings(data_dir=project / "data", secret_key=SECRET, migrations=Path("migrations"))
     services = build_services(settings, now)
     prepare(services)
-    assert blueprint_revisions(services.database) == ("one", "one")
+    assert revisions(services.database, "blueprints") == ("one", "one")
     services.database.dispose()
 
 
@@ -196,7 +196,7 @@ def test_a_downgrade_of_the_blueprints_keeps_the_layer(
     """Only their tables are dropped."""
     upgraded_shell.run("db", "downgrade", "base", "--blueprints", "--yes")
     assert columns(database_url, "parcel") == []
-    assert upgraded_shell.run("db", "current", "--json").json["current"] == "0002"
+    assert upgraded_shell.run("db", "current", "--json").json["current"] == "0001"
 
 
 def test_a_downgrade_of_the_layer_keeps_the_blueprints(
@@ -229,7 +229,7 @@ def test_a_revision_may_have_the_id_of_one_of_the_layer(own_shell: Shell, projec
     """The version tables differ."""
     write_revision(project, "0001", body="pass")
     done = own_shell.run("db", "upgrade")
-    assert done.out.splitlines()[1:] == ["The blueprints are at revision 0001."]
+    assert done.out.splitlines()[2:] == ["The blueprints are at revision 0001."]
 
 
 def test_a_failing_migration_changes_nothing(
@@ -268,13 +268,12 @@ def test_a_database_newer_than_the_folder_is_reported(upgraded_shell: Shell, pro
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        (PARCEL.replace("parcel", "item").format(more=""), "`item` belongs to itemsapi"),
         (PARCEL.replace("parcel", "itemsapi_parcel").format(more=""), "belongs to itemsapi"),
-        (PARCEL.replace("parcel", "item_text").format(more=""), "`item_text` belongs to itemsapi"),
+        (PARCEL.replace("parcel", "alembic_version").format(more=""), "belongs to itemsapi"),
         (PARCEL.format(more=', schema="mail"'), "the table `mail.parcel` names a schema"),
         ("", "no model is found; name its blueprint in ITEMSAPI_BLUEPRINTS"),
     ],
-    ids=["name", "prefix", "index", "schema", "none"],
+    ids=["prefix", "alembic", "schema", "none"],
 )
 def test_tables_that_cannot_be_migrated_are_rejected(
     generate: Generate, project: Path, tables: str, message: str

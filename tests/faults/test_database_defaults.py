@@ -114,7 +114,8 @@ def schemas(url: str) -> set[str]:
     """Return the schemas that contain our tables."""
     database = Database(url)
     query = text(
-        "SELECT schemaname FROM pg_tables WHERE tablename IN ('itemsapi_role', 'alembic_version')"
+        "SELECT schemaname FROM pg_tables"
+        " WHERE tablename IN ('itemsapi_role', 'itemsapi_alembic_version')"
     )
     with database.reading() as connection:
         schema_names = set(connection.scalars(query))

@@ -69,7 +69,7 @@ def error_of(shell: Shell, command: str) -> str:
 
 
 @pytest.mark.parametrize("command", ["db upgrade", "serve"])
-@pytest.mark.parametrize("table", ["itemsapi_role", "item"])
+@pytest.mark.parametrize("table", ["itemsapi_role", "itemsapi_item"])
 def test_a_table_with_one_of_our_names_is_not_changed(
     engine: Engine, shell: Shell, command: str, table: str
 ) -> None:
@@ -81,8 +81,8 @@ def test_a_table_with_one_of_our_names_is_not_changed(
 
 def test_a_table_name_known_only_to_migrations_is_not_changed(engine: Engine, shell: Shell) -> None:
     """The search index of items is in no model; no earlier table of ours remains."""
-    before = execute_all(engine, "CREATE TABLE item_text (theirs integer)")
-    assert "item_text" in error_of(shell, "db upgrade")
+    before = execute_all(engine, "CREATE TABLE itemsapi_item_text (theirs integer)")
+    assert "itemsapi_item_text" in error_of(shell, "db upgrade")
     assert tables_of(engine) == before
 
 
@@ -101,11 +101,10 @@ def test_the_migrations_of_another_application_are_not_changed(
     """Even with our revision names: a downgrade would drop its tables."""
     before = execute_all(
         engine,
-        "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)",
-        f"INSERT INTO alembic_version VALUES ('{revision}')",  # noqa: S608 - from the list above
-        "CREATE TABLE itemsapi_role (theirs integer)",
+        "CREATE TABLE itemsapi_alembic_version (version_num varchar(32) NOT NULL)",
+        f"INSERT INTO itemsapi_alembic_version VALUES ('{revision}')",  # noqa: S608 - from the list above
     )
-    assert "`alembic_version`" in error_of(shell, command)
+    assert "`itemsapi_alembic_version`" in error_of(shell, command)
     assert tables_of(engine) == before
 
 
@@ -119,7 +118,7 @@ def test_tables_with_other_names_are_allowed(engine: Engine, shell: Shell) -> No
 def test_a_newer_schema_is_distinguished_from_a_foreign_one(engine: Engine, shell: Shell) -> None:
     """The error does not suggest an upgrade that does not exist."""
     shell.run("db", "upgrade")
-    execute_all(engine, "UPDATE alembic_version SET version_num = '9999'")
+    execute_all(engine, "UPDATE itemsapi_alembic_version SET version_num = '9999'")
     assert "newer itemsapi" in error_of(shell, "serve")
 
 

@@ -139,7 +139,7 @@ def test_a_failing_view_is_one_log_line(
 def list_items_without_table(backend: Backend) -> TestResponse:
     """List items after the table was removed."""
     ada = backend.bearer_client(backend.login("ada")["access_token"])
-    rename_away(backend.services.database, "item")
+    rename_away(backend.services.database, "itemsapi_item")
     return ada.get("/items")
 
 

@@ -228,7 +228,7 @@ def stored_items(deployment: Deployment) -> dict[str, ExpectedItem]:
     with deployment.backend.services.database.reading() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
-        found = connection.execute(text("SELECT id, name, quantity, version FROM item"))
+        found = connection.execute(text("SELECT id, name, quantity, version FROM itemsapi_item"))
         return {row.id: ExpectedItem(row.name, row.quantity, row.version) for row in found}
 
 

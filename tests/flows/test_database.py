@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import exc, text
+from sqlalchemy import exc, inspect, text
 
 from itemsapi.accounts.models import Role
 from itemsapi.db import (
@@ -17,12 +17,13 @@ from itemsapi.db import (
     SchemaOutdated,
     check_schema,
     current_revision,
+    downgrade,
     is_empty,
     newest_revision,
     sqlite,
     upgrade,
 )
-from itemsapi.db.ownership import SchemaConflict
+from itemsapi.db.ownership import LAYER_TABLES, VERSION_TABLE, SchemaConflict
 from itemsapi.problems import DatabaseUnavailable
 
 pytestmark = pytest.mark.dialect("sqlite")  # PostgreSQL has concurrent writers
@@ -77,18 +78,31 @@ def test_a_database_without_tables_is_empty(tmp_path: Path) -> None:
     bare.dispose()
 
 
-@pytest.mark.parametrize(
-    ("revision", "advice"),
-    [("9999", "of a newer itemsapi; run that"), ("0001", "run `itemsapi db upgrade`")],
-)
-def test_a_schema_of_another_version_is_reported(
-    database: Database, revision: str, advice: str
-) -> None:
-    """R-24: a newer one is not upgraded."""
+def test_a_schema_of_a_newer_version_is_reported(database: Database) -> None:
+    """R-24: it is not upgraded."""
     with database.transaction() as tx:
-        tx.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
-    with pytest.raises(SchemaOutdated, match=advice):
+        tx.execute(text("UPDATE itemsapi_alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaOutdated, match="of a newer itemsapi; run that"):
         check_schema(database)
+
+
+def test_a_schema_without_the_tables_of_items_is_reported(database: Database) -> None:
+    """R-24: an application with the Items API needs them."""
+    downgrade(database, "base", of="items")
+    with pytest.raises(
+        SchemaOutdated, match=r"Items API are at revision base.*itemsapi db upgrade"
+    ):
+        check_schema(database)
+
+
+def test_an_application_without_items_needs_no_tables_of_items(tmp_path: Path) -> None:
+    """An adopter of the layer gets its tables only."""
+    adopter = Database(f"sqlite:///{tmp_path / 'adopter.db'}", items=False)
+    upgrade(adopter)
+    check_schema(adopter)
+    names = set(inspect(adopter.engine).get_table_names())
+    assert names == LAYER_TABLES | {VERSION_TABLE}
+    adopter.dispose()
 
 
 def test_a_schema_without_tables_is_reported(tmp_path: Path) -> None:

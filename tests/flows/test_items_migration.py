@@ -6,11 +6,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from itemsapi import db
+from itemsapi.db.ownership import ITEM_TABLES
 from itemsapi.items.models import Item
 from itemsapi.testing import MovableClock
 from support.item_store import ItemStore
-
-TABLES = {"item", "item_text"}
 
 
 @pytest.fixture
@@ -23,14 +22,14 @@ def store(database: db.Database, clock: MovableClock) -> ItemStore:
 
 def test_a_downgrade_removes_all_tables_of_items(store: ItemStore) -> None:
     """The items and their words are gone."""
-    db.downgrade(store.database, "0001")
+    db.downgrade(store.database, "base", of="items")
     tables = inspect(store.database.engine).get_table_names()
-    assert not [name for name in tables if name == "item" or name.startswith("item_")]
+    assert not [name for name in tables if name in ITEM_TABLES]
 
 
 def test_the_store_is_empty_and_works_after_a_downgrade_and_an_upgrade(store: ItemStore) -> None:
     """Words of former items do not match new ones, although numbers start again."""
-    db.downgrade(store.database, "0001")
+    db.downgrade(store.database, "base", of="items")
     db.upgrade(store.database)
     store.create(name="Table")
     assert (store.names(q="lamp"), store.names(q="table")) == ([], ["Table"])
@@ -40,7 +39,8 @@ def test_the_migration_creates_what_the_models_declare(store: ItemStore) -> None
     """Columns, constraints and indexes of the table of items are the declared ones."""
     with store.database.engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"include_object": lambda thing, *_: table_name(thing) == "item"}
+            connection,
+            opts={"include_object": lambda thing, *_: table_name(thing) == "itemsapi_item"},
         )
         assert compare_metadata(context, Item.metadata) == []
 

@@ -38,7 +38,7 @@ def test_the_index_has_no_rows_of_a_deleted_item(store: ItemStore) -> None:
     item = store.create(name="lamp")
     store.items.delete(item.id, owner=store.ada, version=None)
     with store.database.reading() as connection:
-        assert connection.execute(text("SELECT count(*) FROM item_text")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM itemsapi_item_text")).scalar() == 0
 
 
 def test_the_indexed_text_is_limited() -> None:

@@ -2,7 +2,8 @@
 
 import click
 
-from itemsapi.app import create_app, rulebook
+from itemsapi.app import rulebook
+from itemsapi.cli.context import application
 from itemsapi.cli.terminal import json_option, print_table
 from itemsapi.gate.rulebook import RouteRule
 
@@ -14,7 +15,7 @@ def command(*, as_json: bool) -> None:
 
     HEAD follows GET.
     """
-    matrix = rulebook(create_app()).matrix()
+    matrix = rulebook(application()).matrix()
     rows = [_row(entry) for entry in matrix if entry.method != "HEAD"]
     print_table(rows, ["method", "path", "rule", "why"], as_json=as_json)
 

@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from flask import Flask
 from sqlalchemy import func, select
 
 from itemsapi.audit import AuditEvent
+from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.settings_report import settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.url import parse_database_url
+from itemsapi.extension import gate_of
+from itemsapi.gate.wsgi_guard import mounted_applications
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
-from itemsapi.services import Services, build_services
+from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import (
     ENV_PREFIX,
     SECRET_FILE,
@@ -65,7 +69,8 @@ def command(*, as_json: bool) -> None:
 
     Nothing is changed. Secrets are not shown.
     """
-    settings, findings = check_environment(os.environ)
+    host = host_application()
+    settings, findings = check_host(host) if host else check_environment(os.environ)
     rows = settings_rows(settings, os.environ) if settings else []
     if as_json:
         found = [finding.as_row() for finding in findings]
@@ -94,6 +99,33 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
     findings += [Finding("ok", "settings", "valid"), *_check_proxies(settings)]
     findings += _check_secret_key(settings, environ)
     return settings, [*findings, *_check_services(settings)]
+
+
+def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
+    """Run all checks on the application of `--app`; return its settings and the findings."""
+    services: Services = app.extensions[EXTENSION]
+    settings = services.settings
+    findings = [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
+    findings += [*_check_rules(app), *_check_mounts(app)]
+    return settings, [*findings, *_check_services(settings, services)]
+
+
+def _check_rules(app: Flask) -> Iterator[Finding]:
+    rulebook = gate_of(app).seal(app)
+    for fault in rulebook.faults:
+        yield Finding("fault", "rules", fault)
+    if not rulebook.faults:
+        yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
+
+
+def _check_mounts(app: Flask) -> Iterator[Finding]:
+    """Report what a dispatcher serves beside the application: the gate is not before it."""
+    for path, guard in mounted_applications(app.wsgi_app):
+        if guard is not None:
+            yield Finding("ok", "mounts", f"{path} is behind the gate: {guard}")
+        else:
+            words = "is outside the gate; mount auth.wsgi_guard(application, rule) there"
+            yield Finding("warning", "mounts", f"{path} {words}")
 
 
 def _read_settings(environ: Mapping[str, str]) -> Settings:
@@ -132,7 +164,7 @@ def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterato
         yield Finding("ok", "secret key", f"in {path}, readable by its owner only")
 
 
-def _check_services(settings: Settings) -> Iterator[Finding]:
+def _check_services(settings: Settings, services: Services | None = None) -> Iterator[Finding]:
     try:
         address = parse_database_url(settings.database_url)
         if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
@@ -141,7 +173,7 @@ def _check_services(settings: Settings) -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("fault", "database", str(error))
         return
-    services = build_services(settings, now)
+    services = services or build_services(settings, now)
     try:
         check_schema(services.database)
         yield Finding("ok", "database", "reachable, and the schema is up to date")

@@ -42,23 +42,39 @@ class Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; print an error that an operator can fix as one line, not a traceback."""
+        """Run a command; print an error that an operator can fix in its words, not a traceback."""
         try:
             return super().invoke(ctx)
         except Exception as error:
             errors = importlib.import_module("itemsapi.cli.errors")
             terminal = importlib.import_module("itemsapi.cli.terminal")
-            line = errors.error_line(error)
-            if line is None:
+            lines = errors.error_lines(error)
+            if lines is None:
                 raise
-            terminal.print_lines(f"itemsapi: {line}", err=True)
+            terminal.print_lines(f"itemsapi: {lines[0]}", *lines[1:], err=True)
             sys.exit(1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="itemsapi", prog_name="itemsapi")
-def main() -> None:
+@click.option(
+    "--app",
+    "app_path",
+    metavar="MODULE:APP",
+    help="The Flask application or factory that has the layer. [default: the Items API]",
+)
+@click.pass_context
+def main(context: click.Context, app_path: str | None) -> None:
     """Authentication for Flask APIs, and the Items API behind it.
 
     Settings are environment variables; `itemsapi check` lists them.
     """
+    if app_path is not None:
+        script_info = importlib.import_module("flask.cli").ScriptInfo
+        context.obj = script_info(app_import_path=app_path, set_debug_flag=False)
+
+
+def host_commands() -> click.Group:
+    """Return the commands as a group for the command `flask`, which names the application."""
+    words = "Manage the authentication layer of this application."
+    return Commands("itemsapi", help=words)

@@ -1,32 +1,92 @@
-"""Open the services that a command works with, from the settings in the environment."""
+"""Open the application or the services that a command works with.
+
+They are those of the Flask application that `--app` or the command `flask` names, or else the Items
+API with the settings in the environment.
+"""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from itemsapi.app import create_app
 from itemsapi.clock import now
 from itemsapi.db import check_schema
+from itemsapi.extension import LAYER, gate_of
 from itemsapi.observability.context import RequestContext, set_request_context
 from itemsapi.observability.logging import set_log_level, write_json_lines
-from itemsapi.services import Services, build_services
-from itemsapi.settings import Settings
+from itemsapi.server.host_application import AppFactory
+from itemsapi.services import EXTENSION, Services, build_services
+from itemsapi.settings import Settings, SettingsError
 
 
 @contextmanager
 def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
-    """Yield the services for the settings in the environment; close the database afterwards.
+    """Yield the services; close the database afterwards.
 
     Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`. Audit events of
     commands have the address "cli" and no user id.
     """
-    settings = Settings.from_environment()
+    services = _services()
     write_json_lines()
     set_log_level(level=logging.WARNING)
     set_request_context(RequestContext(address="cli"))
-    services = build_services(settings, now)
     try:
         if check_schema_version:
             check_schema(services.database)
         yield services
     finally:
         services.database.dispose()
+
+
+def _services() -> Services:
+    """Return the services of the host's application, which knows the scopes of its routes."""
+    host = host_application()
+    if host is None:
+        return build_services(Settings.from_environment(), now)
+    gate_of(host).seal(host)
+    services = host.extensions[EXTENSION]
+    assert isinstance(services, Services)  # noqa: S101 - tells the type checker
+    return services
+
+
+def application() -> Flask:
+    """Return the application; its rules may have faults. Raise `SettingsError`."""
+    return host_application() or create_app()
+
+
+def host_application() -> Flask | None:
+    """Return the application that `--app` or `flask` names; None for the Items API.
+
+    Raise `SettingsError` if the layer is not on it, and Flask's `NoAppException` if there is none.
+    """
+    script = _script()
+    if script is None:
+        return None
+    app = script.load_app()
+    if LAYER not in app.extensions:
+        words = f"the application {app.name} has no AuthLayer"
+        raise SettingsError(f"{words}; write `auth = AuthLayer(app)`, or call `auth.init_app(app)`")
+    return app
+
+
+def app_factory() -> AppFactory:
+    """Return what loads the application again in another process."""
+    script = _script()
+    return create_app if script is None else partial(_load, script.app_import_path)
+
+
+def _script() -> ScriptInfo | None:
+    """Return how Flask finds the application of this command."""
+    context = click.get_current_context(silent=True)
+    return context.find_object(ScriptInfo) if context else None
+
+
+def _load(import_path: str | None) -> Flask:
+    app = ScriptInfo(app_import_path=import_path, set_debug_flag=False).load_app()
+    gate_of(app).seal(app).require_complete()
+    return app

@@ -1,6 +1,8 @@
 """`itemsapi db`: the database schema."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from sqlalchemy import MetaData
@@ -13,9 +15,21 @@ from itemsapi.endpoints.plugins import import_object, load_blueprints
 from itemsapi.services import Services
 from itemsapi.settings import SettingsError
 
-blueprints_option = click.option(
-    "--blueprints", is_flag=True, help="REVISION is one of the folder ITEMSAPI_MIGRATIONS."
-)
+Function = TypeVar("Function", bound=Callable[..., object])
+
+OTHERS: dict[db.Owner, str] = {
+    "items": "The tables of the Items API are",
+    "blueprints": "The blueprints are",
+}
+
+
+def owner_option(function: Function) -> Function:
+    """Add the options `--items` and `--blueprints`: whose tables a command changes."""
+    items, blueprints = "of the Items API", "of the folder ITEMSAPI_MIGRATIONS"
+    for name, words in (("items", items), ("blueprints", blueprints)):
+        add = click.option(f"--{name}", "owner", flag_value=name, help=f"REVISION is one {words}.")
+        function = add(function)
+    return function
 
 
 def _not_empty(_context: object, _argument: object, revision: str | None) -> str | None:
@@ -31,17 +45,17 @@ def command() -> None:
 
 @command.command
 @click.argument("revision", required=False, callback=_not_empty)
-@blueprints_option
-def upgrade(revision: str | None, *, blueprints: bool) -> None:
-    """Upgrade all tables to the newest revision, or itemsapi's own tables to REVISION.
+@owner_option
+def upgrade(revision: str | None, owner: db.Owner | None) -> None:
+    """Upgrade all tables to the newest revision, or only the layer's to REVISION.
 
     Concurrent runs are safe.
     """
     with open_services(check_schema_version=False) as services:
         create_data_dir(services)
-        if blueprints:
-            _require_migrations(services)
-            db.upgrade_blueprints(services.database, revision or "head")
+        if owner:
+            _require_owner(services, owner)
+            db.upgrade(services.database, revision or "head", of=owner)
         else:
             db.upgrade(services.database, revision)
         _print_revisions(services)
@@ -49,19 +63,16 @@ def upgrade(revision: str | None, *, blueprints: bool) -> None:
 
 @command.command
 @click.argument("revision", callback=_not_empty)
-@blueprints_option
+@owner_option
 @click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
-def downgrade(revision: str, *, blueprints: bool) -> None:
-    """Downgrade itemsapi's own tables to REVISION; `base` removes them all.
+def downgrade(revision: str, owner: db.Owner | None) -> None:
+    """Downgrade the layer's tables to REVISION; `base` removes all tables of itemsapi.
 
     Tables of blueprints are downgraded with --blueprints only.
     """
     with open_services(check_schema_version=False) as services:
-        if blueprints:
-            _require_migrations(services)
-            db.downgrade_blueprints(services.database, revision)
-        else:
-            db.downgrade(services.database, revision)
+        _require_owner(services, owner or "layer")
+        db.downgrade(services.database, revision, of=owner or "layer")
         _print_revisions(services)
 
 
@@ -71,15 +82,19 @@ def current(*, as_json: bool) -> None:
     """Show the revisions of the database and those that it should have."""
     with open_services(check_schema_version=False) as services:
         found, newest = db.current_revision(services.database), db.newest_revision()
-        own = db.blueprint_revisions(services.database)
+        others = {owner: db.revisions(services.database, owner) for owner in OTHERS}
     if as_json:
-        blueprints = {"current": own[0], "newest": own[1]} if own else None
-        print_json({"current": found, "newest": newest, "blueprints": blueprints})
+        shown: dict[str, object] = {
+            owner: pair and {"current": pair[0], "newest": pair[1]}
+            for owner, pair in others.items()
+        }
+        print_json({"current": found, "newest": newest, **shown})
         return
     print_lines(f"The database is at revision {found or 'base'}, this version needs {newest}.")
-    if own:
-        theirs, needed = (name or "base" for name in own)
-        print_lines(f"The blueprints are at revision {theirs}, their newest is {needed}.")
+    for owner, pair in others.items():
+        if pair:
+            theirs, needed = (name or "base" for name in pair)
+            print_lines(f"{OTHERS[owner]} at revision {theirs}, the newest is {needed}.")
 
 
 @command.command
@@ -113,16 +128,20 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
     print_lines(f"Wrote {_relative(file)}." if file else "The tables are those of the models.")
 
 
-def _require_migrations(services: Services) -> None:
-    if services.settings.migrations is None:
+def _require_owner(services: Services, owner: db.Owner) -> None:
+    """Raise `SettingsError` if the application has no tables of an owner."""
+    if owner == "blueprints" and services.settings.migrations is None:
         raise SettingsError("ITEMSAPI_MIGRATIONS is missing; set it to the folder of migrations")
+    if owner == "items" and not services.database.items:
+        raise SettingsError("--items: this application does not have the Items API")
 
 
 def _print_revisions(services: Services) -> None:
     found = db.current_revision(services.database) or "base"
     print_lines(f"The database is at revision {found}.")
-    if own := db.blueprint_revisions(services.database):
-        print_lines(f"The blueprints are at revision {own[0] or 'base'}.")
+    for owner, words in OTHERS.items():
+        if pair := db.revisions(services.database, owner):
+            print_lines(f"{words} at revision {pair[0] or 'base'}.")
 
 
 def _load_metadata(name: str) -> MetaData:

@@ -25,6 +25,17 @@ _EXPECTED_ERRORS = (
 )
 
 
+def error_lines(error: BaseException) -> list[str] | None:
+    """Return the lines that show an error, None for an unexpected one.
+
+    It is one line; only several faults of access rules are a list.
+    """
+    if isinstance(error, RulesInvalid) and len(faults := str(error).splitlines()) > 1:
+        return [f"{len(faults)} faults in the access rules:", *(f"  {fault}" for fault in faults)]
+    line = error_line(error)
+    return None if line is None else [line]
+
+
 def error_line(error: BaseException) -> str | None:
     """Return a one-line message for an error an operator can fix, None for an unexpected error."""
     if isinstance(error, DatabaseUnavailable):

@@ -4,7 +4,7 @@ from typing import IO
 
 import click
 
-from itemsapi.app import create_app
+from itemsapi.cli.context import application
 from itemsapi.rest.openapi.document import current_document
 
 
@@ -12,5 +12,5 @@ from itemsapi.rest.openapi.document import current_document
 @click.argument("file", type=click.File("wb"), default="-")
 def command(file: IO[bytes]) -> None:
     """Write the OpenAPI document to FILE, or to standard output."""
-    with create_app().app_context():
+    with application().app_context():
         file.write(current_document().body + b"\n")

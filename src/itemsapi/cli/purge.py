@@ -29,9 +29,9 @@ def command(*, as_json: bool) -> None:
             _purge_target(services.issuer, target, progress)
             for target in purge_targets(services.issuer)
         ]
-        rows.append(
-            {"target": "quotas", "deleted": 0, "corrected": recount_usage(services.database)}
-        )
+        if services.database.items:
+            corrected = recount_usage(services.database)
+            rows.append({"target": "quotas", "deleted": 0, "corrected": corrected})
     print_table(rows, ["target", "deleted", "corrected"], as_json=as_json)
 
 

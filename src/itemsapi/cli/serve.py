@@ -8,10 +8,11 @@ import click
 import flask
 
 from itemsapi.app import create_app
-from itemsapi.cli.context import open_services
+from itemsapi.cli.context import app_factory, host_application, open_services
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
 from itemsapi.cli.users import TEMPORARY_NOTE
+from itemsapi.extension import AuthLayer
 from itemsapi.extras import extra
 from itemsapi.observability.logging import set_log_level
 from itemsapi.rest.openapi.document import document_of
@@ -44,13 +45,14 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
     with listen(host, port) as listener, shared_folder(workers):
         with open_services(check_schema_version=False) as services:
             prepare(services)
-            app = create_app(services.settings)  # reports an invalid blueprint once, here
+            app = host_application() or create_app(services.settings)
+            AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
             document_of(app)
             admin_credentials = first_admin(services.users, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         _print_banner(services.settings, app, admin_credentials, address)
         set_log_level()  # commands show warnings only
-        serve(listener, workers=workers, threads=threads)
+        serve(listener, app_factory(), workers=workers, threads=threads)
 
 
 def _print_banner(

@@ -51,4 +51,5 @@ def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
         return "environment"
     if name == "secret_key":
         return str(settings.secret_key_file or settings.data_dir / SECRET_FILE)
-    return "default"
+    is_default = getattr(settings, name) == getattr(Settings(data_dir=settings.data_dir), name)
+    return "default" if is_default else "application"

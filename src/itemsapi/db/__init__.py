@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import Session
 
 from itemsapi.db.engine import Database
+from itemsapi.db.joined_transaction import HostConnection, after_commit
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 
 if TYPE_CHECKING:
     from itemsapi.db.migrations import MigrationFailed
     from itemsapi.db.new_revision import create_revision, require_current_models
     from itemsapi.db.schema import (
+        Owner,
         SchemaOutdated,
-        blueprint_revisions,
         check_schema,
         current_revision,
         downgrade,
-        downgrade_blueprints,
         is_empty,
         newest_revision,
+        revisions,
         upgrade,
-        upgrade_blueprints,
     )
 
 __all__ = [
@@ -32,22 +32,23 @@ __all__ = [
     "AutoNumber",
     "BlueprintModel",
     "Database",
+    "HostConnection",
     "MigrationFailed",
     "Model",
+    "Owner",
     "SchemaOutdated",
     "Session",
     "UtcDateTime",
-    "blueprint_revisions",
+    "after_commit",
     "check_schema",
     "create_revision",
     "current_revision",
     "downgrade",
-    "downgrade_blueprints",
     "is_empty",
     "newest_revision",
     "require_current_models",
+    "revisions",
     "upgrade",
-    "upgrade_blueprints",
 ]
 
 _WITH_ALEMBIC = ("migrations", "new_revision", "schema")

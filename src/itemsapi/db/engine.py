@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi.clock import Timer
 from itemsapi.db import sqlite
+from itemsapi.db.joined_transaction import HostConnection, join_transaction
 from itemsapi.db.url import parse_database_url
 from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.observability.logging import summarize_error
@@ -43,13 +44,15 @@ class Database:
         *,
         pooler: "Pooler" = "auto",
         migrations: Path | None = None,
+        items: bool = True,
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL.
 
-        `migrations` is the folder with the migrations of the blueprints, if they have any.
+        `migrations` is the folder with the migrations of the blueprints, if they have any. `items`
+        tells whether the application has the Items API, and so its tables.
         """
-        self.migrations = migrations
+        self.migrations, self.items = migrations, items
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write_engine = self.engine.execution_options()  # it has listeners of its own
@@ -66,14 +69,22 @@ class Database:
         self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
 
     @contextmanager
-    def transaction(self, *, migrating: bool = False) -> Iterator[Session]:
+    def transaction(
+        self, *, connection: HostConnection | None = None, migrating: bool = False
+    ) -> Iterator[Session]:
         """Yield a session; commit at the end of the block, roll back on an exception.
 
-        With `migrating`, SQLite does not enforce references between tables.
+        With `connection`, a `Connection` or `Session` of the application on this database, join its
+        transaction instead: what is written is committed or rolled back with it. With `migrating`,
+        SQLite does not enforce references between tables.
 
         On SQLite a lock admits one writer at a time per process: SQLite's own busy handler can
         starve threads for seconds, a lock does not. Raise `DatabaseUnavailable`.
         """
+        if connection is not None:
+            with translate_errors(), join_transaction(connection, self.engine) as tx:
+                yield tx
+            return
         with (
             self._guard(),
             translate_errors(),

@@ -1,9 +1,10 @@
-"""Sets of migrations: those of the layer, and those of the blueprints in `ITEMSAPI_MIGRATIONS`.
+"""Sets of migrations: those of the layer, of the Items API, and of the blueprints.
 
-Both sets run on one database, each as an Alembic environment with a version table of its own, not
-as two branches of one environment. So the layer can be upgraded without the folder of the
-blueprints, no id of a revision conflicts with one of the layer, and no command for the blueprints
-changes a table of the layer.
+The blueprints have theirs in the folder `ITEMSAPI_MIGRATIONS`. All sets run on one database, each
+as an Alembic environment with a version table of its own, not as branches of one. So the layer can
+be upgraded without the other sets, no id of a revision conflicts with one of another set,
+and no command for one set changes a table of another. The version table of an application that
+shares the database, `alembic_version`, is none of ours.
 """
 
 import functools
@@ -23,7 +24,14 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, event
 
 from itemsapi.db.engine import Database
-from itemsapi.db.ownership import target_schema
+from itemsapi.db.ownership import (
+    BLUEPRINT_VERSION_TABLE,
+    ITEM_TABLES,
+    ITEM_VERSION_TABLE,
+    LAYER_TABLES,
+    VERSION_TABLE,
+    target_schema,
+)
 from itemsapi.db.types import BlueprintModel, Model
 from itemsapi.observability.logging import summarize_error
 
@@ -31,8 +39,6 @@ ENVIRONMENTS = (
     Path(__file__).parents[1] / "migrations",
     Path(__file__).parents[3] / "migrations",
 )
-VERSION_TABLE = "alembic_version"
-BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
 MAX_ID_LENGTH = 32  # of the column in Alembic's version table
 
 # Strings and comments, within which no statement begins.
@@ -54,11 +60,17 @@ class MigrationFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """A folder of Alembic revisions, and the version table that records which of them ran."""
+    """A folder of Alembic revisions, and the version table that records which of them ran.
+
+    `tables` are the names of our tables that they create, without the version table. `subject` says
+    in a message which tables they are, with the verb.
+    """
 
     folder: Path
     version_table: str
     metadata: MetaData
+    tables: frozenset[str] = frozenset()
+    subject: str = "the tables of the blueprints are"
 
     def config(self, connection: Connection | None = None) -> Config:
         """Return the configuration for Alembic's commands, which run on `connection`."""
@@ -113,6 +125,11 @@ class Migrations:
     def known(self) -> frozenset[str]:
         """Return the ids of all revisions of the folder."""
         return frozenset(script.revision for script in self._read().walk_revisions())
+
+    def undoes_all(self, current: str | None, revision: str) -> bool:
+        """Return whether a downgrade from `current` to `revision` (`base`, `-2`) undoes all."""
+        ran = self._read().walk_revisions(head=current) if current else ()
+        return revision == "base" or revision == f"-{len([*ran])}"
 
     def run(
         self, command: Callable[[Config, str], None], connection: Connection, revision: str
@@ -171,7 +188,19 @@ def _transaction_kept(connection: Connection) -> Iterator[None]:
 
 def layer_migrations() -> Migrations:
     """Return the migrations of the layer."""
-    return Migrations(_environment() / "versions", VERSION_TABLE, Model.metadata)
+    folder = _environment() / "versions"
+    return Migrations(folder, VERSION_TABLE, Model.metadata, LAYER_TABLES, "the database is")
+
+
+def item_migrations() -> Migrations:
+    """Return the migrations of the Items API; its tables refer to those of the layer."""
+    folder, subject = _environment() / "items", "the tables of the Items API are"
+    return Migrations(folder, ITEM_VERSION_TABLE, Model.metadata, ITEM_TABLES, subject)
+
+
+def own_migrations(database: Database) -> list[Migrations]:
+    """Return our migrations for a database, in the order in which they run."""
+    return [layer_migrations(), *([item_migrations()] if database.items else [])]
 
 
 def blueprint_migrations(

@@ -17,10 +17,9 @@ from itemsapi.db.engine import Database
 from itemsapi.db.enum_types import manage_enum_types
 from itemsapi.db.migrations import Migrations, blueprint_migrations
 from itemsapi.db.schema import SchemaOutdated, migrating, require_newest
-from itemsapi.db.types import Model
 from itemsapi.settings import SettingsError
 
-RESERVED_PREFIXES = ("itemsapi_", "item_text", "alembic_version")  # not all of them are models
+RESERVED_PREFIXES = ("itemsapi_", "alembic_version")
 
 
 def create_revision(
@@ -105,8 +104,7 @@ def _require_own_tables(metadata: MetaData) -> None:
 
 def _is_reserved(name: str) -> bool:
     """Return whether a table is one of the layer's; SQLite ignores case."""
-    folded = name.casefold()
-    return folded in Model.metadata.tables or folded.startswith(RESERVED_PREFIXES)
+    return name.casefold().startswith(RESERVED_PREFIXES)
 
 
 def _require_own_references(table: Table) -> None:

@@ -1,15 +1,45 @@
-"""Ownership: check that the tables of the database are ours before any is created or dropped.
+"""Ownership: our tables by name, and whether those in the database are ours.
 
-Our table names are short (`role`, `item`), so another application may use them too. Alembic's
-version table has the same name in every application. The check covers the schema in which new
-tables are created.
+All our names begin with `itemsapi_`, so our tables can be beside those of another application, with
+its own `alembic_version`. Before a table is created or dropped, this checks that a table with one
+of our names is ours. The check covers the schema in which new tables are created.
 """
 
 from collections.abc import Collection
 
 from sqlalchemy import Connection, inspect
 
-SESSION_TABLE = "itemsapi_session"  # exists at every revision
+VERSION_TABLE = "itemsapi_alembic_version"
+ITEM_VERSION_TABLE = "itemsapi_item_version"
+BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
+VERSION_TABLES = frozenset({VERSION_TABLE, ITEM_VERSION_TABLE, BLUEPRINT_VERSION_TABLE})
+
+LAYER_TABLES = frozenset(
+    {
+        "itemsapi_attempt",
+        "itemsapi_audit_event",
+        "itemsapi_idempotency_key",
+        "itemsapi_known_client",
+        "itemsapi_pending_attempt",
+        "itemsapi_revocation",
+        "itemsapi_role",
+        "itemsapi_role_scope",
+        "itemsapi_session",
+        "itemsapi_signing_key",
+        "itemsapi_user",
+        "itemsapi_user_role",
+    }
+)
+ITEM_TEXT = "itemsapi_item_text"  # the search index; SQLite keeps it in further tables
+ITEM_TABLES = frozenset(
+    {
+        "itemsapi_item",
+        "itemsapi_item_quota",
+        ITEM_TEXT,
+        *(f"{ITEM_TEXT}_{name}" for name in ("config", "content", "data", "docsize", "idx")),
+    }
+)
+TABLES = LAYER_TABLES | ITEM_TABLES | VERSION_TABLES
 
 
 class SchemaConflict(RuntimeError):
@@ -30,15 +60,16 @@ def relation_names(connection: Connection) -> set[str]:
     return {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
 
 
-def require_own_schema(
-    connection: Connection, names: Collection[str], revision: str | None
+def require_own_tables(
+    connection: Connection, names: Collection[str], version_table: str, revision: str | None
 ) -> None:
-    """Raise `SchemaConflict` if tables of these names, or the revision, are not ours."""
-    existing = relation_names(connection)
-    if revision is None:
-        foreign = sorted(existing.intersection(names))
-    else:
-        foreign = [] if SESSION_TABLE in existing else ["alembic_version"]
+    """Raise `SchemaConflict` if tables of these names, or the version table, are not ours.
+
+    They are if the version table has a revision and some of them exist.
+    """
+    existing = relation_names(connection).intersection(names)
+    is_recorded = revision is not None
+    foreign = sorted(existing) if not is_recorded else [] if existing else [version_table]
     if foreign:
         place = "a file"
         if _is_postgres(connection):

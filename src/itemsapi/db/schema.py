@@ -1,10 +1,12 @@
 """The schema of the database: bring its tables to the revision that this version needs."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from alembic import command
+from alembic.config import Config
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
@@ -13,20 +15,23 @@ from itemsapi.db.migrations import (
     MigrationFailed,
     Migrations,
     blueprint_migrations,
+    item_migrations,
     layer_migrations,
+    own_migrations,
 )
 from itemsapi.db.ownership import (
     explain_error,
     relation_names,
-    require_own_schema,
+    require_own_tables,
     sqlstate,
 )
 from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
-from itemsapi.db.types import Model
 from itemsapi.problems import DatabaseUnavailable
 
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
 LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
+
+Owner = Literal["layer", "items", "blueprints"]  # of tables
 
 _CHANGES = text("SELECT total_changes()")  # rows that the connection changed
 
@@ -35,74 +40,99 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or have another revision; the message says what to do."""
 
 
-def upgrade(database: Database, revision: str | None = None) -> None:
-    """Upgrade the layer's tables to `revision`; of several processes one does, the others wait.
+def upgrade(database: Database, revision: str | None = None, *, of: Owner = "layer") -> None:
+    """Upgrade the tables of an owner to `revision`; of several processes one does, the others wait.
 
-    Without a revision, upgrade to the newest, and then the tables of the blueprints too.
+    Without a revision, upgrade all tables of all owners to the newest.
     """
     _require_folder(database)
     with migrating(database) as connection:
-        command.upgrade(layer_migrations().config(connection), revision or "head")
-        if revision is None:
-            _upgrade_blueprints(database, connection, "head")
+        for migrations in _all(database) if revision is None else _of(database, of):
+            _run(migrations, command.upgrade, connection, revision or "head")
 
 
-def upgrade_blueprints(database: Database, revision: str) -> None:
-    """Upgrade the tables of the blueprints to `revision`."""
-    with migrating(database) as connection:
-        _upgrade_blueprints(database, connection, revision)
+def downgrade(database: Database, revision: str, *, of: Owner = "layer") -> None:
+    """Downgrade the tables of an owner to `revision`; `base` drops them all.
 
-
-def _upgrade_blueprints(database: Database, connection: Connection, revision: str) -> None:
-    if migrations := blueprint_migrations(database):
-        _require_known(migrations, connection)
-        if migrations.newest():
-            migrations.run(command.upgrade, connection, revision)
-
-
-def downgrade(database: Database, revision: str) -> None:
-    """Downgrade the layer's tables to `revision`; `base` drops them all."""
+    The tables of the Items API refer to those of the layer, so they are dropped before these.
+    """
     _require_folder(database)
     with migrating(database) as connection:
-        command.downgrade(layer_migrations().config(connection), revision)
+        layer, items = layer_migrations(), item_migrations()
+        if (
+            of == "layer"
+            and items.current(connection)
+            and layer.undoes_all(layer.current(connection), revision)
+        ):
+            _require_part(database)
+            _run(items, command.downgrade, connection, "base")
+        for migrations in _of(database, of):
+            _run(migrations, command.downgrade, connection, revision)
 
 
-def downgrade_blueprints(database: Database, revision: str) -> None:
-    """Downgrade the tables of the blueprints to `revision`; `base` undoes all their migrations."""
+def _require_part(database: Database) -> None:
+    if not database.items:
+        words = "the tables of the Items API are in the database, and this application has no items"
+        raise MigrationFailed(f"{words}; run `itemsapi db downgrade base` without --app")
+
+
+def _run(
+    migrations: Migrations,
+    run: Callable[[Config, str], None],
+    connection: Connection,
+    revision: str,
+) -> None:
+    if migrations.tables:
+        run(migrations.config(connection), revision)
+        return
+    _require_known(migrations, connection)
+    if migrations.newest():
+        migrations.run(run, connection, revision)
+
+
+def _of(database: Database, owner: Owner) -> list[Migrations]:
+    """Return the migrations of an owner; none if the application does not have it."""
+    if owner == "layer":
+        return [layer_migrations()]
+    if owner == "items":
+        return own_migrations(database)[1:]
+    return _blueprints(database)
+
+
+def _all(database: Database) -> list[Migrations]:
+    return [*own_migrations(database), *_blueprints(database)]
+
+
+def _blueprints(database: Database) -> list[Migrations]:
     migrations = blueprint_migrations(database)
-    with migrating(database) as connection:
-        if migrations:
-            _require_known(migrations, connection)
-            if migrations.newest():
-                migrations.run(command.downgrade, connection, revision)
+    return [migrations] if migrations else []
 
 
 def _require_folder(database: Database) -> None:
     """Raise `MigrationFailed` before anything is changed if the blueprints' cannot be read."""
-    if migrations := blueprint_migrations(database):
+    for migrations in _blueprints(database):
         migrations.newest()
 
 
 def current_revision(database: Database) -> str | None:
-    """Return the revision of the schema in the database; None if it has none.
+    """Return the revision of the layer's tables in the database; None if it has none.
 
     Raise `SchemaConflict` if the tables belong to another application.
     """
     with translate_errors(), database.engine.connect() as connection:
-        return _revision(connection)
+        return _revision(layer_migrations(), connection)
 
 
-def blueprint_revisions(database: Database) -> tuple[str | None, str | None] | None:
-    """Return the revision of the blueprints' tables in the database and the newest in the folder.
+def revisions(database: Database, owner: Owner) -> tuple[str | None, str | None] | None:
+    """Return the revision of an owner's tables in the database, and the newest that there is.
 
-    None without `ITEMSAPI_MIGRATIONS`.
+    None if the application has no such tables: no Items API, or no `ITEMSAPI_MIGRATIONS`.
     """
-    migrations = blueprint_migrations(database)
-    if migrations is None:
-        return None
-    newest = migrations.newest()
-    with translate_errors(), database.engine.connect() as connection:
-        return migrations.current(connection), newest
+    for migrations in _of(database, owner):
+        newest = migrations.newest()
+        with translate_errors(), database.engine.connect() as connection:
+            return migrations.current(connection), newest
+    return None
 
 
 def is_empty(database: Database) -> bool:
@@ -120,22 +150,26 @@ def newest_revision() -> str:
 
 
 def check_schema(database: Database) -> None:
-    """Raise `SchemaOutdated` unless the tables have the newest revisions."""
-    current, newest = current_revision(database), newest_revision()
-    if current is None:
-        raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
-    if current not in _known_revisions():
-        raise SchemaOutdated(
-            f"the database is at revision {current}, of a newer itemsapi; run that"
-        )
-    if current != newest:
-        raise SchemaOutdated(
-            f"the database is at revision {current}, this version needs {newest};"
-            " run `itemsapi db upgrade`"
-        )
-    if migrations := blueprint_migrations(database):
-        with translate_errors(), database.engine.connect() as connection:
+    """Raise `SchemaOutdated` unless the tables of this application have the newest revisions."""
+    with translate_errors(), database.engine.connect() as connection:
+        own = [(each, _revision(each, connection)) for each in own_migrations(database)]
+        for migrations, current in own:
+            _require_own_newest(migrations, current)
+        for migrations in _blueprints(database):
             require_newest(migrations, connection)
+
+
+def _require_own_newest(migrations: Migrations, current: str | None) -> None:
+    newest = _newest(migrations)
+    if current == newest:
+        return
+    if current is not None and current not in _known(migrations):
+        words = f"{migrations.subject} at revision {current}, of a newer itemsapi"
+        raise SchemaOutdated(f"{words}; run that")
+    if current is None and migrations == layer_migrations():
+        raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
+    words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
+    raise SchemaOutdated(f"{words}; run `itemsapi db upgrade`")
 
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
@@ -159,13 +193,19 @@ def _require_known(migrations: Migrations, connection: Connection) -> str | None
 
 
 @functools.cache
-def _known_revisions() -> frozenset[str]:
-    return layer_migrations().known()
+def _newest(migrations: Migrations) -> str | None:
+    return migrations.newest()
 
 
-def _revision(connection: Connection) -> str | None:
-    revision = layer_migrations().current(connection)
-    require_own_schema(connection, Model.metadata.tables.keys(), revision)
+@functools.cache
+def _known(migrations: Migrations) -> frozenset[str]:
+    return migrations.known()
+
+
+def _revision(migrations: Migrations, connection: Connection) -> str | None:
+    """Return the revision of our tables. Raise `SchemaConflict` if they are not ours."""
+    revision = migrations.current(connection)
+    require_own_tables(connection, migrations.tables, migrations.version_table, revision)
     return revision
 
 
@@ -179,7 +219,8 @@ def migrating(database: Database) -> Iterator[Connection]:
     try:
         with database.transaction(migrating=True) as tx, _without_timeouts(database, tx):
             connection = tx.connection()
-            _revision(connection)
+            for migrations in own_migrations(database):
+                _revision(migrations, connection)
             with _closed_on_error(tx), _references_checked(connection):
                 yield connection
     except (exc.ProgrammingError, exc.OperationalError) as error:

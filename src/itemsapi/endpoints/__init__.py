@@ -17,6 +17,7 @@ from itemsapi.endpoints import (
     docs,
     explorer,
     health,
+    items,
     me,
     metrics,
     oauth,
@@ -32,6 +33,7 @@ def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Bluep
     `include` names those that an application may do without.
     """
     optional = {
+        "items": [items.blueprint],
         "operators": [
             admin_users.blueprint,
             admin_roles.blueprint,

@@ -25,7 +25,13 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from itemsapi.gate.authenticate import TokenVerifier, bearer_token
-from itemsapi.gate.caller import Caller, clear_caller, mark_stale_credential, set_caller
+from itemsapi.gate.caller import (
+    Caller,
+    clear_caller,
+    mark_stale_credential,
+    optional_caller,
+    set_caller,
+)
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
@@ -92,8 +98,28 @@ class Gate:
 
     def check_request(self, app: Flask, **_: object) -> None:
         """Admit the current request, or raise the response of the gate."""
+        self._run_checks(
+            lambda: self._check(app, current_request(), self._rulebook or self._seal_unchecked(app))
+        )
+
+    def admit(self, app: Flask, rule: Rule) -> Caller | None:
+        """Admit the current request by a rule that belongs to no route, and return its caller.
+
+        Raise the response of the gate, also for a scope that the application does not know.
+        """
+        self._run_checks(lambda: self._admit_known(app, rule))
+        return optional_caller()
+
+    def _admit_known(self, app: Flask, rule: Rule) -> None:
+        clear_caller()
+        self.seal(app)  # then the scopes of all routes are known
+        if rule.scope_names - self._scope_registry.names:
+            raise RouteUnguarded
+        self._admit(current_request(), rule)
+
+    def _run_checks(self, checks: Callable[[], None]) -> None:
         try:
-            self._check(app, current_request(), self._rulebook or self._seal_unchecked(app))
+            checks()
         except (GateResponse, RulesInvalid):
             raise
         except Problem as problem:

@@ -38,7 +38,7 @@ class RouteRules:
 
     def __init__(self, decorators: Mapping[str, RuleDecorator] | None = None) -> None:
         """Take the rule decorators by key."""
-        self._rules = {key: _rule_of(value) for key, value in (decorators or {}).items()}
+        self._rules = {key: rule_of(value) for key, value in (decorators or {}).items()}
         self.unused = set(self._rules)
 
     def find(self, route: Route, method: str) -> ClosestRules:
@@ -56,7 +56,9 @@ class RouteRules:
         return ClosestRules(rules, closest is not None and closest[0])
 
 
-def _rule_of(decorator: RuleDecorator) -> Rule:
+def rule_of(decorator: RuleDecorator) -> Rule:
+    """Return the rule of a decorator such as `signed_in` or `requires("orders:read")`."""
+
     def probe() -> None: ...
 
     (rule,) = declared_rules(decorator(probe))

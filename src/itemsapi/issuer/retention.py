@@ -58,9 +58,8 @@ def purge_targets(issuer: Issuer) -> Iterator[PurgeTarget]:
     yield PurgeTarget("pending attempts", pending, pending.c.id, pending.c.expires_at < day_ago)
     unseen = clients.c.seen_at < now - KNOWN_CLIENT_LIFETIME
     yield PurgeTarget("known clients", clients, clients.c.key, unseen)
-    yield PurgeTarget(
-        "idempotency keys", keys, keys.c.key, keys.c.created_at < day_ago, _subtract_keys
-    )
+    subtract = [_subtract_keys] if issuer.database.items else []
+    yield PurgeTarget("idempotency keys", keys, keys.c.key, keys.c.created_at < day_ago, *subtract)
     is_inactive = signing_keys.c.state.in_(["retired", "withdrawn"])
     is_old = signing_keys.c.changed_at < now - KEY_RETENTION
     yield PurgeTarget("signing keys", signing_keys, signing_keys.c.kid, and_(is_inactive, is_old))

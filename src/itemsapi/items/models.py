@@ -120,7 +120,7 @@ class Item(Model):
     `name` is compared by code point on both databases, so that pages have the same order.
     """
 
-    __tablename__ = "item"
+    __tablename__ = "itemsapi_item"
 
     number: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True
@@ -142,11 +142,14 @@ class Item(Model):
 
     __table_args__ = (
         # In this order the index also finds a sku among the items of all users.
-        UniqueConstraint("sku", "owner_id", name="uq_item_sku"),
+        UniqueConstraint("sku", "owner_id", name="uq_itemsapi_item_sku"),
         CheckConstraint("price >= 0", name="price"),
         CheckConstraint(f"quantity BETWEEN 0 AND {MAX_QUANTITY}", name="quantity"),
-        *(Index(f"ix_item_owner_id_{sort}_id", "owner_id", sort, "id") for sort in SORT_FIELDS),
-        *(Index(f"ix_item_{sort}_id", sort, "id") for sort in SORT_FIELDS),
+        *(
+            Index(f"ix_itemsapi_item_owner_id_{sort}_id", "owner_id", sort, "id")
+            for sort in SORT_FIELDS
+        ),
+        *(Index(f"ix_itemsapi_item_{sort}_id", sort, "id") for sort in SORT_FIELDS),
         {"sqlite_autoincrement": True},
     )
 

@@ -21,20 +21,22 @@ from itemsapi.items.tokenizer import Term, tokenize
 MAX_SORTED_MATCHES: Final = 200
 
 _UPSERT = {
-    "sqlite": text("INSERT OR REPLACE INTO item_text (rowid, words) VALUES (:number, :words)"),
+    "sqlite": text(
+        "INSERT OR REPLACE INTO itemsapi_item_text (rowid, words) VALUES (:number, :words)"
+    ),
     "postgresql": text(
-        "INSERT INTO item_text (number, words)"
+        "INSERT INTO itemsapi_item_text (number, words)"
         " VALUES (:number, array_to_tsvector(CAST(:words AS text[])))"
         " ON CONFLICT (number) DO UPDATE SET words = excluded.words"
     ),
 }
 _DELETE = {
-    "sqlite": text("DELETE FROM item_text WHERE rowid = :number"),
-    "postgresql": text("DELETE FROM item_text WHERE number = :number"),
+    "sqlite": text("DELETE FROM itemsapi_item_text WHERE rowid = :number"),
+    "postgresql": text("DELETE FROM itemsapi_item_text WHERE number = :number"),
 }
 _SELECT_MATCHES = {
-    "sqlite": "SELECT rowid FROM item_text WHERE item_text MATCH :match",
-    "postgresql": "SELECT number FROM item_text WHERE words @@ CAST(:match AS tsquery)",
+    "sqlite": "SELECT rowid FROM itemsapi_item_text WHERE itemsapi_item_text MATCH :match",
+    "postgresql": "SELECT number FROM itemsapi_item_text WHERE words @@ CAST(:match AS tsquery)",
 }
 _SELECT_FIRST_MATCHES = {
     dialect: text(f"{sql} LIMIT {MAX_SORTED_MATCHES + 1}")
@@ -98,7 +100,7 @@ def match_condition(dialect: str) -> TextClause:
     The `+` keeps SQLite from fetching and sorting all matches: it reads in sort order instead.
     """
     plus = "+" if dialect == "sqlite" else ""
-    return text(f"{plus}item.number IN ({_SELECT_MATCHES[dialect]})")
+    return text(f"{plus}itemsapi_item.number IN ({_SELECT_MATCHES[dialect]})")
 
 
 def _all_words(owner: str, draft: ItemDraft) -> list[str]:

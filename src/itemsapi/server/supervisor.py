@@ -21,6 +21,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from itemsapi.observability.logging import log
+from itemsapi.server.host_application import AppFactory
 from itemsapi.server.listening import raise_file_limit
 from itemsapi.server.worker import load_application
 
@@ -32,8 +33,11 @@ MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
 RESTART_PAUSE_SECONDS: Final = 1.0
 
 
-def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT; let requests in flight end first."""
+def serve(listener: socket.socket, create: AppFactory, *, workers: int, threads: int) -> None:
+    """Serve until SIGTERM or SIGINT; let requests in flight end first.
+
+    `create` returns the application, in each worker; it can be pickled.
+    """
     # With `spawn` a worker inherits no thread, lock or connection of this process.
     multiprocessing.set_start_method("spawn", force=True)
     connections = raise_file_limit()
@@ -54,7 +58,9 @@ def serve(listener: socket.socket, *, workers: int, threads: int) -> None:
         log_dictconfig=LOGGING_CONFIG,
         websockets=False,
     )
-    server.serve(target_loader=partial(load_application, threads, workers), wrap_loader=False)
+    server.serve(
+        target_loader=partial(load_application, create, threads, workers), wrap_loader=False
+    )
 
 
 class Supervisor(MPServer):

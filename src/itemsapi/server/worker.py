@@ -5,18 +5,18 @@ import os
 import signal
 import threading
 
-from itemsapi.app import create_app
 from itemsapi.server.bridge import Bridge
+from itemsapi.server.host_application import AppFactory, behind_server
 from itemsapi.services import EXTENSION
 
 
-def load_application(threads: int, workers: int) -> Bridge:
-    """Return the bridge to an application with the settings from the environment."""
+def load_application(create: AppFactory, threads: int, workers: int) -> Bridge:
+    """Return the bridge to the application that `create` returns in this process."""
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    app = create_app()
+    app = create()
     settings = app.extensions[EXTENSION].settings
     return Bridge(
-        app,
+        behind_server(app),
         threads=threads,
         trusted_proxies=settings.trusted_proxies or 0,
         multiprocess=workers > 1,

@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Connection, String, bindparam, event, func, insert, select
+from sqlalchemy import BigInteger, Connection, String, bindparam, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import AnyRow, Database, Model
+from itemsapi.db import AnyRow, Database, Model, after_commit
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
 MAX_FEED_AGE_SECONDS = 5.0  # how long tokens are accepted while the feed cannot be read
@@ -141,7 +141,7 @@ class RevocationFeed:
         seqs = dict(zip(targets, itertools.count(first_seq), strict=False))
         rows = [{"seq": seq, "target": target} for target, seq in seqs.items()]
         tx.execute(insert(_table), [row | {"sessions": sessions, "made_at": now} for row in rows])
-        event.listen(tx, "after_commit", lambda _: self._remember(seqs), once=True)
+        after_commit(tx, lambda: self._remember(seqs))
         return first_seq + len(rows) - 1
 
     def check(self, *, sid: str, gen: int, user_id: str, epoch: int) -> None:

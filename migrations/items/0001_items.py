@@ -1,4 +1,4 @@
-"""The Items API: items, their search index, quota usage and idempotency keys.
+"""The Items API: items, their search index and quota usage.
 
 `itemsapi.items.tokenizer` splits the text of an item into words; SQLite's `ascii` tokenizer keeps
 them unchanged. Prefixes of 1 and 2 characters are indexed, because Japanese is searched by those.
@@ -7,14 +7,13 @@ them unchanged. Prefixes of 1 and 2 characters are indexed, because Japanese is 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0001"
+down_revision = None
 branch_labels = None
 depends_on = None
 
 TIME = sa.DateTime(timezone=True)
 ID = sa.String(36)
-HASH = sa.String(64)
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 SORTS = ("created_at", "updated_at", "name", "price", "quantity")
 
@@ -27,15 +26,14 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables with all items."""
-    op.drop_table("itemsapi_quota_usage")
-    op.drop_table("itemsapi_idempotency_key")
-    op.execute("DROP TABLE item_text")
-    op.drop_table("item")
+    op.drop_table("itemsapi_item_quota")
+    op.execute("DROP TABLE itemsapi_item_text")
+    op.drop_table("itemsapi_item")
 
 
 def _items(*, postgresql: bool) -> None:
     op.create_table(
-        "item",
+        "itemsapi_item",
         sa.Column("number", NUMBER, primary_key=True),
         sa.Column("id", ID, nullable=False, unique=True),
         sa.Column(
@@ -51,49 +49,44 @@ def _items(*, postgresql: bool) -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
-        sa.UniqueConstraint("sku", "owner_id", name="uq_item_sku"),
-        sa.CheckConstraint("price >= 0", name="ck_item_price"),
-        sa.CheckConstraint("quantity BETWEEN 0 AND 2147483647", name="ck_item_quantity"),
+        sa.UniqueConstraint("sku", "owner_id", name="uq_itemsapi_item_sku"),
+        sa.CheckConstraint("price >= 0", name="ck_itemsapi_item_price"),
+        sa.CheckConstraint("quantity BETWEEN 0 AND 2147483647", name="ck_itemsapi_item_quantity"),
         sqlite_autoincrement=True,
     )
     for sort in SORTS:
-        op.create_index(f"ix_item_owner_id_{sort}_id", "item", ["owner_id", sort, "id"])
-        op.create_index(f"ix_item_{sort}_id", "item", [sort, "id"])
+        op.create_index(
+            f"ix_itemsapi_item_owner_id_{sort}_id", "itemsapi_item", ["owner_id", sort, "id"]
+        )
+        op.create_index(f"ix_itemsapi_item_{sort}_id", "itemsapi_item", [sort, "id"])
     _search_index(postgresql=postgresql)
 
 
 def _search_index(*, postgresql: bool) -> None:
     if not postgresql:
         op.execute(
-            "CREATE VIRTUAL TABLE item_text USING fts5("
+            "CREATE VIRTUAL TABLE itemsapi_item_text USING fts5("
             """words, tokenize="ascii tokenchars '@#$'","""
             " prefix='1 2', detail=none, columnsize=0)"
         )
         return
     op.execute(
-        "CREATE TABLE item_text (number bigint CONSTRAINT pk_item_text PRIMARY KEY"
-        " CONSTRAINT fk_item_text_number_item REFERENCES item ON DELETE CASCADE,"
+        "CREATE TABLE itemsapi_item_text ("
+        "number bigint CONSTRAINT pk_itemsapi_item_text PRIMARY KEY"
+        " CONSTRAINT fk_itemsapi_item_text_number_itemsapi_item"
+        " REFERENCES itemsapi_item ON DELETE CASCADE,"
         " words tsvector NOT NULL)"
     )
-    op.execute("CREATE INDEX ix_item_text_words ON item_text USING gin (words)")
+    op.execute("CREATE INDEX ix_itemsapi_item_text_words ON itemsapi_item_text USING gin (words)")
 
 
 def _quotas() -> None:
     op.create_table(
-        "itemsapi_quota_usage",
+        "itemsapi_item_quota",
         sa.Column(
             "owner_id", ID, sa.ForeignKey("itemsapi_user.id", ondelete="CASCADE"), primary_key=True
         ),
         sa.Column("items", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("keys", sa.BigInteger, nullable=False),
-    )
-    op.create_table(
-        "itemsapi_idempotency_key",
-        sa.Column("key", HASH, primary_key=True),
-        sa.Column("request_hash", HASH, nullable=False),
-        sa.Column("resource_id", ID, nullable=False),
-        sa.Column("created_at", TIME, nullable=False, index=True),
-        sa.Column("owner_id", ID, nullable=False),
-        sa.Index(None, "owner_id", "created_at"),
     )

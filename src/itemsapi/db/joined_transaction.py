@@ -1,0 +1,113 @@
+"""Join a transaction that the application has open on the same database.
+
+What we write is committed or rolled back with it. Two transactions could not be: on an SQLite file
+the second one would wait for the first, which waits for it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session, scoped_session
+
+HostConnection = Connection | Session | scoped_session[Any]
+
+_ACTIONS = "itemsapi_after_commit"  # in `Session.info`, of a session that has joined
+
+
+@contextmanager
+def join_transaction(connection: HostConnection, own_engine: Engine) -> Iterator[Session]:
+    """Yield a session in the open transaction of `connection`; the caller commits it later.
+
+    The block is a savepoint: if it raises, only what it wrote is undone, and on PostgreSQL the
+    caller can go on after an error. Raise `ValueError` for a connection to another database, or one
+    in autocommit mode.
+    """
+    outer = connection if isinstance(connection, Connection) else connection.connection()
+    _require_same_database(outer, own_engine)
+    _begin(outer)
+    with (
+        Session(outer, expire_on_commit=False, join_transaction_mode="create_savepoint") as tx,
+        tx.begin(),
+    ):
+        actions: list[Callable[[], None]] = tx.info.setdefault(_ACTIONS, [])
+        yield tx
+    if actions:
+        _run_at_commit(outer, actions)
+
+
+def after_commit(tx: Session, action: Callable[[], None]) -> None:
+    """Run `action` once the changes of `tx` are committed, and not if they are rolled back.
+
+    If `tx` has joined a transaction of the application, the action runs when that is committed.
+    """
+    actions = tx.info.get(_ACTIONS)
+    if actions is None:
+        event.listen(tx, "after_commit", lambda _: action(), once=True)
+    else:
+        actions.append(action)
+
+
+def _require_same_database(connection: Connection, own_engine: Engine) -> None:
+    """Raise `ValueError` unless the connection is to our database, as far as names tell."""
+    theirs, ours = connection.engine.url.database, own_engine.url.database
+    is_same = connection.dialect.name == own_engine.dialect.name
+    if is_same and connection.dialect.name == "sqlite":
+        file = connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar()
+        is_same = bool(file) and Path(str(file)).resolve() == Path(ours or "").resolve()
+    elif is_same:
+        is_same = theirs == ours or not (theirs and ours)
+    if not is_same:
+        words = "auth.transaction(connection=...) needs a connection to ITEMSAPI_DATABASE_URL"
+        raise ValueError(f"{words}, and this one is to another database")
+
+
+def _begin(connection: Connection) -> None:
+    """Begin the transaction in the database, if that did not happen yet.
+
+    Python's driver for SQLite begins it only before the first change. Without it, the end of our
+    savepoint would be a commit (https://www.sqlite.org/lang_savepoint.html).
+    """
+    connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins, with the host's own event handlers
+    driver_connection = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        if not getattr(driver_connection, "in_transaction", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif getattr(driver_connection, "autocommit", False):
+        words = "auth.transaction(connection=...) needs a transaction to join"
+        raise ValueError(f"{words}, and this connection is in autocommit mode")
+
+
+def _run_at_commit(connection: Connection, actions: list[Callable[[], None]]) -> None:
+    """Run the actions when the connection commits, unless it rolls our changes back before.
+
+    SQLAlchemy tells of a commit just before it. A savepoint made after this does not contain our
+    changes; the return to an earlier one undoes them.
+    """
+    later_savepoints = 0
+
+    def run(_connection: Connection) -> None:
+        for action in actions:
+            action()
+        actions.clear()
+
+    def open_savepoint(*_: object) -> None:
+        nonlocal later_savepoints
+        later_savepoints += 1
+
+    def release_savepoint(*_: object) -> None:
+        nonlocal later_savepoints
+        later_savepoints = max(0, later_savepoints - 1)
+
+    def return_to_savepoint(*_: object) -> None:
+        if not later_savepoints:
+            actions.clear()
+        release_savepoint()
+
+    event.listen(connection, "commit", run)
+    event.listen(connection, "rollback", lambda _: actions.clear())
+    event.listen(connection, "savepoint", open_savepoint)
+    event.listen(connection, "release_savepoint", release_savepoint)
+    event.listen(connection, "rollback_savepoint", return_to_savepoint)

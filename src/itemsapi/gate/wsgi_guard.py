@@ -1,0 +1,94 @@
+"""The gate before a WSGI application that is mounted beside Flask.
+
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
+        "/reports": auth.wsgi_guard(reports, requires("reports:read")),
+    })
+
+A dispatcher calls the mounted application without Flask, so no check of the gate runs. The guard
+runs the same checks for every request to it, by one rule, and then hands the request on.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response
+from flask.ctx import RequestContext
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.wsgi import ClosingIterator
+
+from itemsapi.gate.gate import EXTENSION, Gate, GateResponse, is_preflight
+from itemsapi.gate.rules import Rule
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+CALLER = "itemsapi.caller"  # in the WSGI environment: the `Caller`, or None if the rule is public
+_INNER = ("app", "wsgi_app", "application", "inner")  # where a middleware keeps what it wraps
+
+
+class WsgiGuard:
+    """A WSGI application that the gate of a Flask application stands before."""
+
+    def __init__(self, app: Flask, gate: Gate, application: "WSGIApplication", rule: Rule) -> None:
+        """Take the mounted application and its rule.
+
+        Raise `ValueError` for the rule of a refresh token: only our own endpoints read one.
+        """
+        if rule.accepts_refresh_token:
+            raise ValueError("a mounted application takes access tokens; use @requires, @signed_in")
+        self._app, self._gate, self._application = app, gate, application
+        self.rule = rule
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Hand the request on if the gate admits it, with the caller in `environ`.
+
+        A CORS preflight, which has no token, is answered here. HEAD and other OPTIONS need the rule
+        too, because nobody knows what the application does with them.
+        """
+        # Flask matches the path of a request, which here belongs to the other application.
+        context = self._app.request_context({**environ, "PATH_INFO": "/"})
+        try:
+            with context:
+                if is_preflight(context.request):
+                    return Response(status=204)(environ, start_response)
+                environ[CALLER] = self._gate.admit(self._app, self.rule)
+                admitted = _after_request(context)
+        except GateResponse as refusal:
+            return refusal.gate_response(environ, start_response)
+        return ClosingIterator(self._application(environ, start_response), admitted.close)
+
+
+def _after_request(context: RequestContext) -> Response:
+    """Return a response that, when closed, does what the gate left for the end of the request.
+
+    The response of the mounted application does not pass through Flask.
+    """
+    response = Response()
+    for function in context._after_request_functions:  # noqa: SLF001 - Flask's own would run the host's hooks too
+        response = Flask.ensure_sync(context.app, function)(response)
+    return response
+
+
+def mounted_applications(application: object) -> Iterator[tuple[str, str | None]]:
+    """Yield what dispatchers in a WSGI application serve beside Flask, as far as it can be seen.
+
+    Each is a path, and the rule before the application; None if no gate is before it.
+    """
+    seen: list[object] = []
+    while application is not None and not any(application is other for other in seen):
+        seen.append(application)
+        if isinstance(application, DispatcherMiddleware):
+            for path, mounted in application.mounts.items():
+                yield path, _gate_before(mounted)
+        found = (getattr(application, name, None) for name in _INNER)
+        application = next((inner for inner in found if callable(inner)), None)
+
+
+def _gate_before(application: object) -> str | None:
+    if isinstance(application, WsgiGuard):
+        return str(application.rule)
+    if isinstance(application, Flask) and EXTENSION in application.extensions:
+        return "a Flask application with a gate of its own"
+    return None

@@ -1,0 +1,222 @@
+"""The gate before a WSGI application that is mounted beside Flask."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from itemsapi import Scope, public, requires, signed_in
+from itemsapi.clock import Timer
+from itemsapi.extension import AuthLayer
+from itemsapi.gate.decorators import refresh_token
+from itemsapi.gate.wsgi_guard import mounted_applications
+from itemsapi.services import EXTENSION
+from itemsapi.settings import Settings
+from support.app_factory import Backend, MovingClock
+
+pytestmark = pytest.mark.dialect("sqlite")
+
+REPORTS_READ = Scope("reports:read", "See the reports")
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "REPORT"]
+
+
+class Reports:
+    """A WSGI application of somebody else, which keeps the environments of its calls."""
+
+    def __init__(self) -> None:
+        """Start without calls."""
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Respond with a word."""
+        self.calls.append(environ)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"figures"]
+
+
+MakeHost = Callable[[Any], Backend]
+
+
+@pytest.fixture
+def reports() -> Reports:
+    """The mounted application."""
+    return Reports()
+
+
+@pytest.fixture
+def make_host(
+    settings: Settings, clock: MovingClock, timer: Timer, reports: Reports
+) -> Iterator[MakeHost]:
+    """Make a plain Flask host with the reports mounted behind a rule."""
+    hosts: list[Backend] = []
+    object.__setattr__(settings, "argon2_memory", 64)
+
+    def make(rule: Any) -> Backend:
+        app = Flask("host")
+        auth = AuthLayer(app, settings=settings, clock=clock, monotonic=timer)
+        guarded = auth.wsgi_guard(reports, rule)
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/reports": guarded})  # type: ignore[method-assign]  # the documented way
+        hosts.append(Backend(app, app.extensions[EXTENSION], clock))
+        return hosts[-1]
+
+    yield make
+    for host in hosts:
+        host.services.database.dispose()
+
+
+@pytest.fixture
+def host(make_host: MakeHost) -> Backend:
+    """A host whose reports need a token."""
+    return make_host(signed_in)
+
+
+@pytest.fixture
+def ada(host: Backend) -> FlaskClient:
+    """A client of a user of the host."""
+    return host.signed_in_client("ada", "member")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_request_without_a_token_does_not_reach_the_application(
+    host: Backend, reports: Reports, method: str
+) -> None:
+    """S-001: whatever its method; nobody knows what the application does with it."""
+    response = host.client().open("/reports/2026", method=method)
+    assert (response.status_code, reports.calls) == (401, [])
+
+
+def test_the_refusal_is_the_problem_of_the_gate(host: Backend) -> None:
+    """As before a route of Flask."""
+    response = host.client().get("/reports/2026")
+    assert response.content_type == "application/problem+json"
+    assert (response.get_json()["code"], response.headers["WWW-Authenticate"][:6]) == (
+        "token_missing",
+        "Bearer",
+    )
+
+
+def test_a_refusal_of_head_has_no_body(host: Backend) -> None:
+    """RFC 9110 section 9.3.2."""
+    assert host.client().head("/reports/2026").data == b""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_request_with_a_token_reaches_the_application(
+    ada: FlaskClient, reports: Reports, method: str
+) -> None:
+    """Under its own path, as a dispatcher hands it on."""
+    assert ada.open("/reports/2026", method=method).status_code == 200
+    assert (reports.calls[0]["SCRIPT_NAME"], reports.calls[0]["PATH_INFO"]) == ("/reports", "/2026")
+
+
+def test_the_application_gets_the_caller(host: Backend, reports: Reports) -> None:
+    """In the WSGI environment; a client cannot set that key."""
+    user_id = host.create_user("ada", "member")
+    host.bearer_client(host.login("ada")["access_token"]).get("/reports/")
+    assert reports.calls[0]["itemsapi.caller"].user_id == user_id
+
+
+def test_a_preflight_runs_no_application(host: Backend, reports: Reports) -> None:
+    """It has no token; without CORS headers the browser sends no request after it."""
+    headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
+    response = host.client().options("/reports/2026", headers=headers)
+    assert (response.status_code, reports.calls) == (204, [])
+
+
+def test_a_token_of_an_ended_session_is_rejected(host: Backend, reports: Reports) -> None:
+    """S-020: at once in the same process."""
+    host.create_user("ada", "member")
+    client = host.bearer_client(host.login("ada")["access_token"])
+    assert client.delete("/auth/sessions").status_code == 204
+    assert (client.get("/reports/").status_code, reports.calls) == (401, [])
+
+
+def test_a_token_without_the_scope_is_rejected(make_host: MakeHost, reports: Reports) -> None:
+    """403, and the scope that is missing."""
+    response = make_host(requires(REPORTS_READ)).signed_in_client("ada", "member").get("/reports/")
+    assert (response.status_code, reports.calls) == (403, [])
+    assert 'scope="reports:read"' in response.headers["WWW-Authenticate"]
+
+
+def test_a_token_with_the_scope_is_accepted(make_host: MakeHost) -> None:
+    """The rule declares the scope, so a role that has everything has it too."""
+    client = make_host(requires(REPORTS_READ)).signed_in_client("root", "admin")
+    assert client.get("/reports/").data == b"figures"
+
+
+def test_an_unknown_scope_rejects_every_request(make_host: MakeHost, reports: Reports) -> None:
+    """A misspelled scope opens nothing (S-002)."""
+    response = make_host(requires("repotrs:read")).signed_in_client("root", "admin").get("/reports")
+    assert (response.get_json()["code"], reports.calls) == ("route_unguarded", [])
+
+
+def test_a_public_application_has_no_caller(make_host: MakeHost, reports: Reports) -> None:
+    """A token is not read."""
+    make_host(public("figures for everybody")).client().get("/reports/")
+    assert reports.calls[0]["itemsapi.caller"] is None
+
+
+def test_the_application_is_not_reached_when_the_gate_fails(
+    host: Backend, ada: FlaskClient, reports: Reports, timer: Any
+) -> None:
+    """S-003: revocations that cannot be read for longer than 5 s."""
+    ada.get("/reports/")
+    with host.services.database.transaction() as tx:
+        tx.execute(text("ALTER TABLE itemsapi_revocation RENAME TO gone"))
+    timer.advance(6)
+    assert (ada.get("/reports/").status_code, len(reports.calls)) == (503, 1)
+
+
+def test_requests_are_counted(make_host: MakeHost, settings: Settings) -> None:
+    """The rate limit applies as to a route."""
+    object.__setattr__(settings, "rate_limit", "2/minute")
+    client = make_host(public("figures for everybody")).client()
+    assert [client.get("/reports/").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_the_use_of_a_generation_is_recorded(host: Backend) -> None:
+    """The rotation of refresh tokens depends on it (ADR 3)."""
+    host.create_user("ada", "member")
+    body = {"refresh_token": host.login("ada")["refresh_token"]}
+    second = host.client().post("/auth/refresh", json=body).get_json()
+    host.bearer_client(second["access_token"]).get("/reports/")
+    with host.services.database.reading() as connection:
+        assert connection.execute(text("SELECT gen, seen FROM itemsapi_session")).one() == (2, 1)
+
+
+def test_no_hook_of_the_host_runs(host: Backend, ada: FlaskClient) -> None:
+    """The request is not one of the host's."""
+    ran: list[str] = []
+    host.app.before_request_funcs.setdefault(None, []).append(lambda: ran.append("before"))
+    host.app.after_request_funcs.setdefault(None, []).append(
+        lambda response: ran.append("after") or response
+    )
+    ada.get("/reports/")
+    assert ran == []
+
+
+def test_the_rule_of_a_refresh_token_is_rejected(host: Backend) -> None:
+    """Only our own endpoints read one."""
+    auth = AuthLayer()
+    auth.app = host.app
+    with pytest.raises(ValueError, match="takes access tokens"):
+        auth.wsgi_guard(Reports(), refresh_token)
+
+
+def test_mounted_applications_are_found(host: Backend) -> None:
+    """Through a middleware around the dispatcher."""
+
+    class Middleware:
+        app = DispatcherMiddleware(host.app.wsgi_app, {"/open": Reports(), "/own": host.app})
+
+        def __call__(self) -> None: ...
+
+    assert dict(mounted_applications(Middleware())) == {
+        "/open": None,
+        "/own": "a Flask application with a gate of its own",
+        "/reports": "signed in",
+    }

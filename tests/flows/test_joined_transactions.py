@@ -1,0 +1,218 @@
+"""A transaction of the host that the layer joins: both are committed, or neither is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from itemsapi.clock import now
+from itemsapi.idempotency import IdempotentRequest, store_key
+from itemsapi.problems import DatabaseUnavailable
+from support.app_factory import Backend
+
+Events = Callable[[], list[str]]
+
+
+@pytest.fixture
+def host(backend: Backend, database_url: str) -> Iterator[Engine]:
+    """The engine of the host, with the settings that a project starts with, and its table."""
+    del backend
+    url = make_url(database_url)
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY)")
+    yield engine
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE orders")
+    engine.dispose()
+
+
+@pytest.fixture
+def events(backend: Backend) -> Events:
+    """A function that returns the audit events in the database."""
+    return lambda: [row.event for row in backend.services.audit.latest(before=None, limit=9)]
+
+
+def record(backend: Backend, connection: Connection | Session | scoped_session[Session]) -> None:
+    """Record an event in a transaction of the host."""
+    with backend.services.database.transaction(connection=connection) as tx:
+        backend.services.audit.record(tx, "order_placed")
+
+
+def place_order(connection: Connection | Session) -> None:
+    """Write a row of the host."""
+    connection.execute(text("INSERT INTO orders VALUES (1)"))
+
+
+def count_orders(host: Engine) -> int:
+    """Return the number of the host's rows."""
+    with host.connect() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM orders")) or 0)
+
+
+def test_both_are_committed_with_the_connection(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """Not before the host commits."""
+    with host.connect() as connection:
+        place_order(connection)
+        record(backend, connection)
+        assert events() == []
+        connection.commit()
+    assert (count_orders(host), events()) == (1, ["order_placed"])
+
+
+def test_both_are_rolled_back_with_the_connection(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """Also if the layer writes first, when Python's driver for SQLite has begun nothing yet."""
+    with host.connect() as connection:
+        record(backend, connection)
+        place_order(connection)
+        connection.rollback()
+    assert (count_orders(host), events()) == (0, [])
+
+
+def test_both_are_committed_with_the_session(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """The `Session` of SQLAlchemy, with changes before and after."""
+    with Session(host) as session, session.begin():
+        record(backend, session)
+        place_order(session)
+    assert (count_orders(host), events()) == (1, ["order_placed"])
+
+
+def test_both_are_rolled_back_with_a_scoped_session(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """As `db.session` of Flask-SQLAlchemy is one."""
+    session = scoped_session(sessionmaker(host))
+    place_order(session())
+    record(backend, session)
+    session.rollback()
+    session.remove()
+    assert (count_orders(host), events()) == (0, [])
+
+
+def test_the_host_goes_on_after_an_error_in_the_block(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """The block is a savepoint: only what it wrote is undone."""
+    with host.begin() as connection:
+        place_order(connection)
+        with (
+            suppress(exc.IntegrityError),
+            backend.services.database.transaction(connection=connection) as tx,
+        ):
+            backend.services.audit.record(tx, "order_placed")
+            tx.execute(text("INSERT INTO orders VALUES (1)"))
+    assert (count_orders(host), events()) == (1, [])
+
+
+def test_a_key_is_stored_with_the_order(backend: Backend, host: Engine) -> None:
+    """A repeated request finds the first one's row, and the host's row exists."""
+    request = IdempotentRequest("ada", "place order", "key-1", "1")
+    for number in ("first", "second"):
+        with (
+            host.begin() as connection,
+            backend.services.database.transaction(connection=connection) as tx,
+        ):
+            assert store_key(tx, request, number, now()) == "first"
+
+
+def sign_in(backend: Backend) -> tuple[str, dict[str, str]]:
+    """Sign in; return the session and the header of a request."""
+    backend.create_user("ada", "member")
+    tokens = backend.login("ada")
+    return tokens["session_id"], {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+def revoke(backend: Backend, connection: Connection, session_id: str) -> None:
+    """Revoke the tokens of a session in a transaction of the host."""
+    with backend.services.database.transaction(connection=connection) as tx:
+        backend.services.revocation_feed.revoke(tx, f"s:{session_id}")
+
+
+def status(backend: Backend, headers: dict[str, str]) -> int:
+    """Return the status of a request with a token."""
+    return backend.client().get("/me", headers=headers).status_code
+
+
+def test_a_revocation_applies_once_the_host_has_committed(backend: Backend, host: Engine) -> None:
+    """In this process at once; the timer does not move here."""
+    session_id, headers = sign_in(backend)
+    with host.connect() as connection:
+        revoke(backend, connection, session_id)
+        assert status(backend, headers) == 200
+        connection.commit()
+    assert status(backend, headers) == 401
+
+
+@pytest.mark.parametrize("undo", ["transaction", "savepoint"])
+def test_a_revocation_does_not_apply_if_the_host_rolls_back(
+    backend: Backend, host: Engine, undo: str
+) -> None:
+    """All of its transaction, or a savepoint of its own around ours."""
+    session_id, headers = sign_in(backend)
+    with host.connect() as connection:
+        place_order(connection)
+        savepoint = connection.begin_nested()
+        revoke(backend, connection, session_id)
+        connection.rollback() if undo == "transaction" else savepoint.rollback()
+        connection.execute(text("SELECT 1"))
+        connection.commit()
+    assert status(backend, headers) == 200
+
+
+def test_a_later_savepoint_of_the_host_keeps_ours(backend: Backend, host: Engine) -> None:
+    """Its rollback does not undo the revocation."""
+    session_id, headers = sign_in(backend)
+    with host.connect() as connection:
+        place_order(connection)
+        assert status(backend, headers) == 200  # the process has read the revocations
+        revoke(backend, connection, session_id)
+        connection.begin_nested().rollback()
+        connection.commit()
+    assert status(backend, headers) == 401
+
+
+def test_a_transaction_of_ours_can_be_joined(backend: Backend, events: Events) -> None:
+    """So a function that takes `connection` can be called in `auth.transaction()`."""
+    with suppress(ZeroDivisionError), backend.services.database.transaction() as tx:
+        record(backend, tx)
+        raise ZeroDivisionError
+    assert events() == []
+
+
+def test_a_connection_to_another_database_is_rejected(backend: Backend) -> None:
+    """Before anything is written there."""
+    other = create_engine("sqlite://")
+    with other.connect() as connection, pytest.raises(ValueError, match="to another database"):
+        record(backend, connection)
+    other.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_connection_in_autocommit_mode_is_rejected(backend: Backend, host: Engine) -> None:
+    """It has no transaction to join."""
+    with (
+        host.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        pytest.raises(ValueError, match="autocommit"),
+    ):
+        record(backend, connection)
+
+
+def test_an_unavailable_database_is_a_problem(backend: Backend, host: Engine) -> None:
+    """R-35: as in a transaction of our own."""
+    with (
+        host.connect() as connection,
+        pytest.raises(DatabaseUnavailable),
+        backend.services.database.transaction(connection=connection) as tx,
+    ):
+        tx.execute(text("SELECT * FROM nowhere"))
