@@ -41,6 +41,7 @@ share_compiled_statements()
 
 collect_ignore = ["adopter"]  # a project with tests of its own: tests/packaging/test_adopter.py
 
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL: the operator's own or one started for this run."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -16,7 +16,8 @@ from itemsapi.gate.decorators import refresh_token
 from itemsapi.gate.wsgi_guard import mounted_applications
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock
+from support.app_factory import Backend
 
 pytestmark = pytest.mark.dialect("sqlite")
 
@@ -49,7 +50,7 @@ def reports() -> Reports:
 
 @pytest.fixture
 def make_host(
-    settings: Settings, clock: MovingClock, timer: Timer, reports: Reports
+    settings: Settings, clock: MovableClock, timer: Timer, reports: Reports
 ) -> Iterator[MakeHost]:
     """Make a plain Flask host with the reports mounted behind a rule."""
     hosts: list[Backend] = []
@@ -192,9 +193,12 @@ def test_no_hook_of_the_host_runs(host: Backend, ada: FlaskClient) -> None:
     """The request is not one of the host's."""
     ran: list[str] = []
     host.app.before_request_funcs.setdefault(None, []).append(lambda: ran.append("before"))
-    host.app.after_request_funcs.setdefault(None, []).append(
-        lambda response: ran.append("after") or response
-    )
+
+    def note(response: Response) -> Response:
+        ran.append("after")
+        return response
+
+    host.app.after_request_funcs.setdefault(None, []).append(note)
     ada.get("/reports/")
     assert ran == []
 

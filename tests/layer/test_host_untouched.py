@@ -33,7 +33,7 @@ class MoneyProvider(DefaultJSONProvider):
 
 def make_host() -> Flask:
     """Return an application with habits of its own."""
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
     app.json = MoneyProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = 1000
 
@@ -134,7 +134,7 @@ def test_a_signed_in_user_reaches_a_guarded_route(protect: Protect) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_routes_may_be_registered_before_and_after_the_layer(protect: Protect, late: bool) -> None:
     """The application is complete at its first request."""
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
     view = requires("items:read")(lambda: "secret")
     if late:
         backend = protect(app)
@@ -162,7 +162,7 @@ def test_a_method_view_of_a_nested_blueprint_is_guarded(protect: Protect) -> Non
     outer, inner = flask.Blueprint("outer", "host"), flask.Blueprint("inner", "host")
     inner.add_url_rule("/things", view_func=Things.as_view("things"))
     outer.register_blueprint(inner, url_prefix="/inner")
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
     app.register_blueprint(outer, url_prefix="/outer")
     client = protect(app).client()
     codes = [client.open("/outer/inner/things", method=m).status_code for m in ("GET", "POST")]
@@ -172,7 +172,7 @@ def test_a_method_view_of_a_nested_blueprint_is_guarded(protect: Protect) -> Non
 def test_an_asynchronous_view_is_guarded(protect: Protect) -> None:
     """Flask runs it in an event loop (S-001)."""
     pytest.importorskip("asgiref")
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
 
     @app.get("/later")
     @signed_in
@@ -187,7 +187,7 @@ def test_an_asynchronous_view_is_guarded(protect: Protect) -> None:
 @pytest.mark.parametrize("name", ["auth", "me", "sessions", "users", "docs", "health", "oauth"])
 def test_the_application_may_have_a_blueprint_of_the_same_name(protect: Protect, name: str) -> None:
     """The endpoints of the layer begin with `itemsapi.`."""
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
     app.register_blueprint(flask.Blueprint(name, "host"))
     backend = protect(app, include=["operators", "docs", "health"])
     assert backend.login("ada") if backend.create_user("ada") else None
@@ -199,7 +199,7 @@ def test_the_application_may_have_a_converter_of_the_same_name(protect: Protect)
     class Number(BaseConverter):
         regex = r"\d+"
 
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
     app.url_map.converters["id"] = Number
     app.add_url_rule("/n/<id:n>", view_func=public("numbers")(lambda n: n), endpoint="n")
     backend = protect(app)
@@ -247,4 +247,4 @@ def test_the_metadata_names_the_paths_with_their_prefix(protect: Protect) -> Non
 def test_a_prefix_that_is_no_path_is_refused(protect: Protect, prefix: str) -> None:
     """The message says what to write."""
     with pytest.raises(ValueError, match="url_prefix"):
-        protect(Flask("host"), url_prefix=prefix)
+        protect(Flask("host", static_folder=None), url_prefix=prefix)

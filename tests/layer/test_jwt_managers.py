@@ -44,7 +44,7 @@ def add_views(app: Flask) -> None:
 
 def make_host(protect: Protect, order: str) -> Backend:
     """Return an application with a manager, registered before or after the layer."""
-    app = Flask("host")
+    app = Flask("host", static_folder=None)
     app.config["JWT_SECRET_KEY"] = OWN_SECRET
     if order == "before":
         JWTManager(app)

@@ -235,7 +235,7 @@ def open_gate_if(host: PlainHost, condition: FaultyCheck) -> None:
 
     def check(app: Flask, **_: object) -> None:
         if request.url_rule is not None and condition(request):
-            mark_admitted(app.view_functions[request.url_rule.endpoint], request.method)
+            mark_admitted(request, app.view_functions[request.url_rule.endpoint], request.method)
         else:
             gate.check_request(app)
 
