@@ -9,12 +9,14 @@ from typing import cast
 from flask import current_app
 
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.accounts.users import Users
 from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
+from itemsapi.issuer.user_source import ApplicationUsers, LayerUsers
 from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
@@ -74,9 +76,13 @@ def current_database() -> Database:
 
 
 def build_services(
-    settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic
+    settings: Settings,
+    clock: Clock,
+    *,
+    users: Users | None = None,
+    monotonic: Timer = time.monotonic,
 ) -> Services:
-    """Build the services; nothing is opened or read yet.
+    """Build the services; nothing is opened or read yet. `users` are those of an application.
 
     The scope registry has the built-in scopes; `create_app` adds those of the blueprints.
     """
@@ -92,17 +98,19 @@ def build_services(
         token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
         monotonic=monotonic,
     )
-    token_codec = TokenCodec(settings, key_set, clock)
+    token_codec, registry = TokenCodec(settings, key_set, clock), ScopeRegistry()
+    source = {"database": database, "clock": clock, "scope_registry": registry}
     issuer = Issuer(
         settings=settings,
         database=database,
         clock=clock,
+        users=ApplicationUsers(users=users, **source) if users else LayerUsers(**source),
         password_service=PasswordService(settings),
         token_codec=token_codec,
         revocation_feed=revocation_feed,
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
-        scope_registry=ScopeRegistry(),
+        scope_registry=registry,
     )
     return Services(
         settings=settings,
