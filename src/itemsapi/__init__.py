@@ -13,6 +13,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from itemsapi.accounts.sql_users import SqlUsers
+    from itemsapi.accounts.users import UserAccount, Users
     from itemsapi.app import create_app
     from itemsapi.clock import new_id
     from itemsapi.db import BlueprintModel
@@ -36,6 +38,9 @@ __all__ = [
     "PageQuery",
     "Schema",
     "Scope",
+    "SqlUsers",
+    "UserAccount",
+    "Users",
     "create_app",
     "current_caller",
     "current_database",
@@ -58,6 +63,9 @@ _WHERE = {
     "PageQuery": "rest",
     "Schema": "rest",
     "Scope": "tokens.scopes",
+    "SqlUsers": "accounts.sql_users",
+    "UserAccount": "accounts.users",
+    "Users": "accounts.users",
     "create_app": "app",
     "current_caller": "gate.caller",
     "current_database": "services",

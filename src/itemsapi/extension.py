@@ -21,6 +21,7 @@ from flask import Flask, Response, request
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
+from itemsapi.accounts.users import Users
 from itemsapi.clock import Clock, Timer
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
@@ -32,7 +33,7 @@ from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
-from itemsapi.services import EXTENSION, Services, build_services
+from itemsapi.services import EXTENSION, Services, build_services, services
 from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 
@@ -47,6 +48,7 @@ class AuthLayer:
     are read from the environment by default. `include` names further endpoints: those for
     `operators`, the `docs`, the `console`, `health` and `metrics`. With `answer_options` the gate
     responds to OPTIONS for all routes, without running a hook; otherwise only for its own routes.
+    `users` are the users of the application, such as `SqlUsers`; otherwise the layer has its own.
     """
 
     api: rest.Api
@@ -58,6 +60,7 @@ class AuthLayer:
         app: Flask | None = None,
         *,
         rules: Mapping[str, RuleDecorator] | None = None,
+        users: Users | None = None,
         settings: Settings | None = None,
         include: Collection[Part] = (),
         answer_options: bool = False,
@@ -65,7 +68,8 @@ class AuthLayer:
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Keep the options; with `app`, call `init_app`."""
-        self._rules, self._settings = rules, settings
+        _require_own_users(users, include)
+        self._rules, self._users, self._settings = rules, users, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._answer_options = include, answer_options
         if app is not None:
@@ -77,20 +81,22 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         settings = self._settings or Settings.from_environment()
-        services = build_services(settings, self._clock, monotonic=self._monotonic)
+        built = build_services(settings, self._clock, users=self._users, monotonic=self._monotonic)
         problems_url = f"{settings.public_url}/docs/problems"
-        blueprints = endpoints.blueprints(settings, self._include)
+        blueprints = endpoints.blueprints(
+            settings, self._include, has_own_users=self._users is None
+        )
         own = {blueprint.name for blueprint in blueprints}
         gate = _build_gate(
-            services,
+            built,
             RouteRules(self._rules),
             lambda: self._answer_options or request.blueprint in own,
         )
-        app.extensions |= {EXTENSION: services, LAYER: gate}
+        app.extensions |= {EXTENSION: built, LAYER: gate}
         set_problems_url(app, problems_url)
         if not isinstance(app.wsgi_app, Middleware):
             app.extensions[RESPONSE_HEADERS] = response_headers(settings)
-        services.token_codec.install(app)
+        built.token_codec.install(app)
         gate.connect(app)
         self.api = rest.Api(
             app,
@@ -102,6 +108,18 @@ class AuthLayer:
         rest.describe(app, self.api)
         for blueprint in blueprints:
             self.api.register_blueprint(blueprint)
+
+    @staticmethod
+    def users_changed(*user_ids: object) -> None:
+        """Revoke the access tokens of users that the application changed, deleted or disabled.
+
+        Call it in an application context, after your transaction is committed: on SQLite it would
+        wait for that one. Within a second every process refuses the tokens (`REVOCATION_LAG`), and
+        the next refresh reads the user again. Without this call a change is known at the next
+        refresh. Sessions end if the user is gone, disabled or has another password. Raise
+        `DatabaseUnavailable`.
+        """
+        services().users_changed(str(user_id) for user_id in user_ids)
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:
@@ -118,6 +136,16 @@ class AuthLayer:
 def gate_of(app: Flask) -> Gate:
     """Return the gate of an application."""
     return cast("Gate", app.extensions[LAYER])
+
+
+def _require_own_users(users: Users | None, include: Collection[Part]) -> None:
+    """Raise `ValueError` for a part that needs the layer's own users, if there are others."""
+    for part in sorted({"items", "operators"}.intersection(include)):
+        if users is not None:
+            raise ValueError(
+                f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
+                " leave users= out"
+            )
 
 
 def _build_gate(services: Services, rules: RouteRules, answers_options: Callable[[], bool]) -> Gate:

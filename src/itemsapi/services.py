@@ -1,7 +1,7 @@
 """Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -14,6 +14,7 @@ from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database
+from itemsapi.issuer import sessions
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
 from itemsapi.issuer.user_source import ApplicationUsers, LayerUsers
@@ -49,6 +50,10 @@ class Services:
     users: UserService
     roles: RoleService
     items: ItemService
+
+    def users_changed(self, user_ids: Iterable[str]) -> None:
+        """Revoke the access tokens of users that the application changed."""
+        sessions.users_changed(self.issuer, user_ids)
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
