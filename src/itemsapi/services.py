@@ -104,12 +104,13 @@ def build_services(
         monotonic=monotonic,
     )
     token_codec, registry = TokenCodec(settings, key_set, clock), ScopeRegistry()
-    source = {"database": database, "clock": clock, "scope_registry": registry}
     issuer = Issuer(
         settings=settings,
         database=database,
         clock=clock,
-        users=ApplicationUsers(users=users, **source) if users else LayerUsers(**source),
+        users=ApplicationUsers(users, database, clock, registry)
+        if users
+        else LayerUsers(database, clock, registry),
         password_service=PasswordService(settings),
         token_codec=token_codec,
         revocation_feed=revocation_feed,

@@ -32,7 +32,6 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    NoInspectionAvailable,
     StatementError,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, Session
@@ -229,7 +228,9 @@ def _replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
     name = f"{mapper.class_.__name__}.{hash_name}"
     column = mapper.column_attrs[hash_name].columns[0]
     if not isinstance(column, Column):
-        raise ValueError(f"SqlUsers: {name} is not a column of a table, or set read_only=True")
+        raise ValueError(  # noqa: TRY004 - the type is SQLAlchemy's; the name is wrong
+            f"SqlUsers: {name} is not a column of a table; name one, or set read_only=True"
+        )
     length = getattr(column.type, "length", None)
     if length is not None and length < MIN_HASH_LENGTH:
         raise ValueError(
@@ -245,13 +246,10 @@ def _replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
 
 
 def _mapper(model: type[Any]) -> Mapper[Any]:
-    try:
-        mapper = inspect(model)
-    except NoInspectionAvailable:
-        mapper = None
-    if not isinstance(mapper, Mapper):
-        raise TypeError(f"SqlUsers: {model!r} is not a mapped class")
-    return mapper
+    mapper = inspect(model, raiseerr=False)
+    if isinstance(mapper, Mapper):
+        return mapper
+    raise TypeError(f"SqlUsers: {model!r} is not a mapped class")
 
 
 def _attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
@@ -276,10 +274,10 @@ def _id_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
     if list(mapper.primary_key) != [
         column for column in mapper.column_attrs[name].columns if column in mapper.primary_key
     ]:
-        keys = ", ".join(column.key for column in mapper.primary_key)
+        keys = ", ".join(column.name for column in mapper.primary_key)
         raise ValueError(
-            f"SqlUsers: the primary key is ({keys}), not {full_name}; it must be one column, because"
-            " its text is the id in tokens"
+            f"SqlUsers: the primary key is ({keys}), not {full_name};"
+            " it must be one column, because its text is the id in tokens"
         )
     if _python_type(attribute) not in ID_TYPES:
         raise ValueError(f"SqlUsers: {full_name} is neither an integer, a text nor a UUID")
@@ -289,6 +287,6 @@ def _id_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
 def _python_type(attribute: InstrumentedAttribute[Any]) -> type[Any]:
     """Return the Python type of a column; `object` if it has none."""
     try:
-        return attribute.type.python_type
+        return cast("type[Any]", attribute.type.python_type)
     except NotImplementedError:
         return object

@@ -70,7 +70,9 @@ class UserTransaction:
 class UserSource(Protocol):
     """The users of the layer or of an application."""
 
-    read_only: bool
+    @property
+    def read_only(self) -> bool:
+        """Whether password hashes are never replaced."""
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name."""
@@ -102,7 +104,7 @@ class UserSource(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LayerUsers:
     """The layer's own tables of users and roles."""
 
@@ -154,7 +156,7 @@ class LayerUsers:
             yield change
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ApplicationUsers:
     """The users of an application."""
 
