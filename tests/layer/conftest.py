@@ -47,10 +47,10 @@ def make_host(
             stack.callback(model.metadata.drop_all, engine)
             session = scoped_session(sessionmaker(engine))
             stack.callback(session.remove)
-            options = {"enabled": "active", "scopes": lambda user: user.scopes.split()} | options
+            defaults: dict[str, Any] = {"enabled": "active", "scopes": _scopes_of}
             app = Flask("host")
             app.add_url_rule("/orders", "orders", requires(ORDERS_READ)(_new_view()))
-            users = SqlUsers(session, model, **options)
+            users = SqlUsers(session, model, **defaults | options)
             auth = AuthLayer(app, users=users, settings=cheap, clock=clock, monotonic=timer)
             host = Host(app, auth, engine, session, clock, model)
             stack.callback(host.services.database.dispose)
@@ -63,6 +63,11 @@ def make_host(
 def host(make_host: MakeHost) -> Host:
     """An application whose users have numbers as ids."""
     return make_host()
+
+
+def _scopes_of(user: Any) -> list[str]:
+    scopes: str = user.scopes
+    return scopes.split()
 
 
 def _new_view() -> Callable[[], str]:

@@ -82,7 +82,8 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return load(name)
 
     monkeypatch.setattr(importlib, "import_module", import_module)
-    monkeypatch.setattr(foreign_hashes.log, "warning", lambda _, hint: hints.append(hint))
+    warning = "itemsapi.accounts.foreign_hashes.log.warning"
+    monkeypatch.setattr(warning, lambda _, hint: hints.append(hint))
     _forget()
     yield hints
     _forget()
