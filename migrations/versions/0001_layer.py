@@ -13,6 +13,7 @@ depends_on = None
 
 TIME = sa.DateTime(timezone=True)
 ID = sa.String(36)
+USER_ID = sa.String(128)  # of any application; no foreign key, the users may be anywhere
 HASH = sa.String(64)
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES = (  # referencing tables first
@@ -28,6 +29,7 @@ TABLES = (  # referencing tables first
     "itemsapi_role_scope",
     "itemsapi_role",
     "itemsapi_user",
+    "itemsapi_user_state",
 )
 
 
@@ -58,8 +60,13 @@ def _users() -> None:
         sa.Column("disabled_at", TIME),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
-        sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "itemsapi_user_state",
+        sa.Column("user_id", USER_ID, primary_key=True),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+        sa.Column("password_digests", sa.String(132)),
     )
 
 
@@ -121,7 +128,7 @@ def _sessions() -> None:
     op.create_table(
         "itemsapi_session",
         sa.Column("id", ID, primary_key=True),
-        sa.Column("user_id", ID, _foreign_key("itemsapi_user.id"), nullable=False),
+        sa.Column("user_id", USER_ID, nullable=False),
         sa.Column("gen", sa.BigInteger, nullable=False),
         sa.Column("root_gen", sa.BigInteger, nullable=False),
         sa.Column("renewed_gen", sa.BigInteger, nullable=False),
@@ -160,7 +167,7 @@ def _keys_and_revocations() -> None:
     op.create_table(
         "itemsapi_revocation",
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("target", sa.String(64), nullable=False, index=True),
+        sa.Column("target", sa.String(140), nullable=False, index=True),
         sa.Column("sessions", sa.Boolean, nullable=False),
         sa.Column("made_at", TIME, nullable=False, index=True),
     )
@@ -192,8 +199,8 @@ def _audit() -> None:
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("at", TIME, nullable=False, index=True),
         sa.Column("event", sa.String(60), nullable=False, index=True),
-        sa.Column("actor_id", ID),
-        sa.Column("user_id", ID, index=True),
+        sa.Column("actor_id", USER_ID),
+        sa.Column("user_id", USER_ID, index=True),
         sa.Column("session_id", ID),
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("request_id", sa.String(64), nullable=False),

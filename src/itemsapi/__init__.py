@@ -14,6 +14,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from itemsapi.accounts.sql_users import SqlUsers
+    from itemsapi.accounts.users import UserAccount, Users
     from itemsapi.app import create_app
     from itemsapi.clock import new_id
     from itemsapi.db import BlueprintModel, Database
@@ -72,8 +74,11 @@ __all__ = [
     "Scope",
     "Settings",
     "SettingsError",
+    "SqlUsers",
     "TooManyRequests",
     "Unavailable",
+    "UserAccount",
+    "Users",
     "ValidationFailed",
     "create_app",
     "current_caller",
@@ -92,6 +97,8 @@ __all__ = [
 ]
 
 _NAMES_BY_MODULE = {
+    "accounts.sql_users": ["SqlUsers"],
+    "accounts.users": ["UserAccount", "Users"],
     "app": ["create_app"],
     "clock": ["new_id"],
     "db": ["BlueprintModel", "Database"],

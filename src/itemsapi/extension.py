@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
+from itemsapi.accounts.users import Users
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
@@ -60,6 +61,7 @@ class AuthLayer:
     `operators`, the `docs`, the `console`, `health` and `metrics`. All paths of the layer begin
     with `url_prefix`, except `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes
     like those of the layer: it responds to OPTIONS, and limits the rate of requests to public ones.
+    `users` are the users of the application, such as `SqlUsers`; otherwise the layer has its own.
     """
 
     app: Flask
@@ -72,6 +74,7 @@ class AuthLayer:
         app: Flask | None = None,
         *,
         rules: Mapping[str, RuleDecorator] | None = None,
+        users: Users | None = None,
         settings: Settings | None = None,
         include: Collection[Part] = (),
         url_prefix: str = "",
@@ -82,7 +85,8 @@ class AuthLayer:
         """Keep the options; with `app`, call `init_app`."""
         if url_prefix and not _PREFIX.fullmatch(url_prefix):
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
-        self._rules, self._settings = rules, settings
+        _require_own_users(users, include)
+        self._rules, self._users, self._settings = rules, users, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._whole_app = include, whole_app
         self._url_prefix = url_prefix
@@ -97,21 +101,24 @@ class AuthLayer:
         self.app = app
         settings = self._settings or Settings.from_environment()
         prefix = self._url_prefix
-        services = build_services(
+        built = build_services(
             settings,
             self._clock,
+            users=self._users,
             monotonic=self._monotonic,
             url_prefix=prefix,
             items="items" in self._include,
         )
-        problems_url = f"{services.base_url}/docs/problems"
-        blueprints = endpoints.blueprints(settings, self._include)
+        problems_url = f"{built.base_url}/docs/problems"
+        blueprints = endpoints.blueprints(
+            settings, self._include, has_own_users=self._users is None
+        )
         gate = _build_gate(
-            services,
+            built,
             RouteRules(self._rules),
             lambda: self._whole_app or EXTENSION in request.blueprints,
         )
-        app.extensions |= {EXTENSION: services, LAYER: gate}
+        app.extensions |= {EXTENSION: built, LAYER: gate}
         set_problems_url(app, problems_url)
         if not isinstance(app.wsgi_app, Middleware):
             app.extensions[RESPONSE_HEADERS] = response_headers(settings, prefix)
@@ -167,6 +174,18 @@ class AuthLayer:
         return services().database.transaction(connection=connection)
 
     @staticmethod
+    def users_changed(*user_ids: object, connection: HostConnection | None = None) -> None:
+        """Revoke the access tokens of users that the application changed, deleted or disabled.
+
+        Call it in an application context, after your transaction is committed, or, on the same
+        database, within it, with its `connection`: see `transaction`. Within a second every process
+        refuses the tokens (`REVOCATION_LAG`), and the next refresh reads the user again. Without
+        this call a change is known at the next refresh. Sessions end if the user is gone, disabled or has another password. Raise
+        `DatabaseUnavailable`.
+        """
+        services().users_changed(map(str, user_ids), connection)
+
+    @staticmethod
     def seal(app: Flask) -> Rulebook:
         """Refuse to start with unguarded routes: write it as the last line of a factory.
 
@@ -181,6 +200,16 @@ class AuthLayer:
 def gate_of(app: Flask) -> Gate:
     """Return the gate of an application."""
     return cast("Gate", app.extensions[LAYER])
+
+
+def _require_own_users(users: Users | None, include: Collection[Part]) -> None:
+    """Raise `ValueError` for a part that needs the layer's own users, if there are others."""
+    for part in sorted({"items", "operators"}.intersection(include)):
+        if users is not None:
+            raise ValueError(
+                f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
+                " leave users= out"
+            )
 
 
 def _build_gate(services: Services, rules: RouteRules, is_own_request: Callable[[], bool]) -> Gate:

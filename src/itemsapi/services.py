@@ -1,7 +1,7 @@
 """Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -9,12 +9,15 @@ from typing import cast
 from flask import current_app
 
 from itemsapi.accounts.passwords import PasswordService
+from itemsapi.accounts.users import Users
 from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import Database
+from itemsapi.db import Database, HostConnection
+from itemsapi.issuer import sessions
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
+from itemsapi.issuer.user_source import ApplicationUsers, LayerUsers
 from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
@@ -54,6 +57,12 @@ class Services:
         """The public address under which the endpoints of the layer begin."""
         return f"{self.settings.public_url}{self.url_prefix}"
 
+    def users_changed(
+        self, user_ids: Iterable[str], connection: HostConnection | None = None
+    ) -> None:
+        """Revoke the access tokens of users that the application changed."""
+        sessions.users_changed(self.issuer, user_ids, connection)
+
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
         return self.issuer.scope_registry.by_name
@@ -88,11 +97,12 @@ def build_services(
     settings: Settings,
     clock: Clock,
     *,
+    users: Users | None = None,
     monotonic: Timer = time.monotonic,
     url_prefix: str = "",
     items: bool = True,
 ) -> Services:
-    """Build the services; nothing is opened or read yet.
+    """Build the services; nothing is opened or read yet. `users` are those of an application.
 
     `items` tells whether the application has the Items API. The scope registry has the built-in
     scopes; the gate adds those of the blueprints.
@@ -112,17 +122,20 @@ def build_services(
         token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
         monotonic=monotonic,
     )
-    token_codec = TokenCodec(settings, key_set, clock)
+    token_codec, registry = TokenCodec(settings, key_set, clock), ScopeRegistry()
     issuer = Issuer(
         settings=settings,
         database=database,
         clock=clock,
+        users=ApplicationUsers(users, database, clock, registry)
+        if users
+        else LayerUsers(database, clock, registry),
         password_service=PasswordService(settings),
         token_codec=token_codec,
         revocation_feed=revocation_feed,
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
-        scope_registry=ScopeRegistry(),
+        scope_registry=registry,
     )
     return Services(
         settings=settings,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from itemsapi.accounts.models import User
+from itemsapi.accounts.user_state import StoredUserState
 from itemsapi.issuer import sessions
 from itemsapi.issuer.passwords import PasswordChange, change_password
 from itemsapi.problems import NotFound
@@ -184,5 +184,5 @@ def test_a_revocation_stores_and_returns_the_new_epoch_of_the_user(
     for _ in range(2):
         with issuer.database.transaction() as tx:
             epochs.append(sessions.revoke_access_tokens(issuer, tx, ada))
-            assert tx.get_one(User, ada).epoch == epochs[-1]
+            assert tx.get_one(StoredUserState, ada).epoch == epochs[-1]
     assert epochs == sorted(set(epochs))

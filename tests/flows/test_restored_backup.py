@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, insert, update
 
-from itemsapi.accounts.models import User
+from itemsapi.accounts.user_state import StoredUserState
 from itemsapi.clock import new_id
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import TokenInvalid
@@ -63,7 +63,7 @@ def test_new_tokens_are_valid_when_a_restored_backup_lacks_an_epoch(
     timer.advance(1)
     with backend.services.database.transaction() as tx:  # the backup is older than the revocation
         tx.execute(delete(Revocation))
-        tx.execute(update(User).values(epoch=0))
+        tx.execute(update(StoredUserState).values(epoch=0))
         tx.execute(insert(Revocation).values(seq=1, target="s:x", made_at=backend.clock()))
     ada = backend.bearer_client(backend.login("ada")["access_token"])
     assert ada.get("/me").status_code == 200
@@ -78,7 +78,7 @@ def test_tokens_from_after_the_backup_are_rejected_once_all_sessions_are_ended(
     lost = backend.login("ada")["access_token"]
     with backend.services.database.transaction() as tx:
         tx.execute(delete(Revocation))
-        tx.execute(update(User).values(epoch=0))
+        tx.execute(update(StoredUserState).values(epoch=0))
     backend.clock.advance(minutes=2)
     restarted = make_backend(revocation_lag=timedelta(0))
     end_all_sessions(restarted.services.issuer, why="backup restored")

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import delete, event, select
 
 from itemsapi import create_app
-from itemsapi.accounts import repository
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.issuer import sessions
@@ -373,10 +372,9 @@ def test_a_token_created_late_is_revoked_with_its_scopes(
 ) -> None:
     """S-183: a process paused for a minute between loading the scopes and creating the token."""
     issuer = here.services.issuer
-    with issuer.database.transaction() as tx:
-        user = repository.find_by_id(tx, ada, lock=True)
-        assert user is not None
-        opened = create_session(issuer, tx, user, LoginRequest("", ""))
+    with issuer.users.transaction(ada) as change:
+        assert change.user is not None
+        opened = create_session(issuer, change, change.user, LoginRequest("", ""))
     revoke_tokens_of_user(here, "ada")
     clock.advance(minutes=1)
     with here.app.app_context():

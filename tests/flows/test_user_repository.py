@@ -11,7 +11,7 @@ import pytest
 
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import Permissions, Role, RoleScope, User, UserRole
-from itemsapi.accounts.repository import IssuerUser
+from itemsapi.accounts.users import UserAccount
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from itemsapi.testing import MovableClock
@@ -89,7 +89,7 @@ def test_a_temporary_password_expires_at_its_time(
 ) -> None:
     """In the same second (S-119); any other one never does (S-131)."""
     expires_at = None if seconds is None else clock() + timedelta(seconds=seconds)
-    user = IssuerUser("u", "ada", "", enabled=True, epoch=0, password_expires_at=expires_at)
+    user = UserAccount("u", "ada", "", enabled=True, password_expires_at=expires_at)
     assert (user.must_change_password, user.password_expired(clock())) == (temporary, expired)
 
 
@@ -112,7 +112,7 @@ def test_a_user_has_the_known_scopes_of_their_roles(
     user_id = add_user("ada", *roles)
     with database.transaction() as tx:
         known = ["users:read", "items:read", "audit:read"]
-        assert repository.load_scopes(tx, user_id, known) == scopes
+        assert repository.find_with_scopes(tx, user_id, known)[1] == scopes
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from sqlalchemy import UniqueConstraint, inspect
 
 from itemsapi import db
 from itemsapi.accounts.models import Role, User
+from itemsapi.accounts.user_state import StoredUserState
 from support.app_factory import Backend
 
 
@@ -53,13 +54,22 @@ def test_the_unique_columns_of_the_models_are_those_of_the_database(backend: Bac
     }
 
 
-def test_a_new_user_has_the_first_version_and_no_epoch(backend: Backend) -> None:
-    """The `default` of each `mapped_column`: an `epoch` above 0 would revoke tokens (S-183)."""
+def test_a_new_user_has_the_first_version(backend: Backend) -> None:
+    """The `default` of each `mapped_column`."""
     user_id, now = backend.create_user("ada"), backend.clock()
     with backend.services.database.transaction() as tx:
         user = tx.get_one(User, user_id)
-        assert (user.version, user.epoch, user.created_at) == (1, 0, now)
+        assert (user.version, user.created_at) == (1, now)
         assert (user.disabled_at, user.password_expires_at) == (None, None)
+
+
+def test_a_user_has_no_epoch_before_the_first_revocation(backend: Backend) -> None:
+    """The `default` of `mapped_column`: an `epoch` above 0 would revoke tokens (S-183)."""
+    with backend.services.database.transaction() as tx:
+        tx.add(StoredUserState(user_id="7"))
+        tx.flush()
+        row = tx.get_one(StoredUserState, "7")
+        assert (row.epoch, row.password_digests) == (0, None)
 
 
 def test_a_new_role_has_no_permissions(backend: Backend) -> None:

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 from itemsapi import Blueprint, signed_in
-from itemsapi.accounts import repository
 from itemsapi.issuer import sessions
 from itemsapi.issuer.issuer import Grant, grant_tokens
 from itemsapi.issuer.login import LoginRequest, create_session
@@ -33,10 +32,9 @@ class OpenedSession(Grant):
 def open_session(backend: Backend, user_id: str) -> OpenedSession:
     """Open a session for a user, as after a successful login."""
     issuer = backend.services.issuer
-    with issuer.database.transaction() as tx:
-        user = repository.find_by_id(tx, user_id, lock=True)
-        assert user is not None
-        opened = create_session(issuer, tx, user, LoginRequest("", ""))
+    with issuer.users.transaction(user_id) as change:
+        assert change.user is not None
+        opened = create_session(issuer, change, change.user, LoginRequest("", ""))
     with backend.app.app_context():
         made = grant_tokens(issuer, *opened)
     return OpenedSession(**{one.name: getattr(made, one.name) for one in fields(made)})

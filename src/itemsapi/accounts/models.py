@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from itemsapi.db import Model
@@ -79,8 +79,7 @@ def validate_username(username: str) -> str:
 class User(Model):
     """A user. `id` is the identity; the name may be given to another user later (S-122).
 
-    `password_expires_at`: when a temporary password expires; null for any other password. `epoch`:
-    part of the user's access tokens; those with an earlier one are revoked (docs/adr/0004).
+    `password_expires_at`: when a temporary password expires; null for any other password.
     """
 
     __tablename__ = "itemsapi_user"
@@ -92,7 +91,6 @@ class User(Model):
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     version: Mapped[int] = mapped_column(default=1)
 
 

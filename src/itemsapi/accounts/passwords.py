@@ -4,11 +4,14 @@ Parameters: OWASP Password Storage Cheat Sheet. Format: PHC strings. Normal form
 4.2.2 (OpaqueString): every kind of space becomes U+0020, then NFC. Passwords are not truncated or
 changed otherwise.
 
-While some stored hashes have older parameters, each verification does the work of every parameter
-set in use: one on the stored hash, the others on decoys. So the response time reveals neither
-unknown users nor users who did not sign in since the parameters changed (S-113).
+While some stored hashes have older parameters, or are foreign ones of an application's users, each
+verification does the work of every parameter set in use: one on the stored hash, the others on
+decoys. So the response time reveals neither unknown users nor users who did not sign in since the
+parameters changed (S-113). This holds for up to four sets, and for those that the process knows:
+from a sample of the stored hashes, taken once an hour, or from an earlier verification.
 """
 
+import itertools
 import re
 import secrets
 import threading
@@ -23,6 +26,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
+from itemsapi.accounts import foreign_hashes
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Busy
@@ -37,7 +41,7 @@ MAX_PARAMETER_SETS = 4  # that one verification does the work of
 PARAMETERS_RELOAD_SECONDS = 3600.0
 EXHAUSTION_ERRORS = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
 
-_PARAMETERS = re.compile(r"(\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+)\$", re.ASCII)
+_PARAMETERS = re.compile(r"(\$argon2id\$v=\d+\$m=(\d+),t=(\d+),p=(\d+))\$", re.ASCII)
 
 
 class PasswordService:
@@ -61,7 +65,9 @@ class PasswordService:
         )
         self._current = f"$argon2id$v=19$m={memory},t={passes},p={lanes}"
         self._decoys = {self._current: _decoy_hash(self._current)}
-        self._seen: list[str] = []  # since the last reload, which may miss them
+        self._seen: dict[str, str] = {}  # decoys since the last reload, which may miss them
+        self._max_work = max(memory * passes, foreign_hashes.MAX_ARGON2_WORK)
+        self._max_lanes = max(lanes, foreign_hashes.MAX_ARGON2_LANES)
         self._loaded_at = float("-inf")
         self._lock = threading.Lock()
 
@@ -79,42 +85,53 @@ class PasswordService:
 
         Raise `Busy` if too many are being verified already, or the machine has no memory left.
         """
-        normalized = normalize_password(password)
-        if len(normalized) > MAX_PASSWORD_LENGTH:
-            normalized, stored = "", None
-        parameters = hash_parameters_of(stored) if stored else None
-        if parameters:
-            self._add_parameters(parameters)
+        if len(normalize_password(password)) > MAX_PASSWORD_LENGTH:
+            password, stored = "", None
+        kind = self._kind_of(stored) if stored else None
+        if kind:
+            self._add_parameters(*kind)
         with self._slot():
-            return self._verify_with_decoys(normalized, stored or "", parameters)
+            return self._verify_with_decoys(password, stored or "", kind[0] if kind else None)
 
     def needs_rehash(self, stored: str) -> bool:
-        """Return whether `stored` has other parameters than those of the settings."""
-        return self._hasher.check_needs_rehash(stored)
+        """Return whether `stored` is foreign or has other parameters than those of the settings."""
+        return hash_parameters_of(stored) is None or self._hasher.check_needs_rehash(stored)
 
     def refresh_parameters(self, load_parameters: Callable[[], Iterable[str]]) -> None:
-        """Load the parameter sets in use, once an hour; others that are loaded are ignored.
+        """Load hashes of each kind in use, once an hour; unknown ones are ignored.
 
         Parameters seen in a verification since the last reload are kept.
         """
         if time.monotonic() < self._loaded_at + PARAMETERS_RELOAD_SECONDS:
             return
-        loaded = [found for text in load_parameters() if (found := hash_parameters_of(f"{text}$"))]
+        loaded = dict(kind for text in load_parameters() if (kind := self._kind_of(f"{text}$")))
         with self._lock:
             if time.monotonic() < self._loaded_at + PARAMETERS_RELOAD_SECONDS:
                 return  # another thread reloaded them meanwhile
             self._loaded_at = time.monotonic()
-            in_use = list(dict.fromkeys([self._current, *loaded, *self._seen]))[:MAX_PARAMETER_SETS]
-            self._decoys = {parameters: _decoy_hash(parameters) for parameters in in_use}
-            self._seen = []
+            in_use = {self._current: _decoy_hash(self._current)} | loaded | self._seen
+            self._decoys = dict(itertools.islice(in_use.items(), MAX_PARAMETER_SETS))
+            self._seen = {}
 
-    def _add_parameters(self, parameters: str) -> None:
+    def _kind_of(self, stored: str) -> tuple[str, str] | None:
+        """Return the parameters of a hash, and a decoy that takes the same work.
+
+        Return None for a hash that no password matches, because of its format or its work.
+        """
+        if match := _PARAMETERS.match(stored):
+            memory, passes, lanes = map(int, match.groups()[1:])
+            if memory * passes > self._max_work or lanes > self._max_lanes:
+                return None
+            return match[1], _decoy_hash(match[1])
+        foreign = foreign_hashes.identify(stored.removesuffix("$"))
+        return (foreign.parameters, foreign.decoy) if foreign else None
+
+    def _add_parameters(self, parameters: str, decoy: str) -> None:
         """Add a decoy for these parameters, up to `MAX_PARAMETER_SETS`."""
         with self._lock:
-            if parameters not in self._seen:
-                self._seen.append(parameters)
+            self._seen.setdefault(parameters, decoy)
             if parameters not in self._decoys and len(self._decoys) < MAX_PARAMETER_SETS:
-                self._decoys[parameters] = _decoy_hash(parameters)
+                self._decoys[parameters] = decoy
 
     def _verify_with_decoys(self, password: str, stored: str, parameters: str | None) -> bool:
         hashes = dict(self._decoys)
@@ -126,9 +143,12 @@ class PasswordService:
         return parameters is not None and outcomes[parameters]
 
     def _verify(self, stored: str, password: str) -> bool:
+        if hash_parameters_of(stored) is None:  # made of the password as it was sent
+            foreign = foreign_hashes.identify(stored)
+            return foreign is not None and foreign.matches(password)
         try:
             with _busy_if_exhausted():
-                return self._hasher.verify(stored, password)
+                return self._hasher.verify(stored, normalize_password(password))
         except (VerificationError, InvalidHashError):
             return False
 

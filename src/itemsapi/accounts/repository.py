@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, func, select, union_all
+from sqlalchemy import Connection, Select, bindparam, func, select, union_all, update
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.models import (
@@ -18,6 +18,7 @@ from itemsapi.accounts.models import (
     UserRole,
     normalize_username,
 )
+from itemsapi.accounts.users import UserAccount
 from itemsapi.db import AnyRow
 
 Reader = Connection | Session
@@ -26,43 +27,35 @@ _user, _role = User.core(), Role.core()
 _role_scope, _user_role = RoleScope.core(), UserRole.core()
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerUser:
-    """What the issuer needs of a user; only temporary passwords have a `password_expires_at`."""
-
-    id: str
-    username: str
-    password_hash: str
-    enabled: bool
-    epoch: int
-    password_expires_at: datetime | None
-
-    @property
-    def must_change_password(self) -> bool:
-        """Return whether the password is temporary (S-119)."""
-        return self.password_expires_at is not None
-
-    def password_expired(self, now: datetime) -> bool:
-        """Return whether a temporary password has expired."""
-        return self.password_expires_at is not None and self.password_expires_at <= now
-
-
 _COLUMNS = (
     _user.c.id,
     _user.c.username,
     _user.c.password_hash,
     _user.c.disabled_at,
-    _user.c.epoch,
     _user.c.password_expires_at,
 )
 _BY_NAME = select(*_COLUMNS).where(_user.c.username == bindparam("name"))
 _BY_ID = select(*_COLUMNS).where(_user.c.id == bindparam("id"))
-_SCOPES = (
-    select(Role.everything, RoleScope.scope)
-    .select_from(UserRole)
-    .join(Role, Role.name == UserRole.role)
-    .outerjoin(RoleScope, RoleScope.role == Role.name)
-    .where(UserRole.user_id == bindparam("id"))
+_WITH_SCOPES = (
+    select(*_COLUMNS, _role.c.everything, _role_scope.c.scope)
+    .select_from(_user)
+    .outerjoin(_user_role, _user_role.c.user_id == _user.c.id)
+    .outerjoin(_role, _role.c.name == _user_role.c.role)
+    .outerjoin(_role_scope, _role_scope.c.role == _role.c.name)
+    .where(_user.c.id == bindparam("id"))
+)
+_SET_HASH = (
+    update(_user).where(_user.c.id == bindparam("user")).values(password_hash=bindparam("new"))
+)
+_SET_PASSWORD = (
+    update(_user)
+    .where(_user.c.id == bindparam("user"))
+    .values(
+        password_hash=bindparam("new"),
+        password_expires_at=None,
+        updated_at=bindparam("now"),
+        version=_user.c.version + 1,
+    )
 )
 
 SURVEYED_USERS = 5000  # at each end of the table; some 10 ms
@@ -86,17 +79,35 @@ _HASH_PARAMETERS = (
 )
 
 
-def find_by_name(connection: Connection, username: str) -> IssuerUser | None:
+def find_by_name(connection: Connection, username: str) -> UserAccount | None:
     """Find a user by name."""
-    return _issuer_user(
-        connection.execute(_BY_NAME, {"name": normalize_username(username)}).first()
-    )
+    return _account(connection.execute(_BY_NAME, {"name": normalize_username(username)}).first())
 
 
-def find_by_id(tx: Session | Connection, user_id: str, *, lock: bool = False) -> IssuerUser | None:
-    """Find a user by id; with `lock` the row cannot change until the transaction ends."""
-    query = _BY_ID.with_for_update(key_share=True) if lock else _BY_ID
-    return _issuer_user(tx.execute(query, {"id": user_id}).first())
+def find_by_id(reader: Reader, user_id: str) -> UserAccount | None:
+    """Find a user by id."""
+    return _account(reader.execute(_BY_ID, {"id": user_id}).first())
+
+
+def find_with_scopes(
+    tx: Session, user_id: str, known: Iterable[str]
+) -> tuple[UserAccount | None, frozenset[str]]:
+    """Find a user by id, with the scopes of their roles that the application knows."""
+    rows = tx.execute(_WITH_SCOPES, {"id": user_id}).all()
+    known = frozenset(known)
+    if any(row.everything for row in rows):
+        return _account(rows[0]), known
+    return _account(next(iter(rows), None)), known & {row.scope for row in rows}
+
+
+def replace_password_hash(tx: Session, user_id: str, new: str) -> None:
+    """Store another hash of the same password of a locked user."""
+    tx.execute(_SET_HASH, {"user": user_id, "new": new})
+
+
+def store_password(tx: Session, user_id: str, new: str, now: datetime) -> None:
+    """Store the hash of a new password of a locked user; it is no temporary one."""
+    tx.execute(_SET_PASSWORD, {"user": user_id, "new": new, "now": now})
 
 
 def load_hash_parameters(connection: Connection) -> list[str]:
@@ -107,24 +118,14 @@ def load_hash_parameters(connection: Connection) -> list[str]:
     return [str(parameters) for parameters in connection.scalars(_HASH_PARAMETERS)]
 
 
-def load_scopes(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:
-    """Return the scopes of a user's roles that the application knows."""
-    rows = tx.execute(_SCOPES, {"id": user_id}).all()
-    known = frozenset(known)
-    if any(everything for everything, _ in rows):
-        return known
-    return known & {scope for _, scope in rows}
-
-
-def _issuer_user(row: AnyRow | None) -> IssuerUser | None:
+def _account(row: AnyRow | None) -> UserAccount | None:
     if row is None:
         return None
-    return IssuerUser(
+    return UserAccount(
         id=row.id,
         username=row.username,
         password_hash=row.password_hash,
         enabled=row.disabled_at is None,
-        epoch=row.epoch,
         password_expires_at=row.password_expires_at,
     )
 

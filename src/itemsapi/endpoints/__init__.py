@@ -27,10 +27,13 @@ from itemsapi.endpoints import (
 from itemsapi.settings import Settings
 
 
-def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Blueprint]:
+def blueprints(
+    settings: Settings, include: Collection[str], *, has_own_users: bool = True
+) -> list[flask.Blueprint]:
     """Return the blueprints of the layer in the order of the document.
 
-    `include` names those that an application may do without.
+    `include` names those that an application may do without. `has_own_users`: the users are those
+    of the layer, which have roles.
     """
     optional = {
         "items": [items.blueprint],
@@ -45,7 +48,7 @@ def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Bluep
         "docs": [docs.blueprint, explorer.blueprint] if settings.docs else [],
         "console": [console.blueprint] if settings.console else [],
     }
-    always = [auth.blueprint, sessions.blueprint, me.blueprint]
+    always = [auth.blueprint, sessions.blueprint, me.create_blueprint(has_own_users=has_own_users)]
     metadata = [oauth.blueprint, wellknown.blueprint]
     own = [optional[name] for name in optional if name in include]
     return [*always, *metadata, *(blueprint for part in own for blueprint in part)]

@@ -11,12 +11,10 @@ from itemsapi.gate.caller import current_caller
 from itemsapi.gate.csrf import requested_delivery
 from itemsapi.gate.decorators import signed_in, signed_in_to_change_password
 from itemsapi.issuer import passwords
-from itemsapi.problems import BadRequest, Busy, CrossSite, TooManyRequests
+from itemsapi.problems import BadRequest, Busy, CrossSite, NotFound, TooManyRequests
 from itemsapi.rest import Blueprint, Schema, documented_headers, fields
 from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
-
-blueprint = Blueprint("me", __name__, url_prefix="/me")
 
 PASSWORD_LENGTH = validate.Length(1, MAX_PASSWORD_LENGTH)
 EXAMPLE = {
@@ -30,12 +28,11 @@ EXAMPLE = {
 }
 
 
-class Me(Schema):
-    """The signed-in user, with data of the access token and of the database."""
+class SignedInUser(Schema):
+    """The signed-in user, with data of the access token and of the application's users."""
 
-    id = fields.Id(required=True)
+    id = fields.String(required=True)
     username = fields.String(required=True)
-    roles = fields.List(fields.String(), required=True)
     scopes = fields.List(
         fields.String(), required=True, metadata={"description": "The scopes of this token."}
     )
@@ -43,6 +40,13 @@ class Me(Schema):
     auth_time = fields.DateTime(
         required=True, metadata={"description": "When you last entered your password."}
     )
+
+
+class Me(SignedInUser):
+    """The signed-in user, with data of the access token and of the database."""
+
+    id = fields.Id(required=True)
+    roles = fields.List(fields.String(), required=True)
     created_at = fields.DateTime(required=True)
 
 
@@ -61,57 +65,81 @@ class PasswordIn(Schema):
     )
 
 
-@blueprint.get("")
-@signed_in
-@blueprint.response(200, Me(), example=EXAMPLE)
-def show_me() -> object:
-    """Show the signed-in user."""
-    return _current_user()
+PASSWORD_EXAMPLE = {
+    "current_password": "correct horse battery staple",
+    "new_password": "seven quiet geese cross the river",
+    "end_other_sessions": True,
+}
 
 
-@blueprint.post("/password")
-@signed_in_to_change_password
-@blueprint.arguments(
-    PasswordIn(),
-    example={
-        "current_password": "correct horse battery staple",
-        "new_password": "seven quiet geese cross the river",
-        "end_other_sessions": True,
-    },
-)
-@blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
-@blueprint.alt_response(BadRequest)
-@blueprint.alt_response(CrossSite)
-@blueprint.alt_response(TooManyRequests)
-@blueprint.alt_response(Busy)
-def change_password(payload: dict[str, Any]) -> object:
-    """Change your password: this session continues with new tokens, and your other sessions end.
+def create_blueprint(*, has_own_users: bool) -> Blueprint:
+    """Create the blueprint, for the layer's own users or for those of an application."""
+    blueprint = Blueprint("me", __name__, url_prefix="/me")
+    if has_own_users:
+        _add_profile_with_roles(blueprint)
+    else:
+        _add_profile(blueprint)
+    _add_password_change(blueprint)
+    return blueprint
 
-    All your older access tokens are revoked, and all older refresh tokens of this session. If no
-    response arrives, try to sign in with the new password. If your refresh token is in the cookie,
-    send `X-Auth-Delivery: cookie` with credentials.
-    """
+
+def _add_profile_with_roles(blueprint: Blueprint) -> None:
+    @blueprint.get("")
+    @signed_in
+    @blueprint.response(200, Me(), example=EXAMPLE)
+    def show_me() -> object:
+        """Show the signed-in user."""
+        user = services().users.get(current_caller().user_id)
+        return _profile(user.username) | {"roles": user.roles, "created_at": user.created_at}
+
+
+def _add_profile(blueprint: Blueprint) -> None:
+    @blueprint.get("")
+    @signed_in
+    @blueprint.response(200, SignedInUser())
+    @blueprint.alt_response(NotFound)
+    def show_me() -> object:
+        """Show the signed-in user."""
+        user = services().issuer.users.find_by_id(current_caller().user_id)
+        if user is None:
+            raise NotFound
+        return _profile(user.username)
+
+
+def _add_password_change(blueprint: Blueprint) -> None:
+    @blueprint.post("/password")
+    @signed_in_to_change_password
+    @blueprint.arguments(PasswordIn(), example=PASSWORD_EXAMPLE)
+    @blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
+    @blueprint.alt_response(BadRequest)
+    @blueprint.alt_response(CrossSite)
+    @blueprint.alt_response(TooManyRequests)
+    @blueprint.alt_response(Busy)
+    def change_password(payload: dict[str, Any]) -> object:
+        """Change your password: this session goes on with new tokens, and your other sessions end.
+
+        All your older access tokens are revoked, and all older refresh tokens of this session. If
+        no response arrives, try to sign in with the new password. If your refresh token is in the
+        cookie, send `X-Auth-Delivery: cookie` with credentials.
+        """
+        caller = current_caller()
+        change = passwords.PasswordChange(
+            caller.user_id,
+            caller.session_id,
+            current=payload["current_password"],
+            new=payload["new_password"],
+            end_others=payload["end_other_sessions"],
+            delivery=requested_delivery(flask.request),
+        )
+        return token_response(passwords.change_password(services().issuer, change))
+
+
+def _profile(username: str) -> dict[str, object]:
     caller = current_caller()
-    change = passwords.PasswordChange(
-        caller.user_id,
-        caller.session_id,
-        current=payload["current_password"],
-        new=payload["new_password"],
-        end_others=payload["end_other_sessions"],
-        delivery=requested_delivery(flask.request),
-    )
-    return token_response(passwords.change_password(services().issuer, change))
-
-
-def _current_user() -> dict[str, object]:
-    caller = current_caller()
-    user = services().users.get(caller.user_id)
     return {
-        "id": user.id,
-        "username": user.username,
-        "roles": user.roles,
+        "id": caller.user_id,
+        "username": username,
         "scopes": sorted(caller.scopes),
         "session_id": caller.session_id,
         "auth_time": datetime.fromtimestamp(caller.claims.auth_time, UTC),
-        "created_at": user.created_at,
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from itemsapi.accounts import repository
+from itemsapi.accounts.user_state import read_user_state
 from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import DatabaseUnavailable, RefreshInvalid, TokenInvalid
@@ -54,13 +54,16 @@ def _introspect_refresh_token(issuer: Issuer, token: str) -> Mapping[str, Any]:
         claims = issuer.token_codec.verify_refresh_token(token)
     except RefreshInvalid:
         return INACTIVE
+    user = issuer.users.find_by_id(claims.sub)
     with issuer.database.reading() as connection:
-        session, user = (
+        session, global_epochs = (
             find_session(connection, claims.sid),
-            repository.find_by_id(connection, claims.sub),
+            load_global_epochs(connection),
         )
-        global_epochs = load_global_epochs(connection)
+        state = read_user_state(connection, claims.sub)
     if session is None or user is None or not user.enabled or user.must_change_password:
+        return INACTIVE
+    if not state.knows_password(user.password_hash):
         return INACTIVE
     if session.epoch < global_epochs.sessions or session.gen != claims.gen:
         return INACTIVE

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from itemsapi.accounts.passwords import PasswordService
-from itemsapi.accounts.repository import IssuerUser
+from itemsapi.accounts.users import UserAccount
 from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.db import AnyRow, Database
+from itemsapi.issuer.user_source import UserSource
 from itemsapi.problems import ScopeInvalid
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
@@ -24,6 +25,7 @@ class Issuer:
     settings: Settings
     database: Database
     clock: Clock
+    users: UserSource
     password_service: PasswordService
     token_codec: TokenCodec
     revocation_feed: RevocationFeed
@@ -141,7 +143,7 @@ def narrow_scopes(available: frozenset[str], requested: str | None) -> frozenset
     return names
 
 
-def restrict_scopes(user: IssuerUser, scopes: frozenset[str]) -> frozenset[str]:
+def restrict_scopes(user: UserAccount, scopes: frozenset[str]) -> frozenset[str]:
     """Return `scopes`, or only that of a password change if the user must change it (S-119)."""
     return frozenset({PASSWORD_CHANGE.name}) if user.must_change_password else scopes
 

@@ -5,15 +5,14 @@ Unknown users, disabled users and wrong passwords take the same time and get the
 """
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import repository
-from itemsapi.accounts.models import User
-from itemsapi.accounts.repository import IssuerUser
+from itemsapi.accounts.user_state import set_password_digests
+from itemsapi.accounts.users import UserAccount
 from itemsapi.clock import new_id, unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
@@ -25,9 +24,11 @@ from itemsapi.issuer.issuer import (
     narrow_scopes,
     restrict_scopes,
 )
+from itemsapi.issuer.sessions import end_user_sessions_in
+from itemsapi.issuer.user_source import CredentialsChanged, UserTransaction
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
-from itemsapi.tokens.revocation import load_global_epochs, session_target
+from itemsapi.tokens.revocation import session_target
 from itemsapi.tokens.sessions import AuthSession, end_session, find_session
 
 
@@ -54,8 +55,7 @@ def _verify_password(
 ) -> tuple[AnyRow, GrantDetails]:
     """Verify the password, again if the stored one changed meanwhile, and open the session."""
     for _ in range(login_throttling.MAX_VERIFICATIONS):
-        with issuer.database.reading() as connection:
-            user = repository.find_by_name(connection, request.username)
+        user = issuer.users.find_by_name(request.username)
         is_correct = login_throttling.password_matches(issuer, attempt, request.password, user)
         has_expired = user is not None and user.password_expired(issuer.clock())
         if user is None or not is_correct or not user.enabled or has_expired:
@@ -63,12 +63,12 @@ def _verify_password(
             raise login_throttling.record_failure(
                 issuer, attempt, user, "authn_login_fail", why=why, problem=CredentialsInvalid()
             )
-        with suppress(login_throttling.CredentialsChanged):
+        with suppress(CredentialsChanged):
             return _open_session(issuer, request, user, attempt)
     raise Busy
 
 
-def _failure_reason(user: IssuerUser | None, *, is_correct: bool) -> str:
+def _failure_reason(user: UserAccount | None, *, is_correct: bool) -> str:
     """Return the reason for the audit trail; the response must not contain it."""
     if user is None:
         return "unknown user"
@@ -78,28 +78,44 @@ def _failure_reason(user: IssuerUser | None, *, is_correct: bool) -> str:
 
 
 def _open_session(
-    issuer: Issuer, request: LoginRequest, user: IssuerUser, attempt: login_throttling.LoginAttempt
+    issuer: Issuer, request: LoginRequest, user: UserAccount, attempt: login_throttling.LoginAttempt
 ) -> tuple[AnyRow, GrantDetails]:
     """Open the session. Raise `CredentialsChanged`, or `ScopeInvalid`, which is audited (S-149)."""
     new_hash = _rehash_if_outdated(issuer, user, request.password)
     try:
-        with issuer.database.transaction() as tx:
-            current = repository.find_by_id(tx, user.id, lock=True)
-            if current is None or replace(current, epoch=0) != replace(user, epoch=0):
-                raise login_throttling.CredentialsChanged
-            if new_hash:
-                tx.get_one(User, user.id).password_hash = new_hash
-            login_throttling.record_success(issuer, tx, attempt)
-            return create_session(issuer, tx, current, request)
+        with issuer.users.transaction(user.id, new_hash=new_hash) as change:
+            if change.user != user or not change.is_current:
+                raise CredentialsChanged
+            login_throttling.record_success(issuer, change.tx, attempt)
+            _remember_password(issuer, change, user, new_hash)
+            return create_session(issuer, change, user, request)
     except ScopeInvalid as error:
         with issuer.database.transaction() as tx:
             issuer.audit.record(tx, "authn_login_fail", user_id=user.id, why=error.code)
         raise
 
 
-def _rehash_if_outdated(issuer: Issuer, user: IssuerUser, password: str) -> str | None:
+def _remember_password(
+    issuer: Issuer, change: UserTransaction, user: UserAccount, new_hash: str | None
+) -> None:
+    """Remember that the user's sessions belong to the current password.
+
+    If the application stored another one since the last sign-in, end those of the previous one: a
+    user who changes the password wants a thief out (S-126).
+    """
+    state = change.state
+    if not state.knows_password(user.password_hash):
+        ids: dict[str, str | None] = {"keep": None, "actor": None}
+        end_user_sessions_in(issuer, change.tx, user.id, why="password changed", **ids)
+    digests = state.digests_after_sign_in(user.password_hash, new_hash)
+    if digests != state.password_digests:
+        set_password_digests(change.tx, user.id, digests)
+
+
+def _rehash_if_outdated(issuer: Issuer, user: UserAccount, password: str) -> str | None:
     """Return a new hash if the stored one has outdated parameters, else None (S-047)."""
-    if not issuer.password_service.needs_rehash(user.password_hash):
+    stored = user.password_hash
+    if issuer.users.read_only or not stored or not issuer.password_service.needs_rehash(stored):
         return None
     try:
         return issuer.password_service.hash(password)
@@ -108,28 +124,26 @@ def _rehash_if_outdated(issuer: Issuer, user: IssuerUser, password: str) -> str 
 
 
 def create_session(
-    issuer: Issuer, tx: Session, user: IssuerUser, request: LoginRequest
+    issuer: Issuer, change: UserTransaction, user: UserAccount, request: LoginRequest
 ) -> tuple[AnyRow, GrantDetails]:
     """Create a session for an authenticated user, with a new id, never one of the client's (S-069).
 
     The tokens are minted from the returned values, after the transaction.
     """
-    now, global_epochs = issuer.clock(), load_global_epochs(tx)  # before the scopes
-    user_scopes = repository.load_scopes(tx, user.id, issuer.known_scopes())
-    scopes = restrict_scopes(user, narrow_scopes(user_scopes, request.scope))
+    tx, now = change.tx, change.read_at
+    scopes = restrict_scopes(user, narrow_scopes(change.scopes, request.scope))
     sid = new_id()
-    tx.add(_session_row(issuer, sid, user, request, now=now, epoch=global_epochs.sessions))
+    tx.add(_session_row(issuer, sid, user, request, now=now, epoch=change.epochs.sessions))
     tx.flush()
     _enforce_session_limit(issuer, tx, user.id, now)
     issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=sid)
     session = find_session(tx, sid)
     assert session is not None  # noqa: S101 - it was written above
-    epoch = max(user.epoch, global_epochs.tokens)
-    return session, GrantDetails(scopes, unix_seconds(now), epoch, fresh=True)
+    return session, GrantDetails(scopes, unix_seconds(now), change.epoch, fresh=True)
 
 
 def _session_row(  # noqa: PLR0913 - all of them are columns of the row
-    issuer: Issuer, sid: str, user: IssuerUser, request: LoginRequest, *, now: datetime, epoch: int
+    issuer: Issuer, sid: str, user: UserAccount, request: LoginRequest, *, now: datetime, epoch: int
 ) -> AuthSession:
     return AuthSession(
         id=sid,

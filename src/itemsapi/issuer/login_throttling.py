@@ -17,9 +17,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, String, bindparam, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.accounts import repository
-from itemsapi.accounts.models import MAX_USERNAME_LENGTH, normalize_username
-from itemsapi.accounts.repository import IssuerUser
+from itemsapi.accounts.users import UserAccount
 from itemsapi.attempt_limits import Limit, Reservation
 from itemsapi.db import Model, UtcDateTime
 from itemsapi.issuer.issuer import Issuer
@@ -74,10 +72,6 @@ MAX_ATTEMPTS_PER_USER = 200  # a known client can still sign in with the correct
 MAX_VERIFICATIONS = 3
 
 
-class CredentialsChanged(Exception):
-    """The stored credentials changed during the verification: verify again."""
-
-
 @dataclass(slots=True)
 class LoginAttempt:
     """One attempt at the password of a user; a known client signed in as this user before."""
@@ -102,15 +96,13 @@ def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
     `TooManyRequests` if a limit is reached, and `Busy` before anything is reserved.
     """
     issuer.password_service.require_capacity()
-    name = normalize_username(username)[:MAX_USERNAME_LENGTH]
+    name = issuer.users.normalize(username)
     client = client_key(request_context().address)
     with issuer.database.reading() as connection:
         is_known = client != UNKNOWN_ADDRESS and is_known_client(
             connection, name, client, issuer.clock()
         )
-        issuer.password_service.refresh_parameters(
-            lambda: repository.load_hash_parameters(connection)
-        )
+    issuer.password_service.refresh_parameters(issuer.users.password_hashes)
     reservation = issuer.attempt_limiter.reserve(_limits(name, client))
     attempt = LoginAttempt(name, client, is_known, reservation)
     try:
@@ -130,7 +122,7 @@ def _limits(name: str, client: str) -> tuple[Limit, ...]:
 
 
 def password_matches(
-    issuer: Issuer, attempt: LoginAttempt, password: str, user: IssuerUser | None
+    issuer: Issuer, attempt: LoginAttempt, password: str, user: UserAccount | None
 ) -> bool:
     """Return whether the password is accepted; the work is the same in every case (S-184)."""
     stored = None if user is None or attempt.is_locked_out else user.password_hash
@@ -147,7 +139,7 @@ def record_success(issuer: Issuer, tx: Session, attempt: LoginAttempt) -> None:
 def record_failure(  # noqa: PLR0913 - the event and its response
     issuer: Issuer,
     attempt: LoginAttempt,
-    user: IssuerUser | None,
+    user: UserAccount | None,
     event: str,
     *,
     why: str,

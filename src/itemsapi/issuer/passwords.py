@@ -1,21 +1,18 @@
 """Password change: a user sets a new password after proving the current one (S-042)."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from sqlalchemy.orm import Session
-
-from itemsapi.accounts import repository
-from itemsapi.accounts.models import User
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.passwords import normalize_password
-from itemsapi.accounts.repository import IssuerUser
+from itemsapi.accounts.users import UserAccount
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
 from itemsapi.issuer.issuer import Grant, GrantDetails, Issuer, grant_tokens, session_scopes
 from itemsapi.issuer.sessions import end_user_sessions_in, revoke_access_tokens
-from itemsapi.problems import BadRequest, Busy, NotFound, TokenInvalid, ValidationFailed
+from itemsapi.issuer.user_source import CredentialsChanged, UserTransaction
+from itemsapi.problems import BadRequest, Busy, Forbidden, NotFound, TokenInvalid, ValidationFailed
 from itemsapi.tokens.revocation import load_global_epochs
 from itemsapi.tokens.rotation import renew_session
 from itemsapi.tokens.sessions import find_session, lock_open_sessions
@@ -44,11 +41,13 @@ def change_password(issuer: Issuer, change: PasswordChange) -> Grant:
     All earlier access tokens of the user and refresh tokens of the session are revoked. Raise
     `ValidationFailed` if the current password is wrong or the new one not acceptable, `BadRequest`
     if the delivery is not that of the session, `TooManyRequests` (wrong passwords count as at
-    sign-in, S-045), `Busy`, and `TokenInvalid` if the session ended or the user was disabled
-    meanwhile.
+    sign-in, S-045), `Busy`, `TokenInvalid` if the session ended or the user was disabled
+    meanwhile, and `Forbidden` if the users are those of an application that keeps its hashes.
     """
+    if issuer.users.read_only:
+        raise Forbidden("The password of this user is changed in the application, not here.")
+    user = issuer.users.find_by_id(change.user_id)
     with issuer.database.reading() as connection:
-        user = repository.find_by_id(connection, change.user_id)
         session = find_session(connection, change.session_id)
     if user is None:
         raise NotFound
@@ -69,8 +68,7 @@ def _verify_and_change(
     """Verify the current password, again if the stored one changed meanwhile, and replace it."""
     new_hash = None
     for _ in range(login_throttling.MAX_VERIFICATIONS):
-        with issuer.database.reading() as connection:
-            user = repository.find_by_id(connection, change.user_id)
+        user = issuer.users.find_by_id(change.user_id)
         if user is None or not user.enabled:
             raise TokenInvalid
         is_correct = login_throttling.password_matches(issuer, attempt, change.current, user)
@@ -80,7 +78,7 @@ def _verify_and_change(
                 issuer, attempt, user, event, why=why, problem=problem
             )
         new_hash = new_hash or issuer.password_service.hash(change.new)
-        with suppress(login_throttling.CredentialsChanged):
+        with suppress(CredentialsChanged):
             return _store_password(issuer, change, user, new_hash, attempt)
     raise Busy
 
@@ -99,31 +97,26 @@ def _require_delivery(session: AnyRow | None, delivery: str) -> None:
 def _store_password(
     issuer: Issuer,
     change: PasswordChange,
-    user: IssuerUser,
+    user: UserAccount,
     new_hash: str,
     attempt: login_throttling.LoginAttempt,
 ) -> tuple[AnyRow, GrantDetails]:
-    with issuer.database.transaction() as tx:
-        current = repository.find_by_id(tx, user.id, lock=True)
-        if current is None or replace(current, epoch=0) != replace(user, epoch=0):
-            raise login_throttling.CredentialsChanged
-        row = tx.get_one(User, user.id)
-        row.password_hash, row.updated_at = new_hash, issuer.clock()
-        row.password_expires_at = None
-        row.version += 1
-        login_throttling.record_success(issuer, tx, attempt)
+    with issuer.users.changing_password(user, new_hash) as current:
+        if current.user is None or not current.user.enabled:
+            raise TokenInvalid
+        login_throttling.record_success(issuer, current.tx, attempt)
         ids = {"user_id": user.id, "session_id": change.session_id, "actor_id": user.id}
-        issuer.audit.record(tx, "authn_password_change", **ids, by="user")
+        issuer.audit.record(current.tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
-        return _renew_session(issuer, tx, change, end_others=end_others)
+        return _renew_session(issuer, current, change, end_others=end_others)
 
 
 def _renew_session(
-    issuer: Issuer, tx: Session, change: PasswordChange, *, end_others: bool
+    issuer: Issuer, current: UserTransaction, change: PasswordChange, *, end_others: bool
 ) -> tuple[AnyRow, GrantDetails]:
     """Renew the session, end the others if `end_others`, and revoke the user's access tokens."""
-    now, user_id = issuer.clock(), change.user_id
+    tx, now, user_id = current.tx, issuer.clock(), change.user_id
     lock_open_sessions(tx, user_id)
     idle = issuer.limits.max_idle
     session = renew_session(
@@ -138,7 +131,7 @@ def _renew_session(
     # The feed is locked from here on, so the new epoch cannot hide a mass revocation.
     if session.epoch < load_global_epochs(tx).sessions:
         raise TokenInvalid
-    scopes = session_scopes(repository.load_scopes(tx, user_id, issuer.known_scopes()), session)
+    scopes = session_scopes(current.scopes, session)
     return session, GrantDetails(scopes, unix_seconds(now), epoch, fresh=True)
 
 

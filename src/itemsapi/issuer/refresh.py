@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts import repository
+from itemsapi.accounts.users import UserAccount
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer.issuer import (
@@ -25,9 +25,10 @@ from itemsapi.issuer.issuer import (
     restrict_scopes,
     session_scopes,
 )
+from itemsapi.issuer.user_source import UserTransaction
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.claims import RefreshClaims
-from itemsapi.tokens.revocation import generation_target, load_global_epochs, session_target
+from itemsapi.tokens.revocation import generation_target, session_target
 from itemsapi.tokens.rotation import (
     PresentedToken,
     Rotation,
@@ -75,23 +76,23 @@ def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
     `DatabaseUnavailable` if the client may retry with the same token.
     """
     claims = issuer.token_codec.verify_refresh_token(token)
-    with issuer.database.transaction() as tx:
-        outcome = _refresh_session(issuer, tx, claims, request)
+    with issuer.users.transaction(claims.sub) as current:
+        outcome = _refresh_session(issuer, current, claims, request)
     if isinstance(outcome, Problem):
         raise outcome
     return outcome()
 
 
 def _refresh_session(
-    issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
+    issuer: Issuer, current: UserTransaction, claims: RefreshClaims, request: RefreshRequest
 ) -> Callable[[], Grant] | Problem:
     """Rotate in one transaction.
 
     A problem whose changes must be committed is returned, not raised. Tokens are minted after the
     commit: if that fails, the client may retry with the same token.
     """
-    now = issuer.clock()
-    details = _load_details(issuer, tx, claims, request)
+    tx, now = current.tx, issuer.clock()
+    details = _load_details(issuer, current, claims, request)
     if details is None:
         return RefreshInvalid()
     presented = PresentedToken(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
@@ -109,28 +110,31 @@ def _refresh_session(
 
 
 def _load_details(
-    issuer: Issuer, tx: Session, claims: RefreshClaims, request: RefreshRequest
+    issuer: Issuer, current: UserTransaction, claims: RefreshClaims, request: RefreshRequest
 ) -> GrantDetails | None:
     """Load what the new tokens contain, before the rotation.
 
-    Return None if no tokens may be issued. The user's row is locked: a change of their roles
+    Return None if no tokens may be issued. The user is locked: an operator's change of their roles
     commits before this transaction or after it.
     """
-    issued_at = unix_seconds(issuer.clock())
-    user = repository.find_by_id(tx, claims.sub, lock=True)
-    session, global_epochs = find_session(tx, claims.sid), load_global_epochs(tx)
-    if session is None or user is None or not user.enabled:
+    user, session = current.user, find_session(current.tx, claims.sid)
+    if session is None or user is None or not _may_continue(issuer, current, user):
         return None
     if session.user_id != user.id or session.delivery != request.delivery:
         return None
-    if session.epoch < global_epochs.sessions:
-        return None
-    user_scopes = repository.load_scopes(tx, user.id, issuer.known_scopes())
-    if user.password_expired(issuer.clock()):
+    if session.epoch < current.epochs.sessions:
         return None
     requested = None if user.must_change_password else request.scope
-    scopes = restrict_scopes(user, narrow_scopes(session_scopes(user_scopes, session), requested))
-    return GrantDetails(scopes, issued_at, max(user.epoch, global_epochs.tokens), fresh=False)
+    available = session_scopes(current.scopes, session)
+    scopes = restrict_scopes(user, narrow_scopes(available, requested))
+    return GrantDetails(scopes, unix_seconds(current.read_at), current.epoch, fresh=False)
+
+
+def _may_continue(issuer: Issuer, current: UserTransaction, user: UserAccount) -> bool:
+    """Return whether the user is enabled and has the password that the sessions belong to."""
+    if not user.enabled or user.password_expired(issuer.clock()):
+        return False
+    return current.state.knows_password(user.password_hash)
 
 
 def _revoke_superseded(issuer: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:

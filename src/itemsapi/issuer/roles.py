@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
-from itemsapi.accounts.models import ALL_PERMISSIONS, Operator, Permissions, Role, RoleScope, User
+from itemsapi.accounts.models import ALL_PERMISSIONS, Operator, Permissions, Role, RoleScope
 from itemsapi.accounts.repository import RoleRecord, UserRecord
+from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.preconditions import ExpectedVersion, check_version
 from itemsapi.problems import Conflict, Forbidden, NotFound, ValidationFailed
@@ -40,7 +41,7 @@ class AdminTransaction:
         Raise `NotFound`, `Forbidden` if the user has more permissions than the operator, or
         `PreconditionFailed` unless the user is at `version`.
         """
-        self.tx.get(User, user_id, with_for_update=True)  # before the feed: one lock order
+        lock_user(self.tx, user_id)  # before the feed: one lock order
         user = repository.get_user(self.tx, user_id)
         if user is None:
             raise NotFound
@@ -163,19 +164,15 @@ class RoleService:
     def _revoke_access_tokens(self, tx: Session, name: str) -> None:
         """Revoke the access tokens of the role's users; their next refresh applies the new scopes.
 
-        The rows of users are locked before the feed: one lock order everywhere, no deadlock.
+        The users are locked before the feed: one lock order everywhere, no deadlock.
         """
         user_ids = repository.list_users_with_role(tx, name, limit=MAX_REVOKED_USERS + 1)
         if len(user_ids) > MAX_REVOKED_USERS:
             self._issuer.revocation_feed.revoke(tx, ALL_USERS)
         elif user_ids:
-            rows = select(User).where(User.id.in_(user_ids)).order_by(User.id).with_for_update()
-            users = tx.scalars(rows).all()
-            epoch = self._issuer.revocation_feed.revoke(
-                tx, *(user_target(user.id) for user in users)
-            )
-            for user in users:
-                user.epoch = epoch
+            locked = lock_users(tx, user_ids)
+            epoch = self._issuer.revocation_feed.revoke(tx, *map(user_target, locked))
+            set_epochs(tx, locked, epoch)
 
     def _record(self, tx: Session, operator: Operator, name: str, **details: str | None) -> None:
         event = "privilege_permissions_changed"

@@ -6,7 +6,7 @@ avoid deadlocks: the user, the sessions by id, the revocation feed. Functions wh
 `_in` work in the transaction of their caller.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.models import User
+from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
+from itemsapi.db import HostConnection
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.claims import Claims
@@ -130,9 +131,27 @@ def revoke_access_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
     Called when roles or the password change: old grants must not outlive the change (S-183). The
     client gets new tokens at its next refresh.
     """
-    user = tx.get_one(User, user_id, with_for_update=True)  # waits for refreshes in progress
-    user.epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
-    return user.epoch
+    lock_user(tx, user_id)  # waits for refreshes in progress
+    epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
+    set_epochs(tx, [user_id], epoch)
+    return epoch
+
+
+def users_changed(
+    issuer: Issuer, user_ids: Iterable[str], connection: HostConnection | None = None
+) -> None:
+    """Revoke the access tokens of users that an application changed, in one transaction.
+
+    With `connection`, it is the transaction of the application.
+    """
+    with issuer.database.transaction(connection=connection) as tx:
+        changed = lock_users(tx, set(user_ids))
+        if not changed:
+            return
+        epoch = issuer.revocation_feed.revoke(tx, *map(user_target, changed))
+        set_epochs(tx, changed, epoch)
+        for user_id in changed:
+            issuer.audit.record(tx, "authz_change", user_id=user_id, by="application")
 
 
 def list_open_sessions(issuer: Issuer, user_id: str) -> list[dict[str, Any]]:

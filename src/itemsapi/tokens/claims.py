@@ -22,6 +22,7 @@ from itemsapi.tokens.scopes import parse_scopes
 
 MAX_TOKEN_LENGTH = 8192  # characters
 MAX_JSON_BRACKETS = 16  # in a header or payload; this also limits how deeply it can nest
+MAX_USER_ID_LENGTH = 128  # the same as `itemsapi.accounts.users.MAX_USER_ID_LENGTH`
 MAX_TEXT_LENGTH = 200  # characters of a header value, of a method in `amr` or of an audience
 LEEWAY_SECONDS = 60  # how far `iat` and `nbf` may lie in the future; `exp` has no leeway
 LIFETIME_JITTER = 0.05  # share of the lifetime: tokens issued together do not expire together
@@ -140,7 +141,8 @@ def parse_claims(payload: dict[str, Any], header: Mapping[str, Any], now: int) -
     if not (
         payload.keys() >= REQUIRED_CLAIMS
         and payload["type"] == "access"
-        and all(_is_id(payload[name]) for name in ("sub", "sid", "jti"))
+        and _is_user_id(payload["sub"])
+        and all(_is_id(payload[name]) for name in ("sid", "jti"))
         and all(
             _is_count(payload[name], maximum=MAX_TIMESTAMP) for name in ("iat", "exp", "auth_time")
         )
@@ -178,7 +180,7 @@ def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:
     """Return the claims of a refresh token. Raise `RefreshInvalid`."""
     if not (payload.keys() >= REQUIRED_REFRESH_CLAIMS and payload["type"] == "refresh"):
         raise RefreshInvalid
-    if not (_is_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
+    if not (_is_user_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
         raise RefreshInvalid
     return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
 
@@ -194,6 +196,11 @@ def _is_short_printable(value: object) -> bool:
 def _is_id(value: object) -> bool:
     """Return whether this has the form of our ids; nothing else reaches the database (S-033)."""
     return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
+
+
+def _is_user_id(value: object) -> bool:
+    """Return whether this may be the id of a user, ours or an application's (S-033)."""
+    return _is_short_printable(value) and len(str(value)) <= MAX_USER_ID_LENGTH
 
 
 def _is_count(value: object, *, minimum: int = 1, maximum: int = MAX_COUNTER) -> bool:

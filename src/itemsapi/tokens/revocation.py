@@ -41,7 +41,7 @@ class Revocation(Model):
     __tablename__ = "itemsapi_revocation"
 
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    target: Mapped[str] = mapped_column(String(64), index=True)
+    target: Mapped[str] = mapped_column(String(140), index=True)
     sessions: Mapped[bool] = mapped_column(default=False)
     made_at: Mapped[datetime] = mapped_column(index=True)
 

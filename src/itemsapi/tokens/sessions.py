@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import (
     BigInteger,
     Connection,
-    ForeignKey,
     Index,
     String,
     Text,
@@ -47,7 +46,7 @@ class AuthSession(Model):
     __table_args__ = (Index(None, "user_id", "ended_at"),)
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("itemsapi_user.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(String(128))
     gen: Mapped[int] = mapped_column(BigInteger, default=1)
     root_gen: Mapped[int] = mapped_column(BigInteger, default=NO_ROOT_GENERATION)
     renewed_gen: Mapped[int] = mapped_column(BigInteger, default=1)

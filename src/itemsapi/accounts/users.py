@@ -1,0 +1,80 @@
+"""`Users`: where the issuer finds the users, and what it needs to know of one.
+
+The layer has user tables of its own. An application that has users already passes any object with
+the methods of `Users` to `AuthLayer(app, users=...)`; `SqlUsers` makes one from a mapped class.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccount:
+    """What the issuer needs to know of a user.
+
+    `id` is the identity as text, at most 128 printable characters: it is never given to another
+    user (S-122). `password_hash` is None if the user has no password, and so cannot sign in with
+    one. `password_expires_at` is set for a temporary password, which has to be changed.
+    """
+
+    id: str
+    username: str
+    password_hash: str | None = field(repr=False)
+    enabled: bool = True
+    password_expires_at: datetime | None = None
+
+    @property
+    def must_change_password(self) -> bool:
+        """Return whether the password is temporary (S-119)."""
+        return self.password_expires_at is not None
+
+    def password_expired(self, now: datetime) -> bool:
+        """Return whether a temporary password has expired."""
+        return self.password_expires_at is not None and self.password_expires_at <= now
+
+
+class Users(Protocol):
+    """The users of an application.
+
+    The methods run in requests of any thread, never inside a transaction of the layer. An exception
+    is a 500, except a problem such as `DatabaseUnavailable` (503).
+    """
+
+    @property
+    def read_only(self) -> bool:
+        """Whether password hashes are never replaced; `POST /me/password` is then a 403."""
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Return the user who signs in with this name, as the client wrote it."""
+
+    def find_by_id(self, user_id: str) -> UserAccount | None:
+        """Return the user with this id; None for a text that cannot be an id, too."""
+
+    def scopes(self, user_id: str) -> Iterable[str]:
+        """Return the scopes of a user; those that the application does not know are left out."""
+
+    def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Store the hash `new` if the stored one is still `old`. Return whether it was."""
+
+
+@runtime_checkable
+class HashSamples(Protocol):
+    """Users that can show what kinds of password hashes they have (S-113)."""
+
+    def sample_password_hashes(self) -> Iterable[str]:
+        """Return the hashes of some users, among them every kind in use if possible."""
+
+
+def fold_username(username: str) -> str:
+    """Return one form for all spellings that some database may treat as the same name.
+
+    Collations ignore case, accents, width or spaces at the end. Limits count attempts by this form:
+    otherwise each spelling would give a client further attempts at the same password.
+    """
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", username).casefold())
+    return "".join(char for char in letters if not unicodedata.combining(char)).strip()

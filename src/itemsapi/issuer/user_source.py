@@ -1,0 +1,241 @@
+"""User source: where the issuer reads users and replaces their password hashes.
+
+`LayerUsers` are the layer's own tables: everything is read and written in the transaction of the
+flow. `ApplicationUsers` are the users of an application, behind the protocol `Users`: its methods
+are called outside of transactions, because they may write to the same database, which on SQLite
+would wait for the layer's own transaction.
+
+In both, the epochs are read before the user and their scopes: if those change in between, the new
+tokens have an older epoch than the change, and are invalid (docs/adr/0004).
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts import repository
+from itemsapi.accounts.models import MAX_USERNAME_LENGTH, normalize_username
+from itemsapi.accounts.user_state import (
+    UserState,
+    digest,
+    lock_user,
+    read_user_state,
+    set_password_digests,
+)
+from itemsapi.accounts.users import (
+    MAX_USER_ID_LENGTH,
+    HashSamples,
+    UserAccount,
+    Users,
+    fold_username,
+)
+from itemsapi.clock import Clock
+from itemsapi.db import Database
+from itemsapi.observability.logging import log
+from itemsapi.problems import DatabaseUnavailable
+from itemsapi.tokens.revocation import Epochs, load_global_epochs
+from itemsapi.tokens.scopes import ScopeRegistry
+
+
+class CredentialsChanged(Exception):
+    """The stored credentials changed during the verification: verify again."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserTransaction:
+    """A transaction in which a user is locked, and what was read of them.
+
+    `read_at` is from before `epochs` and `state` were read; they are from before `user` and
+    `scopes`. `is_current`: no other flow replaced the user's password between that and the lock.
+    """
+
+    tx: Session
+    read_at: datetime
+    epochs: Epochs
+    state: UserState
+    user: UserAccount | None
+    scopes: frozenset[str]
+    is_current: bool = True
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of new access tokens: the later one of the user and of everybody."""
+        return max(self.state.epoch, self.epochs.tokens)
+
+
+class UserSource(Protocol):
+    """The users of the layer or of an application."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether password hashes are never replaced."""
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Return the user who signs in with this name."""
+
+    def find_by_id(self, user_id: str) -> UserAccount | None:
+        """Return the user with this id."""
+
+    def normalize(self, username: str) -> str:
+        """Return the form of a name in which attempts at its password are counted."""
+
+    def password_hashes(self) -> Iterable[str]:
+        """Return stored password hashes of each kind in use, or only their parameters (S-113)."""
+
+    def transaction(
+        self, user_id: str, *, new_hash: str | None = None
+    ) -> AbstractContextManager[UserTransaction]:
+        """Open a transaction with a locked user.
+
+        `new_hash` is another hash of the same password; it replaces the stored one, unless that
+        changed, at the end of the transaction or after it.
+        """
+
+    def changing_password(
+        self, user: UserAccount, new_hash: str
+    ) -> AbstractContextManager[UserTransaction]:
+        """Store the hash of a new password, and open a transaction with the locked user.
+
+        Raise `CredentialsChanged` if `user` is not the current state.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LayerUsers:
+    """The layer's own tables of users and roles."""
+
+    database: Database
+    clock: Clock
+    scope_registry: ScopeRegistry
+    read_only: bool = False
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Return the user with this name, in any case."""
+        with self.database.reading() as connection:
+            return repository.find_by_name(connection, username)
+
+    def find_by_id(self, user_id: str) -> UserAccount | None:
+        """Return the user with this id."""
+        with self.database.reading() as connection:
+            return repository.find_by_id(connection, user_id)
+
+    def normalize(self, username: str) -> str:
+        """Return the normal form of a name, cut to the maximum length."""
+        return normalize_username(username)[:MAX_USERNAME_LENGTH]
+
+    def password_hashes(self) -> Iterable[str]:
+        """Return the parameters of stored password hashes."""
+        with self.database.reading() as connection:
+            return repository.load_hash_parameters(connection)
+
+    @contextmanager
+    def transaction(
+        self, user_id: str, *, new_hash: str | None = None
+    ) -> Iterator[UserTransaction]:
+        """Open a transaction with a locked user: a change of their roles waits for its end."""
+        read_at = self.clock()
+        with self.database.transaction() as tx:
+            state, epochs = lock_user(tx, user_id), load_global_epochs(tx)
+            user, scopes = repository.find_with_scopes(tx, user_id, self.scope_registry.names)
+            yield UserTransaction(tx, read_at, epochs, state, user, scopes)
+            if new_hash:
+                repository.replace_password_hash(tx, user_id, new_hash)
+
+    @contextmanager
+    def changing_password(self, user: UserAccount, new_hash: str) -> Iterator[UserTransaction]:
+        """Store the hash in the same transaction."""
+        with self.transaction(user.id) as change:
+            if change.user != user:
+                raise CredentialsChanged
+            repository.store_password(change.tx, user.id, new_hash, self.clock())
+            set_password_digests(change.tx, user.id, [digest(new_hash)])
+            yield change
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationUsers:
+    """The users of an application."""
+
+    users: Users
+    database: Database
+    clock: Clock
+    scope_registry: ScopeRegistry
+
+    @property
+    def read_only(self) -> bool:
+        """Whether password hashes are never replaced."""
+        return self.users.read_only
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Return the user who signs in with this name. Raise `ValueError` for an unusable id."""
+        user = self.users.find_by_name(username)
+        if user is not None and not _is_user_id(user.id):
+            raise ValueError(
+                f"users: the id of a user is not 1 to {MAX_USER_ID_LENGTH} printable characters"
+            )
+        return user
+
+    def find_by_id(self, user_id: str) -> UserAccount | None:
+        """Return the user with exactly this id: databases may compare without regard to case."""
+        user = self.users.find_by_id(user_id) if _is_user_id(user_id) else None
+        return user if user is not None and user.id == user_id else None
+
+    def normalize(self, username: str) -> str:
+        """Return one form for all spellings of a name."""
+        return fold_username(username)
+
+    def password_hashes(self) -> Iterable[str]:
+        """Return the hashes of some users, if the application shows them."""
+        return self.users.sample_password_hashes() if isinstance(self.users, HashSamples) else ()
+
+    @contextmanager
+    def transaction(
+        self, user_id: str, *, new_hash: str | None = None
+    ) -> Iterator[UserTransaction]:
+        """Read the user, then open a transaction with the lock; replace the hash after it."""
+        read_at = self.clock()
+        with self.database.reading() as connection:
+            epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
+        user = self.find_by_id(user_id)
+        scopes = self._scopes(user_id) if user else frozenset[str]()
+        with self.database.transaction() as tx:
+            digests = lock_user(tx, user_id).password_digests
+            is_current = digests == state.password_digests
+            yield UserTransaction(tx, read_at, epochs, state, user, scopes, is_current)
+        if new_hash and user and user.password_hash:
+            self._replace_hash(user.id, user.password_hash, new_hash)
+
+    @contextmanager
+    def changing_password(self, user: UserAccount, new_hash: str) -> Iterator[UserTransaction]:
+        """Store the hash first.
+
+        If the process dies before the transaction, the sessions of the old password end at their
+        next refresh, because none of them knows the new hash.
+        """
+        old_hash = user.password_hash
+        if not old_hash or not self.users.replace_password_hash(user.id, old_hash, new_hash):
+            raise CredentialsChanged
+        with self.transaction(user.id) as change:
+            set_password_digests(change.tx, user.id, [digest(new_hash)])
+            yield change
+
+    def _scopes(self, user_id: str) -> frozenset[str]:
+        """Return the user's scopes that the application knows; a text is split at spaces."""
+        scopes = self.users.scopes(user_id)
+        names = scopes.split() if isinstance(scopes, str) else scopes
+        return self.scope_registry.names.intersection(names)
+
+    def _replace_hash(self, user_id: str, old: str, new: str) -> None:
+        """Replace a hash; the user is signed in already, and the next sign-in tries again."""
+        try:
+            self.users.replace_password_hash(user_id, old, new)
+        except DatabaseUnavailable as error:
+            log.warning("password_hash_not_replaced", user_id=user_id, cause=error.cause)
+
+
+def _is_user_id(text: str) -> bool:
+    return 0 < len(text) <= MAX_USER_ID_LENGTH and text.isprintable()

@@ -1,0 +1,307 @@
+"""The users of an application sign in, refresh and change their password through the layer."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+
+from itemsapi.accounts.hashing_queue import HashingQueue
+from itemsapi.audit import AuditEvent
+from itemsapi.extension import AuthLayer
+from itemsapi.issuer.introspection import introspect
+from itemsapi.issuer.sessions import list_open_sessions
+from itemsapi.problems import DatabaseUnavailable
+from support.app_factory import PASSWORD
+from support.host_app import Host, HostUser, MakeHost, cheap_hash
+from support.race import race
+
+NEW_PASSWORD = "seven quiet geese cross the river"
+
+
+def change_password(host: Host, tokens: dict[str, Any], **fields: Any) -> Any:
+    """Change the password of a signed-in user; return the response."""
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD} | fields
+    return host.client(tokens).post("/me/password", json=body)
+
+
+def is_accepted(host: Host, tokens: dict[str, Any]) -> bool:
+    """Return whether the gate accepts the access token."""
+    return host.client(tokens).get("/auth/sessions").status_code == 200
+
+
+def test_a_user_signs_in_with_the_hash_of_the_application(host: Host) -> None:
+    """The id is the text of the primary key."""
+    user_id = host.create_user()
+    assert host.client(host.login()).get("/orders").text == str(user_id)
+
+
+def test_scopes_that_the_application_does_not_know_are_dropped(host: Host) -> None:
+    """No token has a scope that no rule names (S-082)."""
+    host.create_user(scopes="orders:read rockets:launch")
+    assert host.login()["scope"] == "orders:read"
+
+
+def test_a_sign_in_replaces_the_hash_with_argon2id(host: Host) -> None:
+    """By compare-and-set; the same password matches afterwards (S-047)."""
+    user_id = host.create_user()
+    host.login()
+    replaced = host.stored_hash(user_id)
+    assert replaced.startswith("$argon2id$")
+    host.login()
+    assert host.stored_hash(user_id) == replaced
+
+
+def test_no_hash_is_replaced_when_the_users_are_read_only(make_host: MakeHost) -> None:
+    """Other programs verify them, too."""
+    host = make_host(read_only=True)
+    user_id = host.create_user()
+    before = host.stored_hash(user_id)
+    assert change_password(host, host.login()).status_code == 403
+    assert host.stored_hash(user_id) == before
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"username": "somebody"},
+        {"password_hash": cheap_hash("another password")},
+        {"password_hash": None},
+        {"password_hash": ""},
+        {"password_hash": "plain"},
+        {"active": False},
+        {"active": None},
+    ],
+    ids=str,
+)
+def test_a_sign_in_is_401_when_it_must_not_succeed(host: Host, columns: dict[str, Any]) -> None:
+    """Always with the same response (S-184)."""
+    host.create_user(**columns)
+    response = host.try_login()
+    assert (response.status_code, response.get_json()["code"]) == (401, "invalid_credentials")
+
+
+def test_users_may_sign_in_with_another_unique_column(make_host: MakeHost) -> None:
+    """Such as the address, in the form in which it is stored."""
+    host = make_host(username="email", normalize=str.lower)
+    host.create_user(email="grace@example.com")
+    assert host.try_login("Grace@Example.com").status_code == 200
+    assert host.try_login("grace").status_code == 401
+
+
+def test_me_shows_the_user_of_the_application(host: Host) -> None:
+    """Without roles, which only the layer's own users have."""
+    user_id, tokens = host.create_user(), host.login()
+    shown = host.client(tokens).get("/me").get_json()
+    assert (shown["id"], shown["username"]) == (str(user_id), "grace")
+    assert shown.keys() == {"id", "username", "scopes", "session_id", "auth_time"}
+
+
+def test_me_is_404_when_the_application_deleted_the_user(host: Host) -> None:
+    """The access token is valid for some more minutes."""
+    host.create_user()
+    tokens = host.login()
+    with host.engine.begin() as connection:
+        connection.execute(delete(HostUser))
+    assert host.client(tokens).get("/me").status_code == 404
+
+
+def test_a_refresh_has_the_scopes_of_now(host: Host) -> None:
+    """The application changed them without a word to the layer."""
+    user_id, tokens = host.create_user(), host.login()
+    host.change_user(user_id, scopes="")
+    assert host.refresh(tokens).get_json()["scope"] == ""
+
+
+@pytest.mark.parametrize(
+    "columns", [{"active": False}, {"password_hash": cheap_hash(NEW_PASSWORD)}], ids=["off", "hash"]
+)
+def test_a_refresh_is_401_when_the_application_changed_the_user(
+    host: Host, columns: dict[str, Any]
+) -> None:
+    """S-067, S-126: disabled, or with another password, which ends the sessions of the old one."""
+    user_id, tokens = host.create_user(), host.login()
+    host.change_user(user_id, **columns)
+    assert host.refresh(tokens).status_code == 401
+
+
+def test_a_refresh_is_401_when_the_id_was_given_to_another_user(host: Host) -> None:
+    """S-122: SQLite does so after the newest user was deleted."""
+    user_id, tokens = host.create_user(), host.login()
+    with host.engine.begin() as connection:
+        connection.execute(delete(HostUser))
+    host.create_user("mallory", id=user_id, password_hash=cheap_hash())
+    assert host.refresh(tokens).status_code == 401
+
+
+def test_a_sign_in_ends_the_sessions_of_the_previous_password(host: Host) -> None:
+    """S-126: their access tokens too."""
+    user_id, old = host.create_user(), host.login()
+    host.change_user(user_id, password_hash=cheap_hash(NEW_PASSWORD))
+    new = host.login(password=NEW_PASSWORD)
+    assert (is_accepted(host, old), is_accepted(host, new)) == (False, True)
+
+
+def test_access_tokens_are_revoked_when_the_application_says_so(host: Host) -> None:
+    """S-183: the next refresh has the new scopes."""
+    user_id, tokens = host.create_user(), host.login()
+    host.change_user(user_id, scopes="")
+    host.users_changed(user_id)
+    assert not is_accepted(host, tokens)
+    refreshed = host.refresh(tokens).get_json()
+    assert (refreshed["scope"], is_accepted(host, refreshed)) == ("", True)
+
+
+def test_other_users_keep_their_tokens_when_one_changed(host: Host) -> None:
+    """And nothing happens for no user at all."""
+    grace, _ = host.create_user(), host.create_user("alan")
+    others = host.login("alan")
+    host.users_changed(grace)
+    host.users_changed()
+    assert is_accepted(host, others)
+
+
+def test_a_password_change_is_stored_in_the_table_of_the_application(host: Host) -> None:
+    """The session goes on, and the others end (S-126)."""
+    host.create_user()
+    here, there = host.login(), host.login()
+    changed = change_password(host, here)
+    assert changed.status_code == 200
+    assert host.refresh(changed.get_json()).status_code == 200
+    assert (is_accepted(host, there), host.refresh(there).status_code) == (False, 401)
+    assert [host.try_login(password=word).status_code for word in (PASSWORD, NEW_PASSWORD)] == [
+        401,
+        200,
+    ]
+
+
+def test_other_sessions_go_on_when_the_user_wants_so(host: Host) -> None:
+    """They belong to the new hash from then on."""
+    host.create_user()
+    here, there = host.login(), host.login()
+    assert change_password(host, here, end_other_sessions=False).status_code == 200
+    assert host.refresh(there).status_code == 200
+
+
+def test_a_password_change_is_422_when_the_application_replaces_the_hash_meanwhile(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user proved the previous password (S-042)."""
+    host = make_host()
+    user_id = host.create_user()
+    tokens, passwords = host.login(), host.services.issuer.password_service
+    hash_password = type(passwords).hash
+
+    def hash_and_change(*arguments: Any) -> str:
+        host.change_user(user_id, password_hash=cheap_hash("of an operator"))
+        return hash_password(*arguments)
+
+    monkeypatch.setattr(type(passwords), "hash", hash_and_change)
+    assert change_password(host, tokens).status_code == 422
+    assert host.stored_hash(user_id).startswith("pbkdf2:")
+
+
+def test_a_password_change_is_503_when_the_table_cannot_be_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing changed: the session and the password stay."""
+    host.create_user()
+    tokens = host.login()
+    monkeypatch.setattr("itemsapi.accounts.sql_users.SqlUsers.replace_password_hash", fail)
+    assert change_password(host, tokens).status_code == 503
+    assert host.refresh(tokens).status_code == 200
+
+
+def test_a_sign_in_succeeds_when_the_hash_cannot_be_replaced(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one tries again."""
+    user_id = host.create_user()
+    with monkeypatch.context() as patch:
+        patch.setattr("itemsapi.accounts.sql_users.SqlUsers.replace_password_hash", fail)
+        assert host.refresh(host.login()).status_code == 200
+    host.login()
+    assert host.stored_hash(user_id).startswith("$argon2id$")
+
+
+def fail(*_: object) -> bool:
+    """Fail as a database does that is away."""
+    raise DatabaseUnavailable(cause="test")
+
+
+@pytest.fixture
+def parallel(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """The application, with room for more passwords at once than one client usually gets."""
+    queue = HashingQueue(max_running=8, max_waiting=8)
+    monkeypatch.setattr(host.services.issuer.password_service, "_queue", queue)
+    return host
+
+
+def test_all_sessions_go_on_when_parallel_sign_ins_replace_the_hash(parallel: Host) -> None:
+    """One of them replaces it; the sessions of the others know the new hash, too."""
+    host, user_id = parallel, parallel.create_user()
+    opened = race(*[host.login] * 3)
+    assert host.stored_hash(user_id).startswith("$argon2id$")
+    assert [host.refresh(tokens).status_code for tokens in opened] == [200] * 3
+
+
+def test_a_session_ends_with_logout(host: Host) -> None:
+    """For every user alike."""
+    host.create_user()
+    tokens = host.login()
+    host.client(tokens).post("/auth/logout", json={})
+    assert (is_accepted(host, tokens), host.refresh(tokens).status_code) == (False, 401)
+
+
+def test_the_oldest_session_ends_above_the_limit(host: Host) -> None:
+    """S-124: the limit is three here."""
+    user_id = str(host.create_user())
+    opened = [host.login() for _ in range(4)]
+    assert [is_accepted(host, tokens) for tokens in opened] == [False, True, True, True]
+    assert len(list_open_sessions(host.services.issuer, user_id)) == 3
+
+
+def test_parallel_sign_ins_do_not_exceed_the_limit(parallel: Host) -> None:
+    """S-124: the row of the user's state is the lock, also when it does not exist yet."""
+    user_id = str(parallel.create_user())
+    race(*[parallel.login] * 6)
+    assert len(list_open_sessions(parallel.services.issuer, user_id)) == 3
+
+
+@pytest.mark.parametrize("user", ["grace", "nobody"])
+def test_wrong_passwords_are_limited_in_every_spelling_of_the_name(host: Host, user: str) -> None:
+    """S-045: a database that ignores case or accents does not give further attempts."""
+    host.create_user()
+    spellings = [user, user.upper(), f"{user} ", user.replace("a", "\u00e1"), user.title()] * 2
+    for name in spellings:
+        assert host.try_login(name, "wrong").status_code == 401
+    assert host.try_login(user, "wrong").status_code == 429
+
+
+def test_the_audit_trail_names_the_user_of_the_application(host: Host) -> None:
+    """By the id, not by the name (S-150)."""
+    user_id = host.create_user()
+    host.login()
+    host.try_login(password="wrong")
+    with host.services.database.reading() as connection:
+        table = AuditEvent.core()
+        query = select(table.c.event, table.c.user_id).where(table.c.user_id.is_not(None))
+        events = sorted(map(tuple, connection.execute(query)))
+    expected = ["authn_login_fail", "authn_login_success"]
+    assert events == [(event, str(user_id)) for event in expected]
+
+
+def test_introspection_knows_the_users_of_the_application(host: Host) -> None:
+    """A refresh token is inactive as soon as the password is another one."""
+    user_id, tokens = host.create_user(), host.login()
+    issuer, token = host.services.issuer, tokens["refresh_token"]
+    assert introspect(issuer, token)["active"]
+    host.change_user(user_id, password_hash=cheap_hash(NEW_PASSWORD))
+    assert not introspect(issuer, token)["active"]
+
+
+@pytest.mark.parametrize("part", ["operators", "items"])
+def test_parts_for_the_own_users_are_refused_with_other_users(host: Host, part: Any) -> None:
+    """They would manage users who cannot sign in."""
+    users = host.auth._users  # noqa: SLF001 - any users will do
+    with pytest.raises(ValueError, match=f"include=.'{part}'. works on the layer's own users"):
+        AuthLayer(users=users, include={part})
