@@ -17,7 +17,7 @@ from itemsapi.db import sqlite
 from itemsapi.extension import AuthLayer
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.host_app import cheap_hash
 
 

@@ -11,7 +11,7 @@ from itemsapi.extension import AuthLayer
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import DatabaseUnavailable
-from support.app_factory import PASSWORD
+from itemsapi.testing import PASSWORD
 from support.host_app import Host, HostUser, MakeHost, cheap_hash
 from support.race import race
 
