@@ -22,7 +22,9 @@ from flask import Flask, Response, request
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
 from itemsapi.clock import Clock, Timer
+from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
+from itemsapi.gate.credentials import Credentials, DocumentedCredential
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RouteRules, RuleDecorator
@@ -37,16 +39,18 @@ from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 
 LAYER = "itemsapi.layer"
-Part = Literal["items", "operators", "docs", "console", "health", "metrics"]
+Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "metrics"]
 
 
 class AuthLayer:
     """The issuer, the gate and the endpoints of the signed-in user on a Flask application.
 
-    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `settings`
-    are read from the environment by default. `include` names further endpoints: those for
-    `operators`, the `docs`, the `console`, `health` and `metrics`. With `answer_options` the gate
-    responds to OPTIONS for all routes, without running a hook; otherwise only for its own routes.
+    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `credentials`
+    are accepted beside the access token where a rule names them (`by=`). `settings` are read from
+    the environment by default. `include` names further endpoints: `api_keys` with which users make
+    keys for their programs (and the credential `api_key`), those for `operators`, the `docs`, the
+    `console`, `health` and `metrics`. With `answer_options` the gate responds to
+    OPTIONS for all routes, without running a hook; otherwise only for its own routes.
     """
 
     api: rest.Api
@@ -58,6 +62,7 @@ class AuthLayer:
         app: Flask | None = None,
         *,
         rules: Mapping[str, RuleDecorator] | None = None,
+        credentials: Collection[DocumentedCredential] = (),
         settings: Settings | None = None,
         include: Collection[Part] = (),
         answer_options: bool = False,
@@ -65,7 +70,7 @@ class AuthLayer:
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Keep the options; with `app`, call `init_app`."""
-        self._rules, self._settings = rules, settings
+        self._rules, self._credentials, self._settings = rules, credentials, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._answer_options = include, answer_options
         if app is not None:
@@ -78,12 +83,16 @@ class AuthLayer:
         """
         settings = self._settings or Settings.from_environment()
         services = build_services(settings, self._clock, monotonic=self._monotonic)
+        credentials = [*self._credentials]
+        if "api_keys" in self._include:
+            credentials.append(ApiKeyCredential(services.api_keys.find_owner))
         problems_url = f"{settings.public_url}/docs/problems"
         blueprints = endpoints.blueprints(settings, self._include)
         own = {blueprint.name for blueprint in blueprints}
         gate = _build_gate(
             services,
             RouteRules(self._rules),
+            credentials,
             lambda: self._answer_options or request.blueprint in own,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
@@ -97,6 +106,7 @@ class AuthLayer:
             config_prefix="ITEMSAPI_",
             rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
             problems_url=problems_url,
+            credentials=gate.credentials.others,
             **rest.spec_options(settings),
         )
         rest.describe(app, self.api)
@@ -120,7 +130,12 @@ def gate_of(app: Flask) -> Gate:
     return cast("Gate", app.extensions[LAYER])
 
 
-def _build_gate(services: Services, rules: RouteRules, answers_options: Callable[[], bool]) -> Gate:
+def _build_gate(
+    services: Services,
+    rules: RouteRules,
+    credentials: Collection[DocumentedCredential],
+    answers_options: Callable[[], bool],
+) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
         token_codec=services.token_codec,
@@ -132,8 +147,9 @@ def _build_gate(services: Services, rules: RouteRules, answers_options: Callable
         ).record_after_response,
     )
     return Gate(
-        verifier,
+        Credentials(verifier, credentials),
         CsrfPolicy(settings.public_url, settings.allowed_origins),
+        clock=services.clock,
         rules=rules,
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,

@@ -13,6 +13,7 @@ from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database
+from itemsapi.issuer.api_keys import ApiKeyService
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
 from itemsapi.issuer.users import UserService
@@ -46,6 +47,7 @@ class Services:
     issuer: Issuer
     users: UserService
     roles: RoleService
+    api_keys: ApiKeyService
     items: ItemService
 
     def scopes(self) -> Mapping[str, Scope]:
@@ -115,5 +117,6 @@ def build_services(
         issuer=issuer,
         users=UserService(issuer),
         roles=RoleService(issuer),
+        api_keys=ApiKeyService(issuer, monotonic=monotonic),
         items=ItemService(database, clock, quota_of(settings)),
     )

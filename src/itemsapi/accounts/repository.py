@@ -107,7 +107,7 @@ def load_hash_parameters(connection: Connection) -> list[str]:
     return [str(parameters) for parameters in connection.scalars(_HASH_PARAMETERS)]
 
 
-def load_scopes(tx: Session, user_id: str, known: Iterable[str]) -> frozenset[str]:
+def load_scopes(tx: Reader, user_id: str, known: Iterable[str]) -> frozenset[str]:
     """Return the scopes of a user's roles that the application knows."""
     rows = tx.execute(_SCOPES, {"id": user_id}).all()
     known = frozenset(known)

@@ -12,6 +12,7 @@ from itemsapi.endpoints import (
     admin_roles,
     admin_sessions,
     admin_users,
+    api_keys,
     auth,
     console,
     docs,
@@ -33,6 +34,7 @@ def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Bluep
     `include` names those that an application may do without.
     """
     optional = {
+        "api_keys": [api_keys.blueprint],
         "items": [items.blueprint],
         "operators": [
             admin_users.blueprint,

@@ -94,7 +94,7 @@ def change_password(payload: dict[str, Any]) -> object:
     caller = current_caller()
     change = passwords.PasswordChange(
         caller.user_id,
-        caller.session_id,
+        caller.session_id or "",
         current=payload["current_password"],
         new=payload["new_password"],
         end_others=payload["end_other_sessions"],
@@ -112,6 +112,6 @@ def _current_user() -> dict[str, object]:
         "roles": user.roles,
         "scopes": sorted(caller.scopes),
         "session_id": caller.session_id,
-        "auth_time": datetime.fromtimestamp(caller.claims.auth_time, UTC),
+        "auth_time": datetime.fromtimestamp(caller.auth_time or 0, UTC),
         "created_at": user.created_at,
     }

@@ -16,8 +16,9 @@ from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from itemsapi.gate.authenticate import TokenVerifier, bearer_token
+from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import Caller, clear_caller, mark_stale_credential, set_caller
+from itemsapi.gate.credentials import Credentials
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rulebook import Rulebook
@@ -28,7 +29,7 @@ from itemsapi.observability.context import (
     reset_request_context,
     set_request_context,
 )
-from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
+from itemsapi.problems import Challenge, GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 from itemsapi.tokens.scopes import ScopeRegistry
 
 EXTENSION = "itemsapi.gate"
@@ -40,9 +41,10 @@ class Gate:
 
     def __init__(  # noqa: PLR0913 - the checks, and how the application responds
         self,
-        verifier: TokenVerifier,
+        credentials: Credentials,
         csrf_policy: CsrfPolicy,
         *,
+        clock: Clock,
         rules: RouteRules,
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
@@ -55,13 +57,14 @@ class Gate:
         address is over its rate. `respond` makes the response to a problem. `answers_options` tells
         whether the gate responds to OPTIONS for the current request; Flask does for others.
         """
-        self._verifier, self._csrf_policy, self._rules = verifier, csrf_policy, rules
+        self.credentials, self._csrf_policy, self._rules = credentials, csrf_policy, rules
+        self._clock = clock
         self._scope_registry = scope_registry
         self._count_request, self._respond = count_request, respond
         self._answers_options = answers_options
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
-        self.views = GuardedViews({})
+        self.views = GuardedViews({}, respond)
 
     def connect(self, app: Flask) -> None:
         """Check every request of `app` from now on.
@@ -76,9 +79,9 @@ class Gate:
         """Read the rules of all routes and guard all views; routes added later are refused."""
         with self._sealing:
             if self._rulebook is None:
-                rulebook = Rulebook(app, self._rules)
+                rulebook = Rulebook(app, self._rules, self.credentials.names)
                 self._scope_registry.register(rulebook.scopes.values())
-                self.views = app.view_functions = GuardedViews(app.view_functions)
+                self.views = app.view_functions = GuardedViews(app.view_functions, self._respond)
                 _register_response_handlers(app)
                 self._rulebook = rulebook
             return self._rulebook
@@ -105,8 +108,9 @@ class Gate:
         elif request.routing_exception is None and not has_automatic_options():
             endpoint, method = request.endpoint or "", request.method
             view = self._view(endpoint)
-            self._admit(rulebook.rule_for(endpoint, method))
-            mark_admitted(view, method)
+            rule = rulebook.rule_for(endpoint, method)
+            self._admit(rule)
+            mark_admitted(view, method, rule)
 
     def _view(self, endpoint: str) -> RouteCallable | None:
         view = current_app.view_functions.get(endpoint)
@@ -118,7 +122,12 @@ class Gate:
         caller = None
         try:
             caller = self._authenticate(rule)
-            rule.check(caller.claims if caller else None)
+            rule.check(caller)
+            if rule.within is not None:
+                rule.check_sign_in(caller, unix_seconds(self._clock()))
+        except Challenge as problem:
+            problem.schemes = self.credentials.schemes(rule)
+            raise
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
         self._csrf_policy.check(request)
@@ -132,8 +141,7 @@ class Gate:
         if rule.kind in {"public", "refresh token"}:
             return None
         try:
-            token = bearer_token(request)
-            return Caller(self._verifier.verify(token)) if token is not None else None
+            return self.credentials.authenticate(request, rule)
         except TokenInvalid:
             if rule.accepts_refresh_token:  # signing out twice is not an error
                 mark_stale_credential()
@@ -176,9 +184,13 @@ class GuardedViews(dict[str, RouteCallable]):
     and is not returned.
     """
 
-    def __init__(self, views: Mapping[str, RouteCallable]) -> None:
-        """Wrap each of `views` in the check."""
-        self._at_boot = {endpoint: _guarded(endpoint, view) for endpoint, view in views.items()}
+    def __init__(
+        self, views: Mapping[str, RouteCallable], respond: Callable[[Problem], Response]
+    ) -> None:
+        """Wrap each of `views` in the check; `respond` makes the response to a failed one."""
+        self._at_boot = {
+            endpoint: _guarded(endpoint, view, respond) for endpoint, view in views.items()
+        }
         super().__init__(self._at_boot)
 
     def __getitem__(self, endpoint: str) -> RouteCallable:
@@ -193,18 +205,29 @@ class GuardedViews(dict[str, RouteCallable]):
         return self._at_boot.get(endpoint) is view
 
 
-def mark_admitted(view: object, method: str) -> None:
-    """Permit the current request to run `view` with this method."""
-    setattr(request, ADMITTED, (view, method))
+NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)
 
 
-def _guarded(endpoint: str, view: RouteCallable) -> RouteCallable:
+def mark_admitted(view: object, method: str, rule: Rule) -> None:
+    """Permit the current request to run `view` with this method, by this rule."""
+    setattr(request, ADMITTED, (view, method, rule))
+
+
+def _guarded(
+    endpoint: str, view: RouteCallable, respond: Callable[[Problem], Response]
+) -> RouteCallable:
     """Return `view` behind the check; it keeps `__wrapped__`, which rules and OpenAPI need."""
 
     @functools.wraps(view)
     def guarded(**view_args: Any) -> ResponseReturnValue:
-        if getattr(request, ADMITTED, None) != (guarded, request.method):
+        admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)
+        if admitted is not guarded or method != request.method or rule is None:
             raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+        if rule.on is not None:
+            try:
+                rule.on.require(view_args, current_app.ensure_sync)
+            except Problem as problem:
+                raise GateResponse(respond(problem)) from problem
         response: ResponseReturnValue = current_app.ensure_sync(view)(**view_args)
         return response
 
