@@ -15,9 +15,9 @@ other behaviour of the application stays as it is, except that each of its route
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, has_app_context, request
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
@@ -29,6 +29,7 @@ from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RouteRules, RuleDecorator
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
@@ -73,6 +74,7 @@ class AuthLayer:
         self._rules, self._credentials, self._settings = rules, credentials, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._answer_options = include, answer_options
+        self._additional_claims = AdditionalClaims()
         if app is not None:
             self.init_app(app)
 
@@ -82,7 +84,12 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         settings = self._settings or Settings.from_environment()
-        services = build_services(settings, self._clock, monotonic=self._monotonic)
+        services = build_services(
+            settings,
+            self._clock,
+            monotonic=self._monotonic,
+            additional_claims=self._additional_claims,
+        )
         credentials = [*self._credentials]
         if "api_keys" in self._include:
             credentials.append(ApiKeyCredential(services.api_keys.find_owner))
@@ -112,6 +119,20 @@ class AuthLayer:
         rest.describe(app, self.api)
         for blueprint in blueprints:
             self.api.register_blueprint(blueprint)
+
+    def claims(self, function: ClaimsFunction) -> ClaimsFunction:
+        """Add the claims that `function(user_id)` returns to every access token, as a decorator.
+
+        It runs at sign-in, refresh and change of password. `current_caller().claims` has them. See
+        `itemsapi.issuer.additional_claims`. Raise `ValueError` for a second function.
+        """
+
+        def load(user_id: str) -> Mapping[str, Any]:
+            run = current_app.ensure_sync(function) if has_app_context() else function
+            return run(user_id)
+
+        self._additional_claims.register(load)
+        return function
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:

@@ -436,6 +436,12 @@ class DatabaseUnavailable(Unavailable):
     cause = "database: it is unavailable"
 
 
+class ClaimsUnavailable(Unavailable):
+    """The application's own function for the claims of a token failed, so none is issued."""
+
+    code = "claims_unavailable"
+
+
 class RefreshSuperseded(Unavailable):
     """A newer refresh token of the session was issued a moment ago; nothing has changed."""
 

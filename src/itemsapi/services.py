@@ -13,6 +13,7 @@ from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database
+from itemsapi.issuer.additional_claims import AdditionalClaims
 from itemsapi.issuer.api_keys import ApiKeyService
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
@@ -76,7 +77,11 @@ def current_database() -> Database:
 
 
 def build_services(
-    settings: Settings, clock: Clock, *, monotonic: Timer = time.monotonic
+    settings: Settings,
+    clock: Clock,
+    *,
+    monotonic: Timer = time.monotonic,
+    additional_claims: AdditionalClaims | None = None,
 ) -> Services:
     """Build the services; nothing is opened or read yet.
 
@@ -105,6 +110,7 @@ def build_services(
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
         scope_registry=ScopeRegistry(),
+        additional_claims=additional_claims or AdditionalClaims(),
     )
     return Services(
         settings=settings,

@@ -42,7 +42,7 @@ class NewApiKey(ApiKey):
 class ApiKeyIn(Schema):
     """What a new key is for."""
 
-    name = fields.String(required=True, validate=validate.Length(1, 120))
+    name = fields.Line(required=True, validate=validate.Length(1, 120))
     scopes = fields.List(fields.String(), required=True, validate=validate.Length(1, MAX_SCOPES))
     expires_in_days = fields.Integer(load_default=90, validate=validate.Range(1, MAX_DAYS))
 

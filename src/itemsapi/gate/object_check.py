@@ -61,6 +61,8 @@ class ObjectCheck:
             raise NotFound
         if found is not True:
             kind = type(found).__name__
+            if inspect.iscoroutine(found):
+                found.close()
             raise GateUnavailable(cause=f"gate: on={self.name} returned {kind}, not True or False")
 
 

@@ -81,7 +81,9 @@ def _verify_and_change(
             )
         new_hash = new_hash or issuer.password_service.hash(change.new)
         with suppress(login_throttling.CredentialsChanged):
-            return _store_password(issuer, change, user, new_hash, attempt)
+            claims = issuer.additional_claims.load(issuer.database, user.id)
+            session, details = _store_password(issuer, change, user, new_hash, attempt)
+            return session, details.with_claims(claims)
     raise Busy
 
 
