@@ -83,7 +83,7 @@ def backend(host: HostFactory) -> Backend:
 
 def test_a_view_knows_the_caller_of_another_credential(backend: Backend) -> None:
     """Without session and claims: it is no user's sign-in."""
-    assert backend.client().get("/badge", headers=BADGE).json == {
+    assert backend.client().get("/badge", headers=BADGE).get_json() == {
         "user": "robot",
         "session": None,
         "credential": "badge",
@@ -125,7 +125,7 @@ def test_each_of_the_named_credentials_is_accepted(backend: Backend) -> None:
     """A route may name several."""
     ada = backend.signed_in_client("ada", "member")
     answers = [ada.get("/both"), backend.client().get("/both", headers=BADGE)]
-    assert [answer.json for answer in answers] == [
+    assert [answer.get_json() for answer in answers] == [
         {"credential": "access_token"},
         {"credential": "badge"},
     ]
@@ -175,7 +175,7 @@ def test_the_challenge_names_the_accepted_schemes(
 
 def test_the_advice_names_the_accepted_credentials(backend: Backend) -> None:
     """The usual advice would send its reader to the sign-in."""
-    assert backend.client().get("/badge").json["detail"] == (
+    assert backend.client().get("/badge").get_json()["detail"] == (
         "Send one of these credentials, as the API document describes them: badge."
     )
 

@@ -19,11 +19,17 @@ def make_host(
     clock: MovingClock,
     timer: ManualTimer,
     *add_routes: Callable[[Flask], object],
+    claims: Any = None,
     **options: Any,
 ) -> Backend:
-    """Return a host with these routes and options of the layer; `backend.app` is the host."""
+    """Return a host with these routes and options of the layer; `backend.app` is the host.
+
+    `claims` is the function of `@auth.claims`.
+    """
     app = Flask("host", static_folder=None)
-    AuthLayer(app, settings=settings, clock=clock, monotonic=timer, **options)
+    auth = AuthLayer(app, settings=settings, clock=clock, monotonic=timer, **options)
+    if claims is not None:
+        auth.claims(claims)
     for add in add_routes:
         add(app)
     return Backend(app, app.extensions[EXTENSION], clock)

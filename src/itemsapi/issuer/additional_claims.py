@@ -32,6 +32,10 @@ class LoadedClaims:
     claims: Mapping[str, Any] = field(default_factory=dict)
     epoch: int | None = None
 
+    def are_older_than(self, epoch: int) -> bool:
+        """Return whether the tokens of the user were recalled after the claims were read."""
+        return self.epoch is not None and self.epoch < epoch
+
 
 class AdditionalClaims:
     """The function that returns the additional claims of a user, if the application has one."""

@@ -13,6 +13,7 @@ from itemsapi.accounts.repository import IssuerUser
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
+from itemsapi.issuer.additional_claims import LoadedClaims
 from itemsapi.issuer.issuer import Grant, GrantDetails, Issuer, grant_tokens, session_scopes
 from itemsapi.issuer.sessions import end_user_sessions_in, revoke_access_tokens
 from itemsapi.problems import BadRequest, Busy, NotFound, TokenInvalid, ValidationFailed
@@ -82,8 +83,7 @@ def _verify_and_change(
         new_hash = new_hash or issuer.password_service.hash(change.new)
         with suppress(login_throttling.CredentialsChanged):
             claims = issuer.additional_claims.load(issuer.database, user.id)
-            session, details = _store_password(issuer, change, user, new_hash, attempt)
-            return session, details.with_claims(claims)
+            return _store_password(issuer, change, user, new_hash, attempt, claims=claims)
     raise Busy
 
 
@@ -98,12 +98,14 @@ def _require_delivery(session: AnyRow | None, delivery: str) -> None:
         )
 
 
-def _store_password(
+def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
     issuer: Issuer,
     change: PasswordChange,
     user: IssuerUser,
     new_hash: str,
     attempt: login_throttling.LoginAttempt,
+    *,
+    claims: LoadedClaims,
 ) -> tuple[AnyRow, GrantDetails]:
     with issuer.database.transaction() as tx:
         current = repository.find_by_id(tx, user.id, lock=True)
@@ -118,7 +120,11 @@ def _store_password(
         issuer.audit.record(tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
-        return _renew_session(issuer, tx, change, end_others=end_others)
+        session, details = _renew_session(issuer, tx, change, end_others=end_others)
+        # The change itself recalls the user's tokens: only an earlier recall makes the claims old.
+        if claims.are_older_than(max(current.epoch, load_global_epochs(tx).tokens)):
+            raise login_throttling.CredentialsChanged
+        return session, replace(details, claims=claims)
 
 
 def _renew_session(
