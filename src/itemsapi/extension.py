@@ -92,7 +92,7 @@ class AuthLayer:
         )
         credentials = [*self._credentials]
         if "api_keys" in self._include:
-            credentials.append(ApiKeyCredential(services.api_keys.find_owner))
+            credentials.append(ApiKeyCredential(services.api_key_lookup.find_owner))
         problems_url = f"{settings.public_url}/docs/problems"
         blueprints = endpoints.blueprints(settings, self._include)
         own = {blueprint.name for blueprint in blueprints}

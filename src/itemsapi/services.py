@@ -14,6 +14,7 @@ from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database
 from itemsapi.issuer.additional_claims import AdditionalClaims
+from itemsapi.issuer.api_key_lookup import ApiKeyLookup
 from itemsapi.issuer.api_keys import ApiKeyService
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
@@ -49,6 +50,7 @@ class Services:
     users: UserService
     roles: RoleService
     api_keys: ApiKeyService
+    api_key_lookup: ApiKeyLookup
     items: ItemService
 
     def scopes(self) -> Mapping[str, Scope]:
@@ -112,6 +114,7 @@ def build_services(
         scope_registry=ScopeRegistry(),
         additional_claims=additional_claims or AdditionalClaims(),
     )
+    api_key_lookup = ApiKeyLookup(issuer, monotonic)
     return Services(
         settings=settings,
         clock=clock,
@@ -123,6 +126,7 @@ def build_services(
         issuer=issuer,
         users=UserService(issuer),
         roles=RoleService(issuer),
-        api_keys=ApiKeyService(issuer, monotonic=monotonic),
+        api_keys=ApiKeyService(issuer, api_key_lookup.forget),
+        api_key_lookup=api_key_lookup,
         items=ItemService(database, clock, quota_of(settings)),
     )

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text, update
 
 from itemsapi.accounts.models import User, UserRole
-from itemsapi.issuer import api_keys
+from itemsapi.issuer import api_key_lookup
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.api_keys import ApiKey, make_api_key
 from support.app_factory import Backend
@@ -170,7 +170,7 @@ def test_a_key_costs_no_query_within_that_time(
     """The gate looks it up once."""
     program.get("/items")
     calls: list[object] = []
-    monkeypatch.setattr(backend.services.api_keys, "_load", calls.append)
+    monkeypatch.setattr(backend.services.api_key_lookup, "_load", calls.append)
     program.get("/items")
     assert calls == []
 
@@ -311,7 +311,7 @@ def test_a_use_that_cannot_be_recorded_fails_no_request(
     backend: Backend, program: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-04: the next one tries again."""
-    monkeypatch.setattr(api_keys, "_NOTE_USE", "no statement")
+    monkeypatch.setattr(api_key_lookup, "_NOTE_USE", "no statement")
     assert program.get("/items").status_code == 200
 
 
@@ -331,10 +331,10 @@ def test_the_process_remembers_a_limited_number_of_keys(
     backend: Backend, ada: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest is looked up again."""
-    monkeypatch.setattr(api_keys, "MAX_REMEMBERED_KEYS", 2)
+    monkeypatch.setattr(api_key_lookup, "MAX_REMEMBERED_KEYS", 2)
     for key in [make_key(ada)["key"] for _ in range(3)]:
         backend.bearer_client(key).get("/items")
-    assert len(backend.services.api_keys._remembered) == 2  # noqa: SLF001 - not visible otherwise
+    assert len(backend.services.api_key_lookup._remembered) == 2  # noqa: SLF001 - not visible otherwise
 
 
 def test_a_key_of_a_deleted_user_is_refused(backend: Backend, program: FlaskClient) -> None:
