@@ -242,6 +242,40 @@ def test_an_unknown_key_is_refused(backend: Backend, key: str) -> None:
 
 
 @pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("bearer {}", 200),
+        ("BEARER   {}", 200),
+        ("Bearer {} ", 401),
+        ("Bearer {},{}", 401),
+        ("Basic {}", 401),
+        ("{}", 401),
+    ],
+)
+def test_a_key_is_sent_as_a_bearer_token(
+    backend: Backend, ada: FlaskClient, authorization: str, status: int
+) -> None:
+    """RFC 9110 section 11.1: the scheme in any case, and one credential."""
+    key = make_key(ada)["key"]
+    headers = {"Authorization": authorization.format(key, key)}
+    assert backend.client().get("/items", headers=headers).status_code == status
+
+
+@pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize("where", ["query", "header", "cookie"])
+def test_a_key_in_another_place_is_no_credential(
+    backend: Backend, ada: FlaskClient, where: str
+) -> None:
+    """S-011: exactly one way, which proxies and logs treat as secret."""
+    key, client = make_key(ada)["key"], backend.client()
+    client.set_cookie("api_key", key if where == "cookie" else "x")
+    headers = {"X-API-Key": key} if where == "header" else {}
+    query = {"limit": 5} | ({"access_token": key} if where == "query" else {})
+    assert client.get("/items", headers=headers, query_string=query).status_code == 401
+
+
+@pytest.mark.dialect("sqlite")
 def test_an_unknown_key_counts_for_the_address(make_backend: Callable[..., Backend]) -> None:
     """As an invalid token does (S-112)."""
     client = make_backend(rate_limit="3/hour").bearer_client(make_api_key())

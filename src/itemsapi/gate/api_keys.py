@@ -17,7 +17,7 @@ from itemsapi.tokens.api_keys import PREFIX
 
 API_KEY = "api_key"
 
-_API_KEY = re.compile(f"bearer +{PREFIX}", re.IGNORECASE | re.ASCII)
+_API_KEY = re.compile(f"(?i:bearer) +{PREFIX}", re.ASCII)
 
 
 class KeyOwner(Protocol):
@@ -55,7 +55,8 @@ class ApiKeyCredential:
 
     def is_present(self, request: Request) -> bool:
         """Return whether the bearer credential of a request begins as an API key does."""
-        return _API_KEY.match(request.environ.get("HTTP_AUTHORIZATION", "")) is not None
+        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        return PREFIX in header and _API_KEY.match(header) is not None
 
     def authenticate(self, request: Request) -> Caller | None:
         """Return the user whose key it is, with the scopes that both have.

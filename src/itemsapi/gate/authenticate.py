@@ -28,7 +28,8 @@ MAX_REMEMBERED_TOKENS = 8192  # per process: some 1.5 KB each
 
 _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
-_NO_API_KEY = re.compile(rf"bearer(?![!-~])(?! +{PREFIX})", re.IGNORECASE | re.ASCII)
+_USUAL = "Bearer ey"  # how the header with a JWT begins, as nearly all clients write it
+_NO_API_KEY = re.compile(rf"(?i:bearer)(?![!-~])(?! +{PREFIX})", re.ASCII)
 
 
 def bearer_token(request: Request) -> str | None:
@@ -74,7 +75,8 @@ class TokenVerifier:
 
     def is_present(self, request: Request) -> bool:
         """Return whether a request has a bearer credential, valid or not, that is no API key."""
-        return _NO_API_KEY.match(request.environ.get("HTTP_AUTHORIZATION", "")) is not None
+        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        return header.startswith(_USUAL) or _NO_API_KEY.match(header) is not None
 
     def authenticate(self, request: Request) -> Caller | None:
         """Return the caller of a request; None if it has no bearer credential.

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from flask import Request
 
 from itemsapi.gate.caller import Caller
-from itemsapi.gate.rules import ACCESS_TOKEN, Rule
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import CredentialNotAccepted, CredentialsAmbiguous
 
 
@@ -82,7 +82,7 @@ class Credentials:
 
         Raise `CredentialsAmbiguous`, `CredentialNotAccepted`, or the problem of the credential.
         """
-        if not self.others and rule.by == {ACCESS_TOKEN}:
+        if not self.others and rule.by == BY_ACCESS_TOKEN:
             return self._access_token.authenticate(request)
         present = [credential for credential in self._all if credential.is_present(request)]
         if not present:
