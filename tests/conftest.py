@@ -20,6 +20,7 @@ from itemsapi.settings import Settings
 from itemsapi.testing import MovableClock, testing_settings
 from support.app_factory import Backend, BufferedClient
 from support.bundled_postgres import start_postgres
+from support.host import HostFactory, make_host
 from support.manual_timer import ManualTimer
 from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
@@ -166,6 +167,20 @@ def make_backend(
     yield make
     for backend in backends:
         backend.services.database.dispose()
+
+
+@pytest.fixture
+def host(settings: Settings, clock: MovingClock, timer: ManualTimer) -> Iterator[HostFactory]:
+    """Build plain Flask applications with the layer around them."""
+    hosts: list[Backend] = []
+
+    def make(*add_routes: Callable[[Flask], object], **options: Any) -> Backend:
+        hosts.append(make_host(with_cheap_hashing(settings), clock, timer, *add_routes, **options))
+        return hosts[-1]
+
+    yield make
+    for one in hosts:
+        one.services.database.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ TABLES = (  # referencing tables first
     "itemsapi_attempt",
     "itemsapi_revocation",
     "itemsapi_signing_key",
+    "itemsapi_api_key",
     "itemsapi_session",
     "itemsapi_user_role",
     "itemsapi_role_scope",
@@ -38,6 +39,7 @@ def upgrade() -> None:
     _users()
     _roles()
     _sessions()
+    _api_keys()
     _keys_and_revocations()
     _limits()
     _audit()
@@ -151,6 +153,23 @@ def _sessions() -> None:
         sa.Column("ended_at", TIME),
         sa.Column("ended_because", sa.String(40)),
         sa.Index(None, "user_id", "ended_at"),
+    )
+
+
+def _api_keys() -> None:
+    op.create_table(
+        "itemsapi_api_key",
+        sa.Column("id", ID, primary_key=True),
+        sa.Column("user_id", sa.String(255), nullable=False),
+        sa.Column("name", sa.String(120), nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("hash", HASH, nullable=False, unique=True),
+        sa.Column("shown", sa.String(16), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=False, index=True),
+        sa.Column("last_used_at", TIME),
+        sa.Column("revoked_at", TIME),
+        sa.Index(None, "user_id", "created_at"),
     )
 
 

@@ -15,7 +15,7 @@ from itemsapi.observability.logging import log, write_json_lines
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.settings import Settings, secret_exposure_warning
 
-PARTS: tuple[Part, ...] = ("items", "operators", "health", "metrics", "docs", "console")
+PARTS: tuple[Part, ...] = ("api_keys", "items", "operators", "health", "metrics", "docs", "console")
 
 
 def create_app(

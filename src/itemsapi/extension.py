@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, has_app_context, request
 from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
@@ -29,12 +29,15 @@ from itemsapi import endpoints, rest
 from itemsapi.accounts.users import Users
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
+from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
+from itemsapi.gate.credentials import Credentials, DocumentedCredential
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RouteRules, RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.wsgi_guard import WsgiGuard
+from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
@@ -50,18 +53,20 @@ if TYPE_CHECKING:
 
 LAYER = "itemsapi.layer"
 _PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
-Part = Literal["items", "operators", "docs", "console", "health", "metrics"]
+Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "metrics"]
 
 
 class AuthLayer:
     """The issuer, the gate and the endpoints of the signed-in user on a Flask application.
 
-    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `settings`
-    are read from the environment by default. `include` names further endpoints: those for
-    `operators`, the `docs`, the `console`, `health` and `metrics`. All paths of the layer begin
-    with `url_prefix`, except `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes
-    like those of the layer: it responds to OPTIONS, and limits the rate of requests to public ones.
-    `users` are the users of the application, such as `SqlUsers`; otherwise the layer has its own.
+    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `users` are
+    the users of the application, such as `SqlUsers`; otherwise the layer has its own. `credentials`
+    are accepted beside the access token where a rule names them (`by=`). `settings` are read from
+    the environment by default. `include` names further endpoints: `api_keys` with which users make
+    keys for their programs (and the credential `api_key`), those for `operators`, the `docs`, the
+    `console`, `health` and `metrics`. All paths of the layer begin with `url_prefix`, except
+    `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes like those of the layer:
+    it responds to OPTIONS, and limits the rate of requests to public ones.
     """
 
     app: Flask
@@ -75,6 +80,7 @@ class AuthLayer:
         *,
         rules: Mapping[str, RuleDecorator] | None = None,
         users: Users | None = None,
+        credentials: Collection[DocumentedCredential] = (),
         settings: Settings | None = None,
         include: Collection[Part] = (),
         url_prefix: str = "",
@@ -87,6 +93,7 @@ class AuthLayer:
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         _require_own_users(users, include)
         self._rules, self._users, self._settings = rules, users, settings
+        self._credentials, self._additional_claims = credentials, AdditionalClaims()
         self._clock, self._monotonic = clock, monotonic
         self._include, self._whole_app = include, whole_app
         self._url_prefix = url_prefix
@@ -108,14 +115,19 @@ class AuthLayer:
             monotonic=self._monotonic,
             url_prefix=prefix,
             items="items" in self._include,
+            additional_claims=self._additional_claims,
         )
         problems_url = f"{built.base_url}/docs/problems"
         blueprints = endpoints.blueprints(
             settings, self._include, has_own_users=self._users is None
         )
+        credentials = [*self._credentials]
+        if "api_keys" in self._include:
+            credentials.append(ApiKeyCredential(built.api_key_lookup.find_owner))
         gate = _build_gate(
             built,
             RouteRules(self._rules),
+            credentials,
             lambda: self._whole_app or EXTENSION in request.blueprints,
         )
         app.extensions |= {EXTENSION: built, LAYER: gate}
@@ -128,6 +140,7 @@ class AuthLayer:
             config_prefix="ITEMSAPI_",
             rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
             problems_url=problems_url,
+            credentials=gate.credentials.others,
             **rest.spec_options(settings),
         )
         rest.describe(app, self.api)
@@ -185,6 +198,20 @@ class AuthLayer:
         """
         services().users_changed(map(str, user_ids), connection)
 
+    def claims(self, function: ClaimsFunction) -> ClaimsFunction:
+        """Add the claims that `function(user_id)` returns to every access token, as a decorator.
+
+        It runs at sign-in, refresh and change of password. `current_caller().claims` has them. See
+        `itemsapi.issuer.additional_claims`. Raise `ValueError` for a second function.
+        """
+
+        def load(user_id: str) -> Mapping[str, Any]:
+            run = current_app.ensure_sync(function) if has_app_context() else function
+            return run(user_id)
+
+        self._additional_claims.register(load)
+        return function
+
     @staticmethod
     def seal(app: Flask) -> Rulebook:
         """Refuse to start with unguarded routes: write it as the last line of a factory.
@@ -212,7 +239,12 @@ def _require_own_users(users: Users | None, include: Collection[Part]) -> None:
             )
 
 
-def _build_gate(services: Services, rules: RouteRules, is_own_request: Callable[[], bool]) -> Gate:
+def _build_gate(
+    services: Services,
+    rules: RouteRules,
+    credentials: Collection[DocumentedCredential],
+    is_own_request: Callable[[], bool],
+) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
         token_codec=services.token_codec,
@@ -224,8 +256,9 @@ def _build_gate(services: Services, rules: RouteRules, is_own_request: Callable[
         ).record_after_response,
     )
     return Gate(
-        verifier,
+        Credentials(verifier, credentials),
         CsrfPolicy(settings.public_url, settings.allowed_origins),
+        clock=services.clock,
         rules=rules,
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 REALM = "itemsapi"
+BEARER = "Bearer"
 
 
 class Problem(Exception):
@@ -62,14 +63,26 @@ class Challenge(Problem):
 
     status = 401
     error: ClassVar[str | None] = None
+    schemes: tuple[str, ...] = (BEARER,)
 
     def headers(self) -> dict[str, str]:
-        """Return the challenge and the other additional headers."""
+        """Return one challenge for each of `schemes`, and the other additional headers.
+
+        The gate sets `schemes` to those of the credentials that the route accepts (RFC 9110
+        section 11.6.1); only that of bearer tokens has further parameters.
+        """
+        challenges = [
+            self._bearer_challenge() if scheme == BEARER else f'{scheme} realm="{REALM}"'
+            for scheme in self.schemes
+        ]
+        return self.extra_headers | {"WWW-Authenticate": ", ".join(challenges)}
+
+    def _bearer_challenge(self) -> str:
         parameters = [f'realm="{REALM}"']
         if self.error:
             parameters += [f'error="{self.error}"', f'error_description="{self.title}"']
         parameters += [f'{name}="{value}"' for name, value in self.parameters()]
-        return self.extra_headers | {"WWW-Authenticate": "Bearer " + ", ".join(parameters)}
+        return f"{BEARER} " + ", ".join(parameters)
 
     def parameters(self) -> Iterator[tuple[str, str]]:
         """Yield further parameters of the challenge."""
@@ -91,6 +104,50 @@ class TokenInvalid(Challenge):
     error = "invalid_token"
     title = "The access token is invalid, expired or revoked"
     advice = "Get a new access token with POST /auth/refresh, or sign in again."
+
+
+class ApiKeyInvalid(Challenge):
+    """The API key is malformed, unknown, expired or revoked, or its user may not sign in."""
+
+    code = "invalid_api_key"
+    error = "invalid_token"
+    title = "The API key is invalid, expired or revoked"
+    advice = "Make a new key with POST /me/api-keys."
+
+
+class SignatureInvalid(Challenge):
+    """The signature of the request is malformed, wrong, or made at another time."""
+
+    code = "invalid_signature"
+    error = "invalid_token"
+    title = "The signature of the request is invalid or too old"
+    advice = "Check the secret, the clock, and that the body is sent exactly as it was signed."
+
+
+class CredentialNotAccepted(Challenge):
+    """The request has a credential of a kind that the rule of this route does not name."""
+
+    code = "credential_not_accepted"
+    error = "invalid_token"
+    title = "This operation does not accept that kind of credential"
+    advice = "Send a credential that the API document names for this operation."
+
+
+class StepUpRequired(Challenge):
+    """The user signed in too long ago for this operation (RFC 9470 section 3)."""
+
+    code = "insufficient_user_authentication"
+    error = "insufficient_user_authentication"
+    title = "The sign-in is too long ago for this operation"
+
+    def __init__(self, max_age: int = 0) -> None:
+        """Take how many seconds ago the sign-in may be."""
+        self.max_age = max_age
+        super().__init__(f"Sign in again with POST /auth/login; that is valid for {max_age} s.")
+
+    def parameters(self) -> Iterator[tuple[str, str]]:
+        """Yield the allowed age of the sign-in."""
+        yield "max_age", str(self.max_age)
 
 
 class ScopeMissing(Challenge):
@@ -180,6 +237,14 @@ class BadRequest(Problem):
     status = 400
     code = "bad_request"
     title = "The request is malformed"
+
+
+class CredentialsAmbiguous(BadRequest):
+    """The request has two credentials, so it is unclear who sends it (S-011)."""
+
+    code = "credentials_ambiguous"
+    title = "The request has more than one credential"
+    advice = "Send exactly one of them."
 
 
 class BodyMalformed(BadRequest):
@@ -380,6 +445,12 @@ class DatabaseUnavailable(Unavailable):
 
     code = "database_unavailable"
     cause = "database: it is unavailable"
+
+
+class ClaimsUnavailable(Unavailable):
+    """The application's own function for the claims of a token failed, so none is issued."""
+
+    code = "claims_unavailable"
 
 
 class RefreshSuperseded(Unavailable):

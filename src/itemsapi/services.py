@@ -15,6 +15,9 @@ from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database, HostConnection
 from itemsapi.issuer import sessions
+from itemsapi.issuer.additional_claims import AdditionalClaims
+from itemsapi.issuer.api_key_lookup import ApiKeyLookup
+from itemsapi.issuer.api_keys import ApiKeyService
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
 from itemsapi.issuer.user_source import ApplicationUsers, LayerUsers
@@ -50,6 +53,8 @@ class Services:
     issuer: Issuer
     users: UserService
     roles: RoleService
+    api_keys: ApiKeyService
+    api_key_lookup: ApiKeyLookup
     items: ItemService
 
     @property
@@ -136,7 +141,9 @@ def build_services(
         attempt_limiter=AttemptLimiter(database, clock),
         audit=audit,
         scope_registry=registry,
+        additional_claims=additional_claims or AdditionalClaims(),
     )
+    api_key_lookup = ApiKeyLookup(issuer, monotonic)
     return Services(
         settings=settings,
         url_prefix=url_prefix,
@@ -149,5 +156,7 @@ def build_services(
         issuer=issuer,
         users=UserService(issuer),
         roles=RoleService(issuer),
+        api_keys=ApiKeyService(issuer, api_key_lookup.forget),
+        api_key_lookup=api_key_lookup,
         items=ItemService(database, clock, quota_of(settings)),
     )

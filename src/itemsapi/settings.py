@@ -84,6 +84,7 @@ class Settings:
     session_max_age: timedelta = _setting(parse_duration, timedelta(days=90))
     session_max_idle: timedelta = _setting(parse_duration, timedelta(days=14))
     session_limit: int = _setting(parse_count, 50)
+    api_key_limit: int = _setting(parse_count, 50)
     item_limit: int = _setting(parse_count, 100_000)
     item_bytes_limit: int = _setting(parse_count, 268_435_456)
     idempotency_key_limit: int = _setting(parse_count, 100_000)
@@ -273,6 +274,7 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
         "must be above 0 and at most ITEMSAPI_SESSION_MAX_AGE",
     ),
     ("session_limit", lambda s: s.session_limit < 1, "must be 1 or more"),
+    ("api_key_limit", lambda s: s.api_key_limit < 1, "must be 1 or more"),
     ("item_limit", lambda s: s.item_limit < 1, "must be 1 or more"),
     ("item_bytes_limit", lambda s: s.item_bytes_limit < 1, "must be 1 or more"),
     ("idempotency_key_limit", lambda s: s.idempotency_key_limit < 1, "must be 1 or more"),

@@ -65,6 +65,16 @@ def test_access_gives_a_reason_for_every_public_route(shell: Shell) -> None:
     assert all(row["why"] for row in rows if row["rule"] == "public")
 
 
+def test_access_shows_credentials_and_unchecked_objects(shell: Shell) -> None:
+    """S-080: as JSON, for a review by a program."""
+    rows = {f"{row['method']} {row['path']}": row for row in shell.run("access", "--json").json}
+    shown = [
+        rows["GET /items/<id:item_id>"][name] for name in ("credentials", "object_check", "note")
+    ]
+    assert shown == [["access_token", "api_key"], None, "no object check (on=)"]
+    assert rows["GET /items"]["note"] is None
+
+
 def test_a_table_is_not_cut_in_a_pipe(shell: Shell) -> None:
     """A pipe has no terminal width."""
     assert "the application itself holds no data; what it shows" in shell.run("access").out

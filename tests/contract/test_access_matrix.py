@@ -203,7 +203,9 @@ def test_document_matches_the_rules_of_the_gate(
 
 def security(entry: RouteRule) -> list[dict[str, list[str]]]:
     """Return the expected `security` of a rule, independent of the service's implementation."""
-    bearer: list[dict[str, list[str]]] = [{"bearer": sorted(entry.rule.scope_names)}]
+    schemes = {"access_token": "bearer", "api_key": "api_key"}
+    accepted = [scheme for name, scheme in schemes.items() if name in entry.rule.by]
+    bearer = [{scheme: sorted(entry.rule.scope_names)} for scheme in accepted]
     by_kind: dict[str, list[dict[str, list[str]]]] = {
         "public": [],
         "signed in": bearer,

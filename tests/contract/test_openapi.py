@@ -113,9 +113,9 @@ def test_reason_is_shown_when_a_route_is_public(operations: dict[str, dict[str, 
 
 
 def test_scopes_are_explained_in_the_scheme(document: dict[str, Any]) -> None:
-    """There is one scheme, and its description lists the scopes."""
+    """The description of the access token lists the scopes."""
     schemes = document["components"]["securitySchemes"]
-    assert list(schemes) == ["bearer"]
+    assert list(schemes) == ["bearer", "api_key"]
     assert "- `items:read`: " in schemes["bearer"]["description"]
 
 

@@ -26,5 +26,8 @@ def _row(entry: RouteRule) -> dict[str, object]:
         "path": entry.path,
         "rule": str(entry.rule),
         "scopes": sorted(entry.rule.scope_names),
+        "credentials": sorted(entry.rule.by) if entry.rule.needs_caller else [],
+        "object_check": entry.rule.on.name if entry.rule.on else None,
+        "note": "no object check (on=)" if entry.has_unchecked_object else None,
         "why": entry.rule.reason,
     }

@@ -12,6 +12,7 @@ from itemsapi.endpoints import (
     admin_roles,
     admin_sessions,
     admin_users,
+    api_keys,
     auth,
     console,
     docs,
@@ -36,6 +37,7 @@ def blueprints(
     of the layer, which have roles.
     """
     optional = {
+        "api_keys": [api_keys.blueprint],
         "items": [items.blueprint],
         "operators": [
             admin_users.blueprint,

@@ -170,4 +170,6 @@ def _missing_token_problem() -> Problem:
 def _end_own_session(caller: Caller) -> None:
     user_id = caller.user_id
     with suppress(NotFound):  # the session may be deleted already
-        end_session(services().issuer, caller.session_id, user_id, why="logout", actor=user_id)
+        end_session(
+            services().issuer, caller.session_id or "", user_id, why="logout", actor=user_id
+        )

@@ -5,8 +5,10 @@ from typing import Any
 import flask
 from marshmallow import validate
 
+from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
+from itemsapi.gate.rules import ACCESS_TOKEN
 from itemsapi.items.models import (
     MAX_DESCRIPTION_LENGTH,
     MAX_NAME_LENGTH,
@@ -35,6 +37,8 @@ from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
 
 blueprint = Blueprint("items", __name__, url_prefix="/items")
+
+CREDENTIALS = (ACCESS_TOKEN, API_KEY)  # programs use the items without a sign-in
 
 PRICE = validate.Regexp(r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,4})?$", error='Not a price: "12.50".')
 CURRENCY = validate.OneOf(sorted(CURRENCY_DECIMALS), error="Not an ISO 4217 currency code.")
@@ -144,7 +148,7 @@ class ItemQuery(PageQuery):
 
 
 @blueprint.get("")
-@requires(ITEMS_READ)
+@requires(ITEMS_READ, by=CREDENTIALS)
 @blueprint.arguments(ItemQuery(), location="query")
 @blueprint.response(
     200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None}
@@ -155,7 +159,7 @@ def list_items(query: dict[str, Any]) -> Page[ItemRecord]:
 
 
 @blueprint.post("")
-@requires(ITEMS_WRITE)
+@requires(ITEMS_WRITE, by=CREDENTIALS)
 @blueprint.idempotent
 @blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
 @blueprint.etag
@@ -171,7 +175,7 @@ def create_item(payload: dict[str, Any]) -> object:
 
 
 @blueprint.get("/<id:item_id>")
-@requires(ITEMS_READ)
+@requires(ITEMS_READ, by=CREDENTIALS)
 @blueprint.etag
 @blueprint.response(200, Item(), example=EXAMPLE)
 @blueprint.alt_response(NotFound)
@@ -183,7 +187,7 @@ def show_item(item_id: str) -> object:
 
 
 @blueprint.put("/<id:item_id>")
-@requires(ITEMS_WRITE)
+@requires(ITEMS_WRITE, by=CREDENTIALS)
 @blueprint.arguments(ItemIn(), example=EXAMPLE_IN)
 @blueprint.etag
 @blueprint.response(200, Item(), example=EXAMPLE)
@@ -199,7 +203,7 @@ def replace_item(payload: dict[str, Any], item_id: str) -> object:
 
 
 @blueprint.patch("/<id:item_id>")
-@requires(ITEMS_WRITE)
+@requires(ITEMS_WRITE, by=CREDENTIALS)
 @blueprint.arguments(ItemIn(partial=True), example={"quantity": 2})
 @blueprint.etag
 @blueprint.response(200, Item(), example=EXAMPLE)
@@ -215,7 +219,7 @@ def change_item(payload: dict[str, Any], item_id: str) -> object:
 
 
 @blueprint.delete("/<id:item_id>")
-@requires(ITEMS_WRITE)
+@requires(ITEMS_WRITE, by=CREDENTIALS)
 @blueprint.etag
 @blueprint.response(204)
 @blueprint.alt_response(NotFound)

@@ -125,7 +125,7 @@ def _add_password_change(blueprint: Blueprint) -> None:
         caller = current_caller()
         change = passwords.PasswordChange(
             caller.user_id,
-            caller.session_id,
+            caller.session_id or "",
             current=payload["current_password"],
             new=payload["new_password"],
             end_others=payload["end_other_sessions"],
@@ -141,5 +141,5 @@ def _profile(username: str) -> dict[str, object]:
         "username": username,
         "scopes": sorted(caller.scopes),
         "session_id": caller.session_id,
-        "auth_time": datetime.fromtimestamp(caller.claims.auth_time, UTC),
+        "auth_time": datetime.fromtimestamp(caller.auth_time or 0, UTC),
     }

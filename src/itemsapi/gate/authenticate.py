@@ -1,4 +1,4 @@
-"""Authenticate a request: read its bearer token strictly, and verify it.
+"""The access token as a credential: read the bearer token of a request strictly, and verify it.
 
 Only the Authorization header is read. A token in a query, a form, a body or a cookie is not a
 credential (RFC 6750 section 2, RFC 9700 section 4.3.2). The signature of a token is verified once
@@ -14,8 +14,11 @@ from collections.abc import Callable
 from flask import Request, Response, after_this_request
 
 from itemsapi.clock import Clock, unix_seconds
+from itemsapi.gate.caller import Caller, caller_of
+from itemsapi.gate.rules import ACCESS_TOKEN
 from itemsapi.observability.logging import log
-from itemsapi.problems import TokenInvalid
+from itemsapi.problems import BEARER, TokenInvalid
+from itemsapi.tokens.api_keys import PREFIX
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.key_set import KeySet
@@ -25,6 +28,8 @@ MAX_REMEMBERED_TOKENS = 8192  # per process: some 1.5 KB each
 
 _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
+_USUAL = "Bearer ey"  # how the header with a JWT begins, as nearly all clients write it
+_NO_API_KEY = re.compile(rf"(?i:bearer)(?![!-~])(?! +{PREFIX})", re.ASCII)
 
 
 def bearer_token(request: Request) -> str | None:
@@ -43,7 +48,13 @@ def bearer_token(request: Request) -> str | None:
 
 
 class TokenVerifier:
-    """Verify access tokens and cache the claims of valid ones."""
+    """Verify access tokens and cache the callers of valid ones.
+
+    It is the credential `access_token`, which every gate has (`itemsapi.gate.credentials`).
+    """
+
+    name = ACCESS_TOKEN
+    scheme = BEARER
 
     def __init__(
         self,
@@ -58,53 +69,86 @@ class TokenVerifier:
         self._token_codec, self._key_set = token_codec, key_set
         self._revocation_feed, self._clock = revocation_feed, clock
         self._on_verified = on_verified
-        self._cache: OrderedDict[str, Claims] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Claims, Caller]] = OrderedDict()
         self._lock = threading.Lock()
         self._key_set_version = 0
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of a valid token.
+    def is_present(self, request: Request) -> bool:
+        """Return whether a request has a bearer credential, valid or not, that is no API key."""
+        header = request.environ.get("HTTP_AUTHORIZATION", "")
+        return header.startswith(_USUAL) or _NO_API_KEY.match(header) is not None
+
+    def authenticate(self, request: Request) -> Caller | None:
+        """Return the caller of a request; None if it has no bearer credential.
+
+        Raise as `verify` does.
+        """
+        token = bearer_token(request)
+        return None if token is None else self.verify(token)
+
+    def verify(self, token: str) -> Caller:
+        """Return the caller of a valid token.
 
         Raise `TokenInvalid`, or `GateUnavailable` if the keys or the revocations are not known.
         """
-        claims, version = self._cached(token)
-        if claims is None:
+        entry, version = self._cached(token)
+        if entry is None:
             claims = self._token_codec.verify_access_token(token)
-            self._add_to_cache(token, claims, version)
+            caller = caller_of(claims)
+            self._add_to_cache(token, (claims, caller), version)
+        else:
+            claims, caller = entry
         self._revocation_feed.check(
             sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
         )
         self._on_verified(claims)
-        return claims
+        return caller
 
     def forget(self, token: str) -> None:
         """Remove a token from the cache, so that its next use verifies it again."""
         with self._lock:
             self._cache.pop(token, None)
 
-    def _cached(self, token: str) -> tuple[Claims | None, int]:
-        """Return the claims of a cached token, or None, and the current version of the key set."""
+    def _cached(self, token: str) -> tuple[tuple[Claims, Caller] | None, int]:
+        """Return the entry of a cached token, or None, and the current version of the key set."""
         self._key_set.snapshot()
         with self._lock:
             if self._key_set_version != self._key_set.version:
                 self._cache.clear()
                 self._key_set_version = self._key_set.version
-            version, claims = self._key_set_version, self._cache.get(token)
-            if claims is not None:
+            version, entry = self._key_set_version, self._cache.get(token)
+            if entry is not None:
                 self._cache.move_to_end(token)
-        if claims is not None and claims.exp <= unix_seconds(self._clock()):
+        if entry is not None and entry[0].exp <= unix_seconds(self._clock()):
             self.forget(token)
             raise TokenInvalid
-        return claims, version
+        return entry, version
 
-    def _add_to_cache(self, token: str, claims: Claims, version: int) -> None:
+    def _add_to_cache(self, token: str, entry: tuple[Claims, Caller], version: int) -> None:
         """Cache a token, unless the keys changed meanwhile: its key may have been withdrawn."""
         with self._lock:
             if version != self._key_set_version:
                 return
-            self._cache[token] = claims
+            self._cache[token] = entry
             while len(self._cache) > MAX_REMEMBERED_TOKENS:
                 self._cache.popitem(last=False)
+
+
+def run_after_response(function: Callable[[], None]) -> None:
+    """Call a function when the response has been sent; before it, if it is a stream or a file.
+
+    A client can keep a stream open, and Werkzeug does not close a response that the server sends as
+    a file.
+    """
+
+    def schedule(response: Response) -> Response:
+        if response.is_streamed or response.direct_passthrough:
+            function()
+        else:
+            response.call_on_close(function)
+        return response
+
+    after_this_request(schedule)
 
 
 # Record, after the response is sent, that a client uses a generation of tokens.
@@ -134,19 +178,7 @@ class SeenGenerations:
         """Record the generation after the current response, unless it is recorded already."""
         generation = (claims.sid, claims.gen)
         if claims.gen > FIRST_GENERATION and generation not in self._recorded:
-            after_this_request(lambda response: self._schedule(response, generation))
-
-    def _schedule(self, response: Response, generation: tuple[str, int]) -> Response:
-        """Record when the response has been sent; before it, if it is a stream or a file.
-
-        A client can keep a stream open, and Werkzeug does not close a response that the server
-        sends as a file.
-        """
-        if response.is_streamed or response.direct_passthrough:
-            self._record(generation)
-        else:
-            response.call_on_close(lambda: self._record(generation))
-        return response
+            run_after_response(lambda: self._record(generation))
 
     def _record(self, generation: tuple[str, int]) -> None:
         if generation in self._recorded or generation in self._in_progress:

@@ -1,10 +1,14 @@
-"""The caller: the user whose request the gate admitted."""
+"""The caller: the user or machine whose request the gate admitted."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from flask import Request, g, request
 from flask.ctx import _AppCtxGlobals
 
+from itemsapi.gate.rules import ACCESS_TOKEN
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.scopes import Scope
 
@@ -16,31 +20,43 @@ STALE = "itemsapi_stale"
 _JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
 _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
 
+NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user whose request the gate admitted: the claims of a verified token, without a query."""
+    """The user or machine whose request the gate admitted.
 
-    claims: Claims
+    `user_id`: the stable id of the user. `scopes`: the names of what this credential permits.
+    `session_id`: the session of an access token; None for a machine. `credential`: the name of the
+    credential, as in `by=` of a rule. `auth_time`: when the user signed in, in seconds since 1970;
+    None for a machine. `claims`: the claims of an access token, those of `@auth.claims` included;
+    empty for other credentials. `token`: the verified access token, if it is one.
+    """
 
-    @property
-    def user_id(self) -> str:
-        """The user's stable id (`sub`)."""
-        return self.claims.sub
+    user_id: str
+    scopes: frozenset[str]
+    session_id: str | None = None
+    credential: str = ACCESS_TOKEN
+    auth_time: int | None = None
+    claims: Mapping[str, Any] = field(default=NO_CLAIMS, repr=False)
+    token: Claims | None = field(default=None, repr=False)
 
-    @property
-    def session_id(self) -> str:
-        """The session that this token belongs to (`sid`)."""
-        return self.claims.sid
+    def may(self, scope: Scope | str) -> bool:
+        """Return whether the caller has `scope`, given as a `Scope` or by name."""
+        return str(scope) in self.scopes
 
-    @property
-    def scopes(self) -> frozenset[str]:
-        """The names of the token's scopes."""
-        return self.claims.scopes
 
-    def may(self, scope: Scope) -> bool:
-        """Return whether the token has `scope`."""
-        return scope.name in self.claims.scopes
+def caller_of(token: Claims) -> Caller:
+    """Return the caller of a verified access token."""
+    return Caller(
+        token.sub,
+        token.scopes,
+        session_id=token.sid,
+        auth_time=token.auth_time,
+        claims=MappingProxyType(dict(token.raw)),
+        token=token,
+    )
 
 
 def current_caller() -> Caller:
@@ -66,10 +82,10 @@ def has_stale_credential() -> bool:
 def set_caller(request: Request, caller: Caller | None) -> None:
     """Set the caller of a request, for Flask-JWT-Extended's `get_jwt()` too."""
     setattr(request, CALLER, caller)
-    if caller is not None:
+    if caller is not None and caller.token is not None:
         values = vars(_globals())
-        values[_JWT] = caller.claims.raw
-        values[_JWT_HEADER] = caller.claims.header
+        values[_JWT] = caller.token.raw
+        values[_JWT_HEADER] = caller.token.header
         values[_JWT_LOCATION] = "headers"
 
 

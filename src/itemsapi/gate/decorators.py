@@ -3,13 +3,20 @@
 They only mark the function. The gate enforces the rule, the rulebook checks at boot that every
 route has exactly one, and OpenAPI shows it. Nothing is wrapped, so no order of decorators can
 open a route.
+
+`@requires` and `@signed_in` take the same options. `by`: the names of the credentials that the
+route accepts; only the access token if it is left out, so that a new credential opens no route.
+`within`: how long ago the user may have signed in, such as `"5m"` (step-up, RFC 9470). `on`: a
+function that returns whether the caller may reach the object, see `itemsapi.gate.object_check`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
-from itemsapi.gate.rules import Rule
+from itemsapi.gate.object_check import Check, ObjectCheck
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.settings_parsing import parse_duration
 from itemsapi.tokens.scopes import Scope
 
 RULES = "__itemsapi_rules__"
@@ -18,20 +25,43 @@ WRAPPER_RULES = "__itemsapi_wrapper_rules__"  # rules of the functions that wrap
 View = TypeVar("View", bound=Callable[..., object])
 
 
-def requires(*scopes: Scope | str) -> Callable[[View], View]:
-    """Require an access token with *all* of `scopes`, each a `Scope` or the name of a known one.
+def requires(
+    *scopes: Scope | str,
+    by: Collection[str] = BY_ACCESS_TOKEN,
+    within: str | None = None,
+    on: Check | None = None,
+) -> Callable[[View], View]:
+    """Require a caller with *all* of `scopes`, each a `Scope` or the name of a known one.
 
     Raise `ValueError` without any: for "signed in, with any scopes" use `@signed_in`.
     """
     if not scopes:
         msg = "@requires() names no scope; use @signed_in or @public(reason)"
         raise ValueError(msg)
-    return _declare(Rule("scopes", scopes))
+    return _declare(Rule("scopes", scopes, **_options(by, within, on)))
 
 
-def signed_in(view: View) -> View:
-    """Require a valid access token."""
-    return _declare(Rule("signed in"))(view)
+@overload
+def signed_in(view: View, /) -> View: ...
+
+
+@overload
+def signed_in(
+    *, by: Collection[str] = ..., within: str | None = ..., on: Check | None = ...
+) -> Callable[[View], View]: ...
+
+
+def signed_in(
+    view: View | None = None,
+    /,
+    *,
+    by: Collection[str] = BY_ACCESS_TOKEN,
+    within: str | None = None,
+    on: Check | None = None,
+) -> View | Callable[[View], View]:
+    """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`."""
+    decorate = _declare(Rule("signed in", **_options(by, within, on)))
+    return decorate if view is None else decorate(view)
 
 
 def signed_in_to_change_password(view: View) -> View:
@@ -70,6 +100,22 @@ def declared_rules(view: object) -> tuple[Rule, ...]:
     rules = [rule for layer in _layers(view) for rule in _own_rules(layer)]
     rules += getattr(view, WRAPPER_RULES, ()) if rules else ()
     return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
+
+
+def _options(by: Collection[str], within: str | None, on: Check | None) -> dict[str, Any]:
+    """Return the fields of the rule for the options of a decorator. Raise `ValueError`."""
+    names = frozenset({by} if isinstance(by, str) else by)
+    if not names:
+        msg = "by= names no credential; leave it out for the access token"
+        raise ValueError(msg)
+    if within is None:
+        seconds = None
+    elif names == BY_ACCESS_TOKEN:
+        seconds = int(parse_duration(within).total_seconds())
+    else:
+        msg = "within= is for access tokens alone: no other credential comes from a sign-in"
+        raise ValueError(msg)
+    return {"by": names, "within": seconds, "on": None if on is None else ObjectCheck(on)}
 
 
 def _layers(view: object) -> Iterator[object]:

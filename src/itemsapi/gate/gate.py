@@ -24,7 +24,7 @@ from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from itemsapi.gate.authenticate import TokenVerifier, bearer_token
+from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import (
     Caller,
     clear_caller,
@@ -32,13 +32,14 @@ from itemsapi.gate.caller import (
     optional_caller,
     set_caller,
 )
+from itemsapi.gate.credentials import Credentials
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
 from itemsapi.observability.context import RequestContext, read_request_context, set_fallback
 from itemsapi.observability.logging import log
-from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
+from itemsapi.problems import Challenge, GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 from itemsapi.tokens.scopes import ScopeRegistry
 
 EXTENSION = "itemsapi.gate"
@@ -50,9 +51,10 @@ class Gate:
 
     def __init__(  # noqa: PLR0913 - the checks, and how the application responds
         self,
-        verifier: TokenVerifier,
+        credentials: Credentials,
         csrf_policy: CsrfPolicy,
         *,
+        clock: Clock,
         rules: RouteRules,
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
@@ -68,9 +70,10 @@ class Gate:
         counts requests for public routes, which it leaves to Flask and the application otherwise.
         `on_seal` is called once, when the application is complete.
         """
-        self._verifier, self._csrf_policy, self._rules = verifier, csrf_policy, rules
+        self.credentials, self._csrf_policy, self._rules = credentials, csrf_policy, rules
+        self._clock = clock
         self._scope_registry = scope_registry
-        self._count_request, self._respond = count_request, respond
+        self._count_request, self.respond = count_request, respond
         self._is_own_request, self._on_seal = is_own_request, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
@@ -88,9 +91,11 @@ class Gate:
         """Read the rules of all routes and guard all views; routes added later are refused."""
         with self._sealing:
             if self._rulebook is None:
-                rulebook = Rulebook(app, self._rules)
+                rulebook = Rulebook(app, self._rules, self.credentials.names)
                 self._scope_registry.register(rulebook.scopes.values())
-                self.views = app.view_functions = GuardedViews(app, app.view_functions)
+                self.views = app.view_functions = GuardedViews(
+                    app, app.view_functions, self.respond
+                )
                 _register_response_handlers(app)
                 self._on_seal(app, rulebook)
                 self._rulebook = rulebook
@@ -123,11 +128,11 @@ class Gate:
         except (GateResponse, RulesInvalid):
             raise
         except Problem as problem:
-            raise GateResponse(self._respond(problem)) from problem
+            raise GateResponse(self.respond(problem)) from problem
         except Exception as error:
             unavailable = GateUnavailable()
             unavailable.__cause__ = error
-            raise GateResponse(self._respond(unavailable)) from error
+            raise GateResponse(self.respond(unavailable)) from error
 
     def _seal_unchecked(self, app: Flask) -> Rulebook:
         """Seal an application whose factory did not; log the routes that will be refused."""
@@ -144,8 +149,9 @@ class Gate:
         elif request.routing_exception is None and not has_automatic_options(request):
             endpoint, method = request.endpoint or "", request.method
             view = self._view(app, endpoint)
-            self._admit(request, _rule_for(app, rulebook, endpoint, method))
-            mark_admitted(request, view, method)
+            rule = _rule_for(app, rulebook, endpoint, method)
+            self._admit(request, rule)
+            mark_admitted(request, view, method, rule)
 
     def _view(self, app: Flask, endpoint: str) -> RouteCallable | None:
         view = app.view_functions.get(endpoint)
@@ -157,7 +163,12 @@ class Gate:
         caller = None
         try:
             caller = self._authenticate(request, rule)
-            rule.check(caller.claims if caller else None)
+            rule.check(caller)
+            if rule.within is not None:
+                rule.check_sign_in(caller, unix_seconds(self._clock()))
+        except Challenge as problem:
+            problem.schemes = self.credentials.schemes(rule)
+            raise
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
         self._csrf_policy.check(request)
@@ -171,8 +182,7 @@ class Gate:
         if rule.kind in {"public", "refresh token"}:
             return None
         try:
-            token = bearer_token(request)
-            return Caller(self._verifier.verify(token)) if token is not None else None
+            return self.credentials.authenticate(request, rule)
         except TokenInvalid:
             if rule.accepts_refresh_token:  # signing out twice is not an error
                 mark_stale_credential(request)
@@ -230,10 +240,15 @@ class GuardedViews(dict[str, RouteCallable]):
     and is not returned.
     """
 
-    def __init__(self, app: Flask, views: Mapping[str, RouteCallable]) -> None:
-        """Wrap each of `views` in the check."""
+    def __init__(
+        self,
+        app: Flask,
+        views: Mapping[str, RouteCallable],
+        respond: Callable[[Problem], Response],
+    ) -> None:
+        """Wrap each of `views` in the check; `respond` makes the response to a failed one."""
         self._at_boot = {
-            endpoint: _guarded(app, endpoint, view) for endpoint, view in views.items()
+            endpoint: _guarded(app, endpoint, view, respond) for endpoint, view in views.items()
         }
         super().__init__(self._at_boot)
 
@@ -249,20 +264,31 @@ class GuardedViews(dict[str, RouteCallable]):
         return self._at_boot.get(endpoint) is view
 
 
-def mark_admitted(request: Request, view: object, method: str) -> None:
-    """Permit the request to run `view` with this method."""
-    setattr(request, ADMITTED, (view, method))
+NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)
 
 
-def _guarded(app: Flask, endpoint: str, view: RouteCallable) -> RouteCallable:
+def mark_admitted(request: Request, view: object, method: str, rule: Rule) -> None:
+    """Permit the request to run `view` with this method, by this rule."""
+    setattr(request, ADMITTED, (view, method, rule))
+
+
+def _guarded(
+    app: Flask, endpoint: str, view: RouteCallable, respond: Callable[[Problem], Response]
+) -> RouteCallable:
     """Return `view` behind the check; it keeps `__wrapped__`, which rules and OpenAPI need."""
     synchronous = functools.cache(lambda: app.ensure_sync(view))  # when it is first needed
 
     @functools.wraps(view)
     def guarded(**view_args: Any) -> ResponseReturnValue:
         request = current_request()
-        if getattr(request, ADMITTED, None) != (guarded, request.method):
+        admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)
+        if admitted is not guarded or method != request.method or rule is None:
             raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+        if rule.on is not None:
+            try:
+                rule.on.require(view_args, app.ensure_sync)
+            except Problem as problem:
+                raise GateResponse(respond(problem)) from problem
         response: ResponseReturnValue = synchronous()(**view_args)
         return response
 

@@ -1,6 +1,6 @@
 """The rulebook: exactly one rule per route and method."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from flask import Flask
@@ -8,7 +8,7 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.route_rules import ClosestRules, RouteRules
-from itemsapi.gate.rules import Rule
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
 
@@ -29,6 +29,14 @@ class RouteRule:
     endpoint: str
     rule: Rule
 
+    @property
+    def has_unchecked_object(self) -> bool:
+        """Return whether the path names an object for which the rule has no check (`on=`).
+
+        That is no fault: the view may look for the object among those of the caller.
+        """
+        return "<" in self.path and self.rule.needs_caller and self.rule.on is None
+
 
 class Rulebook:
     """The rule of every route and method, read when all routes are registered.
@@ -37,8 +45,16 @@ class Rulebook:
     `faults_by_route` has these lines by endpoint and method.
     """
 
-    def __init__(self, app: Flask, rules: RouteRules | None = None) -> None:
-        """Collect the rules of all routes: those of their views, and `rules` for the others."""
+    def __init__(
+        self,
+        app: Flask,
+        rules: RouteRules | None = None,
+        credentials: Collection[str] = BY_ACCESS_TOKEN,
+    ) -> None:
+        """Collect the rules of all routes: those of their views, and `rules` for the others.
+
+        `credentials` are the names that a rule may accept.
+        """
         rules = rules or RouteRules()
         self.faults: list[str] = []
         self.faults_by_route: dict[tuple[str, str], str] = {}
@@ -49,6 +65,7 @@ class Rulebook:
         ]
         self.scopes = self._known_scopes(_blueprint_scopes(app))
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
+        self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
         self.faults += [f"rules: {key!r} matches no route" for key in sorted(rules.unused)]
         self._rules = {(entry.endpoint, entry.method): entry.rule for entry in self.entries}
 
@@ -77,7 +94,9 @@ class Rulebook:
         for method in sorted(route.methods - automatic):
             found = _unique(_collect_rules(view, method), rules.find(route, method))
             if len(found) == 1:
-                yield RouteRule(method, route.rule, route.endpoint, found[0])
+                entry = RouteRule(method, route.rule, route.endpoint, found[0])
+                if self._has_checked_arguments(entry, route.arguments):
+                    yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
                 fault = _fault(found, method, route)
                 self.faults.append(fault)
@@ -103,10 +122,27 @@ class Rulebook:
     def _has_known_scopes(self, entry: RouteRule) -> bool:
         unknown = sorted(entry.rule.scope_names - self.scopes.keys())
         if unknown:
-            fault = f"{entry.path} demands the unknown scope {unknown[0]}"
-            if not any(line.endswith(fault) for line in self.faults):  # HEAD follows GET
-                self.faults.append(f"route {entry.method} {fault}")
+            self._add_fault(entry, f"demands the unknown scope {unknown[0]}")
         return not unknown
+
+    def _has_known_credentials(self, entry: RouteRule, credentials: Collection[str]) -> bool:
+        unknown = sorted(entry.rule.by - set(credentials))
+        if unknown:
+            known = ", ".join(sorted(credentials))
+            self._add_fault(entry, f"accepts the unknown credential {unknown[0]!r}, not of {known}")
+        return not unknown
+
+    def _has_checked_arguments(self, entry: RouteRule, arguments: Collection[str]) -> bool:
+        check = entry.rule.on
+        missing = sorted(check.required - set(arguments)) if check else []
+        if check and missing:
+            self._add_fault(entry, f"has no argument {missing[0]!r}, which on={check.name} takes")
+        return not missing
+
+    def _add_fault(self, entry: RouteRule, fault: str) -> None:
+        """Add a fault of a route, once for HEAD and GET."""
+        if not any(line.endswith(f" {entry.path} {fault}") for line in self.faults):
+            self.faults.append(f"route {entry.method} {entry.path} {fault}")
 
 
 def _unique(declared: list[Rule], given: ClosestRules) -> list[Rule]:

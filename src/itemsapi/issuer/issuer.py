@@ -1,6 +1,6 @@
 """The issuer: the services that every use case needs, and the tokens that it returns."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from itemsapi.accounts.passwords import PasswordService
@@ -9,6 +9,7 @@ from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.db import AnyRow, Database
+from itemsapi.issuer.additional_claims import AdditionalClaims, LoadedClaims
 from itemsapi.issuer.user_source import UserSource
 from itemsapi.problems import ScopeInvalid
 from itemsapi.settings import Settings
@@ -32,6 +33,7 @@ class Issuer:
     attempt_limiter: AttemptLimiter
     audit: Audit
     scope_registry: ScopeRegistry
+    additional_claims: AdditionalClaims = field(default_factory=AdditionalClaims)
 
     def known_scopes(self) -> frozenset[str]:
         """Return the names of all scopes of the application and its blueprints."""
@@ -81,6 +83,12 @@ class GrantDetails:
     issued_at: int
     epoch: int
     fresh: bool
+    claims: LoadedClaims = field(default_factory=LoadedClaims)
+
+    def with_claims(self, claims: LoadedClaims) -> "GrantDetails":
+        """Return these details with the claims of the application, and no later epoch than they."""
+        epoch = self.epoch if claims.epoch is None else min(self.epoch, claims.epoch)
+        return replace(self, claims=claims, epoch=epoch)
 
 
 def grant_tokens(issuer: Issuer, session: AnyRow, details: GrantDetails) -> Grant:
@@ -115,6 +123,7 @@ def _grant(
         iat=details.issued_at,
         not_after=unix_seconds(session.expires_at),
         fresh=details.fresh,
+        additional=details.claims.claims,
     )
     return Grant(
         access,

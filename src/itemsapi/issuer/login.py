@@ -44,7 +44,10 @@ class LoginRequest:
 
 
 def login(issuer: Issuer, request: LoginRequest) -> Grant:
-    """Sign a user in. Raise `CredentialsInvalid`, `ScopeInvalid`, `TooManyRequests` or `Busy`."""
+    """Sign a user in.
+
+    Raise `CredentialsInvalid`, `ScopeInvalid`, `TooManyRequests`, `Busy` or `ClaimsUnavailable`.
+    """
     with login_throttling.login_attempt(issuer, request.username) as attempt:
         session_and_details = _verify_password(issuer, request, attempt)
     return grant_tokens(issuer, *session_and_details)
@@ -64,7 +67,9 @@ def _verify_password(
                 issuer, attempt, user, "authn_login_fail", why=why, problem=CredentialsInvalid()
             )
         with suppress(CredentialsChanged):
-            return _open_session(issuer, request, user, attempt)
+            claims = issuer.additional_claims.load(issuer.database, user.id)
+            session, details = _open_session(issuer, request, user, attempt)
+            return session, details.with_claims(claims)
     raise Busy
 
 

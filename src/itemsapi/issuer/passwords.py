@@ -9,6 +9,7 @@ from itemsapi.accounts.users import UserAccount
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer import login_throttling
+from itemsapi.issuer.additional_claims import LoadedClaims
 from itemsapi.issuer.issuer import Grant, GrantDetails, Issuer, grant_tokens, session_scopes
 from itemsapi.issuer.sessions import end_user_sessions_in, revoke_access_tokens
 from itemsapi.issuer.user_source import CredentialsChanged, UserTransaction
@@ -79,7 +80,8 @@ def _verify_and_change(
             )
         new_hash = new_hash or issuer.password_service.hash(change.new)
         with suppress(CredentialsChanged):
-            return _store_password(issuer, change, user, new_hash, attempt)
+            claims = issuer.additional_claims.load(issuer.database, user.id)
+            return _store_password(issuer, change, user, new_hash, attempt, claims=claims)
     raise Busy
 
 
@@ -94,12 +96,14 @@ def _require_delivery(session: AnyRow | None, delivery: str) -> None:
         )
 
 
-def _store_password(
+def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
     issuer: Issuer,
     change: PasswordChange,
     user: UserAccount,
     new_hash: str,
     attempt: login_throttling.LoginAttempt,
+    *,
+    claims: LoadedClaims,
 ) -> tuple[AnyRow, GrantDetails]:
     with issuer.users.changing_password(user, new_hash) as current:
         if current.user is None or not current.user.enabled:
@@ -109,7 +113,11 @@ def _store_password(
         issuer.audit.record(current.tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
-        return _renew_session(issuer, current, change, end_others=end_others)
+        session, details = _renew_session(issuer, current, change, end_others=end_others)
+        # The change itself recalls the user's tokens: only an earlier recall makes the claims old.
+        if claims.are_older_than(max(current.epoch, load_global_epochs(current.tx).tokens)):
+            return session, details.with_claims(claims)
+        return session, replace(details, claims=claims)
 
 
 def _renew_session(

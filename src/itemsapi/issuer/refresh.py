@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from itemsapi.accounts.users import UserAccount
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
+from itemsapi.issuer.additional_claims import LoadedClaims
 from itemsapi.issuer.issuer import (
     Grant,
     GrantDetails,
@@ -72,19 +73,24 @@ class RefreshRequest:
 def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
     """Rotate a refresh token.
 
-    Raise `RefreshInvalid`, `RefreshReused` or `ScopeInvalid`; raise `RefreshSuperseded` or
-    `DatabaseUnavailable` if the client may retry with the same token.
+    Raise `RefreshInvalid`, `RefreshReused` or `ScopeInvalid`; raise `RefreshSuperseded`,
+    `ClaimsUnavailable` or `DatabaseUnavailable` if the client may retry with the same token.
     """
     claims = issuer.token_codec.verify_refresh_token(token)
+    loaded = issuer.additional_claims.load(issuer.database, claims.sub)
     with issuer.users.transaction(claims.sub) as current:
-        outcome = _refresh_session(issuer, current, claims, request)
+        outcome = _refresh_session(issuer, current, claims, request, loaded)
     if isinstance(outcome, Problem):
         raise outcome
     return outcome()
 
 
 def _refresh_session(
-    issuer: Issuer, current: UserTransaction, claims: RefreshClaims, request: RefreshRequest
+    issuer: Issuer,
+    current: UserTransaction,
+    claims: RefreshClaims,
+    request: RefreshRequest,
+    loaded: LoadedClaims,
 ) -> Callable[[], Grant] | Problem:
     """Rotate in one transaction.
 
@@ -95,6 +101,7 @@ def _refresh_session(
     details = _load_details(issuer, current, claims, request)
     if details is None:
         return RefreshInvalid()
+    details = details.with_claims(loaded)
     presented = PresentedToken(claims.gen, attempt_hash(claims.sid, request.attempt_id), now)
     rotation = rotate(tx, claims.sid, presented, issuer.limits)
     session, outcome = rotation.session, rotation.outcome

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from itemsapi.attempt_limits import AttemptCounter, PendingAttempt
 from itemsapi.audit import AuditEvent
 from itemsapi.idempotency import IdempotencyKey, count_keys_by_user
+from itemsapi.issuer.api_keys import expired_api_keys
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.login_throttling import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.quota_usage import subtract_keys
@@ -60,6 +61,8 @@ def purge_targets(issuer: Issuer) -> Iterator[PurgeTarget]:
     yield PurgeTarget("known clients", clients, clients.c.key, unseen)
     subtract = [_subtract_keys] if issuer.database.items else []
     yield PurgeTarget("idempotency keys", keys, keys.c.key, keys.c.created_at < day_ago, *subtract)
+    table, expired = expired_api_keys(now - KEY_RETENTION)
+    yield PurgeTarget("API keys", table, table.c.id, expired)
     is_inactive = signing_keys.c.state.in_(["retired", "withdrawn"])
     is_old = signing_keys.c.changed_at < now - KEY_RETENTION
     yield PurgeTarget("signing keys", signing_keys, signing_keys.c.kid, and_(is_inactive, is_old))

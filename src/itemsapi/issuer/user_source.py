@@ -80,6 +80,9 @@ class UserSource(Protocol):
     def find_by_id(self, user_id: str) -> UserAccount | None:
         """Return the user with this id."""
 
+    def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
+        """Return the user with this id and their scopes that the application knows."""
+
     def normalize(self, username: str) -> str:
         """Return the form of a name in which attempts at its password are counted."""
 
@@ -122,6 +125,11 @@ class LayerUsers:
         """Return the user with this id."""
         with self.database.reading() as connection:
             return repository.find_by_id(connection, user_id)
+
+    def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
+        """Return the user with this id and the scopes of their roles."""
+        with self.database.reading() as connection:
+            return repository.find_with_scopes(connection, user_id, self.scope_registry.names)
 
     def normalize(self, username: str) -> str:
         """Return the normal form of a name, cut to the maximum length."""
@@ -184,6 +192,11 @@ class ApplicationUsers:
         user = self.users.find_by_id(user_id) if _is_user_id(user_id) else None
         return user if user is not None and user.id == user_id else None
 
+    def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
+        """Return the user with exactly this id and their scopes that the application knows."""
+        user = self.find_by_id(user_id)
+        return user, self._scopes(user_id) if user else frozenset()
+
     def normalize(self, username: str) -> str:
         """Return one form for all spellings of a name."""
         return fold_username(username)
@@ -200,8 +213,7 @@ class ApplicationUsers:
         read_at = self.clock()
         with self.database.reading() as connection:
             epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
-        user = self.find_by_id(user_id)
-        scopes = self._scopes(user_id) if user else frozenset[str]()
+        user, scopes = self.find_with_scopes(user_id)
         with self.database.transaction() as tx:
             digests = lock_user(tx, user_id).password_digests
             is_current = digests == state.password_digests

@@ -9,6 +9,7 @@ import copy
 import functools
 import sys
 import threading
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from flask import Flask, Response, request
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
+from itemsapi.gate.credentials import DocumentedCredential
 from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
 from itemsapi.rest.blueprint import IdConverter
@@ -113,13 +115,16 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         *,
         rule_for: RuleFor,
         problems_url: str,
+        credentials: Collection[DocumentedCredential] = (),
         config_prefix: str = "",
         **spec: Any,
     ) -> None:
         """Store the options of the document.
 
-        `rule_for` returns the rule of a route, `problems_url` is the page that explains problems.
+        `rule_for` returns the rule of a route, `problems_url` is the page that explains problems,
+        `credentials` are those beside the access token.
         """
+        self._credentials = credentials
         self._spec: APISpec | None = None
         self._options: dict[str, Any] | None = None
         self._complete = False
@@ -301,5 +306,6 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     def _add_schemes(self, spec: APISpec) -> None:
         blueprints = self._app.blueprints.values()
         scopes = [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
-        for name, scheme in openapi.security_schemes(self._rules.rules, scopes).items():
-            spec.components.security_scheme(name, scheme)
+        schemes = openapi.security_schemes(self._rules.rules, scopes, self._credentials)
+        for name, scheme in schemes.items():
+            spec.components.security_scheme(name, dict(scheme))

@@ -77,7 +77,9 @@ class StoppedViews:
         guarded, found = self.gate.views, self.app.view_functions
         assert guarded is not None  # noqa: S101 - a sealed gate has views
         at_boot = {name for name, view in found.items() if guarded.is_from_boot(name, view)}
-        stopped = GuardedViews(self.app, {name: self._stop(name) for name in at_boot})
+        stopped = GuardedViews(
+            self.app, {name: self._stop(name) for name in at_boot}, self.gate.respond
+        )
         stopped.update({name: self._stop(name) for name in found if name not in at_boot})
         self.gate.views = stopped
         self.app.view_functions = stopped if found is guarded else dict(stopped)

@@ -36,6 +36,13 @@ ID_FORM = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 REQUIRED_CLAIMS = frozenset(
     "iss aud sub sid gen epoch jti iat exp scope auth_time amr type fresh".split()  # noqa: SIM905
 )
+# Those of the standards that say who, for whom, from when or how (RFC 7519 section 4.1, RFC 7800,
+# RFC 8693, RFC 9068, RFC 9470, OpenID Connect), and all of ours.
+RESERVED_CLAIMS = REQUIRED_CLAIMS | frozenset(
+    {"nbf", "acr", "nonce", "azp", "client_id", "cnf", "act", "may_act", "csrf"}
+)
+MAX_ADDITIONAL_BYTES = 2048  # of the claims of an application: a token stays below 4 KiB
+MAX_ADDITIONAL_BRACKETS = MAX_JSON_BRACKETS - 4  # the other claims of a payload have two
 REQUIRED_REFRESH_CLAIMS = frozenset(
     {"iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp", "type"}
 )
@@ -174,6 +181,39 @@ def _require_current(claims: Claims, now: int) -> None:
         raise TokenInvalid
     if not max(valid_from, now) < claims.exp <= claims.iat + MAX_LIFETIME_SECONDS:
         raise TokenInvalid
+
+
+def copy_additional_claims(claims: object) -> dict[str, Any]:
+    """Return the claims that an application adds to an access token. Raise `ValueError`.
+
+    They are a JSON object that survives the way into a token and out of it, without reserved names,
+    of at most 2 KiB.
+    """
+    if not isinstance(claims, Mapping):
+        raise ValueError(f"it returned {type(claims).__name__}, not a dict")  # noqa: TRY004 - one kind for all
+    if not all(isinstance(name, str) for name in claims):
+        raise ValueError("the name of a claim is no text")
+    if reserved := sorted(RESERVED_CLAIMS & claims.keys()):
+        raise ValueError(f"the claim {reserved[0]} is reserved; choose another name")
+    raw = _dump(claims)
+    if len(raw) > MAX_ADDITIONAL_BYTES:
+        raise ValueError(f"the claims have {len(raw)} bytes; {MAX_ADDITIONAL_BYTES} are allowed")
+    if raw.count(b"{") + raw.count(b"[") > MAX_ADDITIONAL_BRACKETS:
+        raise ValueError(f"the claims have more than {MAX_ADDITIONAL_BRACKETS} lists and objects")
+    copied: dict[str, Any] = json.loads(raw)
+    return copied
+
+
+def _dump(claims: Mapping[str, Any]) -> bytes:
+    """Return claims as JSON. Raise `ValueError` for a value that JSON does not have."""
+    try:
+        raw = json.dumps(dict(claims), ensure_ascii=False, allow_nan=False).encode()
+        is_same = json.loads(raw) == claims
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"a claim is no JSON: {error}") from error
+    if not is_same:
+        raise ValueError("a claim is no JSON: it would come back as another value")
+    return raw
 
 
 def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from flask import Flask, current_app, g, has_app_context
@@ -126,15 +127,18 @@ class TokenCodec:
         iat: int,
         not_after: int,
         fresh: bool,
+        additional: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[str, int]:
         """Create an access token; return it and its lifetime in seconds, jitter included.
 
-        It expires at `not_after` at the latest, when its session ends (S-064).
+        It expires at `not_after` at the latest, when its session ends (S-064). `additional` claims
+        of the application replace none of these.
         """
         jitter = random.uniform(1 - LIFETIME_JITTER, 1 + LIFETIME_JITTER)  # noqa: S311 - no secret
         lifetime = round(self._access_ttl.total_seconds() * jitter)
         lifetime = max(0, min(lifetime, not_after - iat))
         claims = {
+            **additional,
             "sid": sid, "gen": gen, "epoch": epoch, "iat": iat, "exp": iat + lifetime,
             "scope": format_scopes(scopes), "auth_time": auth_time, "amr": list(amr),
         }  # fmt: skip

@@ -96,6 +96,11 @@ def load_global_epochs(tx: Session | Connection) -> Epochs:
     return Epochs(tokens, sessions)
 
 
+def load_last_seq(tx: Session | Connection) -> int:
+    """Return the `seq` of the latest revocation: no epoch is later at this moment."""
+    return int(tx.execute(_LAST_SEQ).scalar_one())
+
+
 class RevocationFeed:
     """This process's copy of the revocations that can still affect a token; adds new ones."""
 

@@ -1,0 +1,99 @@
+"""Credentials: what a request may carry to say who sends it.
+
+A credential is an object with a name for `by=` of the rules, the scheme of its challenge, and two
+methods. The access token is one and is always there; `itemsapi.gate.api_keys` and
+`itemsapi.gate.hmac_signature` are others, and an application may write its own:
+
+    class PartnerCertificate:
+        name, scheme, documentation = "partner", "Mutual", {"type": "mutualTLS"}
+
+        def is_present(self, request):
+            return "X-Client-Cert" in request.headers
+
+        def authenticate(self, request):
+            return Caller(partner_of(request), frozenset({"orders:read"}), credential=self.name)
+
+A request carries one credential (S-011). With two it is rejected, whatever the rule accepts: what
+a proxy adds or a client forgets must not decide who the caller is. A credential of a kind that the
+rule does not name is rejected too, and never verified. Public routes read none.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from flask import Request
+
+from itemsapi.gate.caller import Caller
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.problems import CredentialNotAccepted, CredentialsAmbiguous
+
+
+class Credential(Protocol):
+    """A way to authenticate.
+
+    `name`: as in `by=` and in the API document, letters, digits and `_`. `scheme`: of the challenge
+    in `WWW-Authenticate` (RFC 9110 section 11.1).
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the credential in rules and in the API document."""
+
+    @property
+    def scheme(self) -> str:
+        """The authentication scheme of its challenge."""
+
+    def is_present(self, request: Request) -> bool:
+        """Return whether a request has such a credential, valid or not; read only its headers."""
+
+    def authenticate(self, request: Request) -> Caller | None:
+        """Return the caller of a request; None if it has no such credential.
+
+        Raise a `Problem` if the credential is not valid.
+        """
+
+
+class DocumentedCredential(Credential, Protocol):
+    """A credential that an application adds; `documentation` is its OpenAPI security scheme."""
+
+    @property
+    def documentation(self) -> Mapping[str, Any]:
+        """The security scheme object of the API document."""
+
+
+class Credentials:
+    """The credentials of one gate, the access token first."""
+
+    def __init__(
+        self, access_token: Credential, others: Iterable[DocumentedCredential] = ()
+    ) -> None:
+        """Take the credentials. Raise `ValueError` if two have the same name."""
+        self._access_token = access_token
+        self.others = tuple(others)
+        self._all = (access_token, *self.others)
+        self._by_name = {credential.name: credential for credential in self._all}
+        if len(self._by_name) != len(self._all):
+            msg = "two credentials have the same name; give each a name of its own"
+            raise ValueError(msg)
+        self.names = frozenset(self._by_name)
+
+    def authenticate(self, request: Request, rule: Rule) -> Caller | None:
+        """Return the caller of a request; None if it has no credential.
+
+        Raise `CredentialsAmbiguous`, `CredentialNotAccepted`, or the problem of the credential.
+        """
+        if not self.others and rule.by == BY_ACCESS_TOKEN:
+            return self._access_token.authenticate(request)
+        present = [credential for credential in self._all if credential.is_present(request)]
+        if not present:
+            return None
+        if len(present) > 1:
+            raise CredentialsAmbiguous
+        if present[0].name not in rule.by:
+            raise CredentialNotAccepted
+        return present[0].authenticate(request)
+
+    def schemes(self, rule: Rule) -> tuple[str, ...]:
+        """Return the schemes that a rule accepts, each once, for its challenges."""
+        accepted = [c.scheme for c in self._all if c.name in rule.by]
+        return tuple(dict.fromkeys(accepted))

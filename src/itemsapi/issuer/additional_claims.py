@@ -1,0 +1,67 @@
+"""Claims that an application adds to access tokens, by a function of the user's id.
+
+    @auth.claims
+    def add_tenant(user_id):
+        return {"tenant": tenant_of(user_id)}
+
+The function runs at each sign-in, refresh and change of password, before anything is changed and
+outside of any transaction of the layer. If it fails, or returns what no token can have, the
+response is 503 and nothing has happened: no session, no rotation, no new password.
+
+The claims live as long as the access token. `auth.users_changed(id)` recalls the tokens of a user
+at once. A token whose claims were read before such a call gets the epoch from before it, so that it
+is revoked too (docs/adr/0004).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from itemsapi.db import Database
+from itemsapi.problems import ClaimsUnavailable
+from itemsapi.tokens.claims import copy_additional_claims
+from itemsapi.tokens.revocation import load_last_seq
+
+ClaimsFunction = Callable[[str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedClaims:
+    """Additional claims; `epoch` is that of the time before they were read, None without any."""
+
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int | None = None
+
+    def are_older_than(self, epoch: int) -> bool:
+        """Return whether the tokens of the user were recalled after the claims were read."""
+        return self.epoch is not None and self.epoch < epoch
+
+
+class AdditionalClaims:
+    """The function that returns the additional claims of a user, if the application has one."""
+
+    def __init__(self) -> None:
+        """Start without a function."""
+        self._function: ClaimsFunction | None = None
+
+    def register(self, function: ClaimsFunction) -> None:
+        """Set the function. Raise `ValueError` if there is one already."""
+        if self._function is not None:
+            msg = "there already is a function of @auth.claims; return all claims from one"
+            raise ValueError(msg)
+        self._function = function
+
+    def load(self, database: Database, user_id: str) -> LoadedClaims:
+        """Return the additional claims of a user. Raise `ClaimsUnavailable`."""
+        if self._function is None:
+            return LoadedClaims()
+        with database.reading() as connection:
+            epoch = load_last_seq(connection)
+        try:
+            claims = self._function(user_id)
+        except Exception as error:
+            raise ClaimsUnavailable from error
+        try:
+            return LoadedClaims(copy_additional_claims(claims), epoch)
+        except ValueError as error:
+            raise ClaimsUnavailable(cause=f"@auth.claims: {error}") from error

@@ -1,0 +1,143 @@
+"""API keys: users make keys for their programs, list and revoke them.
+
+A key has the scopes that it was made with, as long as its user has them: a user who was disabled or
+lost a role loses them in all keys at once (`api_key_lookup`). A key is for programs, it never
+stands in for a sign-in: no key makes another key (S-163).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Table, and_, event, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from itemsapi.clock import new_id
+from itemsapi.db import AnyRow
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.problems import NotFound, QuotaExceeded, ValidationFailed
+from itemsapi.tokens.api_keys import (
+    SHOWN_LENGTH,
+    ApiKey,
+    hash_api_key,
+    make_api_key,
+)
+from itemsapi.tokens.scopes import format_scopes, parse_scopes
+
+API_KEY_LOCK = 7_204  # the id of the advisory lock around the check of the quota
+
+_table = ApiKey.core()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An API key as its user sees it."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    shown: str
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+
+
+class ApiKeyService:
+    """Makes, lists and revokes the keys of a user."""
+
+    def __init__(self, issuer: Issuer, forget: Callable[[str], None]) -> None:
+        """Take the issuer, and what makes this process forget a revoked key by its hash."""
+        self._issuer, self._forget = issuer, forget
+
+    def create(
+        self, user_id: str, *, name: str, scopes: Iterable[str], allowed: frozenset[str], days: int
+    ) -> tuple[KeyRecord, str]:
+        """Make a key of a user that expires after `days`; return its record and the key itself.
+
+        `allowed` are the scopes of the request's access token. Raise `ValidationFailed` for any
+        other scope, and `QuotaExceeded` if the user has too many keys.
+        """
+        names = frozenset(scopes)
+        if not names <= allowed:
+            raise ValidationFailed.at("scopes", "A key can only have scopes that you have now.")
+        key, now = make_api_key(), self._issuer.clock()
+        record = KeyRecord(
+            id=new_id(),
+            name=name,
+            scopes=tuple(sorted(names)),
+            shown=key[:SHOWN_LENGTH],
+            created_at=now,
+            expires_at=now + timedelta(days=days),
+            last_used_at=None,
+        )
+        with self._issuer.database.transaction() as tx:
+            self._require_quota(tx, user_id)
+            tx.add(_row(record, user_id, hash_api_key(key)))
+            self._record(tx, "api_key_created", user_id, record.id, scopes=format_scopes(names))
+        return record, key
+
+    def list_keys(self, user_id: str) -> list[KeyRecord]:
+        """Return the keys of a user that are neither revoked nor expired, the newest first."""
+        order = (_table.c.created_at.desc(), _table.c.id.desc())
+        query = select(_table).where(self._is_usable(user_id)).order_by(*order)
+        with self._issuer.database.reading() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def revoke(self, user_id: str, key_id: str) -> None:
+        """Revoke a key of a user. Raise `NotFound` unless it is theirs and usable."""
+        with self._issuer.database.transaction() as tx:
+            change = (
+                update(_table)
+                .where(self._is_usable(user_id), _table.c.id == key_id)
+                .values(revoked_at=self._issuer.clock())
+                .returning(_table.c.hash)
+            )
+            revoked = tx.execute(change).scalar()
+            if revoked is None:
+                raise NotFound
+            self._record(tx, "api_key_revoked", user_id, key_id)
+            event.listen(tx, "after_commit", lambda _: self._forget(revoked), once=True)
+
+    def _require_quota(self, tx: Session, user_id: str) -> None:
+        self._issuer.database.advisory_lock(tx, API_KEY_LOCK)
+        query = select(func.count()).select_from(_table).where(self._is_usable(user_id))
+        if tx.execute(query).scalar_one() >= self._issuer.settings.api_key_limit:
+            raise QuotaExceeded("You have too many API keys; delete one that you do not need.")
+
+    def _is_usable(self, user_id: str) -> ColumnElement[bool]:
+        is_open = and_(_table.c.revoked_at.is_(None), _table.c.expires_at > self._issuer.clock())
+        return and_(_table.c.user_id == user_id, is_open)
+
+    def _record(self, tx: Session, name: str, user_id: str, key_id: str, **details: str) -> None:
+        ids = {"user_id": user_id, "actor_id": user_id}
+        self._issuer.audit.record(tx, name, **ids, key_id=key_id, **details)
+
+
+def expired_api_keys(before: datetime) -> tuple[Table, ColumnElement[bool]]:
+    """Return the table, and which of its rows expired or were revoked before a time."""
+    return _table, or_(_table.c.revoked_at < before, _table.c.expires_at < before)
+
+
+def _row(record: KeyRecord, user_id: str, hashed: str) -> ApiKey:
+    return ApiKey(
+        id=record.id,
+        user_id=user_id,
+        name=record.name,
+        scopes=format_scopes(record.scopes),
+        hash=hashed,
+        shown=record.shown,
+        created_at=record.created_at,
+        expires_at=record.expires_at,
+    )
+
+
+def _record(row: AnyRow) -> KeyRecord:
+    return KeyRecord(
+        id=row.id,
+        name=row.name,
+        scopes=tuple(sorted(parse_scopes(row.scopes))),
+        shown=row.shown,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )

@@ -1,0 +1,343 @@
+"""Signed webhooks as a credential: three forms, and what makes them refuse a request.
+
+Sources: GitHub's "Validating webhook deliveries", Stripe's "Verify webhook signatures manually",
+and the specification of Standard Webhooks.
+"""
+
+import base64
+import hashlib
+import hmac
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask, request
+
+from itemsapi import Blueprint, Schema, Scope, current_caller, fields, requires
+from itemsapi.gate.hmac_signature import HmacSignature, body_signature
+from support.app_factory import Backend, MovingClock
+from support.host import HostFactory
+from support.tokens import error_code
+
+pytestmark = pytest.mark.dialect("sqlite")  # the gate does not depend on the database
+
+HOOK = Scope("hook:send", "Send a webhook")
+SECRET, OLD = "a-secret-of-some-length", "another-of-some-length"
+WHSEC = "whsec_" + base64.b64encode(b"k" * 24).decode()
+BODY = b'{"hello": "world"}'
+Headers = dict[str, str]
+Sign = Callable[[bytes, int], Headers]
+
+
+def mac(secret: str | bytes, content: bytes) -> bytes:
+    """Return the HMAC-SHA256 of a content."""
+    key = secret.encode() if isinstance(secret, str) else secret
+    return hmac.new(key, content, hashlib.sha256).digest()
+
+
+def by_github(body: bytes, _time: int, secret: str = SECRET) -> Headers:
+    """Sign as GitHub does."""
+    return {"X-Hub-Signature-256": f"sha256={mac(secret, body).hex()}"}
+
+
+def by_stripe(body: bytes, time: int, secret: str = SECRET) -> Headers:
+    """Sign as Stripe does; `v0` is of another version."""
+    signature = mac(secret, f"{time}.".encode() + body).hex()
+    return {"Stripe-Signature": f"t={time},v1={signature},v0=00ff"}
+
+
+def by_standard(body: bytes, time: int) -> Headers:
+    """Sign as Standard Webhooks has it, with the signature of another secret before."""
+    content = f"msg_1.{time}.".encode() + body
+    mine, other = (base64.b64encode(mac(key, content)).decode() for key in (b"k" * 24, b"o" * 24))
+    return {
+        "webhook-id": "msg_1", "webhook-timestamp": f"{time}",
+        "webhook-signature": f"v1,{other} v1,{mine} v1a,AAAA",
+    }  # fmt: skip
+
+
+SIGN: dict[str, Sign] = {"github": by_github, "stripe": by_stripe, "standard": by_standard}
+
+
+def add_routes(app: Flask) -> None:
+    """Add a route for each sender, and one that reads the body in other ways."""
+    for name in SIGN:
+
+        def receive() -> dict[str, object]:
+            caller = current_caller()
+            return {"user": caller.user_id, "json": request.get_json(silent=True)}
+
+        app.post(f"/{name}", endpoint=name)(requires(HOOK, by={name})(receive))
+
+    @app.post("/read/<how>")
+    @requires(HOOK, by={"github"})
+    def read(how: str) -> dict[str, object]:
+        ways: dict[str, Callable[[], object]] = {
+            "data": lambda: request.get_data(as_text=True),
+            "form": lambda: dict(request.form),
+            "stream": lambda: request.stream.read().decode(),
+        }
+        return {"read": ways[how]()}
+
+
+def credentials(clock: MovingClock) -> list[HmacSignature]:
+    """Return a credential for each preset."""
+    options: dict[str, Any] = {"scopes": [HOOK], "clock": clock}
+    return [
+        HmacSignature.github("github", secrets=[SECRET, OLD], **options),
+        HmacSignature.stripe("stripe", secrets=[SECRET], **options),
+        HmacSignature.standard_webhooks("standard", secrets=[WHSEC], **options),
+    ]
+
+
+def host_of(host: HostFactory, sender: HmacSignature) -> Flask:
+    """Return a host with one sender, and a route for it at `/`."""
+    rule = requires(HOOK, by={sender.name})
+    return host(lambda app: app.post("/")(rule(lambda: "ok")), credentials=[sender]).app
+
+
+@pytest.fixture
+def backend(host: HostFactory, clock: MovingClock) -> Backend:
+    """A host with the credentials."""
+    return host(add_routes, credentials=credentials(clock))
+
+
+def send(backend: Backend, name: str, **headers: str) -> Any:
+    """Send the body with the signature of a sender; `headers` replace some, `_` stands for `-`."""
+    signed = SIGN[name](BODY, int(backend.clock().timestamp()))
+    changed = {key.replace("_", "-"): value for key, value in headers.items()}
+    return backend.client().post(
+        f"/{name}", data=BODY, headers=signed | changed, content_type="application/json"
+    )
+
+
+@pytest.mark.parametrize("name", SIGN)
+def test_a_signed_request_is_admitted(backend: Backend, name: str) -> None:
+    """In each form; the view reads the body again."""
+    assert send(backend, name).get_json() == {"user": f"webhook:{name}", "json": {"hello": "world"}}
+
+
+def test_the_vector_of_github_is_accepted(host: HostFactory) -> None:
+    """Of "Validating webhook deliveries": secret, payload and signature."""
+    secret, payload = "It's a Secret to Everybody", b"Hello, World!"
+    signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    github = HmacSignature.github("github", secrets=[secret], scopes=[HOOK])
+    app = host_of(host, github)
+    headers = {"X-Hub-Signature-256": signature}
+    assert app.test_client().post("/", data=payload, headers=headers).text == "ok"
+
+
+def test_the_vector_of_standard_webhooks_is_accepted(host: HostFactory, clock: MovingClock) -> None:
+    """Of its specification: secret, id, time, payload and signature."""
+    clock.current = datetime.fromtimestamp(1731705121, UTC)
+    secret = "whsec_plJ3nmyCDGBKInavdOK15jsl"
+    sender = HmacSignature.standard_webhooks("sender", secrets=[secret], scopes=[HOOK], clock=clock)
+    payload = b'{"event_type":"ping","data":{"success":true}}'
+    headers = {
+        "webhook-id": "msg_loFOjxBNrRLzqYUf", "webhook-timestamp": "1731705121",
+        "webhook-signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+    }  # fmt: skip
+    response = host_of(host, sender).test_client().post("/", data=payload, headers=headers)
+    assert response.text == "ok"
+
+
+@pytest.mark.parametrize("name", SIGN)
+@pytest.mark.parametrize("body", [b"", BODY + b" ", BODY[:-1]])
+def test_another_body_is_refused(backend: Backend, name: str, body: bytes) -> None:
+    """Each byte is signed."""
+    signed = SIGN[name](BODY, int(backend.clock().timestamp()))
+    response = backend.client().post(f"/{name}", data=body, headers=signed)
+    assert (response.status_code, error_code(response)) == (401, "invalid_signature")
+    assert response.headers["WWW-Authenticate"] == 'Signature realm="itemsapi"'
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("github", {"X_Hub_Signature_256": ""}),
+        ("github", {"X_Hub_Signature_256": "sha256="}),
+        ("github", {"X_Hub_Signature_256": mac(SECRET, BODY).hex()}),
+        ("github", {"X_Hub_Signature_256": f"sha1={mac(SECRET, BODY).hex()}"}),
+        ("github", {"X_Hub_Signature_256": f"sha256={mac(SECRET, BODY).hex()[:-2]}"}),
+        ("github", {"X_Hub_Signature_256": f"sha256={mac(SECRET, BODY).hex()[:-1]}"}),
+        ("github", {"X_Hub_Signature_256": "sha256=" + "zz" * 32}),
+        ("github", {"X_Hub_Signature_256": f"sha256={mac(b'', BODY).hex()}"}),
+        ("stripe", {"Stripe_Signature": "t=1"}),
+        ("stripe", {"Stripe_Signature": "v1=00"}),
+        ("stripe", {"Stripe_Signature": "t=x,v1=00"}),
+        ("stripe", {"Stripe_Signature": "t=1,t=2,v1=00"}),
+        ("stripe", {"Stripe_Signature": "t=\u0661,v1=00".encode().decode("latin-1")}),
+        ("stripe", {"Stripe_Signature": "t=99999999999999999999,v1=00"}),
+        ("standard", {"webhook_id": ""}),
+        ("standard", {"webhook_id": "a.b"}),
+        ("standard", {"webhook_id": "other"}),
+        ("standard", {"webhook_timestamp": "1"}),
+        ("standard", {"webhook_timestamp": ""}),
+        ("standard", {"webhook_signature": "v1"}),
+        ("standard", {"webhook_signature": "v1,\xe4\xe4\xe4\xe4"}),
+        ("standard", {"webhook_signature": "v2,AAAA"}),
+    ],
+)
+def test_another_signature_is_refused(backend: Backend, name: str, headers: dict[str, str]) -> None:
+    """Empty, cut, of another algorithm, in another alphabet, ambiguous."""
+    response = send(backend, name, **headers)
+    assert (response.status_code, error_code(response)) == (401, "invalid_signature")
+
+
+@pytest.mark.parametrize("name", ["stripe", "standard"])
+@pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (-300, 200), (300, 200), (301, 401)])
+def test_a_copy_is_refused_after_five_minutes(
+    backend: Backend, name: str, seconds: int, status: int
+) -> None:
+    """Where the time is signed; a clock may also be ahead."""
+    headers = SIGN[name](BODY, int(backend.clock().timestamp()))
+    backend.clock.advance(seconds=seconds)
+    assert backend.client().post(f"/{name}", data=BODY, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD])
+def test_each_of_several_secrets_is_accepted(backend: Backend, secret: str) -> None:
+    """While the sender changes from one to the other."""
+    headers = by_github(BODY, 0, secret)
+    assert backend.client().post("/github", data=BODY, headers=headers).status_code == 200
+
+
+def test_the_signature_of_one_sender_is_not_accepted_for_another(backend: Backend) -> None:
+    """Although both have the same secret."""
+    headers = by_github(BODY, 0)
+    response = backend.client().post("/stripe", data=BODY, headers=headers)
+    assert error_code(response) == "credential_not_accepted"
+
+
+@pytest.mark.parametrize(
+    ("how", "body", "expected"),
+    [
+        ("data", b"a=1", "a=1"),
+        ("form", b"a=1", {"a": "1"}),
+        ("stream", b"a=1", "a=1"),
+    ],
+)
+def test_the_view_reads_the_body_in_any_way(
+    backend: Backend, how: str, body: bytes, expected: object
+) -> None:
+    """The gate leaves it as it was."""
+    response = backend.client().post(
+        f"/read/{how}",
+        data=body,
+        headers=by_github(body, 0),
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert response.get_json() == {"read": expected}
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_is_read_up_to_the_limit(backend: Backend, *, declared: bool) -> None:
+    """S-004: no more than 64 KiB of an unknown sender, whether the length is declared or not."""
+    body = b"x" * (65537 if declared else 65536)
+    undeclared = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    response = backend.client().post(
+        "/github",
+        input_stream=io.BytesIO(body),
+        headers=by_github(body, 0),
+        environ_overrides={"CONTENT_LENGTH": f"{len(body)}"} if declared else undeclared,
+    )
+    assert (response.status_code, error_code(response)) == (413, "body_too_large")
+
+
+def test_no_body_is_read_for_a_malformed_signature(backend: Backend) -> None:
+    """S-004: the headers are checked first."""
+    stream = io.BytesIO(BODY)
+    backend.client().post(
+        "/github",
+        input_stream=stream,
+        headers={"X-Hub-Signature-256": "nonsense"},
+        environ_overrides={"CONTENT_LENGTH": f"{len(BODY)}"},
+    )
+    assert stream.tell() == 0
+
+
+def test_a_body_that_ends_too_early_is_refused(backend: Backend) -> None:
+    """A part of a body is not what was signed."""
+    response = backend.client().post(
+        "/github",
+        input_stream=io.BytesIO(BODY),
+        headers=by_github(BODY, 0),
+        environ_overrides={"CONTENT_LENGTH": "100"},
+    )
+    assert response.status_code == 400
+
+
+def test_the_limit_of_the_host_stays_for_its_views(backend: Backend) -> None:
+    """S-004: the limit of the gate is its own."""
+    backend.app.config["MAX_CONTENT_LENGTH"] = 10
+    assert send(backend, "github").status_code == 413
+
+
+def test_the_strict_parser_reads_the_body_after_the_gate(
+    host: HostFactory, clock: MovingClock
+) -> None:
+    """`arguments` validates it as usual."""
+    hooks = Blueprint("hooks", __name__)
+
+    class Hello(Schema):
+        """A greeting."""
+
+        hello = fields.String(required=True)
+
+    @hooks.post("/hooks")
+    @requires(HOOK, by={"github"})
+    @hooks.arguments(Hello())
+    @hooks.response(200, Hello())
+    def receive(payload: dict[str, str]) -> object:
+        return payload
+
+    backend = host(lambda app: app.register_blueprint(hooks), credentials=credentials(clock))
+    json = {"Content-Type": "application/json"}
+    answers = [
+        backend.client().post("/hooks", data=body, headers=by_github(body, 0) | json)
+        for body in (BODY, b'{"hello": 1}')
+    ]
+    assert [answer.status_code for answer in answers] == [200, 422]
+
+
+@pytest.mark.parametrize("prefix", ["", "v0="])
+@pytest.mark.parametrize("encoding", ["hex", "base64"])
+def test_other_forms_are_described_by_a_reader(
+    host: HostFactory, prefix: str, encoding: str
+) -> None:
+    """Any header, prefix and encoding."""
+    sender = HmacSignature(
+        "sender",
+        header="X-Sign",
+        secrets=[SECRET],
+        scopes=[HOOK],
+        read=body_signature("X-Sign", prefix=prefix, encoding=encoding),
+    )
+    app = host_of(host, sender)
+    signature = mac(SECRET, BODY)
+    text = signature.hex() if encoding == "hex" else base64.b64encode(signature).decode()
+    headers = {"X-Sign": prefix + text}
+    assert app.test_client().post("/", data=BODY, headers=headers).text == "ok"
+
+
+@pytest.mark.parametrize("secrets", [[], [""], ["short"], [SECRET, "short"]])
+def test_a_weak_secret_stops_the_boot(secrets: list[str]) -> None:
+    """S-029: it could be guessed from one signature."""
+    with pytest.raises(ValueError, match="16 bytes or more"):
+        HmacSignature.github("github", secrets=secrets)
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_***", "whsec_AAAA"])
+def test_a_secret_that_is_no_base64_stops_the_boot(secret: str) -> None:
+    """Standard Webhooks writes it so."""
+    with pytest.raises(ValueError, match="16 bytes or more"):
+        HmacSignature.standard_webhooks("sender", secrets=[secret])
+
+
+@pytest.mark.parametrize("name", ["", "GitHub", "a b", "9", "a" * 41])
+def test_a_name_that_is_none_stops_the_boot(name: str) -> None:
+    """It stands in rules and in the document."""
+    with pytest.raises(ValueError, match="no name of a credential"):
+        HmacSignature.github(name, secrets=[SECRET])
