@@ -170,12 +170,12 @@ def make_backend(
 
 
 @pytest.fixture
-def host(settings: Settings, clock: MovingClock, timer: ManualTimer) -> Iterator[HostFactory]:
+def host(settings: Settings, clock: MovableClock, timer: ManualTimer) -> Iterator[HostFactory]:
     """Build plain Flask applications with the layer around them."""
     hosts: list[Backend] = []
 
     def make(*add_routes: Callable[[Flask], object], **options: Any) -> Backend:
-        hosts.append(make_host(with_cheap_hashing(settings), clock, timer, *add_routes, **options))
+        hosts.append(make_host(settings, clock, timer, *add_routes, **options))
         return hosts[-1]
 
     yield make

@@ -106,6 +106,7 @@ def build_services(
     monotonic: Timer = time.monotonic,
     url_prefix: str = "",
     items: bool = True,
+    additional_claims: AdditionalClaims | None = None,
 ) -> Services:
     """Build the services; nothing is opened or read yet. `users` are those of an application.
 
@@ -132,9 +133,9 @@ def build_services(
         settings=settings,
         database=database,
         clock=clock,
-        users=ApplicationUsers(users, database, clock, registry)
-        if users
-        else LayerUsers(database, clock, registry),
+        users=LayerUsers(database, clock, registry)
+        if users is None
+        else ApplicationUsers(users, database, clock, registry),
         password_service=PasswordService(settings),
         token_codec=token_codec,
         revocation_feed=revocation_feed,

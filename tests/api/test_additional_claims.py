@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 from itemsapi import current_caller, signed_in
 from itemsapi.extension import AuthLayer
 from itemsapi.issuer.login import LoginRequest, login
+from itemsapi.testing import PASSWORD
 from itemsapi.tokens.claims import REQUIRED_CLAIMS, RESERVED_CLAIMS, copy_additional_claims
 from itemsapi.tokens.sessions import AuthSession
-from support.app_factory import PASSWORD, Backend
+from support.app_factory import Backend
 from support.host import HostFactory
 from support.tokens import error_code, refresh, refreshed, revoke_tokens_of_user
 

@@ -17,7 +17,8 @@ from flask import Flask, request
 
 from itemsapi import Blueprint, Schema, Scope, current_caller, fields, requires
 from itemsapi.gate.hmac_signature import HmacSignature, body_signature
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock
+from support.app_factory import Backend
 from support.host import HostFactory
 from support.tokens import error_code
 
@@ -82,7 +83,7 @@ def add_routes(app: Flask) -> None:
         return {"read": ways[how]()}
 
 
-def credentials(clock: MovingClock) -> list[HmacSignature]:
+def credentials(clock: MovableClock) -> list[HmacSignature]:
     """Return a credential for each preset."""
     options: dict[str, Any] = {"scopes": [HOOK], "clock": clock}
     return [
@@ -99,7 +100,7 @@ def host_of(host: HostFactory, sender: HmacSignature) -> Flask:
 
 
 @pytest.fixture
-def backend(host: HostFactory, clock: MovingClock) -> Backend:
+def backend(host: HostFactory, clock: MovableClock) -> Backend:
     """A host with the credentials."""
     return host(add_routes, credentials=credentials(clock))
 
@@ -129,7 +130,9 @@ def test_the_vector_of_github_is_accepted(host: HostFactory) -> None:
     assert app.test_client().post("/", data=payload, headers=headers).text == "ok"
 
 
-def test_the_vector_of_standard_webhooks_is_accepted(host: HostFactory, clock: MovingClock) -> None:
+def test_the_vector_of_standard_webhooks_is_accepted(
+    host: HostFactory, clock: MovableClock
+) -> None:
     """Of its specification: secret, id, time, payload and signature."""
     clock.current = datetime.fromtimestamp(1731705121, UTC)
     secret = "whsec_plJ3nmyCDGBKInavdOK15jsl"
@@ -276,7 +279,7 @@ def test_the_limit_of_the_host_stays_for_its_views(backend: Backend) -> None:
 
 
 def test_the_strict_parser_reads_the_body_after_the_gate(
-    host: HostFactory, clock: MovingClock
+    host: HostFactory, clock: MovableClock
 ) -> None:
     """`arguments` validates it as usual."""
     hooks = Blueprint("hooks", __name__)

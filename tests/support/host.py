@@ -8,7 +8,8 @@ from flask import Flask
 from itemsapi.extension import AuthLayer
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock
+from support.app_factory import Backend
 from support.manual_timer import ManualTimer
 
 HostFactory = Callable[..., Backend]
@@ -16,7 +17,7 @@ HostFactory = Callable[..., Backend]
 
 def make_host(
     settings: Settings,
-    clock: MovingClock,
+    clock: MovableClock,
     timer: ManualTimer,
     *add_routes: Callable[[Flask], object],
     claims: Any = None,

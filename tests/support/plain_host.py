@@ -45,7 +45,7 @@ class PlainHost:
         def view(**_: object) -> dict[str, object]:
             self.calls.append(name)
             caller = optional_caller()
-            return dict(caller.claims.raw) if caller else {}
+            return dict(caller.claims) if caller else {}
 
         view.__name__ = name
         return view

@@ -12,9 +12,10 @@ from flask import Flask, Request, request, request_started
 
 from itemsapi import public, signed_in
 from itemsapi.extension import AuthLayer, gate_of
+from itemsapi.gate.authenticate import TokenVerifier
 from itemsapi.gate.decorators import RULES
 from itemsapi.gate.gate import Gate, mark_admitted
-from itemsapi.gate.rules import Rule
+from itemsapi.gate.rules import Authenticated, Rule
 from itemsapi.problems import TokenInvalid
 from itemsapi.testing import (
     assert_every_rule_is_enforced,
@@ -40,14 +41,14 @@ class FaultyVerifier:
 
     def __init__(self, host: PlainHost) -> None:
         """Put this in front of the gate's verifier."""
-        gate = gate_of(host.app)
-        self._services, self._inner = host.services, gate._verifier  # noqa: SLF001 - the fault
-        self._clock = host.clock
-        gate._verifier = self  # type: ignore[assignment]  # noqa: SLF001 - the fault
+        verifier = gate_of(host.app).credentials._access_token  # noqa: SLF001 - the fault
+        assert isinstance(verifier, TokenVerifier)
+        self._services, self._clock, self._verify = host.services, host.clock, verifier.verify
+        setattr(verifier, "verify", self.verify)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token."""
-        return self._inner.verify(token)
+        return self._verify(token)
 
 
 class BelievesEverySignature(FaultyVerifier):
@@ -84,7 +85,7 @@ class IgnoresTheClock(FaultyVerifier):
             raise TokenInvalid from None
         self._clock.current, now = issued_at, self._clock.current
         try:
-            return self._inner.verify(token)
+            return self._verify(token)
         finally:
             self._clock.current = now
 
@@ -102,7 +103,7 @@ class AddsScopes(FaultyVerifier):
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token, with all scopes."""
-        return replace(self._inner.verify(token), scopes=frozenset(self._services.scopes()))
+        return replace(self._verify(token), scopes=frozenset(self._services.scopes()))
 
 
 FORGED = {
@@ -153,9 +154,9 @@ def test_no_view_runs_although_the_gate_has_a_fault(host: PlainHost) -> None:
 class LaxRule(Rule):
     """A rule that asks for fewer scopes than it declares."""
 
-    def check(self, claims: Claims | None) -> None:
+    def check(self, caller: Authenticated | None) -> None:
         """Accept every token."""
-        Rule("signed in").check(claims)
+        Rule("signed in").check(caller)
 
 
 def test_a_rule_that_checks_fewer_scopes_than_declared_is_found(host: PlainHost) -> None:
@@ -235,7 +236,8 @@ def open_gate_if(host: PlainHost, condition: FaultyCheck) -> None:
 
     def check(app: Flask, **_: object) -> None:
         if request.url_rule is not None and condition(request):
-            mark_admitted(request, app.view_functions[request.url_rule.endpoint], request.method)
+            view = app.view_functions[request.url_rule.endpoint]
+            mark_admitted(request, view, request.method, Rule("public"))
         else:
             gate.check_request(app)
 

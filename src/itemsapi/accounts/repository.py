@@ -90,7 +90,7 @@ def find_by_id(reader: Reader, user_id: str) -> UserAccount | None:
 
 
 def find_with_scopes(
-    tx: Session, user_id: str, known: Iterable[str]
+    tx: Reader, user_id: str, known: Iterable[str]
 ) -> tuple[UserAccount | None, frozenset[str]]:
     """Find a user by id, with the scopes of their roles that the application knows."""
     rows = tx.execute(_WITH_SCOPES, {"id": user_id}).all()

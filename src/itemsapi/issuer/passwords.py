@@ -1,7 +1,7 @@
 """Password change: a user sets a new password after proving the current one (S-042)."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.passwords import normalize_password
