@@ -13,6 +13,7 @@ from flask import Flask, Request, request, request_started
 from itemsapi import public, signed_in
 from itemsapi.extension import AuthLayer, gate_of
 from itemsapi.gate.authenticate import TokenVerifier
+from itemsapi.gate.caller import Caller, caller_of
 from itemsapi.gate.decorators import RULES
 from itemsapi.gate.gate import Gate, mark_admitted
 from itemsapi.gate.rules import Authenticated, Rule
@@ -46,16 +47,16 @@ class FaultyVerifier:
         self._services, self._clock, self._verify = host.services, host.clock, verifier.verify
         setattr(verifier, "verify", self.verify)
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of a token."""
+    def verify(self, token: str) -> Caller:
+        """Return the caller of a token."""
         return self._verify(token)
 
 
 class BelievesEverySignature(FaultyVerifier):
     """Decodes tokens without their key."""
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of any token that looks like one of ours."""
+    def verify(self, token: str) -> Caller:
+        """Return the caller of any token that looks like one of ours."""
         try:
             payload = decode_part(token, 1)
             names = ("sub", "sid", "gen", "epoch", "jti", "iat", "exp", "auth_time")
@@ -63,22 +64,22 @@ class BelievesEverySignature(FaultyVerifier):
         except (ValueError, KeyError, IndexError):
             raise TokenInvalid from None
         scopes = frozenset(payload["scope"].split())
-        return Claims(**copied, amr=(), scopes=scopes, raw=payload, header={})
+        return caller_of(Claims(**copied, amr=(), scopes=scopes, raw=payload, header={}))
 
 
 class BelievesSignedTokensForever(FaultyVerifier):
     """Checks the signature and not the revocations."""
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of a token with a valid signature."""
-        return self._services.token_codec.verify_access_token(token)
+    def verify(self, token: str) -> Caller:
+        """Return the caller of a token with a valid signature."""
+        return caller_of(self._services.token_codec.verify_access_token(token))
 
 
 class IgnoresTheClock(FaultyVerifier):
     """Checks each token at the time of its issue."""
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of a token that was valid once, or will be."""
+    def verify(self, token: str) -> Caller:
+        """Return the caller of a token that was valid once, or will be."""
         try:
             issued_at = datetime.fromtimestamp(decode_part(token, 1)["iat"], UTC)
         except (ValueError, KeyError, IndexError):
@@ -93,7 +94,7 @@ class IgnoresTheClock(FaultyVerifier):
 class BelievesNobody(FaultyVerifier):
     """Refuses every token."""
 
-    def verify(self, token: str) -> Claims:
+    def verify(self, token: str) -> Caller:
         """Raise in any case."""
         raise TokenInvalid(token[:0])
 
@@ -101,8 +102,8 @@ class BelievesNobody(FaultyVerifier):
 class AddsScopes(FaultyVerifier):
     """Takes every user for an admin."""
 
-    def verify(self, token: str) -> Claims:
-        """Return the claims of a token, with all scopes."""
+    def verify(self, token: str) -> Caller:
+        """Return the caller of a token, with all scopes."""
         return replace(self._verify(token), scopes=frozenset(self._services.scopes()))
 
 
