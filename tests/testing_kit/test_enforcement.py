@@ -173,6 +173,7 @@ def add_variables(host: PlainHost, rule: str, **options: Any) -> None:
         "/a/<string(minlength=3):code>/<int(min=500):number>",
         "/a/<int(fixed_digits=4):year>",
         "/a/<name>/",
+        "/größe/<name>",
     ],
 )
 def test_an_address_is_found_for_each_kind_of_variable(host: PlainHost, rule: str) -> None:

@@ -149,6 +149,16 @@ def test_a_view_that_would_have_run_is_named(host: PlainHost) -> None:
     assert found == "reached the view GET list_orders, not 403 insufficient_scope"
 
 
+def test_a_long_table_is_cut(host: PlainHost) -> None:
+    """A gate that is broken altogether fails nearly all attacks."""
+    believe_every_signature(host)
+    with pytest.raises(
+        AssertionError, match=r"[0-9]{3} failures(?s:.*)\n\.\.\. and [0-9]+ more$"
+    ) as error:
+        assert_every_rule_is_enforced(host.app)
+    assert str(error.value).count("\n") == 102
+
+
 def test_no_view_runs_although_the_gate_has_a_fault(host: PlainHost) -> None:
     """An attack that gets through changes nothing."""
     add_scopes(host)
