@@ -10,6 +10,7 @@ meanwhile, see `stopped_views`.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from flask import Flask
 from werkzeug.routing import Rule as Route
@@ -161,7 +162,7 @@ class _Enforcement:
 
     def _take_detours(self, operation: _Operation) -> None:
         """Try to reach the view without a token; only a view that needs none may be reached."""
-        for detour in detours(operation.method, operation.target.path):
+        for detour in detours(operation.method, unquote(operation.target.path)):
             outcome = self._requests.send(
                 operation.target,
                 detour.method,

@@ -1,7 +1,9 @@
 """The report of `assert_every_rule_is_enforced`: what was attacked, and what got through."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+MAX_ROWS = 100  # of failures in the text: a broken gate fails thousands of attacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,12 @@ class EnforcementReport:
             f"{len(self.guarded)} guarded routes, {self.attacks} attacks, {self.admitted} callers "
             f"admitted, {len(self.public)} public routes, {len(self.failures)} failures"
         )
-        rows = [(f.route, f.attack, f.outcome) for f in self.failures]
-        return "\n".join([counts, *_table([("route", "attack", "outcome"), *rows] if rows else ())])
+        rows = [(f.route, f.attack, f.outcome) for f in self.failures[:MAX_ROWS]]
+        table = _table([("route", "attack", "outcome"), *rows]) if rows else []
+        rest = len(self.failures) - len(rows)
+        return "\n".join([counts, *table, *([f"... and {rest} more"] if rest else [])])
 
 
-def _table(rows: Iterable[tuple[str, str, str]]) -> list[str]:
-    rows = list(rows)
+def _table(rows: Sequence[tuple[str, str, str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -66,7 +66,6 @@ class StoppedViews:
 
     app: Flask
     gate: Gate
-    sent: int = 0
     _seen: _Observation = field(default_factory=_Observation)
     _addresses: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(ADDRESSES)))
 
@@ -102,14 +101,16 @@ class StoppedViews:
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Send a request, from an address of its own; `path` replaces that of the target."""
-        self.sent += 1
+        """Send a request, from an address of its own.
+
+        `path` replaces that of the target; it is not encoded.
+        """
         self._seen = _Observation()
         client = FlaskClient(self.app, self.app.response_class, use_cookies=False)
         address = str(IPv4Address(FIRST_ADDRESS + next(self._addresses)))
         overrides: dict[str, Any] = {"REMOTE_ADDR": address}
         if path is not None:  # as a server passes it on: a URL parser would change it first
-            overrides |= {"PATH_INFO": path, "REQUEST_URI": path, "RAW_URI": path}
+            overrides["PATH_INFO"] = path.encode().decode("latin-1")  # PEP 3333
         try:
             response = client.open(
                 target.path,
