@@ -42,7 +42,7 @@ def _require_file(url: URL) -> None:
 
 def _require_known_parameters(url: URL) -> None:
     """Require a valid port, and parameters that libpq knows (`ExtraMissing` without psycopg)."""
-    with extra("postgres", f"{_NAME}=postgresql://..."):
+    with extra("postgres", f"{_NAME}=postgresql://"):
         from psycopg import ProgrammingError  # noqa: PLC0415 - an extra
         from psycopg.conninfo import make_conninfo  # noqa: PLC0415
     if url.port is not None and url.port not in VALID_PORTS:
