@@ -95,7 +95,7 @@ def test_a_purge_needs_no_progress_bar(tmp_path: Path) -> None:
 
 CREATE_APP = "from itemsapi import create_app; create_app()"
 HINTS: dict[str, tuple[str, tuple[str, ...], dict[str, str], str]] = {
-    "serve": (
+    "server": (
         COMMAND,
         ("serve",),
         {},
