@@ -55,7 +55,9 @@ def test_any_process_reports_the_metrics_of_all(
 ) -> None:
     """Of all that count in the same folder, as the workers of one service do."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    counting = "from itemsapi.observability.prometheus import count_request; count_request('GET', 'x', 200)"
+    counting = (
+        "from itemsapi.observability import prometheus; prometheus.count_request('GET', 'x', 200)"
+    )
     for _ in range(3):
         subprocess.run([sys.executable, "-c", counting], check=True)  # noqa: S603 - our own
     counted = 'itemsapi_requests_total{endpoint="x",method="GET",status="200"} 3.0'

@@ -221,7 +221,7 @@ def test_problem_response_is_sent_when_logging_fails(
     api: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-152: an error that cannot be logged still gets its response."""
-    monkeypatch.setattr(logging, "log", None)
+    monkeypatch.setattr(logging.StandardErrorHandler, "emit", lambda *_: 1 / 0)
     assert api.get("/echo/raise/exit").get_json()["code"] == "internal_error"
 
 

@@ -24,10 +24,10 @@ def pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_layer_fits_beside_the_pins_of_a_typical_project(
     pip: Path, wheel: zipfile.ZipFile
 ) -> None:
-    """pip finds a set of versions without changing a pin; it installs nothing."""
+    """A set of versions is found without changing a pin; nothing is installed."""
+    look = [str(pip), "install", "--dry-run", "--quiet", "--only-binary", ":all:"]
     done = subprocess.run(
-        [pip, "install", "--dry-run", "--quiet", "--only-binary", ":all:", str(wheel.filename)]
-        + ["--requirement", str(PINS)],
+        [*look, str(wheel.filename), "--requirement", str(PINS)],
         capture_output=True,
         text=True,
         check=False,

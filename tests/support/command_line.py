@@ -1,5 +1,6 @@
 """Run the `itemsapi` command in this process."""
 
+import inspect
 import json
 import os
 import socket
@@ -13,6 +14,10 @@ from click.testing import CliRunner
 from itemsapi.cli import main
 from itemsapi.observability.logging import set_log_level
 
+# Before click 8.2 standard error was part of the output unless one said otherwise.
+SEPARATE_STDERR: dict[str, Any] = (
+    {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+)
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
 
@@ -43,7 +48,7 @@ class Shell:
     def run(self, *arguments: str, stdin: str | bytes = "") -> CommandResult:
         """Run a command."""
         environ = {f"ITEMSAPI_{name.upper()}": value for name, value in self.settings.items()}
-        runner = CliRunner()
+        runner = CliRunner(**SEPARATE_STDERR)
         with patch.dict(os.environ):  # `serve` sets variables for its workers
             result = runner.invoke(
                 main, arguments, input=stdin, env=environ, catch_exceptions=False

@@ -116,10 +116,15 @@ def test_no_value_forges_a_line_of_the_host(host_log: StringIO, value: str) -> N
     assert line == f"[itemsapi] WARNING odd request_id=- name={json.dumps(value)}\n"
 
 
+def fail(message: str) -> None:
+    """Raise an error with a message."""
+    raise ValueError(message)
+
+
 def test_a_traceback_for_the_host_shows_no_secret(host_log: StringIO) -> None:
     """S-150, S-151: each exception of the chain is one line, with secrets masked."""
     try:
-        raise ValueError("password=c4n4ry\nsecond line c4n4ry")
+        fail("password=c4n4ry\nsecond line c4n4ry")
     except ValueError as error:
         log.error("failed", error=error)
     assert "test_logging.py" in host_log.getvalue()
@@ -129,7 +134,7 @@ def test_a_traceback_for_the_host_shows_no_secret(host_log: StringIO) -> None:
 class BrokenHandler(logging.Handler):
     """A handler of a host that fails."""
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, _: logging.LogRecord) -> None:
         """Raise an error."""
         raise OSError(28, "No space left on device")
 
@@ -163,7 +168,7 @@ def test_a_traceback_of_an_application_logger_shows_no_secret(
 ) -> None:
     """S-150: as the tracebacks of our own lines."""
     try:
-        raise ValueError("password=c4n4ry")
+        fail("password=c4n4ry")
     except ValueError:
         LOGGER.exception("failed")
     assert json.loads(capsys.readouterr().err)["exception"].endswith("\nValueError: password=***")

@@ -11,6 +11,8 @@ from itemsapi.settings import SettingsError
 DRIVERS = {"sqlite", "postgresql+psycopg"}
 VALID_PORTS = range(1, 65536)
 _NAME = "ITEMSAPI_DATABASE_URL"
+# SQLAlchemy 2.0 leaves the name of the database as it is written in the URL, 2.1 decodes it.
+_NAME_IS_DECODED = make_url("sqlite:///%25").database == "%"
 
 
 def parse_database_url(url: str) -> URL:
@@ -19,6 +21,8 @@ def parse_database_url(url: str) -> URL:
         parsed_url = make_url(url)
     except (exc.ArgumentError, ValueError):
         raise SettingsError(f"{_NAME} is not a database URL") from None
+    if not _NAME_IS_DECODED and parsed_url.database:
+        parsed_url = parsed_url.set(database=unquote(parsed_url.database))
     if parsed_url.drivername in {"postgres", "postgresql"}:
         parsed_url = parsed_url.set(drivername="postgresql+psycopg")
     if parsed_url.drivername not in DRIVERS:
@@ -42,7 +46,7 @@ def _require_file(url: URL) -> None:
 
 def _require_known_parameters(url: URL) -> None:
     """Require a valid port, and parameters that libpq knows (`ExtraMissing` without psycopg)."""
-    with extra("postgres", f"{_NAME}=postgresql://..."):
+    with extra("postgres", f"{_NAME}=postgresql://"):
         from psycopg import ProgrammingError  # noqa: PLC0415 - an extra
         from psycopg.conninfo import make_conninfo  # noqa: PLC0415
     if url.port is not None and url.port not in VALID_PORTS:
