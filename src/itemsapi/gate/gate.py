@@ -175,6 +175,7 @@ def _set_context() -> None:
 def _reset_context(_app: Flask, **_: object) -> None:
     token = getattr(request, OUTER_CONTEXT, None)
     if token is not None:
+        setattr(request, OUTER_CONTEXT, None)  # `stream_with_context` ends a request twice
         reset_request_context(token)
 
 
