@@ -15,6 +15,9 @@ BEARER = "Bearer"
 class Problem(Exception):
     """An error with its HTTP response.
 
+    Raise it in a view of a `Blueprint`, or in any view of `create_app`. In other views of your
+    application it is an exception like any other, which your error handlers see.
+
     Subclass it for an error of your own: it is answered like ours, `alt_response(FileLocked)`
     documents it for a view, and the page `/docs/problems` shows its docstring and advice.
 

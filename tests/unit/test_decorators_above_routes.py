@@ -34,6 +34,7 @@ def decorators(blueprint: Any) -> dict[str, Decorator]:
         "alt_response": blueprint.alt_response(404),
         "a problem": blueprint.alt_response(Conflict),
         "etag": blueprint.etag,
+        "idempotent": blueprint.idempotent,
         "paginate": blueprint.paginate(),
         "doc": blueprint.doc(summary="Show"),
     }

@@ -213,10 +213,13 @@ class Blueprint(
 
         The view passes the id of what it creates to `itemsapi.repeated_id`.
         """
-        keep = self.arguments(IdempotencyHeaders(), location="headers")(keep_key(view))
+        return _below_route("idempotent", self._read_idempotency_key)(view)
+
+    def _read_idempotency_key(self, view: View) -> View:
+        decorated = self.arguments(IdempotencyHeaders(), location="headers")(keep_key(view))
         for problem in IDEMPOTENCY_PROBLEMS:
-            keep = self.alt_response(problem)(keep)
-        return keep
+            decorated = self.alt_response(problem)(decorated)
+        return decorated
 
     def response(
         self,
