@@ -53,10 +53,11 @@ Part = Literal["items", "operators", "docs", "console", "health", "metrics"]
 class AuthLayer:
     """The issuer, the gate and the endpoints of the signed-in user on a Flask application.
 
-    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `settings`
-    are read from the environment by default. `include` names further endpoints: those for
-    `operators`, the `docs`, the `console`, `health` and `metrics`. With `answer_options` the gate
-    responds to OPTIONS for all routes, without running a hook; otherwise only for its own routes.
+    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. Without
+    `settings` they are read from the environment, and from `app.config` what is not there
+    (`ITEMSAPI_DATABASE_URL`, ...). `include` names further endpoints: those for `operators`, the
+    `docs`, the `console`, `health` and `metrics`. With `answer_options` the gate responds to
+    OPTIONS for all routes, without running a hook; otherwise only for its own routes.
     """
 
     app: Flask
@@ -88,7 +89,7 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         self.app = app
-        settings = self._settings or Settings.from_environment()
+        settings = self._settings or Settings.of_application(app.config)
         services = build_services(
             settings, self._clock, monotonic=self._monotonic, items="items" in self._include
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -191,10 +191,16 @@ def test_the_use_of_a_generation_is_recorded(host: Backend) -> None:
 def test_no_hook_of_the_host_runs(host: Backend, ada: FlaskClient) -> None:
     """The request is not one of the host's."""
     ran: list[str] = []
-    host.app.before_request_funcs.setdefault(None, []).append(lambda: ran.append("before"))
-    host.app.after_request_funcs.setdefault(None, []).append(
-        lambda response: ran.append("after") or response
-    )
+
+    def before() -> None:
+        ran.append("before")
+
+    def after(response: Response) -> Response:
+        ran.append("after")
+        return response
+
+    host.app.before_request_funcs[None] = [before]
+    host.app.after_request_funcs[None] = [after]
     ada.get("/reports/")
     assert ran == []
 
