@@ -153,6 +153,22 @@ class AuthLayer:
         return services().database.transaction(connection=connection)
 
     @staticmethod
+    def record(
+        event: str,
+        *,
+        connection: HostConnection | None = None,
+        user_id: str | None = None,
+        **details: str | int | bool | None,
+    ) -> None:
+        """Add an event of the application to the audit trail: a name of up to 60 characters.
+
+        With `connection` in the transaction of the application, see `transaction`. The details must
+        contain no secret. Raise `DatabaseUnavailable`. Call it in an application context.
+        """
+        with AuthLayer.transaction(connection=connection) as tx:
+            services().audit.record(tx, event, user_id=user_id, **details)
+
+    @staticmethod
     def seal(app: Flask) -> Rulebook:
         """Refuse to start with unguarded routes: write it as the last line of a factory.
 
