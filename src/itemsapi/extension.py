@@ -158,15 +158,20 @@ class AuthLayer:
         *,
         connection: HostConnection | None = None,
         user_id: str | None = None,
+        session_id: str | None = None,
+        actor_id: str | None = None,
         **details: str | int | bool | None,
     ) -> None:
         """Add an event of the application to the audit trail: a name of up to 60 characters.
 
-        With `connection` in the transaction of the application, see `transaction`. The details must
+        `user_id` is whom it concerns, `actor_id` who did it, if that is another user. With
+        `connection` it is in that transaction, see `transaction`. The details must
         contain no secret. Raise `DatabaseUnavailable`. Call it in an application context.
         """
         with AuthLayer.transaction(connection=connection) as tx:
-            services().audit.record(tx, event, user_id=user_id, **details)
+            services().audit.record(
+                tx, event, user_id=user_id, session_id=session_id, actor_id=actor_id, **details
+            )
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:
