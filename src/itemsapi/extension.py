@@ -61,12 +61,13 @@ class AuthLayer:
 
     `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `users` are
     the users of the application, such as `SqlUsers`; otherwise the layer has its own. `credentials`
-    are accepted beside the access token where a rule names them (`by=`). `settings` are read from
-    the environment by default. `include` names further endpoints: `api_keys` with which users make
-    keys for their programs (and the credential `api_key`), those for `operators`, the `docs`, the
-    `console`, `health` and `metrics`. All paths of the layer begin with `url_prefix`, except
-    `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes like those of the layer:
-    it responds to OPTIONS, and limits the rate of requests to public ones.
+    are accepted beside the access token where a rule names them (`by=`). Without `settings` they are
+    read from the environment, and from `app.config` what is not there (`ITEMSAPI_DATABASE_URL`).
+    `include` names further endpoints: `api_keys` with which users make keys for their programs (and
+    the credential `api_key`), those for `operators`, the `docs`, the `console`, `health` and
+    `metrics`. All paths of the layer begin with `url_prefix`, except `/.well-known` (RFC 8615).
+    With `whole_app` the gate treats all routes like those of the layer: it responds to OPTIONS, and
+    limits the rate of requests to public ones.
     """
 
     app: Flask
@@ -106,7 +107,7 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         self.app = app
-        settings = self._settings or Settings.from_environment()
+        settings = self._settings or Settings.of_application(app.config)
         prefix = self._url_prefix
         built = build_services(
             settings,
@@ -211,6 +212,27 @@ class AuthLayer:
 
         self._additional_claims.register(load)
         return function
+
+    @staticmethod
+    def record(
+        event: str,
+        *,
+        connection: HostConnection | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        actor_id: str | None = None,
+        **details: str | int | bool | None,
+    ) -> None:
+        """Add an event of the application to the audit trail: a name of up to 60 characters.
+
+        `user_id` is whom it concerns, `actor_id` who did it, if that is another user. With
+        `connection` it is in that transaction, see `transaction`. The details must
+        contain no secret. Raise `DatabaseUnavailable`. Call it in an application context.
+        """
+        with AuthLayer.transaction(connection=connection) as tx:
+            services().audit.record(
+                tx, event, user_id=user_id, session_id=session_id, actor_id=actor_id, **details
+            )
 
     @staticmethod
     def seal(app: Flask) -> Rulebook:

@@ -133,6 +133,23 @@ class Settings:
         settings = cls(**_parse(variables))
         return settings if settings.secret_key else settings.with_secret()
 
+    @classmethod
+    def of_application(
+        cls, config: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    ) -> "Settings":
+        """Read the settings from the environment, and the others from an `app.config`.
+
+        The environment comes first: who runs the application decides, not who wrote it. A value may
+        also be a bool, a number, a `timedelta`, a path, or a list. Raise `SettingsError` as
+        `from_environment`, and for a name in `config` that is no setting: it has been misspelled.
+        """
+        own = {name: value for name, value in config.items() if name.startswith(ENV_PREFIX)}
+        if unknown := find_unknown_settings(own):
+            message = "in app.config is not a setting; see `itemsapi check` for the list"
+            raise SettingsError(f"{unknown[0]} {message}")
+        texts = {name: _as_text(value) for name, value in own.items() if value is not None}
+        return cls.from_environment(texts | dict(os.environ if environ is None else environ))
+
     def with_secret(self) -> "Settings":
         """Return these settings with the secret key from its file, created in development."""
         file = self.secret_key_file or self.data_dir / SECRET_FILE
@@ -164,6 +181,15 @@ class Settings:
     def production(self) -> bool:
         """Return whether the strict profile is on."""
         return self.profile == "production"
+
+
+def _as_text(value: object) -> str:
+    """Return a value as an environment variable has it."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():.0f}s"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def _error(name: str, message: str) -> SettingsError:
@@ -198,7 +224,7 @@ def secret_exposure_warning(settings: Settings) -> str | None:
     return f"others may read {file}; run chmod 600 {file}"
 
 
-def find_unknown_settings(environ: Mapping[str, str]) -> list[str]:
+def find_unknown_settings(environ: Mapping[str, Any]) -> list[str]:
     """Return the `ITEMSAPI_*` variables that are no setting, most likely misspelled."""
     known = {ENV_PREFIX + setting.name.upper() for setting in dataclasses.fields(Settings)}
     return sorted(

@@ -192,13 +192,16 @@ def test_the_use_of_a_generation_is_recorded(host: Backend) -> None:
 def test_no_hook_of_the_host_runs(host: Backend, ada: FlaskClient) -> None:
     """The request is not one of the host's."""
     ran: list[str] = []
-    host.app.before_request_funcs.setdefault(None, []).append(lambda: ran.append("before"))
 
-    def note(response: Response) -> Response:
+    def before() -> None:
+        ran.append("before")
+
+    def after(response: Response) -> Response:
         ran.append("after")
         return response
 
-    host.app.after_request_funcs.setdefault(None, []).append(note)
+    host.app.before_request_funcs[None] = [before]
+    host.app.after_request_funcs[None] = [after]
     ada.get("/reports/")
     assert ran == []
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# The script that pip writes for a `console_scripts` entry point.
+# The script that pip writes for a `console_scripts` entry point; those that the documents run.
 CONSOLE_SCRIPT = """#!{python}
 import sys
-from itemsapi.cli import main
+from {module} import main
 if __name__ == "__main__":
     sys.exit(main())
 """
+
+COMMANDS = {"itemsapi": "itemsapi.cli", "alembic": "alembic.config", "flask": "flask.cli"}
 
 
 def build(target: str, *, source: Path, into: Path) -> Path:
@@ -77,7 +79,8 @@ def install(home: Path, *wheels: zipfile.ZipFile) -> Path:
     for wheel in wheels:
         wheel.extractall(site)  # noqa: S202 (our own archives, made above)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    command = home / "bin" / "itemsapi"
-    command.write_text(CONSOLE_SCRIPT.format(python=home / "bin" / "python"))
-    command.chmod(0o755)
+    for name, module in COMMANDS.items():
+        command = home / "bin" / name
+        command.write_text(CONSOLE_SCRIPT.format(python=home / "bin" / "python", module=module))
+        command.chmod(0o755)
     return home / "bin"

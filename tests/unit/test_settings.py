@@ -1,6 +1,7 @@
 """Settings: how text becomes a value, and how a secret is created."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,47 @@ def test_the_start_fails_when_a_folder_has_the_name_of_the_secret(tmp_path: Path
 def test_the_pooler_setting_is_one_of_three_words(text: str) -> None:
     """One of three words."""
     assert load(database_pooler=text).database_pooler == text
+
+
+def of_application(config: dict[str, object], **variables: str) -> Settings:
+    """Read the settings of an application with this configuration."""
+    environ = {f"ITEMSAPI_{name.upper()}": value for name, value in variables.items()}
+    return Settings.of_application({"ITEMSAPI_SECRET_KEY": SECRET} | config, environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("DEBUG", True, "on"),
+        ("SESSION_LIMIT", 7, "7"),
+        ("ACCESS_TTL", timedelta(minutes=5), "5m"),
+        ("ALLOWED_ORIGINS", ["https://a.example", "https://b.example"], None),
+        ("DATA_DIR", Path("elsewhere"), "elsewhere"),
+        ("RATE_LIMIT_URL", None, Settings.rate_limit_url),
+    ],
+)
+def test_a_value_of_the_application_is_a_value_of_python(
+    name: str, value: object, text: str | None
+) -> None:
+    """It means what the text of the variable means."""
+    text = text or "https://a.example,https://b.example"
+    assert of_application({f"ITEMSAPI_{name}": value}) == load(**{name.lower(): text})
+
+
+def test_the_environment_comes_before_the_application() -> None:
+    """Who runs the application decides."""
+    config: dict[str, object] = {"ITEMSAPI_AUDIENCE": "written", "SECRET_KEY": "the host's own"}
+    assert of_application(config, audience="run").audience == "run"
+    assert of_application(config).audience == "written"
+
+
+def test_an_unknown_setting_of_the_application_is_rejected() -> None:
+    """In every profile: in the code it is a misspelled one (S-103)."""
+    with pytest.raises(SettingsError, match=r"ITEMSAPI_AUDIENZ in app\.config is not a setting"):
+        of_application({"ITEMSAPI_AUDIENZ": "app"})
+
+
+def test_a_wrong_setting_of_the_application_is_rejected() -> None:
+    """As one of the environment."""
+    with pytest.raises(SettingsError, match="ITEMSAPI_ACCESS_TTL must be between"):
+        of_application({"ITEMSAPI_ACCESS_TTL": timedelta(days=2)})

@@ -1,0 +1,205 @@
+"""The commands on the application of a host: `itemsapi --app`, and `flask itemsapi`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from sqlalchemy import inspect
+
+from itemsapi import db
+from itemsapi.db.ownership import ITEM_TABLES
+from support.command_line import SECRET, CommandResult, Shell
+
+pytestmark = pytest.mark.dialect("sqlite")
+
+HOST = """
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from itemsapi import Scope, requires, signed_in
+from itemsapi.extension import AuthLayer
+
+
+def create_app():
+    app = Flask("shop", static_folder=None)
+    app.config["ITEMSAPI_DATABASE_URL"] = "sqlite:///shop.db"
+    auth = AuthLayer(app)
+    app.cli.add_command(auth.cli)
+
+    @app.get("/orders")
+    @requires(Scope("orders:read", "See your orders"))
+    def list_orders():
+        return []
+
+    {more}
+    return app
+
+
+app = create_app()
+bare = Flask("bare")
+"""
+OPEN_ROUTES = """for path in ("/a", "/b"):
+        app.add_url_rule(path, path, lambda: "")"""
+MOUNTS = """app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
+        "/open": Flask("a"), "/guarded": auth.wsgi_guard(Flask("b"), signed_in)})"""
+
+
+@pytest.fixture
+def host(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project with the module `shop`."""
+    monkeypatch.setenv("ITEMSAPI_SECRET_KEY", SECRET)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # Flask adds the folder of the application
+    write_host(project)
+    yield project
+    for name in ("shop", "wsgi"):
+        sys.modules.pop(name, None)
+
+
+def write_host(project: Path, more: str = "") -> None:
+    """Write the module, with more lines in its factory."""
+    (project / "shop.py").write_text(HOST.replace("{more}", more), "utf-8")
+
+
+def run(*words: str, app: str = "shop:app") -> CommandResult:
+    """Run a command on an application."""
+    return Shell().run("--app", app, *words)
+
+
+def test_the_tables_of_the_layer_are_created_in_the_database_of_the_host(host: Path) -> None:
+    """The settings are those of its `app.config`; there are no tables of items."""
+    assert run("db", "upgrade").out == "The database is at revision 0001.\n"
+    database = db.Database(f"sqlite:///{host / 'shop.db'}", items=False)
+    db.check_schema(database)
+    assert not ITEM_TABLES.intersection(inspect(database.engine).get_table_names())
+    database.dispose()
+
+
+@pytest.mark.usefixtures("host")
+def test_the_tables_of_items_are_none_of_the_host() -> None:
+    """The option says so, and changes nothing."""
+    done = run("db", "upgrade", "head", "--items")
+    assert (done.code, "does not have the Items API" in done.err) == (1, True)
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("app", ["shop", "shop:create_app", "shop:create_app()", "shop.py:app"])
+def test_the_application_is_named_as_for_flask(app: str) -> None:
+    """A module, an application, or a factory."""
+    run("db", "upgrade")
+    assert run("users", "add", "ada", "--role", "admin", app=app).code == 0
+
+
+@pytest.mark.usefixtures("host")
+def test_users_are_those_of_the_host() -> None:
+    """And so are their sessions and the keys."""
+    run("db", "upgrade")
+    run("users", "add", "ada")
+    assert [user["username"] for user in run("users", "list", "--json").json] == ["ada"]
+    assert run("sessions", "list", "ada", "--json").json == []
+
+
+@pytest.mark.usefixtures("host")
+def test_expired_data_of_the_host_is_deleted() -> None:
+    """There are no quotas without items."""
+    run("db", "upgrade")
+    assert "quotas" not in [row["target"] for row in run("purge", "--json").json]
+
+
+@pytest.mark.usefixtures("host")
+def test_access_shows_the_routes_of_the_host() -> None:
+    """With the rules that the gate enforces."""
+    rows = run("access", "--json").json
+    assert ("GET", "/orders", "orders:read") in [
+        (row["method"], row["path"], row["rule"]) for row in rows
+    ]
+    assert "/items" not in {row["path"] for row in rows}
+
+
+@pytest.mark.usefixtures("host")
+def test_openapi_documents_the_host() -> None:
+    """Its own routes too."""
+    assert "/orders" in run("openapi").json["paths"]
+
+
+@pytest.mark.parametrize("command", ["access", "serve"])
+def test_routes_without_a_rule_are_listed(host: Path, command: str) -> None:
+    """All of them, one a line (S-001)."""
+    write_host(host, OPEN_ROUTES)
+    done = run(command)
+    assert (done.code, done.err.splitlines()[0]) == (1, "itemsapi: 2 faults in the access rules:")
+    assert [line.split(";")[0] for line in done.err.splitlines()[1:]] == [
+        "  route GET /a has no access rule",
+        "  route GET /b has no access rule",
+    ]
+
+
+def test_users_are_managed_while_a_route_lacks_a_rule(host: Path) -> None:
+    """Such a route is refused by itself."""
+    run("db", "upgrade")
+    sys.modules.pop("shop")
+    write_host(host, OPEN_ROUTES)
+    assert run("users", "list").code == 0
+
+
+def test_check_shows_the_faults_of_the_rules(host: Path) -> None:
+    """And exits with 1."""
+    write_host(host, OPEN_ROUTES)
+    done = run("check", "--json")
+    faults = [found["words"] for found in done.json["findings"] if found["about"] == "rules"]
+    assert (done.code, len(faults)) == (1, 2)
+
+
+def test_check_shows_what_is_mounted_beside_the_gate(host: Path) -> None:
+    """A warning: the gate cannot see it (`auth.wsgi_guard` can)."""
+    write_host(host, MOUNTS)
+    run("db", "upgrade")
+    found = [each for each in run("check", "--json").json["findings"] if each["about"] == "mounts"]
+    assert [(each["mark"], each["words"].split(";")[0]) for each in found] == [
+        ("warning", "/open is outside the gate"),
+        ("ok", "/guarded is behind the gate: signed in"),
+    ]
+
+
+@pytest.mark.usefixtures("host")
+def test_check_shows_which_settings_the_application_made() -> None:
+    """Those of the environment come before them."""
+    rows = {row["setting"]: row["source"] for row in run("check", "--json").json["settings"]}
+    assert rows["ITEMSAPI_DATABASE_URL"] == "application"
+    assert (rows["ITEMSAPI_SECRET_KEY"], rows["ITEMSAPI_AUDIENCE"]) == ("environment", "default")
+
+
+@pytest.mark.usefixtures("host")
+def test_an_application_without_the_layer_is_reported() -> None:
+    """One line says what to write."""
+    done = run("db", "upgrade", app="shop:bare")
+    assert (done.code, "bare has no AuthLayer; write" in done.err) == (1, True)
+
+
+@pytest.mark.usefixtures("host")
+def test_an_application_that_does_not_exist_is_wrong_usage() -> None:
+    """As with `flask`."""
+    assert run("db", "upgrade", app="shop:nothing").code == 2
+
+
+def flask(*words: str) -> Result:
+    """Run `flask itemsapi` on the application."""
+    from shop import app  # type: ignore[import-not-found]  # noqa: PLC0415 - the test wrote it
+
+    result: Result = app.test_cli_runner().invoke(args=["itemsapi", *words])
+    return result
+
+
+def test_the_commands_can_be_those_of_flask(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`app.cli.add_command(auth.cli)`: on the application that `flask` names."""
+    monkeypatch.syspath_prepend(host)
+    assert flask("db", "upgrade").exit_code == 0
+    assert flask("users", "add", "ada").output.startswith("Created ada.")
+
+
+def test_an_error_is_one_line_in_flask_too(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback."""
+    monkeypatch.syspath_prepend(host)
+    done = flask("users", "list")
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
