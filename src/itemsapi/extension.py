@@ -21,7 +21,7 @@ from flask import Flask, Response, request
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
-from itemsapi.accounts.users import Users
+from itemsapi.accounts.users import Users, require_users
 from itemsapi.clock import Clock, Timer
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.csrf import CsrfPolicy
@@ -68,7 +68,7 @@ class AuthLayer:
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Keep the options; with `app`, call `init_app`."""
-        _require_own_users(users, include)
+        _check_users(users, include)
         self._rules, self._users, self._settings = rules, users, settings
         self._clock, self._monotonic = clock, monotonic
         self._include, self._answer_options = include, answer_options
@@ -138,14 +138,19 @@ def gate_of(app: Flask) -> Gate:
     return cast("Gate", app.extensions[LAYER])
 
 
-def _require_own_users(users: Users | None, include: Collection[Part]) -> None:
-    """Raise `ValueError` for a part that needs the layer's own users, if there are others."""
+def _check_users(users: Users | None, include: Collection[Part]) -> None:
+    """Raise `TypeError` for an object that has no users.
+
+    Raise `ValueError` for a part that works on the layer's own users, if there are others.
+    """
+    if users is None:
+        return
+    require_users(users)
     for part in sorted({"items", "operators"}.intersection(include)):
-        if users is not None:
-            raise ValueError(
-                f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
-                " leave users= out"
-            )
+        raise ValueError(
+            f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
+            " leave users= out"
+        )
 
 
 def _build_gate(services: Services, rules: RouteRules, answers_options: Callable[[], bool]) -> Gate:

@@ -108,9 +108,9 @@ def build_services(
         settings=settings,
         database=database,
         clock=clock,
-        users=ApplicationUsers(users, database, clock, registry)
-        if users
-        else LayerUsers(database, clock, registry),
+        users=LayerUsers(database, clock, registry)
+        if users is None
+        else ApplicationUsers(users, database, clock, registry),
         password_service=PasswordService(settings),
         token_codec=token_codec,
         revocation_feed=revocation_feed,
