@@ -68,7 +68,7 @@ def _users() -> None:
         "itemsapi_user_state",
         sa.Column("user_id", USER_ID, primary_key=True),
         sa.Column("epoch", sa.BigInteger, nullable=False),
-        sa.Column("password_digests", sa.String(132)),
+        sa.Column("password_digests", sa.String(528)),
     )
 
 

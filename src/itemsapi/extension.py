@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
-from itemsapi.accounts.users import Users
+from itemsapi.accounts.users import Users, require_users
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.api_keys import ApiKeyCredential
@@ -92,7 +92,7 @@ class AuthLayer:
         """Keep the options; with `app`, call `init_app`."""
         if url_prefix and not _PREFIX.fullmatch(url_prefix):
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
-        _require_own_users(users, include)
+        _check_users(users, include)
         self._rules, self._users, self._settings = rules, users, settings
         self._credentials, self._additional_claims = credentials, AdditionalClaims()
         self._clock, self._monotonic = clock, monotonic
@@ -251,14 +251,19 @@ def gate_of(app: Flask) -> Gate:
     return cast("Gate", app.extensions[LAYER])
 
 
-def _require_own_users(users: Users | None, include: Collection[Part]) -> None:
-    """Raise `ValueError` for a part that needs the layer's own users, if there are others."""
+def _check_users(users: Users | None, include: Collection[Part]) -> None:
+    """Raise `TypeError` for an object that has no users.
+
+    Raise `ValueError` for a part that works on the layer's own users, if there are others.
+    """
+    if users is None:
+        return
+    require_users(users)
     for part in sorted({"items", "operators"}.intersection(include)):
-        if users is not None:
-            raise ValueError(
-                f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
-                " leave users= out"
-            )
+        raise ValueError(
+            f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
+            " leave users= out"
+        )
 
 
 def _build_gate(

@@ -1,10 +1,14 @@
 """The users of an application sign in, refresh and change their password through the layer."""
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
+from flask import Flask
 from sqlalchemy import delete, select
 
+from itemsapi import Scope, UserAccount, Users, requires
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.audit import AuditEvent
 from itemsapi.extension import AuthLayer
@@ -299,9 +303,101 @@ def test_introspection_knows_the_users_of_the_application(host: Host) -> None:
     assert not introspect(issuer, token)["active"]
 
 
+@pytest.mark.dialect("sqlite")
 @pytest.mark.parametrize("part", ["operators", "items"])
 def test_parts_for_the_own_users_are_refused_with_other_users(host: Host, part: Any) -> None:
     """They would manage users who cannot sign in."""
     users = host.auth._users  # noqa: SLF001 - any users will do
     with pytest.raises(ValueError, match=f"include=.'{part}'. works on the layer's own users"):
         AuthLayer(users=users, include={part})
+
+
+class UsersInMemory:
+    """Users of an application that has no database; they sign in by several names."""
+
+    read_only = False
+
+    def __init__(self, *, scopes: str = "orders:read") -> None:
+        """Start with one user."""
+        self.hashes, self.granted = {"Grace H.": cheap_hash()}, scopes
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Return the user by any of their names."""
+        known = username in {"grace", "grace@example.com"}
+        return UserAccount("Grace H.", username, self.hashes["Grace H."]) if known else None
+
+    def find_by_id(self, user_id: str) -> UserAccount | None:
+        """Return the user, whatever the case of the id."""
+        assert user_id
+        return UserAccount("Grace H.", "Grace", self.hashes["Grace H."])
+
+    def scopes(self, user_id: str) -> str:
+        """Return the scopes as one text."""
+        assert user_id
+        return self.granted
+
+    def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace the hash."""
+        is_unchanged = self.hashes[user_id] == old
+        self.hashes[user_id] = new
+        return is_unchanged
+
+
+def make_memory_host(host: Host, users: object) -> Host:
+    """Build an application with such users, on the database of another one."""
+    app = Flask("memory")
+    options = {"settings": host.services.settings, "clock": host.clock}
+    auth = AuthLayer(app, users=cast("Users", users), **options)
+    app.add_url_rule("/orders", "orders", requires(Scope("orders:read", "See"))(lambda: ""))
+    return Host(app, auth, host.engine, host.session, host.clock)
+
+
+@pytest.fixture
+def memory_host(host: Host) -> Iterator[Host]:
+    """An application whose users are in memory."""
+    made = make_memory_host(host, UsersInMemory())
+    yield made
+    made.services.database.dispose()
+
+
+@pytest.mark.parametrize("name", ["grace", "grace@example.com"])
+def test_any_object_with_the_methods_may_be_the_users(memory_host: Host, name: str) -> None:
+    """The name in the account may be another one each time; the id counts."""
+    tokens = memory_host.login(name)
+    assert tokens["scope"] == "orders:read"
+    assert memory_host.refresh(tokens).status_code == 200
+
+
+def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> None:
+    """S-122: some databases compare without regard to it."""
+    users = memory_host.services.issuer.users
+    assert users.find_by_id("Grace H.") is not None
+    assert users.find_by_id("grace h.") is None
+
+
+@pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (HostUser, "has no method find_by_name: give an object such as SqlUsers"),
+        (UsersInMemory, "has no method find_by_name"),
+        ([], "has no method find_by_name"),
+        (type("Half", (), {"find_by_name": print})(), "has no method find_by_id"),
+        (type("Unclear", (UsersInMemory,), {"read_only": None})(), "has no attribute read_only"),
+    ],
+)
+def test_an_object_without_the_methods_is_refused(users: Any, message: str) -> None:
+    """At the start, not at the first sign-in."""
+    with pytest.raises(TypeError, match=message):
+        AuthLayer(users=users)
+
+
+@pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize("user_id", ["", "x" * 129, "a\nb"])
+def test_an_id_that_no_token_can_have_is_an_error(host: Host, user_id: str) -> None:
+    """It is the application that has to be changed."""
+    users = UsersInMemory()
+    users.find_by_name = lambda _: UserAccount(user_id, "grace", None)  # type: ignore[method-assign]  # a fake
+    source = replace(host.services.issuer.users, users=users)  # type: ignore[type-var]  # a dataclass
+    with pytest.raises(ValueError, match="1 to 128 printable characters"):
+        source.find_by_name("grace")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from itemsapi.accounts.users import MAX_USER_ID_LENGTH
 from itemsapi.db import AnyRow, Model
 
-MAX_DIGESTS = 4  # of the current hash, and of hashes that are about to replace it
+MAX_DIGESTS = 16  # of the current hash, and of those that sign-ins at the same time may store
 DIGEST_BYTES = 16
 
 

@@ -6,7 +6,7 @@ the methods of `Users` to `AuthLayer(app, users=...)`; `SqlUsers` makes one from
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -36,6 +36,10 @@ class UserAccount:
     def password_expired(self, now: datetime) -> bool:
         """Return whether a temporary password has expired."""
         return self.password_expires_at is not None and self.password_expires_at <= now
+
+    def has_credentials_of(self, other: "UserAccount | None") -> bool:
+        """Return whether a sign-in as `other` is one as this user, with the same password."""
+        return other is not None and replace(other, username=self.username) == self
 
 
 class Users(Protocol):
@@ -68,6 +72,18 @@ class HashSamples(Protocol):
 
     def sample_password_hashes(self) -> Iterable[str]:
         """Return the hashes of some users, among them every kind in use if possible."""
+
+
+def require_users(users: object) -> None:
+    """Raise `TypeError` unless an object has the methods of `Users`."""
+    for name in ("find_by_name", "find_by_id", "scopes", "replace_password_hash"):
+        if isinstance(users, type) or not callable(getattr(users, name, None)):
+            raise TypeError(
+                f"users={users!r} has no method {name}: give an object such as SqlUsers(...),"
+                " or with the methods of itemsapi.Users"
+            )
+    if not isinstance(getattr(users, "read_only", None), bool):
+        raise TypeError(f"users={users!r} has no attribute read_only: write True or False")
 
 
 def fold_username(username: str) -> str:

@@ -89,7 +89,7 @@ def _open_session(
     new_hash = _rehash_if_outdated(issuer, user, request.password)
     try:
         with issuer.users.transaction(user.id, new_hash=new_hash) as change:
-            if change.user != user or not change.is_current:
+            if not user.has_credentials_of(change.user) or not change.is_current:
                 raise CredentialsChanged
             login_throttling.record_success(issuer, change.tx, attempt)
             _remember_password(issuer, change, user, new_hash)
@@ -108,7 +108,7 @@ def _remember_password(
     If the application stored another one since the last sign-in, end those of the previous one: a
     user who changes the password wants a thief out (S-126).
     """
-    state = change.state
+    state = change.locked_state
     if not state.knows_password(user.password_hash):
         ids: dict[str, str | None] = {"keep": None, "actor": None}
         end_user_sessions_in(issuer, change.tx, user.id, why="password changed", **ids)

@@ -141,7 +141,7 @@ def _may_continue(issuer: Issuer, current: UserTransaction, user: UserAccount) -
     """Return whether the user is enabled and has the password that the sessions belong to."""
     if not user.enabled or user.password_expired(issuer.clock()):
         return False
-    return current.state.knows_password(user.password_hash)
+    return current.knows_password
 
 
 def _revoke_superseded(issuer: Issuer, tx: Session, session: AnyRow, rotation: Rotation) -> None:

@@ -50,7 +50,7 @@ class UserTransaction:
     """A transaction in which a user is locked, and what was read of them.
 
     `read_at` is from before `epochs` and `state` were read; they are from before `user` and
-    `scopes`. `is_current`: no other flow replaced the user's password between that and the lock.
+    `scopes`. `locked_state` is from after them, so it may be a later one.
     """
 
     tx: Session
@@ -59,12 +59,27 @@ class UserTransaction:
     state: UserState
     user: UserAccount | None
     scopes: frozenset[str]
-    is_current: bool = True
+    locked_state: UserState
 
     @property
     def epoch(self) -> int:
         """The epoch of new access tokens: the later one of the user and of everybody."""
         return max(self.state.epoch, self.epochs.tokens)
+
+    @property
+    def knows_password(self) -> bool:
+        """Whether the sessions belong to the user's password hash, as it was when it was read.
+
+        A sign-in may have announced the hash and stored it since the first look at the state.
+        """
+        stored = self.user.password_hash if self.user else None
+        return self.state.knows_password(stored) or self.locked_state.knows_password(stored)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no change of the password came between reading the user and the lock."""
+        is_unchanged = self.state.password_digests == self.locked_state.password_digests
+        return is_unchanged or self.knows_password
 
 
 class UserSource(Protocol):
@@ -149,7 +164,7 @@ class LayerUsers:
         with self.database.transaction() as tx:
             state, epochs = lock_user(tx, user_id), load_global_epochs(tx)
             user, scopes = repository.find_with_scopes(tx, user_id, self.scope_registry.names)
-            yield UserTransaction(tx, read_at, epochs, state, user, scopes)
+            yield UserTransaction(tx, read_at, epochs, state, user, scopes, state)
             if new_hash:
                 repository.replace_password_hash(tx, user_id, new_hash)
 
@@ -157,7 +172,7 @@ class LayerUsers:
     def changing_password(self, user: UserAccount, new_hash: str) -> Iterator[UserTransaction]:
         """Store the hash in the same transaction."""
         with self.transaction(user.id) as change:
-            if change.user != user:
+            if not user.has_credentials_of(change.user):
                 raise CredentialsChanged
             repository.store_password(change.tx, user.id, new_hash, self.clock())
             set_password_digests(change.tx, user.id, [digest(new_hash)])
@@ -215,9 +230,8 @@ class ApplicationUsers:
             epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
         user, scopes = self.find_with_scopes(user_id)
         with self.database.transaction() as tx:
-            digests = lock_user(tx, user_id).password_digests
-            is_current = digests == state.password_digests
-            yield UserTransaction(tx, read_at, epochs, state, user, scopes, is_current)
+            locked_state = lock_user(tx, user_id)
+            yield UserTransaction(tx, read_at, epochs, state, user, scopes, locked_state)
         if new_hash and user and user.password_hash:
             self._replace_hash(user.id, user.password_hash, new_hash)
 
