@@ -61,9 +61,8 @@ class AuthLayer:
 
     `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `users` are
     the users of the application, such as `SqlUsers`; otherwise the layer has its own. `credentials`
-    are accepted beside the access token where a rule names them (`by=`). Without `settings` they are
-    read from the environment, and from `app.config` what is not there (`ITEMSAPI_DATABASE_URL`).
-    `include` names further endpoints: `api_keys` with which users make keys for their programs (and
+    are accepted beside the access token where a rule names them (`by=`). Without `settings` they
+    are read from the environment, and what is not there from `app.config`. `include` names further endpoints: `api_keys` with which users make keys for their programs (and
     the credential `api_key`), those for `operators`, the `docs`, the `console`, `health` and
     `metrics`. All paths of the layer begin with `url_prefix`, except `/.well-known` (RFC 8615).
     With `whole_app` the gate treats all routes like those of the layer: it responds to OPTIONS, and
@@ -72,8 +71,6 @@ class AuthLayer:
 
     app: Flask
     api: rest.Api
-    services: Services
-    gate: Gate
 
     def __init__(  # noqa: PLR0913 - the options of the layer
         self,
@@ -107,50 +104,48 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         self.app = app
-        settings = self._settings or Settings.of_application(app.config)
-        prefix = self._url_prefix
-        built = build_services(
-            settings,
+        services = self._build_services(app)
+        gate = _build_gate(
+            services, RouteRules(self._rules), self._all_credentials(services), self._is_own_request
+        )
+        app.extensions |= {EXTENSION: services, LAYER: gate}
+        _set_response_headers(app, services)
+        gate.connect(app)
+        self.api = _build_api(app, services, gate)
+        self._register_endpoints(services)
+
+    def _build_services(self, app: Flask) -> Services:
+        return build_services(
+            self._settings or Settings.of_application(app.config),
             self._clock,
             users=self._users,
             monotonic=self._monotonic,
-            url_prefix=prefix,
+            url_prefix=self._url_prefix,
             items="items" in self._include,
             additional_claims=self._additional_claims,
         )
-        problems_url = f"{built.base_url}/docs/problems"
-        blueprints = endpoints.blueprints(
-            settings, self._include, has_own_users=self._users is None
-        )
-        credentials = [*self._credentials]
-        if "api_keys" in self._include:
-            credentials.append(ApiKeyCredential(built.api_key_lookup.find_owner))
-        gate = _build_gate(
-            built,
-            RouteRules(self._rules),
-            credentials,
-            lambda: self._whole_app or EXTENSION in request.blueprints,
-        )
-        app.extensions |= {EXTENSION: built, LAYER: gate}
-        set_problems_url(app, problems_url)
-        if not isinstance(app.wsgi_app, Middleware):
-            app.extensions[RESPONSE_HEADERS] = response_headers(settings, prefix)
-        gate.connect(app)
-        self.api = rest.Api(
-            app,
-            config_prefix="ITEMSAPI_",
-            rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
-            problems_url=problems_url,
-            credentials=gate.credentials.others,
-            **rest.spec_options(settings),
-        )
-        rest.describe(app, self.api)
-        for blueprint in blueprints:
-            is_well_known = blueprint.url_prefix == "/.well-known"  # at the root: RFC 8615
+
+    def _all_credentials(self, services: Services) -> list[DocumentedCredential]:
+        """Return the credentials beside the access token."""
+        if "api_keys" not in self._include:
+            return [*self._credentials]
+        return [*self._credentials, ApiKeyCredential(services.api_key_lookup.find_owner)]
+
+    def _is_own_request(self) -> bool:
+        """Return whether the current request is for an endpoint of the layer."""
+        return self._whole_app or EXTENSION in request.blueprints
+
+    def _register_endpoints(self, services: Services) -> None:
+        """Register the blueprints of the layer under names that the application has not."""
+        for blueprint in endpoints.blueprints(
+            services.settings, self._include, has_own_users=self._users is None
+        ):
+            path = blueprint.url_prefix or ""
+            is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
             self.api.register_blueprint(
                 blueprint,
-                name=f"{EXTENSION}.{blueprint.name}",  # the application may have the same name
-                url_prefix=f"{'' if is_well_known else prefix}{blueprint.url_prefix or ''}" or None,
+                name=f"{EXTENSION}.{blueprint.name}",
+                url_prefix=path if is_well_known else f"{self._url_prefix}{path}" or None,
             )
 
     @property
@@ -194,8 +189,8 @@ class AuthLayer:
         Call it in an application context, after your transaction is committed, or, on the same
         database, within it, with its `connection`: see `transaction`. Within a second every process
         refuses the tokens (`REVOCATION_LAG`), and the next refresh reads the user again. Without
-        this call a change is known at the next refresh. Sessions end if the user is gone, disabled or has another password. Raise
-        `DatabaseUnavailable`.
+        this call a change is known at the next refresh. Sessions end if the user is gone, disabled
+        or has another password. Raise `DatabaseUnavailable`.
         """
         services().users_changed(map(str, user_ids), connection)
 
@@ -226,8 +221,8 @@ class AuthLayer:
         """Add an event of the application to the audit trail: a name of up to 60 characters.
 
         `user_id` is whom it concerns, `actor_id` who did it, if that is another user. With
-        `connection` it is in that transaction, see `transaction`. The details must
-        contain no secret. Raise `DatabaseUnavailable`. Call it in an application context.
+        `connection` it is in that transaction, see `transaction`. The details must contain no
+        secret. Raise `DatabaseUnavailable`. Call it in an application context.
         """
         with AuthLayer.transaction(connection=connection) as tx:
             services().audit.record(
@@ -293,6 +288,25 @@ def _build_gate(
         is_own_request=is_own_request,
         on_seal=partial(_complete, services),
     )
+
+
+def _set_response_headers(app: Flask, services: Services) -> None:
+    set_problems_url(app, services.problems_url)
+    if not isinstance(app.wsgi_app, Middleware):  # it adds them to every response of `create_app`
+        app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
+
+
+def _build_api(app: Flask, services: Services, gate: Gate) -> rest.Api:
+    api = rest.Api(
+        app,
+        config_prefix="ITEMSAPI_",
+        rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
+        problems_url=services.problems_url,
+        credentials=gate.credentials.others,
+        **rest.spec_options(services.settings),
+    )
+    rest.describe(app, api)
+    return api
 
 
 def _complete(services: Services, app: Flask, rulebook: Rulebook) -> None:

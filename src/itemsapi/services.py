@@ -62,6 +62,11 @@ class Services:
         """The public address under which the endpoints of the layer begin."""
         return f"{self.settings.public_url}{self.url_prefix}"
 
+    @property
+    def problems_url(self) -> str:
+        """The address of the page that explains the problems."""
+        return f"{self.base_url}/docs/problems"
+
     def users_changed(
         self, user_ids: Iterable[str], connection: HostConnection | None = None
     ) -> None:
@@ -98,7 +103,7 @@ def current_time() -> datetime:
     return services().clock()
 
 
-def build_services(
+def build_services(  # noqa: PLR0913 - the options of the layer
     settings: Settings,
     clock: Clock,
     *,

@@ -27,7 +27,9 @@ def test_keys_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "itk_", KEY[:-1], KEY + "0", KEY[4:], KEY.upper(), f" {KEY}", f"{KEY}\n", KEY * 2]
+    "text",
+    ["", "itk_", KEY[:-1], KEY + "0", KEY[4:], KEY.upper(), f" {KEY}", f"{KEY}\n", KEY * 2],
+    ids=["empty", "prefix", "short", "long", "bare", "upper", "space", "line", "twice"],
 )
 def test_a_text_of_another_form_is_not_well_formed(text: str) -> None:
     """S-163: empty, truncated, extended."""
