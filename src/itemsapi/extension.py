@@ -62,7 +62,9 @@ class AuthLayer:
     `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `users` are
     the users of the application, such as `SqlUsers`; otherwise the layer has its own. `credentials`
     are accepted beside the access token where a rule names them (`by=`). Without `settings` they
-    are read from the environment, and what is not there from `app.config`. `include` names further endpoints: `api_keys` with which users make keys for their programs (and
+    are read from the environment, and what is not there from `app.config`.
+
+    `include` names further endpoints: `api_keys` with which users make keys for their programs (and
     the credential `api_key`), those for `operators`, the `docs`, the `console`, `health` and
     `metrics`. All paths of the layer begin with `url_prefix`, except `/.well-known` (RFC 8615).
     With `whole_app` the gate treats all routes like those of the layer: it responds to OPTIONS, and

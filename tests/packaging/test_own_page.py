@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from support.command_line import free_port
 from support.installed import TIMEOUT_SECONDS, environment, run_command, wait_for_status
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Put your own")[1]
 (SCRIPT,) = re.findall(r"^ITEMSAPI_BLUEPRINTS=.*$", README, re.MULTILINE)
-(MODULE,) = re.findall(r"```python\n(.*?)```", README.split("\n## ")[0], re.DOTALL)
+MODULE, HOST = re.findall(r"```python\n(.*?)```", README.split("\n## ")[0], re.DOTALL)
+COMMANDS = re.findall(r"^(itemsapi --app|flask --app) (.*)$", README, re.MULTILINE)
 
 
 @contextmanager
@@ -47,13 +50,23 @@ def test_a_blueprint_in_the_current_directory_is_served(installed: Path, tmp_pat
         assert wait_for_status(port, "/orders", process) == 401
 
 
-def test_the_file_serves_itself_when_the_database_exists(installed: Path, tmp_path: Path) -> None:
-    """`itemsapi db upgrade` creates what `python orders.py` needs (R-24)."""
+@pytest.mark.parametrize("module", [MODULE, HOST])
+def test_each_way_in_takes_ten_lines(module: str) -> None:
+    """Blank lines do not count."""
+    assert len([line for line in module.splitlines() if line.strip()]) <= 10
+
+
+def test_an_application_gets_the_layer(installed: Path, tmp_path: Path) -> None:
+    """With the commands of the README, in an empty folder (R-24, S-001)."""
+    (tmp_path / "shop.py").write_text(HOST, "utf-8")
+    *before, (flask, run_arguments) = COMMANDS
+    for program, arguments in before:
+        done = run_command(installed, tmp_path, *f"{program} {arguments}".split()[1:])
+        assert done.returncode == 0, done.stderr
     port = free_port()
-    (tmp_path / "orders.py").write_text(MODULE.replace("8001", str(port)), "utf-8")
-    assert run_command(installed, tmp_path, "db", "upgrade").returncode == 0
-    with run(installed, tmp_path, "PYTHONUNBUFFERED=1 python orders.py") as process:
-        assert wait_for_status(port, "/health/ready", process) == 200
+    script = f"PYTHONUNBUFFERED=1 {flask} {run_arguments} --port {port}"
+    with run(installed, tmp_path, script) as process:
+        assert wait_for_status(port, "/orders", process) == 401
 
 
 def test_a_missing_blueprint_stops_the_start(installed: Path, tmp_path: Path) -> None:
