@@ -34,7 +34,7 @@ from sqlalchemy.exc import (
     IntegrityError,
     StatementError,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Mapper, Session
+from sqlalchemy.orm import InstrumentedAttribute, Mapper, Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from itemsapi.accounts.users import UserAccount
@@ -187,7 +187,7 @@ class SqlUsers:
     def _reading(self) -> Iterator[Session]:
         """Yield a session of our own for look-ups; nothing that happens in it is stored."""
         session, bind = self._bind()
-        shares_transaction = _has_one_connection(bind) and session.in_transaction()
+        shares_transaction = _has_one_connection(bind) and _in_transaction(session)
         connection = session.connection() if shares_transaction else bind
         with (
             translate_errors(),
@@ -199,7 +199,7 @@ class SqlUsers:
     def _writing(self) -> Iterator[Connection]:
         """Yield a connection in a transaction of its own. Raise `DatabaseUnavailable`."""
         session, bind = self._bind()
-        if _has_one_connection(bind) and session.in_transaction():
+        if _has_one_connection(bind) and _in_transaction(session):
             raise DatabaseUnavailable(
                 cause="users: the only connection has a transaction of the application open"
             )
@@ -217,6 +217,11 @@ class SqlUsers:
         has_bind = hasattr(given, "get_bind")  # a scoped session is callable, too
         session = cast("SessionLike", given if has_bind else cast("Callable[[], Any]", given)())
         return session, session.get_bind(self._mapper)
+
+
+def _in_transaction(session: SessionLike) -> bool:
+    """Return whether a session has begun; a scoped session does not tell, its session does."""
+    return (session() if isinstance(session, scoped_session) else session).in_transaction()
 
 
 def _has_one_connection(bind: Engine | Connection) -> bool:
