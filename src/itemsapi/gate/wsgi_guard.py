@@ -83,8 +83,8 @@ def mounted_applications(application: object) -> Iterator[tuple[str, str | None]
         if isinstance(application, DispatcherMiddleware):
             for path, mounted in application.mounts.items():
                 yield path, _gate_before(mounted)
-        if path := getattr(application, SOCKET_PATH, None):
-            yield str(path).rstrip("/"), None
+        if sockets := getattr(application, SOCKET_PATH, None):
+            yield str(sockets).rstrip("/"), None
         found = (getattr(application, name, None) for name in _INNER)
         application = next((inner for inner in found if callable(inner)), None)
 
