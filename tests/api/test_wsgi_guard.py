@@ -214,6 +214,16 @@ def test_the_rule_of_a_refresh_token_is_rejected(host: Backend) -> None:
         auth.wsgi_guard(Reports(), refresh_token)
 
 
+def test_sockets_are_found(host: Backend) -> None:
+    """The middleware that Flask-SocketIO 5 puts around an application has these attributes."""
+
+    class Sockets:
+        wsgi_app = host.app.wsgi_app
+        engineio_path = "/socket.io/"
+
+    assert dict(mounted_applications(Sockets())) == {"/socket.io": None, "/reports": "signed in"}
+
+
 def test_mounted_applications_are_found(host: Backend) -> None:
     """Through a middleware around the dispatcher."""
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import inspect
 
 from itemsapi import db
 from itemsapi.db.ownership import ITEM_TABLES
+from itemsapi.idempotency import IdempotencyKey
 from support.command_line import SECRET, CommandResult, Shell
 
 pytestmark = pytest.mark.dialect("sqlite")
@@ -42,6 +44,7 @@ bare = Flask("bare")
 """
 OPEN_ROUTES = """for path in ("/a", "/b"):
         app.add_url_rule(path, path, lambda: "")"""
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MOUNTS = """app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
         "/open": Flask("a"), "/guarded": auth.wsgi_guard(Flask("b"), signed_in)})"""
 
@@ -203,3 +206,18 @@ def test_an_error_is_one_line_in_flask_too(host: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(host)
     done = flask("users", "list")
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
+
+
+def test_expired_idempotency_keys_of_the_host_are_deleted(host: Path) -> None:
+    """They count for no quota, because there is no table of quotas."""
+    run("db", "upgrade")
+    database = db.Database(f"sqlite:///{host / 'shop.db'}", items=False)
+    with database.transaction() as tx:
+        tx.add(
+            IdempotencyKey(
+                key="k", request_hash="h", resource_id="1", owner_id="ada", created_at=LONG_AGO
+            )
+        )
+    database.dispose()
+    rows = {row["target"]: row["deleted"] for row in run("purge", "--json").json}
+    assert rows["idempotency keys"] == 1

@@ -57,7 +57,7 @@ class Project:
             env=environment(self.installed),
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=4 * TIMEOUT_SECONDS,  # of up to seven commands
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")

@@ -124,8 +124,8 @@ def _check_mounts(app: Flask) -> Iterator[Finding]:
         if guard is not None:
             yield Finding("ok", "mounts", f"{path} is behind the gate: {guard}")
         else:
-            words = "is outside the gate; mount auth.wsgi_guard(application, rule) there"
-            yield Finding("warning", "mounts", f"{path} {words}")
+            words = "is outside the gate; put auth.wsgi_guard(application, rule) there"
+            yield Finding("warning", "mounts", f"{path} {words}, or checks of its own")
 
 
 def _read_settings(environ: Mapping[str, str]) -> Settings:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CALLER = "itemsapi.caller"  # in the WSGI environment: the `Caller`, or None if the rule is public
+SOCKET_PATH = "engineio_path"  # an attribute of the middleware of Flask-SocketIO
 _INNER = ("app", "wsgi_app", "application", "inner")  # where a middleware keeps what it wraps
 
 
@@ -72,7 +73,7 @@ def _after_request(context: RequestContext) -> Response:
 
 
 def mounted_applications(application: object) -> Iterator[tuple[str, str | None]]:
-    """Yield what dispatchers in a WSGI application serve beside Flask, as far as it can be seen.
+    """Yield what is served beside Flask by dispatchers and Socket.IO, as far as it can be seen.
 
     Each is a path, and the rule before the application; None if no gate is before it.
     """
@@ -82,6 +83,8 @@ def mounted_applications(application: object) -> Iterator[tuple[str, str | None]
         if isinstance(application, DispatcherMiddleware):
             for path, mounted in application.mounts.items():
                 yield path, _gate_before(mounted)
+        if sockets := getattr(application, SOCKET_PATH, None):
+            yield str(sockets).rstrip("/"), None
         found = (getattr(application, name, None) for name in _INNER)
         application = next((inner for inner in found if callable(inner)), None)
 
