@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select
 
-from itemsapi import Scope, UserAccount, Users, requires
+from itemsapi import Scope, SqlUsers, UserAccount, Users, requires
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.audit import AuditEvent
 from itemsapi.extension import AuthLayer
@@ -227,6 +227,25 @@ def test_a_sign_in_succeeds_when_the_hash_cannot_be_replaced(
     assert host.stored_hash(user_id).startswith("$argon2id$")
 
 
+def test_a_refresh_goes_on_when_a_sign_in_replaces_the_hash_meanwhile(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refresh read the state before the sign-in, and the user after it."""
+    host.create_user()
+    with monkeypatch.context() as patch:
+        patch.setattr("itemsapi.accounts.sql_users.SqlUsers.replace_password_hash", fail)
+        tokens = host.login()
+    find, pending = SqlUsers.find_by_id, [host.login]
+
+    def find_by_id(users: SqlUsers, user_id: str) -> UserAccount | None:
+        if pending:
+            pending.pop()()
+        return find(users, user_id)
+
+    monkeypatch.setattr(SqlUsers, "find_by_id", find_by_id)
+    assert host.refresh(tokens).status_code == 200
+
+
 def fail(*_: object) -> bool:
     """Fail as a database does that is away."""
     raise DatabaseUnavailable(cause="test")
@@ -366,6 +385,16 @@ def test_any_object_with_the_methods_may_be_the_users(memory_host: Host, name: s
     tokens = memory_host.login(name)
     assert tokens["scope"] == "orders:read"
     assert memory_host.refresh(tokens).status_code == 200
+
+
+def test_no_hash_is_replaced_when_any_users_are_read_only(host: Host) -> None:
+    """The method is not even called."""
+    users = UsersInMemory()
+    users.read_only = True
+    memory_host = make_memory_host(host, users)
+    memory_host.login()
+    memory_host.services.database.dispose()
+    assert users.hashes["Grace H."].startswith("pbkdf2:")
 
 
 def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> None:
