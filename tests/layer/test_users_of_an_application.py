@@ -1,7 +1,6 @@
 """The users of an application sign in, refresh and change their password through the layer."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -14,6 +13,7 @@ from itemsapi.audit import AuditEvent
 from itemsapi.extension import AuthLayer
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.sessions import list_open_sessions
+from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import PASSWORD
 from support.host_app import Host, HostUser, MakeHost, cheap_hash
@@ -365,8 +365,8 @@ class UsersInMemory:
 def make_memory_host(host: Host, users: object) -> Host:
     """Build an application with such users, on the database of another one."""
     app = Flask("memory")
-    options = {"settings": host.services.settings, "clock": host.clock}
-    auth = AuthLayer(app, users=cast("Users", users), **options)
+    settings = host.services.settings
+    auth = AuthLayer(app, users=cast("Users", users), settings=settings, clock=host.clock)
     app.add_url_rule("/orders", "orders", requires(Scope("orders:read", "See"))(lambda: ""))
     return Host(app, auth, host.engine, host.session, host.clock)
 
@@ -425,8 +425,12 @@ def test_an_object_without_the_methods_is_refused(users: Any, message: str) -> N
 @pytest.mark.parametrize("user_id", ["", "x" * 129, "a\nb"])
 def test_an_id_that_no_token_can_have_is_an_error(host: Host, user_id: str) -> None:
     """It is the application that has to be changed."""
-    users = UsersInMemory()
-    users.find_by_name = lambda _: UserAccount(user_id, "grace", None)  # type: ignore[method-assign]  # a fake
-    source = replace(host.services.issuer.users, users=users)  # type: ignore[type-var]  # a dataclass
+
+    class Unusable(UsersInMemory):
+        def find_by_name(self, username: str) -> UserAccount | None:
+            return UserAccount(user_id, username, None)
+
+    issuer = host.services.issuer
+    source = ApplicationUsers(Unusable(), issuer.database, issuer.clock, issuer.scope_registry)
     with pytest.raises(ValueError, match="1 to 128 printable characters"):
         source.find_by_name("grace")
