@@ -1,19 +1,19 @@
 """The users of an application sign in, refresh and change their password through the layer."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select
 
-from itemsapi import Scope, UserAccount, Users, requires
+from itemsapi import Scope, SqlUsers, UserAccount, Users, requires
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.audit import AuditEvent
 from itemsapi.extension import AuthLayer
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.sessions import list_open_sessions
+from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.testing import PASSWORD
 from support.host_app import Host, HostUser, MakeHost, cheap_hash
@@ -227,6 +227,25 @@ def test_a_sign_in_succeeds_when_the_hash_cannot_be_replaced(
     assert host.stored_hash(user_id).startswith("$argon2id$")
 
 
+def test_a_refresh_goes_on_when_a_sign_in_replaces_the_hash_meanwhile(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refresh read the state before the sign-in, and the user after it."""
+    host.create_user()
+    with monkeypatch.context() as patch:
+        patch.setattr("itemsapi.accounts.sql_users.SqlUsers.replace_password_hash", fail)
+        tokens = host.login()
+    find, pending = SqlUsers.find_by_id, [host.login]
+
+    def find_by_id(users: SqlUsers, user_id: str) -> UserAccount | None:
+        if pending:
+            pending.pop()()
+        return find(users, user_id)
+
+    monkeypatch.setattr(SqlUsers, "find_by_id", find_by_id)
+    assert host.refresh(tokens).status_code == 200
+
+
 def fail(*_: object) -> bool:
     """Fail as a database does that is away."""
     raise DatabaseUnavailable(cause="test")
@@ -346,8 +365,8 @@ class UsersInMemory:
 def make_memory_host(host: Host, users: object) -> Host:
     """Build an application with such users, on the database of another one."""
     app = Flask("memory")
-    options = {"settings": host.services.settings, "clock": host.clock}
-    auth = AuthLayer(app, users=cast("Users", users), **options)
+    settings = host.services.settings
+    auth = AuthLayer(app, users=cast("Users", users), settings=settings, clock=host.clock)
     app.add_url_rule("/orders", "orders", requires(Scope("orders:read", "See"))(lambda: ""))
     return Host(app, auth, host.engine, host.session, host.clock)
 
@@ -366,6 +385,16 @@ def test_any_object_with_the_methods_may_be_the_users(memory_host: Host, name: s
     tokens = memory_host.login(name)
     assert tokens["scope"] == "orders:read"
     assert memory_host.refresh(tokens).status_code == 200
+
+
+def test_no_hash_is_replaced_when_any_users_are_read_only(host: Host) -> None:
+    """The method is not even called."""
+    users = UsersInMemory()
+    users.read_only = True
+    memory_host = make_memory_host(host, users)
+    memory_host.login()
+    memory_host.services.database.dispose()
+    assert users.hashes["Grace H."].startswith("pbkdf2:")
 
 
 def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> None:
@@ -396,8 +425,12 @@ def test_an_object_without_the_methods_is_refused(users: Any, message: str) -> N
 @pytest.mark.parametrize("user_id", ["", "x" * 129, "a\nb"])
 def test_an_id_that_no_token_can_have_is_an_error(host: Host, user_id: str) -> None:
     """It is the application that has to be changed."""
-    users = UsersInMemory()
-    users.find_by_name = lambda _: UserAccount(user_id, "grace", None)  # type: ignore[method-assign]  # a fake
-    source = replace(host.services.issuer.users, users=users)  # type: ignore[type-var]  # a dataclass
+
+    class Unusable(UsersInMemory):
+        def find_by_name(self, username: str) -> UserAccount | None:
+            return UserAccount(user_id, username, None)
+
+    issuer = host.services.issuer
+    source = ApplicationUsers(Unusable(), issuer.database, issuer.clock, issuer.scope_registry)
     with pytest.raises(ValueError, match="1 to 128 printable characters"):
         source.find_by_name("grace")
