@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from itemsapi.app import create_app
     from itemsapi.clock import new_id
     from itemsapi.db import BlueprintModel
+    from itemsapi.extension import AuthLayer
     from itemsapi.gate.caller import Caller, current_caller
     from itemsapi.gate.decorators import public, requires, signed_in
     from itemsapi.paging import Page, cut_page
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AuthLayer",
     "Blueprint",
     "BlueprintModel",
     "Caller",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _WHERE = {
+    "AuthLayer": "extension",
     "Blueprint": "rest",
     "BlueprintModel": "db",
     "Caller": "gate.caller",

@@ -8,6 +8,7 @@ import flask
 from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.clock import Clock, Timer
+from itemsapi.endpoints import items
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.extension import AuthLayer, Part
 from itemsapi.gate.rulebook import Rulebook
@@ -15,7 +16,7 @@ from itemsapi.observability.logging import log
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.settings import Settings, secret_exposure_warning
 
-PARTS: tuple[Part, ...] = ("api_keys", "items", "operators", "health", "metrics", "docs", "console")
+PARTS: tuple[Part, ...] = ("api_keys", "operators", "health", "metrics", "docs", "console")
 
 
 def create_app(
@@ -35,8 +36,9 @@ def create_app(
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
     layer = AuthLayer(
-        app, settings=settings, include=PARTS, answer_options=True, clock=clock, monotonic=monotonic
+        app, settings=settings, include=PARTS, whole_app=True, clock=clock, monotonic=monotonic
     )
+    layer.api.register_blueprint(items.blueprint)
     for blueprint in [*blueprints, *load_blueprints(settings.blueprints)]:
         layer.api.register_blueprint(blueprint)
     layer.seal(app)

@@ -12,6 +12,7 @@ The layer adds `/auth/*`, `/oauth/*`, `/.well-known/*` and the endpoints of the 
 other behaviour of the application stays as it is, except that each of its routes needs a rule.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -40,7 +41,8 @@ from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 
 LAYER = "itemsapi.layer"
-Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "metrics"]
+_PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+Part = Literal["api_keys", "operators", "docs", "console", "health", "metrics"]
 
 
 class AuthLayer:
@@ -50,8 +52,9 @@ class AuthLayer:
     are accepted beside the access token where a rule names them (`by=`). `settings` are read from
     the environment by default. `include` names further endpoints: `api_keys` with which users make
     keys for their programs (and the credential `api_key`), those for `operators`, the `docs`, the
-    `console`, `health` and `metrics`. With `answer_options` the gate responds to
-    OPTIONS for all routes, without running a hook; otherwise only for its own routes.
+    `console`, `health` and `metrics`. All paths of the layer begin with `url_prefix`, except
+    `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes like those of the layer:
+    it responds to OPTIONS, and limits the rate of requests to public ones.
     """
 
     api: rest.Api
@@ -66,14 +69,18 @@ class AuthLayer:
         credentials: Collection[DocumentedCredential] = (),
         settings: Settings | None = None,
         include: Collection[Part] = (),
-        answer_options: bool = False,
+        url_prefix: str = "",
+        whole_app: bool = False,
         clock: Clock = clocks.now,
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Keep the options; with `app`, call `init_app`."""
+        if url_prefix and not _PREFIX.fullmatch(url_prefix):
+            raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         self._rules, self._credentials, self._settings = rules, credentials, settings
         self._clock, self._monotonic = clock, monotonic
-        self._include, self._answer_options = include, answer_options
+        self._include, self._whole_app = include, whole_app
+        self._url_prefix = url_prefix
         self._additional_claims = AdditionalClaims()
         if app is not None:
             self.init_app(app)
@@ -84,29 +91,29 @@ class AuthLayer:
         Raise `SettingsError` for a wrong setting.
         """
         settings = self._settings or Settings.from_environment()
+        prefix = self._url_prefix
         services = build_services(
             settings,
             self._clock,
             monotonic=self._monotonic,
+            url_prefix=prefix,
             additional_claims=self._additional_claims,
         )
         credentials = [*self._credentials]
         if "api_keys" in self._include:
             credentials.append(ApiKeyCredential(services.api_key_lookup.find_owner))
-        problems_url = f"{settings.public_url}/docs/problems"
+        problems_url = f"{services.base_url}/docs/problems"
         blueprints = endpoints.blueprints(settings, self._include)
-        own = {blueprint.name for blueprint in blueprints}
         gate = _build_gate(
             services,
             RouteRules(self._rules),
             credentials,
-            lambda: self._answer_options or request.blueprint in own,
+            lambda: self._whole_app or EXTENSION in request.blueprints,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
         set_problems_url(app, problems_url)
         if not isinstance(app.wsgi_app, Middleware):
-            app.extensions[RESPONSE_HEADERS] = response_headers(settings)
-        services.token_codec.install(app)
+            app.extensions[RESPONSE_HEADERS] = response_headers(settings, prefix)
         gate.connect(app)
         self.api = rest.Api(
             app,
@@ -118,7 +125,12 @@ class AuthLayer:
         )
         rest.describe(app, self.api)
         for blueprint in blueprints:
-            self.api.register_blueprint(blueprint)
+            is_well_known = blueprint.url_prefix == "/.well-known"  # at the root: RFC 8615
+            self.api.register_blueprint(
+                blueprint,
+                name=f"{EXTENSION}.{blueprint.name}",  # the application may have the same name
+                url_prefix=f"{'' if is_well_known else prefix}{blueprint.url_prefix or ''}" or None,
+            )
 
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.
@@ -155,7 +167,7 @@ def _build_gate(
     services: Services,
     rules: RouteRules,
     credentials: Collection[DocumentedCredential],
-    answers_options: Callable[[], bool],
+    is_own_request: Callable[[], bool],
 ) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
@@ -175,7 +187,8 @@ def _build_gate(
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
         respond=_respond,
-        answers_options=answers_options,
+        is_own_request=is_own_request,
+        on_seal=services.token_codec.install,
     )
 
 

@@ -28,7 +28,7 @@ from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.scopes import Scope, ScopeRegistry
 
-EXTENSION = "itemsapi"
+EXTENSION = "itemsapi"  # of the application; the endpoints of the layer are `itemsapi.auth...`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Services:
     """
 
     settings: Settings
+    url_prefix: str
     clock: Clock
     database: Database
     key_set: KeySet
@@ -52,6 +53,11 @@ class Services:
     api_keys: ApiKeyService
     api_key_lookup: ApiKeyLookup
     items: ItemService
+
+    @property
+    def base_url(self) -> str:
+        """The public address under which the endpoints of the layer begin."""
+        return f"{self.settings.public_url}{self.url_prefix}"
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
@@ -83,6 +89,7 @@ def build_services(
     clock: Clock,
     *,
     monotonic: Timer = time.monotonic,
+    url_prefix: str = "",
     additional_claims: AdditionalClaims | None = None,
 ) -> Services:
     """Build the services; nothing is opened or read yet.
@@ -117,6 +124,7 @@ def build_services(
     api_key_lookup = ApiKeyLookup(issuer, monotonic)
     return Services(
         settings=settings,
+        url_prefix=url_prefix,
         clock=clock,
         database=database,
         key_set=key_set,

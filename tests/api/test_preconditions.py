@@ -165,7 +165,7 @@ def test_all_operations_with_a_version_are_tested(backend: Backend) -> None:
     assert {change.endpoint for change in operations if change.has_body} == {
         "items.change_item",
         "items.replace_item",
-        "users.change_user",
+        "itemsapi.users.change_user",
     }
     assert {change.endpoint for change in operations if not change.has_body} == {
         "items.delete_item"

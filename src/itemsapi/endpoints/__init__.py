@@ -18,7 +18,6 @@ from itemsapi.endpoints import (
     docs,
     explorer,
     health,
-    items,
     me,
     metrics,
     oauth,
@@ -35,7 +34,6 @@ def blueprints(settings: Settings, include: Collection[str]) -> list[flask.Bluep
     """
     optional = {
         "api_keys": [api_keys.blueprint],
-        "items": [items.blueprint],
         "operators": [
             admin_users.blueprint,
             admin_roles.blueprint,

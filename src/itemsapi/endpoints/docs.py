@@ -70,7 +70,7 @@ def show_document() -> Response:
 def show_docs() -> Response:
     """Show the documentation as HTML."""
     nonce = secrets.token_urlsafe(16)
-    spec = url_for("docs.show_document")
+    spec = url_for(".show_document")
     files = {"start": "docs.js", "redoc": "redoc.js", "style": "docs.css"}
     urls = {variable: _asset_url(name) for variable, name in files.items()}
     text = _template("docs.html").substitute(urls, title=TITLE, spec=spec, nonce=nonce)
@@ -96,7 +96,7 @@ def show_docs_file(name: str) -> Response:
 
 
 def _asset_url(name: str) -> str:
-    return url_for("docs.show_docs_file", name=name)
+    return url_for(".show_docs_file", name=name)
 
 
 def _template(name: str) -> Template:

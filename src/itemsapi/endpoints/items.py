@@ -186,7 +186,7 @@ def create_item(headers: dict[str, str | None], payload: dict[str, Any]) -> obje
     """Create an item. You are its owner."""
     owner = current_caller().user_id
     item = services().items.create(ItemDraft(**payload), owner=owner, key=headers["key"])
-    location = flask.url_for("items.show_item", item_id=item.id)
+    location = flask.url_for(".show_item", item_id=item.id)
     blueprint.set_etag(item.version)
     return item, {"Location": location}
 

@@ -44,13 +44,13 @@ class Metadata(Schema):
 @blueprint.response(200, Metadata())
 def metadata() -> object:
     """Show the metadata of the issuer for standard OAuth clients."""
-    base = services().settings.public_url
+    site, base = services().settings.public_url, services().base_url
     return {
-        "issuer": base,
+        "issuer": site,
         "token_endpoint": f"{base}/oauth/token",
         "revocation_endpoint": f"{base}/oauth/revoke",
         "introspection_endpoint": f"{base}/oauth/introspect",
-        "jwks_uri": f"{base}/.well-known/jwks.json",
+        "jwks_uri": f"{site}/.well-known/jwks.json",
         "scopes_supported": sorted(services().issuer.known_scopes()),
         "response_types_supported": [],
         "grant_types_supported": ["refresh_token"],

@@ -11,7 +11,15 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from flask import Flask, Response, current_app, request, request_started, request_tearing_down
+from flask import (
+    Flask,
+    Request,
+    Response,
+    current_app,
+    has_request_context,
+    request,
+    request_started,
+)
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
@@ -21,14 +29,10 @@ from itemsapi.gate.caller import Caller, clear_caller, mark_stale_credential, se
 from itemsapi.gate.credentials import Credentials
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
-from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
-from itemsapi.observability.context import (
-    has_context,
-    read_request_context,
-    reset_request_context,
-    set_request_context,
-)
+from itemsapi.observability.context import RequestContext, read_request_context, set_fallback
+from itemsapi.observability.logging import log
 from itemsapi.problems import Challenge, GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 from itemsapi.tokens.scopes import ScopeRegistry
 
@@ -49,22 +53,25 @@ class Gate:
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
-        answers_options: Callable[[], bool],
+        is_own_request: Callable[[], bool],
+        on_seal: Callable[[Flask], None],
     ) -> None:
         """Take the checks.
 
         `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
-        address is over its rate. `respond` makes the response to a problem. `answers_options` tells
-        whether the gate responds to OPTIONS for the current request; Flask does for others.
+        address is over its rate. `respond` makes the response to a problem. `is_own_request`
+        tells whether the current request is for the layer: then the gate responds to OPTIONS and
+        counts requests for public routes, which it leaves to Flask and the application otherwise.
+        `on_seal` is called once, when the application is complete.
         """
         self.credentials, self._csrf_policy, self._rules = credentials, csrf_policy, rules
         self._clock = clock
         self._scope_registry = scope_registry
         self._count_request, self._respond = count_request, respond
-        self._answers_options = answers_options
+        self._is_own_request, self._on_seal = is_own_request, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
-        self.views = GuardedViews({}, respond)
+        self.views: GuardedViews | None = None
 
     def connect(self, app: Flask) -> None:
         """Check every request of `app` from now on.
@@ -73,7 +80,6 @@ class Gate:
         """
         app.extensions[EXTENSION] = self
         request_started.connect(self.check_request, sender=app)
-        request_tearing_down.connect(_reset_context, sender=app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -81,17 +87,19 @@ class Gate:
             if self._rulebook is None:
                 rulebook = Rulebook(app, self._rules, self.credentials.names)
                 self._scope_registry.register(rulebook.scopes.values())
-                self.views = app.view_functions = GuardedViews(app.view_functions, self._respond)
+                self.views = app.view_functions = GuardedViews(
+                    app, app.view_functions, self._respond
+                )
                 _register_response_handlers(app)
+                self._on_seal(app)
                 self._rulebook = rulebook
             return self._rulebook
 
     def check_request(self, app: Flask, **_: object) -> None:
         """Admit the current request, or raise the response of the gate."""
         try:
-            _set_context()
-            self._check(self._rulebook or self.seal(app))
-        except GateResponse:
+            self._check(app, current_request(), self._rulebook or self._seal_unchecked(app))
+        except (GateResponse, RulesInvalid):
             raise
         except Problem as problem:
             raise GateResponse(self._respond(problem)) from problem
@@ -100,28 +108,35 @@ class Gate:
             unavailable.__cause__ = error
             raise GateResponse(self._respond(unavailable)) from error
 
-    def _check(self, rulebook: Rulebook) -> None:
-        clear_caller()
-        if request.method == "OPTIONS" and self._answers_options():
-            if request.routing_exception is None or is_preflight():
-                raise options_response()
-        elif request.routing_exception is None and not has_automatic_options():
-            endpoint, method = request.endpoint or "", request.method
-            view = self._view(endpoint)
-            rule = rulebook.rule_for(endpoint, method)
-            self._admit(rule)
-            mark_admitted(view, method, rule)
+    def _seal_unchecked(self, app: Flask) -> Rulebook:
+        """Seal an application whose factory did not; log the routes that will be refused."""
+        rulebook = self.seal(app)
+        for fault in rulebook.faults:
+            log.error("route_unguarded", fault=fault)
+        return rulebook
 
-    def _view(self, endpoint: str) -> RouteCallable | None:
-        view = current_app.view_functions.get(endpoint)
-        if not self.views.is_from_boot(endpoint, view):
+    def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
+        clear_caller()
+        if request.method == "OPTIONS" and self._is_own_request():
+            if request.routing_exception is None or is_preflight(request):
+                raise options_response()
+        elif request.routing_exception is None and not has_automatic_options(request):
+            endpoint, method = request.endpoint or "", request.method
+            view = self._view(app, endpoint)
+            rule = _rule_for(app, rulebook, endpoint, method)
+            self._admit(request, rule)
+            mark_admitted(request, view, method, rule)
+
+    def _view(self, app: Flask, endpoint: str) -> RouteCallable | None:
+        view = app.view_functions.get(endpoint)
+        if self.views is None or not self.views.is_from_boot(endpoint, view):
             raise RouteUnguarded
         return view
 
-    def _admit(self, rule: Rule) -> None:
+    def _admit(self, request: Request, rule: Rule) -> None:
         caller = None
         try:
-            caller = self._authenticate(rule)
+            caller = self._authenticate(request, rule)
             rule.check(caller)
             if rule.within is not None:
                 rule.check_sign_in(caller, unix_seconds(self._clock()))
@@ -131,40 +146,55 @@ class Gate:
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
         self._csrf_policy.check(request)
-        set_caller(caller)
+        set_caller(request, caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:
-        if rule.limited:
+        if rule.limited and (rule.kind != "public" or self._is_own_request()):
             self._count_request(caller.user_id if caller else None)
 
-    def _authenticate(self, rule: Rule) -> Caller | None:
+    def _authenticate(self, request: Request, rule: Rule) -> Caller | None:
         if rule.kind in {"public", "refresh token"}:
             return None
         try:
             return self.credentials.authenticate(request, rule)
         except TokenInvalid:
             if rule.accepts_refresh_token:  # signing out twice is not an error
-                mark_stale_credential()
+                mark_stale_credential(request)
                 return None
             raise
 
 
-# The request context. The middleware of `create_app` sets it; without the middleware the gate does.
-# A teardown runs in any case, so the context never outlives its request.
+def current_request() -> Request:
+    """Return the request itself: each access to an attribute of Flask's proxy looks it up anew."""
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - documented
 
-OUTER_CONTEXT = "itemsapi_outer_context"
+
+def _rule_for(app: Flask, rulebook: Rulebook, endpoint: str, method: str) -> Rule:
+    """Return the rule of a route; tell a developer by `RulesInvalid` what is missing."""
+    fault = rulebook.faults_by_route.get((endpoint, method))
+    if fault and (app.testing or app.debug):
+        raise RulesInvalid(fault)
+    return rulebook.rule_for(endpoint, method)
 
 
-def _set_context() -> None:
-    if not has_context():
+# The request context. The middleware of `create_app` sets it. Without the middleware it is read
+# from the request when something asks for it first, which most requests never do.
+
+REQUEST_CONTEXT = "itemsapi_request_context"
+
+
+def _context_of_request() -> RequestContext | None:
+    """Return the context of the current request; None if there is none."""
+    if not has_request_context():
+        return None
+    context = getattr(request, REQUEST_CONTEXT, None)
+    if not isinstance(context, RequestContext):
         context = read_request_context(request.environ)
-        setattr(request, OUTER_CONTEXT, set_request_context(context))
+        setattr(request, REQUEST_CONTEXT, context)
+    return context
 
 
-def _reset_context(_app: Flask, **_: object) -> None:
-    token = getattr(request, OUTER_CONTEXT, None)
-    if token is not None:
-        reset_request_context(token)
+set_fallback(_context_of_request)
 
 
 # Guarded views: a view runs only for a request that the gate admitted to this very view.
@@ -185,11 +215,14 @@ class GuardedViews(dict[str, RouteCallable]):
     """
 
     def __init__(
-        self, views: Mapping[str, RouteCallable], respond: Callable[[Problem], Response]
+        self,
+        app: Flask,
+        views: Mapping[str, RouteCallable],
+        respond: Callable[[Problem], Response],
     ) -> None:
         """Wrap each of `views` in the check; `respond` makes the response to a failed one."""
         self._at_boot = {
-            endpoint: _guarded(endpoint, view, respond) for endpoint, view in views.items()
+            endpoint: _guarded(app, endpoint, view, respond) for endpoint, view in views.items()
         }
         super().__init__(self._at_boot)
 
@@ -208,27 +241,29 @@ class GuardedViews(dict[str, RouteCallable]):
 NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)
 
 
-def mark_admitted(view: object, method: str, rule: Rule) -> None:
-    """Permit the current request to run `view` with this method, by this rule."""
+def mark_admitted(request: Request, view: object, method: str, rule: Rule) -> None:
+    """Permit the request to run `view` with this method, by this rule."""
     setattr(request, ADMITTED, (view, method, rule))
 
 
 def _guarded(
-    endpoint: str, view: RouteCallable, respond: Callable[[Problem], Response]
+    app: Flask, endpoint: str, view: RouteCallable, respond: Callable[[Problem], Response]
 ) -> RouteCallable:
     """Return `view` behind the check; it keeps `__wrapped__`, which rules and OpenAPI need."""
+    synchronous = functools.cache(lambda: app.ensure_sync(view))  # when it is first needed
 
     @functools.wraps(view)
     def guarded(**view_args: Any) -> ResponseReturnValue:
+        request = current_request()
         admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)
         if admitted is not guarded or method != request.method or rule is None:
             raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
         if rule.on is not None:
             try:
-                rule.on.require(view_args, current_app.ensure_sync)
+                rule.on.require(view_args, app.ensure_sync)
             except Problem as problem:
                 raise GateResponse(respond(problem)) from problem
-        response: ResponseReturnValue = current_app.ensure_sync(view)(**view_args)
+        response: ResponseReturnValue = synchronous()(**view_args)
         return response
 
     return guarded
@@ -257,13 +292,14 @@ def _register_response_handlers(app: Flask) -> None:
         app.error_handler_spec[name][None][GateResponse] = lambda error: error.gate_response
 
 
-def has_automatic_options() -> bool:
+def has_automatic_options(request: Request) -> bool:
     """Tell whether Flask responds to this OPTIONS request itself, without running a view."""
-    rule = request.url_rule
-    return request.method == "OPTIONS" and bool(getattr(rule, "provide_automatic_options", False))
+    if request.method != "OPTIONS":
+        return False
+    return bool(getattr(request.url_rule, "provide_automatic_options", False))
 
 
-def is_preflight() -> bool:
+def is_preflight(request: Request) -> bool:
     """Return whether this is a CORS preflight.
 
     A preflight must not fail with 404: then the page could not read the 404 of the real request.

@@ -3,16 +3,17 @@
     AuthLayer(app, rules={
         "static": public("the files of the website"),
         "/admin/*": requires("admin"),
-        "POST webhooks.*": public("the view verifies the signature"),
+        "POST,PUT /hooks/*": public("the views verify the signature"),
     })
 
-A key is an endpoint, or a path if it begins with `/`, with `*` for any text; a method may precede
-it. The closest key counts: an exact one before a pattern, then one with a method, then the longest.
+A key is an endpoint, or a path if it begins with `/`. `*` is any text; methods may precede it. The
+closest key counts: an exact one before a pattern, then one with a method, then the longest.
+HEAD follows GET. A decorator on the view wins over a pattern; beside an exact key it is a fault.
 """
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from werkzeug.routing import Rule as Route
 
@@ -20,6 +21,16 @@ from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.rules import Rule
 
 RuleDecorator = Callable[[Any], Any]
+
+
+class ClosestRules(NamedTuple):
+    """The different rules of the closest keys for one route and method.
+
+    `is_exact` tells whether the keys name the route itself, without `*`.
+    """
+
+    rules: list[Rule]
+    is_exact: bool
 
 
 class RouteRules:
@@ -30,17 +41,19 @@ class RouteRules:
         self._rules = {key: _rule_of(value) for key, value in (decorators or {}).items()}
         self.unused = set(self._rules)
 
-    def find(self, route: Route, method: str) -> list[Rule]:
-        """Return the rule of the closest key for a route and method.
+    def find(self, route: Route, method: str) -> ClosestRules:
+        """Return the rules of the closest keys for a route and method.
 
-        Return no rule if no key matches, and several if keys with different rules are equally
-        close.
+        There are several if keys with different rules are equally close.
         """
+        if method == "HEAD" and "GET" in (route.methods or ()):
+            method = "GET"
         keys = [key for key in self._rules if _matches(key, route, method)]
         self.unused.difference_update(keys)
         closest = max(map(_closeness, keys), default=None)
         found = [self._rules[key] for key in keys if _closeness(key) == closest]
-        return [rule for i, rule in enumerate(found) if rule not in found[:i]]
+        rules = [rule for i, rule in enumerate(found) if rule not in found[:i]]
+        return ClosestRules(rules, closest is not None and closest[0])
 
 
 def _rule_of(decorator: RuleDecorator) -> Rule:
@@ -51,11 +64,11 @@ def _rule_of(decorator: RuleDecorator) -> Rule:
 
 
 def _matches(key: str, route: Route, method: str) -> bool:
-    only_method, _, pattern = key.rpartition(" ")
+    methods, _, pattern = key.rpartition(" ")
     name = route.rule if pattern.startswith("/") else route.endpoint
-    return only_method in {"", method} and fnmatchcase(name, pattern)
+    return (not methods or method in methods.split(",")) and fnmatchcase(name, pattern)
 
 
 def _closeness(key: str) -> tuple[bool, bool, int]:
-    only_method, _, pattern = key.rpartition(" ")
-    return "*" not in pattern, bool(only_method), len(pattern)
+    methods, _, pattern = key.rpartition(" ")
+    return "*" not in pattern, bool(methods), len(pattern)

@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules
-from itemsapi.gate.route_rules import RouteRules
+from itemsapi.gate.route_rules import ClosestRules, RouteRules
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
@@ -42,6 +42,7 @@ class Rulebook:
     """The rule of every route and method, read when all routes are registered.
 
     `faults` has a line for each route without exactly one rule; such a route is refused.
+    `faults_by_route` has these lines by endpoint and method.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Rulebook:
         """
         rules = rules or RouteRules()
         self.faults: list[str] = []
+        self.faults_by_route: dict[tuple[str, str], str] = {}
         self.entries = [
             entry
             for route in app.url_map.iter_rules()
@@ -90,13 +92,15 @@ class Rulebook:
         view = app.view_functions.get(route.endpoint)
         automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
         for method in sorted(route.methods - automatic):
-            found = _collect_rules(view, method) or rules.find(route, method)
+            found = _unique(_collect_rules(view, method), rules.find(route, method))
             if len(found) == 1:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if self._has_checked_arguments(entry, route.arguments):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                self.faults.append(_fault(found, method, route))
+                fault = _fault(found, method, route)
+                self.faults.append(fault)
+                self.faults_by_route[route.endpoint, method] = fault
 
     def _known_scopes(self, extra: Iterable[Scope]) -> dict[str, Scope]:
         declared = [
@@ -136,9 +140,16 @@ class Rulebook:
         return not missing
 
     def _add_fault(self, entry: RouteRule, fault: str) -> None:
-        """Add a fault of a route, once for HEAD and GET."""
-        if not any(line.endswith(f" {entry.path} {fault}") for line in self.faults):
-            self.faults.append(f"route {entry.method} {entry.path} {fault}")
+        """Add a fault of a route, one line for HEAD and GET."""
+        line = f"route {entry.method} {entry.path} {fault}"
+        self.faults_by_route[entry.endpoint, entry.method] = line
+        if not any(one.endswith(f" {entry.path} {fault}") for one in self.faults):
+            self.faults.append(line)
+
+
+def _unique(declared: list[Rule], given: ClosestRules) -> list[Rule]:
+    """Return the rules of a route: a decorator wins over a pattern, not over an exact key."""
+    return [*declared, *given.rules] if given.is_exact or not declared else declared
 
 
 def _blueprint_scopes(app: Flask) -> list[Scope]:

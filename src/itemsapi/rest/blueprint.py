@@ -123,9 +123,19 @@ class Blueprint(Versions, Pages, flask_smorest.Blueprint):  # type: ignore[misc]
         return self._on("DELETE", path, options)
 
     def register(self, app: flask.Flask, options: dict[str, Any]) -> None:
-        """Add the routes to the application, with the converter `id` for their paths."""
-        app.url_map.converters.setdefault("id", IdConverter)
-        super().register(app, options)
+        """Add the routes to the application; `id` in their paths is our converter.
+
+        Routes are compiled when they are added, so a converter `id` of the application is only
+        replaced meanwhile.
+        """
+        converters = app.url_map.converters
+        present = dict(converters)
+        converters["id"] = IdConverter
+        try:
+            super().register(app, options)
+        finally:
+            converters.pop("id")
+            converters.update({name: kind for name, kind in present.items() if name == "id"})
 
     def register_error_handler(
         self, code_or_exception: type[Exception] | int, f: Callable[..., Any]

@@ -131,15 +131,20 @@ class Cors:
 class ResponseHeaders:
     """The headers added to each response: the default ones and those of CORS."""
 
-    def __init__(self, cors: Cors, *, tls: bool) -> None:
-        """Take the origins; `tls` says that clients use https, whatever this server speaks."""
-        self._cors, self._tls = cors, tls
+    def __init__(self, cors: Cors, *, tls: bool, url_prefix: str = "") -> None:
+        """Take the origins.
+
+        `tls` says that clients use https, whatever this server speaks. The paths of the layer
+        begin with `url_prefix`.
+        """
+        self._cors, self._tls, self._url_prefix = cors, tls, url_prefix
 
     def added(
         self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
     ) -> Iterator[tuple[str, str]]:
         """Yield the headers to add to a response that has `own_headers`."""
         path = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Werkzeug routes it
+        path = path.removeprefix(self._url_prefix)
         tls = self._tls or environ["wsgi.url_scheme"] == "https"
         yield from default_headers(own_headers, path, request_id, tls=tls)
         if origin := environ.get("HTTP_ORIGIN"):
@@ -148,12 +153,13 @@ class ResponseHeaders:
             yield from self._cors.headers(origin=origin, path=path, preflight=preflight)
 
 
-def response_headers(settings: Settings) -> ResponseHeaders:
-    """Return the response headers for these settings."""
+def response_headers(settings: Settings, url_prefix: str = "") -> ResponseHeaders:
+    """Return the response headers for these settings, and the prefix of the layer's paths."""
     cors = Cors(
         settings.allowed_origins, allow=settings.allow_headers, expose=settings.expose_headers
     )
-    return ResponseHeaders(cors, tls=settings.public_url.startswith("https:"))
+    tls = settings.public_url.startswith("https:")
+    return ResponseHeaders(cors, tls=tls, url_prefix=url_prefix)
 
 
 def add_response_headers(response: Response) -> Response:

@@ -18,6 +18,7 @@ from flask import Request, Response
 
 from itemsapi.problems import NotFound
 from itemsapi.rest.etags import not_modified
+from itemsapi.services import services
 
 HTML_SUFFIX = ".html"
 ROOT = "root"  # in an HTML file, `$root` is replaced with the path that the service is served under
@@ -61,7 +62,9 @@ class Assets:
         `policy` is the Content-Security-Policy of an HTML file, `variables` are the values of its
         `$variables`. Both come from the application, never from the request.
         """
-        asset = self._asset(name, {ROOT: request.script_root, **variables})
+        asset = self._asset(
+            name, {ROOT: f"{request.script_root}{services().url_prefix}", **variables}
+        )
         headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if policy:
             headers["Content-Security-Policy"] = policy

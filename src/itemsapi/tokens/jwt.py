@@ -66,11 +66,7 @@ class TokenCodec:
         self._public_jwks: dict[str, PyJWK] = {}
         self._manager = self._make_manager()
         self._own_app = Flask("itemsapi.tokens", static_folder=None)
-        self.install(self._own_app)
-
-    def install(self, app: Flask) -> None:
-        """Configure Flask-JWT-Extended on `app`; only the gate reads tokens from requests."""
-        app.config.update(
+        self._own_app.config.update(
             JWT_ALGORITHM=None,  # each PyJWK has its own
             JWT_DECODE_ALGORITHMS=["EdDSA", "ES256", "RS256", "HS256"],
             JWT_DECODE_LEEWAY=LIBRARY_LEEWAY,
@@ -83,7 +79,22 @@ class TokenCodec:
             JWT_TOKEN_LOCATION=["headers"],
             JWT_COOKIE_CSRF_PROTECT=False,  # otherwise every token gets a random claim for it
         )
-        self._manager.init_app(app)
+        self._manager.init_app(self._own_app)
+
+    def install(self, app: Flask) -> None:
+        """Configure Flask-JWT-Extended on `app`, unless the application has a manager of its own.
+
+        Call this when the application is complete: its own manager may be registered late, and
+        must not find our configuration. Only the gate reads tokens from requests.
+        """
+        if "flask-jwt-extended" in app.extensions:
+            return
+        own = self._own_app
+        app.extensions["flask-jwt-extended"] = self._manager
+        app.config.update({name: own.config[name] for name in own.config if name[:4] == "JWT_"})
+        # `init_app` registers these too, but Flask permits that before the first request only.
+        handlers = own.error_handler_spec[None][None]
+        app.error_handler_spec[None][None] = {**handlers, **app.error_handler_spec[None][None]}
 
     def _make_manager(self) -> JWTManager:
         manager = JWTManager()

@@ -1,0 +1,108 @@
+"""Flask-JWT-Extended in views: an application's own manager, or the layer's."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask_jwt_extended import (
+    JWTManager,
+    create_access_token,
+    get_jwt,
+    get_jwt_identity,
+    jwt_required,
+)
+
+from itemsapi import public, signed_in
+from support.app_factory import Backend
+
+Protect = Callable[..., Backend]
+
+pytestmark = pytest.mark.dialect("sqlite")
+
+OWN_SECRET = "the secret of the application itself, 32+"
+
+
+def add_views(app: Flask) -> None:
+    """Add views as the documentation of Flask-JWT-Extended has them."""
+
+    @app.post("/own-login")
+    @public("the application's own sign-in")
+    def own_login() -> dict[str, str]:
+        return {"token": create_access_token("legacy")}
+
+    @app.get("/own")
+    @public("Flask-JWT-Extended checks it")
+    @jwt_required()  # type: ignore[untyped-decorator]
+    def own() -> dict[str, str]:
+        return {"identity": get_jwt_identity()}
+
+    @app.get("/whoami")
+    @signed_in
+    def whoami() -> dict[str, str]:
+        return {"identity": get_jwt_identity(), "sid": get_jwt()["sid"]}
+
+
+def make_host(protect: Protect, order: str) -> Backend:
+    """Return an application with a manager, registered before or after the layer."""
+    app = Flask("host")
+    app.config["JWT_SECRET_KEY"] = OWN_SECRET
+    if order == "before":
+        JWTManager(app)
+    backend = protect(app)
+    if order == "after":
+        JWTManager(app)
+    add_views(app)
+    return backend
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_applications_own_tokens_go_on_working(protect: Protect, order: str) -> None:
+    """On the routes that its own decorator guards."""
+    client = make_host(protect, order).client()
+    token = client.post("/own-login").get_json()["token"]
+    response = client.get("/own", headers={"Authorization": f"Bearer {token}"})
+    assert response.get_json() == {"identity": "legacy"}
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_gate_accepts_no_token_of_the_applications_own_manager(
+    protect: Protect, order: str
+) -> None:
+    """It belongs to no session (S-029)."""
+    backend = make_host(protect, order)
+    token = backend.client().post("/own-login").get_json()["token"]
+    assert backend.bearer_client(token).get("/whoami").status_code == 401
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_applications_own_manager_accepts_no_token_of_the_layer(
+    protect: Protect, order: str
+) -> None:
+    """The two have different keys."""
+    client = make_host(protect, order).signed_in_client("ada")
+    assert client.get("/own").status_code == 422
+
+
+@pytest.mark.parametrize("order", ["before", "after", "never"])
+def test_a_guarded_view_reads_the_token_by_flask_jwt_extended(protect: Protect, order: str) -> None:
+    """`get_jwt()` is what people know."""
+    client = make_host(protect, order).signed_in_client("ada")
+    assert client.get("/whoami").get_json()["identity"] == client.get("/me").get_json()["id"]
+
+
+def test_a_view_that_wants_a_token_is_401_without_one_if_there_is_no_other_manager(
+    protect: Protect,
+) -> None:
+    """The layer's manager has its error handlers too, although it is installed late."""
+    assert make_host(protect, "never").client().get("/own").status_code == 401
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_the_configuration_of_the_applications_own_manager_stays(
+    protect: Protect, order: str
+) -> None:
+    """Its algorithm and lifetime are its own."""
+    backend = make_host(protect, order)
+    backend.client().post("/own-login")
+    assert backend.app.config["JWT_ALGORITHM"] == "HS256"
+    assert backend.app.config["JWT_DECODE_ISSUER"] is None
