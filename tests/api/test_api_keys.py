@@ -276,6 +276,15 @@ def test_a_key_in_another_place_is_no_credential(
 
 
 @pytest.mark.dialect("sqlite")
+def test_a_malformed_key_costs_no_query(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksum tells."""
+    calls: list[object] = []
+    monkeypatch.setattr(backend.services.api_key_lookup, "_load", calls.append)
+    backend.bearer_client("itk_" + "0" * 49).get("/items")
+    assert calls == []
+
+
+@pytest.mark.dialect("sqlite")
 def test_an_unknown_key_counts_for_the_address(make_backend: Callable[..., Backend]) -> None:
     """As an invalid token does (S-112)."""
     client = make_backend(rate_limit="3/hour").bearer_client(make_api_key())
