@@ -10,6 +10,7 @@ from sqlalchemy import text, update
 
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.issuer import api_key_lookup
+from itemsapi.issuer.retention import purge, purge_targets
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.api_keys import ApiKey, make_api_key
 from support.app_factory import Backend
@@ -276,6 +277,15 @@ def test_a_key_in_another_place_is_no_credential(
 
 
 @pytest.mark.dialect("sqlite")
+def test_a_malformed_key_costs_no_query(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksum tells."""
+    calls: list[object] = []
+    monkeypatch.setattr(backend.services.api_key_lookup, "_load", calls.append)
+    backend.bearer_client("itk_" + "0" * 49).get("/items")
+    assert calls == []
+
+
+@pytest.mark.dialect("sqlite")
 def test_an_unknown_key_counts_for_the_address(make_backend: Callable[..., Backend]) -> None:
     """As an invalid token does (S-112)."""
     client = make_backend(rate_limit="3/hour").bearer_client(make_api_key())
@@ -358,6 +368,19 @@ def test_the_audit_trail_has_both_ends_of_a_key(backend: Backend, ada: FlaskClie
     )
     assert created == [{"key_id": made["id"], "scopes": "items:read"}]
     assert revoked == [{"key_id": made["id"]}]
+
+
+def test_old_keys_are_purged(backend: Backend, ada: FlaskClient) -> None:
+    """A week after they were revoked or expired; usable ones stay."""
+    made = [make_key(ada, expires_in_days=days) for days in (1, 30, 30)]
+    ada.delete(f"{KEYS}/{made[1]['id']}")
+    issuer = backend.services.issuer
+    deleted = list[int]()
+    for _ in range(2):
+        backend.clock.advance(days=7)
+        (target,) = (one for one in purge_targets(issuer) if one.name == "API keys")
+        deleted.append(purge(issuer, target, pause=lambda _: None))
+    assert deleted == [0, 2]
 
 
 @pytest.mark.dialect("sqlite")

@@ -9,6 +9,9 @@ from flask_jwt_extended import get_jwt
 
 from itemsapi import Caller, Scope, current_caller, public, requires, signed_in
 from itemsapi.extension import AuthLayer
+from itemsapi.gate.api_keys import ApiKeyCredential
+from itemsapi.gate.credentials import Credential
+from itemsapi.gate.hmac_signature import HmacSignature
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import TokenInvalid
 from support.app_factory import Backend
@@ -185,6 +188,20 @@ def test_get_jwt_has_nothing_to_return_for_another_credential(backend: Backend) 
     backend.app.testing = True
     with pytest.raises(RuntimeError, match="jwt_required"):
         backend.client().get("/jwt", headers=BADGE)
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        ApiKeyCredential(lambda _: pytest.fail("called")),
+        HmacSignature.github("hub", secrets=["x" * 16]),
+    ],
+    ids=lambda credential: credential.name,
+)
+def test_a_credential_that_is_absent_has_no_caller(credential: Credential) -> None:
+    """Also if something other than the gate asks."""
+    with Flask("host").test_request_context("/") as context:
+        assert credential.authenticate(context.request) is None
 
 
 def test_an_unknown_credential_stops_the_boot(host: HostFactory) -> None:

@@ -140,9 +140,11 @@ class Rulebook:
         return not missing
 
     def _add_fault(self, entry: RouteRule, fault: str) -> None:
-        """Add a fault of a route, once for HEAD and GET."""
-        if not any(line.endswith(f" {entry.path} {fault}") for line in self.faults):
-            self.faults.append(f"route {entry.method} {entry.path} {fault}")
+        """Add a fault of a route, one line for HEAD and GET."""
+        line = f"route {entry.method} {entry.path} {fault}"
+        self.faults_by_route[entry.endpoint, entry.method] = line
+        if not any(one.endswith(f" {entry.path} {fault}") for one in self.faults):
+            self.faults.append(line)
 
 
 def _unique(declared: list[Rule], given: ClosestRules) -> list[Rule]:

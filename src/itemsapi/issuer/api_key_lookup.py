@@ -15,9 +15,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, or_, select, update
 
 from itemsapi.clock import Timer
-from itemsapi.issuer.issuer import Issuer, restrict_scopes
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.observability.logging import log
-from itemsapi.problems import ApiKeyInvalid
+from itemsapi.problems import ApiKeyInvalid, PasswordChangeRequired
 from itemsapi.tokens.api_keys import ApiKey, hash_api_key, is_well_formed
 from itemsapi.tokens.scopes import parse_scopes
 from itemsapi.tokens.sessions import last_used_step
@@ -81,18 +81,26 @@ class ApiKeyLookup:
         read_at, now = self._monotonic(), self._issuer.clock()
         with self._issuer.database.reading() as connection:
             row = connection.execute(_BY_HASH, {"hash": hashed}).first()
-            if row is None or row.revoked_at is not None or row.expires_at <= now:
-                raise ApiKeyInvalid
-        user, user_scopes = self._issuer.users.find_with_scopes(row.user_id)
-        if user is None or not user.enabled:
+        if row is None or row.revoked_at is not None or row.expires_at <= now:
             raise ApiKeyInvalid
-        scopes = restrict_scopes(user, user_scopes & parse_scopes(row.scopes))
-        owner = KeyOwner(row.user_id, scopes)
+        owner = KeyOwner(row.user_id, self._scopes_now(row.user_id) & parse_scopes(row.scopes))
         self._remember(hashed, _Remembered(owner, row.expires_at, read_at))
         step = last_used_step(now)
         if row.last_used_at is not None and row.last_used_at >= step:
             return owner
         return replace(owner, record_use=lambda: self._record_use(row.id, step))
+
+    def _scopes_now(self, user_id: str) -> frozenset[str]:
+        """Return the scopes of a user. Raise `ApiKeyInvalid` unless the user may sign in.
+
+        Raise `PasswordChangeRequired` for a user with a temporary password (S-119).
+        """
+        user, scopes = self._issuer.users.find_with_scopes(user_id)
+        if user is None or not user.enabled:
+            raise ApiKeyInvalid
+        if user.must_change_password:
+            raise PasswordChangeRequired
+        return scopes
 
     def _record_use(self, key_id: str, step: datetime) -> None:
         """Record that a key is in use. A failure fails no request: the next use tries again."""

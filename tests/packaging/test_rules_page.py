@@ -1,0 +1,74 @@
+"""The program of docs/rules.md does what the page says."""
+
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from itemsapi.services import EXTENSION
+from support.app_factory import Backend, MovingClock
+from support.tokens import error_code
+
+pytestmark = pytest.mark.dialect("sqlite")  # the page does not depend on the database
+
+SECRET = "whsec_shared_with_the_bank"
+
+
+@pytest.fixture
+def program(
+    root: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """The names of the program, which reads its settings from the environment."""
+    monkeypatch.setenv("ITEMSAPI_DATABASE_URL", database_url)
+    monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
+    code = re.findall(r"```python\n(.*?)```", (root / "docs" / "rules.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {"__name__": "rules_page"}
+    exec(code[0], names)  # noqa: S102 - the page itself
+    return names
+
+
+@pytest.fixture
+def backend(program: dict[str, Any]) -> Iterator[Backend]:
+    """The application of the page."""
+    app = program["app"]
+    yield Backend(app, app.extensions[EXTENSION], MovingClock())
+    app.extensions[EXTENSION].database.dispose()
+
+
+def test_a_key_reaches_the_orders_of_its_user(program: dict[str, Any], backend: Backend) -> None:
+    """The order of the page belongs to somebody else; then it is the user's."""
+    root = backend.signed_in_client("root", "admin")
+    made = root.post("/me/api-keys", json={"name": "export", "scopes": ["orders:read"]})
+    client = backend.bearer_client(made.get_json()["key"])
+    before = client.get("/orders/7").status_code
+    program["ORDERS"][7] = backend.services.users.get_by_name("root").id
+    assert (before, client.get("/orders/7").status_code) == (404, 200)
+
+
+def test_the_bank_marks_an_order_as_paid(program: dict[str, Any], backend: Backend) -> None:
+    """By its signature."""
+    body, now = json.dumps({"order": 7}).encode(), f"{time.time():.0f}"
+    signature = hmac.new(SECRET.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
+    headers = {"Stripe-Signature": f"t={now},v1={signature}", "Content-Type": "application/json"}
+    response = backend.client().post("/hooks/bank", data=body, headers=headers)
+    assert (response.status_code, program["PAID"]) == (200, [7])
+
+
+def test_a_key_does_not_delete_the_account(backend: Backend) -> None:
+    """Its rule names no key."""
+    root = backend.signed_in_client("root", "admin")
+    made = root.post("/me/api-keys", json={"name": "export", "scopes": ["orders:read"]})
+    response = backend.bearer_client(made.get_json()["key"]).delete("/account")
+    assert error_code(response) == "credential_not_accepted"
+
+
+def test_a_recent_sign_in_deletes_the_account(backend: Backend) -> None:
+    """The view sees the claims."""
+    root = backend.signed_in_client("root", "admin")
+    assert root.delete("/account").get_json()["deleted"].startswith("tenant of ")
