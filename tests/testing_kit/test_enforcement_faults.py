@@ -1,6 +1,5 @@
 """`assert_every_rule_is_enforced` finds faults that were planted in an application or its gate."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,8 +14,9 @@ from itemsapi.extension import AuthLayer, gate_of
 from itemsapi.gate.decorators import RULES
 from itemsapi.gate.gate import Gate, mark_admitted
 from itemsapi.gate.rules import Rule
-from itemsapi.problems import TokenInvalid
+from itemsapi.problems import ScopeMissing, TokenInvalid
 from itemsapi.testing import (
+    RulesNotEnforced,
     assert_every_rule_is_enforced,
     close_database,
     create_tables,
@@ -32,10 +32,10 @@ def failures(app: Flask, route: str = "") -> dict[str, str]:
 
     `route` limits them to those on one route.
     """
-    with pytest.raises(AssertionError) as error:
+    with pytest.raises(RulesNotEnforced) as error:
         assert_every_rule_is_enforced(app)
-    rows = re.findall(rf"^{re.escape(route)}.*? {{2,}}(.*)$", str(error.value), re.MULTILINE)
-    return dict(re.split(" {2,}", row, maxsplit=1) for row in rows)
+    found = error.value.report.failures
+    return {failure.attack: failure.outcome for failure in found if failure.route.startswith(route)}
 
 
 Verify = Callable[[str], Claims]
@@ -149,6 +149,17 @@ def test_a_view_that_would_have_run_is_named(host: PlainHost) -> None:
     assert found == "reached the view GET list_orders, not 403 insufficient_scope"
 
 
+def test_a_refusal_of_the_wrong_kind_is_found(host: PlainHost) -> None:
+    """A client would not know that it has to refresh the token (RFC 6750 section 3.1)."""
+
+    def verify(_: str) -> Claims:
+        raise ScopeMissing("orders:read")
+
+    replace_verification(host, lambda _: verify)
+    found = failures(host.app, "GET /orders")["expired"]
+    assert found == "403 insufficient_scope, not 401 invalid_token"
+
+
 def test_a_long_table_is_cut(host: PlainHost) -> None:
     """A gate that is broken altogether fails nearly all attacks."""
     believe_every_signature(host)
@@ -251,7 +262,8 @@ def open_gate_if(host: PlainHost, condition: FaultyCheck) -> None:
 
     def check(app: Flask, **_: object) -> None:
         if request.url_rule is not None and condition(request):
-            mark_admitted(app.view_functions[request.url_rule.endpoint], request.method)
+            view = app.view_functions[request.url_rule.endpoint]
+            mark_admitted(request, view, request.method)
         else:
             gate.check_request(app)
 

@@ -72,9 +72,9 @@ class StoppedViews:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Stop the views of the application until the end of the block."""
-        guarded, found = self.gate.views, self.app.view_functions
+        guarded, found = self._guarded_views(), self.app.view_functions
         at_boot = {name for name, view in found.items() if guarded.is_from_boot(name, view)}
-        stopped = GuardedViews({name: self._stop(name) for name in at_boot})
+        stopped = GuardedViews(self.app, {name: self._stop(name) for name in at_boot})
         stopped.update({name: self._stop(name) for name in found if name not in at_boot})
         self.gate.views = stopped
         self.app.view_functions = stopped if found is guarded else dict(stopped)
@@ -121,6 +121,11 @@ class StoppedViews:
         except Exception as error:  # noqa: BLE001 - the application may raise anything
             return self._outcome(None, error)
         return self._outcome(response, None)
+
+    def _guarded_views(self) -> GuardedViews:
+        if self.gate.views is None:
+            raise RuntimeError(f"{self.app.name} is not sealed; call AuthLayer.seal(app) first")
+        return self.gate.views
 
     def _stop(self, endpoint: str) -> "_StoppedView":
         return _StoppedView(endpoint, self)
