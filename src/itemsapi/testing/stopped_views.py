@@ -50,7 +50,9 @@ class Outcome:
             return f"reached the view {self.reached[1]} {self.reached[0]}"
         passed = "passed the gate, " if self.admitted else ""
         answer = f"raised {self.raised}" if self.status is None else f"{self.status}"
-        return f"{passed}{answer} {self.error or ''}".rstrip()
+        is_foreign = self.status in {401, 403} and not self.challenge
+        detail = "without the challenge of the gate" if is_foreign else self.error or ""
+        return f"{passed}{answer} {detail}".rstrip()
 
 
 @dataclass
