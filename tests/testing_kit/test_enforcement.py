@@ -174,6 +174,7 @@ def add_variables(host: PlainHost, rule: str, **options: Any) -> None:
         "/a/<int(fixed_digits=4):year>",
         "/a/<name>/",
         "/größe/<name>",
+        "/a/<int(max=9):number>/<string(minlength=6):code>",
     ],
 )
 def test_an_address_is_found_for_each_kind_of_variable(host: PlainHost, rule: str) -> None:

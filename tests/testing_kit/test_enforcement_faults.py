@@ -1,6 +1,5 @@
 """`assert_every_rule_is_enforced` finds faults that were planted in an application or its gate."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Request, request, request_started
+from flask import Flask, Request, Response, request, request_started
 
 from itemsapi import public, signed_in
 from itemsapi.extension import AuthLayer, gate_of
 from itemsapi.gate.decorators import RULES
 from itemsapi.gate.gate import Gate, mark_admitted
 from itemsapi.gate.rules import Authenticated, Rule
-from itemsapi.problems import TokenInvalid
+from itemsapi.problems import ScopeMissing, TokenInvalid
 from itemsapi.testing import (
+    RulesNotEnforced,
     assert_every_rule_is_enforced,
     close_database,
     create_tables,
@@ -32,10 +32,10 @@ def failures(app: Flask, route: str = "") -> dict[str, str]:
 
     `route` limits them to those on one route.
     """
-    with pytest.raises(AssertionError) as error:
+    with pytest.raises(RulesNotEnforced) as error:
         assert_every_rule_is_enforced(app)
-    rows = re.findall(rf"^{re.escape(route)}.*? {{2,}}(.*)$", str(error.value), re.MULTILINE)
-    return dict(re.split(" {2,}", row, maxsplit=1) for row in rows)
+    found = error.value.report.failures
+    return {failure.attack: failure.outcome for failure in found if failure.route.startswith(route)}
 
 
 Verify = Callable[[str], Claims]
@@ -149,6 +149,29 @@ def test_a_view_that_would_have_run_is_named(host: PlainHost) -> None:
     assert found == "reached the view GET list_orders, not 403 insufficient_scope"
 
 
+def test_a_refusal_of_the_wrong_kind_is_found(host: PlainHost) -> None:
+    """A client would not know that it has to refresh the token (RFC 6750 section 3.1)."""
+
+    def verify(_: str) -> Claims:
+        raise ScopeMissing("orders:read")
+
+    replace_verification(host, lambda _: verify)
+    found = failures(host.app, "GET /orders")["expired"]
+    assert found == "403 insufficient_scope, not 401 invalid_token"
+
+
+def test_a_refusal_without_a_challenge_is_found(host: PlainHost) -> None:
+    """A hook of the application removes it; each 401 has one (RFC 9110 section 11.6.1)."""
+
+    def remove(response: Response) -> Response:
+        response.headers.pop("WWW-Authenticate", None)
+        return response
+
+    host.app.after_request(remove)
+    found = failures(host.app, "GET /orders")["no credential"]
+    assert found == "401 without the challenge of the gate, not 401"
+
+
 def test_a_long_table_is_cut(host: PlainHost) -> None:
     """A gate that is broken altogether fails nearly all attacks."""
     believe_every_signature(host)
@@ -240,24 +263,48 @@ def test_a_dictionary_in_place_of_the_guarded_views_is_found(host: PlainHost) ->
     assert "what the rule requires" in failures(host.app, "GET /orders")
 
 
+Receiver = Callable[[Flask, Gate], None]
 FaultyCheck = Callable[[Request], bool]
+
+
+def replace_receiver(host: PlainHost, check: Receiver) -> None:
+    """Let another function receive the signal of each request in place of the gate."""
+    AuthLayer.seal(host.app)
+    gate = gate_of(host.app)
+    request_started.disconnect(gate.check_request, sender=host.app)
+
+    def receive(app: Flask, **_: object) -> None:
+        check(app, gate)
+
+    host.app.extensions["faulty"] = receive  # the signal keeps a weak reference
+    request_started.connect(receive, sender=host.app)
 
 
 def open_gate_if(host: PlainHost, condition: FaultyCheck) -> None:
     """Let the gate admit each request for which a condition is true, without a check."""
-    AuthLayer.seal(host.app)
-    gate: Gate = gate_of(host.app)
-    request_started.disconnect(gate.check_request, sender=host.app)
 
-    def check(app: Flask, **_: object) -> None:
+    def check(app: Flask, gate: Gate) -> None:
         if request.url_rule is not None and condition(request):
             view = app.view_functions[request.url_rule.endpoint]
             mark_admitted(request, view, request.method, Rule("public"))
         else:
             gate.check_request(app)
 
-    host.app.extensions["faulty"] = check  # the signal keeps a weak reference
-    request_started.connect(check, sender=host.app)
+    replace_receiver(host, check)
+
+
+def test_a_gate_that_leads_to_another_view_is_found(host: PlainHost) -> None:
+    """And admits the request to that one."""
+
+    def check(app: Flask, gate: Gate) -> None:
+        gate.check_request(app)
+        if request.path == "/orders":
+            (request.url_rule,) = app.url_map.iter_rules("show_caller")
+            mark_admitted(request, app.view_functions["show_caller"], request.method)
+
+    replace_receiver(host, check)
+    outcome = failures(host.app, "GET /orders")["what the rule requires"]
+    assert outcome == "reached the view GET show_caller, and should get in"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,14 @@ def test_hashing_stays_cheap_when_another_setting_is_replaced(tmp_path: Path) ->
 
 
 def test_hashing_of_the_test_is_kept(tmp_path: Path) -> None:
-    """For a test of hashes."""
-    assert hashing(testing_settings(tmp_path, argon2_time=3)) == (Settings.argon2_memory, 3)
+    """For a test of hashes with other parameters; what it does not name is cheap."""
+    assert hashing(testing_settings(tmp_path, argon2_time=3)) == (64, 3)
+
+
+def test_a_copy_keeps_the_hashing_of_the_test(tmp_path: Path) -> None:
+    """The other value is cheap before and after."""
+    settings = replace(testing_settings(tmp_path), argon2_time=3)
+    assert hashing(replace(settings, docs=False)) == (64, 3)
 
 
 def test_a_service_cannot_have_cheap_hashing() -> None:

@@ -16,6 +16,7 @@ VERSION_TABLES = frozenset({VERSION_TABLE, ITEM_VERSION_TABLE, BLUEPRINT_VERSION
 
 LAYER_TABLES = frozenset(
     {
+        "itemsapi_api_key",
         "itemsapi_attempt",
         "itemsapi_audit_event",
         "itemsapi_idempotency_key",
@@ -28,6 +29,7 @@ LAYER_TABLES = frozenset(
         "itemsapi_signing_key",
         "itemsapi_user",
         "itemsapi_user_role",
+        "itemsapi_user_state",
     }
 )
 ITEM_TEXT = "itemsapi_item_text"  # the search index; SQLite keeps it in further tables

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from itemsapi.testing.clients import SignIn, bearer_client, caller_client, sign_in
     from itemsapi.testing.clock import MovableClock
     from itemsapi.testing.enforcement import assert_every_rule_is_enforced
-    from itemsapi.testing.report import EnforcementReport, Failure
+    from itemsapi.testing.report import EnforcementReport, Failure, RulesNotEnforced
     from itemsapi.testing.settings import testing_settings
     from itemsapi.testing.tokens import access_token
 
@@ -29,6 +29,7 @@ __all__ = [
     "EnforcementReport",
     "Failure",
     "MovableClock",
+    "RulesNotEnforced",
     "SignIn",
     "access_token",
     "assert_every_rule_is_enforced",
@@ -46,6 +47,7 @@ _WHERE = {
     "EnforcementReport": "report",
     "Failure": "report",
     "MovableClock": "clock",
+    "RulesNotEnforced": "report",
     "SignIn": "clients",
     "access_token": "tokens",
     "assert_every_rule_is_enforced": "enforcement",

@@ -21,7 +21,7 @@ from itemsapi.gate.rules import Rule
 from itemsapi.testing.application import seal
 from itemsapi.testing.detours import detours
 from itemsapi.testing.forged_tokens import Attack, TokenForger
-from itemsapi.testing.report import EnforcementReport, Failure
+from itemsapi.testing.report import EnforcementReport, Failure, RulesNotEnforced
 from itemsapi.testing.rule_attacks import attacks_on, credential_for, needs_caller
 from itemsapi.testing.stopped_views import Outcome, StoppedViews
 from itemsapi.testing.targets import Target, find_target
@@ -39,9 +39,9 @@ def assert_every_rule_is_enforced(
 
     `public` names the routes of yours that need no token, as `GET /status`; others are failures.
     `arguments` are values for the variables of routes, by name, where no sample leads to the route.
-    Raise `AssertionError` with a table of all failures, or if no route of yours needs a token, and
-    `RulesInvalid` if a route has no rule. The database needs the tables of the layer; the
-    revocations of an invented user and session are written to it.
+    Raise `RulesNotEnforced` with a table of the failures, `AssertionError` if no route of yours
+    needs a token, and `RulesInvalid` if a route has no rule. The database needs the tables of the
+    layer; the revocations of an invented user and session are written to it.
     """
     __tracebackhide__ = True  # pytest shows the table, not this function
     enforcement = _Enforcement(app, seal(app), arguments or {})
@@ -50,7 +50,7 @@ def assert_every_rule_is_enforced(
         enforcement.compare_public(public)
     report = enforcement.report()
     if report.failures:
-        raise AssertionError(f"Rules are not enforced. {report}")
+        raise RulesNotEnforced(report)
     if not enforcement.attacked_own_route:
         raise AssertionError(f"No route of {app.name} needs a token: only the layer was attacked.")
     return report

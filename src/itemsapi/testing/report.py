@@ -47,6 +47,15 @@ class EnforcementReport:
         return "\n".join([counts, *table, *([f"... and {rest} more"] if rest else [])])
 
 
+class RulesNotEnforced(AssertionError):
+    """Attacks were not refused, or callers were; `report` has all of them."""
+
+    def __init__(self, report: EnforcementReport) -> None:
+        """Show the counts and the failures."""
+        super().__init__(f"Rules are not enforced. {report}")
+        self.report = report
+
+
 def _table(rows: Sequence[tuple[str, str, str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -50,7 +50,9 @@ class Outcome:
             return f"reached the view {self.reached[1]} {self.reached[0]}"
         passed = "passed the gate, " if self.admitted else ""
         answer = f"raised {self.raised}" if self.status is None else f"{self.status}"
-        return f"{passed}{answer} {self.error or ''}".rstrip()
+        is_foreign = self.status in {401, 403} and not self.challenge
+        detail = "without the challenge of the gate" if is_foreign else self.error or ""
+        return f"{passed}{answer} {detail}".rstrip()
 
 
 @dataclass
@@ -72,9 +74,7 @@ class StoppedViews:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Stop the views of the application until the end of the block."""
-        self.gate.seal(self.app)
-        guarded, found = self.gate.views, self.app.view_functions
-        assert guarded is not None  # noqa: S101 - a sealed gate has views
+        guarded, found = self._guarded_views(), self.app.view_functions
         at_boot = {name for name, view in found.items() if guarded.is_from_boot(name, view)}
         stopped = GuardedViews(
             self.app, {name: self._stop(name) for name in at_boot}, self.gate.respond
@@ -125,6 +125,11 @@ class StoppedViews:
         except Exception as error:  # noqa: BLE001 - the application may raise anything
             return self._outcome(None, error)
         return self._outcome(response, None)
+
+    def _guarded_views(self) -> GuardedViews:
+        if self.gate.views is None:
+            raise RuntimeError(f"{self.app.name} is not sealed; call AuthLayer.seal(app) first")
+        return self.gate.views
 
     def _stop(self, endpoint: str) -> "_StoppedView":
         return _StoppedView(endpoint, self)
