@@ -36,7 +36,7 @@ def create_app(
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
     layer = AuthLayer(
-        app, settings=settings, include=PARTS, answer_options=True, clock=clock, monotonic=monotonic
+        app, settings=settings, include=PARTS, whole_app=True, clock=clock, monotonic=monotonic
     )
     layer.api.register_blueprint(items.blueprint)
     for blueprint in [*blueprints, *load_blueprints(settings.blueprints)]:

@@ -48,8 +48,8 @@ class AuthLayer:
     `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `settings`
     are read from the environment by default. `include` names further endpoints: those for
     `operators`, the `docs`, the `console`, `health` and `metrics`. All paths of the layer begin
-    with `url_prefix`, except `/.well-known` (RFC 8615). With `answer_options` the gate responds to
-    OPTIONS for all routes, without running a hook; otherwise only for its own routes.
+    with `url_prefix`, except `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes
+    like those of the layer: it responds to OPTIONS, and limits the rate of requests to public ones.
     """
 
     api: rest.Api
@@ -64,7 +64,7 @@ class AuthLayer:
         settings: Settings | None = None,
         include: Collection[Part] = (),
         url_prefix: str = "",
-        answer_options: bool = False,
+        whole_app: bool = False,
         clock: Clock = clocks.now,
         monotonic: Timer = time.monotonic,
     ) -> None:
@@ -73,7 +73,7 @@ class AuthLayer:
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         self._rules, self._settings = rules, settings
         self._clock, self._monotonic = clock, monotonic
-        self._include, self._answer_options = include, answer_options
+        self._include, self._whole_app = include, whole_app
         self._url_prefix = url_prefix
         if app is not None:
             self.init_app(app)
@@ -93,7 +93,7 @@ class AuthLayer:
         gate = _build_gate(
             services,
             RouteRules(self._rules),
-            lambda: self._answer_options or EXTENSION in request.blueprints,
+            lambda: self._whole_app or EXTENSION in request.blueprints,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
         set_problems_url(app, problems_url)
@@ -133,7 +133,7 @@ def gate_of(app: Flask) -> Gate:
     return cast("Gate", app.extensions[LAYER])
 
 
-def _build_gate(services: Services, rules: RouteRules, answers_options: Callable[[], bool]) -> Gate:
+def _build_gate(services: Services, rules: RouteRules, is_own_request: Callable[[], bool]) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
         token_codec=services.token_codec,
@@ -151,7 +151,7 @@ def _build_gate(services: Services, rules: RouteRules, answers_options: Callable
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
         respond=_respond,
-        answers_options=answers_options,
+        is_own_request=is_own_request,
         on_seal=partial(_complete, services),
     )
 

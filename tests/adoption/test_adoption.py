@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.adoption import Adoption, Request, adoption_diff, changed_lines, send
 
 DOCS = Path(__file__).parents[2] / "docs" / "adopt.md"

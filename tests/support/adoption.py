@@ -50,11 +50,10 @@ def load(name: str, version: Version) -> ModuleType:
 
 def adoption_diff(name: str) -> list[str]:
     """Return the lines of the unified diff between both versions, without its header."""
-    texts = [(APPS / f"{name}_{version}.py").read_text().splitlines() for version in VERSIONS]
-    return list(difflib.unified_diff(*texts, lineterm=""))[2:]
-
-
-VERSIONS: tuple[Version, Version] = ("before", "after")
+    before, after = (
+        (APPS / f"{name}_{version}.py").read_text().splitlines() for version in ("before", "after")
+    )
+    return list(difflib.unified_diff(before, after, lineterm=""))[2:]
 
 
 def changed_lines(diff: list[str]) -> list[str]:

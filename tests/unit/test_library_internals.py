@@ -40,7 +40,7 @@ CLAIMS = Claims(
 def test_flask_jwt_extended_finds_the_claims_that_the_gate_sets(make_backend: Build) -> None:
     """`set_caller` writes to `g`, where `get_jwt()` reads."""
     with make_backend().app.test_request_context("/"):
-        set_caller(Caller(CLAIMS))
+        set_caller(flask.request, Caller(CLAIMS))
         found = (get_jwt(), get_jwt_header(), get_jwt_identity())
     expected = ({"sub": "u"}, {"typ": "at+jwt"}, "u")
     assert found == expected, "Flask-JWT-Extended reads other names in `g`: adapt gate/caller.py"
@@ -50,7 +50,7 @@ def test_flask_jwt_extended_keeps_nothing_else_of_a_request(make_backend: Build)
     """`clear_caller` removes everything that the library keeps in `g`."""
     with make_backend().app.test_request_context("/"):
         verify_jwt_in_request(optional=True)
-        set_caller(Caller(CLAIMS))
+        set_caller(flask.request, Caller(CLAIMS))
         clear_caller()
         kept = [name for name in flask.g if "jwt" in name]
         assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: clear it in gate/caller.py"

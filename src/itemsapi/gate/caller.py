@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from flask import g, request
+from flask import Request, g, request
+from flask.ctx import _AppCtxGlobals
 
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.scopes import Scope
@@ -62,16 +63,22 @@ def has_stale_credential() -> bool:
     return bool(getattr(request, STALE, False))
 
 
-def set_caller(caller: Caller | None) -> None:
-    """Set the caller of this request, for Flask-JWT-Extended's `get_jwt()` too."""
+def set_caller(request: Request, caller: Caller | None) -> None:
+    """Set the caller of a request, for Flask-JWT-Extended's `get_jwt()` too."""
     setattr(request, CALLER, caller)
     if caller is not None:
-        setattr(g, _JWT, caller.claims.raw)
-        setattr(g, _JWT_HEADER, caller.claims.header)
-        setattr(g, _JWT_LOCATION, "headers")
+        values = vars(_globals())
+        values[_JWT] = caller.claims.raw
+        values[_JWT_HEADER] = caller.claims.header
+        values[_JWT_LOCATION] = "headers"
 
 
-def mark_stale_credential() -> None:
+def _globals() -> _AppCtxGlobals:
+    """Return Flask's `g` itself: each access to an attribute of the proxy looks it up anew."""
+    return g._get_current_object()  # type: ignore[no-any-return]  # noqa: SLF001 - documented
+
+
+def mark_stale_credential(request: Request) -> None:
     """Record that the request has an invalid access token that the rule tolerates."""
     setattr(request, STALE, True)
 
@@ -81,5 +88,6 @@ def clear_caller() -> None:
 
     Requests share `g` if one is made inside another, or inside an application context.
     """
+    values = vars(_globals())
     for name in (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER):
-        g.pop(name, None)
+        values.pop(name, None)

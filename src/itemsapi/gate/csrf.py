@@ -14,12 +14,13 @@ from flask import Request
 from itemsapi.problems import BadRequest, CrossSite, MediaTypeWrong
 
 DELIVERY_HEADER = "X-Auth-Delivery"
+_DELIVERY_VARIABLE = "HTTP_X_AUTH_DELIVERY"
 COOKIE, BODY = "cookie", "body"
 
 
 def requested_delivery(request: Request) -> str:
     """Return how the client wants the refresh token: `cookie`, or `body` by default."""
-    delivery = request.headers.get(DELIVERY_HEADER, BODY)
+    delivery = str(request.environ.get(_DELIVERY_VARIABLE, BODY))
     if delivery not in {COOKIE, BODY}:
         raise BadRequest(f"{DELIVERY_HEADER} is cookie, body, or absent.")
     return delivery

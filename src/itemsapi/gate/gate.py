@@ -11,7 +11,15 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from flask import Flask, Response, current_app, request, request_started, request_tearing_down
+from flask import (
+    Flask,
+    Request,
+    Response,
+    current_app,
+    has_request_context,
+    request,
+    request_started,
+)
 from flask.typing import ResponseReturnValue, RouteCallable
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
@@ -22,12 +30,7 @@ from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
-from itemsapi.observability.context import (
-    has_context,
-    read_request_context,
-    reset_request_context,
-    set_request_context,
-)
+from itemsapi.observability.context import RequestContext, read_request_context, set_fallback
 from itemsapi.observability.logging import log
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 from itemsapi.tokens.scopes import ScopeRegistry
@@ -48,23 +51,24 @@ class Gate:
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
-        answers_options: Callable[[], bool],
+        is_own_request: Callable[[], bool],
         on_seal: Callable[[Flask, Rulebook], None],
     ) -> None:
         """Take the checks.
 
         `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
-        address is over its rate. `respond` makes the response to a problem. `answers_options` tells
-        whether the gate responds to OPTIONS for the current request; Flask does for others.
+        address is over its rate. `respond` makes the response to a problem. `is_own_request`
+        tells whether the current request is for the layer: then the gate responds to OPTIONS and
+        counts requests for public routes, which it leaves to Flask and the application otherwise.
         `on_seal` is called once, when the application is complete.
         """
         self._verifier, self._csrf_policy, self._rules = verifier, csrf_policy, rules
         self._scope_registry = scope_registry
         self._count_request, self._respond = count_request, respond
-        self._answers_options, self._on_seal = answers_options, on_seal
+        self._is_own_request, self._on_seal = is_own_request, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
-        self.views = GuardedViews({})
+        self.views: GuardedViews | None = None
 
     def connect(self, app: Flask) -> None:
         """Check every request of `app` from now on.
@@ -73,7 +77,6 @@ class Gate:
         """
         app.extensions[EXTENSION] = self
         request_started.connect(self.check_request, sender=app)
-        request_tearing_down.connect(_reset_context, sender=app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -81,7 +84,7 @@ class Gate:
             if self._rulebook is None:
                 rulebook = Rulebook(app, self._rules)
                 self._scope_registry.register(rulebook.scopes.values())
-                self.views = app.view_functions = GuardedViews(app.view_functions)
+                self.views = app.view_functions = GuardedViews(app, app.view_functions)
                 _register_response_handlers(app)
                 self._on_seal(app, rulebook)
                 self._rulebook = rulebook
@@ -90,8 +93,7 @@ class Gate:
     def check_request(self, app: Flask, **_: object) -> None:
         """Admit the current request, or raise the response of the gate."""
         try:
-            _set_context()
-            self._check(self._rulebook or self._seal_unchecked(app))
+            self._check(app, current_request(), self._rulebook or self._seal_unchecked(app))
         except (GateResponse, RulesInvalid):
             raise
         except Problem as problem:
@@ -108,38 +110,38 @@ class Gate:
             log.error("route_unguarded", fault=fault)
         return rulebook
 
-    def _check(self, rulebook: Rulebook) -> None:
+    def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
         clear_caller()
-        if request.method == "OPTIONS" and self._answers_options():
-            if request.routing_exception is None or is_preflight():
+        if request.method == "OPTIONS" and self._is_own_request():
+            if request.routing_exception is None or is_preflight(request):
                 raise options_response()
-        elif request.routing_exception is None and not has_automatic_options():
+        elif request.routing_exception is None and not has_automatic_options(request):
             endpoint, method = request.endpoint or "", request.method
-            view = self._view(endpoint)
-            self._admit(_rule_for(rulebook, endpoint, method))
-            mark_admitted(view, method)
+            view = self._view(app, endpoint)
+            self._admit(request, _rule_for(app, rulebook, endpoint, method))
+            mark_admitted(request, view, method)
 
-    def _view(self, endpoint: str) -> RouteCallable | None:
-        view = current_app.view_functions.get(endpoint)
-        if not self.views.is_from_boot(endpoint, view):
+    def _view(self, app: Flask, endpoint: str) -> RouteCallable | None:
+        view = app.view_functions.get(endpoint)
+        if self.views is None or not self.views.is_from_boot(endpoint, view):
             raise RouteUnguarded
         return view
 
-    def _admit(self, rule: Rule) -> None:
+    def _admit(self, request: Request, rule: Rule) -> None:
         caller = None
         try:
-            caller = self._authenticate(rule)
+            caller = self._authenticate(request, rule)
             rule.check(caller.claims if caller else None)
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
         self._csrf_policy.check(request)
-        set_caller(caller)
+        set_caller(request, caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:
-        if rule.limited:
+        if rule.limited and (rule.kind != "public" or self._is_own_request()):
             self._count_request(caller.user_id if caller else None)
 
-    def _authenticate(self, rule: Rule) -> Caller | None:
+    def _authenticate(self, request: Request, rule: Rule) -> Caller | None:
         if rule.kind in {"public", "refresh token"}:
             return None
         try:
@@ -147,36 +149,42 @@ class Gate:
             return Caller(self._verifier.verify(token)) if token is not None else None
         except TokenInvalid:
             if rule.accepts_refresh_token:  # signing out twice is not an error
-                mark_stale_credential()
+                mark_stale_credential(request)
                 return None
             raise
 
 
-def _rule_for(rulebook: Rulebook, endpoint: str, method: str) -> Rule:
+def current_request() -> Request:
+    """Return the request itself: each access to an attribute of Flask's proxy looks it up anew."""
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - documented
+
+
+def _rule_for(app: Flask, rulebook: Rulebook, endpoint: str, method: str) -> Rule:
     """Return the rule of a route; tell a developer by `RulesInvalid` what is missing."""
     fault = rulebook.faults_by_route.get((endpoint, method))
-    if fault and (current_app.testing or current_app.debug):
+    if fault and (app.testing or app.debug):
         raise RulesInvalid(fault)
     return rulebook.rule_for(endpoint, method)
 
 
-# The request context. The middleware of `create_app` sets it; without the middleware the gate does.
-# A teardown runs in any case, so the context never outlives its request.
+# The request context. The middleware of `create_app` sets it. Without the middleware it is read
+# from the request when something asks for it first, which most requests never do.
 
-OUTER_CONTEXT = "itemsapi_outer_context"
+REQUEST_CONTEXT = "itemsapi_request_context"
 
 
-def _set_context() -> None:
-    if not has_context():
+def _context_of_request() -> RequestContext | None:
+    """Return the context of the current request; None if there is none."""
+    if not has_request_context():
+        return None
+    context = getattr(request, REQUEST_CONTEXT, None)
+    if not isinstance(context, RequestContext):
         context = read_request_context(request.environ)
-        setattr(request, OUTER_CONTEXT, set_request_context(context))
+        setattr(request, REQUEST_CONTEXT, context)
+    return context
 
 
-def _reset_context(_app: Flask, **_: object) -> None:
-    token = getattr(request, OUTER_CONTEXT, None)
-    if token is not None:
-        setattr(request, OUTER_CONTEXT, None)  # `stream_with_context` ends a request twice
-        reset_request_context(token)
+set_fallback(_context_of_request)
 
 
 # Guarded views: a view runs only for a request that the gate admitted to this very view.
@@ -196,9 +204,11 @@ class GuardedViews(dict[str, RouteCallable]):
     and is not returned.
     """
 
-    def __init__(self, views: Mapping[str, RouteCallable]) -> None:
+    def __init__(self, app: Flask, views: Mapping[str, RouteCallable]) -> None:
         """Wrap each of `views` in the check."""
-        self._at_boot = {endpoint: _guarded(endpoint, view) for endpoint, view in views.items()}
+        self._at_boot = {
+            endpoint: _guarded(app, endpoint, view) for endpoint, view in views.items()
+        }
         super().__init__(self._at_boot)
 
     def __getitem__(self, endpoint: str) -> RouteCallable:
@@ -213,19 +223,21 @@ class GuardedViews(dict[str, RouteCallable]):
         return self._at_boot.get(endpoint) is view
 
 
-def mark_admitted(view: object, method: str) -> None:
-    """Permit the current request to run `view` with this method."""
+def mark_admitted(request: Request, view: object, method: str) -> None:
+    """Permit the request to run `view` with this method."""
     setattr(request, ADMITTED, (view, method))
 
 
-def _guarded(endpoint: str, view: RouteCallable) -> RouteCallable:
+def _guarded(app: Flask, endpoint: str, view: RouteCallable) -> RouteCallable:
     """Return `view` behind the check; it keeps `__wrapped__`, which rules and OpenAPI need."""
+    synchronous = functools.cache(lambda: app.ensure_sync(view))  # when it is first needed
 
     @functools.wraps(view)
     def guarded(**view_args: Any) -> ResponseReturnValue:
+        request = current_request()
         if getattr(request, ADMITTED, None) != (guarded, request.method):
             raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
-        response: ResponseReturnValue = current_app.ensure_sync(view)(**view_args)
+        response: ResponseReturnValue = synchronous()(**view_args)
         return response
 
     return guarded
@@ -254,13 +266,14 @@ def _register_response_handlers(app: Flask) -> None:
         app.error_handler_spec[name][None][GateResponse] = lambda error: error.gate_response
 
 
-def has_automatic_options() -> bool:
+def has_automatic_options(request: Request) -> bool:
     """Tell whether Flask responds to this OPTIONS request itself, without running a view."""
-    rule = request.url_rule
-    return request.method == "OPTIONS" and bool(getattr(rule, "provide_automatic_options", False))
+    if request.method != "OPTIONS":
+        return False
+    return bool(getattr(request.url_rule, "provide_automatic_options", False))
 
 
-def is_preflight() -> bool:
+def is_preflight(request: Request) -> bool:
     """Return whether this is a CORS preflight.
 
     A preflight must not fail with 404: then the page could not read the 404 of the real request.

@@ -6,8 +6,8 @@
         "POST,PUT /hooks/*": public("the views verify the signature"),
     })
 
-A key is an endpoint, or a path if it begins with `/`, with `*` for any text; methods may precede it.
-The closest key counts: an exact one before a pattern, then one with a method, then the longest.
+A key is an endpoint, or a path if it begins with `/`. `*` is any text; methods may precede it. The
+closest key counts: an exact one before a pattern, then one with a method, then the longest.
 HEAD follows GET. A decorator on the view wins over a pattern; beside an exact key it is a fault.
 """
 

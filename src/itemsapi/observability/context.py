@@ -5,7 +5,7 @@ It is a context variable, so that log lines and audit events get these values wi
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -35,9 +35,20 @@ _NO_REQUEST = RequestContext()
 _context: ContextVar[RequestContext] = ContextVar("itemsapi_request", default=_NO_REQUEST)
 
 
+_fallback: list[Callable[[], RequestContext | None]] = []
+
+
 def request_context() -> RequestContext:
     """Return the context of the work in progress."""
-    return _context.get()
+    context = _context.get()
+    if context is _NO_REQUEST:
+        return next(filter(None, (find() for find in _fallback)), context)
+    return context
+
+
+def set_fallback(find: Callable[[], RequestContext | None]) -> None:
+    """Use `find` where no context was set: this module does not know Flask."""
+    _fallback[:] = [find]
 
 
 def set_request_context(value: RequestContext) -> Token[RequestContext]:
@@ -61,8 +72,3 @@ def read_request_context(environ: Mapping[str, Any]) -> RequestContext:
         address=environ.get("REMOTE_ADDR", ""),  # a socket of the file system has none
         user_agent="".join(c for c in agent if c.isprintable()),
     )
-
-
-def has_context() -> bool:
-    """Tell whether the context of a request is set, or that of the command line."""
-    return _context.get() is not _NO_REQUEST
