@@ -21,7 +21,7 @@ from openapi_spec_validator import (
     OpenAPIV31SpecValidator,
 )
 
-from itemsapi import AuthLayer, Blueprint, NotFound, Schema, public, requires, signed_in
+from itemsapi import AuthLayer, Blueprint, Conflict, NotFound, Schema, public, requires, signed_in
 from itemsapi import fields as strict_fields
 from support.app_factory import Backend
 
@@ -269,6 +269,20 @@ def toys_blueprint() -> Blueprint:
     def delete_toy(number: int) -> None:
         """Delete a toy."""
 
+    @toys.route("/box/<int:number>")
+    class Box(MethodView):
+        decorators = [signed_in]  # noqa: RUF012 - Flask declares it so
+
+        @toys.response(200, ToySchema())
+        def get(self, number: int) -> object:
+            """Show a box."""
+
+        @toys.etag
+        @toys.response(204)
+        @toys.alt_response(Conflict)
+        def delete(self, number: int) -> None:
+            """Remove a box."""
+
     return toys
 
 
@@ -294,6 +308,13 @@ def test_a_blueprint_of_ours_is_documented_by_the_api_of_the_host(toys: Backend)
     operation = found["paths"]["/toys/{number}"]["post"]
     assert [*OpenAPIV31SpecValidator(found).iter_errors()] == []
     assert operation["responses"].keys() >= {"400", "404", "413", "415", "422", *GATE_STATUSES}
+
+
+def test_each_method_of_a_view_class_has_its_own_problems(toys: Backend) -> None:
+    """One declares a conflict and compares versions."""
+    operations = host_document(toys)["paths"]["/toys/box/{number}"]
+    assert operations["delete"]["responses"].keys() >= {"409", "412", "428"}
+    assert not operations["get"]["responses"].keys() & {"409", "412", "428"}
 
 
 @pytest.mark.parametrize("status", ["404", "422"])

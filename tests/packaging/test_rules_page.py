@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from itemsapi.services import EXTENSION
-from support.app_factory import Backend, MovingClock
+from itemsapi.testing import MovableClock
+from support.app_factory import Backend
 from support.tokens import error_code
 
 pytestmark = pytest.mark.dialect("sqlite")  # the page does not depend on the database
@@ -37,7 +38,7 @@ def program(
 def backend(program: dict[str, Any]) -> Iterator[Backend]:
     """The application of the page."""
     app = program["app"]
-    yield Backend(app, app.extensions[EXTENSION], MovingClock())
+    yield Backend(app, app.extensions[EXTENSION], MovableClock())
     app.extensions[EXTENSION].database.dispose()
 
 

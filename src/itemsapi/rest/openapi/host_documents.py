@@ -8,12 +8,11 @@ allows scopes for schemes other than OAuth's, so in the others `x-access` alone 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flask_smorest
 from apispec import APISpec
 from flask import Flask
-from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
 from itemsapi.gate.rulebook import Rulebook
@@ -43,6 +42,13 @@ def complete_documents(app: Flask, rulebook: Rulebook, own: type[flask_smorest.A
                 log_failure("document_incomplete", "", error)
 
 
+class View(NamedTuple):
+    """An endpoint and one of its methods."""
+
+    endpoint: str
+    method: str
+
+
 class HostDocument:
     """The document of one `Api` of the application."""
 
@@ -62,13 +68,13 @@ class HostDocument:
         operations = [*self._operations(paths, rulebook)]
         if operations:
             self._add_schemes(rule for _, _, rule in operations)
-        for route, operation, rule in operations:
-            self._complete(route, operation, rule)
+        for view, operation, rule in operations:
+            self._complete(view, operation, rule)
 
     def _operations(
         self, paths: Mapping[str, Any], rulebook: Rulebook
-    ) -> Iterator[tuple[Route, dict[str, Any], Rule]]:
-        """Yield each operation once, with its route and rule."""
+    ) -> Iterator[tuple[View, dict[str, Any], Rule]]:
+        """Yield each operation once, with its view and rule."""
         rules = {(entry.endpoint, entry.method): entry.rule for entry in rulebook.entries}
         seen: set[tuple[str, str]] = set()
         for route in self._app.url_map.iter_rules():
@@ -78,7 +84,7 @@ class HostDocument:
                 rule = rules.get((route.endpoint, method))
                 if operation is not None and rule is not None and (path, method) not in seen:
                     seen.add((path, method))
-                    yield route, operation, rule
+                    yield View(route.endpoint, method), operation, rule
 
     def _add_schemes(self, rules: Iterable[Rule]) -> None:
         """Add the security schemes; one whose name is taken gets another name."""
@@ -88,27 +94,27 @@ class HostDocument:
             described = _to_version_2_scheme(scheme) if self._is_version_2 else dict(scheme)
             components.security_scheme(self._names[name], described)
 
-    def _complete(self, route: Route, operation: dict[str, Any], rule: Rule) -> None:
+    def _complete(self, view: View, operation: dict[str, Any], rule: Rule) -> None:
         operation["security"] = [
             {self._names[name]: scopes if self._has_scopes else [] for name, scopes in each.items()}
             for each in openapi.security_requirements(rule)
         ]
         operation["x-access"] = openapi.describe_rule(rule)
         responses: dict[str, Any] = operation.setdefault("responses", {})
-        ours = self._own_problems(route, operation)
+        ours = self._own_problems(view, operation)
         for status, response in self._problem_responses({*openapi.problems_of_rule(rule), *ours}):
             if ours or status not in responses:
                 responses[status] = response
 
-    def _own_problems(self, route: Route, operation: Mapping[str, Any]) -> set[type[Problem]]:
+    def _own_problems(self, view: View, operation: Mapping[str, Any]) -> set[type[Problem]]:
         """Return what a view of our `Blueprint` sends; stock blueprints send the application's."""
-        blueprint = self._app.blueprints.get(route.endpoint.rpartition(".")[0])
+        blueprint = self._app.blueprints.get(view.endpoint.rpartition(".")[0])
         if not isinstance(blueprint, Blueprint):
             return set()
-        view = self._app.view_functions[route.endpoint]
-        method = next(iter((route.methods or set()) - {"HEAD", "OPTIONS"}), "GET")
-        view = getattr(getattr(view, "view_class", None), method.lower(), view)
-        return {*ALWAYS, *declared_problems(view, method), *problems_of_operation(operation)}
+        function = self._app.view_functions[view.endpoint]
+        function = getattr(getattr(function, "view_class", None), view.method.lower(), function)
+        declared = declared_problems(function, view.method)
+        return {*ALWAYS, *declared, *problems_of_operation(operation)}
 
     def _problem_responses(self, kinds: Iterable[type[Problem]]) -> Iterator[tuple[str, Any]]:
         kinds = set(kinds)
