@@ -44,11 +44,14 @@ class Attacker:
     settings: VerifySettings
     revoked: Revoked
 
+    def send_without_token(self) -> Finding:
+        """Send the request without any credential."""
+        return self._sent("no token", self.request)
+
     def attack(self) -> Iterator[Finding]:
-        """Yield the findings of all attacks that come before the positive control."""
-        yield self._sent("no token", self.request)
+        """Yield the findings of the other attacks that come before the positive control."""
         if self.operation.method == "GET":
-            yield self._detour("HEAD", "HEAD", replace(self.request, method="HEAD"))
+            yield self._detour("HEAD", "", replace(self.request, method="HEAD"))
         if not self.operation.is_safe:
             yield from self._overrides()
             yield from self._spellings(None)
@@ -61,7 +64,7 @@ class Attacker:
         """Yield the findings of ways around a read, which are compared with what it returns."""
         if self.operation.method == "GET":
             request = replace(self.request, method="OPTIONS")
-            yield self._detour("OPTIONS", "OPTIONS", request, control)
+            yield self._detour("OPTIONS", "", request, control)
             for name in _OVERRIDE_HEADERS:
                 overridden = replace(request, headers={**request.headers, name: "GET"})
                 yield self._detour("override", name, overridden, control)
@@ -273,7 +276,10 @@ def spellings(target: str) -> Iterable[tuple[str, str]]:
     path, mark, query = target.partition("?")
     first = next((i for i, letter in enumerate(path) if letter.isalpha()), None)
     yield "double slash", f"/{path}{mark}{query}"
-    yield "slash at the end", f"{path.rstrip('/') if path.endswith('/') else path + '/'}{mark}{query}"
+    yield (
+        "slash at the end",
+        f"{path.rstrip('/') if path.endswith('/') else path + '/'}{mark}{query}",
+    )
     yield "dot segment", f"/.{path}{mark}{query}"
     yield "dot-dot segment", f"/verify/..{path}{mark}{query}"
     yield "semicolon", f"{path};a=b{mark}{query}"

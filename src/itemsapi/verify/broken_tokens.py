@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from itemsapi.verify.findings import TOKEN_PARAMETER
 from itemsapi.verify.tokens import decoded
 from itemsapi.verify.wire import Request
 
@@ -35,7 +36,7 @@ def broken_credentials(token: str) -> Iterator[BrokenCredential]:
     yield BrokenCredential("malformed", f"Bearer {token[: len(token) // 2]}")
     yield BrokenCredential("altered", f"Bearer {_altered(token)}")
     yield BrokenCredential("other scheme", f"Basic {token}")
-    yield BrokenCredential("in the query", query=f"access_token={token}")
+    yield BrokenCredential("in the query", query=f"{TOKEN_PARAMETER}{token}")
     if decoded(token, 0):
         yield from _broken_jwts(token)
 

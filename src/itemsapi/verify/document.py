@@ -123,9 +123,7 @@ def _within_itself(value: Json) -> Json:
     reference = value.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#"):
         raise CannotVerify(f"the document refers to {json.dumps(reference)}; bundle it into one")
-    return {
-        name: _within_itself(part) for name, part in value.items() if name != "externalValue"
-    }
+    return {name: _within_itself(part) for name, part in value.items() if name != "externalValue"}
 
 
 def _base_path(raw: Mapping[str, Json], url: str) -> str:

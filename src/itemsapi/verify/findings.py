@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from itemsapi.verify.wire import Request
 
@@ -24,7 +25,8 @@ class Outcome(StrEnum):
         return list(Outcome).index(self)
 
 
-ATTACKS = (
+TOKEN_PARAMETER: Final = "access_token="
+ATTACKS: Final = (
     "document",
     "no token",
     "broken token",
@@ -60,19 +62,27 @@ class Finding:
         """Return the line that repeats the request, with `$TOKEN` for the credential."""
         if self.request is None:
             return ""
-        words = ["curl", "-i", "--path-as-is", "-X", self.request.method]
-        if self.request.method == "HEAD":
-            words[-2:] = ["--head"]
-        words.append(shlex.quote(origin + self.request.target.partition("access_token=")[0]))
-        if "access_token=" in self.request.target:
-            words[-1] = f'"{origin}{self.request.target.partition("access_token=")[0]}'
-            words[-1] += 'access_token=$TOKEN"'
+        method = ["--head"] if self.request.method == "HEAD" else ["-X", self.request.method]
+        words = ["curl", "-i", "--path-as-is", *method, self._quoted_url(origin)]
         for name, value in self.request.headers.items():
             if name.lower() != "authorization":
                 words += ["-H", shlex.quote(f"{name}: {value}")]
-        if self.credential is not None and "access_token=" not in self.request.target:
-            words += ["-H", '"Authorization: Bearer $TOKEN"']
+        words += self._quoted_credential()
         if self.request.body:
             words += ["--data-binary", shlex.quote(self.request.body.decode("utf-8", "replace"))]
-        told = f"   # TOKEN is {self.credential}" if self.credential is not None else ""
-        return " ".join(words) + told
+        return " ".join(words) + (f"   # TOKEN: {self.credential}" if self.credential else "")
+
+    def _quoted_url(self, origin: str) -> str:
+        """Return the URL as a shell word; a token in its query becomes `$TOKEN`."""
+        request = self.request
+        before, parameter, _ = (request.target if request else "").partition(TOKEN_PARAMETER)
+        url = shlex.quote(origin + before)
+        return f'{url}"{parameter}$TOKEN"' if parameter else url
+
+    def _quoted_credential(self) -> list[str]:
+        """Return the header with the credential as shell words, with its own scheme."""
+        request = self.request
+        if request is None or self.credential is None or TOKEN_PARAMETER in request.target:
+            return []
+        scheme = request.headers.get("Authorization", "Bearer").split(" ")[0]
+        return ["-H", f'"Authorization: {scheme} $TOKEN"']

@@ -106,7 +106,9 @@ class RequestMaker:
         if name not in _UNIQUE_NAMES or not isinstance(value, str):
             return value
         suffix = self.unique_name()
-        return f"{suffix}@example.com" if "@" in value else f"{value[:MAX_UNIQUE_LENGTH]}-{suffix}"
+        if "@" in value:
+            return f"{suffix}@example.com"
+        return f"{value[:MAX_UNIQUE_LENGTH].strip()} {suffix}".strip().replace(" ", "-")
 
 
 def _is_required(parameter: Mapping[str, Json], place: str) -> bool:

@@ -56,7 +56,11 @@ class ObjectFinder:
     def _created(
         self, target: Operation, item_path: str, name: str, outer: Mapping[str, Json], who: str
     ) -> Json | None:
-        """Create an object: by the operation that links here, by POST to the collection, by PUT."""
+        """Create an object: by a sign-in, by a linked operation, by POST to the collection, by PUT."""
+        current = self.callers.tokens.get(who, self.callers.scopes_of(who))
+        if current is not None and name in current.ids:
+            fresh = self.callers.tokens.mint(who, self.callers.scopes_of(who))
+            return fresh.ids.get(name) if fresh else None
         for producer, expression in _links(self.document, target, name):
             answer = self._call(producer, outer, who)
             if answer is not None and answer.succeeded:
@@ -88,10 +92,10 @@ class ObjectFinder:
                 return found
         return None
 
-    def _call(self, operation: Operation, path_values: Mapping[str, Json], who: str) -> Answer | None:
-        request = self.maker.make(
-            operation, path_values, self.settings.values_for(operation.label)
-        )
+    def _call(
+        self, operation: Operation, path_values: Mapping[str, Json], who: str
+    ) -> Answer | None:
+        request = self.maker.make(operation, path_values, self.settings.values_for(operation.label))
         if request is None:
             return None
         return self.callers.send_as(who, self.callers.scopes_of(who), request)

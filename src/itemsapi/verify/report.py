@@ -71,11 +71,10 @@ class Report:
         """One line: how many operations are proved, and what else there is."""
         parts = [
             f"{len(self.proved)} of {len(self.protected)} protected operations proved",
-            f"{len(self.with_outcome(Outcome.FAULT))} faults",
-            f"{len(self.public)} public",
-            f"{len(self.with_outcome(Outcome.PUBLIC))} of them not named in the settings",
+            _counted(len(self.with_outcome(Outcome.FAULT)), "fault"),
+            f"{len(self.public)} public ({len(self.with_outcome(Outcome.PUBLIC))} not on purpose)",
             f"{len(self.skipped)} skipped",
-            f"{self.requests} requests in {self.seconds} s",
+            f"{_counted(self.requests, 'request')} in {self.seconds} s",
         ]
         return ", ".join(parts)
 
@@ -92,13 +91,20 @@ class Report:
         return ["operation", *(attack for attack in ATTACKS if attack in shown)]
 
     def lines(self) -> list[str]:
-        """Return a line for each finding that wants attention, the faults with a curl line."""
+        """Return a line for each finding that wants attention, the faults with a curl line.
+
+        Variants of one attack with the same result are one line.
+        """
         lines = []
+        grouped: dict[tuple[str, str, str, str], list[Finding]] = {}
         for finding in sorted(self.findings, key=lambda one: -one.outcome.severity):
             if finding.outcome in _REPORTED:
-                lines.append(self.redact(_line(finding)))
-            if finding.outcome is Outcome.FAULT and finding.request:
-                lines.append("    " + self.redact(finding.curl(self.origin)))
+                key = (finding.operation, finding.attack, finding.outcome, finding.detail)
+                grouped.setdefault(key, []).append(finding)
+        for same in grouped.values():
+            lines.append(self.redact(_line(same)))
+            if same[0].outcome is Outcome.FAULT and same[0].request:
+                lines.append(f"    {self.redact(same[0].curl(self.origin))}")
         return lines
 
     def as_json(self) -> dict[str, object]:
@@ -150,6 +156,11 @@ def _worst(findings: Sequence[Finding], attack: str) -> str:
     return "" if worst is None or worst is Outcome.NOT_APPLICABLE else worst.value
 
 
-def _line(finding: Finding) -> str:
-    variant = f" ({finding.variant})" if finding.variant else ""
-    return f"{finding.outcome.value} {finding.operation}, {finding.attack}{variant}: {finding.detail}"
+def _line(same: Sequence[Finding]) -> str:
+    first, variants = same[0], ", ".join(finding.variant for finding in same if finding.variant)
+    told = f" ({variants})" if variants else ""
+    return f"{first.outcome.value} {first.operation}, {first.attack}{told}: {first.detail}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -104,7 +104,7 @@ def parse_settings(content: Mapping[str, object], file: str = "verify.toml") -> 
     parsed = _parse(VerifySettings, plain, file, "")
     values = content.get("values", {})
     if not isinstance(values, dict):
-        raise CannotVerify(f"{file}: values must be tables such as [values.\"POST /items\"]")
+        raise CannotVerify(f'{file}: values must be tables such as [values."POST /items"]')
     return replace(
         parsed,
         values={
@@ -122,10 +122,12 @@ def _parse(kind: type[Any], content: object, file: str, prefix: str) -> Any:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise CannotVerify(f"{file}: {prefix}{name} is not a setting{hint}")
-    return kind(**{
-        name: _checked(value, known[name].type, file, prefix + name)
-        for name, value in content.items()
-    })
+    return kind(
+        **{
+            name: _checked(value, known[name].type, file, prefix + name)
+            for name, value in content.items()
+        }
+    )
 
 
 def _checked(value: object, wanted: Any, file: str, name: str) -> object:

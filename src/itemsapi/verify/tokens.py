@@ -9,7 +9,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 from urllib.parse import urlencode
 
@@ -33,6 +33,7 @@ class Minted:
     access: str
     refresh: str | None = None
     granted: str | None = None  # the scopes that the sign-in says it granted
+    ids: Mapping[str, str] = field(default_factory=dict)  # of what the sign-in made: `session_id`
 
 
 class TokenSource(Protocol):
@@ -157,9 +158,9 @@ class LoginTokens:
                 f"POST {self._target} answers {answer.status} without a token for the user {who};"
                 " check the password, and login_request in verify.toml"
             )
-        return Minted(
-            access, _first_text(content, _REFRESH_FIELDS), _first_text(content, ("scope",))
-        )
+        ids = {k: v for k, v in content.items() if k.endswith("_id") and isinstance(v, str)}
+        refresh, granted = _first_text(content, _REFRESH_FIELDS), _first_text(content, ("scope",))
+        return Minted(access, refresh, granted, ids)
 
 
 def holds_scope(token: Minted, scope: str) -> bool:
