@@ -69,7 +69,7 @@ def _settings(config: Path | None, given: dict[str, object]) -> VerifySettings:
         raise CannotVerify("`verify` needs its extra: pip install 'itemsapi[verify]'")
     file = config or DEFAULT_FILE
     read = read_settings(file) if config or file.exists() else VerifySettings()
-    return replace(read, **given)
+    return replace(read, **given)  # type: ignore[arg-type]  # click checked the types of options
 
 
 def _run(url: str, settings: VerifySettings) -> Report:
@@ -82,7 +82,7 @@ def _run(url: str, settings: VerifySettings) -> Report:
 
 
 def _password_of(settings: VerifySettings) -> Callable[[str], str]:
-    """Return a function that reads the password of a user once, from the environment or a prompt."""
+    """Return a function that reads the password of a user once: environment or prompt."""
     known: dict[str, str] = {}
 
     def password(who: str) -> str:

@@ -218,7 +218,7 @@ class Attacker:
             judged = (Outcome.UNPROVED, f"no answer: {error}")
         return self._found(attack, judged, variant, request)
 
-    def _found(  # noqa: PLR0913, PLR0917 - the fields of a finding
+    def _found(
         self,
         attack: str,
         judged: Judged,

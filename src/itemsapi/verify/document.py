@@ -103,11 +103,14 @@ def read_document(wire: Wire, url: str, base_path: str | None = None) -> Documen
 
 def parse_document(raw: dict[str, Json], url: str, base_path: str | None = None) -> Document:
     """Return the document of a parsed JSON value; raise `CannotVerify` if it names other files."""
-    raw = _within_itself(raw)
-    operations = tuple(_operations(raw))
+    try:
+        raw = _within_itself(raw)
+        operations = tuple(_operations(raw))
+        base = _base_path(raw, url) if base_path is None else base_path
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CannotVerify(f"{url} is no valid OpenAPI document: {error!r}") from error
     if not operations:
         raise CannotVerify(f"{url} describes no operation")
-    base = _base_path(raw, url) if base_path is None else base_path
     return Document(raw, base.rstrip("/"), operations)
 
 

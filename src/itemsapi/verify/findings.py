@@ -25,7 +25,7 @@ class Outcome(StrEnum):
         return list(Outcome).index(self)
 
 
-TOKEN_PARAMETER: Final = "access_token="
+TOKEN_PARAMETER: Final = "access_token="  # noqa: S105 - the name of a parameter
 ATTACKS: Final = (
     "document",
     "no token",

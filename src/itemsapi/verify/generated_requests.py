@@ -7,7 +7,7 @@ generated data only what is required is sent: the rest makes a valid request les
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -17,6 +17,8 @@ from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.errors import SchemathesisError
+from schemathesis.core.result import Ok
+from schemathesis.generation.case import Case
 from schemathesis.schemas import APIOperation
 
 from itemsapi.verify.document import Document, Json, Operation
@@ -24,7 +26,9 @@ from itemsapi.verify.failures import CannotVerify
 from itemsapi.verify.settings import Values
 from itemsapi.verify.wire import Request
 
+GeneratedCase = Case[Any]
 _ANY_ORIGIN: Final = "http://document"  # the wire decides where a request goes
+_BAD_DESCRIPTIONS: Final = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _UNIQUE_NAMES: Final = frozenset({"name", "username", "sku", "slug", "title", "email", "login"})
 MAX_UNIQUE_LENGTH: Final = 20
 
@@ -40,12 +44,11 @@ class RequestMaker:
         generation.with_security_parameters = False
         try:
             schema = schemathesis.openapi.from_dict(dict(document.raw), config=config)
-            self._operations = {
-                (found.ok().method.upper(), found.ok().path): found.ok()
-                for found in schema.get_all_operations()
-                if found.ok() is not None
-            }
-        except (SchemathesisError, ValueError, TypeError, AttributeError) as error:
+            described = [
+                found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)
+            ]
+            self._operations = {(one.method.upper(), one.path): one for one in described}
+        except (SchemathesisError, *_BAD_DESCRIPTIONS) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise CannotVerify(f"the document cannot be used: {line}") from error
 
@@ -61,23 +64,22 @@ class RequestMaker:
             return None
         try:
             case, is_example = _first(known)
-        except (HypothesisException, SchemathesisError, ValueError, TypeError) as error:
-            del error  # data that no generator can make, such as a pattern that matches nothing
-            return None
-        self._require_only(operation, case, is_example=is_example)
-        case.path_parameters = {**case.path_parameters, **values.path, **path_values}
-        case.query = {**case.query, **values.query}
-        if values.body is not None:
-            case.body = values.body
-        case.body = self._unique(case.body)
-        return _rendered(self._document.base_path, operation, case, values.headers)
+            self._require_only(operation, case, is_example=is_example)
+            case.path_parameters = {**case.path_parameters, **values.path, **path_values}
+            case.query = {**case.query, **values.query}
+            if values.body is not None:
+                case.body = cast("Json", values.body)
+            case.body = self._unique(case.body)
+            return _rendered(self._document.base_path, operation, case, values.headers)
+        except (HypothesisException, SchemathesisError, *_BAD_DESCRIPTIONS):
+            return None  # such as a pattern that matches nothing, or a body that nothing writes
 
     def unique_name(self) -> str:
         """Return a name that nothing else in the service has."""
         self._count += 1
         return f"verify-{self._run}-{self._count}"
 
-    def _require_only(self, operation: Operation, case: Any, *, is_example: bool) -> None:
+    def _require_only(self, operation: Operation, case: GeneratedCase, *, is_example: bool) -> None:
         """Drop optional parameters, and optional fields of a body that is no example."""
         parameters = [self._document.resolve(p) for p in operation.definition["parameters"]]
         for place, wanted in (("query", case.query), ("header", case.headers)):
@@ -115,16 +117,16 @@ def _is_required(parameter: Mapping[str, Json], place: str) -> bool:
     return parameter.get("in") == place and bool(parameter.get("required"))
 
 
-def _first(operation: APIOperation[Any, Any, Any, Any]) -> tuple[Any, bool]:
+def _first(operation: APIOperation[Any, Any, Any, Any]) -> tuple[GeneratedCase, bool]:
     """Return the first example of an operation, or else generated data; and which it is."""
     for strategy in operation.get_strategies_from_examples():
         return _drawn(strategy), True
     return _drawn(operation.as_strategy()), False
 
 
-def _drawn(strategy: SearchStrategy[Any]) -> Any:
+def _drawn(strategy: SearchStrategy[GeneratedCase]) -> GeneratedCase:
     """Draw one value, the same in each run."""
-    drawn: list[Any] = []
+    drawn: list[GeneratedCase] = []
 
     @seed(0)
     @settings(
@@ -136,7 +138,7 @@ def _drawn(strategy: SearchStrategy[Any]) -> Any:
         suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
-    def draw(value: Any) -> None:
+    def draw(value: GeneratedCase) -> None:
         drawn.append(value)
 
     draw()
@@ -144,7 +146,7 @@ def _drawn(strategy: SearchStrategy[Any]) -> Any:
 
 
 def _rendered(
-    base_path: str, operation: Operation, case: Any, headers: Mapping[str, str]
+    base_path: str, operation: Operation, case: GeneratedCase, headers: Mapping[str, str]
 ) -> Request:
     """Return a case as it is sent; the path is built here, so that no value adds a segment."""
     prepared = requests.Request(**case.as_transport_kwargs(base_url=_ANY_ORIGIN)).prepare()

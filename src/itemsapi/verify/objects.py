@@ -56,7 +56,7 @@ class ObjectFinder:
     def _created(
         self, target: Operation, item_path: str, name: str, outer: Mapping[str, Json], who: str
     ) -> Json | None:
-        """Create an object: by a sign-in, by a linked operation, by POST to the collection, by PUT."""
+        """Create an object: by a sign-in, by an operation that links here, by POST or PUT."""
         current = self.callers.tokens.get(who, self.callers.scopes_of(who))
         if current is not None and name in current.ids:
             fresh = self.callers.tokens.mint(who, self.callers.scopes_of(who))

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from itemsapi.control_characters import escape_control_characters
 from itemsapi.verify.findings import ATTACKS, Finding, Outcome
 
 _REPORTED: Final = {Outcome.FAULT, Outcome.PUBLIC, Outcome.UNPROVED, Outcome.WARNING}
@@ -24,6 +25,10 @@ class Report:
     requests: int
     seconds: float
     redact: Callable[[str], str]
+
+    def shown(self, text: str) -> str:
+        """Return a text without secrets and control characters."""
+        return escape_control_characters(self.redact(text))
 
     @cached_property
     def by_operation(self) -> Mapping[str, list[Finding]]:
@@ -102,9 +107,9 @@ class Report:
                 key = (finding.operation, finding.attack, finding.outcome, finding.detail)
                 grouped.setdefault(key, []).append(finding)
         for same in grouped.values():
-            lines.append(self.redact(_line(same)))
+            lines.append(self.shown(_line(same)))
             if same[0].outcome is Outcome.FAULT and same[0].request:
-                lines.append(f"    {self.redact(same[0].curl(self.origin))}")
+                lines.append(f"    {self.shown(same[0].curl(self.origin))}")
         return lines
 
     def as_json(self) -> dict[str, object]:
@@ -129,8 +134,8 @@ class Report:
             "attack": finding.attack,
             "variant": finding.variant,
             "outcome": finding.outcome.value,
-            "detail": self.redact(finding.detail),
-            "curl": self.redact(finding.curl(self.origin)) if faulty else "",
+            "detail": self.shown(finding.detail),
+            "curl": self.shown(finding.curl(self.origin)) if faulty else "",
         }
 
     def as_junit(self) -> bytes:
@@ -141,13 +146,15 @@ class Report:
         suite = Element("testsuite", {"name": "itemsapi verify", **counts})
         for finding in self.findings:
             name = f"{finding.attack} {finding.variant}".strip()
-            case = SubElement(suite, "testcase", {"classname": finding.operation, "name": name})
+            label = self.shown(finding.operation)
+            case = SubElement(suite, "testcase", {"classname": label, "name": self.shown(name)})
             if finding.outcome in {Outcome.FAULT, Outcome.PUBLIC}:
-                failure = SubElement(case, "failure", {"message": self.redact(finding.detail)})
-                failure.text = self.redact(finding.curl(self.origin))
+                failure = SubElement(case, "failure", {"message": self.shown(finding.detail)})
+                failure.text = self.shown(finding.curl(self.origin))
             elif finding.outcome is Outcome.UNPROVED:
-                SubElement(case, "skipped", {"message": self.redact(finding.detail)})
-        return tostring(suite, encoding="utf-8", xml_declaration=True)
+                SubElement(case, "skipped", {"message": self.shown(finding.detail)})
+        document: bytes = tostring(suite, encoding="utf-8", xml_declaration=True)
+        return document
 
 
 def _worst(findings: Sequence[Finding], attack: str) -> str:

@@ -16,7 +16,7 @@ from itemsapi.verify.report import Report
 from itemsapi.verify.settings import VerifySettings
 from itemsapi.verify.signing_out import find_sign_out, sign_out
 from itemsapi.verify.tokens import CommandTokens, LoginTokens, TokenSource, TokenStore
-from itemsapi.verify.wire import Wire
+from itemsapi.verify.wire import NoAnswer, Wire
 
 _METHOD_ORDER = ("GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE")
 
@@ -37,13 +37,17 @@ class Verification:
         logout = find_sign_out(self.document, self.settings)
         return sorted(self.document.operations, key=lambda one: _order(one, logout))
 
-    def run(self, advance: Callable[[str], object] = lambda label: None) -> Report:
+    def run(self, advance: Callable[[str], object] = str) -> Report:
         """Attack every operation; call `advance` with the label of each that is done."""
         started = time.monotonic()
-        revoked = sign_out(self.document, self.settings, self.callers, self.objects.maker)
+        revoked = self._sign_out()
         findings: list[Finding] = []
+        stopped: str | None = None
         for operation in self.operations:
-            findings += self._verify(operation, revoked)
+            if stopped is None:
+                stopped = self._verify_into(findings, operation, revoked)
+            else:
+                findings.append(_unproved(operation, f"not attacked: {stopped}"))
             advance(operation.label)
         return Report(
             url=self.url,
@@ -53,6 +57,23 @@ class Verification:
             seconds=round(time.monotonic() - started, 1),
             redact=self.callers.tokens.redact,
         )
+
+    def _sign_out(self) -> Revoked:
+        return sign_out(self.document, self.settings, self.callers, self.objects.maker)
+
+    def _verify_into(
+        self, findings: list[Finding], operation: Operation, revoked: Revoked
+    ) -> str | None:
+        """Add the findings of an operation; return why the run cannot go on, if it cannot."""
+        try:
+            for finding in self._verify(operation, revoked):
+                findings.append(finding)  # one by one: what was found before an error counts
+        except NoAnswer as error:
+            findings.append(_unproved(operation, f"no answer: {error}"))
+        except CannotVerify as error:
+            findings.append(_unproved(operation, str(error)))
+            return str(error)
+        return None
 
     def _verify(self, operation: Operation, revoked: Revoked) -> Iterator[Finding]:
         label = operation.label
@@ -85,6 +106,8 @@ class Verification:
             self.settings,
             revoked,
         )
+        if operation.is_safe:
+            attacker.control()  # fills caches that may hand the answer to others
         unauthenticated = attacker.send_without_token()
         yield unauthenticated
         if unauthenticated.outcome is Outcome.FAULT:

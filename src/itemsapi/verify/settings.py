@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from itemsapi.verify.failures import CannotVerify
+
+Settings = TypeVar("Settings", bound="VerifySettings | Values | LoginRequest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def read_settings(file: Path) -> VerifySettings:
 def parse_settings(content: Mapping[str, object], file: str = "verify.toml") -> VerifySettings:
     """Return the settings of a parsed file; raise `CannotVerify` with the key that is wrong."""
     plain = {name: value for name, value in content.items() if name != "values"}
-    parsed = _parse(VerifySettings, plain, file, "")
+    parsed: VerifySettings = _parse(VerifySettings, plain, file, "")
     values = content.get("values", {})
     if not isinstance(values, dict):
         raise CannotVerify(f'{file}: values must be tables such as [values."POST /items"]')
@@ -113,7 +115,7 @@ def parse_settings(content: Mapping[str, object], file: str = "verify.toml") -> 
     )
 
 
-def _parse(kind: type[Any], content: object, file: str, prefix: str) -> Any:
+def _parse(kind: type[Settings], content: object, file: str, prefix: str) -> Settings:
     if not isinstance(content, dict):
         raise CannotVerify(f"{file}: {prefix.rstrip('.')} must be a table")
     known = {item.name: item for item in fields(kind)}
@@ -122,15 +124,14 @@ def _parse(kind: type[Any], content: object, file: str, prefix: str) -> Any:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise CannotVerify(f"{file}: {prefix}{name} is not a setting{hint}")
-    return kind(
-        **{
-            name: _checked(value, known[name].type, file, prefix + name)
-            for name, value in content.items()
-        }
-    )
+    checked: dict[str, Any] = {
+        name: _checked(value, known[name].type, file, prefix + name)
+        for name, value in content.items()
+    }
+    return kind(**checked)
 
 
-def _checked(value: object, wanted: Any, file: str, name: str) -> object:
+def _checked(value: object, wanted: object, file: str, name: str) -> object:
     if wanted is LoginRequest:
         return _parse(LoginRequest, value, file, f"{name}.")
     if not _fits(value, wanted):
@@ -138,7 +139,7 @@ def _checked(value: object, wanted: Any, file: str, name: str) -> object:
     return value
 
 
-def _fits(value: object, wanted: Any) -> bool:
+def _fits(value: object, wanted: object) -> bool:
     if wanted is object:
         return True
     if isinstance(wanted, UnionType):
@@ -151,10 +152,10 @@ def _fits(value: object, wanted: Any) -> bool:
         )
     if wanted is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-    return isinstance(value, wanted)
+    return isinstance(wanted, type) and isinstance(value, wanted)
 
 
-_TYPE_NAMES: Mapping[Any, str] = {
+_TYPE_NAMES: Mapping[object, str] = {
     str: "text",
     str | None: "text",
     bool: "true or false",

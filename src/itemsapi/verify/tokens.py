@@ -79,8 +79,10 @@ class TokenStore:
 
 
 class CommandTokens:
-    """Tokens from a command. It finds `VERIFY_WHO`, `VERIFY_SCOPES` and `VERIFY_KIND` in its
-    environment and writes the token as its last line; another exit code than 0 means "none".
+    """Tokens from a command of the operator.
+
+    It finds `VERIFY_WHO`, `VERIFY_SCOPES` and `VERIFY_KIND` in its environment, and writes the
+    token as its last line. Another exit code than 0 means that there is no such token.
     """
 
     def __init__(self, command: str) -> None:

@@ -23,7 +23,7 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024
 MAX_DOCUMENT_BYTES: Final = 8 * 1024 * 1024
 MAX_WAIT_SECONDS: Final = 120.0  # the sum of all waits that `Retry-After` asks for, in one run
 MAX_SILENCES: Final = 3  # exchanges without an answer, one after the other, that end the run
-_TOO_MANY_REQUESTS = 429
+_SUCCESS, _TOO_MANY_REQUESTS = 2, 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Answer:
     @property
     def succeeded(self) -> bool:
         """Whether the service did what was asked: a 2xx, or "you have it already" (304)."""
-        return 200 <= self.status < 300 or self.status == http.client.NOT_MODIFIED
+        return self.status // 100 == _SUCCESS or self.status == http.client.NOT_MODIFIED
 
     @property
     def json(self) -> object:
@@ -70,7 +70,8 @@ class NoAnswer(Exception):
 class Wire:
     """The way to one host. It counts the requests and stops when the service is silent."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout_seconds
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise CannotVerify(f"{url!r} is no address; write http://host:port/openapi.json")
@@ -114,7 +115,7 @@ class Wire:
         connection = self._connection()
         try:
             connection.connect()
-            with _deadline(connection):
+            with _deadline(connection, self._timeout):
                 connection.putrequest(request.method, request.target, skip_accept_encoding=True)
                 for name, value in _framed(request).items():
                     connection.putheader(name, value.encode("latin-1", "replace"))
@@ -132,14 +133,14 @@ class Wire:
         if self._https:
             context = ssl.create_default_context()
             return http.client.HTTPSConnection(
-                self._host, self._port, timeout=TIMEOUT_SECONDS, context=context
+                self._host, self._port, timeout=self._timeout, context=context
             )
-        return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
 
 
 @contextmanager
-def _deadline(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """End an exchange after `TIMEOUT_SECONDS`: a socket's own timeout begins anew at each byte."""
+def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """End an exchange after some seconds: a socket's own timeout begins anew at each byte."""
     line, expired = connection.sock, threading.Event()
 
     def cut() -> None:
@@ -147,7 +148,7 @@ def _deadline(connection: http.client.HTTPConnection) -> Iterator[None]:
         with suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(TIMEOUT_SECONDS, cut)
+    timer = threading.Timer(seconds, cut)
     timer.daemon = True
     timer.start()
     try:
@@ -173,5 +174,5 @@ def _retry_after(answer: Answer) -> float:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"no complete answer in {TIMEOUT_SECONDS:.0f} s"
+        return "the answer takes too long"
     return (str(error).splitlines() or [type(error).__name__])[0]
