@@ -51,7 +51,7 @@ def test_path_is_sent_as_it_is_written() -> None:
 @pytest.mark.parametrize("url", ["items", "ftp://host/x", "http://", "http://host:99999/"])
 def test_address_is_refused_when_it_is_no_http_address(url: str) -> None:
     """The message says how one looks, or what is wrong with it."""
-    with pytest.raises(CannotVerify, match="address|port"):
+    with pytest.raises(CannotVerify, match=r"address|port"):
         Wire(url)
 
 

@@ -74,17 +74,15 @@ def settings_of(app: str, python: str) -> str:
     )
 
 
-@pytest.mark.parametrize(("app", "fault", "operation", "attack"), FOREIGN_FAULTS)
+@pytest.mark.parametrize("row", FOREIGN_FAULTS, ids=" ".join)
 def test_fault_is_found_when_it_is_planted_in_another_framework(
-    app: str,
-    fault: str,
-    operation: str,
-    attack: str,
+    row: tuple[str, str, str, str],
     foreign_python: str,
     running: Callable[..., str],
     verify: Callable[..., Any],
 ) -> None:
     """The row's operation has the fault, and the command says so by its exit code."""
+    app, fault, operation, attack = row
     verified = verify(running(foreign_python, app, fault), settings_of(app, foreign_python))
     assert (operation, attack) in verified.outcomes("FAULT")
     assert verified.code == 1
@@ -100,15 +98,12 @@ def test_nothing_is_found_when_an_application_of_another_framework_is_clean(
     assert len(verified.report["proved"]) == PROTECTED[app]
 
 
-@pytest.mark.parametrize(("fault", "operation", "attack"), OWN_FAULTS)
+@pytest.mark.parametrize("row", OWN_FAULTS, ids=" ".join)
 def test_fault_is_found_when_it_is_planted_before_our_service(
-    fault: str,
-    operation: str,
-    attack: str,
-    running: Callable[..., str],
-    verify: Callable[..., Any],
+    row: tuple[str, str, str], running: Callable[..., str], verify: Callable[..., Any]
 ) -> None:
     """The same holds for our own service, which signs the users in."""
+    fault, operation, attack = row
     verified = verify(running(sys.executable, "items", fault), OWN_SETTINGS)
     assert (operation, attack) in verified.outcomes("FAULT")
     assert verified.code == 1

@@ -66,8 +66,7 @@ class Verification:
     ) -> str | None:
         """Add the findings of an operation; return why the run cannot go on, if it cannot."""
         try:
-            for finding in self._verify(operation, revoked):
-                findings.append(finding)  # one by one: what was found before an error counts
+            findings.extend(self._verify(operation, revoked))  # keeps those before an error
         except NoAnswer as error:
             findings.append(_unproved(operation, f"no answer: {error}"))
         except CannotVerify as error:

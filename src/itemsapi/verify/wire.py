@@ -153,6 +153,10 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
     timer.start()
     try:
         yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if expired.is_set():  # the cut looks like an answer that ends too early
+            raise TimeoutError from error
+        raise
     finally:
         timer.cancel()
     if expired.is_set():

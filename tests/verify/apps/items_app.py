@@ -8,9 +8,9 @@ The database is in the current folder.
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from werkzeug.serving import make_server
@@ -53,9 +53,13 @@ class Front:
 
     def answer(self, request: Request) -> Response:
         """Answer in the broken way, or as the service does."""
-        item = request.path.startswith("/items/")
         if request.path == "/openapi.json":
             return self.edited(self.forward(request))
+        return self.broken(request) or self.forward(request)
+
+    def broken(self, request: Request) -> Response | None:
+        """Answer in the broken way; None if this request is answered as it should be."""
+        item = request.path.startswith("/items/")
         if self.fault == "open-route" and request.path == "/items" and request.method == "GET":
             return self.forward(request, as_admin=True)
         if self.fault == "head-bypass" and request.method == "HEAD":
@@ -68,7 +72,7 @@ class Front:
             return self.forward(
                 request, method=request.headers["X-HTTP-Method-Override"], as_admin=True
             )
-        return self.forward(request)
+        return None
 
     def cached(self, request: Request) -> Response:
         """Answer whoever has a valid token with what the first one got."""
@@ -114,7 +118,7 @@ def main(port: int, fault: str) -> None:
     """Create the database with both users, and serve."""
     settings = Settings.from_environment(
         {
-            "ITEMSAPI_DATA_DIR": os.getcwd(),
+            "ITEMSAPI_DATA_DIR": str(Path.cwd()),
             "ITEMSAPI_SECRET_KEY": SECRET,
             "ITEMSAPI_RATE_LIMIT": "off",
         }
