@@ -1,5 +1,6 @@
 """`itemsapi verify URL`: usage, exit codes, and what it never prints."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from itemsapi.cli import verify
 from support.command_line import CommandResult, Shell
 from support.hostile_server import HostileServer, hostile_server, http_answer
 
@@ -94,7 +94,7 @@ def test_extra_is_named_when_it_is_not_installed(
     project: Path, open_service: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line says what to install."""
-    monkeypatch.setattr(verify.importlib.util, "find_spec", dict[str, None]().get)
+    monkeypatch.setattr(importlib.util, "find_spec", dict[str, None]().get)
     result = run(project, open_service)
     assert result.code == 2
     assert "pip install 'itemsapi[verify]'" in result.err
