@@ -77,6 +77,7 @@ def test_only_the_host_of_the_url_is_asked(project: Path) -> None:
         ("wite = true", "wite is not a setting; did you mean write"),
         ('login = "ada"', "no sign-in that is known"),
         ('token_command = "/nonexistent"', "the token command does not run"),
+        ('public = ["GET /y"]', "name 'GET /y', which the document"),
         ('token_command = "false"', "no access token for the user"),
     ],
 )
@@ -108,3 +109,11 @@ def test_password_is_asked_for_by_name_when_there_is_no_terminal(
     (project / "verify.toml").write_text(settings)
     result = Shell().run("verify", open_service.url)
     assert "put the password of ada into VERIFY_PASSWORD" in result.err
+
+
+def test_exit_code_is_two_when_the_report_cannot_be_written(
+    project: Path, open_service: HostileServer
+) -> None:
+    """A lost report is no fault of the service."""
+    result = run(project, open_service, "--junit", str(project / "nowhere" / "j.xml"))
+    assert (result.code, "No such file" in result.err) == (2, True)

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table, progress_bar
+from itemsapi.control_characters import escape_control_characters
 from itemsapi.verify.failures import CannotVerify
 from itemsapi.verify.report import Report
 from itemsapi.verify.settings import VerifySettings, read_settings
@@ -55,12 +57,20 @@ def command(  # noqa: PLR0913 - the options of the command line
         settings = _settings(config, {k: v for k, v in given.items() if v is not None})
         report = _run(url, settings)
         if junit is not None:
-            junit.write_bytes(report.as_junit())
+            _write(junit, report.as_junit())
     except CannotVerify as error:
         print_lines(f"itemsapi: {error}", err=True)
         sys.exit(WRONG_USAGE)
     _print(report, as_json=as_json)
     sys.exit(report.exit_code)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file; a run whose report is lost must not look like a fault."""
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise CannotVerify(f"{file}: {error.strerror}") from error
 
 
 def _settings(config: Path | None, given: dict[str, object]) -> VerifySettings:
@@ -78,7 +88,12 @@ def _run(url: str, settings: VerifySettings) -> Report:
     verification = prepare(url, settings, _password_of(settings))
     with progress_bar() as progress:
         task = progress.add_task("Attack", total=len(verification.operations))
-        return verification.run(lambda label: progress.update(task, advance=1, description=label))
+
+        def advance(label: str) -> None:
+            shown = escape(escape_control_characters(label))
+            progress.update(task, advance=1, description=shown)
+
+        return verification.run(advance)
 
 
 def _password_of(settings: VerifySettings) -> Callable[[str], str]:

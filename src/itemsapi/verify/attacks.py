@@ -50,6 +50,8 @@ class Attacker:
 
     def attack(self) -> Iterator[Finding]:
         """Yield the findings of the other attacks that come before the positive control."""
+        if not self.operation.is_safe:  # the operation before may have ended the session
+            self.callers.tokens.renew(self.callers.user, self.callers.user_scopes)
         if self.operation.method == "GET":
             yield self._detour("HEAD", "", replace(self.request, method="HEAD"))
         if not self.operation.is_safe:

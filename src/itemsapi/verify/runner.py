@@ -13,7 +13,7 @@ from itemsapi.verify.findings import Finding, Outcome
 from itemsapi.verify.generated_requests import RequestMaker
 from itemsapi.verify.objects import ObjectFinder
 from itemsapi.verify.report import Report
-from itemsapi.verify.settings import VerifySettings
+from itemsapi.verify.settings import VerifySettings, matches
 from itemsapi.verify.signing_out import find_sign_out, sign_out
 from itemsapi.verify.tokens import CommandTokens, LoginTokens, TokenSource, TokenStore
 from itemsapi.verify.wire import NoAnswer, Wire
@@ -59,7 +59,10 @@ class Verification:
         )
 
     def _sign_out(self) -> Revoked:
-        return sign_out(self.document, self.settings, self.callers, self.objects.maker)
+        """Sign a session out, and forget all tokens: the service may end all sessions at once."""
+        revoked = sign_out(self.document, self.settings, self.callers, self.objects.maker)
+        self.callers.tokens.forget(self.callers.user)
+        return revoked
 
     def _verify_into(
         self, findings: list[Finding], operation: Operation, revoked: Revoked
@@ -122,6 +125,7 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
     """Read the document and sign in; raise `CannotVerify` if either is impossible."""
     wire = Wire(url)
     document = read_document(wire, url, settings.base_path)
+    _require_known(settings, document)
     run = secrets.token_hex(3)
     hidden: list[str] = []
 
@@ -141,6 +145,15 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
     return Verification(
         url, document, settings, callers, ObjectFinder(document, maker, callers, settings)
     )
+
+
+def _require_known(settings: VerifySettings, document: Document) -> None:
+    """Raise `CannotVerify` if the settings name an operation that the document does not have."""
+    logout = [settings.logout] if settings.logout else []
+    named = [*settings.public, *settings.shared, *settings.skip, *settings.values, *logout]
+    for name in named:
+        if not any(matches(operation.label, [name]) for operation in document.operations):
+            raise CannotVerify(f"the settings name {name!r}, which the document does not have")
 
 
 def _source(

@@ -67,6 +67,10 @@ class TokenStore:
             self._hidden += [minted.access, minted.refresh or ""]
         return minted
 
+    def renew(self, who: str, scopes: Iterable[str]) -> None:
+        """Mint the access token with these scopes anew: a dead one would prove nothing."""
+        self._minted.pop((who, frozenset(scopes), "access"), None)
+
     def forget(self, who: str) -> None:
         """Mint the tokens of a user anew: one of them was refused."""
         self._minted = {key: value for key, value in self._minted.items() if key[0] != who}
