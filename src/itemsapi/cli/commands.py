@@ -14,6 +14,7 @@ _COMMANDS = {
     "purge": "Delete expired data.",
     "access": "Show the access rule of every route.",
     "openapi": "Write the OpenAPI document.",
+    "verify": "Attack a running service from its OpenAPI document.",
     "check": "Check the settings and what depends on them.",
 }
 

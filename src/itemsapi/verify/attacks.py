@@ -1,0 +1,293 @@
+"""The attacks on one operation that needs a caller.
+
+Each yields findings. A refusal counts only together with a positive control: the same request with
+the right token succeeds, after all attacks. Otherwise a wrong request would look like a good gate.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
+
+from itemsapi.verify.broken_tokens import broken_credentials
+from itemsapi.verify.callers import Callers
+from itemsapi.verify.document import Document, Operation
+from itemsapi.verify.findings import Finding, Outcome
+from itemsapi.verify.objects import ObjectFinder
+from itemsapi.verify.settings import VerifySettings
+from itemsapi.verify.tokens import Minted, holds_scope
+from itemsapi.verify.wire import Answer, NoAnswer, Request
+
+_REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_OVERRIDE_HEADERS: Final = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+Judged = tuple[Outcome, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A token that signed out, or the reason why there is none."""
+
+    token: Minted | None
+    outcome: Outcome = Outcome.NOT_APPLICABLE
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attacker:
+    """Attack one operation with one request."""
+
+    operation: Operation
+    request: Request
+    document: Document
+    callers: Callers
+    objects: ObjectFinder
+    settings: VerifySettings
+    revoked: Revoked
+
+    def send_without_token(self) -> Finding:
+        """Send the request without any credential."""
+        return self._sent("no token", self.request)
+
+    def attack(self) -> Iterator[Finding]:
+        """Yield the findings of the other attacks that come before the positive control."""
+        if not self.operation.is_safe:  # the operation before may have ended the session
+            self.callers.tokens.renew(self.callers.user, self.callers.user_scopes)
+        if self.operation.method == "GET":
+            yield self._detour("HEAD", "", replace(self.request, method="HEAD"))
+        if not self.operation.is_safe:
+            yield from self._overrides()
+            yield from self._spellings(None)
+        yield from self._broken()
+        yield from self._not_valid_any_more()
+        yield from self._missing_scopes()
+        yield from self._other_user()
+
+    def detours(self, control: Answer) -> Iterator[Finding]:
+        """Yield the findings of ways around a read, which are compared with what it returns."""
+        if self.operation.method == "GET":
+            request = replace(self.request, method="OPTIONS")
+            yield self._detour("OPTIONS", "", request, control)
+            for name in _OVERRIDE_HEADERS:
+                overridden = replace(request, headers={**request.headers, name: "GET"})
+                yield self._detour("override", name, overridden, control)
+            yield from self._spellings(control)
+
+    def control(self) -> tuple[Finding, Answer | None]:
+        """Send the same request with the documented scopes: it must succeed."""
+        callers, scopes = self.callers, self.operation.scopes or self.callers.user_scopes
+        try:
+            answer = callers.send_as(callers.user, scopes, self.request)
+            if answer is None:
+                return self._found("control", (Outcome.UNPROVED, "no token for it")), None
+            if answer.status == HTTPStatus.FORBIDDEN:
+                more = callers.send_as(callers.user, callers.user_scopes, self.request)
+                if more is not None and more.succeeded:
+                    detail = "needs more than the documented scopes"
+                    return self._found("control", (Outcome.NOTE, detail)), more
+        except NoAnswer as error:
+            return self._found("control", (Outcome.UNPROVED, f"no answer: {error}")), None
+        if answer.succeeded:
+            return self._found("control", (Outcome.OK, str(answer.status))), answer
+        detail = f"the right token gets {answer.status}; give values for the request"
+        return self._found("control", (Outcome.UNPROVED, detail)), None
+
+    def _broken(self) -> Iterator[Finding]:
+        token = self.callers.tokens.get(self.callers.user, self.callers.user_scopes)
+        for broken in broken_credentials(token.access) if token else ():
+            yield self._sent(
+                "broken token", broken.put_into(self.request), broken.name, broken.name
+            )
+
+    def _not_valid_any_more(self) -> Iterator[Finding]:
+        """Expired, signed out, and a refresh token in place of an access token."""
+        tokens, user, scopes = self.callers.tokens, self.callers.user, self.callers.user_scopes
+        expired = tokens.get(user, scopes, "expired")
+        current = tokens.get(user, scopes)
+        refresh = tokens.get(user, scopes, "refresh") if current and not current.refresh else None
+        kind = current.refresh if current and current.refresh else refresh and refresh.access
+        none = Outcome.NOT_APPLICABLE
+        yield self._with_token("expired", expired, none, "only --token-command makes one")
+        yield self._with_token(
+            "revoked", self.revoked.token, self.revoked.outcome, self.revoked.reason
+        )
+        yield self._with_token(
+            "wrong kind", Minted(kind) if kind else None, none, "there is no refresh token"
+        )
+
+    def _with_token(
+        self, attack: str, token: Minted | None, without: Outcome, reason: str
+    ) -> Finding:
+        if token is None:
+            return self._found(attack, (without, reason))
+        sent = self.request.with_headers(Authorization=f"Bearer {token.access}")
+        names = {"expired": "expired", "revoked": "signed out", "wrong kind": "a refresh token"}
+        return self._sent(attack, sent, "", names[attack])
+
+    def _missing_scopes(self) -> Iterator[Finding]:
+        if not self.operation.scopes:
+            yield self._found("scope", (Outcome.NOT_APPLICABLE, "the operation needs no scope"))
+        for scope in self.operation.scopes:
+            left = self.callers.user_scopes - {scope}
+            if any(left.issuperset(alternative) for alternative in self.operation.alternatives):
+                detail = "another way in needs no such scope"
+                yield self._found("scope", (Outcome.NOT_APPLICABLE, detail), scope)
+            else:
+                yield self._without_scope(scope, left)
+
+    def _without_scope(self, scope: str, left: frozenset[str]) -> Finding:
+        user, tokens = self.callers.user, self.callers.tokens
+        token = tokens.get(user, left)
+        if token is None or holds_scope(token, scope):
+            why = "not narrowed: the token still has it" if token else "no token without it"
+            return self._found("scope", (Outcome.UNPROVED, f"{scope}: {why}"), scope)
+        try:
+            answer = self.callers.send_as(user, left, self.request)
+        except NoAnswer as error:
+            return self._found("scope", (Outcome.UNPROVED, f"no answer: {error}"), scope)
+        if answer is None or answer.status == HTTPStatus.UNAUTHORIZED:
+            judged = (Outcome.UNPROVED, "the token itself is refused (401)")
+        elif answer.succeeded:
+            judged = (Outcome.FAULT, f"accepted without the scope {scope}: {answer.status}")
+        else:
+            judged = judge_refusal(answer)
+        return self._found("scope", judged, scope, self.request, f"without the scope {scope}")
+
+    def _other_user(self) -> Iterator[Finding]:
+        other = self.callers.other
+        if not self.operation.path_parameters:
+            yield self._found("other user", (Outcome.NOT_APPLICABLE, "the path names no object"))
+        elif self.settings.is_shared(self.operation.label):
+            yield self._found("other user", (Outcome.NOTE, "shared on purpose"))
+        elif other is None:
+            yield self._found("other user", (Outcome.UNPROVED, "name a second user with --other"))
+        else:
+            try:
+                judged = self._as_other(other)
+            except NoAnswer as error:
+                judged = (Outcome.UNPROVED, f"no answer: {error}")
+            yield self._found("other user", judged, "", self.request, "the other user's")
+
+    def _as_other(self, other: str) -> Judged:
+        scopes = self.callers.other_scopes
+        answer = self.callers.send_as(other, scopes, self.request)
+        if answer is None:
+            return Outcome.UNPROVED, "no token of the other user"
+        if answer.succeeded:
+            return Outcome.FAULT, f"the other user's token is accepted: {answer.status}"
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return judge_refusal(answer)
+        if not scopes.issuperset(self.operation.scopes):
+            return Outcome.NOT_APPLICABLE, "the other user lacks the scope"
+        own = self.objects.request_for(self.operation, other)
+        control = self.callers.send_as(other, scopes, own) if own else None
+        if control is None or not control.succeeded:
+            return Outcome.UNPROVED, "the other user has no object of their own that works"
+        return Outcome.OK, str(answer.status)
+
+    def _overrides(self) -> Iterator[Finding]:
+        """Name the method in a header of another one: a middleware may obey it behind the gate."""
+        posting = self.document.find("POST", self.operation.path)
+        if self.operation.method == "POST" or (posting is not None and posting.public):
+            yield self._found("override", (Outcome.NOT_APPLICABLE, "POST does not stand for it"))
+            return
+        for name in _OVERRIDE_HEADERS:
+            headers = {**self.request.headers, name: self.operation.method}
+            yield self._detour(
+                "override", name, replace(self.request, method="POST", headers=headers)
+            )
+
+    def _spellings(self, control: Answer | None) -> Iterator[Finding]:
+        for variant, target in spellings(self.request.target):
+            yield self._detour("spelling", variant, replace(self.request, target=target), control)
+
+    def _sent(
+        self, attack: str, request: Request, variant: str = "", credential: str | None = None
+    ) -> Finding:
+        """Send a request that the service must refuse."""
+        try:
+            judged = judge_refusal(self.callers.wire.send(request))
+        except NoAnswer as error:
+            judged = (Outcome.UNPROVED, f"no answer: {error}")
+        return self._found(attack, judged, variant, request, credential)
+
+    def _detour(
+        self, attack: str, variant: str, request: Request, control: Answer | None = None
+    ) -> Finding:
+        """Send a request without a token that may reach the same view in another way."""
+        try:
+            judged = judge_detour(self.callers.wire.send(request), control)
+        except NoAnswer as error:
+            judged = (Outcome.UNPROVED, f"no answer: {error}")
+        return self._found(attack, judged, variant, request)
+
+    def _found(
+        self,
+        attack: str,
+        judged: Judged,
+        variant: str = "",
+        request: Request | None = None,
+        credential: str | None = None,
+    ) -> Finding:
+        label = self.operation.label
+        return Finding(label, attack, judged[0], judged[1], variant, request, credential)
+
+
+def judge_refusal(answer: Answer) -> Judged:
+    """Judge the answer to a request that must be refused for its credential."""
+    if answer.succeeded:
+        return Outcome.FAULT, f"accepted: {answer.status}"
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Outcome.FAULT, f"the service fails: {answer.status}"
+    if answer.status in _REFUSALS:
+        return Outcome.OK, str(answer.status)
+    return Outcome.WARNING, f"refused with {answer.status}, not with 401 or 403"
+
+
+def judge_detour(answer: Answer, control: Answer | None) -> Judged:
+    """Judge the answer to a request that may reach the view around the gate.
+
+    Without a control every success is a fault. With one, only a success that looks like it is.
+    """
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != (
+        HTTPStatus.NOT_IMPLEMENTED
+    ):
+        return Outcome.FAULT, f"the service fails: {answer.status}"
+    if answer.succeeded and (control is None or looks_alike(answer, control)):
+        return Outcome.FAULT, f"accepted without a token: {answer.status}"
+    return Outcome.OK, str(answer.status)
+
+
+def looks_alike(answer: Answer, control: Answer) -> bool:
+    """Whether two answers are the same, or JSON of the same shape (times and ids may differ)."""
+    if answer.body == control.body:
+        return bool(answer.body)
+    one, two = answer.json, control.json
+    return one is not None and two is not None and _shape(one) == _shape(two)
+
+
+def _shape(value: object, depth: int = 3) -> object:
+    if isinstance(value, dict) and depth:
+        return {name: _shape(part, depth - 1) for name, part in value.items()}
+    if isinstance(value, list) and depth:
+        return [_shape(part, depth - 1) for part in value[:1]]
+    return type(value).__name__
+
+
+def spellings(target: str) -> Iterable[tuple[str, str]]:
+    """Return other spellings of a path that a service may take for the same."""
+    path, mark, query = target.partition("?")
+    first = next((i for i, letter in enumerate(path) if letter.isalpha()), None)
+    yield "double slash", f"/{path}{mark}{query}"
+    yield (
+        "slash at the end",
+        f"{path.rstrip('/') if path.endswith('/') else path + '/'}{mark}{query}",
+    )
+    yield "dot segment", f"/.{path}{mark}{query}"
+    yield "dot-dot segment", f"/verify/..{path}{mark}{query}"
+    yield "semicolon", f"{path};a=b{mark}{query}"
+    yield "suffix", f"{path}.json{mark}{query}"
+    yield "space at the end", f"{path}%20{mark}{query}"
+    if first is not None:
+        coded = f"%{ord(path[first]):02x}"
+        yield "percent-encoding", f"{path[:first]}{coded}{path[first + 1 :]}{mark}{query}"
+        yield "upper case", f"{path.upper()}{mark}{query}"
