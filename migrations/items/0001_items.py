@@ -1,4 +1,4 @@
-"""The Items API: items, their search index and quota usage.
+"""The Items API: items and their search index.
 
 `itemsapi.items.tokenizer` splits the text of an item into words; SQLite's `ascii` tokenizer keeps
 them unchanged. Prefixes of 1 and 2 characters are indexed, because Japanese is searched by those.
@@ -21,12 +21,10 @@ SORTS = ("created_at", "updated_at", "name", "price", "quantity")
 def upgrade() -> None:
     """Create the tables."""
     _items(postgresql=op.get_bind().dialect.name == "postgresql")
-    _quotas()
 
 
 def downgrade() -> None:
     """Drop the tables with all items."""
-    op.drop_table("itemsapi_item_quota")
     op.execute("DROP TABLE itemsapi_item_text")
     op.drop_table("itemsapi_item")
 
@@ -78,15 +76,3 @@ def _search_index(*, postgresql: bool) -> None:
         " words tsvector NOT NULL)"
     )
     op.execute("CREATE INDEX ix_itemsapi_item_text_words ON itemsapi_item_text USING gin (words)")
-
-
-def _quotas() -> None:
-    op.create_table(
-        "itemsapi_item_quota",
-        sa.Column(
-            "owner_id", ID, sa.ForeignKey("itemsapi_user.id", ondelete="CASCADE"), primary_key=True
-        ),
-        sa.Column("items", sa.BigInteger, nullable=False),
-        sa.Column("bytes", sa.BigInteger, nullable=False),
-        sa.Column("keys", sa.BigInteger, nullable=False),
-    )

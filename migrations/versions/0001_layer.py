@@ -1,6 +1,6 @@
 """The authentication layer: users, roles, sessions, keys, revocations, limits, audit trail.
 
-And the idempotency keys, which every endpoint may use.
+And the idempotency keys, which every endpoint may use, with what each user stores.
 """
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ USER_ID = sa.String(128)  # of any application; no foreign key, the users may be
 HASH = sa.String(64)
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES = (  # referencing tables first
+    "itemsapi_quota_usage",
     "itemsapi_idempotency_key",
     "itemsapi_audit_event",
     "itemsapi_known_client",
@@ -44,6 +45,7 @@ def upgrade() -> None:
     _limits()
     _audit()
     _idempotency_keys()
+    _quota_usage()
 
 
 def downgrade() -> None:
@@ -232,10 +234,20 @@ def _idempotency_keys() -> None:
         "itemsapi_idempotency_key",
         sa.Column("key", HASH, primary_key=True),
         sa.Column("request_hash", HASH, nullable=False),
-        sa.Column("resource_id", ID, nullable=False),
+        sa.Column("resource_id", sa.String(128), nullable=False),
         sa.Column("created_at", TIME, nullable=False, index=True),
-        sa.Column("owner_id", ID, nullable=False),
+        sa.Column("owner_id", USER_ID, nullable=False),
         sa.Index(None, "owner_id", "created_at"),
+    )
+
+
+def _quota_usage() -> None:
+    op.create_table(
+        "itemsapi_quota_usage",
+        sa.Column("owner_id", USER_ID, primary_key=True),
+        sa.Column("items", sa.BigInteger, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
+        sa.Column("keys", sa.BigInteger, nullable=False),
     )
 
 

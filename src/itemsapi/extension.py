@@ -313,7 +313,7 @@ def _build_api(app: Flask, services: Services, gate: Gate) -> rest.Api:
 
 def _complete(services: Services, app: Flask, rulebook: Rulebook) -> None:
     services.token_codec.install(app)
-    rest.complete_documents(app, rulebook, rest.Api)
+    rest.complete_documents(app, rulebook, rest.Api, gate_of(app).credentials.others)
 
 
 def _respond(problem: Problem) -> Response:

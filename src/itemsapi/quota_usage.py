@@ -6,13 +6,13 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import BigInteger, ForeignKey, String, text
+from sqlalchemy import BigInteger, String, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.db import Model
 
 _SUBTRACT: Final = text(
-    "UPDATE itemsapi_item_quota SET"
+    "UPDATE itemsapi_quota_usage SET"
     " items = CASE WHEN items > :items THEN items - :items ELSE 0 END,"
     " bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END,"
     " keys = CASE WHEN keys > :keys THEN keys - :keys ELSE 0 END WHERE owner_id = :owner"
@@ -29,11 +29,9 @@ _ADD_KEY: Final = text(
 class QuotaUsage(Model):
     """The usage of a user: items, the bytes of their texts, and idempotency keys."""
 
-    __tablename__ = "itemsapi_item_quota"
+    __tablename__ = "itemsapi_quota_usage"
 
-    owner_id: Mapped[str] = mapped_column(
-        String(36), ForeignKey("itemsapi_user.id", ondelete="CASCADE"), primary_key=True
-    )
+    owner_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     items: Mapped[int] = mapped_column(BigInteger)
     bytes: Mapped[int] = mapped_column(BigInteger)
     keys: Mapped[int] = mapped_column(BigInteger)

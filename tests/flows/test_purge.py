@@ -322,7 +322,7 @@ def test_every_growing_table_has_a_purge_target(backend: Backend) -> None:
         "itemsapi_user_role",
         "itemsapi_role",
         "itemsapi_role_scope",
-        "itemsapi_item_quota",
+        "itemsapi_quota_usage",
         "itemsapi_item",
     }
     tables = set(Model.metadata.tables)

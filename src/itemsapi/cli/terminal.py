@@ -116,6 +116,9 @@ class Progress(Protocol):
     def advance(self, task: int, steps: float = 1, /) -> None:
         """Report that steps of a task are done."""
 
+    def update(self, task: int, /, *, advance: float, description: str) -> None:
+        """Report that steps of a task are done, and what it does now."""
+
 
 class _NoProgress:
     """Shows nothing."""
@@ -125,6 +128,9 @@ class _NoProgress:
         return 0
 
     def advance(self, task: int, steps: float = 1, /) -> None:
+        pass
+
+    def update(self, task: int, /, *, advance: float, description: str) -> None:
         pass
 
 

@@ -22,6 +22,7 @@ LAYER_TABLES = frozenset(
         "itemsapi_idempotency_key",
         "itemsapi_known_client",
         "itemsapi_pending_attempt",
+        "itemsapi_quota_usage",
         "itemsapi_revocation",
         "itemsapi_role",
         "itemsapi_role_scope",
@@ -36,7 +37,6 @@ ITEM_TEXT = "itemsapi_item_text"  # the search index; SQLite keeps it in further
 ITEM_TABLES = frozenset(
     {
         "itemsapi_item",
-        "itemsapi_item_quota",
         ITEM_TEXT,
         *(f"{ITEM_TEXT}_{name}" for name in ("config", "content", "data", "docsize", "idx")),
     }

@@ -59,8 +59,9 @@ def purge_targets(issuer: Issuer) -> Iterator[PurgeTarget]:
     yield PurgeTarget("pending attempts", pending, pending.c.id, pending.c.expires_at < day_ago)
     unseen = clients.c.seen_at < now - KNOWN_CLIENT_LIFETIME
     yield PurgeTarget("known clients", clients, clients.c.key, unseen)
-    subtract = [_subtract_keys] if issuer.database.items else []
-    yield PurgeTarget("idempotency keys", keys, keys.c.key, keys.c.created_at < day_ago, *subtract)
+    yield PurgeTarget(
+        "idempotency keys", keys, keys.c.key, keys.c.created_at < day_ago, _subtract_keys
+    )
     table, expired = expired_api_keys(now - KEY_RETENTION)
     yield PurgeTarget("API keys", table, table.c.id, expired)
     is_inactive = signing_keys.c.state.in_(["retired", "withdrawn"])

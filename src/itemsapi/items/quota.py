@@ -22,7 +22,7 @@ from itemsapi.quota_usage import QuotaUsage, subtract_usage
 
 TEXT_COLUMNS: Final = ("name", "description", "sku", "tags")
 _ADD_USAGE: Final = text(
-    "INSERT INTO itemsapi_item_quota AS usage (owner_id, items, bytes, keys)"
+    "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
     " VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET items = usage.items + :items,"
     " bytes = usage.bytes + :bytes, keys = usage.keys + :keys"
@@ -99,7 +99,7 @@ def text_size(draft: ItemDraft) -> int:
 ROWS_PER_RANGE = 5000  # rows of a table in one range of users, plus the rest of the last user's
 USERS_PER_TRANSACTION = 200  # users corrected in one transaction
 
-_TABLES: Final = ("itemsapi_item_quota", "itemsapi_item", "itemsapi_idempotency_key")
+_TABLES: Final = ("itemsapi_quota_usage", "itemsapi_item", "itemsapi_idempotency_key")
 _LENGTH: Final = {"postgresql": "octet_length({})", "sqlite": "length(CAST({} AS BLOB))"}
 _SELECT_DIFFERENCES: Final = (
     "WITH kept AS (SELECT owner_id, count(*) AS items, sum({size}) AS bytes"
@@ -107,7 +107,7 @@ _SELECT_DIFFERENCES: Final = (
     " stored AS (SELECT owner_id, count(*) AS keys"
     " FROM itemsapi_idempotency_key WHERE {here} GROUP BY owner_id),"
     " owners AS (SELECT owner_id FROM kept UNION SELECT owner_id FROM stored"
-    " UNION SELECT owner_id FROM itemsapi_item_quota WHERE {here}),"
+    " UNION SELECT owner_id FROM itemsapi_quota_usage WHERE {here}),"
     " missing AS (SELECT itemsapi_user.id AS owner,"
     " coalesce(kept.items, 0) - coalesce(usage.items, 0) AS items,"
     " coalesce(kept.bytes, 0) - coalesce(usage.bytes, 0) AS bytes,"
@@ -115,11 +115,11 @@ _SELECT_DIFFERENCES: Final = (
     " FROM owners JOIN itemsapi_user ON itemsapi_user.id = owners.owner_id"
     " LEFT JOIN kept ON kept.owner_id = owners.owner_id"
     " LEFT JOIN stored ON stored.owner_id = owners.owner_id"
-    " LEFT JOIN itemsapi_item_quota AS usage ON usage.owner_id = owners.owner_id)"
+    " LEFT JOIN itemsapi_quota_usage AS usage ON usage.owner_id = owners.owner_id)"
     " SELECT * FROM missing WHERE items <> 0 OR bytes <> 0 OR keys <> 0"
 )
 _ADD_DIFFERENCE: Final = text(
-    "INSERT INTO itemsapi_item_quota AS usage (owner_id, items, bytes, keys)"
+    "INSERT INTO itemsapi_quota_usage AS usage (owner_id, items, bytes, keys)"
     " VALUES (:owner, :items, :bytes, :keys)"
     " ON CONFLICT (owner_id) DO UPDATE SET"
     " items = CASE WHEN usage.items + :items > 0 THEN usage.items + :items ELSE 0 END,"

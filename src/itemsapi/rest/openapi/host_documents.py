@@ -15,6 +15,7 @@ from apispec import APISpec
 from flask import Flask
 
 from itemsapi.gate import openapi
+from itemsapi.gate.credentials import DocumentedCredential
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.observability.logging import log_failure
@@ -28,7 +29,12 @@ from itemsapi.rest.openapi.responses import ProblemResponses
 SCOPES_SINCE = (3, 1)
 
 
-def complete_documents(app: Flask, rulebook: Rulebook, own: type[flask_smorest.Api]) -> None:
+def complete_documents(
+    app: Flask,
+    rulebook: Rulebook,
+    own: type[flask_smorest.Api],
+    credentials: Iterable[DocumentedCredential] = (),
+) -> None:
     """Write the rules into the documents of all `Api`s of the application except `own` ones.
 
     An error is logged and leaves a document as it is: it must not stop the application.
@@ -37,7 +43,7 @@ def complete_documents(app: Flask, rulebook: Rulebook, own: type[flask_smorest.A
         api = registered["ext_obj"]
         if not isinstance(api, own):
             try:
-                HostDocument(app, api).add_rules(rulebook)
+                HostDocument(app, api, credentials).add_rules(rulebook)
             except Exception as error:  # noqa: BLE001 - whatever plugins of the application raise
                 log_failure("document_incomplete", "", error)
 
@@ -52,9 +58,14 @@ class View(NamedTuple):
 class HostDocument:
     """The document of one `Api` of the application."""
 
-    def __init__(self, app: Flask, api: flask_smorest.Api) -> None:
-        """Take the `Api`, with all its blueprints registered."""
-        self._app, self._api = app, api
+    def __init__(
+        self,
+        app: Flask,
+        api: flask_smorest.Api,
+        credentials: Iterable[DocumentedCredential] = (),
+    ) -> None:
+        """Take the `Api`, with all its blueprints registered, and the credentials of the gate."""
+        self._app, self._api, self._credentials = app, api, tuple(credentials)
         self._spec: APISpec = api.spec
         version = self._spec.openapi_version
         self._is_version_2 = version.major == 2  # noqa: PLR2004
@@ -89,7 +100,7 @@ class HostDocument:
     def _add_schemes(self, rules: Iterable[Rule]) -> None:
         """Add the security schemes; one whose name is taken gets another name."""
         components = self._spec.components
-        for name, scheme in openapi.security_schemes(rules).items():
+        for name, scheme in openapi.security_schemes(rules, (), self._credentials).items():
             self._names[name] = unique_name([name, f"itemsapi_{name}"], components.security_schemes)
             described = _to_version_2_scheme(scheme) if self._is_version_2 else dict(scheme)
             components.security_scheme(self._names[name], described)
