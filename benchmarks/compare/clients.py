@@ -216,6 +216,8 @@ def forge_unsigned(token: str | None) -> str | None:
         header = json.loads(base64.urlsafe_b64decode(parts[0] + "=="))
     except ValueError:
         return None
+    if not isinstance(header, dict) or "alg" not in header:
+        return None
     text = json.dumps({**header, "alg": "none"}).encode()
     return f"{base64.urlsafe_b64encode(text).rstrip(b'=').decode()}.{parts[1]}."
 
