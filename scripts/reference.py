@@ -37,7 +37,9 @@ The fields of `Settings` are described in [Running itemsapi](operations.md#setti
 """
 GROUPS: dict[str, list[str]] = {
     "The layer": ["AuthLayer", "create_app", "Settings"],
+    "Users of an application": ["SqlUsers", "Users", "UserAccount"],
     "Rules": ["requires", "signed_in", "public", "Scope"],
+    "Credentials beside the access token": ["HmacSignature", "Credential"],
     "The caller": ["current_caller", "Caller"],
     "Blueprints and schemas": ["Blueprint", "Schema", "fields", "documented_headers"],
     "Changes by version": ["Precondition"],
@@ -64,7 +66,7 @@ GROUPS: dict[str, list[str]] = {
     ],
     "Errors at the start": ["RulesInvalid", "SettingsError"],
 }
-FURTHER_MODULES = {"itemsapi.testing": "Testing"}  # listed if they exist, by their `__all__`
+FURTHER_MODULES = {"itemsapi.testing": "Testing", "itemsapi.alembic": "Your own Alembic"}
 MAX_LINE = 88
 MAX_FIELDS = 10  # of a dataclass whose fields are listed
 INTERNAL = {"add_url_rule", "get_attribute", "register"}  # overridden methods of the libraries
@@ -80,6 +82,8 @@ def describe_name(name: str, thing: Any) -> Iterator[str]:
         yield "\n".join(map(field_line, public_fields(thing)))
     elif isinstance(thing, type):
         yield from describe_class(name, thing)
+    elif isinstance(thing, str):
+        yield code(f"{name} = {thing!r}")
     else:
         yield code(signature(name, definition(thing)))
         yield documentation(thing)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from itemsapi.db import BlueprintModel, Database
     from itemsapi.extension import AuthLayer
     from itemsapi.gate.caller import Caller, current_caller
+    from itemsapi.gate.credentials import Credential
     from itemsapi.gate.decorators import public, requires, signed_in
+    from itemsapi.gate.hmac_signature import HmacSignature
     from itemsapi.gate.rulebook import RulesInvalid
     from itemsapi.paging import Page, cut_page
     from itemsapi.preconditions import Precondition
@@ -60,8 +62,10 @@ __all__ = [
     "BlueprintModel",
     "Caller",
     "Conflict",
+    "Credential",
     "Database",
     "Forbidden",
+    "HmacSignature",
     "NotFound",
     "Page",
     "PageQuery",
@@ -104,7 +108,9 @@ _NAMES_BY_MODULE = {
     "db": ["BlueprintModel", "Database"],
     "extension": ["AuthLayer"],
     "gate.caller": ["Caller", "current_caller"],
+    "gate.credentials": ["Credential"],
     "gate.decorators": ["public", "requires", "signed_in"],
+    "gate.hmac_signature": ["HmacSignature"],
     "gate.rulebook": ["RulesInvalid"],
     "paging": ["Page", "cut_page"],
     "preconditions": ["Precondition"],

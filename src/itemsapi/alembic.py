@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from itemsapi.db.ownership import TABLES
 
+__all__ = ["include_name"]
+
 
 def include_name(name: str | None, kind: str, parent_names: Mapping[str, str | None]) -> bool:
     """Return whether Alembic may compare an object of the database: all but the layer's tables.

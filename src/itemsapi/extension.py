@@ -31,7 +31,7 @@ from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
-from itemsapi.gate.credentials import Credentials, DocumentedCredential
+from itemsapi.gate.credentials import Credential, Credentials
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RouteRules, RuleDecorator, rule_of
@@ -80,7 +80,7 @@ class AuthLayer:
         *,
         rules: Mapping[str, RuleDecorator] | None = None,
         users: Users | None = None,
-        credentials: Collection[DocumentedCredential] = (),
+        credentials: Collection[Credential] = (),
         settings: Settings | None = None,
         include: Collection[Part] = (),
         url_prefix: str = "",
@@ -127,7 +127,7 @@ class AuthLayer:
             additional_claims=self._additional_claims,
         )
 
-    def _all_credentials(self, services: Services) -> list[DocumentedCredential]:
+    def _all_credentials(self, services: Services) -> list[Credential]:
         """Return the credentials beside the access token."""
         if "api_keys" not in self._include:
             return [*self._credentials]
@@ -266,7 +266,7 @@ def _check_users(users: Users | None, include: Collection[Part]) -> None:
 def _build_gate(
     services: Services,
     rules: RouteRules,
-    credentials: Collection[DocumentedCredential],
+    credentials: Collection[Credential],
     is_own_request: Callable[[], bool],
 ) -> Gate:
     settings = services.settings

@@ -9,7 +9,9 @@ tokens is recorded after the response (`SeenGenerations`).
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from flask import Request, Response, after_this_request
 
@@ -55,6 +57,7 @@ class TokenVerifier:
 
     name = ACCESS_TOKEN
     scheme = BEARER
+    documentation: Mapping[str, Any] = MappingProxyType({})  # `gate.openapi` lists the scopes in it
 
     def __init__(
         self,

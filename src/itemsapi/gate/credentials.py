@@ -43,6 +43,10 @@ class Credential(Protocol):
     def scheme(self) -> str:
         """The authentication scheme of its challenge."""
 
+    @property
+    def documentation(self) -> Mapping[str, Any]:
+        """The security scheme object of the API document (OpenAPI 3.1 section 4.8.27)."""
+
     def is_present(self, request: Request) -> bool:
         """Return whether a request has such a credential, valid or not; read only its headers."""
 
@@ -53,20 +57,10 @@ class Credential(Protocol):
         """
 
 
-class DocumentedCredential(Credential, Protocol):
-    """A credential that an application adds; `documentation` is its OpenAPI security scheme."""
-
-    @property
-    def documentation(self) -> Mapping[str, Any]:
-        """The security scheme object of the API document."""
-
-
 class Credentials:
     """The credentials of one gate, the access token first."""
 
-    def __init__(
-        self, access_token: Credential, others: Iterable[DocumentedCredential] = ()
-    ) -> None:
+    def __init__(self, access_token: Credential, others: Iterable[Credential] = ()) -> None:
         """Take the credentials. Raise `ValueError` if two have the same name."""
         self._access_token = access_token
         self.others = tuple(others)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from itemsapi.gate.api_keys import API_KEY
-from itemsapi.gate.credentials import DocumentedCredential
+from itemsapi.gate.credentials import Credential
 from itemsapi.gate.rules import ACCESS_TOKEN, BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import (
     ApiKeyInvalid,
@@ -90,7 +90,7 @@ def _problems_of_credentials(rule: Rule) -> list[type[Problem]]:
 def security_schemes(
     rules: Iterable[Rule],
     extra: Iterable[Scope] = (),
-    credentials: Iterable[DocumentedCredential] = (),
+    credentials: Iterable[Credential] = (),
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the `securitySchemes`: that of the access token lists all scopes."""
     rule_scopes = [scope for rule in rules for scope in rule.scopes if isinstance(scope, Scope)]

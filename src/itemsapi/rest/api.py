@@ -21,7 +21,7 @@ from flask import Flask, Response, request
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
-from itemsapi.gate.credentials import DocumentedCredential
+from itemsapi.gate.credentials import Credential
 from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
 from itemsapi.rest.blueprint import IdConverter
@@ -115,7 +115,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         *,
         rule_for: RuleFor,
         problems_url: str,
-        credentials: Collection[DocumentedCredential] = (),
+        credentials: Collection[Credential] = (),
         config_prefix: str = "",
         **spec: Any,
     ) -> None:

@@ -15,7 +15,7 @@ from apispec import APISpec
 from flask import Flask
 
 from itemsapi.gate import openapi
-from itemsapi.gate.credentials import DocumentedCredential
+from itemsapi.gate.credentials import Credential
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.observability.logging import log_failure
@@ -33,7 +33,7 @@ def complete_documents(
     app: Flask,
     rulebook: Rulebook,
     own: type[flask_smorest.Api],
-    credentials: Iterable[DocumentedCredential] = (),
+    credentials: Iterable[Credential] = (),
 ) -> None:
     """Write the rules into the documents of all `Api`s of the application except `own` ones.
 
@@ -62,7 +62,7 @@ class HostDocument:
         self,
         app: Flask,
         api: flask_smorest.Api,
-        credentials: Iterable[DocumentedCredential] = (),
+        credentials: Iterable[Credential] = (),
     ) -> None:
         """Take the `Api`, with all its blueprints registered, and the credentials of the gate."""
         self._app, self._api, self._credentials = app, api, tuple(credentials)
