@@ -234,7 +234,11 @@ def test_a_key_expires_after_its_days(backend: Backend, ada: FlaskClient, days: 
 
 
 @pytest.mark.dialect("sqlite")
-@pytest.mark.parametrize("key", ["itk_", make_api_key()[:-1], make_api_key(), "itk_" + "0" * 5000])
+@pytest.mark.parametrize(
+    "key",
+    ["itk_", make_api_key()[:-1], make_api_key(), "itk_" + "0" * 5000],
+    ids=["prefix", "short", "other", "long"],
+)
 def test_an_unknown_key_is_refused(backend: Backend, key: str) -> None:
     """S-163: empty, truncated, well-formed and unknown, far too long."""
     response = backend.bearer_client(key).get("/items")

@@ -196,7 +196,9 @@ def test_a_check_of_an_argument_that_the_route_lacks_stops_the_boot(host: HostFa
 
 
 @pytest.mark.parametrize(
-    "check", [lambda *ids: bool(ids), lambda order_id, /: bool(order_id)], ids=str
+    "check",
+    [lambda *ids: bool(ids), lambda order_id, /: bool(order_id)],
+    ids=["any number", "by position"],
 )
 def test_a_check_takes_its_arguments_by_name(check: Any) -> None:
     """The view gets them by name, too."""

@@ -75,7 +75,7 @@ def test_no_hash_is_replaced_when_the_users_are_read_only(make_host: MakeHost) -
         {"active": False},
         {"active": None},
     ],
-    ids=str,
+    ids=["name", "other", "null", "empty", "plain", "off", "unknown"],
 )
 def test_a_sign_in_is_401_when_it_must_not_succeed(host: Host, columns: dict[str, Any]) -> None:
     """Always with the same response (S-184)."""
