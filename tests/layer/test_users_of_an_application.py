@@ -1,6 +1,6 @@
 """The users of an application sign in, refresh and change their password through the layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -202,6 +202,24 @@ def test_a_password_change_is_422_when_the_application_replaces_the_hash_meanwhi
     monkeypatch.setattr(type(passwords), "hash", hash_and_change)
     assert change_password(host, tokens).status_code == 422
     assert host.stored_hash(user_id).startswith("pbkdf2:")
+
+
+def test_a_sign_in_is_401_when_the_password_is_changed_just_before_its_session_opens(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-126: a thief's session must not outlive the new password."""
+    host.create_user()
+    tokens, read_scopes = host.login(), SqlUsers.scopes
+    pending = [lambda: change_password(host, tokens)]
+
+    def scopes(users: SqlUsers, user_id: str) -> Iterable[str]:
+        found = read_scopes(users, user_id)
+        if pending:
+            assert pending.pop()().status_code == 200
+        return found
+
+    monkeypatch.setattr(SqlUsers, "scopes", scopes)
+    assert host.try_login().status_code == 401
 
 
 def test_a_password_change_is_503_when_the_table_cannot_be_written(

@@ -78,8 +78,9 @@ class UserTransaction:
     @property
     def is_current(self) -> bool:
         """Whether no change of the password came between reading the user and the lock."""
+        stored = self.user.password_hash if self.user else None
         is_unchanged = self.state.password_digests == self.locked_state.password_digests
-        return is_unchanged or self.knows_password
+        return is_unchanged or self.locked_state.knows_password(stored)
 
 
 class UserSource(Protocol):
