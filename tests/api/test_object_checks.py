@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask, abort, request
 
-from itemsapi import Scope, current_caller, requires, signed_in
+from itemsapi import Scope, current_caller, public, requires, signed_in
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.object_check import ObjectCheck
 from itemsapi.gate.rulebook import RulesInvalid
@@ -210,6 +210,7 @@ def test_the_rulebook_tells_which_objects_have_no_check(host: HostFactory) -> No
     def add(app: Flask) -> None:
         add_routes(app)
         app.get("/bills/<int:number>")(signed_in(lambda number: f"{number}"))
+        app.add_url_rule("/news/<int:number>", "news", public("news")(lambda number: f"{number}"))
 
     matrix = AuthLayer.seal(host(add).app).matrix()
     unchecked = {entry.path for entry in matrix if entry.has_unchecked_object}
