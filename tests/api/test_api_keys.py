@@ -277,6 +277,12 @@ def test_a_key_in_another_place_is_no_credential(
 
 
 @pytest.mark.dialect("sqlite")
+def test_a_token_that_contains_the_prefix_is_no_key(backend: Backend) -> None:
+    """Base64url has its characters, too."""
+    assert error_code(backend.bearer_client("eyJ.itk_.x").get("/items")) == "invalid_token"
+
+
+@pytest.mark.dialect("sqlite")
 def test_a_malformed_key_costs_no_query(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checksum tells."""
     calls: list[object] = []
