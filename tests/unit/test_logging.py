@@ -116,6 +116,12 @@ def test_no_value_forges_a_line_of_the_host(host_log: StringIO, value: str) -> N
     assert line == f"[itemsapi] WARNING odd request_id=- name={json.dumps(value)}\n"
 
 
+def test_no_field_name_forges_a_line_of_the_host(host_log: StringIO) -> None:
+    """S-151: such a name is shown with underscores."""
+    log.warning("odd", request_id="-", **{"a\nb)%s": 1})
+    assert host_log.getvalue() == "[itemsapi] WARNING odd request_id=- a_b__s=1\n"
+
+
 def fail(message: str) -> None:
     """Raise an error with a message."""
     raise ValueError(message)

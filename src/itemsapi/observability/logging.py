@@ -22,6 +22,7 @@ from itemsapi.observability.context import request_context
 
 LOGGER: Final = logging.getLogger("itemsapi")
 _BARE_VALUE = re.compile(r"[\w.:/@+-]+", re.ASCII)  # needs no quotes in a message
+_NO_NAME = re.compile(r"\W", re.ASCII)  # what a field's name has not in a message
 
 
 class FieldLogger:
@@ -59,8 +60,8 @@ class FieldLogger:
     ) -> logging.LogRecord:
         fields = {"request_id": request_context().request_id, **fields}
         path, line, function, _ = self._logger.findCaller(stacklevel=4)
-        message = "".join([event, *(f" {name}=%({name})s" for name in fields)])
-        values = {name: _one_word(value) for name, value in fields.items()}
+        values = {_NO_NAME.sub("_", name): _one_word(value) for name, value in fields.items()}
+        message = "".join([event, *(f" {name}=%({name})s" for name in values)])
         record = self._logger.makeRecord(
             self._logger.name, level, path, line, message, (values,), None, function,
             extra={"event": event, "fields": fields},
