@@ -1,4 +1,4 @@
-"""The Items API: items and their search index.
+"""The Items API: items, their search index, and roles for them.
 
 `itemsapi.items.tokenizer` splits the text of an item into words; SQLite's `ascii` tokenizer keeps
 them unchanged. Prefixes of 1 and 2 characters are indexed, because Japanese is searched by those.
@@ -15,16 +15,22 @@ depends_on = None
 TIME = sa.DateTime(timezone=True)
 ID = sa.String(36)
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+ROLES = {  # with their descriptions and scopes
+    "member": ("Keeps own items", ["items:read", "items:write"]),
+    "reader": ("Sees own items", ["items:read"]),
+}
 SORTS = ("created_at", "updated_at", "name", "price", "quantity")
 
 
 def upgrade() -> None:
     """Create the tables."""
     _items(postgresql=op.get_bind().dialect.name == "postgresql")
+    _add_roles()
 
 
 def downgrade() -> None:
-    """Drop the tables with all items."""
+    """Drop the tables with all items. The roles stay, because users may have them."""
+    op.execute("DELETE FROM itemsapi_role_scope WHERE scope LIKE 'items:%'")
     op.execute("DROP TABLE itemsapi_item_text")
     op.drop_table("itemsapi_item")
 
@@ -76,3 +82,22 @@ def _search_index(*, postgresql: bool) -> None:
         " words tsvector NOT NULL)"
     )
     op.execute("CREATE INDEX ix_itemsapi_item_text_words ON itemsapi_item_text USING gin (words)")
+
+
+def _add_roles() -> None:
+    """Add the roles, except those of the same name that exist already."""
+    role = sa.table(
+        "itemsapi_role",
+        sa.column("name", sa.String),
+        sa.column("description", sa.Text),
+        sa.column("everything", sa.Boolean),
+    )
+    scope = sa.table(
+        "itemsapi_role_scope", sa.column("role", sa.String), sa.column("scope", sa.String)
+    )
+    existing = set(op.get_bind().scalars(sa.select(role.c.name)))
+    for name in ROLES.keys() - existing:
+        description, scopes = ROLES[name]
+        row = {"name": name, "description": description, "everything": False}
+        op.bulk_insert(role, [row])
+        op.bulk_insert(scope, [{"role": name, "scope": one} for one in scopes])

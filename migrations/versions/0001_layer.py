@@ -97,34 +97,18 @@ def _roles() -> None:
             index=True,
         ),
     )
-    _seed_roles()
+    _add_admin_role()
 
 
-def _seed_roles() -> None:
+def _add_admin_role() -> None:
     role = sa.table(
         "itemsapi_role",
         sa.column("name", sa.String),
         sa.column("description", sa.Text),
         sa.column("everything", sa.Boolean),
     )
-    scope = sa.table(
-        "itemsapi_role_scope", sa.column("role", sa.String), sa.column("scope", sa.String)
-    )
     op.bulk_insert(
-        role,
-        [
-            {"name": "admin", "description": "May do everything", "everything": True},
-            {"name": "member", "description": "Keeps own items", "everything": False},
-            {"name": "reader", "description": "Sees own items", "everything": False},
-        ],
-    )
-    op.bulk_insert(
-        scope,
-        [
-            {"role": "member", "scope": "items:read"},
-            {"role": "member", "scope": "items:write"},
-            {"role": "reader", "scope": "items:read"},
-        ],
+        role, [{"name": "admin", "description": "May do everything", "everything": True}]
     )
 
 

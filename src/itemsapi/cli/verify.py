@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table, progress_bar
 from itemsapi.control_characters import escape_control_characters
@@ -83,6 +82,8 @@ def _settings(config: Path | None, given: dict[str, object]) -> VerifySettings:
 
 
 def _run(url: str, settings: VerifySettings) -> Report:
+    from rich.markup import escape  # noqa: PLC0415 - the extra has it
+
     from itemsapi.verify.runner import prepare  # noqa: PLC0415 - needs the extra
 
     verification = prepare(url, settings, _password_of(settings))
