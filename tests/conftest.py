@@ -1,5 +1,6 @@
 """Fixtures for all tests: databases (SQLite and PostgreSQL) and applications on them."""
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,12 +16,15 @@ from hypothesis import settings as hypothesis_settings
 
 from itemsapi import create_app, db
 from itemsapi.clock import Timer, new_id
+from itemsapi.observability.logging import LOGGER
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.testing import MovableClock, testing_settings
 from support.app_factory import Backend, BufferedClient
 from support.bundled_postgres import start_postgres
+from support.command_line import SECRET
 from support.host import HostFactory, make_host
+from support.log_records import LogRecords
 from support.manual_timer import ManualTimer
 from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
@@ -142,9 +146,20 @@ def timer() -> ManualTimer:
 
 
 @pytest.fixture
+def log_records() -> Iterator[LogRecords]:
+    """The records of the layer during a test; the service writes them, a host may not."""
+    handler, level = LogRecords(), LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    yield handler
+    LOGGER.setLevel(level)
+    LOGGER.removeHandler(handler)
+
+
+@pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings for a test on its database."""
-    return testing_settings(tmp_path, database_url=database_url)
+    return testing_settings(tmp_path, database_url=database_url, secret_key=SECRET)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from itemsapi.tokens.claims import REQUIRED_CLAIMS, RESERVED_CLAIMS, copy_additi
 from itemsapi.tokens.sessions import AuthSession
 from support.app_factory import Backend
 from support.host import HostFactory
+from support.log_records import LogRecords
 from support.tokens import error_code, refresh, refreshed, revoke_tokens_of_user
 
 Build = Callable[[Any], Backend]
@@ -100,15 +101,16 @@ def test_the_function_runs_outside_of_flask(build: Build) -> None:
     assert backend.bearer_client(token).get("/claims").get_json()["tenant"] == "script"
 
 
-def test_no_session_is_left_when_the_function_fails(
-    build: Build, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_session_is_left_when_the_function_fails(build: Build, log_records: LogRecords) -> None:
     """503, and the log says why; the attempt is not counted as a wrong password."""
     backend = build(fail)
     backend.create_user("ada")
     response = sign_in(backend)
     assert (response.status_code, error_code(response)) == (503, "claims_unavailable")
-    assert (count_sessions(backend), "ConnectionError" in capfd.readouterr().err) == (0, True)
+    assert (count_sessions(backend), "ConnectionError" in "\n".join(log_records.lines())) == (
+        0,
+        True,
+    )
 
 
 @pytest.mark.dialect("sqlite")
@@ -203,13 +205,13 @@ def test_no_transaction_is_open_while_the_function_runs(build: Build) -> None:
     ],
 )
 def test_a_token_gets_no_other_claims(
-    build: Build, capfd: pytest.CaptureFixture[str], claims: Any, fault: str
+    build: Build, log_records: LogRecords, claims: Any, fault: str
 ) -> None:
     """503, and the log says which and why (S-032)."""
     backend = build(lambda _: claims)
     backend.create_user("ada")
     assert error_code(sign_in(backend)) == "claims_unavailable"
-    assert fault in capfd.readouterr().err
+    assert fault in "\n".join(log_records.lines())
 
 
 @pytest.mark.dialect("sqlite")

@@ -13,6 +13,7 @@ from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, NotFound
 from support.app_factory import Backend
 from support.host import HostFactory
+from support.log_records import LogRecords
 from support.tokens import error_code
 
 pytestmark = pytest.mark.dialect("sqlite")  # the gate does not depend on the database
@@ -122,7 +123,7 @@ def test_a_check_that_returns_no_bool_opens_nothing(backend: Backend, name: str)
     ],
 )
 def test_a_check_that_fails_opens_nothing(
-    host: HostFactory, error: Exception, code: str, capfd: pytest.CaptureFixture[str]
+    host: HostFactory, error: Exception, code: str, log_records: LogRecords
 ) -> None:
     """S-003: 503, or 404 if the check says so itself."""
 
@@ -132,7 +133,7 @@ def test_a_check_that_fails_opens_nothing(
     backend = host(lambda app: app.get("/<int:order_id>")(signed_in(on=fail)(lambda **_: "open")))
     response = backend.signed_in_client("ada").get("/7")
     assert (error_code(response), "secret" in response.text) == (code, False)
-    assert ("RuntimeError" in capfd.readouterr().err) == isinstance(error, RuntimeError)
+    assert ("RuntimeError" in "\n".join(log_records.lines())) == isinstance(error, RuntimeError)
 
 
 def test_a_check_may_abort_with_404(host: HostFactory) -> None:

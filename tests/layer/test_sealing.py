@@ -1,6 +1,5 @@
 """Routes without a rule: refused at boot by `seal`, otherwise one by one."""
 
-import logging
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +8,7 @@ from flask import Flask
 from itemsapi import AuthLayer, public, requires
 from itemsapi.gate.rulebook import RulesInvalid
 from support.app_factory import Backend
+from support.log_records import LogRecords
 
 Protect = Callable[..., Backend]
 
@@ -52,12 +52,11 @@ def test_an_unsealed_application_refuses_only_routes_without_a_rule(protect: Pro
 
 
 def test_an_unsealed_application_logs_the_routes_without_a_rule(
-    protect: Protect, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    protect: Protect, log_records: LogRecords
 ) -> None:
     """The operator finds them at the first request."""
-    caplog.set_level(logging.ERROR)
     protect(make_host()).client().get("/good")
-    assert "route GET /open has no access rule" in capsys.readouterr().err + caplog.text
+    assert "route GET /open has no access rule" in "\n".join(log_records.lines())
 
 
 @pytest.mark.parametrize("switch", ["testing", "debug"])

@@ -24,6 +24,7 @@ from openapi_spec_validator import (
 from itemsapi import AuthLayer, Blueprint, Conflict, NotFound, Schema, public, requires, signed_in
 from itemsapi import fields as strict_fields
 from support.app_factory import Backend
+from support.log_records import LogRecords
 
 pytestmark = pytest.mark.dialect("sqlite")  # documents do not depend on the database
 
@@ -339,10 +340,10 @@ def test_no_content_has_no_media_type_on_a_host(toys: Backend) -> None:
 
 
 def test_a_document_that_cannot_be_completed_stops_nothing(
-    protect: Protect, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    protect: Protect, log_records: LogRecords
 ) -> None:
     """The host's own plugin fails; the log says so, and requests are answered."""
     app = create_host(protect=lambda app: protect(app, rules=RULES))
     app.extensions["flask-smorest"]["apis"][""]["ext_obj"].flask_plugin = None
     assert app.test_client().get("/pets/1").status_code == 200
-    assert "document_incomplete" in capsys.readouterr().err + caplog.text
+    assert "document_incomplete" in "\n".join(log_records.lines())

@@ -100,6 +100,10 @@ class Adoption:
         response = new.test_client().post("/auth/login", json=credentials)
         yield cls(old, new, response.get_json()["access_token"], credentials)
         services.database.dispose()
+        for module, app in ((before, old), (after, new)):
+            if hasattr(module, "db"):
+                with app.app_context():
+                    module.db.engine.dispose()
 
     def differences(self, requests: list[Request]) -> list[str]:
         """Send the requests to both, with the token where one is needed; return what differs."""

@@ -17,7 +17,11 @@ from itemsapi.app import create_app
 from itemsapi.clock import now
 from itemsapi.db import check_schema
 from itemsapi.extension import LAYER, gate_of
-from itemsapi.observability.context import RequestContext, set_request_context
+from itemsapi.observability.context import (
+    RequestContext,
+    reset_request_context,
+    set_request_context,
+)
 from itemsapi.observability.logging import set_log_level, write_json_lines
 from itemsapi.server.host_application import AppFactory
 from itemsapi.services import EXTENSION, Services, build_services
@@ -34,13 +38,14 @@ def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     services = _services()
     write_json_lines()
     set_log_level(level=logging.WARNING)
-    set_request_context(RequestContext(address="cli"))
+    token = set_request_context(RequestContext(address="cli"))
     try:
         if check_schema_version:
             check_schema(services.database)
         yield services
     finally:
         services.database.dispose()
+        reset_request_context(token)
 
 
 def _services() -> Services:

@@ -200,8 +200,8 @@ def _login_operation(document: Document, login: LoginRequest) -> Operation | Non
         for operation in document.operations
         if operation.method == "POST"
         and not operation.path_parameters
-        and login.password in _login_body(document, operation)[1]
-        and any(name in _login_body(document, operation)[1] for name in _USERNAME_FIELDS)
+        and _takes_field(document, operation, login.password)
+        and any(_takes_field(document, operation, name) for name in _USERNAME_FIELDS)
     ]
     likely = [o for o in candidates if any(word in o.path for word in ("login", "token", "sign"))]
     if not likely:
@@ -210,6 +210,11 @@ def _login_operation(document: Document, login: LoginRequest) -> Operation | Non
             " in verify.toml, or use --token-command"
         )
     return min(likely, key=lambda operation: ("login" not in operation.path, operation.path))
+
+
+def _takes_field(document: Document, operation: Operation, name: str) -> bool:
+    """Return whether the body of a sign-in has a field of this name."""
+    return name in _login_body(document, operation)[1]
 
 
 def _login_body(document: Document, operation: Operation) -> tuple[str, tuple[str, ...]]:
