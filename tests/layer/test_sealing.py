@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from flask.views import MethodView
 
 from itemsapi import AuthLayer, public, requires
 from itemsapi.gate.rulebook import RulesInvalid
@@ -126,3 +127,25 @@ def test_routes_of_an_application_without_the_layer_stay_open(protect: Protect) 
     """A gate belongs to one application."""
     protect(make_host())
     assert make_host().test_client().get("/open").status_code == 200
+
+
+def test_a_view_with_a_rule_is_refused_without_the_layer() -> None:
+    """Who forgets `AuthLayer(app)` does not serve it to everybody (S-001)."""
+    app = Flask("forgotten", static_folder=None)
+    app.add_url_rule("/secret", view_func=requires("items:read")(lambda: "secret"), endpoint="s")
+    app.add_url_rule("/open", view_func=lambda: "open", endpoint="open")
+    client = app.test_client()
+    assert [client.get("/secret").status_code, client.get("/open").status_code] == [503, 200]
+
+
+def test_a_class_with_a_rule_is_refused_without_the_layer() -> None:
+    """The rule may stand on a method of a `MethodView` (S-001)."""
+
+    class Secret(MethodView):
+        @requires("items:read")
+        def get(self) -> str:
+            return "secret"
+
+    app = Flask("forgotten", static_folder=None)
+    app.add_url_rule("/secret", view_func=Secret.as_view("secret"))
+    assert app.test_client().get("/secret").status_code == 503

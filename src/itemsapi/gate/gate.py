@@ -37,12 +37,12 @@ from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
+from itemsapi.gate.without_gate import GATE
 from itemsapi.observability.context import RequestContext, read_request_context, set_fallback
 from itemsapi.observability.logging import log
 from itemsapi.problems import Challenge, GateUnavailable, Problem, RouteUnguarded, TokenInvalid
 from itemsapi.tokens.scopes import ScopeRegistry
 
-EXTENSION = "itemsapi.gate"
 ADMITTED = "itemsapi_admitted"
 
 
@@ -84,7 +84,7 @@ class Gate:
 
         A signal keeps weak references only, so `app` keeps the gate.
         """
-        app.extensions[EXTENSION] = self
+        app.extensions[GATE] = self
         request_started.connect(self.check_request, sender=app)
 
     def seal(self, app: Flask) -> Rulebook:

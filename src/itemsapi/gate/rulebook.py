@@ -92,7 +92,7 @@ class Rulebook:
         view = app.view_functions.get(route.endpoint)
         automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
         for method in sorted(route.methods - automatic):
-            found = _unique(_collect_rules(view, method), rules.find(route, method))
+            found = _unique(collect_rules(view, method), rules.find(route, method))
             if len(found) == 1:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if self._has_checked_arguments(entry, route.arguments):
@@ -165,7 +165,7 @@ def _fault(rules: list[Rule], method: str, route: Route) -> str:
     return f"route {method} {route.rule} {fault}; {advice}"
 
 
-def _collect_rules(view: object, method: str) -> list[Rule]:
+def collect_rules(view: object, method: str) -> list[Rule]:
     """Return the rules of a view function, or of a MethodView's class and its method; each once."""
     rules = list(declared_rules(view))
     view_class = getattr(view, "view_class", None)

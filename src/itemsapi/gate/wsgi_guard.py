@@ -16,8 +16,9 @@ from flask.ctx import RequestContext
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wsgi import ClosingIterator
 
-from itemsapi.gate.gate import EXTENSION, Gate, GateResponse, is_preflight
+from itemsapi.gate.gate import Gate, GateResponse, is_preflight
 from itemsapi.gate.rules import Rule
+from itemsapi.gate.without_gate import GATE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -92,6 +93,6 @@ def mounted_applications(application: object) -> Iterator[tuple[str, str | None]
 def _gate_before(application: object) -> str | None:
     if isinstance(application, WsgiGuard):
         return str(application.rule)
-    if isinstance(application, Flask) and EXTENSION in application.extensions:
+    if isinstance(application, Flask) and GATE in application.extensions:
         return "a Flask application with a gate of its own"
     return None

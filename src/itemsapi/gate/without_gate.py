@@ -1,0 +1,27 @@
+"""Views with a rule on an application that has no gate: they are refused, not open.
+
+A decorator only marks its view. Whoever forgets `AuthLayer(app)`, or `init_app`, would otherwise
+serve the view to everybody and notice nothing.
+"""
+
+from typing import Final
+
+from flask import Flask, request, request_started
+from werkzeug.exceptions import ServiceUnavailable
+
+from itemsapi.gate.rulebook import collect_rules
+from itemsapi.observability.logging import log
+
+GATE: Final = "itemsapi.gate"  # of the extensions of an application
+
+
+def refuse_without_gate(app: Flask, **_: object) -> None:
+    """Raise a 503 for a view with a rule, unless the application has a gate."""
+    if GATE in app.extensions or request.endpoint is None:
+        return
+    if collect_rules(app.view_functions.get(request.endpoint), request.method):
+        log.error("gate_missing", endpoint=request.endpoint, hint="write AuthLayer(app)")
+        raise ServiceUnavailable("This view has an access rule, but its application has no gate.")
+
+
+request_started.connect(refuse_without_gate)  # of any application
