@@ -23,16 +23,14 @@ PASSWORD = "plain horse battery staple"
 
 
 def make_host() -> Flask:
-    """Return an application with one view."""
+    """Return an application with two views, without rules."""
     app = Flask("host", static_folder=None)
 
     @app.get("/orders")
-    @requires("items:read")
     def list_orders() -> dict[str, list[int]]:
         return {"orders": [1, 2, 3]}
 
     @app.get("/open")
-    @public("for comparison")
     def show() -> dict[str, list[int]]:
         return {"orders": [1, 2, 3]}
 
@@ -74,7 +72,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         host, guarded = make_host(), make_host()
         settings = Settings(data_dir=Path(folder), rate_limit="100000000/minute").with_secret()
-        AuthLayer(guarded, settings=settings).seal(guarded)
+        rules = {"/orders": requires("items:read"), "/open": public("for comparison")}
+        AuthLayer(guarded, rules=rules, settings=settings).seal(guarded)
         services: Services = guarded.extensions[EXTENSION]
         db.upgrade(services.database)
         services.users.create(COMMAND_LINE, "ada", PASSWORD, ["admin"])

@@ -237,3 +237,11 @@ def test_mounted_applications_are_found(host: Backend) -> None:
         "/own": "a Flask application with a gate of its own",
         "/reports": "signed in",
     }
+
+
+def test_a_rule_with_an_object_check_is_refused() -> None:
+    """A mounted application has no arguments of a view."""
+    app = Flask("host", static_folder=None)
+    auth = AuthLayer(app)
+    with pytest.raises(ValueError, match="on= checks the arguments of a view"):
+        auth.wsgi_guard(Reports(), signed_in(on=lambda: False))

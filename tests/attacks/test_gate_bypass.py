@@ -15,7 +15,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from itemsapi import current_caller, public, requires, signed_in
-from itemsapi.gate.gate import EXTENSION
+from itemsapi.gate.without_gate import GATE
 from itemsapi.problems import GateUnavailable, TokenMissing
 from support.app_factory import Backend
 from support.asgi import let_others_run
@@ -159,7 +159,7 @@ def surround_gate(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Around:
     """Add receivers of the signal before and after the gate, in a known order."""
 
     def put(before: Hook, behind: Hook) -> None:
-        order = [before, backend.app.extensions[EXTENSION].check_request, behind]
+        order = [before, backend.app.extensions[GATE].check_request, behind]
         monkeypatch.setattr(request_started, "receivers_for", lambda _: order)
 
     return put
@@ -227,7 +227,7 @@ def test_no_view_runs_when_the_gate_is_disconnected(
 ) -> None:
     """Not even with a valid token (S-003)."""
     ada = backend.signed_in_client("ada", "admin")
-    request_started.disconnect(backend.app.extensions[EXTENSION].check_request, backend.app)
+    request_started.disconnect(backend.app.extensions[GATE].check_request, backend.app)
     assert outcome(ada.get("/vault"), vault) == SHUT
 
 

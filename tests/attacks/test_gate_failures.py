@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from itemsapi import Blueprint, public
 from itemsapi.app import rulebook
-from itemsapi.gate.gate import EXTENSION as GATE
+from itemsapi.gate.without_gate import GATE
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import EXTENSION

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, exc, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from itemsapi.clock import now
 from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
+from support.manual_timer import ManualTimer
 
 Events = Callable[[], list[str]]
 
@@ -143,14 +144,34 @@ def status(backend: Backend, headers: dict[str, str]) -> int:
     return backend.client().get("/me", headers=headers).status_code
 
 
-def test_a_revocation_applies_once_the_host_has_committed(backend: Backend, host: Engine) -> None:
-    """In this process at once; the timer does not move here."""
+def test_a_revocation_applies_once_the_host_has_committed(
+    backend: Backend, host: Engine, timer: ManualTimer
+) -> None:
+    """Within a second in every process."""
     session_id, headers = sign_in(backend)
     with host.connect() as connection:
         revoke(backend, connection, session_id)
         assert status(backend, headers) == 200
         connection.commit()
+    timer.advance(1.1)
     assert status(backend, headers) == 401
+
+
+def test_a_revocation_does_not_apply_if_the_commit_of_the_host_fails(
+    backend: Backend, host: Engine, timer: ManualTimer
+) -> None:
+    """Such as by a deferred constraint: a later sign-in of the user is not refused."""
+    session_id, headers = sign_in(backend)
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    with host.connect() as connection, suppress(ZeroDivisionError):
+        revoke(backend, connection, session_id)
+        event.listen(connection, "commit", fail)
+        connection.commit()
+    timer.advance(1.1)
+    assert status(backend, headers) == 200
 
 
 @pytest.mark.parametrize("undo", ["transaction", "savepoint"])
@@ -169,7 +190,9 @@ def test_a_revocation_does_not_apply_if_the_host_rolls_back(
     assert status(backend, headers) == 200
 
 
-def test_a_later_savepoint_of_the_host_keeps_ours(backend: Backend, host: Engine) -> None:
+def test_a_later_savepoint_of_the_host_keeps_ours(
+    backend: Backend, host: Engine, timer: ManualTimer
+) -> None:
     """Its rollback does not undo the revocation."""
     session_id, headers = sign_in(backend)
     with host.connect() as connection:
@@ -178,6 +201,7 @@ def test_a_later_savepoint_of_the_host_keeps_ours(backend: Backend, host: Engine
         revoke(backend, connection, session_id)
         connection.begin_nested().rollback()
         connection.commit()
+    timer.advance(1.1)
     assert status(backend, headers) == 401
 
 

@@ -1,6 +1,7 @@
 """Routes without a rule: refused at boot by `seal`, otherwise one by one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -149,3 +150,50 @@ def test_a_class_with_a_rule_is_refused_without_the_layer() -> None:
     app = Flask("forgotten", static_folder=None)
     app.add_url_rule("/secret", view_func=Secret.as_view("secret"))
     assert app.test_client().get("/secret").status_code == 503
+
+
+def share_endpoint(protect: Protect, rules: dict[str, Any]) -> Flask:
+    """Return an application with two paths to one endpoint, sealed by its first request."""
+    app = Flask("host", static_folder=None)
+
+    def show_list() -> str:
+        return "the list"
+
+    for path in ("/admin/list", "/public/list"):
+        app.add_url_rule(path, view_func=show_list)
+    protect(app, rules=rules)
+    return app
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"/admin/*": requires("users:read"), "/public/*": public("p")},
+        {"/public/*": public("p"), "/admin/*": requires("users:read")},
+        {"/public/*": public("p")},
+    ],
+    ids=["admin first", "public first", "one alone"],
+)
+def test_two_paths_of_one_endpoint_are_refused_with_different_rules(
+    protect: Protect, rules: dict[str, Any]
+) -> None:
+    """The rule of one would hold for both (S-001)."""
+    app = share_endpoint(protect, rules)
+    codes = {app.test_client().get(path).status_code for path in ("/admin/list", "/public/list")}
+    assert codes == {403}
+    with pytest.raises(RulesInvalid):
+        AuthLayer.seal(app)
+
+
+def test_two_paths_of_one_endpoint_are_served_with_the_same_rule(protect: Protect) -> None:
+    """As `/` and `/index` often are."""
+    app = share_endpoint(protect, {"/*": public("both")})
+    assert app.test_client().get("/admin/list").text == "the list"
+
+
+def test_the_header_of_cookie_delivery_means_nothing_on_a_route_of_the_application(
+    protect: Protect,
+) -> None:
+    """It may have a header of that name."""
+    client = protect(make_host()).client()
+    assert client.get("/good", headers={"X-Auth-Delivery": "cookie"}).status_code == 200

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import Session
 
 from itemsapi.db.engine import Database
-from itemsapi.db.joined_transaction import HostConnection, after_commit
+from itemsapi.db.joined_transaction import HostConnection, after_commit, has_joined
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ __all__ = [
     "create_revision",
     "current_revision",
     "downgrade",
+    "has_joined",
     "is_empty",
     "newest_revision",
     "require_current_models",

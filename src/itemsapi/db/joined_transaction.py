@@ -38,6 +38,11 @@ def join_transaction(connection: HostConnection, own_engine: Engine) -> Iterator
         _run_at_commit(outer, actions)
 
 
+def has_joined(tx: Session) -> bool:
+    """Return whether a session has joined a transaction of the application."""
+    return _ACTIONS in tx.info
+
+
 def after_commit(tx: Session, action: Callable[[], None]) -> None:
     """Run `action` once the changes of `tx` are committed, and not if they are rolled back.
 

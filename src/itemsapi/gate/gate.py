@@ -171,7 +171,8 @@ class Gate:
             raise
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
-        self._csrf_policy.check(request)
+        if self._is_own_request():
+            self._csrf_policy.check(request)
         set_caller(request, caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:

@@ -67,7 +67,24 @@ class Rulebook:
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
         self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
         self.faults += [f"rules: {key!r} matches no route" for key in sorted(rules.unused)]
-        self._rules = {(entry.endpoint, entry.method): entry.rule for entry in self.entries}
+        self._rules = self._one_rule_for_each_endpoint()
+
+    def _one_rule_for_each_endpoint(self) -> dict[tuple[str, str], Rule]:
+        """Return the rules by endpoint and method; several paths may lead to one endpoint.
+
+        With different rules for them, or none for one, the endpoint is refused on all.
+        """
+        rules: dict[tuple[str, str], Rule] = {}
+        for entry in self.entries:
+            key = entry.endpoint, entry.method
+            if rules.setdefault(key, entry.rule) != entry.rule:
+                fault = (
+                    f"route {entry.method} {entry.path} has another rule than the other paths of"
+                    f" {entry.endpoint}; give them one rule, or an endpoint each"
+                )
+                self.faults.append(fault)
+                self.faults_by_route[key] = fault
+        return {key: rule for key, rule in rules.items() if key not in self.faults_by_route}
 
     def require_complete(self) -> None:
         """Raise `RulesInvalid` with all faults, one a line."""

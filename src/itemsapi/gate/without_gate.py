@@ -16,10 +16,11 @@ GATE: Final = "itemsapi.gate"  # of the extensions of an application
 
 
 def refuse_without_gate(app: Flask, **_: object) -> None:
-    """Raise a 503 for a view with a rule, unless the application has a gate."""
+    """Raise a 503 for a view that needs a caller, unless the application has a gate."""
     if GATE in app.extensions or request.endpoint is None:
         return
-    if collect_rules(app.view_functions.get(request.endpoint), request.method):
+    rules = collect_rules(app.view_functions.get(request.endpoint), request.method)
+    if any(rule.kind != "public" for rule in rules):
         log.error("gate_missing", endpoint=request.endpoint, hint="write AuthLayer(app)")
         raise ServiceUnavailable("This view has an access rule, but its application has no gate.")
 

@@ -38,6 +38,8 @@ class WsgiGuard:
         """
         if rule.accepts_refresh_token:
             raise ValueError("a mounted application takes access tokens; use @requires, @signed_in")
+        if rule.on is not None:
+            raise ValueError("on= checks the arguments of a view; a mounted application has none")
         self._app, self._gate, self._application = app, gate, application
         self.rule = rule
 
@@ -57,6 +59,8 @@ class WsgiGuard:
                     return Response(status=204)(environ, start_response)
                 environ[CALLER] = self._gate.admit(self._app, self.rule)
                 admitted = _after_request(context)
+                if "wsgi.input" in environ:  # the gate may have read a signed body
+                    environ["wsgi.input"] = context.request.environ["wsgi.input"]
         except GateResponse as refusal:
             return refusal.gate_response(environ, start_response)
         return ClosingIterator(self._application(environ, start_response), admitted.close)

@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Connection, String, bindparam, func, insert, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import AnyRow, Database, Model, after_commit
+from itemsapi.db import AnyRow, Database, Model, after_commit, has_joined
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
 MAX_FEED_AGE_SECONDS = 5.0  # how long tokens are accepted while the feed cannot be read
@@ -137,7 +137,8 @@ class RevocationFeed:
 
         Return the last `seq` written: the new epoch. No other transaction writes to the feed until
         this one ends. The rows inform the other processes; this one remembers the targets when the
-        transaction commits.
+        transaction commits. In a transaction of the application this process learns of them as the
+        others do, because SQLAlchemy tells of a commit before it is certain.
         """
         self._database.advisory_lock(tx, FEED_LOCK_ID)
         last_seq: int = tx.execute(_LAST_SEQ).scalar_one()
@@ -146,7 +147,8 @@ class RevocationFeed:
         seqs = dict(zip(targets, itertools.count(first_seq), strict=False))
         rows = [{"seq": seq, "target": target} for target, seq in seqs.items()]
         tx.execute(insert(_table), [row | {"sessions": sessions, "made_at": now} for row in rows])
-        after_commit(tx, lambda: self._remember(seqs))
+        if not has_joined(tx):
+            after_commit(tx, lambda: self._remember(seqs))
         return first_seq + len(rows) - 1
 
     def check(self, *, sid: str, gen: int, user_id: str, epoch: int) -> None:
