@@ -17,6 +17,7 @@ from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.testing import PASSWORD
 from support.host_app import Host, HostUser, MakeHost, cheap_hash
+from support.log_records import LogRecords
 from support.race import race
 
 NEW_PASSWORD = "seven quiet geese cross the river"
@@ -441,8 +442,10 @@ def test_an_object_without_the_methods_is_refused(users: Any, message: str) -> N
 
 @pytest.mark.dialect("sqlite")
 @pytest.mark.parametrize("user_id", ["", "x" * 129, "a\nb"])
-def test_an_id_that_no_token_can_have_is_an_error(host: Host, user_id: str) -> None:
-    """It is the application that has to be changed."""
+def test_a_user_whose_id_no_token_can_have_is_unknown(
+    host: Host, user_id: str, log_records: LogRecords
+) -> None:
+    """The response is that for any other name; the log says what has to be changed (S-184)."""
 
     class Unusable(UsersInMemory):
         def find_by_name(self, username: str) -> UserAccount | None:
@@ -450,5 +453,5 @@ def test_an_id_that_no_token_can_have_is_an_error(host: Host, user_id: str) -> N
 
     issuer = host.services.issuer
     source = ApplicationUsers(Unusable(), issuer.database, issuer.clock, issuer.scope_registry)
-    with pytest.raises(ValueError, match="1 to 128 printable characters"):
-        source.find_by_name("grace")
+    assert source.find_by_name("grace") is None
+    assert "1 to 128 printable characters" in "\n".join(log_records.lines())

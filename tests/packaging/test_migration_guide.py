@@ -124,6 +124,7 @@ def shop(
     (folder / "shop.py").write_text(SHOP, "utf-8")
     project.run(ALEMBIC)
     (folder / "alembic" / "env.py").write_text(ENVIRONMENT, "utf-8")
+    project.run(SET_UP)
     yield project
     if server:
         execute(server, f"DROP DATABASE {name} WITH (FORCE)")
@@ -166,7 +167,6 @@ def test_the_migrations_of_the_guide_are_undone_and_run_again(project: Project) 
 def test_the_shop_of_the_guide_stores_orders(shop: Project) -> None:
     """Alembic finds nothing of ours, and the commands find the application."""
     port = free_port()
-    shop.run(SET_UP)
     with shop.serve(START_SHOP, port, "/.well-known/jwks.json"):
         output = shop.run(CALL_SHOP.replace("8000", str(port)))
     placed, listed, refusal = parse_each(output)

@@ -44,6 +44,11 @@ class AdditionalClaims:
         """Start without a function."""
         self._function: ClaimsFunction | None = None
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether the application has such a function."""
+        return self._function is not None
+
     def register(self, function: ClaimsFunction) -> None:
         """Set the function. Raise `ValueError` if there is one already."""
         if self._function is not None:

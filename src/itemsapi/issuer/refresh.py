@@ -77,12 +77,24 @@ def refresh(issuer: Issuer, token: str, request: RefreshRequest) -> Grant:
     `ClaimsUnavailable` or `DatabaseUnavailable` if the client may retry with the same token.
     """
     claims = issuer.token_codec.verify_refresh_token(token)
-    loaded = issuer.additional_claims.load(issuer.database, claims.sub)
+    loaded = _load_claims(issuer, claims)
     with issuer.users.transaction(claims.sub) as current:
         outcome = _refresh_session(issuer, current, claims, request, loaded)
     if isinstance(outcome, Problem):
         raise outcome
     return outcome()
+
+
+def _load_claims(issuer: Issuer, claims: RefreshClaims) -> LoadedClaims:
+    """Return the application's claims for a user who may refresh; for others none are needed."""
+    if not issuer.additional_claims.is_registered:
+        return LoadedClaims()
+    with issuer.database.reading() as connection:
+        session = find_session(connection, claims.sid)
+    user = issuer.users.find_by_id(claims.sub)
+    if session is None or session.ended_at is not None or user is None or not user.enabled:
+        return LoadedClaims()
+    return issuer.additional_claims.load(issuer.database, claims.sub)
 
 
 def _refresh_session(

@@ -195,12 +195,14 @@ class ApplicationUsers:
         return self.users.read_only
 
     def find_by_name(self, username: str) -> UserAccount | None:
-        """Return the user who signs in with this name. Raise `ValueError` for an unusable id."""
+        """Return the user who signs in with this name; None for one whose id no token can have."""
         user = self.users.find_by_name(username)
         if user is not None and not _is_user_id(user.id):
-            raise ValueError(
-                f"users: the id of a user is not 1 to {MAX_USER_ID_LENGTH} printable characters"
+            log.error(
+                "user_id_unusable",
+                hint=f"an id is 1 to {MAX_USER_ID_LENGTH} printable characters",
             )
+            return None
         return user
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
