@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.views import MethodView
+from werkzeug.routing import UUIDConverter
 
-from itemsapi import AuthLayer, public, requires
+from itemsapi import AuthLayer, Scope, public, requires
 from itemsapi.gate.rulebook import RulesInvalid
 from support.app_factory import Backend
 from support.log_records import LogRecords
@@ -197,3 +198,189 @@ def test_the_header_of_cookie_delivery_means_nothing_on_a_route_of_the_applicati
     """It may have a header of that name."""
     client = protect(make_host()).client()
     assert client.get("/good", headers={"X-Auth-Delivery": "cookie"}).status_code == 200
+
+
+def make_users_api() -> Flask:
+    """Return an application with routes whose paths begin alike, without rules."""
+    app = Flask("users", static_folder=None)
+    for path in ("/api/users/<int:number>/disable", "/api/users/<int:number>", "/api/orders"):
+        app.add_url_rule(path, path, view_func=lambda **_: "done", methods=["GET", "POST"])
+    return app
+
+
+def faults_of(app: Flask) -> list[str]:
+    """Return the lines with which sealing fails."""
+    with pytest.raises(RulesInvalid) as raised:
+        AuthLayer.seal(app)
+    return str(raised.value).splitlines()
+
+
+def test_a_longer_pattern_wins_over_one_with_methods(protect: Protect) -> None:
+    """The part for administrators stays theirs, whatever the method (S-002)."""
+    app = make_users_api()
+    rules = {
+        "/api/*": requires("items:read"),
+        "POST,DELETE /api/*": public("all"),
+        "/api/users/*": requires("items:write"),
+    }
+    client = protect(app, rules=rules).client()
+    codes = [
+        client.post("/api/users/1/disable").status_code,
+        client.post("/api/orders").status_code,
+    ]
+    assert codes == [401, 200]
+
+
+def test_a_pattern_with_methods_wins_over_the_same_pattern_without(protect: Protect) -> None:
+    """Of equally long patterns the more special one counts."""
+    rules = {"POST /api/*": requires("items:write"), "/api/*": public("all")}
+    client = protect(make_users_api(), rules=rules).client()
+    codes = [client.post("/api/orders").status_code, client.get("/api/orders").status_code]
+    assert codes == [401, 200]
+
+
+def test_an_exact_endpoint_and_an_exact_path_are_equally_close(protect: Protect) -> None:
+    """The longer name of the two says nothing about what the author wants."""
+    app = make_host()
+    protect(
+        app, rules={"open": requires("items:read"), "/open": public("all"), "wide": public("x")}
+    )
+    (fault,) = faults_of(app)
+    assert "by the key 'open' and by the key '/open'" in fault
+
+
+def test_a_rule_that_closer_keys_always_beat_is_a_fault(protect: Protect) -> None:
+    """It looks as if it protected something."""
+    app = make_host()
+    protect(app, rules={"/*": public("all"), "/w*": requires("items:read"), "wide": public("x")})
+    assert faults_of(app) == [
+        "rules: '/w*' decides no route: for POST /wide the key 'wide' is closer"
+    ]
+
+
+def test_a_pattern_that_decorators_always_beat_is_a_fault(protect: Protect) -> None:
+    """It looks as if it protected something."""
+    app = make_host()
+    protect(app, rules={"/*": public("all"), "/goo*": requires("items:read")})
+    assert faults_of(app) == [
+        "rules: '/goo*' decides no route: for GET /good the decorator is closer"
+    ]
+
+
+def test_spaces_between_methods_are_ignored(protect: Protect) -> None:
+    """`"POST, GET /api/*"` is how many people write it."""
+    rules = {"/*": public("all"), " POST, GET  /api/* ": requires("items:read")}
+    client = protect(make_users_api(), rules=rules).client()
+    assert client.post("/api/orders").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("POST,PTU /api/*", "'PTU'; use CONNECT, DELETE, GET, OPTIONS, PATCH, POST, PUT, TRACE"),
+        ("POST, /api/*", "unknown method ''"),
+        ("post /api/*", "unknown method 'post'"),
+        ("POST GET /api/*", "unknown method 'POST GET'"),
+        ("HEAD /api/*", "'HEAD'; HEAD follows GET"),
+        (" ", "names no route"),
+    ],
+)
+def test_a_key_with_an_unknown_method_is_refused(protect: Protect, key: str, reason: str) -> None:
+    """It would silently leave the routes to another rule."""
+    with pytest.raises(ValueError, match=reason):
+        protect(make_users_api(), rules={"/*": public("all"), key: requires("items:read")})
+
+
+@pytest.mark.parametrize("path", ["/x/<any('[a-z]', 'b c'):name>", "/x/<any('a?'):name>"])
+def test_only_the_star_is_special_in_a_key(protect: Protect, path: str) -> None:
+    """Paths of the URL map contain brackets, question marks and spaces."""
+    app = make_host()
+    app.add_url_rule(path, "x", view_func=lambda **_: "x")
+    protect(app, rules={"/*": requires("items:read"), path: public("all")})
+    rulebook = AuthLayer.seal(app)
+    assert rulebook.rule_for("x", "GET").kind == "public"
+
+
+def test_a_question_mark_in_a_key_is_itself(protect: Protect) -> None:
+    """A key that seems to match one character would open another route."""
+    app = make_host()
+    protect(app, rules={"/*": requires("items:read"), "/ope?": public("all")})
+    assert faults_of(app) == ["rules: '/ope?' matches no route"]
+
+
+@pytest.mark.parametrize("value", ["public", Scope("a:b", "Do"), requires, None, print])
+def test_a_value_that_is_no_rule_is_refused(protect: Protect, value: object) -> None:
+    """The message says how to write one."""
+    advice = r"^rules\['/x'\] is no rule; write public\('why'\), requires\(SCOPE\) or signed_in$"
+    with pytest.raises(TypeError, match=advice):
+        protect(make_host(), rules={"/x": value})
+
+
+def test_the_fault_of_two_close_keys_names_both(protect: Protect) -> None:
+    """The author finds them among fifty."""
+    app = make_host()
+    protect(app, rules={"/op*": public("all"), "*pen": requires("items:read"), "wide": public("x")})
+    (fault,) = faults_of(app)
+    assert "by the key '/op*' and by the key '*pen'" in fault
+
+
+def test_the_fault_of_a_decorator_beside_an_exact_key_names_the_key(protect: Protect) -> None:
+    """One of the two is to be removed."""
+    app = make_host()
+    protect(app, rules={"good": requires("items:read"), "/*": public("x")})
+    (fault,) = faults_of(app)
+    assert "GET /good has more than one access rule: by a decorator and by the key 'good'" in fault
+
+
+def test_requires_without_parentheses_is_named(protect: Protect) -> None:
+    """The route serves the decorator then, not the view."""
+    app = Flask("host", static_folder=None)
+    app.get("/tea")(requires(lambda: "tea"))  # type: ignore[arg-type]
+    protect(app)
+    assert faults_of(app) == [
+        "route GET /tea has no access rule; write @requires(SCOPE), with the parentheses"
+    ]
+
+
+def make_login_page() -> Flask:
+    """Return an application that has a path of the layer, and a path twice."""
+    app = Flask("pages", static_folder=None)
+    view = public("sign in")(lambda **_: "page")
+    app.add_url_rule("/auth/login", "login", view, methods=["GET", "POST"])
+    app.add_url_rule("/twice/<a>", "once", view)
+    app.add_url_rule("/twice/<b>", "again", view)
+    return app
+
+
+def test_a_route_of_the_layer_behind_one_of_the_application_is_a_fault(protect: Protect) -> None:
+    """Nobody could sign in; two routes of the application itself may be intended."""
+    app = make_login_page()
+    protect(app)
+    (fault,) = faults_of(app)
+    assert fault == (
+        "route POST /auth/login (itemsapi.auth.sign_in) is reached by nobody: login has the same"
+        " path; give AuthLayer a url_prefix"
+    )
+
+
+def test_a_route_of_the_application_behind_one_of_the_layer_is_a_fault(protect: Protect) -> None:
+    """Its code would silently be dead, whatever it calls its variables."""
+    app = Flask("pages", static_folder=None)
+    protect(app)
+    (path,) = [
+        r.rule for r in app.url_map.iter_rules() if r.endpoint == "itemsapi.sessions.delete_session"
+    ]
+    view = public("x")(lambda **_: "x")
+    app.url_map.converters["id"] = UUIDConverter
+    app.add_url_rule(path.replace("session_id", "key"), "mine", view, methods=["DELETE"])
+    (fault,) = faults_of(app)
+    assert (
+        "(mine) is reached by nobody: itemsapi.sessions.delete_session has the same path" in fault
+    )
+
+
+def test_routes_of_the_layer_under_a_prefix_are_reached(protect: Protect) -> None:
+    """As the fault advises."""
+    app = make_login_page()
+    protect(app, url_prefix="/layer")
+    assert AuthLayer.seal(app).faults == []

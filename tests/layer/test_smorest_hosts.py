@@ -23,6 +23,7 @@ from openapi_spec_validator import (
 
 from itemsapi import AuthLayer, Blueprint, Conflict, NotFound, Schema, public, requires, signed_in
 from itemsapi import fields as strict_fields
+from itemsapi.testing import caller_client
 from support.app_factory import Backend
 from support.log_records import LogRecords
 
@@ -290,13 +291,14 @@ def toys_blueprint() -> Blueprint:
 @pytest.fixture
 def toys(protect: Protect) -> Backend:
     """A host that registers a blueprint of ours with its own `Api`."""
-    app = create_host(protect=lambda app: protect(app, rules=RULES, include=["docs"]))
+    layer = {"rules": RULES, "include": ["docs"], "url_prefix": "/layer"}
+    app = create_host(protect=lambda app: protect(app, **layer))
     app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(toys_blueprint())
     return Backend(app, app.extensions["itemsapi"], app.extensions["itemsapi"].clock)
 
 
 def host_document(backend: Backend) -> dict[str, Any]:
-    """Return the document of the host's `Api`; `/openapi.json` may be that of the layer."""
+    """Return the document of the host's `Api`."""
     AuthLayer.seal(backend.app)
     spec = backend.app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec
     found: dict[str, Any] = json.loads(json.dumps(spec.to_dict()))
@@ -335,7 +337,7 @@ def test_the_document_of_the_layer_omits_the_blueprints_of_the_host(toys: Backen
 
 def test_no_content_has_no_media_type_on_a_host(toys: Backend) -> None:
     """204 from a blueprint of ours, as in `create_app` (S-015)."""
-    response = toys.signed_in_client("ada", "admin").delete("/toys/1")
+    response = caller_client(toys.app).delete("/toys/1")
     assert (response.status_code, "Content-Type" in response.headers) == (204, False)
 
 

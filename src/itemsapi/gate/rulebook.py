@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
-from itemsapi.gate.decorators import declared_rules
-from itemsapi.gate.route_rules import ClosestRules, RouteRules
+from itemsapi.gate.decorators import declared_rules, requires
+from itemsapi.gate.route_rules import RouteRules
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
+
+DECORATOR_WITHOUT_VIEW = requires("any").__qualname__  # what `@requires` without () makes of a view
 
 
 class RulesInvalid(RuntimeError):
@@ -66,7 +69,7 @@ class Rulebook:
         self.scopes = self._known_scopes(_blueprint_scopes(app))
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
         self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
-        self.faults += [f"rules: {key!r} matches no route" for key in sorted(rules.unused)]
+        self.faults += [*rules.faults(), *shadowed_routes(app)]
         self._rules = self._one_rule_for_each_endpoint()
 
     def _one_rule_for_each_endpoint(self) -> dict[tuple[str, str], Rule]:
@@ -109,13 +112,16 @@ class Rulebook:
         view = app.view_functions.get(route.endpoint)
         automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
         for method in sorted(route.methods - automatic):
-            found = _unique(collect_rules(view, method), rules.find(route, method))
+            declared = collect_rules(view, method)
+            given = rules.find(route, method, has_decorator=bool(declared))
+            found = [*declared, *given.rules]
             if len(found) == 1:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if self._has_checked_arguments(entry, route.arguments):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                fault = _fault(found, method, route)
+                problem = _problem(route, view, declared, given.keys)
+                fault = f"route {method} {route.rule} {problem}"
                 self.faults.append(fault)
                 self.faults_by_route[route.endpoint, method] = fault
 
@@ -164,22 +170,22 @@ class Rulebook:
             self.faults.append(line)
 
 
-def _unique(declared: list[Rule], given: ClosestRules) -> list[Rule]:
-    """Return the rules of a route: a decorator wins over a pattern, not over an exact key."""
-    return [*declared, *given.rules] if given.is_exact or not declared else declared
-
-
 def _blueprint_scopes(app: Flask) -> list[Scope]:
     blueprints = app.blueprints.values()
     return [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
 
 
-def _fault(rules: list[Rule], method: str, route: Route) -> str:
-    fault = "has more than one access rule" if rules else "has no access rule"
+def _problem(route: Route, view: object, declared: list[Rule], keys: list[str]) -> str:
+    """Return what is wrong with a route that has no rule or several, and what to do."""
     advice = "give it exactly one of @requires, @signed_in, @public"
-    if not rules:
-        advice += f", or AuthLayer(app, rules={{{route.endpoint!r}: ...}})"
-    return f"route {method} {route.rule} {fault}; {advice}"
+    if keys:
+        owners = [*(["a decorator"] if declared else []), *(f"the key {key!r}" for key in keys)]
+        return f"has more than one access rule: by {' and by '.join(owners)}; {advice}"
+    if declared:
+        return f"has more than one access rule; {advice}"
+    if getattr(view, "__qualname__", "") == DECORATOR_WITHOUT_VIEW:
+        return "has no access rule; write @requires(SCOPE), with the parentheses"
+    return f"has no access rule; {advice}, or AuthLayer(app, rules={{{route.endpoint!r}: ...}})"
 
 
 def collect_rules(view: object, method: str) -> list[Rule]:
