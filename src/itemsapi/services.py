@@ -58,6 +58,11 @@ class Services:
     items: ItemService
 
     @property
+    def has_own_users(self) -> bool:
+        """Whether the users are those of the layer, and not those of an application."""
+        return isinstance(self.issuer.users, LayerUsers)
+
+    @property
     def base_url(self) -> str:
         """The public address under which the endpoints of the layer begin."""
         return f"{self.settings.public_url}{self.url_prefix}"

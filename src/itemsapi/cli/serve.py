@@ -8,7 +8,7 @@ import click
 import flask
 
 from itemsapi.app import create_app
-from itemsapi.cli.context import app_factory, host_application, open_services
+from itemsapi.cli.context import app_factory, host_application, open_services, require_own_users
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
 from itemsapi.cli.users import TEMPORARY_NOTE
@@ -44,12 +44,14 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
         os.environ.setdefault(f"{ENV_PREFIX}PUBLIC_URL", f"http://localhost:{port}")
     with listen(host, port) as listener, shared_folder(workers):
         with open_services(check_schema_version=False) as services:
+            if admin:
+                require_own_users(services)
             prepare(services)
             host_app = host_application()
             app = host_app or create_app(services.settings)
             AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
             build_document(app, required=host_app is None)
-            admin_credentials = first_admin(services.users, admin)
+            admin_credentials = first_admin(services, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         _print_banner(services.settings, app, admin_credentials, address)
         set_log_level()  # commands show warnings only
