@@ -174,7 +174,9 @@ def test_a_changed_user_may_be_named_by_an_id_of_any_type(
     assert not is_accepted(host, tokens)
 
 
-@pytest.mark.parametrize("wrong", [HostUser(id=1), [1, 2], None, True, b"1"], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [HostUser(id=1), [1, 2], None, True, b"1"], ids=lambda wrong: type(wrong).__name__
+)
 def test_what_is_no_id_of_a_changed_user_is_rejected(host: Host, wrong: object) -> None:
     """Nobody would have lost their tokens."""
     with pytest.raises(TypeError, match=r"pass user\.id"):
