@@ -316,7 +316,7 @@ def _build_api(app: Flask, services: Services, gate: Gate) -> rest.Api:
         rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
-        **rest.spec_options(services.settings),
+        **rest.spec_options(services.settings, services.url_prefix),
     )
     rest.describe(app, api)
     return api

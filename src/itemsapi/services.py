@@ -69,7 +69,11 @@ class Services:
 
     @property
     def problems_url(self) -> str:
-        """The address of the page that explains the problems."""
+        """The address of the page that explains the problems.
+
+        Without the part `docs` there is no page, and the `type` of a problem is only an identifier
+        (RFC 9457 section 3.1.1).
+        """
         return f"{self.base_url}/docs/problems"
 
     def users_changed(
