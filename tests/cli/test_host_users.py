@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from itemsapi.cli.first_start import first_admin
 from itemsapi.services import EXTENSION
 from support.command_line import SECRET, CommandResult, Shell
 
@@ -111,3 +112,9 @@ def test_check_says_nothing_of_the_empty_table_of_the_layer() -> None:
     """It is always empty."""
     findings = run("check", "--json").json["findings"]
     assert "users" not in {found["about"] for found in findings}
+
+
+def test_no_first_admin_is_asked_for(host: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """`itemsapi serve` says nothing of the empty table either."""
+    assert first_admin(host.extensions[EXTENSION], None) is None
+    assert "No user exists" not in capsys.readouterr().err
