@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
 
 import click
 from flask import Flask, Response, current_app, has_app_context, request
@@ -185,16 +186,18 @@ class AuthLayer:
         return services().database.transaction(connection=connection)
 
     @staticmethod
-    def users_changed(*user_ids: object, connection: HostConnection | None = None) -> None:
+    def users_changed(
+        *user_ids: int | str | UUID, connection: HostConnection | None = None
+    ) -> None:
         """Revoke the access tokens of users that the application changed, deleted or disabled.
 
         Call it in an application context, after your transaction is committed, or, on the same
         database, within it, with its `connection`: see `transaction`. Within a second every process
         refuses the tokens (`REVOCATION_LAG`), and the next refresh reads the user again. Without
         this call a change is known at the next refresh. Sessions end if the user is gone, disabled
-        or has another password. Raise `DatabaseUnavailable`.
+        or has another password. Raise `DatabaseUnavailable`, and `TypeError` for what is no id.
         """
-        services().users_changed(map(str, user_ids), connection)
+        services().users_changed([_id_as_text(each) for each in user_ids], connection)
 
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.
@@ -246,6 +249,14 @@ class AuthLayer:
 def gate_of(app: Flask) -> Gate:
     """Return the gate of an application."""
     return cast("Gate", app.extensions[LAYER])
+
+
+def _id_as_text(user_id: object) -> str:
+    """Return the id of a user as the layer stores it."""
+    if isinstance(user_id, bool) or not isinstance(user_id, int | str | UUID):
+        kind = type(user_id).__name__
+        raise TypeError(f"users_changed() takes ids, and this is of the type {kind}: pass user.id")
+    return str(user_id)
 
 
 def _check_users(users: Users | None, include: Collection[Part]) -> None:
@@ -305,7 +316,7 @@ def _build_api(app: Flask, services: Services, gate: Gate) -> rest.Api:
         rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
-        **rest.spec_options(services.settings),
+        **rest.spec_options(services.settings, services.url_prefix),
     )
     rest.describe(app, api)
     return api

@@ -97,7 +97,7 @@ class TokenMissing(Challenge):
 
     code = "token_missing"
     title = "Authentication required"
-    advice = "Send the header `Authorization: Bearer <access token>`; POST /auth/login gives one."
+    advice = "Sign in, and send the header `Authorization: Bearer <access token>`."
 
 
 class TokenInvalid(Challenge):
@@ -106,7 +106,7 @@ class TokenInvalid(Challenge):
     code = "invalid_token"
     error = "invalid_token"
     title = "The access token is invalid, expired or revoked"
-    advice = "Get a new access token with POST /auth/refresh, or sign in again."
+    advice = "Refresh the access token, or sign in again."
 
 
 class ApiKeyInvalid(Challenge):
@@ -115,7 +115,7 @@ class ApiKeyInvalid(Challenge):
     code = "invalid_api_key"
     error = "invalid_token"
     title = "The API key is invalid, expired or revoked"
-    advice = "Make a new key with POST /me/api-keys."
+    advice = "Make a new key."
 
 
 class SignatureInvalid(Challenge):
@@ -146,7 +146,7 @@ class StepUpRequired(Challenge):
     def __init__(self, max_age: int = 0) -> None:
         """Take how many seconds ago the sign-in may be."""
         self.max_age = max_age
-        super().__init__(f"Sign in again with POST /auth/login; that is valid for {max_age} s.")
+        super().__init__(f"Sign in again; that is valid for {max_age} s.")
 
     def parameters(self) -> Iterator[tuple[str, str]]:
         """Yield the allowed age of the sign-in."""
@@ -178,7 +178,7 @@ class PasswordChangeRequired(Challenge):
     code = "password_change_required"
     error = "insufficient_scope"
     title = "The password must be changed first"
-    advice = "Set another one with POST /me/password; the response has tokens for all operations."
+    advice = "Set another password; the response has tokens for all operations."
 
 
 class Forbidden(Challenge):
@@ -190,12 +190,12 @@ class Forbidden(Challenge):
 
 
 class RouteUnguarded(Challenge):
-    """A route was added after the start and has no rule: every request is rejected."""
+    """A route has no access rule, or was added after the start: every request is rejected."""
 
     status = 403
     code = "route_unguarded"
     title = "This route has no access rule"
-    advice = "The route was added after the application was created; pass it in `blueprints`."
+    advice = "This route has no access rule; the log names the line to add."
 
 
 class CredentialsInvalid(Challenge):
@@ -212,7 +212,7 @@ class RefreshInvalid(Challenge):
     code = "invalid_refresh_token"
     error = "invalid_token"
     title = "The refresh token is invalid or its session has ended"
-    advice = "Sign in again with POST /auth/login."
+    advice = "Sign in again."
 
 
 class RefreshReused(RefreshInvalid):

@@ -58,13 +58,22 @@ class Services:
     items: ItemService
 
     @property
+    def has_own_users(self) -> bool:
+        """Whether the users are those of the layer, and not those of an application."""
+        return isinstance(self.issuer.users, LayerUsers)
+
+    @property
     def base_url(self) -> str:
         """The public address under which the endpoints of the layer begin."""
         return f"{self.settings.public_url}{self.url_prefix}"
 
     @property
     def problems_url(self) -> str:
-        """The address of the page that explains the problems."""
+        """The address of the page that explains the problems.
+
+        Without the part `docs` there is no page, and the `type` of a problem is only an identifier
+        (RFC 9457 section 3.1.1).
+        """
         return f"{self.base_url}/docs/problems"
 
     def users_changed(

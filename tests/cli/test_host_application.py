@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from click.testing import Result
 from sqlalchemy import inspect
 
 from itemsapi import db
+from itemsapi.cli.serve import build_document
 from itemsapi.db.ownership import ITEM_TABLES
 from itemsapi.idempotency import IdempotencyKey
+from itemsapi.rest.api import DocumentInvalid
 from support.command_line import SECRET, CommandResult, Shell
+from support.log_records import LogRecords
 
 pytestmark = pytest.mark.dialect("sqlite")
 
@@ -44,6 +48,15 @@ bare = Flask("bare")
 """
 OPEN_ROUTES = """for path in ("/a", "/b"):
         app.add_url_rule(path, path, lambda: "")"""
+VARIABLE_ROUTES = """for path in ("/orders/<int:number>", "/files/<path:filename>", "/<page>"):
+        defaults = {"page": "one"} if path == "/<page>" else None
+        view = signed_in(lambda **_: "")
+        app.add_url_rule(path, path, view, defaults=defaults)"""
+UNDOCUMENTED = """from itemsapi import Blueprint
+    pets = Blueprint("pets", __name__)
+    view = pets.doc(parameters=[{"name": "q"}])(signed_in(lambda: ""))
+    pets.add_url_rule("/pets", "list_pets", view)
+    app.register_blueprint(pets)"""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MOUNTS = """app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
         "/open": Flask("a"), "/guarded": auth.wsgi_guard(Flask("b"), signed_in)})"""
@@ -126,6 +139,34 @@ def test_openapi_documents_the_host() -> None:
     assert "/orders" in run("openapi").json["paths"]
 
 
+def test_openapi_documents_variable_routes_of_the_host(host: Path) -> None:
+    """Routes of the application itself, also with a default; Flask's static files are one."""
+    write_host(host, VARIABLE_ROUTES)
+    paths = run("openapi").json["paths"]
+    routes = ["/orders/{number}", "/files/{filename}", "/{page}"]
+    parameters = [paths[route]["get"]["parameters"] for route in routes]
+    assert [[p["name"] for p in each] for each in parameters] == [
+        ["number"],
+        ["filename"],
+        ["page"],
+    ]
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_host_is_served_without_a_document_when_it_cannot_be_built(
+    host: Path, monkeypatch: pytest.MonkeyPatch, log_records: LogRecords, *, required: bool
+) -> None:
+    """The log says why; the Items API does not start."""
+    write_host(host, UNDOCUMENTED)
+    monkeypatch.syspath_prepend(host)
+    from shop import app  # type: ignore[import-not-found]  # noqa: PLC0415 - the test wrote it
+
+    with pytest.raises(DocumentInvalid) if required else nullcontext():
+        build_document(app, required=required)
+    logged = [line for line in log_records.lines() if line.startswith("document_not_built")]
+    assert len(logged) == (not required)
+
+
 @pytest.mark.parametrize("command", ["access", "serve"])
 def test_routes_without_a_rule_are_listed(host: Path, command: str) -> None:
     """All of them, one a line (S-001)."""
@@ -188,7 +229,7 @@ def test_an_application_that_does_not_exist_is_wrong_usage() -> None:
 
 def flask(*words: str) -> Result:
     """Run `flask itemsapi` on the application."""
-    from shop import app  # type: ignore[import-not-found]  # noqa: PLC0415 - the test wrote it
+    from shop import app  # noqa: PLC0415 - the test wrote it
 
     result: Result = app.test_cli_runner().invoke(args=["itemsapi", *words])
     return result

@@ -221,15 +221,37 @@ def test_a_connection_to_another_database_is_rejected(backend: Backend) -> None:
     other.dispose()
 
 
-@pytest.mark.postgres
-@pytest.mark.dialect("postgresql")
-def test_a_connection_in_autocommit_mode_is_rejected(backend: Backend, host: Engine) -> None:
-    """It has no transaction to join."""
-    with (
-        host.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-        pytest.raises(ValueError, match="autocommit"),
-    ):
+@pytest.mark.parametrize("place", ["connection", "engine", "create_engine"])
+def test_a_connection_in_autocommit_mode_is_rejected(
+    backend: Backend, host: Engine, place: str
+) -> None:
+    """It has no transaction to join, and the rows of the host stay as they are."""
+    options = {"isolation_level": "AUTOCOMMIT"}
+    engine = create_engine(host.url, **options) if place == "create_engine" else host
+    engine = engine.execution_options(**options) if place == "engine" else engine
+    with engine.connect() as connection:
+        if place == "connection":
+            connection.execution_options(**options)
+        with pytest.raises(ValueError, match="autocommit"):
+            record(backend, connection)
+        place_order(connection)
+    engine.dispose()
+    assert count_orders(host) == 1
+
+
+def test_a_host_that_begins_by_itself_is_no_autocommit(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """SQLAlchemy's advice for SQLite: no transactions of the driver, and BEGIN at each begin."""
+    if host.dialect.name == "sqlite":
+        event.listen(host, "connect", lambda driver, _: setattr(driver, "isolation_level", None))
+        event.listen(host, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        host.dispose()
+    with host.connect() as connection:
         record(backend, connection)
+        place_order(connection)
+        connection.commit()
+    assert (count_orders(host), events()) == (1, ["order_placed"])
 
 
 def test_an_unavailable_database_is_a_problem(backend: Backend, host: Engine) -> None:

@@ -1,6 +1,6 @@
 """The users of an application sign in, refresh and change their password through the layer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -163,6 +163,25 @@ def test_other_users_keep_their_tokens_when_one_changed(host: Host) -> None:
     host.users_changed(grace)
     host.users_changed()
     assert is_accepted(host, others)
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_a_changed_user_may_be_named_by_an_id_of_any_type(
+    host: Host, kind: Callable[[object], object]
+) -> None:
+    """The one of the column, or as the layer has it."""
+    user_id, tokens = host.create_user(), host.login()
+    host.users_changed(kind(user_id))
+    assert not is_accepted(host, tokens)
+
+
+@pytest.mark.parametrize(
+    "wrong", [HostUser(id=1), [1, 2], None, True, b"1"], ids=lambda wrong: type(wrong).__name__
+)
+def test_what_is_no_id_of_a_changed_user_is_rejected(host: Host, wrong: object) -> None:
+    """Nobody would have lost their tokens."""
+    with pytest.raises(TypeError, match=r"pass user\.id"):
+        host.users_changed(1, wrong)
 
 
 def test_a_password_change_is_stored_in_the_table_of_the_application(host: Host) -> None:

@@ -98,7 +98,7 @@ class Host:
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {tokens['access_token']}"
         return client
 
-    def users_changed(self, *user_ids: object) -> None:
+    def users_changed(self, *user_ids: Any) -> None:
         """Tell the layer that the application changed users."""
         with self.app.app_context():
             self.auth.users_changed(*user_ids)

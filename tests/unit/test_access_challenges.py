@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemsapi.problems import Challenge, Problem, ScopeMissing, TokenMissing, list_problems
+from itemsapi.problems import (
+    Challenge,
+    Problem,
+    ScopeMissing,
+    StepUpRequired,
+    TokenMissing,
+    list_problems,
+)
 from itemsapi.tokens.scopes import Scope
 
 CHALLENGES = [kind for kind in list_problems() if issubclass(kind, Challenge)]
@@ -28,6 +35,17 @@ def test_every_challenge_is_well_formed(kind: type[Challenge]) -> None:
     names = re.findall(r"(\w+)=", header)
     assert SHAPE.fullmatch(header)
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("kind", list_problems(), ids=lambda kind: kind.__name__)
+def test_no_advice_names_a_path(kind: type[Problem]) -> None:
+    """The paths of the layer depend on `url_prefix`."""
+    assert not re.search(r"(GET|POST|PUT|PATCH|DELETE) /", kind.advice)
+
+
+def test_the_advice_to_sign_in_again_names_no_path() -> None:
+    """It has its own text."""
+    assert StepUpRequired(60).detail == "Sign in again; that is valid for 60 s."
 
 
 @pytest.mark.parametrize("kind", CHALLENGES, ids=lambda kind: kind.__name__)

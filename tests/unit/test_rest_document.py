@@ -56,6 +56,17 @@ def _response_schema(schema: marshmallow.Schema) -> tuple[dict[str, Any], dict[s
     return response["content"]["application/json"]["schema"], document["components"]["schemas"]
 
 
+@pytest.mark.parametrize(
+    "path", ["`POST {}/auth/login`", "`{}/auth/sessions`", "({}/docs/problems)"]
+)
+def test_the_introduction_names_the_paths_with_the_prefix_of_the_layer(path: str) -> None:
+    """`AuthLayer(url_prefix=...)`; without it they are as they are."""
+    settings = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
+    for prefix in ("", "/api"):
+        text = rest.spec_options(settings, prefix)["info"]["description"]
+        assert path.format(prefix) in text
+
+
 def test_plain_schema_is_described_like_a_strict_one() -> None:
     """Its fields are required, its decimals are strings, and its URLs have the format `uri`."""
     order = _response_schema(Order())[1]["Order"]

@@ -6,7 +6,7 @@ API with the settings in the environment.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import click
@@ -35,22 +35,37 @@ def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`. Audit events of
     commands have the address "cli" and no user id.
     """
-    services = _services()
+    host = host_application()
+    services = _services(host)
     write_json_lines()
     set_log_level(level=logging.WARNING)
     token = set_request_context(RequestContext(address="cli"))
     try:
         if check_schema_version:
             check_schema(services.database)
-        yield services
+        with host.app_context() if host else nullcontext():  # its users may need it
+            yield services
     finally:
         services.database.dispose()
         reset_request_context(token)
 
 
-def _services() -> Services:
+@contextmanager
+def open_own_users() -> Iterator[Services]:
+    """Yield the services as `open_services` does. Raise `SettingsError` for other users."""
+    with open_services() as services:
+        require_own_users(services)
+        yield services
+
+
+def require_own_users(services: Services) -> None:
+    """Raise `SettingsError` if the users are those of an application: the layer makes none."""
+    if not services.has_own_users:
+        raise SettingsError("the users of this application are its own; change them there")
+
+
+def _services(host: Flask | None) -> Services:
     """Return the services of the host's application, which knows the scopes of its routes."""
-    host = host_application()
     if host is None:
         return build_services(Settings.from_environment(), now)
     gate_of(host).seal(host)

@@ -6,7 +6,6 @@ import click
 
 from itemsapi.cli.terminal import print_lines
 from itemsapi.db import check_schema, is_empty, upgrade
-from itemsapi.issuer.users import UserService
 from itemsapi.services import Services
 
 
@@ -30,12 +29,14 @@ def create_data_dir(services: Services) -> None:
         services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def first_admin(users: UserService, name: str | None) -> tuple[str, str] | None:
+def first_admin(services: Services, name: str | None) -> tuple[str, str] | None:
     """Create the first admin, `name` or the name typed at the terminal, if there is no user yet.
 
-    Return name and password, or None if a user exists or no name is available.
+    Return name and password, or None if a user exists, also in an application with its own users,
+    or no name is available.
     """
-    if not users.is_empty():
+    users = services.users
+    if not services.has_own_users or not users.is_empty():
         return None
     if name is None and sys.stdin.isatty():
         name = click.prompt("No user exists yet. Name of the first admin", default="admin")

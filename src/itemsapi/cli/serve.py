@@ -8,13 +8,13 @@ import click
 import flask
 
 from itemsapi.app import create_app
-from itemsapi.cli.context import app_factory, host_application, open_services
+from itemsapi.cli.context import app_factory, host_application, open_services, require_own_users
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
 from itemsapi.cli.users import TEMPORARY_NOTE
 from itemsapi.extension import AuthLayer
 from itemsapi.extras import extra
-from itemsapi.observability.logging import set_log_level
+from itemsapi.observability.logging import log, set_log_level
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
@@ -44,15 +44,31 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
         os.environ.setdefault(f"{ENV_PREFIX}PUBLIC_URL", f"http://localhost:{port}")
     with listen(host, port) as listener, shared_folder(workers):
         with open_services(check_schema_version=False) as services:
+            if admin:
+                require_own_users(services)
             prepare(services)
-            app = host_application() or create_app(services.settings)
+            host_app = host_application()
+            app = host_app or create_app(services.settings)
             AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
-            document_of(app)
-            admin_credentials = first_admin(services.users, admin)
+            build_document(app, required=host_app is None)
+            admin_credentials = first_admin(services, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         _print_banner(services.settings, app, admin_credentials, address)
         set_log_level()  # commands show warnings only
         serve(listener, app_factory(), workers=workers, threads=threads)
+
+
+def build_document(app: flask.Flask, *, required: bool) -> None:
+    """Build the OpenAPI document. Unless it is `required`, an error is only logged.
+
+    A view of an application may be one that the document cannot express, and works without it.
+    """
+    try:
+        document_of(app)
+    except Exception as error:
+        if required:
+            raise
+        log.error("document_not_built", error=error)
 
 
 def _print_banner(

@@ -5,7 +5,9 @@ import click
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import json_option, print_lines, print_table
-from itemsapi.issuer.sessions import list_open_sessions
+from itemsapi.issuer.sessions import end_other_sessions, list_open_sessions
+from itemsapi.problems import NotFound
+from itemsapi.services import Services
 
 JSON_COLUMNS = ["id", "device", "address", "delivery", "created_at", "last_used_at", "expires_at"]
 TABLE_COLUMNS = ["device", "address", "created_at", "last_used_at"]  # JSON has all columns
@@ -20,9 +22,9 @@ def command() -> None:
 @click.argument("name")
 @json_option
 def list_sessions(name: str, *, as_json: bool) -> None:
-    """List the open sessions of the user NAME, most recently used first."""
+    """List the open sessions of the user with this NAME or id, most recently used first."""
     with open_services() as services:
-        user_sessions = list_open_sessions(services.issuer, services.users.get_by_name(name).id)
+        user_sessions = list_open_sessions(services.issuer, _find_user_id(services, name))
     rows = [{column: row[column] for column in JSON_COLUMNS} for row in user_sessions]
     print_table(rows, TABLE_COLUMNS, as_json=as_json)
 
@@ -31,7 +33,7 @@ def list_sessions(name: str, *, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("--everybody", is_flag=True, help="End the sessions of all users.")
 def end_sessions(name: str | None, *, everybody: bool) -> None:
-    """End all sessions of the user NAME, or of all users."""
+    """End all sessions of the user with this NAME or id, or of all users."""
     if everybody == bool(name):
         raise click.UsageError("Give a NAME or --everybody.")
     with open_services() as services:
@@ -39,5 +41,15 @@ def end_sessions(name: str | None, *, everybody: bool) -> None:
             services.users.end_all_sessions(COMMAND_LINE)
             print_lines("Ended everybody's sessions.")
             return
-        ended = services.users.end_sessions(COMMAND_LINE, services.users.get_by_name(name).id)
+        user_id, why = _find_user_id(services, name), "ended by an operator"
+        ended = end_other_sessions(services.issuer, user_id, keep=None, why=why, actor=None)
         print_lines(f"Ended {ended} of {name}.")
+
+
+def _find_user_id(services: Services, name: str) -> str:
+    """Return the id of the user with this name or id. Raise `NotFound` if there is none."""
+    users = services.issuer.users
+    user = users.find_by_name(name) or users.find_by_id(name)
+    if user is None:
+        raise NotFound(f"There is no user {name}.")
+    return user.id

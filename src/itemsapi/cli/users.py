@@ -10,7 +10,7 @@ import click
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.accounts.passwords import make_temporary_password
 from itemsapi.accounts.repository import UserRecord
-from itemsapi.cli.context import open_services
+from itemsapi.cli.context import open_own_users
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
 from itemsapi.clock import now
 from itemsapi.issuer.users import UserService
@@ -65,7 +65,7 @@ def add(
     Roles decide what a user may do; a user without a role may do nothing.
     """
     password = _read_or_generate_password(from_stdin=from_stdin)
-    with open_services() as services:
+    with open_own_users() as services:
         known_roles = _require_known_roles(services, roles)
         is_temporary = must_change or (services.settings.production and not from_stdin)
         user = services.users.create(COMMAND_LINE, name, password, roles, temporary=is_temporary)
@@ -83,7 +83,7 @@ def add(
 @json_option
 def list_users(*, as_json: bool) -> None:
     """List all users by name, and the state of their temporary passwords."""
-    with open_services() as services:
+    with open_own_users() as services:
         rows = [_row(user) for user in _all_users(services.users)]
     print_table(rows, TABLE_COLUMNS, as_json=as_json)
 
@@ -92,7 +92,7 @@ def list_users(*, as_json: bool) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Disable the user NAME: all sessions end, and the user cannot sign in."""
-    with open_services() as services:
+    with open_own_users() as services:
         users = services.users
         users.change(COMMAND_LINE, users.get_by_name(name).id, None, disabled=True)
     print_lines(f"Disabled {name}.")
@@ -102,7 +102,7 @@ def disable(name: str) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Enable the user NAME: the user can sign in again."""
-    with open_services() as services:
+    with open_own_users() as services:
         users = services.users
         users.change(COMMAND_LINE, users.get_by_name(name).id, None, disabled=False)
     print_lines(f"Enabled {name}.")
@@ -119,7 +119,7 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
     A generated password is shown only once.
     """
     password = _read_or_generate_password(from_stdin=from_stdin)
-    with open_services() as services:
+    with open_own_users() as services:
         user = services.users.get_by_name(name)
         is_temporary = must_change or (services.settings.production and not from_stdin)
         services.users.set_password(COMMAND_LINE, user.id, password, temporary=is_temporary)
@@ -135,7 +135,7 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
 @click.argument("role")
 def add_role(name: str, role: str) -> None:
     """Give the user NAME the role ROLE: admin, member, reader, or one of your own."""
-    with open_services() as services:
+    with open_own_users() as services:
         _require_known_roles(services, [role])
     _change_roles(name, lambda roles_before: roles_before | {role})
 
@@ -149,7 +149,7 @@ def remove_role(name: str, role: str) -> None:
 
 
 def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
-    with open_services() as services:
+    with open_own_users() as services:
         before = services.users.get_by_name(name)
         roles = change(frozenset(before.roles))
         after = services.users.change(COMMAND_LINE, before.id, before.version, roles=roles)

@@ -76,13 +76,31 @@ def _begin(connection: Connection) -> None:
     savepoint would be a commit (https://www.sqlite.org/lang_savepoint.html).
     """
     connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins, with the host's own event handlers
-    driver_connection = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        if not getattr(driver_connection, "in_transaction", False):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-    elif getattr(driver_connection, "autocommit", False):
+    if _is_autocommit(connection):
         words = "auth.transaction(connection=...) needs a transaction to join"
         raise ValueError(f"{words}, and this connection is in autocommit mode")
+    if connection.dialect.name == "sqlite" and not _has_begun(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    """Return whether each statement of the host is committed at once, so that nobody would commit.
+
+    Drivers for SQLite have no transactions of their own then (`isolation_level` is None); the same
+    is true if the host begins them with an event handler, but then there is one.
+    """
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return True
+    driver_connection = connection.connection.driver_connection
+    if getattr(driver_connection, "autocommit", False) is True:
+        return True
+    begins_nothing = getattr(driver_connection, "isolation_level", "") is None
+    is_sqlite = connection.dialect.name == "sqlite"
+    return is_sqlite and begins_nothing and not _has_begun(connection)
+
+
+def _has_begun(connection: Connection) -> bool:
+    return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
 
 
 def _run_at_commit(connection: Connection, actions: list[Callable[[], None]]) -> None:

@@ -45,8 +45,8 @@ class ApiKeyCredential:
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": f"{PREFIX}...",
-        "description": "An API key that `POST /me/api-keys` returns. It has the scopes that it was"
-        " made with, as long as its user has them.",
+        "description": "An API key of a user. It has the scopes that it was made with, as long as"
+        " its user has them.",
     }
 
     def __init__(self, find_owner: Callable[[str], KeyOwner]) -> None:

@@ -96,6 +96,6 @@ def security_schemes(
     rule_scopes = [scope for rule in rules for scope in rule.scopes if isinstance(scope, Scope)]
     known = {scope.name: scope.description for scope in (*BUILTIN_SCOPES, *extra, *rule_scopes)}
     lines = [f"- `{name}`: {meaning}" for name, meaning in sorted(known.items())]
-    text = "The access token that `POST /auth/login` returns. Scopes:\n\n" + "\n".join(lines)
+    text = "The access token of a sign-in. Scopes:\n\n" + "\n".join(lines)
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}
     return {BEARER: bearer} | {one.name: one.documentation for one in credentials}

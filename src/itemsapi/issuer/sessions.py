@@ -74,7 +74,7 @@ def end_session(issuer: Issuer, sid: str, user_id: str, *, why: str, actor: str)
 
 
 def end_other_sessions(
-    issuer: Issuer, user_id: str, *, keep: str | None, why: str, actor: str
+    issuer: Issuer, user_id: str, *, keep: str | None, why: str, actor: str | None
 ) -> int:
     """End every session of a user except `keep`; return the number of ended sessions."""
     with issuer.database.transaction() as tx:

@@ -23,12 +23,13 @@ TITLE = "itemsapi"
 INTRODUCTION = """\
 A JSON API.
 
-**Sign in.** `POST /auth/login` with a user name and a password returns an access token and a
-refresh token. Send the access token in the header `Authorization: Bearer ...` of other requests.
+**Sign in.** `POST {prefix}/auth/login` with a user name and a password returns an access token
+and a refresh token. Send the access token in the header `Authorization: Bearer ...` of other
+requests.
 
-**Refresh.** The access token is valid for minutes (`expires_in`, in seconds). `POST /auth/refresh`
-exchanges the refresh token for a new refresh token and a new access token. Store the new refresh
-token before you use the access token.
+**Refresh.** The access token is valid for minutes (`expires_in`, in seconds).
+`POST {prefix}/auth/refresh` exchanges the refresh token for a new refresh token and a new access
+token. Store the new refresh token before you use the access token.
 
 - Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no
   response arrives, repeat the request with the same key and the same token: the response contains
@@ -43,15 +44,15 @@ token before you use the access token.
 **Scopes** define what a token may do. An operation needs all the scopes that it lists. To get fewer
 scopes, send `scope` at sign-in or refresh; your roles define which scopes you may have.
 
-**Sign out.** `POST /auth/logout` ends the session and revokes its tokens. `/auth/sessions` lists
-your other sessions and can end them.
+**Sign out.** `POST {prefix}/auth/logout` ends the session and revokes its tokens.
+`{prefix}/auth/sessions` lists your other sessions and can end them.
 
 **Errors** are `application/problem+json` (RFC 9457). Programs test `code`;
-[each code is explained]({place}/docs/problems). 401 means that the token is missing or invalid, 403
-that it may not do this, and 503 that you may retry. Every response has the header `X-Request-Id`,
-which identifies the request in the log.
+[each code is explained]({place}{prefix}/docs/problems). 401 means that the token is missing or
+invalid, 403 that it may not do this, and 503 that you may retry. Every response has the header
+`X-Request-Id`, which identifies the request in the log.
 
-**Try it.** The [explorer]({place}/docs/explore) signs you in and sends real requests.
+**Try it.** The [explorer]({place}{prefix}/docs/explore) signs you in and sends real requests.
 
 **Changes** to versioned resources need `If-Match` with the ETag that you read.
 
@@ -83,15 +84,18 @@ def describe(app: Flask, api: flask_smorest.Api) -> None:
     app.extensions[EXTENSION] = document
 
 
-def spec_options(settings: Settings) -> dict[str, Any]:
-    """Return the options of the document: title, version, description and server."""
+def spec_options(settings: Settings, prefix: str = "") -> dict[str, Any]:
+    """Return the options of the document: title, version, description and server.
+
+    `prefix` is that of the paths of the layer.
+    """
     server = _server(settings.public_url)
     return {
         "title": TITLE,
         "version": _version(),
         "openapi_version": "3.1.0",
         "info": {
-            "description": INTRODUCTION.format(place=server.rstrip("/")),
+            "description": INTRODUCTION.format(place=server.rstrip("/"), prefix=prefix),
             "contact": {"name": "The itemsapi maintainers"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },

@@ -74,8 +74,13 @@ class PathPlugin(FlaskPlugin):  # type: ignore[misc]  # Flask-Smorest has no typ
         return str(path)
 
     def rule_to_params(self, rule: Route) -> list[dict[str, Any]]:
-        """Return the parameters of a path, with a description of each id."""
-        path_parameters: list[dict[str, Any]] = super().rule_to_params(rule)
+        """Return the parameters of a path, with a description of each id.
+
+        Flask-Smorest fails for a route without defaults, and leaves out those that have one.
+        """
+        route = copy.copy(rule)
+        route.defaults = {}
+        path_parameters: list[dict[str, Any]] = super().rule_to_params(route)
         for parameter in path_parameters:
             name = parameter["name"]
             if name.endswith("_id"):
