@@ -55,7 +55,7 @@ class ForeignHash:
 
     @property
     def decoy(self) -> str:
-        """A hash with the same parameters that no password is checked against for its result."""
+        """A hash with the same parameters, whose verification takes as long; the result is ignored."""
         return f"{self.stored[:-22]}{'0' * 20}{self.stored[-2:]}"
 
 

@@ -66,7 +66,7 @@ class SqlUsers:
     """Users in a table of the application.
 
     `session` is a session, a scoped session, or a callable that returns one (a `sessionmaker`);
-    only its engine is used. `model` is the mapped class, and the next names are attributes of it:
+    only its engine or connection is used. `model` is the mapped class, and the next names are attributes of it:
     `username` may be any unique text, such as the address; `enabled` a boolean, if there is one (a
     null counts as disabled); `id` the primary key, an integer, text or UUID that is never given to
     another user.
