@@ -9,7 +9,8 @@
         assert_every_rule_is_enforced(app)
 
 Tokens are real: the application's own keys sign them and its own gate checks them. Only
-`assert_every_rule_is_enforced` stops the views. `itemsapi.testing.plugin` has the fixtures for pytest.
+`assert_every_rule_is_enforced` stops the views. `itemsapi.testing.plugin` has the fixtures for
+pytest.
 """
 
 import importlib
