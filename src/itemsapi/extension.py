@@ -195,8 +195,8 @@ class AuthLayer:
         Call it in an application context, after your transaction is committed, or, on the same
         database, within it, with its `connection`: see `transaction`. Within a second every process
         refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
-        Without this call a change is known at the next refresh. Sessions end if the user is gone, disabled
-        or has another password. Raise `DatabaseUnavailable`.
+        Without this call a change is known at the next refresh. Sessions end if the user is gone,
+        disabled or has another password. Raise `DatabaseUnavailable`.
         """
         services().users_changed(map(str, user_ids), connection)
 

@@ -57,7 +57,9 @@ def test_an_unsealed_application_logs_the_routes_without_a_rule(
     """The operator finds them at the first request."""
     caplog.set_level(logging.ERROR)
     protect(make_host()).client().get("/good")
-    assert "route GET /open has no access rule" in capsys.readouterr().err + caplog.text
+    logged = capsys.readouterr().err + caplog.text
+    assert "access_rule_fault" in logged
+    assert "route GET /open has no access rule" in logged
 
 
 @pytest.mark.parametrize("switch", ["testing", "debug"])
