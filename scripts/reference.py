@@ -66,11 +66,34 @@ GROUPS: dict[str, list[str]] = {
     ],
     "Errors at the start": ["RulesInvalid", "SettingsError"],
 }
+TYPES = """\
+## Types
+
+The signatures use these names for types of parameters:
+
+| name | what it is |
+|---|---|
+| `Part` | the name of a part of the layer, for `include=`: `"api_keys"`, `"items"`, \
+`"operators"`, `"docs"`, `"console"`, `"health"` or `"metrics"` |
+| `RuleDecorator` | what `requires(...)`, `signed_in` and `public(...)` give |
+| `Check` | a function of arguments of the view that returns a bool; it may be `async` |
+| `ClaimsFunction` | a function of the id of a user that returns claims by name |
+| `Clock` | a function without arguments that returns the time, an aware `datetime` in UTC |
+| `Timer` | a function without arguments that returns seconds since some moment, such as \
+`time.monotonic` |
+| `HostConnection` | a SQLAlchemy `Connection`, `Session` or `scoped_session` (`db.session` of \
+Flask-SQLAlchemy) |
+| `SessionLike` | a SQLAlchemy `Session` or `scoped_session` |
+| `Claims` | the claims of a verified access token |
+| `SignatureReader` | a function of the headers of a request that returns the `SignatureParts`, or \
+None if they are no such signature |
+| `WSGIApplication` | a WSGI application (PEP 3333) |
+"""
 FURTHER_MODULES = {"itemsapi.testing": "Testing", "itemsapi.alembic": "Your own Alembic"}
 MAX_LINE = 88
 MAX_FIELDS = 10  # of a dataclass whose fields are listed
 INTERNAL = {"add_url_rule", "get_attribute", "register"}  # overridden methods of the libraries
-MADE_BY_THE_LAYER = {itemsapi.Caller, itemsapi.Database}  # nobody else calls their constructors
+MADE_BY_THE_LAYER = {itemsapi.Database}  # nobody else calls their constructors
 ASSIGNMENT = re.compile(r"^(\w+: [^=]+)=")  # of a default to a parameter with a type
 
 
@@ -83,7 +106,7 @@ def describe_name(name: str, thing: Any) -> Iterator[str]:
     elif isinstance(thing, type):
         yield from describe_class(name, thing)
     elif isinstance(thing, str):
-        yield code(f"{name} = {thing!r}")
+        yield code(f'{name} = "{thing}"')  # as the formatter writes it
     else:
         yield code(signature(name, definition(thing)))
         yield documentation(thing)
@@ -132,8 +155,23 @@ def constructor_parameters(kind: type) -> list[str]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             return split(node.args)[1:]
-    fields = [ast.unparse(node) for node in tree.body if isinstance(node, ast.AnnAssign)]
-    return fields if "dataclass" in map(decorator_name, tree.decorator_list) and few(fields) else []
+    decorator = next((d for d in tree.decorator_list if decorator_name(d) == "dataclass"), None)
+    nodes = [node for node in tree.body if isinstance(node, ast.AnnAssign)]
+    fields = [text for node in nodes if (text := field_parameter(node))]
+    if decorator is None or not few(fields):
+        return []
+    return ["*", *fields] if "kw_only=True" in ast.unparse(decorator) else fields
+
+
+def field_parameter(node: ast.AnnAssign) -> str:
+    """Return a field of a dataclass as a parameter; nothing if the constructor takes none."""
+    name, value = f"{ast.unparse(node.target)}: {ast.unparse(node.annotation)}", node.value
+    if isinstance(value, ast.Call) and decorator_name(value) == "field":
+        options = {one.arg: one.value for one in value.keywords}
+        if "init" in options:
+            return ""
+        value = options.get("default") or options.get("default_factory")
+    return f"{name} = {ast.unparse(value)}" if value else name
 
 
 def few(fields: list[str]) -> bool:
@@ -224,6 +262,7 @@ def render() -> str:
             parts += describe_name(name, getattr(itemsapi, name))
         if title == "Problems":
             parts.append(problem_table())
+    parts.append(TYPES.rstrip())
     for module_name, title in FURTHER_MODULES.items():
         if importlib.util.find_spec(module_name):
             module = importlib.import_module(module_name)

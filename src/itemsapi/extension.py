@@ -60,16 +60,20 @@ Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "m
 class AuthLayer:
     """The issuer, the gate and the endpoints of the signed-in user on a Flask application.
 
-    `rules` are rules for routes without a decorator, see `itemsapi.gate.route_rules`. `users` are
+    `rules` are rules for routes without a decorator, see [adopt.md](adopt.md#rules). `users` are
     the users of the application, such as `SqlUsers`; otherwise the layer has its own. `credentials`
     are accepted beside the access token where a rule names them (`by=`). Without `settings` they
     are read from the environment, and what is not there from `app.config`.
 
     `include` names further endpoints: `api_keys` with which users make keys for their programs (and
-    the credential `api_key`), those for `operators`, the `docs`, the `console`, `health` and
-    `metrics`. All paths of the layer begin with `url_prefix`, except `/.well-known` (RFC 8615).
-    With `whole_app` the gate treats all routes like those of the layer: it responds to OPTIONS, and
-    limits the rate of requests to public ones.
+    the credential `api_key`), the `items` of the example with their tables, those for `operators`,
+    the `docs`, the `console`, `health` and `metrics`. All paths of the layer begin with
+    `url_prefix`, except `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes like
+    those of the layer: it responds to OPTIONS, and limits the rate of requests to public ones.
+
+    Raise `ValueError` for a `url_prefix` that is no path, and for `users` beside `items` or
+    `operators`; `TypeError` for `users` without the methods of `Users`; and, with `app`, what
+    `init_app` raises.
     """
 
     app: Flask
@@ -104,7 +108,7 @@ class AuthLayer:
     def init_app(self, app: Flask) -> None:
         """Put the layer around `app`, before or after its routes are registered.
 
-        Raise `SettingsError` for a wrong setting.
+        Raise `SettingsError` for a wrong setting, and `ValueError` for two credentials of one name.
         """
         self.app = app
         services = self._build_services(app)
@@ -193,9 +197,10 @@ class AuthLayer:
 
         Call it in an application context, after your transaction is committed, or, on the same
         database, within it, with its `connection`: see `transaction`. Within a second every process
-        refuses the tokens (`REVOCATION_LAG`), and the next refresh reads the user again. Without
-        this call a change is known at the next refresh. Sessions end if the user is gone, disabled
-        or has another password. Raise `DatabaseUnavailable`, and `TypeError` for what is no id.
+        refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
+        Without this call a change is known at the next refresh. Sessions end if the user is gone,
+        disabled or has another password. Raise `DatabaseUnavailable`, and `TypeError` for what is
+        no id.
         """
         services().users_changed([_id_as_text(each) for each in user_ids], connection)
 
@@ -203,7 +208,7 @@ class AuthLayer:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.
 
         It runs at sign-in, refresh and change of password. `current_caller().claims` has them. See
-        `itemsapi.issuer.additional_claims`. Raise `ValueError` for a second function.
+        [rules.md](rules.md#claims). Raise `ValueError` for a second function.
         """
 
         def load(user_id: str) -> Mapping[str, Any]:

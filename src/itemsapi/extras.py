@@ -10,7 +10,7 @@ from typing import Literal
 
 from itemsapi.settings import SettingsError
 
-Extra = Literal["metrics", "postgres", "redis", "server"]
+Extra = Literal["hashes", "metrics", "postgres", "redis", "server", "verify"]
 
 
 class ExtraMissing(SettingsError):
@@ -26,6 +26,9 @@ def extra(name: Extra, needed_by: str) -> Iterator[None]:
         module = (error.name or "").partition(".")[0]
         if module == __package__:
             raise  # a fault of our own
-        raise ExtraMissing(
-            f"{needed_by} needs {module}; install it with: pip install 'itemsapi[{name}]'"
-        ) from error
+        raise ExtraMissing(missing(name, needed_by, module)) from error
+
+
+def missing(name: Extra, needed_by: str, module: str) -> str:
+    """Return the line that says which extra to install, because a module of it is missing."""
+    return f"{needed_by} needs {module}; install it with: pip install 'itemsapi[{name}]'"

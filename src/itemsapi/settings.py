@@ -74,9 +74,8 @@ class Settings:
     insecure_cookies: bool = _setting(parse_switch, default=False)
     allow_headers: tuple[str, ...] = _setting(parse_request_headers, ())
     expose_headers: tuple[str, ...] = _setting(parse_response_headers, ())
-    trusted_proxies: int | None = _setting(
-        parse_hops, 0
-    )  # None: the operator confirmed that there are none
+    # 0: no number was given. None (`none`): the operator confirms that there are none.
+    trusted_proxies: int | None = _setting(parse_hops, 0)
 
     access_ttl: timedelta = _setting(parse_duration, timedelta(minutes=10))
     refresh_grace: timedelta = _setting(parse_duration, timedelta(seconds=20))

@@ -59,7 +59,9 @@ def test_an_unsealed_application_logs_the_routes_without_a_rule(
 ) -> None:
     """The operator finds them at the first request."""
     protect(make_host()).client().get("/good")
-    assert "route GET /open has no access rule" in "\n".join(log_records.lines())
+    logged = "\n".join(log_records.lines())
+    assert "access_rule_fault" in logged
+    assert "route GET /open has no access rule" in logged
 
 
 @pytest.mark.parametrize("switch", ["testing", "debug"])

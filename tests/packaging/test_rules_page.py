@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from itemsapi import AuthLayer, requires
 from itemsapi.services import EXTENSION
 from itemsapi.testing import MovableClock
 from support.app_factory import Backend
@@ -29,7 +31,7 @@ def program(
     monkeypatch.setenv("ITEMSAPI_DATABASE_URL", database_url)
     monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
     code = re.findall(r"```python\n(.*?)```", (root / "docs" / "rules.md").read_text(), re.DOTALL)
-    names: dict[str, Any] = {"__name__": "rules_page"}
+    names: dict[str, Any] = {"__name__": "rules_page", "further_programs": code[1:]}
     exec(code[0], names)  # noqa: S102 - the page itself
     return names
 
@@ -67,6 +69,28 @@ def test_a_key_does_not_delete_the_account(backend: Backend) -> None:
     made = root.post("/me/api-keys", json={"name": "export", "scopes": ["orders:read"]})
     response = backend.bearer_client(made.get_json()["key"]).delete("/account")
     assert error_code(response) == "credential_not_accepted"
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome"),
+    [("a key of the partner", (200, None)), ("another key", (401, 'Partner realm="itemsapi"'))],
+)
+def test_the_partner_is_known_by_the_key(
+    program: dict[str, Any],
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    outcome: tuple[int, str | None],
+) -> None:
+    """The credential of the page, on another application with the same database."""
+    monkeypatch.setenv("PARTNER_KEY", "a key of the partner")
+    exec(program["further_programs"][0], program)  # noqa: S102 - the page itself
+    app = Flask("partner", static_folder=None)
+    AuthLayer(app, credentials=[program["PartnerKey"]()])
+    app.get("/orders")(requires(program["ORDERS_READ"], by={"partner"})(lambda: "orders"))
+    response = app.test_client().get("/orders", headers={"Authorization": f"Partner {key}"})
+    app.extensions[EXTENSION].database.dispose()
+    assert (response.status_code, response.headers.get("WWW-Authenticate")) == outcome
 
 
 def test_a_recent_sign_in_deletes_the_account(backend: Backend) -> None:

@@ -4,9 +4,7 @@ import os
 
 from flask import Flask, jsonify
 
-from itemsapi.extension import AuthLayer
-from itemsapi.gate.decorators import public, requires
-from itemsapi.tokens.scopes import Scope
+from itemsapi import AuthLayer, Scope, public, requires
 
 app = Flask(__name__)
 auth = AuthLayer(app)

@@ -23,6 +23,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from werkzeug.security import check_password_hash
 
+from itemsapi.extras import missing
 from itemsapi.observability.logging import log
 
 MAX_PBKDF2_ITERATIONS = 4_000_000
@@ -33,7 +34,6 @@ MAX_ARGON2_LANES = 64
 MAX_BCRYPT_COST = 14
 MAX_SHA_CRYPT_ROUNDS = 1_000_000
 BCRYPT_BYTES = 72  # bcrypt never reads more; before version 5 the library cut the rest off itself
-EXTRA = "itemsapi[hashes]"
 
 Match = re.Match[str]
 
@@ -55,7 +55,7 @@ class ForeignHash:
 
     @property
     def decoy(self) -> str:
-        """A hash with the same parameters that no password is checked against for its result."""
+        """A hash whose verification costs the same time; the result is ignored."""
         return f"{self.stored[:-22]}{'0' * 20}{self.stored[-2:]}"
 
 
@@ -87,7 +87,7 @@ def _accept(form: _Format, match: Match) -> ForeignHash | None:
         _warn_once(f"a password hash ({form.name}) asks for more work than is accepted")
         return None
     if form.library and _handler(form.library) is None:
-        _warn_once(f"users have password hashes of the kind {form.name}: pip install '{EXTRA}'")
+        _warn_once(missing("hashes", f"a password hash ({form.name})", "passlib"))
         return None
     parameters = ":".join([form.name, *(value or "" for value in match.groupdict().values())])
     return ForeignHash(parameters, match.string, lambda password: form.verify(match, password))

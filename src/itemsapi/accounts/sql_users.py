@@ -66,10 +66,10 @@ class SqlUsers:
     """Users in a table of the application.
 
     `session` is a session, a scoped session, or a callable that returns one (a `sessionmaker`);
-    only its engine is used. `model` is the mapped class, and the next names are attributes of it:
-    `username` may be any unique text, such as the address; `enabled` a boolean, if there is one (a
-    null counts as disabled); `id` the primary key, an integer, text or UUID that is never given to
-    another user.
+    only its engine or connection is used. `model` is the mapped class, and the next names are
+    attributes of it: `username` may be any unique text, such as the address; `enabled` a boolean,
+    if there is one (a null counts as disabled); `id` the primary key, an integer, text or UUID that
+    is never given to another user.
 
     Names are compared by the database as they are, so with case or without as its collation says;
     `normalize` is applied to what the client sends, such as `str.lower` if the names are stored in

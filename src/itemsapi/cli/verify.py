@@ -11,6 +11,7 @@ import click
 
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table, progress_bar
 from itemsapi.control_characters import escape_control_characters
+from itemsapi.extras import missing
 from itemsapi.verify.failures import CannotVerify
 from itemsapi.verify.report import Report
 from itemsapi.verify.settings import VerifySettings, read_settings
@@ -75,7 +76,7 @@ def _write(file: Path, content: bytes) -> None:
 def _settings(config: Path | None, given: dict[str, object]) -> VerifySettings:
     """Return the settings of the file, where options of the command line come first."""
     if importlib.util.find_spec("schemathesis") is None:
-        raise CannotVerify("`verify` needs its extra: pip install 'itemsapi[verify]'")
+        raise CannotVerify(missing("verify", "`itemsapi verify`", "schemathesis"))
     file = config or DEFAULT_FILE
     read = read_settings(file) if config or file.exists() else VerifySettings()
     return replace(read, **given)  # type: ignore[arg-type]  # click checked the types of options

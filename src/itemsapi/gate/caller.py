@@ -32,6 +32,10 @@ class Caller:
     credential, as in `by=` of a rule. `auth_time`: when the user signed in, in seconds since 1970;
     None for a machine. `claims`: the claims of an access token, those of `@auth.claims` included;
     empty for other credentials. `token`: the verified access token, if it is one.
+
+    The layer makes it for each request. A `Credential` of your own makes one, with `user_id`,
+    `scopes` and `credential`, its name: `Caller("partner", frozenset({"orders:read"}),
+    credential="partner")`.
     """
 
     user_id: str

@@ -4,14 +4,18 @@ A credential is an object with a name for `by=` of the rules, the scheme of its 
 methods. The access token is one and is always there; `itemsapi.gate.api_keys` and
 `itemsapi.gate.hmac_signature` are others, and an application may write its own:
 
-    class PartnerCertificate:
-        name, scheme, documentation = "partner", "Mutual", {"type": "mutualTLS"}
+    class PartnerKey:  # a static key that both know, in `Authorization: Partner ...`
+        name, scheme = "partner", "Partner"
+        documentation = {"type": "apiKey", "in": "header", "name": "Authorization"}
 
         def is_present(self, request):
-            return "X-Client-Cert" in request.headers
+            return request.headers.get("Authorization", "").startswith("Partner ")
 
         def authenticate(self, request):
-            return Caller(partner_of(request), frozenset({"orders:read"}), credential=self.name)
+            given = request.headers["Authorization"].removeprefix("Partner ")
+            if not hmac.compare_digest(given.encode(), PARTNER_KEY.encode()):
+                raise PartnerKeyInvalid  # a `Challenge` of the application
+            return Caller("partner", frozenset({"orders:read"}), credential=self.name)
 
 A request carries one credential (S-011). With two it is rejected, whatever the rule accepts: what
 a proxy adds or a client forgets must not decide who the caller is. A credential of a kind that the
@@ -31,8 +35,9 @@ from itemsapi.problems import CredentialNotAccepted, CredentialsAmbiguous
 class Credential(Protocol):
     """A way to authenticate.
 
-    `name`: as in `by=` and in the API document, letters, digits and `_`. `scheme`: of the challenge
-    in `WWW-Authenticate` (RFC 9110 section 11.1).
+    `name`: as in `by=` and in the OpenAPI document, letters, digits and `_`. `scheme`: of the
+    challenge in `WWW-Authenticate` (RFC 9110 section 11.1). An example:
+    [A credential of your own](rules.md#a-credential-of-your-own).
     """
 
     @property

@@ -33,7 +33,14 @@ def requires(
 ) -> Callable[[View], View]:
     """Require a caller with *all* of `scopes`, each a `Scope` or the name of a known one.
 
-    Raise `ValueError` without any: for "signed in, with any scopes" use `@signed_in`.
+    `by`: the names of all credentials that the route accepts, in place of the access token alone.
+    `within`: the greatest age of the sign-in, seconds or `"5m"` (RFC 9470); for access tokens only.
+    `on`: a function of the view's arguments that returns whether the caller may reach the object;
+    False is a 404.
+
+    Raise `ValueError` without a scope (for "signed in, with any scopes" use `@signed_in`), for
+    `by=` without a name, and for a wrong `within`; `TypeError` if `on` is no function with named
+    arguments.
     """
     if not scopes:
         msg = "@requires() names no scope; use @signed_in or @public(reason)"
@@ -59,7 +66,16 @@ def signed_in(
     within: str | None = None,
     on: Check | None = None,
 ) -> View | Callable[[View], View]:
-    """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`."""
+    """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`.
+
+    `by`: the names of all credentials that the route accepts, in place of the access token alone.
+    `within`: the greatest age of the sign-in, seconds or `"5m"` (RFC 9470); for access tokens only.
+    `on`: a function of the view's arguments that returns whether the caller may reach the object;
+    False is a 404.
+
+    Raise `ValueError` for `by=` without a name and for a wrong `within`, `TypeError` if `on` is no
+    function with named arguments.
+    """
     decorate = _declare(Rule("signed in", **_options(by, within, on)))
     return decorate if view is None else decorate(view)
 

@@ -2,8 +2,9 @@
 
 It is connected to Flask's signal `request_started`, which is sent before Flask calls any hook
 (`url_value_preprocessor`, `before_request`), so it also covers routes registered by others. Later
-hooks cannot bypass it, see `GuardedViews`. 404 and 405 are left to Flask; OPTIONS never runs a
-handler. If anything the gate needs fails, the response is 503 and the handler does not run.
+hooks cannot bypass it, see `GuardedViews`. 404 and 405 are left to Flask. The gate responds to
+OPTIONS of the layer's routes; an OPTIONS view of the application needs a rule, as any view. If
+anything the gate needs fails, the response is 503 and the view does not run.
 """
 
 import functools
@@ -135,10 +136,10 @@ class Gate:
             raise GateResponse(self.respond(unavailable)) from error
 
     def _seal_unchecked(self, app: Flask) -> Rulebook:
-        """Seal an application whose factory did not; log the routes that will be refused."""
+        """Seal an application whose factory did not; log the faults of its rules."""
         rulebook = self.seal(app)
         for fault in rulebook.faults:
-            log.error("route_unguarded", fault=fault)
+            log.error("access_rule_fault", fault=fault)
         return rulebook
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:

@@ -67,7 +67,7 @@ SignatureReader = Callable[[Headers], SignatureParts | None]
 class HmacSignature:
     """A credential: the HMAC-SHA256 of the body, and of what the form adds before it."""
 
-    scheme = "Signature"
+    scheme = "Signature"  # of the challenge; not registered: webhooks have no scheme
 
     def __init__(  # noqa: PLR0913 - the form of a signature, and who sends it
         self,

@@ -17,9 +17,11 @@ DECORATOR_WITHOUT_VIEW = requires("any").__qualname__  # what `@requires` withou
 
 
 class RulesInvalid(RuntimeError):
-    """The application does not start: a route lacks a rule, has two, or names an unknown scope.
+    """The rules have faults: a route lacks one, has two, or names an unknown scope or credential.
 
-    A route that is added after the start is `problems.RouteUnguarded`, for each of its requests.
+    Each fault is a line. `create_app` and `AuthLayer.seal` raise it. Without `seal` the application
+    starts, logs each fault as `access_rule_fault`, and refuses routes without exactly one rule with
+    `problems.RouteUnguarded`; in debug and testing their requests raise this.
     """
 
 

@@ -8,7 +8,7 @@ The function runs at each sign-in, refresh and change of password, before anythi
 outside of any transaction of the layer. If it fails, or returns what no token can have, the
 response is 503 and nothing has happened: no session, no rotation, no new password.
 
-The claims live as long as the access token. `auth.users_changed(id)` recalls the tokens of a user
+The claims live as long as the access token. `auth.users_changed(id)` revokes the tokens of a user
 at once. A token whose claims were read before such a call gets the epoch from before it, so that it
 is revoked too (docs/adr/0004).
 """
@@ -33,7 +33,7 @@ class LoadedClaims:
     epoch: int | None = None
 
     def are_older_than(self, epoch: int) -> bool:
-        """Return whether the tokens of the user were recalled after the claims were read."""
+        """Return whether the tokens of the user were revoked after the claims were read."""
         return self.epoch is not None and self.epoch < epoch
 
 

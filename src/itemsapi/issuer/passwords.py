@@ -114,7 +114,7 @@ def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
         session, details = _renew_session(issuer, current, change, end_others=end_others)
-        # The change itself recalls the user's tokens: only an earlier recall makes the claims old.
+        # The change itself revokes the user's tokens: only an earlier revocation makes claims old.
         if claims.are_older_than(max(current.epoch, load_global_epochs(current.tx).tokens)):
             return session, details.with_claims(claims)
         return session, replace(details, claims=claims)

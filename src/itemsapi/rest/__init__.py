@@ -1,7 +1,8 @@
 """The HTTP layer of blueprints: strict JSON input, fast JSON output, problems, ETags, headers.
 
-Blueprints use `Blueprint`, `Schema` and `fields`. The application calls `install` first, registers
-its blueprints with an `Api`, and calls `describe` last.
+Blueprints use `Blueprint`, `Schema` and `fields`. `create_app` calls `install` before it puts the
+layer on the application. The layer makes an `Api`, calls `describe` for its document, and then
+registers its blueprints with it; `complete_documents` runs when the application is sealed.
 """
 
 from itemsapi.rest import fields

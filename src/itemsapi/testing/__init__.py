@@ -8,8 +8,9 @@
     def test_rules_are_enforced(app):
         assert_every_rule_is_enforced(app)
 
-Nothing is bypassed or replaced: the tokens are signed by the keys of the application under test,
-and its gate checks them. `itemsapi.testing.plugin` has the fixtures for pytest.
+Tokens are real: the application's own keys sign them and its own gate checks them. Only
+`assert_every_rule_is_enforced` stops the views. `itemsapi.testing.plugin` has the fixtures for
+pytest.
 """
 
 import importlib

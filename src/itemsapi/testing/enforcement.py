@@ -78,7 +78,7 @@ class _Enforcement:
         self._forger = TokenForger(app)
         self._requests = StoppedViews(app, gate_of(app))
         self._guarded: list[str] = []
-        self._not_admitted: list[str] = []
+        self._not_tried: list[str] = []
         self._failures: list[Failure] = []
         self._attacks = self._admitted = 0
         self.attacked_own_route = False  # one of the application, not of the layer
@@ -115,7 +115,7 @@ class _Enforcement:
             guarded=tuple(self._guarded),
             attacks=self._attacks,
             admitted=self._admitted,
-            not_admitted=tuple(self._not_admitted),
+            not_tried=tuple(self._not_tried),
             public=self._public_reasons(),
             checked_by_view=tuple(
                 _name(entry)
@@ -182,7 +182,7 @@ class _Enforcement:
         """Send what the rule requires and nothing more: that must get in."""
         headers = credential_for(operation.rule, self._forger)
         if headers is None:
-            self._not_admitted.append(str(operation))
+            self._not_tried.append(str(operation))
             return
         outcome = self._requests.send(operation.target, operation.method, headers=headers)
         if _got_in(outcome, (operation.target.endpoint, operation.method)):

@@ -19,10 +19,10 @@ class Failure:
 class EnforcementReport:
     """What was attacked.
 
-    `guarded`: the routes that need an access token, as `GET /orders`; each was attacked. `attacks`:
-    how many requests that were. `admitted`: how many requests with the right token passed the gate.
-    `not_admitted`: the guarded routes that accept no access token, only another credential; they
-    were attacked, and none was let in.
+    `guarded`: the routes that need a caller, as `GET /orders`; each was attacked. `attacks`: how
+    many requests that were. `admitted`: how many requests with the right token passed the gate.
+    `not_tried`: guarded routes whose right credential the kit cannot make, because they accept no
+    access token; they were attacked, and it was not tried whether the right credential gets in.
     `public`: the routes that need nothing, with the reason of each. `checked_by_view`: the routes
     whose credential is a refresh token, which the view checks; they were not attacked.
     """
@@ -30,7 +30,7 @@ class EnforcementReport:
     guarded: tuple[str, ...]
     attacks: int
     admitted: int
-    not_admitted: tuple[str, ...]
+    not_tried: tuple[str, ...]
     public: Mapping[str, str]
     checked_by_view: tuple[str, ...]
     failures: tuple[Failure, ...]

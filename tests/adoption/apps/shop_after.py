@@ -281,7 +281,7 @@ def create_app(database="sqlite://", **settings):
 
     app.register_blueprint(api)
     app.register_blueprint(pages)
-    users = SqlUsers(lambda: db.session, User, username="email", enabled="active",
+    users = SqlUsers(db.session, User, username="email", enabled="active",
                      scopes=lambda user: user.scopes, read_only=True)  # the page /login checks the hashes too
     auth = AuthLayer(app, users=users, rules={
         "/api/*": requires(Scope("shop:read", "See products and orders")),
