@@ -386,8 +386,11 @@ def test_pending_work_in_memory_is_neither_stored_nor_lost(memory: Session) -> N
 def test_the_error_is_a_503_when_the_table_is_missing() -> None:
     """The database of the application is broken, not the request."""
     engine = create_engine("sqlite://")
-    with Session(engine) as session, pytest.raises(DatabaseUnavailable):
+    with Session(engine) as session, pytest.raises(DatabaseUnavailable) as raised:
         SqlUsers(session, HostUser).find_by_name("grace")
+    table = HostUser.__tablename__
+    advice = "create the tables of the application"
+    assert raised.value.cause == f"users: no such table: {table}; {advice}"
     engine.dispose()
 
 

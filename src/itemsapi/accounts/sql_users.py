@@ -14,7 +14,7 @@ connection, queries run on that one, and a hash is replaced in a savepoint.
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
 from sqlalchemy import (
@@ -190,7 +190,7 @@ class SqlUsers:
         shares_transaction = _has_one_connection(bind) and _in_transaction(session)
         connection = session.connection() if shares_transaction else bind
         with (
-            translate_errors(),
+            _translate_errors(),
             Session(connection, autoflush=False, join_transaction_mode="rollback_only") as tx,
         ):
             yield tx
@@ -203,7 +203,7 @@ class SqlUsers:
             raise DatabaseUnavailable(
                 cause="users: the only connection has a transaction of the application open"
             )
-        with translate_errors():
+        with _translate_errors():
             if isinstance(bind, Engine):
                 with bind.begin() as connection:
                     yield connection
@@ -217,6 +217,11 @@ class SqlUsers:
         has_bind = hasattr(given, "get_bind")  # a scoped session is callable, too
         session = cast("SessionLike", given if has_bind else cast("Callable[[], Any]", given)())
         return session, session.get_bind(self._mapper)
+
+
+def _translate_errors() -> AbstractContextManager[None]:
+    advice = "create the tables of the application"
+    return translate_errors("users", if_table_is_missing=advice)
 
 
 def _in_transaction(session: SessionLike) -> bool:

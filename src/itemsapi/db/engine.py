@@ -141,31 +141,38 @@ class Database:
 
 
 @contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass."""
+def translate_errors(
+    subject: str = "database", *, if_table_is_missing: str = "run `itemsapi db upgrade`"
+) -> Iterator[None]:
+    """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass.
+
+    The cause begins with `subject`, and says what to do if a table is missing.
+    """
+
+    def cause(error: exc.SQLAlchemyError) -> str:
+        message = summarize_error(error)
+        advice = f"; {if_table_is_missing}" if _is_table_missing(error, message) else ""
+        return f"{subject}: {message}{advice}"
+
     try:
         yield
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
-            raise DatabaseUnavailable(cause=_cause(error)) from error
+            raise DatabaseUnavailable(cause=cause(error)) from error
         raise
     except exc.OperationalError as error:
         if sqlite.is_statement_error(error.orig):
             raise
-        raise DatabaseUnavailable(cause=_cause(error)) from error
+        raise DatabaseUnavailable(cause=cause(error)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=_cause(error)) from error
+        raise DatabaseUnavailable(cause=cause(error)) from error
 
 
-def _cause(error: exc.SQLAlchemyError) -> str:
-    """Return the message of the driver for the log; if a table is missing, say what to do."""
-    driver_error, message = getattr(error, "orig", None), summarize_error(error)
-    is_missing = getattr(driver_error, "sqlstate", None) == TABLE_MISSING
-    if is_missing or sqlite.TABLE_MISSING in message:
-        message += "; run `itemsapi db upgrade`"
-    return f"database: {message}"
+def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return sqlstate == TABLE_MISSING or sqlite.TABLE_MISSING in message
 
 
 Begin = Callable[[Connection], None]

@@ -164,7 +164,7 @@ class Gate:
         try:
             caller = self._authenticate(request, rule)
             rule.check(caller)
-            if rule.within is not None:
+            if rule.within_seconds is not None:
                 rule.check_sign_in(caller, unix_seconds(self._clock()))
         except Challenge as problem:
             problem.schemes = self.credentials.schemes(rule)

@@ -22,6 +22,7 @@ sender gives each delivery.
 
 import base64
 import binascii
+import copy
 import hashlib
 import hmac
 import io
@@ -37,6 +38,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from itemsapi import clock as clocks
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import Caller
+from itemsapi.gate.credentials import require_credential_name
 from itemsapi.problems import BadRequest, BodyTooLarge, SignatureInvalid
 from itemsapi.tokens.scopes import Scope
 
@@ -44,7 +46,6 @@ MAX_BODY = 65536  # bytes
 TOLERANCE_SECONDS = 300  # as Stripe and Standard Webhooks have it
 MIN_SECRET_BYTES = 16
 MAX_SIGNATURES = 8  # in one request: senders repeat it for each secret while they change it
-_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 _TIME = re.compile("[0-9]{1,12}", re.ASCII)
 
 
@@ -78,7 +79,7 @@ class HmacSignature:
         read: SignatureReader,
         scopes: Iterable[Scope | str] = (),
         max_body: int = MAX_BODY,
-        clock: Clock = clocks.now,
+        clock: Clock | None = None,
     ) -> None:
         """Take the name of the sender, the form of its signature, and the scopes it has.
 
@@ -89,9 +90,7 @@ class HmacSignature:
         self._secrets = tuple(s.encode() if isinstance(s, str) else s for s in secrets)
         self._scopes = frozenset(map(str, scopes))
         self._max_body, self._clock = max_body, clock
-        if not _NAME.fullmatch(name):
-            msg = f"{name!r} is no name of a credential: lower-case letters, digits and _"
-            raise ValueError(msg)
+        require_credential_name(name)
         if not self._secrets or min(map(len, self._secrets)) < MIN_SECRET_BYTES:
             msg = f"the credential {name} needs secrets of {MIN_SECRET_BYTES} bytes or more"
             raise ValueError(msg)
@@ -126,6 +125,14 @@ class HmacSignature:
         header = "webhook-signature"
         return cls(name, header=header, secrets=keys, read=standard_signature, **options)
 
+    def with_clock(self, clock: Clock) -> Self:
+        """Return this credential with the clock of the layer, unless it was given one."""
+        if self._clock is not None:
+            return self
+        bound = copy.copy(self)
+        bound._clock = clock  # noqa: SLF001 - its own
+        return bound
+
     def is_present(self, request: Request) -> bool:
         """Return whether a request has the header of the signature."""
         return self._header in request.headers
@@ -148,7 +155,8 @@ class HmacSignature:
     def _is_current(self, parts: SignatureParts) -> bool:
         if parts.signed_at is None:
             return True
-        return abs(unix_seconds(self._clock()) - parts.signed_at) <= TOLERANCE_SECONDS
+        now = unix_seconds((self._clock or clocks.now)())
+        return abs(now - parts.signed_at) <= TOLERANCE_SECONDS
 
     def _matches(self, parts: SignatureParts, body: bytes) -> bool:
         expected = [_hmac(secret, parts.signed_before, body) for secret in self._secrets]
