@@ -12,6 +12,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -39,7 +40,14 @@ GROUPS: dict[str, list[str]] = {
     "The layer": ["AuthLayer", "create_app", "Settings"],
     "Users of an application": ["SqlUsers", "Users", "UserAccount"],
     "Rules": ["requires", "signed_in", "public", "Scope"],
-    "Credentials beside the access token": ["HmacSignature", "Credential"],
+    "Credentials beside the access token": [
+        "HmacSignature",
+        "SignatureReader",
+        "SignatureParts",
+        "body_signature",
+        "timestamped_signature",
+        "Credential",
+    ],
     "The caller": ["current_caller", "Caller"],
     "Blueprints and schemas": ["Blueprint", "Schema", "fields", "documented_headers"],
     "Changes by version": ["Precondition"],
@@ -83,7 +91,7 @@ def describe_name(name: str, thing: Any) -> Iterator[str]:
     elif isinstance(thing, type):
         yield from describe_class(name, thing)
     elif isinstance(thing, str):
-        yield code(f"{name} = {thing!r}")
+        yield code(f"{name} = {json.dumps(thing)}")  # with the quotes that ruff writes
     else:
         yield code(signature(name, definition(thing)))
         yield documentation(thing)

@@ -34,7 +34,7 @@ from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.credentials import Credential, Credentials, FollowsClock
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
-from itemsapi.gate.route_rules import RouteRules, RuleDecorator, rule_of
+from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
@@ -112,7 +112,10 @@ class AuthLayer:
         """
         services = self._build_services(app)
         gate = _build_gate(
-            services, RouteRules(self._rules), self._all_credentials(services), self._is_own_request
+            services,
+            RulesByKey(self._rules),
+            self._all_credentials(services),
+            self._is_layer_request,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
         _set_response_headers(app, services)
@@ -144,14 +147,14 @@ class AuthLayer:
             return given
         return [*given, ApiKeyCredential(services.api_key_lookup.find_owner)]
 
-    def _is_own_request(self) -> bool:
+    def _is_layer_request(self) -> bool:
         """Return whether the current request is for an endpoint of the layer."""
         return self._whole_app or EXTENSION in request.blueprints
 
     def _register_endpoints(self, services: Services) -> None:
         """Register the blueprints of the layer under names that the application has not."""
         for blueprint in endpoints.blueprints(
-            services.settings, self._include, has_own_users=self._users is None
+            services.settings, self._include, has_layer_users=self._users is None
         ):
             path = blueprint.url_prefix or ""
             is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
@@ -305,9 +308,9 @@ def _check_users(users: Users | None, include: Collection[Part]) -> None:
 
 def _build_gate(
     services: Services,
-    rules: RouteRules,
+    rules: RulesByKey,
     credentials: Collection[Credential],
-    is_own_request: Callable[[], bool],
+    is_layer_request: Callable[[], bool],
 ) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
@@ -327,7 +330,7 @@ def _build_gate(
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
         respond=_respond,
-        is_own_request=is_own_request,
+        is_layer_request=is_layer_request,
         on_seal=partial(_complete, services),
     )
 

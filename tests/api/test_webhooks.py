@@ -15,8 +15,16 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from itemsapi import Blueprint, Schema, Scope, current_caller, fields, requires
-from itemsapi.gate.hmac_signature import HmacSignature, body_signature
+from itemsapi import (
+    Blueprint,
+    HmacSignature,
+    Schema,
+    Scope,
+    body_signature,
+    current_caller,
+    fields,
+    requires,
+)
 from itemsapi.testing import MovableClock
 from support.app_factory import Backend
 from support.host import HostFactory

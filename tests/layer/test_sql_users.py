@@ -404,10 +404,10 @@ def test_the_error_is_a_503_when_the_table_is_missing() -> None:
         (HostUser, {"enabled": "is_active"}, "HostUser has no column 'is_active'"),
         (HostUser, {"password_hash": "password"}, "HostUser has no column 'password'"),
         (HostUser, {"id": "email"}, r"the primary key is \(id\), not HostUser.email"),
-        (HostUser, {"username": "id"}, "HostUser.id is not a text"),
+        (HostUser, {"username": "id"}, "HostUser.id is not a string"),
         (TextUser, {"username": "grades"}, "TextUser has no column 'grades'"),
         (OddUser, {}, r"the primary key is \(tenant, id\), not OddUser.id; it must be one column"),
-        (TimeUser, {}, "TimeUser.id is neither an integer, a text nor a UUID"),
+        (TimeUser, {}, "TimeUser.id is neither an integer, a string nor a UUID"),
     ],
 )  # fmt: skip
 def test_columns_that_do_not_fit_are_refused(

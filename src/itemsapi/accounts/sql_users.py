@@ -73,9 +73,9 @@ class SqlUsers:
 
     Names are compared by the database as they are, so with case or without as its collation says;
     `normalize` is applied to what the client sends, such as `str.lower` if the names are stored in
-    lower case. `scopes` is called with a user, in a session of its own, and returns their scopes.
-    With `read_only` no password hash is ever replaced: for a table whose hashes other programs
-    verify, too.
+    lower case. `scopes` is called with a user, in a session of its own, and returns their scopes,
+    or a string of them with spaces between. With `read_only` no password hash is ever replaced: for
+    a table whose hashes other programs verify, too.
     """
 
     def __init__(  # noqa: PLR0913 - the names of the application's columns
@@ -118,7 +118,7 @@ class SqlUsers:
         return self._account(rows[0]) if rows else None
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
-        """Return the user with this id; None for a text that is no id of this table."""
+        """Return the user with this id; None for a string that is no id of this table."""
         key = self._key(user_id)
         if key is None:
             return None
@@ -274,7 +274,7 @@ def _attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
 def _text_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
     attribute = _attribute(mapper, name)
     if _python_type(attribute) is not str:
-        raise ValueError(f"SqlUsers: {mapper.class_.__name__}.{name} is not a text")
+        raise ValueError(f"SqlUsers: {mapper.class_.__name__}.{name} is not a string")
     return attribute
 
 
@@ -290,7 +290,7 @@ def _id_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
             " it must be one column, because its text is the id in tokens"
         )
     if _python_type(attribute) not in ID_TYPES:
-        raise ValueError(f"SqlUsers: {full_name} is neither an integer, a text nor a UUID")
+        raise ValueError(f"SqlUsers: {full_name} is neither an integer, a string nor a UUID")
     return attribute
 
 

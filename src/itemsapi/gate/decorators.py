@@ -24,14 +24,13 @@ from itemsapi.tokens.scopes import Scope
 RULES = "__itemsapi_rules__"
 WRAPPER_RULES = "__itemsapi_wrapper_rules__"  # rules of the functions that wrap this one
 
-Within = str | int | timedelta
 View = TypeVar("View", bound=Callable[..., object])
 
 
 def requires(
     *scopes: Scope | str,
     by: Collection[str] = BY_ACCESS_TOKEN,
-    within: Within | None = None,
+    within: str | int | timedelta | None = None,
     on: Check | None = None,
 ) -> Callable[[View], View]:
     """Require a caller with *all* of `scopes`, each a `Scope` or the name of a known one.
@@ -50,7 +49,7 @@ def signed_in(view: View, /) -> View: ...
 
 @overload
 def signed_in(
-    *, by: Collection[str] = ..., within: Within | None = ..., on: Check | None = ...
+    *, by: Collection[str] = ..., within: str | int | timedelta | None = ..., on: Check | None = ...
 ) -> Callable[[View], View]: ...
 
 
@@ -59,7 +58,7 @@ def signed_in(
     /,
     *,
     by: Collection[str] = BY_ACCESS_TOKEN,
-    within: Within | None = None,
+    within: str | int | timedelta | None = None,
     on: Check | None = None,
 ) -> View | Callable[[View], View]:
     """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`."""
@@ -105,7 +104,9 @@ def declared_rules(view: object) -> tuple[Rule, ...]:
     return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
 
 
-def _options(by: Collection[str], within: Within | None, on: Check | None) -> dict[str, Any]:
+def _options(
+    by: Collection[str], within: str | int | timedelta | None, on: Check | None
+) -> dict[str, Any]:
     """Return the fields of the rule for the options of a decorator. Raise `ValueError`."""
     names = frozenset({by} if isinstance(by, str) else by)
     if not names:
@@ -121,7 +122,7 @@ def _options(by: Collection[str], within: Within | None, on: Check | None) -> di
     return {"by": names, "within_seconds": seconds, "on": None if on is None else ObjectCheck(on)}
 
 
-def _seconds(within: Within) -> int:
+def _seconds(within: str | int | timedelta) -> int:
     """Return the greatest age of a sign-in. Raise `ValueError` for what is no duration."""
     try:
         if isinstance(within, timedelta):

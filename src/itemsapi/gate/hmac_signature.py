@@ -8,16 +8,16 @@
     def receive(): ...          # current_caller().user_id == "webhook:github"
 
 The three presets are GitHub's header, Stripe's, and Standard Webhooks; `HmacSignature` itself takes
-a `SignatureReader` for any other form. With several secrets each is accepted: add the new one, let
-the sender change, remove the old one.
+a `SignatureReader` for any other format. With several secrets each is accepted: add the new one,
+let the sender change, remove the old one.
 
 The gate reads the body to check its signature. These are the only routes on which an anonymous
 request makes the gate read one (S-004): at most `max_body` bytes, and only if the headers have the
-form of a signature of this moment. The view reads the same body again, as JSON, form or bytes.
+format of a signature of this moment. The view reads the same body again, as JSON, form or bytes.
 
-A signed time makes a copied request useless after five minutes. Before that, or where the form has
-no time (GitHub), a copy is accepted: a view whose work must happen once remembers the id that the
-sender gives each delivery.
+A signed time makes a copied request useless after five minutes. Before that, or where the format
+has no time (GitHub), a copy is accepted: a view whose work must happen once remembers the id that
+the sender gives each delivery.
 """
 
 import base64
@@ -27,9 +27,9 @@ import hashlib
 import hmac
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from flask import Request
 from werkzeug.datastructures import Headers
@@ -54,7 +54,7 @@ class SignatureParts:
     """What the headers of a request say.
 
     `signatures`: the claimed signatures, one of which must match. `signed_before`: the bytes that
-    are signed before the body. `signed_at`: when, in seconds since 1970, if the form has it.
+    are signed before the body. `signed_at`: when, in seconds since 1970, if the format has it.
     """
 
     signatures: Sequence[bytes]
@@ -62,15 +62,32 @@ class SignatureParts:
     signed_at: int | None = None
 
 
-SignatureReader = Callable[[Headers], SignatureParts | None]
+class SignatureReader(Protocol):
+    """A function that reads the signature of a request from its headers.
+
+    The header that `HmacSignature` was given is there. It returns None for another format, and the
+    request is refused. `body_signature` and `timestamped_signature` make such functions.
+    """
+
+    def __call__(self, headers: Headers, /) -> SignatureParts | None:
+        """Return the parts of the signature; None if it has another format."""
 
 
 class HmacSignature:
-    """A credential: the HMAC-SHA256 of the body, and of what the form adds before it."""
+    """A credential: the HMAC-SHA256 of the body, and of what the format adds before it.
+
+    `name` is that of the sender, as in `by=`; the caller is `webhook:<name>`. `header` is the one
+    that tells whether a request is signed. Each of `secrets` is accepted, of 16 bytes or more: add
+    the new one, let the sender change, remove the old one. `read` reads the signature from the
+    headers. `scopes` are those of the caller. `max_body`: how many bytes of a body are read, 65,536
+    unless it is given. `clock` is for signatures with a time, which are valid for five minutes;
+    without it, that of the layer. The presets `github`, `stripe` and `standard_webhooks` take the
+    same options.
+    """
 
     scheme = "Signature"
 
-    def __init__(  # noqa: PLR0913 - the form of a signature, and who sends it
+    def __init__(  # noqa: PLR0913 - the format of a signature, and who sends it
         self,
         name: str,
         *,
@@ -81,11 +98,7 @@ class HmacSignature:
         max_body: int = MAX_BODY,
         clock: Clock | None = None,
     ) -> None:
-        """Take the name of the sender, the form of its signature, and the scopes it has.
-
-        `header` is the one that tells whether a request is signed; `read` reads the signature, and
-        returns None if it has another form. Raise `ValueError` for a name or secret that cannot be.
-        """
+        """Raise `ValueError` for a name or secret that cannot be."""
         self.name, self._header, self._read = name, header, read
         self._secrets = tuple(s.encode() if isinstance(s, str) else s for s in secrets)
         self._scopes = frozenset(map(str, scopes))
@@ -103,7 +116,7 @@ class HmacSignature:
 
     @classmethod
     def github(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
-        """Read `X-Hub-Signature-256: sha256=<hex>`. It has no time: see the module about copies."""
+        """Read `X-Hub-Signature-256: sha256=<hex>`. It has no time, so a copy is accepted again."""
         header = "X-Hub-Signature-256"
         read = body_signature(header, prefix="sha256=")
         return cls(name, header=header, secrets=secrets, read=read, **options)
@@ -165,7 +178,7 @@ class HmacSignature:
         return any(matches)  # after all comparisons: the time does not tell which secret matched
 
 
-# Forms of signatures.
+# Formats of signatures.
 
 
 def body_signature(header: str, *, prefix: str = "", encoding: str = "hex") -> SignatureReader:
@@ -239,7 +252,7 @@ def _hmac(secret: bytes, before: bytes, body: bytes) -> bytes:
 
 
 def _all_of(signatures: Iterable[bytes | None]) -> list[bytes]:
-    """Return the signatures; none if one of them has another form."""
+    """Return the signatures; none if one of them has another format."""
     found = list(signatures)
     return [one for one in found if one] if all(found) else []
 

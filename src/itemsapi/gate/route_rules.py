@@ -33,7 +33,7 @@ class ClosestRules(NamedTuple):
     is_exact: bool
 
 
-class RouteRules:
+class RulesByKey:
     """The rules by key. `unused` are the keys that matched no route so far."""
 
     def __init__(self, decorators: Mapping[str, RuleDecorator] | None = None) -> None:

@@ -97,7 +97,7 @@ class Rule:
         if self.by == BY_ACCESS_TOKEN:
             return None
         names = ", ".join(sorted(self.by))
-        return f"Send one of these credentials, as the API document describes them: {names}."
+        return f"Send one of these credentials, as the OpenAPI document describes them: {names}."
 
     def __str__(self) -> str:
         """Return the rule as the access matrix shows it."""

@@ -137,7 +137,7 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
     tokens = TokenStore(_source(wire, document, settings, remembered), hidden)
     user = settings.login or "user"
     scopes = document.scopes | set(settings.extra_scopes)
-    other_scopes = document.scopes - set(settings.override_scopes)
+    other_scopes = document.scopes - set(settings.cross_user_scopes)
     callers = Callers(wire, tokens, user, scopes, settings.other, other_scopes)
     if tokens.get(user, scopes) is None:
         raise CannotVerify(f"there is no access token for the user {user} with all scopes")
