@@ -161,7 +161,9 @@ class Settings:
                 _create_secret(file)
             secret = file.read_text("utf-8").strip()
         except UnicodeDecodeError as error:
-            message = f"cannot be read: {file} is no text; make one with `openssl rand -base64 48`"
+            message = (
+                f"cannot be read: {file} is not UTF-8; make one with `openssl rand -base64 48`"
+            )
             raise _error("secret_key_file", message) from error
         except OSError as error:
             raise _error("secret_key_file", f"cannot be read: {file} ({error.strerror})") from error

@@ -30,7 +30,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """How the service takes a password, and where its answer has the tokens.
+    """How the service takes a password, and where its response has the tokens.
 
     `path` None: find the operation in the document. `scope` "" sends no scopes.
     """
