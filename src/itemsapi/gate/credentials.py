@@ -4,8 +4,10 @@ A credential is an object with a name for `by=` of the rules, the scheme of its 
 methods. The access token is one and is always there; `itemsapi.gate.api_keys` and
 `itemsapi.gate.hmac_signature` are others, and an application may write its own:
 
-    class PartnerKey:
-        # Authorization: Partner <key>, which both sides know
+    class PartnerKeyInvalid(Challenge):  # of itemsapi.problems: a 401
+        code, error, title = "invalid_partner_key", "invalid_token", "The partner key is invalid"
+
+    class PartnerKey:  # Authorization: Partner <key>, which both sides know
         name, scheme = "partner", "Partner"
         documentation = {"type": "http", "scheme": "partner"}
 
@@ -15,7 +17,7 @@ methods. The access token is one and is always there; `itemsapi.gate.api_keys` a
         def authenticate(self, request):
             key = request.headers.get("Authorization", "").removeprefix("Partner ")
             if not hmac.compare_digest(key.encode(), PARTNER_KEY):
-                raise Forbidden("The key is not valid.")
+                raise PartnerKeyInvalid
             return Caller("partner:bank", frozenset({"orders:read"}), credential=self.name)
 
 A request carries one credential (S-011). With two it is rejected, whatever the rule accepts: what

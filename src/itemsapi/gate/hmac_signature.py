@@ -85,7 +85,7 @@ class HmacSignature:
     same options.
     """
 
-    scheme = "Signature"
+    scheme = "Signature"  # not registered with IANA: no registered one is for such signatures
 
     def __init__(  # noqa: PLR0913 - the format of a signature, and who sends it
         self,
