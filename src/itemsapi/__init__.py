@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from itemsapi.gate.caller import Caller, current_caller
     from itemsapi.gate.credentials import Credential
     from itemsapi.gate.decorators import public, requires, signed_in
-    from itemsapi.gate.hmac_signature import HmacSignature
+    from itemsapi.gate.hmac_signature import (
+        HmacSignature,
+        SignatureParts,
+        SignatureReader,
+        body_signature,
+        timestamped_signature,
+    )
     from itemsapi.gate.rulebook import RulesInvalid
     from itemsapi.paging import Page, cut_page
     from itemsapi.preconditions import Precondition
@@ -78,12 +84,15 @@ __all__ = [
     "Scope",
     "Settings",
     "SettingsError",
+    "SignatureParts",
+    "SignatureReader",
     "SqlUsers",
     "TooManyRequests",
     "Unavailable",
     "UserAccount",
     "Users",
     "ValidationFailed",
+    "body_signature",
     "create_app",
     "current_caller",
     "current_database",
@@ -98,6 +107,7 @@ __all__ = [
     "repeated_id",
     "requires",
     "signed_in",
+    "timestamped_signature",
 ]
 
 _NAMES_BY_MODULE = {
@@ -110,7 +120,13 @@ _NAMES_BY_MODULE = {
     "gate.caller": ["Caller", "current_caller"],
     "gate.credentials": ["Credential"],
     "gate.decorators": ["public", "requires", "signed_in"],
-    "gate.hmac_signature": ["HmacSignature"],
+    "gate.hmac_signature": [
+        "HmacSignature",
+        "SignatureParts",
+        "SignatureReader",
+        "body_signature",
+        "timestamped_signature",
+    ],
     "gate.rulebook": ["RulesInvalid"],
     "paging": ["Page", "cut_page"],
     "preconditions": ["Precondition"],

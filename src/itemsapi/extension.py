@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from uuid import UUID
 
 import click
@@ -32,10 +32,10 @@ from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
-from itemsapi.gate.credentials import Credential, Credentials
+from itemsapi.gate.credentials import Credential, Credentials, FollowsClock
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
-from itemsapi.gate.route_rules import RouteRules, RuleDecorator, rule_of
+from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
@@ -44,7 +44,7 @@ from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
-from itemsapi.services import EXTENSION, Services, build_services, services
+from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
 from itemsapi.tokens.scopes import Scope
@@ -76,7 +76,6 @@ class AuthLayer:
     `init_app` raises.
     """
 
-    app: Flask
     api: rest.Api
 
     def __init__(  # noqa: PLR0913 - the options of the layer
@@ -93,15 +92,21 @@ class AuthLayer:
         clock: Clock = clocks.now,
         monotonic: Timer = time.monotonic,
     ) -> None:
-        """Keep the options; with `app`, call `init_app`."""
+        """Keep the options; with `app`, call `init_app`.
+
+        Raise `ValueError` for an option that cannot be, and `TypeError` for a value of a wrong
+        type, such as users without the methods of `Users`.
+        """
         if url_prefix and not _PREFIX.fullmatch(url_prefix):
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
+        _check_parts(include)
         _check_users(users, include)
         self._rules, self._users, self._settings = rules, users, settings
         self._credentials, self._additional_claims = credentials, AdditionalClaims()
         self._clock, self._monotonic = clock, monotonic
         self._include, self._whole_app = include, whole_app
         self._url_prefix = url_prefix
+        self._apps: list[Flask] = []
         if app is not None:
             self.init_app(app)
 
@@ -110,16 +115,19 @@ class AuthLayer:
 
         Raise `SettingsError` for a wrong setting, and `ValueError` for two credentials of one name.
         """
-        self.app = app
         services = self._build_services(app)
         gate = _build_gate(
-            services, RouteRules(self._rules), self._all_credentials(services), self._is_own_request
+            services,
+            RulesByKey(self._rules),
+            self._all_credentials(services),
+            self._is_layer_request,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
         _set_response_headers(app, services)
         gate.connect(app)
         self.api = _build_api(app, services, gate)
         self._register_endpoints(services)
+        self._apps.append(app)
 
     def _build_services(self, app: Flask) -> Services:
         return build_services(
@@ -134,18 +142,24 @@ class AuthLayer:
 
     def _all_credentials(self, services: Services) -> list[Credential]:
         """Return the credentials beside the access token."""
+        given = [
+            credential.with_clock(self._clock)
+            if isinstance(credential, FollowsClock)
+            else credential
+            for credential in self._credentials
+        ]
         if "api_keys" not in self._include:
-            return [*self._credentials]
-        return [*self._credentials, ApiKeyCredential(services.api_key_lookup.find_owner)]
+            return given
+        return [*given, ApiKeyCredential(services.api_key_lookup.find_owner)]
 
-    def _is_own_request(self) -> bool:
+    def _is_layer_request(self) -> bool:
         """Return whether the current request is for an endpoint of the layer."""
         return self._whole_app or EXTENSION in request.blueprints
 
     def _register_endpoints(self, services: Services) -> None:
         """Register the blueprints of the layer under names that the application has not."""
         for blueprint in endpoints.blueprints(
-            services.settings, self._include, has_own_users=self._users is None
+            services.settings, self._include, has_layer_users=self._users is None
         ):
             path = blueprint.url_prefix or ""
             is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
@@ -166,16 +180,31 @@ class AuthLayer:
         assert isinstance(group, click.Group)  # noqa: S101 - tells the type checker
         return group
 
-    def wsgi_guard(self, application: "WSGIApplication", rule: RuleDecorator) -> WsgiGuard:
-        """Return a WSGI application, mounted beside Flask, behind the gate: see `WsgiGuard`.
+    def wsgi_guard(
+        self, application: "WSGIApplication", rule: RuleDecorator, *, app: Flask | None = None
+    ) -> WsgiGuard:
+        """Return a WSGI application, mounted beside Flask, behind the gate.
 
         `rule` is a decorator such as `requires("reports:read")`. The caller is in the WSGI
-        environment as `itemsapi.caller`. Call it after `init_app`.
+        environment as `itemsapi.caller`. `app` is the Flask application that it is mounted beside,
+        if the layer is around several. Raise `RuntimeError` before `init_app`.
         """
-        guard = WsgiGuard(self.app, gate_of(self.app), application, rule_of(rule))
-        registry = self.app.extensions[EXTENSION].issuer.scope_registry
+        host = self._only_application() if app is None else app
+        guard = WsgiGuard(host, gate_of(host), application, rule_of(rule))
+        registry = services_of(host).issuer.scope_registry
         registry.register(scope for scope in guard.rule.scopes if isinstance(scope, Scope))
         return guard
+
+    def _only_application(self) -> Flask:
+        """Return the application of the layer. Raise `RuntimeError` unless there is exactly one."""
+        if not self._apps:
+            raise RuntimeError("this AuthLayer has no application; call auth.init_app(app) first")
+        if len(self._apps) > 1:
+            raise RuntimeError(
+                "this AuthLayer is around several applications; write"
+                " auth.wsgi_guard(application, rule, app=app)"
+            )
+        return self._apps[0]
 
     @staticmethod
     def transaction(*, connection: HostConnection | None = None) -> AbstractContextManager[Session]:
@@ -252,7 +281,8 @@ class AuthLayer:
 
 
 def gate_of(app: Flask) -> Gate:
-    """Return the gate of an application."""
+    """Return the gate of an application. Raise `RuntimeError` if it has none."""
+    services_of(app)
     return cast("Gate", app.extensions[LAYER])
 
 
@@ -262,6 +292,19 @@ def _id_as_text(user_id: object) -> str:
         kind = type(user_id).__name__
         raise TypeError(f"users_changed() takes ids, and this is of the type {kind}: pass user.id")
     return str(user_id)
+
+
+def _check_parts(include: Collection[Part]) -> None:
+    """Raise `ValueError` for an unknown part, and `TypeError` for a string in place of a set."""
+    if isinstance(include, str):
+        raise TypeError(
+            f"AuthLayer: include={include!r} is a string; write include={{{include!r}}}"
+        )
+    parts = sorted(get_args(Part))
+    for part in sorted(set(include).difference(parts)):
+        raise ValueError(
+            f"AuthLayer: include= has no part {part!r}; the parts are {', '.join(parts)}"
+        )
 
 
 def _check_users(users: Users | None, include: Collection[Part]) -> None:
@@ -281,9 +324,9 @@ def _check_users(users: Users | None, include: Collection[Part]) -> None:
 
 def _build_gate(
     services: Services,
-    rules: RouteRules,
+    rules: RulesByKey,
     credentials: Collection[Credential],
-    is_own_request: Callable[[], bool],
+    is_layer_request: Callable[[], bool],
 ) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
@@ -303,7 +346,7 @@ def _build_gate(
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
         respond=_respond,
-        is_own_request=is_own_request,
+        is_layer_request=is_layer_request,
         on_seal=partial(_complete, services),
     )
 

@@ -133,7 +133,7 @@ class CredentialNotAccepted(Challenge):
     code = "credential_not_accepted"
     error = "invalid_token"
     title = "This operation does not accept that kind of credential"
-    advice = "Send a credential that the API document names for this operation."
+    advice = "Send a credential that the OpenAPI document names for this operation."
 
 
 class StepUpRequired(Challenge):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from flask import current_app
+from flask import Flask, current_app
 
 from itemsapi.accounts.passwords import PasswordService
 from itemsapi.accounts.users import Users
@@ -76,6 +76,11 @@ class Services:
         """
         return f"{self.base_url}/docs/problems"
 
+    @property
+    def has_layer_users(self) -> bool:
+        """Whether the users are in the layer's own tables, not in those of an application."""
+        return isinstance(self.issuer.users, LayerUsers)
+
     def users_changed(
         self, user_ids: Iterable[str], connection: HostConnection | None = None
     ) -> None:
@@ -93,8 +98,16 @@ def quota_of(settings: Settings) -> Quota:
 
 
 def services() -> Services:
-    """Return the services of the current application."""
-    return cast("Services", current_app.extensions[EXTENSION])
+    """Return the services of the current application. Raise `RuntimeError` if it has none."""
+    return services_of(current_app)
+
+
+def services_of(app: Flask) -> Services:
+    """Return the services of an application. Raise `RuntimeError` if it has no layer."""
+    found = app.extensions.get(EXTENSION)
+    if found is None:
+        raise RuntimeError(f"{app.name} has no AuthLayer; write AuthLayer(app)")
+    return cast("Services", found)
 
 
 def current_database() -> Database:

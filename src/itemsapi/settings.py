@@ -1,4 +1,4 @@
-"""The settings of the service, read once from the environment variables `ITEMSAPI_*`.
+"""The settings: environment variables `ITEMSAPI_*`, and `app.config` of an application.
 
 `Settings` is frozen; `Settings.from_environment` parses the variables and rejects a wrong or unsafe
 value with one line that names the setting. The rest of the service takes its settings from there;
@@ -29,6 +29,7 @@ from itemsapi.settings_parsing import (
     parse_response_headers,
     parse_switch,
     parse_text,
+    whole_seconds,
 )
 from itemsapi.web_addresses import is_public_url
 
@@ -139,14 +140,15 @@ class Settings:
         """Read the settings from the environment, and the others from an `app.config`.
 
         The environment comes first: who runs the application decides, not who wrote it. A value may
-        also be a bool, a number, a `timedelta`, a path, or a list. Raise `SettingsError` as
-        `from_environment`, and for a name in `config` that is no setting: it has been misspelled.
+        also be a bool, a number, a `timedelta` of whole seconds, a path, or a list; None means that
+        the setting is not given. Raise `SettingsError` as `from_environment`, and for a name in
+        `config` that is no setting: it has been misspelled.
         """
         own = {name: value for name, value in config.items() if name.startswith(ENV_PREFIX)}
         if unknown := find_unknown_settings(own):
             message = "in app.config is not a setting; see `itemsapi check` for the list"
             raise SettingsError(f"{unknown[0]} {message}")
-        texts = {name: _as_text(value) for name, value in own.items() if value is not None}
+        texts = {name: _as_text(name, value) for name, value in own.items() if value is not None}
         return cls.from_environment(texts | dict(os.environ if environ is None else environ))
 
     def with_secret(self) -> "Settings":
@@ -158,7 +160,9 @@ class Settings:
                 _create_secret(file)
             secret = file.read_text("utf-8").strip()
         except UnicodeDecodeError as error:
-            message = f"cannot be read: {file} is no text; make one with `openssl rand -base64 48`"
+            message = (
+                f"cannot be read: {file} is not UTF-8; make one with `openssl rand -base64 48`"
+            )
             raise _error("secret_key_file", message) from error
         except OSError as error:
             raise _error("secret_key_file", f"cannot be read: {file} ({error.strerror})") from error
@@ -182,10 +186,13 @@ class Settings:
         return self.profile == "production"
 
 
-def _as_text(value: object) -> str:
-    """Return a value as an environment variable has it."""
+def _as_text(name: str, value: object) -> str:
+    """Return the value of a setting as an environment variable has it."""
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():.0f}s"
+        try:
+            return f"{whole_seconds(value)}s"
+        except ValueError as error:
+            raise SettingsError(f"{name} {error}") from None
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return str(value)

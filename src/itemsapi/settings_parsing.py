@@ -40,6 +40,14 @@ def parse_duration(text: str) -> timedelta:
     return duration
 
 
+def whole_seconds(duration: timedelta) -> int:
+    """Return a duration of zero or more in seconds; a part of a second is never rounded."""
+    if duration < timedelta(0) or duration.microseconds:
+        msg = "must be whole seconds, zero or more"
+        raise ValueError(msg)
+    return duration.days * 86400 + duration.seconds
+
+
 def parse_switch(text: str) -> bool:
     """Return whether a switch is `on` (`true`, `1`, `yes`) or `off` (`false`, `0`, `no`)."""
     value = text.strip().lower()

@@ -245,7 +245,7 @@ def test_all_claims_of_a_token_are_reserved() -> None:
 )  # fmt: skip
 def test_a_value_that_no_token_brings_back_is_refused(claims: Any) -> None:
     """What is not JSON, comes back as another value, or is nested too deeply for the gate."""
-    with pytest.raises(ValueError, match=r"JSON|lists and objects|no text|not a dict"):
+    with pytest.raises(ValueError, match=r"JSON|lists and objects|not a string|not a dict"):
         copy_additional_claims(claims)
 
 

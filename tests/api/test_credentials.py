@@ -179,7 +179,7 @@ def test_the_challenge_names_the_accepted_schemes(
 def test_the_advice_names_the_accepted_credentials(backend: Backend) -> None:
     """The usual advice would send its reader to the sign-in."""
     assert backend.client().get("/badge").get_json()["detail"] == (
-        "Send one of these credentials, as the API document describes them: badge."
+        "Send one of these credentials, as the OpenAPI document describes them: badge."
     )
 
 

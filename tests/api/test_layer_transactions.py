@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from itemsapi.extension import AuthLayer
-from itemsapi.services import EXTENSION
+from itemsapi.services import EXTENSION, services
 from itemsapi.settings import Settings
 
 pytestmark = pytest.mark.dialect("sqlite")  # tests/flows has both databases
@@ -24,15 +24,15 @@ def auth(settings: Settings) -> Iterator[AuthLayer]:
     app.extensions[EXTENSION].database.dispose()
 
 
-def events(auth: AuthLayer) -> list[str]:
+def events() -> list[str]:
     """Return the events in the audit trail, the newest first."""
-    return [row.event for row in auth.app.extensions[EXTENSION].audit.latest(before=None, limit=9)]
+    return [row.event for row in services().audit.latest(before=None, limit=9)]
 
 
 def test_an_event_of_the_host_is_recorded(auth: AuthLayer) -> None:
     """In a transaction of its own."""
     auth.record("order_placed", user_id="ada", product="Desk lamp")
-    assert events(auth) == ["order_placed"]
+    assert events() == ["order_placed"]
 
 
 def test_an_event_is_recorded_with_the_rows_of_the_host(
@@ -46,7 +46,7 @@ def test_an_event_is_recorded_with_the_rows_of_the_host(
         auth.record("order_paid", connection=session)
         session.commit()
     engine.dispose()
-    assert events(auth) == ["order_paid"]
+    assert events() == ["order_paid"]
 
 
 def test_what_a_transaction_writes_is_rolled_back_on_an_error(auth: AuthLayer) -> None:
@@ -57,4 +57,4 @@ def test_what_a_transaction_writes_is_rolled_back_on_an_error(auth: AuthLayer) -
         raise ZeroDivisionError
     with auth.transaction() as tx:
         assert tx.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
-    assert events(auth) == []
+    assert events() == []

@@ -65,4 +65,4 @@ def test_a_machine_has_no_sign_in() -> None:
 
 def test_the_text_of_the_rule_has_the_age() -> None:
     """As `itemsapi access` shows it."""
-    assert str(Rule("signed in", within=300)) == "signed in, within 300 s of the sign-in"
+    assert str(Rule("signed in", within_seconds=300)) == "signed in, within 300 s of the sign-in"

@@ -15,8 +15,16 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
-from itemsapi import Blueprint, Schema, Scope, current_caller, fields, requires
-from itemsapi.gate.hmac_signature import HmacSignature, body_signature
+from itemsapi import (
+    Blueprint,
+    HmacSignature,
+    Schema,
+    Scope,
+    body_signature,
+    current_caller,
+    fields,
+    requires,
+)
 from itemsapi.testing import MovableClock
 from support.app_factory import Backend
 from support.host import HostFactory
@@ -365,3 +373,26 @@ def test_a_name_that_is_none_stops_the_boot(name: str) -> None:
     """It stands in rules and in the document."""
     with pytest.raises(ValueError, match="no name of a credential"):
         HmacSignature.github(name, secrets=[SECRET])
+
+
+@pytest.mark.parametrize(("age", "status"), [(300, 200), (301, 401)])
+def test_a_signature_ages_by_the_clock_of_the_layer(
+    host: HostFactory, clock: MovableClock, age: int, status: int
+) -> None:
+    """A test moves it for the whole layer."""
+    app = host_of(host, HmacSignature.stripe("stripe", secrets=[SECRET], scopes=[HOOK]))
+    headers = by_stripe(BODY, int(clock().timestamp()))
+    clock.advance(seconds=age)
+    assert app.test_client().post("/", data=BODY, headers=headers).status_code == status
+
+
+def test_a_signature_keeps_a_clock_of_its_own(host: HostFactory, clock: MovableClock) -> None:
+    """Whoever gives one means it."""
+    still = MovableClock()
+    still.current = clock()
+    app = host_of(
+        host, HmacSignature.stripe("stripe", secrets=[SECRET], scopes=[HOOK], clock=still)
+    )
+    headers = by_stripe(BODY, int(clock().timestamp()))
+    clock.advance(seconds=301)
+    assert app.test_client().post("/", data=BODY, headers=headers).status_code == 200

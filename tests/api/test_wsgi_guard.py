@@ -208,10 +208,8 @@ def test_no_hook_of_the_host_runs(host: Backend, ada: FlaskClient) -> None:
 
 def test_the_rule_of_a_refresh_token_is_rejected(host: Backend) -> None:
     """Only our own endpoints read one."""
-    auth = AuthLayer()
-    auth.app = host.app
     with pytest.raises(ValueError, match="takes access tokens"):
-        auth.wsgi_guard(Reports(), refresh_token)
+        AuthLayer().wsgi_guard(Reports(), refresh_token, app=host.app)
 
 
 def test_sockets_are_found(host: Backend) -> None:

@@ -179,6 +179,13 @@ def test_routes_without_a_rule_are_listed(host: Path, command: str) -> None:
     ]
 
 
+def test_access_shows_the_other_rules_while_a_route_lacks_one(host: Path) -> None:
+    """One sees what is there beside what is missing."""
+    write_host(host, OPEN_ROUTES)
+    rows = run("access", "--json").json
+    assert "/orders" in {row["path"] for row in rows}
+
+
 def test_users_are_managed_while_a_route_lacks_a_rule(host: Path) -> None:
     """Such a route is refused by itself."""
     run("db", "upgrade")

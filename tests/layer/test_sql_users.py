@@ -386,8 +386,11 @@ def test_pending_work_in_memory_is_neither_stored_nor_lost(memory: Session) -> N
 def test_the_error_is_a_503_when_the_table_is_missing() -> None:
     """The database of the application is broken, not the request."""
     engine = create_engine("sqlite://")
-    with Session(engine) as session, pytest.raises(DatabaseUnavailable):
+    with Session(engine) as session, pytest.raises(DatabaseUnavailable) as raised:
         SqlUsers(session, HostUser).find_by_name("grace")
+    table = HostUser.__tablename__
+    advice = "create the tables of the application"
+    assert raised.value.cause == f"users: no such table: {table}; {advice}"
     engine.dispose()
 
 
@@ -401,10 +404,10 @@ def test_the_error_is_a_503_when_the_table_is_missing() -> None:
         (HostUser, {"enabled": "is_active"}, "HostUser has no column 'is_active'"),
         (HostUser, {"password_hash": "password"}, "HostUser has no column 'password'"),
         (HostUser, {"id": "email"}, r"the primary key is \(id\), not HostUser.email"),
-        (HostUser, {"username": "id"}, "HostUser.id is not a text"),
+        (HostUser, {"username": "id"}, "HostUser.id is not a string"),
         (TextUser, {"username": "grades"}, "TextUser has no column 'grades'"),
         (OddUser, {}, r"the primary key is \(tenant, id\), not OddUser.id; it must be one column"),
-        (TimeUser, {}, "TimeUser.id is neither an integer, a text nor a UUID"),
+        (TimeUser, {}, "TimeUser.id is neither an integer, a string nor a UUID"),
     ],
 )  # fmt: skip
 def test_columns_that_do_not_fit_are_refused(

@@ -1,10 +1,21 @@
 """`create_user` and `sign_in`: users with a password, and their real sessions."""
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
+import itemsapi.testing
+from itemsapi import AuthLayer, UserAccount
 from itemsapi.problems import Conflict, ValidationFailed
-from itemsapi.testing import PASSWORD, create_user, sign_in
+from itemsapi.testing import (
+    PASSWORD,
+    close_database,
+    create_tables,
+    create_user,
+    sign_in,
+    testing_settings,
+)
 
 
 def test_a_user_signs_in_and_calls(app: Flask) -> None:
@@ -86,3 +97,40 @@ def test_a_sign_in_does_not_show_its_tokens(app: Flask) -> None:
     create_user(app, "ada")
     session = sign_in(app, "ada")
     assert session.access_token not in repr(session)
+
+
+class NoUsers:
+    """The users of an application that has none yet."""
+
+    read_only = True
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Find nobody."""
+
+    def find_by_id(self, user_id: str) -> UserAccount | None:
+        """Find nobody."""
+
+    def scopes(self, user_id: str) -> tuple[str, ...]:
+        """Return no scopes."""
+        del user_id
+        return ()
+
+    def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace nothing."""
+        del user_id, old, new
+        return False
+
+
+def test_no_user_is_created_in_an_application_with_users_of_its_own(tmp_path: Path) -> None:
+    """They would be in a table that nobody reads."""
+    app = Flask("shop", static_folder=None)
+    AuthLayer(app, users=NoUsers(), settings=testing_settings(tmp_path))
+    create_tables(app)
+    with pytest.raises(RuntimeError, match="create one in its table"):
+        create_user(app, "ada")
+    close_database(app)
+
+
+def test_the_kit_shows_its_public_names_only() -> None:
+    """As completion in an editor shows them."""
+    assert dir(itemsapi.testing) == sorted(itemsapi.testing.__all__)

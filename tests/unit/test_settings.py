@@ -183,3 +183,10 @@ def test_a_wrong_setting_of_the_application_is_rejected() -> None:
     """As one of the environment."""
     with pytest.raises(SettingsError, match="ITEMSAPI_ACCESS_TTL must be between"):
         of_application({"ITEMSAPI_ACCESS_TTL": timedelta(days=2)})
+
+
+@pytest.mark.parametrize("duration", [timedelta(seconds=1.5), timedelta(milliseconds=400)])
+def test_a_part_of_a_second_is_rejected(duration: timedelta) -> None:
+    """It would be rounded, and 0.4 s to nothing."""
+    with pytest.raises(SettingsError, match="ITEMSAPI_REVOCATION_LAG must be whole seconds"):
+        of_application({"ITEMSAPI_REVOCATION_LAG": duration})

@@ -1,9 +1,9 @@
-"""The client of `itemsapi verify` trusts no answer, and knows one host only."""
+"""The client of `itemsapi verify` trusts no response, and knows one host only."""
 
 import pytest
 
 from itemsapi.verify.failures import CannotVerify
-from itemsapi.verify.wire import NoAnswer, Request, Wire
+from itemsapi.verify.wire import NoResponse, Request, Wire
 from support.hostile_server import hostile_server, http_answer
 
 GET = Request("GET", "/")
@@ -12,21 +12,24 @@ GET = Request("GET", "/")
 def test_redirect_is_not_followed_when_the_service_sends_one() -> None:
     """Only one request is sent: the other host would see what was meant for this one."""
     with hostile_server(http_answer(b"", "302 Found", "Location: http://192.0.2.1/")) as server:
-        answer = Wire(server.url).send(GET)
-    assert answer.status == 302
+        response = Wire(server.url).send(GET)
+    assert response.status == 302
     assert len(server.received) == 1
 
 
 def test_answer_is_cut_off_when_it_is_too_large() -> None:
     """A service cannot fill the memory."""
-    with hostile_server(http_answer(b"x" * 2000)) as server, pytest.raises(NoAnswer, match="1000"):
+    with (
+        hostile_server(http_answer(b"x" * 2000)) as server,
+        pytest.raises(NoResponse, match="1000"),
+    ):
         Wire(server.url).send(GET, limit=1000)
 
 
 def test_answer_is_cut_off_when_its_bytes_come_too_slowly() -> None:
-    """Each byte comes in time for the socket, but the whole answer never ends."""
+    """Each byte comes in time for the socket, but the whole response never ends."""
     slow = hostile_server(http_answer(b"x" * 10_000), pause_seconds=0.05)
-    with slow as server, pytest.raises(NoAnswer, match="too long"):
+    with slow as server, pytest.raises(NoResponse, match="too long"):
         Wire(server.url, timeout_seconds=0.3).send(GET)
 
 
@@ -35,9 +38,9 @@ def test_run_ends_when_the_service_is_silent_again_and_again() -> None:
     with hostile_server(b"") as server:
         wire = Wire(server.url)
         for _ in range(2):
-            with pytest.raises(NoAnswer):
+            with pytest.raises(NoResponse):
                 wire.send(GET)
-        with pytest.raises(CannotVerify, match="does not answer"):
+        with pytest.raises(CannotVerify, match="does not respond"):
             wire.send(GET)
 
 

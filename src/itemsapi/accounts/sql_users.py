@@ -14,7 +14,7 @@ connection, queries run on that one, and a hash is replaced in a savepoint.
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
 from sqlalchemy import (
@@ -73,9 +73,9 @@ class SqlUsers:
 
     Names are compared by the database as they are, so with case or without as its collation says;
     `normalize` is applied to what the client sends, such as `str.lower` if the names are stored in
-    lower case. `scopes` is called with a user, in a session of its own, and returns their scopes.
-    With `read_only` no password hash is ever replaced: for a table whose hashes other programs
-    verify, too.
+    lower case. `scopes` is called with a user, in a session of its own, and returns their scopes,
+    or a string of them with spaces between. With `read_only` no password hash is ever replaced: for
+    a table whose hashes other programs verify, too.
     """
 
     def __init__(  # noqa: PLR0913 - the names of the application's columns
@@ -118,7 +118,7 @@ class SqlUsers:
         return self._account(rows[0]) if rows else None
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
-        """Return the user with this id; None for a text that is no id of this table."""
+        """Return the user with this id; None for a string that is no id of this table."""
         key = self._key(user_id)
         if key is None:
             return None
@@ -190,7 +190,7 @@ class SqlUsers:
         shares_transaction = _has_one_connection(bind) and _in_transaction(session)
         connection = session.connection() if shares_transaction else bind
         with (
-            translate_errors(),
+            _translate_errors(),
             Session(connection, autoflush=False, join_transaction_mode="rollback_only") as tx,
         ):
             yield tx
@@ -203,7 +203,7 @@ class SqlUsers:
             raise DatabaseUnavailable(
                 cause="users: the only connection has a transaction of the application open"
             )
-        with translate_errors():
+        with _translate_errors():
             if isinstance(bind, Engine):
                 with bind.begin() as connection:
                     yield connection
@@ -217,6 +217,11 @@ class SqlUsers:
         has_bind = hasattr(given, "get_bind")  # a scoped session is callable, too
         session = cast("SessionLike", given if has_bind else cast("Callable[[], Any]", given)())
         return session, session.get_bind(self._mapper)
+
+
+def _translate_errors() -> AbstractContextManager[None]:
+    advice = "create the tables of the application"
+    return translate_errors("users", if_table_is_missing=advice)
 
 
 def _in_transaction(session: SessionLike) -> bool:
@@ -269,7 +274,7 @@ def _attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
 def _text_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
     attribute = _attribute(mapper, name)
     if _python_type(attribute) is not str:
-        raise ValueError(f"SqlUsers: {mapper.class_.__name__}.{name} is not a text")
+        raise ValueError(f"SqlUsers: {mapper.class_.__name__}.{name} is not a string")
     return attribute
 
 
@@ -285,7 +290,7 @@ def _id_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
             " it must be one column, because its text is the id in tokens"
         )
     if _python_type(attribute) not in ID_TYPES:
-        raise ValueError(f"SqlUsers: {full_name} is neither an integer, a text nor a UUID")
+        raise ValueError(f"SqlUsers: {full_name} is neither an integer, a string nor a UUID")
     return attribute
 
 

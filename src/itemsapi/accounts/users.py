@@ -37,8 +37,8 @@ class UserAccount:
         """Return whether a temporary password has expired."""
         return self.password_expires_at is not None and self.password_expires_at <= now
 
-    def has_credentials_of(self, other: "UserAccount | None") -> bool:
-        """Return whether a sign-in as `other` is one as this user, with the same password."""
+    def is_same_except_name(self, other: "UserAccount | None") -> bool:
+        """Return whether `other` is this user with the same password, whatever the names."""
         return other is not None and replace(other, username=self.username) == self
 
 
@@ -57,10 +57,13 @@ class Users(Protocol):
         """Return the user who signs in with this name, as the client wrote it."""
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
-        """Return the user with this id; None for a text that cannot be an id, too."""
+        """Return the user with this id; None for a string that cannot be an id, too."""
 
     def scopes(self, user_id: str) -> Iterable[str]:
-        """Return the scopes of a user; those that the application does not know are left out."""
+        """Return the scopes of a user, or a string of them with spaces between.
+
+        Those that the application does not know are left out.
+        """
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store the hash `new` if the stored one is still `old`. Return whether it was."""

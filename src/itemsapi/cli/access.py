@@ -2,9 +2,9 @@
 
 import click
 
-from itemsapi.app import rulebook
 from itemsapi.cli.context import application
 from itemsapi.cli.terminal import json_option, print_table
+from itemsapi.extension import gate_of
 from itemsapi.gate.rulebook import RouteRule
 
 
@@ -13,11 +13,13 @@ from itemsapi.gate.rulebook import RouteRule
 def command(*, as_json: bool) -> None:
     """Show the access rule of every route, and why a public route may be public.
 
-    HEAD follows GET.
+    HEAD follows GET. Routes without exactly one rule are listed as faults, with exit code 1.
     """
-    matrix = rulebook(application()).matrix()
-    rows = [_row(entry) for entry in matrix if entry.method != "HEAD"]
+    app = application()
+    rulebook = gate_of(app).seal(app)
+    rows = [_row(entry) for entry in rulebook.matrix() if entry.method != "HEAD"]
     print_table(rows, ["method", "path", "rule", "why"], as_json=as_json)
+    rulebook.require_complete()
 
 
 def _row(entry: RouteRule) -> dict[str, object]:

@@ -68,37 +68,50 @@ class Database:
         self._writer_lock = threading.Lock()
         self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
 
-    @contextmanager
     def transaction(
-        self, *, connection: HostConnection | None = None, migrating: bool = False
-    ) -> Iterator[Session]:
-        """Yield a session; commit at the end of the block, roll back on an exception.
+        self, *, connection: HostConnection | None = None
+    ) -> AbstractContextManager[Session]:
+        """Return a block that yields a session; it commits at its end, or rolls back on an error.
 
-        With `connection`, a `Connection` or `Session` of the application on this database, join its
-        transaction instead: what is written is committed or rolled back with it. With `migrating`,
-        SQLite does not enforce references between tables.
+        With `connection`, a `Connection` or `Session` of the application on this database, it joins
+        that transaction instead: what is written is committed or rolled back with it.
 
         On SQLite a lock admits one writer at a time per process: SQLite's own busy handler can
         starve threads for seconds, a lock does not. Raise `DatabaseUnavailable`.
         """
-        if connection is not None:
-            with translate_errors(), join_transaction(connection, self.engine) as tx:
-                yield tx
-            return
+        if connection is None:
+            return self._transaction(self._write_engine)
+        return self._joined_transaction(connection)
+
+    def _migration(self) -> AbstractContextManager[Session]:
+        """Return a transaction in which SQLite does not enforce references between tables."""
+        return self._transaction(self._migration_engine)
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
         with (
             self._guard(),
             translate_errors(),
             self._one_writer(),
-            Session(
-                self._migration_engine if migrating else self._write_engine, expire_on_commit=False
-            ) as tx,
+            Session(engine, expire_on_commit=False) as tx,
             tx.begin(),
         ):
             yield tx
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Yield a connection in autocommit mode for look-ups. Raise `DatabaseUnavailable`."""
+    def _joined_transaction(self, connection: HostConnection) -> Iterator[Session]:
+        with translate_errors(), join_transaction(connection, self.engine) as tx:
+            yield tx
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Return a block that yields a connection in autocommit mode, for look-ups.
+
+        Raise `DatabaseUnavailable`.
+        """
+        return self._reading()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
         with self._guard(), translate_errors(), self._read_engine.connect() as connection:
             yield connection
 
@@ -141,31 +154,38 @@ class Database:
 
 
 @contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass."""
+def translate_errors(
+    subject: str = "database", *, if_table_is_missing: str = "run `itemsapi db upgrade`"
+) -> Iterator[None]:
+    """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass.
+
+    The cause begins with `subject`, and says what to do if a table is missing.
+    """
+
+    def cause(error: exc.SQLAlchemyError) -> str:
+        message = summarize_error(error)
+        advice = f"; {if_table_is_missing}" if _is_table_missing(error, message) else ""
+        return f"{subject}: {message}{advice}"
+
     try:
         yield
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
-            raise DatabaseUnavailable(cause=_cause(error)) from error
+            raise DatabaseUnavailable(cause=cause(error)) from error
         raise
     except exc.OperationalError as error:
         if sqlite.is_statement_error(error.orig):
             raise
-        raise DatabaseUnavailable(cause=_cause(error)) from error
+        raise DatabaseUnavailable(cause=cause(error)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=_cause(error)) from error
+        raise DatabaseUnavailable(cause=cause(error)) from error
 
 
-def _cause(error: exc.SQLAlchemyError) -> str:
-    """Return the message of the driver for the log; if a table is missing, say what to do."""
-    driver_error, message = getattr(error, "orig", None), summarize_error(error)
-    is_missing = getattr(driver_error, "sqlstate", None) == TABLE_MISSING
-    if is_missing or sqlite.TABLE_MISSING in message:
-        message += "; run `itemsapi db upgrade`"
-    return f"database: {message}"
+def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return sqlstate == TABLE_MISSING or sqlite.TABLE_MISSING in message
 
 
 Begin = Callable[[Connection], None]

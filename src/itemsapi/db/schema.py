@@ -217,7 +217,7 @@ def migrating(database: Database) -> Iterator[Connection]:
     `MigrationFailed` if another process does not finish.
     """
     try:
-        with database.transaction(migrating=True) as tx, _without_timeouts(database, tx):
+        with database._migration() as tx, _without_timeouts(database, tx):  # noqa: SLF001 - ours alone
             connection = tx.connection()
             for migrations in own_migrations(database):
                 _revision(migrations, connection)

@@ -29,11 +29,11 @@ from itemsapi.settings import Settings
 
 
 def blueprints(
-    settings: Settings, include: Collection[str], *, has_own_users: bool = True
+    settings: Settings, include: Collection[str], *, has_layer_users: bool = True
 ) -> list[flask.Blueprint]:
     """Return the blueprints of the layer in the order of the document.
 
-    `include` names those that an application may do without. `has_own_users`: the users are those
+    `include` names those that an application may do without. `has_layer_users`: the users are those
     of the layer, which have roles.
     """
     optional = {
@@ -50,7 +50,11 @@ def blueprints(
         "docs": [docs.blueprint, explorer.blueprint] if settings.docs else [],
         "console": [console.blueprint] if settings.console else [],
     }
-    always = [auth.blueprint, sessions.blueprint, me.create_blueprint(has_own_users=has_own_users)]
+    always = [
+        auth.blueprint,
+        sessions.blueprint,
+        me.create_blueprint(has_layer_users=has_layer_users),
+    ]
     metadata = [oauth.blueprint, wellknown.blueprint]
     own = [optional[name] for name in optional if name in include]
     return [*always, *metadata, *(blueprint for part in own for blueprint in part)]

@@ -72,10 +72,10 @@ PASSWORD_EXAMPLE = {
 }
 
 
-def create_blueprint(*, has_own_users: bool) -> Blueprint:
+def create_blueprint(*, has_layer_users: bool) -> Blueprint:
     """Create the blueprint, for the layer's own users or for those of an application."""
     blueprint = Blueprint("me", __name__, url_prefix="/me")
-    if has_own_users:
+    if has_layer_users:
         _add_profile_with_roles(blueprint)
     else:
         _add_profile(blueprint)

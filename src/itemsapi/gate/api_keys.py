@@ -20,7 +20,7 @@ API_KEY = "api_key"
 _API_KEY = re.compile(f"(?i:bearer) +{PREFIX}", re.ASCII)
 
 
-class KeyOwner(Protocol):
+class KeySender(Protocol):
     """Who sends a key: what `find_owner` returns."""
 
     @property
@@ -49,7 +49,7 @@ class ApiKeyCredential:
         " its user has them.",
     }
 
-    def __init__(self, find_owner: Callable[[str], KeyOwner]) -> None:
+    def __init__(self, find_owner: Callable[[str], KeySender]) -> None:
         """Take the function that returns the owner of a key, or raises `ApiKeyInvalid`."""
         self._find_owner = find_owner
 

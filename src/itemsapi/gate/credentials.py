@@ -4,45 +4,52 @@ A credential is an object with a name for `by=` of the rules, the scheme of its 
 methods. The access token is one and is always there; `itemsapi.gate.api_keys` and
 `itemsapi.gate.hmac_signature` are others, and an application may write its own:
 
-    class PartnerKey:  # a static key that both know, in `Authorization: Partner ...`
+    class PartnerKeyInvalid(Challenge):  # of itemsapi.problems: a 401
+        code, error, title = "invalid_partner_key", "invalid_token", "The partner key is invalid"
+
+    class PartnerKey:  # Authorization: Partner <key>, which both sides know
         name, scheme = "partner", "Partner"
-        documentation = {"type": "apiKey", "in": "header", "name": "Authorization"}
+        documentation = {"type": "http", "scheme": "partner"}
 
         def is_present(self, request):
             return request.headers.get("Authorization", "").startswith("Partner ")
 
         def authenticate(self, request):
-            given = request.headers["Authorization"].removeprefix("Partner ")
-            if not hmac.compare_digest(given.encode(), PARTNER_KEY.encode()):
-                raise PartnerKeyInvalid  # a `Challenge` of the application
-            return Caller("partner", frozenset({"orders:read"}), credential=self.name)
+            key = request.headers.get("Authorization", "").removeprefix("Partner ")
+            if not hmac.compare_digest(key.encode(), PARTNER_KEY):
+                raise PartnerKeyInvalid
+            return Caller("partner:bank", frozenset({"orders:read"}), credential=self.name)
 
 A request carries one credential (S-011). With two it is rejected, whatever the rule accepts: what
 a proxy adds or a client forgets must not decide who the caller is. A credential of a kind that the
 rule does not name is rejected too, and never verified. Public routes read none.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from flask import Request
 
+from itemsapi.clock import Clock
 from itemsapi.gate.caller import Caller
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import CredentialNotAccepted, CredentialsAmbiguous
+
+_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 
 
 class Credential(Protocol):
     """A way to authenticate.
 
-    `name`: as in `by=` and in the OpenAPI document, letters, digits and `_`. `scheme`: of the
-    challenge in `WWW-Authenticate` (RFC 9110 section 11.1). An example:
+    `name`: as in `by=` and in the OpenAPI document, 1 to 40 lower-case letters, digits and `_`.
+    `scheme`: of the challenge in `WWW-Authenticate` (RFC 9110 section 11.1). An example:
     [A credential of your own](rules.md#a-credential-of-your-own).
     """
 
     @property
     def name(self) -> str:
-        """The name of the credential in rules and in the API document."""
+        """The name of the credential in rules and in the OpenAPI document."""
 
     @property
     def scheme(self) -> str:
@@ -50,7 +57,7 @@ class Credential(Protocol):
 
     @property
     def documentation(self) -> Mapping[str, Any]:
-        """The security scheme object of the API document (OpenAPI 3.1 section 4.8.27)."""
+        """The security scheme object of the OpenAPI document (OpenAPI 3.1 section 4.8.27)."""
 
     def is_present(self, request: Request) -> bool:
         """Return whether a request has such a credential, valid or not; read only its headers."""
@@ -62,14 +69,31 @@ class Credential(Protocol):
         """
 
 
+@runtime_checkable
+class FollowsClock(Protocol):
+    """A credential that asks for the time."""
+
+    def with_clock(self, clock: Clock) -> Credential:
+        """Return this credential with the clock of the layer, unless it has one of its own."""
+
+
+def require_credential_name(name: str) -> None:
+    """Raise `ValueError` for a name that no credential can have."""
+    if not _NAME.fullmatch(name):
+        msg = f"{name!r} is no name of a credential: write 1 to 40 lower-case letters, digits and _"
+        raise ValueError(msg)
+
+
 class Credentials:
     """The credentials of one gate, the access token first."""
 
     def __init__(self, access_token: Credential, others: Iterable[Credential] = ()) -> None:
-        """Take the credentials. Raise `ValueError` if two have the same name."""
+        """Take the credentials. Raise `ValueError` for a name that cannot be or is there twice."""
         self._access_token = access_token
         self.others = tuple(others)
         self._all = (access_token, *self.others)
+        for credential in self._all:
+            require_credential_name(credential.name)
         self._by_name = {credential.name: credential for credential in self._all}
         if len(self._by_name) != len(self._all):
             msg = "two credentials have the same name; give each a name of its own"

@@ -6,17 +6,19 @@ open a route.
 
 `@requires` and `@signed_in` take the same options. `by`: the names of the credentials that the
 route accepts; only the access token if it is left out, so that a new credential opens no route.
-`within`: how long ago the user may have signed in, such as `"5m"` (step-up, RFC 9470). `on`: a
+`within`: how long ago the user may have signed in: `"5m"`, seconds, or a `timedelta` (step-up,
+RFC 9470). `on`: a
 function that returns whether the caller may reach the object, see `itemsapi.gate.object_check`.
 """
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from itemsapi.gate.object_check import Check, ObjectCheck
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
-from itemsapi.settings_parsing import parse_duration
+from itemsapi.settings_parsing import parse_duration, whole_seconds
 from itemsapi.tokens.scopes import Scope
 
 RULES = "__itemsapi_rules__"
@@ -28,7 +30,7 @@ View = TypeVar("View", bound=Callable[..., object])
 def requires(
     *scopes: Scope | str,
     by: Collection[str] = BY_ACCESS_TOKEN,
-    within: str | None = None,
+    within: str | int | timedelta | None = None,
     on: Check | None = None,
 ) -> Callable[[View], View]:
     """Require a caller with *all* of `scopes`, each a `Scope` or the name of a known one.
@@ -54,7 +56,7 @@ def signed_in(view: View, /) -> View: ...
 
 @overload
 def signed_in(
-    *, by: Collection[str] = ..., within: str | None = ..., on: Check | None = ...
+    *, by: Collection[str] = ..., within: str | int | timedelta | None = ..., on: Check | None = ...
 ) -> Callable[[View], View]: ...
 
 
@@ -63,7 +65,7 @@ def signed_in(
     /,
     *,
     by: Collection[str] = BY_ACCESS_TOKEN,
-    within: str | None = None,
+    within: str | int | timedelta | None = None,
     on: Check | None = None,
 ) -> View | Callable[[View], View]:
     """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`.
@@ -118,7 +120,9 @@ def declared_rules(view: object) -> tuple[Rule, ...]:
     return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
 
 
-def _options(by: Collection[str], within: str | None, on: Check | None) -> dict[str, Any]:
+def _options(
+    by: Collection[str], within: str | int | timedelta | None, on: Check | None
+) -> dict[str, Any]:
     """Return the fields of the rule for the options of a decorator. Raise `ValueError`."""
     names = frozenset({by} if isinstance(by, str) else by)
     if not names:
@@ -127,11 +131,22 @@ def _options(by: Collection[str], within: str | None, on: Check | None) -> dict[
     if within is None:
         seconds = None
     elif names == BY_ACCESS_TOKEN:
-        seconds = int(parse_duration(within).total_seconds())
+        seconds = _seconds(within)
     else:
         msg = "within= is for access tokens alone: no other credential comes from a sign-in"
         raise ValueError(msg)
-    return {"by": names, "within": seconds, "on": None if on is None else ObjectCheck(on)}
+    return {"by": names, "within_seconds": seconds, "on": None if on is None else ObjectCheck(on)}
+
+
+def _seconds(within: str | int | timedelta) -> int:
+    """Return the greatest age of a sign-in. Raise `ValueError` for what is no duration."""
+    try:
+        if isinstance(within, timedelta):
+            return whole_seconds(within)
+        return whole_seconds(parse_duration(str(within)))
+    except ValueError as error:
+        msg = f"within={within!r} {error}"
+        raise ValueError(msg) from None
 
 
 def _layers(view: object) -> Iterator[object]:

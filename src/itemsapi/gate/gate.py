@@ -35,7 +35,7 @@ from itemsapi.gate.caller import (
 )
 from itemsapi.gate.credentials import Credentials
 from itemsapi.gate.csrf import CsrfPolicy
-from itemsapi.gate.route_rules import RouteRules
+from itemsapi.gate.route_rules import RulesByKey
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.without_gate import GATE
@@ -56,17 +56,17 @@ class Gate:
         csrf_policy: CsrfPolicy,
         *,
         clock: Clock,
-        rules: RouteRules,
+        rules: RulesByKey,
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
-        is_own_request: Callable[[], bool],
+        is_layer_request: Callable[[], bool],
         on_seal: Callable[[Flask, Rulebook], None],
     ) -> None:
         """Take the checks.
 
         `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
-        address is over its rate. `respond` makes the response to a problem. `is_own_request`
+        address is over its rate. `respond` makes the response to a problem. `is_layer_request`
         tells whether the current request is for the layer: then the gate responds to OPTIONS and
         counts requests for public routes, which it leaves to Flask and the application otherwise.
         `on_seal` is called once, when the application is complete.
@@ -75,7 +75,7 @@ class Gate:
         self._clock = clock
         self._scope_registry = scope_registry
         self._count_request, self.respond = count_request, respond
-        self._is_own_request, self._on_seal = is_own_request, on_seal
+        self._is_layer_request, self._on_seal = is_layer_request, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
         self.views: GuardedViews | None = None
@@ -144,7 +144,7 @@ class Gate:
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
         clear_caller()
-        if request.method == "OPTIONS" and self._is_own_request():
+        if request.method == "OPTIONS" and self._is_layer_request():
             if request.routing_exception is None or is_preflight(request):
                 raise options_response()
         elif request.routing_exception is None and not has_automatic_options(request):
@@ -165,7 +165,7 @@ class Gate:
         try:
             caller = self._authenticate(request, rule)
             rule.check(caller)
-            if rule.within is not None:
+            if rule.within_seconds is not None:
                 rule.check_sign_in(caller, unix_seconds(self._clock()))
         except Challenge as problem:
             problem.schemes = self.credentials.schemes(rule)
@@ -177,7 +177,7 @@ class Gate:
         set_caller(request, caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:
-        if rule.limited and (rule.kind != "public" or self._is_own_request()):
+        if rule.limited and (rule.kind != "public" or self._is_layer_request()):
             self._count_request(caller.user_id if caller else None)
 
     def _authenticate(self, request: Request, rule: Rule) -> Caller | None:

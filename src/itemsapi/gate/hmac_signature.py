@@ -8,27 +8,28 @@
     def receive(): ...          # current_caller().user_id == "webhook:github"
 
 The three presets are GitHub's header, Stripe's, and Standard Webhooks; `HmacSignature` itself takes
-a `SignatureReader` for any other form. With several secrets each is accepted: add the new one, let
-the sender change, remove the old one.
+a `SignatureReader` for any other format. With several secrets each is accepted: add the new one,
+let the sender change, remove the old one.
 
 The gate reads the body to check its signature. These are the only routes on which an anonymous
 request makes the gate read one (S-004): at most `max_body` bytes, and only if the headers have the
-form of a signature of this moment. The view reads the same body again, as JSON, form or bytes.
+format of a signature of this moment. The view reads the same body again, as JSON, form or bytes.
 
-A signed time makes a copied request useless after five minutes. Before that, or where the form has
-no time (GitHub), a copy is accepted: a view whose work must happen once remembers the id that the
-sender gives each delivery.
+A signed time makes a copied request useless after five minutes. Before that, or where the format
+has no time (GitHub), a copy is accepted: a view whose work must happen once remembers the id that
+the sender gives each delivery.
 """
 
 import base64
 import binascii
+import copy
 import hashlib
 import hmac
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from flask import Request
 from werkzeug.datastructures import Headers
@@ -37,6 +38,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from itemsapi import clock as clocks
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import Caller
+from itemsapi.gate.credentials import require_credential_name
 from itemsapi.problems import BadRequest, BodyTooLarge, SignatureInvalid
 from itemsapi.tokens.scopes import Scope
 
@@ -44,7 +46,6 @@ MAX_BODY = 65536  # bytes
 TOLERANCE_SECONDS = 300  # as Stripe and Standard Webhooks have it
 MIN_SECRET_BYTES = 16
 MAX_SIGNATURES = 8  # in one request: senders repeat it for each secret while they change it
-_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 _TIME = re.compile("[0-9]{1,12}", re.ASCII)
 
 
@@ -53,7 +54,7 @@ class SignatureParts:
     """What the headers of a request say.
 
     `signatures`: the claimed signatures, one of which must match. `signed_before`: the bytes that
-    are signed before the body. `signed_at`: when, in seconds since 1970, if the form has it.
+    are signed before the body. `signed_at`: when, in seconds since 1970, if the format has it.
     """
 
     signatures: Sequence[bytes]
@@ -61,15 +62,32 @@ class SignatureParts:
     signed_at: int | None = None
 
 
-SignatureReader = Callable[[Headers], SignatureParts | None]
+class SignatureReader(Protocol):
+    """A function that reads the signature of a request from its headers.
+
+    The header that `HmacSignature` was given is there. It returns None for another format, and the
+    request is refused. `body_signature` and `timestamped_signature` make such functions.
+    """
+
+    def __call__(self, headers: Headers, /) -> SignatureParts | None:
+        """Return the parts of the signature; None if it has another format."""
 
 
 class HmacSignature:
-    """A credential: the HMAC-SHA256 of the body, and of what the form adds before it."""
+    """A credential: the HMAC-SHA256 of the body, and of what the format adds before it.
 
-    scheme = "Signature"  # of the challenge; not registered: webhooks have no scheme
+    `name` is that of the sender, as in `by=`; the caller is `webhook:<name>`. `header` is the one
+    that tells whether a request is signed. Each of `secrets` is accepted, of 16 bytes or more: add
+    the new one, let the sender change, remove the old one. `read` reads the signature from the
+    headers. `scopes` are those of the caller. `max_body`: how many bytes of a body are read, 65,536
+    unless it is given. `clock` is for signatures with a time, which are valid for five minutes;
+    without it, that of the layer. The presets `github`, `stripe` and `standard_webhooks` take the
+    same options.
+    """
 
-    def __init__(  # noqa: PLR0913 - the form of a signature, and who sends it
+    scheme = "Signature"  # not registered with IANA: no registered one is for such signatures
+
+    def __init__(  # noqa: PLR0913 - the format of a signature, and who sends it
         self,
         name: str,
         *,
@@ -78,20 +96,14 @@ class HmacSignature:
         read: SignatureReader,
         scopes: Iterable[Scope | str] = (),
         max_body: int = MAX_BODY,
-        clock: Clock = clocks.now,
+        clock: Clock | None = None,
     ) -> None:
-        """Take the name of the sender, the form of its signature, and the scopes it has.
-
-        `header` is the one that tells whether a request is signed; `read` reads the signature, and
-        returns None if it has another form. Raise `ValueError` for a name or secret that cannot be.
-        """
+        """Raise `ValueError` for a name or secret that cannot be."""
         self.name, self._header, self._read = name, header, read
         self._secrets = tuple(s.encode() if isinstance(s, str) else s for s in secrets)
         self._scopes = frozenset(map(str, scopes))
         self._max_body, self._clock = max_body, clock
-        if not _NAME.fullmatch(name):
-            msg = f"{name!r} is no name of a credential: lower-case letters, digits and _"
-            raise ValueError(msg)
+        require_credential_name(name)
         if not self._secrets or min(map(len, self._secrets)) < MIN_SECRET_BYTES:
             msg = f"the credential {name} needs secrets of {MIN_SECRET_BYTES} bytes or more"
             raise ValueError(msg)
@@ -104,7 +116,7 @@ class HmacSignature:
 
     @classmethod
     def github(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
-        """Read `X-Hub-Signature-256: sha256=<hex>`. It has no time: see the module about copies."""
+        """Read `X-Hub-Signature-256: sha256=<hex>`. It has no time, so a copy is accepted again."""
         header = "X-Hub-Signature-256"
         read = body_signature(header, prefix="sha256=")
         return cls(name, header=header, secrets=secrets, read=read, **options)
@@ -125,6 +137,14 @@ class HmacSignature:
         keys = [_decode_base64(secret.removeprefix("whsec_")) or b"" for secret in secrets]
         header = "webhook-signature"
         return cls(name, header=header, secrets=keys, read=standard_signature, **options)
+
+    def with_clock(self, clock: Clock) -> Self:
+        """Return this credential with the clock of the layer, unless it was given one."""
+        if self._clock is not None:
+            return self
+        bound = copy.copy(self)
+        bound._clock = clock  # noqa: SLF001 - its own
+        return bound
 
     def is_present(self, request: Request) -> bool:
         """Return whether a request has the header of the signature."""
@@ -148,7 +168,8 @@ class HmacSignature:
     def _is_current(self, parts: SignatureParts) -> bool:
         if parts.signed_at is None:
             return True
-        return abs(unix_seconds(self._clock()) - parts.signed_at) <= TOLERANCE_SECONDS
+        now = unix_seconds((self._clock or clocks.now)())
+        return abs(now - parts.signed_at) <= TOLERANCE_SECONDS
 
     def _matches(self, parts: SignatureParts, body: bytes) -> bool:
         expected = [_hmac(secret, parts.signed_before, body) for secret in self._secrets]
@@ -157,7 +178,7 @@ class HmacSignature:
         return any(matches)  # after all comparisons: the time does not tell which secret matched
 
 
-# Forms of signatures.
+# Formats of signatures.
 
 
 def body_signature(header: str, *, prefix: str = "", encoding: str = "hex") -> SignatureReader:
@@ -231,7 +252,7 @@ def _hmac(secret: bytes, before: bytes, body: bytes) -> bytes:
 
 
 def _all_of(signatures: Iterable[bytes | None]) -> list[bytes]:
-    """Return the signatures; none if one of them has another form."""
+    """Return the signatures; none if one of them has another format."""
     found = list(signatures)
     return [one for one in found if one] if all(found) else []
 

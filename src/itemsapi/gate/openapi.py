@@ -61,7 +61,7 @@ def problems_of_rule(rule: Rule) -> tuple[type[Problem], ...]:
         problems += [TokenMissing, GateUnavailable]
         problems += _problems_of_credentials(rule)
         problems += [] if rule.before_password_change else [PasswordChangeRequired]
-    if rule.within is not None:
+    if rule.within_seconds is not None:
         problems.append(StepUpRequired)
     if rule.on is not None:
         problems.append(NotFound)

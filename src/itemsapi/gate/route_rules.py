@@ -59,7 +59,7 @@ class ClosestRules(NamedTuple):
     keys: list[str]
 
 
-class RouteRules:
+class RulesByKey:
     """The rules by key, and which of the keys decided a route so far."""
 
     def __init__(self, decorators: Mapping[str, RuleDecorator] | None = None) -> None:

@@ -7,7 +7,7 @@ from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules, requires
-from itemsapi.gate.route_rules import RouteRules
+from itemsapi.gate.route_rules import RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
@@ -53,14 +53,14 @@ class Rulebook:
     def __init__(
         self,
         app: Flask,
-        rules: RouteRules | None = None,
+        rules: RulesByKey | None = None,
         credentials: Collection[str] = BY_ACCESS_TOKEN,
     ) -> None:
         """Collect the rules of all routes: those of their views, and `rules` for the others.
 
         `credentials` are the names that a rule may accept.
         """
-        rules = rules or RouteRules()
+        rules = rules or RulesByKey()
         self.faults: list[str] = []
         self.faults_by_route: dict[tuple[str, str], str] = {}
         self.entries = [
@@ -107,7 +107,7 @@ class Rulebook:
         """Return every route and method with its rule, by path."""
         return sorted(self.entries, key=lambda entry: (entry.path, entry.method))
 
-    def _entries(self, app: Flask, route: Route, rules: RouteRules) -> Iterator[RouteRule]:
+    def _entries(self, app: Flask, route: Route, rules: RulesByKey) -> Iterator[RouteRule]:
         if route.methods is None:
             self.faults.append(f"route {route.rule} takes any method; name its methods")
             return

@@ -37,8 +37,8 @@ class Rule:
     `scopes`: all of them are required, `scope_names` are their names. `reason`: why a public route
     may be public. `limited`: whether the rate limit applies. `before_password_change`: whether a
     token is accepted that permits only a change of password (S-119). `by`: the names of the
-    credentials that are accepted. `within`: how many seconds ago the user may have signed in
-    (RFC 9470); None for any time. `on`: the check of the object that the request is about.
+    credentials that are accepted. `within_seconds`: how long ago the user may have signed
+    in (RFC 9470); None for any time. `on`: the check of the object that the request is about.
     """
 
     kind: RuleKind
@@ -47,7 +47,7 @@ class Rule:
     limited: bool = True
     before_password_change: bool = False
     by: frozenset[str] = BY_ACCESS_TOKEN
-    within: int | None = None
+    within_seconds: int | None = None
     on: ObjectCheck | None = None
     scope_names: frozenset[str] = field(init=False)
 
@@ -85,25 +85,29 @@ class Rule:
             raise ScopeMissing(*self.scope_names)
 
     def check_sign_in(self, caller: Authenticated | None, now: int) -> None:
-        """Raise `StepUpRequired` unless the caller signed in at most `within` seconds ago."""
-        if self.within is None:
+        """Raise `StepUpRequired` unless the caller signed in at most `within_seconds` ago."""
+        if self.within_seconds is None:
             return
         signed_in_at = None if caller is None else caller.auth_time
-        if signed_in_at is None or now - signed_in_at > self.within:
-            raise StepUpRequired(self.within)
+        if signed_in_at is None or now - signed_in_at > self.within_seconds:
+            raise StepUpRequired(self.within_seconds)
 
     def _credentials_to_send(self) -> str | None:
         """Return the advice for a request without credential; None for the usual one."""
         if self.by == BY_ACCESS_TOKEN:
             return None
         names = ", ".join(sorted(self.by))
-        return f"Send one of these credentials, as the API document describes them: {names}."
+        return f"Send one of these credentials, as the OpenAPI document describes them: {names}."
 
     def __str__(self) -> str:
         """Return the rule as the access matrix shows it."""
         text = " ".join(sorted(self.scope_names)) if self.kind == "scopes" else self.kind
         text += f", by {' or '.join(sorted(self.by))}" * (self.by != BY_ACCESS_TOKEN)
-        text += f", within {self.within} s of the sign-in" if self.within is not None else ""
+        text += (
+            f", within {self.within_seconds} s of the sign-in"
+            if self.within_seconds is not None
+            else ""
+        )
         text += f", on {self.on.name}" if self.on is not None else ""
         text += ", before a password change too" * self.before_password_change
         return text if self.limited else f"{text}, never limited"

@@ -19,6 +19,7 @@ from itemsapi.issuer.issuer import Issuer
 from itemsapi.observability.logging import log
 from itemsapi.problems import ApiKeyInvalid, PasswordChangeRequired
 from itemsapi.tokens.api_keys import ApiKey, hash_api_key, is_well_formed
+from itemsapi.tokens.revocation import MAX_AGE_OF_COPY
 from itemsapi.tokens.scopes import parse_scopes
 from itemsapi.tokens.sessions import last_used_step
 
@@ -56,7 +57,7 @@ class ApiKeyLookup:
     def __init__(self, issuer: Issuer, monotonic: Timer = time.monotonic) -> None:
         """Take the issuer, and the timer by which the copies of keys age."""
         self._issuer, self._monotonic = issuer, monotonic
-        self._max_age = issuer.settings.revocation_lag.total_seconds() * 0.7  # time for the query
+        self._max_age = issuer.settings.revocation_lag.total_seconds() * MAX_AGE_OF_COPY
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         self._lock = threading.Lock()
 

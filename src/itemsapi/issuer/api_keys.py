@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Table, and_, event, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from itemsapi.clock import new_id
-from itemsapi.db import AnyRow
+from itemsapi.db import AnyRow, after_commit
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, QuotaExceeded, ValidationFailed
 from itemsapi.tokens.api_keys import (
@@ -81,7 +81,7 @@ class ApiKeyService:
         order = (_table.c.created_at.desc(), _table.c.id.desc())
         query = select(_table).where(self._is_usable(user_id)).order_by(*order)
         with self._issuer.database.reading() as connection:
-            return [_record(row) for row in connection.execute(query)]
+            return [_key_record(row) for row in connection.execute(query)]
 
     def revoke(self, user_id: str, key_id: str) -> None:
         """Revoke a key of a user. Raise `NotFound` unless it is theirs and usable."""
@@ -96,7 +96,7 @@ class ApiKeyService:
             if revoked is None:
                 raise NotFound
             self._record(tx, "api_key_revoked", user_id, key_id)
-            event.listen(tx, "after_commit", lambda _: self._forget(revoked), once=True)
+            after_commit(tx, lambda: self._forget(revoked))
 
     def _require_quota(self, tx: Session, user_id: str) -> None:
         self._issuer.database.advisory_lock(tx, API_KEY_LOCK)
@@ -131,7 +131,7 @@ def _row(record: KeyRecord, user_id: str, hashed: str) -> ApiKey:
     )
 
 
-def _record(row: AnyRow) -> KeyRecord:
+def _key_record(row: AnyRow) -> KeyRecord:
     return KeyRecord(
         id=row.id,
         name=row.name,

@@ -89,7 +89,7 @@ def _open_session(
     new_hash = _rehash_if_outdated(issuer, user, request.password)
     try:
         with issuer.users.transaction(user.id, new_hash=new_hash) as change:
-            if not user.has_credentials_of(change.user) or not change.is_current:
+            if not user.is_same_except_name(change.user) or not change.is_current:
                 raise CredentialsChanged
             login_throttling.record_success(issuer, change.tx, attempt)
             _remember_password(issuer, change, user, new_hash)

@@ -96,7 +96,7 @@ def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
     `TooManyRequests` if a limit is reached, and `Busy` before anything is reserved.
     """
     issuer.password_service.require_capacity()
-    name = issuer.users.normalize(username)
+    name = issuer.users.attempt_name(username)
     client = client_key(request_context().address)
     with issuer.database.reading() as connection:
         is_known = client != UNKNOWN_ADDRESS and is_known_client(

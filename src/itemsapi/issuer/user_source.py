@@ -99,7 +99,7 @@ class UserSource(Protocol):
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with this id and their scopes that the application knows."""
 
-    def normalize(self, username: str) -> str:
+    def attempt_name(self, username: str) -> str:
         """Return the form of a name in which attempts at its password are counted."""
 
     def password_hashes(self) -> Iterable[str]:
@@ -147,7 +147,7 @@ class LayerUsers:
         with self.database.reading() as connection:
             return repository.find_with_scopes(connection, user_id, self.scope_registry.names)
 
-    def normalize(self, username: str) -> str:
+    def attempt_name(self, username: str) -> str:
         """Return the normal form of a name, cut to the maximum length."""
         return normalize_username(username)[:MAX_USERNAME_LENGTH]
 
@@ -173,7 +173,7 @@ class LayerUsers:
     def changing_password(self, user: UserAccount, new_hash: str) -> Iterator[UserTransaction]:
         """Store the hash in the same transaction."""
         with self.transaction(user.id) as change:
-            if not user.has_credentials_of(change.user):
+            if not user.is_same_except_name(change.user):
                 raise CredentialsChanged
             repository.store_password(change.tx, user.id, new_hash, self.clock())
             set_password_digests(change.tx, user.id, [digest(new_hash)])
@@ -215,7 +215,7 @@ class ApplicationUsers:
         user = self.find_by_id(user_id)
         return user, self._scopes(user_id) if user else frozenset()
 
-    def normalize(self, username: str) -> str:
+    def attempt_name(self, username: str) -> str:
         """Return one form for all spellings of a name."""
         return fold_username(username)
 
@@ -253,7 +253,7 @@ class ApplicationUsers:
             yield change
 
     def _scopes(self, user_id: str) -> frozenset[str]:
-        """Return the user's scopes that the application knows; a text is split at spaces."""
+        """Return the user's scopes that the application knows; a string is split at spaces."""
         scopes = self.users.scopes(user_id)
         names = scopes.split() if isinstance(scopes, str) else scopes
         return self.scope_registry.names.intersection(names)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import count
-from typing import cast
 
 from flask import Flask
 
@@ -10,23 +9,15 @@ from itemsapi import db
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import services_of
 from itemsapi.tokens.scopes import Scope
 
 PASSWORD = "plain horse battery staple"  # noqa: S105 - of users in tests
 _role_numbers = count(1)
 
 
-def services_of(app: Flask) -> Services:
-    """Return the services behind the gate of an application. Raise `RuntimeError` without one."""
-    if EXTENSION not in app.extensions:
-        raise RuntimeError(f"{app.name} has no AuthLayer; put one around it: AuthLayer(app)")
-    return cast("Services", app.extensions[EXTENSION])
-
-
 def seal(app: Flask) -> Rulebook:
     """Return the rules of an application. Raise `RulesInvalid` if a route has none."""
-    services_of(app)
     return AuthLayer.seal(app)
 
 
@@ -53,11 +44,15 @@ def create_user(
 ) -> str:
     """Create a user with these roles, and with a new role for `scopes`; return the user's id.
 
-    Raise `ValidationFailed` for a weak password, an unknown role or an unknown scope, and
-    `Conflict` if the name is taken.
+    Raise `ValidationFailed` for a weak password, an unknown role or an unknown scope, `Conflict` if
+    the name is taken, and `RuntimeError` for an application with users of its own.
     """
     seal(app)
     services, names = services_of(app), [*roles]
+    if not services.has_layer_users:
+        raise RuntimeError(
+            f"the users of {app.name} are its own (users=...); create one in its table"
+        )
     if wanted := sorted(map(str, scopes)):
         names.append(f"testing-{next(_role_numbers)}")
         services.roles.put(COMMAND_LINE, names[-1], description="", scopes=wanted)

@@ -22,7 +22,7 @@ from itemsapi.testing.application import seal
 from itemsapi.testing.detours import detours
 from itemsapi.testing.forged_tokens import Attack, TokenForger
 from itemsapi.testing.report import EnforcementReport, Failure, RulesNotEnforced
-from itemsapi.testing.rule_attacks import attacks_on, credential_for, needs_caller
+from itemsapi.testing.rule_attacks import attacks_on, credential_for
 from itemsapi.testing.stopped_views import Outcome, StoppedViews
 from itemsapi.testing.targets import Target, find_target
 
@@ -51,7 +51,7 @@ def assert_every_rule_is_enforced(
     report = enforcement.report()
     if report.failures:
         raise RulesNotEnforced(report)
-    if not enforcement.attacked_own_route:
+    if not enforcement.attacked_application_route:
         raise AssertionError(f"No route of {app.name} needs a token: only the layer was attacked.")
     return report
 
@@ -81,18 +81,18 @@ class _Enforcement:
         self._not_tried: list[str] = []
         self._failures: list[Failure] = []
         self._attacks = self._admitted = 0
-        self.attacked_own_route = False  # one of the application, not of the layer
+        self.attacked_application_route = False  # one of the application, not of the layer
 
     def attack_every_route(self) -> None:
         """Attack the routes that need a token, and send every route what its rule requires."""
         attacks = self._forger.attacks()
         with self._requests.active():
             for operation in self._operations():
-                if needs_caller(operation.rule):
+                if operation.rule.needs_caller:
                     self._guarded.append(str(operation))
                     self._attack(operation, attacks)
                     if not self._is_of_layer(operation.target.endpoint):
-                        self.attacked_own_route = True
+                        self.attacked_application_route = True
                 if not operation.target.redirects:
                     self._admit(operation)
 
@@ -176,7 +176,7 @@ class _Enforcement:
 
     def _needs_no_token(self, reached: tuple[str, str]) -> bool:
         rule = self._rules.get(reached)
-        return rule is not None and not needs_caller(rule)
+        return rule is not None and not rule.needs_caller
 
     def _admit(self, operation: _Operation) -> None:
         """Send what the rule requires and nothing more: that must get in."""
@@ -186,7 +186,7 @@ class _Enforcement:
             return
         outcome = self._requests.send(operation.target, operation.method, headers=headers)
         if _got_in(outcome, (operation.target.endpoint, operation.method)):
-            self._admitted += needs_caller(operation.rule)
+            self._admitted += operation.rule.needs_caller
         else:
             self._fail(str(operation), f"{outcome}, and should get in", "what the rule requires")
 

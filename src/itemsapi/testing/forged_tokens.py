@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask
 
 from itemsapi.clock import new_id
-from itemsapi.testing.application import services_of
+from itemsapi.services import services_of
 from itemsapi.testing.tokens import access_token, decode_part, encode_part, sign, with_claims
 from itemsapi.tokens.keys import generate_key, symmetric_key
 from itemsapi.tokens.revocation import session_target, user_target

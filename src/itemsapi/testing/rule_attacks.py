@@ -14,14 +14,6 @@ from itemsapi.testing.forged_tokens import (
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
 
 
-def needs_caller(rule: Rule) -> bool:
-    """Return whether a rule requires a caller, by an access token or another credential.
-
-    The others are public routes, and those whose view checks a refresh token.
-    """
-    return rule.kind != "public" and not rule.accepts_refresh_token
-
-
 def attacks_on(rule: Rule, forger: TokenForger) -> Iterator[Attack]:
     """Yield valid tokens that a rule must refuse: each lacks one thing that the rule requires."""
     if not rule.accepts_access_token:
@@ -34,9 +26,8 @@ def attacks_on(rule: Rule, forger: TokenForger) -> Iterator[Attack]:
     if not rule.before_password_change:
         token = forger.token(frozenset({PASSWORD_CHANGE.name}))
         yield bearer_attack("only to change the password", token, LACKS_SCOPE)
-    within: int | None = getattr(rule, "within", None)
-    if within is not None:
-        signed_in_at = unix_seconds(forger.services.clock()) - within - 1
+    if rule.within_seconds is not None:
+        signed_in_at = unix_seconds(forger.services.clock()) - rule.within_seconds - 1
         token = forger.token(known, claims={"auth_time": signed_in_at})
         yield bearer_attack("signed in too long ago", token, SIGN_IN_TOO_OLD)
 
@@ -46,7 +37,7 @@ def credential_for(rule: Rule, forger: TokenForger) -> dict[str, str] | None:
 
     They are not for a rule that accepts no access token, only a credential of the application.
     """
-    if not needs_caller(rule):
+    if not rule.needs_caller:
         return {}
     if not rule.accepts_access_token:
         return None

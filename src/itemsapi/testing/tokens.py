@@ -17,8 +17,8 @@ from jwt.algorithms import get_default_algorithms
 from sqlalchemy import func, select
 
 from itemsapi.clock import new_id, unix_seconds
-from itemsapi.services import Services
-from itemsapi.testing.application import seal, services_of
+from itemsapi.services import Services, services_of
+from itemsapi.testing.application import seal
 from itemsapi.tokens.claims import MAX_LIFETIME_SECONDS
 from itemsapi.tokens.keys import Key
 from itemsapi.tokens.revocation import NO_EPOCH, Revocation

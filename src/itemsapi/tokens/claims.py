@@ -192,7 +192,7 @@ def copy_additional_claims(claims: object) -> dict[str, Any]:
     if not isinstance(claims, Mapping):
         raise ValueError(f"it returned {type(claims).__name__}, not a dict")  # noqa: TRY004 - one kind for all
     if not all(isinstance(name, str) for name in claims):
-        raise ValueError("the name of a claim is no text")
+        raise ValueError("the name of a claim is not a string")
     if reserved := sorted(RESERVED_CLAIMS & claims.keys()):
         raise ValueError(f"the claim {reserved[0]} is reserved; choose another name")
     raw = _dump(claims)

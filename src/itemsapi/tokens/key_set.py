@@ -19,6 +19,7 @@ from itemsapi.problems import DatabaseUnavailable, GateUnavailable
 from itemsapi.settings import Settings, SettingsError
 from itemsapi.tokens.key_store import KeyStore
 from itemsapi.tokens.keys import Key
+from itemsapi.tokens.revocation import MAX_AGE_OF_COPY
 
 MAX_KEY_AGE_SECONDS = 60.0  # how long the copy is used while the database is unavailable
 FIRST_LOAD_WAIT_SECONDS = 5.0  # how long a request waits while another one loads the first copy
@@ -60,7 +61,7 @@ class KeySet:
         """Open the key store; load no key yet."""
         self.key_store = KeyStore(database, settings, clock, audit)
         self._monotonic = monotonic
-        self._lag = settings.revocation_lag.total_seconds() * 0.7  # leaves time for the query
+        self._lag = settings.revocation_lag.total_seconds() * MAX_AGE_OF_COPY
         self._lock = threading.Lock()
         self._checked_at = self._loaded_at = self._maintenance_failed_at = float("-inf")
         self._load_error = ""  # why the last load failed

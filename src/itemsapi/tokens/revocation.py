@@ -24,6 +24,9 @@ from itemsapi.clock import Clock, Timer
 from itemsapi.db import AnyRow, Database, Model, after_commit, has_joined
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
+# The greatest age of a copy, as a part of the revocation lag; the rest is time for the query.
+MAX_AGE_OF_COPY = 0.7
+
 MAX_FEED_AGE_SECONDS = 5.0  # how long tokens are accepted while the feed cannot be read
 FEED_WAIT_SECONDS = 0.25  # how long to wait for a read; a healthy database takes a few ms
 FEED_LOCK_ID = 7_202  # of the advisory lock of writers
@@ -116,7 +119,7 @@ class RevocationFeed:
         """Take the maximum age of the copy (`lag`) and the maximum lifetime of a token."""
         self._database, self._clock, self._monotonic = database, clock, monotonic
         self._max_lag = lag.total_seconds()
-        self._lag = self._max_lag * 0.7  # leaves time for the query
+        self._lag = self._max_lag * MAX_AGE_OF_COPY
         self._kept_for = token_lifetime + timedelta(minutes=2)
         self._read_lock = threading.Lock()
         self._revoked: dict[str, int] = {}

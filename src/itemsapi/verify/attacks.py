@@ -16,7 +16,7 @@ from itemsapi.verify.findings import Finding, Outcome
 from itemsapi.verify.objects import ObjectFinder
 from itemsapi.verify.settings import VerifySettings
 from itemsapi.verify.tokens import Minted, holds_scope
-from itemsapi.verify.wire import Answer, NoAnswer, Request
+from itemsapi.verify.wire import NoResponse, Request, Response
 
 _REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _OVERRIDE_HEADERS: Final = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
@@ -62,7 +62,7 @@ class Attacker:
         yield from self._missing_scopes()
         yield from self._other_user()
 
-    def detours(self, control: Answer) -> Iterator[Finding]:
+    def detours(self, control: Response) -> Iterator[Finding]:
         """Yield the findings of ways around a read, which are compared with what it returns."""
         if self.operation.method == "GET":
             request = replace(self.request, method="OPTIONS")
@@ -72,23 +72,23 @@ class Attacker:
                 yield self._detour("override", name, overridden, control)
             yield from self._spellings(control)
 
-    def control(self) -> tuple[Finding, Answer | None]:
+    def control(self) -> tuple[Finding, Response | None]:
         """Send the same request with the documented scopes: it must succeed."""
         callers, scopes = self.callers, self.operation.scopes or self.callers.user_scopes
         try:
-            answer = callers.send_as(callers.user, scopes, self.request)
-            if answer is None:
+            response = callers.send_as(callers.user, scopes, self.request)
+            if response is None:
                 return self._found("control", (Outcome.UNPROVED, "no token for it")), None
-            if answer.status == HTTPStatus.FORBIDDEN:
+            if response.status == HTTPStatus.FORBIDDEN:
                 more = callers.send_as(callers.user, callers.user_scopes, self.request)
                 if more is not None and more.succeeded:
                     detail = "needs more than the documented scopes"
                     return self._found("control", (Outcome.NOTE, detail)), more
-        except NoAnswer as error:
-            return self._found("control", (Outcome.UNPROVED, f"no answer: {error}")), None
-        if answer.succeeded:
-            return self._found("control", (Outcome.OK, str(answer.status))), answer
-        detail = f"the right token gets {answer.status}; give values for the request"
+        except NoResponse as error:
+            return self._found("control", (Outcome.UNPROVED, f"no response: {error}")), None
+        if response.succeeded:
+            return self._found("control", (Outcome.OK, str(response.status))), response
+        detail = f"the right token gets {response.status}; give values for the request"
         return self._found("control", (Outcome.UNPROVED, detail)), None
 
     def _broken(self) -> Iterator[Finding]:
@@ -141,15 +141,15 @@ class Attacker:
             why = "not narrowed: the token still has it" if token else "no token without it"
             return self._found("scope", (Outcome.UNPROVED, f"{scope}: {why}"), scope)
         try:
-            answer = self.callers.send_as(user, left, self.request)
-        except NoAnswer as error:
-            return self._found("scope", (Outcome.UNPROVED, f"no answer: {error}"), scope)
-        if answer is None or answer.status == HTTPStatus.UNAUTHORIZED:
+            response = self.callers.send_as(user, left, self.request)
+        except NoResponse as error:
+            return self._found("scope", (Outcome.UNPROVED, f"no response: {error}"), scope)
+        if response is None or response.status == HTTPStatus.UNAUTHORIZED:
             judged = (Outcome.UNPROVED, "the token itself is refused (401)")
-        elif answer.succeeded:
-            judged = (Outcome.FAULT, f"accepted without the scope {scope}: {answer.status}")
+        elif response.succeeded:
+            judged = (Outcome.FAULT, f"accepted without the scope {scope}: {response.status}")
         else:
-            judged = judge_refusal(answer)
+            judged = judge_refusal(response)
         return self._found("scope", judged, scope, self.request, f"without the scope {scope}")
 
     def _other_user(self) -> Iterator[Finding]:
@@ -163,26 +163,26 @@ class Attacker:
         else:
             try:
                 judged = self._as_other(other)
-            except NoAnswer as error:
-                judged = (Outcome.UNPROVED, f"no answer: {error}")
+            except NoResponse as error:
+                judged = (Outcome.UNPROVED, f"no response: {error}")
             yield self._found("other user", judged, "", self.request, "the other user's")
 
     def _as_other(self, other: str) -> Judged:
         scopes = self.callers.other_scopes
-        answer = self.callers.send_as(other, scopes, self.request)
-        if answer is None:
+        response = self.callers.send_as(other, scopes, self.request)
+        if response is None:
             return Outcome.UNPROVED, "no token of the other user"
-        if answer.succeeded:
-            return Outcome.FAULT, f"the other user's token is accepted: {answer.status}"
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return judge_refusal(answer)
+        if response.succeeded:
+            return Outcome.FAULT, f"the other user's token is accepted: {response.status}"
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return judge_refusal(response)
         if not scopes.issuperset(self.operation.scopes):
             return Outcome.NOT_APPLICABLE, "the other user lacks the scope"
         own = self.objects.request_for(self.operation, other)
         control = self.callers.send_as(other, scopes, own) if own else None
         if control is None or not control.succeeded:
             return Outcome.UNPROVED, "the other user has no object of their own that works"
-        return Outcome.OK, str(answer.status)
+        return Outcome.OK, str(response.status)
 
     def _overrides(self) -> Iterator[Finding]:
         """Name the method in a header of another one: a middleware may obey it behind the gate."""
@@ -196,7 +196,7 @@ class Attacker:
                 "override", name, replace(self.request, method="POST", headers=headers)
             )
 
-    def _spellings(self, control: Answer | None) -> Iterator[Finding]:
+    def _spellings(self, control: Response | None) -> Iterator[Finding]:
         for variant, target in spellings(self.request.target):
             yield self._detour("spelling", variant, replace(self.request, target=target), control)
 
@@ -206,18 +206,18 @@ class Attacker:
         """Send a request that the service must refuse."""
         try:
             judged = judge_refusal(self.callers.wire.send(request))
-        except NoAnswer as error:
-            judged = (Outcome.UNPROVED, f"no answer: {error}")
+        except NoResponse as error:
+            judged = (Outcome.UNPROVED, f"no response: {error}")
         return self._found(attack, judged, variant, request, credential)
 
     def _detour(
-        self, attack: str, variant: str, request: Request, control: Answer | None = None
+        self, attack: str, variant: str, request: Request, control: Response | None = None
     ) -> Finding:
         """Send a request without a token that may reach the same view in another way."""
         try:
             judged = judge_detour(self.callers.wire.send(request), control)
-        except NoAnswer as error:
-            judged = (Outcome.UNPROVED, f"no answer: {error}")
+        except NoResponse as error:
+            judged = (Outcome.UNPROVED, f"no response: {error}")
         return self._found(attack, judged, variant, request)
 
     def _found(
@@ -232,36 +232,36 @@ class Attacker:
         return Finding(label, attack, judged[0], judged[1], variant, request, credential)
 
 
-def judge_refusal(answer: Answer) -> Judged:
-    """Judge the answer to a request that must be refused for its credential."""
-    if answer.succeeded:
-        return Outcome.FAULT, f"accepted: {answer.status}"
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome.FAULT, f"the service fails: {answer.status}"
-    if answer.status in _REFUSALS:
-        return Outcome.OK, str(answer.status)
-    return Outcome.WARNING, f"refused with {answer.status}, not with 401 or 403"
+def judge_refusal(response: Response) -> Judged:
+    """Judge the response to a request that must be refused for its credential."""
+    if response.succeeded:
+        return Outcome.FAULT, f"accepted: {response.status}"
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Outcome.FAULT, f"the service fails: {response.status}"
+    if response.status in _REFUSALS:
+        return Outcome.OK, str(response.status)
+    return Outcome.WARNING, f"refused with {response.status}, not with 401 or 403"
 
 
-def judge_detour(answer: Answer, control: Answer | None) -> Judged:
-    """Judge the answer to a request that may reach the view around the gate.
+def judge_detour(response: Response, control: Response | None) -> Judged:
+    """Judge the response to a request that may reach the view around the gate.
 
     Without a control every success is a fault. With one, only a success that looks like it is.
     """
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != (
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and response.status != (
         HTTPStatus.NOT_IMPLEMENTED
     ):
-        return Outcome.FAULT, f"the service fails: {answer.status}"
-    if answer.succeeded and (control is None or looks_alike(answer, control)):
-        return Outcome.FAULT, f"accepted without a token: {answer.status}"
-    return Outcome.OK, str(answer.status)
+        return Outcome.FAULT, f"the service fails: {response.status}"
+    if response.succeeded and (control is None or looks_alike(response, control)):
+        return Outcome.FAULT, f"accepted without a token: {response.status}"
+    return Outcome.OK, str(response.status)
 
 
-def looks_alike(answer: Answer, control: Answer) -> bool:
-    """Whether two answers are the same, or JSON of the same shape (times and ids may differ)."""
-    if answer.body == control.body:
-        return bool(answer.body)
-    one, two = answer.json, control.json
+def looks_alike(response: Response, control: Response) -> bool:
+    """Whether two responses are the same, or JSON of the same shape (times and ids may differ)."""
+    if response.body == control.body:
+        return bool(response.body)
+    one, two = response.json, control.json
     return one is not None and two is not None and _shape(one) == _shape(two)
 
 

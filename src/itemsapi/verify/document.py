@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from itemsapi.verify.failures import CannotVerify
-from itemsapi.verify.wire import MAX_DOCUMENT_BYTES, NoAnswer, Request, Wire
+from itemsapi.verify.wire import MAX_DOCUMENT_BYTES, NoResponse, Request, Wire
 
 METHODS: Final = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -88,14 +88,14 @@ def read_document(wire: Wire, url: str, base_path: str | None = None) -> Documen
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     accept = {"Accept": "application/json"}
     try:
-        answer = wire.send(Request("GET", target, accept), limit=MAX_DOCUMENT_BYTES)
-    except NoAnswer as error:
-        raise CannotVerify(f"{wire.origin} does not answer: {error}") from error
-    if answer.status != _OK:
+        response = wire.send(Request("GET", target, accept), limit=MAX_DOCUMENT_BYTES)
+    except NoResponse as error:
+        raise CannotVerify(f"{wire.origin} does not respond: {error}") from error
+    if response.status != _OK:
         raise CannotVerify(
-            f"GET {url} answers {answer.status}; give the address of the OpenAPI document"
+            f"GET {url} responds with {response.status}; give the address of the OpenAPI document"
         )
-    raw = answer.json
+    raw = response.json
     if not isinstance(raw, dict) or not isinstance(raw.get("paths"), dict):
         raise CannotVerify(f"{url} is no OpenAPI document in JSON")
     return parse_document(raw, url, base_path)

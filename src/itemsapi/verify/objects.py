@@ -13,7 +13,7 @@ from itemsapi.verify.callers import Callers
 from itemsapi.verify.document import Document, Json, Operation
 from itemsapi.verify.generated_requests import RequestMaker
 from itemsapi.verify.settings import VerifySettings
-from itemsapi.verify.wire import Answer, Request
+from itemsapi.verify.wire import Request, Response
 
 _NAMING_PARAMETERS: Final = frozenset({"name", "slug", "key", "code"})
 _ITEM_KEYS: Final = ("items", "results", "data")
@@ -62,20 +62,20 @@ class ObjectFinder:
             fresh = self.callers.tokens.mint(who, self.callers.scopes_of(who))
             return fresh.ids.get(name) if fresh else None
         for producer, expression in _links(self.document, target, name):
-            answer = self._call(producer, outer, who)
-            if answer is not None and answer.succeeded:
-                return _linked_value(answer, expression)
+            response = self._call(producer, outer, who)
+            if response is not None and response.succeeded:
+                return _linked_value(response, expression)
         collection = self.document.find("POST", item_path.rpartition("/")[0])
         if collection is not None:
-            answer = self._call(collection, outer, who)
-            if answer is not None and answer.succeeded:
-                return _identifier(answer.json, name) or _from_location(answer)
+            response = self._call(collection, outer, who)
+            if response is not None and response.succeeded:
+                return _identifier(response.json, name) or _from_location(response)
             return None
         putting = self.document.find("PUT", item_path)
         if putting is not None and name in _NAMING_PARAMETERS:
             chosen = self.maker.unique_name()
-            answer = self._call(putting, {**outer, name: chosen}, who)
-            return chosen if answer is not None and answer.succeeded else None
+            response = self._call(putting, {**outer, name: chosen}, who)
+            return chosen if response is not None and response.succeeded else None
         return None
 
     def _listed(
@@ -83,10 +83,10 @@ class ObjectFinder:
     ) -> Json | None:
         """Return the newest object that the collection shows to a user."""
         collection = self.document.find("GET", item_path.rpartition("/")[0])
-        answer = self._call(collection, outer, who) if collection else None
-        if answer is None or not answer.succeeded:
+        response = self._call(collection, outer, who) if collection else None
+        if response is None or not response.succeeded:
             return None
-        for item in reversed(_items(answer.json)):
+        for item in reversed(_items(response.json)):
             found = _identifier(item, name)
             if found is not None:
                 return found
@@ -94,7 +94,7 @@ class ObjectFinder:
 
     def _call(
         self, operation: Operation, path_values: Mapping[str, Json], who: str
-    ) -> Answer | None:
+    ) -> Response | None:
         request = self.maker.make(operation, path_values, self.settings.values_for(operation.label))
         if request is None:
             return None
@@ -108,12 +108,12 @@ class ObjectFinder:
         if not any(str(p.get("name")).lower() == "if-match" for p in parameters):
             return request
         reading = self.document.find("GET", operation.path)
-        answer = self._call(reading, path_values, who) if reading else None
-        return request.with_headers(If_Match=answer.headers.get("etag", "*") if answer else "*")
+        response = self._call(reading, path_values, who) if reading else None
+        return request.with_headers(If_Match=response.headers.get("etag", "*") if response else "*")
 
 
 def _links(document: Document, target: Operation, name: str) -> list[tuple[Operation, str]]:
-    """Return the operations whose answers link to an operation (OpenAPI 3.1, Link Object)."""
+    """Return the operations whose responses link to an operation (OpenAPI 3.1, Link Object)."""
     found = []
     for producer in document.operations:
         for response in producer.definition.get("responses", {}).values():
@@ -126,11 +126,11 @@ def _links(document: Document, target: Operation, name: str) -> list[tuple[Opera
     return found
 
 
-def _linked_value(answer: Answer, expression: str) -> Json | None:
+def _linked_value(response: Response, expression: str) -> Json | None:
     """Return what a runtime expression names: `$response.body#/id`, `$response.header.X-Id`."""
     if expression.startswith("$response.header."):
-        return answer.headers.get(expression.removeprefix("$response.header.").lower())
-    value: Json = answer.json
+        return response.headers.get(expression.removeprefix("$response.header.").lower())
+    value: Json = response.json
     for step in expression.partition("#")[2].split("/")[1:]:
         value = value.get(step) if isinstance(value, dict) else None
     return value if isinstance(value, (str, int)) else None
@@ -146,9 +146,9 @@ def _identifier(item: Json, name: str) -> Json | None:
     return None
 
 
-def _from_location(answer: Answer) -> str | None:
+def _from_location(response: Response) -> str | None:
     """Return the last segment of the `Location` of a new object."""
-    found = re.search(r"/([^/?#]+)/?$", answer.headers.get("location", ""))
+    found = re.search(r"/([^/?#]+)/?$", response.headers.get("location", ""))
     return found[1] if found else None
 
 

@@ -16,7 +16,7 @@ from itemsapi.verify.report import Report
 from itemsapi.verify.settings import VerifySettings, matches
 from itemsapi.verify.signing_out import find_sign_out, sign_out
 from itemsapi.verify.tokens import CommandTokens, LoginTokens, TokenSource, TokenStore
-from itemsapi.verify.wire import NoAnswer, Wire
+from itemsapi.verify.wire import NoResponse, Wire
 
 _METHOD_ORDER = ("GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE")
 
@@ -70,8 +70,8 @@ class Verification:
         """Add the findings of an operation; return why the run cannot go on, if it cannot."""
         try:
             findings.extend(self._verify(operation, revoked))  # keeps those before an error
-        except NoAnswer as error:
-            findings.append(_unproved(operation, f"no answer: {error}"))
+        except NoResponse as error:
+            findings.append(_unproved(operation, f"no response: {error}"))
         except CannotVerify as error:
             findings.append(_unproved(operation, str(error)))
             return str(error)
@@ -109,16 +109,16 @@ class Verification:
             revoked,
         )
         if operation.is_safe:
-            attacker.control()  # fills caches that may hand the answer to others
+            attacker.control()  # fills caches that may hand the response to others
         unauthenticated = attacker.send_without_token()
         yield unauthenticated
         if unauthenticated.outcome is Outcome.FAULT:
             return  # every other attack would succeed too, and show nothing
         yield from attacker.attack()
-        finding, answer = attacker.control()
+        finding, response = attacker.control()
         yield finding
-        if answer is not None:
-            yield from attacker.detours(answer)
+        if response is not None:
+            yield from attacker.detours(response)
 
 
 def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str]) -> Verification:
@@ -137,7 +137,7 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
     tokens = TokenStore(_source(wire, document, settings, remembered), hidden)
     user = settings.login or "user"
     scopes = document.scopes | set(settings.extra_scopes)
-    other_scopes = document.scopes - set(settings.override_scopes)
+    other_scopes = document.scopes - set(settings.cross_user_scopes)
     callers = Callers(wire, tokens, user, scopes, settings.other, other_scopes)
     if tokens.get(user, scopes) is None:
         raise CannotVerify(f"there is no access token for the user {user} with all scopes")

@@ -30,7 +30,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """How the service takes a password, and where its answer has the tokens.
+    """How the service takes a password, and where its response has the tokens.
 
     `path` None: find the operation in the document. `scope` "" sends no scopes.
     """
@@ -48,7 +48,7 @@ class VerifySettings:
 
     `public` and `shared` are labels (`GET /items/{id}`) or patterns of them (`GET /docs*`); `skip`
     is such a label or pattern and the reason. `revocation_lag` is in seconds. The user gets
-    `extra_scopes` beside those of the document; the other user gets no `override_scopes`, with
+    `extra_scopes` beside those of the document; the other user gets no `cross_user_scopes`, with
     which one may reach everybody's objects.
     """
 
@@ -60,7 +60,7 @@ class VerifySettings:
     logout: str | None = None
     revocation_lag: float = 1.0
     extra_scopes: list[str] = field(default_factory=list)
-    override_scopes: list[str] = field(default_factory=list)
+    cross_user_scopes: list[str] = field(default_factory=list)
     public: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
     skip: dict[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from itemsapi.verify.findings import Outcome
 from itemsapi.verify.generated_requests import RequestMaker
 from itemsapi.verify.settings import VerifySettings
 from itemsapi.verify.tokens import Minted
-from itemsapi.verify.wire import NoAnswer, Request
+from itemsapi.verify.wire import NoResponse, Request
 
 _SIGN_OUT_NAMES = frozenset({"logout", "log-out", "signout", "sign-out"})
 _REFRESH_FIELDS = frozenset({"refresh_token", "refresh"})
@@ -39,11 +39,11 @@ def sign_out(
     if request is None or token is None:
         return Revoked(None, Outcome.UNPROVED, "no request or no token for the sign-out")
     try:
-        answer = callers.send_with(token, _with_refresh_token(request, token))
-    except NoAnswer as error:
-        return Revoked(None, Outcome.UNPROVED, f"{operation.label}: no answer: {error}")
-    if not answer.succeeded:
-        return Revoked(None, Outcome.UNPROVED, f"{operation.label} answers {answer.status}")
+        response = callers.send_with(token, _with_refresh_token(request, token))
+    except NoResponse as error:
+        return Revoked(None, Outcome.UNPROVED, f"{operation.label}: no response: {error}")
+    if not response.succeeded:
+        return Revoked(None, Outcome.UNPROVED, f"{operation.label} responds with {response.status}")
     time.sleep(settings.revocation_lag)
     return Revoked(token)
 

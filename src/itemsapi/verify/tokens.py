@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from itemsapi.verify.document import Document, Json, Operation
 from itemsapi.verify.failures import CannotVerify
 from itemsapi.verify.settings import LoginRequest
-from itemsapi.verify.wire import NoAnswer, Request, Wire
+from itemsapi.verify.wire import NoResponse, Request, Wire
 
 COMMAND_TIMEOUT_SECONDS: Final = 30
 TokenKind = Literal["access", "refresh", "expired"]
@@ -154,15 +154,15 @@ class LoginTokens:
         body = json.dumps(fields) if self._media == _JSON else urlencode(fields)
         request = Request("POST", self._target, {"Content-Type": self._media}, body.encode())
         try:
-            answer = self._wire.send(request)
-        except NoAnswer as error:
-            raise CannotVerify(f"POST {self._target} gives no answer: {error}") from error
-        content = answer.json if isinstance(answer.json, dict) else {}
+            response = self._wire.send(request)
+        except NoResponse as error:
+            raise CannotVerify(f"POST {self._target} gives no response: {error}") from error
+        content = response.json if isinstance(response.json, dict) else {}
         access = _first_text(content, _ACCESS_FIELDS)
-        if not answer.succeeded or access is None:
+        if not response.succeeded or access is None:
             raise CannotVerify(
-                f"POST {self._target} answers {answer.status} without a token for the user {who};"
-                " check the password, and login_request in verify.toml"
+                f"POST {self._target} responds with {response.status} without a token for the user"
+                f" {who}; check the password, and login_request in verify.toml"
             )
         ids = {k: v for k, v in content.items() if k.endswith("_id") and isinstance(v, str)}
         refresh, granted = _first_text(content, _REFRESH_FIELDS), _first_text(content, ("scope",))

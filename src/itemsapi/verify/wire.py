@@ -1,7 +1,7 @@
 """Send requests to one host, and to no other.
 
-Answers come from a service that may be hostile. So redirects are not followed, no proxy and no
-cookie is used, and an answer that takes too long or is too large is cut off.
+Responses come from a service that may be hostile. So redirects are not followed, no proxy and no
+cookie is used, and a response that takes too long or is too large is cut off.
 """
 
 import http.client
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from itemsapi.verify.failures import CannotVerify
 
 TIMEOUT_SECONDS: Final = 10.0  # for the whole exchange, from the connection to the last byte
-MAX_ANSWER_BYTES: Final = 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 1024 * 1024
 MAX_DOCUMENT_BYTES: Final = 8 * 1024 * 1024
 MAX_WAIT_SECONDS: Final = 120.0  # the sum of all waits that `Retry-After` asks for, in one run
-MAX_SILENCES: Final = 3  # exchanges without an answer, one after the other, that end the run
+MAX_SILENCES: Final = 3  # exchanges without a response, one after the other, that end the run
 _SUCCESS, _TOO_MANY_REQUESTS = 2, 429
 
 
@@ -42,8 +42,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: a status, headers by lower-case name, and at most `MAX_ANSWER_BYTES`."""
+class Response:
+    """What came back: a status, headers by lower-case name, and at most `MAX_RESPONSE_BYTES`."""
 
     status: int
     headers: Mapping[str, str]
@@ -63,8 +63,8 @@ class Answer:
             return None
 
 
-class NoAnswer(Exception):
-    """No complete answer came: no connection, too slow, too large, or not HTTP."""
+class NoResponse(Exception):
+    """No complete response came: no connection, too slow, too large, or not HTTP."""
 
 
 class Wire:
@@ -86,32 +86,32 @@ class Wire:
         self.requests = 0
         self._silences, self._waited = 0, 0.0
 
-    def send(self, request: Request, *, limit: int = MAX_ANSWER_BYTES) -> Answer:
-        """Send a request and return the answer; wait and repeat it once if there were too many.
+    def send(self, request: Request, *, limit: int = MAX_RESPONSE_BYTES) -> Response:
+        """Send a request and return the response; wait and repeat it once if there were too many.
 
-        Raise `NoAnswer`, and `CannotVerify` when the service is silent again and again.
+        Raise `NoResponse`, and `CannotVerify` when the service is silent again and again.
         """
-        answer = self._exchange(request, limit)
-        wait = _retry_after(answer)
-        if answer.status == _TOO_MANY_REQUESTS and self._waited + wait <= MAX_WAIT_SECONDS:
+        response = self._exchange(request, limit)
+        wait = _retry_after(response)
+        if response.status == _TOO_MANY_REQUESTS and self._waited + wait <= MAX_WAIT_SECONDS:
             self._waited += wait
             time.sleep(wait)
-            answer = self._exchange(request, limit)
-        return answer
+            response = self._exchange(request, limit)
+        return response
 
-    def _exchange(self, request: Request, limit: int) -> Answer:
+    def _exchange(self, request: Request, limit: int) -> Response:
         self.requests += 1
         try:
-            answer = self._attempt(request, limit)
+            response = self._attempt(request, limit)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._silences += 1
             if self._silences >= MAX_SILENCES:
-                raise CannotVerify(f"{self.origin} does not answer: {_reason(error)}") from error
-            raise NoAnswer(_reason(error)) from error
+                raise CannotVerify(f"{self.origin} does not respond: {_reason(error)}") from error
+            raise NoResponse(_reason(error)) from error
         self._silences = 0
-        return answer
+        return response
 
-    def _attempt(self, request: Request, limit: int) -> Answer:
+    def _attempt(self, request: Request, limit: int) -> Response:
         connection = self._connection()
         try:
             connection.connect()
@@ -126,8 +126,8 @@ class Wire:
         finally:
             connection.close()
         if len(body) > limit:
-            raise ValueError(f"the answer has more than {limit} bytes")
-        return Answer(response.status, headers, body)
+            raise ValueError(f"the response has more than {limit} bytes")
+        return Response(response.status, headers, body)
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._https:
@@ -154,7 +154,7 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
     try:
         yield
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if expired.is_set():  # the cut looks like an answer that ends too early
+        if expired.is_set():  # the cut looks like a response that ends too early
             raise TimeoutError from error
         raise
     finally:
@@ -170,13 +170,13 @@ def _framed(request: Request) -> dict[str, str]:
     return {**headers, "Connection": "close"}
 
 
-def _retry_after(answer: Answer) -> float:
+def _retry_after(response: Response) -> float:
     """Return the seconds that the service asks to wait; 1 if it does not say."""
-    text = answer.headers.get("retry-after", "")
+    text = response.headers.get("retry-after", "")
     return float(text) if text.isdecimal() and len(text) < len("1000") else 1.0
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "the answer takes too long"
+        return "the response takes too long"
     return (str(error).splitlines() or [type(error).__name__])[0]
