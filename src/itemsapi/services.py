@@ -58,7 +58,7 @@ class Services:
     items: ItemService
 
     @property
-    def has_own_users(self) -> bool:
+    def has_layer_users(self) -> bool:
         """Whether the users are those of the layer, and not those of an application."""
         return isinstance(self.issuer.users, LayerUsers)
 
@@ -75,11 +75,6 @@ class Services:
         (RFC 9457 section 3.1.1).
         """
         return f"{self.base_url}/docs/problems"
-
-    @property
-    def has_layer_users(self) -> bool:
-        """Whether the users are in the layer's own tables, not in those of an application."""
-        return isinstance(self.issuer.users, LayerUsers)
 
     def users_changed(
         self, user_ids: Iterable[str], connection: HostConnection | None = None

@@ -154,7 +154,9 @@ def test_there_are_ten_hard_dependencies(project: dict[str, Any]) -> None:
 
 def test_no_dependency_has_an_upper_bound(project: dict[str, Any]) -> None:
     """It would bind every application that installs the package."""
-    extras = [name for extra in project["optional-dependencies"].values() for name in extra]
+    # `verify` is a program for a development machine, and uses what Schemathesis may change.
+    optional = {k: v for k, v in project["optional-dependencies"].items() if k != "verify"}
+    extras = [name for extra in optional.values() for name in extra]
     assert not re.search(r"<(?!.*python_version)|==|~=|!=", " ".join(project["dependencies"]))
     assert [name for name in extras if "<" in name.partition(";")[0]] == []
 

@@ -227,7 +227,7 @@ def _check_writable(database: Database) -> Iterator[Finding]:
 def _check_contents(services: Services) -> Iterator[Finding]:
     services.key_set.key_store.check_signing_key()
     yield Finding("ok", "signing keys", "can be decrypted with the secret key")
-    if services.has_own_users and services.users.is_empty():
+    if services.has_layer_users and services.users.is_empty():
         words = "no user exists yet; run `itemsapi users add NAME --role admin`"
         yield Finding("warning", "users", words)
     yield from _check_clock(services.database)

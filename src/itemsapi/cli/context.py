@@ -60,7 +60,7 @@ def open_own_users() -> Iterator[Services]:
 
 def require_own_users(services: Services) -> None:
     """Raise `SettingsError` if the users are those of an application: the layer makes none."""
-    if not services.has_own_users:
+    if not services.has_layer_users:
         raise SettingsError("the users of this application are its own; change them there")
 
 

@@ -36,7 +36,7 @@ def first_admin(services: Services, name: str | None) -> tuple[str, str] | None:
     or no name is available.
     """
     users = services.users
-    if not services.has_own_users or not users.is_empty():
+    if not services.has_layer_users or not users.is_empty():
         return None
     if name is None and sys.stdin.isatty():
         name = click.prompt("No user exists yet. Name of the first admin", default="admin")

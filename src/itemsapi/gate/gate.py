@@ -172,7 +172,7 @@ class Gate:
             raise
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
-        if self._is_own_request():
+        if self._is_layer_request():
             self._csrf_policy.check(request)
         set_caller(request, caller)
 
