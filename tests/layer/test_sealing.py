@@ -386,3 +386,10 @@ def test_routes_of_the_layer_under_a_prefix_are_reached(protect: Protect) -> Non
     app = make_login_page()
     protect(app, url_prefix="/layer")
     assert AuthLayer.seal(app).faults == []
+
+
+def test_upper_and_lower_case_differ_in_a_key(protect: Protect) -> None:
+    """As in the URL map."""
+    app = make_host()
+    protect(app, rules={"/*": requires("items:read"), "/OPEN": public("all")})
+    assert faults_of(app) == ["rules: '/OPEN' matches no route"]
