@@ -83,7 +83,7 @@ def describe_name(name: str, thing: Any) -> Iterator[str]:
     elif isinstance(thing, type):
         yield from describe_class(name, thing)
     elif isinstance(thing, str):
-        yield code(f"{name} = {thing!r}")
+        yield code(f"{name} = {thing!r}".replace("'", '"'))  # as the formatter writes it
     else:
         yield code(signature(name, definition(thing)))
         yield documentation(thing)
