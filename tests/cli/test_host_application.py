@@ -67,6 +67,8 @@ def host(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project with the module `shop`."""
     monkeypatch.setenv("ITEMSAPI_SECRET_KEY", SECRET)
     monkeypatch.setattr(sys, "path", [*sys.path])  # Flask adds the folder of the application
+    for name in ("shop", "wsgi"):
+        sys.modules.pop(name, None)  # another test may have one too
     write_host(project)
     yield project
     for name in ("shop", "wsgi"):

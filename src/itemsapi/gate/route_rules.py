@@ -85,12 +85,12 @@ class RulesByKey:
         keys = [key for key in self._rules if key.matches(route, method)]
         best = max((key.closeness for key in keys), default=None)
         closest = [key for key in keys if key.closeness == best]
+        self._deciding.update(closest)  # behind a decorator too: it waits for a view without one
+        for key in keys:
+            winner = f"the key {closest[0].text!r}"
+            self._beaten.setdefault(key, f"for {method} {route.rule} {winner} is closer")
         if has_decorator:
             closest = [key for key in closest if key.is_exact]
-        self._deciding.update(closest)
-        winner = f"the key {closest[0].text!r}" if closest else "the decorator"
-        for key in keys:
-            self._beaten.setdefault(key, f"for {method} {route.rule} {winner} is closer")
         found = [self._rules[key] for key in closest]
         rules = [rule for i, rule in enumerate(found) if rule not in found[:i]]
         return ClosestRules(rules, [key.text for key in closest])
