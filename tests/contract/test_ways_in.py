@@ -188,7 +188,7 @@ CONTEXT: dict[str, Callable[[Backend], TestResponse]] = {
     "the client's address, at a password": wrong_password,
     "the user name, at a password": wrong_passwords_from_everywhere,
     "the user, or the client's address without one, on every route but `/health/*`, sign-in"
-    " included": too_often,
+    " included; with `AuthLayer`, not on the application's own public routes": too_often,
     "the time": expired,
     "what was revoked since": revoked,
 }

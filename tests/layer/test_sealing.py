@@ -268,7 +268,6 @@ def test_a_pattern_that_only_decorators_beat_is_a_safety_net(protect: Protect) -
     assert AuthLayer.seal(app).faults == []
 
 
-
 def test_spaces_between_methods_are_ignored(protect: Protect) -> None:
     """`"POST, GET /api/*"` is how many people write it."""
     rules = {"/*": public("all"), " POST, GET  /api/* ": requires("items:read")}

@@ -42,9 +42,12 @@ def unconfigured() -> Iterator[None]:
 
 
 @pytest.fixture
-def json_lines(unconfigured: None) -> None:
-    """The configuration of the service."""
+def json_lines(unconfigured: None) -> Iterator[None]:
+    """The configuration of the service, outside of any request."""
     write_json_lines()
+    before = set_request_context(RequestContext())
+    yield
+    reset_request_context(before)
 
 
 @pytest.fixture
