@@ -1,6 +1,7 @@
 """The health endpoints, for load balancers."""
 
-import runpy
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,5 +58,6 @@ def test_the_wsgi_entry_point_is_an_application(
 ) -> None:
     """`itemsapi.wsgi:application`, with the settings of the environment."""
     monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
-    application = runpy.run_module("itemsapi.wsgi")["application"]
+    monkeypatch.delitem(sys.modules, "itemsapi.wsgi", raising=False)  # built when it is imported
+    application = importlib.import_module("itemsapi.wsgi").application
     assert application.test_client().get("/health/live").get_json() == {"status": "ok"}
