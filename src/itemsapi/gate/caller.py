@@ -43,7 +43,7 @@ class Caller:
     session_id: str | None = None
     credential: str = ACCESS_TOKEN
     auth_time: int | None = None
-    claims: Mapping[str, Any] = field(default=NO_CLAIMS, repr=False)
+    claims: Mapping[str, Any] = field(default_factory=lambda: NO_CLAIMS, repr=False)
     token: Claims | None = field(default=None, repr=False)
 
     def may(self, scope: Scope | str) -> bool:
