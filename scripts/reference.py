@@ -177,7 +177,9 @@ def field_parameter(node: ast.AnnAssign) -> str:
         options = {one.arg: one.value for one in value.keywords}
         if "init" in options:
             return ""
-        value = options.get("default") or options.get("default_factory")
+        if factory := options.get("default_factory"):
+            return f"{name} = {ast.unparse(factory)}()"
+        value = options.get("default")
     return f"{name} = {ast.unparse(value)}" if value else name
 
 

@@ -20,8 +20,6 @@ STALE = "itemsapi_stale"
 _JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
 _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
 
-NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -43,7 +41,7 @@ class Caller:
     session_id: str | None = None
     credential: str = ACCESS_TOKEN
     auth_time: int | None = None
-    claims: Mapping[str, Any] = field(default_factory=lambda: NO_CLAIMS, repr=False)
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     token: Claims | None = field(default=None, repr=False)
 
     def may(self, scope: Scope | str) -> bool:
