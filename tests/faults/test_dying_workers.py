@@ -120,7 +120,7 @@ def test_retries_succeed_however_often_workers_die(
 
 
 COUNTED = re.compile(
-    r'^itemsapi_requests_total\{endpoint="docs\.show_problems".*\} (.*)$', re.MULTILINE
+    r'^itemsapi_requests_total\{endpoint="itemsapi\.docs\.show_problems".*\} (.*)$', re.MULTILINE
 )
 
 
