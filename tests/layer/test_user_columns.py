@@ -1,6 +1,7 @@
 """Columns that `SqlUsers` refuses at the start, and values that it does not trust."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -221,6 +222,11 @@ def test_an_id_is_used_again_unless_sqlite_counts(
         ({"username": None}, "username is of the type NoneType"),
         ({"password_hash": b"x"}, "password_hash is of the type bytes"),
         ({"enabled": "disabled"}, "enabled is of the type str; pass True or False"),
+        ({"password_expires_at": 7}, "password_expires_at is of the type int"),
+        (
+            {"password_expires_at": datetime.now(UTC).replace(tzinfo=None)},
+            "password_expires_at has no time zone",
+        ),
     ],
 )
 def test_an_account_with_a_value_of_another_type_is_refused(

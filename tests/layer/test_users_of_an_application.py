@@ -47,6 +47,7 @@ def test_scopes_that_the_application_does_not_know_are_dropped(host: Host) -> No
     assert host.login()["scope"] == "orders:read"
 
 
+@pytest.mark.dialect("sqlite")
 def test_the_log_names_an_unknown_scope_once(host: Host, log_records: LogRecords) -> None:
     """A name that is misspelt in the table is in no token."""
     host.create_user(scopes="orders:read rockets:lauch")
@@ -477,6 +478,10 @@ def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> No
         ([], "has no method find_by_name"),
         (type("Half", (), {"find_by_name": print})(), "has no method find_by_id"),
         (type("Unclear", (UsersInMemory,), {"read_only": None})(), "has no attribute read_only"),
+        (
+            type("Wrong", (UsersInMemory,), {"scopes": lambda _: []})(),
+            "has to take a name or an id",
+        ),
     ],
 )
 def test_an_object_without_the_methods_is_refused(users: Any, message: str) -> None:

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from itemsapi.db import HostConnection
+from itemsapi.signatures import require_one_argument
 
 MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
 _FIELDS = (
     ("id", str, "write str(user.id)"),
     ("username", str, "pass a string"),
     ("password_hash", (str, type(None)), "pass a string, or None without a password"),
+    ("password_expires_at", (datetime, type(None)), "pass a datetime in UTC, or None"),
     ("enabled", bool, "pass True or False, such as `user.status == 'active'`"),
 )
 
@@ -42,6 +44,8 @@ class UserAccount:
             if not isinstance(value := getattr(self, name), types):
                 kind = type(value).__name__
                 raise TypeError(f"UserAccount: {name} is of the type {kind}; {advice}")
+        if self.password_expires_at is not None and self.password_expires_at.tzinfo is None:
+            raise TypeError("UserAccount: password_expires_at has no time zone; pass one in UTC")
 
     @property
     def must_change_password(self) -> bool:
@@ -113,6 +117,8 @@ def require_users(users: object) -> None:
                 f"users={users!r} has no method {name}: give an object such as SqlUsers(...),"
                 " or with the methods of itemsapi.Users"
             )
+    for name in ("find_by_name", "find_by_id", "scopes"):
+        require_one_argument(getattr(users, name), "users=:", "a name or an id, see itemsapi.Users")
     if not isinstance(getattr(users, "read_only", None), bool):
         raise TypeError(f"users={users!r} has no attribute read_only: write True or False")
 
