@@ -37,13 +37,17 @@ from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.shadowed_routes import LAYER_PREFIX
+from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
+from itemsapi.observability.context import set_fallback
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
+from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
 from itemsapi.tokens.rotation import mark_generation_seen
@@ -52,7 +56,6 @@ from itemsapi.tokens.scopes import Scope
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-LAYER = "itemsapi.layer"
 _PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "metrics"]
 
@@ -122,9 +125,10 @@ class AuthLayer:
             self._all_credentials(services),
             self._is_layer_request,
         )
-        app.extensions |= {EXTENSION: services, LAYER: gate}
+        app.extensions[EXTENSION] = services
         _set_response_headers(app, services)
         gate.connect(app)
+        set_fallback(context_of_request)
         self.api = _build_api(app, services, gate)
         self._register_endpoints(services)
         self._apps.append(app)
@@ -154,7 +158,7 @@ class AuthLayer:
 
     def _is_layer_request(self) -> bool:
         """Return whether the current request is for an endpoint of the layer."""
-        return self._whole_app or EXTENSION in request.blueprints
+        return self._whole_app or (request.endpoint or "").startswith(LAYER_PREFIX)
 
     def _register_endpoints(self, services: Services) -> None:
         """Register the blueprints of the layer under names that the application has not."""
@@ -165,7 +169,7 @@ class AuthLayer:
             is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
             self.api.register_blueprint(
                 blueprint,
-                name=f"{EXTENSION}.{blueprint.name}",
+                name=f"{LAYER_PREFIX}{blueprint.name}",
                 url_prefix=path if is_well_known else f"{self._url_prefix}{path}" or None,
             )
 
@@ -283,7 +287,7 @@ class AuthLayer:
 def gate_of(app: Flask) -> Gate:
     """Return the gate of an application. Raise `RuntimeError` if it has none."""
     services_of(app)
-    return cast("Gate", app.extensions[LAYER])
+    return cast("Gate", app.extensions[GATE])
 
 
 def _id_as_text(user_id: object) -> str:

@@ -16,7 +16,8 @@ from flask.ctx import RequestContext
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wsgi import ClosingIterator
 
-from itemsapi.gate.gate import Gate, GateResponse, is_preflight
+from itemsapi.gate.gate import Gate
+from itemsapi.gate.responses import GateResponse, is_preflight
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.without_gate import GATE
 
