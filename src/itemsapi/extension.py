@@ -1,10 +1,12 @@
 """`AuthLayer`: the three steps around any Flask application.
 
+    ORDERS_READ = Scope("orders:read", "See your orders")
+
     app = Flask(__name__)
     auth = AuthLayer(app)
 
     @app.get("/orders")
-    @requires("orders:read")
+    @requires(ORDERS_READ)
     def list_orders():
         return find_orders(owner=current_caller().user_id)
 
@@ -100,6 +102,7 @@ class AuthLayer:
         Raise `ValueError` for an option that cannot be, and `TypeError` for a value of a wrong
         type, such as users without the methods of `Users`.
         """
+        _check_credentials(credentials)
         if url_prefix and not _PREFIX.fullmatch(url_prefix):
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         _check_parts(include)
@@ -116,8 +119,10 @@ class AuthLayer:
     def init_app(self, app: Flask) -> None:
         """Put the layer around `app`, before or after its routes are registered.
 
-        Raise `SettingsError` for a wrong setting, and `ValueError` for two credentials of one name.
+        Raise `SettingsError` for a wrong setting, `ValueError` for two credentials of one name, and
+        `RuntimeError` for an application that has a layer already, or `host_matching`.
         """
+        _require_possible(app)
         services = self._build_services(app)
         gate = _build_gate(
             services,
@@ -189,7 +194,7 @@ class AuthLayer:
     ) -> WsgiGuard:
         """Return a WSGI application, mounted beside Flask, behind the gate.
 
-        `rule` is a decorator such as `requires("reports:read")`. The caller is in the WSGI
+        `rule` is a decorator such as `requires(REPORTS_READ)`. The caller is in the WSGI
         environment as `itemsapi.caller`. `app` is the Flask application that it is mounted beside,
         if the layer is around several. Raise `RuntimeError` before `init_app`.
         """
@@ -290,12 +295,29 @@ def gate_of(app: Flask) -> Gate:
     return cast("Gate", app.extensions[GATE])
 
 
+def _require_possible(app: Flask) -> None:
+    """Raise `RuntimeError` for an application that the layer cannot be put around."""
+    if GATE in app.extensions:
+        raise RuntimeError(f"{app.name} has an AuthLayer already; give all options to that one")
+    if app.url_map.host_matching:  # a route without a host matches no request
+        raise RuntimeError(
+            f"{app.name} has host_matching, so no request would reach the routes of AuthLayer;"
+            " use subdomain_matching, or an application for each host"
+        )
+
+
 def _id_as_text(user_id: object) -> str:
     """Return the id of a user as the layer stores it."""
     if isinstance(user_id, bool) or not isinstance(user_id, int | str | UUID):
         kind = type(user_id).__name__
         raise TypeError(f"users_changed() takes ids, and this is of the type {kind}: pass user.id")
     return str(user_id)
+
+
+def _check_credentials(credentials: object) -> None:
+    """Raise `TypeError` for one credential in place of several."""
+    if not isinstance(credentials, Collection) or isinstance(credentials, str):
+        raise TypeError("AuthLayer: credentials= is no list; write credentials=[...]")
 
 
 def _check_parts(include: Collection[Part]) -> None:

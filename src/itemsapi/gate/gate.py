@@ -10,7 +10,7 @@ anything the gate needs fails, the response is 503 and the view does not run.
 import threading
 from collections.abc import Callable
 
-from flask import Flask, Request, Response, request_started
+from flask import Flask, Request, Response, request_started, request_tearing_down
 from flask.typing import RouteCallable
 
 from itemsapi.clock import Clock, unix_seconds
@@ -19,11 +19,17 @@ from itemsapi.gate.caller import (
     clear_caller,
     mark_stale_credential,
     optional_caller,
+    restore_claims,
     set_caller,
 )
 from itemsapi.gate.credentials import Credentials
 from itemsapi.gate.csrf import CsrfPolicy
-from itemsapi.gate.guarded_views import GuardedViews, current_request, mark_admitted
+from itemsapi.gate.guarded_views import (
+    GuardedViews,
+    UnsealedViews,
+    current_request,
+    mark_admitted,
+)
 from itemsapi.gate.responses import (
     GateResponse,
     has_automatic_options,
@@ -79,7 +85,9 @@ class Gate:
         A signal keeps weak references only, so `app` keeps the gate.
         """
         app.extensions[GATE] = self
+        app.view_functions = UnsealedViews(app.view_functions)
         request_started.connect(self.check_request, sender=app)
+        request_tearing_down.connect(_forget_request, sender=app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -110,7 +118,7 @@ class Gate:
         return optional_caller()
 
     def _admit_known(self, app: Flask, rule: Rule) -> None:
-        clear_caller()
+        clear_caller(current_request())
         self.seal(app)  # then the scopes of all routes are known
         if rule.scope_names - self._scope_registry.names:
             raise RouteUnguarded
@@ -136,10 +144,10 @@ class Gate:
         return rulebook
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
-        clear_caller()
+        clear_caller(request)
         if request.method == "OPTIONS" and self._is_layer_request():
             if request.routing_exception is None or is_preflight(request):
-                raise options_response()
+                _raise_if_any(options_response())
         elif request.routing_exception is None and not has_automatic_options(request):
             endpoint, method = request.endpoint or "", request.method
             view = self._view(app, endpoint)
@@ -183,6 +191,15 @@ class Gate:
                 mark_stale_credential(request)
                 return None
             raise
+
+
+def _forget_request(_app: Flask, **_: object) -> None:
+    restore_claims(current_request())
+
+
+def _raise_if_any(response: GateResponse | None) -> None:
+    if response is not None:
+        raise response
 
 
 def _rule_for(app: Flask, rulebook: Rulebook, endpoint: str, method: str) -> Rule:

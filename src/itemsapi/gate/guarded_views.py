@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue, RouteCallable
 
 from itemsapi.gate.responses import GateResponse
@@ -26,6 +26,21 @@ NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)
 def current_request() -> Request:
     """Return the request itself: each access to an attribute of Flask's proxy looks it up anew."""
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - documented
+
+
+class UnsealedViews(dict[str, RouteCallable]):
+    """The view functions of an application before it is sealed: no request reaches them.
+
+    The first request seals the application, so one that finds these views passed no gate: the
+    signal was muted, or the request was dispatched by hand, or by a copy of the application.
+    Whoever reads or replaces a view outside a request of this application does so as before.
+    """
+
+    def __getitem__(self, endpoint: str) -> RouteCallable:
+        """Return a view. Raise `GateUnavailable` in a request of this application."""
+        if has_request_context() and current_app.view_functions is self:
+            raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+        return super().__getitem__(endpoint)
 
 
 class GuardedViews(dict[str, RouteCallable]):

@@ -45,8 +45,14 @@ def is_preflight(request: Request) -> bool:
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
-def options_response() -> GateResponse:
-    """Return the response that lists the allowed methods; `rest` adds the CORS headers."""
-    adapter = cast("MapAdapter", current_app.create_url_adapter(request))
+def options_response() -> GateResponse | None:
+    """Return the response that lists the allowed methods; `rest` adds the CORS headers.
+
+    None for a host that Flask refuses (`TRUSTED_HOSTS`): it has no methods, and Flask responds.
+    """
+    try:
+        adapter = cast("MapAdapter", current_app.create_url_adapter(request))
+    except HTTPException:
+        return None
     allow = ", ".join(adapter.allowed_methods()) or "OPTIONS"
     return GateResponse(Response(status=204, headers={"Allow": allow}))

@@ -1,7 +1,9 @@
 """The gate before a WSGI application that is mounted beside Flask.
 
+    REPORTS_READ = Scope("reports:read", "See the reports")
+
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
-        "/reports": auth.wsgi_guard(reports, requires("reports:read")),
+        "/reports": auth.wsgi_guard(reports, requires(REPORTS_READ)),
     })
 
 A dispatcher calls the mounted application without Flask, so no check of the gate runs. The guard
