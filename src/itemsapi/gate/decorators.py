@@ -126,7 +126,7 @@ def _options(
 ) -> dict[str, Any]:
     """Return the fields of the rule for the options of a decorator. Raise `ValueError`."""
     names = frozenset({by} if isinstance(by, str) else by or ())
-    if not names or not all(isinstance(name, str) for name in names):
+    if not names or not all(name and isinstance(name, str) for name in names):
         msg = f"by={by!r} names no credential; leave it out for the access token"
         raise ValueError(msg)
     if within is None:
@@ -172,7 +172,11 @@ def _own_rules(layer: object) -> tuple[Rule, ...]:
 
 def _declare(rule: Rule) -> Callable[[View], View]:
     def decorate(view: View) -> View:
-        setattr(view, RULES, (*_own_rules(view), rule))
+        try:
+            setattr(view, RULES, (*_own_rules(view), rule))
+        except AttributeError:  # a bound method, or a builtin
+            msg = f"{view!r} takes no rule; decorate a function, or a class of the type MethodView"
+            raise TypeError(msg) from None
         for wrapped in list(_layers(getattr(view, "__wrapped__", None))):
             with suppress(AttributeError):  # builtins have no attributes
                 setattr(wrapped, WRAPPER_RULES, (*getattr(wrapped, WRAPPER_RULES, ()), rule))

@@ -10,7 +10,7 @@ environment.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue, RouteCallable
@@ -36,10 +36,17 @@ class UnsealedViews(dict[str, RouteCallable]):
     Whoever reads or replaces a view outside a request of this application does so as before.
     """
 
+    def __init__(
+        self, views: Mapping[str, RouteCallable], respond: Callable[[Problem], Response]
+    ) -> None:
+        """Take the views; `respond` makes the response to a request that finds them."""
+        super().__init__(views)
+        self._respond = respond
+
     def __getitem__(self, endpoint: str) -> RouteCallable:
-        """Return a view. Raise `GateUnavailable` in a request of this application."""
+        """Return a view. Raise `GateResponse`, a 503, in a request of this application."""
         if has_request_context() and current_app.view_functions is self:
-            raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+            _refuse(_reached_without_gate(endpoint), self._respond)
         return super().__getitem__(endpoint)
 
 
@@ -61,12 +68,16 @@ class GuardedViews(dict[str, RouteCallable]):
             endpoint: _guarded(app, endpoint, view, respond) for endpoint, view in views.items()
         }
         super().__init__(self._at_boot)
+        self._respond = respond
 
     def __getitem__(self, endpoint: str) -> RouteCallable:
-        """Return the view of an endpoint. Raise `RouteUnguarded` if it was added after boot."""
+        """Return the view of an endpoint.
+
+        Raise `GateResponse`, a 403, if it was added after boot; outside a request `RouteUnguarded`.
+        """
         view = super().__getitem__(endpoint)
         if not self.is_from_boot(endpoint, view):
-            raise RouteUnguarded
+            _refuse(RouteUnguarded(), self._respond)
         return view
 
     def is_from_boot(self, endpoint: str, view: object) -> bool:
@@ -90,13 +101,24 @@ def _guarded(
         request = current_request()
         admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)
         if admitted is not guarded or method != request.method or rule is None:
-            raise GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+            _refuse(_reached_without_gate(endpoint), respond)
         if rule.on is not None:
             try:
                 rule.on.require(view_args, app.ensure_sync)
             except Problem as problem:
-                raise GateResponse(respond(problem)) from problem
+                _refuse(problem, respond)
         response: ResponseReturnValue = synchronous()(**view_args)
         return response
 
     return guarded
+
+
+def _reached_without_gate(endpoint: str) -> GateUnavailable:
+    return GateUnavailable(cause=f"gate: {endpoint} was reached without passing it")
+
+
+def _refuse(problem: Problem, respond: Callable[[Problem], Response]) -> NoReturn:
+    """Raise the response to a problem, which needs no error handler of the application."""
+    if not has_request_context():
+        raise problem
+    raise GateResponse(respond(problem)) from problem

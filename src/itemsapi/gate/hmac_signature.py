@@ -120,21 +120,23 @@ class HmacSignature:
         }
 
     @classmethod
-    def github(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
+    def github(cls, name: str, *, secrets: Iterable[str | bytes], **options: Any) -> Self:
         """Read `X-Hub-Signature-256: sha256=<hex>`. It has no time, so a copy is accepted again."""
         header = "X-Hub-Signature-256"
         read = body_signature(header, prefix="sha256=")
         return cls(name, header=header, secrets=secrets, read=read, **options)
 
     @classmethod
-    def stripe(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
+    def stripe(cls, name: str, *, secrets: Iterable[str | bytes], **options: Any) -> Self:
         """Read `Stripe-Signature: t=<time>,v1=<hex>`, made of `<time>.<body>`."""
         header = "Stripe-Signature"
         read = timestamped_signature(header)
         return cls(name, header=header, secrets=secrets, read=read, **options)
 
     @classmethod
-    def standard_webhooks(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
+    def standard_webhooks(
+        cls, name: str, *, secrets: Iterable[str | bytes], **options: Any
+    ) -> Self:
         """Read `webhook-id`, `webhook-timestamp` and `webhook-signature` (standardwebhooks.com).
 
         A secret is written `whsec_` and base64.
