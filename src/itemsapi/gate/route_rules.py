@@ -178,7 +178,7 @@ def parse_key(text: str) -> Key:
 
 
 def rule_of(decorator: RuleDecorator, name: str = "this") -> Rule:
-    """Return the rule of a decorator such as `signed_in` or `requires("orders:read")`.
+    """Return the rule of a decorator such as `signed_in` or `requires(ORDERS_READ)`.
 
     Raise `TypeError` for anything else; `name` says what it is in the message.
     """
