@@ -254,18 +254,18 @@ class AuthLayer:
         connection: HostConnection | None = None,
         user_id: str | None = None,
         session_id: str | None = None,
-        actor_id: str | None = None,
+        caller_id: str | None = None,
         **details: str | int | bool | None,
     ) -> None:
         """Add an event of the application to the audit trail: a name of up to 60 characters.
 
-        `user_id` is whom it concerns, `actor_id` who did it, if that is another user. With
+        `user_id` is whom it concerns, `caller_id` who did it, if that is another user. With
         `connection` it is in that transaction, see `transaction`. The details must contain no
         secret. Raise `DatabaseUnavailable`. Call it in an application context.
         """
         with AuthLayer.transaction(connection=connection) as tx:
             services().audit.record(
-                tx, event, user_id=user_id, session_id=session_id, actor_id=actor_id, **details
+                tx, event, user_id=user_id, session_id=session_id, caller_id=caller_id, **details
             )
 
     @staticmethod
