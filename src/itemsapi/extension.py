@@ -125,7 +125,8 @@ class AuthLayer:
         app.extensions |= {EXTENSION: services, LAYER: gate}
         _set_response_headers(app, services)
         gate.connect(app)
-        self.api = _build_api(app, services, gate)
+        has_pages = "docs" in self._include and services.settings.docs
+        self.api = _build_api(app, services, gate, has_pages=has_pages)
         self._register_endpoints(services)
         self._apps.append(app)
 
@@ -357,14 +358,14 @@ def _set_response_headers(app: Flask, services: Services) -> None:
         app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
 
 
-def _build_api(app: Flask, services: Services, gate: Gate) -> rest.Api:
+def _build_api(app: Flask, services: Services, gate: Gate, *, has_pages: bool) -> rest.Api:
     api = rest.Api(
         app,
         config_prefix="ITEMSAPI_",
         rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
-        **rest.spec_options(services.settings, services.url_prefix),
+        **rest.spec_options(services.settings, services.url_prefix, has_pages=has_pages),
     )
     rest.describe(app, api)
     return api

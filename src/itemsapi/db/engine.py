@@ -23,6 +23,7 @@ from itemsapi.db.url import parse_database_url
 from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.program import command_line
 
 if TYPE_CHECKING:
     from itemsapi.db.connections import Pooler  # with psycopg, an extra
@@ -154,33 +155,34 @@ class Database:
 
 
 @contextmanager
-def translate_errors(
-    subject: str = "database", *, if_table_is_missing: str = "run `itemsapi db upgrade`"
-) -> Iterator[None]:
+def translate_errors(subject: str = "database", *, if_table_is_missing: str = "") -> Iterator[None]:
     """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass.
 
     The cause begins with `subject`, and says what to do if a table is missing.
     """
-
-    def cause(error: exc.SQLAlchemyError) -> str:
-        message = summarize_error(error)
-        advice = f"; {if_table_is_missing}" if _is_table_missing(error, message) else ""
-        return f"{subject}: {message}{advice}"
-
     try:
         yield
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
-            raise DatabaseUnavailable(cause=cause(error)) from error
+            raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
         raise
     except exc.OperationalError as error:
         if sqlite.is_statement_error(error.orig):
             raise
-        raise DatabaseUnavailable(cause=cause(error)) from error
+        raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=cause(error)) from error
+        raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
+
+
+def _cause(error: exc.SQLAlchemyError, subject: str, if_table_is_missing: str) -> str:
+    """Return what failed; of a missing table also what to do, to create those of the layer."""
+    message = summarize_error(error)
+    if not _is_table_missing(error, message):
+        return f"{subject}: {message}"
+    create_tables = f"run {command_line('db upgrade')}"
+    return f"{subject}: {message}; {if_table_is_missing or create_tables}"
 
 
 def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:

@@ -34,6 +34,7 @@ from itemsapi.db.ownership import (
 )
 from itemsapi.db.types import BlueprintModel, Model
 from itemsapi.observability.logging import summarize_error
+from itemsapi.program import command_line
 
 ENVIRONMENTS = (
     Path(__file__).parents[1] / "migrations",
@@ -98,7 +99,7 @@ class Migrations:
         """
         if not self.folder.is_dir():
             words = f"ITEMSAPI_MIGRATIONS is not a folder: {self.folder}"
-            raise MigrationFailed(f"{words}; `itemsapi db revision` creates it")
+            raise MigrationFailed(f"{words}; {command_line('db revision -m TEXT')} creates it")
         for file in self.folder.glob("*.py"):
             if not file.is_file():  # Alembic would ignore it
                 raise MigrationFailed(f"{file} is not a file")

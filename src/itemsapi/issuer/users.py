@@ -142,7 +142,9 @@ class UserService:
         password here, because they would not have to prove the current one (S-042).
         """
         if operator.user_id == user_id:
-            raise Forbidden("Change your own password with POST /me/password.")
+            raise Forbidden(
+                "Operators set the passwords of others; change your own with the current one."
+            )
         password_hash = self._validated_hash(self.get(user_id).username, password)
         with admin_transaction(self._issuer, operator, target_id=user_id) as change:
             change.load_target(user_id)
