@@ -121,6 +121,7 @@ class AuthLayer:
             RulesByKey(self._rules),
             self._all_credentials(services),
             self._is_layer_request,
+            self._monotonic,
         )
         app.extensions |= {EXTENSION: services, LAYER: gate}
         _set_response_headers(app, services)
@@ -328,6 +329,7 @@ def _build_gate(
     rules: RulesByKey,
     credentials: Collection[Credential],
     is_layer_request: Callable[[], bool],
+    monotonic: Timer,
 ) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
@@ -345,7 +347,9 @@ def _build_gate(
         clock=services.clock,
         rules=rules,
         scope_registry=services.issuer.scope_registry,
-        count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
+        count_request=RequestRateLimiter(
+            settings.rate_limit, settings.rate_limit_url, monotonic
+        ).hit,
         respond=_respond,
         is_layer_request=is_layer_request,
         on_seal=partial(_complete, services),
