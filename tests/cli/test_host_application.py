@@ -312,6 +312,13 @@ def test_an_application_without_the_layer_is_reported() -> None:
 
 
 @pytest.mark.usefixtures("host")
+def test_the_application_after_the_command_is_wrong_usage() -> None:
+    """The message says where it stands."""
+    done = Shell().run("db", "upgrade", "--app", "shop:app")
+    assert (done.code, "--app stands before the command" in done.err) == (2, True)
+
+
+@pytest.mark.usefixtures("host")
 def test_an_application_that_does_not_exist_is_wrong_usage() -> None:
     """As with `flask`."""
     assert run("db", "upgrade", app="shop:nothing").code == 2

@@ -76,8 +76,9 @@ def command(*, as_json: bool) -> None:
         found = [finding.as_row() for finding in findings]
         print_json({"settings": rows, "findings": found})
     else:
-        print_table(rows, ["setting", "value", "source"], as_json=False)
-        print_lines("")
+        if rows:
+            print_table(rows, ["setting", "value", "source"], as_json=False)
+            print_lines("")
         for finding in findings:
             _print_finding(finding)
     if any(finding.mark == "fault" for finding in findings):
@@ -95,7 +96,8 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         settings = _read_settings(environ)
         RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # does not connect
     except SettingsError as error:
-        return None, [*findings, Finding("fault", "settings", str(error))]
+        fault = Finding("fault", "settings", str(error))
+        return None, [*(found for found in findings if found.words != fault.words), fault]
     findings += [Finding("ok", "settings", "valid"), *_check_proxies(settings)]
     findings += _check_secret_key(settings, environ)
     return settings, [*findings, *_check_services(settings)]
