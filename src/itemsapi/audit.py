@@ -67,6 +67,7 @@ class Audit:
         ids = {"user_id": user_id, "session_id": session_id, "caller_id": caller_id}
 
         def publish() -> None:
+            """Log and count the event."""
             audit_log.info(event, **ids, **details)
             count_event(event)
 

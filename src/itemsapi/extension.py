@@ -243,6 +243,7 @@ class AuthLayer:
         """
 
         def load(user_id: str) -> Mapping[str, Any]:
+            """Call the function, which may be asynchronous."""
             run = current_app.ensure_sync(function) if has_app_context() else function
             return run(user_id)
 

@@ -144,6 +144,7 @@ def _count_in(storage: "Storage", rate: Rate) -> Count:
     limiter, item = FixedWindowRateLimiter(storage), RateLimitItemPerSecond(*astuple(rate))
 
     def count(key: str) -> float | None:
+        """Count a request in the shared storage."""
         try:
             if limiter.hit(item, key):
                 return None

@@ -128,6 +128,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
     """Return a parser that accepts exactly one of `choices`."""
 
     def parse(text: str) -> str:
+        """Return the text if it is one of the choices."""
         if text.strip() in choices:
             return text.strip()
         msg = f"must be one of {', '.join(choices)}"

@@ -51,9 +51,10 @@ class Commands(click.Group):
             with called_as(_program(ctx)):
                 return super().invoke(ctx)
         except click.NoSuchOption as error:
-            if error.option_name == "--app":
-                error.message = "--app stands before the command: itemsapi --app MODULE:APP ..."
-            raise
+            if error.option_name != "--app":
+                raise
+            words = "--app stands before the command: itemsapi --app MODULE:APP ..."
+            raise click.UsageError(words, error.ctx) from None
         except Exception as error:
             errors = importlib.import_module("itemsapi.cli.errors")
             terminal = importlib.import_module("itemsapi.cli.terminal")

@@ -112,19 +112,23 @@ def _run_at_commit(connection: Connection, actions: list[Callable[[], None]]) ->
     later_savepoints = 0
 
     def run(_connection: Connection) -> None:
+        """Run the actions once."""
         for action in actions:
             action()
         actions.clear()
 
     def open_savepoint(*_: object) -> None:
+        """Count a savepoint that does not contain our changes."""
         nonlocal later_savepoints
         later_savepoints += 1
 
     def release_savepoint(*_: object) -> None:
+        """Forget the newest of these savepoints."""
         nonlocal later_savepoints
         later_savepoints = max(0, later_savepoints - 1)
 
     def return_to_savepoint(*_: object) -> None:
+        """Drop the actions if our changes are undone."""
         if not later_savepoints:
             actions.clear()
         release_savepoint()

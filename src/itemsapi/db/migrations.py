@@ -165,11 +165,13 @@ def _transaction_kept(connection: Connection) -> Iterator[None]:
     """Raise `TransactionEnded` before the block ends the transaction of the connection."""
 
     def reject(_connection: Connection) -> None:
+        """Raise `TransactionEnded`."""
         raise TransactionEnded(
             "a migration must not commit or roll back; all run in one transaction"
         )
 
     def check(_connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        """Reject a statement that ends the transaction."""
         if _TRANSACTION_END.search(_QUOTED.sub(" ", statement)):
             reject(_connection)
 

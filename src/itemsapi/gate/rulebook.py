@@ -196,7 +196,7 @@ def _problem(key: str, view: object, declared: list[Rule], keys: list[str]) -> s
 
 
 def _rule_key(endpoint: str, view: object, method: str) -> str:
-    """Return a key for `AuthLayer(rules=)`: of a class only one method, as others may have rules."""
+    """Return a key for `AuthLayer(rules=)`: of a class one method, as others may have rules."""
     return f"{method} {endpoint}" if hasattr(view, "view_class") else endpoint
 
 

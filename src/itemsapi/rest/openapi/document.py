@@ -81,6 +81,7 @@ def describe(app: Flask, api: flask_smorest.Api) -> None:
 
     @functools.cache
     def document() -> Document:
+        """Build and serialize the document once."""
         body = orjson.dumps(api.spec.to_dict())
         return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
