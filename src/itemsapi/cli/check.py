@@ -67,7 +67,8 @@ class Finding:
 def command(*, as_json: bool) -> None:
     """Check the settings and what depends on them. Exits with 1 if there is a fault.
 
-    Nothing is changed. Secrets are not shown.
+    Nothing is changed, except that an application (`--app`) makes a missing secret key when it is
+    loaded in development. Secrets are not shown.
     """
     host = host_application()
     settings, findings = check_host(host) if host else check_environment(os.environ)
