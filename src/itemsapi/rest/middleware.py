@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 # Correct the client address and the path of a request that passed reverse proxies.
 #
-# The only proxy header that is used is `X-Forwarded-For` (`address_behind_proxies`). Scheme, host and
-# path come from `PUBLIC_URL`, so `X-Forwarded-Proto`, `-Host`, `-Prefix` and `Forwarded` (RFC 7239)
-# are ignored: if a proxy does not overwrite them, the client controls them.
+# The only proxy header that is used is `X-Forwarded-For` (`address_behind_proxies`). Scheme, host
+# and path come from `PUBLIC_URL`, so `X-Forwarded-Proto`, `-Host`, `-Prefix` and `Forwarded`
+# (RFC 7239) are ignored: if a proxy does not overwrite them, the client controls them.
 
 # The public path follows these names (RFC 8414 section 3.1, RFC 9728 section 3.1).
 WELL_KNOWN = (
