@@ -218,6 +218,14 @@ def test_a_given_credential_that_is_refused_is_found(build_shop: BuildShop) -> N
     assert ("GET /partner", "what the rule requires by partner") in attack(build_shop(partner))
 
 
+def test_an_object_check_that_admits_strangers_is_found_by_api_key(build_shop: BuildShop) -> None:
+    """The route accepts no access token (S-081)."""
+    app = build_shop()
+    view = requires(ORDERS_READ, by="api_key", on=lambda number: number > 0)(make_view())
+    app.add_url_rule("/orders/<int:number>", "order", view)
+    assert ("GET /orders/<int:number>", "another user's object, by API key") in attack(app)
+
+
 # Faults of the look-up of API keys.
 
 Lookup = Callable[[Flask, str], Any]
