@@ -24,7 +24,7 @@ export VERIFY_PASSWORD VERIFY_OTHER_PASSWORD
 itemsapi db upgrade
 echo "$VERIFY_PASSWORD" | itemsapi users add ada --role admin --password-stdin
 echo "$VERIFY_OTHER_PASSWORD" | itemsapi users add eve --role admin --password-stdin
-itemsapi serve --port "$port" 2> "$folder/log" &
+itemsapi serve --port "$port" > "$folder/log" 2>&1 &
 service=$!
 for _ in $(seq 60); do
     curl --fail --silent --output /dev/null "http://localhost:$port/health/ready" && break
