@@ -47,6 +47,21 @@ def _parse_address(text: str) -> str:
     return str(ip)
 
 
+def address_behind_proxies(peer: str, forwarded: str, hops: int) -> str:
+    """Return the address of a client that sends its requests through `hops` trusted proxies.
+
+    `peer` is the address of the connection, `forwarded` the whole `X-Forwarded-For`. Each trusted
+    proxy adds one value at its end; the client can write all others. It is split at commas only:
+    with a parser that honours quotes, a client could hide what the proxies add. With fewer values
+    than proxies the address is `unknown`: the request bypassed a proxy, or the client made one drop
+    the header (`Connection: X-Forwarded-For`). `peer` may then be a proxy, and is no client.
+    """
+    if not hops:
+        return client_address(peer)
+    values = forwarded.split(",")
+    return client_address(values[-hops]) if len(values) >= hops else UNKNOWN_ADDRESS
+
+
 def client_key(address: str) -> str:
     """Return the name of a client: its address, or the /64 of its IPv6 address (CVE-2026-45364).
 

@@ -55,6 +55,21 @@ def test_document_is_refused_when_it_is_no_valid_one(paths: dict[str, Any]) -> N
         parse_document({"paths": paths}, URL)
 
 
+@pytest.mark.parametrize(
+    ("document", "part"),
+    [
+        ({"paths": {"/a": {"get": OK}, "/b": {"get": {"security": 1}}}}, "the path /b cannot"),
+        ({"paths": {"/a": {"get": OK}}, "servers": 1}, "`servers` cannot"),
+    ],
+)
+def test_line_names_the_part_when_a_document_is_no_valid_one(
+    document: dict[str, Any], part: str
+) -> None:
+    """And no class of Python."""
+    with pytest.raises(CannotVerify, match=part):
+        parse_document(document, URL)
+
+
 def test_missing_401_is_a_fault_when_only_a_default_is_documented() -> None:
     """Frameworks add `default` to every operation: it tells a client nothing."""
     operation = read(get={"responses": {"default": {}}, "security": [{"a": []}]}).operations[0]

@@ -1,12 +1,27 @@
 """The client of `itemsapi verify` trusts no response, and knows one host only."""
 
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
+from threading import Thread
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from itemsapi.verify.failures import CannotVerify
 from itemsapi.verify.wire import NoResponse, Request, Wire
 from support.hostile_server import hostile_server, http_answer
 
 GET = Request("GET", "/")
+DAY = timedelta(days=1)
 
 
 def test_redirect_is_not_followed_when_the_service_sends_one() -> None:
@@ -62,3 +77,74 @@ def test_address_is_refused_when_it_contains_a_password() -> None:
     """It would stand in every report."""
     with pytest.raises(CannotVerify, match="--login"):
         Wire("http://ada:secret@host/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a certificate that signs itself, and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + DAY)
+    pem = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(pem.public_bytes(Encoding.PEM) + private)
+    return file
+
+
+@contextmanager
+def tls_service(certificate: Path, *, asks: bool = False) -> Iterator[str]:
+    """Run a service with TLS that may ask for a certificate of the client; yield its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    if asks:
+        context.load_verify_locations(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_line_names_the_variable_when_a_certificate_is_not_trusted(certificate: Path) -> None:
+    """A test system often has one that signs itself."""
+    with (
+        tls_service(certificate) as url,
+        pytest.raises(NoResponse, match=r"self-signed.*SSL_CERT_FILE"),
+    ):
+        Wire(url).send(GET)
+
+
+def test_service_is_reached_when_its_certificate_is_in_the_named_file(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the line says; this one answers 501 to GET."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with tls_service(certificate) as url:
+        assert Wire(url).send(GET).status == 501
+
+
+def test_line_says_so_when_the_service_demands_a_certificate_of_the_client(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TLS 1.3 the server says it after the handshake, or only ends the connection."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with (
+        tls_service(certificate, asks=True) as url,
+        pytest.raises(NoResponse, match="certificate of the client"),
+    ):
+        Wire(url).send(GET)
+
+
+def test_line_names_http_when_the_service_speaks_no_tls() -> None:
+    """OpenSSL says "wrong version number"."""
+    with (
+        hostile_server(http_answer(b"")) as server,
+        pytest.raises(NoResponse, match="try http://"),
+    ):
+        Wire(f"https://127.0.0.1:{server.port}/").send(GET)

@@ -29,7 +29,7 @@ from itemsapi.problems import HeadersTooLarge, Problem
 from itemsapi.rest import error_handlers
 from itemsapi.rest.default_headers import ResponseHeaders
 from itemsapi.settings import ENV_PREFIX, Settings, SettingsError
-from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_address
+from itemsapi.web_addresses import UNKNOWN_ADDRESS, address_behind_proxies
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,11 +37,9 @@ if TYPE_CHECKING:
 
 # Correct the client address and the path of a request that passed reverse proxies.
 #
-# The only proxy header that is used is `X-Forwarded-For`. Its last N values are trusted, where N is
-# the number of proxies that the operator set; the client can write all other values. The header is
-# split at commas only: with a parser that honours quotes, a client could hide what the proxies add.
-# Scheme, host and path come from `PUBLIC_URL`, so `X-Forwarded-Proto`, `-Host`, `-Prefix` and
-# `Forwarded` (RFC 7239) are ignored: if a proxy does not overwrite them, the client controls them.
+# The only proxy header that is used is `X-Forwarded-For` (`address_behind_proxies`). Scheme, host
+# and path come from `PUBLIC_URL`, so `X-Forwarded-Proto`, `-Host`, `-Prefix` and `Forwarded`
+# (RFC 7239) are ignored: if a proxy does not overwrite them, the client controls them.
 
 # The public path follows these names (RFC 8414 section 3.1, RFC 9728 section 3.1).
 WELL_KNOWN = (
@@ -72,18 +70,11 @@ class Proxies:
     def _client_address(self, environ: "WSGIEnvironment") -> str:
         """Return the client's address, or `UNKNOWN_ADDRESS` if the request passed too few proxies.
 
-        Such a request bypassed a proxy, or the client made a proxy drop the header with
-        `Connection: X-Forwarded-For`. The address of the connection is not used instead: it may
-        be that of a proxy, and would then count as a client's.
+        Log it once only, because a client can cause it.
         """
-        if not self._hops:
-            return client_address(environ.get("REMOTE_ADDR", ""))
-        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        known = len(forwarded) >= self._hops
-        address = client_address(forwarded[-self._hops]) if known else UNKNOWN_ADDRESS
-        if (
-            address == UNKNOWN_ADDRESS and not self._warned
-        ):  # only once, because a client can cause it
+        peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+        address = address_behind_proxies(peer, forwarded, self._hops)
+        if self._hops and address == UNKNOWN_ADDRESS and not self._warned:
             self._warned = True
             log.warning("client_address_unknown", trusted_proxies=self._hops, request_id="-")
         return address

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from itemsapi.problems import BadRequest
-from itemsapi.web_addresses import client_key
+from itemsapi.web_addresses import address_behind_proxies, client_key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -86,12 +86,8 @@ def require_host(scope: Scope) -> None:
 
 def client_of_request(scope: Scope, hops: int) -> str:
     """Return the key of a client for scheduling, from its address behind the trusted proxies."""
-    peer: str = scope["client"][0]
-    if hops:
-        forwarded = b",".join(header_values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
-        if len(forwarded) >= hops:
-            peer = forwarded[-hops]
-    return client_key(peer)
+    forwarded = b",".join(header_values(scope, b"x-forwarded-for")).decode("latin-1")
+    return client_key(address_behind_proxies(scope["client"][0], forwarded, hops))
 
 
 def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -17,12 +17,14 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.extension import gate_of
 from itemsapi.gate.rulebook import RouteRule, Rulebook
-from itemsapi.gate.rules import Rule
+from itemsapi.gate.rules import ACCESS_TOKEN, Rule
 from itemsapi.testing.application import seal
+from itemsapi.testing.attack import Attack
 from itemsapi.testing.detours import detours
-from itemsapi.testing.forged_tokens import Attack, TokenForger
+from itemsapi.testing.forged_tokens import TokenForger
+from itemsapi.testing.other_credentials import Headers, OtherCredentials
 from itemsapi.testing.report import EnforcementReport, Failure, RulesNotEnforced
-from itemsapi.testing.rule_attacks import attacks_on, credential_for
+from itemsapi.testing.rule_attacks import RuleAttacks
 from itemsapi.testing.stopped_views import Outcome, StoppedViews
 from itemsapi.testing.targets import Target, find_target
 
@@ -33,19 +35,27 @@ def assert_every_rule_is_enforced(
     app: Flask,
     *,
     public: Collection[str] | None = None,
+    shared: Collection[str] = (),
     arguments: Mapping[str, object] | None = None,
+    credentials: Mapping[str, Headers] | None = None,
 ) -> EnforcementReport:
     """Attack every route of `app`; return what was attacked.
 
     `public` names the routes of yours that need no token, as `GET /status`; others are failures.
+    `shared` names the routes whose check of the object (`on=`) lets strangers in on purpose.
     `arguments` are values for the variables of routes, by name, where no sample leads to the route.
+    `credentials` are the headers of a valid credential of your own, by its name in `by=`.
+
     Raise `RulesNotEnforced` with a table of the failures, `AssertionError` if no route of yours
-    needs a token, and `RulesInvalid` if a route has no rule. The database needs the tables of the
-    layer; the revocations of an invented user and session are written to it.
+    needs a token, `RulesInvalid` if a route has no rule, and `ValueError` for a credential that the
+    application does not have. The database needs the tables of the layer; the revocations of an
+    invented user and session are written to it, and if it has API keys, three users with some.
     """
     __tracebackhide__ = True  # pytest shows the table, not this function
-    enforcement = _Enforcement(app, seal(app), arguments or {})
-    enforcement.attack_every_route()
+    rulebook, forger = seal(app), TokenForger(app)
+    others = OtherCredentials(app, credentials or {}, forger.valid)
+    enforcement = _Enforcement(app, rulebook, forger, RuleAttacks(forger, others))
+    enforcement.attack_every_route(arguments or {}, frozenset(shared))
     if public is not None:
         enforcement.compare_public(public)
     report = enforcement.report()
@@ -68,14 +78,21 @@ class _Operation:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def follows(self) -> str:
+        """The operation whose rule this is: HEAD follows GET."""
+        return f"{'GET' if self.method == 'HEAD' else self.method} {self.path}"
+
 
 class _Enforcement:
     """One run over all routes of an application."""
 
-    def __init__(self, app: Flask, rulebook: Rulebook, arguments: Mapping[str, object]) -> None:
-        self._app, self._rulebook, self._arguments = app, rulebook, arguments
+    def __init__(
+        self, app: Flask, rulebook: Rulebook, forger: TokenForger, rule_attacks: RuleAttacks
+    ) -> None:
+        self._app, self._rulebook = app, rulebook
         self._rules = {(entry.endpoint, entry.method): entry.rule for entry in rulebook.entries}
-        self._forger = TokenForger(app)
+        self._forger, self._rule_attacks = forger, rule_attacks
         self._requests = StoppedViews(app, gate_of(app))
         self._guarded: list[str] = []
         self._not_tried: list[str] = []
@@ -83,18 +100,24 @@ class _Enforcement:
         self._attacks = self._admitted = 0
         self.attacked_application_route = False  # one of the application, not of the layer
 
-    def attack_every_route(self) -> None:
+    def attack_every_route(self, arguments: Mapping[str, object], shared: frozenset[str]) -> None:
         """Attack the routes that need a token, and send every route what its rule requires."""
-        attacks = self._forger.attacks()
+        attacks, checked = self._forger.attacks(), set[str]()
         with self._requests.active():
-            for operation in self._operations():
+            for operation in self._operations(arguments):
                 if operation.rule.needs_caller:
                     self._guarded.append(str(operation))
-                    self._attack(operation, attacks)
+                    own = self._rule_attacks.attacks(
+                        operation.rule, is_shared=operation.follows in shared
+                    )
+                    self._attack(operation, [*attacks, *own])
+                    checked |= {operation.follows} if operation.rule.on else set()
                     if not self._is_of_layer(operation.target.endpoint):
                         self.attacked_application_route = True
                 if not operation.target.redirects:
                     self._admit(operation)
+        for route in sorted(shared - checked):
+            self._fail(route, "is expected to be shared, and has no on=, or does not exist")
 
     def compare_public(self, expected: Collection[str]) -> None:
         """Add a failure for each public route that is not expected, and the other way round.
@@ -125,9 +148,9 @@ class _Enforcement:
             failures=tuple(self._failures),
         )
 
-    def _operations(self) -> Iterator[_Operation]:
+    def _operations(self, arguments: Mapping[str, object]) -> Iterator[_Operation]:
         for route in self._app.url_map.iter_rules():
-            target = find_target(self._app, route, self._arguments)
+            target = find_target(self._app, route, arguments)
             for method in sorted(_methods_with_views(route)):
                 rule = self._rules.get((route.endpoint, method))
                 if rule is None:
@@ -140,7 +163,7 @@ class _Enforcement:
                     yield _Operation(method, route.rule, rule, target)
 
     def _attack(self, operation: _Operation, attacks: list[Attack]) -> None:
-        for attack in [*attacks, *attacks_on(operation.rule, self._forger)]:
+        for attack in attacks:
             outcome = self._requests.send(
                 operation.target,
                 operation.method,
@@ -152,11 +175,9 @@ class _Enforcement:
             if operation.target.redirects:
                 is_refused = not (outcome.admitted or outcome.reached)
             else:
-                is_refused = _is_refused(outcome, attack.refusal, operation.rule)
-            if is_refused:
-                continue
-            expected = " ".join(map(str, filter(None, attack.refusal)))
-            self._fail(str(operation), f"{outcome}, not {expected}", attack.name)
+                is_refused = attack.refusal.is_given(outcome, operation.rule)
+            if not is_refused:
+                self._fail(str(operation), f"{outcome}, not {attack.refusal}", attack.name)
         if operation.method != "HEAD":  # its detours are those of GET
             self._take_detours(operation)
 
@@ -180,15 +201,25 @@ class _Enforcement:
 
     def _admit(self, operation: _Operation) -> None:
         """Send what the rule requires and nothing more: that must get in."""
-        headers = credential_for(operation.rule, self._forger)
-        if headers is None:
-            self._not_tried.append(str(operation))
+        if not operation.rule.needs_caller:
+            self._gets_in(operation, {})
             return
+        tried = []
+        for name, headers in self._rule_attacks.right_credentials(operation.rule):
+            if headers is None:
+                self._not_tried.append(f"{operation} by {name}")
+            else:
+                tried.append(self._gets_in(operation, headers, f" by {name}"))
+        self._admitted += bool(tried) and all(tried)
+
+    def _gets_in(self, operation: _Operation, headers: Headers, by: str = "") -> bool:
+        """Return whether a request gets in; add a failure if not."""
         outcome = self._requests.send(operation.target, operation.method, headers=headers)
-        if _got_in(outcome, (operation.target.endpoint, operation.method)):
-            self._admitted += operation.rule.needs_caller
-        else:
-            self._fail(str(operation), f"{outcome}, and should get in", "what the rule requires")
+        has_got_in = _got_in(outcome, (operation.target.endpoint, operation.method))
+        if not has_got_in:
+            attack = f"what the rule requires{by.removesuffix(f' by {ACCESS_TOKEN}')}"
+            self._fail(str(operation), f"{outcome}, and should get in", attack)
+        return has_got_in
 
     def _public(self) -> Iterator[RouteRule]:
         """Yield the public routes; HEAD follows GET."""
@@ -221,18 +252,6 @@ def _methods_with_views(route: Route) -> set[str]:
     """Return the methods that run a view: Flask responds to OPTIONS itself by default."""
     automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
     return (route.methods or set()) - automatic
-
-
-def _is_refused(outcome: Outcome, refusal: tuple[int, str | None], rule: Rule) -> bool:
-    """Return whether the gate refused a request, and in the way that it should.
-
-    A rule that accepts no access token refuses each in the way of its own credentials.
-    """
-    if outcome.admitted or outcome.reached or not outcome.challenge:
-        return False
-    if not rule.accepts_access_token:
-        return outcome.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-    return (outcome.status, outcome.error) == refusal
 
 
 def _got_in(outcome: Outcome, view: tuple[str, str]) -> bool:

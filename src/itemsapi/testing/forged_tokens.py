@@ -5,8 +5,7 @@ refusal. RFC 8725 (best practices for JWTs) and RFC 9068 section 4 say what a re
 check.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,29 +13,12 @@ from flask import Flask
 
 from itemsapi.clock import new_id
 from itemsapi.services import services_of
+from itemsapi.testing.attack import INVALID, MISSING, Attack, bearer_attack
 from itemsapi.testing.tokens import access_token, decode_part, encode_part, sign, with_claims
 from itemsapi.tokens.keys import generate_key, symmetric_key
 from itemsapi.tokens.revocation import session_target, user_target
 
-MISSING = (401, None)  # the challenge has no error: there was no credential (RFC 6750 section 3.1)
-INVALID = (401, "invalid_token")
-LACKS_SCOPE = (403, "insufficient_scope")
-SIGN_IN_TOO_OLD = (401, "insufficient_user_authentication")  # RFC 9470 section 3
 HOURS = timedelta(hours=2)  # longer than any access token lives
-
-
-@dataclass(frozen=True, slots=True)
-class Attack:
-    """A request with a bad credential: where it is, and the response that must come.
-
-    `refusal` is the status and the `error` of the challenge (RFC 6750 section 3.1).
-    """
-
-    name: str
-    refusal: tuple[int, str | None]
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    form: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class TokenForger:
@@ -130,8 +112,3 @@ class TokenForger:
 
     def _changed(self, **claims: object) -> str:
         return with_claims(self.services, self.valid, claims)
-
-
-def bearer_attack(name: str, token: str, refusal: tuple[int, str | None] = INVALID) -> Attack:
-    """Return the attack that sends a token as it should be sent."""
-    return Attack(name, refusal, {"Authorization": f"Bearer {token}"})

@@ -20,9 +20,9 @@ class EnforcementReport:
     """What was attacked.
 
     `guarded`: the routes that need a caller, as `GET /orders`; each was attacked. `attacks`: how
-    many requests that were. `admitted`: how many requests with the right token passed the gate.
-    `not_tried`: guarded routes whose right credential the kit cannot make, because they accept no
-    access token; they were attacked, and it was not tried whether the right credential gets in.
+    many requests that were. `admitted`: how many of the routes let in every right credential that
+    was tried. `not_tried`: guarded routes with a credential that the kit cannot make, as
+    `POST /hook by bank`; they were attacked, and it was not tried whether that one gets in.
     `public`: the routes that need nothing, with the reason of each. `checked_by_view`: the routes
     whose credential is a refresh token, which the view checks; they were not attacked.
     """

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -97,21 +98,36 @@ def read_document(wire: Wire, url: str, base_path: str | None = None) -> Documen
         )
     raw = response.json
     if not isinstance(raw, dict) or not isinstance(raw.get("paths"), dict):
-        raise CannotVerify(f"{url} is no OpenAPI document in JSON")
+        raise CannotVerify(
+            f"{url} is no OpenAPI document in JSON; give the address of one (YAML is not read)"
+        )
     return parse_document(raw, url, base_path)
 
 
 def parse_document(raw: dict[str, Json], url: str, base_path: str | None = None) -> Document:
     """Return the document of a parsed JSON value; raise `CannotVerify` if it names other files."""
-    try:
+    with _reading(url, "the document"):
         raw = _within_itself(raw)
-        operations = tuple(_operations(raw))
+    with _reading(url, "`servers`"):
         base = _base_path(raw, url) if base_path is None else base_path
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise CannotVerify(f"{url} is no valid OpenAPI document: {error!r}") from error
+    operations: list[Operation] = []
+    for path, item in raw["paths"].items():
+        with _reading(url, f"the path {path}"):
+            operations += _operations(raw, path, item)
     if not operations:
-        raise CannotVerify(f"{url} describes no operation")
-    return Document(raw, base.rstrip("/"), operations)
+        raise CannotVerify(f"{url} describes no operation, so there is nothing to verify")
+    return Document(raw, base.rstrip("/"), tuple(operations))
+
+
+@contextmanager
+def _reading(url: str, part: str) -> Iterator[None]:
+    """Raise `CannotVerify` with the part of a document that does not have the form of OpenAPI."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CannotVerify(
+            f"{url} is no valid OpenAPI document: {part} cannot be read; a validator says why"
+        ) from error
 
 
 def _within_itself(value: Json) -> Json:
@@ -136,16 +152,15 @@ def _base_path(raw: Mapping[str, Json], url: str) -> str:
     return str(raw.get("basePath") or urlsplit(urljoin(url, str(first))).path)
 
 
-def _operations(raw: Mapping[str, Json]) -> Iterator[Operation]:
-    for path, item in raw["paths"].items():
-        resolved = _at_pointer(raw, item["$ref"][1:]) if "$ref" in item else item
-        shared = resolved.get("parameters", [])
-        for method in METHODS:
-            definition = resolved.get(method)
-            if isinstance(definition, dict):
-                own = definition.get("parameters", [])
-                described = {**definition, "parameters": [*shared, *own]}
-                yield _operation(raw, method.upper(), path, described)
+def _operations(raw: Mapping[str, Json], path: str, item: Json) -> Iterator[Operation]:
+    resolved = _at_pointer(raw, item["$ref"][1:]) if "$ref" in item else item
+    shared = resolved.get("parameters", [])
+    for method in METHODS:
+        definition = resolved.get(method)
+        if isinstance(definition, dict):
+            own = definition.get("parameters", [])
+            described = {**definition, "parameters": [*shared, *own]}
+            yield _operation(raw, method.upper(), path, described)
 
 
 def _operation(raw: Mapping[str, Json], method: str, path: str, definition: Json) -> Operation:

@@ -105,9 +105,10 @@ class Wire:
             response = self._attempt(request, limit)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._silences += 1
+            reason = _reason(error, https=self._https)
             if self._silences >= MAX_SILENCES:
-                raise CannotVerify(f"{self.origin} does not respond: {_reason(error)}") from error
-            raise NoResponse(_reason(error)) from error
+                raise CannotVerify(f"{self.origin} does not respond: {reason}") from error
+            raise NoResponse(reason) from error
         self._silences = 0
         return response
 
@@ -177,7 +178,27 @@ def _retry_after(response: Response) -> float:
     return float(text) if text.isdecimal() and len(text) < len("1000") else 1.0
 
 
-def _reason(error: Exception) -> str:
+_NEEDS_CERTIFICATE: Final = (
+    "the connection was ended; if it demands a certificate of the client, verify it at an address"
+    " behind what demands it"
+)
+_TLS_REASONS: Final = {
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _NEEDS_CERTIFICATE,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _NEEDS_CERTIFICATE,
+    "WRONG_VERSION_NUMBER": "it speaks no TLS there; try http:// in place of https://",
+}
+
+
+def _reason(error: Exception, *, https: bool) -> str:
+    """Return why there is no response; say for TLS what to do, because OpenSSL does not."""
     if isinstance(error, TimeoutError):
         return "the response takes too long"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not trusted ({error.verify_message}); name a file with the"
+            " certificate of its CA in SSL_CERT_FILE"
+        )
+    if https and isinstance(error, ConnectionResetError):  # TLS 1.3 asks after the handshake
+        return _NEEDS_CERTIFICATE
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    return _TLS_REASONS.get(getattr(error, "reason", ""), text)
