@@ -17,7 +17,9 @@ VALUES = {
         f"{engine.POOL_SIZE}, and {engine.POOL_SIZE} more for short peaks"
     ),
     "wait for a database connection of the pool": f"{engine.POOL_TIMEOUT_SECONDS} s",
-    "connect timeout of PostgreSQL": f"{postgres_connections.DEFAULT_PARAMETERS['connect_timeout']} s",
+    "connect timeout of PostgreSQL": (
+        f"{postgres_connections.DEFAULT_PARAMETERS['connect_timeout']} s"
+    ),
     "statement and lock timeout of PostgreSQL": (
         f"{postgres_connections.SERVER_TIMEOUTS['statement_timeout']} ms"
     ),
