@@ -19,6 +19,8 @@ STALE = "itemsapi_stale"
 # it without decoding the token again; tests/unit/test_library_internals.py fails when this changes.
 _JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
 _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
+_JWT_NAMES = (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER)
+OUTER_CLAIMS = "itemsapi_outer_claims"  # of the request object
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,22 @@ def mark_stale_credential(request: Request) -> None:
     setattr(request, STALE, True)
 
 
-def clear_caller() -> None:
-    """Remove the claims of an earlier request.
+def clear_caller(request: Request) -> None:
+    """Remove the claims of the request around this one, until `restore_claims`.
 
     Requests share `g` if one is made inside another, or inside an application context.
     """
+    outer = _pop_claims()
+    if not hasattr(request, OUTER_CLAIMS):  # a request may be dispatched twice
+        setattr(request, OUTER_CLAIMS, outer)
+
+
+def restore_claims(request: Request) -> None:
+    """Remove the claims of a request that is over, and restore those of the one around it."""
+    _pop_claims()
+    vars(_globals()).update(getattr(request, OUTER_CLAIMS, {}))
+
+
+def _pop_claims() -> dict[str, Any]:
     values = vars(_globals())
-    for name in (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER):
-        values.pop(name, None)
+    return {name: values.pop(name) for name in _JWT_NAMES if name in values}

@@ -8,6 +8,17 @@ _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,40}:[a-z][a-z0-9_.-]{0,40}")
 MAX_SCOPE_LENGTH = 2000  # characters of a scope string that a client may send
 
 
+def require_scope_name(name: object) -> None:
+    """Raise `ValueError` for a name that no scope can have, `TypeError` for what is no text."""
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        msg = f"a {kind} is no scope; write a Scope or its name, as in @requires(ORDERS_READ)"
+        raise TypeError(msg)
+    if not _NAME.fullmatch(name):
+        msg = f"{name!r} is not a scope; write resource:action in lower case"
+        raise ValueError(msg)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """A scope: its name, and a description of what it permits.
@@ -20,9 +31,7 @@ class Scope:
 
     def __post_init__(self) -> None:
         """Reject names that must not appear in a token or a challenge."""
-        if not _NAME.fullmatch(self.name):
-            msg = f"{self.name!r} is not a scope; write resource:action in lower case"
-            raise ValueError(msg)
+        require_scope_name(self.name)
 
     def __str__(self) -> str:
         """Return the name, as in tokens."""
@@ -79,6 +88,21 @@ class ScopeRegistry:
     def names(self) -> frozenset[str]:
         """The names of all known scopes."""
         return frozenset(self._scopes)
+
+
+def scope_names(scopes: Iterable[Scope | str]) -> frozenset[str]:
+    """Return the names of scopes, each given as a `Scope` or by name.
+
+    Raise `ValueError` for a name that no scope can have, and `TypeError` for a text in place of a
+    collection: its letters would be the names.
+    """
+    if isinstance(scopes, str):
+        msg = f"scopes={scopes!r} is a text; write scopes=[{scopes!r}]"
+        raise TypeError(msg)
+    names = [scope.name if isinstance(scope, Scope) else scope for scope in scopes]
+    for name in names:
+        require_scope_name(name)
+    return frozenset(names)
 
 
 def parse_scopes(text: str) -> frozenset[str]:
