@@ -8,6 +8,7 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.decorators import declared_rules
+from itemsapi.gate.jwt_required import FAULT, asks_another_manager
 from itemsapi.gate.route_rules import Key, RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
@@ -134,7 +135,9 @@ class Rulebook:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if given.by_pattern:
                     self._by_pattern.append(entry)
-                if self._has_checked_arguments(entry, route.arguments):
+                if entry.rule.needs_caller and asks_another_manager(app, _parts(view, method)):
+                    self._add_fault(entry, FAULT)
+                elif self._has_checked_arguments(entry, route.arguments):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
                 problem = _problem(route, view, method, declared, given.keys)
@@ -224,11 +227,16 @@ def _rule_key(endpoint: str, view: object, method: str) -> str:
 
 def collect_rules(view: object, method: str) -> list[Rule]:
     """Return the rules of a view function, or of a MethodView's class and its method; each once."""
-    rules = list(declared_rules(view))
-    view_class = getattr(view, "view_class", None)
-    if view_class is not None:
-        handler = getattr(view_class, method.lower(), None)
-        if handler is None and method == "HEAD":
-            handler = getattr(view_class, "get", None)
-        rules += [*declared_rules(view_class), *declared_rules(handler)]
+    rules = [rule for part in _parts(view, method) for rule in declared_rules(part)]
     return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]
+
+
+def _parts(view: object, method: str) -> list[object]:
+    """Return a view function; of a MethodView also its class, and what answers the method."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return [view]
+    handler = getattr(view_class, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(view_class, "get", None)
+    return [view, view_class, handler]
