@@ -381,7 +381,12 @@ def _build_api(app: Flask, services: Services, gate: Gate, *, has_pages: bool) -
         rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
-        **rest.spec_options(services.settings, services.url_prefix, has_pages=has_pages),
+        **rest.spec_options(
+            services.settings,
+            services.url_prefix,
+            has_pages=has_pages,
+            host=None if isinstance(app.wsgi_app, Middleware) else app,
+        ),
     )
     rest.describe(app, api)
     return api

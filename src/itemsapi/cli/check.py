@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from itemsapi.audit import AuditEvent
+from itemsapi.cli.access import public_by_pattern
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.settings_report import PLACEHOLDER, settings_rows
@@ -118,6 +119,8 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("fault", "rules", fault)
     if not rulebook.faults:
         yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
+    if words := public_by_pattern(rulebook):
+        yield Finding("warning", "rules", words)
 
 
 def _check_mounts(app: Flask) -> Iterator[Finding]:

@@ -35,6 +35,11 @@ class RouteRule:
     rule: Rule
 
     @property
+    def is_public(self) -> bool:
+        """Return whether everybody may use the route."""
+        return self.rule.kind == "public"
+
+    @property
     def has_unchecked_object(self) -> bool:
         """Return whether the path names an object for which the rule has no check (`on=`).
 
@@ -104,6 +109,10 @@ class Rulebook:
                 self.faults.append(fault)
                 self.faults_by_route[key] = fault
         return {key: rule for key, rule in rules.items() if key not in self.faults_by_route}
+
+    def public_by_pattern(self) -> list[RouteRule]:
+        """Return the routes that a pattern such as `/*` makes public, as it will later ones."""
+        return [e for e in self._by_pattern if e.is_public and e.method != "HEAD"]
 
     def require_complete(self) -> None:
         """Raise `RulesInvalid` with all faults, one a line."""
