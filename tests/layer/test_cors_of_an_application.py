@@ -115,4 +115,4 @@ def answer_as_flask_cors_does(app: Flask) -> None:
         return add(app.make_response(handle(error)))
 
     app.after_request(add)
-    app.handle_user_exception = handle_and_add  # type: ignore[method-assign]
+    app.handle_user_exception = handle_and_add  # type: ignore[method-assign, assignment]
