@@ -368,6 +368,17 @@ def test_expired_idempotency_keys_of_the_host_are_deleted(host: Path) -> None:
     assert rows["idempotency keys"] == 1
 
 
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(("url", "count"), [(None, 1), ("http://localhost:5000", 0)])
+def test_check_names_the_public_url_that_nobody_set(
+    monkeypatch: pytest.MonkeyPatch, url: str | None, count: int
+) -> None:
+    """A page of another origin is refused with `csrf`, and `flask run` has another port."""
+    if url:
+        monkeypatch.setenv("ITEMSAPI_PUBLIC_URL", url)
+    assert run("check").out.count("set ITEMSAPI_PUBLIC_URL") == count
+
+
 PETS = """import flask_smorest
     app.config.update(API_TITLE="Pets", API_VERSION="v7", OPENAPI_VERSION="3.1.0")
     pets = flask_smorest.Blueprint("pets", "pets")

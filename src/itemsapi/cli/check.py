@@ -45,6 +45,7 @@ _LOGIN_REJECTED = re.compile(
 )
 _LATEST_EVENT = select(func.max(AuditEvent.core().c.at))
 
+DEFAULT_PUBLIC_URL = next(f.default for f in dataclasses.fields(Settings) if f.name == "public_url")
 _LABELS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
 
 Severity = Literal["ok", "warning", "fault"]
@@ -109,8 +110,17 @@ def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
     services: Services = app.extensions[EXTENSION]
     settings = services.settings
     findings = [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
-    findings += [*_check_rules(app), *_check_mounts(app)]
+    findings += [*_check_public_url(app, settings), *_check_rules(app), *_check_mounts(app)]
     return settings, [*findings, *_check_services(settings, services)]
+
+
+def _check_public_url(app: Flask, settings: Settings) -> Iterator[Finding]:
+    """Report an address that nobody set: `flask run` has another port."""
+    name = f"{ENV_PREFIX}PUBLIC_URL"
+    if settings.public_url == DEFAULT_PUBLIC_URL and name not in {*os.environ, *app.config}:
+        words = f"is {settings.public_url} by default; if browsers see another address, such as"
+        reason = "only pages of that origin may use the cookie of the layer"
+        yield Finding("warning", "public URL", f"{words} port 5000, set {name}: {reason}")
 
 
 def _check_rules(app: Flask) -> Iterator[Finding]:
