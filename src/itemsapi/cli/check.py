@@ -18,7 +18,7 @@ from itemsapi.audit import AuditEvent
 from itemsapi.cli.access import public_by_pattern
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
-from itemsapi.cli.settings_report import PLACEHOLDER, settings_rows
+from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
@@ -69,7 +69,8 @@ class Finding:
 def command(*, as_json: bool) -> None:
     """Check the settings and what depends on them. Exits with 1 if there is a fault.
 
-    Nothing is changed. Secrets are not shown.
+    Nothing is changed, except that an application (`--app`) makes a missing secret key when it is
+    loaded in development. Secrets are not shown.
     """
     host = host_application()
     settings, findings = check_host(host) if host else check_environment(os.environ)
@@ -167,7 +168,7 @@ def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterato
         yield Finding("ok", "secret key", "from the environment")
         return
     path = settings.secret_file
-    if settings.secret_key == PLACEHOLDER:
+    if is_placeholder(settings.secret_key):
         yield Finding("warning", "secret key", f"will be created in {path} on first start")
     elif words := exposure_warning(path, settings.secret_key):
         yield Finding("warning", "secret key", words)
