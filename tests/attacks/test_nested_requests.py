@@ -36,10 +36,16 @@ def dispatch(client: FlaskClient, path: str) -> None:
         full(*[context][: full.__code__.co_argcount - 1])
 
 
+def copy_context(client: FlaskClient, _path: str) -> None:
+    """Make no request, but use a copy of the context of this one, and leave it."""
+    assert flask.copy_current_request_context(lambda: bool(client))()
+
+
 WAYS: dict[str, Callable[[FlaskClient, str], None]] = {
     "a test client": call_client,
     "WSGI": call_wsgi,
     "by hand": dispatch,
+    "a copy of the context": copy_context,
 }
 
 

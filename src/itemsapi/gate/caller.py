@@ -21,6 +21,7 @@ _JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
 _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
 _JWT_NAMES = (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER)
 OUTER_CLAIMS = "itemsapi_outer_claims"  # of the request object
+VIEW_RUNS = "itemsapi_view_runs"  # of the request object
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,13 @@ def clear_caller(request: Request) -> None:
 
 
 def restore_claims(request: Request) -> None:
-    """Remove the claims of a request that is over, and restore those of the one around it."""
-    _pop_claims()
-    vars(_globals()).update(getattr(request, OUTER_CLAIMS, {}))
+    """Remove the claims of a request that is over, and restore those of the one around it.
+
+    If its view runs, it is not over: a copy of its context is (`copy_current_request_context`).
+    """
+    if not getattr(request, VIEW_RUNS, False):
+        _pop_claims()
+        vars(_globals()).update(getattr(request, OUTER_CLAIMS, {}))
 
 
 def _pop_claims() -> dict[str, Any]:
