@@ -91,7 +91,7 @@ def _open_session(
         with issuer.users.transaction(user.id, new_hash=new_hash) as change:
             if not user.is_same_except_name(change.user) or not change.is_current:
                 raise CredentialsChanged
-            login_throttling.record_success(issuer, change.tx, attempt)
+            login_throttling.record_success(issuer, change.tx, attempt, user.id)
             _remember_password(issuer, change, user, new_hash)
             return create_session(issuer, change, user, request)
     except ScopeInvalid as error:
