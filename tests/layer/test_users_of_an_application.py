@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
+import bcrypt
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select
@@ -81,6 +82,17 @@ def test_a_sign_in_replaces_the_hash_with_argon2id(host: Host) -> None:
     assert replaced.startswith("$argon2id$")
     host.login()
     assert host.stored_hash(user_id) == replaced
+
+
+def test_a_long_password_is_not_replaced_by_a_mistyped_one_when_bcrypt_cut_it(host: Host) -> None:
+    """The hash says nothing of what is behind 72 bytes, so it stays (S-040)."""
+    password = "correct horse battery staple " * 3
+    user_id = host.create_user(
+        password_hash=bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+    )
+    host.login(password=f"{password[:72]}mistyped")
+    assert host.stored_hash(user_id).startswith("$2b$")
+    host.login(password=password)
 
 
 def test_no_hash_is_replaced_when_the_users_are_read_only(make_host: MakeHost) -> None:

@@ -119,11 +119,11 @@ def _remember_password(
 
 def _rehash_if_outdated(issuer: Issuer, user: UserAccount, password: str) -> str | None:
     """Return a new hash if the stored one has outdated parameters, else None (S-047)."""
-    stored = user.password_hash
-    if issuer.users.read_only or not stored or not issuer.password_service.needs_rehash(stored):
+    stored, passwords = user.password_hash, issuer.password_service
+    if issuer.users.read_only or not stored or not passwords.needs_rehash(stored, password):
         return None
     try:
-        return issuer.password_service.hash(password)
+        return passwords.hash(password)
     except Busy:
         return None  # the next sign-in tries again
 
