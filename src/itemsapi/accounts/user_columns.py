@@ -200,7 +200,7 @@ def _is_opaque(column_type: object) -> bool:
 
 def _is_unique(column: Column[Any]) -> bool:
     """Return whether no two rows have the same value, as far as the mapped table tells."""
-    return bool(column.unique) or any(keys == [column] for keys in _unique_keys(column.table))
+    return any(keys == [column] for keys in _unique_keys(column.table))
 
 
 def _unique_keys(table: Table) -> Iterator[list[Column[Any]]]:

@@ -2,7 +2,9 @@
 
 Nobody tells the layer of it, unless the application calls `auth.users_changed`. A user who is
 missing is gone for good: some databases give the id to the next user, whom an API key or a session
-of the previous one must never reach (S-122). A disabled user may come back, and keeps the keys.
+of the previous one must never reach (S-122). A disabled user may come back, and keeps the keys. So
+does a missing user of the layer itself: their id is given to nobody, and a process that does not
+know the users of the application (`users=`) finds none of them.
 """
 
 from collections.abc import Iterable
@@ -39,8 +41,8 @@ def users_changed(
         return
     with issuer.database.transaction(connection=connection) as tx:
         ids = lock_users(tx, changed)
-        reasons = {user_id: why for user_id in ids if (why := _reason_to_end(changed[user_id]))}
-        _end_in(issuer, tx, reasons)
+        reasons = {user_id: _reason_to_end(issuer, changed[user_id]) for user_id in ids}
+        _end_in(issuer, tx, {user_id: why for user_id, why in reasons.items() if why})
         epoch = issuer.revocation_feed.revoke(tx, *map(user_target, ids))
         set_epochs(tx, ids, epoch)
         for user_id in ids:
@@ -48,14 +50,15 @@ def users_changed(
 
 
 def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:
-    """End the sessions and revoke the API keys of a user whom nobody finds any more."""
-    lock_user(tx, user_id)
-    _end_in(issuer, tx, {user_id: USER_MISSING})
+    """End the sessions and revoke the API keys of a user of an application who is not found."""
+    if why := _reason_to_end(issuer, None):
+        lock_user(tx, user_id)
+        _end_in(issuer, tx, {user_id: why})
 
 
-def _reason_to_end(user: UserAccount | None) -> str | None:
+def _reason_to_end(issuer: Issuer, user: UserAccount | None) -> str | None:
     if user is None:
-        return USER_MISSING
+        return USER_MISSING if issuer.users.may_reuse_ids else None
     return None if user.enabled else "user disabled"
 
 

@@ -95,6 +95,10 @@ class UserSource(Protocol):
     def read_only(self) -> bool:
         """Whether password hashes are never replaced."""
 
+    @property
+    def may_reuse_ids(self) -> bool:
+        """Whether another user may get the id of a deleted one (S-122)."""
+
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name."""
 
@@ -138,6 +142,7 @@ class LayerUsers:
     clock: Clock
     scope_registry: ScopeRegistry
     read_only: bool = False
+    may_reuse_ids: bool = False
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name, in any case."""
@@ -199,6 +204,7 @@ class ApplicationUsers:
     database: Database
     clock: Clock
     scope_registry: ScopeRegistry
+    may_reuse_ids: bool = True
 
     @property
     def read_only(self) -> bool:
