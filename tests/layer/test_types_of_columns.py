@@ -1,5 +1,7 @@
 """Columns of users with types of the application, which need not say what they take."""
 
+# ruff: noqa: ARG002 - SQLAlchemy names the parameters
+
 import uuid
 from operator import attrgetter
 from typing import Any
@@ -23,9 +25,7 @@ class Guid(TypeDecorator[uuid.UUID]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the type of the database, or a text of 32 digits."""
-        return dialect.type_descriptor(
-            UUID() if dialect.name == "postgresql" else CHAR(32)  # type: ignore[arg-type]
-        )
+        return dialect.type_descriptor(UUID() if dialect.name == "postgresql" else CHAR(32))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Take a UUID or its text."""

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 from itemsapi.db import HostConnection
 from itemsapi.signatures import require_one_argument
 
 MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
 _FIELDS = (
-    ("id", str, "write str(user.id)"),
+    ("id", str, "pass a string, an integer or a UUID"),
     ("username", str, "pass a string"),
     ("password_hash", (str, type(None)), "pass a string, or None without a password"),
     ("password_expires_at", (datetime, type(None)), "pass a datetime in UTC, or None"),
@@ -28,8 +29,9 @@ class UserAccount:
     """What the issuer needs to know of a user.
 
     `id` is the identity as text, at most 128 printable characters: it is never given to another
-    user (S-122). `password_hash` is None if the user has no password, and so cannot sign in with
-    one. `password_expires_at` is set for a temporary password, which has to be changed.
+    user (S-122). An integer or a UUID becomes its text. `password_hash` is None if the user has no
+    password, and so cannot sign in with one. `password_expires_at` is set for a temporary password,
+    which has to be changed.
     """
 
     id: str
@@ -40,6 +42,9 @@ class UserAccount:
 
     def __post_init__(self) -> None:
         """Raise `TypeError` for a value of another type: `enabled="disabled"` would be true."""
+        given: object = self.id
+        if isinstance(given, int | UUID) and not isinstance(given, bool):
+            object.__setattr__(self, "id", str(given))
         for name, types, advice in _FIELDS:
             if not isinstance(value := getattr(self, name), types):
                 kind = type(value).__name__
@@ -64,8 +69,9 @@ class UserAccount:
 class Users(Protocol):
     """The users of an application.
 
-    The methods run in requests of any thread, never inside a transaction of the layer. An exception
-    is a 500, except a problem such as `DatabaseUnavailable` (503).
+    The methods run in requests of any thread, never inside a transaction of the layer. If one
+    raises an exception or returns something else, the response is a 503, and the log says what it
+    was. Raise `DatabaseUnavailable` if the users cannot be read now.
     """
 
     @property
@@ -86,7 +92,7 @@ class Users(Protocol):
         """Return the scopes of a user: names or `Scope` objects, or a string with spaces between.
 
         Those that the application does not know are left out, and the log says so once. Anything
-        else, such as None, is a `TypeError`.
+        else, such as None, is an error.
         """
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
