@@ -492,6 +492,7 @@ def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> No
         ([], "has no method find_by_name"),
         (type("Half", (), {"find_by_name": print})(), "has no method find_by_id"),
         (type("Unclear", (UsersInMemory,), {"read_only": None})(), "has no attribute read_only"),
+        (type("Named", (UsersInMemory,), {"name": 7})(), "has the name 7: write a text"),
         (
             type("Wrong", (UsersInMemory,), {"scopes": lambda _: []})(),
             "has to take a name or an id",

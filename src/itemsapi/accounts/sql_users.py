@@ -35,6 +35,7 @@ from itemsapi.accounts.user_columns import (
     id_value,
     mapper_of,
     replacement,
+    table_name,
     text_column,
     username_column,
 )
@@ -75,7 +76,8 @@ class SqlUsers:
     `normalize` is applied to what the client sends, such as `str.lower` if the names are stored in
     lower case. `scopes` is called with a user, in a session of its own, and returns their scopes by
     name or as `Scope` objects, or a string of names with spaces between. With `read_only` no
-    password hash is ever replaced: for a table whose hashes other programs verify, too.
+    password hash is ever replaced: for a table whose hashes other programs verify, too. `name` says
+    whose users these are, by default with the name of the table: see `itemsapi.Users`.
     """
 
     def __init__(  # noqa: PLR0913 - the names of the application's columns
@@ -90,11 +92,12 @@ class SqlUsers:
         scopes: Callable[[Any], Iterable[object]] | None = None,
         normalize: Callable[[str], str] = str,
         read_only: bool = False,
+        name: str | None = None,
     ) -> None:
         """Raise `TypeError` or `ValueError` if these are not suitable columns of a mapped class."""
         mapper = mapper_of(model)
         _require_functions(scopes, normalize)
-        self.read_only = read_only
+        self.read_only, self.name = read_only, name or table_name(mapper)
         self._session, self._mapper, self._scopes = session, mapper, scopes
         self._normalize = normalize
         self._id = id_column(mapper, id)

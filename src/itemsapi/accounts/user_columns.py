@@ -154,6 +154,11 @@ def replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
     )
 
 
+def table_name(mapper: Mapper[Any]) -> str:
+    """Return the name of the table that has the ids, with its schema if it is given."""
+    return str(getattr(mapper.primary_key[0].table, "fullname", mapper.class_.__name__))
+
+
 def has_reused_ids(mapper: Mapper[Any]) -> bool:
     """Return whether SQLite counts the ids of a table, and uses the highest again."""
     table = mapper.primary_key[0].table

@@ -14,6 +14,7 @@ from uuid import UUID
 from itemsapi.db import HostConnection
 from itemsapi.signatures import require_one_argument
 
+UNNAMED = "an object without a name"
 MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
 _FIELDS = (
     ("id", str, "pass a string, an integer or a UUID"),
@@ -72,6 +73,9 @@ class Users(Protocol):
     The methods run in requests of any thread, never inside a transaction of the layer. If one
     raises an exception or returns something else, the response is a 503, and the log says what it
     was. Raise `DatabaseUnavailable` if the users cannot be read now.
+
+    An attribute `name` says whose users these are. A database of the layer is for one set of users:
+    it refuses those with another name.
     """
 
     @property
@@ -115,6 +119,11 @@ class HashSamples(Protocol):
         """Return the hashes of some users, among them every kind in use if possible."""
 
 
+def users_name(users: Users) -> str:
+    """Return the name by which a database of the layer knows whose users it is for."""
+    return str(getattr(users, "name", UNNAMED))
+
+
 def require_users(users: object) -> None:
     """Raise `TypeError` unless an object has the methods of `Users`."""
     for name in ("find_by_name", "find_by_id", "scopes", "replace_password_hash"):
@@ -127,6 +136,8 @@ def require_users(users: object) -> None:
         require_one_argument(getattr(users, name), "users=:", "a name or an id, see itemsapi.Users")
     if not isinstance(getattr(users, "read_only", None), bool):
         raise TypeError(f"users={users!r} has no attribute read_only: write True or False")
+    if not isinstance(name := getattr(users, "name", UNNAMED), str) or not name.isprintable():
+        raise TypeError(f"users={users!r} has the name {name!r}: write a text, or leave it out")
 
 
 def fold_username(username: str) -> str:

@@ -178,6 +178,7 @@ class LayerUsers:
         """Open a transaction with a locked user: a change of their roles waits for its end."""
         read_at = self.clock()
         with self.database.transaction() as tx:
+            self.database.user_set.claim(tx)
             state, epochs = lock_user(tx, user_id), load_global_epochs(tx)
             user, scopes = repository.find_with_scopes(tx, user_id, self.scope_registry.names)
             yield UserTransaction(tx, read_at, epochs, state, user, scopes, state)
@@ -257,6 +258,7 @@ class ApplicationUsers:
             epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
         user, scopes = self.find_with_scopes(user_id)
         with self.database.transaction() as tx:
+            self.database.user_set.claim(tx)
             locked_state = lock_user(tx, user_id)
             yield UserTransaction(tx, read_at, epochs, state, user, scopes, locked_state)
         if new_hash and user and user.password_hash:
