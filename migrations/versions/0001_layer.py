@@ -32,6 +32,7 @@ TABLES = (  # referencing tables first
     "itemsapi_role",
     "itemsapi_user",
     "itemsapi_user_state",
+    "itemsapi_user_set",
 )
 
 
@@ -71,6 +72,11 @@ def _users() -> None:
         sa.Column("user_id", USER_ID, primary_key=True),
         sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("password_digests", sa.String(528)),
+    )
+    op.create_table(
+        "itemsapi_user_set",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.String, nullable=False),
     )
 
 

@@ -456,6 +456,12 @@ class DatabaseUnavailable(Unavailable):
     cause = "database: it is unavailable"
 
 
+class UsersUnavailable(Unavailable):
+    """The application's own code for its users failed, so nobody is let in."""
+
+    code = "users_unavailable"
+
+
 class ClaimsUnavailable(Unavailable):
     """The application's own function for the claims of a token failed, so none is issued."""
 

@@ -9,11 +9,11 @@ from typing import cast
 from flask import Flask, current_app
 
 from itemsapi.accounts.passwords import PasswordService
-from itemsapi.accounts.users import Users
+from itemsapi.accounts.users import Users, users_name
 from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import Database, HostConnection
+from itemsapi.db import LAYER_USERS, Database, HostConnection
 from itemsapi.issuer.additional_claims import AdditionalClaims
 from itemsapi.issuer.api_key_lookup import ApiKeyLookup
 from itemsapi.issuer.api_keys import ApiKeyService
@@ -140,6 +140,7 @@ def build_services(  # noqa: PLR0913 - the options of the layer
         pooler=settings.database_pooler,
         migrations=settings.migrations,
         items=items,
+        users=LAYER_USERS if users is None else users_name(users),
     )
     audit, registry = Audit(database, clock), ScopeRegistry()
     key_set = KeySet(database, settings, clock, audit, monotonic=monotonic)

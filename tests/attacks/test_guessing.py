@@ -283,7 +283,8 @@ def test_a_client_with_an_unreadable_address_is_never_known(
 def test_a_stored_unknown_address_is_not_a_known_client(backend: Backend) -> None:
     """Old rows do not count (S-114)."""
     with backend.services.database.transaction() as tx:
-        login_throttling.remember_client(tx, "ada", UNKNOWN_ADDRESS, backend.clock())
+        ada = backend.services.users.get_by_name("ada").id
+        login_throttling.remember_client(tx, ada, UNKNOWN_ADDRESS, backend.clock())
     use_up_attempts(backend, ("account", "ada"), 200)
     assert sign_in(backend, PASSWORD, address="unix:") == 429
 

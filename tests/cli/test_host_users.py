@@ -116,6 +116,17 @@ def test_users_are_not_changed_in_the_tables_of_the_layer(words: tuple[str, ...]
 
 
 @pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("words", [("check",), ("db", "upgrade"), ("serve",), ("users", "list")])
+def test_a_command_with_other_users_is_refused(project: Path, words: tuple[str, ...]) -> None:
+    """S-122: here the layer's own, because nobody named the application."""
+    shell = Shell({"database_url": f"sqlite:///{project / 'layer.db'}", "secret_key": SECRET})
+    done = shell.run(*words)
+    assert done.code == 1
+    expected = "the users of `reader`, and these are of `itemsapi_user`; name the application with"
+    assert expected in (done.out if words == ("check",) else done.err)
+
+
+@pytest.mark.usefixtures("host")
 def test_check_says_nothing_of_the_empty_table_of_the_layer() -> None:
     """It is always empty."""
     findings = run("check", "--json").json["findings"]

@@ -184,5 +184,5 @@ def test_an_outdated_hash_is_replaced_at_the_next_sign_in(
     sign_in(newer)
     with newer.services.database.reading() as connection:
         stored = connection.exec_driver_sql("SELECT password_hash FROM itemsapi_user").scalar_one()
-    assert newer.services.issuer.password_service.needs_rehash(stored) is False
+    assert newer.services.issuer.password_service.needs_rehash(stored, PASSWORD) is False
     assert sign_in(newer).access_token

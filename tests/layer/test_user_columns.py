@@ -218,7 +218,8 @@ def test_an_id_is_used_again_unless_sqlite_counts(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"id": 7}, r"id is of the type int; write str\(user.id\)"),
+        ({"id": True}, "id is of the type bool; pass a string, an integer or a UUID"),
+        ({"id": None}, "id is of the type NoneType"),
         ({"username": None}, "username is of the type NoneType"),
         ({"password_hash": b"x"}, "password_hash is of the type bytes"),
         ({"enabled": "disabled"}, "enabled is of the type str; pass True or False"),

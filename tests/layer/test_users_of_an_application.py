@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
+import bcrypt
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select
@@ -65,12 +66,14 @@ def test_scopes_are_given_by_name_or_as_objects(make_host: MakeHost, scopes: Any
 
 
 @pytest.mark.parametrize("scopes", [None, 1, {"orders:read": False}, [("orders:read",)], b"a:b"])
-def test_scopes_of_another_type_are_an_error(make_host: MakeHost, scopes: Any) -> None:
-    """In one line that says what to return."""
+def test_scopes_of_another_type_are_an_error(
+    make_host: MakeHost, scopes: Any, log_records: LogRecords
+) -> None:
+    """The log says in one line what to return."""
     host = make_host(scopes=lambda _: scopes)
-    user_id = str(host.create_user())
-    with pytest.raises(TypeError, match=r"^the scopes of a user are a list of names such as"):
-        host.services.issuer.users.find_with_scopes(user_id)
+    host.create_user()
+    assert host.try_login().status_code == 503
+    assert "the scopes of a user are a list of names such as" in "\n".join(log_records.lines())
 
 
 def test_a_sign_in_replaces_the_hash_with_argon2id(host: Host) -> None:
@@ -81,6 +84,17 @@ def test_a_sign_in_replaces_the_hash_with_argon2id(host: Host) -> None:
     assert replaced.startswith("$argon2id$")
     host.login()
     assert host.stored_hash(user_id) == replaced
+
+
+def test_a_long_password_is_not_replaced_by_a_mistyped_one_when_bcrypt_cut_it(host: Host) -> None:
+    """The hash says nothing of what is behind 72 bytes, so it stays (S-040)."""
+    password = "correct horse battery staple " * 3
+    user_id = host.create_user(
+        password_hash=bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+    )
+    host.login(password=f"{password[:72]}mistyped")
+    assert host.stored_hash(user_id).startswith("$2b$")
+    host.login(password=password)
 
 
 def test_no_hash_is_replaced_when_the_users_are_read_only(make_host: MakeHost) -> None:
@@ -478,6 +492,7 @@ def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> No
         ([], "has no method find_by_name"),
         (type("Half", (), {"find_by_name": print})(), "has no method find_by_id"),
         (type("Unclear", (UsersInMemory,), {"read_only": None})(), "has no attribute read_only"),
+        (type("Named", (UsersInMemory,), {"name": 7})(), "has the name 7: write a text"),
         (
             type("Wrong", (UsersInMemory,), {"scopes": lambda _: []})(),
             "has to take a name or an id",

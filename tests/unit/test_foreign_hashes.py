@@ -102,7 +102,30 @@ def test_a_password_matches_the_hash_of_another_library(
     """And no other password does; the next sign-in replaces the hash (S-047)."""
     stored = KNOWN_HASHES[name]
     assert passwords.matches(PASSWORD, stored)
-    assert (passwords.matches("letmein", stored), passwords.needs_rehash(stored)) == (False, True)
+    assert passwords.needs_rehash(stored, PASSWORD)
+    assert not passwords.matches("letmein", stored)
+
+
+@pytest.mark.parametrize("name", KNOWN_HASHES)
+def test_no_password_with_nul_matches(passwords: PasswordService, name: str) -> None:
+    """The new hash would be one of another password than the user's: NUL is padding to HMAC."""
+    assert not passwords.matches(f"{PASSWORD}\0", KNOWN_HASHES[name])
+
+
+@pytest.mark.parametrize("name", ["django bcrypt", "bcrypt 2a", "bcrypt 2b", "bcrypt 2y"])
+@pytest.mark.parametrize(("length", "is_replaced"), [(70, True), (71, False)])
+def test_a_bcrypt_hash_is_replaced_only_when_the_whole_password_counts(
+    passwords: PasswordService, name: str, length: int, is_replaced: bool
+) -> None:
+    """It reads 72 bytes, and the first letter here is two: the others may be mistyped (S-040)."""
+    password = f"\u00e8{'x' * length}"
+    assert passwords.needs_rehash(KNOWN_HASHES[name], password) is is_replaced
+
+
+def test_no_other_format_cuts_a_password() -> None:
+    """Those with SHA-256 before bcrypt read all of it."""
+    cutting = {form.name for form in FORMATS if form.max_bytes < len("x" * 1000)}
+    assert cutting == {"bcrypt"}
 
 
 def test_every_format_has_a_known_answer() -> None:

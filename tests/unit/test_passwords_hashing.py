@@ -67,8 +67,8 @@ def test_a_malformed_hash_matches_no_password(passwords: PasswordService, stored
 def test_a_hash_with_other_parameters_needs_a_rehash(passwords: PasswordService) -> None:
     """The next sign-in replaces it (S-047)."""
     other = PasswordService(replace(SETTINGS, argon2_time=3))
-    assert passwords.needs_rehash(other.hash("x"))
-    assert not other.needs_rehash(other.hash("x"))
+    assert passwords.needs_rehash(other.hash("x"), "x")
+    assert not other.needs_rehash(other.hash("x"), "x")
 
 
 def test_temporary_passwords_have_128_bits() -> None:

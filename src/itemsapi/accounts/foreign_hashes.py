@@ -45,12 +45,22 @@ class ForeignHash:
     parameters: str
     stored: str = field(repr=False)
     _verify: Callable[[str], bool] = field(repr=False)
+    _max_bytes: float = math.inf
+
+    def covers(self, password: str) -> bool:
+        """Return whether the hash depends on the whole password: bcrypt reads its beginning."""
+        return len(password.encode()) <= self._max_bytes
 
     def matches(self, password: str) -> bool:
-        """Return whether a password, exactly as it was sent, has this hash."""
+        """Return whether a password, exactly as it was sent, has this hash.
+
+        None with NUL has: to PBKDF2 and scrypt, NULs at the end make no difference (RFC 2104).
+        """
+        if "\0" in password:
+            return False
         try:
             return self._verify(password)
-        except (ValueError, TypeError):  # the libraries: a malformed hash, or NUL in the password
+        except (ValueError, TypeError):  # the libraries: a malformed hash
             return False
 
     @property
@@ -61,7 +71,10 @@ class ForeignHash:
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A format: its named groups are parameters; `work` is at most `max_work`."""
+    """A format: its named groups are parameters; `work` is at most `max_work`.
+
+    Of a password, `max_bytes` are read.
+    """
 
     name: str
     pattern: re.Pattern[str]
@@ -69,6 +82,7 @@ class _Format:
     max_work: int
     verify: Callable[[Match, str], bool]
     library: str = ""  # the passlib handler that verifies it
+    max_bytes: float = math.inf
 
 
 def identify(stored: str) -> ForeignHash | None:
@@ -90,7 +104,12 @@ def _accept(form: _Format, match: Match) -> ForeignHash | None:
         _warn_once(missing("hashes", f"a password hash ({form.name})", "passlib"))
         return None
     parameters = ":".join([form.name, *(value or "" for value in match.groupdict().values())])
-    return ForeignHash(parameters, match.string, lambda password: form.verify(match, password))
+
+    def verify(password: str) -> bool:
+        """Return whether a password has the hash."""
+        return form.verify(match, password)
+
+    return ForeignHash(parameters, match.string, verify, form.max_bytes)
 
 
 @cache
@@ -251,6 +270,7 @@ FORMATS = (
         MAX_BCRYPT_COST,
         _bcrypt,
         "bcrypt",
+        BCRYPT_BYTES,
     ),
     _Format(
         "django-bcrypt-sha256",

@@ -95,9 +95,16 @@ class PasswordService:
         with self._slot():
             return self._verify_with_decoys(password, stored or "", kind[0] if kind else None)
 
-    def needs_rehash(self, stored: str) -> bool:
-        """Return whether `stored` is foreign or has other parameters than those of the settings."""
-        return hash_parameters_of(stored) is None or self._hasher.check_needs_rehash(stored)
+    def needs_rehash(self, stored: str, password: str) -> bool:
+        """Return whether a new hash of its password has to replace `stored`.
+
+        It is foreign then, or has other parameters than those of the settings. A foreign hash stays
+        if it does not depend on the whole password: the user may have mistyped the rest of it.
+        """
+        if hash_parameters_of(stored) is not None:
+            return self._hasher.check_needs_rehash(stored)
+        foreign = foreign_hashes.identify(stored)
+        return foreign is not None and foreign.covers(password)
 
     def refresh_parameters(self, load_parameters: Callable[[], Iterable[str]]) -> None:
         """Load hashes of each kind in use, once an hour; unknown ones are ignored.

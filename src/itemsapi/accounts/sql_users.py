@@ -13,12 +13,12 @@ is open there, queries run in it, and no password hash is replaced. If the sessi
 connection, queries run on that one, and a hash is replaced in a savepoint.
 """
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
-from sqlalchemy import Connection, Engine, Select, event, select
+from sqlalchemy import ColumnElement, Connection, Engine, event, select
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -32,8 +32,10 @@ from itemsapi.accounts.user_columns import (
     enabled_column,
     has_reused_ids,
     id_column,
+    id_value,
     mapper_of,
     replacement,
+    table_name,
     text_column,
     username_column,
 )
@@ -45,7 +47,7 @@ from itemsapi.problems import DatabaseUnavailable
 from itemsapi.signatures import require_one_argument
 
 SAMPLED_HASHES = 1000  # at each end of the table
-MAX_INTEGER = 2**63 - 1
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")  # NUL, half of a pair: errors of the drivers
 
 
 class SessionLike(Protocol):
@@ -74,7 +76,8 @@ class SqlUsers:
     `normalize` is applied to what the client sends, such as `str.lower` if the names are stored in
     lower case. `scopes` is called with a user, in a session of its own, and returns their scopes by
     name or as `Scope` objects, or a string of names with spaces between. With `read_only` no
-    password hash is ever replaced: for a table whose hashes other programs verify, too.
+    password hash is ever replaced: for a table whose hashes other programs verify, too. `name` says
+    whose users these are, by default with the name of the table: see `itemsapi.Users`.
     """
 
     def __init__(  # noqa: PLR0913 - the names of the application's columns
@@ -89,11 +92,12 @@ class SqlUsers:
         scopes: Callable[[Any], Iterable[object]] | None = None,
         normalize: Callable[[str], str] = str,
         read_only: bool = False,
+        name: str | None = None,
     ) -> None:
         """Raise `TypeError` or `ValueError` if these are not suitable columns of a mapped class."""
         mapper = mapper_of(model)
         _require_functions(scopes, normalize)
-        self.read_only = read_only
+        self.read_only, self.name = read_only, name or table_name(mapper)
         self._session, self._mapper, self._scopes = session, mapper, scopes
         self._normalize = normalize
         self._id = id_column(mapper, id)
@@ -109,10 +113,9 @@ class SqlUsers:
         name = self._normalize(username)
         if not isinstance(name, str):
             raise TypeError(f"SqlUsers: normalize= returned {name!r}; return the name as a string")
-        if not name.isprintable():
-            return None  # NUL or half of a surrogate pair would be an error in the database
-        with self._reading() as tx:
-            rows = tx.execute(self._select().where(self._username == name).limit(2)).all()
+        if _UNSTORABLE.search(name):
+            return None
+        rows = self._find(self._username == name, self._reading())
         if len(rows) > 1:
             column = f"{self._mapper.class_.__name__}.{self._username.key}"
             log.error("users_with_the_same_name", column=column, hint="none of them can sign in")
@@ -121,7 +124,7 @@ class SqlUsers:
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
         """Return the user with this id; None for a string that is no id of this table."""
-        return self._find(user_id, self._reading())
+        return self._find_id(user_id, self._reading())
 
     def find_in_transaction(self, user_id: str, connection: HostConnection) -> UserAccount | None:
         """Return the user with this id as the application's open transaction has them.
@@ -134,22 +137,26 @@ class SqlUsers:
         )
         if theirs.engine.url != self._bind()[1].engine.url:
             return self.find_by_id(user_id)
-        return self._find(user_id, _joined(connection))
+        return self._find_id(user_id, _joined(connection))
 
-    def _find(
+    def _find_id(
         self, user_id: str, reading: AbstractContextManager[HostConnection]
     ) -> UserAccount | None:
         key = self._key(user_id)
-        if key is None:
-            return None
+        rows = [] if key is None else self._find(self._id == key, reading)
+        return self._account(rows[0]) if rows else None
+
+    def _find(
+        self, condition: ColumnElement[bool], reading: AbstractContextManager[HostConnection]
+    ) -> Sequence[AnyRow]:
+        """Return two rows at most; none if the type of the column rejects the value."""
         try:
             with reading as tx:
-                row = tx.execute(self._select().where(self._id == key)).first()
+                return tx.execute(select(*self._columns).where(condition).limit(2)).all()
         except StatementError as error:
             if isinstance(error, DBAPIError) and not isinstance(error, DataError):
                 raise
-            return None  # the type of the column rejects the value
-        return self._account(row) if row else None
+            return []
 
     def scopes(self, user_id: str) -> Iterable[object]:
         """Return what the function `scopes` returns for the user; no scopes without it."""
@@ -189,9 +196,6 @@ class SqlUsers:
         """Return whether the database gives the id of a deleted user to another one, by itself."""
         return self._bind()[1].dialect.name == "sqlite" and has_reused_ids(self._mapper)
 
-    def _select(self) -> Select[Any]:
-        return select(*self._columns)
-
     def _account(self, row: AnyRow) -> UserAccount:
         user_id, username, password_hash, *enabled = row
         is_enabled = all(map(self._is_true, enabled))
@@ -206,14 +210,9 @@ class SqlUsers:
             log.error("user_enabled_unclear", column=column, hint="store true or false")
         return False
 
-    def _key(self, user_id: str) -> int | str | uuid.UUID | None:
+    def _key(self, user_id: str) -> object:
         """Return an id as the type of its column; None unless it is written in the usual way."""
-        try:
-            key: int | str | uuid.UUID = self._id.type.python_type(user_id)
-        except ValueError:
-            return None
-        is_too_large = isinstance(key, int) and abs(key) > MAX_INTEGER
-        return key if str(key) == user_id and not is_too_large else None
+        return id_value(self._id, user_id, self._bind()[1].dialect)
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:

@@ -5,14 +5,27 @@ A column of a wrong kind would be found at somebody's sign-in otherwise, or let 
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, cast
 
-from sqlalchemy import Column, Integer, Table, UniqueConstraint, Update, bindparam, inspect, update
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Integer,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    Update,
+    bindparam,
+    inspect,
+    update,
+)
 from sqlalchemy.ext.hybrid import HybridExtensionType
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
 MIN_HASH_LENGTH = 100  # characters of an Argon2id hash
-ID_TYPES = (int, str, uuid.UUID)
+MAX_INTEGER = 2**63 - 1
+ID_TYPES = (str, uuid.UUID, int)
 
 UserColumn = InstrumentedAttribute[Any]
 
@@ -36,9 +49,42 @@ def id_column(mapper: Mapper[Any], name: str) -> UserColumn:
             f"SqlUsers: the primary key is ({keys}), not {full_name};"
             " it must be one column, because its text is the id in tokens"
         )
-    if _python_type(attribute) not in ID_TYPES:
+    if not _is_opaque(attribute.type) and _python_type(attribute) not in ID_TYPES:
         raise ValueError(f"SqlUsers: {full_name} is neither an integer, a string nor a UUID")
     return attribute
+
+
+def id_value(attribute: UserColumn, user_id: str, dialect: Dialect) -> object:
+    """Return an id as the type of its column; None unless it is written in the usual way."""
+    column_type = attribute.type
+    if isinstance(column_type, TypeDecorator) and _is_opaque(column_type):
+        return _accepted_value(column_type, user_id, dialect)
+    return _parse(user_id, column_type.python_type)
+
+
+def _accepted_value(column_type: TypeDecorator[Any], user_id: str, dialect: Dialect) -> object:
+    """Return an id in the first form that a type of the application accepts, None if there is none.
+
+    Such a type need not say what it takes; SQLAlchemy's recipe of a GUID does not.
+    """
+    is_uuid = _python_type_of(column_type.load_dialect_impl(dialect)) is uuid.UUID
+    forms = [_parse(user_id, form) for form in ((uuid.UUID,) if is_uuid else ID_TYPES)]
+    process = column_type.bind_processor(dialect) or str
+    for value in (form for form in forms if form is not None):
+        with suppress(Exception):  # the code is that of the application
+            process(value)
+            return value
+    return None
+
+
+def _parse(user_id: str, form: type[Any]) -> object:
+    """Return an id as a value of a type; None unless it is written in the usual way."""
+    try:
+        value: object = form(user_id)
+    except ValueError:
+        return None
+    is_too_large = isinstance(value, int) and abs(value) > MAX_INTEGER
+    return value if str(value) == user_id and not is_too_large else None
 
 
 def username_column(mapper: Mapper[Any], name: str) -> UserColumn:
@@ -108,6 +154,11 @@ def replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
     )
 
 
+def table_name(mapper: Mapper[Any]) -> str:
+    """Return the name of the table that has the ids, with its schema if it is given."""
+    return str(getattr(mapper.primary_key[0].table, "fullname", mapper.class_.__name__))
+
+
 def has_reused_ids(mapper: Mapper[Any]) -> bool:
     """Return whether SQLite counts the ids of a table, and uses the highest again."""
     table = mapper.primary_key[0].table
@@ -130,11 +181,26 @@ def _full_name(mapper: Mapper[Any], name: str) -> str:
 
 
 def _python_type(attribute: object) -> type[Any]:
-    """Return the Python type of a column or expression; `object` if it has none."""
+    """Return the Python type of a column or expression; `object` if it has none.
+
+    A type of the application that says nothing is taken for the one that it is made of.
+    """
+    column_type = getattr(attribute, "type", None)  # a hybrid property may return any value
+    if isinstance(column_type, TypeDecorator) and _is_opaque(column_type):
+        column_type = column_type.impl_instance
+    return _python_type_of(column_type)
+
+
+def _python_type_of(column_type: object) -> type[Any]:
     try:
-        return cast("type[Any]", attribute.type.python_type)  # type: ignore[attr-defined]
-    except (AttributeError, NotImplementedError):  # a hybrid property may return any value
+        return cast("type[Any]", column_type.python_type)  # type: ignore[attr-defined]
+    except (AttributeError, NotImplementedError):
         return object
+
+
+def _is_opaque(column_type: object) -> bool:
+    """Return whether a type is one of the application that does not say what its values are."""
+    return isinstance(column_type, TypeDecorator) and _python_type_of(column_type) is object
 
 
 def _is_unique(column: Column[Any]) -> bool:

@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 from itemsapi.db import HostConnection
 from itemsapi.signatures import require_one_argument
 
+UNNAMED = "an object without a name"
 MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
 _FIELDS = (
-    ("id", str, "write str(user.id)"),
+    ("id", str, "pass a string, an integer or a UUID"),
     ("username", str, "pass a string"),
     ("password_hash", (str, type(None)), "pass a string, or None without a password"),
     ("password_expires_at", (datetime, type(None)), "pass a datetime in UTC, or None"),
@@ -28,8 +30,9 @@ class UserAccount:
     """What the issuer needs to know of a user.
 
     `id` is the identity as text, at most 128 printable characters: it is never given to another
-    user (S-122). `password_hash` is None if the user has no password, and so cannot sign in with
-    one. `password_expires_at` is set for a temporary password, which has to be changed.
+    user (S-122). An integer or a UUID becomes its text. `password_hash` is None if the user has no
+    password, and so cannot sign in with one. `password_expires_at` is set for a temporary password,
+    which has to be changed.
     """
 
     id: str
@@ -40,6 +43,9 @@ class UserAccount:
 
     def __post_init__(self) -> None:
         """Raise `TypeError` for a value of another type: `enabled="disabled"` would be true."""
+        given: object = self.id
+        if isinstance(given, int | UUID) and not isinstance(given, bool):
+            object.__setattr__(self, "id", str(given))
         for name, types, advice in _FIELDS:
             if not isinstance(value := getattr(self, name), types):
                 kind = type(value).__name__
@@ -64,8 +70,12 @@ class UserAccount:
 class Users(Protocol):
     """The users of an application.
 
-    The methods run in requests of any thread, never inside a transaction of the layer. An exception
-    is a 500, except a problem such as `DatabaseUnavailable` (503).
+    The methods run in requests of any thread, never inside a transaction of the layer. If one
+    raises an exception or returns something else, the response is a 503, and the log says what it
+    was. Raise `DatabaseUnavailable` if the users cannot be read now.
+
+    An attribute `name` says whose users these are. A database of the layer is for one set of users:
+    it refuses those with another name.
     """
 
     @property
@@ -86,7 +96,7 @@ class Users(Protocol):
         """Return the scopes of a user: names or `Scope` objects, or a string with spaces between.
 
         Those that the application does not know are left out, and the log says so once. Anything
-        else, such as None, is a `TypeError`.
+        else, such as None, is an error.
         """
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
@@ -109,6 +119,11 @@ class HashSamples(Protocol):
         """Return the hashes of some users, among them every kind in use if possible."""
 
 
+def users_name(users: Users) -> str:
+    """Return the name by which a database of the layer knows whose users it is for."""
+    return str(getattr(users, "name", UNNAMED))
+
+
 def require_users(users: object) -> None:
     """Raise `TypeError` unless an object has the methods of `Users`."""
     for name in ("find_by_name", "find_by_id", "scopes", "replace_password_hash"):
@@ -121,6 +136,8 @@ def require_users(users: object) -> None:
         require_one_argument(getattr(users, name), "users=:", "a name or an id, see itemsapi.Users")
     if not isinstance(getattr(users, "read_only", None), bool):
         raise TypeError(f"users={users!r} has no attribute read_only: write True or False")
+    if not isinstance(name := getattr(users, "name", UNNAMED), str) or not name.isprintable():
+        raise TypeError(f"users={users!r} has the name {name!r}: write a text, or leave it out")
 
 
 def fold_username(username: str) -> str:

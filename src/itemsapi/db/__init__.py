@@ -16,6 +16,7 @@ from itemsapi.db.joined_transaction import (
     host_connection,
 )
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
+from itemsapi.db.user_set import LAYER_USERS
 
 if TYPE_CHECKING:
     from itemsapi.db.migrations import MigrationFailed
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "LAYER_USERS",
     "AnyRow",
     "AutoNumber",
     "BlueprintModel",

@@ -20,6 +20,7 @@ from itemsapi.clock import Timer
 from itemsapi.db import sqlite
 from itemsapi.db.joined_transaction import HostConnection, join_transaction
 from itemsapi.db.url import parse_database_url
+from itemsapi.db.user_set import UserSet
 from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
@@ -39,21 +40,23 @@ _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for
 class Database:
     """One database and its connection pool."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a database
         self,
         url: str,
         *,
         pooler: "Pooler" = "auto",
         migrations: Path | None = None,
         items: bool = True,
+        users: str | None = None,
         monotonic: Timer = time.monotonic,
     ) -> None:
         """Create the engine; open no connection yet. Raise `SettingsError` for an invalid URL.
 
         `migrations` is the folder with the migrations of the blueprints, if they have any. `items`
-        tells whether the application has the Items API, and so its tables.
+        tells whether the application has the Items API, and so its tables. `users` is the name of
+        the users that the database has to be for.
         """
-        self.migrations, self.items = migrations, items
+        self.migrations, self.items, self.user_set = migrations, items, UserSet(users)
         self.engine = _engine(url, pooler)
         self.dialect = self.engine.dialect.name
         self._write_engine = self.engine.execution_options()  # it has listeners of its own
@@ -81,8 +84,14 @@ class Database:
         starve threads for seconds, a lock does not. Raise `DatabaseUnavailable`.
         """
         if connection is None:
-            return self._transaction(self._write_engine)
+            return self._own_transaction()
         return self._joined_transaction(connection)
+
+    @contextmanager
+    def _own_transaction(self) -> Iterator[Session]:
+        with self._transaction(self._write_engine) as tx:
+            self.user_set.require(tx.connection())
+            yield tx
 
     def _migration(self) -> AbstractContextManager[Session]:
         """Return a transaction in which SQLite does not enforce references between tables."""
@@ -102,6 +111,7 @@ class Database:
     @contextmanager
     def _joined_transaction(self, connection: HostConnection) -> Iterator[Session]:
         with translate_errors(), join_transaction(connection, self.engine) as tx:
+            self.user_set.require(tx.connection())
             yield tx
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -114,6 +124,7 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self._guard(), translate_errors(), self._read_engine.connect() as connection:
+            self.user_set.require(connection)
             yield connection
 
     def advisory_lock(self, tx: Session, lock_id: int) -> None:

@@ -30,6 +30,7 @@ LAYER_TABLES = frozenset(
         "itemsapi_signing_key",
         "itemsapi_user",
         "itemsapi_user_role",
+        "itemsapi_user_set",
         "itemsapi_user_state",
     }
 )

@@ -138,7 +138,7 @@ def revisions(database: Database, owner: Owner) -> tuple[str | None, str | None]
 
 def is_empty(database: Database) -> bool:
     """Return whether the schema has no table or view at all."""
-    with database.reading() as connection:
+    with translate_errors(), database.engine.connect() as connection:
         return not relation_names(connection)
 
 
@@ -151,11 +151,15 @@ def newest_revision() -> str:
 
 
 def check_schema(database: Database) -> None:
-    """Raise `SchemaOutdated` unless the tables of this application have the newest revisions."""
+    """Raise `SchemaOutdated` unless the tables of this application have the newest revisions.
+
+    Raise `DatabaseUnavailable` if they are for other users.
+    """
     with translate_errors(), database.engine.connect() as connection:
         own = [(each, _revision(each, connection)) for each in own_migrations(database)]
         for migrations, current in own:
             _require_own_newest(migrations, current)
+            database.user_set.require(connection)  # the layer's tables are the first
         for migrations in _blueprints(database):
             require_newest(migrations, connection)
 
@@ -222,6 +226,8 @@ def migrating(database: Database) -> Iterator[Connection]:
             connection = tx.connection()
             for migrations in own_migrations(database):
                 _revision(migrations, connection)
+            if layer_migrations().current(connection):
+                database.user_set.require(connection)
             with _closed_on_error(tx), _references_checked(connection):
                 yield connection
     except (exc.ProgrammingError, exc.OperationalError) as error:

@@ -91,7 +91,7 @@ def _open_session(
         with issuer.users.transaction(user.id, new_hash=new_hash) as change:
             if not user.is_same_except_name(change.user) or not change.is_current:
                 raise CredentialsChanged
-            login_throttling.record_success(issuer, change.tx, attempt)
+            login_throttling.record_success(issuer, change.tx, attempt, user.id)
             _remember_password(issuer, change, user, new_hash)
             return create_session(issuer, change, user, request)
     except ScopeInvalid as error:
@@ -119,11 +119,11 @@ def _remember_password(
 
 def _rehash_if_outdated(issuer: Issuer, user: UserAccount, password: str) -> str | None:
     """Return a new hash if the stored one has outdated parameters, else None (S-047)."""
-    stored = user.password_hash
-    if issuer.users.read_only or not stored or not issuer.password_service.needs_rehash(stored):
+    stored, passwords = user.password_hash, issuer.password_service
+    if issuer.users.read_only or not stored or not passwords.needs_rehash(stored, password):
         return None
     try:
-        return issuer.password_service.hash(password)
+        return passwords.hash(password)
     except Busy:
         return None  # the next sign-in tries again
 

@@ -6,6 +6,9 @@ parallel attempts do not exceed the limits (S-045). Only a wrong password is cou
 of one client for all users, and of all clients for one user. When the last one is reached, a client
 that signed in as this user before can still sign in: other clients cannot lock a user out (S-044).
 They get the response to a wrong password, after the same work (S-113).
+
+Attempts are counted by a form of the name that many spellings share. A known client is one of the
+user's id: whoever has a name of the same form is another user.
 """
 
 import hashlib
@@ -31,7 +34,7 @@ KNOWN_CLIENT_LIFETIME = timedelta(days=30)
 
 
 class KnownClient(Model):
-    """A client that signed in as a user; the key is a hash, not the name and address."""
+    """A client that signed in as a user; the key is a hash, not the user's id and the address."""
 
     __tablename__ = "itemsapi_known_client"
 
@@ -49,19 +52,19 @@ _SEEN = text(
 ).bindparams(bindparam("now", type_=UtcDateTime))
 
 
-def remember_client(tx: Session, name: str, client: str, now: datetime) -> None:
-    """Remember that `client` just signed in as the user `name`."""
-    tx.execute(_SEEN, {"key": _key(name, client), "now": now})
+def remember_client(tx: Session, user_id: str, client: str, now: datetime) -> None:
+    """Remember that `client` just signed in as a user."""
+    tx.execute(_SEEN, {"key": _key(user_id, client), "now": now})
 
 
-def is_known_client(connection: Connection, name: str, client: str, now: datetime) -> bool:
-    """Return whether `client` signed in as the user `name` in the last 30 days."""
-    values = {"key": _key(name, client), "since": now - KNOWN_CLIENT_LIFETIME}
+def is_known_client(connection: Connection, user_id: str, client: str, now: datetime) -> bool:
+    """Return whether `client` signed in as a user in the last 30 days."""
+    values = {"key": _key(user_id, client), "since": now - KNOWN_CLIENT_LIFETIME}
     return connection.execute(_KNOWN, values).first() is not None
 
 
-def _key(name: str, client: str) -> str:
-    return hashlib.sha256(f"{name}\0{client}".encode()).hexdigest()
+def _key(user_id: str, client: str) -> str:
+    return hashlib.sha256(f"{user_id}\0{client}".encode()).hexdigest()
 
 
 THROTTLING_WINDOW = timedelta(minutes=15)
@@ -76,10 +79,9 @@ MAX_VERIFICATIONS = 3
 class LoginAttempt:
     """One attempt at the password of a user; a known client signed in as this user before."""
 
-    name: str
     client: str
-    is_known_client: bool
     reservation: Reservation
+    is_known_client: bool = False
     is_counted: bool = False
 
     @property
@@ -98,13 +100,8 @@ def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
     issuer.password_service.require_capacity()
     name = issuer.users.attempt_name(username)
     client = client_key(request_context().address)
-    with issuer.database.reading() as connection:
-        is_known = client != UNKNOWN_ADDRESS and is_known_client(
-            connection, name, client, issuer.clock()
-        )
     issuer.password_service.refresh_parameters(issuer.users.password_hashes)
-    reservation = issuer.attempt_limiter.reserve(_limits(name, client))
-    attempt = LoginAttempt(name, client, is_known, reservation)
+    attempt = LoginAttempt(client, issuer.attempt_limiter.reserve(_limits(name, client)))
     try:
         yield attempt
     except BaseException:
@@ -125,15 +122,23 @@ def password_matches(
     issuer: Issuer, attempt: LoginAttempt, password: str, user: UserAccount | None
 ) -> bool:
     """Return whether the password is accepted; the work is the same in every case (S-184)."""
+    attempt.is_known_client = _knows_client(issuer, attempt.client, user)
     stored = None if user is None or attempt.is_locked_out else user.password_hash
     return issuer.password_service.matches(password, stored)
 
 
-def record_success(issuer: Issuer, tx: Session, attempt: LoginAttempt) -> None:
+def _knows_client(issuer: Issuer, client: str, user: UserAccount | None) -> bool:
+    """Return whether a client is a known one of the user; the database is asked in every case."""
+    with issuer.database.reading() as connection:
+        is_known = is_known_client(connection, user.id if user else "", client, issuer.clock())
+    return is_known and client != UNKNOWN_ADDRESS
+
+
+def record_success(issuer: Issuer, tx: Session, attempt: LoginAttempt, user_id: str) -> None:
     """Release the attempt after a correct password, and remember the client."""
     issuer.attempt_limiter.succeed(tx, attempt.reservation)
     if attempt.client != UNKNOWN_ADDRESS:  # all clients without an address would look the same
-        remember_client(tx, attempt.name, attempt.client, issuer.clock())
+        remember_client(tx, user_id, attempt.client, issuer.clock())
 
 
 def record_failure(  # noqa: PLR0913 - the event and its response

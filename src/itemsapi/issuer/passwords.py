@@ -108,7 +108,7 @@ def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
     with issuer.users.changing_password(user, new_hash) as current:
         if current.user is None or not current.user.enabled:
             raise TokenInvalid
-        login_throttling.record_success(issuer, current.tx, attempt)
+        login_throttling.record_success(issuer, current.tx, attempt, user.id)
         ids = {"user_id": user.id, "session_id": change.session_id, "caller_id": user.id}
         issuer.audit.record(current.tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.

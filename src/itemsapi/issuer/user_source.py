@@ -29,18 +29,17 @@ from itemsapi.accounts.user_state import (
 )
 from itemsapi.accounts.users import (
     MAX_USER_ID_LENGTH,
-    HashSamples,
-    JoiningUsers,
     UserAccount,
     Users,
     fold_username,
 )
 from itemsapi.clock import Clock
 from itemsapi.db import Database, HostConnection, host_connection
-from itemsapi.observability.logging import log
-from itemsapi.problems import DatabaseUnavailable
+from itemsapi.issuer.checked_users import CheckedUsers
+from itemsapi.observability.logging import log, summarize_error
+from itemsapi.problems import Unavailable
 from itemsapi.tokens.revocation import Epochs, load_global_epochs
-from itemsapi.tokens.scopes import ScopeRegistry, scope_names_of_user
+from itemsapi.tokens.scopes import ScopeRegistry
 
 MAX_WARNINGS = 1000  # unknown scopes that are remembered
 MAX_SHOWN_SCOPE_LENGTH = 80
@@ -179,6 +178,7 @@ class LayerUsers:
         """Open a transaction with a locked user: a change of their roles waits for its end."""
         read_at = self.clock()
         with self.database.transaction() as tx:
+            self.database.user_set.claim(tx)
             state, epochs = lock_user(tx, user_id), load_global_epochs(tx)
             user, scopes = repository.find_with_scopes(tx, user_id, self.scope_registry.names)
             yield UserTransaction(tx, read_at, epochs, state, user, scopes, state)
@@ -207,13 +207,17 @@ class ApplicationUsers:
     may_reuse_ids: bool = True
 
     @property
+    def _checked(self) -> CheckedUsers:
+        return CheckedUsers(self.users)
+
+    @property
     def read_only(self) -> bool:
         """Whether password hashes are never replaced."""
         return self.users.read_only
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name; None for one whose id no token can have."""
-        user = self.users.find_by_name(username)
+        user = self._checked.find_by_name(username)
         if user is not None and not is_user_id(user.id):
             log.error(
                 "user_id_unusable",
@@ -228,11 +232,7 @@ class ApplicationUsers:
         """Return the user with exactly this id: databases may compare without regard to case."""
         if not is_user_id(user_id):
             return None
-        users = self.users
-        if connection is not None and isinstance(users, JoiningUsers):
-            user = users.find_in_transaction(user_id, connection)
-        else:
-            user = users.find_by_id(user_id)
+        user = self._checked.find_by_id(user_id, connection)
         return user if user is not None and user.id == user_id else None
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
@@ -246,7 +246,7 @@ class ApplicationUsers:
 
     def password_hashes(self) -> Iterable[str]:
         """Return the hashes of some users, if the application shows them."""
-        return self.users.sample_password_hashes() if isinstance(self.users, HashSamples) else ()
+        return self._checked.sample_password_hashes()
 
     @contextmanager
     def transaction(
@@ -258,6 +258,7 @@ class ApplicationUsers:
             epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
         user, scopes = self.find_with_scopes(user_id)
         with self.database.transaction() as tx:
+            self.database.user_set.claim(tx)
             locked_state = lock_user(tx, user_id)
             yield UserTransaction(tx, read_at, epochs, state, user, scopes, locked_state)
         if new_hash and user and user.password_hash:
@@ -271,7 +272,7 @@ class ApplicationUsers:
         next refresh, because none of them knows the new hash.
         """
         old_hash = user.password_hash
-        if not old_hash or not self.users.replace_password_hash(user.id, old_hash, new_hash):
+        if not old_hash or not self._checked.replace_password_hash(user.id, old_hash, new_hash):
             raise CredentialsChanged
         with self.transaction(user.id) as change:
             set_password_digests(change.tx, user.id, [digest(new_hash)])
@@ -279,7 +280,7 @@ class ApplicationUsers:
 
     def _scopes(self, user_id: str) -> frozenset[str]:
         """Return the user's scopes that the application knows; the log names the others once."""
-        names, known = scope_names_of_user(self.users.scopes(user_id)), self.scope_registry.names
+        names, known = self._checked.scope_names(user_id), self.scope_registry.names
         for unknown in names - known:
             _warn_of_unknown_scope(unknown)
         return names & known
@@ -287,9 +288,10 @@ class ApplicationUsers:
     def _replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Replace a hash; the user is signed in already, and the next sign-in tries again."""
         try:
-            self.users.replace_password_hash(user_id, old, new)
-        except DatabaseUnavailable as error:
-            log.warning("password_hash_not_replaced", user_id=user_id, cause=error.cause)
+            self._checked.replace_password_hash(user_id, old, new)
+        except Unavailable as error:
+            cause = error.cause or summarize_error(error.__cause__ or error)
+            log.warning("password_hash_not_replaced", user_id=user_id, cause=cause)
 
 
 @lru_cache(MAX_WARNINGS)

@@ -1,0 +1,64 @@
+"""User set: whose users a database of the layer is for.
+
+The layer knows users by their ids. With two sets of users, user 1 of one table would have the API
+keys, sessions and tokens of user 1 of the other. So the first sign-in stores the name of the set,
+and an application with another one is refused: its requests are a 503, its commands end.
+"""
+
+from sqlalchemy import Connection, String, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from itemsapi.db.types import Model
+from itemsapi.problems import DatabaseUnavailable
+
+LAYER_USERS = "itemsapi_user"  # the name of the layer's own set, which is that of the table
+
+
+class StoredUserSet(Model):
+    """The only row: the name of the users that the database is for."""
+
+    __tablename__ = "itemsapi_user_set"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String)
+
+
+_READ = select(StoredUserSet.core().c.name)
+_CLAIM = text(
+    "INSERT INTO itemsapi_user_set (id, name) VALUES (1, :name) ON CONFLICT (id) DO NOTHING"
+)
+
+
+class UserSet:
+    """The users of an application, by a name that stays when its code is moved."""
+
+    def __init__(self, name: str | None) -> None:
+        """Take the name; None for no check at all."""
+        self._name, self._is_confirmed = name, name is None
+
+    def require(self, connection: Connection) -> None:
+        """Raise `DatabaseUnavailable` if the database is for other users.
+
+        Once it is known to be for these, nothing is read any more.
+        """
+        if self._is_confirmed:
+            return
+        stored = connection.scalar(_READ)
+        if stored is not None and stored != self._name:
+            raise DatabaseUnavailable(cause=f"database: {self._conflict(stored)}")
+        self._is_confirmed = stored is not None
+
+    def claim(self, tx: Session) -> None:
+        """Store whose users these are, unless it is known. Raise as `require` does."""
+        if self._is_confirmed:
+            return
+        tx.execute(_CLAIM, {"name": self._name})
+        stored = tx.scalar(_READ)
+        if stored != self._name:
+            raise DatabaseUnavailable(cause=f"database: {self._conflict(stored)}")
+
+    def _conflict(self, stored: str | None) -> str:
+        fault = f"it is for the users of `{stored}`, and these are of `{self._name}`"
+        if self._name == LAYER_USERS:
+            return f"{fault}; name the application with --app, or give this one a database"
+        return f"{fault}; give them a database, or, if they are the same, write name={stored!r}"

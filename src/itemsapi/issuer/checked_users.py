@@ -1,0 +1,73 @@
+"""Checked users: what the methods of an application's users raise or return wrongly is a 503.
+
+A fault of that code must not look like one of the layer, and its log line says what to change. A
+problem, such as `DatabaseUnavailable`, is raised as it is.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from itemsapi.accounts.users import HashSamples, JoiningUsers, UserAccount, Users
+from itemsapi.db import HostConnection
+from itemsapi.problems import Problem, UsersUnavailable
+from itemsapi.tokens.scopes import scope_names
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedUsers:
+    """The methods of `Users`; they raise `UsersUnavailable` for a fault of the application."""
+
+    users: Users
+
+    def find_by_name(self, username: str) -> UserAccount | None:
+        """Return the user who signs in with this name."""
+        return _account("find_by_name", _call(lambda: self.users.find_by_name(username)))
+
+    def find_by_id(self, user_id: str, connection: HostConnection | None) -> UserAccount | None:
+        """Return the user with this id, as a transaction of the application has them if given."""
+        users = self.users
+        if connection is None or not isinstance(users, JoiningUsers):
+            return _account("find_by_id", _call(lambda: users.find_by_id(user_id)))
+        found = _call(lambda: users.find_in_transaction(user_id, connection))
+        return _account("find_in_transaction", found)
+
+    def scope_names(self, user_id: str) -> frozenset[str]:
+        """Return the names of the user's scopes."""
+        return _call(lambda: scope_names(self.users.scopes(user_id)))
+
+    def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Store the hash `new` if the stored one is still `old`. Return whether it was."""
+        is_replaced: object = _call(lambda: self.users.replace_password_hash(user_id, old, new))
+        if not isinstance(is_replaced, bool):
+            raise _wrong_result("replace_password_hash", is_replaced, "True if it was replaced")
+        return is_replaced
+
+    def sample_password_hashes(self) -> Iterable[str]:
+        """Return the hashes of some users, if the application shows them."""
+        users = self.users
+        if not isinstance(users, HashSamples):
+            return ()
+        return _call(lambda: tuple(users.sample_password_hashes()))
+
+
+def _call(method: Callable[[], Result]) -> Result:
+    try:
+        return method()
+    except Problem:
+        raise
+    except Exception as error:
+        raise UsersUnavailable from error
+
+
+def _account(name: str, found: object) -> UserAccount | None:
+    if found is None or isinstance(found, UserAccount):
+        return found
+    raise _wrong_result(name, found, "a UserAccount, or None")
+
+
+def _wrong_result(name: str, result: object, advice: str) -> UsersUnavailable:
+    kind = type(result).__name__
+    return UsersUnavailable(cause=f"users: {name} returned a value of type {kind}; return {advice}")
