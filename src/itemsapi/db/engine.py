@@ -144,9 +144,7 @@ class Database:
             yield
             return
         if not self._writer_lock.acquire(timeout=sqlite.BUSY_TIMEOUT_SECONDS):
-            raise DatabaseUnavailable(
-                cause="database: another thread has been writing for too long"
-            )
+            raise DatabaseUnavailable(cause=f"database: {sqlite.BUSY_ADVICE}")
         try:
             yield
         finally:
@@ -159,13 +157,13 @@ def translate_errors(
 ) -> Iterator[None]:
     """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass.
 
-    The cause begins with `subject`, and says what to do if a table is missing.
+    The cause begins with `subject`, and says what to do if a table is missing or SQLite is locked.
     """
 
     def cause(error: exc.SQLAlchemyError) -> str:
         message = summarize_error(error)
-        advice = f"; {if_table_is_missing}" if _is_table_missing(error, message) else ""
-        return f"{subject}: {message}{advice}"
+        advice = if_table_is_missing if _is_table_missing(error, message) else ""
+        return "; ".join(filter(None, [f"{subject}: {message}", advice, _advice_if_busy(error)]))
 
     try:
         yield
@@ -181,6 +179,10 @@ def translate_errors(
         raise DatabaseUnavailable(cause=cause(error)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
         raise DatabaseUnavailable(cause=cause(error)) from error
+
+
+def _advice_if_busy(error: exc.SQLAlchemyError) -> str:
+    return sqlite.BUSY_ADVICE if sqlite.is_busy(error) else ""
 
 
 def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:
