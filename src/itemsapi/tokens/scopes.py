@@ -120,7 +120,7 @@ def parse_scopes(text: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def scope_names(scopes: object) -> frozenset[str]:
+def scope_names_of_user(scopes: object) -> frozenset[str]:
     """Return the names of scopes as an application gives them: names, `Scope` objects, a string.
 
     Raise `TypeError` for anything else: a user with no scope has an empty list, not None.
