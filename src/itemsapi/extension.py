@@ -34,7 +34,13 @@ from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
-from itemsapi.gate.credentials import Credential, Credentials, FollowsClock
+from itemsapi.gate.credentials import (
+    Credential,
+    Credentials,
+    FollowsClock,
+    machine_prefixes,
+    require_credential,
+)
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
@@ -148,6 +154,7 @@ class AuthLayer:
             url_prefix=self._url_prefix,
             items="items" in self._include,
             additional_claims=self._additional_claims,
+            machine_prefixes=machine_prefixes(self._credentials),
         )
 
     def _all_credentials(self, services: Services) -> list[Credential]:
@@ -318,9 +325,14 @@ def _id_as_text(user_id: object) -> str:
 
 
 def _check_credentials(credentials: object) -> None:
-    """Raise `TypeError` for one credential in place of several."""
+    """Raise `TypeError` for one credential in place of several, and for what is no credential.
+
+    Raise `ValueError` for a name that no credential can have.
+    """
     if not isinstance(credentials, Collection) or isinstance(credentials, str):
         raise TypeError("AuthLayer: credentials= is no list; write credentials=[...]")
+    for credential in credentials:
+        require_credential(credential)
 
 
 def _check_parts(include: Collection[Part]) -> None:

@@ -129,10 +129,12 @@ def build_services(  # noqa: PLR0913 - the options of the layer
     url_prefix: str = "",
     items: bool = True,
     additional_claims: AdditionalClaims | None = None,
+    machine_prefixes: Iterable[str] = (),
 ) -> Services:
     """Build the services; nothing is opened or read yet. `users` are those of an application.
 
-    `items` tells whether the application has the Items API. The scope registry has the built-in
+    `items` tells whether the application has the Items API. A user whose id begins with one of
+    `machine_prefixes` counts as disabled. The scope registry has the built-in
     scopes; the gate adds those of the blueprints.
     """
     database = Database(
@@ -157,7 +159,7 @@ def build_services(  # noqa: PLR0913 - the options of the layer
         clock=clock,
         users=LayerUsers(database, clock, registry)
         if users is None
-        else ApplicationUsers(users, database, clock, registry),
+        else ApplicationUsers(users, database, clock, registry, tuple(machine_prefixes)),
         password_service=PasswordService(settings),
         token_codec=token_codec,
         revocation_feed=revocation_feed,

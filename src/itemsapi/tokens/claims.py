@@ -183,7 +183,7 @@ def parse_claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
     if not (
         payload.keys() >= REQUIRED_CLAIMS
         and payload["type"] == "access"
-        and _is_user_id(payload["sub"])
+        and is_user_id(payload["sub"])
         and all(_is_id(payload[name]) for name in ("sid", "jti"))
         and all(
             _is_count(payload[name], maximum=MAX_TIMESTAMP) for name in ("iat", "exp", "auth_time")
@@ -261,7 +261,7 @@ def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:
     """Return the claims of a refresh token. Raise `RefreshInvalid`."""
     if not (payload.keys() >= REQUIRED_REFRESH_CLAIMS and payload["type"] == "refresh"):
         raise RefreshInvalid
-    if not (_is_user_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
+    if not (is_user_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
         raise RefreshInvalid
     return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
 
@@ -279,7 +279,7 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
 
 
-def _is_user_id(value: object) -> bool:
+def is_user_id(value: object) -> bool:
     """Return whether this may be the id of a user, ours or an application's (S-033)."""
     return _is_short_printable(value) and len(str(value)) <= MAX_USER_ID_LENGTH
 

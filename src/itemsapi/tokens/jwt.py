@@ -26,7 +26,13 @@ from flask_jwt_extended import (
 from jwt import PyJWK
 
 from itemsapi.clock import Clock, unix_seconds
-from itemsapi.problems import ClaimsUnavailable, GateUnavailable, Problem, RefreshInvalid, TokenInvalid
+from itemsapi.problems import (
+    ClaimsUnavailable,
+    GateUnavailable,
+    Problem,
+    RefreshInvalid,
+    TokenInvalid,
+)
 from itemsapi.settings import Settings
 from itemsapi.tokens.claims import (
     LIFETIME_JITTER,
