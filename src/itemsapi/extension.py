@@ -33,7 +33,12 @@ from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
-from itemsapi.gate.credentials import Credential, Credentials, FollowsClock
+from itemsapi.gate.credentials import (
+    Credential,
+    Credentials,
+    FollowsClock,
+    machine_prefixes,
+)
 from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
@@ -171,6 +176,7 @@ class AuthLayer:
             url_prefix=options.url_prefix,
             items="items" in options.include,
             additional_claims=self._additional_claims,
+            machine_prefixes=machine_prefixes(options.credentials),
         )
 
     @property

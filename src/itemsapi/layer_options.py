@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from itemsapi import clock as clocks
 from itemsapi.accounts.users import Users, require_users
 from itemsapi.clock import Clock, Timer
-from itemsapi.gate.credentials import Credential
+from itemsapi.gate.credentials import Credential, require_credential
 from itemsapi.gate.route_rules import RuleDecorator
 from itemsapi.settings import Settings
 from itemsapi.settings_error import setting_error
@@ -64,9 +64,14 @@ class LayerOptions:
 
 
 def _check_credentials(credentials: object) -> None:
-    """Raise `TypeError` for one credential in place of several."""
+    """Raise `TypeError` for one credential in place of several, and for what is no credential.
+
+    Raise `ValueError` for a name that no credential can have.
+    """
     if not isinstance(credentials, Collection) or isinstance(credentials, str):
         raise TypeError("AuthLayer: credentials= is no list; write credentials=[...]")
+    for credential in credentials:
+        require_credential(credential)
 
 
 def _check_parts(include: Collection[Part]) -> None:

@@ -129,11 +129,13 @@ def build_services(  # noqa: PLR0913 - the options of the layer
     url_prefix: str = "",
     items: bool = True,
     additional_claims: AdditionalClaims | None = None,
+    machine_prefixes: Iterable[str] = (),
 ) -> Services:
     """Build the services; nothing is opened or read yet. `users` are those of an application.
 
-    `items` tells whether the application has the Items API. The scope registry has the built-in
-    scopes; the gate adds those of the blueprints.
+    `items` tells whether the application has the Items API. A user whose id begins with one of
+    `machine_prefixes` counts as disabled. The scope registry has the built-in scopes; the gate adds
+    those of the blueprints.
     """
     database = Database(
         settings.database_url,
@@ -148,7 +150,7 @@ def build_services(  # noqa: PLR0913 - the options of the layer
         settings=settings,
         database=database,
         clock=clock,
-        users=_user_source(users, database, clock, registry),
+        users=_user_source(users, database, clock, registry, tuple(machine_prefixes)),
         password_service=PasswordService(settings),
         token_codec=TokenCodec(settings, key_set, clock),
         revocation_feed=_revocation_feed(settings, database, clock, monotonic),
@@ -161,12 +163,16 @@ def build_services(  # noqa: PLR0913 - the options of the layer
 
 
 def _user_source(
-    users: Users | None, database: Database, clock: Clock, registry: ScopeRegistry
+    users: Users | None,
+    database: Database,
+    clock: Clock,
+    registry: ScopeRegistry,
+    machine_prefixes: tuple[str, ...],
 ) -> LayerUsers | ApplicationUsers:
     """Return where the issuer finds users: in the layer's own tables, or in an application."""
     if users is None:
         return LayerUsers(database, clock, registry)
-    return ApplicationUsers(users, database, clock, registry)
+    return ApplicationUsers(users, database, clock, registry, machine_prefixes)
 
 
 def _revocation_feed(

@@ -283,6 +283,31 @@ def test_a_view_that_changes_its_claims_changes_no_other_request(
     assert ada.get("/change").text == ada.get("/change").text
 
 
+def test_a_verified_token_cannot_be_changed(build: Build) -> None:
+    """It is remembered: `Caller.token` has no list or dictionary that serves the next request."""
+    backend = build(lambda _: {"tenant": [{"id": 7}]})
+    backend.create_user("ada")
+    token = backend.services.token_codec.verify_access_token(backend.login("ada")["access_token"])
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        token.raw["tenant"][0]["id"] = 8
+    assert token.copy()["tenant"] == [{"id": 7}]
+
+
+@pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize("letter", ["x", "ж", "😀", '"', "\x01", "[", "{"])
+def test_claims_that_a_sign_in_accepts_pass_the_gate(build: Build, letter: str) -> None:
+    """However many bytes a letter takes in a token; brackets in a text are text."""
+    claims: dict[str, str] = {}
+    backend, statuses = build(lambda _: claims), set()
+    backend.create_user("ada")
+    for length in (150, 338, 345, 1000, 1100, 2030, 2040):
+        claims["tenant"] = letter * length
+        tokens = sign_in(backend).get_json()
+        if "access_token" in tokens:
+            statuses.add(backend.bearer_client(tokens["access_token"]).get("/jwt").status_code)
+    assert statuses == {200}
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED_CLAIMS))
 def test_a_reserved_name_is_refused(name: str) -> None:
     """RFC 7519 section 4.1, and those that the gate reads."""
@@ -311,7 +336,7 @@ def test_a_value_that_no_token_brings_back_is_refused(claims: Any) -> None:
 
 def test_the_largest_claims_pass_the_gate(build: Build) -> None:
     """In size and in nesting."""
-    nested: Any = "x" * (2048 - 2 * 11 - len('{"a":""}') - 2)
+    nested: Any = "x" * (2048 - 2 * 11 - len('{"a":""}'))
     for _ in range(11):
         nested = [nested]
     backend = build(lambda _: {"a": nested})

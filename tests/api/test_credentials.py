@@ -16,6 +16,7 @@ from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import TokenInvalid
 from support.app_factory import Backend
 from support.host import HostFactory
+from support.log_records import LogRecords
 from support.tokens import error_code
 
 pytestmark = pytest.mark.dialect("sqlite")  # the gate does not depend on the database
@@ -201,6 +202,50 @@ def test_a_credential_that_is_absent_has_no_caller(credential: Credential) -> No
     """Also if something other than the gate asks."""
     with Flask("host").test_request_context("/") as context:
         assert credential.authenticate(context.request) is None
+
+
+NO_SCOPES: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        True,
+        "badge:1",
+        {"user_id": "u"},
+        Caller(None, NO_SCOPES),  # type: ignore[arg-type]  # as a program without types may
+        Caller(5, NO_SCOPES),  # type: ignore[arg-type]
+        Caller("", NO_SCOPES),
+        Caller("x" * 129, NO_SCOPES),
+        Caller("a\nb", NO_SCOPES),
+        Caller("u", ["tea:pour"]),  # type: ignore[arg-type]
+        Caller("u", "tea:pour"),  # type: ignore[arg-type]
+        Caller("u", NO_SCOPES, auth_time=True),
+        Caller("webhook:bank", NO_SCOPES),
+        Caller("access_token:1", NO_SCOPES),
+    ],
+    ids=repr,
+)
+def test_what_is_no_caller_is_never_admitted(
+    host: HostFactory, log_records: LogRecords, returned: Any
+) -> None:
+    """A fault of the credential is a 503, and the log says which."""
+    badge = Badge()
+    badge.authenticate = lambda _: returned  # type: ignore[method-assign]
+    response = host(add_routes, credentials=[badge]).client().get("/both", headers=BADGE)
+    assert (response.status_code, error_code(response)) == (503, "gate_unavailable")
+    assert any("the credential 'badge' returned " in line for line in log_records.lines())
+
+
+@pytest.mark.parametrize("user_id", ["7", "badge:7", "other:7", "é" * 128])
+def test_a_credential_may_return_a_user_or_a_machine_of_its_own(
+    host: HostFactory, user_id: str
+) -> None:
+    """With the id of a user, the request is one of that user."""
+    badge = Badge()
+    caller = Caller(user_id, NO_SCOPES, credential="badge")
+    badge.authenticate = lambda _: caller  # type: ignore[method-assign]
+    assert host(add_routes, credentials=[badge]).client().get("/both", headers=BADGE).text
 
 
 def test_an_unknown_credential_stops_the_boot(host: HostFactory) -> None:

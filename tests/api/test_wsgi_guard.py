@@ -1,5 +1,8 @@
 """The gate before a WSGI application that is mounted beside Flask."""
 
+import hashlib
+import hmac
+import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -9,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from itemsapi import Scope, public, requires, signed_in
+from itemsapi import HmacSignature, Scope, public, requires, signed_in
 from itemsapi.clock import Timer
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.decorators import refresh_token
@@ -39,7 +42,7 @@ class Reports:
         return [b"figures"]
 
 
-MakeHost = Callable[[Any], Backend]
+MakeHost = Callable[..., Backend]
 
 
 @pytest.fixture
@@ -56,9 +59,9 @@ def make_host(
     hosts: list[Backend] = []
     object.__setattr__(settings, "argon2_memory", 64)
 
-    def make(rule: Any) -> Backend:
+    def make(rule: Any, **options: Any) -> Backend:
         app = Flask("host", static_folder=None)
-        auth = AuthLayer(app, settings=settings, clock=clock, monotonic=timer)
+        auth = AuthLayer(app, settings=settings, clock=clock, monotonic=timer, **options)
         guarded = auth.wsgi_guard(reports, rule)
         app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/reports": guarded})  # type: ignore[method-assign]  # the documented way
         hosts.append(Backend(app, app.extensions[EXTENSION], clock))
@@ -88,6 +91,24 @@ def test_a_request_without_a_token_does_not_reach_the_application(
     """S-001: whatever its method; nobody knows what the application does with it."""
     response = host.client().open("/reports/2026", method=method)
     assert (response.status_code, reports.calls) == (401, [])
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_application_gets_the_body_that_the_gate_read(
+    make_host: MakeHost, reports: Reports, *, declared: bool
+) -> None:
+    """The gate reads it to check its signature, whether its length is declared or not."""
+    sender = HmacSignature.github("bank", secrets=["0123456789abcdef"], scopes=[REPORTS_READ])
+    host = make_host(requires(REPORTS_READ, by={"bank"}), credentials=[sender])
+    signature = hmac.new(b"0123456789abcdef", b"figures", hashlib.sha256).hexdigest()
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    host.client().post(
+        "/reports/",
+        input_stream=io.BytesIO(b"figures"),
+        headers={"X-Hub-Signature-256": f"sha256={signature}"},
+        environ_overrides={"CONTENT_LENGTH": "7"} if declared else chunked,
+    )
+    assert reports.calls[0]["wsgi.input"].read() == b"figures"
 
 
 def test_the_refusal_is_the_problem_of_the_gate(host: Backend) -> None:

@@ -131,13 +131,6 @@ def test_the_narrower_of_two_patterns_decides_though_it_is_shorter(protect: Prot
     }
 
 
-def test_two_stars_are_one(protect: Protect) -> None:
-    """Elsewhere `/**` is how one writes "everything below"."""
-    app = make_shop(users="/users", page="/page")
-    kinds = kinds_of(protect, app, {"/**": ALL, "us**": ADMIN})
-    assert kinds == {"/users": "scopes", "/page": "public"}
-
-
 def test_an_exact_key_decides_before_a_pattern_with_methods(protect: Protect) -> None:
     """It names the route."""
     app = make_shop(ping="/api/ping", pay="/api/pay")

@@ -1,6 +1,5 @@
 """The caller: the user or machine whose request the gate admitted."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,9 +29,7 @@ class Caller:
     `user_id`: the stable id of the user. `scopes`: the names of what this credential permits.
     `session_id`: the session of an access token; None for a machine. `credential`: the name of the
     credential, as in `by=` of a rule. `auth_time`: when the user signed in, in seconds since 1970;
-    None for a machine. `claims`: the claims of an access token, those of `@auth.claims` included,
-    as a copy for this request; empty for other credentials. `token`: the verified access token, if
-    it is one.
+    None for a machine. `token`: the verified access token, if it is one.
 
     The layer makes it for each request. A `Credential` of your own makes one, with `user_id`,
     `scopes` and `credential`, its name: `Caller("partner", frozenset({"orders:read"}),
@@ -44,8 +41,15 @@ class Caller:
     session_id: str | None = None
     credential: str = ACCESS_TOKEN
     auth_time: int | None = None
-    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     token: Claims | None = field(default=None, repr=False)
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The claims of an access token, those of `@auth.claims` included; else empty.
+
+        Each access returns a new copy: what a view changes in it is seen by no other request.
+        """
+        return {} if self.token is None else self.token.copy()
 
     def may(self, scope: Scope | str) -> bool:
         """Return whether the caller has `scope`, given as a `Scope` or by name."""
@@ -59,23 +63,8 @@ def caller_of(token: Claims) -> Caller:
         token.scopes,
         session_id=token.sid,
         auth_time=token.auth_time,
-        claims=_copied(token.raw),
         token=token,
     )
-
-
-def _copied(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """Return claims for one request: a verified token is remembered, and serves the next one too.
-
-    They are plain dictionaries and lists, as JSON has them, so that a view can return them.
-    """
-    return {name: _copied_value(value) for name, value in claims.items()}
-
-
-def _copied_value(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
-    if isinstance(value, list):
-        return [_copied_value(each) for each in value]
-    return _copied(value) if isinstance(value, dict) else value
 
 
 def current_caller() -> Caller:
@@ -103,8 +92,8 @@ def set_caller(request: Request, caller: Caller | None) -> None:
     setattr(request, CALLER, caller)
     if caller is not None and caller.token is not None:
         values = vars(_globals())
-        values[_JWT] = _copied(caller.token.raw)
-        values[_JWT_HEADER] = _copied(caller.token.header)
+        values[_JWT] = caller.token.copy()
+        values[_JWT_HEADER] = dict(caller.token.header)
         values[_JWT_LOCATION] = "headers"
 
 

@@ -22,11 +22,16 @@ methods. The access token is one and is always there; `itemsapi.gate.api_keys` a
 
 A request carries one credential (S-011). With two it is rejected, whatever the rule accepts: what
 a proxy adds or a client forgets must not decide who the caller is. A credential of a kind that the
-rule does not name is rejected too, and never verified. Public routes read none.
+rule does not name is rejected too, and never verified. Public routes read none. Where one header
+may be of several credentials, as of two senders that sign in the same form, the rule decides.
+
+The caller of a machine has an id that no user can have: the name of the credential, `:`, and any
+text. With the id of a user the request is one of that user.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
 from flask import Request
@@ -34,8 +39,10 @@ from flask import Request
 from itemsapi.clock import Clock
 from itemsapi.gate.caller import Caller
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
-from itemsapi.problems import CredentialNotAccepted, CredentialsAmbiguous
+from itemsapi.problems import Challenge, CredentialNotAccepted, CredentialsAmbiguous
+from itemsapi.tokens.claims import MAX_USER_ID_LENGTH, is_user_id
 
+WEBHOOK = "webhook"  # what the ids of the callers of all `HmacSignature` begin with
 _NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 
 
@@ -100,6 +107,39 @@ def require_credential_name(name: str) -> None:
         raise ValueError(msg)
 
 
+def machine_prefixes(credentials: Iterable[Credential]) -> list[str]:
+    """Return what the ids of the callers of these credentials begin with, and no id of a user."""
+    return [f"{name}:" for name in (WEBHOOK, *(credential.name for credential in credentials))]
+
+
+def require_caller(caller: object, name: str) -> None:
+    """Raise `TypeError` for what a credential returned, if that is no caller.
+
+    Every user has one id, which is a text: who has None or a number would be nobody, or somebody
+    else, where rates and owners are compared.
+    """
+    fault = None
+    if not isinstance(caller, Caller):
+        fault = f"{type(caller).__name__}, neither a Caller nor None"
+    elif not is_user_id(caller.user_id):
+        fault = f"a caller whose user_id is no text of 1 to {MAX_USER_ID_LENGTH} printable letters"
+    elif not isinstance(caller.scopes, Set) or not all(isinstance(s, str) for s in caller.scopes):
+        fault = "a caller whose scopes are no frozenset of names"
+    elif type(caller.auth_time) not in {int, type(None)}:
+        fault = "a caller whose auth_time is no whole number of seconds"
+    if fault:
+        msg = f"the credential {name!r} returned {fault}"
+        raise TypeError(msg)
+
+
+def _place(credential: Credential) -> object:
+    """Return where a request has a credential: two in one place are one in a request."""
+    documented = credential.documentation
+    if documented.get("type") == "apiKey":
+        return documented.get("in"), str(documented.get("name")).lower()
+    return credential.name
+
+
 class Credentials:
     """The credentials of one gate, the access token first."""
 
@@ -130,11 +170,34 @@ class Credentials:
         present = [credential for credential in self._all if credential.is_present(request)]
         if not present:
             return None
-        if len(present) > 1:
+        if len(present) > 1 and len({_place(credential) for credential in present}) > 1:
             raise CredentialsAmbiguous
-        if present[0].name not in rule.by:
+        accepted = [credential for credential in present if credential.name in rule.by]
+        if not accepted:
             raise CredentialNotAccepted
-        return present[0].authenticate(request)
+        for credential in accepted[:-1]:
+            with suppress(Challenge):
+                return self._caller_by(credential, request)
+        return self._caller_by(accepted[-1], request)
+
+    def _caller_by(self, credential: Credential, request: Request) -> Caller | None:
+        """Return the caller by one credential.
+
+        Raise its problem; `TypeError` for what is no caller of its own, which is a 503.
+        """
+        caller = credential.authenticate(request)
+        if credential is not self._access_token and caller is not None:
+            require_caller(caller, credential.name)
+            self._require_own(caller, credential.name)
+        return caller
+
+    def _require_own(self, caller: Caller, name: str) -> None:
+        """Raise `TypeError` for a caller whose id is one of another credential."""
+        prefix, colon, rest = caller.user_id.partition(":")
+        is_own = prefix == name or (prefix, rest) == (WEBHOOK, name)
+        if colon and prefix in {WEBHOOK, *self.names} and not is_own:
+            msg = f"the credential {name!r} returned a caller whose id is one of {prefix!r}"
+            raise TypeError(msg)
 
     def schemes(self, rule: Rule) -> tuple[str, ...]:
         """Return the schemes that a rule accepts, each once, for its challenges."""

@@ -146,9 +146,8 @@ class Gate:
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
         clear_caller(request)
         if request.method == "OPTIONS" and self._is_layer_request():
-            is_answered = request.routing_exception is None or is_preflight(request)
-            if is_answered and (response := options_response()):
-                raise response
+            if request.routing_exception is None or is_preflight(request):
+                _raise_if_any(options_response())
         elif request.routing_exception is None and not has_automatic_options(request):
             endpoint, method = request.endpoint or "", request.method
             view = self._view(app, endpoint)
@@ -196,6 +195,11 @@ class Gate:
 
 def _forget_request(_app: Flask, **_: object) -> None:
     restore_claims(current_request())
+
+
+def _raise_if_any(response: GateResponse | None) -> None:
+    if response is not None:
+        raise response
 
 
 def _rule_for(app: Flask, rulebook: Rulebook, endpoint: str, method: str) -> Rule:

@@ -26,7 +26,6 @@ import binascii
 import copy
 import hashlib
 import hmac
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +33,13 @@ from typing import Any, Protocol, Self
 
 from flask import Request
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from itemsapi import clock as clocks
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import Caller
-from itemsapi.gate.credentials import require_credential_name
-from itemsapi.problems import BadRequest, BodyTooLarge, SignatureInvalid
+from itemsapi.gate.credentials import WEBHOOK, require_credential_name
+from itemsapi.gate.raw_body import read_raw_body
+from itemsapi.problems import SignatureInvalid
 from itemsapi.tokens.scopes import Scope, scope_names
 
 MAX_BODY = 65536  # bytes
@@ -168,10 +167,15 @@ class HmacSignature:
         parts = self._read(request.headers)
         if parts is None or not self._is_current(parts):
             raise SignatureInvalid
-        body = read_raw_body(request, self._max_body)
+        body = read_raw_body(request, self._limit(request))
         if not self._matches(parts, body):
             raise SignatureInvalid
-        return Caller(f"webhook:{self.name}", self._scopes, credential=self.name)
+        return Caller(f"{WEBHOOK}:{self.name}", self._scopes, credential=self.name)
+
+    def _limit(self, request: Request) -> int:
+        """Return how many bytes of a body are read: no more than the application reads."""
+        own_limit = request.max_content_length
+        return self._max_body if own_limit is None else min(self._max_body, own_limit)
 
     def _is_current(self, parts: SignatureParts) -> bool:
         if parts.signed_at is None:
@@ -225,34 +229,6 @@ def standard_signature(headers: Headers) -> SignatureParts | None:
     if not delivery or "." in delivery or not _TIME.fullmatch(time) or not signatures:
         return None
     return SignatureParts(signatures, f"{delivery}.{time}.".encode(), int(time))
-
-
-def read_raw_body(request: Request, limit: int) -> bytes:
-    """Return the raw body of at most `limit` bytes, and leave it readable for the view.
-
-    The limit of the application stays what it is. Raise `BodyTooLarge`, or `BadRequest` if the body
-    ends too early.
-    """
-    own_limit = request.max_content_length
-    limit = limit if own_limit is None else min(limit, own_limit)
-    request.max_content_length = limit
-    try:
-        body = request.get_data()
-    except RequestEntityTooLarge:
-        raise _too_large(limit) from None
-    except ClientDisconnected:
-        raise BadRequest("The body ended too early.") from None
-    finally:
-        request.max_content_length = own_limit
-    # Werkzeug silently truncates a body without a declared length at the limit.
-    if request.content_length is None and len(body) >= limit:
-        raise _too_large(limit)
-    request.stream = io.BytesIO(body)  # the view may read it by itself
-    return body
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body may have at most {limit} bytes.")
 
 
 def _each_secret(name: str, secrets: object) -> list[str | bytes]:

@@ -174,7 +174,7 @@ def parse_key(text: str) -> Key:
             reason = "HEAD follows GET" if name == "HEAD" else f"use {', '.join(sorted(METHODS))}"
             msg = f"rules[{text!r}] has the unknown method {name!r}; {reason}"
             raise ValueError(msg)
-    return Key(text, frozenset(names), re.sub(r"\*+", "*", found[2]))
+    return Key(text, frozenset(names), found[2])
 
 
 def rule_of(decorator: RuleDecorator, name: str = "this") -> Rule:

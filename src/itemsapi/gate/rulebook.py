@@ -21,8 +21,7 @@ class RulesInvalid(RuntimeError):
 
     Each fault is a line. `create_app` and `AuthLayer.seal` raise it. Without `seal` the application
     starts, logs each fault as `access_rule_fault`, and refuses routes without exactly one rule with
-    `problems.RouteUnguarded`, and, while a key decides no route, those whose rule is by a pattern;
-    in debug and testing their requests raise this.
+    `problems.RouteUnguarded`; in debug and testing their requests raise this.
     """
 
 

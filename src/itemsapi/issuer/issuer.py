@@ -11,12 +11,18 @@ from itemsapi.clock import Clock, unix_seconds
 from itemsapi.db import AnyRow, Database
 from itemsapi.issuer.additional_claims import AdditionalClaims, LoadedClaims
 from itemsapi.issuer.user_source import UserSource
-from itemsapi.problems import ScopeInvalid
+from itemsapi.problems import ClaimsUnavailable, ScopeInvalid
 from itemsapi.settings import Settings
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.rotation import RotationLimits
-from itemsapi.tokens.scopes import PASSWORD_CHANGE, ScopeRegistry, format_scopes, parse_scopes
+from itemsapi.tokens.scopes import (
+    MAX_SCOPE_LENGTH,
+    PASSWORD_CHANGE,
+    ScopeRegistry,
+    format_scopes,
+    parse_scopes,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,13 @@ class GrantDetails:
     epoch: int
     fresh: bool
     claims: LoadedClaims = field(default_factory=LoadedClaims)
+
+    def __post_init__(self) -> None:
+        """Raise `ClaimsUnavailable` for more scopes than a token can have, before any change."""
+        length = len(format_scopes(self.scopes))
+        if length > MAX_SCOPE_LENGTH:
+            cause = f"user: the scopes have {length} characters; a token has {MAX_SCOPE_LENGTH}"
+            raise ClaimsUnavailable(cause=cause)
 
     def with_claims(self, claims: LoadedClaims) -> "GrantDetails":
         """Return these details with the claims of the application, and no later epoch than they."""

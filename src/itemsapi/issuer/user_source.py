@@ -11,7 +11,7 @@ tokens have an older epoch than the change, and are invalid (docs/adr/0004).
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
@@ -204,6 +204,7 @@ class ApplicationUsers:
     database: Database
     clock: Clock
     scope_registry: ScopeRegistry
+    machine_prefixes: tuple[str, ...] = ()  # what the ids of callers who are no users begin with
     may_reuse_ids: bool = True
 
     @property
@@ -224,7 +225,7 @@ class ApplicationUsers:
                 hint=f"an id is 1 to {MAX_USER_ID_LENGTH} printable characters",
             )
             return None
-        return user
+        return self._unless_machine(user)
 
     def find_by_id(
         self, user_id: str, connection: HostConnection | None = None
@@ -233,7 +234,7 @@ class ApplicationUsers:
         if not is_user_id(user_id):
             return None
         user = self._checked.find_by_id(user_id, connection)
-        return user if user is not None and user.id == user_id else None
+        return self._unless_machine(user) if user is not None and user.id == user_id else None
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with exactly this id and their scopes that the application knows."""
@@ -277,6 +278,17 @@ class ApplicationUsers:
         with self.transaction(user.id) as change:
             set_password_digests(change.tx, user.id, [digest(new_hash)])
             yield change
+
+    def _unless_machine(self, user: UserAccount | None) -> UserAccount | None:
+        """Return a user, disabled if the id could be that of a machine: then they would be one.
+
+        Such a user is not missing: the name of a credential can be changed, and they come back.
+        """
+        if user is None or not user.id.startswith(self.machine_prefixes):
+            return user
+        hint = f"the id begins with {user.id.partition(':')[0]}:, as that of a credential's caller"
+        log.error("user_id_of_a_machine", user_id=user.id, hint=hint)
+        return replace(user, enabled=False)
 
     def _scopes(self, user_id: str) -> frozenset[str]:
         """Return the user's scopes that the application knows; the log names the others once."""

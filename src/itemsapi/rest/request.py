@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl
 
 import flask
 from werkzeug.datastructures import FileStorage, Headers, ImmutableMultiDict
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
-from itemsapi.problems import BadRequest, BodyMalformed, BodyTooLarge, MediaTypeWrong
+from itemsapi.gate.raw_body import read_raw_body
+from itemsapi.problems import BadRequest, BodyMalformed, MediaTypeWrong
 from itemsapi.rest import json_provider
 
 # The strict readers of URL-encoded pairs such as `a=1&b=2` (query strings and form bodies), and of
@@ -140,7 +141,7 @@ def json_body(request: flask.Request) -> Any:
 
 
 def read_body(request: flask.Request) -> bytes:
-    """Return the raw body, or raise `BodyTooLarge`, with or without a declared length.
+    """Return the raw body. Raise `BodyTooLarge`, or `BadRequest` if it ends too early.
 
     The limit is that of the view (`arguments(max_body=...)`) or else that of `json_provider`; or
     that of the application if it is lower.
@@ -148,18 +149,7 @@ def read_body(request: flask.Request) -> bytes:
     limit = _view_metadata(request).get(MAX_BODY, json_provider.MAX_BYTES)
     if not isinstance(request, Request) or "max_content_length" in vars(request):
         limit = min(request.max_content_length or limit, limit)
-    request.max_content_length = limit
-    too_large = BodyTooLarge(f"The body may have at most {limit} bytes.")
-    try:
-        body = request.get_data()
-    except RequestEntityTooLarge:
-        raise too_large from None
-    except ClientDisconnected:
-        raise BadRequest("The body ended too early.") from None
-    # Werkzeug silently truncates a body without a declared length at the limit.
-    if request.content_length is None and len(body) >= limit:
-        raise too_large
-    return body
+    return read_raw_body(request, limit)
 
 
 def current_view(request: flask.Request) -> Any:

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from itemsapi.problems import Problem, RefreshInvalid, TokenInvalid
@@ -29,6 +30,8 @@ LIFETIME_JITTER = 0.05  # share of the lifetime: tokens issued together do not e
 MAX_LIFETIME_SECONDS = (
     int(3600 * (1 + LIFETIME_JITTER)) + 1
 )  # the maximum of ITEMSAPI_ACCESS_TTL plus its jitter
+# A string of JSON, or an unclosed one up to the end; it never backtracks, so it takes linear time.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
 COMPACT_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999: the last second of a `datetime`
 MAX_COUNTER = 2**63 - 1  # of a generation or an epoch: the database stores 64 bits
@@ -50,7 +53,11 @@ REQUIRED_REFRESH_CLAIMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a verified access token. Times are whole seconds since 1970."""
+    """The claims of a verified access token. Times are whole seconds since 1970.
+
+    A token is remembered and serves many requests, so nothing in it can be changed: `raw` has
+    tuples and read-only mappings. `nested` names the claims of `raw` that are one of them.
+    """
 
     sub: str
     sid: str
@@ -64,6 +71,28 @@ class Claims:
     scopes: frozenset[str]
     raw: Mapping[str, Any]
     header: Mapping[str, Any]
+    nested: tuple[str, ...] = ()
+
+    def copy(self) -> dict[str, Any]:
+        """Return all claims as new dictionaries and lists, as JSON has them."""
+        copied = dict(self.raw)
+        for name in self.nested:
+            copied[name] = _thawed(copied[name])
+        return copied
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+    """Return a value of JSON that nobody can change."""
+    if isinstance(value, dict):
+        return MappingProxyType({name: _frozen(each) for name, each in value.items()})
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _thawed(value: Any) -> Any:  # noqa: ANN401 - as above
+    """Return what `_frozen` was given."""
+    if isinstance(value, MappingProxyType):
+        return {name: _thawed(each) for name, each in value.items()}
+    return list(map(_thawed, value)) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +142,7 @@ def _decode_base64url(part: str) -> bytes:
 def _parse_object(part: str, error: type[Problem]) -> dict[str, Any]:
     """Parse one JSON object: UTF-8 without BOM, no duplicate name, no NaN (RFC 7519 section 4)."""
     raw = _decode_base64url(part)
-    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_BRACKETS:
+    if _count_brackets(raw) > MAX_JSON_BRACKETS:
         raise error
     try:
         value = json.loads(
@@ -124,6 +153,12 @@ def _parse_object(part: str, error: type[Problem]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise error
     return value
+
+
+def _count_brackets(raw: bytes) -> int:
+    """Return the number of lists and objects in JSON; brackets within strings are text."""
+    skeleton = _STRING.sub(b"", raw)
+    return skeleton.count(b"{") + skeleton.count(b"[")
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -139,8 +174,8 @@ def _reject_constant(name: str) -> None:
     raise ValueError(msg)
 
 
-def parse_claims(payload: dict[str, Any], header: Mapping[str, Any], now: int) -> Claims:
-    """Return the claims of an access token at the time `now`, in seconds. Raise `TokenInvalid`.
+def parse_claims(payload: dict[str, Any], header: Mapping[str, Any]) -> Claims:
+    """Return the claims of an access token, current or not. Raise `TokenInvalid`.
 
     Each claim has its exact type: `true` is not a number, a list not a scope (S-085).
     """
@@ -148,7 +183,7 @@ def parse_claims(payload: dict[str, Any], header: Mapping[str, Any], now: int) -
     if not (
         payload.keys() >= REQUIRED_CLAIMS
         and payload["type"] == "access"
-        and _is_user_id(payload["sub"])
+        and is_user_id(payload["sub"])
         and all(_is_id(payload[name]) for name in ("sid", "jti"))
         and all(
             _is_count(payload[name], maximum=MAX_TIMESTAMP) for name in ("iat", "exp", "auth_time")
@@ -169,13 +204,16 @@ def parse_claims(payload: dict[str, Any], header: Mapping[str, Any], now: int) -
         raise TokenInvalid from None
     names = ("sub", "sid", "gen", "epoch", "jti", "iat", "exp", "auth_time")
     copied = {name: payload[name] for name in names}
-    claims = Claims(**copied, amr=tuple(amr), scopes=scopes, raw=payload, header=header)
-    _require_current(claims, now)
-    return claims
+    nested = tuple(name for name, value in payload.items() if isinstance(value, dict | list))
+    raw, header = _frozen(payload), MappingProxyType(dict(header))
+    return Claims(**copied, amr=tuple(amr), scopes=scopes, raw=raw, header=header, nested=nested)
 
 
-def _require_current(claims: Claims, now: int) -> None:
-    """Raise `TokenInvalid` for a token that is expired, not valid yet, or valid for too long."""
+def require_current(claims: Claims, now: int) -> None:
+    """Raise `TokenInvalid` for a token that is expired, not valid yet, or valid for too long.
+
+    `now` is in seconds since 1970.
+    """
     valid_from = max(claims.iat, claims.raw.get("nbf", 0))
     if valid_from > now + LEEWAY_SECONDS:
         raise TokenInvalid
@@ -187,7 +225,7 @@ def copy_additional_claims(claims: object) -> dict[str, Any]:
     """Return the claims that an application adds to an access token. Raise `ValueError`.
 
     They are a JSON object that survives the way into a token and out of it, without reserved names,
-    of at most 2 KiB.
+    of at most 2 KiB as they are written: in ASCII, without spaces.
     """
     if not isinstance(claims, Mapping):
         raise ValueError(f"it returned {type(claims).__name__}, not a dict")  # noqa: TRY004 - one kind for all
@@ -198,29 +236,32 @@ def copy_additional_claims(claims: object) -> dict[str, Any]:
     raw = _dump(claims)
     if len(raw) > MAX_ADDITIONAL_BYTES:
         raise ValueError(f"the claims have {len(raw)} bytes; {MAX_ADDITIONAL_BYTES} are allowed")
-    if raw.count(b"{") + raw.count(b"[") > MAX_ADDITIONAL_BRACKETS:
+    if _count_brackets(raw) > MAX_ADDITIONAL_BRACKETS:
         raise ValueError(f"the claims have more than {MAX_ADDITIONAL_BRACKETS} lists and objects")
     copied: dict[str, Any] = json.loads(raw)
     return copied
 
 
 def _dump(claims: Mapping[str, Any]) -> bytes:
-    """Return claims as JSON. Raise `ValueError` for a value that JSON does not have."""
+    """Return claims as a token has them, in ASCII: a letter such as `ж` is written in 6 bytes.
+
+    Raise `ValueError` for a value that JSON does not have.
+    """
     try:
-        raw = json.dumps(dict(claims), ensure_ascii=False, allow_nan=False).encode()
-        is_same = json.loads(raw) == claims
+        text = json.dumps(dict(claims), ensure_ascii=False, allow_nan=False)
+        is_same = json.loads(text.encode()) == claims
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"a claim is no JSON: {error}") from error
     if not is_same:
         raise ValueError("a claim is no JSON: it would come back as another value")
-    return raw
+    return json.dumps(dict(claims), separators=(",", ":")).encode()
 
 
 def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:
     """Return the claims of a refresh token. Raise `RefreshInvalid`."""
     if not (payload.keys() >= REQUIRED_REFRESH_CLAIMS and payload["type"] == "refresh"):
         raise RefreshInvalid
-    if not (_is_user_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
+    if not (is_user_id(payload["sub"]) and _is_id(payload["sid"]) and _is_count(payload["gen"])):
         raise RefreshInvalid
     return RefreshClaims(payload["sub"], payload["sid"], payload["gen"])
 
@@ -238,7 +279,7 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
 
 
-def _is_user_id(value: object) -> bool:
+def is_user_id(value: object) -> bool:
     """Return whether this may be the id of a user, ours or an application's (S-033)."""
     return _is_short_printable(value) and len(str(value)) <= MAX_USER_ID_LENGTH
 

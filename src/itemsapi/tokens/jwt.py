@@ -26,7 +26,13 @@ from flask_jwt_extended import (
 from jwt import PyJWK
 
 from itemsapi.clock import Clock, unix_seconds
-from itemsapi.problems import GateUnavailable, Problem, RefreshInvalid, TokenInvalid
+from itemsapi.problems import (
+    ClaimsUnavailable,
+    GateUnavailable,
+    Problem,
+    RefreshInvalid,
+    TokenInvalid,
+)
 from itemsapi.settings import Settings
 from itemsapi.tokens.claims import (
     LIFETIME_JITTER,
@@ -36,6 +42,7 @@ from itemsapi.tokens.claims import (
     parse_header,
     parse_payload,
     parse_refresh_claims,
+    require_current,
 )
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.keys import Key, derive_key, symmetric_key
@@ -132,7 +139,8 @@ class TokenCodec:
         """Create an access token; return it and its lifetime in seconds, jitter included.
 
         It expires at `not_after` at the latest, when its session ends (S-064). `additional` claims
-        of the application replace none of these.
+        of the application replace none of these. Raise `ClaimsUnavailable` for a token that the
+        gate would refuse.
         """
         jitter = random.uniform(1 - LIFETIME_JITTER, 1 + LIFETIME_JITTER)  # noqa: S311 - no secret
         lifetime = round(self._access_ttl.total_seconds() * jitter)
@@ -150,6 +158,7 @@ class TokenCodec:
                 additional_claims=claims,
                 additional_headers={"typ": "at+jwt", "kid": key.kid},
             )
+        _require_readable(token)
         return token, lifetime
 
     def create_refresh_token(
@@ -176,7 +185,9 @@ class TokenCodec:
         header = parse_header(token, "at+jwt", TokenInvalid)
         key = self._key_set.find(header["kid"])
         payload = self._verified_payload(token, header, key, TokenInvalid)
-        return parse_claims(payload, header, unix_seconds(self._clock()))
+        claims = parse_claims(payload, header)
+        require_current(claims, unix_seconds(self._clock()))
+        return claims
 
     def verify_refresh_token(self, token: str) -> RefreshClaims:
         """Return the claims of a refresh token; the row of its session decides whether it is good.
@@ -238,6 +249,19 @@ class TokenCodec:
             members = key.public_jwk() or key.members()
             self._public_jwks[key.kid] = PyJWK(members, algorithm=key.alg)
         return self._public_jwks[key.kid]
+
+
+def _require_readable(token: str) -> None:
+    """Raise `ClaimsUnavailable` for a token of ours that no view would accept: it is too long."""
+    try:
+        header = parse_header(token, "at+jwt", TokenInvalid)
+        parse_claims(parse_payload(token, TokenInvalid), header)
+    except TokenInvalid:
+        cause = (
+            f"token: with {len(token)} characters, its scopes or claims are more than a token can"
+            " have; give the user fewer"
+        )
+        raise ClaimsUnavailable(cause=cause) from None
 
 
 def _verified_claims() -> Mapping[str, Any] | None:

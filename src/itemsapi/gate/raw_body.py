@@ -1,0 +1,45 @@
+"""The raw body of a request: read once within a limit, and readable again by all others.
+
+The gate reads it for a signature, the parsers for their arguments. Views, WSGI applications behind
+`wsgi_guard` and everything else that reads `wsgi.input` still find it there.
+"""
+
+import io
+
+from flask import Request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wsgi import get_input_stream
+
+from itemsapi.problems import BadRequest, BodyTooLarge
+
+RAW_BODY = "itemsapi_raw_body"  # of the request object
+
+
+def read_raw_body(request: Request, limit: int) -> bytes:
+    """Return the raw body of at most `limit` bytes, whether its length is declared or not.
+
+    Raise `BodyTooLarge`, or `BadRequest` if it ends too early.
+    """
+    body: bytes | None = getattr(request, RAW_BODY, None)
+    try:
+        if body is None:
+            body = _read(request, limit)
+            setattr(request, RAW_BODY, body)
+        if len(body) > limit:
+            raise RequestEntityTooLarge
+    except RequestEntityTooLarge:
+        raise BodyTooLarge(f"The body may have at most {limit} bytes.") from None
+    except ClientDisconnected:
+        raise BadRequest("The body ended too early.") from None
+    return body
+
+
+def _read(request: Request, limit: int) -> bytes:
+    """Return the body, of which no more than one byte above the limit is read."""
+    if "stream" in vars(request):  # the application reads it, within its own limit
+        return request.get_data()
+    # The limit of the request itself may be one that cannot be set: a property of a subclass.
+    body = get_input_stream(request.environ, max_content_length=limit + 1).read()
+    request.environ["wsgi.input"] = io.BytesIO(body)
+    vars(request)["stream"] = io.BytesIO(body)  # without a limit: it is checked
+    return body
