@@ -232,7 +232,7 @@ class AuthLayer:
         revoked. Without this call a change is known at the next refresh, or use of a key. Raise
         `DatabaseUnavailable`, and `TypeError` for what is no id.
         """
-        services().users_changed([_id_as_text(each) for each in user_ids], connection)
+        services().user_changes.announce([_id_as_text(each) for each in user_ids], connection)
 
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from itemsapi.db import HostConnection
+from sqlalchemy import Connection
+
 from itemsapi.signatures import require_one_argument
 
 MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
@@ -97,7 +98,7 @@ class Users(Protocol):
 class JoiningUsers(Protocol):
     """Users that can be read in an open transaction of the application."""
 
-    def find_in_transaction(self, user_id: str, connection: HostConnection) -> UserAccount | None:
+    def find_in_transaction(self, user_id: str, connection: Connection) -> UserAccount | None:
         """Return the user with this id as that transaction has them, committed or not."""
 
 
