@@ -171,6 +171,7 @@ def _own_rules(layer: object) -> tuple[Rule, ...]:
 
 def _declare(rule: Rule) -> Callable[[View], View]:
     def decorate(view: View) -> View:
+        """Mark the view and what it wraps with the rule."""
         setattr(view, RULES, (*_own_rules(view), rule))
         for wrapped in list(_layers(getattr(view, "__wrapped__", None))):
             with suppress(AttributeError):  # builtins have no attributes

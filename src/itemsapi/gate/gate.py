@@ -282,6 +282,7 @@ def _guarded(
 
     @functools.wraps(view)
     def guarded(**view_args: Any) -> ResponseReturnValue:
+        """Run the view for the request that passed the gate to it."""
         request = current_request()
         admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)
         if admitted is not guarded or method != request.method or rule is None:

@@ -122,7 +122,9 @@ class Rulebook:
                 if self._has_checked_arguments(entry, route.arguments):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                problem = _problem(route, view, declared, given.keys)
+                problem = _problem(
+                    _rule_key(route.endpoint, view, method), view, declared, given.keys
+                )
                 fault = f"route {method} {route.rule} {problem}"
                 self.faults.append(fault)
                 self.faults_by_route[route.endpoint, method] = fault
@@ -177,8 +179,11 @@ def _blueprint_scopes(app: Flask) -> list[Scope]:
     return [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
 
 
-def _problem(route: Route, view: object, declared: list[Rule], keys: list[str]) -> str:
-    """Return what is wrong with a route that has no rule or several, and what to do."""
+def _problem(key: str, view: object, declared: list[Rule], keys: list[str]) -> str:
+    """Return what is wrong with a route that has no rule or several, and what to do.
+
+    `key` is the one of `AuthLayer(rules=)` for it, `keys` are those that are there.
+    """
     advice = "give it exactly one of @requires, @signed_in, @public"
     if keys:
         owners = [*(["a decorator"] if declared else []), *(f"the key {key!r}" for key in keys)]
@@ -187,7 +192,12 @@ def _problem(route: Route, view: object, declared: list[Rule], keys: list[str]) 
         return f"has more than one access rule; {advice}"
     if getattr(view, "__qualname__", "") == DECORATOR_WITHOUT_VIEW:
         return "has no access rule; write @requires(SCOPE), with the parentheses"
-    return f"has no access rule; {advice}, or AuthLayer(app, rules={{{route.endpoint!r}: ...}})"
+    return f"has no access rule; {advice}, or AuthLayer(app, rules={{{key!r}: ...}})"
+
+
+def _rule_key(endpoint: str, view: object, method: str) -> str:
+    """Return a key for `AuthLayer(rules=)`: of a class one method, as others may have rules."""
+    return f"{method} {endpoint}" if hasattr(view, "view_class") else endpoint
 
 
 def collect_rules(view: object, method: str) -> list[Rule]:

@@ -201,6 +201,7 @@ class Blueprint(
         parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
+            """Parse before the view, and keep its body limit."""
             parsed = parse(self._after_arguments(view))
             if max_body is not None:
                 _add_metadata(parsed, MAX_BODY, max(max_body, view_metadata(view).get(MAX_BODY, 0)))
@@ -237,8 +238,11 @@ class Blueprint(
         instance = resolve_schema_instance(schema)
 
         def decorate(view: View) -> View:
+            """Document the view and serialize what it returns."""
+
             @functools.wraps(view)
             def respond(*args: Any, **kwargs: Any) -> object:
+                """Run the view and make its response."""
                 returned = flask.current_app.ensure_sync(view)(*args, **kwargs)
                 value, status, headers = unpack_tuple_response(returned)
                 if isinstance(value, WerkzeugResponse):
@@ -263,6 +267,7 @@ class Blueprint(
             return _below_route("alt_response", documented)
 
         def decorate(view: View) -> View:
+            """Document the problem of the view."""
             _add_metadata(view, PROBLEMS, [status_code, *view_metadata(view).get(PROBLEMS, [])])
             return view
 
@@ -353,6 +358,7 @@ def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[Vi
     """Return `decorate`, which raises `DecoratorMisplaced` if it stands above the route."""
 
     def check(view: View) -> View:
+        """Decorate the view, unless it is registered already."""
         # Another decorator may stand between this one and the route.
         if inspect.unwrap(view, stop=REGISTERED.__contains__) in REGISTERED:
             name = getattr(view, "__name__", "the view")

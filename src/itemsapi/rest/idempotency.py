@@ -1,6 +1,6 @@
 """`Idempotency-Key` for views that create something: a request that is sent again creates it once.
 
-Requests are told apart by user, endpoint, path and key; a key that comes again with another query
+Requests differ by user, endpoint, path and key; a key that comes again with another query
 or body is rejected (422). `itemsapi.idempotency` has the table and how races end.
 """
 
@@ -48,6 +48,7 @@ def keep_key(view: View) -> View:
 
     @functools.wraps(view)
     def keep(*args: Any, **kwargs: Any) -> object:
+        """Keep the key and run the view without the headers."""
         *others, headers = args
         setattr(flask.request, KEY, headers["key"])
         return flask.current_app.ensure_sync(view)(*others, **kwargs)
