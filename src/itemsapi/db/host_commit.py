@@ -6,8 +6,8 @@ of the commit in between.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 Action = Callable[[], None]
 Apply = Callable[[Session, list[Any]], None]
@@ -94,7 +95,7 @@ class _HostCommit:
                 items.setdefault((change.join, change.apply), []).append(change.item)
             waiting.changes.clear()
         for (join, apply), all_items in items.items():
-            with join(connection) as tx:
+            with _rolling_back(connection), join(connection) as tx:
                 apply(tx, all_items)
 
     def _prepare_commit(self, connection: Connection, *_: object) -> None:
@@ -120,6 +121,20 @@ class _HostCommit:
             self._clear()
 
 
+@contextmanager
+def _rolling_back(connection: Connection) -> Iterator[None]:
+    """Close the connection to the server if the block raises.
+
+    After an error of a listener SQLAlchemy believes that the commit has failed in the database, and
+    sends no rollback: the next user of the connection would commit all of it.
+    """
+    try:
+        yield
+    except BaseException:
+        connection.invalidate()
+        raise
+
+
 _commits: WeakKeyDictionary[Connection, _HostCommit] = WeakKeyDictionary()
 
 
@@ -137,7 +152,7 @@ def _listen_for_outcomes(engine: Engine) -> None:
         event.listen(engine, "handle_error", _fail)
 
 
-def _give_back(_driver_connection: object, record: Any) -> None:
+def _give_back(_driver_connection: object, record: ConnectionPoolEntry) -> None:
     _run_committed(record.info)
 
 
