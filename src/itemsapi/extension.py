@@ -228,8 +228,8 @@ class AuthLayer:
         """Revoke the access tokens of users that the application changed, deleted or disabled.
 
         Call it in an application context, after your transaction is committed, or, on the same
-        database, within it, with its `connection`: see `transaction`. Then it happens just before
-        the commit, also of what you change after the call. Within a second every process
+        database, within it, with its `connection`: see `transaction`. On PostgreSQL it happens just
+        before the commit then. Within a second every process
         refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
         The sessions of a user who is gone or disabled end, and the API keys of one who is gone are
         revoked. Without this call a change is known at the next refresh, or use of a key. Raise
