@@ -239,6 +239,18 @@ def test_a_connection_that_lives_long_gathers_no_handlers(backend: Backend, host
     assert (actions, len(handlers)) == ([0, 1, 2], 1)
 
 
+def test_an_engine_gathers_no_handlers(backend: Backend, host: Engine) -> None:
+    """Nor does one whose options are made for each request, or whose pool is made again."""
+    handlers: set[tuple[int, int]] = set()
+    for _ in range(3):
+        with host.execution_options(logging_token="shop").begin() as connection:
+            record(backend, connection)
+        dispatch = host.dialect.dispatch, host.pool.dispatch
+        handlers.add((len(list(dispatch[0].handle_error)), len(list(dispatch[1].checkin))))
+        host.dispose()
+    assert len(handlers) == 1
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [

@@ -145,10 +145,13 @@ def _commit_of(connection: Connection) -> _HostCommit:
 
 
 def _listen_for_outcomes(engine: Engine) -> None:
-    """Learn, once for an engine, whether a commit failed, and when a connection is given back."""
-    if not event.contains(engine.pool, "checkin", _give_back):
-        event.listen(engine.pool, "checkin", _give_back)
-    if not event.contains(engine, "handle_error", _fail):
+    """Learn, once for an engine, whether a commit failed, and when a connection is given back.
+
+    Engines with other options share the dialect and the pool; `event.contains` would not tell.
+    """
+    if _give_back not in tuple(engine.pool.dispatch.checkin):
+        event.listen(engine, "checkin", _give_back)
+    if _fail not in tuple(engine.dialect.dispatch.handle_error):
         event.listen(engine, "handle_error", _fail)
 
 

@@ -42,7 +42,7 @@ def join_transaction(connection: HostConnection, own: DatabaseIdentity) -> Itera
 def begin_to_join(connection: HostConnection, own: DatabaseIdentity) -> Connection:
     """Return the connection of a transaction that can be joined; see `join_transaction`."""
     outer = host_connection(connection)
-    own.require(outer)
+    own.require(outer)  # a statement: SQLAlchemy begins, with the host's own event handlers
     _begin(outer)
     return outer
 
@@ -88,7 +88,6 @@ def _begin(connection: Connection) -> None:
     Python's driver for SQLite begins it only before the first change. Without it, the end of our
     savepoint would be a commit (https://www.sqlite.org/lang_savepoint.html).
     """
-    connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins, with the host's own event handlers
     if _is_autocommit(connection):
         words = "auth.transaction(connection=...) needs a transaction to join"
         raise ValueError(f"{words}, and this connection is in autocommit mode")
