@@ -50,21 +50,24 @@ class Audit:
         caller_id: str | None = None,
         **details: str | int | bool | None,
     ) -> None:
-        """Record an event in the transaction of the change, and log it after the commit."""
+        """Record an event in the transaction of the change, and log it after the commit.
+
+        Raise `ValueError` for a name or an id that a column cannot hold.
+        """
         context = request_context()
+        ids = {"user_id": user_id, "session_id": session_id, "caller_id": caller_id}
+        for column, text in ({"event": event} | ids).items():
+            _require_storable(column, text)
         tx.add(
             AuditEvent(
                 at=self.clock(),
                 event=event,
-                user_id=user_id,
-                session_id=session_id,
-                caller_id=caller_id,
+                **ids,
                 address=context.address[:64],
                 request_id=context.request_id[:64],
                 details=json.dumps(details, sort_keys=True),
             )
         )
-        ids = {"user_id": user_id, "session_id": session_id, "caller_id": caller_id}
 
         def publish() -> None:
             """Log and count the event."""
@@ -92,3 +95,10 @@ class Audit:
             query = query.where(table.c.event == event)
         with self.database.reading() as connection:
             return list(connection.execute(query).all())
+
+
+def _require_storable(column: str, text: str | None) -> None:
+    """Raise `ValueError` for a text that PostgreSQL refuses or that nobody could read."""
+    length: int = AuditEvent.core().c[column].type.length  # type: ignore[attr-defined]  # a String
+    if text is not None and not (0 < len(text) <= length and text.isprintable()):
+        raise ValueError(f"an audit event needs a {column} of 1 to {length} printable characters")

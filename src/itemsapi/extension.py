@@ -235,13 +235,15 @@ class AuthLayer:
         """Revoke the access tokens of users that the application changed, deleted or disabled.
 
         Call it in an application context, after your transaction is committed, or, on the same
-        database, within it, with its `connection`: see `transaction`. Within a second every process
+        database, within it, with its `connection`: see `transaction`. On PostgreSQL it happens just
+        before the commit then. Within a second every process
         refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
         The sessions of a user who is gone or disabled end, and the API keys of one who is gone are
         revoked. Without this call a change is known at the next refresh, or use of a key. Raise
-        `DatabaseUnavailable`, and `TypeError` for what is no id.
+        `DatabaseUnavailable`, `TypeError` for what is no id, and `ValueError` for a transaction on
+        PostgreSQL at another isolation level than READ COMMITTED.
         """
-        services().users_changed([_id_as_text(each) for each in user_ids], connection)
+        services().user_changes.announce([_id_as_text(each) for each in user_ids], connection)
 
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.
@@ -265,20 +267,24 @@ class AuthLayer:
         event: str,
         *,
         connection: HostConnection | None = None,
-        user_id: str | None = None,
+        user_id: int | str | UUID | None = None,
         session_id: str | None = None,
-        caller_id: str | None = None,
+        caller_id: int | str | UUID | None = None,
         **details: str | int | bool | None,
     ) -> None:
         """Add an event of the application to the audit trail: a name of up to 60 characters.
 
         `user_id` is whom it concerns, `caller_id` who did it, if that is another user. With
         `connection` it is in that transaction, see `transaction`. The details must contain no
-        secret. Raise `DatabaseUnavailable`. Call it in an application context.
+        secret. Raise `DatabaseUnavailable`, and `ValueError` for a name or an id that is too long
+        or has characters that are not printable. Call it in an application context.
         """
+        user, caller = (
+            None if each is None else _id_as_text(each) for each in (user_id, caller_id)
+        )
         with AuthLayer.transaction(connection=connection) as tx:
             services().audit.record(
-                tx, event, user_id=user_id, session_id=session_id, caller_id=caller_id, **details
+                tx, event, user_id=user, session_id=session_id, caller_id=caller, **details
             )
 
     @staticmethod
@@ -314,7 +320,7 @@ def _id_as_text(user_id: object) -> str:
     """Return the id of a user as the layer stores it."""
     if isinstance(user_id, bool) or not isinstance(user_id, int | str | UUID):
         kind = type(user_id).__name__
-        raise TypeError(f"users_changed() takes ids, and this is of the type {kind}: pass user.id")
+        raise TypeError(f"the id of a user cannot be of the type {kind}: pass user.id")
     return str(user_id)
 
 

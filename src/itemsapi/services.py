@@ -13,13 +13,13 @@ from itemsapi.accounts.users import Users, users_name
 from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import LAYER_USERS, Database, HostConnection
+from itemsapi.db import LAYER_USERS, Database
 from itemsapi.issuer.additional_claims import AdditionalClaims
 from itemsapi.issuer.api_key_lookup import ApiKeyLookup
 from itemsapi.issuer.api_keys import ApiKeyService
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
-from itemsapi.issuer.user_changes import users_changed
+from itemsapi.issuer.user_changes import UserChanges
 from itemsapi.issuer.user_source import ApplicationUsers, LayerUsers
 from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
@@ -52,6 +52,7 @@ class Services:
     audit: Audit
     issuer: Issuer
     users: UserService
+    user_changes: UserChanges
     roles: RoleService
     api_keys: ApiKeyService
     api_key_lookup: ApiKeyLookup
@@ -75,12 +76,6 @@ class Services:
         (RFC 9457 section 3.1.1).
         """
         return f"{self.base_url}/docs/problems"
-
-    def users_changed(
-        self, user_ids: Iterable[str], connection: HostConnection | None = None
-    ) -> None:
-        """Revoke what users have that the application changed, disabled or deleted."""
-        users_changed(self.issuer, user_ids, connection)
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""
@@ -204,6 +199,7 @@ def _services_around(
         audit=issuer.audit,
         issuer=issuer,
         users=UserService(issuer),
+        user_changes=UserChanges(issuer),
         roles=RoleService(issuer),
         api_keys=ApiKeyService(issuer, api_key_lookup.forget),
         api_key_lookup=api_key_lookup,

@@ -1,7 +1,10 @@
 """A transaction of the host that the layer joins: both are committed, or neither is."""
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import (
@@ -21,7 +24,10 @@ from itemsapi.db import after_commit
 from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
+from support.bundled_postgres import start_postgres
+from support.log_records import LogRecords
 from support.manual_timer import ManualTimer
+from support.postgres_database import execute, url_of
 
 Events = Callable[[], list[str]]
 
@@ -233,6 +239,18 @@ def test_a_connection_that_lives_long_gathers_no_handlers(backend: Backend, host
     assert (actions, len(handlers)) == ([0, 1, 2], 1)
 
 
+def test_an_engine_gathers_no_handlers(backend: Backend, host: Engine) -> None:
+    """Nor does one whose options are made for each request, or whose pool is made again."""
+    handlers: set[tuple[int, int]] = set()
+    for _ in range(3):
+        with host.execution_options(logging_token="shop").begin() as connection:
+            record(backend, connection)
+        dispatch = host.dialect.dispatch, host.pool.dispatch
+        handlers.add((len(list(dispatch[0].handle_error)), len(list(dispatch[1].checkin))))
+        host.dispose()
+    assert len(handlers) == 1
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
@@ -290,6 +308,122 @@ def test_a_transaction_of_ours_can_be_joined(backend: Backend, events: Events) -
         record(backend, tx)
         raise ZeroDivisionError
     assert events() == []
+
+
+@pytest.fixture
+def log() -> Iterator[LogRecords]:
+    """What the layer logs."""
+    records, logger = LogRecords(), logging.getLogger("itemsapi.audit")
+    logger.addHandler(records)
+    yield records
+    logger.removeHandler(records)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_event_is_logged_once_the_commit_is_certain(
+    backend: Backend, host: Engine, log: LogRecords, fails: bool
+) -> None:
+    """S-149: not if a deferred constraint fails, although SQLAlchemy has told of the commit."""
+    child = (
+        "CREATE TEMPORARY TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
+    )
+    with host.connect() as connection:
+        if host.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE parent (id INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql(child)
+        connection.commit()
+        record(backend, connection)
+        if fails:
+            connection.exec_driver_sql("INSERT INTO child VALUES (1)")
+        with pytest.raises(exc.IntegrityError) if fails else nullcontext():
+            connection.commit()
+        connection.invalidate() if fails else None  # SQLite is still in the transaction
+    assert [line.split()[0] for line in log.lines()] == ([] if fails else ["order_placed"])
+
+
+def test_an_event_is_logged_when_the_next_transaction_begins(
+    backend: Backend, host: Engine, log: LogRecords
+) -> None:
+    """A connection that lives long need not be given back first."""
+    with host.connect() as connection:
+        record(backend, connection)
+        connection.commit()
+        place_order(connection)
+        assert len(log.lines()) == 1
+
+
+@pytest.mark.parametrize("field", ["event", "user_id", "caller_id", "session_id"])
+@pytest.mark.parametrize("value", ["a\0b", "x" * 129, "\ud800", ""])
+def test_an_event_with_an_unstorable_text_is_rejected(
+    backend: Backend, field: str, value: str
+) -> None:
+    """On both databases in the same words, and without the parameters of a statement."""
+    fields: dict[str, Any] = {"event": "order_placed", field: value}
+    with (
+        backend.services.database.transaction() as tx,
+        pytest.raises(ValueError, match=rf"^an audit event needs a {field} of 1 to \d+ printable"),
+    ):
+        backend.services.audit.record(tx, **fields)
+
+
+def test_a_connection_by_another_name_of_the_server_is_joined(
+    backend: Backend, host: Engine, events: Events, tmp_path: Path
+) -> None:
+    """Such as a pooler, another host name or a link to the file."""
+    if host.dialect.name == "sqlite":
+        (tmp_path / "link.db").symlink_to(str(host.url.database))
+        url = host.url.set(database=str(tmp_path / "link.db"))
+    else:
+        url = host.url.update_query_dict({"application_name": "shop"})
+    other = create_engine(url)
+    with other.begin() as connection:
+        record(backend, connection)
+    other.dispose()
+    assert events() == ["order_placed"]
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_connection_to_the_same_name_on_another_server_is_rejected(
+    backend: Backend, host: Engine
+) -> None:
+    """Such as a shard or a copy for tests: the revocation would reach nobody."""
+    with start_postgres() as server:
+        execute(server.get_uri(), f"CREATE DATABASE {host.url.database}")
+        other = create_engine(
+            make_url(url_of(server.get_uri(), str(host.url.database))).set(
+                drivername="postgresql+psycopg"
+            )
+        )
+        with other.connect() as connection, pytest.raises(ValueError, match="another database"):
+            record(backend, connection)
+        other.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_connection_that_finds_other_tables_is_rejected(backend: Backend, host: Engine) -> None:
+    """A schema that comes first has the tables of another layer."""
+    with host.connect() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA other")
+        connection.exec_driver_sql("CREATE TABLE other.itemsapi_revocation (seq BIGINT)")
+        connection.exec_driver_sql("SET LOCAL search_path = other, public")
+        with pytest.raises(ValueError, match="schema"):
+            record(backend, connection)
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_connection_is_joined_after_the_server_became_another(
+    backend: Backend, host: Engine, events: Events
+) -> None:
+    """What was remembered of ours is asked again: a restart changes it."""
+    for _ in range(2):
+        with host.begin() as connection:
+            record(backend, connection)
+        backend.services.database._identity._known = "before the restart"  # noqa: SLF001
+    assert events() == ["order_placed"] * 2
 
 
 def test_a_connection_to_another_database_is_rejected(backend: Backend) -> None:

@@ -40,7 +40,7 @@ from itemsapi.accounts.user_columns import (
     username_column,
 )
 from itemsapi.accounts.users import UserAccount
-from itemsapi.db import AnyRow, HostConnection
+from itemsapi.db import AnyRow
 from itemsapi.db.engine import translate_errors
 from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import DatabaseUnavailable
@@ -126,28 +126,25 @@ class SqlUsers:
         """Return the user with this id; None for a string that is no id of this table."""
         return self._find_id(user_id, self._reading())
 
-    def find_in_transaction(self, user_id: str, connection: HostConnection) -> UserAccount | None:
+    def find_in_transaction(self, user_id: str, connection: Connection) -> UserAccount | None:
         """Return the user with this id as the application's open transaction has them.
 
         A transaction on another database than that of the users does not know them; they are as
         committed then.
         """
-        theirs: Engine | Connection = (
-            connection if isinstance(connection, Connection) else connection.get_bind(self._mapper)
-        )
-        if theirs.engine.url != self._bind()[1].engine.url:
+        if connection.engine.url != self._bind()[1].engine.url:
             return self.find_by_id(user_id)
         return self._find_id(user_id, _joined(connection))
 
     def _find_id(
-        self, user_id: str, reading: AbstractContextManager[HostConnection]
+        self, user_id: str, reading: AbstractContextManager[Session | Connection]
     ) -> UserAccount | None:
         key = self._key(user_id)
         rows = [] if key is None else self._find(self._id == key, reading)
         return self._account(rows[0]) if rows else None
 
     def _find(
-        self, condition: ColumnElement[bool], reading: AbstractContextManager[HostConnection]
+        self, condition: ColumnElement[bool], reading: AbstractContextManager[Session | Connection]
     ) -> Sequence[AnyRow]:
         """Return two rows at most; none if the type of the column rejects the value."""
         try:
@@ -257,11 +254,9 @@ def _translate_errors() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _joined(connection: HostConnection) -> Iterator[HostConnection]:
-    """Yield an open transaction of the application, with what it has pending."""
+def _joined(connection: Connection) -> Iterator[Connection]:
+    """Yield an open transaction of the application."""
     with _translate_errors():
-        if not isinstance(connection, Connection):
-            connection.flush()
         yield connection
 
 

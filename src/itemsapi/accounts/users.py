@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from itemsapi.db import HostConnection
+from sqlalchemy import Connection
+
 from itemsapi.signatures import require_one_argument
 
 UNNAMED = "an object without a name"
@@ -107,7 +108,7 @@ class Users(Protocol):
 class JoiningUsers(Protocol):
     """Users that can be read in an open transaction of the application."""
 
-    def find_in_transaction(self, user_id: str, connection: HostConnection) -> UserAccount | None:
+    def find_in_transaction(self, user_id: str, connection: Connection) -> UserAccount | None:
         """Return the user with this id as that transaction has them, committed or not."""
 
 

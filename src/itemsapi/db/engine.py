@@ -11,14 +11,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
 
 from itemsapi.clock import Timer
 from itemsapi.db import sqlite
-from itemsapi.db.joined_transaction import HostConnection, join_transaction
+from itemsapi.db.host_commit import Change, change_before_commit
+from itemsapi.db.identity import DatabaseIdentity
+from itemsapi.db.joined_transaction import (
+    HostConnection,
+    begin_to_join,
+    join_transaction,
+    require_read_committed,
+)
 from itemsapi.db.url import parse_database_url
 from itemsapi.db.user_set import UserSet
 from itemsapi.db.writable_probe import WritableProbe
@@ -35,6 +42,8 @@ TABLE_MISSING = "42P01"
 SCHEMA_ERRORS = {TABLE_MISSING, "42501"}  # SQLSTATEs; the other one is: permission denied
 
 _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for a standby too
+
+Item = TypeVar("Item")
 
 
 class Database:
@@ -70,6 +79,7 @@ class Database:
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
         self._writer_lock = threading.Lock()
+        self._identity = DatabaseIdentity(self.engine, self.reading)
         self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
 
     def transaction(
@@ -110,9 +120,35 @@ class Database:
 
     @contextmanager
     def _joined_transaction(self, connection: HostConnection) -> Iterator[Session]:
-        with translate_errors(), join_transaction(connection, self.engine) as tx:
+        with translate_errors(), join_transaction(connection, self._identity) as tx:
             self.user_set.require(tx.connection())
             yield tx
+
+    def change_at_commit(
+        self,
+        apply: Callable[[Session, list[Item]], None],
+        item: Item,
+        connection: HostConnection | None = None,
+    ) -> None:
+        """Call `apply(tx, [item])` in a transaction; with `connection`, in that, before its commit.
+
+        Then `apply` is called once with the items of all calls in that transaction. So it can take
+        its locks in one order, and nobody waits for them until the application commits. On SQLite
+        it is called at once: the application has the only write lock already.
+
+        Raise `DatabaseUnavailable`, and `ValueError` as for `transaction` and for a transaction on
+        PostgreSQL that reads from a snapshot.
+        """
+        if connection is None or self.dialect == "sqlite":
+            if isinstance(connection, Session | scoped_session):
+                connection.flush()
+            with self.transaction(connection=connection) as tx:
+                apply(tx, [item])
+            return
+        with translate_errors():
+            outer = begin_to_join(connection, self._identity)
+            require_read_committed(outer)
+        change_before_commit(outer, Change(self._joined_transaction, apply, item))
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Return a block that yields a connection in autocommit mode, for look-ups.

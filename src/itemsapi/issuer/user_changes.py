@@ -7,46 +7,73 @@ does a missing user of the layer itself: their id is given to nobody, and a proc
 know the users of the application (`users=`) finds none of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
 from itemsapi.accounts.users import UserAccount
-from itemsapi.db import HostConnection
+from itemsapi.db import HostConnection, has_joined, host_connection
 from itemsapi.issuer.api_keys import revoke_api_keys_in
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.sessions import close_sessions, record_ended_sessions
 from itemsapi.issuer.user_source import is_user_id
 from itemsapi.tokens.revocation import user_target
 
+Reasons = Mapping[str, str | None]  # by user: why sessions end, or None if they go on
+
 USER_MISSING = "user missing"
 
 
-def users_changed(
-    issuer: Issuer, user_ids: Iterable[str], connection: HostConnection | None = None
-) -> None:
-    """Revoke the access tokens of users that an application changed, in one transaction.
+class UserChanges:
+    """Revokes what users have that an application changed, disabled or deleted."""
 
-    The sessions of those who are missing or disabled end, and the API keys of the missing are
-    revoked. With `connection`, it is the transaction of the application, and they are read in it. A
-    text that no token can have as its user is left out: there is nothing to revoke.
-    """
-    changed = {
-        user_id: issuer.users.find_by_id(user_id, connection)
-        for user_id in set(user_ids)
-        if is_user_id(user_id)
-    }
-    if not changed:
-        return
-    with issuer.database.transaction(connection=connection) as tx:
-        ids = lock_users(tx, changed)
-        reasons = {user_id: _reason_to_end(issuer, changed[user_id]) for user_id in ids}
-        _end_in(issuer, tx, {user_id: why for user_id, why in reasons.items() if why})
+    def __init__(self, issuer: Issuer) -> None:
+        """Use an issuer."""
+        self._issuer = issuer
+
+    def announce(self, user_ids: Iterable[str], connection: HostConnection | None = None) -> None:
+        """Revoke the access tokens of users that an application changed, in one transaction.
+
+        The sessions of those who are missing or disabled end, and the API keys of the missing are
+        revoked. With `connection`, it is the transaction of the application, and this happens just
+        before its commit. A text that no token can have as its user is left out: there is nothing
+        to revoke.
+        """
+        ids = set(filter(is_user_id, user_ids))
+        if ids:
+            theirs = None if connection is None else host_connection(connection)
+            reasons = self._reasons_to_end(ids, theirs)
+            self._issuer.database.change_at_commit(self._apply, reasons, connection)
+
+    def _reasons_to_end(self, ids: Iterable[str], connection: Connection | None) -> Reasons:
+        issuer = self._issuer
+        return {
+            user_id: _reason_to_end(issuer, issuer.users.find_by_id(user_id, connection))
+            for user_id in ids
+        }
+
+    def _apply(self, tx: Session, calls: list[Reasons]) -> None:
+        """Revoke what the users of all calls have, with all locks in one order."""
+        issuer, reasons = self._issuer, _merge(calls)
+        if has_joined(tx):  # the application may have changed more since the calls
+            reasons = _merge([reasons, self._reasons_to_end(reasons, tx.connection())])
+        ids = lock_users(tx, reasons)
+        _end_in(issuer, tx, {user_id: why for user_id in ids if (why := reasons[user_id])})
         epoch = issuer.revocation_feed.revoke(tx, *map(user_target, ids))
         set_epochs(tx, ids, epoch)
         for user_id in ids:
             issuer.audit.record(tx, "authz_change", user_id=user_id, by="application")
+
+
+def _merge(readings: Iterable[Reasons]) -> Reasons:
+    """Return the last reading of each user; but who was missing once is gone for good (S-122)."""
+    merged: dict[str, str | None] = {}
+    for user_id, why in (each for reasons in readings for each in reasons.items()):
+        if merged.get(user_id) != USER_MISSING:
+            merged[user_id] = why
+    return merged
 
 
 def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
@@ -34,7 +35,7 @@ from itemsapi.accounts.users import (
     fold_username,
 )
 from itemsapi.clock import Clock
-from itemsapi.db import Database, HostConnection, host_connection
+from itemsapi.db import Database
 from itemsapi.issuer.checked_users import CheckedUsers
 from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import Unavailable
@@ -101,9 +102,7 @@ class UserSource(Protocol):
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name."""
 
-    def find_by_id(
-        self, user_id: str, connection: HostConnection | None = None
-    ) -> UserAccount | None:
+    def find_by_id(self, user_id: str, connection: Connection | None = None) -> UserAccount | None:
         """Return the user with this id, as a transaction of the application has them if given."""
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
@@ -148,12 +147,10 @@ class LayerUsers:
         with self.database.reading() as connection:
             return repository.find_by_name(connection, username)
 
-    def find_by_id(
-        self, user_id: str, connection: HostConnection | None = None
-    ) -> UserAccount | None:
+    def find_by_id(self, user_id: str, connection: Connection | None = None) -> UserAccount | None:
         """Return the user with this id."""
         if connection is not None:
-            return repository.find_by_id(host_connection(connection), user_id)
+            return repository.find_by_id(connection, user_id)
         with self.database.reading() as own:
             return repository.find_by_id(own, user_id)
 
@@ -227,9 +224,7 @@ class ApplicationUsers:
             return None
         return self._unless_machine(user)
 
-    def find_by_id(
-        self, user_id: str, connection: HostConnection | None = None
-    ) -> UserAccount | None:
+    def find_by_id(self, user_id: str, connection: Connection | None = None) -> UserAccount | None:
         """Return the user with exactly this id: databases may compare without regard to case."""
         if not is_user_id(user_id):
             return None
