@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from itemsapi.accounts.users import HashSamples, JoiningUsers, UserAccount, Users
-from itemsapi.db import HostConnection
 from itemsapi.problems import Problem, UsersUnavailable
 from itemsapi.tokens.scopes import scope_names_of_user
 
@@ -26,7 +27,7 @@ class CheckedUsers:
         """Return the user who signs in with this name."""
         return _account("find_by_name", _call(lambda: self.users.find_by_name(username)))
 
-    def find_by_id(self, user_id: str, connection: HostConnection | None) -> UserAccount | None:
+    def find_by_id(self, user_id: str, connection: Connection | None) -> UserAccount | None:
         """Return the user with this id, as a transaction of the application has them if given."""
         users = self.users
         if connection is None or not isinstance(users, JoiningUsers):
