@@ -297,6 +297,7 @@ def test_a_renewal_of_a_hash_does_not_wait_for_the_application(changed: Session)
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.postgres
 @pytest.mark.dialect("postgresql")
 def test_a_replacement_of_a_hash_does_not_wait_for_ever(
     changed: Session, monkeypatch: pytest.MonkeyPatch
