@@ -11,7 +11,7 @@ from typing import TypeVar
 from itemsapi.accounts.users import HashRenewal, HashSamples, JoiningUsers, UserAccount, Users
 from itemsapi.db import HostConnection
 from itemsapi.problems import Problem, UsersUnavailable
-from itemsapi.tokens.scopes import scope_names
+from itemsapi.tokens.scopes import scope_names_of_user
 
 Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ class CheckedUsers:
 
     def scope_names(self, user_id: str) -> frozenset[str]:
         """Return the names of the user's scopes."""
-        return _call(lambda: scope_names(self.users.scopes(user_id)))
+        return _call(lambda: scope_names_of_user(self.users.scopes(user_id)))
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store the hash `new` if the stored one is still `old`. Return whether it was."""
