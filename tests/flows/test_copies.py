@@ -33,8 +33,11 @@ class HeldLock:
 
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
-    """A process whose copies may be a second old."""
-    return make_backend(revocation_lag=timedelta(seconds=1))
+    """A process whose copies may be a second old; it knows whose users the database is for."""
+    backend = make_backend(revocation_lag=timedelta(seconds=1))
+    with backend.services.database.transaction() as tx:
+        backend.services.database.user_set.claim(tx)
+    return backend
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`SqlUsers`: mapped classes of all shapes; the session of the application stays untouched."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -278,6 +279,49 @@ def test_a_hash_is_replaced_only_if_it_did_not_change(engine: Engine, session: S
     users = SqlUsers(session, HostUser)
     assert [users.replace_password_hash("7", OLD, NEW) for _ in range(2)] == [True, False]
     assert not users.replace_password_hash("nobody", NEW, OLD)
+
+
+@pytest.fixture
+def changed(engine: Engine, session: Session) -> Session:
+    """A session of the application that changed a user, and commits later."""
+    add(engine, grace(id=7))
+    session.execute(update(HostUser).values(active=False))
+    return session
+
+
+def test_a_renewal_of_a_hash_does_not_wait_for_the_application(changed: Session) -> None:
+    """A request of its own would wait for itself; the next sign-in tries again (S-047)."""
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnavailable):
+        SqlUsers(changed, HostUser).renew_password_hash("7", OLD, NEW)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_replacement_of_a_hash_does_not_wait_for_ever(
+    changed: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL has no limit by default."""
+    monkeypatch.setattr("itemsapi.accounts.host_writes.LOCK_TIMEOUT_SECONDS", 0.1)
+    with pytest.raises(DatabaseUnavailable):
+        SqlUsers(changed, HostUser).replace_password_hash("7", OLD, NEW)
+
+
+def test_a_hash_is_renewed_when_nobody_writes(engine: Engine, session: Session) -> None:
+    """By compare-and-set, too."""
+    add(engine, grace(id=7))
+    users = SqlUsers(session, HostUser)
+    assert [users.renew_password_hash("7", OLD, NEW) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_connection_waits_as_before_after_a_renewal(engine: Engine, session: Session) -> None:
+    """It returns to the pool of the application."""
+    add(engine, grace(id=7))
+    SqlUsers(session, HostUser).renew_password_hash("7", OLD, NEW)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 5000
 
 
 def test_no_hash_is_replaced_when_the_table_is_read_only(engine: Engine, session: Session) -> None:

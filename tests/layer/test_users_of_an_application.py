@@ -300,7 +300,7 @@ def test_a_sign_in_succeeds_when_the_hash_cannot_be_replaced(
     """The next one tries again."""
     user_id = host.create_user()
     with monkeypatch.context() as patch:
-        patch.setattr("itemsapi.accounts.sql_users.SqlUsers.replace_password_hash", fail)
+        patch.setattr("itemsapi.accounts.sql_users.SqlUsers.renew_password_hash", fail)
         assert host.refresh(host.login()).status_code == 200
     host.login()
     assert host.stored_hash(user_id).startswith("$argon2id$")

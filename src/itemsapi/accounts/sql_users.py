@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
+from itemsapi.accounts.host_writes import writing
 from itemsapi.accounts.user_columns import (
     enabled_column,
     has_reused_ids,
@@ -170,11 +171,18 @@ class SqlUsers:
 
         Raise `DatabaseUnavailable` if the table cannot be written now.
         """
+        return self._replace_hash(user_id, old, new, waits=True)
+
+    def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace a hash, but raise `DatabaseUnavailable` at once if somebody has a lock."""
+        return self._replace_hash(user_id, old, new, waits=False)
+
+    def _replace_hash(self, user_id: str, old: str, new: str, *, waits: bool) -> bool:
         if self._replace is None:
             return False
         values = {"_id": self._key(user_id), "_old": old, "_new": new}
         try:
-            with self._writing() as connection:
+            with self._writing(waits=waits) as connection:
                 return connection.execute(self._replace, values).rowcount == 1
         except (IntegrityError, DataError) as error:
             raise DatabaseUnavailable(cause=f"users: {summarize_error(error)}") from error
@@ -225,8 +233,11 @@ class SqlUsers:
             yield tx
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction of its own. Raise `DatabaseUnavailable`."""
+    def _writing(self, *, waits: bool) -> Iterator[Connection]:
+        """Yield a connection in a transaction of its own, which waits for a lock or does not.
+
+        Raise `DatabaseUnavailable`.
+        """
         session, bind = self._bind()
         if _has_one_connection(bind) and _in_transaction(session):
             raise DatabaseUnavailable(
@@ -234,7 +245,7 @@ class SqlUsers:
             )
         with _translate_errors():
             if isinstance(bind, Engine):
-                with bind.begin() as connection:
+                with writing(bind, waits=waits) as connection:
                     yield connection
             else:
                 with bind.begin_nested() if bind.in_transaction() else bind.begin():

@@ -120,6 +120,17 @@ class HashSamples(Protocol):
         """Return the hashes of some users, among them every kind in use if possible."""
 
 
+@runtime_checkable
+class HashRenewal(Protocol):
+    """Users whose hashes can be replaced without waiting."""
+
+    def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace a hash as `replace_password_hash` does, at a sign-in, which must not wait for it.
+
+        Raise `DatabaseUnavailable` if it cannot be done at once: the next sign-in tries again.
+        """
+
+
 def users_name(users: Users) -> str:
     """Return the name by which a database of the layer knows whose users it is for."""
     return str(getattr(users, "name", UNNAMED))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from itemsapi.accounts.users import HashSamples, JoiningUsers, UserAccount, Users
+from itemsapi.accounts.users import HashRenewal, HashSamples, JoiningUsers, UserAccount, Users
 from itemsapi.problems import Problem, UsersUnavailable
 from itemsapi.tokens.scopes import scope_names_of_user
 
@@ -41,10 +41,16 @@ class CheckedUsers:
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store the hash `new` if the stored one is still `old`. Return whether it was."""
-        is_replaced: object = _call(lambda: self.users.replace_password_hash(user_id, old, new))
-        if not isinstance(is_replaced, bool):
-            raise _wrong_result("replace_password_hash", is_replaced, "True if it was replaced")
-        return is_replaced
+        replaced: object = _call(lambda: self.users.replace_password_hash(user_id, old, new))
+        return _boolean("replace_password_hash", replaced)
+
+    def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace a hash, without waiting if the application's class knows how to."""
+        users = self.users
+        if not isinstance(users, HashRenewal):
+            return self.replace_password_hash(user_id, old, new)
+        renewed: object = _call(lambda: users.renew_password_hash(user_id, old, new))
+        return _boolean("renew_password_hash", renewed)
 
     def sample_password_hashes(self) -> Iterable[str]:
         """Return the hashes of some users, if the application shows them."""
@@ -67,6 +73,12 @@ def _account(name: str, found: object) -> UserAccount | None:
     if found is None or isinstance(found, UserAccount):
         return found
     raise _wrong_result(name, found, "a UserAccount, or None")
+
+
+def _boolean(name: str, returned: object) -> bool:
+    if isinstance(returned, bool):
+        return returned
+    raise _wrong_result(name, returned, "True if the hash was replaced, else False")
 
 
 def _wrong_result(name: str, result: object, advice: str) -> UsersUnavailable:

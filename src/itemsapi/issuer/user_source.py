@@ -295,7 +295,7 @@ class ApplicationUsers:
     def _replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Replace a hash; the user is signed in already, and the next sign-in tries again."""
         try:
-            self._checked.replace_password_hash(user_id, old, new)
+            self._checked.renew_password_hash(user_id, old, new)
         except Unavailable as error:
             cause = error.cause or summarize_error(error.__cause__ or error)
             log.warning("password_hash_not_replaced", user_id=user_id, cause=cause)
