@@ -130,7 +130,7 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("fault", "rules", fault)
     if not rulebook.faults:
         yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
-    if words := public_by_pattern(rulebook):
+    for words in public_by_pattern(rulebook):
         yield Finding("warning", "rules", words)
 
 
