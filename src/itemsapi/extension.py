@@ -57,6 +57,7 @@ from itemsapi.rest.middleware import Middleware
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
+from itemsapi.signatures import require_one_argument
 from itemsapi.tokens.rotation import mark_generation_seen
 from itemsapi.tokens.scopes import Scope
 
@@ -230,9 +231,9 @@ class AuthLayer:
         Call it in an application context, after your transaction is committed, or, on the same
         database, within it, with its `connection`: see `transaction`. Within a second every process
         refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
-        Without this call a change is known at the next refresh. Sessions end if the user is gone,
-        disabled or has another password. Raise `DatabaseUnavailable`, and `TypeError` for what is
-        no id.
+        The sessions of a user who is gone or disabled end, and the API keys of one who is gone are
+        revoked. Without this call a change is known at the next refresh, or use of a key. Raise
+        `DatabaseUnavailable`, and `TypeError` for what is no id.
         """
         services().users_changed([_id_as_text(each) for each in user_ids], connection)
 
@@ -240,8 +241,10 @@ class AuthLayer:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.
 
         It runs at sign-in, refresh and change of password. `current_caller().claims` has them. See
-        [rules.md](rules.md#claims). Raise `ValueError` for a second function.
+        [rules.md](rules.md#claims). Raise `ValueError` for a second function, and `TypeError` for
+        one that does not take one argument.
         """
+        require_one_argument(function, "@auth.claims:", "the id of a user: def tenant(user_id)")
 
         def load(user_id: str) -> Mapping[str, Any]:
             """Call the function, which may be asynchronous."""

@@ -440,11 +440,13 @@ class Unavailable(Problem):
     title = "The service is temporarily unavailable"
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 1, cause: str = "") -> None:
-        """Take the seconds until a retry, and for the log what is unavailable."""
+        """Take the seconds until a retry, and for logs and tracebacks what is unavailable."""
         super().__init__(
             detail or f"Try again in {retry_after} s.", headers={"Retry-After": str(retry_after)}
         )
         self.cause = cause or type(self).cause
+        if self.cause:
+            self.add_note(self.cause)
 
 
 class DatabaseUnavailable(Unavailable):

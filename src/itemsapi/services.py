@@ -14,12 +14,12 @@ from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import Database, HostConnection
-from itemsapi.issuer import sessions
 from itemsapi.issuer.additional_claims import AdditionalClaims
 from itemsapi.issuer.api_key_lookup import ApiKeyLookup
 from itemsapi.issuer.api_keys import ApiKeyService
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import RoleService
+from itemsapi.issuer.user_changes import users_changed
 from itemsapi.issuer.user_source import ApplicationUsers, LayerUsers
 from itemsapi.issuer.users import UserService
 from itemsapi.items.quota import Quota
@@ -79,8 +79,8 @@ class Services:
     def users_changed(
         self, user_ids: Iterable[str], connection: HostConnection | None = None
     ) -> None:
-        """Revoke the access tokens of users that the application changed."""
-        sessions.users_changed(self.issuer, user_ids, connection)
+        """Revoke what users have that the application changed, disabled or deleted."""
+        users_changed(self.issuer, user_ids, connection)
 
     def scopes(self) -> Mapping[str, Scope]:
         """Return the scopes of the application and its blueprints, by name."""

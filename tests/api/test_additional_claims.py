@@ -1,12 +1,14 @@
 """Claims of the application in access tokens (`@auth.claims`)."""
 
 import asyncio
+import json
+from collections import UserDict
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask_jwt_extended import get_jwt
+from flask import Flask, jsonify
+from flask_jwt_extended import get_jwt, get_jwt_header
 from sqlalchemy import func, select
 
 from itemsapi import current_caller, signed_in
@@ -221,6 +223,64 @@ def test_a_second_function_stops_the_boot() -> None:
     auth.claims(lambda _: {})
     with pytest.raises(ValueError, match="already is a function"):
         auth.claims(lambda _: {})
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda: {"a": 1}, lambda one, two: {one: two}, {"tenant": 1}],
+    ids=["none", "two", "no function"],
+)
+def test_a_function_that_does_not_take_one_id_stops_the_boot(function: Any) -> None:
+    """Otherwise each sign-in would be a 503."""
+    with pytest.raises(TypeError, match=r"^@auth.claims: .* takes? the id of a user: def tenant"):
+        AuthLayer().claims(function)
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_sign_in_is_503_when_the_claims_fail_as_they_are_read(build: Build) -> None:
+    """As when the function fails: a mapping may compute its values."""
+
+    class Lazy(UserDict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            raise ConnectionError(name)
+
+    backend = build(lambda _: Lazy(tenant=""))
+    backend.create_user("ada")
+    assert error_code(sign_in(backend)) == "claims_unavailable"
+
+
+@pytest.mark.dialect("sqlite")
+def test_claims_can_be_returned_as_json(host: HostFactory) -> None:
+    """With Flask's function as with the standard library's."""
+
+    def add(app: Flask) -> None:
+        app.add_url_rule("/a", "a", signed_in(lambda: jsonify(current_caller().claims)))
+        app.add_url_rule("/b", "b", signed_in(lambda: json.dumps(current_caller().claims)))
+
+    ada = host(add, claims=lambda _: {"tenant": {"id": 7}}).signed_in_client("ada")
+    assert [json.loads(ada.get(path).text)["tenant"] for path in "ab"] == [{"id": 7}] * 2
+
+
+@pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize("read", [lambda: current_caller().claims, get_jwt, get_jwt_header])
+def test_a_view_that_changes_its_claims_changes_no_other_request(
+    host: HostFactory, read: Callable[[], Any]
+) -> None:
+    """S-084: the process remembers the verified token, and the next request gets it again."""
+
+    def change() -> str:
+        claims = read()
+        shown = json.dumps(claims)
+        claims["extra"] = claims.get("tenant", {})
+        claims["extra"]["id"] = 8
+        return shown
+
+    backend = host(
+        lambda app: app.add_url_rule("/change", "change", signed_in(change)),
+        claims=lambda _: {"tenant": {"id": 7}},
+    )
+    ada = backend.signed_in_client("ada")
+    assert ada.get("/change").text == ada.get("/change").text
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_CLAIMS))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.issuer import api_key_lookup
@@ -162,6 +162,18 @@ def test_a_revoked_key_is_refused_by_another_process_within_a_second(
     ada.delete(f"{KEYS}/{made['id']}")
     timer.advance(0.7)
     assert error_code(client.get("/items")) == "invalid_api_key"
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_key_is_refused_but_kept_when_the_layer_has_no_such_user(
+    backend: Backend, program: FlaskClient
+) -> None:
+    """S-163: a process without the users of an application must not revoke their keys."""
+    with backend.services.database.transaction() as tx:
+        tx.execute(update(ApiKey).values(user_id="7"))
+    assert error_code(program.get("/items")) == "invalid_api_key"
+    with backend.services.database.reading() as connection:
+        assert connection.scalar(select(ApiKey.core().c.revoked_at)) is None
 
 
 @pytest.mark.dialect("sqlite")

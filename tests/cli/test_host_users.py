@@ -83,6 +83,14 @@ def test_sessions_are_listed_and_ended(name: str) -> None:
 
 
 @pytest.mark.usefixtures("host")
+def test_check_warns_of_ids_that_sqlite_gives_again() -> None:
+    """S-122: the next user would get what a deleted one left behind."""
+    found = {each["about"]: each for each in run("check", "--json").json["findings"]}["user ids"]
+    assert found["mark"] == "warning"
+    assert found["words"].startswith("SQLite gives the id of a deleted user again; write")
+
+
+@pytest.mark.usefixtures("host")
 def test_an_unknown_user_is_reported() -> None:
     """In one line."""
     done = run("sessions", "end", "nobody")

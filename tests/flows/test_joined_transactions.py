@@ -4,10 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    NestedTransaction,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    text,
+)
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from itemsapi.clock import now
+from itemsapi.db import after_commit
 from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
@@ -203,6 +213,75 @@ def test_a_later_savepoint_of_the_host_keeps_ours(
         connection.commit()
     timer.advance(1.1)
     assert status(backend, headers) == 401
+
+
+def act_after_commit(backend: Backend, connection: Connection, actions: list[int]) -> None:
+    """Note, once the host has committed, that it has."""
+    with backend.services.database.transaction(connection=connection) as tx:
+        after_commit(tx, lambda: actions.append(len(actions)))
+
+
+def test_a_connection_that_lives_long_gathers_no_handlers(backend: Backend, host: Engine) -> None:
+    """Each action runs once, however often the connection was joined before."""
+    actions: list[int] = []
+    handlers: set[int] = set()
+    with host.connect() as connection:
+        for _ in range(3):
+            act_after_commit(backend, connection, actions)
+            handlers.add(len(list(connection.dispatch.commit)))
+            connection.commit()
+    assert (actions, len(handlers)) == ([0, 1, 2], 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ("act commit", 1),
+        ("act rollback act commit", 1),
+        ("savepoint act release commit", 1),
+        ("savepoint act return commit", 0),
+        ("act savepoint act return commit", 1),
+        ("act savepoint act release commit", 2),
+        ("act savepoint savepoint act release return commit", 1),
+        ("act savepoint rollback act commit", 1),
+        ("act commit savepoint act return act commit", 2),
+    ],
+)
+def test_an_action_runs_if_its_savepoint_is_committed(
+    backend: Backend, host: Engine, steps: str, expected: int
+) -> None:
+    """And not if the host returned to one before it."""
+    actions: list[int] = []
+    savepoints: list[NestedTransaction] = []
+    with host.connect() as connection:
+        do: dict[str, Callable[[], object]] = {
+            "act": lambda: act_after_commit(backend, connection, actions),
+            "commit": connection.commit,
+            "rollback": connection.rollback,
+            "savepoint": lambda: savepoints.append(connection.begin_nested()),
+            "release": lambda: savepoints.pop().commit(),
+            "return": lambda: savepoints.pop().rollback(),
+        }
+        place_order(connection)
+        for step in steps.split():
+            do[step]()
+    assert len(actions) == expected
+
+
+@pytest.mark.dialect("sqlite")
+@pytest.mark.parametrize(("end", "stored"), [("COMMIT", 1), ("ROLLBACK", 0), ("SELECT 1", 0)])
+def test_a_transaction_that_the_host_begins_by_hand_is_joined(
+    backend: Backend, host: Engine, events: Events, end: str, stored: int
+) -> None:
+    """In autocommit mode, where nobody else ends it: no row of ours outlives those of the host."""
+    engine = create_engine(host.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        record(backend, connection)
+        place_order(connection)
+        connection.exec_driver_sql(end)
+    engine.dispose()
+    assert (count_orders(host), len(events())) == (stored, stored)
 
 
 def test_a_transaction_of_ours_can_be_joined(backend: Backend, events: Events) -> None:

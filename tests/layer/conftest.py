@@ -61,7 +61,7 @@ def make_host(
         object.__setattr__(cheap, name, value)  # no setting that an operator can write allows this
     with ExitStack() as stack:
 
-        def make(model: type[Any] = HostUser, **options: Any) -> Host:
+        def make(model: type[Any] = HostUser, include: Any = (), **options: Any) -> Host:
             engine = create_engine(host_url)
             stack.callback(engine.dispose)
             model.metadata.create_all(engine)
@@ -70,9 +70,12 @@ def make_host(
             stack.callback(session.remove)
             defaults: dict[str, Any] = {"enabled": "active", "scopes": _scopes_of}
             app = Flask("host")
-            app.add_url_rule("/orders", "orders", requires(ORDERS_READ)(_new_view()))
+            by = {"access_token", *(["api_key"] if include else [])}
+            app.add_url_rule("/orders", "orders", requires(ORDERS_READ, by=by)(_new_view()))
             users = SqlUsers(session, model, **defaults | options)
-            auth = AuthLayer(app, users=users, settings=cheap, clock=clock, monotonic=timer)
+            auth = AuthLayer(
+                app, users=users, settings=cheap, include=include, clock=clock, monotonic=timer
+            )
             host = Host(app, auth, engine, session, clock, model)
             stack.callback(host.services.database.dispose)
             return host

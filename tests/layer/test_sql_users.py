@@ -14,12 +14,14 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     Session,
+    column_property,
     mapped_column,
     relationship,
     scoped_session,
@@ -44,7 +46,7 @@ class UuidUser(Base):
     __tablename__ = "uuid_user"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    username: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = mapped_column(String(80), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(255))
 
 
@@ -54,7 +56,7 @@ class TextUser(Base):
     __tablename__ = "text_user"
 
     id: Mapped[str] = mapped_column(String(80), primary_key=True)
-    username: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = mapped_column(String(80), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     grades: Mapped[list["Grade"]] = relationship()
 
@@ -76,7 +78,7 @@ class Person(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(10))
-    username: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = mapped_column(String(80), unique=True)
 
 
 class Member(Person):
@@ -97,6 +99,18 @@ class Guest(Person):
     secret: Mapped[str | None] = mapped_column(String(255))
 
 
+class NamedUser(Base):
+    """A user whose name is made of two columns, so that nobody knows whether it is unique."""
+
+    __tablename__ = "named_user"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    first: Mapped[str] = mapped_column(String(80))
+    last: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = column_property(type_coerce(first + last, String))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+
+
 class OddUser(Base):
     """A user whose key has two columns, and other columns that do not fit."""
 
@@ -104,7 +118,7 @@ class OddUser(Base):
 
     tenant: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = mapped_column(String(80), unique=True)
     password_hash: Mapped[str] = mapped_column(String(60))
     digest: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -115,7 +129,7 @@ class TimeUser(Base):
     __tablename__ = "time_user"
 
     id: Mapped[float] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = mapped_column(String(80), unique=True)
     password_hash: Mapped[str] = mapped_column(String(60))
 
 
@@ -247,8 +261,8 @@ def test_a_class_that_shares_its_table_does_not_find_others(
 
 def test_nobody_is_found_when_two_users_have_the_name(engine: Engine, session: Session) -> None:
     """The column should be unique; guessing would be worse."""
-    add(engine, *(TextUser(id=key, username="grace") for key in "ab"))
-    assert SqlUsers(session, TextUser).find_by_name("grace") is None
+    add(engine, *(NamedUser(id=key, first="gra", last="ce") for key in (1, 2)))
+    assert SqlUsers(session, NamedUser).find_by_name("grace") is None
 
 
 @pytest.mark.parametrize("name", ["", "Grace", "grace\0", "\ud800", "gr\nace", "%", "x" * 200])
@@ -425,7 +439,7 @@ class ShortUser(Base):
     __tablename__ = "short_user"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(80))
+    username: Mapped[str] = mapped_column(String(80), unique=True)
     password_hash: Mapped[str] = mapped_column(String(60))
 
 

@@ -20,6 +20,7 @@ from support.host_app import Host, HostUser, MakeHost, cheap_hash
 from support.log_records import LogRecords
 from support.race import race
 
+ORDERS_READ = Scope("orders:read", "See")
 NEW_PASSWORD = "seven quiet geese cross the river"
 
 
@@ -44,6 +45,32 @@ def test_scopes_that_the_application_does_not_know_are_dropped(host: Host) -> No
     """No token has a scope that no rule names (S-082)."""
     host.create_user(scopes="orders:read rockets:launch")
     assert host.login()["scope"] == "orders:read"
+
+
+@pytest.mark.dialect("sqlite")
+def test_the_log_names_an_unknown_scope_once(host: Host, log_records: LogRecords) -> None:
+    """A name that is misspelt in the table is in no token."""
+    host.create_user(scopes="orders:read rockets:lauch")
+    host.login()
+    host.login()
+    assert sum("rockets:lauch" in line for line in log_records.lines()) == 1
+
+
+@pytest.mark.parametrize("scopes", [[ORDERS_READ], ("orders:read",), "orders:read"], ids=repr)
+def test_scopes_are_given_by_name_or_as_objects(make_host: MakeHost, scopes: Any) -> None:
+    """Also as a string with spaces between, as in tokens."""
+    host = make_host(scopes=lambda _: scopes)
+    host.create_user()
+    assert host.login()["scope"] == "orders:read"
+
+
+@pytest.mark.parametrize("scopes", [None, 1, {"orders:read": False}, [("orders:read",)], b"a:b"])
+def test_scopes_of_another_type_are_an_error(make_host: MakeHost, scopes: Any) -> None:
+    """In one line that says what to return."""
+    host = make_host(scopes=lambda _: scopes)
+    user_id = str(host.create_user())
+    with pytest.raises(TypeError, match=r"^the scopes of a user are a list of names such as"):
+        host.services.issuer.users.find_with_scopes(user_id)
 
 
 def test_a_sign_in_replaces_the_hash_with_argon2id(host: Host) -> None:
@@ -232,7 +259,7 @@ def test_a_sign_in_is_401_when_the_password_is_changed_just_before_its_session_o
     tokens, read_scopes = host.login(), SqlUsers.scopes
     pending = [lambda: change_password(host, tokens)]
 
-    def scopes(users: SqlUsers, user_id: str) -> Iterable[str]:
+    def scopes(users: SqlUsers, user_id: str) -> Iterable[object]:
         found = read_scopes(users, user_id)
         if pending:
             assert pending.pop()().status_code == 200
@@ -451,6 +478,10 @@ def test_a_user_is_not_another_whose_id_differs_in_case(memory_host: Host) -> No
         ([], "has no method find_by_name"),
         (type("Half", (), {"find_by_name": print})(), "has no method find_by_id"),
         (type("Unclear", (UsersInMemory,), {"read_only": None})(), "has no attribute read_only"),
+        (
+            type("Wrong", (UsersInMemory,), {"scopes": lambda _: []})(),
+            "has to take a name or an id",
+        ),
     ],
 )
 def test_an_object_without_the_methods_is_refused(users: Any, message: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, String, insert, inspect, select, update
+from sqlalchemy import Engine, String, delete, insert, inspect, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session
 from werkzeug.security import generate_password_hash
 
@@ -67,6 +67,12 @@ class Host:
         key = inspect(self.model).primary_key[0]
         with self.engine.begin() as connection:
             connection.execute(update(self.model).where(key == user_id).values(**columns))
+
+    def delete_user(self, user_id: object) -> None:
+        """Delete a user, committed by the application, which says nothing to the layer."""
+        key = inspect(self.model).primary_key[0]
+        with self.engine.begin() as connection:
+            connection.execute(delete(self.model).where(key == user_id))
 
     def stored_hash(self, user_id: object) -> str:
         """Return the stored password hash of a user."""

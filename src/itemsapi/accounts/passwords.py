@@ -29,6 +29,7 @@ from argon2.low_level import error_to_str
 from itemsapi.accounts import foreign_hashes
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.observability.context import request_context
+from itemsapi.observability.logging import log
 from itemsapi.problems import Busy
 from itemsapi.settings import MAX_PASSWORD_LENGTH, Settings
 from itemsapi.web_addresses import client_key
@@ -38,6 +39,7 @@ MAX_WAITING_HASHES = 2  # more would block the threads of the server (measured: 
 TEMPORARY_PASSWORD_LIFETIME = timedelta(days=7)  # ASVS 6.4.1, S-119
 HASH_WAIT_SECONDS = 2.0
 MAX_PARAMETER_SETS = 4  # that one verification does the work of
+MANY_KINDS = "the time of a wrong password may tell who is a user; see users.md, password hashes"
 PARAMETERS_RELOAD_SECONDS = 3600.0
 EXHAUSTION_ERRORS = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
 
@@ -110,6 +112,8 @@ class PasswordService:
                 return  # another thread reloaded them meanwhile
             self._loaded_at = time.monotonic()
             in_use = {self._current: _decoy_hash(self._current)} | loaded | self._seen
+            if len(in_use) > MAX_PARAMETER_SETS:
+                log.warning("many_kinds_of_password_hashes", kinds=len(in_use), hint=MANY_KINDS)
             self._decoys = dict(itertools.islice(in_use.items(), MAX_PARAMETER_SETS))
             self._seen = {}
 

@@ -4,7 +4,8 @@
 
 It works with declarative models of SQLAlchemy 2.0 and of Flask-SQLAlchemy. Each query runs in a
 connection of its own on the engine of the given session: so it neither commits nor rolls back what
-the application has pending there, and does not see it either.
+the application has pending there, and does not see it either. Handlers of `do_orm_execute` of that
+session are called, as for its own queries: a filter that hides deleted users hides them here, too.
 
 There are two exceptions, both common in tests. If the engine has one connection only, as for an
 SQLite database in memory, a connection of its own would be the application's: while a transaction
@@ -13,40 +14,38 @@ connection, queries run on that one, and a hash is replaced in a savepoint.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Select,
-    Update,
-    bindparam,
-    inspect,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, Select, event, select
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
     StatementError,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Mapper, Session, scoped_session
+from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
+from itemsapi.accounts.user_columns import (
+    enabled_column,
+    has_reused_ids,
+    id_column,
+    mapper_of,
+    replacement,
+    text_column,
+    username_column,
+)
 from itemsapi.accounts.users import UserAccount
-from itemsapi.db import AnyRow
+from itemsapi.db import AnyRow, HostConnection
 from itemsapi.db.engine import translate_errors
 from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.signatures import require_one_argument
 
 SAMPLED_HASHES = 1000  # at each end of the table
 MAX_INTEGER = 2**63 - 1
-MIN_HASH_LENGTH = 100  # characters of an Argon2id hash
-ID_TYPES = (int, str, uuid.UUID)
 
 
 class SessionLike(Protocol):
@@ -66,16 +65,16 @@ class SqlUsers:
     """Users in a table of the application.
 
     `session` is a session, a scoped session, or a callable that returns one (a `sessionmaker`);
-    only its engine or connection is used. `model` is the mapped class, and the next names are
-    attributes of it: `username` may be any unique text, such as the address; `enabled` a boolean,
-    if there is one (a null counts as disabled); `id` the primary key, an integer, text or UUID that
-    is never given to another user.
+    only its engine or connection is used, and its handlers. `model` is the mapped class, and the
+    next names are attributes of it: `username` may be any unique text, such as the address;
+    `enabled` a boolean, if there is one, or a hybrid property (a null counts as disabled); `id` the
+    primary key, an integer, text or UUID that is never given to another user.
 
     Names are compared by the database as they are, so with case or without as its collation says;
     `normalize` is applied to what the client sends, such as `str.lower` if the names are stored in
-    lower case. `scopes` is called with a user, in a session of its own, and returns their scopes,
-    or a string of them with spaces between. With `read_only` no password hash is ever replaced: for
-    a table whose hashes other programs verify, too.
+    lower case. `scopes` is called with a user, in a session of its own, and returns their scopes by
+    name or as `Scope` objects, or a string of names with spaces between. With `read_only` no
+    password hash is ever replaced: for a table whose hashes other programs verify, too.
     """
 
     def __init__(  # noqa: PLR0913 - the names of the application's columns
@@ -87,26 +86,29 @@ class SqlUsers:
         password_hash: str = "password_hash",  # noqa: S107 - the name of an attribute
         enabled: str | None = None,
         id: str = "id",  # noqa: A002 - the usual name of the attribute
-        scopes: Callable[[Any], Iterable[str]] | None = None,
+        scopes: Callable[[Any], Iterable[object]] | None = None,
         normalize: Callable[[str], str] = str,
         read_only: bool = False,
     ) -> None:
         """Raise `TypeError` or `ValueError` if these are not suitable columns of a mapped class."""
-        mapper = _mapper(model)
+        mapper = mapper_of(model)
+        _require_functions(scopes, normalize)
         self.read_only = read_only
         self._session, self._mapper, self._scopes = session, mapper, scopes
         self._normalize = normalize
-        self._id = _id_attribute(mapper, id)
-        self._username = _text_attribute(mapper, username)
-        self._password_hash = _text_attribute(mapper, password_hash)
+        self._id = id_column(mapper, id)
+        self._username = username_column(mapper, username)
+        self._password_hash = text_column(mapper, password_hash)
         self._columns = [self._id, self._username, self._password_hash]
         if enabled is not None:
-            self._columns.append(_attribute(mapper, enabled))
-        self._replace = None if read_only else _replacement(mapper, id, password_hash)
+            self._columns.append(enabled_column(mapper, enabled))
+        self._replace = None if read_only else replacement(mapper, id, password_hash)
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name; None also if several users have it."""
         name = self._normalize(username)
+        if not isinstance(name, str):
+            raise TypeError(f"SqlUsers: normalize= returned {name!r}; return the name as a string")
         if not name.isprintable():
             return None  # NUL or half of a surrogate pair would be an error in the database
         with self._reading() as tx:
@@ -119,11 +121,29 @@ class SqlUsers:
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
         """Return the user with this id; None for a string that is no id of this table."""
+        return self._find(user_id, self._reading())
+
+    def find_in_transaction(self, user_id: str, connection: HostConnection) -> UserAccount | None:
+        """Return the user with this id as the application's open transaction has them.
+
+        A transaction on another database than that of the users does not know them; they are as
+        committed then.
+        """
+        theirs: Engine | Connection = (
+            connection if isinstance(connection, Connection) else connection.get_bind(self._mapper)
+        )
+        if theirs.engine.url != self._bind()[1].engine.url:
+            return self.find_by_id(user_id)
+        return self._find(user_id, _joined(connection))
+
+    def _find(
+        self, user_id: str, reading: AbstractContextManager[HostConnection]
+    ) -> UserAccount | None:
         key = self._key(user_id)
         if key is None:
             return None
         try:
-            with self._reading() as tx:
+            with reading as tx:
                 row = tx.execute(self._select().where(self._id == key)).first()
         except StatementError as error:
             if isinstance(error, DBAPIError) and not isinstance(error, DataError):
@@ -131,7 +151,7 @@ class SqlUsers:
             return None  # the type of the column rejects the value
         return self._account(row) if row else None
 
-    def scopes(self, user_id: str) -> Iterable[str]:
+    def scopes(self, user_id: str) -> Iterable[object]:
         """Return what the function `scopes` returns for the user; no scopes without it."""
         if self._scopes is None:
             return ()
@@ -139,8 +159,7 @@ class SqlUsers:
             user = tx.scalars(
                 select(self._mapper.class_).where(self._id == self._key(user_id))
             ).first()
-            scopes = () if user is None else self._scopes(user)
-            return scopes if isinstance(scopes, str) else tuple(scopes)
+            return () if user is None else _materialized(self._scopes(user))
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store the hash `new` if the stored one is still `old`. Return whether it was.
@@ -166,13 +185,26 @@ class SqlUsers:
                 for stored in tx.scalars(hashes.order_by(order).limit(SAMPLED_HASHES))
             ]
 
+    def reuses_ids(self) -> bool:
+        """Return whether the database gives the id of a deleted user to another one, by itself."""
+        return self._bind()[1].dialect.name == "sqlite" and has_reused_ids(self._mapper)
+
     def _select(self) -> Select[Any]:
         return select(*self._columns)
 
-    @staticmethod
-    def _account(row: AnyRow) -> UserAccount:
+    def _account(self, row: AnyRow) -> UserAccount:
         user_id, username, password_hash, *enabled = row
-        return UserAccount(str(user_id), str(username), password_hash or None, all(enabled))
+        is_enabled = all(map(self._is_true, enabled))
+        return UserAccount(str(user_id), str(username), password_hash or None, is_enabled)
+
+    def _is_true(self, enabled: object) -> bool:
+        """Return whether a stored value is true; any other than a boolean, 0 or 1 is an error."""
+        if isinstance(enabled, int) and enabled in {0, 1}:
+            return bool(enabled)
+        if enabled is not None:
+            column = f"{self._mapper.class_.__name__}.{self._columns[-1].key}"
+            log.error("user_enabled_unclear", column=column, hint="store true or false")
+        return False
 
     def _key(self, user_id: str) -> int | str | uuid.UUID | None:
         """Return an id as the type of its column; None unless it is written in the usual way."""
@@ -193,6 +225,7 @@ class SqlUsers:
             _translate_errors(),
             Session(connection, autoflush=False, join_transaction_mode="rollback_only") as tx,
         ):
+            _add_handlers(tx, session)
             yield tx
 
     @contextmanager
@@ -224,79 +257,47 @@ def _translate_errors() -> AbstractContextManager[None]:
     return translate_errors("users", if_table_is_missing=advice)
 
 
+@contextmanager
+def _joined(connection: HostConnection) -> Iterator[HostConnection]:
+    """Yield an open transaction of the application, with what it has pending."""
+    with _translate_errors():
+        if not isinstance(connection, Connection):
+            connection.flush()
+        yield connection
+
+
 def _in_transaction(session: SessionLike) -> bool:
     """Return whether a session has begun; a scoped session does not tell, its session does."""
-    return (session() if isinstance(session, scoped_session) else session).in_transaction()
+    return _unscoped(session).in_transaction()
+
+
+def _unscoped(session: SessionLike) -> SessionLike:
+    return session() if isinstance(session, scoped_session) else session
+
+
+def _add_handlers(tx: Session, session: SessionLike) -> None:
+    """Add the handlers of the application's session that filter its queries."""
+    theirs = getattr(_unscoped(session), "dispatch", None)
+    if theirs is not None:
+        ours = set(tx.dispatch.do_orm_execute)  # those of SQLAlchemy's own class
+        for handler in [each for each in theirs.do_orm_execute if each not in ours]:
+            event.listen(tx, "do_orm_execute", handler)
+
+
+def _materialized(scopes: object) -> Any:  # noqa: ANN401 - the layer checks what it is
+    """Return scopes as a tuple, as long as the session is open that a generator may use."""
+    is_lazy = isinstance(scopes, Iterable) and not isinstance(scopes, str | Mapping)
+    return tuple(scopes) if is_lazy else scopes  # type: ignore[arg-type]
+
+
+def _require_functions(scopes: object, normalize: object) -> None:
+    """Raise `TypeError` unless the functions can be called with one argument."""
+    if scopes is not None:
+        require_one_argument(
+            scopes, "SqlUsers: scopes=", "a user, as in `lambda user: user.scopes`"
+        )
+    require_one_argument(normalize, "SqlUsers: normalize=", "the name, as `str.lower` does")
 
 
 def _has_one_connection(bind: Engine | Connection) -> bool:
     return isinstance(bind, Engine) and isinstance(bind.pool, SingletonThreadPool | StaticPool)
-
-
-def _replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
-    """Return the statement that replaces a hash. Raise `ValueError` if there is no room for one."""
-    name = f"{mapper.class_.__name__}.{hash_name}"
-    column = mapper.column_attrs[hash_name].columns[0]
-    if not isinstance(column, Column):
-        raise ValueError(  # noqa: TRY004 - the type is SQLAlchemy's; the name is wrong
-            f"SqlUsers: {name} is not a column of a table; name one, or set read_only=True"
-        )
-    length = getattr(column.type, "length", None)
-    if length is not None and length < MIN_HASH_LENGTH:
-        raise ValueError(
-            f"SqlUsers: {name} has room for {length} characters, and new hashes have up to"
-            f" {MIN_HASH_LENGTH}; widen the column, or set read_only=True"
-        )
-    keys = [one for one in mapper.column_attrs[id_name].columns if one.table is column.table]
-    return (
-        update(column.table)
-        .where(keys[0] == bindparam("_id"), column == bindparam("_old"))
-        .values({column: bindparam("_new")})
-    )
-
-
-def _mapper(model: type[Any]) -> Mapper[Any]:
-    mapper = inspect(model, raiseerr=False)
-    if isinstance(mapper, Mapper):
-        return mapper
-    raise TypeError(f"SqlUsers: {model!r} is not a mapped class")
-
-
-def _attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
-    """Return the attribute of a column. Raise `ValueError`."""
-    if name not in mapper.column_attrs:
-        known = ", ".join(sorted(mapper.column_attrs.keys()))
-        class_name = mapper.class_.__name__
-        raise ValueError(f"SqlUsers: {class_name} has no column {name!r}; it has {known}")
-    return cast("InstrumentedAttribute[Any]", getattr(mapper.class_, name))
-
-
-def _text_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
-    attribute = _attribute(mapper, name)
-    if _python_type(attribute) is not str:
-        raise ValueError(f"SqlUsers: {mapper.class_.__name__}.{name} is not a string")
-    return attribute
-
-
-def _id_attribute(mapper: Mapper[Any], name: str) -> InstrumentedAttribute[Any]:
-    """Return the attribute of the ids. Raise `ValueError` unless it alone is the primary key."""
-    attribute, full_name = _attribute(mapper, name), f"{mapper.class_.__name__}.{name}"
-    if list(mapper.primary_key) != [
-        column for column in mapper.column_attrs[name].columns if column in mapper.primary_key
-    ]:
-        keys = ", ".join(column.name for column in mapper.primary_key)
-        raise ValueError(
-            f"SqlUsers: the primary key is ({keys}), not {full_name};"
-            " it must be one column, because its text is the id in tokens"
-        )
-    if _python_type(attribute) not in ID_TYPES:
-        raise ValueError(f"SqlUsers: {full_name} is neither an integer, a string nor a UUID")
-    return attribute
-
-
-def _python_type(attribute: InstrumentedAttribute[Any]) -> type[Any]:
-    """Return the Python type of a column; `object` if it has none."""
-    try:
-        return cast("type[Any]", attribute.type.python_type)
-    except NotImplementedError:
-        return object

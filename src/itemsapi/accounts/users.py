@@ -10,7 +10,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from itemsapi.db import HostConnection
+from itemsapi.signatures import require_one_argument
+
 MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
+_FIELDS = (
+    ("id", str, "write str(user.id)"),
+    ("username", str, "pass a string"),
+    ("password_hash", (str, type(None)), "pass a string, or None without a password"),
+    ("password_expires_at", (datetime, type(None)), "pass a datetime in UTC, or None"),
+    ("enabled", bool, "pass True or False, such as `user.status == 'active'`"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,15 @@ class UserAccount:
     password_hash: str | None = field(repr=False)
     enabled: bool = True
     password_expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `TypeError` for a value of another type: `enabled="disabled"` would be true."""
+        for name, types, advice in _FIELDS:
+            if not isinstance(value := getattr(self, name), types):
+                kind = type(value).__name__
+                raise TypeError(f"UserAccount: {name} is of the type {kind}; {advice}")
+        if self.password_expires_at is not None and self.password_expires_at.tzinfo is None:
+            raise TypeError("UserAccount: password_expires_at has no time zone; pass one in UTC")
 
     @property
     def must_change_password(self) -> bool:
@@ -57,16 +76,29 @@ class Users(Protocol):
         """Return the user who signs in with this name, as the client wrote it."""
 
     def find_by_id(self, user_id: str) -> UserAccount | None:
-        """Return the user with this id; None for a string that cannot be an id, too."""
+        """Return the user with this id; None for a string that cannot be an id, too.
 
-    def scopes(self, user_id: str) -> Iterable[str]:
-        """Return the scopes of a user, or a string of them with spaces between.
+        None is final: the sessions and API keys of the user end. For somebody who may come back
+        return an account with `enabled=False`; raise `DatabaseUnavailable` if you do not know.
+        """
 
-        Those that the application does not know are left out.
+    def scopes(self, user_id: str) -> Iterable[object]:
+        """Return the scopes of a user: names or `Scope` objects, or a string with spaces between.
+
+        Those that the application does not know are left out, and the log says so once. Anything
+        else, such as None, is a `TypeError`.
         """
 
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store the hash `new` if the stored one is still `old`. Return whether it was."""
+
+
+@runtime_checkable
+class JoiningUsers(Protocol):
+    """Users that can be read in an open transaction of the application."""
+
+    def find_in_transaction(self, user_id: str, connection: HostConnection) -> UserAccount | None:
+        """Return the user with this id as that transaction has them, committed or not."""
 
 
 @runtime_checkable
@@ -85,6 +117,8 @@ def require_users(users: object) -> None:
                 f"users={users!r} has no method {name}: give an object such as SqlUsers(...),"
                 " or with the methods of itemsapi.Users"
             )
+    for name in ("find_by_name", "find_by_id", "scopes"):
+        require_one_argument(getattr(users, name), "users=:", "a name or an id, see itemsapi.Users")
     if not isinstance(getattr(users, "read_only", None), bool):
         raise TypeError(f"users={users!r} has no attribute read_only: write True or False")
 

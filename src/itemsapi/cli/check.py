@@ -14,6 +14,7 @@ import click
 from flask import Flask
 from sqlalchemy import func, select
 
+from itemsapi.accounts.sql_users import SqlUsers
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.access import public_by_pattern
 from itemsapi.cli.context import host_application
@@ -25,6 +26,7 @@ from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.url import parse_database_url
 from itemsapi.extension import gate_of
 from itemsapi.gate.wsgi_guard import mounted_applications
+from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.program import command_line
 from itemsapi.rate_limits import RequestRateLimiter
@@ -112,6 +114,7 @@ def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
     settings = services.settings
     findings = [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
     findings += [*_check_public_url(app, settings), *_check_rules(app), *_check_mounts(app)]
+    findings += _check_user_ids(app, services)
     return settings, [*findings, *_check_services(settings, services)]
 
 
@@ -132,6 +135,16 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
     for words in public_by_pattern(rulebook):
         yield Finding("warning", "rules", words)
+
+
+def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:
+    """Report that another user may get the id of a deleted one, and what is left (S-122)."""
+    source = services.issuer.users
+    users = source.users if isinstance(source, ApplicationUsers) else None
+    with app.app_context():
+        if isinstance(users, SqlUsers) and users.reuses_ids():
+            words = "SQLite gives the id of a deleted user again; write sqlite_autoincrement=True"
+            yield Finding("warning", "user ids", f"{words} in __table_args__, and copy the table")
 
 
 def _check_mounts(app: Flask) -> Iterator[Finding]:

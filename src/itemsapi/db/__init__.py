@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import Session
 
 from itemsapi.db.engine import Database
-from itemsapi.db.joined_transaction import HostConnection, after_commit, has_joined
+from itemsapi.db.joined_transaction import (
+    HostConnection,
+    after_commit,
+    has_joined,
+    host_connection,
+)
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 
 if TYPE_CHECKING:
@@ -45,6 +50,7 @@ __all__ = [
     "current_revision",
     "downgrade",
     "has_joined",
+    "host_connection",
     "is_empty",
     "newest_revision",
     "require_current_models",

@@ -145,9 +145,7 @@ class Database:
             yield
             return
         if not self._writer_lock.acquire(timeout=sqlite.BUSY_TIMEOUT_SECONDS):
-            raise DatabaseUnavailable(
-                cause="database: another thread has been writing for too long"
-            )
+            raise DatabaseUnavailable(cause=f"database: {sqlite.BUSY_ADVICE}")
         try:
             yield
         finally:
@@ -158,7 +156,7 @@ class Database:
 def translate_errors(subject: str = "database", *, if_table_is_missing: str = "") -> Iterator[None]:
     """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass.
 
-    The cause begins with `subject`, and says what to do if a table is missing.
+    The cause begins with `subject`, and says what to do if a table is missing or SQLite is locked.
     """
     try:
         yield
@@ -177,12 +175,13 @@ def translate_errors(subject: str = "database", *, if_table_is_missing: str = ""
 
 
 def _cause(error: exc.SQLAlchemyError, subject: str, if_table_is_missing: str) -> str:
-    """Return what failed; of a missing table also what to do, to create those of the layer."""
-    message = summarize_error(error)
-    if not _is_table_missing(error, message):
-        return f"{subject}: {message}"
-    create_tables = f"run {command_line('db upgrade')}"
-    return f"{subject}: {message}; {if_table_is_missing or create_tables}"
+    """Return what failed, and what to do if a table is missing or SQLite is locked."""
+    message, advice = summarize_error(error), []
+    if _is_table_missing(error, message):
+        advice.append(if_table_is_missing or f"run {command_line('db upgrade')}")
+    if sqlite.is_busy(error):
+        advice.append(sqlite.BUSY_ADVICE)
+    return "; ".join([f"{subject}: {message}", *advice])
 
 
 def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:

@@ -4,10 +4,12 @@ What we write is committed or rolled back with it. Two transactions could not be
 the second one would wait for the first, which waits for it.
 """
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, scoped_session
@@ -25,7 +27,7 @@ def join_transaction(connection: HostConnection, own_engine: Engine) -> Iterator
     caller can go on after an error. Raise `ValueError` for a connection to another database, or one
     in autocommit mode.
     """
-    outer = connection if isinstance(connection, Connection) else connection.connection()
+    outer = host_connection(connection)
     _require_same_database(outer, own_engine)
     _begin(outer)
     with (
@@ -36,6 +38,11 @@ def join_transaction(connection: HostConnection, own_engine: Engine) -> Iterator
         yield tx
     if actions:
         _run_at_commit(outer, actions)
+
+
+def host_connection(connection: HostConnection) -> Connection:
+    """Return the connection of an open transaction of the application."""
+    return connection if isinstance(connection, Connection) else connection.connection()
 
 
 def has_joined(tx: Session) -> bool:
@@ -103,38 +110,58 @@ def _has_begun(connection: Connection) -> bool:
     return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
 
 
-def _run_at_commit(connection: Connection, actions: list[Callable[[], None]]) -> None:
-    """Run the actions when the connection commits, unless it rolls our changes back before.
+class _PendingActions:
+    """The actions that run when a connection commits, unless it rolls our changes back before.
 
-    SQLAlchemy tells of a commit just before it. A savepoint made after this does not contain our
-    changes; the return to an earlier one undoes them.
+    There is one for each connection, however often it is joined: a connection that lives long would
+    gather handlers otherwise. SQLAlchemy tells of a commit just before it. Each savepoint that is
+    open has a list of its own; the return to one that was open before all of this undoes all.
     """
-    later_savepoints = 0
 
-    def run(_connection: Connection) -> None:
-        """Run the actions once."""
+    def __init__(self, connection: Connection) -> None:
+        """Listen to a connection, and keep no reference to it."""
+        self._by_savepoint: list[list[Callable[[], None]]] = [[]]
+        for name, handler in (
+            ("commit", self._run),
+            ("commit_twophase", self._run),
+            ("rollback", self._clear),
+            ("rollback_twophase", self._clear),
+            ("savepoint", self._open_savepoint),
+            ("release_savepoint", self._release_savepoint),
+            ("rollback_savepoint", self._return_to_savepoint),
+        ):
+            event.listen(connection, name, handler)
+
+    def add(self, actions: Iterable[Callable[[], None]]) -> None:
+        """Add actions for the changes of a savepoint that was released just now."""
+        self._by_savepoint[-1].extend(actions)
+
+    def _run(self, *_: object) -> None:
+        actions = list(itertools.chain.from_iterable(self._by_savepoint))
+        self._clear()
         for action in actions:
             action()
-        actions.clear()
 
-    def open_savepoint(*_: object) -> None:
-        """Count a savepoint that does not contain our changes."""
-        nonlocal later_savepoints
-        later_savepoints += 1
+    def _clear(self, *_: object) -> None:
+        self._by_savepoint = [[]]
 
-    def release_savepoint(*_: object) -> None:
-        """Forget the newest of these savepoints."""
-        nonlocal later_savepoints
-        later_savepoints = max(0, later_savepoints - 1)
+    def _open_savepoint(self, *_: object) -> None:
+        self._by_savepoint.append([])
 
-    def return_to_savepoint(*_: object) -> None:
-        """Drop the actions if our changes are undone."""
-        if not later_savepoints:
-            actions.clear()
-        release_savepoint()
+    def _release_savepoint(self, *_: object) -> None:
+        if len(self._by_savepoint) > 1:
+            self.add(self._by_savepoint.pop())
 
-    event.listen(connection, "commit", run)
-    event.listen(connection, "rollback", lambda _: actions.clear())
-    event.listen(connection, "savepoint", open_savepoint)
-    event.listen(connection, "release_savepoint", release_savepoint)
-    event.listen(connection, "rollback_savepoint", return_to_savepoint)
+    def _return_to_savepoint(self, *_: object) -> None:
+        self._by_savepoint.pop()
+        if not self._by_savepoint:
+            self._clear()
+
+
+_pending: WeakKeyDictionary[Connection, _PendingActions] = WeakKeyDictionary()
+
+
+def _run_at_commit(connection: Connection, actions: Iterable[Callable[[], None]]) -> None:
+    if connection not in _pending:
+        _pending[connection] = _PendingActions(connection)
+    _pending[connection].add(actions)

@@ -14,6 +14,9 @@ from sqlalchemy.engine import ExceptionContext
 
 BUSY_TIMEOUT_SECONDS = 5.0  # how long a writer waits for the lock
 MIGRATION_TIMEOUT_SECONDS = 600.0  # how long a migration waits for the lock, on both databases
+BUSY_ADVICE = (
+    "another transaction is writing; if it is your own, commit it first, or pass it as connection="
+)
 TABLE_MISSING = "no such table"  # SQLite has no code for it
 MAX_RETRY_PAUSE_SECONDS = 0.02  # between two attempts to open a file that others open too
 

@@ -72,7 +72,7 @@ class TokenVerifier:
         self._token_codec, self._key_set = token_codec, key_set
         self._revocation_feed, self._clock = revocation_feed, clock
         self._on_verified = on_verified
-        self._cache: OrderedDict[str, tuple[Claims, Caller]] = OrderedDict()
+        self._cache: OrderedDict[str, Claims] = OrderedDict()
         self._lock = threading.Lock()
         self._key_set_version = 0
 
@@ -94,45 +94,42 @@ class TokenVerifier:
 
         Raise `TokenInvalid`, or `GateUnavailable` if the keys or the revocations are not known.
         """
-        entry, version = self._cached(token)
-        if entry is None:
+        claims, version = self._cached(token)
+        if claims is None:
             claims = self._token_codec.verify_access_token(token)
-            caller = caller_of(claims)
-            self._add_to_cache(token, (claims, caller), version)
-        else:
-            claims, caller = entry
+            self._add_to_cache(token, claims, version)
         self._revocation_feed.check(
             sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
         )
         self._on_verified(claims)
-        return caller
+        return caller_of(claims)
 
     def forget(self, token: str) -> None:
         """Remove a token from the cache, so that its next use verifies it again."""
         with self._lock:
             self._cache.pop(token, None)
 
-    def _cached(self, token: str) -> tuple[tuple[Claims, Caller] | None, int]:
-        """Return the entry of a cached token, or None, and the current version of the key set."""
+    def _cached(self, token: str) -> tuple[Claims | None, int]:
+        """Return the claims of a cached token, or None, and the current version of the key set."""
         self._key_set.snapshot()
         with self._lock:
             if self._key_set_version != self._key_set.version:
                 self._cache.clear()
                 self._key_set_version = self._key_set.version
-            version, entry = self._key_set_version, self._cache.get(token)
-            if entry is not None:
+            version, claims = self._key_set_version, self._cache.get(token)
+            if claims is not None:
                 self._cache.move_to_end(token)
-        if entry is not None and entry[0].exp <= unix_seconds(self._clock()):
+        if claims is not None and claims.exp <= unix_seconds(self._clock()):
             self.forget(token)
             raise TokenInvalid
-        return entry, version
+        return claims, version
 
-    def _add_to_cache(self, token: str, entry: tuple[Claims, Caller], version: int) -> None:
+    def _add_to_cache(self, token: str, claims: Claims, version: int) -> None:
         """Cache a token, unless the keys changed meanwhile: its key may have been withdrawn."""
         with self._lock:
             if version != self._key_set_version:
                 return
-            self._cache[token] = entry
+            self._cache[token] = claims
             while len(self._cache) > MAX_REMEMBERED_TOKENS:
                 self._cache.popitem(last=False)
 

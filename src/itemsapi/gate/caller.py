@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from flask import Request, g, request
@@ -31,8 +30,9 @@ class Caller:
     `user_id`: the stable id of the user. `scopes`: the names of what this credential permits.
     `session_id`: the session of an access token; None for a machine. `credential`: the name of the
     credential, as in `by=` of a rule. `auth_time`: when the user signed in, in seconds since 1970;
-    None for a machine. `claims`: the claims of an access token, those of `@auth.claims` included;
-    empty for other credentials. `token`: the verified access token, if it is one.
+    None for a machine. `claims`: the claims of an access token, those of `@auth.claims` included,
+    as a copy for this request; empty for other credentials. `token`: the verified access token, if
+    it is one.
 
     The layer makes it for each request. A `Credential` of your own makes one, with `user_id`,
     `scopes` and `credential`, its name: `Caller("partner", frozenset({"orders:read"}),
@@ -59,9 +59,23 @@ def caller_of(token: Claims) -> Caller:
         token.scopes,
         session_id=token.sid,
         auth_time=token.auth_time,
-        claims=MappingProxyType(dict(token.raw)),
+        claims=_copied(token.raw),
         token=token,
     )
+
+
+def _copied(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return claims for one request: a verified token is remembered, and serves the next one too.
+
+    They are plain dictionaries and lists, as JSON has them, so that a view can return them.
+    """
+    return {name: _copied_value(value) for name, value in claims.items()}
+
+
+def _copied_value(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+    if isinstance(value, list):
+        return [_copied_value(each) for each in value]
+    return _copied(value) if isinstance(value, dict) else value
 
 
 def current_caller() -> Caller:
@@ -89,8 +103,8 @@ def set_caller(request: Request, caller: Caller | None) -> None:
     setattr(request, CALLER, caller)
     if caller is not None and caller.token is not None:
         values = vars(_globals())
-        values[_JWT] = caller.token.raw
-        values[_JWT_HEADER] = caller.token.header
+        values[_JWT] = _copied(caller.token.raw)
+        values[_JWT_HEADER] = _copied(caller.token.header)
         values[_JWT_LOCATION] = "headers"
 
 

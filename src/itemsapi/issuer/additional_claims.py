@@ -63,7 +63,8 @@ class AdditionalClaims:
         with database.reading() as connection:
             epoch = load_last_seq(connection)
         try:
-            claims = self._function(user_id)
+            returned: object = self._function(user_id)
+            claims = dict(returned) if isinstance(returned, Mapping) else returned
         except Exception as error:
             raise ClaimsUnavailable from error
         try:

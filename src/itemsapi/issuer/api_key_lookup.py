@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from itemsapi.clock import Timer
 from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.user_changes import end_missing_user_in
 from itemsapi.observability.logging import log
 from itemsapi.problems import ApiKeyInvalid, PasswordChangeRequired
 from itemsapi.tokens.api_keys import ApiKey, hash_api_key, is_well_formed
@@ -94,9 +95,13 @@ class ApiKeyLookup:
     def _scopes_now(self, user_id: str) -> frozenset[str]:
         """Return the scopes of a user. Raise `ApiKeyInvalid` unless the user may sign in.
 
-        Raise `PasswordChangeRequired` for a user with a temporary password (S-119).
+        The keys of a missing user are revoked: the next user may get the same id (S-122). Raise
+        `PasswordChangeRequired` for a user with a temporary password (S-119).
         """
         user, scopes = self._issuer.users.find_with_scopes(user_id)
+        if user is None:
+            with self._issuer.database.transaction() as tx:
+                end_missing_user_in(self._issuer, tx, user_id)
         if user is None or not user.enabled:
             raise ApiKeyInvalid
         if user.must_change_password:

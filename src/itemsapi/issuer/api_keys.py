@@ -1,8 +1,9 @@
 """API keys: users make keys for their programs, list and revoke them.
 
 A key has the scopes that it was made with, as long as its user has them: a user who was disabled or
-lost a role loses them in all keys at once (`api_key_lookup`). A key is for programs, it never
-stands in for a sign-in: no key makes another key (S-163).
+lost a role loses them in all keys at once (`api_key_lookup`). The keys of a user who is missing are
+revoked for good (`user_changes`). A key is for programs, it never stands in for a sign-in: no key
+makes another key (S-163), and a change of password revokes none.
 """
 
 from collections.abc import Callable, Iterable
@@ -79,7 +80,7 @@ class ApiKeyService:
     def list_keys(self, user_id: str) -> list[KeyRecord]:
         """Return the keys of a user that are neither revoked nor expired, the newest first."""
         order = (_table.c.created_at.desc(), _table.c.id.desc())
-        query = select(_table).where(self._is_usable(user_id)).order_by(*order)
+        query = select(_table).where(_is_usable(self._issuer, user_id)).order_by(*order)
         with self._issuer.database.reading() as connection:
             return [_key_record(row) for row in connection.execute(query)]
 
@@ -88,7 +89,7 @@ class ApiKeyService:
         with self._issuer.database.transaction() as tx:
             change = (
                 update(_table)
-                .where(self._is_usable(user_id), _table.c.id == key_id)
+                .where(_is_usable(self._issuer, user_id), _table.c.id == key_id)
                 .values(revoked_at=self._issuer.clock())
                 .returning(_table.c.hash)
             )
@@ -100,17 +101,30 @@ class ApiKeyService:
 
     def _require_quota(self, tx: Session, user_id: str) -> None:
         self._issuer.database.advisory_lock(tx, API_KEY_LOCK)
-        query = select(func.count()).select_from(_table).where(self._is_usable(user_id))
+        query = select(func.count()).select_from(_table).where(_is_usable(self._issuer, user_id))
         if tx.execute(query).scalar_one() >= self._issuer.settings.api_key_limit:
             raise QuotaExceeded("You have too many API keys; delete one that you do not need.")
-
-    def _is_usable(self, user_id: str) -> ColumnElement[bool]:
-        is_open = and_(_table.c.revoked_at.is_(None), _table.c.expires_at > self._issuer.clock())
-        return and_(_table.c.user_id == user_id, is_open)
 
     def _record(self, tx: Session, name: str, user_id: str, key_id: str, **details: str) -> None:
         ids = {"user_id": user_id, "caller_id": user_id}
         self._issuer.audit.record(tx, name, **ids, key_id=key_id, **details)
+
+
+def revoke_api_keys_in(issuer: Issuer, tx: Session, user_id: str, *, why: str) -> None:
+    """Revoke all keys of a user; each process refuses them within the revocation lag."""
+    change = (
+        update(_table)
+        .where(_is_usable(issuer, user_id))
+        .values(revoked_at=issuer.clock())
+        .returning(_table.c.id)
+    )
+    for key_id in tx.scalars(change).all():
+        issuer.audit.record(tx, "api_key_revoked", user_id=user_id, key_id=key_id, why=why)
+
+
+def _is_usable(issuer: Issuer, user_id: str) -> ColumnElement[bool]:
+    is_open = and_(_table.c.revoked_at.is_(None), _table.c.expires_at > issuer.clock())
+    return and_(_table.c.user_id == user_id, is_open)
 
 
 def expired_api_keys(before: datetime) -> tuple[Table, ColumnElement[bool]]:

@@ -26,6 +26,7 @@ from itemsapi.issuer.issuer import (
     restrict_scopes,
     session_scopes,
 )
+from itemsapi.issuer.user_changes import end_missing_user_in
 from itemsapi.issuer.user_source import UserTransaction
 from itemsapi.problems import Problem, RefreshInvalid, RefreshReused, RefreshSuperseded
 from itemsapi.tokens.claims import RefreshClaims
@@ -110,6 +111,9 @@ def _refresh_session(
     commit: if that fails, the client may retry with the same token.
     """
     tx, now = current.tx, issuer.clock()
+    if current.user is None:
+        end_missing_user_in(issuer, tx, claims.sub)
+        return RefreshInvalid()
     details = _load_details(issuer, current, claims, request)
     if details is None:
         return RefreshInvalid()

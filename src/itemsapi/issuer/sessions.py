@@ -6,7 +6,7 @@ avoid deadlocks: the user, the sessions by id, the revocation feed. Functions wh
 `_in` work in the transaction of their caller.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
-from itemsapi.db import HostConnection
+from itemsapi.accounts.user_state import lock_user, set_epochs
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.claims import Claims
@@ -99,7 +98,7 @@ def end_session_in(  # noqa: PLR0913 - all of it goes into the audit event
     """End one session. Return whether it was open."""
     if not close_session(tx, sid, now=issuer.clock(), reason=why):
         return False
-    _record_ended(issuer, tx, [sid], user_id, why=why, caller_id=caller_id)
+    record_ended_sessions(issuer, tx, [sid], user_id, why=why, caller_id=caller_id)
     return True
 
 
@@ -107,14 +106,24 @@ def end_user_sessions_in(  # noqa: PLR0913 - as above
     issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, caller_id: str | None
 ) -> int:
     """End the open sessions of a user except `keep`; return the number of ended sessions."""
-    now = issuer.clock()
-    open_sids = [sid for sid in lock_open_sessions(tx, user_id) if sid != keep]
-    ended = [sid for sid in open_sids if close_session(tx, sid, now=now, reason=why)]
-    _record_ended(issuer, tx, ended, user_id, why=why, caller_id=caller_id)
+    ended = close_sessions(issuer, tx, user_id, keep=keep, why=why)
+    record_ended_sessions(issuer, tx, ended, user_id, why=why, caller_id=caller_id)
     return len(ended)
 
 
-def _record_ended(  # noqa: PLR0913 - all of it goes into the audit event
+def close_sessions(
+    issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str
+) -> list[str]:
+    """Close the open sessions of a user except `keep`; return their ids.
+
+    The caller goes on with `record_ended_sessions`, once it has all the locks that it needs.
+    """
+    now = issuer.clock()
+    open_sids = [sid for sid in lock_open_sessions(tx, user_id) if sid != keep]
+    return [sid for sid in open_sids if close_session(tx, sid, now=now, reason=why)]
+
+
+def record_ended_sessions(  # noqa: PLR0913 - all of it goes into the audit event
     issuer: Issuer,
     tx: Session,
     ended: Sequence[str],
@@ -141,23 +150,6 @@ def revoke_access_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
     epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
     set_epochs(tx, [user_id], epoch)
     return epoch
-
-
-def users_changed(
-    issuer: Issuer, user_ids: Iterable[str], connection: HostConnection | None = None
-) -> None:
-    """Revoke the access tokens of users that an application changed, in one transaction.
-
-    With `connection`, it is the transaction of the application.
-    """
-    with issuer.database.transaction(connection=connection) as tx:
-        changed = lock_users(tx, set(user_ids))
-        if not changed:
-            return
-        epoch = issuer.revocation_feed.revoke(tx, *map(user_target, changed))
-        set_epochs(tx, changed, epoch)
-        for user_id in changed:
-            issuer.audit.record(tx, "authz_change", user_id=user_id, by="application")
 
 
 def list_open_sessions(issuer: Issuer, user_id: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -29,16 +30,20 @@ from itemsapi.accounts.user_state import (
 from itemsapi.accounts.users import (
     MAX_USER_ID_LENGTH,
     HashSamples,
+    JoiningUsers,
     UserAccount,
     Users,
     fold_username,
 )
 from itemsapi.clock import Clock
-from itemsapi.db import Database
+from itemsapi.db import Database, HostConnection, host_connection
 from itemsapi.observability.logging import log
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.revocation import Epochs, load_global_epochs
-from itemsapi.tokens.scopes import ScopeRegistry
+from itemsapi.tokens.scopes import ScopeRegistry, scope_names_of_user
+
+MAX_WARNINGS = 1000  # unknown scopes that are remembered
+MAX_SHOWN_SCOPE_LENGTH = 80
 
 
 class CredentialsChanged(Exception):
@@ -90,11 +95,17 @@ class UserSource(Protocol):
     def read_only(self) -> bool:
         """Whether password hashes are never replaced."""
 
+    @property
+    def may_reuse_ids(self) -> bool:
+        """Whether another user may get the id of a deleted one (S-122)."""
+
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name."""
 
-    def find_by_id(self, user_id: str) -> UserAccount | None:
-        """Return the user with this id."""
+    def find_by_id(
+        self, user_id: str, connection: HostConnection | None = None
+    ) -> UserAccount | None:
+        """Return the user with this id, as a transaction of the application has them if given."""
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with this id and their scopes that the application knows."""
@@ -131,16 +142,21 @@ class LayerUsers:
     clock: Clock
     scope_registry: ScopeRegistry
     read_only: bool = False
+    may_reuse_ids: bool = False
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name, in any case."""
         with self.database.reading() as connection:
             return repository.find_by_name(connection, username)
 
-    def find_by_id(self, user_id: str) -> UserAccount | None:
+    def find_by_id(
+        self, user_id: str, connection: HostConnection | None = None
+    ) -> UserAccount | None:
         """Return the user with this id."""
-        with self.database.reading() as connection:
-            return repository.find_by_id(connection, user_id)
+        if connection is not None:
+            return repository.find_by_id(host_connection(connection), user_id)
+        with self.database.reading() as own:
+            return repository.find_by_id(own, user_id)
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with this id and the scopes of their roles."""
@@ -188,6 +204,7 @@ class ApplicationUsers:
     database: Database
     clock: Clock
     scope_registry: ScopeRegistry
+    may_reuse_ids: bool = True
 
     @property
     def read_only(self) -> bool:
@@ -197,7 +214,7 @@ class ApplicationUsers:
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name; None for one whose id no token can have."""
         user = self.users.find_by_name(username)
-        if user is not None and not _is_user_id(user.id):
+        if user is not None and not is_user_id(user.id):
             log.error(
                 "user_id_unusable",
                 hint=f"an id is 1 to {MAX_USER_ID_LENGTH} printable characters",
@@ -205,9 +222,17 @@ class ApplicationUsers:
             return None
         return user
 
-    def find_by_id(self, user_id: str) -> UserAccount | None:
+    def find_by_id(
+        self, user_id: str, connection: HostConnection | None = None
+    ) -> UserAccount | None:
         """Return the user with exactly this id: databases may compare without regard to case."""
-        user = self.users.find_by_id(user_id) if _is_user_id(user_id) else None
+        if not is_user_id(user_id):
+            return None
+        users = self.users
+        if connection is not None and isinstance(users, JoiningUsers):
+            user = users.find_in_transaction(user_id, connection)
+        else:
+            user = users.find_by_id(user_id)
         return user if user is not None and user.id == user_id else None
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
@@ -253,10 +278,11 @@ class ApplicationUsers:
             yield change
 
     def _scopes(self, user_id: str) -> frozenset[str]:
-        """Return the user's scopes that the application knows; a string is split at spaces."""
-        scopes = self.users.scopes(user_id)
-        names = scopes.split() if isinstance(scopes, str) else scopes
-        return self.scope_registry.names.intersection(names)
+        """Return the user's scopes that the application knows; the log names the others once."""
+        names, known = scope_names_of_user(self.users.scopes(user_id)), self.scope_registry.names
+        for unknown in names - known:
+            _warn_of_unknown_scope(unknown)
+        return names & known
 
     def _replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Replace a hash; the user is signed in already, and the next sign-in tries again."""
@@ -266,5 +292,13 @@ class ApplicationUsers:
             log.warning("password_hash_not_replaced", user_id=user_id, cause=error.cause)
 
 
-def _is_user_id(text: str) -> bool:
+@lru_cache(MAX_WARNINGS)
+def _warn_of_unknown_scope(name: str) -> None:
+    """Log this once in a process: otherwise each sign-in would."""
+    hint = "a user has a scope that no rule names; it is in no token"
+    log.warning("unknown_scope", scope=name[:MAX_SHOWN_SCOPE_LENGTH], hint=hint)
+
+
+def is_user_id(text: str) -> bool:
+    """Return whether a token can have this id."""
     return 0 < len(text) <= MAX_USER_ID_LENGTH and text.isprintable()

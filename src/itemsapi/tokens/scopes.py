@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,40}:[a-z][a-z0-9_.-]{0,40}")
+_NO_SCOPES = "the scopes of a user are a list of names such as ['orders:read'], [] for none,"
 MAX_SCOPE_LENGTH = 2000  # characters of a scope string that a client may send
 
 
@@ -116,6 +117,21 @@ def parse_scopes(text: str) -> frozenset[str]:
     if len(text) > MAX_SCOPE_LENGTH or not all(_NAME.fullmatch(name) for name in names):
         msg = "not a scope string"
         raise ValueError(msg)
+    return frozenset(names)
+
+
+def scope_names_of_user(scopes: object) -> frozenset[str]:
+    """Return the names of scopes as an application gives them: names, `Scope` objects, a string.
+
+    Raise `TypeError` for anything else: a user with no scope has an empty list, not None.
+    """
+    given = scopes.split() if isinstance(scopes, str) else scopes
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise TypeError(f"{_NO_SCOPES} and not {type(given).__name__}")
+    names = [each.name if isinstance(each, Scope) else each for each in given]
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{_NO_SCOPES} and not of {type(name).__name__}")
     return frozenset(names)
 
 

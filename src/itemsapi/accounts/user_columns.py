@@ -1,0 +1,153 @@
+"""User columns: the columns of a mapped class that `SqlUsers` reads, checked at the start.
+
+A column of a wrong kind would be found at somebody's sign-in otherwise, or let the wrong user in.
+"""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any, cast
+
+from sqlalchemy import Column, Integer, Table, UniqueConstraint, Update, bindparam, inspect, update
+from sqlalchemy.ext.hybrid import HybridExtensionType
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+
+MIN_HASH_LENGTH = 100  # characters of an Argon2id hash
+ID_TYPES = (int, str, uuid.UUID)
+
+UserColumn = InstrumentedAttribute[Any]
+
+
+def mapper_of(model: type[Any]) -> Mapper[Any]:
+    """Return the mapper of a class. Raise `TypeError` if it has none."""
+    mapper = inspect(model, raiseerr=False)
+    if isinstance(mapper, Mapper):
+        return mapper
+    raise TypeError(f"SqlUsers: {model!r} is not a mapped class")
+
+
+def id_column(mapper: Mapper[Any], name: str) -> UserColumn:
+    """Return the attribute of the ids. Raise `ValueError` unless it alone is the primary key."""
+    attribute, full_name = _column(mapper, name), _full_name(mapper, name)
+    if list(mapper.primary_key) != [
+        column for column in mapper.column_attrs[name].columns if column in mapper.primary_key
+    ]:
+        keys = ", ".join(column.name for column in mapper.primary_key)
+        raise ValueError(
+            f"SqlUsers: the primary key is ({keys}), not {full_name};"
+            " it must be one column, because its text is the id in tokens"
+        )
+    if _python_type(attribute) not in ID_TYPES:
+        raise ValueError(f"SqlUsers: {full_name} is neither an integer, a string nor a UUID")
+    return attribute
+
+
+def username_column(mapper: Mapper[Any], name: str) -> UserColumn:
+    """Return the attribute of the names. Raise `ValueError` unless it is a unique string.
+
+    Whoever could take the name of another user would lock that user out. An SQL expression is
+    accepted: the mapper does not know whether it is unique.
+    """
+    attribute = text_column(mapper, name)
+    columns = [
+        column
+        for column in mapper.column_attrs[name].columns
+        if isinstance(column, Column) and isinstance(column.table, Table)
+    ]
+    if columns and not any(map(_is_unique, columns)):
+        raise ValueError(
+            f"SqlUsers: {_full_name(mapper, name)} is not unique, and two users with one name could"
+            " not sign in; write unique=True there"
+        )
+    return attribute
+
+
+def text_column(mapper: Mapper[Any], name: str) -> UserColumn:
+    """Return the attribute of a column. Raise `ValueError` unless it is a string."""
+    attribute = _column(mapper, name)
+    if _python_type(attribute) is not str:
+        raise ValueError(f"SqlUsers: {_full_name(mapper, name)} is not a string")
+    return attribute
+
+
+def enabled_column(mapper: Mapper[Any], name: str) -> UserColumn:
+    """Return an attribute that is true or false, a hybrid property perhaps. Raise `ValueError`.
+
+    A text, such as 'disabled', would be true. An integer is accepted: 0 and 1 stand for a boolean
+    in tables that other programs made.
+    """
+    descriptor = mapper.all_orm_descriptors.get(name)
+    is_hybrid = descriptor and descriptor.extension_type is HybridExtensionType.HYBRID_PROPERTY
+    attribute = getattr(mapper.class_, name) if is_hybrid else _column(mapper, name)
+    if _python_type(attribute) not in {bool, int}:
+        raise ValueError(
+            f"SqlUsers: {_full_name(mapper, name)} is not a boolean; name a hybrid_property that"
+            " returns one, such as `self.status == 'active'`"
+        )
+    return cast("UserColumn", attribute)
+
+
+def replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
+    """Return the statement that replaces a hash. Raise `ValueError` if there is no room for one."""
+    name = _full_name(mapper, hash_name)
+    column = mapper.column_attrs[hash_name].columns[0]
+    if not isinstance(column, Column):
+        raise ValueError(  # noqa: TRY004 - the type is SQLAlchemy's; the name is wrong
+            f"SqlUsers: {name} is not a column of a table; name one, or set read_only=True"
+        )
+    length = getattr(column.type, "length", None)
+    if length is not None and length < MIN_HASH_LENGTH:
+        raise ValueError(
+            f"SqlUsers: {name} has room for {length} characters, and new hashes have up to"
+            f" {MIN_HASH_LENGTH}; widen the column, or set read_only=True"
+        )
+    keys = [one for one in mapper.column_attrs[id_name].columns if one.table is column.table]
+    return (
+        update(column.table)
+        .where(keys[0] == bindparam("_id"), column == bindparam("_old"))
+        .values({column: bindparam("_new")})
+    )
+
+
+def has_reused_ids(mapper: Mapper[Any]) -> bool:
+    """Return whether SQLite counts the ids of a table, and uses the highest again."""
+    table = mapper.primary_key[0].table
+    if not isinstance(table, Table) or not isinstance(mapper.primary_key[0].type, Integer):
+        return False
+    return not table.dialect_options["sqlite"]["autoincrement"]
+
+
+def _column(mapper: Mapper[Any], name: str) -> UserColumn:
+    """Return the attribute of a column. Raise `ValueError`."""
+    if name not in mapper.column_attrs:
+        known = ", ".join(sorted(mapper.column_attrs.keys()))
+        class_name = mapper.class_.__name__
+        raise ValueError(f"SqlUsers: {class_name} has no column {name!r}; it has {known}")
+    return cast("UserColumn", getattr(mapper.class_, name))
+
+
+def _full_name(mapper: Mapper[Any], name: str) -> str:
+    return f"{mapper.class_.__name__}.{name}"
+
+
+def _python_type(attribute: object) -> type[Any]:
+    """Return the Python type of a column or expression; `object` if it has none."""
+    try:
+        return cast("type[Any]", attribute.type.python_type)  # type: ignore[attr-defined]
+    except (AttributeError, NotImplementedError):  # a hybrid property may return any value
+        return object
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    """Return whether no two rows have the same value, as far as the mapped table tells."""
+    return any(keys == [column] for keys in _unique_keys(column.table))
+
+
+def _unique_keys(table: Table) -> Iterator[list[Column[Any]]]:
+    """Yield the columns of each unique key; an index on `lower(name)` is one of `name` too."""
+    yield list(table.primary_key.columns)
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            yield list(constraint.columns)
+    for index in table.indexes:
+        if index.unique:
+            yield list(index.columns)

@@ -1,0 +1,75 @@
+"""User changes: what ends when an application changed, disabled or deleted a user of its own.
+
+Nobody tells the layer of it, unless the application calls `auth.users_changed`. A user who is
+missing is gone for good: some databases give the id to the next user, whom an API key or a session
+of the previous one must never reach (S-122). A disabled user may come back, and keeps the keys. So
+does a missing user of the layer itself: their id is given to nobody, and a process that does not
+know the users of the application (`users=`) finds none of them.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
+from itemsapi.accounts.users import UserAccount
+from itemsapi.db import HostConnection
+from itemsapi.issuer.api_keys import revoke_api_keys_in
+from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.sessions import close_sessions, record_ended_sessions
+from itemsapi.issuer.user_source import is_user_id
+from itemsapi.tokens.revocation import user_target
+
+USER_MISSING = "user missing"
+
+
+def users_changed(
+    issuer: Issuer, user_ids: Iterable[str], connection: HostConnection | None = None
+) -> None:
+    """Revoke the access tokens of users that an application changed, in one transaction.
+
+    The sessions of those who are missing or disabled end, and the API keys of the missing are
+    revoked. With `connection`, it is the transaction of the application, and they are read in it. A
+    text that no token can have as its user is left out: there is nothing to revoke.
+    """
+    changed = {
+        user_id: issuer.users.find_by_id(user_id, connection)
+        for user_id in set(user_ids)
+        if is_user_id(user_id)
+    }
+    if not changed:
+        return
+    with issuer.database.transaction(connection=connection) as tx:
+        ids = lock_users(tx, changed)
+        reasons = {user_id: _reason_to_end(issuer, changed[user_id]) for user_id in ids}
+        _end_in(issuer, tx, {user_id: why for user_id, why in reasons.items() if why})
+        epoch = issuer.revocation_feed.revoke(tx, *map(user_target, ids))
+        set_epochs(tx, ids, epoch)
+        for user_id in ids:
+            issuer.audit.record(tx, "authz_change", user_id=user_id, by="application")
+
+
+def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:
+    """End the sessions and revoke the API keys of a user of an application who is not found."""
+    if why := _reason_to_end(issuer, None):
+        lock_user(tx, user_id)
+        _end_in(issuer, tx, {user_id: why})
+
+
+def _reason_to_end(issuer: Issuer, user: UserAccount | None) -> str | None:
+    if user is None:
+        return USER_MISSING if issuer.users.may_reuse_ids else None
+    return None if user.enabled else "user disabled"
+
+
+def _end_in(issuer: Issuer, tx: Session, reasons: dict[str, str]) -> None:
+    """End sessions, and revoke the keys of the missing; all rows are locked before the feed is."""
+    ended = {
+        user_id: close_sessions(issuer, tx, user_id, keep=None, why=why)
+        for user_id, why in reasons.items()
+    }
+    for user_id, why in reasons.items():
+        if why == USER_MISSING:
+            revoke_api_keys_in(issuer, tx, user_id, why=why)
+    for user_id, sids in ended.items():
+        record_ended_sessions(issuer, tx, sids, user_id, why=reasons[user_id], caller_id=None)
