@@ -18,52 +18,32 @@ import importlib
 import time
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import click
-from flask import Flask, Response, current_app, has_app_context, request
+from flask import Flask, current_app, has_app_context
 from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
-from itemsapi import endpoints, rest
+from itemsapi import rest
 from itemsapi.accounts.users import Users
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
-from itemsapi.gate.api_keys import ApiKeyCredential
-from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
-from itemsapi.gate.credentials import (
-    Credential,
-    Credentials,
-    FollowsClock,
-    machine_prefixes,
-)
-from itemsapi.gate.csrf import CsrfPolicy
+from itemsapi.gate.credentials import Credential, machine_prefixes
 from itemsapi.gate.gate import Gate
-from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
+from itemsapi.gate.route_rules import RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.gate.shadowed_routes import LAYER_PREFIX
 from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
 from itemsapi.layer_options import LayerOptions, Part
+from itemsapi.layer_parts import build_api, build_gate, register_endpoints, set_response_headers
 from itemsapi.observability.context import set_fallback
-from itemsapi.problems import Problem
-from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.default_headers import (
-    RESPONSE_HEADERS,
-    add_cors_headers,
-    add_response_headers,
-    response_headers,
-)
-from itemsapi.rest.error_handlers import problem_response, set_problems_url
-from itemsapi.rest.middleware import Middleware
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
 from itemsapi.signatures import require_one_argument
-from itemsapi.tokens.rotation import mark_generation_seen
 from itemsapi.tokens.scopes import Scope
 
 if TYPE_CHECKING:
@@ -157,14 +137,13 @@ class AuthLayer:
             monotonic=monotonic,
         )
         services = self._build_services(app, options)
-        gate = _build_gate(services, options)
+        gate = build_gate(services, options)
         app.extensions[EXTENSION] = services
-        _set_response_headers(app, services, options)
+        set_response_headers(app, services, options)
         gate.connect(app)
         set_fallback(context_of_request)
-        has_pages = "docs" in options.include and services.settings.docs
-        self.api = _build_api(app, services, gate, has_pages=has_pages)
-        _register_endpoints(self.api, services, options)
+        self.api = build_api(app, services, gate, options)
+        register_endpoints(self.api, services, options)
         self._apps.append(app)
 
     def _build_services(self, app: Flask, options: LayerOptions) -> Services:
@@ -322,95 +301,3 @@ def _id_as_text(user_id: object) -> str:
         kind = type(user_id).__name__
         raise TypeError(f"the id of a user cannot be of the type {kind}: pass user.id")
     return str(user_id)
-
-
-def _build_gate(services: Services, options: LayerOptions) -> Gate:
-    settings = services.settings
-    verifier = TokenVerifier(
-        token_codec=services.token_codec,
-        key_set=services.key_set,
-        revocation_feed=services.revocation_feed,
-        clock=services.clock,
-        on_verified=SeenGenerations(
-            partial(mark_generation_seen, services.database)
-        ).record_after_response,
-    )
-    return Gate(
-        Credentials(verifier, _credentials(services, options)),
-        CsrfPolicy(settings.public_url, settings.allowed_origins),
-        clock=services.clock,
-        rules=RulesByKey(options.rules),
-        scope_registry=services.issuer.scope_registry,
-        count_request=RequestRateLimiter(
-            settings.rate_limit, settings.rate_limit_url, options.monotonic
-        ).hit,
-        respond=_respond,
-        is_layer_request=lambda: options.whole_app or _is_layer_endpoint(),
-        on_seal=partial(_complete, services),
-    )
-
-
-def _credentials(services: Services, options: LayerOptions) -> list[Credential]:
-    """Return the credentials beside the access token."""
-    given = [
-        credential.with_clock(options.clock) if isinstance(credential, FollowsClock) else credential
-        for credential in options.credentials
-    ]
-    if "api_keys" not in options.include:
-        return given
-    return [*given, ApiKeyCredential(services.api_key_lookup.find_owner)]
-
-
-def _is_layer_endpoint() -> bool:
-    """Return whether the current request is for an endpoint of the layer."""
-    return (request.endpoint or "").startswith(LAYER_PREFIX)
-
-
-def _set_response_headers(app: Flask, services: Services, options: LayerOptions) -> None:
-    set_problems_url(app, services.problems_url)
-    if isinstance(app.wsgi_app, Middleware):  # it adds them to every response of `create_app`
-        return
-    app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
-    if options.whole_app:
-        app.after_request(add_cors_headers)
-
-
-def _register_endpoints(api: rest.Api, services: Services, options: LayerOptions) -> None:
-    """Register the blueprints of the layer under names that the application has not."""
-    for blueprint in endpoints.blueprints(
-        services.settings, options.include, has_layer_users=options.users is None
-    ):
-        path = blueprint.url_prefix or ""
-        is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
-        api.register_blueprint(
-            blueprint,
-            name=f"{LAYER_PREFIX}{blueprint.name}",
-            url_prefix=path if is_well_known else f"{options.url_prefix}{path}" or None,
-        )
-
-
-def _build_api(app: Flask, services: Services, gate: Gate, *, has_pages: bool) -> rest.Api:
-    api = rest.Api(
-        app,
-        config_prefix="ITEMSAPI_",
-        rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
-        problems_url=services.problems_url,
-        credentials=gate.credentials.others,
-        **rest.spec_options(
-            services.settings,
-            services.url_prefix,
-            has_pages=has_pages,
-            host=None if isinstance(app.wsgi_app, Middleware) else app,
-        ),
-    )
-    rest.describe(app, api)
-    return api
-
-
-def _complete(services: Services, app: Flask, rulebook: Rulebook) -> None:
-    services.token_codec.install(app)
-    rest.complete_documents(app, rulebook, rest.Api, gate_of(app).credentials.others)
-
-
-def _respond(problem: Problem) -> Response:
-    return add_response_headers(problem_response(problem))

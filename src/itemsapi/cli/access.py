@@ -1,5 +1,7 @@
 """`itemsapi access`: the access matrix, read from the rules that the gate enforces."""
 
+from collections.abc import Iterator
+
 import click
 
 from itemsapi.cli.context import application
@@ -19,18 +21,16 @@ def command(*, as_json: bool) -> None:
     rulebook = gate_of(app).seal(app)
     rows = [_row(entry) for entry in rulebook.matrix() if entry.method != "HEAD"]
     print_table(rows, ["method", "path", "rule", "why"], as_json=as_json)
-    if words := public_by_pattern(rulebook):
+    for words in public_by_pattern(rulebook):
         print_lines(f"itemsapi: {words}", err=True)
     rulebook.require_complete()
 
 
-def public_by_pattern(rulebook: Rulebook) -> str:
-    """Return the words about routes that a pattern makes public; none if there are none."""
-    routes = rulebook.public_by_pattern()
-    if not routes:
-        return ""
-    count = f"{len(routes)} of {len(rulebook.entries)} routes and methods are"
-    return f"{count} public by a pattern, and so is each one that is added below it later"
+def public_by_pattern(rulebook: Rulebook) -> Iterator[str]:
+    """Yield a line for each pattern that makes routes public."""
+    for pattern, count in sorted(rulebook.public_by_pattern().items()):
+        routes = "1 route" if count == 1 else f"{count} routes and methods"
+        yield f"the key {pattern!r} makes {routes} public, and each one that it matches later"
 
 
 def _row(entry: RouteRule) -> dict[str, object]:

@@ -113,8 +113,8 @@ def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
     services: Services = app.extensions[EXTENSION]
     settings = services.settings
     findings = [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
-    findings += [*_check_public_url(app, settings), *_check_rules(app)]
-    findings += [*_check_mounts(app), *_check_user_ids(app, services)]
+    findings += [*_check_public_url(app, settings), *_check_rules(app), *_check_mounts(app)]
+    findings += _check_user_ids(app, services)
     return settings, [*findings, *_check_services(settings, services)]
 
 
@@ -133,7 +133,7 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("fault", "rules", fault)
     if not rulebook.faults:
         yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
-    if words := public_by_pattern(rulebook):
+    for words in public_by_pattern(rulebook):
         yield Finding("warning", "rules", words)
 
 

@@ -1,5 +1,6 @@
 """The rulebook: exactly one rule per route and method."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -35,11 +36,6 @@ class RouteRule:
     rule: Rule
 
     @property
-    def is_public(self) -> bool:
-        """Return whether everybody may use the route."""
-        return self.rule.kind == "public"
-
-    @property
     def has_unchecked_object(self) -> bool:
         """Return whether the path names an object for which the rule has no check (`on=`).
 
@@ -68,7 +64,7 @@ class Rulebook:
         rules = rules or RulesByKey()
         self.faults: list[str] = []
         self.faults_by_route: dict[tuple[str, str], str] = {}
-        self._by_pattern: list[RouteRule] = []
+        self._by_pattern: list[tuple[RouteRule, str]] = []
         self.entries = [
             entry
             for route in app.url_map.iter_rules()
@@ -87,7 +83,7 @@ class Rulebook:
 
         It may be the misspelled guard of one of these routes.
         """
-        for entry in self._by_pattern if key_faults else ():
+        for entry, _ in self._by_pattern if key_faults else ():
             self.faults_by_route[entry.endpoint, entry.method] = (
                 f"route {entry.method} {entry.path} has its rule by a pattern, and patterns open"
                 f" nothing as long as a key has no effect; {key_faults[0]}"
@@ -110,9 +106,13 @@ class Rulebook:
                 self.faults_by_route[key] = fault
         return {key: rule for key, rule in rules.items() if key not in self.faults_by_route}
 
-    def public_by_pattern(self) -> list[RouteRule]:
-        """Return the routes that a pattern such as `/*` makes public, as it will later ones."""
-        return [e for e in self._by_pattern if e.is_public and e.method != "HEAD"]
+    def public_by_pattern(self) -> Counter[str]:
+        """Return how many routes and methods a pattern such as `/*` makes public, by pattern."""
+        return Counter(
+            pattern
+            for entry, pattern in self._by_pattern
+            if entry.rule.kind == "public" and entry.method != "HEAD"
+        )
 
     def require_complete(self) -> None:
         """Raise `RulesInvalid` with all faults, one a line."""
@@ -143,7 +143,7 @@ class Rulebook:
             if len(found) == 1:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if given.by_pattern:
-                    self._by_pattern.append(entry)
+                    self._by_pattern.append((entry, given.keys[0].text))
                 if entry.rule.needs_caller and asks_another_manager(app, _parts(view, method)):
                     self._add_fault(entry, FAULT)
                 elif self._has_checked_arguments(entry, route.arguments):
