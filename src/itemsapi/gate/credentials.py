@@ -30,7 +30,8 @@ text. With the id of a user the request is one of that user.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
@@ -123,13 +124,17 @@ def require_caller(caller: object, name: str) -> None:
         fault = f"{type(caller).__name__}, neither a Caller nor None"
     elif not is_user_id(caller.user_id):
         fault = f"a caller whose user_id is no text of 1 to {MAX_USER_ID_LENGTH} printable letters"
-    elif not isinstance(caller.scopes, Set) or not all(isinstance(s, str) for s in caller.scopes):
+    elif not _are_names(caller.scopes):
         fault = "a caller whose scopes are no frozenset of names"
     elif type(caller.auth_time) not in {int, type(None)}:
         fault = "a caller whose auth_time is no whole number of seconds"
     if fault:
         msg = f"the credential {name!r} returned {fault}"
         raise TypeError(msg)
+
+
+def _are_names(scopes: object) -> bool:
+    return isinstance(scopes, AbstractSet) and all(isinstance(name, str) for name in scopes)
 
 
 def _place(credential: Credential) -> object:

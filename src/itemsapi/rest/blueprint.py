@@ -19,7 +19,6 @@ Flask-Smorest and marshmallow are partly untyped; the `Any`s that they need stay
 # ruff: noqa: ANN401 - the signatures are Flask-Smorest's
 
 import copy
-import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -55,6 +54,7 @@ from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
 from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
 from itemsapi.rest.streaming import log_stream_failures
+from itemsapi.signatures import wraps
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
@@ -237,7 +237,7 @@ class Blueprint(
         instance = resolve_schema_instance(schema)
 
         def decorate(view: View) -> View:
-            @functools.wraps(view)
+            @wraps(view)
             def respond(*args: Any, **kwargs: Any) -> object:
                 returned = flask.current_app.ensure_sync(view)(*args, **kwargs)
                 value, status, headers = unpack_tuple_response(returned)
