@@ -204,7 +204,7 @@ def _audit() -> None:
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("at", TIME, nullable=False, index=True),
         sa.Column("event", sa.String(60), nullable=False, index=True),
-        sa.Column("actor_id", USER_ID),
+        sa.Column("caller_id", USER_ID),
         sa.Column("user_id", USER_ID, index=True),
         sa.Column("session_id", ID),
         sa.Column("address", sa.String(64), nullable=False),

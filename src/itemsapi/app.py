@@ -13,7 +13,8 @@ from itemsapi.extension import AuthLayer, Part
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.observability.logging import log, write_json_lines
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
-from itemsapi.settings import Settings, secret_exposure_warning
+from itemsapi.secret_key import exposure_warning
+from itemsapi.settings import Settings
 
 PARTS: tuple[Part, ...] = ("api_keys", "items", "operators", "health", "metrics", "docs", "console")
 
@@ -58,5 +59,6 @@ def _check_deployment(app: flask.Flask, settings: Settings) -> None:
     require_unambiguous_path(settings, (route.rule for route in app.url_map.iter_rules()))
     if settings.production and (hint := uncounted_proxies_warning(settings)):
         log.warning("proxies_not_counted", hint=hint)
-    if settings.production and (hint := secret_exposure_warning(settings)):
+    hint = exposure_warning(settings.secret_file, settings.secret_key)
+    if settings.production and hint:
         log.warning("secret_key_exposed", hint=hint)

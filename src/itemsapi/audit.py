@@ -25,7 +25,7 @@ class AuditEvent(Model):
     id: Mapped[int] = mapped_column(AutoNumber, primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
     event: Mapped[str] = mapped_column(String(60), index=True)
-    actor_id: Mapped[str | None] = mapped_column(String(128))
+    caller_id: Mapped[str | None] = mapped_column(String(128))
     user_id: Mapped[str | None] = mapped_column(String(128), index=True)
     session_id: Mapped[str | None] = mapped_column(String(36))
     address: Mapped[str] = mapped_column(String(64))
@@ -47,7 +47,7 @@ class Audit:
         *,
         user_id: str | None = None,
         session_id: str | None = None,
-        actor_id: str | None = None,
+        caller_id: str | None = None,
         **details: str | int | bool | None,
     ) -> None:
         """Record an event in the transaction of the change, and log it after the commit."""
@@ -58,15 +58,16 @@ class Audit:
                 event=event,
                 user_id=user_id,
                 session_id=session_id,
-                actor_id=actor_id,
+                caller_id=caller_id,
                 address=context.address[:64],
                 request_id=context.request_id[:64],
                 details=json.dumps(details, sort_keys=True),
             )
         )
-        ids = {"user_id": user_id, "session_id": session_id, "actor_id": actor_id}
+        ids = {"user_id": user_id, "session_id": session_id, "caller_id": caller_id}
 
         def publish() -> None:
+            """Log and count the event."""
             audit_log.info(event, **ids, **details)
             count_event(event)
 

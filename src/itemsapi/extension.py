@@ -38,7 +38,7 @@ from itemsapi.gate.credentials import (
     Credential,
     Credentials,
     FollowsClock,
-    machine_prefixes,
+    machine_names,
     require_credential,
 )
 from itemsapi.gate.csrf import CsrfPolicy
@@ -136,12 +136,14 @@ class AuthLayer:
             RulesByKey(self._rules),
             self._all_credentials(services),
             self._is_layer_request,
+            self._monotonic,
         )
         app.extensions[EXTENSION] = services
         _set_response_headers(app, services)
         gate.connect(app)
         set_fallback(context_of_request)
-        self.api = _build_api(app, services, gate)
+        has_pages = "docs" in self._include and services.settings.docs
+        self.api = _build_api(app, services, gate, has_pages=has_pages)
         self._register_endpoints(services)
         self._apps.append(app)
 
@@ -154,7 +156,7 @@ class AuthLayer:
             url_prefix=self._url_prefix,
             items="items" in self._include,
             additional_claims=self._additional_claims,
-            machine_prefixes=machine_prefixes(self._credentials),
+            machine_names=machine_names(self._credentials),
         )
 
     def _all_credentials(self, services: Services) -> list[Credential]:
@@ -260,6 +262,7 @@ class AuthLayer:
         require_one_argument(function, "@auth.claims:", "the id of a user: def tenant(user_id)")
 
         def load(user_id: str) -> Mapping[str, Any]:
+            """Call the function, which may be asynchronous."""
             run = current_app.ensure_sync(function) if has_app_context() else function
             return run(user_id)
 
@@ -273,18 +276,18 @@ class AuthLayer:
         connection: HostConnection | None = None,
         user_id: str | None = None,
         session_id: str | None = None,
-        actor_id: str | None = None,
+        caller_id: str | None = None,
         **details: str | int | bool | None,
     ) -> None:
         """Add an event of the application to the audit trail: a name of up to 60 characters.
 
-        `user_id` is whom it concerns, `actor_id` who did it, if that is another user. With
+        `user_id` is whom it concerns, `caller_id` who did it, if that is another user. With
         `connection` it is in that transaction, see `transaction`. The details must contain no
         secret. Raise `DatabaseUnavailable`. Call it in an application context.
         """
         with AuthLayer.transaction(connection=connection) as tx:
             services().audit.record(
-                tx, event, user_id=user_id, session_id=session_id, actor_id=actor_id, **details
+                tx, event, user_id=user_id, session_id=session_id, caller_id=caller_id, **details
             )
 
     @staticmethod
@@ -368,6 +371,7 @@ def _build_gate(
     rules: RulesByKey,
     credentials: Collection[Credential],
     is_layer_request: Callable[[], bool],
+    monotonic: Timer,
 ) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
@@ -385,7 +389,9 @@ def _build_gate(
         clock=services.clock,
         rules=rules,
         scope_registry=services.issuer.scope_registry,
-        count_request=RequestRateLimiter(settings.rate_limit, settings.rate_limit_url).hit,
+        count_request=RequestRateLimiter(
+            settings.rate_limit, settings.rate_limit_url, monotonic
+        ).hit,
         respond=_respond,
         is_layer_request=is_layer_request,
         on_seal=partial(_complete, services),
@@ -398,14 +404,14 @@ def _set_response_headers(app: Flask, services: Services) -> None:
         app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
 
 
-def _build_api(app: Flask, services: Services, gate: Gate) -> rest.Api:
+def _build_api(app: Flask, services: Services, gate: Gate, *, has_pages: bool) -> rest.Api:
     api = rest.Api(
         app,
         config_prefix="ITEMSAPI_",
         rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
-        **rest.spec_options(services.settings, services.url_prefix),
+        **rest.spec_options(services.settings, services.url_prefix, has_pages=has_pages),
     )
     rest.describe(app, api)
     return api

@@ -91,11 +91,14 @@ class RequestRateLimiter:
     While Redis is unavailable, this process counts on its own: limits are never off (R-08).
     """
 
-    def __init__(self, rate: str | None, url: str) -> None:
-        """Take the rate of the settings, or None for no limit, and where to count."""
+    def __init__(self, rate: str | None, url: str, timer: Timer = time.monotonic) -> None:
+        """Take the rate of the settings, or None for no limit, and where to count.
+
+        The windows in this process end by `timer`, those in Redis by its own clock.
+        """
         self._rate = Rate.parse(rate) if rate else None
         if self._rate:
-            self._count_here = MemoryWindows(self._rate).count
+            self._count_here = MemoryWindows(self._rate, timer).count
             self._count_shared = (
                 self._count_here if url == MEMORY_URL else _count_in(_open_storage(url), self._rate)
             )
@@ -141,6 +144,7 @@ def _count_in(storage: "Storage", rate: Rate) -> Count:
     limiter, item = FixedWindowRateLimiter(storage), RateLimitItemPerSecond(*astuple(rate))
 
     def count(key: str) -> float | None:
+        """Count a request in the shared storage."""
         try:
             if limiter.hit(item, key):
                 return None

@@ -1,7 +1,7 @@
 """Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -129,13 +129,13 @@ def build_services(  # noqa: PLR0913 - the options of the layer
     url_prefix: str = "",
     items: bool = True,
     additional_claims: AdditionalClaims | None = None,
-    machine_prefixes: Iterable[str] = (),
+    machine_names: Collection[str] = (),
 ) -> Services:
     """Build the services; nothing is opened or read yet. `users` are those of an application.
 
-    `items` tells whether the application has the Items API. A user whose id begins with one of
-    `machine_prefixes` counts as disabled. The scope registry has the built-in
-    scopes; the gate adds those of the blueprints.
+    `items` tells whether the application has the Items API. A user whose id is one of
+    `machine_names`, or begins with one and a colon, counts as disabled. The scope registry has the
+    built-in scopes; the gate adds those of the blueprints.
     """
     database = Database(
         settings.database_url,
@@ -143,45 +143,68 @@ def build_services(  # noqa: PLR0913 - the options of the layer
         migrations=settings.migrations,
         items=items,
     )
-    audit = Audit(database, clock)
+    audit, registry = Audit(database, clock), ScopeRegistry()
     key_set = KeySet(database, settings, clock, audit, monotonic=monotonic)
-    revocation_feed = RevocationFeed(
+    issuer = Issuer(
+        settings=settings,
+        database=database,
+        clock=clock,
+        users=_user_source(users, database, clock, registry, machine_names),
+        password_service=PasswordService(settings),
+        token_codec=TokenCodec(settings, key_set, clock),
+        revocation_feed=_revocation_feed(settings, database, clock, monotonic),
+        attempt_limiter=AttemptLimiter(database, clock),
+        audit=audit,
+        scope_registry=registry,
+        additional_claims=additional_claims or AdditionalClaims(),
+    )
+    return _services_around(issuer, key_set, url_prefix, monotonic)
+
+
+def _user_source(
+    users: Users | None,
+    database: Database,
+    clock: Clock,
+    registry: ScopeRegistry,
+    machine_names: Collection[str],
+) -> LayerUsers | ApplicationUsers:
+    """Return where the issuer finds users: in the layer's own tables, or in an application."""
+    if users is None:
+        return LayerUsers(database, clock, registry)
+    return ApplicationUsers(users, database, clock, registry, machine_names)
+
+
+def _revocation_feed(
+    settings: Settings, database: Database, clock: Clock, monotonic: Timer
+) -> RevocationFeed:
+    """Return the revocations, each kept as long as an access token can live."""
+    return RevocationFeed(
         database,
         clock,
         lag=settings.revocation_lag,
         token_lifetime=timedelta(seconds=MAX_LIFETIME_SECONDS),
         monotonic=monotonic,
     )
-    token_codec, registry = TokenCodec(settings, key_set, clock), ScopeRegistry()
-    issuer = Issuer(
-        settings=settings,
-        database=database,
-        clock=clock,
-        users=LayerUsers(database, clock, registry)
-        if users is None
-        else ApplicationUsers(users, database, clock, registry, tuple(machine_prefixes)),
-        password_service=PasswordService(settings),
-        token_codec=token_codec,
-        revocation_feed=revocation_feed,
-        attempt_limiter=AttemptLimiter(database, clock),
-        audit=audit,
-        scope_registry=registry,
-        additional_claims=additional_claims or AdditionalClaims(),
-    )
+
+
+def _services_around(
+    issuer: Issuer, key_set: KeySet, url_prefix: str, monotonic: Timer
+) -> Services:
+    """Return what endpoints call: the parts of the issuer, and the services on top of it."""
     api_key_lookup = ApiKeyLookup(issuer, monotonic)
     return Services(
-        settings=settings,
+        settings=issuer.settings,
         url_prefix=url_prefix,
-        clock=clock,
-        database=database,
+        clock=issuer.clock,
+        database=issuer.database,
         key_set=key_set,
-        revocation_feed=revocation_feed,
-        token_codec=token_codec,
-        audit=audit,
+        revocation_feed=issuer.revocation_feed,
+        token_codec=issuer.token_codec,
+        audit=issuer.audit,
         issuer=issuer,
         users=UserService(issuer),
         roles=RoleService(issuer),
         api_keys=ApiKeyService(issuer, api_key_lookup.forget),
         api_key_lookup=api_key_lookup,
-        items=ItemService(database, clock, quota_of(settings)),
+        items=ItemService(issuer.database, issuer.clock, quota_of(issuer.settings)),
     )

@@ -7,8 +7,8 @@ their own: `PROMETHEUS_MULTIPROC_DIR` of the metrics, and those of libpq for Pos
 """
 
 import dataclasses
+import difflib
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +16,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from itemsapi.secret_key import (
+    SECRET_FILE,
+    create_secret,
+    is_weak,
+    read_secret,
+    secret_exists,
+    text_of_secret,
+)
+from itemsapi.settings_error import ENV_PREFIX, SettingsError, setting_error
 from itemsapi.settings_parsing import (
     one_of,
     parse_count,
@@ -29,24 +38,25 @@ from itemsapi.settings_parsing import (
     parse_response_headers,
     parse_switch,
     parse_text,
-    whole_seconds,
+    text_of,
 )
 from itemsapi.web_addresses import is_public_url
 
-ENV_PREFIX = "ITEMSAPI_"
+__all__ = [
+    "ENV_PREFIX",
+    "MAX_PASSWORD_LENGTH",
+    "Settings",
+    "SettingsError",
+    "find_unknown_settings",
+    "not_a_setting",
+]
+
 TEST_ENV_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service
 
 Profile = Literal["development", "production"]
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 
-MIN_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
-KNOWN_SECRETS = frozenset({"secret", "changeme", "change-me", "super-secret", "dev", "password"})
 MAX_PASSWORD_LENGTH = 256  # characters; a longer one is rejected, never truncated (S-040)
-SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
-
-
-class SettingsError(ValueError):
-    """A setting is missing, wrong or unsafe; the message is the one line the operator sees."""
 
 
 def _setting(parse: Callable[[str], Any], default: Any, *, repr: bool = True) -> Any:  # noqa: A002, ANN401 - as dataclasses.field has it
@@ -115,7 +125,7 @@ class Settings:
         object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
         for name, is_broken, message in _RULES:
             if is_broken(self):
-                raise _error(name, message)
+                raise setting_error(name, message)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -140,45 +150,37 @@ class Settings:
         """Read the settings from the environment, and the others from an `app.config`.
 
         The environment comes first: who runs the application decides, not who wrote it. A value may
-        also be a bool, a number, a `timedelta` of whole seconds, a path, or a list; None means that
-        the setting is not given. Raise `SettingsError` as `from_environment`, and for a name in
-        `config` that is no setting: it has been misspelled.
+        also be a bool, a number, a `timedelta` of whole seconds, a path, bytes, or a list or set of
+        these; None means that the setting is not given. Raise `SettingsError` as
+        `from_environment`, and for a name in `config` that is no setting: it has been misspelled.
         """
         own = {name: value for name, value in config.items() if name.startswith(ENV_PREFIX)}
-        if unknown := find_unknown_settings(own):
-            message = "in app.config is not a setting; see `itemsapi check` for the list"
-            raise SettingsError(f"{unknown[0]} {message}")
-        texts = {name: _as_text(name, value) for name, value in own.items() if value is not None}
+        for name in find_unknown_settings(own):
+            raise SettingsError(f"{name} in app.config {not_a_setting(name)}")
+        texts = {name: _text_of(name, value) for name, value in own.items() if value is not None}
         return cls.from_environment(texts | dict(os.environ if environ is None else environ))
 
     def with_secret(self) -> "Settings":
         """Return these settings with the secret key from its file, created in development."""
-        file = self.secret_key_file or self.data_dir / SECRET_FILE
-        try:
-            if not file.exists():
-                self._require_secret_creation_allowed()
-                _create_secret(file)
-            secret = file.read_text("utf-8").strip()
-        except UnicodeDecodeError as error:
-            message = (
-                f"cannot be read: {file} is not UTF-8; make one with `openssl rand -base64 48`"
-            )
-            raise _error("secret_key_file", message) from error
-        except OSError as error:
-            raise _error("secret_key_file", f"cannot be read: {file} ({error.strerror})") from error
-        if not secret:
-            raise _error("secret_key_file", f"is empty: {file}")
-        return dataclasses.replace(self, secret_key=secret)
+        if not secret_exists(self.secret_file):
+            self._require_secret_creation_allowed()
+            create_secret(self.secret_file)
+        return dataclasses.replace(self, secret_key=read_secret(self.secret_file))
+
+    @property
+    def secret_file(self) -> Path:
+        """Return the file that has the secret key if no setting has."""
+        return self.secret_key_file or self.data_dir / SECRET_FILE
 
     def _require_secret_creation_allowed(self) -> None:
         """Raise `SettingsError` in production, and if the operator named a secret file."""
         if self.secret_key_file:
-            raise _error("secret_key_file", f"does not exist: {self.secret_key_file}")
+            raise setting_error("secret_key_file", f"does not exist: {self.secret_key_file}")
         if self.production:
             message = (
                 f"is missing; set it, or {ENV_PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
             )
-            raise _error("secret_key", message)
+            raise setting_error("secret_key", message)
 
     @property
     def production(self) -> bool:
@@ -186,20 +188,14 @@ class Settings:
         return self.profile == "production"
 
 
-def _as_text(name: str, value: object) -> str:
+def _text_of(name: str, value: object) -> str:
     """Return the value of a setting as an environment variable has it."""
-    if isinstance(value, timedelta):
-        try:
-            return f"{whole_seconds(value)}s"
-        except ValueError as error:
-            raise SettingsError(f"{name} {error}") from None
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return str(value)
-
-
-def _error(name: str, message: str) -> SettingsError:
-    return SettingsError(f"{ENV_PREFIX}{name.upper()} {message}")
+    try:
+        if isinstance(value, bytes) and name == f"{ENV_PREFIX}SECRET_KEY":
+            return text_of_secret(value)
+        return text_of(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} {error}") from None
 
 
 def _parse(variables: Mapping[str, str]) -> dict[str, Any]:
@@ -209,62 +205,35 @@ def _parse(variables: Mapping[str, str]) -> dict[str, Any]:
     for name, text in variables.items():
         if name not in fields:
             if is_strict:
-                raise _error(name, "is not a setting; see `itemsapi check` for the list")
+                raise setting_error(name, not_a_setting(ENV_PREFIX + name.upper()))
             continue
         try:
             values[name] = fields[name].metadata["parse"](text)
         except ValueError as error:
-            raise _error(name, str(error)) from None
+            raise setting_error(name, str(error)) from None
     return values
-
-
-def secret_exposure_warning(settings: Settings) -> str | None:
-    """Return a one-line warning if other users may read the file with the secret key, else None."""
-    file = settings.secret_key_file or settings.data_dir / SECRET_FILE
-    try:
-        is_exposed, secret = file.stat().st_mode & 0o077, file.read_bytes().strip()
-    except OSError:
-        return None  # the secret comes from elsewhere
-    if not is_exposed or not secrets.compare_digest(secret, settings.secret_key.encode()):
-        return None
-    return f"others may read {file}; run chmod 600 {file}"
 
 
 def find_unknown_settings(environ: Mapping[str, Any]) -> list[str]:
     """Return the `ITEMSAPI_*` variables that are no setting, most likely misspelled."""
-    known = {ENV_PREFIX + setting.name.upper() for setting in dataclasses.fields(Settings)}
     return sorted(
         name
         for name in environ
         if name.startswith(ENV_PREFIX)
         and not name.startswith(TEST_ENV_PREFIX)
-        and name not in known
+        and name not in _names()
     )
 
 
-def _create_secret(path: Path) -> None:
-    """Create a file with a random secret; of several starting processes the first one wins."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        temporary.touch(mode=0o600)
-        temporary.write_text(secrets.token_urlsafe(48) + "\n", "utf-8")
-        try:
-            os.link(temporary, path)  # atomic, and fails if another process was first
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    except OSError as error:
-        raise _error("data_dir", f"cannot be written: {path.parent} ({error.strerror})") from error
+def not_a_setting(name: str) -> str:
+    """Return what to tell of a variable that is no setting: the one that it resembles, if any."""
+    close = difflib.get_close_matches(name, _names(), n=1)
+    advice = f"did you mean {close[0]}?" if close else "without it `itemsapi check` lists them"
+    return f"is not a setting; {advice}"
 
 
-def _is_weak(secret: str) -> bool:
-    return bool(secret) and (
-        len(secret.encode()) < MIN_SECRET_BYTES
-        or secret.lower() in KNOWN_SECRETS
-        or len(set(secret)) < 8  # noqa: PLR2004 - "aaaa..." is long enough but no secret
-    )
+def _names() -> list[str]:
+    return [ENV_PREFIX + setting.name.upper() for setting in dataclasses.fields(Settings)]
 
 
 def _is_loopback(url: str) -> bool:
@@ -272,7 +241,7 @@ def _is_loopback(url: str) -> bool:
 
 
 _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
-    ("secret_key", lambda s: _is_weak(s.secret_key), "is weak; use 32 random bytes or more"),
+    ("secret_key", lambda s: is_weak(s.secret_key), "is weak; use 32 random bytes or more"),
     ("debug", lambda s: s.production and s.debug, "must be off in production"),
     (
         "public_url",

@@ -1,12 +1,15 @@
 """Settings parsers: each turns the text of an environment variable into the value of a setting.
 
+`text_of` makes such a text of the value of an application.
+
 A parser raises `ValueError`; its message completes a sentence that begins with the setting's name.
 """
 
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
+from decimal import Decimal
+from pathlib import Path, PurePath
 
 from itemsapi.web_addresses import is_origin
 
@@ -125,6 +128,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
     """Return a parser that accepts exactly one of `choices`."""
 
     def parse(text: str) -> str:
+        """Return the text if it is one of the choices."""
         if text.strip() in choices:
             return text.strip()
         msg = f"must be one of {', '.join(choices)}"
@@ -148,3 +152,37 @@ def parse_path(text: str) -> Path:
         msg = "contains a NUL character"
         raise ValueError(msg)
     return Path(path)
+
+
+def text_of(value: object) -> str:
+    """Return the value of a setting in `app.config` as the text of an environment variable.
+
+    Lists and sets have commas. What has no text that says the same is a `ValueError`: another
+    library's value prints as anything, a URL of SQLAlchemy without its password.
+    """
+    if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
+        entries = [_text_of_one(entry) for entry in value]
+        return ",".join(entries if isinstance(value, list | tuple) else sorted(entries))
+    return _text_of_one(value)
+
+
+def _text_of_one(value: object) -> str:
+    """Return the text of a value that is no list."""
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enum that is a text, its value
+    if isinstance(value, timedelta):
+        return f"{whole_seconds(value)}s"
+    if isinstance(value, bytes):
+        return _decode(value)
+    if isinstance(value, bool | int | float | Decimal | PurePath):
+        return str(value)
+    msg = f"is of the type {type(value).__name__}; write it as a text"
+    raise ValueError(msg)
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        msg = "has bytes that are no text in UTF-8"
+        raise ValueError(msg) from None

@@ -237,7 +237,7 @@ NO_SCOPES: frozenset[str] = frozenset()
         Caller("u", "tea:pour"),  # type: ignore[arg-type]
         Caller("u", NO_SCOPES, auth_time=True),
         Caller("webhook:bank", NO_SCOPES),
-        Caller("access_token:1", NO_SCOPES),
+        Caller("webhook", NO_SCOPES),
     ],
     ids=repr,
 )
@@ -252,7 +252,7 @@ def test_what_is_no_caller_is_never_admitted(
     assert any("the credential 'badge' returned " in line for line in log_records.lines())
 
 
-@pytest.mark.parametrize("user_id", ["7", "badge:7", "other:7", "é" * 128])
+@pytest.mark.parametrize("user_id", ["7", "badge", "badge:7", "other:7", "é" * 128])
 def test_a_credential_may_return_a_user_or_a_machine_of_its_own(
     host: HostFactory, user_id: str
 ) -> None:

@@ -307,7 +307,7 @@ def test_the_change_is_audited(backend: Backend, ada: FlaskClient) -> None:
     """With user and session, and without a password (S-149, S-150)."""
     change(ada)
     (event,) = events(backend, "authn_password_change")
-    assert event["user_id"] == event["actor_id"] == backend.services.users.get_by_name("ada").id
+    assert event["user_id"] == event["caller_id"] == backend.services.users.get_by_name("ada").id
     assert NEW_PASSWORD not in str(event)
 
 

@@ -211,7 +211,7 @@ def test_the_end_of_a_session_is_audited(backend: Backend, ada: FlaskClient) -> 
     sid = sign_in_again(backend)["session_id"]
     ada.delete(f"/auth/sessions/{sid}")
     (event,) = backend.services.audit.latest(before=None, limit=5, event="session_end")
-    assert (event.session_id, event.actor_id, event.user_id) == (sid, event.user_id, event.user_id)
+    assert (event.session_id, event.caller_id, event.user_id) == (sid, event.user_id, event.user_id)
 
 
 def test_a_cookie_session_can_be_ended_by_a_program(backend: Backend, ada: FlaskClient) -> None:

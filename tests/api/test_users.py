@@ -202,4 +202,4 @@ def test_the_actions_of_operators_are_audited(backend: Backend, admin: FlaskClie
     patch_user(admin, created["id"], disabled=True)
     root = backend.services.users.get_by_name("root").id
     for name in ["user_created", "authz_change", "user_updated"]:
-        assert len(events(backend, name, user_id=created["id"], actor_id=root)) == 1
+        assert len(events(backend, name, user_id=created["id"], caller_id=root)) == 1

@@ -159,7 +159,7 @@ def test_a_scope_of_a_missing_plugin_cannot_be_granted(backend: Backend) -> None
 def test_a_rejected_change_is_audited(backend: Backend, helpdesk: FlaskClient, root: str) -> None:
     """Who, to whom, and why not (S-149); the change itself is rolled back."""
     patch_user(helpdesk, root, disabled=True)
-    (event,) = events(backend, "authz_fail", user_id=root, actor_id=own_id(helpdesk))
+    (event,) = events(backend, "authz_fail", user_id=root, caller_id=own_id(helpdesk))
     assert "permissions that you do not have" in event["details"]
 
 

@@ -183,6 +183,14 @@ def test_check_suggests_the_setting_for_a_misspelled_name(shell: Shell) -> None:
     assert first.endswith("did you mean ITEMSAPI_SESSION_LIMIT?")
 
 
+def test_check_reports_a_misspelled_name_once_when_it_is_a_fault(shell: Shell) -> None:
+    """In production it is one, and no warning besides; nor is there a table without rows."""
+    strict = {"profile": "production", "sesion_limit": "3"}
+    found = findings(shell, **strict)
+    assert ([len(each) for each in found.values()]) == [0, 0, 1]
+    assert "Setting" not in shell.with_settings(**strict).run("check").out
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -223,11 +223,99 @@ def test_check_shows_which_settings_the_application_made() -> None:
     assert (rows["ITEMSAPI_SECRET_KEY"], rows["ITEMSAPI_AUDIENCE"]) == ("environment", "default")
 
 
+EMPTY = {
+    ("check",): "does not exist yet; `itemsapi --app shop:app db upgrade` creates it",
+    ("users", "list"): "run `itemsapi --app shop:app db upgrade`",
+    ("sessions", "list", "ada"): "run `itemsapi --app shop:app db upgrade`",
+    ("keys", "list"): "run `itemsapi --app shop:app db upgrade`",
+    ("purge",): "run `itemsapi --app shop:app db upgrade`",
+    ("db", "check"): "run `itemsapi --app shop:app db upgrade`",
+}
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("words", EMPTY)
+def test_a_command_in_an_empty_folder_names_the_one_to_run(words: tuple[str, ...]) -> None:
+    """With the application: without it, it is about the Items API (R-24)."""
+    done = run(*words)
+    assert EMPTY[words] in done.out + done.err
+
+
+@pytest.mark.usefixtures("host")
+def test_check_names_the_command_that_adds_the_first_user() -> None:
+    """With the application too."""
+    run("db", "upgrade")
+    assert "run `itemsapi --app shop:app users add NAME --role admin`" in run("check").out
+
+
+@pytest.mark.usefixtures("host")
+def test_a_path_of_an_application_is_quoted_for_the_shell() -> None:
+    """A factory with arguments has characters that mean something there."""
+    assert (
+        "`itemsapi --app 'shop:create_app()' db upgrade`"
+        in Shell().run("--app", "shop:create_app()", "keys", "list").err
+    )
+
+
+@pytest.mark.usefixtures("host")
+def test_a_hint_names_no_application_when_the_next_command_is_without() -> None:
+    """The name of one command is not that of the next in the same process."""
+    run("check")
+    assert "`itemsapi serve` creates it" in Shell().run("check").out
+
+
+def test_check_says_when_the_application_has_the_secret_key(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file will be created."""
+    monkeypatch.delenv("ITEMSAPI_SECRET_KEY")
+    text = (host / "shop.py").read_text("utf-8")
+    line = f"    app.config['ITEMSAPI_SECRET_KEY'] = b{SECRET!r}\n"
+    (host / "shop.py").write_text(text.replace("    auth =", f"{line}    auth ="), "utf-8")
+    done = run("check", "--json").json
+    (found,) = [each["words"] for each in done["findings"] if each["about"] == "secret key"]
+    rows = {row["setting"]: row["source"] for row in done["settings"]}
+    assert (found, rows["ITEMSAPI_SECRET_KEY"]) == ("from the application", "application")
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(
+    ("options", "places"),
+    [
+        ("", "POST /me/password"),
+        (", url_prefix='/api'", "POST /api/me/password"),
+        (", include=['console']", "in the console, or POST /me/password"),
+    ],
+)
+def test_the_note_on_a_temporary_password_names_places_that_exist(
+    host: Path, options: str, places: str
+) -> None:
+    """The path with its prefix, and the console only if there is one (S-119)."""
+    (host / "shop.py").write_text(
+        HOST.replace("AuthLayer(app)", f"AuthLayer(app{options})").replace("{more}", ""), "utf-8"
+    )
+    run("db", "upgrade")
+    assert f"another one: {places}.\n" in run("users", "add", "ada", "--must-change").out
+
+
+@pytest.mark.usefixtures("host")
+def test_the_document_links_to_no_page_of_a_part_that_the_host_has_not() -> None:
+    """`include={"docs"}` adds the pages."""
+    assert "](" not in run("openapi").json["info"]["description"]
+
+
 @pytest.mark.usefixtures("host")
 def test_an_application_without_the_layer_is_reported() -> None:
     """One line says what to write."""
     done = run("db", "upgrade", app="shop:bare")
     assert (done.code, "bare has no AuthLayer; write" in done.err) == (1, True)
+
+
+@pytest.mark.usefixtures("host")
+def test_the_application_after_the_command_is_wrong_usage() -> None:
+    """The message says where it stands."""
+    done = Shell().run("db", "upgrade", "--app", "shop:app")
+    assert (done.code, "--app stands before the command" in done.err) == (2, True)
 
 
 @pytest.mark.usefixtures("host")
@@ -256,6 +344,12 @@ def test_an_error_is_one_line_in_flask_too(host: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(host)
     done = flask("users", "list")
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
+
+
+def test_a_hint_names_the_command_of_flask(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds the application as the command did that failed."""
+    monkeypatch.syspath_prepend(host)
+    assert "run `flask itemsapi db upgrade`" in flask("users", "list").output
 
 
 def test_expired_idempotency_keys_of_the_host_are_deleted(host: Path) -> None:

@@ -191,10 +191,10 @@ def test_a_password_is_set(shell: Shell, backend: Backend) -> None:
 
 
 def test_commands_are_audited(shell: Shell, backend: Backend) -> None:
-    """The event has the address "cli" and no actor (S-149)."""
+    """The event has the address "cli" and no caller (S-149)."""
     shell.run("users", "add", "ada")
     (event,) = events(backend, "user_created")
-    assert (event["actor_id"], event["address"]) == (None, "cli")
+    assert (event["caller_id"], event["address"]) == (None, "cli")
 
 
 def test_sessions_are_listed_and_ended(shell: Shell, backend: Backend) -> None:

@@ -41,7 +41,9 @@ def test_a_method_without_a_rule_stops_the_boot() -> None:
         def post(self) -> str:
             return ""
 
-    assert "route POST /tea has no access rule" in boot_error(register(Tea))
+    fault = boot_error(register(Tea))
+    assert "route POST /tea has no access rule" in fault
+    assert "rules={'POST tea': ...}" in fault  # the key 'tea' would be a second rule of GET
 
 
 def test_a_method_that_a_class_does_not_have_stops_the_boot() -> None:

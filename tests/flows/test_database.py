@@ -90,7 +90,7 @@ def test_a_schema_without_the_tables_of_items_is_reported(database: Database) ->
     """R-24: an application with the Items API needs them."""
     downgrade(database, "base", of="items")
     with pytest.raises(
-        SchemaOutdated, match=r"Items API are at revision base.*itemsapi db upgrade"
+        SchemaOutdated, match=r"Items API are at revision base.*itemsapi.* db upgrade"
     ):
         check_schema(database)
 
@@ -108,7 +108,7 @@ def test_an_application_without_items_needs_no_tables_of_items(tmp_path: Path) -
 def test_a_schema_without_tables_is_reported(tmp_path: Path) -> None:
     """R-24: with the command that creates them."""
     bare = Database(f"sqlite:///{tmp_path / 'bare.db'}")
-    with pytest.raises(SchemaOutdated, match="no tables yet; run `itemsapi db upgrade`"):
+    with pytest.raises(SchemaOutdated, match=r"no tables yet; run `itemsapi.* db upgrade`"):
         check_schema(bare)
     bare.dispose()
 

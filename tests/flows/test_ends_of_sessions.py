@@ -82,9 +82,9 @@ def test_a_session_ends_once(backend: Backend, ada: str, session: OpenedSession)
     kept = open_session(backend, ada).session_id
     for _ in range(2):
         sessions.end_session(
-            backend.services.issuer, session.session_id, ada, why="a test", actor="olga"
+            backend.services.issuer, session.session_id, ada, why="a test", caller_id="olga"
         )
-    (event,) = events(backend, "session_end", session_id=session.session_id, actor_id="olga")
+    (event,) = events(backend, "session_end", session_id=session.session_id, caller_id="olga")
     assert (event["user_id"], event["details"], listed(backend, ada)) == (
         ada,
         '{"why": "a test"}',
@@ -100,7 +100,7 @@ def test_a_session_of_another_user_is_not_found(
     eve = backend.services.users.get_by_name("eve").id
     sid = "nobody" if whose == "nobody" else session.session_id
     with pytest.raises(NotFound):
-        sessions.end_session(backend.services.issuer, sid, eve, why="a test", actor=eve)
+        sessions.end_session(backend.services.issuer, sid, eve, why="a test", caller_id=eve)
     assert listed(backend, ada) == [session.session_id]
 
 
@@ -113,7 +113,7 @@ def test_the_other_sessions_end(
         open_session(backend, ada)
     keep = session.session_id if keeps else None
     ended = sessions.end_other_sessions(
-        backend.services.issuer, ada, keep=keep, why="a test", actor=ada
+        backend.services.issuer, ada, keep=keep, why="a test", caller_id=ada
     )
     assert (ended, listed(backend, ada)) == ((2, [keep]) if keeps else (3, []))
     assert len(listed(backend, backend.services.users.get_by_name("eve").id)) == 1
@@ -121,8 +121,8 @@ def test_the_other_sessions_end(
 
 def test_the_end_of_all_sessions_is_audited(backend: Backend, ada: str) -> None:
     """With the operator (S-149); no session of any user is listed."""
-    sessions.end_all_sessions(backend.services.issuer, why="a test", actor=ada)
-    (event,) = events(backend, "session_end_everybody", actor_id=ada)
+    sessions.end_all_sessions(backend.services.issuer, why="a test", caller_id=ada)
+    (event,) = events(backend, "session_end_everybody", caller_id=ada)
     eve = backend.services.users.get_by_name("eve").id
     assert (event["details"], listed(backend, eve)) == ('{"why": "a test"}', [])
 

@@ -68,7 +68,7 @@ def test_an_operator_who_is_gone_has_no_permissions(
         backend.services.users.change(COMMAND_LINE, user_id, None, disabled=True)
     with pytest.raises(Forbidden):
         permissions_of(backend, FakeOperator(user_id, every))
-    assert len(events(backend, "authz_fail", actor_id=user_id)) == 1
+    assert len(events(backend, "authz_fail", caller_id=user_id)) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_user_with_more_permissions_cannot_be_changed(
     root = backend.create_user("root", "admin")
     with pytest.raises(Forbidden, match="permissions that you do not have"):
         JOBS[job](backend, olga, root)
-    (event,) = events(backend, "authz_fail", actor_id=olga.user_id)
+    (event,) = events(backend, "authz_fail", caller_id=olga.user_id)
     assert event["user_id"] == root
 
 
@@ -253,7 +253,7 @@ def test_changes_of_a_user_are_audited(backend: Backend) -> None:
     users.change(operator, ada, None, disabled=True)
     users.set_password(operator, ada, NEW_PASSWORD)
     names = ("user_created", "authz_change", "user_updated", "authn_password_change")
-    found = [events(backend, name, user_id=ada, actor_id=operator.user_id) for name in names]
+    found = [events(backend, name, user_id=ada, caller_id=operator.user_id) for name in names]
     assert [[json.loads(row["details"]) for row in rows] for rows in found] == [
         [{"roles": "member"}],
         [{"before": "member", "after": "reader"}],

@@ -426,7 +426,7 @@ def test_two_transactions_that_end_the_same_sessions_do_not_deadlock(
             partial(sessions.logout, issuer, token, delivery="body") for token in tokens
         ]
         works += [
-            partial(sessions.end_other_sessions, issuer, ada, keep=None, why="test", actor=ada)
+            partial(sessions.end_other_sessions, issuer, ada, keep=None, why="test", caller_id=ada)
         ] * 2
         assert len(race(*works)) == 6
 

@@ -143,7 +143,9 @@ class Machine(RuleBasedStateMachine):
         issuer = self.backends[0].services.issuer
         with issuer.database.transaction() as tx:
             tx.execute(update(User).where(User.id == user).values(disabled_at=moment))
-            sessions.end_user_sessions_in(issuer, tx, user, keep=None, why="disabled", actor=None)
+            sessions.end_user_sessions_in(
+                issuer, tx, user, keep=None, why="disabled", caller_id=None
+            )
 
     def of(self, user: int) -> list[ModelSession]:
         """Return the sessions of a user."""
@@ -287,7 +289,7 @@ class Machine(RuleBasedStateMachine):
             assert response.status_code == 204
             sitting.over = True
         elif how == "others":
-            sessions.end_other_sessions(issuer, user, keep=sitting.id, why="test", actor=user)
+            sessions.end_other_sessions(issuer, user, keep=sitting.id, why="test", caller_id=user)
             self.end(one for one in self.of(sitting.user) if one is not sitting)
         elif how == "disable":
             self.enabled[sitting.user] = not self.enabled[sitting.user]

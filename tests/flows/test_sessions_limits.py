@@ -34,7 +34,9 @@ def disable(backend: Backend, user_id: str) -> None:
     issuer = backend.services.issuer
     with issuer.database.transaction() as tx:
         tx.execute(update(User).where(User.id == user_id).values(disabled_at=backend.clock()))
-        sessions.end_user_sessions_in(issuer, tx, user_id, keep=None, why="disabled", actor=None)
+        sessions.end_user_sessions_in(
+            issuer, tx, user_id, keep=None, why="disabled", caller_id=None
+        )
 
 
 def test_a_session_ends_at_its_absolute_limit_however_often_it_is_refreshed(build: Build) -> None:

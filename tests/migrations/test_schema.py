@@ -106,6 +106,6 @@ def test_processes_that_start_together_migrate_once(
 def test_an_old_schema_is_reported_with_the_command_to_run(empty_database: db.Database) -> None:
     """One line (R-24)."""
     db.upgrade(empty_database, "head")
-    with pytest.raises(db.SchemaOutdated, match="itemsapi db upgrade"):
+    with pytest.raises(db.SchemaOutdated, match=r"itemsapi.* db upgrade"):
         db.check_schema(empty_database)
     empty_database.dispose()

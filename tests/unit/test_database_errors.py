@@ -45,7 +45,7 @@ def test_the_cause_names_the_command_when_a_table_is_missing(error: exc.DBAPIErr
     """R-35: whoever reads the log knows what to do, on PostgreSQL and on SQLite."""
     with pytest.raises(DatabaseUnavailable) as raised, translate_errors():
         raise error
-    assert raised.value.cause.endswith("; run `itemsapi db upgrade`")
+    assert raised.value.cause.endswith("; run `itemsapi [--app MODULE:APP] db upgrade`")
 
 
 def test_the_cause_names_no_command_when_a_permission_is_missing() -> None:

@@ -37,7 +37,7 @@ def _document(*blueprints: PlainBlueprint, **views: Callable[[], object]) -> dic
         app,
         rule_for=lambda _endpoint, _method: PUBLIC,
         problems_url="/docs/problems",
-        **rest.spec_options(settings),
+        **rest.spec_options(settings, has_pages=False),
     )
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
@@ -63,8 +63,14 @@ def test_the_introduction_names_the_paths_with_the_prefix_of_the_layer(path: str
     """`AuthLayer(url_prefix=...)`; without it they are as they are."""
     settings = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
     for prefix in ("", "/api"):
-        text = rest.spec_options(settings, prefix)["info"]["description"]
+        text = rest.spec_options(settings, prefix, has_pages=True)["info"]["description"]
         assert path.format(prefix) in text
+
+
+def test_the_introduction_has_no_links_when_the_pages_are_not_served() -> None:
+    """They would lead to nothing."""
+    settings = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
+    assert "](" not in rest.spec_options(settings, has_pages=False)["info"]["description"]
 
 
 def test_plain_schema_is_described_like_a_strict_one() -> None:

@@ -1,12 +1,24 @@
 """Settings: how text becomes a value, and how a secret is created."""
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
-from itemsapi.settings import Settings, SettingsError, _create_secret
+from itemsapi.secret_key import create_secret
+from itemsapi.settings import Settings, SettingsError
+
+
+class Key(str, Enum):  # noqa: UP042 - its text is not its value
+    """An enum of texts, as applications have them."""
+
+    RSA = "RS256"
+
 
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 
@@ -93,7 +105,7 @@ def test_the_secret_is_kept_when_another_process_created_it_first(tmp_path: Path
     """The second process had checked before the file existed."""
     path = tmp_path / "secret.key"
     path.write_text(SECRET, "utf-8")
-    _create_secret(path)
+    create_secret(path)
     assert path.read_text("utf-8") == SECRET
     assert list(tmp_path.iterdir()) == [path]
 
@@ -156,6 +168,11 @@ def of_application(config: dict[str, object], **variables: str) -> Settings:
         ("ALLOWED_ORIGINS", ["https://a.example", "https://b.example"], None),
         ("DATA_DIR", Path("elsewhere"), "elsewhere"),
         ("RATE_LIMIT_URL", None, Settings.rate_limit_url),
+        ("SESSION_LIMIT", Decimal(7), "7"),
+        ("DOCS", False, "off"),
+        ("AUDIENCE", b"the shop", "the shop"),
+        ("SIGNING_ALG", Key.RSA, "RS256"),
+        ("ALLOWED_ORIGINS", frozenset({"https://b.example", "https://a.example"}), None),
     ],
 )
 def test_a_value_of_the_application_is_a_value_of_python(
@@ -183,6 +200,42 @@ def test_a_wrong_setting_of_the_application_is_rejected() -> None:
     """As one of the environment."""
     with pytest.raises(SettingsError, match="ITEMSAPI_ACCESS_TTL must be between"):
         of_application({"ITEMSAPI_ACCESS_TTL": timedelta(days=2)})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": 1}, object(), make_url("sqlite:///x.db"), b"\xff", [b"\xff"], [["a"]], iter("ab")],
+    ids=["dict", "object", "URL", "bytes", "list of bytes", "list of lists", "iterator"],
+)
+def test_a_value_without_a_text_is_rejected(value: object) -> None:
+    """Each prints as something, a URL without its password; that would be another setting."""
+    with pytest.raises(SettingsError, match=r"\AITEMSAPI_DATABASE_URL (is of the type|has bytes)"):
+        of_application({"ITEMSAPI_DATABASE_URL": value})
+
+
+def test_a_secret_of_random_bytes_is_their_base64() -> None:
+    """`os.urandom(32)`, as the guide of Flask has it for its own key (S-148)."""
+    secret = b"\xff" * 8 + bytes(range(24))
+    settings = of_application({"ITEMSAPI_SECRET_KEY": secret})
+    assert settings.secret_key == base64.b64encode(secret).decode()
+
+
+def test_a_secret_of_bytes_that_are_a_text_is_that_text() -> None:
+    """As from the environment, without the line end of a file."""
+    assert of_application({"ITEMSAPI_SECRET_KEY": f"{SECRET}\n".encode()}).secret_key == SECRET
+
+
+@pytest.mark.parametrize("secret", [b"", b"\xff" * 24, b"\xff" + bytes(range(30)), b"short"])
+def test_a_secret_of_too_few_bytes_is_rejected(secret: bytes) -> None:
+    """Their base64 is longer, and no stronger (S-148)."""
+    with pytest.raises(SettingsError, match=r"\AITEMSAPI_SECRET_KEY is weak"):
+        of_application({"ITEMSAPI_SECRET_KEY": secret})
+
+
+def test_the_setting_that_a_misspelled_one_resembles_is_named() -> None:
+    """The list is long."""
+    with pytest.raises(SettingsError, match=r"did you mean ITEMSAPI_AUDIENCE\?"):
+        of_application({"ITEMSAPI_AUDIENZ": "app"})
 
 
 @pytest.mark.parametrize("duration", [timedelta(seconds=1.5), timedelta(milliseconds=400)])

@@ -170,6 +170,7 @@ def _handler(name: str) -> Callable[[str, str], bool] | None:
 
 def _by_library(name: str) -> Callable[[Match, str], bool]:
     def verify(match: Match, password: str) -> bool:
+        """Verify by the library's function, if it is installed."""
         handler = _handler(name)
         return handler is not None and handler(password, match.string)
 

@@ -1,7 +1,6 @@
 """`itemsapi check`: check settings, database, schema, keys and clock without changing anything."""
 
 import dataclasses
-import difflib
 import os
 import re
 import sys
@@ -19,7 +18,7 @@ from itemsapi.accounts.sql_users import SqlUsers
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
-from itemsapi.cli.settings_report import settings_rows
+from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
@@ -28,16 +27,17 @@ from itemsapi.extension import gate_of
 from itemsapi.gate.wsgi_guard import mounted_applications
 from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.program import command_line
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
+from itemsapi.secret_key import SECRET_FILE, exposure_warning, is_kept_in
 from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import (
     ENV_PREFIX,
-    SECRET_FILE,
     Settings,
     SettingsError,
     find_unknown_settings,
-    secret_exposure_warning,
+    not_a_setting,
 )
 
 CLOCK_TOLERANCE_SECONDS = 5  # beyond it, other hosts reject fresh tokens or accept expired ones
@@ -69,7 +69,8 @@ class Finding:
 def command(*, as_json: bool) -> None:
     """Check the settings and what depends on them. Exits with 1 if there is a fault.
 
-    Nothing is changed. Secrets are not shown.
+    Nothing is changed, except that an application (`--app`) makes a missing secret key when it is
+    loaded in development. Secrets are not shown.
     """
     host = host_application()
     settings, findings = check_host(host) if host else check_environment(os.environ)
@@ -78,8 +79,9 @@ def command(*, as_json: bool) -> None:
         found = [finding.as_row() for finding in findings]
         print_json({"settings": rows, "findings": found})
     else:
-        print_table(rows, ["setting", "value", "source"], as_json=False)
-        print_lines("")
+        if rows:
+            print_table(rows, ["setting", "value", "source"], as_json=False)
+            print_lines("")
         for finding in findings:
             _print_finding(finding)
     if any(finding.mark == "fault" for finding in findings):
@@ -97,7 +99,8 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         settings = _read_settings(environ)
         RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # does not connect
     except SettingsError as error:
-        return None, [*findings, Finding("fault", "settings", str(error))]
+        fault = Finding("fault", "settings", str(error))
+        return None, [*(found for found in findings if found.words != fault.words), fault]
     findings += [Finding("ok", "settings", "valid"), *_check_proxies(settings)]
     findings += _check_secret_key(settings, environ)
     return settings, [*findings, *_check_services(settings)]
@@ -147,15 +150,11 @@ def _read_settings(environ: Mapping[str, str]) -> Settings:
     strict = environ.get(f"{ENV_PREFIX}PROFILE", "").strip() == "production"
     if f"{ENV_PREFIX}SECRET_KEY" in environ or file or place.exists() or strict:
         return Settings.from_environment(environ)
-    stand_in = "a placeholder that signs and encrypts nothing"
-    return Settings.from_environment({**environ, f"{ENV_PREFIX}SECRET_KEY": stand_in})
+    return Settings.from_environment({**environ, f"{ENV_PREFIX}SECRET_KEY": PLACEHOLDER})
 
 
 def _unknown_setting(name: str) -> Finding:
-    known = [ENV_PREFIX + field.name.upper() for field in dataclasses.fields(Settings)]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return Finding("warning", "settings", f"{name} is not a setting{hint}")
+    return Finding("warning", "settings", f"{name} {not_a_setting(name)}")
 
 
 def _check_proxies(settings: Settings) -> Iterator[Finding]:
@@ -167,20 +166,23 @@ def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterato
     if f"{ENV_PREFIX}SECRET_KEY" in environ:
         yield Finding("ok", "secret key", "from the environment")
         return
-    path = settings.secret_key_file or settings.data_dir / SECRET_FILE
-    if not path.exists():
+    path = settings.secret_file
+    if is_placeholder(settings.secret_key):
         yield Finding("warning", "secret key", f"will be created in {path} on first start")
-    elif words := secret_exposure_warning(settings):
+    elif words := exposure_warning(path, settings.secret_key):
         yield Finding("warning", "secret key", words)
-    else:
+    elif is_kept_in(path, settings.secret_key):
         yield Finding("ok", "secret key", f"in {path}, readable by its owner only")
+    else:
+        yield Finding("ok", "secret key", "from the application")
 
 
 def _check_services(settings: Settings, services: Services | None = None) -> Iterator[Finding]:
+    creator = command_line("db upgrade" if services else "serve")
     try:
         address = parse_database_url(settings.database_url)
         if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
-            yield _missing_database(Path(address.database or ""), settings.data_dir)
+            yield _missing_database(Path(address.database or ""), settings.data_dir, creator)
             return
     except SettingsError as error:
         yield Finding("fault", "database", str(error))
@@ -207,8 +209,8 @@ def _check_services(settings: Settings, services: Services | None = None) -> Ite
         services.database.dispose()
 
 
-def _missing_database(file: Path, data_dir: Path) -> Finding:
-    """Report a missing SQLite file: `serve` creates it and the data directory, no other folder."""
+def _missing_database(file: Path, data_dir: Path, creator: str) -> Finding:
+    """Report a missing SQLite file: `creator` makes it and the data directory, no other folder."""
     folder = file.parent
     if not folder.is_dir() and folder != data_dir.absolute():
         return Finding(
@@ -216,7 +218,7 @@ def _missing_database(file: Path, data_dir: Path) -> Finding:
         )
     if folder.is_dir() and not os.access(folder, os.W_OK):
         return Finding("fault", "database", f"cannot be created: {folder} is not writable")
-    return Finding("warning", "database", "does not exist yet; `itemsapi serve` creates it")
+    return Finding("warning", "database", f"does not exist yet; {creator} creates it")
 
 
 def _check_file_modes(database: Database) -> Iterator[Finding]:
@@ -240,7 +242,7 @@ def _check_contents(services: Services) -> Iterator[Finding]:
     services.key_set.key_store.check_signing_key()
     yield Finding("ok", "signing keys", "can be decrypted with the secret key")
     if services.has_layer_users and services.users.is_empty():
-        words = "no user exists yet; run `itemsapi users add NAME --role admin`"
+        words = f"no user exists yet; run {command_line('users add NAME --role admin')}"
         yield Finding("warning", "users", words)
     yield from _check_clock(services.database)
 

@@ -1,9 +1,12 @@
 """The commands by name; the module of a command is imported only when the command is run."""
 
 import importlib
+import shlex
 import sys
 
 import click
+
+from itemsapi.program import called_as
 
 _COMMANDS = {
     "serve": "Serve the API; set up everything on first start.",
@@ -45,7 +48,13 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; print an error that an operator can fix in its words, not a traceback."""
         try:
-            return super().invoke(ctx)
+            with called_as(_program(ctx)):
+                return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if error.option_name != "--app":
+                raise
+            words = "--app stands before the command: itemsapi --app MODULE:APP ..."
+            raise click.UsageError(words, error.ctx) from None
         except Exception as error:
             errors = importlib.import_module("itemsapi.cli.errors")
             terminal = importlib.import_module("itemsapi.cli.terminal")
@@ -54,6 +63,15 @@ class Commands(click.Group):
                 raise
             terminal.print_lines(f"itemsapi: {lines[0]}", *lines[1:], err=True)
             sys.exit(1)
+
+
+def _program(context: click.Context) -> str:
+    """Return how the commands are called here, with the application that they are for."""
+    if context.parent is None:
+        path, form = context.params.get("app_path"), "itemsapi --app {}"
+    else:  # below the command `flask`, which keeps the path in its `ScriptInfo`
+        path, form = getattr(context.obj, "app_import_path", None), "flask --app {} itemsapi"
+    return form.format(shlex.quote(path)) if path else form.replace(" --app {}", "")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -74,6 +74,12 @@ def _services(host: Flask | None) -> Services:
     return services
 
 
+def serves_console(services: Services) -> bool:
+    """Return whether people can use the console of the application."""
+    host = host_application()
+    return services.settings.console if host is None else f"{EXTENSION}.console" in host.blueprints
+
+
 def application() -> Flask:
     """Return the application; its rules may have faults. Raise `SettingsError`."""
     return host_application() or create_app()

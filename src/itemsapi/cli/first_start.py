@@ -6,6 +6,7 @@ import click
 
 from itemsapi.cli.terminal import print_lines
 from itemsapi.db import check_schema, is_empty, upgrade
+from itemsapi.program import command_line
 from itemsapi.services import Services
 
 
@@ -41,7 +42,8 @@ def first_admin(services: Services, name: str | None) -> tuple[str, str] | None:
     if name is None and sys.stdin.isatty():
         name = click.prompt("No user exists yet. Name of the first admin", default="admin")
     if name is None:
-        print_lines("No user exists yet; run: itemsapi users add NAME --role admin", err=True)
+        words = "No user exists yet; run"
+        print_lines(f"{words} {command_line('users add NAME --role admin')}", err=True)
         return None
     password = users.create_first_admin(name)
     return (name, password) if password else None

@@ -11,14 +11,15 @@ from itemsapi.app import create_app
 from itemsapi.cli.context import app_factory, host_application, open_services, require_own_users
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
-from itemsapi.cli.users import TEMPORARY_NOTE
+from itemsapi.cli.users import temporary_note
 from itemsapi.extension import AuthLayer
 from itemsapi.extras import extra
 from itemsapi.observability.logging import log, set_log_level
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
-from itemsapi.settings import ENV_PREFIX, Settings
+from itemsapi.services import EXTENSION, Services
+from itemsapi.settings import ENV_PREFIX
 
 DEFAULT_PORT = 8000
 DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: benchmarks/server.py)
@@ -53,7 +54,7 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
             build_document(app, required=host_app is None)
             admin_credentials = first_admin(services, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        _print_banner(services.settings, app, admin_credentials, address)
+        _print_banner(services, app, admin_credentials, address)
         set_log_level()  # commands show warnings only
         serve(listener, app_factory(), workers=workers, threads=threads)
 
@@ -72,21 +73,21 @@ def build_document(app: flask.Flask, *, required: bool) -> None:
 
 
 def _print_banner(
-    settings: Settings, app: flask.Flask, admin_credentials: tuple[str, str] | None, listening: str
+    services: Services, app: flask.Flask, admin_credentials: tuple[str, str] | None, listening: str
 ) -> None:
+    settings, base_url = services.settings, services.base_url
     lines = [f"itemsapi {version('itemsapi')} ({settings.profile}) listens on {listening}", ""]
     if admin_credentials:
-        lines += _credential_lines(*admin_credentials, is_temporary=settings.production)
+        note = [f"  {temporary_note(services)}"] * settings.production
+        lines += [*_credential_lines(*admin_credentials), *note, ""]
     lines.append(f"  API        {settings.public_url}")
-    paths = {route.rule for route in app.url_map.iter_rules()}
-    if "/docs" in paths:
-        lines.append(f"  API docs   {settings.public_url}/docs")
-    if "/console" in paths:
-        lines.append(f"  Console    {settings.public_url}/console")
+    if f"{EXTENSION}.docs" in app.blueprints:
+        lines.append(f"  API docs   {base_url}/docs")
+    if f"{EXTENSION}.console" in app.blueprints:
+        lines.append(f"  Console    {base_url}/console")
     print_lines(*lines)
     sys.stdout.flush()
 
 
-def _credential_lines(name: str, password: str, *, is_temporary: bool) -> list[str]:
-    lines = [f"  User       {name}", f"  Password   {password}   (shown this once)"]
-    return [*lines, *[f"  {TEMPORARY_NOTE}"] * is_temporary, ""]
+def _credential_lines(name: str, password: str) -> list[str]:
+    return [f"  User       {name}", f"  Password   {password}   (shown this once)"]

@@ -42,7 +42,7 @@ def end_sessions(name: str | None, *, everybody: bool) -> None:
             print_lines("Ended everybody's sessions.")
             return
         user_id, why = _find_user_id(services, name), "ended by an operator"
-        ended = end_other_sessions(services.issuer, user_id, keep=None, why=why, actor=None)
+        ended = end_other_sessions(services.issuer, user_id, keep=None, why=why, caller_id=None)
         print_lines(f"Ended {ended} of {name}.")
 
 

@@ -1,15 +1,18 @@
 """Every setting with its value and source; secrets are not shown."""
 
 import dataclasses
+import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from itemsapi.settings import ENV_PREFIX, SECRET_FILE, Settings
+from itemsapi.secret_key import is_kept_in
+from itemsapi.settings import ENV_PREFIX, Settings
 
 HIDDEN = "(hidden)"
+PLACEHOLDER = "a placeholder that signs and encrypts nothing"  # of a secret key not made yet
 URL_SETTINGS = {"database_url", "rate_limit_url"}  # only their passwords are secret
 
 
@@ -46,10 +49,16 @@ def _without_password(url: str) -> str:
         return HIDDEN
 
 
+def is_placeholder(secret: str) -> bool:
+    """Return whether a secret stands for a key that is not made yet."""
+    return secrets.compare_digest(secret.encode(), PLACEHOLDER.encode())
+
+
 def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
     if ENV_PREFIX + name.upper() in environ:
         return "environment"
-    if name == "secret_key":
-        return str(settings.secret_key_file or settings.data_dir / SECRET_FILE)
+    secret, file = settings.secret_key, settings.secret_file
+    if name == "secret_key" and (is_placeholder(secret) or is_kept_in(file, secret)):
+        return str(file)
     is_default = getattr(settings, name) == getattr(Settings(data_dir=settings.data_dir), name)
     return "default" if is_default else "application"

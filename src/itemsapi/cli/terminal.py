@@ -124,14 +124,15 @@ class _NoProgress:
     """Shows nothing."""
 
     def add_task(self, description: str, /, *, total: float) -> int:
+        """Return the number of a task that is not shown."""
         del description, total
         return 0
 
     def advance(self, task: int, steps: float = 1, /) -> None:
-        pass
+        """Do nothing."""
 
     def update(self, task: int, /, *, advance: float, description: str) -> None:
-        pass
+        """Do nothing."""
 
 
 def progress_bar() -> AbstractContextManager[Progress]:

@@ -10,19 +10,17 @@ import click
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.accounts.passwords import make_temporary_password
 from itemsapi.accounts.repository import UserRecord
-from itemsapi.cli.context import open_own_users
+from itemsapi.cli.context import open_own_users, serves_console
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
 from itemsapi.clock import now
 from itemsapi.issuer.users import UserService
 from itemsapi.problems import ValidationFailed
+from itemsapi.program import command_line
 from itemsapi.services import Services
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE_SIZE = 200
-TEMPORARY_NOTE = (
-    "It is valid for 7 days, only to set another one: in the console, or POST /me/password."
-)
 MAX_LINE_BYTES = 64 * 1024  # far more than any password
 BUILTIN_ROLES = "admin may do everything, member keeps own items, reader sees own items"
 TABLE_COLUMNS = ["username", "roles", "disabled", "temporary_password", "created_at"]
@@ -69,7 +67,8 @@ def add(
         known_roles = _require_known_roles(services, roles)
         is_temporary = must_change or (services.settings.production and not from_stdin)
         user = services.users.create(COMMAND_LINE, name, password, roles, temporary=is_temporary)
-    lines = [f"Created {user.username}.", *_password_lines(password, from_stdin, is_temporary)]
+        note = temporary_note(services) if is_temporary else None
+    lines = [f"Created {user.username}.", *_password_lines(password, note, from_stdin=from_stdin)]
     if not user.roles:
         lines.append(
             f"No role: {user.username} may do nothing yet. {_add_role_hint(user, known_roles)}"
@@ -124,7 +123,11 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
         is_temporary = must_change or (services.settings.production and not from_stdin)
         services.users.set_password(COMMAND_LINE, user.id, password, temporary=is_temporary)
         user = services.users.get(user.id)
-    lines = [f"Set the password of {name}.", *_password_lines(password, from_stdin, is_temporary)]
+        note = temporary_note(services) if is_temporary else None
+    lines = [
+        f"Set the password of {name}.",
+        *_password_lines(password, note, from_stdin=from_stdin),
+    ]
     print_result(
         _row(user) | ({} if from_stdin else {"password": password}), *lines, as_json=as_json
     )
@@ -166,8 +169,8 @@ def _require_known_roles(services: Services, names: Iterable[str]) -> list[str]:
 
 
 def _add_role_hint(user: UserRecord, roles: Iterable[str]) -> str:
-    command = f"itemsapi users add-role {user.username} ROLE"
-    return f"Run `{command}`; the roles are {', '.join(roles)}."
+    command = command_line(f"users add-role {user.username} ROLE")
+    return f"Run {command}; the roles are {', '.join(roles)}."
 
 
 def _all_users(users: UserService) -> Iterator[UserRecord]:
@@ -220,6 +223,13 @@ def _temporary_password_state(user: UserRecord) -> str | None:
     return "pending" if now() < user.password_expires_at else "expired"
 
 
-def _password_lines(password: str, from_stdin: bool, is_temporary: bool) -> list[str]:  # noqa: FBT001 - facts
+def temporary_note(services: Services) -> str:
+    """Return what a temporary password is good for, and where the user sets another one."""
+    places = ["in the console"] * serves_console(services)
+    places.append(f"POST {services.url_prefix}/me/password")
+    return f"It is valid for 7 days, only to set another one: {', or '.join(places)}."
+
+
+def _password_lines(password: str, note: str | None, *, from_stdin: bool) -> list[str]:
     lines = [] if from_stdin else [f"Password: {password}  (shown this once)"]
-    return lines + [TEMPORARY_NOTE] * is_temporary
+    return lines + ([note] if note else [])

@@ -92,6 +92,7 @@ def _run(url: str, settings: VerifySettings) -> Report:
         task = progress.add_task("Attack", total=len(verification.operations))
 
         def advance(label: str) -> None:
+            """Show the operation that is attacked now."""
             shown = escape(escape_control_characters(label))
             progress.update(task, advance=1, description=shown)
 
@@ -103,6 +104,7 @@ def _password_of(settings: VerifySettings) -> Callable[[str], str]:
     known: dict[str, str] = {}
 
     def password(who: str) -> str:
+        """Return the password of a user; ask for it once."""
         variable = PASSWORD_VARIABLE if who == settings.login else OTHER_PASSWORD_VARIABLE
         if who not in known:
             known[who] = os.environ.get(variable) or _prompt(who, variable)

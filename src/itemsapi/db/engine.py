@@ -23,6 +23,7 @@ from itemsapi.db.url import parse_database_url
 from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.program import command_line
 
 if TYPE_CHECKING:
     from itemsapi.db.postgres_connections import Pooler  # with psycopg, an extra
@@ -152,37 +153,35 @@ class Database:
 
 
 @contextmanager
-def translate_errors(
-    subject: str = "database", *, if_table_is_missing: str = "run `itemsapi db upgrade`"
-) -> Iterator[None]:
+def translate_errors(subject: str = "database", *, if_table_is_missing: str = "") -> Iterator[None]:
     """Raise `DatabaseUnavailable` if the database fails; let errors of our statements pass.
 
     The cause begins with `subject`, and says what to do if a table is missing or SQLite is locked.
     """
-
-    def cause(error: exc.SQLAlchemyError) -> str:
-        message = summarize_error(error)
-        advice = if_table_is_missing if _is_table_missing(error, message) else ""
-        return "; ".join(filter(None, [f"{subject}: {message}", advice, _advice_if_busy(error)]))
-
     try:
         yield
     except (exc.IntegrityError, exc.DataError):
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
-            raise DatabaseUnavailable(cause=cause(error)) from error
+            raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
         raise
     except exc.OperationalError as error:
         if sqlite.is_statement_error(error.orig):
             raise
-        raise DatabaseUnavailable(cause=cause(error)) from error
+        raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise DatabaseUnavailable(cause=cause(error)) from error
+        raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
 
 
-def _advice_if_busy(error: exc.SQLAlchemyError) -> str:
-    return sqlite.BUSY_ADVICE if sqlite.is_busy(error) else ""
+def _cause(error: exc.SQLAlchemyError, subject: str, if_table_is_missing: str) -> str:
+    """Return what failed, and what to do if a table is missing or SQLite is locked."""
+    message, advice = summarize_error(error), []
+    if _is_table_missing(error, message):
+        advice.append(if_table_is_missing or f"run {command_line('db upgrade')}")
+    if sqlite.is_busy(error):
+        advice.append(sqlite.BUSY_ADVICE)
+    return "; ".join([f"{subject}: {message}", *advice])
 
 
 def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:

@@ -34,6 +34,7 @@ from itemsapi.db.ownership import (
 )
 from itemsapi.db.types import BlueprintModel, Model
 from itemsapi.observability.logging import summarize_error
+from itemsapi.program import command_line
 
 ENVIRONMENTS = (
     Path(__file__).parents[1] / "migrations",
@@ -98,7 +99,7 @@ class Migrations:
         """
         if not self.folder.is_dir():
             words = f"ITEMSAPI_MIGRATIONS is not a folder: {self.folder}"
-            raise MigrationFailed(f"{words}; `itemsapi db revision` creates it")
+            raise MigrationFailed(f"{words}; {command_line('db revision -m TEXT')} creates it")
         for file in self.folder.glob("*.py"):
             if not file.is_file():  # Alembic would ignore it
                 raise MigrationFailed(f"{file} is not a file")
@@ -164,11 +165,13 @@ def _transaction_kept(connection: Connection) -> Iterator[None]:
     """Raise `TransactionEnded` before the block ends the transaction of the connection."""
 
     def reject(_connection: Connection) -> None:
+        """Raise `TransactionEnded`."""
         raise TransactionEnded(
             "a migration must not commit or roll back; all run in one transaction"
         )
 
     def check(_connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        """Reject a statement that ends the transaction."""
         if _TRANSACTION_END.search(_QUOTED.sub(" ", statement)):
             reject(_connection)
 

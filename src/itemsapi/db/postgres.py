@@ -71,6 +71,7 @@ def set_ping_timeout(engine: Engine) -> None:
     ping = engine.dialect.do_ping
 
     def ping_with_timeout(connection: DBAPIConnection) -> bool:
+        """Ping as SQLAlchemy does, for a limited time."""
         with _timeout(connection, PING_TIMEOUT_SECONDS):
             return ping(connection)
 

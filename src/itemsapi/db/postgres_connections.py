@@ -82,6 +82,7 @@ def configure_connections(engine: Engine, url: URL, pooler: Pooler) -> None:
     def connect(
         _dialect: object, _record: object, _args: object, params: dict[str, Any]
     ) -> TimeoutConnection:
+        """Open a connection in place of SQLAlchemy."""
         return connector.connect(params)
 
     event.listen(engine, "checkout", _replace_read_only)

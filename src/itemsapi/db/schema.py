@@ -27,6 +27,7 @@ from itemsapi.db.ownership import (
 )
 from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.program import command_line
 
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
 LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
@@ -167,9 +168,9 @@ def _require_own_newest(migrations: Migrations, current: str | None) -> None:
         words = f"{migrations.subject} at revision {current}, of a newer itemsapi"
         raise SchemaOutdated(f"{words}; run that")
     if current is None and migrations == layer_migrations():
-        raise SchemaOutdated("the database has no tables yet; run `itemsapi db upgrade`")
+        raise SchemaOutdated(f"the database has no tables yet; run {command_line('db upgrade')}")
     words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
-    raise SchemaOutdated(f"{words}; run `itemsapi db upgrade`")
+    raise SchemaOutdated(f"{words}; run {command_line('db upgrade')}")
 
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
@@ -178,7 +179,7 @@ def require_newest(migrations: Migrations, connection: Connection) -> None:
     if current != newest:
         words = f"the tables of the blueprints are at revision {current or 'base'}"
         raise SchemaOutdated(
-            f"{words}, {migrations.folder} has {newest}; run `itemsapi db upgrade`"
+            f"{words}, {migrations.folder} has {newest}; run {command_line('db upgrade')}"
         )
 
 

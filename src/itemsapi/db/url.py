@@ -25,12 +25,25 @@ def parse_database_url(url: str) -> URL:
         parsed_url = parsed_url.set(database=unquote(parsed_url.database))
     if parsed_url.drivername in {"postgres", "postgresql"}:
         parsed_url = parsed_url.set(drivername="postgresql+psycopg")
-    if parsed_url.drivername not in DRIVERS:
-        raise SettingsError(f"{_NAME} must begin with sqlite:/// or postgresql://")
+    _require_driver(parsed_url.drivername)
     if "\0" in unquote(url):
         raise SettingsError(f"{_NAME} contains a NUL character")
     (_require_file if parsed_url.drivername == "sqlite" else _require_known_parameters)(parsed_url)
     return parsed_url
+
+
+def _require_driver(name: str) -> None:
+    """Require the drivers of the layer: an application may use others for its own connections."""
+    if name in DRIVERS:
+        return
+    database, _, driver = name.partition("+")
+    if database in {"postgres", "postgresql"}:
+        fault = f"names the driver {driver}; write postgresql://..., itemsapi connects by psycopg 3"
+    elif database == "sqlite":
+        fault = f"names the driver {driver}; write sqlite:///path"
+    else:
+        fault = "must begin with sqlite:/// or postgresql://"
+    raise SettingsError(f"{_NAME} {fault}")
 
 
 def _require_file(url: URL) -> None:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.program import command_line
 
 NOT_WRITABLE = (
     "database: it accepts no changes (read-only, or a standby), did not respond a moment ago,"
-    " or does not exist yet; `itemsapi db upgrade` creates an SQLite database"
+    " or does not exist yet"
 )
 PROBE_INTERVAL_SECONDS = 1.0  # how long a result is used
 
@@ -38,7 +39,8 @@ class WritableProbe:
             finally:
                 self._lock.release()
         if not self._is_writable:
-            raise DatabaseUnavailable(cause=NOT_WRITABLE)
+            advice = f"{command_line('db upgrade')} creates an SQLite database"
+            raise DatabaseUnavailable(cause=f"{NOT_WRITABLE}; {advice}")
 
     def _run_probe(self) -> None:
         is_writable = False

@@ -22,7 +22,7 @@ class Event(Schema):
     id = fields.Integer(required=True)
     at = fields.DateTime(required=True)
     event = fields.String(required=True)
-    actor_id = fields.Id(
+    caller_id = fields.Id(
         required=True,
         allow_none=True,
         metadata={"description": "The user who did it, if it was another user."},

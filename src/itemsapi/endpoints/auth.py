@@ -171,5 +171,5 @@ def _end_own_session(caller: Caller) -> None:
     user_id = caller.user_id
     with suppress(NotFound):  # the session may be deleted already
         end_session(
-            services().issuer, caller.session_id or "", user_id, why="logout", actor=user_id
+            services().issuer, caller.session_id or "", user_id, why="logout", caller_id=user_id
         )

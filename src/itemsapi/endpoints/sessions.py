@@ -57,7 +57,7 @@ def list_sessions() -> object:
 def delete_session(session_id: str) -> None:
     """End one of your sessions."""
     user_id = current_caller().user_id
-    end_session(services().issuer, session_id, user_id, why="ended by user", actor=user_id)
+    end_session(services().issuer, session_id, user_id, why="ended by user", caller_id=user_id)
 
 
 @blueprint.delete("")
@@ -69,5 +69,5 @@ def delete_sessions(query: dict[str, str | None]) -> None:
     caller = current_caller()
     keep = caller.session_id if query["except_"] else None
     end_other_sessions(
-        services().issuer, caller.user_id, keep=keep, why="ended by user", actor=caller.user_id
+        services().issuer, caller.user_id, keep=keep, why="ended by user", caller_id=caller.user_id
     )

@@ -145,6 +145,7 @@ def run_after_response(function: Callable[[], None]) -> None:
     """
 
     def schedule(response: Response) -> Response:
+        """Call the function with the end of this response."""
         if response.is_streamed or response.direct_passthrough:
             function()
         else:

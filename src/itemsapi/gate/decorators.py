@@ -182,6 +182,7 @@ def _own_rules(layer: object) -> tuple[Rule, ...]:
 
 def _declare(rule: Rule) -> Callable[[View], View]:
     def decorate(view: View) -> View:
+        """Mark the view and what it wraps with the rule. Raise `TypeError` for what takes none."""
         try:
             setattr(view, RULES, (*_own_rules(view), rule))
         except AttributeError:  # a bound method, or a builtin

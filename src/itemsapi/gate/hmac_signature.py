@@ -198,6 +198,7 @@ def body_signature(header: str, *, prefix: str = "", encoding: str = "hex") -> S
     decode = {"hex": _decode_hex, "base64": _decode_base64}[encoding]
 
     def read(headers: Headers) -> SignatureParts | None:
+        """Return the signature; None if the header has another form."""
         text = headers[header]
         signature = decode(text.removeprefix(prefix)) if text.startswith(prefix) else None
         return None if signature is None else SignatureParts([signature])
@@ -209,6 +210,7 @@ def timestamped_signature(header: str) -> SignatureReader:
     """Return the reader of a header `t=<time>,v1=<hex>`; other versions are ignored."""
 
     def read(headers: Headers) -> SignatureParts | None:
+        """Return the signature; None if the header has another form."""
         pairs = [part.partition("=") for part in headers[header].split(",")]
         times = [value for name, _, value in pairs if name == "t"]
         signatures = _all_of(_decode_hex(value) for name, _, value in pairs if name == "v1")

@@ -183,7 +183,8 @@ def rule_of(decorator: RuleDecorator, name: str = "this") -> Rule:
     Raise `TypeError` for anything else; `name` says what it is in the message.
     """
 
-    def probe() -> None: ...
+    def probe() -> None:
+        """Take the rule of the decorator."""
 
     rules: tuple[Rule, ...] = ()
     if callable(decorator):  # a scope or a text is not

@@ -159,7 +159,7 @@ class Rulebook:
                 ):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                problem = _problem(route, method, declared, given.keys)
+                problem = _problem(route, view, method, declared, given.keys)
                 fault = f"route {method} {route.rule} {problem}"
                 self.faults.append(fault)
                 self.faults_by_route[route.endpoint, method] = fault
@@ -228,7 +228,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _problem(route: Route, method: str, declared: list[Rule], keys: list[Key]) -> str:
+def _problem(route: Route, view: object, method: str, declared: list[Rule], keys: list[Key]) -> str:
     """Return what is wrong with a route that has no rule or several, and what to do."""
     advice = "give it exactly one of @requires, @signed_in, @public"
     if keys:
@@ -243,7 +243,13 @@ def _problem(route: Route, method: str, declared: list[Rule], keys: list[Key]) -
         return f"has more than one access rule: by {' and by '.join(owners)}; {advice}"
     if declared:
         return f"has more than one access rule; {advice}"
-    return f"has no access rule; {advice}, or AuthLayer(app, rules={{{route.endpoint!r}: ...}})"
+    key = _rule_key(route.endpoint, view, method)
+    return f"has no access rule; {advice}, or AuthLayer(app, rules={{{key!r}: ...}})"
+
+
+def _rule_key(endpoint: str, view: object, method: str) -> str:
+    """Return a key for `AuthLayer(rules=)`: of a class one method, as others may have rules."""
+    return f"{method} {endpoint}" if hasattr(view, "view_class") else endpoint
 
 
 def collect_rules(view: object, method: str) -> list[Rule]:

@@ -106,7 +106,7 @@ class ApiKeyService:
             raise QuotaExceeded("You have too many API keys; delete one that you do not need.")
 
     def _record(self, tx: Session, name: str, user_id: str, key_id: str, **details: str) -> None:
-        ids = {"user_id": user_id, "actor_id": user_id}
+        ids = {"user_id": user_id, "caller_id": user_id}
         self._issuer.audit.record(tx, name, **ids, key_id=key_id, **details)
 
 

@@ -110,7 +110,7 @@ def _remember_password(
     """
     state = change.locked_state
     if not state.knows_password(user.password_hash):
-        ids: dict[str, str | None] = {"keep": None, "actor": None}
+        ids: dict[str, str | None] = {"keep": None, "caller_id": None}
         end_user_sessions_in(issuer, change.tx, user.id, why="password changed", **ids)
     digests = state.digests_after_sign_in(user.password_hash, new_hash)
     if digests != state.password_digests:

@@ -109,7 +109,7 @@ def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
         if current.user is None or not current.user.enabled:
             raise TokenInvalid
         login_throttling.record_success(issuer, current.tx, attempt)
-        ids = {"user_id": user.id, "session_id": change.session_id, "actor_id": user.id}
+        ids = {"user_id": user.id, "session_id": change.session_id, "caller_id": user.id}
         issuer.audit.record(current.tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
@@ -134,7 +134,9 @@ def _renew_session(
         raise TokenInvalid
     if end_others:
         kept = change.session_id
-        end_user_sessions_in(issuer, tx, user_id, keep=kept, why="password changed", actor=user_id)
+        end_user_sessions_in(
+            issuer, tx, user_id, keep=kept, why="password changed", caller_id=user_id
+        )
     epoch = revoke_access_tokens(issuer, tx, user_id)
     # The feed is locked from here on, so the new epoch cannot hide a mass revocation.
     if session.epoch < load_global_epochs(tx).sessions:

@@ -73,7 +73,7 @@ def admin_transaction(
     except Forbidden as error:
         with issuer.database.transaction() as tx:
             issuer.audit.record(
-                tx, "authz_fail", actor_id=operator.user_id, user_id=target_id, why=error.detail
+                tx, "authz_fail", caller_id=operator.user_id, user_id=target_id, why=error.detail
             )
         raise
 
@@ -176,7 +176,7 @@ class RoleService:
 
     def _record(self, tx: Session, operator: Operator, name: str, **details: str | None) -> None:
         event = "privilege_permissions_changed"
-        self._issuer.audit.record(tx, event, actor_id=operator.user_id, role=name, **details)
+        self._issuer.audit.record(tx, event, caller_id=operator.user_id, role=name, **details)
 
 
 def _find_changeable(change: AdminTransaction, name: str) -> RoleRecord | None:

@@ -63,51 +63,51 @@ def _end_session_of_token(issuer: Issuer, claims: Claims) -> None:
         end_session_in(issuer, tx, claims.sid, claims.sub, why="token revoked")
 
 
-def end_session(issuer: Issuer, sid: str, user_id: str, *, why: str, actor: str) -> None:
+def end_session(issuer: Issuer, sid: str, user_id: str, *, why: str, caller_id: str) -> None:
     """End one session of a user. Raise `NotFound` unless the session is theirs."""
     with issuer.database.transaction() as tx:
         session = find_session(tx, sid)
         if session is None or session.user_id != user_id:
             raise NotFound
-        end_session_in(issuer, tx, sid, user_id, why=why, actor=actor)
+        end_session_in(issuer, tx, sid, user_id, why=why, caller_id=caller_id)
 
 
 def end_other_sessions(
-    issuer: Issuer, user_id: str, *, keep: str | None, why: str, actor: str | None
+    issuer: Issuer, user_id: str, *, keep: str | None, why: str, caller_id: str | None
 ) -> int:
     """End every session of a user except `keep`; return the number of ended sessions."""
     with issuer.database.transaction() as tx:
-        return end_user_sessions_in(issuer, tx, user_id, keep=keep, why=why, actor=actor)
+        return end_user_sessions_in(issuer, tx, user_id, keep=keep, why=why, caller_id=caller_id)
 
 
-def end_all_sessions(issuer: Issuer, *, why: str, actor: str | None = None) -> None:
+def end_all_sessions(issuer: Issuer, *, why: str, caller_id: str | None = None) -> None:
     """End all sessions of all users."""
     with issuer.database.transaction() as tx:
-        end_all_sessions_in(issuer, tx, why=why, actor=actor)
+        end_all_sessions_in(issuer, tx, why=why, caller_id=caller_id)
 
 
-def end_all_sessions_in(issuer: Issuer, tx: Session, *, why: str, actor: str | None) -> None:
+def end_all_sessions_in(issuer: Issuer, tx: Session, *, why: str, caller_id: str | None) -> None:
     """End all sessions of all users, by one revocation (R-19)."""
     issuer.revocation_feed.revoke(tx, ALL_USERS, sessions=True)
-    issuer.audit.record(tx, "session_end_everybody", actor_id=actor, why=why)
+    issuer.audit.record(tx, "session_end_everybody", caller_id=caller_id, why=why)
 
 
 def end_session_in(  # noqa: PLR0913 - all of it goes into the audit event
-    issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, actor: str | None = None
+    issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, caller_id: str | None = None
 ) -> bool:
     """End one session. Return whether it was open."""
     if not close_session(tx, sid, now=issuer.clock(), reason=why):
         return False
-    record_ended_sessions(issuer, tx, [sid], user_id, why=why, actor=actor)
+    record_ended_sessions(issuer, tx, [sid], user_id, why=why, caller_id=caller_id)
     return True
 
 
 def end_user_sessions_in(  # noqa: PLR0913 - as above
-    issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, actor: str | None
+    issuer: Issuer, tx: Session, user_id: str, *, keep: str | None, why: str, caller_id: str | None
 ) -> int:
     """End the open sessions of a user except `keep`; return the number of ended sessions."""
     ended = close_sessions(issuer, tx, user_id, keep=keep, why=why)
-    record_ended_sessions(issuer, tx, ended, user_id, why=why, actor=actor)
+    record_ended_sessions(issuer, tx, ended, user_id, why=why, caller_id=caller_id)
     return len(ended)
 
 
@@ -124,12 +124,18 @@ def close_sessions(
 
 
 def record_ended_sessions(  # noqa: PLR0913 - all of it goes into the audit event
-    issuer: Issuer, tx: Session, ended: Sequence[str], user_id: str, *, why: str, actor: str | None
+    issuer: Issuer,
+    tx: Session,
+    ended: Sequence[str],
+    user_id: str,
+    *,
+    why: str,
+    caller_id: str | None,
 ) -> None:
     """Revoke the tokens of ended sessions and record the audit events."""
     if ended:
         issuer.revocation_feed.revoke(tx, *map(session_target, ended))
-    ids = {"user_id": user_id, "actor_id": actor}
+    ids = {"user_id": user_id, "caller_id": caller_id}
     for sid in ended:
         issuer.audit.record(tx, "session_end", **ids, session_id=sid, why=why)
 

@@ -72,4 +72,4 @@ def _end_in(issuer: Issuer, tx: Session, reasons: dict[str, str]) -> None:
         if why == USER_MISSING:
             revoke_api_keys_in(issuer, tx, user_id, why=why)
     for user_id, sids in ended.items():
-        record_ended_sessions(issuer, tx, sids, user_id, why=reasons[user_id], actor=None)
+        record_ended_sessions(issuer, tx, sids, user_id, why=reasons[user_id], caller_id=None)

@@ -142,14 +142,16 @@ class UserService:
         password here, because they would not have to prove the current one (S-042).
         """
         if operator.user_id == user_id:
-            raise Forbidden("Change your own password with POST /me/password.")
+            raise Forbidden(
+                "Operators set the passwords of others; change your own with the current one."
+            )
         password_hash = self._validated_hash(self.get(user_id).username, password)
         with admin_transaction(self._issuer, operator, target_id=user_id) as change:
             change.load_target(user_id)
             user = self._bump_version(change.tx, user_id)
             user.password_hash = password_hash
             self._set_expiry(change.tx, user_id, temporary=temporary)
-            ids = {"user_id": user_id, "actor_id": operator.user_id}
+            ids = {"user_id": user_id, "caller_id": operator.user_id}
             self._issuer.audit.record(change.tx, "authn_password_change", **ids, by="operator")
             self._end_sessions(change.tx, operator, user_id, "password set by an operator")
 
@@ -169,7 +171,7 @@ class UserService:
                 ALL_PERMISSIONS, "Some of the users have permissions that you do not have."
             )
             end_all_sessions_in(
-                self._issuer, change.tx, why="ended by an operator", actor=operator.user_id
+                self._issuer, change.tx, why="ended by an operator", caller_id=operator.user_id
             )
 
     def _validated_hash(self, name: str, password: str) -> str:
@@ -193,7 +195,7 @@ class UserService:
         )
         tx.flush()
         tx.add_all(UserRole(user_id=user_id, role=role) for role in sorted(roles))
-        ids = {"user_id": user_id, "actor_id": operator.user_id}
+        ids = {"user_id": user_id, "caller_id": operator.user_id}
         self._issuer.audit.record(tx, "user_created", **ids, roles=" ".join(sorted(roles)))
         tx.flush()
         return _require_found(repository.get_user(tx, user_id))
@@ -223,7 +225,7 @@ class UserService:
         self._bump_version(tx, target.id)
         tx.flush()
         before, after = " ".join(target.roles), " ".join(sorted(roles))
-        ids = {"user_id": target.id, "actor_id": operator.user_id}
+        ids = {"user_id": target.id, "caller_id": operator.user_id}
         self._issuer.audit.record(tx, "authz_change", **ids, before=before, after=after)
         revoke_access_tokens(self._issuer, tx, target.id)
 
@@ -233,14 +235,14 @@ class UserService:
         user = self._bump_version(tx, target.id)
         user.disabled_at = self._issuer.clock() if disabled else None
         tx.flush()
-        ids = {"user_id": target.id, "actor_id": operator.user_id}
+        ids = {"user_id": target.id, "caller_id": operator.user_id}
         self._issuer.audit.record(tx, "user_updated", **ids, disabled=disabled)
         if disabled:
             self._end_sessions(tx, operator, target.id, "user disabled")
 
     def _end_sessions(self, tx: Session, operator: Operator, user_id: str, why: str) -> int:
         return end_user_sessions_in(
-            self._issuer, tx, user_id, keep=None, why=why, actor=operator.user_id
+            self._issuer, tx, user_id, keep=None, why=why, caller_id=operator.user_id
         )
 
 

@@ -147,6 +147,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
 
     @spec.setter
     def spec(self, value: APISpec | None) -> None:
+        """Keep the document that Flask-Smorest makes."""
         self._spec = value
 
     def register_blueprint(

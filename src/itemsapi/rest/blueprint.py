@@ -201,6 +201,7 @@ class Blueprint(
         parse = super().arguments(instance, location=location, required=required, **options)
 
         def decorate(view: View) -> View:
+            """Parse before the view, and keep its body limit."""
             parsed = parse(self._after_arguments(view))
             if max_body is not None:
                 _add_metadata(parsed, MAX_BODY, max(max_body, view_metadata(view).get(MAX_BODY, 0)))
@@ -211,7 +212,8 @@ class Blueprint(
     def idempotent(self, view: View) -> View:
         """Accept the header `Idempotency-Key`: a request that is sent again takes effect once.
 
-        The view passes the id of what it creates to `itemsapi.repeated_id`.
+        The view passes the id of what it creates to `itemsapi.repeated_id`. A key is valid for one
+        caller, method, host and path; without a caller (`@public`) it is a fault of the rules.
         """
         return _below_route("idempotent", self._read_idempotency_key)(view)
 
@@ -237,8 +239,11 @@ class Blueprint(
         instance = resolve_schema_instance(schema)
 
         def decorate(view: View) -> View:
+            """Document the view and serialize what it returns."""
+
             @wraps(view)
             def respond(*args: Any, **kwargs: Any) -> object:
+                """Run the view and make its response."""
                 returned = flask.current_app.ensure_sync(view)(*args, **kwargs)
                 value, status, headers = unpack_tuple_response(returned)
                 if isinstance(value, WerkzeugResponse):
@@ -263,6 +268,7 @@ class Blueprint(
             return _below_route("alt_response", documented)
 
         def decorate(view: View) -> View:
+            """Document the problem of the view."""
             _add_metadata(view, PROBLEMS, [status_code, *view_metadata(view).get(PROBLEMS, [])])
             return view
 
@@ -353,6 +359,7 @@ def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[Vi
     """Return `decorate`, which raises `DecoratorMisplaced` if it stands above the route."""
 
     def check(view: View) -> View:
+        """Decorate the view, unless it is registered already."""
         # Another decorator may stand between this one and the route.
         if inspect.unwrap(view, stop=REGISTERED.__contains__) in REGISTERED:
             name = getattr(view, "__name__", "the view")

@@ -137,6 +137,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         add = super().etag
 
         def decorate(view: View) -> View:
+            """Check preconditions before Flask-Smorest's decorator adds ETags."""
             return cast("View", add(self._require_if_match(view)))
 
         return cast("View", self._decorate_view_func_or_method_view(decorate, obj))
@@ -172,6 +173,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
         @wraps(view)
         def require(*args: Any, **kwargs: Any) -> object:
+            """Require the header, now or after the arguments are parsed."""
             get_appcontext().pop(DUMP, None)  # of another request in this application context
             if deferred:
                 etag_context()["deferred"] = True
@@ -188,6 +190,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
         @wraps(view)
         def check(*args: Any, **kwargs: Any) -> object:
+            """Require the header if it was deferred until here."""
             if etag_context().pop("deferred", False):
                 self._check_if_match_present()
             return flask.current_app.ensure_sync(view)(*args, **kwargs)

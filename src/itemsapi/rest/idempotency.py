@@ -1,7 +1,7 @@
 """`Idempotency-Key` for views that create something: a request that is sent again creates it once.
 
-Requests are told apart by caller, method, host, path and key; a key that comes again with another
-query or body is rejected (422). `itemsapi.idempotency` has the table and how races end.
+Requests differ by caller, method, host, path and key; a key that comes again with another query or
+body is rejected (422). `itemsapi.idempotency` has the table and how races end.
 """
 
 import hashlib
@@ -49,6 +49,7 @@ def keep_key(view: View) -> View:
 
     @wraps(view)
     def keep(*args: Any, **kwargs: Any) -> object:
+        """Keep the key and run the view without the headers."""
         *others, headers = args
         setattr(flask.request, KEY, headers["key"])
         return flask.current_app.ensure_sync(view)(*others, **kwargs)

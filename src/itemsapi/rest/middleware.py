@@ -170,6 +170,7 @@ class Middleware:
         started = False
 
         def start(status: str, headers: HeaderList, *exc_info: Any) -> Any:
+            """Start the response with the default headers."""
             nonlocal started
             # With exc_info a server replaces headers that it has not sent yet (PEP 3333).
             exception = exc_info or ((sys.exc_info(),) if started else ())
@@ -221,6 +222,7 @@ class _ResponseBody:
         return iter(self._body)
 
     def close(self) -> None:
+        """Close the body, then reset the context."""
         try:
             if close := getattr(self._body, "close", None):
                 close()

@@ -79,6 +79,7 @@ class _Latin1Parser(MultiPartParser):
     """Werkzeug's parser, which returns the bytes of each value as characters and replaces none."""
 
     def get_part_charset(self, headers: Headers) -> str:
+        """Return the encoding that keeps each byte."""
         if super().get_part_charset(headers) == "iso-8859-1":
             self.fail("not UTF-8")
         return "latin-1"

@@ -153,6 +153,7 @@ def _set_outcome(
     """Set the outcome of a future in its event loop, unless it is cancelled."""
 
     def set_unless_done() -> None:
+        """Set the outcome in the thread of the event loop."""
         if not future.done():
             setter(outcome)
 

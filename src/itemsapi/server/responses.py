@@ -74,6 +74,7 @@ def run_application(application: "WSGIApplication", environ: "WSGIEnvironment") 
         headers: list[tuple[str, str]],
         exc_info: object = None,  # noqa: ARG001 - PEP 3333
     ) -> Any:  # noqa: ANN401 - PEP 3333
+        """Keep the status and headers (PEP 3333)."""
         head[:] = status, headers
         return written.append
 

@@ -139,6 +139,7 @@ def _drawn(strategy: SearchStrategy[GeneratedCase]) -> GeneratedCase:
     )
     @given(strategy)
     def draw(value: GeneratedCase) -> None:
+        """Keep the value that Hypothesis draws."""
         drawn.append(value)
 
     draw()

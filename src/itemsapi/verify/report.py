@@ -165,8 +165,8 @@ def _worst(findings: Sequence[Finding], attack: str) -> str:
 
 def _line(same: Sequence[Finding]) -> str:
     first, variants = same[0], ", ".join(finding.variant for finding in same if finding.variant)
-    told = f" ({variants})" if variants else ""
-    return f"{first.outcome.value} {first.operation}, {first.attack}{told}: {first.detail}"
+    note = f" ({variants})" if variants else ""
+    return f"{first.outcome.value} {first.operation}, {first.attack}{note}: {first.detail}"
 
 
 def _counted(number: int, thing: str) -> str:

@@ -130,6 +130,7 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
     hidden: list[str] = []
 
     def remembered(who: str) -> str:
+        """Return a password, and keep it to hide it in the report."""
         password = password_of(who)
         hidden.append(password)
         return password
@@ -167,7 +168,7 @@ def _source(
 
 
 def documented_refusals(operation: Operation) -> Iterator[Finding]:
-    """Yield what is missing in the document: clients are told of 401 and 403 there.
+    """Yield what is missing in the document: clients learn of 401 and 403 there.
 
     `default` does not count: frameworks add it to every operation.
     """

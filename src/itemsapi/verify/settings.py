@@ -1,4 +1,4 @@
-"""What a run is told: who signs in, what may be changed, what is public on purpose.
+"""The settings of a run: who signs in, what may be changed, what is public on purpose.
 
 All of it can stand in `verify.toml`. The file is read strictly: an unknown key or a value of the
 wrong type is an error that names the key, because a setting that is not read proves nothing.

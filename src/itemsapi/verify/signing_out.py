@@ -56,5 +56,5 @@ def _with_refresh_token(request: Request, token: Minted) -> Request:
         return request
     if not isinstance(body, dict) or not token.refresh:
         return request
-    told = {name: token.refresh if name in _REFRESH_FIELDS else body[name] for name in body}
-    return replace(request, body=json.dumps(told).encode())
+    filled = {name: token.refresh if name in _REFRESH_FIELDS else body[name] for name in body}
+    return replace(request, body=json.dumps(filled).encode())

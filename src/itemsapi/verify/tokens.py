@@ -97,11 +97,11 @@ class CommandTokens:
 
     def mint(self, who: str, scopes: Iterable[str], kind: TokenKind) -> Minted | None:
         """Run the command; raise `CannotVerify` if it cannot be run."""
-        told = {"VERIFY_WHO": who, "VERIFY_SCOPES": " ".join(scopes), "VERIFY_KIND": kind}
+        variables = {"VERIFY_WHO": who, "VERIFY_SCOPES": " ".join(scopes), "VERIFY_KIND": kind}
         try:
             done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
                 self._words,
-                env={**os.environ, **told},
+                env={**os.environ, **variables},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,

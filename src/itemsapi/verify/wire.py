@@ -144,6 +144,7 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
     line, expired = connection.sock, threading.Event()
 
     def cut() -> None:
+        """Close the socket in both directions."""
         expired.set()
         with suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)

@@ -26,7 +26,7 @@ const columns = (names) => {
   return [
     { label: t("audit.at"), cell: (/** @type {any} */ row) => timeElement(row.at) },
     { label: t("audit.event"), cell: (/** @type {any} */ row) => h("code", {}, row.event) },
-    { label: t("audit.actor"), cell: (/** @type {any} */ row) => who(row.actor_id ?? row.user_id) },
+    { label: t("audit.caller"), cell: (/** @type {any} */ row) => who(row.caller_id ?? row.user_id) },
     { label: t("audit.target"), cell: (/** @type {any} */ row) => who(row.user_id) },
     { label: t("audit.address"), cell: (/** @type {any} */ row) => h("span", { class: "small" }, row.address) },
     { label: t("audit.details"), class: "wide", cell: (/** @type {any} */ row) => formatDetails(row.details) },

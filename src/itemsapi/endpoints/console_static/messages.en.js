@@ -158,7 +158,7 @@ export const en = {
   "audit.title": "Audit trail",
   "audit.at": "When",
   "audit.event": "Event",
-  "audit.actor": "Who",
+  "audit.caller": "Who",
   "audit.target": "On what",
   "audit.address": "From",
   "audit.details": "Details",

@@ -158,7 +158,7 @@ export const ja = {
   "audit.title": "監査ログ",
   "audit.at": "日時",
   "audit.event": "イベント",
-  "audit.actor": "操作した人",
+  "audit.caller": "操作した人",
   "audit.target": "対象",
   "audit.address": "接続元",
   "audit.details": "詳細",

@@ -47,17 +47,20 @@ scopes, send `scope` at sign-in or refresh; your roles define which scopes you m
 **Sign out.** `POST {prefix}/auth/logout` ends the session and revokes its tokens.
 `{prefix}/auth/sessions` lists your other sessions and can end them.
 
-**Errors** are `application/problem+json` (RFC 9457). Programs test `code`;
-[each code is explained]({place}{prefix}/docs/problems). 401 means that the token is missing or
-invalid, 403 that it may not do this, and 503 that you may retry. Every response has the header
-`X-Request-Id`, which identifies the request in the log.
+**Errors** are `application/problem+json` (RFC 9457). Programs test `code`. 401 means that the token
+is missing or invalid, 403 that it may not do this, and 503 that you may retry. Every response has
+the header `X-Request-Id`, which identifies the request in the log.
 
-**Try it.** The [explorer]({place}{prefix}/docs/explore) signs you in and sends real requests.
-
+{pages}\
 **Changes** to versioned resources need `If-Match` with the ETag that you read.
 
 **Lists** return `next_cursor`; send it as `cursor` to get the next page. A page has at most 1 MiB,
 so it may have fewer than `limit` items although more follow: continue until `next_cursor` is null.
+"""
+PAGES = """\
+**Pages.** [Each code is explained]({place}{prefix}/docs/problems), and the
+[explorer]({place}{prefix}/docs/explore) signs you in and sends real requests.
+
 """
 
 
@@ -78,24 +81,28 @@ def describe(app: Flask, api: flask_smorest.Api) -> None:
 
     @functools.cache
     def document() -> Document:
+        """Build and serialize the document once."""
         body = orjson.dumps(api.spec.to_dict())
         return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
     app.extensions[DOCUMENT] = document
 
 
-def spec_options(settings: Settings, prefix: str = "") -> dict[str, Any]:
+def spec_options(settings: Settings, prefix: str = "", *, has_pages: bool) -> dict[str, Any]:
     """Return the options of the document: title, version, description and server.
 
-    `prefix` is that of the paths of the layer.
+    `prefix` is that of the paths of the layer. `has_pages`: the application serves those of the
+    part `docs`, to which the description then links.
     """
     server = _server(settings.public_url)
+    paths = {"place": server.rstrip("/"), "prefix": prefix}
+    pages = PAGES.format(**paths) if has_pages else ""
     return {
         "title": TITLE,
         "version": _version(),
         "openapi_version": "3.1.0",
         "info": {
-            "description": INTRODUCTION.format(place=server.rstrip("/"), prefix=prefix),
+            "description": INTRODUCTION.format(**paths, pages=pages),
             "contact": {"name": "The itemsapi maintainers"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
