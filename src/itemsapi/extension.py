@@ -30,7 +30,7 @@ from itemsapi import rest
 from itemsapi.accounts.users import Users
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
-from itemsapi.gate.credentials import Credential, machine_prefixes
+from itemsapi.gate.credentials import Credential, machine_names
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
@@ -155,7 +155,7 @@ class AuthLayer:
             url_prefix=options.url_prefix,
             items="items" in options.include,
             additional_claims=self._additional_claims,
-            machine_prefixes=machine_prefixes(options.credentials),
+            machine_names=machine_names(options.credentials),
         )
 
     @property

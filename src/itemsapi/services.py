@@ -1,7 +1,7 @@
 """Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -124,13 +124,13 @@ def build_services(  # noqa: PLR0913 - the options of the layer
     url_prefix: str = "",
     items: bool = True,
     additional_claims: AdditionalClaims | None = None,
-    machine_prefixes: Iterable[str] = (),
+    machine_names: Collection[str] = (),
 ) -> Services:
     """Build the services; nothing is opened or read yet. `users` are those of an application.
 
-    `items` tells whether the application has the Items API. A user whose id begins with one of
-    `machine_prefixes` counts as disabled. The scope registry has the built-in scopes; the gate adds
-    those of the blueprints.
+    `items` tells whether the application has the Items API. A user whose id is one of
+    `machine_names`, or begins with one and a colon, counts as disabled. The scope registry has the
+    built-in scopes; the gate adds those of the blueprints.
     """
     database = Database(
         settings.database_url,
@@ -145,7 +145,7 @@ def build_services(  # noqa: PLR0913 - the options of the layer
         settings=settings,
         database=database,
         clock=clock,
-        users=_user_source(users, database, clock, registry, tuple(machine_prefixes)),
+        users=_user_source(users, database, clock, registry, machine_names),
         password_service=PasswordService(settings),
         token_codec=TokenCodec(settings, key_set, clock),
         revocation_feed=_revocation_feed(settings, database, clock, monotonic),
@@ -162,12 +162,12 @@ def _user_source(
     database: Database,
     clock: Clock,
     registry: ScopeRegistry,
-    machine_prefixes: tuple[str, ...],
+    machine_names: Collection[str],
 ) -> LayerUsers | ApplicationUsers:
     """Return where the issuer finds users: in the layer's own tables, or in an application."""
     if users is None:
         return LayerUsers(database, clock, registry)
-    return ApplicationUsers(users, database, clock, registry, machine_prefixes)
+    return ApplicationUsers(users, database, clock, registry, machine_names)
 
 
 def _revocation_feed(

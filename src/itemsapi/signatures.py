@@ -1,6 +1,29 @@
-"""Signatures: refuse a function of an application at the start if it cannot be called later."""
+"""Signatures: functions of an application that are called later, and those around its views."""
 
+import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Wrapper = TypeVar("Wrapper", bound=Callable[..., Any])
+# What marks a function as asynchronous: `inspect.markcoroutinefunction`, and asgiref before it.
+ASYNC_MARKS = ("_is_coroutine_marker", "_is_coroutine")
+
+
+def wraps(view: Callable[..., Any]) -> Callable[[Wrapper], Wrapper]:
+    """Do what `functools.wraps` does, for a function that calls an asynchronous view itself.
+
+    It copies no mark: Flask would await what the wrapper returns.
+    """
+
+    def decorate(wrapper: Wrapper) -> Wrapper:
+        """Copy the names and attributes of the view."""
+        functools.update_wrapper(wrapper, view)
+        for mark in ASYNC_MARKS:
+            vars(wrapper).pop(mark, None)
+        return wrapper
+
+    return decorate
 
 
 def require_one_argument(function: object, what: str, advice: str) -> None:

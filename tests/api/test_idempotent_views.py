@@ -14,9 +14,11 @@ from itemsapi import (
     current_database,
     fields,
     new_id,
+    public,
     repeated_id,
     signed_in,
 )
+from itemsapi.gate.rulebook import RulesInvalid
 from support.app_factory import Backend
 from support.race import race
 
@@ -139,9 +141,64 @@ def test_a_different_request_with_the_same_key_is_rejected(
 
 @pytest.mark.parametrize("path", ["/notes/2", "/notes/01"])
 def test_a_key_is_valid_for_one_path(ada: FlaskClient, path: str) -> None:
-    """Another folder is another operation; another spelling of the folder is not."""
+    """As the client wrote it: another folder, or another spelling of it, is another operation."""
     create(ada)
-    assert create(ada, path).status_code == (201 if path == "/notes/2" else 200)
+    assert create(ada, path).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://acme.test", 201),
+        ("http://acme.test:8000", 201),
+        ("http://localhost/acme", 201),
+        ("https://localhost", 200),
+        ("http://LOCALHOST:80", 200),
+        ("https://localhost:443", 200),
+    ],
+)
+def test_a_key_is_valid_for_one_host(ada: FlaskClient, url: str, status: int) -> None:
+    """Tenants may have a host or a path each; the scheme is what a proxy makes of it."""
+    create(ada)
+    assert create(ada, base_url=url).status_code == status
+
+
+def test_a_key_is_valid_for_one_tenant_that_the_view_does_not_see(make_backend: Build) -> None:
+    """Flask's own pattern: a preprocessor takes the tenant out of the arguments (S-081)."""
+    tenants = Blueprint("tenants", __name__, url_prefix="/<tenant>/notes")
+
+    @tenants.url_value_preprocessor
+    def pull(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+        (values or {}).pop("tenant", None)
+
+    @tenants.post("/")
+    @signed_in
+    @tenants.idempotent
+    @tenants.response(201)
+    def create_for_tenant() -> object:
+        """Create a note of a tenant."""
+        return remember(new_id())
+
+    ada = make_backend(tenants).signed_in_client("ada", "member")
+    paths = ["/acme/notes/", "/globex/notes/", "/acme/notes/"]
+    assert [create(ada, path).status_code for path in paths] == [201, 201, 200]
+
+
+def test_a_view_without_a_caller_is_refused_at_the_start(make_backend: Build) -> None:
+    """Nobody could tell whose key it is; without the key it would work, and hide the fault."""
+    open_notes = Blueprint("open_notes", __name__)
+
+    @open_notes.post("/open")
+    @public("a test")
+    @open_notes.idempotent
+    @open_notes.response(201)
+    def create_openly() -> object:
+        """Create a note."""
+        return remember(new_id())
+
+    advice = r"/open has no caller, by whom @blueprint.idempotent .*; require one, or leave"
+    with pytest.raises(RulesInvalid, match=advice):
+        make_backend(open_notes)
 
 
 def test_two_users_may_use_the_same_key(ada: FlaskClient, eve: FlaskClient) -> None:

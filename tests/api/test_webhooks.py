@@ -318,10 +318,7 @@ def test_a_limit_that_cannot_be_set_counts(host: HostFactory, clock: MovableCloc
     class HostRequest(Request):
         """A request with a limit by path."""
 
-        @property
-        def max_content_length(self) -> int | None:
-            """The limit."""
-            return len(BODY) if self.path == "/github" else 3
+        max_content_length = property(lambda self: len(BODY) if self.path == "/github" else 3)
 
     backend = host(add_routes, credentials=credentials(clock))
     backend.app.request_class = HostRequest

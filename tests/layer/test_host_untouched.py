@@ -1,5 +1,6 @@
 """An application that gets the layer stays as it was, except that its routes are guarded."""
 
+import inspect
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -182,6 +183,29 @@ def test_an_asynchronous_view_is_guarded(protect: Protect) -> None:
     backend = protect(app)
     assert backend.client().get("/later").status_code == 401
     assert backend.signed_in_client("ada").get("/later").text == "later"
+
+
+marked = Blueprint("marked", __name__)
+
+
+@pytest.mark.parametrize("decorate", [lambda view: view, marked.response(200), marked.idempotent])
+def test_a_view_that_is_marked_as_asynchronous_is_guarded(
+    protect: Protect, decorate: Callable[[Any], Any]
+) -> None:
+    """No function around it inherits the mark: it returns no coroutine."""
+    asgiref = pytest.importorskip("asgiref.sync")
+    mark = getattr(inspect, "markcoroutinefunction", asgiref.markcoroutinefunction)
+
+    async def later() -> dict[str, str]:
+        return {"a": "late answer"}
+
+    def view() -> object:
+        return later()
+
+    app, blueprint = Flask("host", static_folder=None), Blueprint("later", __name__)
+    blueprint.post("/later")(signed_in(decorate(mark(view))))
+    app.register_blueprint(blueprint)
+    assert protect(app).signed_in_client("ada").post("/later").get_json() == {"a": "late answer"}
 
 
 @pytest.mark.parametrize("name", ["auth", "me", "sessions", "users", "docs", "health", "oauth"])

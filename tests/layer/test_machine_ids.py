@@ -35,14 +35,17 @@ def host(make_host: MakeHost) -> Host:
     return make_host(model=UserByText)
 
 
-def source_of(host: Host, *prefixes: str) -> ApplicationUsers:
-    """Return the users as the issuer sees them, with other prefixes."""
+def source_of(host: Host, *names: str) -> ApplicationUsers:
+    """Return the users as the issuer sees them, with other credentials."""
     source = host.services.issuer.users
     assert isinstance(source, ApplicationUsers)
-    return replace(source, machine_prefixes=prefixes)
+    return replace(source, machine_names=names)
 
 
-@pytest.mark.parametrize(("user_id", "status"), [("webhook:bank", 401), ("webhook", 200)])
+@pytest.mark.parametrize(
+    ("user_id", "status"),
+    [("webhook:bank", 401), ("webhook", 401), ("webhooks:1", 200), ("a:webhook", 200)],
+)
 def test_a_user_with_the_id_of_a_machine_does_not_sign_in(
     host: Host, user_id: str, status: int, log_records: LogRecords
 ) -> None:
@@ -56,7 +59,7 @@ def test_a_user_with_the_id_of_a_machine_does_not_sign_in(
 def test_a_user_is_disabled_when_a_credential_takes_the_id(host: Host) -> None:
     """Not missing: neither sessions nor keys are lost for good, should its name be changed."""
     host.create_user(id="bank:7")
-    user, _ = source_of(host, "bank:").find_with_scopes("bank:7")
+    user, _ = source_of(host, "bank").find_with_scopes("bank:7")
     assert user is not None
     assert not user.enabled
 
@@ -67,12 +70,12 @@ def test_a_refresh_is_refused_when_a_credential_takes_the_id(host: Host) -> None
     host.create_user(id="bank:7")
     tokens = host.login()
     source: Any = host.services.issuer.users
-    object.__setattr__(source, "machine_prefixes", ("bank:",))
+    object.__setattr__(source, "machine_names", ("bank",))
     assert host.refresh(tokens).status_code == 401
 
 
 @pytest.mark.dialect("sqlite")
-def test_each_credential_of_the_application_has_a_prefix(host: Host) -> None:
+def test_each_credential_of_the_application_has_ids_of_its_own(host: Host) -> None:
     """The name of the credential, and `webhook` for all senders."""
     users: Any = host.services.issuer.users
     auth = AuthLayer(users=users.users, credentials=[SENDER], settings=host.services.settings)
@@ -80,4 +83,4 @@ def test_each_credential_of_the_application_has_a_prefix(host: Host) -> None:
     auth.init_app(app)
     services = app.extensions[EXTENSION]
     services.database.dispose()
-    assert services.issuer.users.machine_prefixes == ("webhook:", "bank:")
+    assert services.issuer.users.machine_names == {"webhook", "bank"}

@@ -185,9 +185,20 @@ def statuses(backend: Backend) -> list[int]:
     return [client.get("/status", base_url=url).status_code for url in urls]
 
 
-def test_a_path_is_a_key_on_every_subdomain(protect: Protect) -> None:
-    """A path has no host in it."""
-    assert statuses(make_subdomains(protect, {"/status": ADMIN})) == [401, 401]
+@pytest.mark.parametrize("key", ["/status", "/st*", "GET /status"])
+@pytest.mark.parametrize("rule", [ALL, ADMIN], ids=["public", "scope"])
+def test_a_path_on_several_subdomains_is_refused(protect: Protect, key: str, rule: Any) -> None:
+    """A path has no host in it: who opens `/` means the first page of one of them."""
+    backend = make_subdomains(protect, {key: rule})
+    assert statuses(backend) == [403, 403]
+    faults = gate_of(backend.app).seal(backend.app).faults
+    assert "a path on the subdomains 'api' and 'www'; write the endpoint" in faults[0]
+
+
+@pytest.mark.parametrize("key", ["/*", "*"])
+def test_every_route_is_one_of_every_subdomain(protect: Protect, key: str) -> None:
+    """These patterns say so."""
+    assert statuses(make_subdomains(protect, {key: ADMIN})) == [401, 401]
 
 
 def test_an_endpoint_is_a_key_on_its_subdomain(protect: Protect) -> None:

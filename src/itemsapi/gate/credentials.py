@@ -25,12 +25,13 @@ a proxy adds or a client forgets must not decide who the caller is. A credential
 rule does not name is rejected too, and never verified. Public routes read none. Where one header
 may be of several credentials, as of two senders that sign in the same form, the rule decides.
 
-The caller of a machine has an id that no user can have: the name of the credential, `:`, and any
-text. With the id of a user the request is one of that user.
+The caller of a machine has an id that no user can have: the name of the credential, alone or with
+`:` and any text after it. With the id of a user, the request is one of that user.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
@@ -107,9 +108,12 @@ def require_credential_name(name: str) -> None:
         raise ValueError(msg)
 
 
-def machine_prefixes(credentials: Iterable[Credential]) -> list[str]:
-    """Return what the ids of the callers of these credentials begin with, and no id of a user."""
-    return [f"{name}:" for name in (WEBHOOK, *(credential.name for credential in credentials))]
+def machine_names(credentials: Iterable[Credential]) -> frozenset[str]:
+    """Return the names that the ids of the callers of these credentials may begin with.
+
+    No id of a user is one of them, or begins with one and a colon.
+    """
+    return frozenset({WEBHOOK, *(credential.name for credential in credentials)})
 
 
 def require_caller(caller: object, name: str) -> None:
@@ -123,13 +127,17 @@ def require_caller(caller: object, name: str) -> None:
         fault = f"{type(caller).__name__}, neither a Caller nor None"
     elif not is_user_id(caller.user_id):
         fault = f"a caller whose user_id is no text of 1 to {MAX_USER_ID_LENGTH} printable letters"
-    elif not isinstance(caller.scopes, Set) or not all(isinstance(s, str) for s in caller.scopes):
+    elif not _are_names(caller.scopes):
         fault = "a caller whose scopes are no frozenset of names"
     elif type(caller.auth_time) not in {int, type(None)}:
         fault = "a caller whose auth_time is no whole number of seconds"
     if fault:
         msg = f"the credential {name!r} returned {fault}"
         raise TypeError(msg)
+
+
+def _are_names(scopes: object) -> bool:
+    return isinstance(scopes, AbstractSet) and all(isinstance(name, str) for name in scopes)
 
 
 def _place(credential: Credential) -> object:
@@ -193,9 +201,9 @@ class Credentials:
 
     def _require_own(self, caller: Caller, name: str) -> None:
         """Raise `TypeError` for a caller whose id is one of another credential."""
-        prefix, colon, rest = caller.user_id.partition(":")
+        prefix, _, rest = caller.user_id.partition(":")
         is_own = prefix == name or (prefix, rest) == (WEBHOOK, name)
-        if colon and prefix in {WEBHOOK, *self.names} and not is_own:
+        if prefix in machine_names(self.others) and not is_own:
             msg = f"the credential {name!r} returned a caller whose id is one of {prefix!r}"
             raise TypeError(msg)
 

@@ -22,6 +22,7 @@ from itemsapi.settings_parsing import parse_duration, whole_seconds
 from itemsapi.tokens.scopes import Scope, scope_names
 
 RULES = "__itemsapi_rules__"
+NEEDS_CALLER = "__itemsapi_needs_caller__"  # what in a view works only where there is a caller
 WRAPPER_RULES = "__itemsapi_wrapper_rules__"  # rules of the functions that wrap this one
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -108,6 +109,15 @@ def refresh_token(view: View) -> View:
 def refresh_token_or_signed_in(view: View) -> View:
     """Require a refresh token or a valid access token: every session may be signed out."""
     return _declare(Rule("refresh token or signed in", before_password_change=True))(view)
+
+
+def handler_of(view: object, method: str) -> object:
+    """Return the function that handles a method: the view, or the one of a MethodView's class."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return view
+    handler = getattr(view_class, method.lower(), None)
+    return getattr(view_class, "get", None) if handler is None and method == "HEAD" else handler
 
 
 def declared_rules(view: object) -> tuple[Rule, ...]:

@@ -19,6 +19,7 @@ from itemsapi.gate.caller import VIEW_RUNS
 from itemsapi.gate.responses import GateResponse
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded
+from itemsapi.signatures import wraps
 
 ADMITTED = "itemsapi_admitted"  # of the request object: the view, the method and the rule
 NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)
@@ -97,7 +98,7 @@ def _guarded(
     """Return `view` behind the check; it keeps `__wrapped__`, which rules and OpenAPI need."""
     synchronous = functools.cache(lambda: app.ensure_sync(view))  # when it is first needed
 
-    @functools.wraps(view)
+    @wraps(view)
     def guarded(**view_args: Any) -> ResponseReturnValue:
         request = current_request()
         admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)

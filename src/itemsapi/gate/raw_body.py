@@ -21,25 +21,29 @@ def read_raw_body(request: Request, limit: int) -> bytes:
     Raise `BodyTooLarge`, or `BadRequest` if it ends too early.
     """
     body: bytes | None = getattr(request, RAW_BODY, None)
-    try:
-        if body is None:
-            body = _read(request, limit)
-            setattr(request, RAW_BODY, body)
-        if len(body) > limit:
-            raise RequestEntityTooLarge
-    except RequestEntityTooLarge:
-        raise BodyTooLarge(f"The body may have at most {limit} bytes.") from None
-    except ClientDisconnected:
-        raise BadRequest("The body ended too early.") from None
+    if body is None:
+        body = _read(request, limit)
+        setattr(request, RAW_BODY, body)
+    if len(body) > limit:
+        raise _too_large(limit)
     return body
 
 
 def _read(request: Request, limit: int) -> bytes:
     """Return the body, of which no more than one byte above the limit is read."""
-    if "stream" in vars(request):  # the application reads it, within its own limit
-        return request.get_data()
-    # The limit of the request itself may be one that cannot be set: a property of a subclass.
-    body = get_input_stream(request.environ, max_content_length=limit + 1).read()
+    try:
+        if "stream" in vars(request):  # the application reads it, within its own limit
+            return request.get_data()
+        # The limit of the request itself may be one that cannot be set: a property of a subclass.
+        body = get_input_stream(request.environ, max_content_length=limit + 1).read()
+    except RequestEntityTooLarge:
+        raise _too_large(limit) from None
+    except ClientDisconnected:
+        raise BadRequest("The body ended too early.") from None
     request.environ["wsgi.input"] = io.BytesIO(body)
     vars(request)["stream"] = io.BytesIO(body)  # without a limit: it is checked
     return body
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body may have at most {limit} bytes.")

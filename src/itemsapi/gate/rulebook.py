@@ -8,9 +8,9 @@ from flask import Flask
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.api_keys import API_KEY
-from itemsapi.gate.decorators import declared_rules
+from itemsapi.gate.decorators import NEEDS_CALLER, declared_rules, handler_of
 from itemsapi.gate.jwt_required import FAULT, asks_another_manager
-from itemsapi.gate.route_rules import Key, RulesByKey
+from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
@@ -65,6 +65,7 @@ class Rulebook:
         self.faults: list[str] = []
         self.faults_by_route: dict[tuple[str, str], str] = {}
         self._by_pattern: list[tuple[RouteRule, str]] = []
+        self._by_path: list[tuple[Key, str, RouteRule]] = []  # with the subdomain of the route
         self.entries = [
             entry
             for route in app.url_map.iter_rules()
@@ -72,6 +73,7 @@ class Rulebook:
             for entry in self._entries(app, route, rules)
         ]
         self._refuse_patterns(rules.faults())
+        self._refuse_several_subdomains()
         self.scopes = self._known_scopes(_blueprint_scopes(app))
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
         self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
@@ -88,6 +90,22 @@ class Rulebook:
                 f"route {entry.method} {entry.path} has its rule by a pattern, and patterns open"
                 f" nothing as long as a key has no effect; {key_faults[0]}"
             )
+
+    def _refuse_several_subdomains(self) -> None:
+        """Refuse the routes of a path that is on several subdomains.
+
+        Who writes `"/": public(...)` means the first page of one of them. `/*` means all routes.
+        """
+        found = [each for each in self._by_path if each[0].pattern not in EVERY_ROUTE]
+        subdomains: dict[Key, set[str]] = {}
+        for key, subdomain, _ in found:
+            subdomains.setdefault(key, set()).add(subdomain)
+        for key, _, entry in found:
+            if len(subdomains[key]) > 1:
+                names = " and ".join(map(repr, sorted(subdomains[key])))
+                fault = f"has its rule by {key.text!r}, a path on the subdomains {names}"
+                advice = f"write the endpoint, rules={{{entry.endpoint!r}: ...}}"
+                self._add_fault(entry, f"{fault}; {advice}")
 
     def _one_rule_for_each_endpoint(self) -> dict[tuple[str, str], Rule]:
         """Return the rules by endpoint and method; several paths may lead to one endpoint.
@@ -144,15 +162,24 @@ class Rulebook:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if given.by_pattern:
                     self._by_pattern.append((entry, given.keys[0].text))
-                if entry.rule.needs_caller and asks_another_manager(app, _parts(view, method)):
-                    self._add_fault(entry, FAULT)
-                elif self._has_checked_arguments(entry, route.arguments):
+                if all(key.is_path for key in given.keys):
+                    self._by_path += [(key, str(route.subdomain), entry) for key in given.keys]
+                if self._is_possible(entry, app, route, view):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
                 problem = _problem(route, view, method, declared, given.keys)
                 fault = f"route {method} {route.rule} {problem}"
                 self.faults.append(fault)
                 self.faults_by_route[route.endpoint, method] = fault
+
+    def _is_possible(self, entry: RouteRule, app: Flask, route: Route, view: object) -> bool:
+        """Return whether the view can do its work by this rule; add the fault otherwise."""
+        if entry.rule.needs_caller and asks_another_manager(app, _parts(view, entry.method)):
+            self._add_fault(entry, FAULT)
+            return False
+        return self._has_checked_arguments(entry, route.arguments) and self._has_needed_caller(
+            entry, handler_of(view, entry.method)
+        )
 
     def _known_scopes(self, extra: Iterable[Scope]) -> dict[str, Scope]:
         declared = [
@@ -192,6 +219,14 @@ class Rulebook:
         if check and missing:
             self._add_fault(entry, f"has no argument {missing[0]!r}, which on={check.name} takes")
         return not missing
+
+    def _has_needed_caller(self, entry: RouteRule, handler: object) -> bool:
+        feature = getattr(handler, NEEDS_CALLER, None)
+        if feature and not entry.rule.needs_caller:
+            fault = f"has no caller, by whom {feature} tells requests apart"
+            self._add_fault(entry, f"{fault}; require one, or leave {feature} out")
+            return False
+        return True
 
     def _add_fault(self, entry: RouteRule, fault: str) -> None:
         """Add a fault of a route, one line for HEAD and GET."""
@@ -245,7 +280,4 @@ def _parts(view: object, method: str) -> list[object]:
     view_class = getattr(view, "view_class", None)
     if view_class is None:
         return [view]
-    handler = getattr(view_class, method.lower(), None)
-    if handler is None and method == "HEAD":
-        handler = getattr(view_class, "get", None)
-    return [view, view_class, handler]
+    return [view, view_class, handler_of(view, method)]

@@ -9,7 +9,7 @@ In both, the epochs are read before the user and their scopes: if those change i
 tokens have an older epoch than the change, and are invalid (docs/adr/0004).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -201,7 +201,7 @@ class ApplicationUsers:
     database: Database
     clock: Clock
     scope_registry: ScopeRegistry
-    machine_prefixes: tuple[str, ...] = ()  # what the ids of callers who are no users begin with
+    machine_names: Collection[str] = ()  # of the callers who are no users
     may_reuse_ids: bool = True
 
     @property
@@ -275,13 +275,14 @@ class ApplicationUsers:
             yield change
 
     def _unless_machine(self, user: UserAccount | None) -> UserAccount | None:
-        """Return a user, disabled if the id could be that of a machine: then they would be one.
+        """Return a user, disabled if the id could be that of a machine: `bank`, or `bank:1`.
 
         Such a user is not missing: the name of a credential can be changed, and they come back.
         """
-        if user is None or not user.id.startswith(self.machine_prefixes):
+        name = "" if user is None else user.id.partition(":")[0]
+        if user is None or name not in self.machine_names:
             return user
-        hint = f"the id begins with {user.id.partition(':')[0]}:, as that of a credential's caller"
+        hint = f"the ids {name} and {name}:... are those of callers by another credential"
         log.error("user_id_of_a_machine", user_id=user.id, hint=hint)
         return replace(user, enabled=False)
 

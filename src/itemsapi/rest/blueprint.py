@@ -19,7 +19,6 @@ Flask-Smorest and marshmallow are partly untyped; the `Any`s that they need stay
 # ruff: noqa: ANN401 - the signatures are Flask-Smorest's
 
 import copy
-import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -55,6 +54,7 @@ from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
 from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
 from itemsapi.rest.streaming import log_stream_failures
+from itemsapi.signatures import wraps
 from itemsapi.tokens.scopes import Scope
 
 SchemaLike = Schema | type[Schema]
@@ -212,7 +212,8 @@ class Blueprint(
     def idempotent(self, view: View) -> View:
         """Accept the header `Idempotency-Key`: a request that is sent again takes effect once.
 
-        The view passes the id of what it creates to `itemsapi.repeated_id`.
+        The view passes the id of what it creates to `itemsapi.repeated_id`. A key is valid for one
+        caller, method, host and path; without a caller (`@public`) it is a fault of the rules.
         """
         return _below_route("idempotent", self._read_idempotency_key)(view)
 
@@ -240,7 +241,7 @@ class Blueprint(
         def decorate(view: View) -> View:
             """Document the view and serialize what it returns."""
 
-            @functools.wraps(view)
+            @wraps(view)
             def respond(*args: Any, **kwargs: Any) -> object:
                 """Run the view and make its response."""
                 returned = flask.current_app.ensure_sync(view)(*args, **kwargs)

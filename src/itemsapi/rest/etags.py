@@ -5,7 +5,6 @@ The functions come first; `Versions` adds them to blueprints.
 
 # ruff: noqa: ANN401 - the signatures are Flask-Smorest's
 
-import functools
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from werkzeug.wrappers import Response
 from itemsapi.preconditions import Precondition, check_version
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
 from itemsapi.rest.json_provider import dumps
+from itemsapi.signatures import wraps
 
 ANY: Final = "*"
 WEAK_ETAG_DETAIL = (
@@ -171,7 +171,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         """Require `If-Match` before the view; if `arguments` is below, after parsing them."""
         deferred = hasattr(view, CHECKS_IF_MATCH)
 
-        @functools.wraps(view)
+        @wraps(view)
         def require(*args: Any, **kwargs: Any) -> object:
             """Require the header, now or after the arguments are parsed."""
             get_appcontext().pop(DUMP, None)  # of another request in this application context
@@ -188,7 +188,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         if hasattr(view, CHECKS_IF_MATCH):
             return view
 
-        @functools.wraps(view)
+        @wraps(view)
         def check(*args: Any, **kwargs: Any) -> object:
             """Require the header if it was deferred until here."""
             if etag_context().pop("deferred", False):

@@ -1,10 +1,9 @@
 """`Idempotency-Key` for views that create something: a request that is sent again creates it once.
 
-Requests differ by user, endpoint, path and key; a key that comes again with another query
-or body is rejected (422). `itemsapi.idempotency` has the table and how races end.
+Requests differ by caller, method, host, path and key; a key that comes again with another query or
+body is rejected (422). `itemsapi.idempotency` has the table and how races end.
 """
 
-import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
@@ -14,6 +13,7 @@ from marshmallow import validate
 
 from itemsapi.db import Session
 from itemsapi.gate.caller import current_caller
+from itemsapi.gate.decorators import NEEDS_CALLER
 from itemsapi.idempotency import IdempotentRequest, store_counted_key
 from itemsapi.problems import KeyReused, QuotaExceeded
 from itemsapi.rest import fields
@@ -21,6 +21,7 @@ from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.request import JSON, MULTIPART, json_body, multipart_body, read_body
 from itemsapi.rest.schema import Schema
 from itemsapi.services import services
+from itemsapi.signatures import wraps
 
 View = TypeVar("View", bound=Callable[..., object])
 KEY = "itemsapi_idempotency_key"  # of the request object
@@ -46,13 +47,14 @@ class IdempotencyHeaders(Schema):
 def keep_key(view: View) -> View:
     """Keep the key for `repeated_id`; the view does not get the parsed headers."""
 
-    @functools.wraps(view)
+    @wraps(view)
     def keep(*args: Any, **kwargs: Any) -> object:
         """Keep the key and run the view without the headers."""
         *others, headers = args
         setattr(flask.request, KEY, headers["key"])
         return flask.current_app.ensure_sync(view)(*others, **kwargs)
 
+    setattr(keep, NEEDS_CALLER, "@blueprint.idempotent")
     return cast("View", keep)
 
 
@@ -89,7 +91,8 @@ def repeated_id(tx: Session, resource_id: str, *, content: object = None) -> str
     resource with `resource_id`, which is stored with the key. `tx` is the transaction that creates
     it: both are committed, or neither is. Of several concurrent requests one gets None, the others
     wait for its commit. `content` is what a repeated request must have in common with the first:
-    JSON data, by default the query and the body.
+    JSON data, by default the query and the body. If something else tells your tenants apart, such
+    as a header or a claim, it belongs there, too.
 
     Raise `KeyReused` if the earlier request had other content, `QuotaExceeded` if the caller has
     used too many keys within a day.
@@ -104,9 +107,15 @@ def repeated_id(tx: Session, resource_id: str, *, content: object = None) -> str
 
 
 def _operation() -> str:
-    """Return what a key is valid for: the method and endpoint, with the ids in the path."""
-    path_values = dumps(flask.request.view_args or {}, sort_keys=True).decode()
-    return f"{flask.request.method} {flask.request.endpoint} {path_values}"
+    """Return what a key is valid for: the method, and the host and path as the client asked.
+
+    An application may serve each of its tenants on a host or below a path, and take their names out
+    of the arguments before the view. The scheme and a default port do not count: a proxy may change
+    them.
+    """
+    request = flask.request
+    host = request.host.lower().removesuffix(":80").removesuffix(":443")
+    return f"{request.method} {host}{request.root_path}{request.path}"
 
 
 def _content(content: object) -> str:

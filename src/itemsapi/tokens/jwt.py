@@ -36,6 +36,7 @@ from itemsapi.problems import (
 from itemsapi.settings import Settings
 from itemsapi.tokens.claims import (
     LIFETIME_JITTER,
+    MAX_TOKEN_LENGTH,
     Claims,
     RefreshClaims,
     parse_claims,
@@ -252,14 +253,14 @@ class TokenCodec:
 
 
 def _require_readable(token: str) -> None:
-    """Raise `ClaimsUnavailable` for a token of ours that no view would accept: it is too long."""
+    """Raise `ClaimsUnavailable` for a token of ours that no view would accept."""
     try:
         header = parse_header(token, "at+jwt", TokenInvalid)
         parse_claims(parse_payload(token, TokenInvalid), header)
     except TokenInvalid:
         cause = (
-            f"token: with {len(token)} characters, its scopes or claims are more than a token can"
-            " have; give the user fewer"
+            f"token: the gate would refuse it, of {len(token)} characters ({MAX_TOKEN_LENGTH});"
+            " give it fewer scopes or claims"
         )
         raise ClaimsUnavailable(cause=cause) from None
 
