@@ -15,6 +15,7 @@ from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.passwords import PasswordService, make_temporary_password
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
+from support.log_records import LogRecords
 from support.password_counter import count_verifications
 
 WITHIN = 60.0  # seconds that anything here may take on a busy machine
@@ -196,6 +197,16 @@ def test_at_most_four_parameter_sets_are_verified(verified: list[str]) -> None:
     passwords.matches("x", None)
     assert sorted(verified) == [parameters(passes) for passes in (2, 3, 4, 5)]
     assert passwords.matches("x", other.hash("x"))
+
+
+@pytest.mark.parametrize(("kinds", "warnings"), [(4, 0), (5, 1)])
+def test_the_log_warns_when_more_kinds_are_in_use_than_are_verified(
+    log_records: LogRecords, kinds: int, warnings: int
+) -> None:
+    """S-113: the time of a wrong password may tell then who is a user."""
+    in_use = [parameters(passes) for passes in range(2, 2 + kinds)]
+    PasswordService(SETTINGS).refresh_parameters(lambda: in_use)
+    assert sum("many_kinds" in line for line in log_records.lines()) == warnings
 
 
 def test_parameters_are_loaded_once_an_hour(passwords: PasswordService) -> None:
