@@ -1,10 +1,12 @@
 """`AuthLayer`: the three steps around any Flask application.
 
+    ORDERS_READ = Scope("orders:read", "See your orders")
+
     app = Flask(__name__)
     auth = AuthLayer(app)
 
     @app.get("/orders")
-    @requires("orders:read")
+    @requires(ORDERS_READ)
     def list_orders():
         return find_orders(owner=current_caller().user_id)
 
@@ -37,13 +39,17 @@ from itemsapi.gate.csrf import CsrfPolicy
 from itemsapi.gate.gate import Gate
 from itemsapi.gate.route_rules import RuleDecorator, RulesByKey, rule_of
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.gate.shadowed_routes import LAYER_PREFIX
+from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
+from itemsapi.observability.context import set_fallback
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
+from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
 from itemsapi.signatures import require_one_argument
@@ -53,7 +59,6 @@ from itemsapi.tokens.scopes import Scope
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-LAYER = "itemsapi.layer"
 _PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "metrics"]
 
@@ -98,6 +103,7 @@ class AuthLayer:
         Raise `ValueError` for an option that cannot be, and `TypeError` for a value of a wrong
         type, such as users without the methods of `Users`.
         """
+        _check_credentials(credentials)
         if url_prefix and not _PREFIX.fullmatch(url_prefix):
             raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
         _check_parts(include)
@@ -114,8 +120,10 @@ class AuthLayer:
     def init_app(self, app: Flask) -> None:
         """Put the layer around `app`, before or after its routes are registered.
 
-        Raise `SettingsError` for a wrong setting, and `ValueError` for two credentials of one name.
+        Raise `SettingsError` for a wrong setting, `ValueError` for two credentials of one name, and
+        `RuntimeError` for an application that has a layer already, or `host_matching`.
         """
+        _require_possible(app)
         services = self._build_services(app)
         gate = _build_gate(
             services,
@@ -124,9 +132,10 @@ class AuthLayer:
             self._is_layer_request,
             self._monotonic,
         )
-        app.extensions |= {EXTENSION: services, LAYER: gate}
+        app.extensions[EXTENSION] = services
         _set_response_headers(app, services)
         gate.connect(app)
+        set_fallback(context_of_request)
         has_pages = "docs" in self._include and services.settings.docs
         self.api = _build_api(app, services, gate, has_pages=has_pages)
         self._register_endpoints(services)
@@ -157,7 +166,7 @@ class AuthLayer:
 
     def _is_layer_request(self) -> bool:
         """Return whether the current request is for an endpoint of the layer."""
-        return self._whole_app or EXTENSION in request.blueprints
+        return self._whole_app or (request.endpoint or "").startswith(LAYER_PREFIX)
 
     def _register_endpoints(self, services: Services) -> None:
         """Register the blueprints of the layer under names that the application has not."""
@@ -168,7 +177,7 @@ class AuthLayer:
             is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
             self.api.register_blueprint(
                 blueprint,
-                name=f"{EXTENSION}.{blueprint.name}",
+                name=f"{LAYER_PREFIX}{blueprint.name}",
                 url_prefix=path if is_well_known else f"{self._url_prefix}{path}" or None,
             )
 
@@ -188,7 +197,7 @@ class AuthLayer:
     ) -> WsgiGuard:
         """Return a WSGI application, mounted beside Flask, behind the gate.
 
-        `rule` is a decorator such as `requires("reports:read")`. The caller is in the WSGI
+        `rule` is a decorator such as `requires(REPORTS_READ)`. The caller is in the WSGI
         environment as `itemsapi.caller`. `app` is the Flask application that it is mounted beside,
         if the layer is around several. Raise `RuntimeError` before `init_app`.
         """
@@ -295,7 +304,18 @@ class AuthLayer:
 def gate_of(app: Flask) -> Gate:
     """Return the gate of an application. Raise `RuntimeError` if it has none."""
     services_of(app)
-    return cast("Gate", app.extensions[LAYER])
+    return cast("Gate", app.extensions[GATE])
+
+
+def _require_possible(app: Flask) -> None:
+    """Raise `RuntimeError` for an application that the layer cannot be put around."""
+    if GATE in app.extensions:
+        raise RuntimeError(f"{app.name} has an AuthLayer already; give all options to that one")
+    if app.url_map.host_matching:  # a route without a host matches no request
+        raise RuntimeError(
+            f"{app.name} has host_matching, so no request would reach the routes of AuthLayer;"
+            " use subdomain_matching, or an application for each host"
+        )
 
 
 def _id_as_text(user_id: object) -> str:
@@ -304,6 +324,12 @@ def _id_as_text(user_id: object) -> str:
         kind = type(user_id).__name__
         raise TypeError(f"the id of a user cannot be of the type {kind}: pass user.id")
     return str(user_id)
+
+
+def _check_credentials(credentials: object) -> None:
+    """Raise `TypeError` for one credential in place of several."""
+    if not isinstance(credentials, Collection) or isinstance(credentials, str):
+        raise TypeError("AuthLayer: credentials= is no list; write credentials=[...]")
 
 
 def _check_parts(include: Collection[Part]) -> None:

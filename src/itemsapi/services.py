@@ -31,7 +31,7 @@ from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.scopes import Scope, ScopeRegistry
 
-EXTENSION = "itemsapi"  # of the application; the endpoints of the layer are `itemsapi.auth...`
+EXTENSION = "itemsapi"  # the services, in `app.extensions`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

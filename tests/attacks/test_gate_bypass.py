@@ -15,8 +15,9 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from itemsapi import current_caller, public, requires, signed_in
+from itemsapi.gate.responses import GateResponse
 from itemsapi.gate.without_gate import GATE
-from itemsapi.problems import GateUnavailable, TokenMissing
+from itemsapi.problems import TokenMissing
 from support.app_factory import Backend
 from support.asgi import let_others_run
 from support.forged_tokens import VAULT, ProtectedEndpoints
@@ -275,7 +276,7 @@ def test_a_request_is_rejected_when_it_is_dispatched_directly(
     """Flask sent no signal, so the gate did not check it (S-003)."""
     with backend.app.test_request_context("/hall") as context:
         dispatch(backend.app, context, "preprocess_request")
-        with pytest.raises(GateUnavailable):
+        with pytest.raises(GateResponse):
             dispatch(backend.app, context, "dispatch_request")
     assert vault.calls == 0
 

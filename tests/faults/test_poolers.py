@@ -14,7 +14,7 @@ from sqlalchemy import make_url, text
 
 from faults.conftest import Deployment
 from itemsapi.db import Database
-from itemsapi.db.connections import Pooler
+from itemsapi.db.postgres_connections import Pooler
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.testing import PASSWORD
 from support.command_line import Shell, shell_at

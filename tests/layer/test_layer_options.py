@@ -1,12 +1,13 @@
 """Mistakes in the use of the layer: each is refused with a line that says what to do."""
 
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from itemsapi import AuthLayer, current_database, requires, signed_in
+from itemsapi import AuthLayer, HmacSignature, current_database, requires, signed_in
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.settings import Settings
@@ -96,3 +97,125 @@ def test_a_name_that_no_credential_can_have_is_refused(settings: Settings, name:
     partner.name = name
     with pytest.raises(ValueError, match="no name of a credential"):
         AuthLayer(Flask("shop"), credentials=[partner], settings=settings)
+
+
+SECRET = "a secret of the bank"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scopes": "orders:pay"}, r"scopes='orders:pay' is a text; write scopes=\['orders:pay'\]"),
+        ({"scopes": ["pay"]}, "'pay' is not a scope; write resource:action"),
+        ({"scopes": [None]}, "NoneType is no scope"),
+        ({"secrets": SECRET}, r"bank takes a list of secrets; write secrets=\[SECRET\]"),
+        ({"secrets": SECRET.encode()}, "takes a list of secrets"),
+        ({"secrets": None}, "takes a list of secrets"),
+        ({"secrets": [None]}, "bank has NoneType in place of a secret; is a variable not set"),
+        ({"secrets": []}, "needs secrets of 16 bytes or more"),
+    ],
+)
+@pytest.mark.parametrize("preset", ["github", "stripe", "standard_webhooks"])
+def test_a_webhook_that_cannot_be_verified_is_refused(
+    preset: str, options: dict[str, Any], message: str
+) -> None:
+    """At the start, and not by each request; the message shows no secret (S-150)."""
+    make = getattr(HmacSignature, preset)
+    good = {"secrets": ["whsec_" + b64encode(SECRET.encode()).decode()]}
+    with pytest.raises((TypeError, ValueError), match=message) as raised:
+        make("bank", **good | options)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("preset", ["github", "stripe", "standard_webhooks"])
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_secret_is_text_or_bytes(preset: str, *, as_bytes: bool) -> None:
+    """For each format the same."""
+    secret = "whsec_" + b64encode(SECRET.encode()).decode()
+    webhook = getattr(HmacSignature, preset)(
+        "bank", secrets=[secret.encode() if as_bytes else secret]
+    )
+    assert webhook.name == "bank"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "message"),
+    [
+        (("a b",), "'a b' is not a scope; write resource:action"),
+        (("",), "'' is not a scope"),
+        (("admin",), "'admin' is not a scope"),
+        ((["orders:read"],), "a list is no scope"),
+        ((), "names no scope; use @signed_in"),
+    ],
+)
+def test_a_rule_of_no_scope_is_refused(scopes: Any, message: str) -> None:
+    """Where it is written: no `Scope` can declare it (S-002)."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        requires(*scopes)
+
+
+@pytest.mark.parametrize("by", [(), None, "", [None], 0], ids=repr)
+def test_a_rule_by_no_credential_is_refused(by: Any) -> None:
+    """It could only be refused to everybody."""
+    with pytest.raises(ValueError, match=r"^by=.* names no credential; leave it out"):
+        signed_in(by=by)
+
+
+def test_one_credential_may_be_named_without_a_list() -> None:
+    """Its letters are no names."""
+    rules = getattr(signed_in(by="api_key")(lambda: ""), "__itemsapi_rules__", ())
+    assert rules == (Rule("signed in", by=frozenset({"api_key"})),)
+
+
+@pytest.mark.parametrize("check", [True, "owns_order", 5])
+def test_an_object_check_that_is_no_function_is_refused(check: Any) -> None:
+    """As after `on=owns_order()`, with parentheses."""
+    with pytest.raises(TypeError, match=r"^on=.* is no function; pass the function itself"):
+        signed_in(on=check)
+
+
+def test_a_method_that_is_bound_takes_no_rule() -> None:
+    """A rule is an attribute, which it cannot have."""
+    with pytest.raises(TypeError, match="takes no rule; decorate a function"):
+        signed_in("text".upper)
+
+
+class Badge:
+    """A credential that finds nobody."""
+
+    name, scheme, documentation = "badge", "Badge", {"type": "apiKey"}
+    is_present = authenticate = staticmethod(lambda _request: None)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "message"),
+    [
+        (Badge(), r"credentials= is no list; write credentials=\[\.\.\.\]"),
+        ("badge", "credentials= is no list"),
+        ([Badge], r"credentials= has the class Badge; write Badge\(\.\.\.\)"),
+        (["badge"], "credentials= has an object of the type str, which has no 'name'"),
+    ],
+)
+def test_an_object_that_is_no_credential_is_refused(
+    settings: Settings, credentials: Any, message: str
+) -> None:
+    """It would make each request a 503."""
+    with pytest.raises(TypeError, match=message):
+        AuthLayer(Flask("shop"), credentials=credentials, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("api_key", r"add it by include=\['api_keys'\]"), ("bank", r"add it by credentials=\[")],
+)
+def test_a_rule_by_a_credential_that_is_not_there_says_how_to_add_it(
+    settings: Settings, name: str, advice: str
+) -> None:
+    """For the layer's own another option than for others (S-002)."""
+    app = Flask("shop", static_folder=None)
+    AuthLayer(app, settings=settings)
+    app.add_url_rule("/", "home", signed_in(by={name})(lambda: ""))
+    with pytest.raises(
+        RuntimeError, match=f"credential '{name}'; known are access_token; {advice}"
+    ):
+        AuthLayer.seal(app)

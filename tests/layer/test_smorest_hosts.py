@@ -23,6 +23,7 @@ from openapi_spec_validator import (
 
 from itemsapi import AuthLayer, Blueprint, Conflict, NotFound, Schema, public, requires, signed_in
 from itemsapi import fields as strict_fields
+from itemsapi.rest.openapi.document import DOCUMENT
 from itemsapi.testing import caller_client
 from support.app_factory import Backend
 from support.log_records import LogRecords
@@ -331,7 +332,7 @@ def test_a_problem_of_ours_is_not_described_as_an_error_of_the_host(
 
 def test_the_document_of_the_layer_omits_the_blueprints_of_the_host(toys: Backend) -> None:
     """They have a document already, and errors of their own."""
-    found = toys.app.extensions["itemsapi-document"]().body
+    found = toys.app.extensions[DOCUMENT]().body
     assert not [path for path in json.loads(found)["paths"] if path.startswith(("/pets", "/toys"))]
 
 

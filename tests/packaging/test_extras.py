@@ -163,7 +163,7 @@ def test_no_dependency_has_an_upper_bound(project: dict[str, Any]) -> None:
 
 # Modules that need an extra; they are imported inside functions only.
 EXTRA_MODULES = {
-    "itemsapi/db/connections.py",
+    "itemsapi/db/postgres_connections.py",
     "itemsapi/db/postgres.py",
     "itemsapi/observability/prometheus.py",
     "itemsapi/server/supervisor.py",

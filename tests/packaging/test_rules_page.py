@@ -97,3 +97,26 @@ def test_a_recent_sign_in_deletes_the_account(backend: Backend) -> None:
     """The view sees the claims."""
     root = backend.signed_in_client("root", "admin")
     assert root.delete("/account").get_json()["deleted"].startswith("tenant of ")
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize(
+    ("path", "statuses"),
+    [
+        ("/", (401, 401)),
+        ("/admin", (401, 401)),
+        ("/admin/users", (401, 401)),
+        ("/api/orders", (401, 401)),
+        ("/api/ping", (200, 200)),
+        ("/hooks/bank", (401, 200)),
+        ("/static/nothing", (404, 405)),
+    ],
+)
+def test_the_keys_of_the_page_decide_as_it_says(
+    program: dict[str, Any], path: str, statuses: tuple[int, int]
+) -> None:
+    """For GET and POST, without a token."""
+    exec(program["further_programs"][1], program)  # noqa: S102 - the page itself
+    client = program["shop"].test_client()
+    assert (client.get(path).status_code, client.post(path).status_code) == statuses
+    program["shop"].extensions[EXTENSION].database.dispose()

@@ -12,7 +12,8 @@ from flask import Flask, Request, Response, request, request_started
 from itemsapi import public, signed_in
 from itemsapi.extension import AuthLayer, gate_of
 from itemsapi.gate.decorators import RULES
-from itemsapi.gate.gate import Gate, mark_admitted
+from itemsapi.gate.gate import Gate
+from itemsapi.gate.guarded_views import mark_admitted
 from itemsapi.gate.rules import Authenticated, Rule
 from itemsapi.problems import ScopeMissing, TokenInvalid
 from itemsapi.testing import (

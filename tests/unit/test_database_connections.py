@@ -11,8 +11,8 @@ from psycopg.rows import dict_row, tuple_row
 from sqlalchemy import create_engine, exc, make_url
 
 from itemsapi.db import connections
-from itemsapi.db.connections import BinaryCursor, UnsupportedServer, connection_parameters
 from itemsapi.db.postgres import TimeoutConnection
+from itemsapi.db.postgres_connections import BinaryCursor, UnsupportedServer, connection_parameters
 
 SERVER_PID, POOLER_PID = 41, 4_000_000
 URL = "postgresql+psycopg://ada@db.example/itemsapi"

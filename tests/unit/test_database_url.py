@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.db.connections import connection_parameters
+from itemsapi.db.postgres_connections import connection_parameters
 from itemsapi.db.url import parse_database_url
 from itemsapi.settings import Settings, SettingsError
 

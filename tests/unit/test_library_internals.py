@@ -51,7 +51,7 @@ def test_flask_jwt_extended_keeps_nothing_else_of_a_request(make_backend: Build)
     with make_backend().app.test_request_context("/"):
         verify_jwt_in_request(optional=True)
         set_caller(flask.request, caller_of(CLAIMS))
-        clear_caller()
+        clear_caller(flask.request)
         kept = [name for name in flask.g if "jwt" in name]
         assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: clear it in gate/caller.py"
         with pytest.raises(RuntimeError):

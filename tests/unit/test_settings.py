@@ -205,7 +205,7 @@ def test_a_wrong_setting_of_the_application_is_rejected() -> None:
 @pytest.mark.parametrize(
     "value",
     [{"a": 1}, object(), make_url("sqlite:///x.db"), b"\xff", [b"\xff"], [["a"]], iter("ab")],
-    ids=repr,
+    ids=["dict", "object", "URL", "bytes", "list of bytes", "list of lists", "iterator"],
 )
 def test_a_value_without_a_text_is_rejected(value: object) -> None:
     """Each prints as something, a URL without its password; that would be another setting."""

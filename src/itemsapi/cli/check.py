@@ -18,7 +18,7 @@ from itemsapi.accounts.sql_users import SqlUsers
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
-from itemsapi.cli.settings_report import PLACEHOLDER, settings_rows
+from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
@@ -167,7 +167,7 @@ def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterato
         yield Finding("ok", "secret key", "from the environment")
         return
     path = settings.secret_file
-    if settings.secret_key == PLACEHOLDER:
+    if is_placeholder(settings.secret_key):
         yield Finding("warning", "secret key", f"will be created in {path} on first start")
     elif words := exposure_warning(path, settings.secret_key):
         yield Finding("warning", "secret key", words)

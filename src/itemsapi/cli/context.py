@@ -16,7 +16,7 @@ from flask.cli import ScriptInfo
 from itemsapi.app import create_app
 from itemsapi.clock import now
 from itemsapi.db import check_schema
-from itemsapi.extension import LAYER, gate_of
+from itemsapi.extension import gate_of
 from itemsapi.observability.context import (
     RequestContext,
     reset_request_context,
@@ -94,7 +94,7 @@ def host_application() -> Flask | None:
     if script is None:
         return None
     app = script.load_app()
-    if LAYER not in app.extensions:
+    if EXTENSION not in app.extensions:
         words = f"the application {app.name} has no AuthLayer"
         raise SettingsError(f"{words}; write `auth = AuthLayer(app)`, or call `auth.init_app(app)`")
     return app

@@ -1,6 +1,7 @@
 """Every setting with its value and source; secrets are not shown."""
 
 import dataclasses
+import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -48,11 +49,16 @@ def _without_password(url: str) -> str:
         return HIDDEN
 
 
+def is_placeholder(secret: str) -> bool:
+    """Return whether a secret stands for a key that is not made yet."""
+    return secrets.compare_digest(secret.encode(), PLACEHOLDER.encode())
+
+
 def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
     if ENV_PREFIX + name.upper() in environ:
         return "environment"
     secret, file = settings.secret_key, settings.secret_file
-    if name == "secret_key" and (secret == PLACEHOLDER or is_kept_in(file, secret)):
+    if name == "secret_key" and (is_placeholder(secret) or is_kept_in(file, secret)):
         return str(file)
     is_default = getattr(settings, name) == getattr(Settings(data_dir=settings.data_dir), name)
     return "default" if is_default else "application"

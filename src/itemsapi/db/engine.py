@@ -33,7 +33,7 @@ from itemsapi.problems import DatabaseUnavailable
 from itemsapi.program import command_line
 
 if TYPE_CHECKING:
-    from itemsapi.db.connections import Pooler  # with psycopg, an extra
+    from itemsapi.db.postgres_connections import Pooler  # with psycopg, an extra
 
 POOL_SIZE = 10  # connections per process; as many again may be opened under load
 POOL_TIMEOUT_SECONDS = 2  # to get a connection from the pool
@@ -233,8 +233,8 @@ def _dialect_functions(dialect: str, monotonic: Timer) -> tuple[Begin, Begin, Gu
     """Return what to call when a change or a migration begins, and the guard of all accesses."""
     if dialect == "sqlite":
         return sqlite.take_write_lock, sqlite.begin_migration, nullcontext
-    from itemsapi.db.connections import set_timeouts  # noqa: PLC0415 - it imports an extra
     from itemsapi.db.postgres import CircuitBreaker  # noqa: PLC0415
+    from itemsapi.db.postgres_connections import set_timeouts  # noqa: PLC0415 - it imports an extra
 
     return set_timeouts, set_timeouts, CircuitBreaker(monotonic).guard
 
@@ -255,15 +255,15 @@ def _engine(url: str, pooler: "Pooler") -> Engine:
 
 
 def _postgres_engine(parsed_url: URL, pooler: "Pooler", pool: dict[str, Any]) -> Engine:
-    from itemsapi.db import connections, postgres  # noqa: PLC0415 - they import an extra
+    from itemsapi.db import postgres, postgres_connections  # noqa: PLC0415 - they import an extra
 
     engine = create_engine(
         parsed_url,
-        connect_args=connections.connection_parameters(parsed_url),
-        isolation_level=connections.ISOLATION_LEVEL,
+        connect_args=postgres_connections.connection_parameters(parsed_url),
+        isolation_level=postgres_connections.ISOLATION_LEVEL,
         pool_pre_ping=True,
         **pool,
     )
-    connections.configure_connections(engine, parsed_url, pooler)
+    postgres_connections.configure_connections(engine, parsed_url, pooler)
     postgres.set_ping_timeout(engine)
     return engine

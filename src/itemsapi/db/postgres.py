@@ -1,9 +1,9 @@
 """PostgreSQL servers that do not respond: timeouts, a circuit breaker.
 
-The server cancels statements and lock waits that take too long, see `db.connections`. A server that
-is stopped, or a network that drops packets, cannot: then the client has to give up, which libpq
-does not do by itself. While the server does not respond, one thread at a time tries it; otherwise a
-few requests would block all threads of the process (R-04).
+The server cancels statements and lock waits that take too long, see `db.postgres_connections`. A
+server that is stopped, or a network that drops packets, cannot: then the client has to give up,
+which libpq does not do by itself. While the server does not respond, one thread at a time tries it;
+otherwise a few requests would block all threads of the process (R-04).
 """
 
 import threading

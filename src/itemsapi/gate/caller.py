@@ -18,6 +18,9 @@ STALE = "itemsapi_stale"
 # it without decoding the token again; tests/unit/test_library_internals.py fails when this changes.
 _JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
 _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
+_JWT_NAMES = (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER)
+OUTER_CLAIMS = "itemsapi_outer_claims"  # of the request object
+VIEW_RUNS = "itemsapi_view_runs"  # of the request object
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +118,26 @@ def mark_stale_credential(request: Request) -> None:
     setattr(request, STALE, True)
 
 
-def clear_caller() -> None:
-    """Remove the claims of an earlier request.
+def clear_caller(request: Request) -> None:
+    """Remove the claims of the request around this one, until `restore_claims`.
 
     Requests share `g` if one is made inside another, or inside an application context.
     """
+    outer = _pop_claims()
+    if not hasattr(request, OUTER_CLAIMS):  # a request may be dispatched twice
+        setattr(request, OUTER_CLAIMS, outer)
+
+
+def restore_claims(request: Request) -> None:
+    """Remove the claims of a request that is over, and restore those of the one around it.
+
+    If its view runs, it is not over: a copy of its context is (`copy_current_request_context`).
+    """
+    if not getattr(request, VIEW_RUNS, False):
+        _pop_claims()
+        vars(_globals()).update(getattr(request, OUTER_CLAIMS, {}))
+
+
+def _pop_claims() -> dict[str, Any]:
     values = vars(_globals())
-    for name in (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER):
-        values.pop(name, None)
+    return {name: values.pop(name) for name in _JWT_NAMES if name in values}

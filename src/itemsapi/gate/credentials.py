@@ -77,6 +77,22 @@ class FollowsClock(Protocol):
         """Return this credential with the clock of the layer, unless it has one of its own."""
 
 
+def require_credential(credential: Credential) -> None:
+    """Raise `TypeError` for an object that is no credential, `ValueError` for a name that is none.
+
+    A class in place of its object would have all the members, and reject every request.
+    """
+    if isinstance(credential, type):
+        msg = f"credentials= has the class {credential.__name__}; write {credential.__name__}(...)"
+        raise TypeError(msg)
+    for member in ("name", "scheme", "documentation", "is_present", "authenticate"):
+        if not hasattr(credential, member):
+            kind = type(credential).__name__
+            msg = f"credentials= has an object of the type {kind}, which has no {member!r}"
+            raise TypeError(msg)
+    require_credential_name(credential.name)
+
+
 def require_credential_name(name: str) -> None:
     """Raise `ValueError` for a name that no credential can have."""
     if not _NAME.fullmatch(name):
@@ -88,12 +104,16 @@ class Credentials:
     """The credentials of one gate, the access token first."""
 
     def __init__(self, access_token: Credential, others: Iterable[Credential] = ()) -> None:
-        """Take the credentials. Raise `ValueError` for a name that cannot be or is there twice."""
+        """Take the credentials.
+
+        Raise `ValueError` for a name that cannot be or is there twice, `TypeError` for an object
+        that is no credential.
+        """
         self._access_token = access_token
         self.others = tuple(others)
         self._all = (access_token, *self.others)
         for credential in self._all:
-            require_credential_name(credential.name)
+            require_credential(credential)
         self._by_name = {credential.name: credential for credential in self._all}
         if len(self._by_name) != len(self._all):
             msg = "two credentials have the same name; give each a name of its own"

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, overload
 from itemsapi.gate.object_check import Check, ObjectCheck
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.settings_parsing import parse_duration, whole_seconds
-from itemsapi.tokens.scopes import Scope
+from itemsapi.tokens.scopes import Scope, scope_names
 
 RULES = "__itemsapi_rules__"
 WRAPPER_RULES = "__itemsapi_wrapper_rules__"  # rules of the functions that wrap this one
@@ -40,13 +40,14 @@ def requires(
     `on`: a function of the view's arguments that returns whether the caller may reach the object;
     False is a 404.
 
-    Raise `ValueError` without a scope (for "signed in, with any scopes" use `@signed_in`), for
-    `by=` without a name, and for a wrong `within`; `TypeError` if `on` is no function with named
-    arguments.
+    Raise `ValueError` without a scope (for "signed in, with any scopes" use `@signed_in`), for a
+    name that no scope can have, for `by=` without a name, and for a wrong `within`; `TypeError`
+    without parentheses, and if `on` is no function with named arguments.
     """
     if not scopes:
         msg = "@requires() names no scope; use @signed_in or @public(reason)"
         raise ValueError(msg)
+    scope_names(scopes)
     return _declare(Rule("scopes", scopes, **_options(by, within, on)))
 
 
@@ -124,9 +125,9 @@ def _options(
     by: Collection[str], within: str | int | timedelta | None, on: Check | None
 ) -> dict[str, Any]:
     """Return the fields of the rule for the options of a decorator. Raise `ValueError`."""
-    names = frozenset({by} if isinstance(by, str) else by)
-    if not names:
-        msg = "by= names no credential; leave it out for the access token"
+    names = frozenset({by} if isinstance(by, str) else by or ())
+    if not names or not all(name and isinstance(name, str) for name in names):
+        msg = f"by={by!r} names no credential; leave it out for the access token"
         raise ValueError(msg)
     if within is None:
         seconds = None
@@ -171,8 +172,12 @@ def _own_rules(layer: object) -> tuple[Rule, ...]:
 
 def _declare(rule: Rule) -> Callable[[View], View]:
     def decorate(view: View) -> View:
-        """Mark the view and what it wraps with the rule."""
-        setattr(view, RULES, (*_own_rules(view), rule))
+        """Mark the view and what it wraps with the rule. Raise `TypeError` for what takes none."""
+        try:
+            setattr(view, RULES, (*_own_rules(view), rule))
+        except AttributeError:  # a bound method, or a builtin
+            msg = f"{view!r} takes no rule; decorate a function, or a class of the type MethodView"
+            raise TypeError(msg) from None
         for wrapped in list(_layers(getattr(view, "__wrapped__", None))):
             with suppress(AttributeError):  # builtins have no attributes
                 setattr(wrapped, WRAPPER_RULES, (*getattr(wrapped, WRAPPER_RULES, ()), rule))

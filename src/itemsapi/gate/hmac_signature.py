@@ -1,10 +1,11 @@
 """Signed webhooks as a credential: the sender signs the body with a secret that both know.
 
-    github = HmacSignature.github("github", secrets=[SECRET], scopes=["builds:write"])
+    BUILDS_WRITE = Scope("builds:write", "Report builds")
+    github = HmacSignature.github("github", secrets=[SECRET], scopes=[BUILDS_WRITE])
     auth = AuthLayer(app, credentials=[github])
 
     @app.post("/hooks/github")
-    @requires("builds:write", by={"github"})
+    @requires(BUILDS_WRITE, by={"github"})
     def receive(): ...          # current_caller().user_id == "webhook:github"
 
 The three presets are GitHub's header, Stripe's, and Standard Webhooks; `HmacSignature` itself takes
@@ -40,7 +41,7 @@ from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import Caller
 from itemsapi.gate.credentials import require_credential_name
 from itemsapi.problems import BadRequest, BodyTooLarge, SignatureInvalid
-from itemsapi.tokens.scopes import Scope
+from itemsapi.tokens.scopes import Scope, scope_names
 
 MAX_BODY = 65536  # bytes
 TOLERANCE_SECONDS = 300  # as Stripe and Standard Webhooks have it
@@ -98,12 +99,16 @@ class HmacSignature:
         max_body: int = MAX_BODY,
         clock: Clock | None = None,
     ) -> None:
-        """Raise `ValueError` for a name or secret that cannot be."""
-        self.name, self._header, self._read = name, header, read
-        self._secrets = tuple(s.encode() if isinstance(s, str) else s for s in secrets)
-        self._scopes = frozenset(map(str, scopes))
-        self._max_body, self._clock = max_body, clock
+        """Raise `ValueError` for a name, secret or scope that cannot be.
+
+        Raise `TypeError` for a value of a wrong type: a text in place of a collection, or a secret
+        that is missing.
+        """
         require_credential_name(name)
+        self.name, self._header, self._read = name, header, read
+        self._secrets = tuple(map(_as_bytes, _each_secret(name, secrets)))
+        self._scopes = scope_names(scopes)
+        self._max_body, self._clock = max_body, clock
         if not self._secrets or min(map(len, self._secrets)) < MIN_SECRET_BYTES:
             msg = f"the credential {name} needs secrets of {MIN_SECRET_BYTES} bytes or more"
             raise ValueError(msg)
@@ -115,26 +120,29 @@ class HmacSignature:
         }
 
     @classmethod
-    def github(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
+    def github(cls, name: str, *, secrets: Iterable[str | bytes], **options: Any) -> Self:
         """Read `X-Hub-Signature-256: sha256=<hex>`. It has no time, so a copy is accepted again."""
         header = "X-Hub-Signature-256"
         read = body_signature(header, prefix="sha256=")
         return cls(name, header=header, secrets=secrets, read=read, **options)
 
     @classmethod
-    def stripe(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
+    def stripe(cls, name: str, *, secrets: Iterable[str | bytes], **options: Any) -> Self:
         """Read `Stripe-Signature: t=<time>,v1=<hex>`, made of `<time>.<body>`."""
         header = "Stripe-Signature"
         read = timestamped_signature(header)
         return cls(name, header=header, secrets=secrets, read=read, **options)
 
     @classmethod
-    def standard_webhooks(cls, name: str, *, secrets: Iterable[str], **options: Any) -> Self:
+    def standard_webhooks(
+        cls, name: str, *, secrets: Iterable[str | bytes], **options: Any
+    ) -> Self:
         """Read `webhook-id`, `webhook-timestamp` and `webhook-signature` (standardwebhooks.com).
 
         A secret is written `whsec_` and base64.
         """
-        keys = [_decode_base64(secret.removeprefix("whsec_")) or b"" for secret in secrets]
+        texts = [_as_bytes(secret).decode() for secret in _each_secret(name, secrets)]
+        keys = [_decode_base64(text.removeprefix("whsec_")) or b"" for text in texts]
         header = "webhook-signature"
         return cls(name, header=header, secrets=keys, read=standard_signature, **options)
 
@@ -245,6 +253,24 @@ def read_raw_body(request: Request, limit: int) -> bytes:
 
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"The body may have at most {limit} bytes.")
+
+
+def _each_secret(name: str, secrets: object) -> list[str | bytes]:
+    """Return the secrets of a credential. Raise `TypeError`, which shows none of them."""
+    if isinstance(secrets, str | bytes) or not isinstance(secrets, Iterable):
+        msg = f"the credential {name} takes a list of secrets; write secrets=[SECRET]"
+        raise TypeError(msg)
+    found = list(secrets)
+    for secret in found:
+        if not isinstance(secret, str | bytes):
+            kind = type(secret).__name__
+            msg = f"the credential {name} has {kind} in place of a secret; is a variable not set?"
+            raise TypeError(msg)
+    return found
+
+
+def _as_bytes(secret: str | bytes) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret
 
 
 def _hmac(secret: bytes, before: bytes, body: bytes) -> bytes:

@@ -4,7 +4,7 @@
         return orders.owner_of(order_id) == current_caller().user_id
 
     @app.get("/orders/<int:order_id>")
-    @requires("orders:read", on=owns_order)
+    @requires(ORDERS_READ, on=owns_order)
     def show_order(order_id): ...
 
 The function returns True or False. After False the response is the 404 of an object that does not
@@ -28,8 +28,11 @@ Check = Callable[..., object]  # returns a bool, or a coroutine of one
 class ObjectCheck:
     """A function that decides about an object, and the arguments of the view that it takes."""
 
-    def __init__(self, function: Check) -> None:
+    def __init__(self, function: object) -> None:
         """Read the parameters of the function. Raise `TypeError` unless all can be names."""
+        if not callable(function):
+            msg = f"on={function!r} is no function; pass the function itself, without parentheses"
+            raise TypeError(msg)
         self.function = function
         self.name = str(getattr(function, "__name__", type(function).__name__))
         parameters = inspect.signature(function).parameters.values()

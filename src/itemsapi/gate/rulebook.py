@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
-from itemsapi.gate.decorators import declared_rules, requires
-from itemsapi.gate.route_rules import RulesByKey
+from itemsapi.gate.api_keys import API_KEY
+from itemsapi.gate.decorators import declared_rules
+from itemsapi.gate.route_rules import Key, RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
-
-DECORATOR_WITHOUT_VIEW = requires("any").__qualname__  # what `@requires` without () makes of a view
 
 
 class RulesInvalid(RuntimeError):
@@ -21,7 +20,8 @@ class RulesInvalid(RuntimeError):
 
     Each fault is a line. `create_app` and `AuthLayer.seal` raise it. Without `seal` the application
     starts, logs each fault as `access_rule_fault`, and refuses routes without exactly one rule with
-    `problems.RouteUnguarded`; in debug and testing their requests raise this.
+    `problems.RouteUnguarded`, and, while a key decides no route, those whose rule is by a pattern;
+    in debug and testing their requests raise this.
     """
 
 
@@ -63,16 +63,30 @@ class Rulebook:
         rules = rules or RulesByKey()
         self.faults: list[str] = []
         self.faults_by_route: dict[tuple[str, str], str] = {}
+        self._by_pattern: list[RouteRule] = []
         self.entries = [
             entry
             for route in app.url_map.iter_rules()
+            if not route.build_only and route.redirect_to is None  # it leads to no view
             for entry in self._entries(app, route, rules)
         ]
+        self._refuse_patterns(rules.faults())
         self.scopes = self._known_scopes(_blueprint_scopes(app))
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
         self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
         self.faults += [*rules.faults(), *shadowed_routes(app)]
         self._rules = self._one_rule_for_each_endpoint()
+
+    def _refuse_patterns(self, key_faults: list[str]) -> None:
+        """Refuse the routes whose rule is by a pattern, as long as a key has no effect.
+
+        It may be the misspelled guard of one of these routes.
+        """
+        for entry in self._by_pattern if key_faults else ():
+            self.faults_by_route[entry.endpoint, entry.method] = (
+                f"route {entry.method} {entry.path} has its rule by a pattern, and patterns open"
+                f" nothing as long as a key has no effect; {key_faults[0]}"
+            )
 
     def _one_rule_for_each_endpoint(self) -> dict[tuple[str, str], Rule]:
         """Return the rules by endpoint and method; several paths may lead to one endpoint.
@@ -119,12 +133,12 @@ class Rulebook:
             found = [*declared, *given.rules]
             if len(found) == 1:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
+                if given.by_pattern:
+                    self._by_pattern.append(entry)
                 if self._has_checked_arguments(entry, route.arguments):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
-                problem = _problem(
-                    _rule_key(route.endpoint, view, method), view, declared, given.keys
-                )
+                problem = _problem(route, view, method, declared, given.keys)
                 fault = f"route {method} {route.rule} {problem}"
                 self.faults.append(fault)
                 self.faults_by_route[route.endpoint, method] = fault
@@ -149,14 +163,16 @@ class Rulebook:
     def _has_known_scopes(self, entry: RouteRule) -> bool:
         unknown = sorted(entry.rule.scope_names - self.scopes.keys())
         if unknown:
-            self._add_fault(entry, f"demands the unknown scope {unknown[0]}")
+            advice = f"declare it, Scope({unknown[0]!r}, 'what it permits')"
+            self._add_fault(entry, f"demands the unknown scope {unknown[0]}; {advice}")
         return not unknown
 
     def _has_known_credentials(self, entry: RouteRule, credentials: Collection[str]) -> bool:
         unknown = sorted(entry.rule.by - set(credentials))
         if unknown:
-            known = ", ".join(sorted(credentials))
-            self._add_fault(entry, f"accepts the unknown credential {unknown[0]!r}, not of {known}")
+            advice = "include=['api_keys']" if unknown[0] == API_KEY else "credentials=[...]"
+            fault = f"accepts the unknown credential {unknown[0]!r}"
+            self._add_fault(entry, f"{fault}; known are {_listed(credentials)}; add it by {advice}")
         return not unknown
 
     def _has_checked_arguments(self, entry: RouteRule, arguments: Collection[str]) -> bool:
@@ -179,19 +195,26 @@ def _blueprint_scopes(app: Flask) -> list[Scope]:
     return [scope for blueprint in blueprints for scope in getattr(blueprint, "scopes", ())]
 
 
-def _problem(key: str, view: object, declared: list[Rule], keys: list[str]) -> str:
-    """Return what is wrong with a route that has no rule or several, and what to do.
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
-    `key` is the one of `AuthLayer(rules=)` for it, `keys` are those that are there.
-    """
+
+def _problem(route: Route, view: object, method: str, declared: list[Rule], keys: list[Key]) -> str:
+    """Return what is wrong with a route that has no rule or several, and what to do."""
     advice = "give it exactly one of @requires, @signed_in, @public"
     if keys:
-        owners = [*(["a decorator"] if declared else []), *(f"the key {key!r}" for key in keys)]
+        owners = [
+            *(["a decorator"] if declared else []),
+            *(f"the key {key.text!r}" for key in keys),
+        ]
+        if not declared and not any(key.is_exact for key in keys):
+            advice = f"neither is closer, so write a key for it alone, '{method} {route.rule}'"
+        elif not declared:
+            advice = "keep one of them"
         return f"has more than one access rule: by {' and by '.join(owners)}; {advice}"
     if declared:
         return f"has more than one access rule; {advice}"
-    if getattr(view, "__qualname__", "") == DECORATOR_WITHOUT_VIEW:
-        return "has no access rule; write @requires(SCOPE), with the parentheses"
+    key = _rule_key(route.endpoint, view, method)
     return f"has no access rule; {advice}, or AuthLayer(app, rules={{{key!r}: ...}})"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
-OWN_ENDPOINTS = "itemsapi."
+LAYER_PREFIX = "itemsapi."  # of the endpoints of the layer, such as `itemsapi.auth.login`
 VARIABLE_NAME = re.compile(r"(<(?:\w+(?:\([^<>]*\))?:)?)\w+>")
 
 
@@ -53,4 +53,4 @@ def _methods(route: Route) -> set[str]:
 
 
 def _is_own(route: Route) -> bool:
-    return str(route.endpoint).startswith(OWN_ENDPOINTS)
+    return str(route.endpoint).startswith(LAYER_PREFIX)

@@ -1,7 +1,9 @@
 """The gate before a WSGI application that is mounted beside Flask.
 
+    REPORTS_READ = Scope("reports:read", "See the reports")
+
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
-        "/reports": auth.wsgi_guard(reports, requires("reports:read")),
+        "/reports": auth.wsgi_guard(reports, requires(REPORTS_READ)),
     })
 
 A dispatcher calls the mounted application without Flask, so no check of the gate runs. The guard
@@ -16,7 +18,8 @@ from flask.ctx import RequestContext
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wsgi import ClosingIterator
 
-from itemsapi.gate.gate import Gate, GateResponse, is_preflight
+from itemsapi.gate.gate import Gate
+from itemsapi.gate.responses import GateResponse, is_preflight
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.without_gate import GATE
 

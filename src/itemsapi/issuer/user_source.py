@@ -41,7 +41,7 @@ from itemsapi.db import Database
 from itemsapi.observability.logging import log
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.tokens.revocation import Epochs, load_global_epochs
-from itemsapi.tokens.scopes import ScopeRegistry, scope_names
+from itemsapi.tokens.scopes import ScopeRegistry, scope_names_of_user
 
 MAX_WARNINGS = 1000  # unknown scopes that are remembered
 MAX_SHOWN_SCOPE_LENGTH = 80
@@ -274,7 +274,7 @@ class ApplicationUsers:
 
     def _scopes(self, user_id: str) -> frozenset[str]:
         """Return the user's scopes that the application knows; the log names the others once."""
-        names, known = scope_names(self.users.scopes(user_id)), self.scope_registry.names
+        names, known = scope_names_of_user(self.users.scopes(user_id)), self.scope_registry.names
         for unknown in names - known:
             _warn_of_unknown_scope(unknown)
         return names & known

@@ -19,7 +19,8 @@ from flask.signals import got_request_exception
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from itemsapi.gate.gate import ADMITTED, Gate, GuardedViews
+from itemsapi.gate.gate import Gate
+from itemsapi.gate.guarded_views import ADMITTED, GuardedViews
 from itemsapi.problems import REALM
 from itemsapi.testing.targets import Target
 

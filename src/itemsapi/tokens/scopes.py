@@ -9,6 +9,17 @@ _NO_SCOPES = "the scopes of a user are a list of names such as ['orders:read'], 
 MAX_SCOPE_LENGTH = 2000  # characters of a scope string that a client may send
 
 
+def require_scope_name(name: object) -> None:
+    """Raise `ValueError` for a name that no scope can have, `TypeError` for what is no text."""
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        msg = f"a {kind} is no scope; write a Scope or its name, as in @requires(ORDERS_READ)"
+        raise TypeError(msg)
+    if not _NAME.fullmatch(name):
+        msg = f"{name!r} is not a scope; write resource:action in lower case"
+        raise ValueError(msg)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """A scope: its name, and a description of what it permits.
@@ -21,9 +32,7 @@ class Scope:
 
     def __post_init__(self) -> None:
         """Reject names that must not appear in a token or a challenge."""
-        if not _NAME.fullmatch(self.name):
-            msg = f"{self.name!r} is not a scope; write resource:action in lower case"
-            raise ValueError(msg)
+        require_scope_name(self.name)
 
     def __str__(self) -> str:
         """Return the name, as in tokens."""
@@ -82,6 +91,21 @@ class ScopeRegistry:
         return frozenset(self._scopes)
 
 
+def scope_names(scopes: Iterable[Scope | str]) -> frozenset[str]:
+    """Return the names of scopes, each given as a `Scope` or by name.
+
+    Raise `ValueError` for a name that no scope can have, and `TypeError` for a text in place of a
+    collection: its letters would be the names.
+    """
+    if isinstance(scopes, str):
+        msg = f"scopes={scopes!r} is a text; write scopes=[{scopes!r}]"
+        raise TypeError(msg)
+    names = [scope.name if isinstance(scope, Scope) else scope for scope in scopes]
+    for name in names:
+        require_scope_name(name)
+    return frozenset(names)
+
+
 def parse_scopes(text: str) -> frozenset[str]:
     """Parse a scope string: names separated by single spaces, compared exactly.
 
@@ -96,7 +120,7 @@ def parse_scopes(text: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def scope_names(scopes: object) -> frozenset[str]:
+def scope_names_of_user(scopes: object) -> frozenset[str]:
     """Return the names of scopes as an application gives them: names, `Scope` objects, a string.
 
     Raise `TypeError` for anything else: a user with no scope has an empty list, not None.

@@ -18,7 +18,7 @@ from flask import Flask, current_app
 
 from itemsapi.settings import Settings
 
-EXTENSION = "itemsapi-document"
+DOCUMENT = "itemsapi.document"  # in `app.extensions`
 TITLE = "itemsapi"
 INTRODUCTION = """\
 A JSON API.
@@ -85,7 +85,7 @@ def describe(app: Flask, api: flask_smorest.Api) -> None:
         body = orjson.dumps(api.spec.to_dict())
         return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
-    app.extensions[EXTENSION] = document
+    app.extensions[DOCUMENT] = document
 
 
 def spec_options(settings: Settings, prefix: str = "", *, has_pages: bool) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def spec_options(settings: Settings, prefix: str = "", *, has_pages: bool) -> di
 
 def document_of(app: Flask) -> Document:
     """Return the document of an application."""
-    document = app.extensions[EXTENSION]()
+    document = app.extensions[DOCUMENT]()
     assert isinstance(document, Document)  # noqa: S101 - tells the type checker
     return document
 

@@ -19,6 +19,7 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
 from itemsapi.gate.rules import Rule
+from itemsapi.gate.shadowed_routes import LAYER_PREFIX
 from itemsapi.problems import (
     BadRequest,
     BodyMalformed,
@@ -35,7 +36,6 @@ from itemsapi.rest.fields import ID_PATTERN
 from itemsapi.rest.openapi.names import unique_name
 from itemsapi.rest.openapi.responses import ProblemResponses
 from itemsapi.rest.openapi.schemas import SchemaPlugin
-from itemsapi.services import EXTENSION
 
 RuleFor = Callable[[str, str], Rule]
 
@@ -129,7 +129,7 @@ class RulesPlugin(BasePlugin):
         operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
-        operation["tags"] = [tag.removeprefix(f"{EXTENSION}.") for tag in operation["tags"]]
+        operation["tags"] = [tag.removeprefix(LAYER_PREFIX) for tag in operation["tags"]]
         operation |= {
             "operationId": operation.get("operationId", ""),
             "summary": summary,
@@ -198,7 +198,7 @@ def _ids(endpoint: str, method: str, declared: str) -> list[str]:
     """Return the ids that an operation may get, the best one first."""
     if declared:
         return [declared, f"{declared}_{method}"]
-    blueprint, _, name = endpoint.removeprefix(f"{EXTENSION}.").rpartition(".")
+    blueprint, _, name = endpoint.removeprefix(LAYER_PREFIX).rpartition(".")
     candidates = (name, f"{blueprint}_{name}", f"{blueprint}_{name}_{method}")
     return [candidate.replace(".", "_").lower() for candidate in candidates]
 
