@@ -85,6 +85,28 @@ def test_a_transaction_in_two_phases_is_committed_without_the_first(
     assert status(host, tokens, timer) == 401
 
 
+def test_a_token_of_a_user_who_was_read_before_the_commit_is_refused(
+    make_host: MakeHost, timer: ManualTimer
+) -> None:
+    """S-183: the sign-in goes on after the commit, with what it read before."""
+    jobs: list[Callable[[], None]] = []
+
+    def scopes(_: object) -> list[str]:
+        if jobs:
+            jobs.pop()()
+        return ["orders:read"]
+
+    host = make_host(scopes=scopes)
+    user_id = host.create_user()
+
+    def change() -> None:
+        with host.app.app_context(), host.engine.begin() as connection:
+            host.auth.users_changed(user_id, connection=connection)
+
+    jobs.append(change)
+    assert (status(host, host.login(), timer), status(host, host.login(), timer)) == (401, 200)
+
+
 def test_a_later_change_of_the_same_transaction_counts(host: Host, timer: ManualTimer) -> None:
     """S-067: the users are read as the transaction leaves them."""
     user_id, tokens = host.create_user(), host.login()
@@ -160,7 +182,7 @@ def test_a_changed_user_sets_a_password_while_the_transaction_is_open(host: Host
 @pytest.mark.dialect("postgresql")
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_transaction_with_a_snapshot_is_refused(host: Host, level: str) -> None:
-    """R-28: it would write a revocation below one that others have read, and miss sessions."""
+    """S-183: it would write a revocation below one that others have read, and miss sessions."""
     user_id = host.create_user()
     with host.engine.connect().execution_options(isolation_level=level) as connection:
         with pytest.raises(ValueError, match=rf"{level}: call it without connection="):

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.user_state import set_epochs
+from itemsapi.accounts.user_state import lock_user, set_epochs
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.claims import Claims
@@ -144,9 +144,10 @@ def revoke_access_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
     """Revoke all access tokens of a user, but no session; return the user's new epoch.
 
     Called when roles or the password change: old grants must not outlive the change (S-183). The
-    client gets new tokens at its next refresh. The caller has locked the user, before the feed, so
-    no refresh is in progress.
+    client gets new tokens at its next refresh. A caller that has the lock of the feed must have
+    locked the user before: one lock order.
     """
+    lock_user(tx, user_id)  # waits for refreshes in progress
     epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
     set_epochs(tx, [user_id], epoch)
     return epoch
