@@ -60,9 +60,7 @@ def find_target(app: Flask, route: Route, arguments: Mapping[str, object]) -> Ta
 def _base_url(app: Flask, route: Route) -> str:
     """Return the scheme, the host and the root below which a route is found."""
     host = app.config["SERVER_NAME"] or HOST
-    if app.url_map.host_matching:
-        host = route.host or host
-    elif route.subdomain:
+    if route.subdomain:
         host = f"{route.subdomain}.{host}"
     root = str(app.config["APPLICATION_ROOT"] or "/")
     return f"{app.config['PREFERRED_URL_SCHEME']}://{host}{root}"
