@@ -106,3 +106,11 @@ def test_scope_is_seen_when_a_command_does_not_narrow_its_tokens() -> None:
 def test_claims_are_empty_when_a_token_is_no_json_web_token(token: str) -> None:
     """Nothing a service returns ends the run."""
     assert decoded(token, 1) == {}
+
+
+def test_summary_counts_the_operations_when_nothing_names_their_scopes() -> None:
+    """They are no gap, and they are not passed over in silence."""
+    unnamed = Finding("GET /", "scope", Outcome.NOTE, "", "unnamed")
+    report = report_of(unnamed)
+    assert (report.exit_code, "1 without a scope to leave out" in report.summary) == (0, True)
+    assert "without" not in report_of().summary

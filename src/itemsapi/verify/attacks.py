@@ -20,6 +20,7 @@ from itemsapi.verify.wire import NoResponse, Request, Response
 
 _REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _OVERRIDE_HEADERS: Final = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+MAX_DETAIL_LENGTH: Final = 200  # of what a service says
 Judged = tuple[Outcome, str]
 
 
@@ -75,6 +76,10 @@ class Attacker:
     def control(self) -> tuple[Finding, Response | None]:
         """Send the same request with the documented scopes: it must succeed."""
         callers, scopes = self.callers, self.operation.scopes or self.callers.user_scopes
+        lacking = frozenset(scopes) - callers.user_scopes
+        if lacking:
+            detail = f"the user {callers.user} lacks {' '.join(sorted(lacking))}"
+            return self._found("control", (Outcome.UNPROVED, detail)), None
         try:
             response = callers.send_as(callers.user, scopes, self.request)
             if response is None:
@@ -88,7 +93,9 @@ class Attacker:
             return self._found("control", (Outcome.UNPROVED, f"no response: {error}")), None
         if response.succeeded:
             return self._found("control", (Outcome.OK, str(response.status))), response
-        detail = f"the right token gets {response.status}; give values for the request"
+        detail = (
+            f"the right token gets {response.status}{_why(response)}; give values for the request"
+        )
         return self._found("control", (Outcome.UNPROVED, detail)), None
 
     def _broken(self) -> Iterator[Finding]:
@@ -124,7 +131,10 @@ class Attacker:
         return self._sent(attack, sent, "", names[attack])
 
     def _missing_scopes(self) -> Iterator[Finding]:
-        if not self.operation.scopes:
+        if not self.operation.names_scopes:
+            detail = "nothing says which scopes it needs; name them in `scopes`"
+            yield self._found("scope", (Outcome.NOTE, detail), "unnamed")
+        elif not self.operation.scopes:
             yield self._found("scope", (Outcome.NOT_APPLICABLE, "the operation needs no scope"))
         for scope in self.operation.scopes:
             left = self.callers.user_scopes - {scope}
@@ -173,7 +183,8 @@ class Attacker:
         if response is None:
             return Outcome.UNPROVED, "no token of the other user"
         if response.succeeded:
-            return Outcome.FAULT, f"the other user's token is accepted: {response.status}"
+            hint = "if everybody with the scope may do it, name it in `shared`"
+            return Outcome.FAULT, f"the other user's token is accepted: {response.status}; {hint}"
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return judge_refusal(response)
         if not scopes.issuperset(self.operation.scopes):
@@ -255,6 +266,13 @@ def judge_detour(response: Response, control: Response | None) -> Judged:
     if response.succeeded and (control is None or looks_alike(response, control)):
         return Outcome.FAULT, f"accepted without a token: {response.status}"
     return Outcome.OK, str(response.status)
+
+
+def _why(response: Response) -> str:
+    """Return what a problem (RFC 9457) says of itself, shortened, for the end of a sentence."""
+    content = response.json
+    said = content.get("detail") if isinstance(content, dict) else None
+    return f" ({said[:MAX_DETAIL_LENGTH].strip(' .')})" if isinstance(said, str) and said else ""
 
 
 def looks_alike(response: Response, control: Response) -> bool:
