@@ -78,6 +78,8 @@ def test_only_the_host_of_the_url_is_asked(project: Path) -> None:
         ('login = "ada"', "no sign-in that is known"),
         ('token_command = "/nonexistent"', "the token command does not run"),
         ('public = ["GET /y"]', "name 'GET /y', which the document"),
+        ('shared = ["GET /z"]\npublic = ["GET /y", "GET /x"]', "'GET /y', 'GET /z', which"),
+        ('scopes = { "GET /y" = [] }', "name 'GET /y', which the document"),
         ('token_command = "false"', "no access token for the user"),
     ],
 )

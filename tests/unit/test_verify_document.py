@@ -80,3 +80,48 @@ def test_reference_that_leads_to_itself_is_nothing() -> None:
     """A circle does not hang the run."""
     raw = {"paths": {"/a": {"get": OK}}, "x": {"$ref": "#/x"}}
     assert parse_document(raw, URL).resolve({"$ref": "#/x"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("access", "scopes"),
+    [
+        ("pets:read", ["pets:read"]),
+        ("pets:write pets:read, by access_token or api_key", ["pets:read", "pets:write"]),
+        ("pets:read, within 300 s of the sign-in, on pet", ["pets:read"]),
+        ("signed in, never limited", []),
+        ("see pets:read", []),
+        (["pets:read"], []),
+    ],
+)
+def test_scopes_of_x_access_are_needed_when_security_has_none(
+    access: object, scopes: list[str]
+) -> None:
+    """Before OpenAPI 3.1, `security` may name scopes for OAuth's schemes only."""
+    found = read(get=OK | {"security": [{"bearer": []}], "x-access": access}).operations[0]
+    assert list(found.scopes) == scopes
+
+
+def test_scopes_of_security_come_first_when_x_access_names_others() -> None:
+    """`security` is the standard's own field."""
+    definition = OK | {"security": [{"bearer": ["a:read"]}], "x-access": "b:read"}
+    assert read(get=definition).operations[0].scopes == ("a:read",)
+
+
+@pytest.mark.parametrize(
+    ("definition", "named"),
+    [({}, False), ({"x-access": "signed in"}, True), ({"security": [{"a": ["x:read"]}]}, True)],
+)
+def test_scopes_are_named_when_security_or_x_access_says_it(
+    definition: dict[str, Any], *, named: bool
+) -> None:
+    """An empty list alone does not say that an operation needs no scope."""
+    described = OK | {"security": [{"a": []}]} | definition
+    assert read(get=described).operations[0].names_scopes is named
+
+
+def test_scopes_of_the_settings_are_needed_when_they_are_given() -> None:
+    """They hold for each way in; None leaves the operation as it is."""
+    document = read(get=OK | {"security": [{"a": []}, {"b": []}]})
+    changed = document.with_scopes({"GET /items/{id}": ["x:read"]}.get).operations[0]
+    assert (changed.alternatives, changed.names_scopes) == ((("x:read",),) * 2, True)
+    assert document.with_scopes(lambda _: None) == document

@@ -6,9 +6,10 @@ import pytest
 
 from itemsapi.verify.broken_tokens import broken_credentials
 from itemsapi.verify.findings import Finding, Outcome
+from itemsapi.verify.judging import MAX_DETAIL_LENGTH, said_why
 from itemsapi.verify.report import Report
 from itemsapi.verify.tokens import Minted, decoded, holds_scope
-from itemsapi.verify.wire import Request
+from itemsapi.verify.wire import Request, Response
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEiLCJzY29wZSI6ImE6cmVhZCJ9.c2lnbmF0dXJlLW9mLWl0"
 REQUEST = Request("POST", "/it's", {"Content-Type": "text/plain"}, b"a b")
@@ -106,3 +107,33 @@ def test_scope_is_seen_when_a_command_does_not_narrow_its_tokens() -> None:
 def test_claims_are_empty_when_a_token_is_no_json_web_token(token: str) -> None:
     """Nothing a service returns ends the run."""
     assert decoded(token, 1) == {}
+
+
+def test_summary_counts_the_operations_when_nothing_names_their_scopes() -> None:
+    """They are no gap, and they are not passed over in silence."""
+    unnamed = Finding("GET /", "scope", Outcome.NOTE, "", "unnamed")
+    report = report_of(unnamed)
+    assert (report.exit_code, "1 without a scope to leave out" in report.summary) == (0, True)
+    assert "without" not in report_of().summary
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"detail": "roles: There is no such role."}', " (roles: There is no such role)"),
+        (b'{"detail": {"a": 1}}', ""),
+        (b'{"detail": ""}', ""),
+        (b"[1]", ""),
+        (b"<html>", ""),
+    ],
+)
+def test_reason_of_a_refusal_is_shown_when_the_service_says_it(body: bytes, said: str) -> None:
+    """The `detail` of a problem (RFC 9457) tells which values are wrong; others say nothing."""
+    assert said_why(Response(422, {}, body)) == said
+
+
+def test_reason_of_a_refusal_is_cut_when_it_is_long() -> None:
+    """The service may be hostile."""
+    assert said_why(Response(422, {}, b'{"detail": "%s"}' % (b"x" * 5000))) == (
+        f" ({'x' * MAX_DETAIL_LENGTH})"
+    )

@@ -12,10 +12,12 @@ def test_all_parts_are_read_when_the_file_is_right() -> None:
         "login": "ada",
         "public": ["GET /docs*"],
         "values": {"POST /items": {"body": {"name": "x"}}},
+        "scopes": {"GET /i*": ["items:read"]},
     }
     settings = parse_settings(content)
     assert settings.is_public("GET /docs/x")
     assert settings.values_for("POST /items").body == {"name": "x"}
+    assert settings.scopes_for("GET /items") == ["items:read"]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,7 @@ def test_all_parts_are_read_when_the_file_is_right() -> None:
         ({"revocation_lag": -1}, "revocation_lag must be a number"),
         ({"revocation_lag": True}, "revocation_lag must be a number"),
         ({"skip": {"GET /": 1}}, "skip must be a table"),
+        ({"scopes": {"GET /": "x"}}, "scopes must be a table of lists"),
         ({"login_request": {"pth": "/"}}, "login_request.pth"),
         ({"values": {"GET /": {"bdy": 1}}}, "values.GET /.bdy"),
         ({"values": 1}, "values must be tables"),

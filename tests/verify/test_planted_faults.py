@@ -64,6 +64,43 @@ public = ["GET /*", "POST /auth/*", "POST /oauth/token", "POST /oauth/revoke"]
 "POST /me/password" = "it would change the password of the test"
 """
 
+HOST_SETTINGS = """
+login = "ada"
+other = "eve"
+write = true
+login_request = { path = "/api/auth/login" }
+"""
+OPERATORS_SETTINGS = """
+login = "ada"
+other = "eve"
+write = true
+public = ["GET /*", "POST /api/auth/*", "POST /api/oauth/token", "POST /api/oauth/revoke"]
+shared = ["* /api/users/*", "* /api/roles/*"]
+
+[skip]
+"POST /api/me/password" = "it would change the password of the test"
+"DELETE /api/sessions" = "it needs every scope that a user has"
+
+[values."POST /api/users"]
+body = { username = "verify", password = "seven quiet geese cross the river", roles = [] }
+
+[values."POST /api/me/api-keys"]
+body = { name = "verify", scopes = ["users:read"], expires_in_days = 1 }
+"""
+USER_SETTINGS = """
+extra_scopes = ["pets:read"]
+login = "ada"
+other = "eve"
+write = true
+public = ["GET /*", "POST /api/auth/*", "POST /api/oauth/token", "POST /api/oauth/revoke"]
+
+[skip]
+"POST /api/me/password" = "it would change the password of the test"
+
+[values."POST /api/me/api-keys"]
+body = { name = "verify", scopes = ["pets:read"], expires_in_days = 1 }
+"""
+
 
 def settings_of(app: str, python: str) -> str:
     """Return the `verify.toml` of an application of another framework."""
@@ -116,3 +153,36 @@ def test_nothing_is_found_when_our_service_is_clean(
     verified = verify(running(sys.executable, "items", "clean"), OWN_SETTINGS)
     assert (verified.code, verified.outcomes("FAULT")) == (0, set())
     assert verified.report["proved"] == verified.report["protected"]
+
+
+@pytest.mark.parametrize("fault", ["clean", "wrong-scope"])
+def test_scopes_are_attacked_when_the_document_of_an_application_is_of_openapi_3_0(
+    fault: str, running: Callable[..., str], verify: Callable[..., Any]
+) -> None:
+    """There `security` names no scopes, and `x-access` of the layer does."""
+    verified = verify(running(sys.executable, "host", fault), HOST_SETTINGS)
+    scopes = {("GET /pets/", "scope"), ("GET /pets/{pet_id}", "scope"), ("POST /pets/", "scope")}
+    attacked = {f for f in verified.outcomes("ok") | verified.outcomes("FAULT") if f[1] == "scope"}
+    assert attacked == scopes
+    faults = {("GET /pets/", "scope")} if fault == "wrong-scope" else set()
+    assert verified.outcomes("FAULT") == faults
+
+
+def test_nothing_is_found_when_the_layer_is_under_a_prefix_with_operators(
+    running: Callable[..., str], verify: Callable[..., Any]
+) -> None:
+    """The document of the layer, with users, roles and API keys: all of it is proved."""
+    url = running(sys.executable, "host", "operators").replace("/openapi", "/api/openapi")
+    verified = verify(url, OPERATORS_SETTINGS)
+    assert (verified.code, verified.outcomes("FAULT")) == (0, set())
+    assert verified.report["proved"] == verified.report["protected"]
+
+
+def test_only_what_needs_more_is_unproved_when_a_user_lacks_scopes_of_the_document(
+    running: Callable[..., str], verify: Callable[..., Any]
+) -> None:
+    """Users of the application sign in with the scopes that they have; nothing stops the run."""
+    url = running(sys.executable, "host", "clean").replace("/openapi", "/api/openapi")
+    verified = verify(url, USER_SETTINGS)
+    assert verified.outcomes("unproved") == {("POST /api/oauth/introspect", "control")}
+    assert (verified.code, verified.outcomes("FAULT")) == (3, set())

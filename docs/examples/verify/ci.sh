@@ -9,12 +9,13 @@ folder=$(mktemp -d)
 service=
 stop() {
     if [ -n "$service" ]; then
-        kill "$service" || true
+        kill "$service" 2> /dev/null || true
         wait "$service" || true
     fi
     rm -rf "$folder"
 }
 trap stop EXIT
+trap 'exit 143' HUP INT TERM # a step that CI cancels stops its service too
 
 export ITEMSAPI_DATA_DIR="$folder" ITEMSAPI_RATE_LIMIT=off
 VERIFY_PASSWORD=$(openssl rand -base64 24)
@@ -27,7 +28,8 @@ echo "$VERIFY_OTHER_PASSWORD" | itemsapi users add eve --role admin --password-s
 itemsapi serve --port "$port" > "$folder/log" 2>&1 &
 service=$!
 for _ in $(seq 60); do
-    curl --fail --silent --output /dev/null "http://localhost:$port/health/ready" && break
+    curl --fail --silent --max-time 5 --output /dev/null "http://localhost:$port/health/ready" && break
+    kill -0 "$service" 2> /dev/null || { cat "$folder/log" >&2; exit 2; }
     sleep 1
 done
 

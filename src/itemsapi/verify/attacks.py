@@ -13,14 +13,13 @@ from itemsapi.verify.broken_tokens import broken_credentials
 from itemsapi.verify.callers import Callers
 from itemsapi.verify.document import Document, Operation
 from itemsapi.verify.findings import Finding, Outcome
+from itemsapi.verify.judging import Judged, judge_detour, judge_refusal, said_why
 from itemsapi.verify.objects import ObjectFinder
 from itemsapi.verify.settings import VerifySettings
 from itemsapi.verify.tokens import Minted, holds_scope
 from itemsapi.verify.wire import NoResponse, Request, Response
 
-_REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _OVERRIDE_HEADERS: Final = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
-Judged = tuple[Outcome, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,10 @@ class Attacker:
     def control(self) -> tuple[Finding, Response | None]:
         """Send the same request with the documented scopes: it must succeed."""
         callers, scopes = self.callers, self.operation.scopes or self.callers.user_scopes
+        lacking = frozenset(scopes) - callers.user_scopes
+        if lacking:
+            detail = f"the user {callers.user} lacks {' '.join(sorted(lacking))}"
+            return self._found("control", (Outcome.UNPROVED, detail)), None
         try:
             response = callers.send_as(callers.user, scopes, self.request)
             if response is None:
@@ -88,7 +91,8 @@ class Attacker:
             return self._found("control", (Outcome.UNPROVED, f"no response: {error}")), None
         if response.succeeded:
             return self._found("control", (Outcome.OK, str(response.status))), response
-        detail = f"the right token gets {response.status}; give values for the request"
+        got = f"{response.status}{said_why(response)}"
+        detail = f"the right token gets {got}; give values for the request"
         return self._found("control", (Outcome.UNPROVED, detail)), None
 
     def _broken(self) -> Iterator[Finding]:
@@ -124,7 +128,10 @@ class Attacker:
         return self._sent(attack, sent, "", names[attack])
 
     def _missing_scopes(self) -> Iterator[Finding]:
-        if not self.operation.scopes:
+        if not self.operation.names_scopes:
+            detail = "nothing says which scopes it needs; name them in `scopes`"
+            yield self._found("scope", (Outcome.NOTE, detail), "unnamed")
+        elif not self.operation.scopes:
             yield self._found("scope", (Outcome.NOT_APPLICABLE, "the operation needs no scope"))
         for scope in self.operation.scopes:
             left = self.callers.user_scopes - {scope}
@@ -173,7 +180,8 @@ class Attacker:
         if response is None:
             return Outcome.UNPROVED, "no token of the other user"
         if response.succeeded:
-            return Outcome.FAULT, f"the other user's token is accepted: {response.status}"
+            hint = "if everybody with the scope may do it, name it in `shared`"
+            return Outcome.FAULT, f"the other user's token is accepted: {response.status}; {hint}"
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return judge_refusal(response)
         if not scopes.issuperset(self.operation.scopes):
@@ -230,47 +238,6 @@ class Attacker:
     ) -> Finding:
         label = self.operation.label
         return Finding(label, attack, judged[0], judged[1], variant, request, credential)
-
-
-def judge_refusal(response: Response) -> Judged:
-    """Judge the response to a request that must be refused for its credential."""
-    if response.succeeded:
-        return Outcome.FAULT, f"accepted: {response.status}"
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Outcome.FAULT, f"the service fails: {response.status}"
-    if response.status in _REFUSALS:
-        return Outcome.OK, str(response.status)
-    return Outcome.WARNING, f"refused with {response.status}, not with 401 or 403"
-
-
-def judge_detour(response: Response, control: Response | None) -> Judged:
-    """Judge the response to a request that may reach the view around the gate.
-
-    Without a control every success is a fault. With one, only a success that looks like it is.
-    """
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and response.status != (
-        HTTPStatus.NOT_IMPLEMENTED
-    ):
-        return Outcome.FAULT, f"the service fails: {response.status}"
-    if response.succeeded and (control is None or looks_alike(response, control)):
-        return Outcome.FAULT, f"accepted without a token: {response.status}"
-    return Outcome.OK, str(response.status)
-
-
-def looks_alike(response: Response, control: Response) -> bool:
-    """Whether two responses are the same, or JSON of the same shape (times and ids may differ)."""
-    if response.body == control.body:
-        return bool(response.body)
-    one, two = response.json, control.json
-    return one is not None and two is not None and _shape(one) == _shape(two)
-
-
-def _shape(value: object, depth: int = 3) -> object:
-    if isinstance(value, dict) and depth:
-        return {name: _shape(part, depth - 1) for name, part in value.items()}
-    if isinstance(value, list) and depth:
-        return [_shape(part, depth - 1) for part in value[:1]]
-    return type(value).__name__
 
 
 def spellings(target: str) -> Iterable[tuple[str, str]]:

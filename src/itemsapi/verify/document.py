@@ -1,9 +1,10 @@
 """The OpenAPI document of a running service: its operations, and what each demands."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -13,6 +14,7 @@ from itemsapi.verify.wire import MAX_DOCUMENT_BYTES, NoResponse, Request, Wire
 METHODS: Final = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _OK = 200
+_SCOPE_NAME: Final = re.compile(r"[^\s:]+:[^\s:]+")
 
 # Parts of a JSON document have no static type.
 Json = Any
@@ -27,6 +29,7 @@ class Operation:
     definition: Mapping[str, Json] = field(repr=False, compare=False, hash=False)
     alternatives: tuple[tuple[str, ...], ...] = ()  # the scopes of each way to be let in
     public: bool = False
+    names_scopes: bool = False  # else nothing says whether it needs any
 
     @property
     def label(self) -> str:
@@ -71,6 +74,11 @@ class Document:
                 return value
             value = _at_pointer(self.raw, value["$ref"].removeprefix("#"))
         return {}
+
+    def with_scopes(self, named: Callable[[str], Iterable[str] | None]) -> "Document":
+        """Return the document where each operation needs the scopes that its label is given."""
+        given = [_given(operation, named(operation.label)) for operation in self.operations]
+        return replace(self, operations=tuple(given))
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -165,13 +173,33 @@ def _operations(raw: Mapping[str, Json], path: str, item: Json) -> Iterator[Oper
 
 def _operation(raw: Mapping[str, Json], method: str, path: str, definition: Json) -> Operation:
     security = definition.get("security", raw.get("security", [])) or []
-    alternatives = tuple(_scopes(requirement) for requirement in security)
+    access = definition.get("x-access")  # written by `itemsapi.gate.openapi`
+    named = _scopes_of_access(access) if isinstance(access, str) else ()
+    alternatives = tuple(_scopes(requirement) or named for requirement in security)
     public = not security or any(not requirement for requirement in security)
-    return Operation(method, path, definition, alternatives, public)
+    names_scopes = isinstance(access, str) or any(alternatives)
+    return Operation(method, path, definition, alternatives, public, names_scopes)
 
 
 def _scopes(requirement: Mapping[str, list[str]]) -> tuple[str, ...]:
     return tuple(sorted({scope for scopes in requirement.values() for scope in scopes}))
+
+
+def _scopes_of_access(text: str) -> tuple[str, ...]:
+    """Return the scopes of an `x-access` such as `pets:read pets:write, by access_token`.
+
+    Before version 3.1 only it has them: `security` names none for schemes other than OAuth's.
+    """
+    words = text.partition(", ")[0].split()
+    return tuple(sorted(words)) if all(map(_SCOPE_NAME.fullmatch, words)) else ()
+
+
+def _given(operation: Operation, scopes: Iterable[str] | None) -> Operation:
+    """Return an operation that needs these scopes in each way in; None leaves it as it is."""
+    if scopes is None:
+        return operation
+    alternatives = (tuple(sorted(scopes)),) * len(operation.alternatives)
+    return replace(operation, alternatives=alternatives, names_scopes=True)
 
 
 def _at_pointer(value: Json, pointer: str) -> Json:

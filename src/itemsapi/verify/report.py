@@ -53,6 +53,11 @@ class Report:
         return [finding.operation for finding in self.findings if finding.variant == "public"]
 
     @property
+    def without_scopes(self) -> list[str]:
+        """The operations whose scopes nothing names, so that none was left out."""
+        return [finding.operation for finding in self.findings if finding.variant == "unnamed"]
+
+    @property
     def protected(self) -> list[str]:
         """The operations that need a caller and are not left out."""
         out = {*self.skipped, *self.public}
@@ -79,9 +84,15 @@ class Report:
             _counted(len(self.with_outcome(Outcome.FAULT)), "fault"),
             f"{len(self.public)} public ({len(self.with_outcome(Outcome.PUBLIC))} not on purpose)",
             f"{len(self.skipped)} skipped",
+            *self._gaps(),
             f"{_counted(self.requests, 'request')} in {self.seconds} s",
         ]
         return ", ".join(parts)
+
+    def _gaps(self) -> list[str]:
+        """Return what was not attacked although nothing counts it as not proved."""
+        number = len(self.without_scopes)
+        return [f"{number} without a scope to leave out"] if number else []
 
     def rows(self) -> list[dict[str, str]]:
         """Return a row for each operation with the worst outcome of each attack."""
@@ -122,6 +133,7 @@ class Report:
             "proved": self.proved,
             "public": self.public,
             "skipped": self.skipped,
+            "without_scopes": self.without_scopes,
             "requests": self.requests,
             "seconds": self.seconds,
             "findings": [self._finding(finding) for finding in self.findings],

@@ -124,7 +124,7 @@ class Verification:
 def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str]) -> Verification:
     """Read the document and sign in; raise `CannotVerify` if either is impossible."""
     wire = Wire(url)
-    document = read_document(wire, url, settings.base_path)
+    document = read_document(wire, url, settings.base_path).with_scopes(settings.scopes_for)
     _require_known(settings, document)
     run = secrets.token_hex(3)
     hidden: list[str] = []
@@ -137,8 +137,10 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
 
     tokens = TokenStore(_source(wire, document, settings, remembered), hidden)
     user = settings.login or "user"
-    scopes = document.scopes | set(settings.extra_scopes)
+    scopes = tokens.held_scopes(user, document.scopes | set(settings.extra_scopes))
     other_scopes = document.scopes - set(settings.cross_user_scopes)
+    if settings.other is not None:
+        other_scopes = tokens.held_scopes(settings.other, other_scopes)
     callers = Callers(wire, tokens, user, scopes, settings.other, other_scopes)
     if tokens.get(user, scopes) is None:
         raise CannotVerify(f"there is no access token for the user {user} with all scopes")
@@ -149,12 +151,18 @@ def prepare(url: str, settings: VerifySettings, password_of: Callable[[str], str
 
 
 def _require_known(settings: VerifySettings, document: Document) -> None:
-    """Raise `CannotVerify` if the settings name an operation that the document does not have."""
+    """Raise `CannotVerify` with all names of the settings that the document does not have."""
     logout = [settings.logout] if settings.logout else []
-    named = [*settings.public, *settings.shared, *settings.skip, *settings.values, *logout]
-    for name in named:
-        if not any(matches(operation.label, [name]) for operation in document.operations):
-            raise CannotVerify(f"the settings name {name!r}, which the document does not have")
+    named = [*settings.public, *settings.shared, *settings.skip, *settings.scopes]
+    labels = [operation.label for operation in document.operations]
+    unknown = [
+        repr(name)
+        for name in dict.fromkeys([*named, *settings.values, *logout])
+        if not any(matches(label, [name]) for label in labels)
+    ]
+    if unknown:
+        names = ", ".join(unknown)
+        raise CannotVerify(f"the settings name {names}, which the document does not have")
 
 
 def _source(

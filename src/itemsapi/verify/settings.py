@@ -47,7 +47,8 @@ class VerifySettings:
     """The settings of a run, with the names that they have in `verify.toml`.
 
     `public` and `shared` are labels (`GET /items/{id}`) or patterns of them (`GET /docs*`); `skip`
-    is such a label or pattern and the reason. `revocation_lag` is in seconds. The user gets
+    is such a label or pattern and the reason, `scopes` one and what the operation needs where the
+    document does not say it. `revocation_lag` is in seconds. The user gets
     `extra_scopes` beside those of the document; the other user gets no `cross_user_scopes`, with
     which one may reach everybody's objects.
     """
@@ -64,6 +65,7 @@ class VerifySettings:
     public: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
     skip: dict[str, str] = field(default_factory=dict)
+    scopes: dict[str, list[str]] = field(default_factory=dict)
     login_request: LoginRequest = field(default_factory=LoginRequest)
     values: dict[str, Values] = field(default_factory=dict)
 
@@ -78,6 +80,10 @@ class VerifySettings:
     def skip_reason(self, label: str) -> str | None:
         """Return why an operation is left out; None if it is not."""
         return next((why for name, why in self.skip.items() if matches(label, [name])), None)
+
+    def scopes_for(self, label: str) -> list[str] | None:
+        """Return the scopes that an operation needs; None if the settings do not say it."""
+        return next((names for name, names in self.scopes.items() if matches(label, [name])), None)
 
     def values_for(self, label: str) -> Values:
         """Return the values given for an operation."""
@@ -162,5 +168,6 @@ _TYPE_NAMES: Mapping[object, str] = {
     float: "a number of seconds, 0 or more",
     list[str]: "a list of texts",
     dict[str, str]: "a table of texts",
+    dict[str, list[str]]: "a table of lists of texts",
     dict[str, object]: "a table",
 }

@@ -60,6 +60,19 @@ class TokenStore:
             self._minted[key] = self.mint(*key)
         return self._minted[key]
 
+    def held_scopes(self, who: str, wanted: frozenset[str]) -> frozenset[str]:
+        """Return which of these scopes a user has: all, or those of a sign-in that names none.
+
+        Services refuse a sign-in that asks for more than the user has (RFC 6749 5.2,
+        `invalid_scope`). A second refusal, of the user alone, is raised.
+        """
+        try:
+            self.get(who, wanted)
+        except CannotVerify:
+            plain = self.get(who, ())
+            return wanted.intersection((plain.granted or "").split()) if plain else frozenset()
+        return wanted
+
     def mint(self, who: str, scopes: Iterable[str], kind: TokenKind = "access") -> Minted | None:
         """Return a new token, of a session of its own where the service has sessions."""
         minted = self._source.mint(who, sorted(scopes), kind)
