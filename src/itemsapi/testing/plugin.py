@@ -34,8 +34,16 @@ def auth_clock() -> "MovableClock":
 
 
 @pytest.fixture
-def auth_app(app: "Flask") -> "Iterator[Flask]":
-    """The application of the fixture `app`, with the tables of the layer in its database."""
+def auth_app(app: "Flask", request: pytest.FixtureRequest) -> "Iterator[Flask]":
+    """The application of the fixture `app`, with the tables of the layer in its database.
+
+    Raise `RuntimeError` if the application does not have the settings of a test, or not the clock
+    that the test moves.
+    """
+    from itemsapi.testing.application import require_clock  # noqa: PLC0415 - imports Flask
+
+    if "auth_clock" in request.fixturenames:
+        require_clock(app, request.getfixturevalue("auth_clock"))
     testing.create_tables(app)
     yield app
     testing.close_database(app)
