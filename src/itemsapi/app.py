@@ -9,8 +9,9 @@ from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.clock import Clock, Timer
 from itemsapi.endpoints.plugins import load_blueprints
-from itemsapi.extension import AuthLayer, Part
+from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
+from itemsapi.layer_options import Part
 from itemsapi.observability.logging import log, write_json_lines
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.secret_key import exposure_warning

@@ -15,12 +15,11 @@ other behaviour of the application stays as it is, except that each of its route
 """
 
 import importlib
-import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import click
@@ -29,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
 from itemsapi import endpoints, rest
-from itemsapi.accounts.users import Users, require_users
+from itemsapi.accounts.users import Users
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.api_keys import ApiKeyCredential
@@ -43,10 +42,16 @@ from itemsapi.gate.shadowed_routes import LAYER_PREFIX
 from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
+from itemsapi.layer_options import LayerOptions, Part
 from itemsapi.observability.context import set_fallback
 from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.default_headers import RESPONSE_HEADERS, add_response_headers, response_headers
+from itemsapi.rest.default_headers import (
+    RESPONSE_HEADERS,
+    add_cors_headers,
+    add_response_headers,
+    response_headers,
+)
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
 from itemsapi.rest.request_context import context_of_request
@@ -58,9 +63,6 @@ from itemsapi.tokens.scopes import Scope
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-_PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
-Part = Literal["api_keys", "items", "operators", "docs", "console", "health", "metrics"]
 
 
 class AuthLayer:
@@ -75,7 +77,8 @@ class AuthLayer:
     the credential `api_key`), the `items` of the example with their tables, those for `operators`,
     the `docs`, the `console`, `health` and `metrics`. All paths of the layer begin with
     `url_prefix`, except `/.well-known` (RFC 8615). With `whole_app` the gate treats all routes like
-    those of the layer: it responds to OPTIONS, and limits the rate of requests to public ones.
+    those of the layer: it responds to OPTIONS, lets pages of `ITEMSAPI_ALLOWED_ORIGINS` read all
+    responses, and limits the rate of requests to public routes.
 
     Raise `ValueError` for a `url_prefix` that is no path, and for `users` beside `items` or
     `operators`; `TypeError` for `users` without the methods of `Users`; and, with `app`, what
@@ -103,83 +106,72 @@ class AuthLayer:
         Raise `ValueError` for an option that cannot be, and `TypeError` for a value of a wrong
         type, such as users without the methods of `Users`.
         """
-        _check_credentials(credentials)
-        if url_prefix and not _PREFIX.fullmatch(url_prefix):
-            raise ValueError(f"url_prefix={url_prefix!r} is no path; write it as in '/api'")
-        _check_parts(include)
-        _check_users(users, include)
-        self._rules, self._users, self._settings = rules, users, settings
-        self._credentials, self._additional_claims = credentials, AdditionalClaims()
-        self._clock, self._monotonic = clock, monotonic
-        self._include, self._whole_app = include, whole_app
-        self._url_prefix = url_prefix
+        self._options = LayerOptions(
+            rules=rules,
+            users=users,
+            credentials=credentials,
+            settings=settings,
+            include=include,
+            url_prefix=url_prefix,
+            whole_app=whole_app,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        self._additional_claims = AdditionalClaims()
         self._apps: list[Flask] = []
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask) -> None:
+    def init_app(  # noqa: PLR0913 - the options that a factory knows
+        self,
+        app: Flask,
+        *,
+        rules: Mapping[str, RuleDecorator] | None = None,
+        users: Users | None = None,
+        credentials: Collection[Credential] | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        monotonic: Timer | None = None,
+    ) -> None:
         """Put the layer around `app`, before or after its routes are registered.
 
-        Raise `SettingsError` for a wrong setting, `ValueError` for two credentials of one name, and
-        `RuntimeError` for an application that has a layer already, or `host_matching`.
+        The options replace those of `AuthLayer(...)` for this application: a module of extensions
+        makes the layer, and the factory knows the users, the rules and the settings.
+
+        Raise as the constructor does, and `SettingsError` for a wrong setting, `ValueError` for two
+        credentials of one name, and `RuntimeError` for an application that has a layer already, or
+        `host_matching`.
         """
         _require_possible(app)
-        services = self._build_services(app)
-        gate = _build_gate(
-            services,
-            RulesByKey(self._rules),
-            self._all_credentials(services),
-            self._is_layer_request,
-            self._monotonic,
+        options = self._options.with_given(
+            rules=rules,
+            users=users,
+            credentials=credentials,
+            settings=settings,
+            clock=clock,
+            monotonic=monotonic,
         )
+        services = self._build_services(app, options)
+        gate = _build_gate(services, options)
         app.extensions[EXTENSION] = services
-        _set_response_headers(app, services)
+        _set_response_headers(app, services, options)
         gate.connect(app)
         set_fallback(context_of_request)
-        has_pages = "docs" in self._include and services.settings.docs
+        has_pages = "docs" in options.include and services.settings.docs
         self.api = _build_api(app, services, gate, has_pages=has_pages)
-        self._register_endpoints(services)
+        _register_endpoints(self.api, services, options)
         self._apps.append(app)
 
-    def _build_services(self, app: Flask) -> Services:
+    def _build_services(self, app: Flask, options: LayerOptions) -> Services:
         return build_services(
-            self._settings or Settings.of_application(app.config),
-            self._clock,
-            users=self._users,
-            monotonic=self._monotonic,
-            url_prefix=self._url_prefix,
-            items="items" in self._include,
+            options.settings_for(app.config),
+            options.clock,
+            users=options.users,
+            monotonic=options.monotonic,
+            url_prefix=options.url_prefix,
+            items="items" in options.include,
             additional_claims=self._additional_claims,
         )
-
-    def _all_credentials(self, services: Services) -> list[Credential]:
-        """Return the credentials beside the access token."""
-        given = [
-            credential.with_clock(self._clock)
-            if isinstance(credential, FollowsClock)
-            else credential
-            for credential in self._credentials
-        ]
-        if "api_keys" not in self._include:
-            return given
-        return [*given, ApiKeyCredential(services.api_key_lookup.find_owner)]
-
-    def _is_layer_request(self) -> bool:
-        """Return whether the current request is for an endpoint of the layer."""
-        return self._whole_app or (request.endpoint or "").startswith(LAYER_PREFIX)
-
-    def _register_endpoints(self, services: Services) -> None:
-        """Register the blueprints of the layer under names that the application has not."""
-        for blueprint in endpoints.blueprints(
-            services.settings, self._include, has_layer_users=self._users is None
-        ):
-            path = blueprint.url_prefix or ""
-            is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
-            self.api.register_blueprint(
-                blueprint,
-                name=f"{LAYER_PREFIX}{blueprint.name}",
-                url_prefix=path if is_well_known else f"{self._url_prefix}{path}" or None,
-            )
 
     @property
     def cli(self) -> click.Group:
@@ -320,47 +312,7 @@ def _id_as_text(user_id: object) -> str:
     return str(user_id)
 
 
-def _check_credentials(credentials: object) -> None:
-    """Raise `TypeError` for one credential in place of several."""
-    if not isinstance(credentials, Collection) or isinstance(credentials, str):
-        raise TypeError("AuthLayer: credentials= is no list; write credentials=[...]")
-
-
-def _check_parts(include: Collection[Part]) -> None:
-    """Raise `ValueError` for an unknown part, and `TypeError` for a string in place of a set."""
-    if isinstance(include, str):
-        raise TypeError(
-            f"AuthLayer: include={include!r} is a string; write include={{{include!r}}}"
-        )
-    parts = sorted(get_args(Part))
-    for part in sorted(set(include).difference(parts)):
-        raise ValueError(
-            f"AuthLayer: include= has no part {part!r}; the parts are {', '.join(parts)}"
-        )
-
-
-def _check_users(users: Users | None, include: Collection[Part]) -> None:
-    """Raise `TypeError` for an object that has no users.
-
-    Raise `ValueError` for a part that works on the layer's own users, if there are others.
-    """
-    if users is None:
-        return
-    require_users(users)
-    for part in sorted({"items", "operators"}.intersection(include)):
-        raise ValueError(
-            f"AuthLayer: include={{{part!r}}} works on the layer's own users; leave it out, or"
-            " leave users= out"
-        )
-
-
-def _build_gate(
-    services: Services,
-    rules: RulesByKey,
-    credentials: Collection[Credential],
-    is_layer_request: Callable[[], bool],
-    monotonic: Timer,
-) -> Gate:
+def _build_gate(services: Services, options: LayerOptions) -> Gate:
     settings = services.settings
     verifier = TokenVerifier(
         token_codec=services.token_codec,
@@ -372,24 +324,57 @@ def _build_gate(
         ).record_after_response,
     )
     return Gate(
-        Credentials(verifier, credentials),
+        Credentials(verifier, _credentials(services, options)),
         CsrfPolicy(settings.public_url, settings.allowed_origins),
         clock=services.clock,
-        rules=rules,
+        rules=RulesByKey(options.rules),
         scope_registry=services.issuer.scope_registry,
         count_request=RequestRateLimiter(
-            settings.rate_limit, settings.rate_limit_url, monotonic
+            settings.rate_limit, settings.rate_limit_url, options.monotonic
         ).hit,
         respond=_respond,
-        is_layer_request=is_layer_request,
+        is_layer_request=lambda: options.whole_app or _is_layer_endpoint(),
         on_seal=partial(_complete, services),
     )
 
 
-def _set_response_headers(app: Flask, services: Services) -> None:
+def _credentials(services: Services, options: LayerOptions) -> list[Credential]:
+    """Return the credentials beside the access token."""
+    given = [
+        credential.with_clock(options.clock) if isinstance(credential, FollowsClock) else credential
+        for credential in options.credentials
+    ]
+    if "api_keys" not in options.include:
+        return given
+    return [*given, ApiKeyCredential(services.api_key_lookup.find_owner)]
+
+
+def _is_layer_endpoint() -> bool:
+    """Return whether the current request is for an endpoint of the layer."""
+    return (request.endpoint or "").startswith(LAYER_PREFIX)
+
+
+def _set_response_headers(app: Flask, services: Services, options: LayerOptions) -> None:
     set_problems_url(app, services.problems_url)
-    if not isinstance(app.wsgi_app, Middleware):  # it adds them to every response of `create_app`
-        app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
+    if isinstance(app.wsgi_app, Middleware):  # it adds them to every response of `create_app`
+        return
+    app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
+    if options.whole_app:
+        app.after_request(add_cors_headers)
+
+
+def _register_endpoints(api: rest.Api, services: Services, options: LayerOptions) -> None:
+    """Register the blueprints of the layer under names that the application has not."""
+    for blueprint in endpoints.blueprints(
+        services.settings, options.include, has_layer_users=options.users is None
+    ):
+        path = blueprint.url_prefix or ""
+        is_well_known = path == "/.well-known"  # it stays at the root: RFC 8615
+        api.register_blueprint(
+            blueprint,
+            name=f"{LAYER_PREFIX}{blueprint.name}",
+            url_prefix=path if is_well_known else f"{options.url_prefix}{path}" or None,
+        )
 
 
 def _build_api(app: Flask, services: Services, gate: Gate, *, has_pages: bool) -> rest.Api:
@@ -399,7 +384,12 @@ def _build_api(app: Flask, services: Services, gate: Gate, *, has_pages: bool) -
         rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
-        **rest.spec_options(services.settings, services.url_prefix, has_pages=has_pages),
+        **rest.spec_options(
+            services.settings,
+            services.url_prefix,
+            has_pages=has_pages,
+            host=None if isinstance(app.wsgi_app, Middleware) else app,
+        ),
     )
     rest.describe(app, api)
     return api

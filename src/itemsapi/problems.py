@@ -133,7 +133,9 @@ class CredentialNotAccepted(Challenge):
     code = "credential_not_accepted"
     error = "invalid_token"
     title = "This operation does not accept that kind of credential"
-    advice = "Send a credential that the OpenAPI document names for this operation."
+    advice = (
+        "Send a credential of another kind: one that the documentation of this operation names."
+    )
 
 
 class StepUpRequired(Challenge):
@@ -231,7 +233,9 @@ class CrossSite(Challenge):
     status = 403
     code = "csrf"
     title = "This request is not allowed from that page"
-    advice = "Send `X-Auth-Delivery: cookie` from a page with an allowed origin."
+    advice = (
+        "Send it from a page of the origin of ITEMSAPI_PUBLIC_URL, or of ITEMSAPI_ALLOWED_ORIGINS."
+    )
 
 
 class BadRequest(Problem):

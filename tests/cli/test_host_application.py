@@ -1,5 +1,6 @@
 """The commands on the application of a host: `itemsapi --app`, and `flask itemsapi`."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -365,3 +366,69 @@ def test_expired_idempotency_keys_of_the_host_are_deleted(host: Path) -> None:
     database.dispose()
     rows = {row["target"]: row["deleted"] for row in run("purge", "--json").json}
     assert rows["idempotency keys"] == 1
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(("url", "count"), [(None, 1), ("http://localhost:5000", 0)])
+def test_check_names_the_public_url_that_nobody_set(
+    monkeypatch: pytest.MonkeyPatch, url: str | None, count: int
+) -> None:
+    """A page of another origin is refused with `csrf`, and `flask run` has another port."""
+    if url:
+        monkeypatch.setenv("ITEMSAPI_PUBLIC_URL", url)
+    assert run("check").out.count("set ITEMSAPI_PUBLIC_URL") == count
+
+
+PETS = """import flask_smorest
+    app.config.update(API_TITLE="Pets", API_VERSION="v7", OPENAPI_VERSION="3.1.0")
+    pets = flask_smorest.Blueprint("pets", "pets")
+    pets.get("/pets")(signed_in(lambda: ""))
+    flask_smorest.Api(app).register_blueprint(pets)"""
+UNTRUE = ("X-Request-Id", "If-Match", "next_cursor", "itemsapi")
+
+
+@pytest.mark.usefixtures("host")
+def test_the_document_of_a_host_says_only_what_is_true_of_it() -> None:
+    """It is not by us, and its other responses are its own."""
+    info = run("openapi").json["info"]
+    assert [word for word in UNTRUE if word in str(info)] == []
+    assert (info["title"], info["version"], "contact" in info) == ("shop", "1", False)
+
+
+def test_openapi_says_what_another_document_of_the_host_has(host: Path) -> None:
+    """That of its own `Api`, to which the gate adds its rules."""
+    write_host(host, PETS)
+    done = run("openapi")
+    assert "/pets" not in done.json["paths"]
+    assert "the operations of the Api 'Pets' are not in it" in done.err
+
+
+def test_the_document_of_a_host_has_the_title_of_its_configuration(host: Path) -> None:
+    """As Flask-Smorest reads it."""
+    app = 'app.config |= {"API_TITLE": "Pets", "API_VERSION": "v7"}'
+    text = HOST.replace("{more}", "").replace("    auth = Auth", f"    {app}\n    auth = Auth")
+    (host / "shop.py").write_text(text, "utf-8")
+    info = run("openapi").json["info"]
+    assert (info["title"], info["version"]) == ("Pets", "v7")
+
+
+BY_PATTERN = """for path in ("/a", "/b"):
+        app.add_url_rule(path, path, lambda: "")"""
+
+
+@pytest.mark.parametrize("command", ["access", "check"])
+def test_routes_that_a_pattern_makes_public_are_counted(host: Path, command: str) -> None:
+    """So is each page that is added later, without a word (S-001)."""
+    text = HOST.replace("{more}", BY_PATTERN).replace("requires, signed_in", "public, requires")
+    text = text.replace("AuthLayer(app)", "AuthLayer(app, rules={'/*': public('pages')})")
+    (host / "shop.py").write_text(text, "utf-8")
+    done = run(command)
+    assert re.search(r"2 of \d+ routes and methods are public by a pattern", done.out + done.err)
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("command", ["access", "check"])
+def test_no_route_is_said_to_be_public_by_a_pattern_when_none_is(command: str) -> None:
+    """The public ones of the layer have decorators."""
+    done = run(command)
+    assert "by a pattern" not in done.out + done.err

@@ -98,7 +98,7 @@ def test_extra_is_named_when_it_is_not_installed(
     monkeypatch.setattr(importlib.util, "find_spec", dict[str, None]().get)
     result = run(project, open_service)
     assert result.code == 2
-    assert "pip install 'itemsapi[verify]'" in result.err
+    assert "install itemsapi with its extra `verify`" in result.err
 
 
 def test_password_is_asked_for_by_name_when_there_is_no_terminal(

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from faults.conftest import Deployment
-from itemsapi.db import Database, connections, sqlite, writable_probe
+from itemsapi.db import Database, postgres_connections, sqlite, writable_probe
 from itemsapi.problems import DatabaseUnavailable
 from support.command_line import shell_at
 from support.fault_proxy import FaultProxy
@@ -181,7 +181,7 @@ def test_connections_to_a_standby_are_replaced_after_failover(
         database = Database(there.render_as_string(hide_password=False))
         before = can_write(database)
         hosts.pop(0)
-        monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 0.0)
+        monkeypatch.setattr(postgres_connections, "READ_ONLY_KEPT_SECONDS", 0.0)
         after = can_write(database)
         database.dispose()
     assert (before, after) == (False, True)
@@ -199,7 +199,7 @@ def formerly_read_only(
     with database.reading():
         assert not reports_writable(database)
     set_read_only(url, read_only=False, cut=False)
-    monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_connections, "READ_ONLY_KEPT_SECONDS", 0.0)
     yield database
     database.dispose()
 
@@ -216,7 +216,7 @@ def test_a_write_succeeds_after_readiness_reported_writable(
 ) -> None:
     """R-32: a recently opened read-only connection is replaced too."""
     assert reports_writable(formerly_read_only)
-    monkeypatch.setattr(connections, "READ_ONLY_KEPT_SECONDS", 60.0)
+    monkeypatch.setattr(postgres_connections, "READ_ONLY_KEPT_SECONDS", 60.0)
     assert can_write(formerly_read_only)
 
 

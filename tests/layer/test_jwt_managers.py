@@ -1,18 +1,22 @@
 """Flask-JWT-Extended in views: an application's own manager, or the layer's."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
+from flask.views import MethodView
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
     get_jwt,
     get_jwt_identity,
     jwt_required,
+    verify_jwt_in_request,
 )
 
-from itemsapi import public, signed_in
+from itemsapi import AuthLayer, RulesInvalid, public, signed_in
 from support.app_factory import Backend
 
 Protect = Callable[..., Backend]
@@ -106,3 +110,59 @@ def test_the_configuration_of_the_applications_own_manager_stays(
     backend.client().post("/own-login")
     assert backend.app.config["JWT_ALGORITHM"] == "HS256"
     assert backend.app.config["JWT_DECODE_ISSUER"] is None
+
+
+def check_by_hand(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a view as Flask-JWT-Extended's page on decorators of one's own does."""
+
+    @functools.wraps(view)
+    def decorator(**view_args: Any) -> Any:
+        verify_jwt_in_request()
+        return view(**view_args)
+
+    return decorator
+
+
+SECOND_CHECKS = {
+    "required": jwt_required(),
+    "optional": jwt_required(optional=True),
+    "by hand": check_by_hand,
+}
+
+
+@pytest.mark.parametrize("name", SECOND_CHECKS)
+def test_a_guarded_view_that_the_applications_own_manager_checks_too_is_a_fault(
+    protect: Protect, name: str
+) -> None:
+    """No token opens it: those of the two have different keys (S-001)."""
+    app = make_host(protect, "before").app
+    app.get("/both")(signed_in(SECOND_CHECKS[name](lambda: "reached")))
+    with pytest.raises(RulesInvalid, match="GET /both is checked twice"):
+        AuthLayer.seal(app)
+
+
+@pytest.mark.parametrize("place", ["decorators", "get"])
+def test_a_guarded_class_that_the_applications_own_manager_checks_too_is_a_fault(
+    protect: Protect, place: str
+) -> None:
+    """The decorator may be that of the class or of a method."""
+    app = make_host(protect, "after").app
+
+    class Both(MethodView):
+        decorators = [jwt_required()] if place == "decorators" else []
+
+        def get(self) -> str:
+            return "reached"
+
+    if place == "get":
+        Both.get = jwt_required()(Both.get)  # type: ignore[method-assign]
+    app.add_url_rule("/both", view_func=signed_in(Both).as_view("both"))
+    with pytest.raises(RulesInvalid, match="GET /both is checked twice"):
+        AuthLayer.seal(app)
+
+
+def test_a_guarded_view_is_checked_twice_by_the_manager_of_the_layer(protect: Protect) -> None:
+    """It takes the word of the gate."""
+    backend = make_host(protect, "never")
+    backend.app.get("/both")(signed_in(jwt_required()(lambda: "reached")))
+    assert backend.signed_in_client("ada").get("/both").status_code == 200

@@ -1,16 +1,19 @@
 """Mistakes in the use of the layer: each is refused with a line that says what to do."""
 
 from base64 import b64encode
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from itemsapi import AuthLayer, HmacSignature, current_database, requires, signed_in
+from itemsapi import AuthLayer, HmacSignature, current_database, public, requires, signed_in
 from itemsapi.gate.rules import Rule
 from itemsapi.gate.wsgi_guard import WsgiGuard
-from itemsapi.settings import Settings
+from itemsapi.services import services_of
+from itemsapi.settings import Settings, SettingsError
+from itemsapi.testing import MovableClock
 
 pytestmark = pytest.mark.dialect("sqlite")
 
@@ -219,3 +222,66 @@ def test_a_rule_by_a_credential_that_is_not_there_says_how_to_add_it(
         RuntimeError, match=f"credential '{name}'; known are access_token; {advice}"
     ):
         AuthLayer.seal(app)
+
+
+@pytest.mark.parametrize("path", ["/api", "/shop/api", "/api/"])
+def test_a_prefix_that_the_public_url_has_too_is_refused(settings: Settings, path: str) -> None:
+    """The metadata would name `/api/api/auth/login`, where nothing is."""
+    own = replace(settings, public_url=f"https://shop.example{path}")
+    message = r"ITEMSAPI_PUBLIC_URL ends with /api, and url_prefix='/api' adds it again"
+    with pytest.raises(SettingsError, match=message):
+        AuthLayer(Flask("shop"), settings=own, url_prefix="/api")
+
+
+def test_a_prefix_below_another_path_is_none_of_the_public_url(settings: Settings) -> None:
+    """A proxy adds the first."""
+    own = replace(settings, public_url="https://shop.example/myapi")
+    AuthLayer(Flask("shop"), settings=own, url_prefix="/api")
+    assert own.public_url == "https://shop.example/myapi"
+
+
+# A layer that a module of extensions makes, and a factory puts around its application.
+
+
+def test_a_factory_gives_the_layer_what_it_knows(settings: Settings, clock: MovableClock) -> None:
+    """The rules, the settings and the clock; the rest is as the layer was made."""
+    app, auth = Flask("shop"), AuthLayer(include=["health"])
+    auth.init_app(app, rules={"static": public("files")}, settings=settings, clock=clock)
+    auth.seal(app)
+    assert services_of(app).clock is clock
+    assert (services_of(app).settings, "itemsapi.health" in app.blueprints) == (settings, True)
+
+
+def test_the_users_of_one_factory_are_not_those_of_another(settings: Settings) -> None:
+    """As in a test that makes an application for each case."""
+    auth, apps = AuthLayer(settings=settings), [Flask("first"), Flask("second")]
+    auth.init_app(apps[0], users=NoUsers())
+    auth.init_app(apps[1])
+    assert [services_of(app).has_layer_users for app in apps] == [False, True]
+
+
+def test_users_that_a_factory_gives_beside_operators_are_refused(settings: Settings) -> None:
+    """As those that the constructor gets."""
+    auth = AuthLayer(settings=settings, include=["operators"])
+    with pytest.raises(ValueError, match="works on the layer's own users"):
+        auth.init_app(Flask("shop"), users=NoUsers())
+
+
+class NoUsers:
+    """Users of an application that has none."""
+
+    read_only = True
+
+    def find_by_name(self, username: str) -> None:
+        """Find nobody."""
+
+    def find_by_id(self, user_id: str) -> None:
+        """Find nobody."""
+
+    def scopes(self, user_id: str) -> list[str]:
+        """Return no scope."""
+        return [user_id] * 0
+
+    def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
+        """Replace nothing."""
+        return bool(user_id) and old == new

@@ -129,7 +129,7 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(
     """A command ends with it; an application raises it."""
     code, arguments, settings, hint = HINTS[extra_name]
     done = run(tmp_path, code, *arguments, **settings)
-    line = f"{hint}; install it with: pip install 'itemsapi[{extra_name}]'"
+    line = f"{hint}; install itemsapi with its extra `{extra_name}`"
     assert (done.returncode, done.stderr.splitlines()[-1].partition(": ")[2]) == (1, line)
 
 

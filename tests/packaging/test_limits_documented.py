@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from itemsapi import rate_limits
 from itemsapi.accounts import passwords
-from itemsapi.db import connections, engine, postgres, sqlite, writable_probe
+from itemsapi.db import engine, postgres, postgres_connections, sqlite, writable_probe
 from itemsapi.server import pool, supervisor
 from itemsapi.tokens import revocation
 
@@ -17,11 +17,13 @@ VALUES = {
         f"{engine.POOL_SIZE}, and {engine.POOL_SIZE} more for short peaks"
     ),
     "wait for a database connection of the pool": f"{engine.POOL_TIMEOUT_SECONDS} s",
-    "connect timeout of PostgreSQL": f"{connections.DEFAULT_PARAMETERS['connect_timeout']} s",
-    "statement and lock timeout of PostgreSQL": (
-        f"{connections.SERVER_TIMEOUTS['statement_timeout']} ms"
+    "connect timeout of PostgreSQL": (
+        f"{postgres_connections.DEFAULT_PARAMETERS['connect_timeout']} s"
     ),
-    "idle transaction timeout of PostgreSQL": f"{connections.IDLE_TIMEOUT_MS} ms",
+    "statement and lock timeout of PostgreSQL": (
+        f"{postgres_connections.SERVER_TIMEOUTS['statement_timeout']} ms"
+    ),
+    "idle transaction timeout of PostgreSQL": f"{postgres_connections.IDLE_TIMEOUT_MS} ms",
     "wait for a response of PostgreSQL": f"{postgres.RESPONSE_TIMEOUT_SECONDS} s",
     "wait for the check of a pooled connection": f"{postgres.PING_TIMEOUT_SECONDS} s",
     "retry of a PostgreSQL that did not respond": (
@@ -58,8 +60,8 @@ def test_the_guide_has_every_timeout_and_limit() -> None:
 def test_lock_and_statement_timeouts_are_equal() -> None:
     """S-199: the guide names them together."""
     assert (
-        connections.SERVER_TIMEOUTS["lock_timeout"]
-        == connections.SERVER_TIMEOUTS["statement_timeout"]
+        postgres_connections.SERVER_TIMEOUTS["lock_timeout"]
+        == postgres_connections.SERVER_TIMEOUTS["statement_timeout"]
     )
     assert (
         rate_limits.REDIS_TIMEOUTS["socket_connect_timeout"]
@@ -83,5 +85,5 @@ def test_postgresql_uses_the_documented_numbers(postgres_server: str, name: str)
     with database.reading() as connection:
         query = text("SELECT setting FROM pg_settings WHERE name = :name")
         setting = connection.execute(query, {"name": name}).scalar_one()
-        assert int(setting) == connections.SERVER_TIMEOUTS[name]
+        assert int(setting) == postgres_connections.SERVER_TIMEOUTS[name]
     database.dispose()

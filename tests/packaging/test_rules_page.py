@@ -30,8 +30,9 @@ def program(
     """The names of the program, which reads its settings from the environment."""
     monkeypatch.setenv("ITEMSAPI_DATABASE_URL", database_url)
     monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
-    code = re.findall(r"```python\n(.*?)```", (root / "docs" / "rules.md").read_text(), re.DOTALL)
-    names: dict[str, Any] = {"__name__": "rules_page", "further_programs": code[1:]}
+    page = (root / "docs" / "rules.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "rules_page", "page": page, "further_programs": code[1:]}
     exec(code[0], names)  # noqa: S102 - the page itself
     return names
 
@@ -45,13 +46,13 @@ def backend(program: dict[str, Any]) -> Iterator[Backend]:
 
 
 def test_a_key_reaches_the_orders_of_its_user(program: dict[str, Any], backend: Backend) -> None:
-    """The order of the page belongs to somebody else; then it is the user's."""
-    root = backend.signed_in_client("root", "admin")
-    made = root.post("/me/api-keys", json={"name": "export", "scopes": ["orders:read"]})
-    client = backend.bearer_client(made.get_json()["key"])
-    before = client.get("/orders/7").status_code
-    program["ORDERS"][7] = backend.services.users.get_by_name("root").id
-    assert (before, client.get("/orders/7").status_code) == (404, 200)
+    """Made as the page shows; an order of somebody else is not there."""
+    root, eve = (backend.signed_in_client(name, "admin") for name in ("root", "eve"))
+    (body,) = re.findall(r"--json '(.*)'", program["page"])
+    key = root.post("/me/api-keys", json=json.loads(body)).get_json()["key"]
+    orders = [user.post("/orders").get_json()["order"] for user in (root, eve)]
+    client = backend.bearer_client(key)
+    assert [client.get(f"/orders/{order}").status_code for order in orders] == [200, 404]
 
 
 def test_the_bank_marks_an_order_as_paid(program: dict[str, Any], backend: Backend) -> None:

@@ -75,7 +75,7 @@ def test_the_fixtures_work_in_a_project(tmp_path: Path) -> None:
 def test_an_application_with_the_settings_of_development_is_refused(tmp_path: Path) -> None:
     """The tests would write to its database; nothing is created there."""
     output = run_project(tmp_path, CONFTEST.replace("settings=auth_settings, ", ""))
-    assert "RuntimeError: the application shop was not built with auth_settings; write" in output
+    assert "RuntimeError: the application shop was not built with auth_settings, so" in output
     assert "4 errors" in output
     assert not (tmp_path / "itemsapi-data" / "itemsapi.db").exists()
 
@@ -83,7 +83,7 @@ def test_an_application_with_the_settings_of_development_is_refused(tmp_path: Pa
 def test_an_application_with_another_clock_is_refused(tmp_path: Path) -> None:
     """Moving the clock would change nothing, so only the test that moves it fails."""
     output = run_project(tmp_path, CONFTEST.replace(", clock=auth_clock", ""))
-    assert "RuntimeError: the application shop was not built with auth_clock; write" in output
+    assert "RuntimeError: the application shop was not built with auth_clock, so" in output
 
 
 def test_a_module_level_layer_takes_the_settings_in_its_factory(tmp_path: Path) -> None:

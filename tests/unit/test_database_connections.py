@@ -10,7 +10,7 @@ from psycopg.pq import Format
 from psycopg.rows import dict_row, tuple_row
 from sqlalchemy import create_engine, exc, make_url
 
-from itemsapi.db import connections
+from itemsapi.db import postgres_connections
 from itemsapi.db.postgres import TimeoutConnection
 from itemsapi.db.postgres_connections import BinaryCursor, UnsupportedServer, connection_parameters
 
@@ -91,7 +91,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 def connector(pooler: str = "auto", options: str = "") -> Callable[[], FakeConnection]:
     """Return a function that opens connections as the engine does."""
-    opener = connections._Connector(cast("Any", pooler), options)  # noqa: SLF001 - without an engine
+    opener = postgres_connections._Connector(cast("Any", pooler), options)  # noqa: SLF001 - without an engine
     return lambda: cast("FakeConnection", opener.connect({"options": "-c x=1"}))
 
 
@@ -191,7 +191,7 @@ def test_results_are_binary_when_the_date_style_is_another(
 def test_the_engine_opens_its_connections_this_way(server: Server) -> None:
     """Not with the function of the driver, which knows no poolers and no timeouts."""
     engine = create_engine(URL)
-    connections.configure_connections(engine, engine.url, "on")
+    postgres_connections.configure_connections(engine, engine.url, "on")
     opened = [open_(None, None, None, {}) for open_ in engine.dialect.dispatch.do_connect]
     assert opened == server.opened
 
@@ -244,7 +244,7 @@ def statements_of(connection: object) -> list[str]:
     transaction: Any = SimpleNamespace(
         connection=SimpleNamespace(driver_connection=connection), exec_driver_sql=sent.append
     )
-    connections.set_timeouts(transaction)
+    postgres_connections.set_timeouts(transaction)
     return sent
 
 
@@ -274,7 +274,7 @@ def is_replaced(status: Mapping[str, str], *, age: float = 1.0, pooled: bool = F
     record = SimpleNamespace(info={})
     reading = [100.0]
     engine = create_engine(URL)
-    connections.configure_connections(engine, engine.url, "auto")
+    postgres_connections.configure_connections(engine, engine.url, "auto")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.monotonic", lambda: reading[0])
         engine.pool.dispatch.checkout(connection, record, None)

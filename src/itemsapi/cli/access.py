@@ -3,9 +3,9 @@
 import click
 
 from itemsapi.cli.context import application
-from itemsapi.cli.terminal import json_option, print_table
+from itemsapi.cli.terminal import json_option, print_lines, print_table
 from itemsapi.extension import gate_of
-from itemsapi.gate.rulebook import RouteRule
+from itemsapi.gate.rulebook import RouteRule, Rulebook
 
 
 @click.command
@@ -19,7 +19,18 @@ def command(*, as_json: bool) -> None:
     rulebook = gate_of(app).seal(app)
     rows = [_row(entry) for entry in rulebook.matrix() if entry.method != "HEAD"]
     print_table(rows, ["method", "path", "rule", "why"], as_json=as_json)
+    if words := public_by_pattern(rulebook):
+        print_lines(f"itemsapi: {words}", err=True)
     rulebook.require_complete()
+
+
+def public_by_pattern(rulebook: Rulebook) -> str:
+    """Return the words about routes that a pattern makes public; none if there are none."""
+    routes = rulebook.public_by_pattern()
+    if not routes:
+        return ""
+    count = f"{len(routes)} of {len(rulebook.entries)} routes and methods are"
+    return f"{count} public by a pattern, and so is each one that is added below it later"
 
 
 def _row(entry: RouteRule) -> dict[str, object]:

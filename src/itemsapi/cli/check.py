@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from itemsapi.accounts.sql_users import SqlUsers
 from itemsapi.audit import AuditEvent
+from itemsapi.cli.access import public_by_pattern
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
@@ -46,6 +47,7 @@ _LOGIN_REJECTED = re.compile(
 )
 _LATEST_EVENT = select(func.max(AuditEvent.core().c.at))
 
+DEFAULT_PUBLIC_URL = next(f.default for f in dataclasses.fields(Settings) if f.name == "public_url")
 _LABELS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
 
 Severity = Literal["ok", "warning", "fault"]
@@ -111,8 +113,18 @@ def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
     services: Services = app.extensions[EXTENSION]
     settings = services.settings
     findings = [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
-    findings += [*_check_rules(app), *_check_mounts(app), *_check_user_ids(app, services)]
+    findings += [*_check_public_url(app, settings), *_check_rules(app), *_check_mounts(app)]
+    findings += _check_user_ids(app, services)
     return settings, [*findings, *_check_services(settings, services)]
+
+
+def _check_public_url(app: Flask, settings: Settings) -> Iterator[Finding]:
+    """Report an address that nobody set: `flask run` has another port."""
+    name = f"{ENV_PREFIX}PUBLIC_URL"
+    if settings.public_url == DEFAULT_PUBLIC_URL and name not in {*os.environ, *app.config}:
+        words = f"is {settings.public_url} by default; if browsers see another address, such as"
+        reason = "only pages of that origin may use the cookie of the layer"
+        yield Finding("warning", "public URL", f"{words} port 5000, set {name}: {reason}")
 
 
 def _check_rules(app: Flask) -> Iterator[Finding]:
@@ -121,6 +133,8 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("fault", "rules", fault)
     if not rulebook.faults:
         yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
+    if words := public_by_pattern(rulebook):
+        yield Finding("warning", "rules", words)
 
 
 def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from itemsapi.gate.decorators import public
 from itemsapi.problems import Problem, list_problems
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.rest.etags import not_modified
-from itemsapi.rest.openapi.document import TITLE, current_document
+from itemsapi.rest.openapi.document import current_document
 from itemsapi.rest.static_files import Assets
 
 STATIC = Path(__file__).parent / "static"
@@ -73,7 +73,8 @@ def show_docs() -> Response:
     spec = url_for(".show_document")
     files = {"start": "docs.js", "redoc": "redoc.js", "style": "docs.css"}
     urls = {variable: _asset_url(name) for variable, name in files.items()}
-    text = _template("docs.html").substitute(urls, title=TITLE, spec=spec, nonce=nonce)
+    title = html.escape(current_document().title)
+    text = _template("docs.html").substitute(urls, title=title, spec=spec, nonce=nonce)
     return _html(text, DOCS_POLICY.format(nonce=nonce))
 
 

@@ -8,6 +8,7 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.decorators import declared_rules
+from itemsapi.gate.jwt_required import FAULT, asks_another_manager
 from itemsapi.gate.route_rules import Key, RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
@@ -33,6 +34,11 @@ class RouteRule:
     path: str
     endpoint: str
     rule: Rule
+
+    @property
+    def is_public(self) -> bool:
+        """Return whether everybody may use the route."""
+        return self.rule.kind == "public"
 
     @property
     def has_unchecked_object(self) -> bool:
@@ -105,6 +111,10 @@ class Rulebook:
                 self.faults_by_route[key] = fault
         return {key: rule for key, rule in rules.items() if key not in self.faults_by_route}
 
+    def public_by_pattern(self) -> list[RouteRule]:
+        """Return the routes that a pattern such as `/*` makes public, as it will later ones."""
+        return [e for e in self._by_pattern if e.is_public and e.method != "HEAD"]
+
     def require_complete(self) -> None:
         """Raise `RulesInvalid` with all faults, one a line."""
         if self.faults:
@@ -135,7 +145,9 @@ class Rulebook:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if given.by_pattern:
                     self._by_pattern.append(entry)
-                if self._has_checked_arguments(entry, route.arguments):
+                if entry.rule.needs_caller and asks_another_manager(app, _parts(view, method)):
+                    self._add_fault(entry, FAULT)
+                elif self._has_checked_arguments(entry, route.arguments):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
                 problem = _problem(route, view, method, declared, given.keys)
@@ -225,11 +237,16 @@ def _rule_key(endpoint: str, view: object, method: str) -> str:
 
 def collect_rules(view: object, method: str) -> list[Rule]:
     """Return the rules of a view function, or of a MethodView's class and its method; each once."""
-    rules = list(declared_rules(view))
-    view_class = getattr(view, "view_class", None)
-    if view_class is not None:
-        handler = getattr(view_class, method.lower(), None)
-        if handler is None and method == "HEAD":
-            handler = getattr(view_class, "get", None)
-        rules += [*declared_rules(view_class), *declared_rules(handler)]
+    rules = [rule for part in _parts(view, method) for rule in declared_rules(part)]
     return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]
+
+
+def _parts(view: object, method: str) -> list[object]:
+    """Return a view function; of a MethodView also its class, and what answers the method."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is None:
+        return [view]
+    handler = getattr(view_class, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(view_class, "get", None)
+    return [view, view_class, handler]

@@ -96,8 +96,7 @@ class Rule:
         """Return the advice for a request without credential; None for the usual one."""
         if self.by == BY_ACCESS_TOKEN:
             return None
-        names = ", ".join(sorted(self.by))
-        return f"Send one of these credentials, as the OpenAPI document describes them: {names}."
+        return f"Send one credential of these kinds: {', '.join(sorted(self.by))}."
 
     def __str__(self) -> str:
         """Return the rule as the access matrix shows it."""

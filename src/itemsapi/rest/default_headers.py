@@ -92,6 +92,7 @@ ALLOW_HEADERS = (
 EXPOSE_HEADERS = (
     "WWW-Authenticate, Retry-After, ETag, Location, X-Request-Id, RateLimit, RateLimit-Policy"
 )
+CORS_PREFIX = "Access-Control-"
 MAX_AGE_SECONDS = "7200"
 CREDENTIALED_PREFIXES = ("/auth/", "/me/password")
 
@@ -148,6 +149,13 @@ class ResponseHeaders:
         path = path.removeprefix(self._url_prefix)
         tls = self._tls or environ["wsgi.url_scheme"] == "https"
         yield from default_headers(own_headers, path, request_id, tls=tls)
+        yield from self._cors_of(environ, path)
+
+    def cors(self, environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
+        """Yield the CORS headers of a response of the application's own: without credentials."""
+        yield from self._cors_of(environ, path="/")
+
+    def _cors_of(self, environ: "WSGIEnvironment", path: str) -> Iterator[tuple[str, str]]:
         if origin := environ.get("HTTP_ORIGIN"):
             asks_for_method = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
             preflight = asks_for_method and environ["REQUEST_METHOD"] == "OPTIONS"
@@ -169,7 +177,20 @@ def add_response_headers(response: Response) -> Response:
     if isinstance(headers, ResponseHeaders) and "X-Request-Id" not in response.headers:
         request_id = request_context().request_id
         for name, value in headers.added(request.environ, [*response.headers], request_id):
-            response.headers.add(name, value)
+            if name.startswith(CORS_PREFIX):  # a page could read none of two answers
+                response.headers[name] = value
+            else:
+                response.headers.add(name, value)
+    return response
+
+
+def add_cors_headers(response: Response) -> Response:
+    """Let pages of the allowed origins read a response, unless it says who may."""
+    headers = current_app.extensions[RESPONSE_HEADERS]
+    assert isinstance(headers, ResponseHeaders)  # noqa: S101 - tells the type checker
+    response.vary.add("Origin")
+    if "Access-Control-Allow-Origin" not in response.headers:
+        response.headers.update(headers.cors(request.environ))
     return response
 
 

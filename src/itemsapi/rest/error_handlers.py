@@ -174,7 +174,19 @@ def _of_status(status: int, error: HTTPException) -> Problem:
     data = getattr(error, "data", None)  # the arguments of `flask_smorest.abort`
     if isinstance(data, Mapping):
         return _aborted(status, error, data)
-    return problem_of_status(status, error)
+    problem = problem_of_status(status, error)
+    if status in _BY_STATUS and (reason := _reason_of_extension(error)):
+        problem.args = (reason,)
+    return problem
+
+
+def _reason_of_extension(error: HTTPException) -> str | None:
+    """Return what an exception class of an extension says, such as `CSRFError` of Flask-WTF.
+
+    Not those of Werkzeug: their texts may contain parts of the request.
+    """
+    is_of_werkzeug = type(error).__module__.partition(".")[0] == "werkzeug"
+    return None if is_of_werkzeug else error.description
 
 
 def _aborted(status: int, error: HTTPException, data: Mapping[str, Any]) -> Problem:

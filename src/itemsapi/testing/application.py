@@ -10,7 +10,7 @@ from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.clock import Clock
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
-from itemsapi.services import Services, services_of
+from itemsapi.services import services_of
 from itemsapi.testing.settings import TestingSettings
 from itemsapi.tokens.scopes import Scope
 
@@ -18,46 +18,40 @@ PASSWORD = "plain horse battery staple"  # noqa: S105 - of users in tests
 _role_numbers = count(1)
 
 
-def services_under_test(app: Flask) -> Services:
-    """Return the services of an application that has the settings of a test.
+def require_test_settings(app: Flask) -> None:
+    """Raise `RuntimeError` for an application without the settings of a test.
 
-    Raise `RuntimeError` for other settings: a test would write to the database of the developer.
+    A test would write to the database of the developer.
     """
-    found = services_of(app)
-    if not isinstance(found.settings, TestingSettings):
+    if not isinstance(services_of(app).settings, TestingSettings):
         raise RuntimeError(
-            f"the application {app.name} was not built with auth_settings; write AuthLayer(app,"
-            " settings=auth_settings), or settings=testing_settings(folder), where the test makes"
-            " it: without them the tests write to the database of the development"
+            f"the application {app.name} was not built with auth_settings, so the test would write"
+            " to the database of development; in the fixture `app` write AuthLayer(app,"
+            " settings=auth_settings), or auth.init_app(app, settings=auth_settings)"
         )
-    return found
 
 
 def require_clock(app: Flask, clock: Clock) -> None:
-    """Raise `RuntimeError` unless the application has this clock: `advance` would do nothing."""
+    """Raise `RuntimeError` unless the application has this clock: moving it would do nothing."""
     if services_of(app).clock is not clock:
         raise RuntimeError(
-            f"the application {app.name} was not built with auth_clock; write AuthLayer(app,"
-            " clock=auth_clock): without it auth_clock.advance() changes nothing"
+            f"the application {app.name} was not built with auth_clock, so moving it would change"
+            " nothing; in the fixture `app` write AuthLayer(app, clock=auth_clock), or"
+            " auth.init_app(app, clock=auth_clock)"
         )
 
 
 def seal(app: Flask) -> Rulebook:
-    """Return the rules of an application under test.
-
-    Raise `RulesInvalid` if a route has none, and what `services_under_test` raises.
-    """
-    services_under_test(app)
+    """Return the rules of an application. Raise `RulesInvalid` if a route has none."""
     return AuthLayer.seal(app)
 
 
 def create_tables(app: Flask) -> None:
     """Create the tables of the layer in the database of an application, or bring them up to date.
 
-    Raise `RuntimeError` for an application without the settings of a test, `MigrationFailed` or
-    `DatabaseUnavailable`.
+    Raise `MigrationFailed` or `DatabaseUnavailable`.
     """
-    db.upgrade(services_under_test(app).database)
+    db.upgrade(services_of(app).database)
 
 
 def close_database(app: Flask) -> None:

@@ -40,10 +40,11 @@ def auth_app(app: "Flask", request: pytest.FixtureRequest) -> "Iterator[Flask]":
     Raise `RuntimeError` if the application does not have the settings of a test, or not the clock
     that the test moves.
     """
-    from itemsapi.testing.application import require_clock  # noqa: PLC0415 - imports Flask
+    from itemsapi.testing import application  # noqa: PLC0415 - imports Flask
 
+    application.require_test_settings(app)
     if "auth_clock" in request.fixturenames:
-        require_clock(app, request.getfixturevalue("auth_clock"))
+        application.require_clock(app, request.getfixturevalue("auth_clock"))
     testing.create_tables(app)
     yield app
     testing.close_database(app)

@@ -21,8 +21,6 @@ from itemsapi.settings import Settings
 DOCUMENT = "itemsapi.document"  # in `app.extensions`
 TITLE = "itemsapi"
 INTRODUCTION = """\
-A JSON API.
-
 **Sign in.** `POST {prefix}/auth/login` with a user name and a password returns an access token
 and a refresh token. Send the access token in the header `Authorization: Bearer ...` of other
 requests.
@@ -42,16 +40,19 @@ token. Store the new refresh token before you use the access token.
   must refresh under a lock.
 
 **Scopes** define what a token may do. An operation needs all the scopes that it lists. To get fewer
-scopes, send `scope` at sign-in or refresh; your roles define which scopes you may have.
+scopes than your user may have, send `scope` at sign-in or refresh.
 
 **Sign out.** `POST {prefix}/auth/logout` ends the session and revokes its tokens.
 `{prefix}/auth/sessions` lists your other sessions and can end them.
 
-**Errors** are `application/problem+json` (RFC 9457). Programs test `code`. 401 means that the token
-is missing or invalid, 403 that it may not do this, and 503 that you may retry. Every response has
-the header `X-Request-Id`, which identifies the request in the log.
-
 {pages}\
+**Errors** {errors} are `application/problem+json` (RFC 9457). Programs test `code`. 401 means that
+the token is missing or invalid, 403 that it may not do this, and 503 that you may retry.
+"""
+ERRORS_OF_A_HOST = "of these operations, and refusals of all,"
+WHOLE = """
+Every response has the header `X-Request-Id`, which identifies the request in the log.
+
 **Changes** to versioned resources need `If-Match` with the ETag that you read.
 
 **Lists** return `next_cursor`; send it as `cursor` to get the next page. A page has at most 1 MiB,
@@ -66,10 +67,11 @@ PAGES = """\
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The serialized document and its strong ETag."""
+    """The serialized document, its strong ETag, and its title."""
 
     body: bytes
     etag: str
+    title: str
 
 
 def describe(app: Flask, api: flask_smorest.Api) -> None:
@@ -82,31 +84,42 @@ def describe(app: Flask, api: flask_smorest.Api) -> None:
     @functools.cache
     def document() -> Document:
         """Build and serialize the document once."""
-        body = orjson.dumps(api.spec.to_dict())
-        return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        content = api.spec.to_dict()
+        body = orjson.dumps(content)
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        return Document(body, etag, content["info"]["title"])
 
     app.extensions[DOCUMENT] = document
 
 
-def spec_options(settings: Settings, prefix: str = "", *, has_pages: bool) -> dict[str, Any]:
+def spec_options(
+    settings: Settings, prefix: str = "", *, has_pages: bool, host: Flask | None = None
+) -> dict[str, Any]:
     """Return the options of the document: title, version, description and server.
 
     `prefix` is that of the paths of the layer. `has_pages`: the application serves those of the
-    part `docs`, to which the description then links.
+    part `docs`, to which the description then links. `host` is the application, if it is one of
+    somebody else: title and version are its own, and nothing is said of its responses.
     """
     server = _server(settings.public_url)
     paths = {"place": server.rstrip("/"), "prefix": prefix}
     pages = PAGES.format(**paths) if has_pages else ""
-    return {
+    text = functools.partial(INTRODUCTION.format, **paths, pages=pages)
+    common = {"openapi_version": "3.1.0", "servers": [{"url": server}]}
+    if host is not None:
+        return common | {
+            "title": host.config.get("API_TITLE", host.name),
+            "version": host.config.get("API_VERSION", "1"),
+            "info": {"description": text(errors=ERRORS_OF_A_HOST)},
+        }
+    return common | {
         "title": TITLE,
         "version": _version(),
-        "openapi_version": "3.1.0",
         "info": {
-            "description": INTRODUCTION.format(**paths, pages=pages),
+            "description": f"A JSON API.\n\n{text(errors='of all operations')}{WHOLE}",
             "contact": {"name": "The itemsapi maintainers"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": server}],
     }
 
 

@@ -39,13 +39,22 @@ def complete_documents(
 
     An error is logged and leaves a document as it is: it must not stop the application.
     """
-    for registered in app.extensions.get("flask-smorest", {}).get("apis", {}).values():
-        api = registered["ext_obj"]
-        if not isinstance(api, own):
-            try:
-                HostDocument(app, api, credentials).add_rules(rulebook)
-            except Exception as error:  # noqa: BLE001 - whatever plugins of the application raise
-                log_failure("document_incomplete", "", error)
+    for api in _apis(app, own):
+        try:
+            HostDocument(app, api, credentials).add_rules(rulebook)
+        except Exception as error:  # noqa: BLE001 - whatever plugins of the application raise
+            log_failure("document_incomplete", "", error)
+
+
+def titles_of_documents(app: Flask, own: type[flask_smorest.Api]) -> list[str]:
+    """Return the titles of the documents of all `Api`s of the application except `own` ones."""
+    return [api.spec.title for api in _apis(app, own)]
+
+
+def _apis(app: Flask, own: type[flask_smorest.Api]) -> list[flask_smorest.Api]:
+    """Return the `Api`s of the application, except `own` ones."""
+    apis = app.extensions.get("flask-smorest", {}).get("apis", {}).values()
+    return [each["ext_obj"] for each in apis if not isinstance(each["ext_obj"], own)]
 
 
 class View(NamedTuple):

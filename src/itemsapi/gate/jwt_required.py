@@ -1,0 +1,33 @@
+"""Guarded views that ask the application's own Flask-JWT-Extended as well.
+
+Its decorator `@jwt_required()` decodes the token of the request anew, with the keys of the
+application's `JWTManager`. The tokens of the layer have other keys, and those of the application
+do not pass the gate: no token at all opens such a view.
+"""
+
+from collections.abc import Iterable
+
+from flask import Flask
+
+from itemsapi.gate.decorators import layers
+
+MANAGER = "flask-jwt-extended"  # in `app.extensions`
+CHECK = "verify_jwt_in_request"  # `@jwt_required()` calls it, and so do decorators made after it
+FAULT = (
+    f"is checked twice, by the gate and by @jwt_required() or {CHECK}() with the application's"
+    " JWTManager, so no token opens it; remove the second, or mark the view @public"
+)
+
+
+def asks_another_manager(app: Flask, parts: Iterable[object]) -> bool:
+    """Return whether one of these functions, or one that it wraps, asks the application's manager.
+
+    Call it before the layer installs a manager of its own, whose check takes the gate's word.
+    """
+    if MANAGER not in app.extensions:
+        return False
+    return any(_calls_check(layer) for part in parts for layer in layers(part))
+
+
+def _calls_check(function: object) -> bool:
+    return CHECK in getattr(getattr(function, "__code__", None), "co_names", ())

@@ -1,0 +1,118 @@
+"""Pages of another origin, on an application of somebody else (S-093)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask, Response
+from werkzeug.test import TestResponse
+
+from itemsapi import public, signed_in
+from itemsapi.settings import Settings
+from support.app_factory import Backend
+
+Protect = Callable[..., Backend]
+Open = Callable[..., TestResponse]
+
+pytestmark = pytest.mark.dialect("sqlite")
+
+PAGE = "http://localhost:5173"
+ALLOWED = "Access-Control-Allow-Origin"
+PREFLIGHT = {"Access-Control-Request-Method": "POST"}
+
+
+def make_host() -> Flask:
+    """Return an application with a guarded route and a public one."""
+    app = Flask("shop", static_folder=None)
+    app.get("/orders", endpoint="orders")(signed_in(lambda: "orders"))
+    app.get("/auth/help", endpoint="help")(public("a page of the application")(lambda: "help"))
+    return app
+
+
+@pytest.fixture
+def allowing(settings: Settings) -> Settings:
+    """The settings with the origin of the page."""
+    return replace(settings, allowed_origins=(PAGE,))
+
+
+@pytest.fixture
+def whole(protect: Protect, allowing: Settings) -> Backend:
+    """An application whose routes are all treated as those of the layer."""
+    return protect(make_host(), settings=allowing, whole_app=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("OPTIONS", "/orders", 204),
+        ("OPTIONS", "/nothing", 204),
+        ("GET", "/orders", 401),
+        ("GET", "/auth/help", 200),
+        ("GET", "/nothing", 404),
+    ],
+)
+def test_a_page_reads_every_response_of_a_whole_application(
+    whole: Backend, method: str, path: str, status: int
+) -> None:
+    """Its preflight, its errors and its refusals too."""
+    headers = {"Origin": PAGE} | (PREFLIGHT if method == "OPTIONS" else {})
+    response = whole.client().open(path, method=method, headers=headers)
+    assert (response.status_code, response.headers.getlist(ALLOWED)) == (status, [PAGE])
+
+
+def test_a_preflight_of_a_whole_application_allows_the_token(whole: Backend) -> None:
+    """A browser sends no `Authorization` otherwise."""
+    response = whole.client().options("/orders", headers={"Origin": PAGE} | PREFLIGHT)
+    assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+
+
+def test_a_page_reads_no_response_of_the_application_with_its_cookies(whole: Backend) -> None:
+    """The session of the application is its own, whatever the path."""
+    response = whole.client().get("/auth/help", headers={"Origin": PAGE})
+    assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+def test_a_page_of_an_origin_that_is_not_listed_reads_nothing(whole: Backend) -> None:
+    """The origins are an exact list."""
+    response = whole.client().get("/auth/help", headers={"Origin": "http://localhost:5174"})
+    assert (ALLOWED in response.headers, response.headers["Vary"]) == (False, "Origin")
+
+
+def test_responses_of_the_application_have_no_cors_headers_of_the_layer(
+    protect: Protect, allowing: Settings
+) -> None:
+    """Unless the layer is for the whole application."""
+    client = protect(make_host(), settings=allowing).client()
+    assert ALLOWED not in client.get("/auth/help", headers={"Origin": PAGE}).headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "origin"),
+    [("POST", "/auth/login", PAGE), ("GET", "/orders", PAGE), ("GET", "/auth/help", "*")],
+)
+def test_another_extension_for_cors_adds_no_second_origin(
+    protect: Protect, allowing: Settings, method: str, path: str, origin: str
+) -> None:
+    """A browser accepts exactly one: flask-cors answers for all routes, and the layer too."""
+    app = make_host()
+    client = protect(app, settings=allowing, whole_app=True).client()
+    answer_as_flask_cors_does(app)
+    response = client.open(path, method=method, headers={"Origin": PAGE})
+    assert response.headers.getlist(ALLOWED) == [origin]
+
+
+def answer_as_flask_cors_does(app: Flask) -> None:
+    """Let every page read a response that does not say who may; those of errors come first."""
+    handle = app.handle_user_exception
+
+    def add(response: Response) -> Response:
+        if ALLOWED not in response.headers:
+            response.headers.add(ALLOWED, "*")
+        return response
+
+    def handle_and_add(error: Exception) -> Any:
+        return add(app.make_response(handle(error)))
+
+    app.after_request(add)
+    app.handle_user_exception = handle_and_add  # type: ignore[method-assign, assignment]
