@@ -170,6 +170,7 @@ class AuthLayer:
             monotonic=options.monotonic,
             url_prefix=options.url_prefix,
             items="items" in options.include,
+            scopes=(),  # those of the routes, which the gate reads when it is sealed
             additional_claims=self._additional_claims,
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from itemsapi.settings_error import setting_error
 
 
-def require_types(settings: Any) -> None:  # noqa: ANN401 - a dataclass
+def require_types(settings: object) -> None:
     """Raise `TypeError` for a value of another type than its field has.
 
     Raise `SettingsError` for a value that is none of the choices: `profile="prod"` would be no

@@ -23,12 +23,13 @@ def require_test_settings(app: Flask) -> None:
 
     A test would write to the database of the developer.
     """
-    if not isinstance(services_of(app).settings, TestingSettings):
-        raise RuntimeError(
-            f"the application {app.name} was not built with auth_settings, so the test would write"
-            " to the database of development; in the fixture `app` write AuthLayer(app,"
-            " settings=auth_settings), or auth.init_app(app, settings=auth_settings)"
-        )
+    if isinstance(services_of(app).settings, TestingSettings):
+        return
+    raise RuntimeError(
+        f"the application {app.name} was not built with auth_settings, so the test would write to"
+        " the database of development; in the fixture `app` write AuthLayer(app,"
+        " settings=auth_settings), or auth.init_app(app, settings=auth_settings)"
+    )
 
 
 def require_clock(app: Flask, clock: Clock) -> None:
