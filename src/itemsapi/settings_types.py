@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+from collections.abc import Hashable
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from itemsapi.settings_error import setting_error
 
@@ -14,7 +15,7 @@ def require_types(settings: object) -> None:
     Raise `SettingsError` for a value that is none of the choices: `profile="prod"` would be no
     production.
     """
-    for name, (types, choices) in _expected(type(settings)).items():
+    for name, (types, choices) in _expected(cast("Hashable", type(settings))).items():
         value = getattr(settings, name)
         if not isinstance(value, types):
             wanted = " or ".join(each.__name__.replace("NoneType", "None") for each in types)

@@ -39,7 +39,7 @@ def must_change_option(function: Function) -> Function:
 
 def role_option(function: Function) -> Function:
     """Add the option `--role`."""
-    words = "A role of the user, of those in `roles list`; may be repeated."
+    words = "A role of the user, one of those in `roles list`; may be repeated."
     return click.option("--role", "roles", metavar="ROLE", multiple=True, help=words)(function)
 
 

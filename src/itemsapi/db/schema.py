@@ -85,7 +85,6 @@ def _run(
     revision: str,
 ) -> None:
     if migrations.tables:
-        _require_own_known(migrations, migrations.current(connection))
         _run_own(migrations, run, connection, revision)
         return
     _require_known(migrations, connection)
@@ -235,14 +234,15 @@ def _revision(migrations: Migrations, connection: Connection) -> str | None:
 def migrating(database: Database) -> Iterator[Connection]:
     """Yield a connection for migrations: no time limits, one transaction, one process at a time.
 
-    The others wait up to ten minutes. Raise `SchemaConflict` before anything is changed, and
-    `MigrationFailed` if another process does not finish.
+    The others wait up to ten minutes. Raise `SchemaConflict`, or `SchemaOutdated` for tables of a
+    newer version, before anything is changed, and `MigrationFailed` if another process does not
+    finish.
     """
     try:
         with database._migration() as tx, _without_timeouts(database, tx):  # noqa: SLF001 - ours alone
             connection = tx.connection()
             for migrations in own_migrations(database):
-                _revision(migrations, connection)
+                _require_own_known(migrations, _revision(migrations, connection))
             with _closed_on_error(tx), _references_checked(connection):
                 yield connection
     except (exc.ProgrammingError, exc.OperationalError) as error:
