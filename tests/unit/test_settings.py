@@ -254,6 +254,7 @@ def test_a_part_of_a_second_is_rejected(duration: timedelta) -> None:
         ("session_limit", "3", "int"),
         ("trusted_proxies", "1", "int or None"),
     ],
+    ids=["bytes", "one origin", "text of a path", "text of a number", "text beside None"],
 )
 def test_settings_of_code_say_which_type_a_field_has(
     name: str, value: object, type_name: str
