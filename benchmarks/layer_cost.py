@@ -18,6 +18,7 @@ from itemsapi import AuthLayer, db, public, requires
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.services import EXTENSION, Services
 from itemsapi.settings import Settings
+from itemsapi.tokens.scopes import ITEMS_READ
 
 PASSWORD = "plain horse battery staple"
 
@@ -72,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         host, guarded = make_host(), make_host()
         settings = Settings(data_dir=Path(folder), rate_limit="100000000/minute").with_secret()
-        rules = {"/orders": requires("items:read"), "/open": public("for comparison")}
+        rules = {"/orders": requires(ITEMS_READ), "/open": public("for comparison")}
         AuthLayer(guarded, rules=rules, settings=settings).seal(guarded)
         services: Services = guarded.extensions[EXTENSION]
         db.upgrade(services.database)

@@ -154,6 +154,7 @@ class AuthLayer:
             monotonic=options.monotonic,
             url_prefix=options.url_prefix,
             items="items" in options.include,
+            scopes=(),  # those of the routes, which the gate reads when it is sealed
             additional_claims=self._additional_claims,
             machine_names=machine_names(options.credentials),
         )

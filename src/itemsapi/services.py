@@ -29,7 +29,7 @@ from itemsapi.tokens.claims import MAX_LIFETIME_SECONDS
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
-from itemsapi.tokens.scopes import Scope, ScopeRegistry
+from itemsapi.tokens.scopes import BUILTIN_SCOPES, Scope, ScopeRegistry
 
 EXTENSION = "itemsapi"  # the services, in `app.extensions`
 
@@ -123,14 +123,15 @@ def build_services(  # noqa: PLR0913 - the options of the layer
     monotonic: Timer = time.monotonic,
     url_prefix: str = "",
     items: bool = True,
+    scopes: Iterable[Scope] = BUILTIN_SCOPES,
     additional_claims: AdditionalClaims | None = None,
     machine_names: Collection[str] = (),
 ) -> Services:
     """Build the services; nothing is opened or read yet. `users` are those of an application.
 
-    `items` tells whether the application has the Items API. A user whose id is one of
-    `machine_names`, or begins with one and a colon, counts as disabled. The scope registry has the
-    built-in scopes; the gate adds those of the blueprints.
+    `items` tells whether the application has the Items API. The scope registry starts with
+    `scopes`, by default those of the Items API; the gate adds those of an application's routes. A
+    user whose id is one of `machine_names`, or begins with one and a colon, counts as disabled.
     """
     database = Database(
         settings.database_url,
@@ -139,7 +140,7 @@ def build_services(  # noqa: PLR0913 - the options of the layer
         items=items,
         users=LAYER_USERS if users is None else users_name(users),
     )
-    audit, registry = Audit(database, clock), ScopeRegistry()
+    audit, registry = Audit(database, clock), ScopeRegistry(scopes)
     key_set = KeySet(database, settings, clock, audit, monotonic=monotonic)
     issuer = Issuer(
         settings=settings,

@@ -40,6 +40,7 @@ from itemsapi.settings_parsing import (
     parse_text,
     text_of,
 )
+from itemsapi.settings_types import require_types
 from itemsapi.web_addresses import is_public_url
 
 __all__ = [
@@ -117,7 +118,11 @@ class Settings:
     migrations: Path | None = _setting(parse_path, None)
 
     def __post_init__(self) -> None:
-        """Derive values from other settings, then reject unsafe combinations."""
+        """Check the types, derive values from other settings, then reject unsafe combinations.
+
+        Raise `TypeError` for a value of a wrong type, and `SettingsError` for an unsafe one.
+        """
+        require_types(self)
         if not self.database_url:
             file = str((self.data_dir / "itemsapi.db").absolute())
             quoted = file.replace("%", "%25").replace("?", "%3F")  # it becomes part of a URL

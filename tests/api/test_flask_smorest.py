@@ -24,6 +24,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from itemsapi import Blueprint, public, requires
 from itemsapi.gate.rulebook import RulesInvalid
+from itemsapi.tokens.scopes import ITEMS_WRITE
 from support.echo_blueprint import create_echo_app
 from support.race import race
 
@@ -385,7 +386,7 @@ def test_the_gate_protects_flask_smorests_own_blueprint(make_backend: Build) -> 
     blp = flask_smorest.Blueprint("pets", "pets", url_prefix="/pets")
 
     @blp.route("/", methods=["POST"])
-    @requires("items:write")
+    @requires(ITEMS_WRITE)
     @blp.arguments(PetSchema)
     @blp.response(201, PetSchema)
     def add(new_data: dict[str, Any]) -> object:

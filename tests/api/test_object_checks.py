@@ -11,6 +11,7 @@ from itemsapi.extension import AuthLayer
 from itemsapi.gate.object_check import ObjectCheck
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, NotFound
+from itemsapi.tokens.scopes import ITEMS_READ
 from support.app_factory import Backend
 from support.host import HostFactory
 from support.log_records import LogRecords
@@ -60,7 +61,7 @@ def add_routes(app: Flask) -> None:
             return {"order": order_id}
 
         rule = f"/{name}/<int:order_id>"
-        app.add_url_rule(rule, name, requires("items:read", on=check)(view))
+        app.add_url_rule(rule, name, requires(ITEMS_READ, on=check)(view))
 
 
 @pytest.fixture

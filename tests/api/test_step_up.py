@@ -5,6 +5,7 @@ from flask import Flask
 
 from itemsapi import requires, signed_in
 from itemsapi.gate.rules import Rule
+from itemsapi.tokens.scopes import ITEMS_READ
 from support.app_factory import Backend
 from support.host import HostFactory
 from support.tokens import error_code, refreshed
@@ -60,7 +61,7 @@ def test_a_request_without_a_token_is_rejected_as_usual(backend: Backend) -> Non
 def test_a_machine_has_no_sign_in() -> None:
     """So no rule can ask for its age."""
     with pytest.raises(ValueError, match="no other credential comes from a sign-in"):
-        requires("items:read", by={"access_token", "api_key"}, within="5m")
+        requires(ITEMS_READ, by={"access_token", "api_key"}, within="5m")
 
 
 def test_the_text_of_the_rule_has_the_age() -> None:

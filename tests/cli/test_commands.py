@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 from click import Context
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from itemsapi import db
 from itemsapi.app import rulebook
 from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import error_line
+from itemsapi.cli.serve import warn_of_unknown_settings
 from itemsapi.clock import now
+from itemsapi.db.migrations import MigrationFailed, find_environment
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
 from support.command_line import Shell
@@ -126,9 +128,30 @@ def test_a_downgrade_asks_for_confirmation(bare_shell: Shell) -> None:
 
 
 def test_an_unknown_revision_is_a_one_line_error(bare_shell: Shell) -> None:
-    """There is no traceback."""
+    """There is no traceback, and the line has the revisions that exist."""
     done = bare_shell.run("db", "upgrade", "9999")
     assert (done.code, done.err.count("\n")) == (1, 1)
+    assert done.err.endswith("; the revisions are 0001, and `base` before them\n")
+
+
+@pytest.mark.parametrize("words", [["upgrade"], ["downgrade", "base", "--yes"]])
+def test_a_database_of_a_newer_version_is_left_to_that_version(
+    shell: Shell, backend: Backend, words: list[str]
+) -> None:
+    """The line says so, as other commands do; nothing is changed."""
+    revision = text("UPDATE itemsapi_alembic_version SET version_num = '0002'")
+    with backend.services.database.transaction() as tx:
+        tx.execute(revision)
+    done = shell.run("db", *words)
+    line = "itemsapi: the database is at revision 0002, of a newer itemsapi; run that\n"
+    assert (done.code, done.err) == (1, line)
+
+
+def test_a_package_without_its_migrations_is_a_one_line_error(tmp_path: Path) -> None:
+    """Copied without its data files, for example."""
+    with pytest.raises(MigrationFailed, match="/gone is missing; install itemsapi again") as raised:
+        find_environment([tmp_path / "gone"])
+    assert error_line(raised.value)
 
 
 def test_a_command_without_a_schema_names_the_fix(bare_shell: Shell) -> None:
@@ -181,6 +204,16 @@ def test_check_suggests_the_setting_for_a_misspelled_name(shell: Shell) -> None:
     """In development a misspelled setting would otherwise go unnoticed."""
     (first, *_) = findings(shell, sesion_limit="3")["warning"]
     assert first.endswith("did you mean ITEMSAPI_SESSION_LIMIT?")
+
+
+def test_serve_reports_a_misspelled_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It starts, without the setting; in production that is an error."""
+    monkeypatch.setenv("ITEMSAPI_PUBLIC_ULR", "https://shop.example")
+    warn_of_unknown_settings()
+    words = "ITEMSAPI_PUBLIC_ULR is not a setting; did you mean ITEMSAPI_PUBLIC_URL?"
+    assert capsys.readouterr().err == f"itemsapi: {words}\n"
 
 
 def test_check_reports_a_misspelled_name_once_when_it_is_a_fault(shell: Shell) -> None:

@@ -1,8 +1,10 @@
 """The commands on the application of a host: `itemsapi --app`, and `flask itemsapi`."""
 
+import re
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +62,11 @@ UNDOCUMENTED = """from itemsapi import Blueprint
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MOUNTS = """app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
         "/open": Flask("a"), "/guarded": auth.wsgi_guard(Flask("b"), signed_in)})"""
+
+
+FLASK_SQLALCHEMY = """from flask_sqlalchemy import SQLAlchemy
+    app.config["SQLALCHEMY_DATABASE_URI"] = "{}"
+    SQLAlchemy(app)"""
 
 
 @pytest.fixture
@@ -431,3 +438,73 @@ def test_no_route_is_said_to_be_public_by_a_pattern_when_none_is(command: str) -
     """The public ones of the layer have decorators."""
     done = run(command)
     assert "the key" not in done.out + done.err
+
+
+def test_a_misspelled_setting_of_the_environment_is_reported(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without an application."""
+    monkeypatch.setenv("ITEMSAPI_PUBLIC_ULR", "https://shop.example")
+    words = "ITEMSAPI_PUBLIC_ULR is not a setting; did you mean ITEMSAPI_PUBLIC_URL?"
+    assert words in run("check").out
+
+
+def test_two_files_of_one_relative_url_are_reported(host: Path) -> None:
+    """Flask-SQLAlchemy begins in the instance folder, the layer in the current one."""
+    write_host(host, FLASK_SQLALCHEMY.format("sqlite:///shop.db"))
+    out = run("check").out
+    file = host / "instance" / "shop.db"
+    assert f"SQLALCHEMY_DATABASE_URI is {file}, and ITEMSAPI_DATABASE_URL is" in out
+    assert f"set ITEMSAPI_DATABASE_URL to sqlite:///{file}" in out
+
+
+def test_two_urls_that_are_written_differently_are_not_reported(host: Path) -> None:
+    """Two databases may be meant."""
+    write_host(host, FLASK_SQLALCHEMY.format("sqlite:///other.db"))
+    assert "SQLALCHEMY_DATABASE_URI" not in run("check").out
+
+
+def test_check_does_not_ask_who_may_read_a_file_of_the_application(host: Path) -> None:
+    """The application makes it, and its tables are there; a file of the layer alone is private."""
+    run("db", "upgrade")
+    (host / "shop.db").chmod(0o644)
+    assert "run chmod 600" in run("check").out
+    with closing(sqlite3.connect(host / "shop.db")) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER)")
+    assert "run chmod 600" not in run("check").out
+
+
+def test_scopes_of_parts_that_the_host_has_not_are_unknown(host: Path) -> None:
+    """No route has them: a role with them would permit nothing."""
+    run("db", "upgrade")
+    done = run("roles", "set", "seller", "users:write")
+    words = "There is no scope users:write; the scopes are orders:read, tokens:read."
+    assert (done.code, done.err) == (1, f"itemsapi: {words}\n")
+
+
+def test_a_role_made_by_command_lets_a_user_in(host: Path) -> None:
+    """Created, changed and given to a user, all without the part `operators`."""
+    run("db", "upgrade")
+    assert run("roles", "set", "seller", "orders:read").out == "Created seller: orders:read.\n"
+    changed = run("roles", "set", "seller", "orders:read", "tokens:read").out
+    assert changed == "Changed seller: orders:read tokens:read.\n"
+    assert run("users", "add", "ada", "--role", "seller", "--json").json["roles"] == ["seller"]
+
+
+def test_a_role_that_nobody_has_is_deleted(host: Path) -> None:
+    """One that a user has is kept."""
+    run("db", "upgrade")
+    for name in ("seller", "buyer"):
+        run("roles", "set", name, "orders:read")
+    run("users", "add", "ada", "--role", "seller")
+    assert run("roles", "delete", "seller").code == 1
+    assert run("roles", "delete", "buyer").out == "Deleted buyer.\n"
+    names = [row["name"] for row in run("roles", "list", "--json").json]
+    assert names == ["admin", "seller"]
+
+
+def test_a_changed_role_keeps_its_description(host: Path) -> None:
+    """Unless another one is given."""
+    run("db", "upgrade")
+    run("roles", "set", "seller", "orders:read", "--description", "Sells.")
+    assert run("roles", "set", "seller", "tokens:read", "--json").json["description"] == "Sells."

@@ -56,11 +56,14 @@ def test_a_rotation_succeeds_when_the_next_key_is_old_enough(
 
 
 def test_a_rotation_waits_for_the_remaining_time(shell: Shell, backend: Backend) -> None:
-    """At a terminal a progress bar is shown."""
+    """It says once what it waits for; at a terminal a progress bar is shown too."""
     backend.services.key_set.snapshot()
     age_keys(backend.services.database, PUBLISHED_BEFORE_SIGNING - timedelta(seconds=0.5))
     next_kid = kid(shell, "next")
-    assert shell.run("keys", "rotate").out == f"{next_kid} signs from now on.\n"
+    done = shell.run("keys", "rotate")
+    assert done.out == f"{next_kid} signs from now on.\n"
+    assert done.err.startswith("Waiting until the next key has been published for 70 s")
+    assert done.err.endswith(": 1 s.\n")
 
 
 def test_a_key_is_withdrawn_when_confirmed(shell: Shell, backend: Backend) -> None:

@@ -15,6 +15,7 @@ from itemsapi import Blueprint, Schema, fields, public, requires
 from itemsapi.app import rulebook
 from itemsapi.rest import list_schema
 from itemsapi.rest.openapi.document import document_of
+from itemsapi.tokens.scopes import ITEMS_READ
 from support.echo_blueprint import create_echo_app
 
 # Two blueprints have a schema and a view of the same name; one view is a class of plain Flask.
@@ -38,7 +39,7 @@ def echo(number: int, rest: str) -> object:
 class Plain(MethodView):
     """A class-based view of plain Flask."""
 
-    decorators = [requires("items:read")]  # noqa: RUF012 - Flask declares it so
+    decorators = [requires(ITEMS_READ)]  # noqa: RUF012 - Flask declares it so
 
     def get(self) -> str:
         """Get it."""

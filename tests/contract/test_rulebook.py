@@ -16,6 +16,7 @@ from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.rulebook import Rulebook, RulesInvalid
 from itemsapi.gate.rules import Rule
 from itemsapi.testing import testing_settings
+from itemsapi.tokens.scopes import ITEMS_READ, USERS_WRITE
 from support.boot import boot, boot_error, make_view, non_wrapping_decorator, wrapping_decorator
 
 TEA = Scope("tea:pour", "Pour tea")
@@ -32,7 +33,7 @@ def test_a_route_without_a_rule_stops_the_boot_and_is_named() -> None:
 
 @pytest.mark.parametrize(
     "second",
-    [signed_in, requires("items:read"), public("tea for all")],
+    [signed_in, requires(ITEMS_READ), public("tea for all")],
     ids=["signed in", "requires", "public"],
 )
 def test_two_rules_stop_the_boot(second: Callable[..., Any]) -> None:
@@ -133,7 +134,7 @@ def test_one_view_may_have_two_routes() -> None:
     """The rule belongs to the view."""
 
     def build(app: flask.Flask) -> None:
-        guarded = requires("items:read")(make_view())
+        guarded = requires(ITEMS_READ)(make_view())
         app.add_url_rule("/tea", "tea", guarded, methods=["GET"])
         app.add_url_rule("/chai", "chai", guarded, methods=["POST"])
 
@@ -176,7 +177,7 @@ def test_a_rule_above_a_wrapper_above_the_route_is_not_lost() -> None:
     """The second rule would have no effect, so the boot stops (S-002)."""
 
     def build(app: flask.Flask) -> None:
-        requires("users:write")(wrapping_decorator(app.get("/tea")(signed_in(make_view()))))
+        requires(USERS_WRITE)(wrapping_decorator(app.get("/tea")(signed_in(make_view()))))
 
     assert "more than one" in boot_error(build)
 
@@ -212,7 +213,7 @@ def test_the_rule_of_a_wrapper_alone_is_not_enough() -> None:
 def test_the_rule_of_a_wrapper_counts_beside_that_of_the_view() -> None:
     """One of the two would have no effect (S-002)."""
     inner = signed_in(make_view())
-    requires("users:write")(wrapping_decorator(inner))
+    requires(USERS_WRITE)(wrapping_decorator(inner))
     assert [str(rule) for rule in declared_rules(inner)] == ["signed in", "users:write"]
 
 
@@ -231,7 +232,7 @@ def apply_step(
 ) -> Callable[..., Any]:
     """Apply one decorator to a view."""
     steps: dict[str, Callable[..., Callable[..., Any]]] = {
-        "rule": requires("items:read"),
+        "rule": requires(ITEMS_READ),
         "wrapping": wrapping_decorator,
         "again": wrapping_decorator,
         "hiding": non_wrapping_decorator,

@@ -4,6 +4,7 @@ from flask import Flask
 from flask.views import MethodView, View
 
 from itemsapi import public, requires, signed_in
+from itemsapi.tokens.scopes import ITEMS_READ, ITEMS_WRITE
 from support.boot import Build, boot, boot_error, non_wrapping_decorator, wrapping_decorator
 
 
@@ -16,11 +17,11 @@ def test_each_method_of_a_class_may_have_its_rule() -> None:
     """MethodView: GET and HEAD by one rule, POST by another."""
 
     class Tea(MethodView):
-        @requires("items:read")
+        @requires(ITEMS_READ)
         def get(self) -> str:
             return ""
 
-        @requires("items:write")
+        @requires(ITEMS_WRITE)
         def post(self) -> str:
             return ""
 

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from itemsapi import Blueprint, current_caller, public, requires, signed_in
+from itemsapi.tokens.scopes import ITEMS_READ, ITEMS_WRITE
 from support.app_factory import Backend
 
 Protect = Callable[..., Backend]
@@ -136,7 +137,7 @@ def test_a_signed_in_user_reaches_a_guarded_route(protect: Protect) -> None:
 def test_routes_may_be_registered_before_and_after_the_layer(protect: Protect, late: bool) -> None:
     """The application is complete at its first request."""
     app = Flask("host", static_folder=None)
-    view = requires("items:read")(lambda: "secret")
+    view = requires(ITEMS_READ)(lambda: "secret")
     if late:
         backend = protect(app)
         app.add_url_rule("/secret", view_func=view, endpoint="s")
@@ -156,7 +157,7 @@ def test_a_method_view_of_a_nested_blueprint_is_guarded(protect: Protect) -> Non
         def get(self) -> str:
             return "things"
 
-        @requires("items:write")
+        @requires(ITEMS_WRITE)
         def post(self) -> str:
             return "made"
 

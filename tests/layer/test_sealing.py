@@ -10,6 +10,7 @@ from werkzeug.routing import UUIDConverter
 
 from itemsapi import AuthLayer, Scope, public, requires
 from itemsapi.gate.rulebook import RulesInvalid
+from itemsapi.tokens.scopes import ITEMS_READ, ITEMS_WRITE
 from support.app_factory import Backend
 from support.log_records import LogRecords
 
@@ -77,14 +78,14 @@ def test_a_route_without_a_rule_raises_for_its_developer(protect: Protect, switc
 
 def test_rules_are_given_by_endpoint_path_and_method(protect: Protect) -> None:
     """For routes whose code one does not own (S-002)."""
-    rules = {"open": public("it is"), "POST,PUT /wi*": requires("items:read")}
+    rules = {"open": public("it is"), "POST,PUT /wi*": requires(ITEMS_READ)}
     client = protect(make_host(), rules=rules).client()
     assert [client.get("/open").status_code, client.post("/wide").status_code] == [200, 401]
 
 
 def test_an_exact_rule_wins_over_a_pattern(protect: Protect) -> None:
     """A pattern for everything closes what has no rule of its own."""
-    rules = {"/*": requires("items:read"), "/open": public("it is")}
+    rules = {"/*": requires(ITEMS_READ), "/open": public("it is")}
     client = protect(make_host(), rules=rules).client()
     assert [client.get("/open").status_code, client.post("/wide").status_code] == [200, 401]
 
@@ -92,7 +93,7 @@ def test_an_exact_rule_wins_over_a_pattern(protect: Protect) -> None:
 def test_a_rule_that_matches_no_route_is_a_fault(protect: Protect) -> None:
     """It may be misspelled, and leave a route open to another pattern."""
     app = make_host()
-    protect(app, rules={"/*": public("all"), "/opne": requires("items:read")})
+    protect(app, rules={"/*": public("all"), "/opne": requires(ITEMS_READ)})
     with pytest.raises(RulesInvalid, match="'/opne' matches no route"):
         AuthLayer.seal(app)
 
@@ -100,7 +101,7 @@ def test_a_rule_that_matches_no_route_is_a_fault(protect: Protect) -> None:
 def test_two_rules_that_are_equally_close_are_a_fault(protect: Protect) -> None:
     """Neither may win by chance."""
     app = make_host()
-    protect(app, rules={"/op*": public("all"), "*pen": requires("items:read"), "wide": public("x")})
+    protect(app, rules={"/op*": public("all"), "*pen": requires(ITEMS_READ), "wide": public("x")})
     with pytest.raises(RulesInvalid, match="GET /open has more than one access rule"):
         AuthLayer.seal(app)
 
@@ -108,7 +109,7 @@ def test_two_rules_that_are_equally_close_are_a_fault(protect: Protect) -> None:
 def test_a_decorator_and_an_exact_rule_are_two_rules(protect: Protect) -> None:
     """One of the two would silently have no effect."""
     app = make_host()
-    protect(app, rules={"good": requires("items:read"), "open": public("x"), "wide": public("x")})
+    protect(app, rules={"good": requires(ITEMS_READ), "open": public("x"), "wide": public("x")})
     with pytest.raises(RulesInvalid, match="GET /good has more than one access rule"):
         AuthLayer.seal(app)
 
@@ -116,14 +117,14 @@ def test_a_decorator_and_an_exact_rule_are_two_rules(protect: Protect) -> None:
 @pytest.mark.parametrize("given", [{"/open": "public", "GET /open": "scope"}, {"GET /*": "scope"}])
 def test_head_has_the_rule_of_get(protect: Protect, given: dict[str, str]) -> None:
     """Otherwise it would tell whether something exists (S-006)."""
-    kinds = {"public": public("all"), "scope": requires("items:read")}
+    kinds = {"public": public("all"), "scope": requires(ITEMS_READ)}
     rules = {key: kinds[kind] for key, kind in given.items()}
     assert protect(make_host(), rules=rules).client().head("/open").status_code == 401
 
 
 def test_a_decorator_wins_over_a_pattern(protect: Protect) -> None:
     """A pattern is for the routes that have no rule."""
-    client = protect(make_host(), rules={"/*": requires("items:read")}).client()
+    client = protect(make_host(), rules={"/*": requires(ITEMS_READ)}).client()
     assert client.get("/good").status_code == 200
 
 
@@ -136,7 +137,7 @@ def test_routes_of_an_application_without_the_layer_stay_open(protect: Protect) 
 def test_a_view_with_a_rule_is_refused_without_the_layer() -> None:
     """Who forgets `AuthLayer(app)` does not serve it to everybody (S-001)."""
     app = Flask("forgotten", static_folder=None)
-    app.add_url_rule("/secret", view_func=requires("items:read")(lambda: "secret"), endpoint="s")
+    app.add_url_rule("/secret", view_func=requires(ITEMS_READ)(lambda: "secret"), endpoint="s")
     app.add_url_rule("/open", view_func=lambda: "open", endpoint="open")
     client = app.test_client()
     assert [client.get("/secret").status_code, client.get("/open").status_code] == [503, 200]
@@ -146,7 +147,7 @@ def test_a_class_with_a_rule_is_refused_without_the_layer() -> None:
     """The rule may stand on a method of a `MethodView` (S-001)."""
 
     class Secret(MethodView):
-        @requires("items:read")
+        @requires(ITEMS_READ)
         def get(self) -> str:
             return "secret"
 
@@ -221,9 +222,9 @@ def test_a_longer_pattern_wins_over_one_with_methods(protect: Protect) -> None:
     """The part for administrators stays theirs, whatever the method (S-002)."""
     app = make_users_api()
     rules = {
-        "/api/*": requires("items:read"),
+        "/api/*": requires(ITEMS_READ),
         "POST,DELETE /api/*": public("all"),
-        "/api/users/*": requires("items:write"),
+        "/api/users/*": requires(ITEMS_WRITE),
     }
     client = protect(app, rules=rules).client()
     codes = [
@@ -235,7 +236,7 @@ def test_a_longer_pattern_wins_over_one_with_methods(protect: Protect) -> None:
 
 def test_a_pattern_with_methods_wins_over_the_same_pattern_without(protect: Protect) -> None:
     """Of equally long patterns the more special one counts."""
-    rules = {"POST /api/*": requires("items:write"), "/api/*": public("all")}
+    rules = {"POST /api/*": requires(ITEMS_WRITE), "/api/*": public("all")}
     client = protect(make_users_api(), rules=rules).client()
     codes = [client.post("/api/orders").status_code, client.get("/api/orders").status_code]
     assert codes == [401, 200]
@@ -244,9 +245,7 @@ def test_a_pattern_with_methods_wins_over_the_same_pattern_without(protect: Prot
 def test_an_exact_endpoint_and_an_exact_path_are_equally_close(protect: Protect) -> None:
     """The longer name of the two says nothing about what the author wants."""
     app = make_host()
-    protect(
-        app, rules={"open": requires("items:read"), "/open": public("all"), "wide": public("x")}
-    )
+    protect(app, rules={"open": requires(ITEMS_READ), "/open": public("all"), "wide": public("x")})
     (fault,) = faults_of(app)
     assert "by the key 'open' and by the key '/open'" in fault
 
@@ -254,7 +253,7 @@ def test_an_exact_endpoint_and_an_exact_path_are_equally_close(protect: Protect)
 def test_a_rule_that_closer_keys_always_beat_is_a_fault(protect: Protect) -> None:
     """It looks as if it protected something."""
     app = make_host()
-    protect(app, rules={"/*": public("all"), "/w*": requires("items:read"), "wide": public("x")})
+    protect(app, rules={"/*": public("all"), "/w*": requires(ITEMS_READ), "wide": public("x")})
     assert faults_of(app) == [
         "rules: '/w*' decides no route: for POST /wide the key 'wide' is closer; remove it"
     ]
@@ -263,14 +262,14 @@ def test_a_rule_that_closer_keys_always_beat_is_a_fault(protect: Protect) -> Non
 def test_a_pattern_that_only_decorators_beat_is_a_safety_net(protect: Protect) -> None:
     """It waits for a view whose decorator was forgotten, so it is no fault."""
     app = make_host()
-    rules = {"/goo*": requires("items:read"), "open": public("x"), "wide": public("x")}
+    rules = {"/goo*": requires(ITEMS_READ), "open": public("x"), "wide": public("x")}
     protect(app, rules=rules)
     assert AuthLayer.seal(app).faults == []
 
 
 def test_spaces_between_methods_are_ignored(protect: Protect) -> None:
     """`"POST, GET /api/*"` is how many people write it."""
-    rules = {"/*": public("all"), " POST, GET  /api/* ": requires("items:read")}
+    rules = {"/*": public("all"), " POST, GET  /api/* ": requires(ITEMS_READ)}
     client = protect(make_users_api(), rules=rules).client()
     assert client.post("/api/orders").status_code == 401
 
@@ -289,7 +288,7 @@ def test_spaces_between_methods_are_ignored(protect: Protect) -> None:
 def test_a_key_with_an_unknown_method_is_refused(protect: Protect, key: str, reason: str) -> None:
     """It would silently leave the routes to another rule."""
     with pytest.raises(ValueError, match=reason):
-        protect(make_users_api(), rules={"/*": public("all"), key: requires("items:read")})
+        protect(make_users_api(), rules={"/*": public("all"), key: requires(ITEMS_READ)})
 
 
 @pytest.mark.parametrize("path", ["/x/<any('[a-z]', 'b c'):name>", "/x/<any('a?'):name>"])
@@ -297,7 +296,7 @@ def test_only_the_star_is_special_in_a_key(protect: Protect, path: str) -> None:
     """Paths of the URL map contain brackets, question marks and spaces."""
     app = make_host()
     app.add_url_rule(path, "x", view_func=lambda **_: "x")
-    protect(app, rules={"/*": requires("items:read"), path: public("all")})
+    protect(app, rules={"/*": requires(ITEMS_READ), path: public("all")})
     rulebook = AuthLayer.seal(app)
     assert rulebook.rule_for("x", "GET").kind == "public"
 
@@ -305,7 +304,7 @@ def test_only_the_star_is_special_in_a_key(protect: Protect, path: str) -> None:
 def test_a_question_mark_in_a_key_is_itself(protect: Protect) -> None:
     """A key that seems to match one character would open another route."""
     app = make_host()
-    protect(app, rules={"/*": requires("items:read"), "/ope?": public("all")})
+    protect(app, rules={"/*": requires(ITEMS_READ), "/ope?": public("all")})
     assert faults_of(app) == ["rules: '/ope?' matches no route; correct or remove it"]
 
 
@@ -320,7 +319,7 @@ def test_a_value_that_is_no_rule_is_refused(protect: Protect, value: object) -> 
 def test_the_fault_of_two_close_keys_names_both(protect: Protect) -> None:
     """The author finds them among fifty."""
     app = make_host()
-    protect(app, rules={"/op*": public("all"), "*pen": requires("items:read"), "wide": public("x")})
+    protect(app, rules={"/op*": public("all"), "*pen": requires(ITEMS_READ), "wide": public("x")})
     (fault,) = faults_of(app)
     assert "by the key '/op*' and by the key '*pen'" in fault
 
@@ -328,7 +327,7 @@ def test_the_fault_of_two_close_keys_names_both(protect: Protect) -> None:
 def test_the_fault_of_a_decorator_beside_an_exact_key_names_the_key(protect: Protect) -> None:
     """One of the two is to be removed."""
     app = make_host()
-    protect(app, rules={"good": requires("items:read"), "/*": public("x")})
+    protect(app, rules={"good": requires(ITEMS_READ), "/*": public("x")})
     (fault,) = faults_of(app)
     assert "GET /good has more than one access rule: by a decorator and by the key 'good'" in fault
 
@@ -380,5 +379,5 @@ def test_routes_of_the_layer_under_a_prefix_are_reached(protect: Protect) -> Non
 def test_upper_and_lower_case_differ_in_a_key(protect: Protect) -> None:
     """As in the URL map."""
     app = make_host()
-    protect(app, rules={"/*": requires("items:read"), "/OPEN": public("all")})
+    protect(app, rules={"/*": requires(ITEMS_READ), "/OPEN": public("all")})
     assert faults_of(app) == ["rules: '/OPEN' matches no route; correct or remove it"]

@@ -25,6 +25,7 @@ from itemsapi import AuthLayer, Blueprint, Conflict, NotFound, Schema, public, r
 from itemsapi import fields as strict_fields
 from itemsapi.rest.openapi.document import DOCUMENT
 from itemsapi.testing import caller_client
+from itemsapi.tokens.scopes import ITEMS_READ, ITEMS_WRITE
 from support.app_factory import Backend
 from support.log_records import LogRecords
 
@@ -39,7 +40,7 @@ VALIDATORS = {
 RULES = {
     "api-docs.*": public("the description of the API is no secret"),
     "GET pets.*": public("everybody may see the pets"),
-    "POST pets.*": requires("items:write"),
+    "POST pets.*": requires(ITEMS_WRITE),
     "DELETE pets.*": signed_in,
 }
 GATE_STATUSES = {"401", "403", "429", "503"}
@@ -256,7 +257,7 @@ def toys_blueprint() -> Blueprint:
     toys = Blueprint("toys", "toys", url_prefix="/toys")
 
     @toys.post("/<int:number>")
-    @requires("items:read")
+    @requires(ITEMS_READ)
     @toys.arguments(ToySchema(), max_body=5000)
     @toys.response(200, ToySchema())
     @toys.alt_response(NotFound)

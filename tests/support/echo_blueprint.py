@@ -13,6 +13,7 @@ from itemsapi.problems import Conflict
 from itemsapi.rest import PageQuery, documented_headers
 from itemsapi.rest.middleware import Middleware
 from itemsapi.testing import testing_settings
+from itemsapi.tokens.scopes import ITEMS_WRITE
 
 PUBLIC_REASON = "a test"
 
@@ -78,7 +79,7 @@ def echo(payload: dict[str, Any]) -> object:
 @blueprint.arguments(Echo(partial=True))
 @blueprint.etag
 @blueprint.alt_response(Conflict)
-@requires("items:write")
+@requires(ITEMS_WRITE)
 def change_echo(payload: dict[str, Any], echo_id: str) -> object:
     """Change what was said."""
     versions = blueprint.if_match().allowed or {0}

@@ -25,7 +25,7 @@ def claims(client: FlaskClient) -> dict[str, Any]:
     return dict(client.get("/whoami").get_json())
 
 
-@pytest.mark.parametrize("scopes", [["orders:read"], [ORDERS_READ], "items:read orders:read"])
+@pytest.mark.parametrize("scopes", [["orders:read"], [ORDERS_READ], "orders:read tokens:read"])
 def test_a_caller_with_the_scope_is_let_in(app: Flask, scopes: Any) -> None:
     """Scopes are names, `Scope` objects or a scope string."""
     assert code(caller_client(app, scopes=scopes)) == "200"
@@ -33,7 +33,7 @@ def test_a_caller_with_the_scope_is_let_in(app: Flask, scopes: Any) -> None:
 
 def test_a_caller_without_the_scope_is_refused(app: Flask) -> None:
     """The gate is not bypassed."""
-    assert code(caller_client(app, scopes=["items:read"])) == "insufficient_scope"
+    assert code(caller_client(app, scopes=["tokens:read"])) == "insufficient_scope"
 
 
 def test_a_caller_has_no_scopes_by_default(app: Flask) -> None:

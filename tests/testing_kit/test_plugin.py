@@ -48,12 +48,12 @@ def test_every_rule(auth_app):
 """
 
 
-def run_project(folder: Path) -> str:
+def run_project(folder: Path, conftest: str = CONFTEST) -> str:
     """Run the tests of a small project, warnings as errors; return the output.
 
     The plugin is named, because the package may run from its source, without entry points.
     """
-    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "conftest.py").write_text(conftest)
     (folder / "test_orders.py").write_text(TESTS)
     options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:itemsapi", "-p", PLUGIN]
     done = subprocess.run(  # noqa: S603 - pytest
@@ -70,6 +70,28 @@ def run_project(folder: Path) -> str:
 def test_the_fixtures_work_in_a_project(tmp_path: Path) -> None:
     """With `app` defined as for pytest-flask; nothing is left open at the end."""
     assert "4 passed" in run_project(tmp_path)
+
+
+def test_an_application_with_the_settings_of_development_is_refused(tmp_path: Path) -> None:
+    """The tests would write to its database; nothing is created there."""
+    output = run_project(tmp_path, CONFTEST.replace("settings=auth_settings, ", ""))
+    assert "RuntimeError: the application shop was not built with auth_settings, so" in output
+    assert "4 errors" in output
+    assert not (tmp_path / "itemsapi-data" / "itemsapi.db").exists()
+
+
+def test_an_application_with_another_clock_is_refused(tmp_path: Path) -> None:
+    """Moving the clock would change nothing, so only the test that moves it fails."""
+    output = run_project(tmp_path, CONFTEST.replace(", clock=auth_clock", ""))
+    assert "RuntimeError: the application shop was not built with auth_clock, so" in output
+
+
+def test_a_module_level_layer_takes_the_settings_in_its_factory(tmp_path: Path) -> None:
+    """As the guide has it: `auth.init_app(app, settings=..., clock=...)`."""
+    layer = "    AuthLayer(app, settings=auth_settings, clock=auth_clock)\n"
+    init = "    auth.init_app(app, settings=auth_settings, clock=auth_clock)\n"
+    conftest = CONFTEST.replace(layer, init).replace("@pytest", "auth = AuthLayer()\n\n@pytest", 1)
+    assert "4 passed" in run_project(tmp_path, conftest)
 
 
 @pytest.mark.parametrize("module", HEAVY)

@@ -243,3 +243,28 @@ def test_a_part_of_a_second_is_rejected(duration: timedelta) -> None:
     """It would be rounded, and 0.4 s to nothing."""
     with pytest.raises(SettingsError, match="ITEMSAPI_REVOCATION_LAG must be whole seconds"):
         of_application({"ITEMSAPI_REVOCATION_LAG": duration})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "type_name"),
+    [
+        ("secret_key", b"\x00" * 32, "str"),
+        ("allowed_origins", "https://shop.example", "tuple"),
+        ("data_dir", "data", "Path"),
+        ("session_limit", "3", "int"),
+        ("trusted_proxies", "1", "int or None"),
+    ],
+    ids=["bytes", "one origin", "text of a path", "text of a number", "text beside None"],
+)
+def test_settings_of_code_say_which_type_a_field_has(
+    name: str, value: object, type_name: str
+) -> None:
+    """In one line: each letter of a text would be an origin."""
+    with pytest.raises(TypeError, match=rf"\ASettings: {name}= is of .* give it as {type_name}\Z"):
+        Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_profile_of_code_that_is_none_is_rejected() -> None:
+    """`prod` would be no production, and would not fail."""
+    with pytest.raises(SettingsError, match=r"\AITEMSAPI_PROFILE must be one of"):
+        Settings(profile="prod", secret_key=SECRET)  # type: ignore[arg-type]

@@ -1,32 +1,27 @@
 """`itemsapi check`: check settings, database, schema, keys and clock without changing anything."""
 
-import dataclasses
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import click
 from flask import Flask
 from sqlalchemy import func, select
 
-from itemsapi.accounts.sql_users import SqlUsers
 from itemsapi.audit import AuditEvent
-from itemsapi.cli.access import public_by_pattern
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
+from itemsapi.cli.findings import Finding
+from itemsapi.cli.host_checks import check_application
 from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.db import Database, check_schema, sqlite
+from itemsapi.db.ownership import has_other_tables
 from itemsapi.db.url import parse_database_url
-from itemsapi.extension import gate_of
-from itemsapi.gate.wsgi_guard import mounted_applications
-from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.program import command_line
 from itemsapi.rate_limits import RequestRateLimiter
@@ -47,23 +42,7 @@ _LOGIN_REJECTED = re.compile(
 )
 _LATEST_EVENT = select(func.max(AuditEvent.core().c.at))
 
-DEFAULT_PUBLIC_URL = next(f.default for f in dataclasses.fields(Settings) if f.name == "public_url")
 _LABELS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
-
-Severity = Literal["ok", "warning", "fault"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check."""
-
-    mark: Severity
-    about: str
-    words: str
-
-    def as_row(self) -> dict[str, str]:
-        """Return the finding as a JSON object."""
-        return dataclasses.asdict(self)
 
 
 @click.command
@@ -112,49 +91,10 @@ def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
     """Run all checks on the application of `--app`; return its settings and the findings."""
     services: Services = app.extensions[EXTENSION]
     settings = services.settings
-    findings = [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
-    findings += [*_check_public_url(app, settings), *_check_rules(app), *_check_mounts(app)]
-    findings += _check_user_ids(app, services)
+    findings = [_unknown_setting(name) for name in find_unknown_settings(os.environ)]
+    findings += [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
+    findings += check_application(app, services)
     return settings, [*findings, *_check_services(settings, services)]
-
-
-def _check_public_url(app: Flask, settings: Settings) -> Iterator[Finding]:
-    """Report an address that nobody set: `flask run` has another port."""
-    name = f"{ENV_PREFIX}PUBLIC_URL"
-    if settings.public_url == DEFAULT_PUBLIC_URL and name not in {*os.environ, *app.config}:
-        words = f"is {settings.public_url} by default; if browsers see another address, such as"
-        reason = "only pages of that origin may use the cookie of the layer"
-        yield Finding("warning", "public URL", f"{words} port 5000, set {name}: {reason}")
-
-
-def _check_rules(app: Flask) -> Iterator[Finding]:
-    rulebook = gate_of(app).seal(app)
-    for fault in rulebook.faults:
-        yield Finding("fault", "rules", fault)
-    if not rulebook.faults:
-        yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
-    for words in public_by_pattern(rulebook):
-        yield Finding("warning", "rules", words)
-
-
-def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:
-    """Report that another user may get the id of a deleted one, and what is left (S-122)."""
-    source = services.issuer.users
-    users = source.users if isinstance(source, ApplicationUsers) else None
-    with app.app_context():
-        if isinstance(users, SqlUsers) and users.reuses_ids():
-            words = "SQLite gives the id of a deleted user again; write sqlite_autoincrement=True"
-            yield Finding("warning", "user ids", f"{words} in __table_args__, and copy the table")
-
-
-def _check_mounts(app: Flask) -> Iterator[Finding]:
-    """Report what a dispatcher serves beside the application: the gate is not before it."""
-    for path, guard in mounted_applications(app.wsgi_app):
-        if guard is not None:
-            yield Finding("ok", "mounts", f"{path} is behind the gate: {guard}")
-        else:
-            words = "is outside the gate; put auth.wsgi_guard(application, rule) there"
-            yield Finding("warning", "mounts", f"{path} {words}, or checks of its own")
 
 
 def _read_settings(environ: Mapping[str, str]) -> Settings:
@@ -192,7 +132,8 @@ def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterato
 
 
 def _check_services(settings: Settings, services: Services | None = None) -> Iterator[Finding]:
-    creator = command_line("db upgrade" if services else "serve")
+    is_host = services is not None
+    creator = command_line("db upgrade" if is_host else "serve")
     try:
         address = parse_database_url(settings.database_url)
         if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
@@ -205,7 +146,7 @@ def _check_services(settings: Settings, services: Services | None = None) -> Ite
     try:
         check_schema(services.database)
         yield Finding("ok", "database", "reachable, and the schema is up to date")
-        yield from _check_file_modes(services.database)
+        yield from _check_file_modes(services.database, is_host=is_host)
         yield from _check_writable(services.database)
         yield from _check_contents(services)
     except SettingsError as error:
@@ -235,10 +176,16 @@ def _missing_database(file: Path, data_dir: Path, creator: str) -> Finding:
     return Finding("warning", "database", f"does not exist yet; {creator} creates it")
 
 
-def _check_file_modes(database: Database) -> Iterator[Finding]:
-    """Report SQLite files that other users may read: they hold all data."""
+def _check_file_modes(database: Database, *, is_host: bool) -> Iterator[Finding]:
+    """Report SQLite files that other users may read: they hold all data.
+
+    A file with tables of an application is the application's, which decides who may read it.
+    """
     if database.dialect != "sqlite":
         return
+    with database.reading() as connection:
+        if is_host and has_other_tables(connection):
+            return
     for file in sqlite.database_files(Path(database.engine.url.database or "")):
         if file.stat().st_mode & 0o077:
             words = f"others may read {file}; run chmod 600 {file}"

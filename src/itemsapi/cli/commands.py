@@ -12,6 +12,7 @@ _COMMANDS = {
     "serve": "Serve the API; set up everything on first start.",
     "db": "Upgrade or downgrade the database schema.",
     "users": "Manage users.",
+    "roles": "Manage the roles of users.",
     "sessions": "List and end the sessions of users.",
     "keys": "Manage the keys that sign access tokens.",
     "purge": "Delete expired data.",

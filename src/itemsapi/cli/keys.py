@@ -6,11 +6,13 @@ import time
 import click
 
 from itemsapi.cli.context import open_services
-from itemsapi.cli.terminal import json_option, print_result, print_table, progress_bar
+from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table, progress_bar
 from itemsapi.tokens.key_store import KeyStore, RotationTooEarly
 
 JSON_COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
 TABLE_COLUMNS = ["kid", "alg", "state", "changed_at"]  # fits the width of a terminal
+
+WAITS = "Waiting until the next key has been published for 70 s, so that every process knows it"
 
 
 @click.group
@@ -63,6 +65,7 @@ def _rotate(key_store: KeyStore, *, no_wait: bool) -> str:
         if no_wait:
             raise
         seconds = math.ceil(early.wait)
+    print_lines(f"{WAITS}: {seconds} s.", err=True)
     with progress_bar() as progress:
         task = progress.add_task("Publishing the next key", total=seconds)
         for _ in range(seconds):

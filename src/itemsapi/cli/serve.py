@@ -19,7 +19,7 @@ from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
 from itemsapi.services import EXTENSION, Services
-from itemsapi.settings import ENV_PREFIX
+from itemsapi.settings import ENV_PREFIX, find_unknown_settings, not_a_setting
 
 DEFAULT_PORT = 8000
 DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: benchmarks/server.py)
@@ -52,11 +52,18 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
             app = host_app or create_app(services.settings)
             AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
             build_document(app, required=host_app is None)
+            warn_of_unknown_settings()
             admin_credentials = first_admin(services, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         _print_banner(services, app, admin_credentials, address)
         set_log_level()  # commands show warnings only
         serve(listener, app_factory(), workers=workers, threads=threads)
+
+
+def warn_of_unknown_settings() -> None:
+    """Write which variables of the environment are no setting; in production each is an error."""
+    for name in find_unknown_settings(os.environ):
+        print_lines(f"itemsapi: {name} {not_a_setting(name)}", err=True)
 
 
 def build_document(app: flask.Flask, *, required: bool) -> None:

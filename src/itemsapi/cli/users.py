@@ -22,7 +22,6 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 PAGE_SIZE = 200
 MAX_LINE_BYTES = 64 * 1024  # far more than any password
-BUILTIN_ROLES = "admin may do everything, member keeps own items, reader sees own items"
 TABLE_COLUMNS = ["username", "roles", "disabled", "temporary_password", "created_at"]
 
 
@@ -39,8 +38,8 @@ def must_change_option(function: Function) -> Function:
 
 
 def role_option(function: Function) -> Function:
-    """Add the option `--role`, whose help explains the roles of a new database."""
-    words = f"A role of the user; may be repeated. Of the built-in roles, {BUILTIN_ROLES}."
+    """Add the option `--role`."""
+    words = "A role of the user, one of those in `roles list`; may be repeated."
     return click.option("--role", "roles", metavar="ROLE", multiple=True, help=words)(function)
 
 
@@ -137,7 +136,7 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
 @click.argument("name")
 @click.argument("role")
 def add_role(name: str, role: str) -> None:
-    """Give the user NAME the role ROLE: admin, member, reader, or one of your own."""
+    """Give the user NAME the role ROLE, one of those in `roles list`."""
     with open_own_users() as services:
         _require_known_roles(services, [role])
     _change_roles(name, lambda roles_before: roles_before | {role})

@@ -12,7 +12,7 @@ import re
 import traceback
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,8 +217,18 @@ def blueprint_migrations(
 
 @functools.cache
 def _environment() -> Path:
-    """Return the folder with `env.py` and the template of new revisions."""
-    return next(folder for folder in ENVIRONMENTS if folder.is_dir())
+    return find_environment(ENVIRONMENTS)
+
+
+def find_environment(places: Sequence[Path]) -> Path:
+    """Return the folder with `env.py` and the template of new revisions.
+
+    Raise `MigrationFailed` if the package was installed without it.
+    """
+    for folder in places:
+        if folder.is_dir():
+            return folder
+    raise MigrationFailed(f"the folder {places[0]} is missing; install itemsapi again")
 
 
 def _quote(path: Path) -> str:

@@ -63,6 +63,11 @@ def relation_names(connection: Connection) -> set[str]:
     return {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
 
 
+def has_other_tables(connection: Connection) -> bool:
+    """Return whether an application has tables in that schema too."""
+    return bool(relation_names(connection) - TABLES)
+
+
 def require_own_tables(
     connection: Connection, names: Collection[str], version_table: str, revision: str | None
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
@@ -84,11 +85,26 @@ def _run(
     revision: str,
 ) -> None:
     if migrations.tables:
-        run(migrations.config(connection), revision)
+        _run_own(migrations, run, connection, revision)
         return
     _require_known(migrations, connection)
     if migrations.newest():
         migrations.run(run, connection, revision)
+
+
+def _run_own(
+    migrations: Migrations,
+    run: Callable[[Config, str], None],
+    connection: Connection,
+    revision: str,
+) -> None:
+    """Run our migrations. Raise `MigrationFailed`, which lists the revisions, for none of them."""
+    try:
+        run(migrations.config(connection), revision)
+    except CommandError as error:
+        known = ", ".join(sorted(_known(migrations)))
+        words = f"{str(error).splitlines()[0]}; the revisions are {known}"
+        raise MigrationFailed(f"{words}, and `base` before them") from error
 
 
 def _of(database: Database, owner: Owner) -> list[Migrations]:
@@ -168,13 +184,17 @@ def _require_own_newest(migrations: Migrations, current: str | None) -> None:
     newest = _newest(migrations)
     if current == newest:
         return
-    if current is not None and current not in _known(migrations):
-        words = f"{migrations.subject} at revision {current}, of a newer itemsapi"
-        raise SchemaOutdated(f"{words}; run that")
+    _require_own_known(migrations, current)
     if current is None and migrations == layer_migrations():
         raise SchemaOutdated(f"the database has no tables yet; run {command_line('db upgrade')}")
     words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
     raise SchemaOutdated(f"{words}; run {command_line('db upgrade')}")
+
+
+def _require_own_known(migrations: Migrations, current: str | None) -> None:
+    if current is not None and current not in _known(migrations):
+        words = f"{migrations.subject} at revision {current}, of a newer itemsapi"
+        raise SchemaOutdated(f"{words}; run that")
 
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
@@ -218,14 +238,15 @@ def _revision(migrations: Migrations, connection: Connection) -> str | None:
 def migrating(database: Database) -> Iterator[Connection]:
     """Yield a connection for migrations: no time limits, one transaction, one process at a time.
 
-    The others wait up to ten minutes. Raise `SchemaConflict` before anything is changed, and
-    `MigrationFailed` if another process does not finish.
+    The others wait up to ten minutes. Raise `SchemaConflict`, or `SchemaOutdated` for tables of a
+    newer version, before anything is changed, and `MigrationFailed` if another process does not
+    finish.
     """
     try:
         with database._migration() as tx, _without_timeouts(database, tx):  # noqa: SLF001 - ours alone
             connection = tx.connection()
             for migrations in own_migrations(database):
-                _revision(migrations, connection)
+                _require_own_known(migrations, _revision(migrations, connection))
             if layer_migrations().current(connection):
                 database.user_set.require(connection)
             with _closed_on_error(tx), _references_checked(connection):

@@ -36,7 +36,7 @@ from itemsapi.rest import (
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ITEMS_ADMIN, ITEMS_READ, ITEMS_WRITE
 
-blueprint = Blueprint("items", __name__, url_prefix="/items")
+blueprint = Blueprint("items", __name__, url_prefix="/items", scopes=[ITEMS_ADMIN])
 
 CREDENTIALS = (ACCESS_TOKEN, API_KEY)  # programs use the items without a sign-in
 

@@ -24,7 +24,7 @@ from itemsapi.problems import (
     TokenMissing,
     TooManyRequests,
 )
-from itemsapi.tokens.scopes import BUILTIN_SCOPES, Scope
+from itemsapi.tokens.scopes import Scope
 
 BEARER = "bearer"
 
@@ -94,7 +94,7 @@ def security_schemes(
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the `securitySchemes`: that of the access token lists all scopes."""
     rule_scopes = [scope for rule in rules for scope in rule.scopes if isinstance(scope, Scope)]
-    known = {scope.name: scope.description for scope in (*BUILTIN_SCOPES, *extra, *rule_scopes)}
+    known = {scope.name: scope.description for scope in (*extra, *rule_scopes)}
     lines = [f"- `{name}`: {meaning}" for name, meaning in sorted(known.items())]
     text = "The access token of a sign-in. Scopes:\n\n" + "\n".join(lines)
     bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": text}

@@ -14,7 +14,7 @@ from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
-from itemsapi.tokens.scopes import BUILTIN_SCOPES, PASSWORD_CHANGE, Scope
+from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
 
 
 class RulesInvalid(RuntimeError):
@@ -189,7 +189,7 @@ class Rulebook:
             if isinstance(scope, Scope)
         ]
         known: dict[str, Scope] = {}
-        for scope in [*BUILTIN_SCOPES, *extra, *declared]:
+        for scope in [*extra, *declared]:
             if scope.name == PASSWORD_CHANGE.name:
                 reason = "is reserved for temporary passwords; choose another name"
                 self.faults.append(f"scope {scope.name} {reason}")

@@ -7,13 +7,39 @@ from flask import Flask
 
 from itemsapi import db
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.clock import Clock
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.services import services_of
+from itemsapi.testing.settings import TestingSettings
 from itemsapi.tokens.scopes import Scope
 
 PASSWORD = "plain horse battery staple"  # noqa: S105 - of users in tests
 _role_numbers = count(1)
+
+
+def require_test_settings(app: Flask) -> None:
+    """Raise `RuntimeError` for an application without the settings of a test.
+
+    A test would write to the database of the developer.
+    """
+    if isinstance(services_of(app).settings, TestingSettings):
+        return
+    raise RuntimeError(
+        f"the application {app.name} was not built with auth_settings, so the test would write to"
+        " the database of development; in the fixture `app` write AuthLayer(app,"
+        " settings=auth_settings), or auth.init_app(app, settings=auth_settings)"
+    )
+
+
+def require_clock(app: Flask, clock: Clock) -> None:
+    """Raise `RuntimeError` unless the application has this clock: moving it would do nothing."""
+    if services_of(app).clock is not clock:
+        raise RuntimeError(
+            f"the application {app.name} was not built with auth_clock, so moving it would change"
+            " nothing; in the fixture `app` write AuthLayer(app, clock=auth_clock), or"
+            " auth.init_app(app, clock=auth_clock)"
+        )
 
 
 def seal(app: Flask) -> Rulebook:

@@ -34,8 +34,17 @@ def auth_clock() -> "MovableClock":
 
 
 @pytest.fixture
-def auth_app(app: "Flask") -> "Iterator[Flask]":
-    """The application of the fixture `app`, with the tables of the layer in its database."""
+def auth_app(app: "Flask", request: pytest.FixtureRequest) -> "Iterator[Flask]":
+    """The application of the fixture `app`, with the tables of the layer in its database.
+
+    Raise `RuntimeError` if the application does not have the settings of a test, or not the clock
+    that the test moves.
+    """
+    from itemsapi.testing import application  # noqa: PLC0415 - imports Flask
+
+    application.require_test_settings(app)
+    if "auth_clock" in request.fixturenames:
+        application.require_clock(app, request.getfixturevalue("auth_clock"))
     testing.create_tables(app)
     yield app
     testing.close_database(app)

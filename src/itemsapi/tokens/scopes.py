@@ -70,11 +70,11 @@ BUILTIN_SCOPES = (
 
 
 class ScopeRegistry:
-    """The scopes that the application knows: the built-in ones and those of its blueprints."""
+    """The scopes that the application knows: those of its routes and blueprints."""
 
-    def __init__(self) -> None:
-        """Start with the built-in scopes."""
-        self._scopes = {scope.name: scope for scope in BUILTIN_SCOPES}
+    def __init__(self, scopes: Iterable[Scope] = ()) -> None:
+        """Start with these scopes; the gate adds those of the application."""
+        self._scopes = {scope.name: scope for scope in scopes}
 
     def register(self, scopes: Iterable[Scope]) -> None:
         """Add scopes, once the blueprints that declare them are registered."""

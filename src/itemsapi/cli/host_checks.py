@@ -1,0 +1,93 @@
+"""The checks of `itemsapi check` that are about an application with the layer, of `--app`."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import URL
+
+from itemsapi.accounts.sql_users import SqlUsers
+from itemsapi.cli.access import public_by_pattern
+from itemsapi.cli.findings import Finding
+from itemsapi.extension import gate_of
+from itemsapi.gate.wsgi_guard import mounted_applications
+from itemsapi.issuer.user_source import ApplicationUsers
+from itemsapi.services import Services
+from itemsapi.settings import ENV_PREFIX, Settings
+
+DEFAULT_PUBLIC_URL = next(f.default for f in dataclasses.fields(Settings) if f.name == "public_url")
+FLASK_SQLALCHEMY = "sqlalchemy"  # in `app.extensions`
+
+
+def check_application(app: Flask, services: Services) -> Iterator[Finding]:
+    """Run the checks that the Items API does not need."""
+    yield from _check_public_url(app, services.settings)
+    yield from _check_rules(app)
+    yield from _check_mounts(app)
+    yield from _check_user_ids(app, services)
+    yield from _check_same_file(app, services)
+
+
+def _check_public_url(app: Flask, settings: Settings) -> Iterator[Finding]:
+    """Report an address that nobody set: `flask run` has another port."""
+    name = f"{ENV_PREFIX}PUBLIC_URL"
+    if settings.public_url == DEFAULT_PUBLIC_URL and name not in {*os.environ, *app.config}:
+        words = f"is {settings.public_url} by default; if browsers see another address, such as"
+        reason = "only pages of that origin may use the cookie of the layer"
+        yield Finding("warning", "public URL", f"{words} port 5000, set {name}: {reason}")
+
+
+def _check_rules(app: Flask) -> Iterator[Finding]:
+    rulebook = gate_of(app).seal(app)
+    for fault in rulebook.faults:
+        yield Finding("fault", "rules", fault)
+    if not rulebook.faults:
+        yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
+    for words in public_by_pattern(rulebook):
+        yield Finding("warning", "rules", words)
+
+
+def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:
+    """Report that another user may get the id of a deleted one, and what is left (S-122)."""
+    source = services.issuer.users
+    users = source.users if isinstance(source, ApplicationUsers) else None
+    with app.app_context():
+        if isinstance(users, SqlUsers) and users.reuses_ids():
+            words = "SQLite gives the id of a deleted user again; write sqlite_autoincrement=True"
+            yield Finding("warning", "user ids", f"{words} in __table_args__, and copy the table")
+
+
+def _check_mounts(app: Flask) -> Iterator[Finding]:
+    """Report what a dispatcher serves beside the application: the gate is not before it."""
+    for path, guard in mounted_applications(app.wsgi_app):
+        if guard is not None:
+            yield Finding("ok", "mounts", f"{path} is behind the gate: {guard}")
+        else:
+            words = "is outside the gate; put auth.wsgi_guard(application, rule) there"
+            yield Finding("warning", "mounts", f"{path} {words}, or checks of its own")
+
+
+def _check_same_file(app: Flask, services: Services) -> Iterator[Finding]:
+    """Report two SQLite files whose URLs are written alike.
+
+    A relative path begins in the current directory, and one of Flask-SQLAlchemy in the instance
+    folder.
+    """
+    theirs, own = _flask_sqlalchemy_url(app), services.database.engine.url
+    written = str(app.config.get("SQLALCHEMY_DATABASE_URI"))
+    if theirs is None or written != services.settings.database_url:
+        return
+    file, own_file = (Path(url.database or "").absolute() for url in (theirs, own))
+    if own.get_backend_name() == "sqlite" and file != own_file:
+        words = f"SQLALCHEMY_DATABASE_URI is {file}, and ITEMSAPI_DATABASE_URL is {own_file}"
+        advice = f"for one database set ITEMSAPI_DATABASE_URL to sqlite:///{file}"
+        yield Finding("warning", "database", f"{words}, although both are {written}; {advice}")
+
+
+def _flask_sqlalchemy_url(app: Flask) -> URL | None:
+    """Return the URL of the default engine of Flask-SQLAlchemy; None if there is none."""
+    with app.app_context():
+        engines = getattr(app.extensions.get(FLASK_SQLALCHEMY), "engines", {})
+    return getattr(engines.get(None), "url", None)
