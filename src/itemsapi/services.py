@@ -1,7 +1,7 @@
 """Services: what an endpoint may call, in one record, and how an endpoint gets it."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast

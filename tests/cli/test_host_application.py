@@ -1,6 +1,5 @@
 """The commands on the application of a host: `itemsapi --app`, and `flask itemsapi`."""
 
-import re
 import sqlite3
 import sys
 from collections.abc import Iterator
