@@ -251,6 +251,64 @@ def test_what_is_no_caller_is_never_admitted(
     assert any("the credential 'badge' returned " in line for line in log_records.lines())
 
 
+class Pass(Badge):
+    """A second credential in the header of the badge, for one value of it."""
+
+    name = "pass"
+
+    def authenticate(self, request: Request) -> Caller | None:
+        """Return the caller, without the name of the credential; None for other values."""
+        return Caller("visitor", NO_SCOPES) if request.headers["X-Badge"] == "paper" else None
+
+
+@pytest.mark.parametrize("credentials", [[Pass(), Badge()], [Badge(), Pass()]], ids=["1", "2"])
+def test_of_two_credentials_in_one_header_the_one_that_knows_the_caller_decides(
+    host: HostFactory, credentials: list[Credential]
+) -> None:
+    """Whether the other one raises, or says that there is none."""
+    both = signed_in(by={"badge", "pass"})
+    backend = host(
+        lambda app: app.get("/")(both(lambda: current_caller().user_id)), credentials=credentials
+    )
+    texts = [backend.client().get("/", headers={"X-Badge": v}).text for v in ("good", "paper")]
+    assert texts == ["robot", "visitor"]
+
+
+def test_a_caller_has_the_name_of_the_credential_that_returned_it(host: HostFactory) -> None:
+    """Also if it left the name out: it has no access token."""
+    view = signed_in(by="pass")(lambda: current_caller().credential)
+    backend = host(lambda app: app.get("/")(view), credentials=[Pass()])
+    assert backend.client().get("/", headers={"X-Badge": "paper"}).text == "pass"
+
+
+class BearerKey(Badge):
+    """A key in the place of the access token."""
+
+    name, scheme = "key", "Bearer"
+    documentation: Mapping[str, Any] = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+    }
+
+    def is_present(self, request: Request) -> bool:
+        """Return whether there is such a key."""
+        return request.headers.get("Authorization", "").startswith("Bearer pk_")
+
+    def authenticate(self, request: Request) -> Caller | None:
+        """Return the caller."""
+        del request
+        return Caller("robot", NO_SCOPES, credential=self.name)
+
+
+def test_a_key_of_an_application_may_stand_in_place_of_the_access_token(host: HostFactory) -> None:
+    """One header is one credential, and the rule says which."""
+    view = signed_in(by="key")(lambda: current_caller().user_id)
+    backend = host(lambda app: app.get("/")(view), credentials=[BearerKey()])
+    headers = {"Authorization": "Bearer pk_1"}
+    assert backend.client().get("/", headers=headers).text == "robot"
+
+
 @pytest.mark.parametrize("user_id", ["7", "badge", "badge:7", "other:7", "é" * 128])
 def test_a_credential_may_return_a_user_or_a_machine_of_its_own(
     host: HostFactory, user_id: str

@@ -364,6 +364,20 @@ def test_one_route_may_name_two_senders_of_one_form(host: HostFactory, sender: s
     assert response.text == f"webhook:{sender}"
 
 
+def test_each_of_two_senders_has_its_own_limit_of_the_body(host: HostFactory) -> None:
+    """A body that is too long for the first one is read for the second."""
+    senders = [
+        HmacSignature.github(name, secrets=[name * 4], scopes=[HOOK], max_body=limit)
+        for name, limit in (("first", 1), ("second", 1000))
+    ]
+    rule = requires(HOOK, by={"first", "second"})
+    backend = host(
+        lambda app: app.post("/")(rule(lambda: current_caller().user_id)), credentials=senders
+    )
+    response = backend.client().post("/", data=BODY, headers=by_github(BODY, 0, "second" * 4))
+    assert response.text == "webhook:second"
+
+
 def test_the_strict_parser_reads_the_body_after_the_gate(
     host: HostFactory, clock: MovableClock
 ) -> None:

@@ -76,7 +76,9 @@ def test_a_developer_reads_which_key_is_misspelled(protect: Protect) -> None:
     app = make_hooks()
     app.testing = True
     client = protect(app, rules=MISSPELLED).client()
-    with pytest.raises(RulesInvalid, match=r"GET /page .* 'POST /hookz/\*' matches no route"):
+    with pytest.raises(
+        RulesInvalid, match=r"GET /page .* 'POST /hookz/\*' matches no route of the application"
+    ):
         client.get("/page")
 
 
@@ -162,6 +164,20 @@ def test_a_pattern_does_not_open_the_path_above(protect: Protect) -> None:
     assert [client.get(path).status_code for path in ("/hooks", "/hooks/bank")] == [403, 200]
 
 
+def test_a_pattern_with_two_stars_stops_short_of_the_path_above_too(protect: Protect) -> None:
+    """`/admin/**` is `/admin/*` (S-001)."""
+    app = make_shop(admin="/admin", users="/admin/users")
+    client = protect(app, rules={"/admin/**": ADMIN, "/*": ALL}).client()
+    assert [client.get(path).status_code for path in ("/admin", "/admin/users")] == [403, 401]
+
+
+def test_a_key_that_matches_only_routes_of_the_layer_has_no_effect(protect: Protect) -> None:
+    """The routes that it guarded have moved, and a wider pattern opened them (S-002)."""
+    rules = {"/api/*": ADMIN, "/*": ALL}
+    backend = protect(make_shop(orders="/v1/orders"), url_prefix="/api", rules=rules)
+    assert backend.client().get("/v1/orders").status_code == 403
+
+
 def test_an_exact_key_decides_the_path_above_a_pattern(protect: Protect) -> None:
     """As the fault advises."""
     app = make_shop(admin="/admin", users="/admin/users", page="/page")
@@ -192,13 +208,18 @@ def test_a_path_on_several_subdomains_is_refused(protect: Protect, key: str, rul
     backend = make_subdomains(protect, {key: rule})
     assert statuses(backend) == [403, 403]
     faults = gate_of(backend.app).seal(backend.app).faults
-    assert "a path on the subdomains 'api' and 'www'; write the endpoint" in faults[0]
+    assert "a path on the subdomains 'api' and 'www'; write the endpoint in its place" in faults[0]
 
 
 @pytest.mark.parametrize("key", ["/*", "*"])
 def test_every_route_is_one_of_every_subdomain(protect: Protect, key: str) -> None:
     """These patterns say so."""
     assert statuses(make_subdomains(protect, {key: ADMIN})) == [401, 401]
+
+
+def test_a_path_on_several_subdomains_is_refused_beside_an_endpoint_too(protect: Protect) -> None:
+    """The fault advises the endpoint in place of the path: with both, the path opened the other."""
+    assert statuses(make_subdomains(protect, {"/status": ALL, "www": ALL})) == [403, 403]
 
 
 def test_an_endpoint_is_a_key_on_its_subdomain(protect: Protect) -> None:

@@ -94,7 +94,7 @@ def test_a_rule_that_matches_no_route_is_a_fault(protect: Protect) -> None:
     """It may be misspelled, and leave a route open to another pattern."""
     app = make_host()
     protect(app, rules={"/*": public("all"), "/opne": requires(ITEMS_READ)})
-    with pytest.raises(RulesInvalid, match="'/opne' matches no route"):
+    with pytest.raises(RulesInvalid, match="'/opne' matches no route of the application"):
         AuthLayer.seal(app)
 
 
@@ -305,7 +305,9 @@ def test_a_question_mark_in_a_key_is_itself(protect: Protect) -> None:
     """A key that seems to match one character would open another route."""
     app = make_host()
     protect(app, rules={"/*": requires(ITEMS_READ), "/ope?": public("all")})
-    assert faults_of(app) == ["rules: '/ope?' matches no route; correct or remove it"]
+    assert faults_of(app) == [
+        "rules: '/ope?' matches no route of the application; correct or remove it"
+    ]
 
 
 @pytest.mark.parametrize("value", ["a text", Scope("a:b", "Do"), requires, public, None, print])
@@ -380,4 +382,6 @@ def test_upper_and_lower_case_differ_in_a_key(protect: Protect) -> None:
     """As in the URL map."""
     app = make_host()
     protect(app, rules={"/*": requires(ITEMS_READ), "/OPEN": public("all")})
-    assert faults_of(app) == ["rules: '/OPEN' matches no route; correct or remove it"]
+    assert faults_of(app) == [
+        "rules: '/OPEN' matches no route of the application; correct or remove it"
+    ]

@@ -36,6 +36,15 @@ def test_no_view_runs_when_a_copy_of_the_application_is_served(app: Flask, path:
     assert FlaskClient(copy.copy(app), app.response_class).get(path).status_code == 503
 
 
+def test_no_view_runs_on_a_copy_that_was_made_before_the_layer(protect: Protect) -> None:
+    """It shares the extensions of the application, and so the gate of another one (S-003)."""
+    app = Flask("host", static_folder=None)
+    app.add_url_rule("/vault", "vault", signed_in(lambda: "gold"))
+    copied = copy.copy(app)
+    protect(app)
+    assert FlaskClient(copied, app.response_class).get("/vault").status_code == 503
+
+
 def test_no_view_runs_when_the_signal_is_muted(app: Flask) -> None:
     """The gate learns of no request, so it seals nothing (S-003)."""
     with request_started.muted():

@@ -57,7 +57,8 @@ class TokenVerifier:
 
     name = ACCESS_TOKEN
     scheme = BEARER
-    documentation: Mapping[str, Any] = MappingProxyType({})  # `gate.openapi` lists the scopes in it
+    # Only where it is in a request: `gate.openapi` documents it, with the scopes.
+    documentation: Mapping[str, Any] = MappingProxyType({"type": "http"})
 
     def __init__(
         self,

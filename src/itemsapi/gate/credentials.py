@@ -30,9 +30,10 @@ The caller of a machine has an id that no user can have: the name of the credent
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from flask import Request
@@ -40,7 +41,7 @@ from flask import Request
 from itemsapi.clock import Clock
 from itemsapi.gate.caller import Caller
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
-from itemsapi.problems import Challenge, CredentialNotAccepted, CredentialsAmbiguous
+from itemsapi.problems import BodyTooLarge, Challenge, CredentialNotAccepted, CredentialsAmbiguous
 from itemsapi.tokens.claims import MAX_USER_ID_LENGTH, is_user_id
 
 WEBHOOK = "webhook"  # what the ids of the callers of all `HmacSignature` begin with
@@ -143,6 +144,8 @@ def _are_names(scopes: object) -> bool:
 def _place(credential: Credential) -> object:
     """Return where a request has a credential: two in one place are one in a request."""
     documented = credential.documentation
+    if documented.get("type") == "http":
+        return "header", "authorization"
     if documented.get("type") == "apiKey":
         return documented.get("in"), str(documented.get("name")).lower()
     return credential.name
@@ -183,9 +186,15 @@ class Credentials:
         accepted = [credential for credential in present if credential.name in rule.by]
         if not accepted:
             raise CredentialNotAccepted
+        return self._first_caller(accepted, request)
+
+    def _first_caller(self, accepted: Sequence[Credential], request: Request) -> Caller | None:
+        """Return the caller by the first credential that has one; the last one may raise."""
         for credential in accepted[:-1]:
-            with suppress(Challenge):
-                return self._caller_by(credential, request)
+            with suppress(Challenge, BodyTooLarge):  # each has a limit of its own
+                caller = self._caller_by(credential, request)
+                if caller is not None:
+                    return caller
         return self._caller_by(accepted[-1], request)
 
     def _caller_by(self, credential: Credential, request: Request) -> Caller | None:
@@ -197,6 +206,7 @@ class Credentials:
         if credential is not self._access_token and caller is not None:
             require_caller(caller, credential.name)
             self._require_own(caller, credential.name)
+            return replace(caller, credential=credential.name)  # it may have left it out
         return caller
 
     def _require_own(self, caller: Caller, name: str) -> None:

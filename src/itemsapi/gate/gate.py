@@ -84,7 +84,7 @@ class Gate:
 
         A signal keeps weak references only, so `app` keeps the gate.
         """
-        app.extensions[GATE] = self
+        app.extensions[GATE], self.app = self, app
         app.view_functions = UnsealedViews(app.view_functions, self.respond)
         request_started.connect(self.check_request, sender=app)
         request_tearing_down.connect(_forget_request, sender=app)

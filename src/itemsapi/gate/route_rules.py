@@ -28,6 +28,7 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.decorators import declared_rules
 from itemsapi.gate.rules import Rule
+from itemsapi.gate.shadowed_routes import LAYER_PREFIX
 
 RuleDecorator = Callable[[Any], Any]
 
@@ -125,7 +126,10 @@ class RulesByKey:
             method = "GET"
         keys = [key for key in self._rules if key.matches(route, method)]
         closest = _closest_of(keys)
-        self._deciding.update(closest)  # behind a decorator too: it waits for a view without one
+        # Behind a decorator too, where a key waits for another view; but what guards only routes of
+        # the layer, which have rules of their own, guards nothing.
+        of_layer = str(route.endpoint).startswith(LAYER_PREFIX)
+        self._deciding |= {k for k in closest if not of_layer or k.pattern in EVERY_ROUTE}
         for key in keys:
             winner = f"the key {closest[0].text!r}"
             self._beaten.setdefault(key, f"for {method} {route.rule} {winner} is closer")
@@ -147,7 +151,7 @@ class RulesByKey:
         closer = self._beaten.get(key)
         if closer:
             return f"decides no route: {closer}; remove it"
-        return "matches no route; correct or remove it"
+        return "matches no route of the application; correct or remove it"
 
 
 def _require_mapping(rules: object) -> None:
@@ -174,7 +178,7 @@ def parse_key(text: str) -> Key:
             reason = "HEAD follows GET" if name == "HEAD" else f"use {', '.join(sorted(METHODS))}"
             msg = f"rules[{text!r}] has the unknown method {name!r}; {reason}"
             raise ValueError(msg)
-    return Key(text, frozenset(names), found[2])
+    return Key(text, frozenset(names), re.sub(r"\*+", "*", found[2]))
 
 
 def rule_of(decorator: RuleDecorator, name: str = "this") -> Rule:

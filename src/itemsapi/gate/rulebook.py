@@ -104,7 +104,7 @@ class Rulebook:
             if len(subdomains[key]) > 1:
                 names = " and ".join(map(repr, sorted(subdomains[key])))
                 fault = f"has its rule by {key.text!r}, a path on the subdomains {names}"
-                advice = f"write the endpoint, rules={{{entry.endpoint!r}: ...}}"
+                advice = f"write the endpoint in its place, rules={{{entry.endpoint!r}: ...}}"
                 self._add_fault(entry, f"{fault}; {advice}")
 
     def _one_rule_for_each_endpoint(self) -> dict[tuple[str, str], Rule]:
@@ -162,8 +162,8 @@ class Rulebook:
                 entry = RouteRule(method, route.rule, route.endpoint, found[0])
                 if given.by_pattern:
                     self._by_pattern.append((entry, given.keys[0].text))
-                if all(key.is_path for key in given.keys):
-                    self._by_path += [(key, str(route.subdomain), entry) for key in given.keys]
+                paths = [key for key in given.keys if key.is_path]
+                self._by_path += [(key, str(route.subdomain), entry) for key in paths]
                 if self._is_possible(entry, app, route, view):
                     yield entry
             elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
