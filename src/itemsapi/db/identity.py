@@ -36,8 +36,8 @@ class DatabaseIdentity:
         """
         if connection.dialect.name != self._engine.dialect.name or not self._is_ours(connection):
             raise ValueError(
-                "auth.transaction(connection=...) needs a connection to ITEMSAPI_DATABASE_URL, and"
-                " this one is to another database, server or schema"
+                "connection= needs a connection to ITEMSAPI_DATABASE_URL, and this one is to another"
+                " database, server or schema; leave connection= out, and call after your commit"
             )
 
     def _is_ours(self, connection: Connection) -> bool:

@@ -188,7 +188,10 @@ def _require_own_newest(migrations: Migrations, current: str | None) -> None:
     if current is None and migrations == layer_migrations():
         raise SchemaOutdated(f"the database has no tables yet; run {command_line('db upgrade')}")
     words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
-    raise SchemaOutdated(f"{words}; run {command_line('db upgrade')}")
+    advice = f"run {command_line('db upgrade')}"
+    if current is None:  # the tables of the layer are there, perhaps of somebody's application
+        advice += ", or, if this is the database of an application, name it with --app"
+    raise SchemaOutdated(f"{words}; {advice}")
 
 
 def _require_own_known(migrations: Migrations, current: str | None) -> None:
