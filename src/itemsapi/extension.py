@@ -214,14 +214,16 @@ class AuthLayer:
     ) -> None:
         """Revoke the access tokens of users that the application changed, deleted or disabled.
 
-        Call it in an application context, after your transaction is committed, or, on the same
-        database, within it, with its `connection`: see `transaction`. On PostgreSQL it happens just
-        before the commit then. Within a second every process
-        refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
-        The sessions of a user who is gone or disabled end, and the API keys of one who is gone are
-        revoked. Without this call a change is known at the next refresh, or use of a key. Raise
-        `DatabaseUnavailable`, `TypeError` for what is no id, and `ValueError` for a transaction on
-        PostgreSQL at another isolation level than READ COMMITTED.
+        The sessions of a deleted or disabled user end, and the API keys of a deleted user are
+        revoked. Within a second every process refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and
+        the next refresh reads the user again. Without this call a change is known at the next
+        refresh, or use of a key.
+
+        Call it in an application context, after your transaction is committed; or, on the same
+        database, within it, with its `connection`: see `transaction`. Then it happens just before
+        the commit on PostgreSQL, and at once on SQLite. Raise `DatabaseUnavailable`, `TypeError`
+        for an id of another type, and `ValueError` for a transaction on PostgreSQL at another
+        isolation level than READ COMMITTED.
         """
         services().user_changes.announce([_id_as_text(each) for each in user_ids], connection)
 

@@ -78,7 +78,7 @@ def create_secret(file: Path) -> None:
 
 
 def is_kept_in(file: Path, secret: str) -> bool:
-    """Return whether a secret is the one in a file, and comes from nowhere else."""
+    """Return whether the file contains this secret."""
     try:
         return secrets.compare_digest(file.read_bytes().strip(), secret.encode())
     except OSError:

@@ -160,7 +160,7 @@ def table_name(mapper: Mapper[Any]) -> str:
 
 
 def has_reused_ids(mapper: Mapper[Any]) -> bool:
-    """Return whether SQLite counts the ids of a table, and uses the highest again."""
+    """Return whether SQLite may give the id of a deleted row to a new one."""
     table = mapper.primary_key[0].table
     if not isinstance(table, Table) or not isinstance(mapper.primary_key[0].type, Integer):
         return False

@@ -71,9 +71,11 @@ class UserAccount:
 class Users(Protocol):
     """The users of an application.
 
-    The methods run in requests of any thread, never inside a transaction of the layer. If one
-    raises an exception or returns something else, the response is a 503, and the log says what it
-    was. Raise `DatabaseUnavailable` if the users cannot be read now.
+    The methods run in requests of any thread, outside the transactions of the layer. Only
+    `users_changed(..., connection=...)` reads a user in one, which is that of the application: by
+    `find_in_transaction`, or by `find_by_id` without it. If a method raises an exception or returns
+    something else, the response is a 503, and the log says what it was. Raise `DatabaseUnavailable`
+    if the users cannot be read now.
 
     An attribute `name` says whose users these are. A database of the layer is for one set of users:
     it refuses those with another name.

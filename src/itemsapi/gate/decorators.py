@@ -4,11 +4,8 @@ They only mark the function. The gate enforces the rule, the rulebook checks at 
 route has exactly one, and OpenAPI shows it. Nothing is wrapped, so no order of decorators can
 open a route.
 
-`@requires` and `@signed_in` take the same options. `by`: the names of the credentials that the
-route accepts; only the access token if it is left out, so that a new credential opens no route.
-`within`: how long ago the user may have signed in: `"5m"`, seconds, or a `timedelta` (step-up,
-RFC 9470). `on`: a
-function that returns whether the caller may reach the object, see `itemsapi.gate.object_check`.
+`@requires` and `@signed_in` take the same options. A route without `by=` accepts the access token
+only, so that a new credential opens no route.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -37,9 +34,9 @@ def requires(
     """Require a caller with *all* of `scopes`, each a `Scope` or the name of a known one.
 
     `by`: the names of all credentials that the route accepts, in place of the access token alone.
-    `within`: the greatest age of the sign-in, seconds or `"5m"` (RFC 9470); for access tokens only.
-    `on`: a function of the view's arguments that returns whether the caller may reach the object;
-    False is a 404.
+    `within`: the greatest age of the sign-in, as `"5m"`, seconds or a `timedelta` (RFC 9470); for
+    access tokens only. `on`: a function of the view's arguments that returns whether the caller may
+    reach the object; False is a 404.
 
     Raise `ValueError` without a scope (for "signed in, with any scopes" use `@signed_in`), for a
     name that no scope can have, for `by=` without a name, and for a wrong `within`; `TypeError`
@@ -72,10 +69,7 @@ def signed_in(
 ) -> View | Callable[[View], View]:
     """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`.
 
-    `by`: the names of all credentials that the route accepts, in place of the access token alone.
-    `within`: the greatest age of the sign-in, seconds or `"5m"` (RFC 9470); for access tokens only.
-    `on`: a function of the view's arguments that returns whether the caller may reach the object;
-    False is a 404.
+    `by`, `within` and `on` are those of `requires`.
 
     Raise `ValueError` for `by=` without a name and for a wrong `within`, `TypeError` if `on` is no
     function with named arguments.

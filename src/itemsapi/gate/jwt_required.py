@@ -22,7 +22,8 @@ FAULT = (
 def asks_another_manager(app: Flask, parts: Iterable[object]) -> bool:
     """Return whether one of these functions, or one that it wraps, asks the application's manager.
 
-    Call it before the layer installs a manager of its own, whose check takes the gate's word.
+    Call it before the layer installs a manager of its own, whose check accepts what the gate
+    verified.
     """
     if MANAGER not in app.extensions:
         return False

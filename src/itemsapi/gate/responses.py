@@ -31,7 +31,7 @@ def register_response_handlers(app: Flask) -> None:
 
 
 def has_automatic_options(request: Request) -> bool:
-    """Tell whether Flask responds to this OPTIONS request itself, without running a view."""
+    """Return whether Flask responds to this OPTIONS request itself, without running a view."""
     if request.method != "OPTIONS":
         return False
     return bool(getattr(request.url_rule, "provide_automatic_options", False))

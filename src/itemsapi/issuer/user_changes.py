@@ -1,10 +1,10 @@
 """User changes: what ends when an application changed, disabled or deleted a user of its own.
 
-Nobody tells the layer of it, unless the application calls `auth.users_changed`. A user who is
-missing is gone for good: some databases give the id to the next user, whom an API key or a session
-of the previous one must never reach (S-122). A disabled user may come back, and keeps the keys. So
-does a missing user of the layer itself: their id is given to nobody, and a process that does not
-know the users of the application (`users=`) finds none of them.
+The layer learns of a change when the application calls `auth.users_changed`. A user who is missing
+is gone for good. Some databases give the id to the next user, and an API key or a session of the
+previous user must never reach the next one (S-122). A disabled user may come back, and keeps the
+API keys. A missing user of the layer itself keeps them too: the layer gives no id again, and a
+process that does not know the users of the application (`users=`) finds none of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,9 +37,9 @@ class UserChanges:
         """Revoke the access tokens of users that an application changed, in one transaction.
 
         The sessions of those who are missing or disabled end, and the API keys of the missing are
-        revoked. With `connection`, it is the transaction of the application, and this happens just
-        before its commit. A text that no token can have as its user is left out: there is nothing
-        to revoke.
+        revoked. With `connection`, it is the transaction of the application: on PostgreSQL this
+        happens just before its commit, on SQLite at once. An id that no token can have is left out:
+        there is nothing to revoke.
         """
         ids = set(filter(is_user_id, user_ids))
         if ids:

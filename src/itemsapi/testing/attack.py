@@ -21,8 +21,9 @@ class Refusal(NamedTuple):
     def is_given(self, outcome: Outcome, rule: Rule) -> bool:
         """Return whether a request was refused, and in this way.
 
-        A credential of the application has a refusal of its own: a rule that accepts no access
-        token may refuse by any challenge, as `ANY_CHALLENGE` says for one attack.
+        A credential of the application refuses in its own way, so a rule that accepts no access
+        token may refuse by any challenge: `INVALID` (401 `invalid_token`) also matches a 401
+        `invalid_partner_key` there. `ANY_CHALLENGE` permits that for one attack.
         """
         if outcome.reached or (outcome.admitted and self != NO_OBJECT):
             return False
