@@ -59,13 +59,13 @@ class Gate:
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
-        is_layer_request: Callable[[], bool],
+        treats_as_layer: Callable[[], bool],
         on_seal: Callable[[Flask, Rulebook], None],
     ) -> None:
         """Take the checks.
 
         `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
-        address is over its rate. `respond` makes the response to a problem. `is_layer_request`
+        address is over its rate. `respond` makes the response to a problem. `treats_as_layer`
         tells whether the current request is for the layer: then the gate responds to OPTIONS and
         counts requests for public routes, which it leaves to Flask and the application otherwise.
         `on_seal` is called once, when the application is complete.
@@ -74,7 +74,7 @@ class Gate:
         self._clock = clock
         self._scope_registry = scope_registry
         self._count_request, self.respond = count_request, respond
-        self._is_layer_request, self._on_seal = is_layer_request, on_seal
+        self._treats_as_layer, self._on_seal = treats_as_layer, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
         self.views: GuardedViews | None = None
@@ -145,7 +145,7 @@ class Gate:
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
         clear_caller(request)
-        if request.method == "OPTIONS" and self._is_layer_request():
+        if request.method == "OPTIONS" and self._treats_as_layer():
             if request.routing_exception is None or is_preflight(request):
                 _raise_if_any(options_response())
         elif request.routing_exception is None and not has_automatic_options(request):
@@ -173,12 +173,12 @@ class Gate:
             raise
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
-        if self._is_layer_request():
+        if self._treats_as_layer():
             self._csrf_policy.check(request)
         set_caller(request, caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:
-        if rule.limited and (rule.kind != "public" or self._is_layer_request()):
+        if rule.limited and (rule.kind != "public" or self._treats_as_layer()):
             self._count_request(caller.user_id if caller else None)
 
     def _authenticate(self, request: Request, rule: Rule) -> Caller | None:
