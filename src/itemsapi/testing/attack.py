@@ -18,7 +18,7 @@ class Refusal(NamedTuple):
         """Return it as the table of the failures shows it."""
         return f"{self.status} {self.error or ''}".rstrip()
 
-    def is_given(self, outcome: Outcome, rule: Rule) -> bool:
+    def matches(self, outcome: Outcome, rule: Rule) -> bool:
         """Return whether a request was refused, and in this way.
 
         A credential of the application refuses in its own way, so a rule that accepts no access

@@ -175,7 +175,7 @@ class _Enforcement:
             if operation.target.redirects:
                 is_refused = not (outcome.admitted or outcome.reached)
             else:
-                is_refused = attack.refusal.is_given(outcome, operation.rule)
+                is_refused = attack.refusal.matches(outcome, operation.rule)
             if not is_refused:
                 self._fail(str(operation), f"{outcome}, not {attack.refusal}", attack.name)
         if operation.method != "HEAD":  # its detours are those of GET
