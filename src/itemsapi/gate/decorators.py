@@ -120,7 +120,7 @@ def declared_rules(view: object) -> tuple[Rule, ...]:
     The rule of a wrapper counts only beside a rule of the view: if the view has none, a wrapper's
     rule is not enough; if it has a different one, one of the two would silently have no effect.
     """
-    rules = [rule for layer in layers(view) for rule in _own_rules(layer)]
+    rules = [rule for part in wrapped_functions(view) for rule in _own_rules(part)]
     rules += getattr(view, WRAPPER_RULES, ()) if rules else ()
     return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
 
@@ -154,7 +154,7 @@ def _seconds(within: str | int | timedelta) -> int:
         raise ValueError(msg) from None
 
 
-def layers(view: object) -> Iterator[object]:
+def wrapped_functions(view: object) -> Iterator[object]:
     """Yield a class and all its bases, so that no rule of a base is overlooked.
 
     Or yield a function and all functions that it wraps; stop at a cycle of wrappers.
@@ -163,14 +163,14 @@ def layers(view: object) -> Iterator[object]:
         yield from view.__mro__
         return
     seen: list[object] = []
-    while view is not None and not any(view is layer for layer in seen):
+    while view is not None and not any(view is part for part in seen):
         seen.append(view)
         yield view
         view = getattr(view, "__wrapped__", None)
 
 
-def _own_rules(layer: object) -> tuple[Rule, ...]:
-    rules = vars(layer).get(RULES, ()) if isinstance(layer, type) else getattr(layer, RULES, ())
+def _own_rules(part: object) -> tuple[Rule, ...]:
+    rules = vars(part).get(RULES, ()) if isinstance(part, type) else getattr(part, RULES, ())
     return tuple(rules)
 
 
@@ -182,7 +182,7 @@ def _declare(rule: Rule) -> Callable[[View], View]:
         except AttributeError:  # a bound method, or a builtin
             msg = f"{view!r} takes no rule; decorate a function, or a class of the type MethodView"
             raise TypeError(msg) from None
-        for wrapped in list(layers(getattr(view, "__wrapped__", None))):
+        for wrapped in list(wrapped_functions(getattr(view, "__wrapped__", None))):
             with suppress(AttributeError):  # builtins have no attributes
                 setattr(wrapped, WRAPPER_RULES, (*getattr(wrapped, WRAPPER_RULES, ()), rule))
         return view

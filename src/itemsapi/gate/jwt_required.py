@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from flask import Flask
 
-from itemsapi.gate.decorators import layers
+from itemsapi.gate.decorators import wrapped_functions
 
 MANAGER = "flask-jwt-extended"  # in `app.extensions`
 CHECK = "verify_jwt_in_request"  # `@jwt_required()` calls it, and so do decorators made after it
@@ -27,7 +27,7 @@ def asks_another_manager(app: Flask, parts: Iterable[object]) -> bool:
     """
     if MANAGER not in app.extensions:
         return False
-    return any(_calls_check(layer) for part in parts for layer in layers(part))
+    return any(_calls_check(one) for part in parts for one in wrapped_functions(part))
 
 
 def _calls_check(function: object) -> bool:
