@@ -36,9 +36,9 @@ from itemsapi.gate.route_rules import RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
+from itemsapi.installation import build_api, build_gate, register_endpoints, set_response_headers
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
 from itemsapi.layer_options import LayerOptions, Part
-from itemsapi.layer_parts import build_api, build_gate, register_endpoints, set_response_headers
 from itemsapi.observability.context import set_fallback
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
