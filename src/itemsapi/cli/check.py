@@ -19,11 +19,11 @@ from itemsapi.cli.host_checks import check_application
 from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
+from itemsapi.command_line import command_line
 from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables
 from itemsapi.db.url import parse_database_url
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.program import command_line
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
 from itemsapi.secret_key import SECRET_FILE, exposure_warning, is_kept_in
