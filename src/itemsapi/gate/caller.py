@@ -107,8 +107,8 @@ def mark_stale_credential(request: Request) -> None:
     setattr(request, STALE, True)
 
 
-def clear_caller(request: Request) -> None:
-    """Remove the claims of the request around this one, until `restore_claims`.
+def hide_outer_claims(request: Request) -> None:
+    """Remove the claims of the request around this one, until `restore_outer_claims`.
 
     Requests share `g` if one is made inside another, or inside an application context.
     """
@@ -117,7 +117,7 @@ def clear_caller(request: Request) -> None:
         setattr(request, OUTER_CLAIMS, outer)
 
 
-def restore_claims(request: Request) -> None:
+def restore_outer_claims(request: Request) -> None:
     """Remove the claims of a request that is over, and restore those of the one around it.
 
     If its view runs, it is not over: a copy of its context is (`copy_current_request_context`).

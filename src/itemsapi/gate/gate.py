@@ -16,10 +16,10 @@ from flask.typing import RouteCallable
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import (
     Caller,
-    clear_caller,
+    hide_outer_claims,
     mark_stale_credential,
     optional_caller,
-    restore_claims,
+    restore_outer_claims,
     set_caller,
 )
 from itemsapi.gate.credentials import Credentials
@@ -87,7 +87,7 @@ class Gate:
         app.extensions[GATE] = self
         app.view_functions = UnsealedViews(app.view_functions, self.respond)
         request_started.connect(self.check_request, sender=app)
-        request_tearing_down.connect(_forget_request, sender=app)
+        request_tearing_down.connect(_restore_outer_claims, sender=app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -106,7 +106,9 @@ class Gate:
     def check_request(self, app: Flask, **_: object) -> None:
         """Admit the current request, or raise the response of the gate."""
         self._run_checks(
-            lambda: self._check(app, current_request(), self._rulebook or self._seal_unchecked(app))
+            lambda: self._check(
+                app, current_request(), self._rulebook or self._seal_at_first_request(app)
+            )
         )
 
     def admit(self, app: Flask, rule: Rule) -> Caller | None:
@@ -118,7 +120,7 @@ class Gate:
         return optional_caller()
 
     def _admit_known(self, app: Flask, rule: Rule) -> None:
-        clear_caller(current_request())
+        hide_outer_claims(current_request())
         self.seal(app)  # then the scopes of all routes are known
         if rule.scope_names - self._scope_registry.names:
             raise RouteUnguarded
@@ -136,7 +138,7 @@ class Gate:
             unavailable.__cause__ = error
             raise GateResponse(self.respond(unavailable)) from error
 
-    def _seal_unchecked(self, app: Flask) -> Rulebook:
+    def _seal_at_first_request(self, app: Flask) -> Rulebook:
         """Seal an application whose factory did not; log the faults of its rules."""
         rulebook = self.seal(app)
         for fault in rulebook.faults:
@@ -144,7 +146,7 @@ class Gate:
         return rulebook
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
-        clear_caller(request)
+        hide_outer_claims(request)
         if request.method == "OPTIONS" and self._treats_as_layer():
             if request.routing_exception is None or is_preflight(request):
                 _raise_if_any(options_response())
@@ -193,8 +195,8 @@ class Gate:
             raise
 
 
-def _forget_request(_app: Flask, **_: object) -> None:
-    restore_claims(current_request())
+def _restore_outer_claims(_app: Flask, **_: object) -> None:
+    restore_outer_claims(current_request())
 
 
 def _raise_if_any(response: GateResponse | None) -> None:
