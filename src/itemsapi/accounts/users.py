@@ -107,7 +107,7 @@ class Users(Protocol):
 
 
 @runtime_checkable
-class JoiningUsers(Protocol):
+class FindsInTransaction(Protocol):
     """Users that can be read in an open transaction of the application."""
 
     def find_in_transaction(self, user_id: str, connection: Connection) -> UserAccount | None:
@@ -115,7 +115,7 @@ class JoiningUsers(Protocol):
 
 
 @runtime_checkable
-class HashSamples(Protocol):
+class SamplesHashes(Protocol):
     """Users that can show what kinds of password hashes they have (S-113)."""
 
     def sample_password_hashes(self) -> Iterable[str]:
@@ -123,7 +123,7 @@ class HashSamples(Protocol):
 
 
 @runtime_checkable
-class HashRenewal(Protocol):
+class RenewsHashes(Protocol):
     """Users whose hashes can be replaced without waiting."""
 
     def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:
