@@ -31,11 +31,11 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from itemsapi.accounts.host_writes import writing
 from itemsapi.accounts.user_columns import (
     enabled_column,
-    has_reused_ids,
     id_column,
     id_value,
     mapper_of,
     replacement,
+    sqlite_reuses_ids,
     table_name,
     text_column,
     username_column,
@@ -199,7 +199,7 @@ class SqlUsers:
 
     def reuses_ids(self) -> bool:
         """Return whether the database gives the id of a deleted user to another one, by itself."""
-        return self._bind()[1].dialect.name == "sqlite" and has_reused_ids(self._mapper)
+        return self._bind()[1].dialect.name == "sqlite" and sqlite_reuses_ids(self._mapper)
 
     def _account(self, row: AnyRow) -> UserAccount:
         user_id, username, password_hash, *enabled = row

@@ -159,7 +159,7 @@ def table_name(mapper: Mapper[Any]) -> str:
     return str(getattr(mapper.primary_key[0].table, "fullname", mapper.class_.__name__))
 
 
-def has_reused_ids(mapper: Mapper[Any]) -> bool:
+def sqlite_reuses_ids(mapper: Mapper[Any]) -> bool:
     """Return whether SQLite may give the id of a deleted row to a new one."""
     table = mapper.primary_key[0].table
     if not isinstance(table, Table) or not isinstance(mapper.primary_key[0].type, Integer):

@@ -85,7 +85,7 @@ def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:
 
 def _reason_to_end(issuer: Issuer, user: UserAccount | None) -> str | None:
     if user is None:
-        return USER_MISSING if issuer.users.may_reuse_ids else None
+        return USER_MISSING if issuer.users.reuses_ids else None
     return None if user.enabled else "user disabled"
 
 

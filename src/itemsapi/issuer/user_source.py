@@ -96,7 +96,7 @@ class UserSource(Protocol):
         """Whether password hashes are never replaced."""
 
     @property
-    def may_reuse_ids(self) -> bool:
+    def reuses_ids(self) -> bool:
         """Whether another user may get the id of a deleted one (S-122)."""
 
     def find_by_name(self, username: str) -> UserAccount | None:
@@ -140,7 +140,7 @@ class LayerUsers:
     clock: Clock
     scope_registry: ScopeRegistry
     read_only: bool = False
-    may_reuse_ids: bool = False
+    reuses_ids: bool = False
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name, in any case."""
@@ -202,7 +202,7 @@ class ApplicationUsers:
     clock: Clock
     scope_registry: ScopeRegistry
     machine_names: Collection[str] = ()  # of the callers who are no users
-    may_reuse_ids: bool = True
+    reuses_ids: bool = True
 
     @property
     def _checked(self) -> CheckedUsers:
