@@ -225,7 +225,7 @@ class AuthLayer:
         for an id of another type, and `ValueError` for a transaction on PostgreSQL at another
         isolation level than READ COMMITTED.
         """
-        services().user_changes.announce([_id_as_text(each) for each in user_ids], connection)
+        services().user_changes.revoke([_id_as_text(each) for each in user_ids], connection)
 
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.

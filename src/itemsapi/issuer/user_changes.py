@@ -33,7 +33,7 @@ class UserChanges:
         """Use an issuer."""
         self._issuer = issuer
 
-    def announce(self, user_ids: Iterable[str], connection: HostConnection | None = None) -> None:
+    def revoke(self, user_ids: Iterable[str], connection: HostConnection | None = None) -> None:
         """Revoke the access tokens of users that an application changed, in one transaction.
 
         The sessions of those who are missing or disabled end, and the API keys of the missing are
