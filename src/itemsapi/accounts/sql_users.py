@@ -34,7 +34,7 @@ from itemsapi.accounts.user_columns import (
     id_column,
     id_value,
     mapper_of,
-    replacement,
+    replace_hash_statement,
     sqlite_reuses_ids,
     table_name,
     text_column,
@@ -107,7 +107,7 @@ class SqlUsers:
         self._columns = [self._id, self._username, self._password_hash]
         if enabled is not None:
             self._columns.append(enabled_column(mapper, enabled))
-        self._replace = None if read_only else replacement(mapper, id, password_hash)
+        self._replace = None if read_only else replace_hash_statement(mapper, id, password_hash)
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name; None also if several users have it."""

@@ -132,7 +132,7 @@ def enabled_column(mapper: Mapper[Any], name: str) -> UserColumn:
     return cast("UserColumn", attribute)
 
 
-def replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
+def replace_hash_statement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
     """Return the statement that replaces a hash. Raise `ValueError` if there is no room for one."""
     name = _full_name(mapper, hash_name)
     column = mapper.column_attrs[hash_name].columns[0]
