@@ -124,7 +124,7 @@ class Database:
             self.user_set.require(tx.connection())
             yield tx
 
-    def change_at_commit(
+    def change_before_commit(
         self,
         apply: Callable[[Session, list[Item]], None],
         item: Item,

@@ -45,7 +45,7 @@ class UserChanges:
         if ids:
             theirs = None if connection is None else host_connection(connection)
             reasons = self._reasons_to_end(ids, theirs)
-            self._issuer.database.change_at_commit(self._apply, reasons, connection)
+            self._issuer.database.change_before_commit(self._apply, reasons, connection)
 
     def _reasons_to_end(self, ids: Iterable[str], connection: Connection | None) -> Reasons:
         issuer = self._issuer
