@@ -65,12 +65,12 @@ def command(*, as_json: bool) -> None:
             print_lines("")
         for finding in findings:
             _print_finding(finding)
-    if any(finding.mark == "fault" for finding in findings):
+    if any(finding.severity == "fault" for finding in findings):
         sys.exit(1)
 
 
 def _print_finding(finding: Finding) -> None:
-    print_lines(f"  {_LABELS[finding.mark]:6} {finding.about}: {finding.words}")
+    print_lines(f"  {_LABELS[finding.severity]:6} {finding.subject}: {finding.message}")
 
 
 def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
@@ -81,7 +81,7 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # does not connect
     except SettingsError as error:
         fault = Finding("fault", "settings", str(error))
-        return None, [*(found for found in findings if found.words != fault.words), fault]
+        return None, [*(found for found in findings if found.message != fault.message), fault]
     findings += [Finding("ok", "settings", "valid"), *_check_proxies(settings)]
     findings += _check_secret_key(settings, environ)
     return settings, [*findings, *_check_services(settings)]
