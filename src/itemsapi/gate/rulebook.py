@@ -9,7 +9,7 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.decorators import NEEDS_CALLER, declared_rules, handler_of
-from itemsapi.gate.jwt_required import FAULT, asks_another_manager
+from itemsapi.gate.jwt_required import CHECKED_TWICE, asks_another_manager
 from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
@@ -175,7 +175,7 @@ class Rulebook:
     def _is_possible(self, entry: RouteRule, app: Flask, route: Route, view: object) -> bool:
         """Return whether the view can do its work by this rule; add the fault otherwise."""
         if entry.rule.needs_caller and asks_another_manager(app, _parts(view, entry.method)):
-            self._add_fault(entry, FAULT)
+            self._add_fault(entry, CHECKED_TWICE)
             return False
         return self._has_checked_arguments(entry, route.arguments) and self._has_needed_caller(
             entry, handler_of(view, entry.method)
