@@ -112,9 +112,11 @@ def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
 
 def _limits(name: str, client: str) -> tuple[Limit, ...]:
     return (
-        Limit(("here", name, client), MAX_ATTEMPTS_PER_USER_AND_CLIENT, THROTTLING_WINDOW),
+        Limit(
+            ("user and client", name, client), MAX_ATTEMPTS_PER_USER_AND_CLIENT, THROTTLING_WINDOW
+        ),
         Limit(("client", client), MAX_ATTEMPTS_PER_CLIENT, THROTTLING_WINDOW),
-        Limit(("account", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, enforced=False),
+        Limit(("user", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, enforced=False),
     )
 
 
