@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from itemsapi.signatures import require_one_argument
 
 UNNAMED = "an object without a name"
-MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
 _FIELDS = (
     ("id", str, "pass a string, an integer or a UUID"),
     ("username", str, "pass a string"),

@@ -26,7 +26,7 @@ from itemsapi.clock import Clock
 from itemsapi.gate.caller import Caller
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import Challenge, CredentialNotAccepted, CredentialsAmbiguous
-from itemsapi.tokens.claims import MAX_USER_ID_LENGTH, is_user_id
+from itemsapi.user_ids import MAX_USER_ID_LENGTH, is_user_id
 
 WEBHOOK = "webhook"  # what the ids of the callers of all `HmacSignature` begin with
 _NAME = re.compile("[a-z][a-z0-9_]{0,39}")

@@ -18,8 +18,8 @@ from itemsapi.db import HostConnection, has_joined, host_connection
 from itemsapi.issuer.api_keys import revoke_api_keys_in
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.sessions import close_sessions, record_ended_sessions
-from itemsapi.issuer.user_source import is_user_id
 from itemsapi.tokens.revocation import user_target
+from itemsapi.user_ids import is_user_id
 
 Reasons = Mapping[str, str | None]  # by user: why sessions end, or None if they go on
 
