@@ -32,7 +32,7 @@ from itemsapi.gate.guarded_views import (
 )
 from itemsapi.gate.responses import (
     GateResponse,
-    has_automatic_options,
+    is_answered_by_flask,
     is_preflight,
     options_response,
     register_response_handlers,
@@ -150,7 +150,7 @@ class Gate:
         if request.method == "OPTIONS" and self._treats_as_layer():
             if request.routing_exception is None or is_preflight(request):
                 _raise_if_any(options_response())
-        elif request.routing_exception is None and not has_automatic_options(request):
+        elif request.routing_exception is None and not is_answered_by_flask(request):
             endpoint, method = request.endpoint or "", request.method
             view = self._view(app, endpoint)
             rule = _rule_for(app, rulebook, endpoint, method)

@@ -11,6 +11,7 @@ from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.decorators import NEEDS_CALLER, declared_rules, handler_of
 from itemsapi.gate.jwt_required import CHECKED_TWICE, asks_another_manager
 from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
+from itemsapi.gate.routes import methods_with_views
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
@@ -153,8 +154,7 @@ class Rulebook:
             self.faults.append(f"route {route.rule} takes any method; name its methods")
             return
         view = app.view_functions.get(route.endpoint)
-        automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
-        for method in sorted(route.methods - automatic):
+        for method in sorted(methods_with_views(route)):
             declared = collect_rules(view, method)
             given = rules.find(route, method, has_decorator=bool(declared))
             found = [*declared, *given.rules]
