@@ -12,13 +12,16 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
+from itemsapi.accounts.user_state import lock_user, lock_users
 from itemsapi.accounts.users import UserAccount
 from itemsapi.db import HostConnection, has_joined, host_connection
 from itemsapi.issuer.api_keys import revoke_api_keys_in
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.sessions import close_sessions, record_ended_sessions
-from itemsapi.tokens.revocation import user_target
+from itemsapi.issuer.sessions import (
+    close_sessions,
+    record_ended_sessions,
+    revoke_access_tokens_in,
+)
 from itemsapi.user_ids import is_user_id
 
 Reasons = Mapping[str, str | None]  # by user: why sessions end, or None if they go on
@@ -61,8 +64,7 @@ class UserChanges:
             reasons = _merge([reasons, self._reasons_to_end(reasons, tx.connection())])
         ids = lock_users(tx, reasons)
         _end_in(issuer, tx, {user_id: why for user_id in ids if (why := reasons[user_id])})
-        epoch = issuer.revocation_feed.revoke(tx, *map(user_target, ids))
-        set_epochs(tx, ids, epoch)
+        revoke_access_tokens_in(issuer, tx, *ids)
         for user_id in ids:
             issuer.audit.record(tx, "authz_change", user_id=user_id, by="application")
 
