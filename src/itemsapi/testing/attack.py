@@ -7,6 +7,8 @@ from typing import NamedTuple
 from itemsapi.gate.rules import Rule
 from itemsapi.testing.stopped_views import Outcome
 
+Headers = Mapping[str, str]
+
 
 class Refusal(NamedTuple):
     """A response: its status, and the `error` of its challenge (RFC 6750 section 3.1)."""
@@ -49,7 +51,7 @@ class Attack:
 
     name: str
     refusal: Refusal
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Headers = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
 

@@ -19,10 +19,10 @@ from itemsapi.gate.routes import methods_with_views
 from itemsapi.gate.rulebook import RouteRule, Rulebook
 from itemsapi.gate.rules import ACCESS_TOKEN, Rule
 from itemsapi.testing.application import seal
-from itemsapi.testing.attack import Attack
+from itemsapi.testing.attack import Attack, Headers
 from itemsapi.testing.detours import detours
 from itemsapi.testing.forged_tokens import TokenForger
-from itemsapi.testing.other_credentials import Headers, OtherCredentials
+from itemsapi.testing.other_credentials import OtherCredentials
 from itemsapi.testing.report import EnforcementReport, Failure, RulesNotEnforced
 from itemsapi.testing.rule_attacks import RuleAttacks
 from itemsapi.testing.stopped_views import Outcome, StoppedViews
