@@ -23,6 +23,7 @@ from itemsapi.command_line import command_line
 from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables
 from itemsapi.db.url import parse_database_url
+from itemsapi.file_modes import mode_warning
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
@@ -187,8 +188,7 @@ def _check_file_modes(database: Database, *, is_host: bool) -> Iterator[Finding]
         if is_host and has_other_tables(connection):
             return
     for file in sqlite.database_files(Path(database.engine.url.database or "")):
-        if file.stat().st_mode & 0o077:
-            words = f"others may read {file}; run chmod 600 {file}"
+        if words := mode_warning(file):
             yield Finding("warning", "database", words)
 
 
