@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from itemsapi.gate.object_check import Check, ObjectCheck
-from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule, each_once
 from itemsapi.settings_parsing import parse_duration, whole_seconds
 from itemsapi.tokens.scopes import Scope, scope_names
 
@@ -122,7 +122,7 @@ def declared_rules(view: object) -> tuple[Rule, ...]:
     """
     rules = [rule for part in wrapped_functions(view) for rule in _own_rules(part)]
     rules += getattr(view, WRAPPER_RULES, ()) if rules else ()
-    return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
+    return tuple(each_once(rules))
 
 
 def _options(

@@ -12,7 +12,7 @@ from itemsapi.gate.decorators import NEEDS_CALLER, declared_rules, handler_of
 from itemsapi.gate.jwt_required import CHECKED_TWICE, asks_another_manager
 from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
 from itemsapi.gate.routes import methods_with_views
-from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule, each_once
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
@@ -271,8 +271,7 @@ def _rule_key(endpoint: str, view: object, method: str) -> str:
 
 def collect_rules(view: object, method: str) -> list[Rule]:
     """Return the rules of a view function, or of a MethodView's class and its method; each once."""
-    rules = [rule for part in _parts(view, method) for rule in declared_rules(part)]
-    return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]
+    return each_once([rule for part in _parts(view, method) for rule in declared_rules(part)])
 
 
 def _parts(view: object, method: str) -> list[object]:
