@@ -12,12 +12,11 @@ from flask import Flask
 from itemsapi.gate.decorators import wrapped_functions
 
 MANAGER_EXTENSION = "flask-jwt-extended"  # in `app.extensions`
-VERIFY_FUNCTION = (
-    "verify_jwt_in_request"  # `@jwt_required()` calls it, and so do decorators made after it
-)
+# `@jwt_required()` calls it, and so do decorators made after it.
+VERIFY_FUNCTION = "verify_jwt_in_request"
 CHECKED_TWICE = (
-    f"is checked twice, by the gate and by @jwt_required() or {VERIFY_FUNCTION}() with the application's"
-    " JWTManager, so no token opens it; remove the second, or mark the view @public"
+    f"is checked twice, by the gate and by @jwt_required() or {VERIFY_FUNCTION}() with the"
+    " application's JWTManager, so no token opens it; remove the second, or mark the view @public"
 )
 
 

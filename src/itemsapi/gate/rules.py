@@ -114,5 +114,5 @@ class Rule:
 
 
 def each_once(rules: Sequence[Rule]) -> list[Rule]:
-    """Return rules without repetitions of the same object; equal ones are declared twice."""
+    """Return rules, each object once; two equal rules are two, which are a fault."""
     return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]
