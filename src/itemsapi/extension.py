@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.accounts.users import Users
+from itemsapi.callbacks import require_one_argument
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.credentials import Credential, machine_names
@@ -43,7 +44,6 @@ from itemsapi.observability.context import set_fallback
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
-from itemsapi.signatures import require_one_argument
 from itemsapi.tokens.scopes import Scope
 
 if TYPE_CHECKING:

@@ -41,11 +41,11 @@ from itemsapi.accounts.user_columns import (
     username_column,
 )
 from itemsapi.accounts.users import UserAccount
+from itemsapi.callbacks import require_one_argument
 from itemsapi.db import AnyRow
 from itemsapi.db.engine import translate_errors
 from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.signatures import require_one_argument
 
 SAMPLED_HASHES = 1000  # at each end of the table
 _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")  # NUL, half of a pair: errors of the drivers

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from itemsapi.signatures import require_one_argument
+from itemsapi.callbacks import require_one_argument
 
 UNNAMED = "an object without a name"
 _FIELDS = (

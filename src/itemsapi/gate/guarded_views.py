@@ -19,7 +19,7 @@ from itemsapi.gate.caller import VIEW_RUNS
 from itemsapi.gate.responses import GateResponse
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded
-from itemsapi.signatures import wraps
+from itemsapi.wrapping import wraps
 
 ADMITTED = "itemsapi_admitted"  # of the request object: the view, the method and the rule
 NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)
