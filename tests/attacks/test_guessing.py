@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.attempt_limits import AttemptCounter, Limit
-from itemsapi.issuer import login_throttling
+from itemsapi.issuer import known_clients
 from itemsapi.testing import PASSWORD
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 from support.app_factory import Backend
@@ -284,7 +284,7 @@ def test_a_stored_unknown_address_is_not_a_known_client(backend: Backend) -> Non
     """Old rows do not count (S-114)."""
     with backend.services.database.transaction() as tx:
         ada = backend.services.users.get_by_name("ada").id
-        login_throttling.remember_client(tx, ada, UNKNOWN_ADDRESS, backend.clock())
+        known_clients.remember_client(tx, ada, UNKNOWN_ADDRESS, backend.clock())
     use_up_attempts(backend, ("account", "ada"), 200)
     assert sign_in(backend, PASSWORD, address="unix:") == 429
 
