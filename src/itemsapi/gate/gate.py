@@ -16,10 +16,8 @@ from flask.typing import RouteCallable
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import (
     Caller,
-    hide_outer_claims,
     mark_stale_credential,
     optional_caller,
-    restore_outer_claims,
     set_caller,
 )
 from itemsapi.gate.credentials import Credentials
@@ -30,6 +28,7 @@ from itemsapi.gate.guarded_views import (
     current_request,
     mark_admitted,
 )
+from itemsapi.gate.jwt_claims import hide_outer_claims, restore_outer_claims
 from itemsapi.gate.responses import (
     GateResponse,
     is_answered_by_flask,

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue, RouteCallable
 
-from itemsapi.gate.caller import VIEW_RUNS
+from itemsapi.gate.jwt_claims import VIEW_RUNS
 from itemsapi.gate.responses import GateResponse
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded
