@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import itemsapi
-from itemsapi.problems import list_problems
+from itemsapi.problem_list import list_problems
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 INTRODUCTION = """\

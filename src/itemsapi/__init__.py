@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from itemsapi.gate.caller import Caller, current_caller
     from itemsapi.gate.credentials import Credential
     from itemsapi.gate.decorators import public, requires, signed_in
-    from itemsapi.gate.hmac_signature import (
-        HmacSignature,
+    from itemsapi.gate.hmac_signature import HmacSignature
+    from itemsapi.gate.rulebook import RulesInvalid
+    from itemsapi.gate.signature_formats import (
         SignatureParts,
         SignatureReader,
         body_signature,
         timestamped_signature,
     )
-    from itemsapi.gate.rulebook import RulesInvalid
     from itemsapi.paging import Page, cut_page
     from itemsapi.preconditions import Precondition
     from itemsapi.problems import (
@@ -120,8 +120,8 @@ _NAMES_BY_MODULE = {
     "gate.caller": ["Caller", "current_caller"],
     "gate.credentials": ["Credential"],
     "gate.decorators": ["public", "requires", "signed_in"],
-    "gate.hmac_signature": [
-        "HmacSignature",
+    "gate.hmac_signature": ["HmacSignature"],
+    "gate.signature_formats": [
         "SignatureParts",
         "SignatureReader",
         "body_signature",

@@ -11,7 +11,7 @@ from sqlalchemy import String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
-from itemsapi.db import AnyRow, AutoNumber, Database, Model, after_commit
+from itemsapi.db import AnyRow, AutoNumber, Database, Model, run_after_commit
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import audit_log
 from itemsapi.observability.metrics import count_event
@@ -74,7 +74,7 @@ class Audit:
             audit_log.info(event, **ids, **details)
             count_event(event)
 
-        after_commit(tx, publish)
+        run_after_commit(tx, publish)
 
     def latest(
         self,

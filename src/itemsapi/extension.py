@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.accounts.users import Users
+from itemsapi.callbacks import require_one_argument
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
 from itemsapi.gate.credentials import Credential, machine_names
@@ -36,14 +37,13 @@ from itemsapi.gate.route_rules import RuleDecorator, rule_of
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
+from itemsapi.installation import build_api, build_gate, register_endpoints, set_response_headers
 from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
 from itemsapi.layer_options import LayerOptions, Part
-from itemsapi.layer_parts import build_api, build_gate, register_endpoints, set_response_headers
 from itemsapi.observability.context import set_fallback
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
-from itemsapi.signatures import require_one_argument
 from itemsapi.tokens.scopes import Scope
 
 if TYPE_CHECKING:
@@ -214,16 +214,18 @@ class AuthLayer:
     ) -> None:
         """Revoke the access tokens of users that the application changed, deleted or disabled.
 
-        Call it in an application context, after your transaction is committed, or, on the same
-        database, within it, with its `connection`: see `transaction`. On PostgreSQL it happens just
-        before the commit then. Within a second every process
-        refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and the next refresh reads the user again.
-        The sessions of a user who is gone or disabled end, and the API keys of one who is gone are
-        revoked. Without this call a change is known at the next refresh, or use of a key. Raise
-        `DatabaseUnavailable`, `TypeError` for what is no id, and `ValueError` for a transaction on
-        PostgreSQL at another isolation level than READ COMMITTED.
+        The sessions of a deleted or disabled user end, and the API keys of a deleted user are
+        revoked. Within a second every process refuses the tokens (`ITEMSAPI_REVOCATION_LAG`), and
+        the next refresh reads the user again. Without this call a change is known at the next
+        refresh, or use of a key.
+
+        Call it in an application context, after your transaction is committed; or, on the same
+        database, within it, with its `connection`: see `transaction`. Then it happens just before
+        the commit on PostgreSQL, and at once on SQLite. Raise `DatabaseUnavailable`, `TypeError`
+        for an id of another type, and `ValueError` for a transaction on PostgreSQL at another
+        isolation level than READ COMMITTED.
         """
-        services().user_changes.announce([_id_as_text(each) for each in user_ids], connection)
+        services().user_changes.revoke([_id_as_text(each) for each in user_ids], connection)
 
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.

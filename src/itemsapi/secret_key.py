@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from itemsapi.file_modes import mode_warning
 from itemsapi.settings_error import setting_error
 
 MIN_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
@@ -78,7 +79,7 @@ def create_secret(file: Path) -> None:
 
 
 def is_kept_in(file: Path, secret: str) -> bool:
-    """Return whether a secret is the one in a file, and comes from nowhere else."""
+    """Return whether the file contains this secret."""
     try:
         return secrets.compare_digest(file.read_bytes().strip(), secret.encode())
     except OSError:
@@ -87,9 +88,7 @@ def is_kept_in(file: Path, secret: str) -> bool:
 
 def exposure_warning(file: Path, secret: str) -> str | None:
     """Return a one-line warning if others may read the file with the secret key, else None."""
-    if not is_kept_in(file, secret) or not file.stat().st_mode & 0o077:
-        return None
-    return f"others may read {file}; run chmod 600 {file}"
+    return mode_warning(file) if is_kept_in(file, secret) else None
 
 
 @contextmanager

@@ -233,7 +233,8 @@ def find_unknown_settings(environ: Mapping[str, Any]) -> list[str]:
 def not_a_setting(name: str) -> str:
     """Return what to tell of a variable that is no setting: the one that it resembles, if any."""
     close = difflib.get_close_matches(name, _names(), n=1)
-    advice = f"did you mean {close[0]}?" if close else "without it `itemsapi check` lists them"
+    listed = "remove it; `itemsapi check` lists the settings"
+    advice = f"did you mean {close[0]}?" if close else listed
     return f"is not a setting; {advice}"
 
 

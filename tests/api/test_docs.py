@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.endpoints.docs import STATIC
-from itemsapi.problems import list_problems
+from itemsapi.problem_list import list_problems
 from support.echo_blueprint import echo_client
 
 REDOC = STATIC / "redoc"

@@ -218,7 +218,7 @@ def test_a_forbidden_scope_costs_no_attempt(backend: Backend) -> None:
 
 def test_attempts_of_a_killed_process_count_for_half_a_minute(backend: Backend) -> None:
     """S-045 while they might be in progress, S-079 afterwards."""
-    here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
+    here = Limit(("user and client", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     for _ in range(10):
         backend.services.issuer.attempt_limiter.reserve([here])
     backend.clock.advance(seconds=29.5)
@@ -229,7 +229,7 @@ def test_attempts_of_a_killed_process_count_for_half_a_minute(backend: Backend) 
 
 def test_a_new_window_allows_all_attempts_at_once(backend: Backend) -> None:
     """S-045: attempts of the window before do not count."""
-    here = Limit(("here", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
+    here = Limit(("user and client", "ada", "127.0.0.1"), 10, timedelta(minutes=15))
     status(backend, WRONG)
     backend.clock.advance(minutes=15)
     for _ in range(10):

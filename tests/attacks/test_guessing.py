@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from itemsapi.attempt_limits import AttemptCounter, Limit
-from itemsapi.issuer import login_throttling
+from itemsapi.issuer import known_clients
 from itemsapi.testing import PASSWORD
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
 from support.app_factory import Backend
@@ -139,7 +139,7 @@ def test_signing_in_as_oneself_gives_no_attempts_at_other_users(backend: Backend
 
 def test_many_clients_have_two_hundred_attempts_at_one_user(backend: Backend) -> None:
     """From any addresses (S-044)."""
-    use_up_attempts(backend, ("account", "ada"), 199)
+    use_up_attempts(backend, ("user", "ada"), 199)
     assert [sign_in(backend, WRONG), sign_in(backend, PASSWORD)] == [401, 429]
 
 
@@ -153,7 +153,7 @@ def test_a_known_client_is_not_locked_out_by_unknown_clients(backend: Backend) -
 
 def use_up_unknown_clients(backend: Backend) -> None:
     """Use up the attempts of unknown clients at the user."""
-    key = ("account", "ada")
+    key = ("user", "ada")
     with backend.services.database.transaction() as tx:
         digest = Limit(key, 200, WINDOW).digest
         tx.execute(AttemptCounter.core().delete().where(AttemptCounter.core().c.key == digest))
@@ -171,7 +171,7 @@ def test_a_client_is_known_only_to_the_user_who_signed_in(backend: Backend) -> N
     """Signing in as oneself gives no advantage at other users (S-044)."""
     backend.create_user("eve", "member")
     sign_in(backend, PASSWORD, name="eve")
-    use_up_attempts(backend, ("account", "ada"), 200)
+    use_up_attempts(backend, ("user", "ada"), 200)
     assert sign_in(backend, PASSWORD) == 429
 
 
@@ -276,7 +276,7 @@ def test_a_client_with_an_unreadable_address_is_never_known(
     """Otherwise anybody could pass for a known client (S-044, S-114)."""
     backend = make_backend(trusted_proxies=1)
     assert sign_in_behind_a_proxy(backend, "unknown", PASSWORD) == 200
-    use_up_attempts(backend, ("account", "ada"), 200)
+    use_up_attempts(backend, ("user", "ada"), 200)
     assert sign_in_behind_a_proxy(backend, "_hidden", PASSWORD) == 429
 
 
@@ -284,8 +284,8 @@ def test_a_stored_unknown_address_is_not_a_known_client(backend: Backend) -> Non
     """Old rows do not count (S-114)."""
     with backend.services.database.transaction() as tx:
         ada = backend.services.users.get_by_name("ada").id
-        login_throttling.remember_client(tx, ada, UNKNOWN_ADDRESS, backend.clock())
-    use_up_attempts(backend, ("account", "ada"), 200)
+        known_clients.remember_client(tx, ada, UNKNOWN_ADDRESS, backend.clock())
+    use_up_attempts(backend, ("user", "ada"), 200)
     assert sign_in(backend, PASSWORD, address="unix:") == 429
 
 
@@ -352,4 +352,4 @@ def test_a_lock_is_audited_once(backend: Backend, ada: str) -> None:
     for _ in range(13):
         sign_in(backend, WRONG)
     (event,) = events(backend, "authn_login_lock", user_id=ada)
-    assert event["details"] == '{"counter": "here"}'
+    assert event["details"] == '{"counter": "user and client"}'

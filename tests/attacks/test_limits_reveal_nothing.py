@@ -59,10 +59,10 @@ def use_up(backend: Backend, limit: str, remaining: int = 0) -> None:
     if limit == "client":
         count_attempts(backend, ("client", HERE), 100 - remaining)
     for name in NAMES:
-        if limit == "here":
-            count_attempts(backend, ("here", name, HERE), 10 - remaining)
-        if limit == "account":
-            count_attempts(backend, ("account", name), 200 - remaining)
+        if limit == "user and client":
+            count_attempts(backend, ("user and client", name, HERE), 10 - remaining)
+        if limit == "user":
+            count_attempts(backend, ("user", name), 200 - remaining)
 
 
 def outcomes(backend: Backend, name: str) -> list[object]:
@@ -70,7 +70,7 @@ def outcomes(backend: Backend, name: str) -> list[object]:
     return [visible_parts(sign_in(backend, name, WRONG)) for _ in range(3)]
 
 
-@pytest.mark.parametrize("limit", ["here", "account"])
+@pytest.mark.parametrize("limit", ["user and client", "user"])
 @pytest.mark.parametrize("remaining", [0, 1, 2])
 def test_a_used_up_limit_looks_the_same_for_all_names(
     backend: Backend, limit: str, remaining: int
@@ -106,7 +106,7 @@ def test_a_limit_used_up_by_requests_looks_the_same_for_all_names(backend: Backe
 
 def test_a_client_at_the_same_address_does_not_notice_a_sign_in(backend: Backend) -> None:
     """S-113: otherwise it would know that the user exists."""
-    use_up(backend, "here", remaining=2)
+    use_up(backend, "user and client", remaining=2)
     status(backend, "known-here", PASSWORD)
     seen_by_name = {name: outcomes(backend, name) for name in ("known-here", "unknown")}
     assert seen_by_name["known-here"] == seen_by_name["unknown"]
@@ -114,7 +114,7 @@ def test_a_client_at_the_same_address_does_not_notice_a_sign_in(backend: Backend
 
 def test_the_owner_can_sign_in_when_unknown_clients_used_up_the_limit(backend: Backend) -> None:
     """S-044: from an address of an earlier sign-in."""
-    use_up(backend, "account")
+    use_up(backend, "user")
     assert status(backend, "known-here", WRONG) == 429
     assert status(backend, "known-here", PASSWORD) == 200
     assert status(backend, "known-here", PASSWORD, address=HOME) == 429
@@ -122,7 +122,7 @@ def test_the_owner_can_sign_in_when_unknown_clients_used_up_the_limit(backend: B
 
 def test_a_known_client_has_ten_attempts_when_the_limit_is_used_up(backend: Backend) -> None:
     """S-044, S-045: the owner's address does not bypass the limits."""
-    use_up(backend, "account")
+    use_up(backend, "user")
     for _ in range(10):
         status(backend, "known-here", WRONG)
     assert status(backend, "known-here", PASSWORD) == 429
@@ -134,7 +134,7 @@ def work(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return count_verifications(monkeypatch)
 
 
-@pytest.mark.parametrize("limit", ["none", "account"])
+@pytest.mark.parametrize("limit", ["none", "user"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_hashing_work_is_the_same_for_all_names(
     make_backend: Callable[..., Backend], backend: Backend, work: list[str], name: str, limit: str
@@ -145,7 +145,7 @@ def test_the_hashing_work_is_the_same_for_all_names(
     assert sorted(work) == [f"$argon2id$v=19$m=64,t={passes},p=1" for passes in (3, 4)]
 
 
-@pytest.mark.parametrize("limit", ["here", "client"])
+@pytest.mark.parametrize("limit", ["user and client", "client"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rejected_attempt_verifies_no_hash(
     backend: Backend, work: list[str], name: str, limit: str
@@ -178,7 +178,7 @@ def leave_pending_attempts(backend: Backend, **ahead: float) -> None:
     backend.clock.advance(**ahead)
     for _ in range(10):
         backend.services.issuer.attempt_limiter.reserve(
-            [Limit(("here", "existing", HERE), 10, timedelta(minutes=15))]
+            [Limit(("user and client", "existing", HERE), 10, timedelta(minutes=15))]
         )
     backend.clock.advance(**{unit: -much for unit, much in ahead.items()})
 

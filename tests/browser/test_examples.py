@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from itemsapi.problems import Challenge, list_problems
+from itemsapi.problem_list import list_problems
+from itemsapi.problems import Challenge
 from itemsapi.testing import PASSWORD
 from support.browser import PageServer, Site, Window
 from support.npm_packages import TESTS, Npm

@@ -166,7 +166,7 @@ def test_check_passes_for_a_valid_service(shell: Shell) -> None:
     shell.run("users", "add", "root", "--role", "admin")
     done = shell.run("check", "--json")
     assert done.code == 0
-    assert {finding["mark"] for finding in done.json["findings"]} == {"ok"}
+    assert {finding["severity"] for finding in done.json["findings"]} == {"ok"}
 
 
 def test_check_changes_nothing(bare_shell: Shell) -> None:
@@ -196,7 +196,7 @@ def findings(shell: Shell, **settings: str) -> dict[str, list[str]]:
     """Return the texts of the findings of `check`, by severity."""
     texts: dict[str, list[str]] = {"ok": [], "warning": [], "fault": []}
     for finding in shell.with_settings(**settings).run("check", "--json").json["findings"]:
-        texts[finding["mark"]].append(finding["words"])
+        texts[finding["severity"]].append(finding["message"])
     return texts
 
 
@@ -323,7 +323,7 @@ def test_check_reports_a_wrong_secret_as_a_secret_key_fault(shell: Shell, backen
     done = shell.with_settings(secret_key="another-one-0123456789-abcdefghijklmn").run(
         "check", "--json"
     )
-    faults = [one["about"] for one in done.json["findings"] if one["mark"] == "fault"]
+    faults = [one["subject"] for one in done.json["findings"] if one["severity"] == "fault"]
     assert faults == ["secret key"]
 
 
@@ -338,6 +338,6 @@ def test_check_reports_an_unknown_database_user_as_a_settings_fault(
     faults = [
         one
         for one in unknown_user_shell.run("check", "--json").json["findings"]
-        if one["mark"] == "fault"
+        if one["severity"] == "fault"
     ]
-    assert [one["about"] for one in faults] == ["settings"]
+    assert [one["subject"] for one in faults] == ["settings"]

@@ -85,7 +85,7 @@ def columns(database_url: str, table: str) -> list[str]:
 def faults(shell: Shell) -> list[dict[str, str]]:
     """Return the faults that `itemsapi check` finds."""
     found = shell.run("check", "--json").json["findings"]
-    return [finding for finding in found if finding["mark"] == "fault"]
+    return [finding for finding in found if finding["severity"] == "fault"]
 
 
 def test_a_generated_migration_creates_the_table(upgraded_shell: Shell, database_url: str) -> None:
@@ -312,7 +312,7 @@ def test_the_report_names_tables_that_are_behind(
     own_shell.run("users", "add", "root", "--role", "admin")
     generate(PARCEL.format(more=""))
     (fault,) = faults(own_shell)
-    assert (fault["about"], "blueprints are at revision base" in fault["words"]) == (
+    assert (fault["subject"], "blueprints are at revision base" in fault["message"]) == (
         "database",
         True,
     )
@@ -321,8 +321,8 @@ def test_the_report_names_tables_that_are_behind(
 def test_the_report_names_a_missing_folder(own_shell: Shell) -> None:
     """As a fault of the database, not of the secret key."""
     (fault,) = faults(own_shell)
-    assert fault["about"] == "database"
-    assert fault["words"].startswith("ITEMSAPI_MIGRATIONS is not a folder: migrations;")
+    assert fault["subject"] == "database"
+    assert fault["message"].startswith("ITEMSAPI_MIGRATIONS is not a folder: migrations;")
 
 
 def test_a_folder_that_cannot_be_created_is_reported(own_shell: Shell, project: Path) -> None:

@@ -70,7 +70,7 @@ def test_check_warns_when_others_may_read_the_database(tmp_path: Path) -> None:
     file = tmp_path / "itemsapi.db"
     file.chmod(0o640)
     findings = shell.run("check", "--json").json["findings"]
-    assert {"mark": "warning", "about": "database", "words":
+    assert {"severity": "warning", "subject": "database", "message":
             f"others may read {file}; run chmod 600 {file}"} in findings  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def test_check_shows_the_faults_of_the_rules(host: Path) -> None:
     """And exits with 1."""
     write_host(host, OPEN_ROUTES)
     done = run("check", "--json")
-    faults = [found["words"] for found in done.json["findings"] if found["about"] == "rules"]
+    faults = [found["message"] for found in done.json["findings"] if found["subject"] == "rules"]
     assert (done.code, len(faults)) == (1, 2)
 
 
@@ -214,8 +214,10 @@ def test_check_shows_what_is_mounted_beside_the_gate(host: Path) -> None:
     """A warning: the gate cannot see it (`auth.wsgi_guard` can)."""
     write_host(host, MOUNTS)
     run("db", "upgrade")
-    found = [each for each in run("check", "--json").json["findings"] if each["about"] == "mounts"]
-    assert [(each["mark"], each["words"].split(";")[0]) for each in found] == [
+    found = [
+        each for each in run("check", "--json").json["findings"] if each["subject"] == "mounts"
+    ]
+    assert [(each["severity"], each["message"].split(";")[0]) for each in found] == [
         ("warning", "/open is outside the gate"),
         ("ok", "/guarded is behind the gate: signed in"),
     ]
@@ -279,7 +281,7 @@ def test_check_says_when_the_application_has_the_secret_key(
     line = f"    app.config['ITEMSAPI_SECRET_KEY'] = b{SECRET!r}\n"
     (host / "shop.py").write_text(text.replace("    auth =", f"{line}    auth ="), "utf-8")
     done = run("check", "--json").json
-    (found,) = [each["words"] for each in done["findings"] if each["about"] == "secret key"]
+    (found,) = [each["message"] for each in done["findings"] if each["subject"] == "secret key"]
     rows = {row["setting"]: row["source"] for row in done["settings"]}
     assert (found, rows["ITEMSAPI_SECRET_KEY"]) == ("from the application", "application")
 

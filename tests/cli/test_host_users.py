@@ -85,9 +85,9 @@ def test_sessions_are_listed_and_ended(name: str) -> None:
 @pytest.mark.usefixtures("host")
 def test_check_warns_of_ids_that_sqlite_gives_again() -> None:
     """S-122: the next user would get what a deleted one left behind."""
-    found = {each["about"]: each for each in run("check", "--json").json["findings"]}["user ids"]
-    assert found["mark"] == "warning"
-    assert found["words"].startswith("SQLite gives the id of a deleted user again; write")
+    found = {each["subject"]: each for each in run("check", "--json").json["findings"]}["user ids"]
+    assert found["severity"] == "warning"
+    assert found["message"].startswith("SQLite gives the id of a deleted user again; write")
 
 
 @pytest.mark.usefixtures("host")
@@ -130,7 +130,7 @@ def test_a_command_with_other_users_is_refused(project: Path, words: tuple[str, 
 def test_check_says_nothing_of_the_empty_table_of_the_layer() -> None:
     """It is always empty."""
     findings = run("check", "--json").json["findings"]
-    assert "users" not in {found["about"] for found in findings}
+    assert "users" not in {found["subject"] for found in findings}
 
 
 def test_no_first_admin_is_asked_for(host: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from itemsapi.testing import MovableClock
 from support.database_faults import failing_database
 
 WINDOW = timedelta(minutes=15)
-TWO = Limit(("here", "ada", "203.0.113.9"), 2, WINDOW)
+TWO = Limit(("user and client", "ada", "203.0.113.9"), 2, WINDOW)
 ONE_WINDOW = WINDOW.total_seconds()
 
 
@@ -149,7 +149,7 @@ def test_only_an_enforced_limit_rejects_an_attempt(
 
 def test_limits_are_enforced_unless_stated_otherwise() -> None:
     """A forgotten `enforced` must not switch a limit off (S-045)."""
-    assert Limit(("here",), 1, WINDOW).enforced
+    assert Limit(("user and client",), 1, WINDOW).enforced
 
 
 def test_no_limit_counts_an_attempt_that_another_one_rejects(
@@ -222,7 +222,7 @@ def test_a_limit_that_is_not_enforced_says_how_long_to_wait(
     database: Database, limiter: AttemptLimiter
 ) -> None:
     """The caller needs it for the response (S-155)."""
-    one = Limit(("account", "ada"), 1, WINDOW, enforced=False)
+    one = Limit(("user", "ada"), 1, WINDOW, enforced=False)
     fail(database, limiter, one)
     assert limiter.reserve([TWO, one]).wait_seconds == ONE_WINDOW
 

@@ -101,7 +101,7 @@ def test_a_scope_that_the_user_lacks_is_audited(backend: Backend, ada: str) -> N
 
 @pytest.mark.parametrize(
     ("key", "maximum"),
-    [(("here", "ada", AWAY), 10), (("client", AWAY), 100), (("account", "ada"), 200)],
+    [(("user and client", "ada", AWAY), 10), (("client", AWAY), 100), (("user", "ada"), 200)],
 )
 def test_each_limit_allows_its_last_attempt(
     backend: Backend, key: tuple[str, ...], maximum: int
@@ -119,7 +119,12 @@ def test_each_limit_allows_its_last_attempt(
 
 def test_the_limits_of_others_do_not_count(backend: Backend) -> None:
     """Neither those of another user nor of another client (S-044)."""
-    for key in (("here", "eve", AWAY), ("here", "ada", HOME), ("client", HOME), ("account", "eve")):
+    for key in (
+        ("user and client", "eve", AWAY),
+        ("user and client", "ada", HOME),
+        ("client", HOME),
+        ("user", "eve"),
+    ):
         use_up(backend, key, 200)
     assert sign_in(backend).access_token
 
@@ -130,7 +135,7 @@ def test_a_known_client_can_sign_in_when_others_used_up_the_attempts_at_a_user(
     """With the right password; an unknown one gets the response to a wrong one (S-044)."""
     come_from(HOME)
     sign_in(backend)
-    use_up(backend, ("account", "ada"), 200)
+    use_up(backend, ("user", "ada"), 200)
     assert sign_in(backend).access_token
     come_from(AWAY)
     with pytest.raises(TooManyRequests):
@@ -139,7 +144,7 @@ def test_a_known_client_can_sign_in_when_others_used_up_the_attempts_at_a_user(
 
 def test_a_rejected_attempt_at_a_used_up_user_is_audited_as_locked(backend: Backend) -> None:
     """Whether the password was right is not known (S-113)."""
-    use_up(backend, ("account", "ada"), 200)
+    use_up(backend, ("user", "ada"), 200)
     with pytest.raises(TooManyRequests):
         sign_in(backend)
     assert reasons(backend) == ["locked"]
@@ -150,7 +155,7 @@ def test_a_wrong_password_of_a_known_client_at_a_used_up_user_is_rejected_like_o
 ) -> None:
     """S-113: with the time to wait, and audited as what it is."""
     sign_in(backend)
-    use_up(backend, ("account", "ada"), 200)
+    use_up(backend, ("user", "ada"), 200)
     with pytest.raises(TooManyRequests):
         sign_in(backend, WRONG)
     assert reasons(backend) == ["wrong password"]
@@ -162,7 +167,7 @@ def test_a_client_without_a_readable_address_never_becomes_known(
     """All of them look the same (S-114)."""
     come_from("unix:")
     sign_in(backend)
-    use_up(backend, ("account", "ada"), 200)
+    use_up(backend, ("user", "ada"), 200)
     with pytest.raises(TooManyRequests):
         sign_in(backend)
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from itemsapi.clock import now
-from itemsapi.db import after_commit
+from itemsapi.db import run_after_commit
 from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
@@ -224,7 +224,7 @@ def test_a_later_savepoint_of_the_host_keeps_ours(
 def act_after_commit(backend: Backend, connection: Connection, actions: list[int]) -> None:
     """Note, once the host has committed, that it has."""
     with backend.services.database.transaction(connection=connection) as tx:
-        after_commit(tx, lambda: actions.append(len(actions)))
+        run_after_commit(tx, lambda: actions.append(len(actions)))
 
 
 def test_a_connection_that_lives_long_gathers_no_handlers(backend: Backend, host: Engine) -> None:

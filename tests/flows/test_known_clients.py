@@ -3,7 +3,7 @@
 import pytest
 
 from itemsapi.db import Database
-from itemsapi.issuer.login_throttling import is_known_client, remember_client
+from itemsapi.issuer.known_clients import is_known_client, remember_client
 from itemsapi.testing import MovableClock
 
 HOME, AWAY = "198.51.100.7", "203.0.113.9"

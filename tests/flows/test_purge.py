@@ -235,7 +235,7 @@ def test_a_pending_attempt_is_deleted_a_day_after_it_expired(
     backend: Backend, hours: int, deleted: int
 ) -> None:
     """S-079: never while its password is verified."""
-    limit = Limit(("here", "ada", "203.0.113.9"), 10, timedelta(minutes=15))
+    limit = Limit(("user and client", "ada", "203.0.113.9"), 10, timedelta(minutes=15))
     backend.services.issuer.attempt_limiter.reserve([limit])
     backend.clock.advance(seconds=30, hours=hours)
     assert purge_target(backend, "pending attempts") == deleted

@@ -5,8 +5,7 @@ from contextlib import suppress
 import pytest
 
 from itemsapi.db import Database
-from itemsapi.db.user_set import UserSet
-from itemsapi.problems import DatabaseUnavailable
+from itemsapi.db.user_set import UserSet, UsersOfOthers
 
 
 def claim(database: Database, users: UserSet) -> None:
@@ -22,7 +21,7 @@ def test_the_later_of_two_claims_is_refused(database: Database) -> None:
         shop.require(connection)
         office.require(connection)
     claim(database, shop)
-    with pytest.raises(DatabaseUnavailable) as refused:
+    with pytest.raises(UsersOfOthers) as refused:
         claim(database, office)
     assert refused.value.cause.startswith("database: it is for the users of `customer`, and these")
 

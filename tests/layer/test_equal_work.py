@@ -46,7 +46,7 @@ def test_every_name_costs_the_same_verifications(
 
 def lock(host: Host, name: str) -> None:
     """Use up the attempts of all clients at the password of a name."""
-    digest = Limit(("account", name), 1, timedelta(minutes=15)).digest
+    digest = Limit(("user", name), 1, timedelta(minutes=15)).digest
     with host.services.database.transaction() as tx:
         tx.merge(AttemptCounter(key=digest, started_at=host.clock(), failures=200))
 

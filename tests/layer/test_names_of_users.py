@@ -22,7 +22,7 @@ def status(host: Host, username: str, *, address: str, password: str = PASSWORD)
 
 def lock_account(host: Host, name: str) -> None:
     """Use up the attempts of all clients at the password of a name."""
-    digest = Limit(("account", name), 1, THIRTY_DAYS).digest
+    digest = Limit(("user", name), 1, THIRTY_DAYS).digest
     with host.services.database.transaction() as tx:
         tx.merge(AttemptCounter(key=digest, started_at=host.clock(), failures=200))
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from itemsapi import rate_limits
-from itemsapi.accounts import passwords
+from itemsapi.accounts import host_writes, passwords
 from itemsapi.db import engine, postgres, postgres_connections, sqlite, writable_probe
 from itemsapi.server import pool, supervisor
 from itemsapi.tokens import revocation
@@ -30,6 +30,9 @@ VALUES = {
         f"after {postgres.BREAKER_SECONDS:.0f} s, by one thread"
     ),
     "busy timeout of SQLite": f"{sqlite.BUSY_TIMEOUT_SECONDS:.0f} s",
+    "wait for a lock of the application, when the hash of one of its users is stored": (
+        f"{host_writes.LOCK_TIMEOUT_SECONDS} s"
+    ),
     "tokens are accepted without news of revocations": f"{revocation.MAX_FEED_AGE_SECONDS:.0f} s",
     "check whether the database accepts writes": (
         f"once in {writable_probe.PROBE_INTERVAL_SECONDS:.0f} s"

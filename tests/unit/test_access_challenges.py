@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itemsapi.problem_list import list_problems
 from itemsapi.problems import (
     Challenge,
     Problem,
     ScopeMissing,
     StepUpRequired,
     TokenMissing,
-    list_problems,
 )
 from itemsapi.tokens.scopes import Scope
 

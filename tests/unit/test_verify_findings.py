@@ -6,7 +6,7 @@ import pytest
 
 from itemsapi.verify.broken_tokens import broken_credentials
 from itemsapi.verify.findings import Finding, Outcome
-from itemsapi.verify.judging import MAX_DETAIL_LENGTH, said_why
+from itemsapi.verify.judging import MAX_DETAIL_LENGTH, problem_detail
 from itemsapi.verify.report import Report
 from itemsapi.verify.tokens import Minted, decoded, holds_scope
 from itemsapi.verify.wire import Request, Response
@@ -129,11 +129,11 @@ def test_summary_counts_the_operations_when_nothing_names_their_scopes() -> None
 )
 def test_reason_of_a_refusal_is_shown_when_the_service_says_it(body: bytes, said: str) -> None:
     """The `detail` of a problem (RFC 9457) tells which values are wrong; others say nothing."""
-    assert said_why(Response(422, {}, body)) == said
+    assert problem_detail(Response(422, {}, body)) == said
 
 
 def test_reason_of_a_refusal_is_cut_when_it_is_long() -> None:
     """The service may be hostile."""
-    assert said_why(Response(422, {}, b'{"detail": "%s"}' % (b"x" * 5000))) == (
+    assert problem_detail(Response(422, {}, b'{"detail": "%s"}' % (b"x" * 5000))) == (
         f" ({'x' * MAX_DETAIL_LENGTH})"
     )

@@ -54,7 +54,8 @@ class ForeignHash:
     def matches(self, password: str) -> bool:
         """Return whether a password, exactly as it was sent, has this hash.
 
-        None with NUL has: to PBKDF2 and scrypt, NULs at the end make no difference (RFC 2104).
+        A password with NUL matches nothing: to PBKDF2 and scrypt, NULs at the end make no
+        difference (RFC 2104).
         """
         if "\0" in password:
             return False

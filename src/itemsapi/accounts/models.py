@@ -48,6 +48,7 @@ class _CommandLine:
 
 
 COMMAND_LINE: Operator = _CommandLine()
+ADMIN_ROLE = "admin"  # the role with all scopes, which every new database has
 
 
 # User names: ASCII in lower case, so that no two names look alike (S-158).

@@ -31,21 +31,21 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from itemsapi.accounts.host_writes import writing
 from itemsapi.accounts.user_columns import (
     enabled_column,
-    has_reused_ids,
     id_column,
     id_value,
     mapper_of,
-    replacement,
+    replace_hash_statement,
+    sqlite_reuses_ids,
     table_name,
     text_column,
     username_column,
 )
 from itemsapi.accounts.users import UserAccount
+from itemsapi.callbacks import require_one_argument
 from itemsapi.db import AnyRow
 from itemsapi.db.engine import translate_errors
 from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.signatures import require_one_argument
 
 SAMPLED_HASHES = 1000  # at each end of the table
 _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")  # NUL, half of a pair: errors of the drivers
@@ -107,7 +107,7 @@ class SqlUsers:
         self._columns = [self._id, self._username, self._password_hash]
         if enabled is not None:
             self._columns.append(enabled_column(mapper, enabled))
-        self._replace = None if read_only else replacement(mapper, id, password_hash)
+        self._replace = None if read_only else replace_hash_statement(mapper, id, password_hash)
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name; None also if several users have it."""
@@ -199,7 +199,7 @@ class SqlUsers:
 
     def reuses_ids(self) -> bool:
         """Return whether the database gives the id of a deleted user to another one, by itself."""
-        return self._bind()[1].dialect.name == "sqlite" and has_reused_ids(self._mapper)
+        return self._bind()[1].dialect.name == "sqlite" and sqlite_reuses_ids(self._mapper)
 
     def _account(self, row: AnyRow) -> UserAccount:
         user_id, username, password_hash, *enabled = row

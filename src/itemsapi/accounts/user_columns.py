@@ -132,7 +132,7 @@ def enabled_column(mapper: Mapper[Any], name: str) -> UserColumn:
     return cast("UserColumn", attribute)
 
 
-def replacement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
+def replace_hash_statement(mapper: Mapper[Any], id_name: str, hash_name: str) -> Update:
     """Return the statement that replaces a hash. Raise `ValueError` if there is no room for one."""
     name = _full_name(mapper, hash_name)
     column = mapper.column_attrs[hash_name].columns[0]
@@ -159,8 +159,8 @@ def table_name(mapper: Mapper[Any]) -> str:
     return str(getattr(mapper.primary_key[0].table, "fullname", mapper.class_.__name__))
 
 
-def has_reused_ids(mapper: Mapper[Any]) -> bool:
-    """Return whether SQLite counts the ids of a table, and uses the highest again."""
+def sqlite_reuses_ids(mapper: Mapper[Any]) -> bool:
+    """Return whether SQLite may give the id of a deleted row to a new one."""
     table = mapper.primary_key[0].table
     if not isinstance(table, Table) or not isinstance(mapper.primary_key[0].type, Integer):
         return False

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, String, bindparam, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.accounts.users import MAX_USER_ID_LENGTH
 from itemsapi.db import AnyRow, Model
+from itemsapi.user_ids import MAX_USER_ID_LENGTH
 
 MAX_DIGESTS = 16  # of the current hash, and of those that sign-ins at the same time may store
 DIGEST_BYTES = 16

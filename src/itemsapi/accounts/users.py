@@ -13,10 +13,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from itemsapi.signatures import require_one_argument
+from itemsapi.callbacks import require_one_argument
 
 UNNAMED = "an object without a name"
-MAX_USER_ID_LENGTH = 128  # characters; the width of the column `user_id` in every table
 _FIELDS = (
     ("id", str, "pass a string, an integer or a UUID"),
     ("username", str, "pass a string"),
@@ -71,9 +70,11 @@ class UserAccount:
 class Users(Protocol):
     """The users of an application.
 
-    The methods run in requests of any thread, never inside a transaction of the layer. If one
-    raises an exception or returns something else, the response is a 503, and the log says what it
-    was. Raise `DatabaseUnavailable` if the users cannot be read now.
+    The methods run in requests of any thread, outside the transactions of the layer. Only
+    `users_changed(..., connection=...)` reads a user in one, which is that of the application: by
+    `find_in_transaction`, or by `find_by_id` without it. If a method raises an exception or returns
+    something else, the response is a 503, and the log says what it was. Raise `DatabaseUnavailable`
+    if the users cannot be read now.
 
     An attribute `name` says whose users these are. A database of the layer is for one set of users:
     it refuses those with another name.
@@ -105,7 +106,7 @@ class Users(Protocol):
 
 
 @runtime_checkable
-class JoiningUsers(Protocol):
+class FindsInTransaction(Protocol):
     """Users that can be read in an open transaction of the application."""
 
     def find_in_transaction(self, user_id: str, connection: Connection) -> UserAccount | None:
@@ -113,7 +114,7 @@ class JoiningUsers(Protocol):
 
 
 @runtime_checkable
-class HashSamples(Protocol):
+class SamplesHashes(Protocol):
     """Users that can show what kinds of password hashes they have (S-113)."""
 
     def sample_password_hashes(self) -> Iterable[str]:
@@ -121,7 +122,7 @@ class HashSamples(Protocol):
 
 
 @runtime_checkable
-class HashRenewal(Protocol):
+class RenewsHashes(Protocol):
     """Users whose hashes can be replaced without waiting."""
 
     def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:

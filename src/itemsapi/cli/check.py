@@ -19,11 +19,12 @@ from itemsapi.cli.host_checks import check_application
 from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
+from itemsapi.command_line import command_line
 from itemsapi.db import Database, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables
 from itemsapi.db.url import parse_database_url
+from itemsapi.file_modes import mode_warning
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.program import command_line
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
 from itemsapi.secret_key import SECRET_FILE, exposure_warning, is_kept_in
@@ -65,12 +66,12 @@ def command(*, as_json: bool) -> None:
             print_lines("")
         for finding in findings:
             _print_finding(finding)
-    if any(finding.mark == "fault" for finding in findings):
+    if any(finding.severity == "fault" for finding in findings):
         sys.exit(1)
 
 
 def _print_finding(finding: Finding) -> None:
-    print_lines(f"  {_LABELS[finding.mark]:6} {finding.about}: {finding.words}")
+    print_lines(f"  {_LABELS[finding.severity]:6} {finding.subject}: {finding.message}")
 
 
 def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
@@ -81,7 +82,7 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # does not connect
     except SettingsError as error:
         fault = Finding("fault", "settings", str(error))
-        return None, [*(found for found in findings if found.words != fault.words), fault]
+        return None, [*(found for found in findings if found.message != fault.message), fault]
     findings += [Finding("ok", "settings", "valid"), *_check_proxies(settings)]
     findings += _check_secret_key(settings, environ)
     return settings, [*findings, *_check_services(settings)]
@@ -187,8 +188,7 @@ def _check_file_modes(database: Database, *, is_host: bool) -> Iterator[Finding]
         if is_host and has_other_tables(connection):
             return
     for file in sqlite.database_files(Path(database.engine.url.database or "")):
-        if file.stat().st_mode & 0o077:
-            words = f"others may read {file}; run chmod 600 {file}"
+        if words := mode_warning(file):
             yield Finding("warning", "database", words)
 
 

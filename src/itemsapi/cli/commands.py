@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from itemsapi.program import called_as
+from itemsapi.command_line import called_as
 
 _COMMANDS = {
     "serve": "Serve the API; set up everything on first start.",

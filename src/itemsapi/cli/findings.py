@@ -11,9 +11,9 @@ Severity = Literal["ok", "warning", "fault"]
 class Finding:
     """The result of one check."""
 
-    mark: Severity
-    about: str
-    words: str
+    severity: Severity
+    subject: str
+    message: str
 
     def as_row(self) -> dict[str, str]:
         """Return the finding as a JSON object."""

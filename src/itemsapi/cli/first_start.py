@@ -5,8 +5,8 @@ import sys
 import click
 
 from itemsapi.cli.terminal import print_lines
+from itemsapi.command_line import command_line
 from itemsapi.db import check_schema, is_empty, upgrade
-from itemsapi.program import command_line
 from itemsapi.services import Services
 
 

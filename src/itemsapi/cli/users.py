@@ -13,9 +13,9 @@ from itemsapi.accounts.repository import UserRecord
 from itemsapi.cli.context import open_own_users, serves_console
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
 from itemsapi.clock import now
+from itemsapi.command_line import command_line
 from itemsapi.issuer.users import UserService
 from itemsapi.problems import ValidationFailed
-from itemsapi.program import command_line
 from itemsapi.services import Services
 
 Function = TypeVar("Function", bound=Callable[..., object])

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from itemsapi.db.engine import Database
 from itemsapi.db.joined_transaction import (
     HostConnection,
-    after_commit,
     has_joined,
     host_connection,
+    run_after_commit,
 )
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 from itemsapi.db.user_set import LAYER_USERS
@@ -46,7 +46,6 @@ __all__ = [
     "SchemaOutdated",
     "Session",
     "UtcDateTime",
-    "after_commit",
     "check_schema",
     "create_revision",
     "current_revision",
@@ -57,6 +56,7 @@ __all__ = [
     "newest_revision",
     "require_current_models",
     "revisions",
+    "run_after_commit",
     "upgrade",
 ]
 

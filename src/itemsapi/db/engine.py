@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.orm import Session, scoped_session
 
 from itemsapi.clock import Timer
+from itemsapi.command_line import command_line
 from itemsapi.db import sqlite
 from itemsapi.db.host_commit import Change, change_before_commit
 from itemsapi.db.identity import DatabaseIdentity
@@ -31,7 +32,6 @@ from itemsapi.db.user_set import UserSet
 from itemsapi.db.writable_probe import WritableProbe
 from itemsapi.observability.logging import summarize_error
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.program import command_line
 
 if TYPE_CHECKING:
     from itemsapi.db.postgres_connections import Pooler  # with psycopg, an extra
@@ -124,7 +124,7 @@ class Database:
             self.user_set.require(tx.connection())
             yield tx
 
-    def change_at_commit(
+    def change_before_commit(
         self,
         apply: Callable[[Session, list[Item]], None],
         item: Item,

@@ -41,7 +41,7 @@ def change_before_commit(connection: Connection, change: Change) -> None:
     _commit_of(connection).add(changes=[change])
 
 
-def act_after_commit(connection: Connection, actions: Iterable[Action]) -> None:
+def run_after_commit(connection: Connection, actions: Iterable[Action]) -> None:
     """Run actions once the connection has certainly committed."""
     _commit_of(connection).add(actions=actions)
 
@@ -149,17 +149,17 @@ def _listen_for_outcomes(engine: Engine) -> None:
 
     Engines with other options share the dialect and the pool; `event.contains` would not tell.
     """
-    if _give_back not in tuple(engine.pool.dispatch.checkin):
-        event.listen(engine, "checkin", _give_back)
-    if _fail not in tuple(engine.dialect.dispatch.handle_error):
-        event.listen(engine, "handle_error", _fail)
+    if _on_checkin not in tuple(engine.pool.dispatch.checkin):
+        event.listen(engine, "checkin", _on_checkin)
+    if _on_error not in tuple(engine.dialect.dispatch.handle_error):
+        event.listen(engine, "handle_error", _on_error)
 
 
-def _give_back(_driver_connection: object, record: ConnectionPoolEntry) -> None:
+def _on_checkin(_driver_connection: object, record: ConnectionPoolEntry) -> None:
     _run_committed(record.info)
 
 
-def _fail(context: ExceptionContext) -> None:
+def _on_error(context: ExceptionContext) -> None:
     connection = context.connection
     if connection is not None and not connection.closed and not connection.invalidated:
         connection.info.pop(_COMMITTED, None)

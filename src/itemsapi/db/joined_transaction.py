@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, scoped_session
 
-from itemsapi.db.host_commit import act_after_commit
+from itemsapi.db import host_commit
 from itemsapi.db.identity import DatabaseIdentity
 
 HostConnection = Connection | Session | scoped_session[Any]
@@ -36,7 +36,7 @@ def join_transaction(connection: HostConnection, own: DatabaseIdentity) -> Itera
         actions: list[Callable[[], None]] = tx.info.setdefault(_ACTIONS, [])
         yield tx
     if actions:
-        act_after_commit(outer, actions)
+        host_commit.run_after_commit(outer, actions)
 
 
 def begin_to_join(connection: HostConnection, own: DatabaseIdentity) -> Connection:
@@ -70,7 +70,7 @@ def has_joined(tx: Session) -> bool:
     return _ACTIONS in tx.info
 
 
-def after_commit(tx: Session, action: Callable[[], None]) -> None:
+def run_after_commit(tx: Session, action: Callable[[], None]) -> None:
     """Run `action` once the changes of `tx` are committed, and not if they are rolled back.
 
     If `tx` has joined a transaction of the application, the action runs when that is committed.

@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, event
 
+from itemsapi.command_line import command_line
 from itemsapi.db.engine import Database
 from itemsapi.db.ownership import (
     BLUEPRINT_VERSION_TABLE,
@@ -34,7 +35,6 @@ from itemsapi.db.ownership import (
 )
 from itemsapi.db.types import BlueprintModel, Model
 from itemsapi.observability.logging import summarize_error
-from itemsapi.program import command_line
 
 ENVIRONMENTS = (
     Path(__file__).parents[1] / "migrations",

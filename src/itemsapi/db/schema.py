@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.orm import Session
 
+from itemsapi.command_line import command_line
 from itemsapi.db.engine import Database, translate_errors
 from itemsapi.db.migrations import (
     MigrationFailed,
@@ -28,7 +29,6 @@ from itemsapi.db.ownership import (
 )
 from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.program import command_line
 
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
 LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE

@@ -14,6 +14,10 @@ from itemsapi.problems import DatabaseUnavailable
 LAYER_USERS = "itemsapi_user"  # the name of the layer's own set, which is that of the table
 
 
+class UsersOfOthers(DatabaseUnavailable):
+    """The database is for another set of users."""
+
+
 class StoredUserSet(Model):
     """The only row: the name of the users that the database is for."""
 
@@ -37,28 +41,30 @@ class UserSet:
         self._name, self._is_confirmed = name, name is None
 
     def require(self, connection: Connection) -> None:
-        """Raise `DatabaseUnavailable` if the database is for other users.
+        """Raise `UsersOfOthers` if the database is for other users.
 
         Once it is known to be for these, nothing is read any more.
         """
         if self._is_confirmed:
             return
         stored = connection.scalar(_READ)
-        if stored is not None and stored != self._name:
-            raise DatabaseUnavailable(cause=f"database: {self._conflict(stored)}")
-        self._is_confirmed = stored is not None
+        if stored is not None:
+            self._require_own(stored)
+            self._is_confirmed = True
 
     def claim(self, tx: Session) -> None:
         """Store whose users these are, unless it is known. Raise as `require` does."""
         if self._is_confirmed:
             return
         tx.execute(_CLAIM, {"name": self._name})
-        stored = tx.scalar(_READ)
-        if stored != self._name:
-            raise DatabaseUnavailable(cause=f"database: {self._conflict(stored)}")
+        self._require_own(tx.scalar(_READ))  # not confirmed yet: the transaction may be rolled back
 
-    def _conflict(self, stored: str | None) -> str:
-        fault = f"it is for the users of `{stored}`, and these are of `{self._name}`"
+    def _require_own(self, stored: str | None) -> None:
+        if stored == self._name:
+            return
+        fault = f"database: it is for the users of `{stored}`, and these are of `{self._name}`"
         if self._name == LAYER_USERS:
-            return f"{fault}; name the application with --app, or give this one a database"
-        return f"{fault}; give them a database, or, if they are the same, write name={stored!r}"
+            advice = "name the application with --app, or give this one a database"
+        else:
+            advice = f"give them a database, or, if they are the same, write name={stored!r}"
+        raise UsersOfOthers(cause=f"{fault}; {advice}")

@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from itemsapi.command_line import command_line
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.program import command_line
 
 NOT_WRITABLE = (
     "database: it accepts no changes (read-only, or a standby), did not respond a moment ago,"

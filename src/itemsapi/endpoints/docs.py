@@ -14,7 +14,8 @@ from flask import Response, request, url_for
 from marshmallow import INCLUDE
 
 from itemsapi.gate.decorators import public
-from itemsapi.problems import Problem, list_problems
+from itemsapi.problem_list import list_problems
+from itemsapi.problems import Problem
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.rest.etags import not_modified
 from itemsapi.rest.openapi.document import current_document

@@ -1,24 +1,9 @@
 """Credentials: what a request may carry to say who sends it.
 
-A credential is an object with a name for `by=` of the rules, the scheme of its challenge, and two
-methods. The access token is one and is always there; `itemsapi.gate.api_keys` and
-`itemsapi.gate.hmac_signature` are others, and an application may write its own:
-
-    class PartnerKeyInvalid(Challenge):  # of itemsapi.problems: a 401
-        code, error, title = "invalid_partner_key", "invalid_token", "The partner key is invalid"
-
-    class PartnerKey:  # Authorization: Partner <key>, which both sides know
-        name, scheme = "partner", "Partner"
-        documentation = {"type": "http", "scheme": "partner"}
-
-        def is_present(self, request):
-            return request.headers.get("Authorization", "").startswith("Partner ")
-
-        def authenticate(self, request):
-            key = request.headers.get("Authorization", "").removeprefix("Partner ")
-            if not hmac.compare_digest(key.encode(), PARTNER_KEY):
-                raise PartnerKeyInvalid
-            return Caller("partner:bank", frozenset({"orders:read"}), credential=self.name)
+A credential is an object with a name for `by=` of the rules, the scheme of its challenge, its
+documentation, and two methods. The access token is one and is always there;
+`itemsapi.gate.api_keys` and `itemsapi.gate.hmac_signature` are others, and an application may write
+its own: docs/rules.md has an example.
 
 A request carries one credential (S-011). With two it is rejected, whatever the rule accepts: what
 a proxy adds or a client forgets must not decide who the caller is. A credential of a kind that the
@@ -42,7 +27,7 @@ from itemsapi.clock import Clock
 from itemsapi.gate.caller import Caller
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.problems import BodyTooLarge, Challenge, CredentialNotAccepted, CredentialsAmbiguous
-from itemsapi.tokens.claims import MAX_USER_ID_LENGTH, is_user_id
+from itemsapi.user_ids import MAX_USER_ID_LENGTH, is_user_id
 
 WEBHOOK = "webhook"  # what the ids of the callers of all `HmacSignature` begin with
 _NAME = re.compile("[a-z][a-z0-9_]{0,39}")
@@ -120,14 +105,15 @@ def machine_names(credentials: Iterable[Credential]) -> frozenset[str]:
 def require_caller(caller: object, name: str) -> None:
     """Raise `TypeError` for what a credential returned, if that is no caller.
 
-    Every user has one id, which is a text: who has None or a number would be nobody, or somebody
-    else, where rates and owners are compared.
+    Every user has one id, which is a text. A caller with None or a number as id would be nobody, or
+    somebody else, where rates and owners are compared.
     """
     fault = None
     if not isinstance(caller, Caller):
         fault = f"{type(caller).__name__}, neither a Caller nor None"
     elif not is_user_id(caller.user_id):
-        fault = f"a caller whose user_id is no text of 1 to {MAX_USER_ID_LENGTH} printable letters"
+        length = f"1 to {MAX_USER_ID_LENGTH} printable characters"
+        fault = f"a caller whose user_id is no text of {length}"
     elif not _are_names(caller.scopes):
         fault = "a caller whose scopes are no frozenset of names"
     elif type(caller.auth_time) not in {int, type(None)}:
@@ -142,7 +128,7 @@ def _are_names(scopes: object) -> bool:
 
 
 def _place(credential: Credential) -> object:
-    """Return where a request has a credential: two in one place are one in a request."""
+    """Return where a request has a credential; two that share a place count as one."""
     documented = credential.documentation
     if documented.get("type") == "http":
         return "header", "authorization"

@@ -4,11 +4,8 @@ They only mark the function. The gate enforces the rule, the rulebook checks at 
 route has exactly one, and OpenAPI shows it. Nothing is wrapped, so no order of decorators can
 open a route.
 
-`@requires` and `@signed_in` take the same options. `by`: the names of the credentials that the
-route accepts; only the access token if it is left out, so that a new credential opens no route.
-`within`: how long ago the user may have signed in: `"5m"`, seconds, or a `timedelta` (step-up,
-RFC 9470). `on`: a
-function that returns whether the caller may reach the object, see `itemsapi.gate.object_check`.
+`@requires` and `@signed_in` take the same options. A route without `by=` accepts the access token
+only, so that a new credential opens no route.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -17,7 +14,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from itemsapi.gate.object_check import Check, ObjectCheck
-from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule, each_once
 from itemsapi.settings_parsing import parse_duration, whole_seconds
 from itemsapi.tokens.scopes import Scope, scope_names
 
@@ -37,9 +34,9 @@ def requires(
     """Require a caller with *all* of `scopes`, each a `Scope` or the name of a known one.
 
     `by`: the names of all credentials that the route accepts, in place of the access token alone.
-    `within`: the greatest age of the sign-in, seconds or `"5m"` (RFC 9470); for access tokens only.
-    `on`: a function of the view's arguments that returns whether the caller may reach the object;
-    False is a 404.
+    `within`: the greatest age of the sign-in, as `"5m"`, seconds or a `timedelta` (RFC 9470); for
+    access tokens only. `on`: a function of the view's arguments that returns whether the caller may
+    reach the object; False is a 404.
 
     Raise `ValueError` without a scope (for "signed in, with any scopes" use `@signed_in`), for a
     name that no scope can have, for `by=` without a name, and for a wrong `within`; `TypeError`
@@ -72,10 +69,7 @@ def signed_in(
 ) -> View | Callable[[View], View]:
     """Require a caller, with any scopes: write `@signed_in`, or `@signed_in(by=...)`.
 
-    `by`: the names of all credentials that the route accepts, in place of the access token alone.
-    `within`: the greatest age of the sign-in, seconds or `"5m"` (RFC 9470); for access tokens only.
-    `on`: a function of the view's arguments that returns whether the caller may reach the object;
-    False is a 404.
+    `by`, `within` and `on` are those of `requires`.
 
     Raise `ValueError` for `by=` without a name and for a wrong `within`, `TypeError` if `on` is no
     function with named arguments.
@@ -126,9 +120,9 @@ def declared_rules(view: object) -> tuple[Rule, ...]:
     The rule of a wrapper counts only beside a rule of the view: if the view has none, a wrapper's
     rule is not enough; if it has a different one, one of the two would silently have no effect.
     """
-    rules = [rule for layer in layers(view) for rule in _own_rules(layer)]
+    rules = [rule for part in wrapped_functions(view) for rule in _own_rules(part)]
     rules += getattr(view, WRAPPER_RULES, ()) if rules else ()
-    return tuple(rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i]))
+    return tuple(each_once(rules))
 
 
 def _options(
@@ -160,7 +154,7 @@ def _seconds(within: str | int | timedelta) -> int:
         raise ValueError(msg) from None
 
 
-def layers(view: object) -> Iterator[object]:
+def wrapped_functions(view: object) -> Iterator[object]:
     """Yield a class and all its bases, so that no rule of a base is overlooked.
 
     Or yield a function and all functions that it wraps; stop at a cycle of wrappers.
@@ -169,14 +163,14 @@ def layers(view: object) -> Iterator[object]:
         yield from view.__mro__
         return
     seen: list[object] = []
-    while view is not None and not any(view is layer for layer in seen):
+    while view is not None and not any(view is part for part in seen):
         seen.append(view)
         yield view
         view = getattr(view, "__wrapped__", None)
 
 
-def _own_rules(layer: object) -> tuple[Rule, ...]:
-    rules = vars(layer).get(RULES, ()) if isinstance(layer, type) else getattr(layer, RULES, ())
+def _own_rules(part: object) -> tuple[Rule, ...]:
+    rules = vars(part).get(RULES, ()) if isinstance(part, type) else getattr(part, RULES, ())
     return tuple(rules)
 
 
@@ -188,7 +182,7 @@ def _declare(rule: Rule) -> Callable[[View], View]:
         except AttributeError:  # a bound method, or a builtin
             msg = f"{view!r} takes no rule; decorate a function, or a class of the type MethodView"
             raise TypeError(msg) from None
-        for wrapped in list(layers(getattr(view, "__wrapped__", None))):
+        for wrapped in list(wrapped_functions(getattr(view, "__wrapped__", None))):
             with suppress(AttributeError):  # builtins have no attributes
                 setattr(wrapped, WRAPPER_RULES, (*getattr(wrapped, WRAPPER_RULES, ()), rule))
         return view

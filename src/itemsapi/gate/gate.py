@@ -16,10 +16,8 @@ from flask.typing import RouteCallable
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import (
     Caller,
-    clear_caller,
     mark_stale_credential,
     optional_caller,
-    restore_claims,
     set_caller,
 )
 from itemsapi.gate.credentials import Credentials
@@ -30,9 +28,10 @@ from itemsapi.gate.guarded_views import (
     current_request,
     mark_admitted,
 )
+from itemsapi.gate.jwt_claims import hide_outer_claims, restore_outer_claims
 from itemsapi.gate.responses import (
     GateResponse,
-    has_automatic_options,
+    is_answered_by_flask,
     is_preflight,
     options_response,
     register_response_handlers,
@@ -59,13 +58,13 @@ class Gate:
         scope_registry: ScopeRegistry,
         count_request: Callable[[str | None], None],
         respond: Callable[[Problem], Response],
-        is_layer_request: Callable[[], bool],
+        treats_as_layer: Callable[[], bool],
         on_seal: Callable[[Flask, Rulebook], None],
     ) -> None:
         """Take the checks.
 
         `rules` are those of routes without a decorator. `count_request` raises if a user (by id) or
-        address is over its rate. `respond` makes the response to a problem. `is_layer_request`
+        address is over its rate. `respond` makes the response to a problem. `treats_as_layer`
         tells whether the current request is for the layer: then the gate responds to OPTIONS and
         counts requests for public routes, which it leaves to Flask and the application otherwise.
         `on_seal` is called once, when the application is complete.
@@ -74,7 +73,7 @@ class Gate:
         self._clock = clock
         self._scope_registry = scope_registry
         self._count_request, self.respond = count_request, respond
-        self._is_layer_request, self._on_seal = is_layer_request, on_seal
+        self._treats_as_layer, self._on_seal = treats_as_layer, on_seal
         self._rulebook: Rulebook | None = None
         self._sealing = threading.Lock()
         self.views: GuardedViews | None = None
@@ -87,7 +86,7 @@ class Gate:
         app.extensions[GATE], self.app = self, app
         app.view_functions = UnsealedViews(app.view_functions, self.respond)
         request_started.connect(self.check_request, sender=app)
-        request_tearing_down.connect(_forget_request, sender=app)
+        request_tearing_down.connect(_restore_outer_claims, sender=app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -106,7 +105,9 @@ class Gate:
     def check_request(self, app: Flask, **_: object) -> None:
         """Admit the current request, or raise the response of the gate."""
         self._run_checks(
-            lambda: self._check(app, current_request(), self._rulebook or self._seal_unchecked(app))
+            lambda: self._check(
+                app, current_request(), self._rulebook or self._seal_at_first_request(app)
+            )
         )
 
     def admit(self, app: Flask, rule: Rule) -> Caller | None:
@@ -118,7 +119,7 @@ class Gate:
         return optional_caller()
 
     def _admit_known(self, app: Flask, rule: Rule) -> None:
-        clear_caller(current_request())
+        hide_outer_claims(current_request())
         self.seal(app)  # then the scopes of all routes are known
         if rule.scope_names - self._scope_registry.names:
             raise RouteUnguarded
@@ -136,7 +137,7 @@ class Gate:
             unavailable.__cause__ = error
             raise GateResponse(self.respond(unavailable)) from error
 
-    def _seal_unchecked(self, app: Flask) -> Rulebook:
+    def _seal_at_first_request(self, app: Flask) -> Rulebook:
         """Seal an application whose factory did not; log the faults of its rules."""
         rulebook = self.seal(app)
         for fault in rulebook.faults:
@@ -144,11 +145,11 @@ class Gate:
         return rulebook
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
-        clear_caller(request)
-        if request.method == "OPTIONS" and self._is_layer_request():
+        hide_outer_claims(request)
+        if request.method == "OPTIONS" and self._treats_as_layer():
             if request.routing_exception is None or is_preflight(request):
                 _raise_if_any(options_response())
-        elif request.routing_exception is None and not has_automatic_options(request):
+        elif request.routing_exception is None and not is_answered_by_flask(request):
             endpoint, method = request.endpoint or "", request.method
             view = self._view(app, endpoint)
             rule = _rule_for(app, rulebook, endpoint, method)
@@ -173,12 +174,12 @@ class Gate:
             raise
         finally:
             self._count(rule, caller)  # rejected requests too, by address if there is no caller
-        if self._is_layer_request():
+        if self._treats_as_layer():
             self._csrf_policy.check(request)
         set_caller(request, caller)
 
     def _count(self, rule: Rule, caller: Caller | None) -> None:
-        if rule.limited and (rule.kind != "public" or self._is_layer_request()):
+        if rule.limited and (rule.kind != "public" or self._treats_as_layer()):
             self._count_request(caller.user_id if caller else None)
 
     def _authenticate(self, request: Request, rule: Rule) -> Caller | None:
@@ -193,8 +194,8 @@ class Gate:
             raise
 
 
-def _forget_request(_app: Flask, **_: object) -> None:
-    restore_claims(current_request())
+def _restore_outer_claims(_app: Flask, **_: object) -> None:
+    restore_outer_claims(current_request())
 
 
 def _raise_if_any(response: GateResponse | None) -> None:

@@ -15,11 +15,11 @@ from typing import Any, NoReturn
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue, RouteCallable
 
-from itemsapi.gate.caller import VIEW_RUNS
+from itemsapi.gate.jwt_claims import VIEW_RUNS
 from itemsapi.gate.responses import GateResponse
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded
-from itemsapi.signatures import wraps
+from itemsapi.wrapping import wraps
 
 ADMITTED = "itemsapi_admitted"  # of the request object: the view, the method and the rule
 NOT_ADMITTED: tuple[object, str, Rule | None] = (None, "", None)

@@ -9,25 +9,27 @@ from collections.abc import Iterable
 
 from flask import Flask
 
-from itemsapi.gate.decorators import layers
+from itemsapi.gate.decorators import wrapped_functions
 
-MANAGER = "flask-jwt-extended"  # in `app.extensions`
-CHECK = "verify_jwt_in_request"  # `@jwt_required()` calls it, and so do decorators made after it
-FAULT = (
-    f"is checked twice, by the gate and by @jwt_required() or {CHECK}() with the application's"
-    " JWTManager, so no token opens it; remove the second, or mark the view @public"
+MANAGER_EXTENSION = "flask-jwt-extended"  # in `app.extensions`
+# `@jwt_required()` calls it, and so do decorators made after it.
+VERIFY_FUNCTION = "verify_jwt_in_request"
+CHECKED_TWICE = (
+    f"is checked twice, by the gate and by @jwt_required() or {VERIFY_FUNCTION}() with the"
+    " application's JWTManager, so no token opens it; remove the second, or mark the view @public"
 )
 
 
 def asks_another_manager(app: Flask, parts: Iterable[object]) -> bool:
     """Return whether one of these functions, or one that it wraps, asks the application's manager.
 
-    Call it before the layer installs a manager of its own, whose check takes the gate's word.
+    Call it before the layer installs a manager of its own, whose check accepts what the gate
+    verified.
     """
-    if MANAGER not in app.extensions:
+    if MANAGER_EXTENSION not in app.extensions:
         return False
-    return any(_calls_check(layer) for part in parts for layer in layers(part))
+    return any(_calls_check(one) for part in parts for one in wrapped_functions(part))
 
 
 def _calls_check(function: object) -> bool:
-    return CHECK in getattr(getattr(function, "__code__", None), "co_names", ())
+    return VERIFY_FUNCTION in getattr(getattr(function, "__code__", None), "co_names", ())

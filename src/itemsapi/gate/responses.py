@@ -11,6 +11,8 @@ from flask import Flask, Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
+from itemsapi.gate.routes import has_automatic_options
+
 
 class GateResponse(HTTPException):
     """The response to a rejected request or to OPTIONS, raised by the gate."""
@@ -30,11 +32,9 @@ def register_response_handlers(app: Flask) -> None:
         app.error_handler_spec[name][None][GateResponse] = lambda error: error.gate_response
 
 
-def has_automatic_options(request: Request) -> bool:
-    """Tell whether Flask responds to this OPTIONS request itself, without running a view."""
-    if request.method != "OPTIONS":
-        return False
-    return bool(getattr(request.url_rule, "provide_automatic_options", False))
+def is_answered_by_flask(request: Request) -> bool:
+    """Return whether Flask responds to this OPTIONS request itself, without running a view."""
+    return request.method == "OPTIONS" and has_automatic_options(request.url_rule)
 
 
 def is_preflight(request: Request) -> bool:

@@ -9,9 +9,10 @@ from werkzeug.routing import Rule as Route
 
 from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.decorators import NEEDS_CALLER, declared_rules, handler_of
-from itemsapi.gate.jwt_required import FAULT, asks_another_manager
+from itemsapi.gate.jwt_required import CHECKED_TWICE, asks_another_manager
 from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
-from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
+from itemsapi.gate.routes import methods_with_views
+from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule, each_once
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
@@ -153,8 +154,7 @@ class Rulebook:
             self.faults.append(f"route {route.rule} takes any method; name its methods")
             return
         view = app.view_functions.get(route.endpoint)
-        automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
-        for method in sorted(route.methods - automatic):
+        for method in sorted(methods_with_views(route)):
             declared = collect_rules(view, method)
             given = rules.find(route, method, has_decorator=bool(declared))
             found = [*declared, *given.rules]
@@ -175,7 +175,7 @@ class Rulebook:
     def _is_possible(self, entry: RouteRule, app: Flask, route: Route, view: object) -> bool:
         """Return whether the view can do its work by this rule; add the fault otherwise."""
         if entry.rule.needs_caller and asks_another_manager(app, _parts(view, entry.method)):
-            self._add_fault(entry, FAULT)
+            self._add_fault(entry, CHECKED_TWICE)
             return False
         return self._has_checked_arguments(entry, route.arguments) and self._has_needed_caller(
             entry, handler_of(view, entry.method)
@@ -271,8 +271,7 @@ def _rule_key(endpoint: str, view: object, method: str) -> str:
 
 def collect_rules(view: object, method: str) -> list[Rule]:
     """Return the rules of a view function, or of a MethodView's class and its method; each once."""
-    rules = [rule for part in _parts(view, method) for rule in declared_rules(part)]
-    return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]
+    return each_once([rule for part in _parts(view, method) for rule in declared_rules(part)])
 
 
 def _parts(view: object, method: str) -> list[object]:

@@ -1,5 +1,6 @@
 """Rules: what a route requires of a request. Pure functions of the caller."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -110,3 +111,8 @@ class Rule:
         text += f", on {self.on.name}" if self.on is not None else ""
         text += ", before a password change too" * self.before_password_change
         return text if self.limited else f"{text}, never limited"
+
+
+def each_once(rules: Sequence[Rule]) -> list[Rule]:
+    """Return rules, each object once; two equal rules are two, which are a fault."""
+    return [rule for i, rule in enumerate(rules) if not any(rule is r for r in rules[:i])]

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from flask import Flask
 from werkzeug.routing import Rule as Route
 
+from itemsapi.gate.routes import methods_with_views
+
 LAYER_PREFIX = "itemsapi."  # of the endpoints of the layer, such as `itemsapi.auth.login`
 VARIABLE_NAME = re.compile(r"(<(?:\w+(?:\([^<>]*\))?:)?)\w+>")
 
@@ -47,9 +49,8 @@ def _place(route: Route) -> tuple[object, ...]:
 
 def _methods(route: Route) -> set[str]:
     """Return the methods that a view answers; HEAD follows GET."""
-    methods = set(route.methods or ())
-    automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
-    return methods - automatic - ({"HEAD"} if "GET" in methods else set())
+    methods = methods_with_views(route)
+    return methods - ({"HEAD"} if "GET" in methods else set())
 
 
 def _is_own(route: Route) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from itemsapi.clock import new_id
-from itemsapi.db import AnyRow, after_commit
+from itemsapi.db import AnyRow, run_after_commit
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.problems import NotFound, QuotaExceeded, ValidationFailed
 from itemsapi.tokens.api_keys import (
@@ -97,7 +97,7 @@ class ApiKeyService:
             if revoked is None:
                 raise NotFound
             self._record(tx, "api_key_revoked", user_id, key_id)
-            after_commit(tx, lambda: self._forget(revoked))
+            run_after_commit(tx, lambda: self._forget(revoked))
 
     def _require_quota(self, tx: Session, user_id: str) -> None:
         self._issuer.database.advisory_lock(tx, API_KEY_LOCK)

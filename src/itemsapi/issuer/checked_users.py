@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from itemsapi.accounts.users import HashRenewal, HashSamples, JoiningUsers, UserAccount, Users
+from itemsapi.accounts.users import (
+    FindsInTransaction,
+    RenewsHashes,
+    SamplesHashes,
+    UserAccount,
+    Users,
+)
 from itemsapi.problems import Problem, UsersUnavailable
 from itemsapi.tokens.scopes import scope_names_of_user
 
@@ -30,7 +36,7 @@ class CheckedUsers:
     def find_by_id(self, user_id: str, connection: Connection | None) -> UserAccount | None:
         """Return the user with this id, as a transaction of the application has them if given."""
         users = self.users
-        if connection is None or not isinstance(users, JoiningUsers):
+        if connection is None or not isinstance(users, FindsInTransaction):
             return _account("find_by_id", _call(lambda: users.find_by_id(user_id)))
         found = _call(lambda: users.find_in_transaction(user_id, connection))
         return _account("find_in_transaction", found)
@@ -47,7 +53,7 @@ class CheckedUsers:
     def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Replace a hash, without waiting if the application's class knows how to."""
         users = self.users
-        if not isinstance(users, HashRenewal):
+        if not isinstance(users, RenewsHashes):
             return self.replace_password_hash(user_id, old, new)
         renewed: object = _call(lambda: users.renew_password_hash(user_id, old, new))
         return _boolean("renew_password_hash", renewed)
@@ -55,7 +61,7 @@ class CheckedUsers:
     def sample_password_hashes(self) -> Iterable[str]:
         """Return the hashes of some users, if the application shows them."""
         users = self.users
-        if not isinstance(users, HashSamples):
+        if not isinstance(users, SamplesHashes):
             return ()
         return _call(lambda: tuple(users.sample_password_hashes()))
 

@@ -7,65 +7,23 @@ of one client for all users, and of all clients for one user. When the last one 
 that signed in as this user before can still sign in: other clients cannot lock a user out (S-044).
 They get the response to a wrong password, after the same work (S-113).
 
-Attempts are counted by a form of the name that many spellings share. A known client is one of the
-user's id: whoever has a name of the same form is another user.
+Attempts are counted by a form of the name that many spellings share.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import Connection, String, bindparam, select, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from itemsapi.accounts.users import UserAccount
 from itemsapi.attempt_limits import Limit, Reservation
-from itemsapi.db import Model, UtcDateTime
 from itemsapi.issuer.issuer import Issuer
+from itemsapi.issuer.known_clients import is_known_client, remember_client
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Problem, TooManyRequests
 from itemsapi.web_addresses import UNKNOWN_ADDRESS, client_key
-
-# Known clients: those that signed in as a user before; attackers cannot lock them out (S-044).
-
-KNOWN_CLIENT_LIFETIME = timedelta(days=30)
-
-
-class KnownClient(Model):
-    """A client that signed in as a user; the key is a hash, not the user's id and the address."""
-
-    __tablename__ = "itemsapi_known_client"
-
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    seen_at: Mapped[datetime] = mapped_column(index=True)
-
-
-_table = KnownClient.core()
-_KNOWN = select(_table.c.key).where(
-    _table.c.key == bindparam("key"), _table.c.seen_at > bindparam("since")
-)
-_SEEN = text(
-    "INSERT INTO itemsapi_known_client (key, seen_at) VALUES (:key, :now)"
-    " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
-).bindparams(bindparam("now", type_=UtcDateTime))
-
-
-def remember_client(tx: Session, user_id: str, client: str, now: datetime) -> None:
-    """Remember that `client` just signed in as a user."""
-    tx.execute(_SEEN, {"key": _key(user_id, client), "now": now})
-
-
-def is_known_client(connection: Connection, user_id: str, client: str, now: datetime) -> bool:
-    """Return whether `client` signed in as a user in the last 30 days."""
-    values = {"key": _key(user_id, client), "since": now - KNOWN_CLIENT_LIFETIME}
-    return connection.execute(_KNOWN, values).first() is not None
-
-
-def _key(user_id: str, client: str) -> str:
-    return hashlib.sha256(f"{user_id}\0{client}".encode()).hexdigest()
-
 
 THROTTLING_WINDOW = timedelta(minutes=15)
 MAX_ATTEMPTS_PER_USER_AND_CLIENT = 10
@@ -112,9 +70,11 @@ def login_attempt(issuer: Issuer, username: str) -> Iterator[LoginAttempt]:
 
 def _limits(name: str, client: str) -> tuple[Limit, ...]:
     return (
-        Limit(("here", name, client), MAX_ATTEMPTS_PER_USER_AND_CLIENT, THROTTLING_WINDOW),
+        Limit(
+            ("user and client", name, client), MAX_ATTEMPTS_PER_USER_AND_CLIENT, THROTTLING_WINDOW
+        ),
         Limit(("client", client), MAX_ATTEMPTS_PER_CLIENT, THROTTLING_WINDOW),
-        Limit(("account", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, enforced=False),
+        Limit(("user", name), MAX_ATTEMPTS_PER_USER, THROTTLING_WINDOW, enforced=False),
     )
 
 

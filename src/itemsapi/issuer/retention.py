@@ -20,7 +20,7 @@ from itemsapi.audit import AuditEvent
 from itemsapi.idempotency import IdempotencyKey, count_keys_by_user
 from itemsapi.issuer.api_keys import expired_api_keys
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.login_throttling import KNOWN_CLIENT_LIFETIME, KnownClient
+from itemsapi.issuer.known_clients import KNOWN_CLIENT_LIFETIME, KnownClient
 from itemsapi.quota_usage import subtract_keys
 from itemsapi.tokens.key_store import SigningKey
 from itemsapi.tokens.revocation import ALL_USERS, Revocation

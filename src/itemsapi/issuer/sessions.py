@@ -148,8 +148,13 @@ def revoke_access_tokens(issuer: Issuer, tx: Session, user_id: str) -> int:
     locked the user before: one lock order.
     """
     lock_user(tx, user_id)  # waits for refreshes in progress
-    epoch = issuer.revocation_feed.revoke(tx, user_target(user_id))
-    set_epochs(tx, [user_id], epoch)
+    return revoke_access_tokens_in(issuer, tx, user_id)
+
+
+def revoke_access_tokens_in(issuer: Issuer, tx: Session, *user_ids: str) -> int:
+    """Revoke the access tokens of users that `tx` has locked; return their new epoch."""
+    epoch = issuer.revocation_feed.revoke(tx, *map(user_target, user_ids))
+    set_epochs(tx, user_ids, epoch)
     return epoch
 
 

@@ -1,10 +1,10 @@
 """User changes: what ends when an application changed, disabled or deleted a user of its own.
 
-Nobody tells the layer of it, unless the application calls `auth.users_changed`. A user who is
-missing is gone for good: some databases give the id to the next user, whom an API key or a session
-of the previous one must never reach (S-122). A disabled user may come back, and keeps the keys. So
-does a missing user of the layer itself: their id is given to nobody, and a process that does not
-know the users of the application (`users=`) finds none of them.
+The layer learns of a change when the application calls `auth.users_changed`. A user who is missing
+is gone for good. Some databases give the id to the next user, and an API key or a session of the
+previous user must never reach the next one (S-122). A disabled user may come back, and keeps the
+API keys. A missing user of the layer itself keeps them too: the layer gives no id again, and a
+process that does not know the users of the application (`users=`) finds none of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,17 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
+from itemsapi.accounts.user_state import lock_user, lock_users
 from itemsapi.accounts.users import UserAccount
 from itemsapi.db import HostConnection, has_joined, host_connection
 from itemsapi.issuer.api_keys import revoke_api_keys_in
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.sessions import close_sessions, record_ended_sessions
-from itemsapi.issuer.user_source import is_user_id
-from itemsapi.tokens.revocation import user_target
+from itemsapi.issuer.sessions import (
+    close_sessions,
+    record_ended_sessions,
+    revoke_access_tokens_in,
+)
+from itemsapi.user_ids import is_user_id
 
 Reasons = Mapping[str, str | None]  # by user: why sessions end, or None if they go on
 
@@ -33,19 +36,19 @@ class UserChanges:
         """Use an issuer."""
         self._issuer = issuer
 
-    def announce(self, user_ids: Iterable[str], connection: HostConnection | None = None) -> None:
+    def revoke(self, user_ids: Iterable[str], connection: HostConnection | None = None) -> None:
         """Revoke the access tokens of users that an application changed, in one transaction.
 
         The sessions of those who are missing or disabled end, and the API keys of the missing are
-        revoked. With `connection`, it is the transaction of the application, and this happens just
-        before its commit. A text that no token can have as its user is left out: there is nothing
-        to revoke.
+        revoked. With `connection`, it is the transaction of the application: on PostgreSQL this
+        happens just before its commit, on SQLite at once. An id that no token can have is left out:
+        there is nothing to revoke.
         """
         ids = set(filter(is_user_id, user_ids))
         if ids:
             theirs = None if connection is None else host_connection(connection)
             reasons = self._reasons_to_end(ids, theirs)
-            self._issuer.database.change_at_commit(self._apply, reasons, connection)
+            self._issuer.database.change_before_commit(self._apply, reasons, connection)
 
     def _reasons_to_end(self, ids: Iterable[str], connection: Connection | None) -> Reasons:
         issuer = self._issuer
@@ -61,8 +64,7 @@ class UserChanges:
             reasons = _merge([reasons, self._reasons_to_end(reasons, tx.connection())])
         ids = lock_users(tx, reasons)
         _end_in(issuer, tx, {user_id: why for user_id in ids if (why := reasons[user_id])})
-        epoch = issuer.revocation_feed.revoke(tx, *map(user_target, ids))
-        set_epochs(tx, ids, epoch)
+        revoke_access_tokens_in(issuer, tx, *ids)
         for user_id in ids:
             issuer.audit.record(tx, "authz_change", user_id=user_id, by="application")
 
@@ -85,7 +87,7 @@ def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:
 
 def _reason_to_end(issuer: Issuer, user: UserAccount | None) -> str | None:
     if user is None:
-        return USER_MISSING if issuer.users.may_reuse_ids else None
+        return USER_MISSING if issuer.users.reuses_ids else None
     return None if user.enabled else "user disabled"
 
 

@@ -29,7 +29,6 @@ from itemsapi.accounts.user_state import (
     set_password_digests,
 )
 from itemsapi.accounts.users import (
-    MAX_USER_ID_LENGTH,
     UserAccount,
     Users,
     fold_username,
@@ -41,6 +40,7 @@ from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import Unavailable
 from itemsapi.tokens.revocation import Epochs, load_global_epochs
 from itemsapi.tokens.scopes import ScopeRegistry
+from itemsapi.user_ids import MAX_USER_ID_LENGTH, is_user_id
 
 MAX_WARNINGS = 1000  # unknown scopes that are remembered
 MAX_SHOWN_SCOPE_LENGTH = 80
@@ -96,7 +96,7 @@ class UserSource(Protocol):
         """Whether password hashes are never replaced."""
 
     @property
-    def may_reuse_ids(self) -> bool:
+    def reuses_ids(self) -> bool:
         """Whether another user may get the id of a deleted one (S-122)."""
 
     def find_by_name(self, username: str) -> UserAccount | None:
@@ -140,7 +140,7 @@ class LayerUsers:
     clock: Clock
     scope_registry: ScopeRegistry
     read_only: bool = False
-    may_reuse_ids: bool = False
+    reuses_ids: bool = False
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name, in any case."""
@@ -202,7 +202,7 @@ class ApplicationUsers:
     clock: Clock
     scope_registry: ScopeRegistry
     machine_names: Collection[str] = ()  # of the callers who are no users
-    may_reuse_ids: bool = True
+    reuses_ids: bool = True
 
     @property
     def _checked(self) -> CheckedUsers:
@@ -307,8 +307,3 @@ def _warn_of_unknown_scope(name: str) -> None:
     """Log this once in a process: otherwise each sign-in would."""
     hint = "a user has a scope that no rule names; it is in no token"
     log.warning("unknown_scope", scope=name[:MAX_SHOWN_SCOPE_LENGTH], hint=hint)
-
-
-def is_user_id(text: str) -> bool:
-    """Return whether a token can have this id."""
-    return 0 < len(text) <= MAX_USER_ID_LENGTH and text.isprintable()

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts import repository
 from itemsapi.accounts.models import (
+    ADMIN_ROLE,
     ALL_PERMISSIONS,
     COMMAND_LINE,
     Operator,
@@ -30,8 +31,6 @@ from itemsapi.issuer.roles import ADMIN_LOCK, AdminTransaction, admin_transactio
 from itemsapi.issuer.sessions import end_all_sessions_in, end_user_sessions_in, revoke_access_tokens
 from itemsapi.preconditions import ExpectedVersion
 from itemsapi.problems import Conflict, Forbidden, NotFound, ValidationFailed
-
-ADMIN_ROLE = "admin"  # the role with all permissions; every new database has it
 
 
 class UserService:

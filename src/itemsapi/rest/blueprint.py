@@ -54,8 +54,8 @@ from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
 from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
 from itemsapi.rest.streaming import log_stream_failures
-from itemsapi.signatures import wraps
 from itemsapi.tokens.scopes import Scope
+from itemsapi.wrapping import wraps
 
 SchemaLike = Schema | type[Schema]
 

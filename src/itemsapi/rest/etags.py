@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response
 from itemsapi.preconditions import Precondition, check_version
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
 from itemsapi.rest.json_provider import dumps
-from itemsapi.signatures import wraps
+from itemsapi.wrapping import wraps
 
 ANY: Final = "*"
 WEAK_ETAG_DETAIL = (

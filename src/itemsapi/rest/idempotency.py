@@ -21,7 +21,7 @@ from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.request import JSON, MULTIPART, json_body, multipart_body, read_body
 from itemsapi.rest.schema import Schema
 from itemsapi.services import services
-from itemsapi.signatures import wraps
+from itemsapi.wrapping import wraps
 
 View = TypeVar("View", bound=Callable[..., object])
 KEY = "itemsapi_idempotency_key"  # of the request object

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.accounts.models import ADMIN_ROLE, COMMAND_LINE
 from itemsapi.clock import new_id
 from itemsapi.gate.rules import Rule
 from itemsapi.services import services_of
@@ -27,7 +27,6 @@ from itemsapi.tokens.api_keys import (
 from itemsapi.tokens.scopes import format_scopes
 
 DAY = timedelta(days=1)
-ADMIN = "admin"  # the role with all scopes, which every database has
 
 
 class ApiKeyForger:
@@ -36,7 +35,7 @@ class ApiKeyForger:
     def __init__(self, app: Flask) -> None:
         """Create the users, and the keys that every route must refuse."""
         self._app, self._services = app, services_of(app)
-        self._owner = self._user(ADMIN)
+        self._owner = self._user(ADMIN_ROLE)
         self._without_scopes = self._user()
         self.valid = self.key(self._known)
         self._broken = self._make_broken()
@@ -99,6 +98,6 @@ class ApiKeyForger:
         return create_user(self._app, f"testing-{new_id()[-12:]}", roles=roles)
 
     def _disabled_user(self) -> str:
-        user_id = self._user(ADMIN)
+        user_id = self._user(ADMIN_ROLE)
         self._services.users.change(COMMAND_LINE, user_id, None, disabled=True)
         return user_id

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from itemsapi.gate.rules import Rule
 from itemsapi.testing.stopped_views import Outcome
 
+Headers = Mapping[str, str]
+
 
 class Refusal(NamedTuple):
     """A response: its status, and the `error` of its challenge (RFC 6750 section 3.1)."""
@@ -18,11 +20,12 @@ class Refusal(NamedTuple):
         """Return it as the table of the failures shows it."""
         return f"{self.status} {self.error or ''}".rstrip()
 
-    def is_given(self, outcome: Outcome, rule: Rule) -> bool:
+    def matches(self, outcome: Outcome, rule: Rule) -> bool:
         """Return whether a request was refused, and in this way.
 
-        A credential of the application has a refusal of its own: a rule that accepts no access
-        token may refuse by any challenge, as `ANY_CHALLENGE` says for one attack.
+        A credential of the application refuses in its own way, so a rule that accepts no access
+        token may refuse by any challenge: `INVALID` (401 `invalid_token`) also matches a 401
+        `invalid_partner_key` there. `ANY_CHALLENGE` permits that for one attack.
         """
         if outcome.reached or (outcome.admitted and self != NO_OBJECT):
             return False
@@ -48,7 +51,7 @@ class Attack:
 
     name: str
     refusal: Refusal
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Headers = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
 

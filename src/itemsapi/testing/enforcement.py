@@ -13,16 +13,16 @@ from http import HTTPStatus
 from urllib.parse import unquote
 
 from flask import Flask
-from werkzeug.routing import Rule as Route
 
 from itemsapi.extension import gate_of
+from itemsapi.gate.routes import methods_with_views
 from itemsapi.gate.rulebook import RouteRule, Rulebook
 from itemsapi.gate.rules import ACCESS_TOKEN, Rule
 from itemsapi.testing.application import seal
-from itemsapi.testing.attack import Attack
+from itemsapi.testing.attack import Attack, Headers
 from itemsapi.testing.detours import detours
 from itemsapi.testing.forged_tokens import TokenForger
-from itemsapi.testing.other_credentials import Headers, OtherCredentials
+from itemsapi.testing.other_credentials import OtherCredentials
 from itemsapi.testing.report import EnforcementReport, Failure, RulesNotEnforced
 from itemsapi.testing.rule_attacks import RuleAttacks
 from itemsapi.testing.stopped_views import Outcome, StoppedViews
@@ -151,7 +151,7 @@ class _Enforcement:
     def _operations(self, arguments: Mapping[str, object]) -> Iterator[_Operation]:
         for route in self._app.url_map.iter_rules():
             target = find_target(self._app, route, arguments)
-            for method in sorted(_methods_with_views(route)):
+            for method in sorted(methods_with_views(route)):
                 rule = self._rules.get((route.endpoint, method))
                 if rule is None:
                     fault = "was added after the application was sealed; nobody can use it"
@@ -175,7 +175,7 @@ class _Enforcement:
             if operation.target.redirects:
                 is_refused = not (outcome.admitted or outcome.reached)
             else:
-                is_refused = attack.refusal.is_given(outcome, operation.rule)
+                is_refused = attack.refusal.matches(outcome, operation.rule)
             if not is_refused:
                 self._fail(str(operation), f"{outcome}, not {attack.refusal}", attack.name)
         if operation.method != "HEAD":  # its detours are those of GET
@@ -246,12 +246,6 @@ def _name(entry: RouteRule) -> str:
 
 def _is_in_package(module: str) -> bool:
     return module.partition(".")[0] == PACKAGE
-
-
-def _methods_with_views(route: Route) -> set[str]:
-    """Return the methods that run a view: Flask responds to OPTIONS itself by default."""
-    automatic = {"OPTIONS"} if getattr(route, "provide_automatic_options", False) else set()
-    return (route.methods or set()) - automatic
 
 
 def _got_in(outcome: Outcome, view: tuple[str, str]) -> bool:

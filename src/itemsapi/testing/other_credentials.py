@@ -13,9 +13,7 @@ from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule
 from itemsapi.services import services_of
 from itemsapi.testing.api_keys import ApiKeyForger
-from itemsapi.testing.attack import AMBIGUOUS, ANY_CHALLENGE, INVALID, Attack, bearer
-
-Headers = Mapping[str, str]
+from itemsapi.testing.attack import AMBIGUOUS, ANY_CHALLENGE, INVALID, Attack, Headers, bearer
 
 
 class OtherCredentials:

@@ -1,6 +1,6 @@
 """What the rule of a route adds to the attacks, and what it must let in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from itemsapi.clock import unix_seconds
 from itemsapi.gate.api_keys import API_KEY
@@ -10,14 +10,13 @@ from itemsapi.testing.attack import (
     NO_OBJECT,
     SIGN_IN_TOO_OLD,
     Attack,
+    Headers,
     bearer,
     bearer_attack,
 )
 from itemsapi.testing.forged_tokens import TokenForger
 from itemsapi.testing.other_credentials import OtherCredentials, not_named
 from itemsapi.tokens.scopes import PASSWORD_CHANGE
-
-Headers = Mapping[str, str]
 
 
 class RuleAttacks:

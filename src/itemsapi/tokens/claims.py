@@ -20,10 +20,10 @@ from typing import Any
 
 from itemsapi.problems import Problem, RefreshInvalid, TokenInvalid
 from itemsapi.tokens.scopes import parse_scopes
+from itemsapi.user_ids import is_user_id
 
 MAX_TOKEN_LENGTH = 8192  # characters
 MAX_JSON_BRACKETS = 16  # in a header or payload; this also limits how deeply it can nest
-MAX_USER_ID_LENGTH = 128  # the same as `itemsapi.accounts.users.MAX_USER_ID_LENGTH`
 MAX_TEXT_LENGTH = 200  # characters of a header value, of a method in `amr` or of an audience
 LEEWAY_SECONDS = 60  # how far `iat` and `nbf` may lie in the future; `exp` has no leeway
 LIFETIME_JITTER = 0.05  # share of the lifetime: tokens issued together do not expire together
@@ -277,11 +277,6 @@ def _is_short_printable(value: object) -> bool:
 def _is_id(value: object) -> bool:
     """Return whether this has the form of our ids; nothing else reaches the database (S-033)."""
     return isinstance(value, str) and ID_FORM.fullmatch(value) is not None
-
-
-def is_user_id(value: object) -> bool:
-    """Return whether this may be the id of a user, ours or an application's (S-033)."""
-    return _is_short_printable(value) and len(str(value)) <= MAX_USER_ID_LENGTH
 
 
 def _is_count(value: object, *, minimum: int = 1, maximum: int = MAX_COUNTER) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Connection, String, bindparam, func, insert, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import AnyRow, Database, Model, after_commit, has_joined
+from itemsapi.db import AnyRow, Database, Model, has_joined, run_after_commit
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
 # The greatest age of a copy, as a part of the revocation lag; the rest is time for the query.
@@ -151,7 +151,7 @@ class RevocationFeed:
         rows = [{"seq": seq, "target": target} for target, seq in seqs.items()]
         tx.execute(insert(_table), [row | {"sessions": sessions, "made_at": now} for row in rows])
         if not has_joined(tx):
-            after_commit(tx, lambda: self._remember(seqs))
+            run_after_commit(tx, lambda: self._remember(seqs))
         return first_seq + len(rows) - 1
 
     def check(self, *, sid: str, gen: int, user_id: str, epoch: int) -> None:

@@ -13,7 +13,7 @@ from itemsapi.verify.broken_tokens import broken_credentials
 from itemsapi.verify.callers import Callers
 from itemsapi.verify.document import Document, Operation
 from itemsapi.verify.findings import Finding, Outcome
-from itemsapi.verify.judging import Judged, judge_detour, judge_refusal, said_why
+from itemsapi.verify.judging import Verdict, judge_detour, judge_refusal, problem_detail
 from itemsapi.verify.objects import ObjectFinder
 from itemsapi.verify.settings import VerifySettings
 from itemsapi.verify.tokens import Minted, holds_scope
@@ -91,7 +91,7 @@ class Attacker:
             return self._found("control", (Outcome.UNPROVED, f"no response: {error}")), None
         if response.succeeded:
             return self._found("control", (Outcome.OK, str(response.status))), response
-        got = f"{response.status}{said_why(response)}"
+        got = f"{response.status}{problem_detail(response)}"
         detail = f"the right token gets {got}; give values for the request"
         return self._found("control", (Outcome.UNPROVED, detail)), None
 
@@ -152,12 +152,12 @@ class Attacker:
         except NoResponse as error:
             return self._found("scope", (Outcome.UNPROVED, f"no response: {error}"), scope)
         if response is None or response.status == HTTPStatus.UNAUTHORIZED:
-            judged = (Outcome.UNPROVED, "the token itself is refused (401)")
+            verdict = (Outcome.UNPROVED, "the token itself is refused (401)")
         elif response.succeeded:
-            judged = (Outcome.FAULT, f"accepted without the scope {scope}: {response.status}")
+            verdict = (Outcome.FAULT, f"accepted without the scope {scope}: {response.status}")
         else:
-            judged = judge_refusal(response)
-        return self._found("scope", judged, scope, self.request, f"without the scope {scope}")
+            verdict = judge_refusal(response)
+        return self._found("scope", verdict, scope, self.request, f"without the scope {scope}")
 
     def _other_user(self) -> Iterator[Finding]:
         other = self.callers.other
@@ -169,12 +169,12 @@ class Attacker:
             yield self._found("other user", (Outcome.UNPROVED, "name a second user with --other"))
         else:
             try:
-                judged = self._as_other(other)
+                verdict = self._as_other(other)
             except NoResponse as error:
-                judged = (Outcome.UNPROVED, f"no response: {error}")
-            yield self._found("other user", judged, "", self.request, "the other user's")
+                verdict = (Outcome.UNPROVED, f"no response: {error}")
+            yield self._found("other user", verdict, "", self.request, "the other user's")
 
-    def _as_other(self, other: str) -> Judged:
+    def _as_other(self, other: str) -> Verdict:
         scopes = self.callers.other_scopes
         response = self.callers.send_as(other, scopes, self.request)
         if response is None:
@@ -213,31 +213,31 @@ class Attacker:
     ) -> Finding:
         """Send a request that the service must refuse."""
         try:
-            judged = judge_refusal(self.callers.wire.send(request))
+            verdict = judge_refusal(self.callers.wire.send(request))
         except NoResponse as error:
-            judged = (Outcome.UNPROVED, f"no response: {error}")
-        return self._found(attack, judged, variant, request, credential)
+            verdict = (Outcome.UNPROVED, f"no response: {error}")
+        return self._found(attack, verdict, variant, request, credential)
 
     def _detour(
         self, attack: str, variant: str, request: Request, control: Response | None = None
     ) -> Finding:
         """Send a request without a token that may reach the same view in another way."""
         try:
-            judged = judge_detour(self.callers.wire.send(request), control)
+            verdict = judge_detour(self.callers.wire.send(request), control)
         except NoResponse as error:
-            judged = (Outcome.UNPROVED, f"no response: {error}")
-        return self._found(attack, judged, variant, request)
+            verdict = (Outcome.UNPROVED, f"no response: {error}")
+        return self._found(attack, verdict, variant, request)
 
     def _found(
         self,
         attack: str,
-        judged: Judged,
+        verdict: Verdict,
         variant: str = "",
         request: Request | None = None,
         credential: str | None = None,
     ) -> Finding:
         label = self.operation.label
-        return Finding(label, attack, judged[0], judged[1], variant, request, credential)
+        return Finding(label, attack, verdict[0], verdict[1], variant, request, credential)
 
 
 def spellings(target: str) -> Iterable[tuple[str, str]]:

@@ -8,10 +8,10 @@ from itemsapi.verify.wire import Response
 
 _REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 MAX_DETAIL_LENGTH: Final = 200  # of what a service says
-Judged = tuple[Outcome, str]
+Verdict = tuple[Outcome, str]
 
 
-def judge_refusal(response: Response) -> Judged:
+def judge_refusal(response: Response) -> Verdict:
     """Judge the response to a request that must be refused for its credential."""
     if response.succeeded:
         return Outcome.FAULT, f"accepted: {response.status}"
@@ -22,7 +22,7 @@ def judge_refusal(response: Response) -> Judged:
     return Outcome.WARNING, f"refused with {response.status}, not with 401 or 403"
 
 
-def judge_detour(response: Response, control: Response | None) -> Judged:
+def judge_detour(response: Response, control: Response | None) -> Verdict:
     """Judge the response to a request that may reach the view around the gate.
 
     Without a control every success is a fault. With one, only a success that looks like it is.
@@ -36,7 +36,7 @@ def judge_detour(response: Response, control: Response | None) -> Judged:
     return Outcome.OK, str(response.status)
 
 
-def said_why(response: Response) -> str:
+def problem_detail(response: Response) -> str:
     """Return what a problem (RFC 9457) says of itself, shortened, for the end of a sentence."""
     content = response.json
     said = content.get("detail") if isinstance(content, dict) else None

@@ -51,7 +51,7 @@ def build_gate(services: Services, options: LayerOptions) -> Gate:
             settings.rate_limit, settings.rate_limit_url, options.monotonic
         ).hit,
         respond=_respond,
-        is_layer_request=lambda: options.whole_app or _is_layer_endpoint(),
+        treats_as_layer=lambda: options.whole_app or _is_layer_endpoint(),
         on_seal=partial(_complete, services, credentials),
     )
 
