@@ -38,22 +38,24 @@ CLAIMS = Claims(
 
 
 def test_flask_jwt_extended_finds_the_claims_that_the_gate_sets(make_backend: Build) -> None:
-    """`set_caller` writes to `g`, where `get_jwt()` reads."""
+    """`request_claims` has the names that `get_jwt()` reads in `g`."""
     with make_backend().app.test_request_context("/"):
         set_caller(flask.request, caller_of(CLAIMS))
         found = (get_jwt(), get_jwt_header(), get_jwt_identity())
     expected = ({"sub": "u"}, {"typ": "at+jwt"}, "u")
-    assert found == expected, "Flask-JWT-Extended reads other names in `g`: adapt gate/caller.py"
+    assert found == expected, "Flask-JWT-Extended reads other names in `g`: adapt request_claims.py"
 
 
 def test_flask_jwt_extended_keeps_nothing_else_of_a_request(make_backend: Build) -> None:
-    """`clear_caller` removes everything that the library keeps in `g`."""
+    """All that the library keeps belongs to the request: `clear_caller` removes it."""
     with make_backend().app.test_request_context("/"):
         verify_jwt_in_request(optional=True)
+        assert get_jwt() == {}
         set_caller(flask.request, caller_of(CLAIMS))
+        assert get_jwt() == {"sub": "u"}
         clear_caller(flask.request)
         kept = [name for name in flask.g if "jwt" in name]
-        assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: clear it in gate/caller.py"
+        assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: adapt request_claims.py"
         with pytest.raises(RuntimeError):
             get_current_user()
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Request, g, request
-from flask.ctx import _AppCtxGlobals
+from flask import Request, request
 
 from itemsapi.gate.rules import ACCESS_TOKEN
 from itemsapi.tokens.claims import Claims
@@ -12,14 +11,7 @@ from itemsapi.tokens.scopes import Scope
 
 CALLER = "itemsapi_caller"  # of the request object: a nested request may share the WSGI environment
 STALE = "itemsapi_stale"
-
-# Where Flask-JWT-Extended keeps the verified token of a request. It has no public function to set
-# it without decoding the token again; tests/unit/test_library_internals.py fails when this changes.
-_JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
-_JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
-_JWT_NAMES = (_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER)
-OUTER_CLAIMS = "itemsapi_outer_claims"  # of the request object
-VIEW_RUNS = "itemsapi_view_runs"  # of the request object
+LIBRARY_VALUES = "itemsapi_library_values"  # of the request object: see `request_claims`
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +83,7 @@ def set_caller(request: Request, caller: Caller | None) -> None:
     """Set the caller of a request, for Flask-JWT-Extended's `get_jwt()` too."""
     setattr(request, CALLER, caller)
     if caller is not None and caller.token is not None:
-        values = vars(_globals())
-        values[_JWT] = caller.token.copy()
-        values[_JWT_HEADER] = dict(caller.token.header)
-        values[_JWT_LOCATION] = "headers"
-
-
-def _globals() -> _AppCtxGlobals:
-    """Return Flask's `g` itself: each access to an attribute of the proxy looks it up anew."""
-    return g._get_current_object()  # type: ignore[no-any-return]  # noqa: SLF001 - documented
+        vars(request).pop(LIBRARY_VALUES, None)  # a credential may have asked the library
 
 
 def mark_stale_credential(request: Request) -> None:
@@ -108,25 +92,7 @@ def mark_stale_credential(request: Request) -> None:
 
 
 def clear_caller(request: Request) -> None:
-    """Remove the claims of the request around this one, until `restore_claims`.
-
-    Requests share `g` if one is made inside another, or inside an application context.
-    """
-    outer = _pop_claims()
-    if not hasattr(request, OUTER_CLAIMS):  # a request may be dispatched twice
-        setattr(request, OUTER_CLAIMS, outer)
-
-
-def restore_claims(request: Request) -> None:
-    """Remove the claims of a request that is over, and restore those of the one around it.
-
-    If its view runs, it is not over: a copy of its context is (`copy_current_request_context`).
-    """
-    if not getattr(request, VIEW_RUNS, False):
-        _pop_claims()
-        vars(_globals()).update(getattr(request, OUTER_CLAIMS, {}))
-
-
-def _pop_claims() -> dict[str, Any]:
-    values = vars(_globals())
-    return {name: values.pop(name) for name in _JWT_NAMES if name in values}
+    """Remove the caller of an earlier check: a request may be dispatched twice."""
+    values = vars(request)
+    values.pop(CALLER, None)
+    values.pop(LIBRARY_VALUES, None)

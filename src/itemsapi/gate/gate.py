@@ -10,7 +10,7 @@ anything the gate needs fails, the response is 503 and the view does not run.
 import threading
 from collections.abc import Callable
 
-from flask import Flask, Request, Response, request_started, request_tearing_down
+from flask import Flask, Request, Response, request_started
 from flask.typing import RouteCallable
 
 from itemsapi.clock import Clock, unix_seconds
@@ -19,7 +19,6 @@ from itemsapi.gate.caller import (
     clear_caller,
     mark_stale_credential,
     optional_caller,
-    restore_claims,
     set_caller,
 )
 from itemsapi.gate.credentials import Credentials
@@ -30,6 +29,7 @@ from itemsapi.gate.guarded_views import (
     current_request,
     mark_admitted,
 )
+from itemsapi.gate.request_claims import keep_claims_by_request
 from itemsapi.gate.responses import (
     GateResponse,
     has_automatic_options,
@@ -87,7 +87,7 @@ class Gate:
         app.extensions[GATE] = self
         app.view_functions = UnsealedViews(app.view_functions, self.respond)
         request_started.connect(self.check_request, sender=app)
-        request_tearing_down.connect(_forget_request, sender=app)
+        keep_claims_by_request(app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -99,6 +99,7 @@ class Gate:
                     app, app.view_functions, self.respond
                 )
                 register_response_handlers(app)
+                keep_claims_by_request(app)  # the application may have replaced its class of `g`
                 self._on_seal(app, rulebook)
                 self._rulebook = rulebook
             return self._rulebook
@@ -191,10 +192,6 @@ class Gate:
                 mark_stale_credential(request)
                 return None
             raise
-
-
-def _forget_request(_app: Flask, **_: object) -> None:
-    restore_claims(current_request())
 
 
 def _raise_if_any(response: GateResponse | None) -> None:
