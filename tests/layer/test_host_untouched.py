@@ -8,8 +8,10 @@ from typing import Any
 import flask
 import pytest
 from flask import Flask
+from flask.ctx import _AppCtxGlobals
 from flask.json.provider import DefaultJSONProvider
 from flask.views import MethodView
+from flask_jwt_extended import get_jwt
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -107,6 +109,34 @@ def test_the_layer_replaces_no_part_of_the_application(protect: Protect, name: s
     before = getattr(app, name)
     protect(app).client().get("/price")
     assert getattr(app, name) == before
+
+
+class OwnGlobals(_AppCtxGlobals):
+    """A class of `g` of an application."""
+
+    own = "own"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_layer_keeps_the_class_of_g_of_the_application(protect: Protect, late: bool) -> None:
+    """It adds the claims by request to that, whichever comes first."""
+    app = Flask("host", static_folder=None)
+    view = signed_in(lambda: [flask.g.own, get_jwt()["sub"] == current_caller().user_id])
+    app.add_url_rule("/own", "own", view)
+    if not late:
+        app.app_ctx_globals_class = OwnGlobals
+    backend = protect(app)
+    app.app_ctx_globals_class = OwnGlobals
+    assert backend.signed_in_client("ada").get("/own").get_json() == ["own", True]
+
+
+def test_claims_are_read_in_a_context_from_before_the_layer(protect: Protect) -> None:
+    """A script may push one before it completes its application."""
+    app = Flask("host", static_folder=None)
+    app.add_url_rule("/own", "own", signed_in(lambda: dict(get_jwt())))
+    with app.app_context():
+        ada = protect(app).signed_in_client("ada")
+        assert ada.get("/own").status_code == 200
 
 
 def test_the_layer_changes_no_configuration_except_that_of_flask_jwt_extended(

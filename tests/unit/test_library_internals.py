@@ -21,9 +21,8 @@ from flask_jwt_extended.view_decorators import verify_jwt_in_request
 from sqlalchemy import create_engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from itemsapi.gate.caller import caller_of, set_caller
+from itemsapi.gate.caller import caller_of, clear_caller, set_caller
 from itemsapi.gate.decorators import public
-from itemsapi.gate.jwt_claims import hide_outer_claims
 from itemsapi.problems import TokenInvalid
 from itemsapi.rest import Blueprint
 from itemsapi.tokens.claims import Claims
@@ -39,26 +38,24 @@ CLAIMS = Claims(
 
 
 def test_flask_jwt_extended_finds_the_claims_that_the_gate_sets(make_backend: Build) -> None:
-    """`set_caller` writes to `g`, where `get_jwt()` reads."""
+    """`request_claims` has the names that `get_jwt()` reads in `g`."""
     with make_backend().app.test_request_context("/"):
         set_caller(flask.request, caller_of(CLAIMS))
         found = (get_jwt(), get_jwt_header(), get_jwt_identity())
     expected = ({"sub": "u"}, {"typ": "at+jwt"}, "u")
-    assert found == expected, (
-        "Flask-JWT-Extended reads other names in `g`: adapt gate/jwt_claims.py"
-    )
+    assert found == expected, "Flask-JWT-Extended reads other names in `g`: adapt request_claims.py"
 
 
 def test_flask_jwt_extended_keeps_nothing_else_of_a_request(make_backend: Build) -> None:
-    """`hide_outer_claims` removes everything that the library keeps in `g`."""
+    """All that the library keeps belongs to the request: `clear_caller` removes it."""
     with make_backend().app.test_request_context("/"):
         verify_jwt_in_request(optional=True)
+        assert get_jwt() == {}
         set_caller(flask.request, caller_of(CLAIMS))
-        hide_outer_claims(flask.request)
+        assert get_jwt() == {"sub": "u"}
+        clear_caller(flask.request)
         kept = [name for name in flask.g if "jwt" in name]
-        assert not kept, (
-            f"Flask-JWT-Extended keeps {kept} in `g` too: clear it in gate/jwt_claims.py"
-        )
+        assert not kept, f"Flask-JWT-Extended keeps {kept} in `g` too: adapt request_claims.py"
         with pytest.raises(RuntimeError):
             get_current_user()
 

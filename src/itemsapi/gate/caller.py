@@ -5,13 +5,13 @@ from typing import Any
 
 from flask import Request, request
 
-from itemsapi.gate.jwt_claims import set_claims
 from itemsapi.gate.rules import ACCESS_TOKEN
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.scopes import Scope
 
 CALLER = "itemsapi_caller"  # of the request object: a nested request may share the WSGI environment
 STALE = "itemsapi_stale"
+LIBRARY_VALUES = "itemsapi_library_values"  # of the request object: see `request_claims`
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,16 @@ def set_caller(request: Request, caller: Caller | None) -> None:
     """Set the caller of a request, for Flask-JWT-Extended's `get_jwt()` too."""
     setattr(request, CALLER, caller)
     if caller is not None and caller.token is not None:
-        set_claims(caller.token)
+        vars(request).pop(LIBRARY_VALUES, None)  # a credential may have asked the library
 
 
 def mark_stale_credential(request: Request) -> None:
     """Record that the request has an invalid access token that the rule tolerates."""
     setattr(request, STALE, True)
+
+
+def clear_caller(request: Request) -> None:
+    """Remove the caller of an earlier check: a request may be dispatched twice."""
+    values = vars(request)
+    values.pop(CALLER, None)
+    values.pop(LIBRARY_VALUES, None)

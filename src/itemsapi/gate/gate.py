@@ -10,12 +10,13 @@ anything the gate needs fails, the response is 503 and the view does not run.
 import threading
 from collections.abc import Callable
 
-from flask import Flask, Request, Response, request_started, request_tearing_down
+from flask import Flask, Request, Response, request_started
 from flask.typing import RouteCallable
 
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.gate.caller import (
     Caller,
+    clear_caller,
     mark_stale_credential,
     optional_caller,
     set_caller,
@@ -28,7 +29,7 @@ from itemsapi.gate.guarded_views import (
     current_request,
     mark_admitted,
 )
-from itemsapi.gate.jwt_claims import hide_outer_claims, restore_outer_claims
+from itemsapi.gate.request_claims import keep_claims_by_request
 from itemsapi.gate.responses import (
     GateResponse,
     is_answered_by_flask,
@@ -86,7 +87,7 @@ class Gate:
         app.extensions[GATE], self.app = self, app
         app.view_functions = UnsealedViews(app.view_functions, self.respond)
         request_started.connect(self.check_request, sender=app)
-        request_tearing_down.connect(_restore_outer_claims, sender=app)
+        keep_claims_by_request(app)
 
     def seal(self, app: Flask) -> Rulebook:
         """Read the rules of all routes and guard all views; routes added later are refused."""
@@ -98,6 +99,7 @@ class Gate:
                     app, app.view_functions, self.respond
                 )
                 register_response_handlers(app)
+                keep_claims_by_request(app)  # the application may have replaced its class of `g`
                 self._on_seal(app, rulebook)
                 self._rulebook = rulebook
             return self._rulebook
@@ -119,7 +121,7 @@ class Gate:
         return optional_caller()
 
     def _admit_known(self, app: Flask, rule: Rule) -> None:
-        hide_outer_claims(current_request())
+        clear_caller(current_request())
         self.seal(app)  # then the scopes of all routes are known
         if rule.scope_names - self._scope_registry.names:
             raise RouteUnguarded
@@ -145,7 +147,7 @@ class Gate:
         return rulebook
 
     def _check(self, app: Flask, request: Request, rulebook: Rulebook) -> None:
-        hide_outer_claims(request)
+        clear_caller(request)
         if request.method == "OPTIONS" and self._treats_as_layer():
             if request.routing_exception is None or is_preflight(request):
                 _raise_if_any(options_response())
@@ -192,10 +194,6 @@ class Gate:
                 mark_stale_credential(request)
                 return None
             raise
-
-
-def _restore_outer_claims(_app: Flask, **_: object) -> None:
-    restore_outer_claims(current_request())
 
 
 def _raise_if_any(response: GateResponse | None) -> None:

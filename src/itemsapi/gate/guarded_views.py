@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue, RouteCallable
 
-from itemsapi.gate.jwt_claims import VIEW_RUNS
 from itemsapi.gate.responses import GateResponse
 from itemsapi.gate.rules import Rule
 from itemsapi.problems import GateUnavailable, Problem, RouteUnguarded
@@ -104,7 +103,6 @@ def _guarded(
         admitted, method, rule = getattr(request, ADMITTED, NOT_ADMITTED)
         if admitted is not guarded or method != request.method or rule is None:
             _refuse(_reached_without_gate(endpoint), respond)
-        setattr(request, VIEW_RUNS, True)
         try:
             if rule.on is not None:
                 rule.on.require(view_args, app.ensure_sync)
@@ -113,8 +111,6 @@ def _guarded(
         else:
             response: ResponseReturnValue = synchronous()(**view_args)
             return response
-        finally:
-            setattr(request, VIEW_RUNS, False)
 
     return guarded
 
