@@ -152,6 +152,18 @@ def check_cookie_by_hand(view: Callable[..., Any]) -> Callable[..., Any]:
     return decorator
 
 
+def check_with_other_locations(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a view with a check beside a variable that has nothing to do with tokens."""
+    locations = 2
+
+    @functools.wraps(view)
+    def decorator(**view_args: Any) -> Any:
+        verify_jwt_in_request()
+        return view(**view_args) if locations else None
+
+    return decorator
+
+
 BOTH_READ_ONE_HEADER: list[tuple[dict[str, Any], Any]] = [
     ({"JWT_TOKEN_LOCATION": "headers"}, jwt_required()),
     ({"JWT_TOKEN_LOCATION": ["headers", "cookies"]}, jwt_required()),
@@ -165,6 +177,7 @@ EACH_READS_ITS_OWN: list[tuple[dict[str, Any], Any]] = [
     ({"JWT_HEADER_NAME": "X-Shop-Token", "JWT_HEADER_TYPE": ""}, jwt_required()),
     ({}, jwt_required(locations=["cookies"])),
     ({}, check_cookie_by_hand),
+    ({"JWT_TOKEN_LOCATION": "cookies"}, check_with_other_locations),
 ]
 
 

@@ -6,7 +6,7 @@ do not pass the gate: if both read `Authorization`, no token at all opens such a
 that reads a cookie or another header first is no fault: a request can have both tokens.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from flask import Flask
@@ -48,7 +48,9 @@ def _locations(app: Flask, check: Any) -> Sequence[str]:  # noqa: ANN401 - a fun
     cells = dict(zip(code.co_freevars, check.__closure__ or (), strict=True))
     given = cells["locations"].cell_contents if "locations" in cells else None  # `@jwt_required`
     locations = given or app.config["JWT_TOKEN_LOCATION"]
-    return [locations] if isinstance(locations, str) else list(locations)
+    if isinstance(locations, str):
+        return [locations]
+    return list(locations) if isinstance(locations, Collection) else ()
 
 
 def _reads_authorization(app: Flask, locations: Sequence[str]) -> bool:
@@ -58,6 +60,6 @@ def _reads_authorization(app: Flask, locations: Sequence[str]) -> bool:
     """
     if app.config["JWT_HEADER_NAME"].lower() != "authorization":
         return False
-    is_only = set(locations) == {"headers"}
-    is_bearer = app.config["JWT_HEADER_TYPE"] in {"Bearer", ""}
-    return is_only or (is_bearer and list(locations[:1]) == ["headers"])
+    first, *others = [place == "headers" for place in locations] or [False]
+    is_bearer = app.config["JWT_HEADER_TYPE"] in {"Bearer", "", None}
+    return first and (is_bearer or all(others))
