@@ -38,7 +38,7 @@ from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.without_gate import GATE
 from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.installation import build_api, build_gate, register_endpoints, set_response_headers
-from itemsapi.issuer.additional_claims import AdditionalClaims, ClaimsFunction
+from itemsapi.issuer.additional_claims import ClaimsFunction, ClaimsOfApplications
 from itemsapi.layer_options import LayerOptions, Part
 from itemsapi.observability.context import set_fallback
 from itemsapi.rest.request_context import context_of_request
@@ -102,7 +102,7 @@ class AuthLayer:
             clock=clock,
             monotonic=monotonic,
         )
-        self._additional_claims = AdditionalClaims()
+        self._claims = ClaimsOfApplications()
         self._apps: list[Flask] = []
         if app is not None:
             self.init_app(app)
@@ -155,7 +155,7 @@ class AuthLayer:
             url_prefix=options.url_prefix,
             items="items" in options.include,
             scopes=(),  # those of the routes, which the gate reads when it is sealed
-            additional_claims=self._additional_claims,
+            additional_claims=self._claims.for_application(),
             machine_names=machine_names(options.credentials),
         )
 
@@ -230,9 +230,10 @@ class AuthLayer:
     def claims(self, function: ClaimsFunction) -> ClaimsFunction:
         """Add the claims that `function(user_id)` returns to every access token, as a decorator.
 
-        It runs at sign-in, refresh and change of password. `current_caller().claims` has them. See
-        [rules.md](rules.md#claims). Raise `ValueError` for a second function, and `TypeError` for
-        one that does not take one argument.
+        It runs at sign-in, refresh and change of password. `current_caller().claims` has them. A
+        factory may register one for each application, after `init_app`. See
+        [rules.md](rules.md#claims). Raise `ValueError` for a second function of one application,
+        and `TypeError` for one that does not take one argument.
         """
         require_one_argument(function, "@auth.claims:", "the id of a user: def tenant(user_id)")
 
@@ -241,7 +242,7 @@ class AuthLayer:
             run = current_app.ensure_sync(function) if has_app_context() else function
             return run(user_id)
 
-        self._additional_claims.register(load)
+        self._claims.register(load)
         return function
 
     @staticmethod

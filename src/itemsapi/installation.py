@@ -18,8 +18,8 @@ from itemsapi.problems import Problem
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.default_headers import (
     RESPONSE_HEADERS,
-    add_cors_headers,
-    add_response_headers,
+    add_cors_headers_last,
+    add_default_headers,
     response_headers,
 )
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
@@ -79,7 +79,7 @@ def set_response_headers(app: Flask, services: Services, options: LayerOptions) 
         return
     app.extensions[RESPONSE_HEADERS] = response_headers(services.settings, services.url_prefix)
     if options.whole_app:
-        app.after_request(add_cors_headers)
+        add_cors_headers_last(app)
 
 
 def register_endpoints(api: rest.Api, services: Services, options: LayerOptions) -> None:
@@ -121,4 +121,4 @@ def _complete(services: Services, credentials: Credentials, app: Flask, rulebook
 
 
 def _respond(problem: Problem) -> Response:
-    return add_response_headers(problem_response(problem))
+    return add_default_headers(problem_response(problem))

@@ -155,6 +155,8 @@ def test_a_key_is_valid_for_one_path(ada: FlaskClient, path: str) -> None:
         ("https://localhost", 200),
         ("http://LOCALHOST:80", 200),
         ("https://localhost:443", 200),
+        ("http://localhost.", 200),
+        ("http://localhost.:80", 200),
     ],
 )
 def test_a_key_is_valid_for_one_host(ada: FlaskClient, url: str, status: int) -> None:

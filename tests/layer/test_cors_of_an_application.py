@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, Response
 from werkzeug.test import TestResponse
 
-from itemsapi import public, signed_in
+from itemsapi import Blueprint, public, signed_in
 from itemsapi.settings import Settings
 from support.app_factory import Backend
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.dialect("sqlite")
 
 PAGE = "http://localhost:5173"
 ALLOWED = "Access-Control-Allow-Origin"
+CREDENTIALS = "Access-Control-Allow-Credentials"
 PREFLIGHT = {"Access-Control-Request-Method": "POST"}
 
 
@@ -89,7 +90,7 @@ def test_responses_of_the_application_have_no_cors_headers_of_the_layer(
 
 @pytest.mark.parametrize(
     ("method", "path", "origin"),
-    [("POST", "/auth/login", PAGE), ("GET", "/orders", PAGE), ("GET", "/auth/help", "*")],
+    [("POST", "/auth/login", PAGE), ("GET", "/orders", "*"), ("GET", "/auth/help", "*")],
 )
 def test_another_extension_for_cors_adds_no_second_origin(
     protect: Protect, allowing: Settings, method: str, path: str, origin: str
@@ -102,13 +103,61 @@ def test_another_extension_for_cors_adds_no_second_origin(
     assert response.headers.getlist(ALLOWED) == [origin]
 
 
-def answer_as_flask_cors_does(app: Flask) -> None:
-    """Let every page read a response that does not say who may; those of errors come first."""
+@pytest.mark.parametrize("whole_app", [False, True])
+@pytest.mark.parametrize("comes_first", [False, True])
+@pytest.mark.parametrize(("path", "status"), [("/orders", 401), ("/auth/help", 200)])
+def test_another_extension_for_cors_permits_its_cookies_for_its_own_routes(  # noqa: PLR0913 - each is a case
+    protect: Protect,
+    allowing: Settings,
+    path: str,
+    status: int,
+    *,
+    comes_first: bool,
+    whole_app: bool,
+) -> None:
+    """On refusals of the gate too, in any order of the two extensions."""
+    app = make_host()
+    if comes_first:
+        answer_as_flask_cors_does(app, PAGE)
+    client = protect(app, settings=allowing, whole_app=whole_app).client()
+    if not comes_first:
+        answer_as_flask_cors_does(app, PAGE)
+    response = client.get(path, headers={"Origin": PAGE})
+    found = (response.status_code, response.headers.getlist(ALLOWED))
+    assert (*found, response.headers.get(CREDENTIALS)) == (status, [PAGE], "true")
+
+
+def test_a_page_reads_the_refusals_of_a_strict_blueprint(
+    protect: Protect, allowing: Settings
+) -> None:
+    """As it reads its other responses, without an extension for CORS."""
+    blueprint = Blueprint("notes", __name__, url_prefix="/notes")
+    blueprint.get("/")(signed_in(lambda: "notes"))
+    app = make_host()
+    app.register_blueprint(blueprint)
+    response = protect(app, settings=allowing).client().get("/notes/", headers={"Origin": PAGE})
+    assert (response.status_code, response.headers.getlist(ALLOWED)) == (401, [PAGE])
+
+
+def test_a_refusal_of_the_application_has_no_cors_headers_of_the_layer(
+    protect: Protect, allowing: Settings
+) -> None:
+    """Who may read its routes is its own decision."""
+    client = protect(make_host(), settings=allowing).client()
+    assert ALLOWED not in client.get("/orders", headers={"Origin": PAGE}).headers
+
+
+def answer_as_flask_cors_does(app: Flask, origin: str = "*") -> None:
+    """Let a page read a response that does not say who may; those of errors come first.
+
+    It permits cookies too, as with `supports_credentials=True`.
+    """
     handle = app.handle_user_exception
 
     def add(response: Response) -> Response:
         if ALLOWED not in response.headers:
-            response.headers.add(ALLOWED, "*")
+            response.headers.add(ALLOWED, origin)
+            response.headers.add(CREDENTIALS, "true")
         return response
 
     def handle_and_add(error: Exception) -> Any:

@@ -141,6 +141,78 @@ def test_a_guarded_view_that_the_applications_own_manager_checks_too_is_a_fault(
         AuthLayer.seal(app)
 
 
+def check_cookie_by_hand(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a view with a check of a cookie."""
+
+    @functools.wraps(view)
+    def decorator(**view_args: Any) -> Any:
+        verify_jwt_in_request(locations=["cookies"])
+        return view(**view_args)
+
+    return decorator
+
+
+def check_with_other_locations(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a view with a check beside a variable that has nothing to do with tokens."""
+    locations = 2
+
+    @functools.wraps(view)
+    def decorator(**view_args: Any) -> Any:
+        verify_jwt_in_request()
+        return view(**view_args) if locations else None
+
+    return decorator
+
+
+BOTH_READ_ONE_HEADER: list[tuple[dict[str, Any], Any]] = [
+    ({"JWT_TOKEN_LOCATION": "headers"}, jwt_required()),
+    ({"JWT_TOKEN_LOCATION": ["headers", "cookies"]}, jwt_required()),
+    ({"JWT_HEADER_NAME": "authorization", "JWT_HEADER_TYPE": "JWT"}, jwt_required()),
+    ({"JWT_TOKEN_LOCATION": ["cookies"]}, jwt_required(locations="headers")),
+]
+EACH_READS_ITS_OWN: list[tuple[dict[str, Any], Any]] = [
+    ({"JWT_TOKEN_LOCATION": ["cookies"]}, jwt_required()),
+    ({"JWT_TOKEN_LOCATION": ["cookies", "headers"]}, jwt_required()),
+    ({"JWT_TOKEN_LOCATION": ["headers", "cookies"], "JWT_HEADER_TYPE": "JWT"}, jwt_required()),
+    ({"JWT_HEADER_NAME": "X-Shop-Token", "JWT_HEADER_TYPE": ""}, jwt_required()),
+    ({}, jwt_required(locations=["cookies"])),
+    ({}, check_cookie_by_hand),
+    ({"JWT_TOKEN_LOCATION": "cookies"}, check_with_other_locations),
+]
+
+
+def make_checked_twice(protect: Protect, config: dict[str, Any], check: Any) -> Backend:
+    """Return an application with a manager of this configuration, and a view with both checks."""
+    app = Flask("shop", static_folder=None)
+    app.config |= {"JWT_SECRET_KEY": "k" * 40, "JWT_COOKIE_CSRF_PROTECT": False} | config
+    JWTManager(app)
+    app.get("/both")(signed_in(check(lambda: "reached")))
+    return protect(app)
+
+
+@pytest.mark.parametrize(("config", "check"), BOTH_READ_ONE_HEADER)
+def test_two_checks_of_one_header_are_a_fault(
+    protect: Protect, config: dict[str, Any], check: Any
+) -> None:
+    """Wherever the application says that it looks: no request has two tokens in one header."""
+    app = make_checked_twice(protect, config, check).app
+    with pytest.raises(RulesInvalid, match="GET /both is checked twice"):
+        AuthLayer.seal(app)
+
+
+@pytest.mark.parametrize(("config", "check"), EACH_READS_ITS_OWN)
+def test_a_request_with_both_tokens_passes_two_checks_when_each_reads_its_own(
+    protect: Protect, config: dict[str, Any], check: Any
+) -> None:
+    """In a cookie or a header of another name (S-001)."""
+    backend = make_checked_twice(protect, config, check)
+    client = backend.signed_in_client("ada")
+    with backend.app.app_context():
+        own = create_access_token("7")
+    client.set_cookie("access_token_cookie", own)
+    assert client.get("/both", headers={"X-Shop-Token": own}).status_code == 200
+
+
 @pytest.mark.parametrize("place", ["decorators", "get"])
 def test_a_guarded_class_that_the_applications_own_manager_checks_too_is_a_fault(
     protect: Protect, place: str

@@ -36,8 +36,8 @@ class DatabaseIdentity:
         """
         if connection.dialect.name != self._engine.dialect.name or not self._is_ours(connection):
             raise ValueError(
-                "connection= needs a connection to ITEMSAPI_DATABASE_URL, and this one is to another"
-                " database, server or schema; leave connection= out, and call after your commit"
+                "connection= needs a connection to ITEMSAPI_DATABASE_URL, and this one is to"
+                " another database, server or schema; call after your commit, without connection="
             )
 
     def _is_ours(self, connection: Connection) -> bool:

@@ -8,7 +8,7 @@ generations are in use, `api_keys` and `hmac_signature` are two others, the latt
 these checks in order, `responses` are what it answers to a rejected request and to OPTIONS, and
 `guarded_views` wraps every view so that it does not run without them; `wsgi_guard` stands before
 mounted applications, and `without_gate` refuses views with a rule on an application that has no
-gate. `caller` is what an endpoint sees, `request_claims` what Flask-JWT-Extended sees, and `openapi`
+gate. `caller` is what an endpoint sees, `request_claims` what Flask-JWT-Extended sees, `openapi`
 documents the rules.
 """
 

@@ -40,20 +40,17 @@ class LoadedClaims:
 class AdditionalClaims:
     """The function that returns the additional claims of a user, if the application has one."""
 
-    def __init__(self) -> None:
-        """Start without a function."""
-        self._function: ClaimsFunction | None = None
+    def __init__(self, function: ClaimsFunction | None = None) -> None:
+        """Take the function, which may also be set later."""
+        self._function = function
 
     @property
     def is_registered(self) -> bool:
         """Whether the application has such a function."""
         return self._function is not None
 
-    def register(self, function: ClaimsFunction) -> None:
-        """Set the function. Raise `ValueError` if there is one already."""
-        if self._function is not None:
-            msg = "there already is a function of @auth.claims; return all claims from one"
-            raise ValueError(msg)
+    def set_function(self, function: ClaimsFunction) -> None:
+        """Use this function from now on."""
         self._function = function
 
     def load(self, database: Database, user_id: str) -> LoadedClaims:
@@ -71,3 +68,35 @@ class AdditionalClaims:
             return LoadedClaims(copy_additional_claims(claims), epoch)
         except ValueError as error:
             raise ClaimsUnavailable(cause=f"@auth.claims: {error}") from error
+
+
+class ClaimsOfApplications:
+    """The functions of `@auth.claims` of one layer, which may be around several applications.
+
+    One that is registered before all applications is for all of them. A factory registers one for
+    each application that it makes: it is for the applications since the last one, and for later
+    ones until they have their own, because a module with it is imported only once.
+    """
+
+    def __init__(self) -> None:
+        """Start without a function and without an application."""
+        self._function: ClaimsFunction | None = None
+        self._is_for_all = False
+        self._without_own: list[AdditionalClaims] = []
+
+    def for_application(self) -> AdditionalClaims:
+        """Return the additional claims of one more application."""
+        claims = AdditionalClaims(self._function)
+        if not self._is_for_all:
+            self._without_own.append(claims)
+        return claims
+
+    def register(self, function: ClaimsFunction) -> None:
+        """Set the function. Raise `ValueError` if all applications have one already."""
+        if self._function is not None and not self._without_own:
+            msg = "there already is a function of @auth.claims; return all claims from one"
+            raise ValueError(msg)
+        self._function, self._is_for_all = function, not self._without_own
+        for claims in self._without_own:
+            claims.set_function(function)
+        self._without_own.clear()

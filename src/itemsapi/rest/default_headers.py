@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from flask import Response, current_app, request
+from flask import Flask, Response, current_app, request
 
 from itemsapi.observability.context import request_context
 from itemsapi.settings import Settings
@@ -92,7 +92,6 @@ ALLOW_HEADERS = (
 EXPOSE_HEADERS = (
     "WWW-Authenticate, Retry-After, ETag, Location, X-Request-Id, RateLimit, RateLimit-Policy"
 )
-CORS_PREFIX = "Access-Control-"
 MAX_AGE_SECONDS = "7200"
 CREDENTIALED_PREFIXES = ("/auth/", "/me/password")
 
@@ -145,15 +144,28 @@ class ResponseHeaders:
         self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
     ) -> Iterator[tuple[str, str]]:
         """Yield the headers to add to a response that has `own_headers`."""
-        path = "/" + environ.get("PATH_INFO", "").lstrip("/")  # as Werkzeug routes it
-        path = path.removeprefix(self._url_prefix)
+        yield from self.defaults(environ, own_headers, request_id)
+        yield from self.cors(environ)
+
+    def defaults(
+        self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the default headers to add to a response that has `own_headers`."""
         tls = self._tls or environ["wsgi.url_scheme"] == "https"
-        yield from default_headers(own_headers, path, request_id, tls=tls)
-        yield from self._cors_of(environ, path)
+        yield from default_headers(own_headers, self._path(environ), request_id, tls=tls)
 
     def cors(self, environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
+        """Yield the CORS headers of a response of the layer."""
+        yield from self._cors_of(environ, self._path(environ))
+
+    def cors_of_application(self, environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
         """Yield the CORS headers of a response of the application's own: without credentials."""
         yield from self._cors_of(environ, path="/")
+
+    def _path(self, environ: "WSGIEnvironment") -> str:
+        """Return the path below the prefix of the layer, as Werkzeug routes it."""
+        path: str = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        return path.removeprefix(self._url_prefix)
 
     def _cors_of(self, environ: "WSGIEnvironment", path: str) -> Iterator[tuple[str, str]]:
         if origin := environ.get("HTTP_ORIGIN"):
@@ -174,23 +186,40 @@ def response_headers(settings: Settings, url_prefix: str = "") -> ResponseHeader
 def add_response_headers(response: Response) -> Response:
     """Add the headers to a response of a blueprint, unless the middleware adds them."""
     headers = current_app.extensions.get(RESPONSE_HEADERS)
+    if isinstance(headers, ResponseHeaders):
+        for name, value in headers.cors(request.environ):
+            response.headers[name] = value  # a page could read none of two answers
+    return add_default_headers(response)
+
+
+def add_default_headers(response: Response) -> Response:
+    """Add the default headers to a response without them, unless the middleware adds them.
+
+    Those of CORS are added by the blueprint, or by the application, which may have flask-cors.
+    """
+    headers = current_app.extensions.get(RESPONSE_HEADERS)
     if isinstance(headers, ResponseHeaders) and "X-Request-Id" not in response.headers:
         request_id = request_context().request_id
-        for name, value in headers.added(request.environ, [*response.headers], request_id):
-            if name.startswith(CORS_PREFIX):  # a page could read none of two answers
-                response.headers[name] = value
-            else:
-                response.headers.add(name, value)
+        response.headers.extend(headers.defaults(request.environ, [*response.headers], request_id))
     return response
 
 
-def add_cors_headers(response: Response) -> Response:
+def add_cors_headers_last(app: Flask) -> None:
+    """Add CORS headers to the responses that have none when all hooks of the application ran.
+
+    Flask calls the functions of `after_request` in reverse order, so the first one comes last.
+    Otherwise flask-cors would find an origin, and add neither credentials nor its other headers.
+    """
+    app.after_request_funcs.setdefault(None, []).insert(0, _add_cors_headers)
+
+
+def _add_cors_headers(response: Response) -> Response:
     """Let pages of the allowed origins read a response, unless it says who may."""
     headers = current_app.extensions[RESPONSE_HEADERS]
     assert isinstance(headers, ResponseHeaders)  # noqa: S101 - tells the type checker
     response.vary.add("Origin")
     if "Access-Control-Allow-Origin" not in response.headers:
-        response.headers.update(headers.cors(request.environ))
+        response.headers.update(headers.cors_of_application(request.environ))
     return response
 
 

@@ -110,11 +110,12 @@ def _operation() -> str:
     """Return what a key is valid for: the method, and the host and path as the client asked.
 
     An application may serve each of its tenants on a host or below a path, and take their names out
-    of the arguments before the view. The scheme and a default port do not count: a proxy may change
-    them.
+    of the arguments before the view. The scheme, a default port and the dot of a complete name do
+    not count: a proxy may change them.
     """
     request = flask.request
     host = request.host.lower().removesuffix(":80").removesuffix(":443")
+    host = host.removesuffix(".").replace(".:", ":")
     return f"{request.method} {host}{request.root_path}{request.path}"
 
 
