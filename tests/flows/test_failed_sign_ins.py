@@ -178,7 +178,7 @@ def test_a_limit_is_audited_when_it_is_reached(backend: Backend, ada: str) -> No
         with suppress(CredentialsInvalid, TooManyRequests):
             sign_in(backend, WRONG)
     (event,) = events(backend, "authn_login_lock", user_id=ada)
-    assert json.loads(event["details"]) == {"counter": "here"}
+    assert json.loads(event["details"]) == {"counter": "user and client"}
 
 
 def test_an_outdated_hash_is_replaced_at_the_next_sign_in(
