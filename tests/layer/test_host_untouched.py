@@ -126,7 +126,8 @@ def test_the_layer_keeps_the_class_of_g_of_the_application(protect: Protect, lat
     if not late:
         app.app_ctx_globals_class = OwnGlobals
     backend = protect(app)
-    app.app_ctx_globals_class = OwnGlobals
+    if late:
+        app.app_ctx_globals_class = OwnGlobals
     assert backend.signed_in_client("ada").get("/own").get_json() == ["own", True]
 
 
