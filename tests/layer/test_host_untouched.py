@@ -140,6 +140,17 @@ def test_claims_are_read_in_a_context_from_before_the_layer(protect: Protect) ->
         assert ada.get("/own").status_code == 200
 
 
+def test_claims_are_read_in_a_context_from_before_sealing(protect: Protect) -> None:
+    """The first requests may arrive at once: one of them seals, the others have begun."""
+    app = Flask("host", static_folder=None)
+    app.add_url_rule("/own", "own", signed_in(lambda: dict(get_jwt())))
+    backend = protect(app)
+    context = app.app_context()
+    ada = backend.signed_in_client("ada")
+    with context:
+        assert ada.get("/own").status_code == 200
+
+
 def test_the_layer_changes_no_configuration_except_that_of_flask_jwt_extended(
     protect: Protect,
 ) -> None:
