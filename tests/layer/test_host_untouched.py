@@ -126,7 +126,8 @@ def test_the_layer_keeps_the_class_of_g_of_the_application(protect: Protect, lat
     if not late:
         app.app_ctx_globals_class = OwnGlobals
     backend = protect(app)
-    app.app_ctx_globals_class = OwnGlobals
+    if late:
+        app.app_ctx_globals_class = OwnGlobals
     assert backend.signed_in_client("ada").get("/own").get_json() == ["own", True]
 
 
@@ -136,6 +137,17 @@ def test_claims_are_read_in_a_context_from_before_the_layer(protect: Protect) ->
     app.add_url_rule("/own", "own", signed_in(lambda: dict(get_jwt())))
     with app.app_context():
         ada = protect(app).signed_in_client("ada")
+        assert ada.get("/own").status_code == 200
+
+
+def test_claims_are_read_in_a_context_from_before_sealing(protect: Protect) -> None:
+    """The first requests may arrive at once: one of them seals, the others have begun."""
+    app = Flask("host", static_folder=None)
+    app.add_url_rule("/own", "own", signed_in(lambda: dict(get_jwt())))
+    backend = protect(app)
+    context = app.app_context()
+    ada = backend.signed_in_client("ada")
+    with context:
         assert ada.get("/own").status_code == 200
 
 
