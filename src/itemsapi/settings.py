@@ -38,6 +38,7 @@ from itemsapi.settings_parsing import (
     parse_response_headers,
     parse_switch,
     parse_text,
+    require_unicode,
     text_of,
 )
 from itemsapi.settings_types import require_types
@@ -213,6 +214,7 @@ def _parse(variables: Mapping[str, str]) -> dict[str, Any]:
                 raise setting_error(name, not_a_setting(ENV_PREFIX + name.upper()))
             continue
         try:
+            require_unicode(text)
             values[name] = fields[name].metadata["parse"](text)
         except ValueError as error:
             raise setting_error(name, str(error)) from None

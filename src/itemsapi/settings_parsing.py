@@ -17,6 +17,7 @@ MAX_DURATION = timedelta(days=36500)  # a longer one leads beyond the last date
 _SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_NO_UTF8 = "has bytes that are no text in UTF-8"
 # Headers that no page may send: browsers set them (Fetch Standard, "forbidden request-header"), or
 # only a proxy may. Names with an underscore too: WSGI cannot distinguish X_Real_IP from X-Real-IP.
 _FORBIDDEN_REQUEST_HEADERS = re.compile(
@@ -154,6 +155,12 @@ def parse_path(text: str) -> Path:
     return Path(path)
 
 
+def require_unicode(text: str) -> None:
+    """Raise `ValueError` for a text with half of a pair: bytes of the environment, or a mistake."""
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError(_NO_UTF8)
+
+
 def text_of(value: object) -> str:
     """Return the value of a setting in `app.config` as the text of an environment variable.
 
@@ -184,5 +191,4 @@ def _decode(value: bytes) -> str:
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
-        msg = "has bytes that are no text in UTF-8"
-        raise ValueError(msg) from None
+        raise ValueError(_NO_UTF8) from None

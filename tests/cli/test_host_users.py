@@ -137,3 +137,19 @@ def test_no_first_admin_is_asked_for(host: Any, capsys: pytest.CaptureFixture[st
     """`itemsapi serve` says nothing of the empty table either."""
     assert first_admin(host.extensions[EXTENSION], None) is None
     assert "No user exists" not in capsys.readouterr().err
+
+
+def test_check_tells_that_the_session_has_no_engine(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a line: it may be bound later."""
+    monkeypatch.setenv("ITEMSAPI_SECRET_KEY", SECRET)
+    monkeypatch.syspath_prepend(project)
+    source = HOST.partition("with app.app_context():")[0].replace("{folder}", str(project))
+    source = source.replace("SqlUsers(db.session", "SqlUsers(Session()")
+    (project / "unbound.py").write_text("from sqlalchemy.orm import Session\n" + source, "utf-8")
+    Shell().run("--app", "unbound:app", "db", "upgrade")
+    result = Shell().run("--app", "unbound:app", "check", "--json")
+    found = {each["about"]: each for each in result.json["findings"]}["users"]
+    assert (result.code, found["mark"]) == (1, "fault")
+    sys.modules.pop("unbound")

@@ -1,5 +1,6 @@
 """What a user of an application leaves behind: sessions end, and API keys reach nobody else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi.db import sqlite
 from itemsapi.issuer.sessions import list_open_sessions
-from itemsapi.problems import DatabaseUnavailable
+from itemsapi.problems import DatabaseUnavailable, TokenInvalid
 from support.host_app import Host, HostUser, MakeHost, cheap_hash
 
 
@@ -76,6 +77,33 @@ def test_sessions_end_once_the_user_was_missing(host: Host) -> None:
     host.refresh(tokens)
     host.create_user(id=user_id, password_hash=kept)
     assert host.refresh(tokens).status_code == 401
+
+
+def end_by_call(host: Host, user_id: int) -> None:
+    """Delete a user and tell the layer."""
+    host.delete_user(user_id)
+    host.users_changed(user_id)
+
+
+def end_by_key(host: Host, user_id: int) -> None:
+    """Delete a user, and let the layer find it out while the id belongs to nobody."""
+    key = make_key(host, host.login())
+    host.delete_user(user_id)
+    try_key(host, key)
+
+
+@pytest.mark.parametrize("end", [end_by_call, end_by_key, Host.delete_user])
+def test_no_key_is_made_when_its_user_is_deleted_after_the_gate(
+    host: Host, end: Callable[[Host, int], None]
+) -> None:
+    """S-122: nothing would revoke it, and it would reach the next user with the id."""
+    user_id, tokens = host.create_user(), host.login()
+    token = host.services.token_codec.verify_access_token(tokens["access_token"])
+    end(host, user_id)
+    if end != Host.delete_user:
+        host.create_user("mallory", id=user_id)
+    with pytest.raises(TokenInvalid):
+        host.services.api_keys.create(token, name="export", scopes=["orders:read"], days=1)
 
 
 @pytest.mark.parametrize("is_flushed", [True, False])

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    ColumnElement,
+    Date,
     Engine,
     ForeignKey,
     LargeBinary,
     String,
+    Update,
     create_engine,
     func,
     insert,
@@ -18,6 +21,9 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import DataError
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -499,3 +505,58 @@ def test_a_class_that_is_not_mapped_is_refused(session: Session, model: type[Any
     """Such as the base class."""
     with pytest.raises(TypeError, match="is not a mapped class"):
         SqlUsers(session, model)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(Person, "person"), (Member, "person/member"), (Guest, "person/guest")],
+)
+def test_classes_that_share_their_ids_have_names_of_their_own(
+    session: Session, model: type[Any], name: str
+) -> None:
+    """S-122: an id of one is nobody for the other, which would revoke the keys for good."""
+    assert SqlUsers(session, model, password_hash="username", read_only=True).name == name
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_hash_is_replaced_on_the_engine_for_writes(engine: Engine) -> None:
+    """A session may send its reads to a follower."""
+    add(engine, grace(id=7))
+    follower = create_engine(f"sqlite:///file:{engine.url.database}?mode=ro&uri=true")
+
+    class Routing(Session):
+        def get_bind(self, _: Any = None, /, *, clause: Any = None, **__: Any) -> Engine:
+            return engine if isinstance(clause, Update) else follower
+
+    assert SqlUsers(Routing(), HostUser).replace_password_hash("7", OLD, NEW)
+    follower.dispose()
+
+
+class DatedUser(Base):
+    """A user who is enabled until a date, written as a text."""
+
+    __tablename__ = "dated_user"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(80), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    until: Mapped[str] = mapped_column(String(20))
+
+    @hybrid_property
+    def is_active(self) -> bool:
+        """Whether the date is not over."""
+        return True
+
+    @is_active.inplace.expression
+    @classmethod
+    def _is_active(cls) -> ColumnElement[bool]:
+        return sql_cast(cls.until, Date) >= func.current_date()
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_fault_of_an_expression_in_a_row_is_an_error(engine: Engine, session: Session) -> None:
+    """S-122: the user is not missing, and loses nothing."""
+    add(engine, DatedUser(id=7, username="grace", until="unlimited"))
+    with pytest.raises(DataError):
+        SqlUsers(session, DatedUser, enabled="is_active").find_by_id("7")

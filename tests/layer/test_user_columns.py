@@ -1,18 +1,21 @@
 """Columns that `SqlUsers` refuses at the start, and values that it does not trust."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import (
+    Dialect,
     Index,
     String,
+    TypeDecorator,
     UniqueConstraint,
     create_engine,
     event,
     func,
 )
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -196,6 +199,47 @@ def test_a_user_whom_a_filter_of_the_session_hides_is_not_found(
     assert found == (None, None, ())
 
 
+class TenantSession(Session):
+    """A session of the application, for the users of one tenant."""
+
+    def __init__(self, bind: Any, tenant: int) -> None:
+        """Use an engine."""
+        super().__init__(bind, info={"tenant": tenant})
+        self.tenant = tenant
+
+
+def by_info(session: Session) -> object:
+    """Return the tenant in `info`, as handlers of `Session` ask for it."""
+    return session.info.get("tenant")
+
+
+def by_attribute(session: Session) -> object:
+    """Return the tenant of a session of the application's class, None for another."""
+    return session.tenant if isinstance(session, TenantSession) else None
+
+
+@pytest.mark.parametrize("tenant_of", [by_info, by_attribute])
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_filter_that_asks_its_session_hides_the_users_of_other_tenants(
+    session: Session, tenant_of: Callable[[Session], object], joined: bool
+) -> None:
+    """S-067: it would filter nothing, and let everybody in, with a session that says nothing."""
+    add(session, tenant=2)
+    mine = TenantSession(session.bind, tenant=1)
+
+    def hide_others(state: ORMExecuteState) -> None:
+        if tenant := tenant_of(state.session):
+            criteria = with_loader_criteria(Employee, Employee.tenant == tenant)
+            state.statement = state.statement.options(criteria)
+
+    event.listen(mine, "do_orm_execute", hide_others)
+    users = SqlUsers(mine, Employee)
+    found = (
+        users.find_in_transaction("7", session.connection()) if joined else users.find_by_id("7")
+    )
+    assert found is None
+
+
 class Counted(Base):
     """A user whose id SQLite gives to nobody else."""
 
@@ -213,6 +257,54 @@ def test_an_id_is_used_again_unless_sqlite_counts(
 ) -> None:
     """S-122: `itemsapi check` warns of it."""
     assert SqlUsers(session, model).reuses_ids() is is_reused
+
+
+class Sealed(TypeDecorator[str]):
+    """A text that a service of the application seals; it takes letters only."""
+
+    impl = String
+    cache_ok = True
+    fault: Exception | None = None
+
+    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
+        """Return the sealed text."""
+        if Sealed.fault is not None:
+            raise Sealed.fault
+        if value is not None and not value.isalpha():
+            raise ValueError
+        return value
+
+
+class Visitor(Base):
+    """A user with sealed texts."""
+
+    __tablename__ = "visitor"
+
+    id: Mapped[str] = mapped_column(Sealed, primary_key=True)
+    username: Mapped[str] = mapped_column(Sealed, unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+
+
+@pytest.mark.parametrize("find", [SqlUsers.find_by_id, SqlUsers.find_by_name])
+def test_nobody_has_what_the_type_of_the_column_rejects(
+    session: Session, find: Callable[[SqlUsers, str], object]
+) -> None:
+    """It is no error of the application."""
+    assert find(SqlUsers(session, Visitor), "7") is None
+
+
+@pytest.mark.parametrize("fault", [ConnectionError("away"), AttributeError("no key", obj=Sealed)])
+@pytest.mark.parametrize("find", [SqlUsers.find_by_id, SqlUsers.find_by_name])
+def test_a_fault_of_a_column_type_is_an_error(
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    find: Callable[[SqlUsers, str], object],
+    fault: Exception,
+) -> None:
+    """S-122: a missing user is gone for good, and this one is not missing."""
+    monkeypatch.setattr(Sealed, "fault", fault)
+    with pytest.raises((type(fault), StatementError)):
+        find(SqlUsers(session, Visitor), "grace")
 
 
 @pytest.mark.parametrize(

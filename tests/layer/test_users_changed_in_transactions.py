@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, event, insert, select, text, update
+from sqlalchemy import Connection, create_engine, delete, event, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from itemsapi import UserAccount
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.testing import PASSWORD
@@ -134,6 +136,50 @@ def test_a_user_who_was_missing_once_loses_the_keys_although_the_id_returns(
         host.auth.users_changed(user_id, connection=connection)
         connection.commit()
     assert status(host, {"access_token": key}, timer) == 401
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_user_is_read_in_the_transaction_whatever_the_url_of_its_database_is(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-067: a path, like a server, is written in several ways."""
+    user_id, _ = host.create_user(), host.login()
+    file = Path(str(host.engine.url.database))
+    monkeypatch.chdir(file.parent)
+    engine = create_engine(f"sqlite:///{file.name}")
+    with engine.begin() as connection:
+        connection.execute(delete(HostUser))
+        host.auth.users_changed(user_id, connection=connection)
+    engine.dispose()
+    assert list_open_sessions(host.services.issuer, str(user_id)) == []
+
+
+@pytest.mark.parametrize("name", ["before_flush", "after_flush"])
+def test_a_handler_of_the_flush_tells_of_a_change(host: Host, name: str) -> None:
+    """S-067: also before the change is written."""
+    user_id, _ = host.create_user(), host.login()
+    with Session(host.engine) as session:
+        tell = lambda *_: host.auth.users_changed(user_id, connection=session)  # noqa: E731
+        event.listen(session, name, tell)
+        session.get_one(HostUser, user_id).active = False
+        session.commit()
+    assert list_open_sessions(host.services.issuer, str(user_id)) == []
+
+
+def test_users_that_read_with_the_committing_session_do_not_end_its_commit(host: Host) -> None:
+    """They are read at the call only: a session that commits reads nothing."""
+    user_id, _ = host.create_user(), host.login()
+
+    class PlainUsers:
+        def find_by_id(self, user_id: str) -> UserAccount:
+            user = host.session.get_one(HostUser, int(user_id))
+            return UserAccount(user_id, user.username, user.password_hash, bool(user.active))
+
+    object.__setattr__(host.services.issuer.users, "users", PlainUsers())
+    host.session.execute(update(HostUser).values(active=False))
+    host.auth.users_changed(user_id, connection=host.session)
+    host.session.commit()
+    assert list_open_sessions(host.services.issuer, str(user_id)) == []
 
 
 @pytest.mark.postgres

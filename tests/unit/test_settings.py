@@ -268,3 +268,11 @@ def test_a_profile_of_code_that_is_none_is_rejected() -> None:
     """`prod` would be no production, and would not fail."""
     with pytest.raises(SettingsError, match=r"\AITEMSAPI_PROFILE must be one of"):
         Settings(profile="prod", secret_key=SECRET)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["ITEMSAPI_SECRET_KEY", "ITEMSAPI_DATABASE_URL"])
+def test_bytes_that_are_no_text_are_refused(name: str) -> None:
+    """In one line: no secret, URL or path can be made of them."""
+    environ = {"ITEMSAPI_SECRET_KEY": SECRET, name: f"\udcff{SECRET}"}
+    with pytest.raises(SettingsError, match=f"^{name} has bytes that are no text in UTF-8$"):
+        Settings.from_environment(environ)

@@ -18,25 +18,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
-from sqlalchemy import ColumnElement, Connection, Engine, event, select
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    StatementError,
-)
+from sqlalchemy import Connection, Engine, literal, select
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from itemsapi.accounts.host_writes import writing
+from itemsapi.accounts.look_up_session import look_up_session
 from itemsapi.accounts.user_columns import (
+    UserColumn,
+    default_name,
     enabled_column,
     id_column,
     id_value,
+    is_rejection,
     mapper_of,
     replace_hash_statement,
     sqlite_reuses_ids,
-    table_name,
     text_column,
     username_column,
 )
@@ -44,6 +42,7 @@ from itemsapi.accounts.users import UserAccount
 from itemsapi.callbacks import require_one_argument
 from itemsapi.db import AnyRow
 from itemsapi.db.engine import translate_errors
+from itemsapi.db.identity import is_same_table
 from itemsapi.observability.logging import log, summarize_error
 from itemsapi.problems import DatabaseUnavailable
 
@@ -54,8 +53,14 @@ _UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")  # NUL, half of a pair: errors of
 class SessionLike(Protocol):
     """A `Session`, or a `scoped_session` such as `db.session` of Flask-SQLAlchemy."""
 
-    def get_bind(self, mapper: Any = None, /) -> Engine | Connection:  # noqa: ANN401
-        """Return the engine or connection of a mapped class."""
+    def get_bind(
+        self,
+        mapper: Any = None,  # noqa: ANN401
+        /,
+        *,
+        clause: Any = None,  # noqa: ANN401
+    ) -> Engine | Connection:
+        """Return the engine or connection of a mapped class, for a statement if it is given."""
 
     def in_transaction(self) -> bool:
         """Return whether a transaction is open."""
@@ -98,7 +103,7 @@ class SqlUsers:
         """Raise `TypeError` or `ValueError` if these are not suitable columns of a mapped class."""
         mapper = mapper_of(model)
         _require_functions(scopes, normalize)
-        self.read_only, self.name = read_only, name or table_name(mapper)
+        self.read_only, self.name = read_only, name or default_name(mapper)
         self._session, self._mapper, self._scopes = session, mapper, scopes
         self._normalize = normalize
         self._id = id_column(mapper, id)
@@ -116,7 +121,7 @@ class SqlUsers:
             raise TypeError(f"SqlUsers: normalize= returned {name!r}; return the name as a string")
         if _UNSTORABLE.search(name):
             return None
-        rows = self._find(self._username == name, self._reading())
+        rows = self._find(self._username, name, self._reading())
         if len(rows) > 1:
             column = f"{self._mapper.class_.__name__}.{self._username.key}"
             log.error("users_with_the_same_name", column=column, hint="none of them can sign in")
@@ -133,28 +138,49 @@ class SqlUsers:
         A transaction on another database than that of the users does not know them; they are as
         committed then.
         """
-        if connection.engine.url != self._bind()[1].engine.url:
+        if not self._is_same_database(connection):
             return self.find_by_id(user_id)
-        return self._find_id(user_id, _joined(connection))
+        return self._find_id(user_id, self._reading(connection))
+
+    def _is_same_database(self, connection: Connection) -> bool:
+        """Return whether a connection of the application finds the table of the users."""
+        if connection.engine.pool is self._bind()[1].engine.pool:
+            return True
+        with self._reading() as tx:
+            return is_same_table(self._mapper.primary_key[0].table, connection, tx.connection())
 
     def _find_id(
-        self, user_id: str, reading: AbstractContextManager[Session | Connection]
+        self, user_id: str, reading: AbstractContextManager[Session]
     ) -> UserAccount | None:
         key = self._key(user_id)
-        rows = [] if key is None else self._find(self._id == key, reading)
+        rows = [] if key is None else self._find(self._id, key, reading)
         return self._account(rows[0]) if rows else None
 
     def _find(
-        self, condition: ColumnElement[bool], reading: AbstractContextManager[Session | Connection]
+        self, column: UserColumn, value: object, reading: AbstractContextManager[Session]
     ) -> Sequence[AnyRow]:
         """Return two rows at most; none if the type of the column rejects the value."""
         try:
             with reading as tx:
-                return tx.execute(select(*self._columns).where(condition).limit(2)).all()
+                return tx.execute(select(*self._columns).where(column == value).limit(2)).all()
+        except StatementError:
+            if self._is_rejected(column, value):
+                return []
+            raise
+
+    def _is_rejected(self, column: UserColumn, value: object) -> bool:
+        """Return whether the type of a column rejects a value, in the driver or the database.
+
+        Another error says nothing of the user, who must not count as missing: an expression of the
+        application fails in a row, or the service is away that its type asks.
+        """
+        probe = select(literal(1)).where(literal(value, column.type).is_not(None))
+        try:
+            with self._reading() as tx:
+                tx.execute(probe)
         except StatementError as error:
-            if isinstance(error, DBAPIError) and not isinstance(error, DataError):
-                raise
-            return []
+            return isinstance(error, DataError) or is_rejection(error.orig, value)
+        return False
 
     def scopes(self, user_id: str) -> Iterable[object]:
         """Return what the function `scopes` returns for the user; no scopes without it."""
@@ -220,16 +246,15 @@ class SqlUsers:
         return id_value(self._id, user_id, self._bind()[1].dialect)
 
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        """Yield a session of our own for look-ups; nothing that happens in it is stored."""
+    def _reading(self, joined: Connection | None = None) -> Iterator[Session]:
+        """Yield a session of our own for look-ups; nothing that happens in it is stored.
+
+        With `joined`, it reads in that transaction of the application.
+        """
         session, bind = self._bind()
-        shares_transaction = _has_one_connection(bind) and _in_transaction(session)
-        connection = session.connection() if shares_transaction else bind
-        with (
-            _translate_errors(),
-            Session(connection, autoflush=False, join_transaction_mode="rollback_only") as tx,
-        ):
-            _add_handlers(tx, session)
+        if joined is None and _has_one_connection(bind) and _in_transaction(session):
+            joined = session.connection()
+        with _translate_errors(), look_up_session(_unscoped(session), joined or bind) as tx:
             yield tx
 
     @contextmanager
@@ -238,7 +263,8 @@ class SqlUsers:
 
         Raise `DatabaseUnavailable`.
         """
-        session, bind = self._bind()
+        session, _ = self._bind()
+        bind = session.get_bind(self._mapper, clause=self._replace)  # reads may have another
         if _has_one_connection(bind) and _in_transaction(session):
             raise DatabaseUnavailable(
                 cause="users: the only connection has a transaction of the application open"
@@ -264,13 +290,6 @@ def _translate_errors() -> AbstractContextManager[None]:
     return translate_errors("users", if_table_is_missing=advice)
 
 
-@contextmanager
-def _joined(connection: Connection) -> Iterator[Connection]:
-    """Yield an open transaction of the application."""
-    with _translate_errors():
-        yield connection
-
-
 def _in_transaction(session: SessionLike) -> bool:
     """Return whether a session has begun; a scoped session does not tell, its session does."""
     return _unscoped(session).in_transaction()
@@ -278,15 +297,6 @@ def _in_transaction(session: SessionLike) -> bool:
 
 def _unscoped(session: SessionLike) -> SessionLike:
     return session() if isinstance(session, scoped_session) else session
-
-
-def _add_handlers(tx: Session, session: SessionLike) -> None:
-    """Add the handlers of the application's session that filter its queries."""
-    theirs = getattr(_unscoped(session), "dispatch", None)
-    if theirs is not None:
-        ours = set(tx.dispatch.do_orm_execute)  # those of SQLAlchemy's own class
-        for handler in [each for each in theirs.do_orm_execute if each not in ours]:
-            event.listen(tx, "do_orm_execute", handler)
 
 
 def _materialized(scopes: object) -> Any:  # noqa: ANN401 - the layer checks what it is

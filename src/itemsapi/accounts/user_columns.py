@@ -5,7 +5,6 @@ A column of a wrong kind would be found at somebody's sign-in otherwise, or let 
 
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -71,10 +70,24 @@ def _accepted_value(column_type: TypeDecorator[Any], user_id: str, dialect: Dial
     forms = [_parse(user_id, form) for form in ((uuid.UUID,) if is_uuid else ID_TYPES)]
     process = column_type.bind_processor(dialect) or str
     for value in (form for form in forms if form is not None):
-        with suppress(Exception):  # the code is that of the application
+        try:
             process(value)
+        except Exception as error:
+            if not is_rejection(error, value):
+                raise
+        else:
             return value
     return None
+
+
+def is_rejection(error: BaseException | None, value: object) -> bool:
+    """Return whether an exception in the type of a column means that it takes no such value.
+
+    Any other is a fault of the application's code, as when a service is away that it asks.
+    """
+    if isinstance(error, AttributeError):  # as of `value.hex` for a text
+        return error.obj is value
+    return isinstance(error, ValueError | TypeError)
 
 
 def _parse(user_id: str, form: type[Any]) -> object:
@@ -154,9 +167,20 @@ def replace_hash_statement(mapper: Mapper[Any], id_name: str, hash_name: str) ->
     )
 
 
-def table_name(mapper: Mapper[Any]) -> str:
-    """Return the name of the table that has the ids, with its schema if it is given."""
-    return str(getattr(mapper.primary_key[0].table, "fullname", mapper.class_.__name__))
+def default_name(mapper: Mapper[Any]) -> str:
+    """Return whose users these are: the table that has the ids, with its schema if it is given.
+
+    For one of the classes that share these ids, which are told apart by a discriminator, its value
+    follows: `person/employee`.
+    """
+    table = str(getattr(mapper.primary_key[0].table, "fullname", mapper.class_.__name__))
+    is_part = mapper.inherits is not None and not mapper.concrete
+    return f"{table}/{_discriminator(mapper)}" if is_part else table
+
+
+def _discriminator(mapper: Mapper[Any]) -> object:
+    identity = mapper.polymorphic_identity
+    return mapper.class_.__name__ if identity is None else identity
 
 
 def sqlite_reuses_ids(mapper: Mapper[Any]) -> bool:

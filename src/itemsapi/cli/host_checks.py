@@ -14,6 +14,7 @@ from itemsapi.cli.findings import Finding
 from itemsapi.extension import gate_of
 from itemsapi.gate.wsgi_guard import mounted_applications
 from itemsapi.issuer.user_source import ApplicationUsers
+from itemsapi.observability.logging import summarize_error
 from itemsapi.services import Services
 from itemsapi.settings import ENV_PREFIX, Settings
 
@@ -53,10 +54,16 @@ def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:
     """Report that another user may get the id of a deleted one, and what is left (S-122)."""
     source = services.issuer.users
     users = source.users if isinstance(source, ApplicationUsers) else None
-    with app.app_context():
-        if isinstance(users, SqlUsers) and users.reuses_ids():
-            words = "SQLite gives the id of a deleted user again; write sqlite_autoincrement=True"
-            yield Finding("warning", "user ids", f"{words} in __table_args__, and copy the table")
+    try:
+        with app.app_context():
+            is_reused = isinstance(users, SqlUsers) and users.reuses_ids()
+    except Exception as error:  # noqa: BLE001 - the code is that of the application's session
+        words = f"the session of SqlUsers does not say its engine: {summarize_error(error)}"
+        yield Finding("fault", "users", f"{words}; bind it before the check")
+        return
+    if is_reused:
+        words = "SQLite gives the id of a deleted user again; write sqlite_autoincrement=True"
+        yield Finding("warning", "user ids", f"{words} in __table_args__, and copy the table")
 
 
 def _check_mounts(app: Flask) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from itemsapi.db.identity import DatabaseIdentity
 from itemsapi.db.joined_transaction import (
     HostConnection,
     begin_to_join,
+    is_flushing,
     join_transaction,
     require_read_committed,
 )
@@ -134,12 +135,14 @@ class Database:
 
         Then `apply` is called once with the items of all calls in that transaction. So it can take
         its locks in one order, and nobody waits for them until the application commits. On SQLite
-        it is called at once: the application has the only write lock already.
+        it is called at once, because the application has the only write lock already; but not
+        while a session is flushing, whose changes may not be written yet.
 
         Raise `DatabaseUnavailable`, and `ValueError` as for `transaction` and for a transaction on
         PostgreSQL that reads from a snapshot.
         """
-        if connection is None or self.dialect == "sqlite":
+        is_sqlite = self.dialect == "sqlite"
+        if connection is None or (is_sqlite and not is_flushing(connection)):
             if isinstance(connection, Session | scoped_session):
                 connection.flush()
             with self.transaction(connection=connection) as tx:
@@ -147,7 +150,8 @@ class Database:
             return
         with translate_errors():
             outer = begin_to_join(connection, self._identity)
-            require_read_committed(outer)
+            if not is_sqlite:
+                require_read_committed(outer)
         change_before_commit(outer, Change(self._joined_transaction, apply, item))
 
     def reading(self) -> AbstractContextManager[Connection]:

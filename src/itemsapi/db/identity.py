@@ -8,15 +8,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table, text
 
-# When the server started, the database in it, and the table that our name means (search_path). All
+# When the server started, the database in it, and the table that a name means (search_path). All
 # of it is text that does not depend on settings or the driver.
-_ASK = """
+_ASK = text("""
 SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
-    to_regclass('itemsapi_revocation')::oid)
-"""
+    to_regclass(:table)::oid)
+""")
+_OUR_TABLE = "itemsapi_revocation"
 
 
 class DatabaseIdentity:
@@ -42,15 +43,33 @@ class DatabaseIdentity:
 
     def _is_ours(self, connection: Connection) -> bool:
         if connection.dialect.name == "sqlite":
-            file = connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar()
             ours = Path(self._engine.url.database or "")
-            return bool(file) and Path(str(file)).resolve() == ours.resolve()
-        theirs = _ask(connection)
+            return _file(connection) == ours.resolve()
+        theirs = _ask(connection, _OUR_TABLE)
         if theirs != self._known:
             with self._reading() as own:
-                self._known = _ask(own)
+                self._known = _ask(own, _OUR_TABLE)
         return theirs == self._known
 
 
-def _ask(connection: Connection) -> str:
-    return str(connection.exec_driver_sql(_ASK).scalar())
+def is_same_table(table: object, one: Connection, other: Connection) -> bool:
+    """Return whether two connections are to one database, and find the same table there."""
+    if one.dialect.name != other.dialect.name:
+        return False
+    if one.dialect.name == "sqlite":
+        return _file(one) is not None and _file(one) == _file(other)
+    if one.dialect.name != "postgresql":
+        return one.engine.url == other.engine.url
+    format_table = one.dialect.identifier_preparer.format_table
+    name = format_table(table) if isinstance(table, Table) else None
+    return _ask(one, name) == _ask(other, name)
+
+
+def _file(connection: Connection) -> Path | None:
+    """Return the file of an SQLite database; None for one in memory."""
+    file = connection.exec_driver_sql("SELECT file FROM pragma_database_list").scalar()
+    return Path(str(file)).resolve() if file else None
+
+
+def _ask(connection: Connection, table: str | None) -> str:
+    return str(connection.execute(_ASK, {"table": table}).scalar())

@@ -65,6 +65,12 @@ def host_connection(connection: HostConnection) -> Connection:
     return connection if isinstance(connection, Connection) else connection.connection()
 
 
+def is_flushing(connection: HostConnection) -> bool:
+    """Return whether this is a session that is flushing: a handler of it calls us."""
+    session = connection() if isinstance(connection, scoped_session) else connection
+    return isinstance(session, Session) and session._flushing  # noqa: SLF001 - as in its manual
+
+
 def has_joined(tx: Session) -> bool:
     """Return whether a session has joined a transaction of the application."""
     return _ACTIONS in tx.info

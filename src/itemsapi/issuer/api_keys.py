@@ -13,17 +13,21 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from itemsapi.accounts.user_state import lock_user
 from itemsapi.clock import new_id
 from itemsapi.db import AnyRow, run_after_commit
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.problems import NotFound, QuotaExceeded, ValidationFailed
+from itemsapi.problems import NotFound, QuotaExceeded, TokenInvalid, ValidationFailed
 from itemsapi.tokens.api_keys import (
     SHOWN_LENGTH,
     ApiKey,
     hash_api_key,
     make_api_key,
 )
+from itemsapi.tokens.claims import Claims
+from itemsapi.tokens.revocation import load_global_epochs
 from itemsapi.tokens.scopes import format_scopes, parse_scopes
+from itemsapi.tokens.sessions import find_session
 
 API_KEY_LOCK = 7_204  # the id of the advisory lock around the check of the quota
 
@@ -51,15 +55,16 @@ class ApiKeyService:
         self._issuer, self._forget = issuer, forget
 
     def create(
-        self, user_id: str, *, name: str, scopes: Iterable[str], allowed: frozenset[str], days: int
+        self, token: Claims, *, name: str, scopes: Iterable[str], days: int
     ) -> tuple[KeyRecord, str]:
         """Make a key of a user that expires after `days`; return its record and the key itself.
 
-        `allowed` are the scopes of the request's access token. Raise `ValidationFailed` for any
-        other scope, and `QuotaExceeded` if the user has too many keys.
+        `token` is the request's access token. Raise `ValidationFailed` for a scope that it does not
+        have, `QuotaExceeded` if the user has too many keys, and `TokenInvalid` if the token was
+        revoked or the user is gone since the gate admitted the request.
         """
-        names = frozenset(scopes)
-        if not names <= allowed:
+        user_id, names = token.sub, frozenset(scopes)
+        if not names <= token.scopes:
             raise ValidationFailed.at("scopes", "A key can only have scopes that you have now.")
         key, now = make_api_key(), self._issuer.clock()
         record = KeyRecord(
@@ -71,7 +76,9 @@ class ApiKeyService:
             expires_at=now + timedelta(days=days),
             last_used_at=None,
         )
+        self._require_user(user_id)
         with self._issuer.database.transaction() as tx:
+            _require_valid(tx, token)
             self._require_quota(tx, user_id)
             tx.add(_row(record, user_id, hash_api_key(key)))
             self._record(tx, "api_key_created", user_id, record.id, scopes=format_scopes(names))
@@ -99,6 +106,12 @@ class ApiKeyService:
             self._record(tx, "api_key_revoked", user_id, key_id)
             run_after_commit(tx, lambda: self._forget(revoked))
 
+    def _require_user(self, user_id: str) -> None:
+        """Raise `TokenInvalid` for a user who may not sign in; nobody may have told the layer."""
+        user = self._issuer.users.find_by_id(user_id)
+        if user is None or not user.enabled:
+            raise TokenInvalid
+
     def _require_quota(self, tx: Session, user_id: str) -> None:
         self._issuer.database.advisory_lock(tx, API_KEY_LOCK)
         query = select(func.count()).select_from(_table).where(_is_usable(self._issuer, user_id))
@@ -108,6 +121,19 @@ class ApiKeyService:
     def _record(self, tx: Session, name: str, user_id: str, key_id: str, **details: str) -> None:
         ids = {"user_id": user_id, "caller_id": user_id}
         self._issuer.audit.record(tx, name, **ids, key_id=key_id, **details)
+
+
+def _require_valid(tx: Session, token: Claims) -> None:
+    """Raise `TokenInvalid` for a token that was revoked; lock its user until the key is stored.
+
+    The gate's copy of the revocations is older. Whoever ends what a missing user has takes the same
+    lock: their look at the keys comes after ours, or our look at the revocations after theirs, so
+    no key is left over for the next user with the id (S-122).
+    """
+    state, session = lock_user(tx, token.sub), find_session(tx, token.sid)
+    is_revoked = token.epoch < max(state.epoch, load_global_epochs(tx).tokens)
+    if is_revoked or session is None or session.ended_at is not None:
+        raise TokenInvalid
 
 
 def revoke_api_keys_in(issuer: Issuer, tx: Session, user_id: str, *, why: str) -> None:

@@ -60,7 +60,7 @@ class UserChanges:
     def _apply(self, tx: Session, calls: list[Reasons]) -> None:
         """Revoke what the users of all calls have, with all locks in one order."""
         issuer, reasons = self._issuer, _merge(calls)
-        if has_joined(tx):  # the application may have changed more since the calls
+        if has_joined(tx) and issuer.users.can_join:  # there may be more changes since the calls
             reasons = _merge([reasons, self._reasons_to_end(reasons, tx.connection())])
         ids = lock_users(tx, reasons)
         _end_in(issuer, tx, {user_id: why for user_id in ids if (why := reasons[user_id])})

@@ -29,6 +29,7 @@ from itemsapi.accounts.user_state import (
     set_password_digests,
 )
 from itemsapi.accounts.users import (
+    FindsInTransaction,
     UserAccount,
     Users,
     fold_username,
@@ -99,6 +100,10 @@ class UserSource(Protocol):
     def reuses_ids(self) -> bool:
         """Whether another user may get the id of a deleted one (S-122)."""
 
+    @property
+    def can_join(self) -> bool:
+        """Whether users can be read in a transaction of the application, and so in its commit."""
+
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name."""
 
@@ -141,6 +146,7 @@ class LayerUsers:
     scope_registry: ScopeRegistry
     read_only: bool = False
     reuses_ids: bool = False
+    can_join: bool = True
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name, in any case."""
@@ -212,6 +218,14 @@ class ApplicationUsers:
     def read_only(self) -> bool:
         """Whether password hashes are never replaced."""
         return self.users.read_only
+
+    @property
+    def can_join(self) -> bool:
+        """Whether users can be read in a transaction of the application.
+
+        Other methods may use the session that is committing, which would end its commit.
+        """
+        return isinstance(self.users, FindsInTransaction)
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user who signs in with this name; None for one whose id no token can have."""
