@@ -240,6 +240,14 @@ def test_a_filter_that_asks_its_session_hides_the_users_of_other_tenants(
     assert found is None
 
 
+def test_other_handlers_of_the_session_are_not_called(session: Session) -> None:
+    """They may write, and our session is for look-ups."""
+    mine, calls = Session(session.bind), []
+    event.listen(mine, "after_transaction_create", lambda *_: calls.append("called"))
+    SqlUsers(mine, Employee).find_by_id("7")
+    assert calls == []
+
+
 class Counted(Base):
     """A user whose id SQLite gives to nobody else."""
 

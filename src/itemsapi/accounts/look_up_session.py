@@ -17,10 +17,11 @@ def look_up_session(host: object, bind: Engine | Connection) -> Session:
 
     It joins a transaction that is open on the connection, and leaves it open.
     """
-    session_class = _look_up_class(type(host)) if isinstance(host, Session) else Session  # type: ignore[arg-type]  # a class is hashable
+    if not isinstance(host, Session):
+        return Session(bind, autoflush=False, join_transaction_mode="rollback_only")
+    session_class = _look_up_class(type(host))  # type: ignore[arg-type]  # a class is hashable
     tx = session_class(bind, autoflush=False, join_transaction_mode="rollback_only")
-    if isinstance(host, Session):
-        _take_over(tx, host)
+    _take_over(tx, host)
     return tx
 
 
@@ -36,8 +37,8 @@ def _look_up_class(host_class: type[Session]) -> type[Session]:
 
 def _take_over(tx: Session, host: Session) -> None:
     """Give a session the attributes that are the application's, its `info` and its handlers."""
+    ours = set(tx.dispatch.do_orm_execute)  # those of the class; `dispatch` is an attribute now
     tx.info.update(host.info)
     vars(tx).update({name: value for name, value in vars(host).items() if name not in vars(tx)})
-    ours = set(tx.dispatch.do_orm_execute)  # those of the class
     for handler in [each for each in host.dispatch.do_orm_execute if each not in ours]:
         event.listen(tx, "do_orm_execute", handler)

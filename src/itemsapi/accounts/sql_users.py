@@ -5,7 +5,8 @@
 It works with declarative models of SQLAlchemy 2.0 and of Flask-SQLAlchemy. Each query runs in a
 connection of its own on the engine of the given session: so it neither commits nor rolls back what
 the application has pending there, and does not see it either. Handlers of `do_orm_execute` of that
-session are called, as for its own queries: a filter that hides deleted users hides them here, too.
+session are called, as for its own queries, with a session of the same class that has its `info`: a
+filter that hides deleted users, or those of another tenant, hides them here, too.
 
 There are two exceptions, both common in tests. If the engine has one connection only, as for an
 SQLite database in memory, a connection of its own would be the application's: while a transaction
