@@ -150,6 +150,6 @@ def test_check_tells_that_the_session_has_no_engine(
     (project / "unbound.py").write_text("from sqlalchemy.orm import Session\n" + source, "utf-8")
     Shell().run("--app", "unbound:app", "db", "upgrade")
     result = Shell().run("--app", "unbound:app", "check", "--json")
-    found = {each["about"]: each for each in result.json["findings"]}["users"]
-    assert (result.code, found["mark"]) == (1, "fault")
+    found = {each["subject"]: each for each in result.json["findings"]}["users"]
+    assert (result.code, found["severity"]) == (1, "fault")
     sys.modules.pop("unbound")
