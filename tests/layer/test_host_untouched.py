@@ -1,6 +1,6 @@
 """An application that gets the layer stays as it was, except that its routes are guarded."""
 
-import inspect
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -231,13 +231,13 @@ def test_an_asynchronous_view_is_guarded(protect: Protect) -> None:
 marked = Blueprint("marked", __name__)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Flask knows no such mark there")
 @pytest.mark.parametrize("decorate", [lambda view: view, marked.response(200), marked.idempotent])
 def test_a_view_that_is_marked_as_asynchronous_is_guarded(
     protect: Protect, decorate: Callable[[Any], Any]
 ) -> None:
     """No function around it inherits the mark: it returns no coroutine."""
-    asgiref = pytest.importorskip("asgiref.sync")
-    mark = getattr(inspect, "markcoroutinefunction", asgiref.markcoroutinefunction)
+    mark = pytest.importorskip("asgiref.sync").markcoroutinefunction
 
     async def later() -> dict[str, str]:
         return {"a": "late answer"}

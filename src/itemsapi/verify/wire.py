@@ -198,7 +198,7 @@ def _reason(error: Exception, *, https: bool) -> str:
             f"its certificate is not trusted ({error.verify_message}); name a file with the"
             " certificate of its CA in SSL_CERT_FILE"
         )
-    if https and isinstance(error, ConnectionResetError):  # TLS 1.3 asks after the handshake
+    if https and isinstance(error, ConnectionResetError | ssl.SSLEOFError):  # after the handshake
         return _NEEDS_CERTIFICATE
     text = (str(error).splitlines() or [type(error).__name__])[0]
     return _TLS_REASONS.get(getattr(error, "reason", ""), text)
