@@ -38,6 +38,8 @@ def app(
     yield apps[1]
     for app in apps:
         app.extensions[EXTENSION].database.dispose()
+        with app.app_context():
+            sys.modules["shop.extensions"].db.engine.dispose()
     forget_shop()
 
 

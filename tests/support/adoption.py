@@ -48,6 +48,14 @@ def load(name: str, version: Version) -> ModuleType:
     return module
 
 
+def close_own_database(module: ModuleType, app: Flask) -> None:
+    """Close the connections of the application's own database, if it has one."""
+    if hasattr(module, "db"):
+        with app.app_context():
+            module.db.session.remove()
+            module.db.engine.dispose()
+
+
 def adoption_diff(name: str) -> list[str]:
     """Return the lines of the unified diff between both versions, without its header."""
     before, after = (
@@ -101,9 +109,7 @@ class Adoption:
         yield cls(old, new, response.get_json()["access_token"], credentials)
         services.database.dispose()
         for module, app in ((before, old), (after, new)):
-            if hasattr(module, "db"):
-                with app.app_context():
-                    module.db.engine.dispose()
+            close_own_database(module, app)
 
     def differences(self, requests: list[Request]) -> list[str]:
         """Send the requests to both, with the token where one is needed; return what differs."""
