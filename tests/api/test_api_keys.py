@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -229,7 +230,7 @@ def test_a_key_of_a_user_with_a_temporary_password_only_waits(
     backend: Backend, program: FlaskClient
 ) -> None:
     """S-119: the user changes the password first."""
-    later = backend.clock.current.replace(year=backend.clock.current.year + 1)
+    later = backend.clock.current + timedelta(days=365)
     with backend.services.database.transaction() as tx:
         tx.execute(update(User).values(password_expires_at=later))
     assert error_code(program.get("/items")) == "password_change_required"
@@ -366,10 +367,12 @@ def test_the_use_of_a_key_is_shown_in_steps_of_five_minutes(
     backend: Backend, ada: FlaskClient, program: FlaskClient, timer: ManualTimer
 ) -> None:
     """So that a used key can be told from a forgotten one."""
-    backend.clock.current = backend.clock.current.replace(hour=12, minute=7, second=3)
+    past = timedelta(minutes=backend.clock().minute % 5, seconds=backend.clock().second)
+    step = backend.clock() - past + timedelta(minutes=5)
+    backend.clock.current = step + timedelta(minutes=2, seconds=3)
     program.get("/items")
     (listed,) = ada.get(KEYS).get_json()["items"]
-    assert listed["last_used_at"].endswith("T12:05:00Z")
+    assert datetime.fromisoformat(listed["last_used_at"]) == step
 
 
 @pytest.mark.dialect("sqlite")
