@@ -101,7 +101,7 @@ def build_api(app: Flask, services: Services, gate: Gate, options: LayerOptions)
     api = rest.Api(
         app,
         config_prefix="ITEMSAPI_",
-        rule_for=lambda endpoint, method: gate.seal(app).rule_for(endpoint, method),
+        rule_for=lambda route, method: gate.seal(app).rule_for(route, method),
         problems_url=services.problems_url,
         credentials=gate.credentials.others,
         **rest.spec_options(

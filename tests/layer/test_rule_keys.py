@@ -171,6 +171,23 @@ def test_a_pattern_with_two_stars_stops_short_of_the_path_above_too(protect: Pro
     assert [client.get(path).status_code for path in ("/admin", "/admin/users")] == [403, 401]
 
 
+@pytest.mark.parametrize("path", ["/t1/admin", "/<tenant>/admin"])
+def test_a_wider_pattern_opens_no_path_above_a_guarded_one_with_another_star(
+    protect: Protect, path: str
+) -> None:
+    """S-002: `/*/admin/*` is written for what is below any `/.../admin`."""
+    app = make_shop(above=path, users="/t1/admin/users")
+    faults = faults_of(protect, app, {"/*": ALL, "/*/admin/*": ADMIN})
+    assert [line.split()[1:3] for line in faults] == [["GET", path], ["POST", path]]
+
+
+def test_a_pattern_for_every_deeper_path_leaves_the_first_level_alone(protect: Protect) -> None:
+    """`/*/*` names no path that it could stop short of."""
+    app = make_shop(above="/about", users="/users/all")
+    kinds = kinds_of(protect, app, {"/*": ALL, "/*/*": ADMIN})
+    assert kinds == {"/about": "public", "/users/all": "scopes"}
+
+
 def test_a_key_that_matches_only_routes_of_the_layer_has_no_effect(protect: Protect) -> None:
     """The routes that it guarded have moved, and a wider pattern opened them (S-002)."""
     rules = {"/api/*": ADMIN, "/*": ALL}

@@ -12,7 +12,7 @@ from argon2.low_level import Type, error_to_str
 
 from itemsapi.accounts import passwords as passwords_module
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.accounts.passwords import PasswordService, make_temporary_password
+from itemsapi.accounts.passwords import PasswordService
 from itemsapi.problems import Busy
 from itemsapi.settings import Settings
 from support.log_records import LogRecords
@@ -69,13 +69,6 @@ def test_a_hash_with_other_parameters_needs_a_rehash(passwords: PasswordService)
     other = PasswordService(replace(SETTINGS, argon2_time=3))
     assert passwords.needs_rehash(other.hash("x"), "x")
     assert not other.needs_rehash(other.hash("x"), "x")
-
-
-def test_temporary_passwords_have_128_bits() -> None:
-    """32 hexadecimal digits, all different."""
-    made = {make_temporary_password() for _ in range(1000)}
-    assert len(made) == 1000
-    assert {len(password) for password in made} == {32}
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\u202f", "\u1680", "\u205f"])

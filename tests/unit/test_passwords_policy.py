@@ -1,6 +1,7 @@
 """Which passwords are acceptable, without a database."""
 
 import random
+import secrets
 import string
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemsapi.accounts.password_policy import validate_password
+from itemsapi.accounts.password_policy import generate_password, validate_password
 from itemsapi.accounts.predictability import common_passwords
 from itemsapi.problems import ValidationFailed
 
@@ -279,3 +280,26 @@ def test_a_part_of_the_user_name_counts_from_four_letters_on(username: str, take
     """`MIN_NAME_PART_LENGTH`: a part of three letters is too common (S-130)."""
     word = username.partition(".")[0]
     assert (fault(f"{word}-38475610-29384756", username=username) == "") is taken
+
+
+def test_a_generated_password_has_128_bits() -> None:
+    """32 hexadecimal digits, all different."""
+    made = {generate_password(username="ada", minimum=15) for _ in range(1000)}
+    assert len(made) == 1000
+    assert {len(password) for password in made} == {32}
+
+
+def test_a_generated_password_is_made_again_if_it_contains_the_user_name_by_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever creates "ada" cannot mend the refusal of a password that the service made."""
+    made = ["4ada7390185627384950162738495061", "b7d9e2f4a6c8130592fe7ad4c6e8b1f3"]
+    monkeypatch.setattr(secrets, "token_hex", lambda _: made.pop(0))
+    assert generate_password(username="ada", minimum=15) == "b7d9e2f4a6c8130592fe7ad4c6e8b1f3"
+
+
+@pytest.mark.parametrize("minimum", [8, 33, 256])
+def test_a_generated_password_is_as_long_as_the_minimum(minimum: int) -> None:
+    """Whatever the operator requires."""
+    password = generate_password(username="ada", minimum=minimum)
+    assert fault(password, minimum=minimum) == ""

@@ -95,14 +95,17 @@ def test_the_insecure_generator_is_used_for_jitter_only() -> None:
 
 FORKING = """
 import os, sys
-from itemsapi.accounts.passwords import make_temporary_password
+from itemsapi.accounts.password_policy import generate_password
 from itemsapi.clock import new_id
 
+def make():
+    return f"{new_id()[15:]} {generate_password(username='ada', minimum=15)} "
+
 count = int(sys.argv[1])
-new_id(), make_temporary_password()  # whatever is kept between two calls is there before the fork
+make()  # whatever is kept between two calls is there before the fork
 for _ in range(8):
     if os.fork() == 0:
-        made = [f"{new_id()[15:]} {make_temporary_password()} " for _ in range(count)]
+        made = [make() for _ in range(count)]
         os.write(1, "".join(made).encode())
         os._exit(0)
 while True:

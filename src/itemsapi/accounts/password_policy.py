@@ -5,6 +5,7 @@ S-131). The list of common passwords is part of the package (S-041, S-129).
 """
 
 import re
+import secrets
 from collections.abc import Iterator
 
 from itemsapi.accounts.passwords import normalize_password
@@ -16,6 +17,7 @@ SERVICE_NAME = "itemsapi"
 MIN_UNPREDICTABLE_LENGTH = 8  # characters; half of the minimum length if that is less
 MIN_OTHER_LETTERS = 8  # letters beside the user's and the service's name
 MIN_WORD_LENGTH = 3  # letters; shorter names occur by chance: "al" in "metal"
+GENERATED_LENGTH = 32  # hexadecimal digits of a generated password, which are 128 bits
 MIN_NAME_PART_LENGTH = 4  # letters of a part of a user name: "lovelace" of "ada.lovelace"
 
 # Digits and signs used instead of letters; 1 is used instead of i and l.
@@ -33,6 +35,18 @@ def validate_password(
     fault = _find_fault(normalize_password(password), username, minimum)
     if fault:
         raise ValidationFailed.at(field, fault)
+
+
+def generate_password(*, username: str, minimum: int) -> str:
+    """Return a random password that is acceptable for this user, in letters a to f and digits.
+
+    A random one may be refused: it contains a user name such as "ada" by chance.
+    """
+    length = max(GENERATED_LENGTH, minimum)
+    while True:
+        password = secrets.token_hex(length)[:length]
+        if _find_fault(password, username, minimum) is None:
+            return password
 
 
 def _find_fault(password: str, username: str, minimum: int) -> str | None:

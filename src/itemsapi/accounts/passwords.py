@@ -190,11 +190,6 @@ def _busy_if_exhausted() -> Iterator[None]:
         raise
 
 
-def make_temporary_password() -> str:
-    """Return a random password of 128 bits, in letters and digits."""
-    return secrets.token_hex(16)
-
-
 def _decoy_hash(parameters: str) -> str:
     """Return a hash with these parameters that no password matches."""
     salt, digest = (_base64(secrets.token_bytes(size)) for size in (16, 32))

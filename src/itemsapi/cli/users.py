@@ -8,7 +8,6 @@ from typing import TypeVar
 import click
 
 from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.accounts.passwords import make_temporary_password
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.cli.context import open_own_users, serves_console
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
@@ -61,8 +60,9 @@ def add(
 
     Roles decide what a user may do; a user without a role may do nothing.
     """
-    password = _read_or_generate_password(from_stdin=from_stdin)
+    given = _read_password() if from_stdin else None
     with open_own_users() as services:
+        password = services.users.generate_password(name) if given is None else given
         known_roles = _require_known_roles(services, roles)
         is_temporary = must_change or (services.settings.production and not from_stdin)
         user = services.users.create(COMMAND_LINE, name, password, roles, temporary=is_temporary)
@@ -116,8 +116,9 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
 
     A generated password is shown only once.
     """
-    password = _read_or_generate_password(from_stdin=from_stdin)
+    given = _read_password() if from_stdin else None
     with open_own_users() as services:
+        password = services.users.generate_password(name) if given is None else given
         user = services.users.get_by_name(name)
         is_temporary = must_change or (services.settings.production and not from_stdin)
         services.users.set_password(COMMAND_LINE, user.id, password, temporary=is_temporary)
@@ -179,15 +180,13 @@ def _all_users(users: UserService) -> Iterator[UserRecord]:
         after = page[-1].username
 
 
-def _read_or_generate_password(*, from_stdin: bool) -> str:
-    """Return the one line of standard input, or a generated password.
+def _read_password() -> str:
+    """Return the password, which is the one line of standard input.
 
     Windows puts a byte-order mark before piped text; it is removed. Control characters, which no
     form can send, are rejected: they indicate a file in another encoding or a key pressed by
     mistake. A second line is rejected too, because it would be lost.
     """
-    if not from_stdin:
-        return make_temporary_password()
     if sys.stdin is None:
         raise ValidationFailed.at("password", "Standard input is closed; write the password there.")
     first_line = sys.stdin.buffer.readline(MAX_LINE_BYTES)

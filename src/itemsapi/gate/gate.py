@@ -152,9 +152,8 @@ class Gate:
             if request.routing_exception is None or is_preflight(request):
                 _raise_if_any(options_response())
         elif request.routing_exception is None and not is_answered_by_flask(request):
-            endpoint, method = request.endpoint or "", request.method
-            view = self._view(app, endpoint)
-            rule = _rule_for(app, rulebook, endpoint, method)
+            view, method = self._view(app, request.endpoint or ""), request.method
+            rule = _rule_for(app, rulebook, request)
             self._admit(request, rule)
             mark_admitted(request, view, method, rule)
 
@@ -201,9 +200,9 @@ def _raise_if_any(response: GateResponse | None) -> None:
         raise response
 
 
-def _rule_for(app: Flask, rulebook: Rulebook, endpoint: str, method: str) -> Rule:
+def _rule_for(app: Flask, rulebook: Rulebook, request: Request) -> Rule:
     """Return the rule of a route; tell a developer by `RulesInvalid` what is missing."""
-    fault = rulebook.faults_by_route.get((endpoint, method))
+    fault = rulebook.faults_by_endpoint.get((request.endpoint or "", request.method))
     if fault and (app.testing or app.debug):
         raise RulesInvalid(fault)
-    return rulebook.rule_for(endpoint, method)
+    return rulebook.rule_for(request.url_rule, request.method)

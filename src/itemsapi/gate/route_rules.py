@@ -60,8 +60,14 @@ class Key(NamedTuple):
         return self._has(method) and self._covers(name)
 
     def is_below(self, route: Route, method: str) -> bool:
-        """Return whether the key is about the paths below a route only: `/admin/*` and `/admin`."""
-        return self._has(method) and self.is_path and self.pattern == f"{route.rule}/*"
+        """Return whether the key is about the paths below a route only: `/admin/*` and `/admin`.
+
+        `/*/admin/*` is below `/<tenant>/admin`; `/*/*` names nothing that it could be below.
+        """
+        above, _, last = self.pattern.rpartition("/")
+        names_route = self.is_path and last == "*" and not above.endswith("/*")
+        is_above = _matches(above, route.rule) and not self._covers(route.rule)
+        return names_route and is_above and self._has(method)
 
     def is_closer(self, other: "Key") -> bool:
         """Return whether this key decides where both match."""
@@ -79,11 +85,15 @@ class Key(NamedTuple):
 
     def _covers(self, name: str) -> bool:
         """Return whether the pattern matches a name; a `*` in it is matched by `*` alone."""
-        regex = ".*".join(map(re.escape, self.pattern.split("*")))
-        return re.fullmatch(regex, name) is not None
+        return _matches(self.pattern, name)
 
     def _has(self, method: str) -> bool:
         return not self.methods or method in self.methods
+
+
+def _matches(pattern: str, name: str) -> bool:
+    regex = ".*".join(map(re.escape, pattern.split("*")))
+    return re.fullmatch(regex, name) is not None
 
 
 class ClosestRules(NamedTuple):

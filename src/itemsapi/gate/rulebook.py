@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPMethod
 
 from flask import Flask
 from werkzeug.routing import Rule as Route
@@ -35,6 +36,7 @@ class RouteRule:
     path: str
     endpoint: str
     rule: Rule
+    route: Route = field(repr=False, compare=False)
 
     @property
     def has_unchecked_object(self) -> bool:
@@ -48,8 +50,8 @@ class RouteRule:
 class Rulebook:
     """The rule of every route and method, read when all routes are registered.
 
-    `faults` has a line for each route without exactly one rule; such a route is refused.
-    `faults_by_route` has these lines by endpoint and method.
+    `faults` has a line for each route without exactly one rule; such a route is refused, and so is
+    every other path of its endpoint. `faults_by_endpoint` has these lines by endpoint and method.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Rulebook:
         """
         rules = rules or RulesByKey()
         self.faults: list[str] = []
-        self.faults_by_route: dict[tuple[str, str], str] = {}
+        self.faults_by_endpoint: dict[tuple[str, str], str] = {}
         self._by_pattern: list[tuple[RouteRule, str]] = []
         self._by_path: list[tuple[Key, str, RouteRule]] = []  # with the subdomain of the route
         self.entries = [
@@ -79,7 +81,12 @@ class Rulebook:
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
         self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
         self.faults += [*rules.faults(), *shadowed_routes(app)]
-        self._rules = self._one_rule_for_each_endpoint()
+        self._refuse_several_rules()
+        self._rules = {
+            (id(entry.route), entry.method): entry.rule  # a route is not hashable
+            for entry in self.entries
+            if (entry.endpoint, entry.method) not in self.faults_by_endpoint
+        }
 
     def _refuse_patterns(self, key_faults: list[str]) -> None:
         """Refuse the routes whose rule is by a pattern, as long as a key has no effect.
@@ -87,7 +94,7 @@ class Rulebook:
         It may be the misspelled guard of one of these routes.
         """
         for entry, _ in self._by_pattern if key_faults else ():
-            self.faults_by_route[entry.endpoint, entry.method] = (
+            self.faults_by_endpoint[entry.endpoint, entry.method] = (
                 f"route {entry.method} {entry.path} has its rule by a pattern, and patterns open"
                 f" nothing as long as a key has no effect; {key_faults[0]}"
             )
@@ -108,11 +115,8 @@ class Rulebook:
                 advice = f"write the endpoint in its place, rules={{{entry.endpoint!r}: ...}}"
                 self._add_fault(entry, f"{fault}; {advice}")
 
-    def _one_rule_for_each_endpoint(self) -> dict[tuple[str, str], Rule]:
-        """Return the rules by endpoint and method; several paths may lead to one endpoint.
-
-        With different rules for them, or none for one, the endpoint is refused on all.
-        """
+    def _refuse_several_rules(self) -> None:
+        """Refuse an endpoint on all its paths if they have different rules."""
         rules: dict[tuple[str, str], Rule] = {}
         for entry in self.entries:
             key = entry.endpoint, entry.method
@@ -122,8 +126,7 @@ class Rulebook:
                     f" {entry.endpoint}; give them one rule, or an endpoint each"
                 )
                 self.faults.append(fault)
-                self.faults_by_route[key] = fault
-        return {key: rule for key, rule in rules.items() if key not in self.faults_by_route}
+                self.faults_by_endpoint[key] = fault
 
     def public_by_pattern(self) -> Counter[str]:
         """Return how many routes and methods a pattern such as `/*` makes public, by pattern."""
@@ -138,9 +141,12 @@ class Rulebook:
         if self.faults:
             raise RulesInvalid("\n".join(self.faults))
 
-    def rule_for(self, endpoint: str, method: str) -> Rule:
-        """Return the rule of an endpoint. Raise `RouteUnguarded` if it has none."""
-        rule = self._rules.get((endpoint, method))
+    def rule_for(self, route: Route | None, method: str) -> Rule:
+        """Return the rule of a route. Raise `RouteUnguarded` if it has none.
+
+        A route that was added after the others has none, even if its endpoint has.
+        """
+        rule = self._rules.get((id(route), method))
         if rule is None:
             raise RouteUnguarded
         return rule
@@ -151,7 +157,9 @@ class Rulebook:
 
     def _entries(self, app: Flask, route: Route, rules: RulesByKey) -> Iterator[RouteRule]:
         if route.methods is None:
-            self.faults.append(f"route {route.rule} takes any method; name its methods")
+            fault = f"route {route.rule} takes any method; name its methods"
+            self.faults.append(fault)
+            self.faults_by_endpoint |= {(route.endpoint, method): fault for method in HTTPMethod}
             return
         view = app.view_functions.get(route.endpoint)
         for method in sorted(methods_with_views(route)):
@@ -159,18 +167,19 @@ class Rulebook:
             given = rules.find(route, method, has_decorator=bool(declared))
             found = [*declared, *given.rules]
             if len(found) == 1:
-                entry = RouteRule(method, route.rule, route.endpoint, found[0])
+                entry = RouteRule(method, route.rule, route.endpoint, found[0], route)
                 if given.by_pattern:
                     self._by_pattern.append((entry, given.keys[0].text))
                 paths = [key for key in given.keys if key.is_path]
                 self._by_path += [(key, str(route.subdomain), entry) for key in paths]
                 if self._is_possible(entry, app, route, view):
                     yield entry
-            elif method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET
+            else:
                 problem = _problem(route, view, method, declared, given.keys)
                 fault = f"route {method} {route.rule} {problem}"
-                self.faults.append(fault)
-                self.faults_by_route[route.endpoint, method] = fault
+                self.faults_by_endpoint[route.endpoint, method] = fault
+                if method != "HEAD" or "GET" not in route.methods:  # HEAD follows GET: one line
+                    self.faults.append(fault)
 
     def _is_possible(self, entry: RouteRule, app: Flask, route: Route, view: object) -> bool:
         """Return whether the view can do its work by this rule; add the fault otherwise."""
@@ -231,7 +240,7 @@ class Rulebook:
     def _add_fault(self, entry: RouteRule, fault: str) -> None:
         """Add a fault of a route, one line for HEAD and GET."""
         line = f"route {entry.method} {entry.path} {fault}"
-        self.faults_by_route[entry.endpoint, entry.method] = line
+        self.faults_by_endpoint[entry.endpoint, entry.method] = line
         if not any(one.endswith(f" {entry.path} {fault}") for one in self.faults):
             self.faults.append(line)
 

@@ -22,8 +22,8 @@ from itemsapi.accounts.models import (
     normalize_username,
     validate_username,
 )
-from itemsapi.accounts.password_policy import validate_password
-from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME, make_temporary_password
+from itemsapi.accounts.password_policy import generate_password, validate_password
+from itemsapi.accounts.passwords import TEMPORARY_PASSWORD_LIFETIME
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.clock import new_id
 from itemsapi.issuer.issuer import Issuer
@@ -90,7 +90,8 @@ class UserService:
         Of several processes that start at once, one creates it. In production the password is
         temporary.
         """
-        name, password = validate_username(username), make_temporary_password()
+        name = validate_username(username)
+        password = self.generate_password(name)
         password_hash = self._issuer.password_service.hash(password)
         with self._issuer.database.transaction() as tx:
             self._issuer.database.advisory_lock(tx, ADMIN_LOCK)
@@ -99,6 +100,11 @@ class UserService:
             admin = self._insert(tx, COMMAND_LINE, name, password_hash, frozenset({ADMIN_ROLE}))
             self._set_expiry(tx, admin.id, temporary=self._issuer.settings.production)
         return password
+
+    def generate_password(self, username: str) -> str:
+        """Return a random password for a user, also for one who does not exist yet."""
+        minimum = self._issuer.settings.password_min_length
+        return generate_password(username=username, minimum=minimum)
 
     def is_empty(self) -> bool:
         """Return whether there is no user yet."""

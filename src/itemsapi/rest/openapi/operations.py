@@ -37,7 +37,7 @@ from itemsapi.rest.openapi.names import unique_name
 from itemsapi.rest.openapi.responses import ProblemResponses
 from itemsapi.rest.openapi.schemas import SchemaPlugin
 
-RuleFor = Callable[[str, str], Rule]
+RuleFor = Callable[[Route, str], Rule]
 
 ALWAYS: tuple[type[Problem], ...] = (BadRequest, InternalError, Unavailable)
 WITH_BODY: tuple[type[Problem], ...] = (RequestTimeout, BodyTooLarge, MediaTypeWrong)
@@ -121,7 +121,7 @@ class RulesPlugin(BasePlugin):
             self._complete(route, path or "", method, operation)
 
     def _complete(self, route: Route, path: str, method: str, operation: dict[str, Any]) -> None:
-        rule = self._rule_for(route.endpoint, method.upper())
+        rule = self._rule_for(route, method.upper())
         self.rules.append(rule)
         declared = operation.pop("x-problems", [])
         for kind in declared:
