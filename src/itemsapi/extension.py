@@ -180,7 +180,8 @@ class AuthLayer:
         if the layer is around several. Raise `RuntimeError` before `init_app`.
         """
         host = self._only_application() if app is None else app
-        guard = WsgiGuard(host, gate_of(host), application, rule_of(rule))
+        cors = rest.cors_of_application(host)
+        guard = WsgiGuard(host, gate_of(host), application, rule_of(rule), cors)
         registry = services_of(host).issuer.scope_registry
         registry.register(scope for scope in guard.rule.scopes if isinstance(scope, Scope))
         return guard

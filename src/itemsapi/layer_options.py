@@ -75,7 +75,9 @@ def _check_credentials(credentials: object) -> None:
 
 
 def _check_parts(include: Collection[Part]) -> None:
-    """Raise `ValueError` for an unknown part, and `TypeError` for a string in place of a set."""
+    """Raise `ValueError` for an unknown part, and `TypeError` for what is no list of parts."""
+    if not isinstance(include, Collection):
+        raise TypeError("AuthLayer: include= is no list; write include=[...]")
     if isinstance(include, str):
         raise TypeError(
             f"AuthLayer: include={include!r} is a string; write include={{{include!r}}}"

@@ -309,6 +309,19 @@ def test_a_key_of_an_application_may_stand_in_place_of_the_access_token(host: Ho
     assert backend.client().get("/", headers=headers).text == "robot"
 
 
+@pytest.mark.parametrize("kind", ["oauth2", "openIdConnect"])
+def test_a_token_of_another_issuer_may_stand_in_place_of_the_access_token(
+    host: HostFactory, kind: str
+) -> None:
+    """Its documentation names the flows or the discovery, and not the header (RFC 6750)."""
+    key = BearerKey()
+    key.documentation = {"type": kind, "flows": {}, "openIdConnectUrl": "https://id.example/"}
+    view = signed_in(by="key")(lambda: current_caller().user_id)
+    backend = host(lambda app: app.get("/")(view), credentials=[key])
+    headers = {"Authorization": "Bearer pk_1"}
+    assert backend.client().get("/", headers=headers).text == "robot"
+
+
 @pytest.mark.parametrize("user_id", ["7", "badge", "badge:7", "other:7", "é" * 128])
 def test_a_credential_may_return_a_user_or_a_machine_of_its_own(
     host: HostFactory, user_id: str

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from flask import Flask, Request, request
 
 from itemsapi import (
     Blueprint,
+    Caller,
     HmacSignature,
     Schema,
     Scope,
@@ -36,6 +37,7 @@ HOOK = Scope("hook:send", "Send a webhook")
 SECRET, OLD = "a-secret-of-some-length", "another-of-some-length"
 WHSEC = "whsec_" + base64.b64encode(b"k" * 24).decode()
 BODY = b'{"hello": "world"}'
+UNDECLARED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
 Headers = dict[str, str]
 Sign = Callable[[bytes, int], Headers]
 
@@ -65,6 +67,16 @@ def by_standard(body: bytes, time: int) -> Headers:
         "webhook-id": "msg_1", "webhook-timestamp": f"{time}",
         "webhook-signature": f"v1,{other} v1,{mine} v1a,AAAA",
     }  # fmt: skip
+
+
+def make_view(*names: str) -> Callable[[], bytes]:
+    """Return a view that returns the body of the request, for these senders."""
+
+    @requires(HOOK, by=set(names))
+    def read_body() -> bytes:
+        return request.get_data()
+
+    return read_body
 
 
 SIGN: dict[str, Sign] = {"github": by_github, "stripe": by_stripe, "standard": by_standard}
@@ -273,14 +285,64 @@ def test_a_body_is_read_up_to_the_limit(
 ) -> None:
     """S-004: no more than 64 KiB of an unknown sender, whether the length is declared or not."""
     body = b"x" * size
-    undeclared = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
     response = backend.client().post(
         "/github",
         input_stream=io.BytesIO(body),
         headers=by_github(body, 0),
-        environ_overrides={"CONTENT_LENGTH": f"{len(body)}"} if declared else undeclared,
+        environ_overrides={"CONTENT_LENGTH": f"{len(body)}"} if declared else UNDECLARED,
     )
     assert response.status_code == status
+
+
+@pytest.mark.parametrize("limits", [(10, 1000), (1000, 10)])
+def test_a_body_that_is_too_large_for_one_sender_is_whole_for_the_other(
+    host: HostFactory, limits: tuple[int, int]
+) -> None:
+    """Both read one header; the length of the body is not declared."""
+    senders = [
+        HmacSignature.github(name, secrets=[secret], scopes=[HOOK], max_body=limit)
+        for name, secret, limit in zip("ab", (OLD, SECRET), limits, strict=True)
+    ]
+    backend = host(lambda app: app.post("/hook")(make_view("a", "b")), credentials=senders)
+    response = backend.client().post(
+        "/hook",
+        input_stream=io.BytesIO(BODY),
+        headers=by_github(BODY, 0, OLD if limits[0] == 1000 else SECRET),
+        environ_overrides=UNDECLARED,
+    )
+    assert (response.status_code, response.data) == (200, BODY)
+
+
+def test_a_view_gets_the_whole_body_that_a_sender_found_too_large(host: HostFactory) -> None:
+    """The other sender signs no body; a part of one is worse than none."""
+
+    class Header:
+        """A credential that looks at the same header only."""
+
+        name, scheme = "header", "Signature"
+        documentation: Mapping[str, Any] = {
+            "type": "apiKey", "in": "header", "name": "X-Hub-Signature-256",
+        }  # fmt: skip
+
+        def is_present(self, request: Request) -> bool:
+            """Return whether the header is there."""
+            return "X-Hub-Signature-256" in request.headers
+
+        def authenticate(self, request: Request) -> Caller | None:
+            """Return a caller, whatever the header has."""
+            del request
+            return Caller("header", frozenset({HOOK.name}))
+
+    small = HmacSignature.github("small", secrets=[SECRET], scopes=[HOOK], max_body=10)
+    view = make_view("small", "header")
+    backend = host(lambda app: app.post("/hook")(view), credentials=[small, Header()])
+    response = backend.client().post(
+        "/hook",
+        input_stream=io.BytesIO(BODY),
+        headers=by_github(BODY, 0),
+        environ_overrides=UNDECLARED,
+    )
+    assert response.data == BODY
 
 
 def test_no_body_is_read_for_a_malformed_signature(backend: Backend) -> None:

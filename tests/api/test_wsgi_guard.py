@@ -34,11 +34,12 @@ class Reports:
     def __init__(self) -> None:
         """Start without calls."""
         self.calls: list[dict[str, Any]] = []
+        self.headers = [("Content-Type", "text/plain")]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Respond with a word."""
         self.calls.append(environ)
-        start_response("200 OK", [("Content-Type", "text/plain")])
+        start_response("200 OK", self.headers)
         return [b"figures"]
 
 
@@ -147,6 +148,43 @@ def test_a_preflight_runs_no_application(host: Backend, reports: Reports) -> Non
     headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
     response = host.client().options("/reports/2026", headers=headers)
     assert (response.status_code, reports.calls) == (204, [])
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET"])
+def test_pages_of_a_listed_origin_may_use_the_application(
+    make_host: MakeHost, settings: Settings, method: str
+) -> None:
+    """S-081: the preflight says so, and they can read a refusal."""
+    object.__setattr__(settings, "allowed_origins", ("https://a.example",))
+    client = make_host(signed_in, whole_app=True).client()
+    headers = {"Origin": "https://a.example"}
+    if method == "OPTIONS":
+        headers["Access-Control-Request-Method"] = "GET"
+    response = client.open("/reports/", method=method, headers=headers)
+    assert response.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert "Origin" in response.vary
+
+
+@pytest.mark.parametrize("whole_app", [False, True])
+def test_pages_of_another_origin_may_not_use_the_application(
+    make_host: MakeHost, settings: Settings, *, whole_app: bool
+) -> None:
+    """S-081: nor those of a listed one, unless the layer is to answer for the application."""
+    object.__setattr__(settings, "allowed_origins", ("https://b.example",) * whole_app)
+    client = make_host(signed_in, whole_app=whole_app).client()
+    response = client.get("/reports/", headers={"Origin": "https://a.example"})
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_an_application_may_have_cors_headers_of_its_own(
+    make_host: MakeHost, settings: Settings, reports: Reports
+) -> None:
+    """A browser refuses two of them."""
+    object.__setattr__(settings, "allowed_origins", ("https://a.example",))
+    reports.headers.append(("access-control-allow-origin", "*"))
+    client = make_host(public("figures"), whole_app=True).client()
+    response = client.get("/reports/", headers={"Origin": "https://a.example"})
+    assert response.headers.getlist("Access-Control-Allow-Origin") == ["*"]
 
 
 def test_a_token_of_an_ended_session_is_rejected(host: Backend, reports: Reports) -> None:

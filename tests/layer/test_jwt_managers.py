@@ -68,6 +68,15 @@ def test_the_applications_own_tokens_go_on_working(protect: Protect, order: str)
     assert response.get_json() == {"identity": "legacy"}
 
 
+def test_the_applications_own_claims_are_read_when_the_request_is_over(protect: Protect) -> None:
+    """Functions of `teardown_appcontext` run after it, as without the layer."""
+    backend, read = make_host(protect, "before"), list[str]()
+    token = backend.client().post("/own-login").get_json()["token"]
+    backend.app.teardown_appcontext_funcs.append(lambda _: read.append(get_jwt_identity()))
+    backend.client().get("/own", headers={"Authorization": f"Bearer {token}"})
+    assert read == ["legacy"]
+
+
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_the_gate_accepts_no_token_of_the_applications_own_manager(
     protect: Protect, order: str

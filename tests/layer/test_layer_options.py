@@ -22,6 +22,7 @@ pytestmark = pytest.mark.dialect("sqlite")
     ("include", "message"),
     [
         ({"operator"}, "has no part 'operator'; the parts are api_keys, console, docs"),
+        ((part for part in ["docs"]), r"include= is no list; write include=\[\.\.\.\]"),
         ("docs", r"include='docs' is a string; write include=\{'docs'\}"),
     ],
 )

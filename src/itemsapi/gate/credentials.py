@@ -130,7 +130,7 @@ def _are_names(scopes: object) -> bool:
 def _place(credential: Credential) -> object:
     """Return where a request has a credential; two that share a place count as one."""
     documented = credential.documentation
-    if documented.get("type") == "http":
+    if documented.get("type") in {"http", "oauth2", "openIdConnect"}:  # RFC 6750 section 2.1
         return "header", "authorization"
     if documented.get("type") == "apiKey":
         return documented.get("in"), str(documented.get("name")).lower()

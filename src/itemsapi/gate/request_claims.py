@@ -39,11 +39,19 @@ class RequestClaims(_AppCtxGlobals):
             return values[name]
         return super().__getattr__(name)
 
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a value."""
+        return name in _values(self) if name in _NAMES else super().__contains__(name)  # type: ignore[operator]  # Flask says str
+
     def __setattr__(self, name: str, value: object) -> None:
-        """Keep a value."""
+        """Keep a value.
+
+        That of another manager is kept as without the layer too: `teardown_appcontext` reads it
+        when the request is over.
+        """
         if name in _NAMES:
             _values(self)[name] = value
-        else:
+        if name not in _NAMES or not has_request_context() or optional_caller() is None:
             super().__setattr__(name, value)
 
 

@@ -44,7 +44,7 @@ class Rule:
 
     kind: RuleKind
     scopes: tuple[Scope | str, ...] = ()
-    reason: str = ""
+    reason: str = field(default="", compare=False)
     limited: bool = True
     before_password_change: bool = False
     by: frozenset[str] = BY_ACCESS_TOKEN

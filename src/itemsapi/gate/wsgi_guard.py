@@ -10,7 +10,7 @@ A dispatcher calls the mounted application without Flask, so no check of the gat
 runs the same checks for every request to it, by one rule, and then hands the request on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response
@@ -24,6 +24,7 @@ from itemsapi.gate.rules import Rule
 from itemsapi.gate.without_gate import GATE
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CALLER = "itemsapi.caller"  # in the WSGI environment: the `Caller`, or None if the rule is public
@@ -34,8 +35,15 @@ _INNER = ("app", "wsgi_app", "application", "inner")  # where a middleware keeps
 class WsgiGuard:
     """A WSGI application that the gate of a Flask application stands before."""
 
-    def __init__(self, app: Flask, gate: Gate, application: "WSGIApplication", rule: Rule) -> None:
-        """Take the mounted application and its rule.
+    def __init__(
+        self,
+        app: Flask,
+        gate: Gate,
+        application: "WSGIApplication",
+        rule: Rule,
+        cors: "Callable[[WSGIEnvironment], Iterable[tuple[str, str]]]",
+    ) -> None:
+        """Take the mounted application, its rule, and the CORS headers of its responses.
 
         Raise `ValueError` for the rule of a refresh token: only our own endpoints read one.
         """
@@ -44,16 +52,18 @@ class WsgiGuard:
         if rule.on is not None:
             raise ValueError("on= checks the arguments of a view; a mounted application has none")
         self._app, self._gate, self._application = app, gate, application
-        self.rule = rule
+        self.rule, self._cors = rule, cors
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Hand the request on if the gate admits it, with the caller in `environ`.
 
-        A CORS preflight, which has no token, is answered here. HEAD and other OPTIONS need the rule
-        too, because nobody knows what the application does with them.
+        A CORS preflight, which has no token, is answered here: no page of another origin is allowed
+        unless it is one of the layer's origins (`whole_app=True`). HEAD and other OPTIONS need the
+        rule too, because nobody knows what the application does with them.
         """
+        start_response = _adding(start_response, list(self._cors(environ)))
         # Flask matches the path of a request, which here belongs to the other application.
         context = self._app.request_context({**environ, "PATH_INFO": "/"})
         try:
@@ -67,6 +77,22 @@ class WsgiGuard:
         except GateResponse as refusal:
             return refusal.gate_response(environ, start_response)
         return ClosingIterator(self._application(environ, start_response), admitted.close)
+
+
+def _adding(start_response: "StartResponse", cors: list[tuple[str, str]]) -> "StartResponse":
+    """Return a `start_response` that adds CORS headers to a response that has none."""
+
+    def start(
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: "OptExcInfo | None" = None,
+        /,
+    ) -> Callable[[bytes], object]:
+        """Begin the response."""
+        has_cors = any(name.lower() == "access-control-allow-origin" for name, _ in headers)
+        return start_response(status, headers if has_cors else headers + cors, exc_info)
+
+    return start
 
 
 def _after_request(context: RequestContext) -> Response:

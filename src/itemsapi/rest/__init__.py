@@ -8,7 +8,7 @@ registers its blueprints with it; `complete_documents` runs when the application
 from itemsapi.rest import fields
 from itemsapi.rest.api import Api, install
 from itemsapi.rest.blueprint import Blueprint
-from itemsapi.rest.default_headers import documented_headers
+from itemsapi.rest.default_headers import cors_of_application, documented_headers
 from itemsapi.rest.idempotency import idempotency_key, repeated_id
 from itemsapi.rest.openapi.document import describe, spec_options
 from itemsapi.rest.openapi.host_documents import complete_documents
@@ -21,6 +21,7 @@ __all__ = [
     "PageQuery",
     "Schema",
     "complete_documents",
+    "cors_of_application",
     "describe",
     "documented_headers",
     "fields",

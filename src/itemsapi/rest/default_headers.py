@@ -4,7 +4,7 @@ A default header is added unless the view set its own. Responses are `no-store` 
 `Cache-Control`: caching is opt-in, because a cached secret is a leak.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -211,6 +211,18 @@ def add_cors_headers_last(app: Flask) -> None:
     Otherwise flask-cors would find an origin, and add neither credentials nor its other headers.
     """
     app.after_request_funcs.setdefault(None, []).insert(0, _add_cors_headers)
+
+
+def cors_of_application(app: Flask) -> "Callable[[WSGIEnvironment], Iterable[tuple[str, str]]]":
+    """Return what gives the CORS headers of a response of the application, from its environment.
+
+    They are none unless the layer adds them to all responses.
+    """
+    headers = app.extensions.get(RESPONSE_HEADERS)
+    if _add_cors_headers not in app.after_request_funcs.get(None, ()):
+        return lambda _: ()
+    assert isinstance(headers, ResponseHeaders)  # noqa: S101 - tells the type checker
+    return lambda environ: [("Vary", "Origin"), *headers.cors_of_application(environ)]
 
 
 def _add_cors_headers(response: Response) -> Response:
