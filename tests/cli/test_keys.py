@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
@@ -55,15 +56,24 @@ def test_a_rotation_succeeds_when_the_next_key_is_old_enough(
     assert states(shell) == ["current", "next", "retired"]
 
 
-def test_a_rotation_waits_for_the_remaining_time(shell: Shell, backend: Backend) -> None:
+def test_a_rotation_waits_for_the_remaining_time(
+    shell: Shell, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says once what it waits for; at a terminal a progress bar is shown too."""
+    database, waited = backend.services.database, list[int]()
     backend.services.key_set.snapshot()
-    age_keys(backend.services.database, PUBLISHED_BEFORE_SIGNING - timedelta(seconds=0.5))
+    age_keys(database, PUBLISHED_BEFORE_SIGNING - MINUTE)
     next_kid = kid(shell, "next")
+
+    def sleep(seconds: int) -> None:
+        waited.append(seconds)
+        age_keys(database, PUBLISHED_BEFORE_SIGNING)
+
+    monkeypatch.setattr("itemsapi.cli.keys.time", SimpleNamespace(sleep=sleep))
     done = shell.run("keys", "rotate")
     assert done.out == f"{next_kid} signs from now on.\n"
     assert done.err.startswith("Waiting until the next key has been published for 70 s")
-    assert done.err.endswith(": 1 s.\n")
+    assert done.err.endswith(f": {sum(waited)} s.\n")
 
 
 def test_a_key_is_withdrawn_when_confirmed(shell: Shell, backend: Backend) -> None:
