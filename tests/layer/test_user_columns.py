@@ -246,8 +246,8 @@ def test_other_handlers_of_the_session_are_not_called(
     session: Session, place: str, name: str
 ) -> None:
     """They may write, and our session is for look-ups."""
-    maker, calls = sessionmaker(session.bind, class_=type("Own", (Session,), {})), []
-    mine = maker()
+    maker: sessionmaker[Session] = sessionmaker(session.bind, class_=type("Own", (Session,), {}))
+    mine, calls = maker(), []
     target = {"session": mine, "sessionmaker": maker, "class": type(mine).__mro__[1]}[place]
     event.listen(target, name, lambda *_: calls.append("called"))
     SqlUsers(mine, Employee).find_by_id("7")
