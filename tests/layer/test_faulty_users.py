@@ -9,6 +9,7 @@ from flask import Flask
 
 from itemsapi import UserAccount, Users
 from itemsapi.extension import AuthLayer
+from itemsapi.issuer.user_source import ApplicationUsers
 from support.host_app import Host, cheap_hash
 from support.log_records import LogRecords
 
@@ -139,10 +140,11 @@ def test_a_sign_in_is_503_when_no_hashes_can_be_sampled(build: Build) -> None:
 
 def hide(host: Host) -> OneUser:
     """Let nobody be found by the id of the user; return the users."""
-    users = host.services.issuer.users.users  # type: ignore[union-attr]
-    assert isinstance(users, OneUser)
-    users.id = "8"
-    return users
+    source = host.services.issuer.users
+    assert isinstance(source, ApplicationUsers)
+    assert isinstance(source.users, OneUser)
+    source.users.id = "8"
+    return source.users
 
 
 @pytest.mark.parametrize(("hidden", "status"), [(True, 200), (False, 401)])

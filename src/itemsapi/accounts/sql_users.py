@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from itemsapi.accounts.hidden_rows import any_change, may_have_row
-from itemsapi.accounts.host_writes import writing
+from itemsapi.accounts.host_writes import in_savepoint, writing
 from itemsapi.accounts.look_up_session import look_up_session
 from itemsapi.accounts.user_columns import (
     UserColumn,
@@ -156,8 +156,13 @@ class SqlUsers:
             return False
         if connection is None or not self._is_same_database(connection):
             connection = None
-        with self._reading(connection, clause=self._any_change) as tx:
-            return may_have_row(tx.connection(), self._mapper, key)
+        try:
+            with self._reading(connection, clause=self._any_change) as tx:
+                return may_have_row(tx.connection(), self._mapper, key)
+        except StatementError:
+            if self._is_rejected(self._id, key):
+                return False
+            raise
 
     def _is_same_database(self, connection: Connection) -> bool:
         """Return whether a connection of the application finds the table of the users."""
@@ -272,9 +277,14 @@ class SqlUsers:
         where that would be executed.
         """
         session, bind = self._bind(clause)
+        savepoint = in_savepoint(joined)
         if joined is None and _has_one_connection(bind) and _in_transaction(session):
             joined = session.connection()
-        with _translate_errors(), look_up_session(_unscoped(session), joined or bind) as tx:
+        with (
+            _translate_errors(),
+            savepoint,
+            look_up_session(_unscoped(session), joined or bind) as tx,
+        ):
             yield tx
 
     @contextmanager
