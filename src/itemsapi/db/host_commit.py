@@ -78,10 +78,7 @@ class _HostCommit:
             ("commit_twophase", self._prepare_commit),
             ("rollback", self._roll_back),
             ("rollback_twophase", self._clear),
-            (
-                "before_execute",
-                self._open_savepoint,
-            ),  # the event `savepoint` does not have the name
+            ("before_execute", self._open_savepoint),  # `savepoint` does not have the name yet
             ("release_savepoint", self._release_savepoint),
             ("rollback_savepoint", self._return_to_savepoint),
         ):
@@ -122,7 +119,7 @@ class _HostCommit:
             log.error("transaction_ended_by_sql", lost="a change for its commit", hint=hint)
         self._clear()
 
-    def _open_savepoint(  # noqa: PLR0913 - the event's
+    def _open_savepoint(
         self, _: Connection, clause: object, _many: object, _one: object, _options: object
     ) -> None:
         if isinstance(clause, SavepointClause):
