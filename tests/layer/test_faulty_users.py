@@ -9,6 +9,7 @@ from flask import Flask
 
 from itemsapi import UserAccount, Users
 from itemsapi.extension import AuthLayer
+from itemsapi.issuer.user_source import ApplicationUsers
 from support.host_app import Host, cheap_hash
 from support.log_records import LogRecords
 
@@ -135,3 +136,36 @@ def test_a_sign_in_is_503_when_no_hashes_can_be_sampled(build: Build) -> None:
         raise LookupError
 
     assert build(sample_password_hashes=sample_password_hashes).try_login().status_code == 503
+
+
+def hide(host: Host) -> OneUser:
+    """Let nobody be found by the id of the user; return the users."""
+    source = host.services.issuer.users
+    assert isinstance(source, ApplicationUsers)
+    assert isinstance(source.users, OneUser)
+    source.users.id = "8"
+    return source.users
+
+
+@pytest.mark.parametrize(("hidden", "status"), [(True, 200), (False, 401)])
+def test_a_session_goes_on_when_its_user_was_only_hidden(
+    build: Build, hidden: bool, status: int
+) -> None:
+    """S-122: the class says who may come back; without the method nobody may."""
+    host = build(**({"is_hidden": lambda *_: True} if hidden else {}))
+    tokens = host.login()
+    users = hide(host)
+    assert host.refresh(tokens).status_code == 401
+    users.id = "7"
+    assert host.refresh(tokens).status_code == status
+
+
+def test_a_refresh_is_503_when_nobody_says_whether_the_user_is_hidden(
+    build: Build, log_records: LogRecords
+) -> None:
+    """Nothing is revoked (R-35)."""
+    host = build(is_hidden=lambda *_: None)
+    tokens = host.login()
+    hide(host)
+    assert host.refresh(tokens).status_code == 503
+    assert "is_hidden returned a value of type NoneType" in "\n".join(log_records.lines())

@@ -103,6 +103,19 @@ def test_a_guarded_view_reads_the_token_by_flask_jwt_extended(protect: Protect, 
     assert client.get("/whoami").get_json()["identity"] == client.get("/me").get_json()["id"]
 
 
+def test_the_identity_is_the_id_of_the_user_whatever_claim_the_application_reads_it_from(
+    protect: Protect,
+) -> None:
+    """Older versions of the library called it `identity`, and some applications still do."""
+    app = Flask("host", static_folder=None)
+    app.config.update(JWT_SECRET_KEY=OWN_SECRET, JWT_IDENTITY_CLAIM="identity")
+    JWTManager(app)
+    backend = protect(app)
+    add_views(app)
+    client = backend.signed_in_client("ada")
+    assert client.get("/whoami").get_json()["identity"] == client.get("/me").get_json()["id"]
+
+
 def test_a_view_that_wants_a_token_is_401_without_one_if_there_is_no_other_manager(
     protect: Protect,
 ) -> None:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from sqlalchemy import CHAR, UUID, Dialect, LargeBinary, String, TypeDecorator
+from sqlalchemy import CHAR, UUID, Dialect, LargeBinary, String, TypeDecorator, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -99,6 +99,22 @@ class BinaryUser(OtherBase):
     scopes: Mapped[str] = mapped_column(String(200), default="")
 
 
+class TextBase(DeclarativeBase):
+    """The base class of one more model."""
+
+
+class TextUuidUser(TextBase):
+    """A user with a UUID that Python has as a text, so that the database alone rejects others."""
+
+    __tablename__ = "text_uuid_user"
+
+    id: Mapped[str] = mapped_column(UUID(as_uuid=False), primary_key=True)
+    username: Mapped[str] = mapped_column(String(80), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    active: Mapped[bool | None] = mapped_column(default=True)
+    scopes: Mapped[str] = mapped_column(String(200), default="")
+
+
 @pytest.fixture(params=[GuidUser, BinaryUser])
 def typed(request: pytest.FixtureRequest, make_host: MakeHost) -> Host:
     """An application whose users have ids and names of such types."""
@@ -132,3 +148,20 @@ def test_a_transaction_goes_on_when_its_user_is_unknown(typed: Host) -> None:
     with typed.app.app_context(), typed.session() as session:
         typed.auth.users_changed("no GUID", connection=session)
         assert session.get(typed.model, uuid.UUID(int=7)) is None
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+@pytest.mark.parametrize("user_id", ["not-a-uuid", ID.upper(), ID])
+def test_a_transaction_is_committed_when_the_database_rejects_the_id(
+    make_host: MakeHost, user_id: str
+) -> None:
+    """An id that is nobody's does not end the transaction of the application."""
+    host = make_host(TextUuidUser)
+    host.create_user(id=str(uuid.UUID(int=7)))
+    with host.app.app_context(), host.session() as session:
+        session.execute(update(TextUuidUser).values(active=False))
+        host.auth.users_changed(user_id, connection=session)
+        session.commit()
+    with host.engine.connect() as connection:
+        assert connection.scalar(select(TextUuidUser.active)) is False

@@ -240,10 +240,16 @@ def test_a_filter_that_asks_its_session_hides_the_users_of_other_tenants(
     assert found is None
 
 
-def test_other_handlers_of_the_session_are_not_called(session: Session) -> None:
+@pytest.mark.parametrize("place", ["session", "sessionmaker", "class"])
+@pytest.mark.parametrize("name", ["after_begin", "after_transaction_create", "after_rollback"])
+def test_other_handlers_of_the_session_are_not_called(
+    session: Session, place: str, name: str
+) -> None:
     """They may write, and our session is for look-ups."""
-    mine, calls = Session(session.bind), []
-    event.listen(mine, "after_transaction_create", lambda *_: calls.append("called"))
+    maker: sessionmaker[Session] = sessionmaker(session.bind, class_=type("Own", (Session,), {}))
+    mine, calls = maker(), []
+    target = {"session": mine, "sessionmaker": maker, "class": type(mine).__mro__[1]}[place]
+    event.listen(target, name, lambda *_: calls.append("called"))
     SqlUsers(mine, Employee).find_by_id("7")
     assert calls == []
 

@@ -14,6 +14,7 @@ from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.testing import PASSWORD
 from support.host_app import Host, HostUser, MakeHost, cheap_hash
+from support.log_records import LogRecords
 from support.manual_timer import ManualTimer
 from support.race import race
 
@@ -258,3 +259,56 @@ def test_a_text_that_is_no_id_revokes_nothing(host: Host, user_id: str) -> None:
     """No token can have it as its user."""
     host.users_changed(user_id)
     assert host.services.audit.latest(before=None, limit=1) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+@pytest.mark.filterwarnings("ignore:nested transaction already deassociated")
+@pytest.mark.parametrize(("order", "is_revoked"), [("inner", False), ("outer", True)])
+def test_a_return_to_an_outer_savepoint_takes_back_what_was_told_since(
+    host: Host, timer: ManualTimer, order: str, is_revoked: bool
+) -> None:
+    """S-183: also before an inner savepoint was opened that is still open; and nothing else."""
+    user_id, tokens = host.create_user(), host.login()
+    with host.engine.connect() as connection:
+        if order == "outer":
+            host.auth.users_changed(user_id, connection=connection)
+        outer = connection.begin_nested()
+        if order == "inner":
+            host.auth.users_changed(user_id, connection=connection)
+        connection.begin_nested()
+        outer.rollback()
+        connection.commit()
+    assert status(host, tokens, timer) == (401 if is_revoked else 200)
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+@pytest.mark.filterwarnings("ignore:nested transaction already deassociated")
+def test_the_end_of_an_outer_savepoint_keeps_what_was_told_since(
+    host: Host, timer: ManualTimer
+) -> None:
+    """S-183: in an inner savepoint that nobody closed, and one that was open before."""
+    user_id, tokens = host.create_user(), host.login()
+    with host.engine.connect() as connection:
+        outer = connection.begin_nested()
+        connection.begin_nested()
+        host.auth.users_changed(user_id, connection=connection)
+        connection.begin_nested()
+        outer.commit()
+        connection.commit()
+    assert status(host, tokens, timer) == 401
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK", ""])
+def test_the_log_tells_of_a_revocation_that_sql_text_ended(
+    host: Host, log_records: LogRecords, end: str
+) -> None:
+    """SQLAlchemy does not see a `COMMIT` in a text, and nothing is revoked."""
+    with host.engine.connect() as connection:
+        host.auth.users_changed(host.create_user(), connection=connection)
+        if end:
+            connection.exec_driver_sql(end)
+    assert ("transaction_ended_by_sql" in "\n".join(log_records.lines())) is bool(end)

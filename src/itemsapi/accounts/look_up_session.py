@@ -3,6 +3,9 @@
 A handler of `do_orm_execute` may hide users who are deleted, or those of another tenant. It may ask
 the session that it is called with: its class, its `info`, attributes of its own. With a plain
 session the filter would be left out, and the user let in.
+
+Other handlers, such as those of `after_begin`, may write: they are not called, wherever they are
+registered.
 """
 
 from functools import lru_cache
@@ -17,9 +20,9 @@ def look_up_session(host: object, bind: Engine | Connection) -> Session:
 
     It joins a transaction that is open on the connection, and leaves it open.
     """
-    if not isinstance(host, Session):
-        return Session(bind, autoflush=False, join_transaction_mode="rollback_only")
-    session_class = _look_up_class(type(host))  # type: ignore[arg-type]  # a class is hashable
+    session_class = Session
+    if isinstance(host, Session):
+        session_class = _look_up_class(type(host))  # type: ignore[arg-type]  # a class is hashable
     tx = session_class(bind, autoflush=False, join_transaction_mode="rollback_only")
     _take_over(tx, host)
     return tx
@@ -35,10 +38,19 @@ def _look_up_class(host_class: type[Session]) -> type[Session]:
     return cast("type[Session]", type(host_class.__name__, (host_class,), names))
 
 
-def _take_over(tx: Session, host: Session) -> None:
-    """Give a session the attributes that are the application's, its `info` and its handlers."""
-    ours = set(tx.dispatch.do_orm_execute)  # those of the class; `dispatch` is an attribute now
-    tx.info.update(host.info)
-    vars(tx).update({name: value for name, value in vars(host).items() if name not in vars(tx)})
-    for handler in [each for each in host.dispatch.do_orm_execute if each not in ours]:
+class _NoHandlers:
+    """An object with the events of a `Session`, for which nobody registered a handler."""
+
+    dispatch = vars(Session)["dispatch"]
+
+
+def _take_over(tx: Session, host: object) -> None:
+    """Give a session the attributes that are the application's, its `info` and its filters."""
+    if isinstance(host, Session):
+        own = vars(tx)
+        tx.info.update(host.info)
+        own.update({name: value for name, value in vars(host).items() if name not in own})
+    filters = tuple((host if isinstance(host, Session) else tx).dispatch.do_orm_execute)
+    vars(tx)["dispatch"] = _NoHandlers().dispatch  # not those of its class
+    for handler in filters:
         event.listen(tx, "do_orm_execute", handler)

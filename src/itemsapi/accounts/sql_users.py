@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
-from sqlalchemy import Connection, Engine, literal, select
+from sqlalchemy import Connection, Engine, Update, literal, select
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
-from itemsapi.accounts.host_writes import writing
+from itemsapi.accounts.hidden_rows import any_change, may_have_row
+from itemsapi.accounts.host_writes import in_savepoint, writing
 from itemsapi.accounts.look_up_session import look_up_session
 from itemsapi.accounts.user_columns import (
     UserColumn,
@@ -113,6 +114,7 @@ class SqlUsers:
         self._columns = [self._id, self._username, self._password_hash]
         if enabled is not None:
             self._columns.append(enabled_column(mapper, enabled))
+        self._any_change = any_change(mapper)  # a session may send it to another engine than reads
         self._replace = None if read_only else replace_hash_statement(mapper, id, password_hash)
 
     def find_by_name(self, username: str) -> UserAccount | None:
@@ -142,6 +144,25 @@ class SqlUsers:
         if not self._is_same_database(connection):
             return self.find_by_id(user_id)
         return self._find_id(user_id, self._reading(connection))
+
+    def is_hidden(self, user_id: str, connection: Connection | None = None) -> bool:
+        """Return whether a row has this id, although a filter of the application may hide it.
+
+        It is read where hashes are written: a follower may not have the row yet, or not any more.
+        With `connection`, as the application's open transaction has it.
+        """
+        key = self._key(user_id)
+        if key is None:
+            return False
+        if connection is None or not self._is_same_database(connection):
+            connection = None
+        try:
+            with self._reading(connection, clause=self._any_change) as tx:
+                return may_have_row(tx.connection(), self._mapper, key)
+        except StatementError:
+            if self._is_rejected(self._id, key):
+                return False
+            raise
 
     def _is_same_database(self, connection: Connection) -> bool:
         """Return whether a connection of the application finds the table of the users."""
@@ -247,15 +268,23 @@ class SqlUsers:
         return id_value(self._id, user_id, self._bind()[1].dialect)
 
     @contextmanager
-    def _reading(self, joined: Connection | None = None) -> Iterator[Session]:
+    def _reading(
+        self, joined: Connection | None = None, *, clause: Update | None = None
+    ) -> Iterator[Session]:
         """Yield a session of our own for look-ups; nothing that happens in it is stored.
 
-        With `joined`, it reads in that transaction of the application.
+        With `joined`, it reads in that transaction of the application. With `clause`, it reads
+        where that would be executed.
         """
-        session, bind = self._bind()
+        session, bind = self._bind(clause)
+        savepoint = in_savepoint(joined)
         if joined is None and _has_one_connection(bind) and _in_transaction(session):
             joined = session.connection()
-        with _translate_errors(), look_up_session(_unscoped(session), joined or bind) as tx:
+        with (
+            _translate_errors(),
+            savepoint,
+            look_up_session(_unscoped(session), joined or bind) as tx,
+        ):
             yield tx
 
     @contextmanager
@@ -264,8 +293,7 @@ class SqlUsers:
 
         Raise `DatabaseUnavailable`.
         """
-        session, _ = self._bind()
-        bind = session.get_bind(self._mapper, clause=self._replace)  # reads may have another
+        session, bind = self._bind(self._replace)  # reads may have another
         if _has_one_connection(bind) and _in_transaction(session):
             raise DatabaseUnavailable(
                 cause="users: the only connection has a transaction of the application open"
@@ -278,12 +306,12 @@ class SqlUsers:
                 with bind.begin_nested() if bind.in_transaction() else bind.begin():
                     yield bind
 
-    def _bind(self) -> tuple[SessionLike, Engine | Connection]:
+    def _bind(self, clause: Update | None = None) -> tuple[SessionLike, Engine | Connection]:
         """Return the application's session, and the engine or connection of the table."""
         given = self._session
         has_bind = hasattr(given, "get_bind")  # a scoped session is callable, too
         session = cast("SessionLike", given if has_bind else cast("Callable[[], Any]", given)())
-        return session, session.get_bind(self._mapper)
+        return session, session.get_bind(self._mapper, clause=clause)
 
 
 def _translate_errors() -> AbstractContextManager[None]:

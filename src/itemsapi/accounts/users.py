@@ -90,8 +90,9 @@ class Users(Protocol):
     def find_by_id(self, user_id: str) -> UserAccount | None:
         """Return the user with this id; None for a string that cannot be an id, too.
 
-        None is final: the sessions and API keys of the user end. For somebody who may come back
-        return an account with `enabled=False`; raise `DatabaseUnavailable` if you do not know.
+        None is final, unless `is_hidden` says otherwise: the sessions and API keys of the user end.
+        For somebody who may come back return an account with `enabled=False`; raise
+        `DatabaseUnavailable` if you do not know.
         """
 
     def scopes(self, user_id: str) -> Iterable[object]:
@@ -111,6 +112,17 @@ class FindsInTransaction(Protocol):
 
     def find_in_transaction(self, user_id: str, connection: Connection) -> UserAccount | None:
         """Return the user with this id as that transaction has them, committed or not."""
+
+
+@runtime_checkable
+class HidesUsers(Protocol):
+    """Users of whom some are hidden at times, as by a filter for one tenant."""
+
+    def is_hidden(self, user_id: str, connection: Connection | None = None) -> bool:
+        """Return whether a user whom the other methods do not find exists, and may come back.
+
+        With `connection`, as that open transaction of the application has them.
+        """
 
 
 @runtime_checkable

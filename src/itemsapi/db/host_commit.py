@@ -16,11 +16,15 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.elements import SavepointClause
+
+from itemsapi.observability.logging import log
 
 Action = Callable[[], None]
 Apply = Callable[[Session, list[Any]], None]
 Join = Callable[[Connection], AbstractContextManager[Session]]
 
+_IDLE = 0  # PQTRANS_IDLE of PostgreSQL's client library
 _COMMITTED = "itemsapi_committed"  # in `Connection.info`: actions of a commit that is not certain
 
 
@@ -48,8 +52,9 @@ def run_after_commit(connection: Connection, actions: Iterable[Action]) -> None:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What waits for the commit, of one savepoint."""
+    """What waits for the commit, of one savepoint; the first is that of the transaction itself."""
 
+    savepoint: str = ""
     changes: list[Change] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
@@ -57,8 +62,9 @@ class _Waiting:
 class _HostCommit:
     """What waits for the commit of one connection, however often it is joined.
 
-    Each open savepoint has a list of its own; the return to one drops what was added since. There
-    is one object for a connection: one that lives long would gather listeners otherwise.
+    Each open savepoint has a list of its own. The end of one is that of all later ones, too: the
+    return to it drops what was added since. There is one object for a connection: one that lives
+    long would gather listeners otherwise.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -70,9 +76,9 @@ class _HostCommit:
             ("prepare_twophase", self._make_changes),
             ("commit", self._prepare_commit),
             ("commit_twophase", self._prepare_commit),
-            ("rollback", self._clear),
+            ("rollback", self._roll_back),
             ("rollback_twophase", self._clear),
-            ("savepoint", self._open_savepoint),
+            ("before_execute", self._open_savepoint),  # `savepoint` does not have the name yet
             ("release_savepoint", self._release_savepoint),
             ("rollback_savepoint", self._return_to_savepoint),
         ):
@@ -107,18 +113,44 @@ class _HostCommit:
     def _clear(self, *_: object) -> None:
         self._by_savepoint = [_Waiting()]
 
-    def _open_savepoint(self, *_: object) -> None:
-        self._by_savepoint.append(_Waiting())
+    def _roll_back(self, connection: Connection, *_: object) -> None:
+        if any(waiting.changes for waiting in self._by_savepoint) and _is_over(connection):
+            hint = "end it with commit() or rollback(), and tell of the changed users again"
+            log.error("transaction_ended_by_sql", lost="a change for its commit", hint=hint)
+        self._clear()
 
-    def _release_savepoint(self, *_: object) -> None:
-        if len(self._by_savepoint) > 1:
-            released = self._by_savepoint.pop()
+    def _open_savepoint(
+        self, _: Connection, clause: object, _many: object, _one: object, _options: object
+    ) -> None:
+        if isinstance(clause, SavepointClause):
+            self._by_savepoint.append(_Waiting(str(clause.ident)))
+
+    def _release_savepoint(self, _: Connection, name: str, *__: object) -> None:
+        for released in self._close_savepoint(name):
             self.add(released.changes, released.actions)
 
-    def _return_to_savepoint(self, *_: object) -> None:
-        self._by_savepoint.pop()
-        if not self._by_savepoint:  # it was open before all of this
+    def _return_to_savepoint(self, _: Connection, name: str, *__: object) -> None:
+        self._close_savepoint(name)
+
+    def _close_savepoint(self, name: str) -> list[_Waiting]:
+        """Remove a savepoint and all later ones; return what they had.
+
+        One that is not known was open before all of them: what is left is an empty beginning.
+        """
+        names = [waiting.savepoint for waiting in self._by_savepoint]
+        first = names.index(name) if name in names else 0
+        closed, self._by_savepoint = self._by_savepoint[first:], self._by_savepoint[:first]
+        if not self._by_savepoint:
             self._clear()
+        return closed
+
+
+def _is_over(connection: Connection) -> bool:
+    """Return whether the driver knows that SQL text has ended the transaction, such as `COMMIT`."""
+    if connection.invalidated:
+        return False
+    info = getattr(connection.connection.driver_connection, "info", None)
+    return getattr(info, "transaction_status", None) == _IDLE  # of psycopg and psycopg2
 
 
 @contextmanager

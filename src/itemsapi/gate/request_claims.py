@@ -70,6 +70,11 @@ def _with_request_claims(base: type[_AppCtxGlobals]) -> type[_AppCtxGlobals]:
     return type(base.__name__, (RequestClaims, base), {"__slots__": ()})
 
 
+def _identity_claim() -> str:
+    """Return the claim that `get_jwt_identity()` reads; an application may choose another one."""
+    return str(current_app.config.get("JWT_IDENTITY_CLAIM", "sub"))
+
+
 def _values(values: _AppCtxGlobals) -> dict[str, Any]:
     """Return what Flask-JWT-Extended has of the current request; of `g` itself outside of one."""
     if not has_request_context():
@@ -77,7 +82,7 @@ def _values(values: _AppCtxGlobals) -> dict[str, Any]:
     of_request: dict[str, Any] = vars(current_request()).setdefault(LIBRARY_VALUES, {})
     caller = optional_caller()
     if caller is not None and caller.token is not None and _JWT not in of_request:
-        of_request[_JWT] = caller.token.copy()
+        of_request[_JWT] = caller.token.copy() | {_identity_claim(): caller.user_id}
         of_request[_JWT_HEADER] = dict(caller.token.header)
         of_request[_JWT_LOCATION] = "headers"
     return of_request

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from itemsapi.clock import Timer
 from itemsapi.issuer.issuer import Issuer
-from itemsapi.issuer.user_changes import end_missing_user_in
+from itemsapi.issuer.user_changes import end_missing_user_in, is_missing
 from itemsapi.observability.logging import log
 from itemsapi.problems import ApiKeyInvalid, PasswordChangeRequired
 from itemsapi.tokens.api_keys import ApiKey, hash_api_key, is_well_formed
@@ -99,7 +99,7 @@ class ApiKeyLookup:
         `PasswordChangeRequired` for a user with a temporary password (S-119).
         """
         user, scopes = self._issuer.users.find_with_scopes(user_id)
-        if user is None:
+        if user is None and is_missing(self._issuer, user_id):
             with self._issuer.database.transaction() as tx:
                 end_missing_user_in(self._issuer, tx, user_id)
         if user is None or not user.enabled:

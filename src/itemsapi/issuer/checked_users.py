@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from itemsapi.accounts.users import (
     FindsInTransaction,
+    HidesUsers,
     RenewsHashes,
     SamplesHashes,
     UserAccount,
@@ -21,6 +22,8 @@ from itemsapi.problems import Problem, UsersUnavailable
 from itemsapi.tokens.scopes import scope_names_of_user
 
 Result = TypeVar("Result")
+
+_IF_REPLACED = "True if the hash was replaced, else False"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,14 @@ class CheckedUsers:
         found = _call(lambda: users.find_in_transaction(user_id, connection))
         return _account("find_in_transaction", found)
 
+    def is_hidden(self, user_id: str, connection: Connection | None) -> bool:
+        """Return whether a user who is not found exists; False if the class does not tell."""
+        users = self.users
+        if not isinstance(users, HidesUsers):
+            return False
+        hidden: object = _call(lambda: users.is_hidden(user_id, connection))
+        return _boolean("is_hidden", hidden, "True if this user exists, else False")
+
     def scope_names(self, user_id: str) -> frozenset[str]:
         """Return the names of the user's scopes."""
         return _call(lambda: scope_names_of_user(self.users.scopes(user_id)))
@@ -48,7 +59,7 @@ class CheckedUsers:
     def replace_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Store the hash `new` if the stored one is still `old`. Return whether it was."""
         replaced: object = _call(lambda: self.users.replace_password_hash(user_id, old, new))
-        return _boolean("replace_password_hash", replaced)
+        return _boolean("replace_password_hash", replaced, _IF_REPLACED)
 
     def renew_password_hash(self, user_id: str, old: str, new: str) -> bool:
         """Replace a hash, without waiting if the application's class knows how to."""
@@ -56,7 +67,7 @@ class CheckedUsers:
         if not isinstance(users, RenewsHashes):
             return self.replace_password_hash(user_id, old, new)
         renewed: object = _call(lambda: users.renew_password_hash(user_id, old, new))
-        return _boolean("renew_password_hash", renewed)
+        return _boolean("renew_password_hash", renewed, _IF_REPLACED)
 
     def sample_password_hashes(self) -> Iterable[str]:
         """Return the hashes of some users, if the application shows them."""
@@ -81,10 +92,10 @@ def _account(name: str, found: object) -> UserAccount | None:
     raise _wrong_result(name, found, "a UserAccount, or None")
 
 
-def _boolean(name: str, returned: object) -> bool:
+def _boolean(name: str, returned: object, advice: str) -> bool:
     if isinstance(returned, bool):
         return returned
-    raise _wrong_result(name, returned, "True if the hash was replaced, else False")
+    raise _wrong_result(name, returned, advice)
 
 
 def _wrong_result(name: str, result: object, advice: str) -> UsersUnavailable:

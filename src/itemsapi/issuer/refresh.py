@@ -111,9 +111,8 @@ def _refresh_session(
     commit: if that fails, the client may retry with the same token.
     """
     tx, now = current.tx, issuer.clock()
-    if current.user is None:
+    if current.is_gone:
         end_missing_user_in(issuer, tx, claims.sub)
-        return RefreshInvalid()
     details = _load_details(issuer, current, claims, request)
     if details is None:
         return RefreshInvalid()

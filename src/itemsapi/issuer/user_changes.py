@@ -3,8 +3,9 @@
 The layer learns of a change when the application calls `auth.users_changed`. A user who is missing
 is gone for good. Some databases give the id to the next user, and an API key or a session of the
 previous user must never reach the next one (S-122). A disabled user may come back, and keeps the
-API keys. A missing user of the layer itself keeps them too: the layer gives no id again, and a
-process that does not know the users of the application (`users=`) finds none of them.
+API keys; so does one whom a filter of the application hides, because the id is not free. A missing
+user of the layer itself keeps them too: the layer gives no id again, and a process that does not
+know the users of the application (`users=`) finds none of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,6 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.user_state import lock_user, lock_users
-from itemsapi.accounts.users import UserAccount
 from itemsapi.db import HostConnection, has_joined, host_connection
 from itemsapi.issuer.api_keys import revoke_api_keys_in
 from itemsapi.issuer.issuer import Issuer
@@ -51,11 +51,7 @@ class UserChanges:
             self._issuer.database.change_before_commit(self._apply, reasons, connection)
 
     def _reasons_to_end(self, ids: Iterable[str], connection: Connection | None) -> Reasons:
-        issuer = self._issuer
-        return {
-            user_id: _reason_to_end(issuer, issuer.users.find_by_id(user_id, connection))
-            for user_id in ids
-        }
+        return {user_id: _reason_to_end(self._issuer, user_id, connection) for user_id in ids}
 
     def _apply(self, tx: Session, calls: list[Reasons]) -> None:
         """Revoke what the users of all calls have, with all locks in one order."""
@@ -79,16 +75,28 @@ def _merge(readings: Iterable[Reasons]) -> Reasons:
 
 
 def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:
-    """End the sessions and revoke the API keys of a user of an application who is not found."""
-    if why := _reason_to_end(issuer, None):
-        lock_user(tx, user_id)
-        _end_in(issuer, tx, {user_id: why})
+    """End the sessions and revoke the API keys of a user of an application who is missing."""
+    lock_user(tx, user_id)
+    _end_in(issuer, tx, {user_id: USER_MISSING})
 
 
-def _reason_to_end(issuer: Issuer, user: UserAccount | None) -> str | None:
-    if user is None:
-        return USER_MISSING if issuer.users.reuses_ids else None
-    return None if user.enabled else "user disabled"
+def is_missing(issuer: Issuer, user_id: str, connection: Connection | None = None) -> bool:
+    """Return whether a user who is not found is gone for good: the id may be another user's next.
+
+    Ask it outside of a transaction of the layer, or in one of the application.
+    """
+    return issuer.users.reuses_ids and not issuer.users.is_hidden(user_id, connection)
+
+
+def _reason_to_end(issuer: Issuer, user_id: str, connection: Connection | None) -> str | None:
+    """Return why the sessions of a user end, None if they go on; for a changed user it is asked."""
+    users = issuer.users
+    user = users.find_by_id(user_id, connection)
+    if user is not None:
+        return None if user.enabled else "user disabled"
+    if not users.reuses_ids:
+        return None
+    return USER_MISSING if is_missing(issuer, user_id, connection) else "user hidden"
 
 
 def _end_in(issuer: Issuer, tx: Session, reasons: dict[str, str]) -> None:

@@ -56,7 +56,8 @@ class UserTransaction:
     """A transaction in which a user is locked, and what was read of them.
 
     `read_at` is from before `epochs` and `state` were read; they are from before `user` and
-    `scopes`. `locked_state` is from after them, so it may be a later one.
+    `scopes`. `locked_state` is from after them, so it may be a later one. `is_gone`
+    means that the user of an application does not exist, and is not only hidden by a filter.
     """
 
     tx: Session
@@ -66,6 +67,7 @@ class UserTransaction:
     user: UserAccount | None
     scopes: frozenset[str]
     locked_state: UserState
+    is_gone: bool = False
 
     @property
     def epoch(self) -> int:
@@ -109,6 +111,9 @@ class UserSource(Protocol):
 
     def find_by_id(self, user_id: str, connection: Connection | None = None) -> UserAccount | None:
         """Return the user with this id, as a transaction of the application has them if given."""
+
+    def is_hidden(self, user_id: str, connection: Connection | None = None) -> bool:
+        """Return whether a user who is not found exists: a filter of the application hides them."""
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with this id and their scopes that the application knows."""
@@ -159,6 +164,10 @@ class LayerUsers:
             return repository.find_by_id(connection, user_id)
         with self.database.reading() as own:
             return repository.find_by_id(own, user_id)
+
+    def is_hidden(self, user_id: str, connection: Connection | None = None) -> bool:  # noqa: ARG002
+        """Return False: nothing hides a user of the layer."""
+        return False
 
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with this id and the scopes of their roles."""
@@ -245,6 +254,10 @@ class ApplicationUsers:
         user = self._checked.find_by_id(user_id, connection)
         return self._unless_machine(user) if user is not None and user.id == user_id else None
 
+    def is_hidden(self, user_id: str, connection: Connection | None = None) -> bool:
+        """Return whether the class of the application knows that a user who is not found exists."""
+        return is_user_id(user_id) and self._checked.is_hidden(user_id, connection)
+
     def find_with_scopes(self, user_id: str) -> tuple[UserAccount | None, frozenset[str]]:
         """Return the user with exactly this id and their scopes that the application knows."""
         user = self.find_by_id(user_id)
@@ -267,10 +280,11 @@ class ApplicationUsers:
         with self.database.reading() as connection:
             epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
         user, scopes = self.find_with_scopes(user_id)
+        is_gone = user is None and not self.is_hidden(user_id)
         with self.database.transaction() as tx:
             self.database.user_set.claim(tx)
             locked_state = lock_user(tx, user_id)
-            yield UserTransaction(tx, read_at, epochs, state, user, scopes, locked_state)
+            yield UserTransaction(tx, read_at, epochs, state, user, scopes, locked_state, is_gone)
         if new_hash and user and user.password_hash:
             self._replace_hash(user.id, user.password_hash, new_hash)
 
