@@ -1,0 +1,105 @@
+"""The pages of the tutorial show its files as they are, and are the same in both languages.
+
+After a change of a file of the tutorial, or of a block at a prompt on an English page, run this
+file with `ITEMSAPI_TEST_WRITE=1`: it writes the blocks of the pages in both languages.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from support.tutorial import DOCS, PAGES, TRANSLATED, TUTORIAL, blocks, read, with_blocks
+
+BOTH = [TUTORIAL / "index.md", *PAGES]
+LINK = re.compile(r"\]\(([^)\s#]+)")
+HEADING = re.compile(r"^#+ ", re.MULTILINE)
+FOLDERS = sorted(TUTORIAL.glob("step_*"))
+each_page = pytest.mark.parametrize("page", BOTH, ids=lambda page: page.stem)
+
+
+def written(page: Path, expected: str) -> str:
+    """Return the text of a page, after it was written if that is asked for."""
+    if os.environ.get("ITEMSAPI_TEST_WRITE"):
+        page.write_text(expected, "utf-8")
+    return page.read_text("utf-8")
+
+
+def translation(page: Path) -> Path:
+    """Return the same page in Japanese."""
+    return TRANSLATED / page.name
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code blocks."""
+    return with_blocks(page.read_text("utf-8"), iter([""] * 99))
+
+
+def targets(page: Path) -> list[str]:
+    """Return the files that a page links to, as an English page names them."""
+    links = [link for link in LINK.findall(prose(page)) if "://" not in link]
+    paths = [os.path.relpath((page.parent / link).resolve(), DOCS) for link in links]
+    return [path.removeprefix("ja/").replace(".ja.svg", ".svg") for path in paths]
+
+
+@each_page
+def test_a_page_shows_the_files_as_they_are(page: Path) -> None:
+    """The files that the tests run, and the changes between them."""
+    expected = with_blocks(page.read_text("utf-8"), iter([each.shown for each in blocks(page)]))
+    assert written(page, expected) == expected
+
+
+@each_page
+def test_both_languages_show_the_same_blocks(page: Path) -> None:
+    """Byte for byte, with the same comments above them."""
+    shown, japanese = [each.shown for each in blocks(page)], translation(page)
+    written(japanese, with_blocks(japanese.read_text("utf-8"), iter(shown)))
+    assert blocks(japanese) == blocks(page)
+
+
+@each_page
+def test_both_languages_have_the_same_links_in_the_same_order(page: Path) -> None:
+    """Links lead to the Japanese page where there is one."""
+    switch = [os.path.relpath(BOTH[0], DOCS)] if page == BOTH[0] else []  # to the other language
+    assert [*filter(None, targets(translation(page)))] == targets(page) or switch
+
+
+@each_page
+def test_both_languages_have_the_same_headings(page: Path) -> None:
+    """As many, of the same level."""
+    assert HEADING.findall(prose(translation(page))) == HEADING.findall(prose(page))
+
+
+@each_page
+def test_each_block_is_run_or_says_why_not(page: Path) -> None:
+    """By its comment."""
+    kinds = {"file", "diff", "run", "not"}
+    assert [each for each in blocks(page) if [*each.words, ""][0] not in kinds] == []
+
+
+def test_each_file_of_the_tutorial_is_on_a_page() -> None:
+    """So no file is there that no reader sees, and no test runs."""
+    shown = {word for page in PAGES for each in blocks(page) for word in each.words}
+    files = {f"{each.parent.name}/{each.name}" for each in TUTORIAL.glob("step_*/*.*")}
+    assert files - shown == set()
+
+
+@pytest.mark.parametrize("step", range(1, len(FOLDERS)))
+def test_insecure_code_says_so_in_its_first_line(step: int) -> None:
+    """All steps but the last."""
+    warning = f"# INSECURE ON PURPOSE: step {step} of the tutorial. Do not use this code."
+    assert {read(f"step_{step}/{name}").splitlines()[0] for name in apps(step)} == {warning}
+
+
+def apps(step: int) -> list[str]:
+    """Return the names of the applications of a step."""
+    return [name for name in ("before.py", "app.py") if (TUTORIAL / f"step_{step}" / name).exists()]
+
+
+def test_the_lines_are_as_many_as_the_last_page_says() -> None:
+    """In both languages."""
+    by_hand, layer = (len(read(f"step_{step}/app.py").splitlines()) for step in (11, 12))
+    for page in (PAGES[-1], translation(PAGES[-1])):
+        numbers = set(re.findall(r"\b\d{2,3}\b", prose(page)))
+        assert {str(by_hand), str(layer)} <= numbers
