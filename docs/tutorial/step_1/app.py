@@ -1,4 +1,4 @@
-# INSECURE ON PURPOSE: step 1 of the tutorial. Do not use this code.
+# INSECURE ON PURPOSE: a step of the tutorial. Do not use this code.
 from functools import wraps
 
 import jwt

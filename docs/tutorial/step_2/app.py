@@ -1,4 +1,4 @@
-# INSECURE ON PURPOSE: step 2 of the tutorial. Do not use this code.
+# INSECURE ON PURPOSE: a step of the tutorial. Do not use this code.
 import os
 from functools import wraps
 

@@ -1,4 +1,4 @@
-# INSECURE ON PURPOSE: step 8 of the tutorial. Do not use this code.
+# INSECURE ON PURPOSE: a step of the tutorial. Do not use this code.
 import json
 import os
 import time
