@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -38,11 +37,11 @@ class Terminal:
         return output.replace(f"localhost:{self.port}", f"localhost:{PORT}")
 
     @contextmanager
-    def serving(self, script: str, path: str) -> Iterator[None]:
-        """Run a service until the block ends, once it responds at `path`."""
+    def serving(self, script: str, url: str) -> Iterator[None]:
+        """Run a service until the block ends, once it responds at an address."""
         with self.started(script, subprocess.DEVNULL) as process:
             try:
-                wait_for_status(self.port, path, process)
+                wait_for_status(self.port, f"/{url.partition('/')[2]}", process)
                 yield
             finally:
                 with suppress(ProcessLookupError):  # it could not start
@@ -88,9 +87,3 @@ def line_pattern(line: str) -> str:
     if line == "...":
         return r"(?:.*\n)*?"
     return ".*".join(re.escape(part) for part in line.split("...")) + r"\n"
-
-
-def service_command(comment: str) -> str | None:
-    """Return the command of the service that runs meanwhile: `run with="COMMAND"`."""
-    _, _, command = comment.partition("with=")
-    return shlex.split(command)[0] if command else None

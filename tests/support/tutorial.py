@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorial"
 TRANSLATED = DOCS / "ja" / "tutorial"
-PAGES = sorted(TUTORIAL.glob("[0-9]*.md"))  # without the index
 BLOCK = re.compile(r"^(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -17,9 +17,9 @@ BLOCK = re.compile(r"^(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)^```$", re.MULTILIN
 class Block:
     """A code block, and what the comment above it says about it.
 
-    `file PATH` shows a file of the tutorial; `diff BEFORE AFTER` the changes between two; `run` is
-    run, `run serves` in the background, and `run with="COMMAND"` beside this service; `not run`
-    gives a reason.
+    `file=PATH` shows a file of the tutorial, and with `after=PATH` what changes in it; `serves=URL`
+    runs in the background; other blocks are run, with `after="COMMAND"` beside this service. `not
+    run:` gives a reason.
     """
 
     comment: str
@@ -27,18 +27,24 @@ class Block:
     text: str
 
     @property
-    def words(self) -> list[str]:
-        """The words of the comment."""
-        return self.comment.split()
+    def options(self) -> dict[str, str]:
+        """The options in the comment."""
+        words = [] if self.reason else shlex.split(self.comment)
+        return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+    @property
+    def reason(self) -> str:
+        """Why it is not run; nothing if it is."""
+        return self.comment.partition("not run: ")[2]
 
     @property
     def shown(self) -> str:
         """What the block has to show: the files as they are, or its own text."""
-        match self.words:
-            case ["file", path]:
-                return read(path)
-            case ["diff", before, after]:
+        match self.options:
+            case {"file": after, "after": before}:
                 return changes(read(before), read(after))
+            case {"file": path}:
+                return read(path)
             case _:
                 return self.text
 
@@ -72,15 +78,13 @@ def with_blocks(text: str, shown: Iterator[str]) -> str:
 
 def saved(block: Block) -> tuple[str, str] | None:
     """Return the name and the text of the file that a reader has after this block."""
-    match block.words:
-        case ["file", path] | ["diff", _, path]:
-            name = Path(path).name
-            return ("app.py" if name == "before.py" else name), read(path)
-        case _:
-            return None
+    if path := block.options.get("file"):
+        name = Path(path).name
+        return ("app.py" if name == "before.py" else name), read(path)
+    return None
 
 
-def folder_before(page: Path) -> dict[str, str]:
-    """Return the files that a reader has who has read all pages before this one."""
-    earlier = [block for each in PAGES if each < page for block in blocks(each)]
-    return dict(file for file in map(saved, earlier) if file)
+def folder_after(pages: list[Path]) -> dict[str, str]:
+    """Return the files that a reader has who has read these pages."""
+    files = [saved(block) for page in pages for block in blocks(page)]
+    return dict(file for file in files if file)
