@@ -1,40 +1,39 @@
-"""A fresh shop for each test, and a clock that a test can move, so that no test waits."""
+"""A fresh shop for each test, and a clock that stands still until a test moves it."""
 
 import importlib
 import os
 import secrets
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 os.environ.setdefault("SHOP_SECRET", secrets.token_hex(32))  # from step 2 on
-machine_time = time.time
 
 
 class Clock(datetime):
-    """The clock of this machine, moved ahead."""
+    """The clock of the tests: no test waits."""
 
-    ahead = timedelta()
+    at = datetime.now(UTC)
 
     @classmethod
     def now(cls, tz=None):
-        return datetime.now(tz) + cls.ahead
+        return cls.at
 
     @classmethod
     def advance(cls, **duration):
-        cls.ahead += timedelta(**duration)
+        cls.at += timedelta(**duration)
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr(Clock, "ahead", timedelta())
+    monkeypatch.setattr(Clock, "at", datetime.now(UTC))
+    monkeypatch.setattr(time, "time", lambda: Clock.at.timestamp())
     monkeypatch.setattr("jwt.api_jwt.datetime", Clock)  # PyJWT looks at this one
-    monkeypatch.setattr(time, "time", lambda: machine_time() + Clock.ahead.total_seconds())
     return Clock
 
 
 @pytest.fixture
-def client():
+def client(clock):
     shop = importlib.import_module("app")
     return importlib.reload(shop).app.test_client()
