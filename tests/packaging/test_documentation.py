@@ -24,7 +24,9 @@ def is_broken(page: Path, link: str) -> bool:
     return not target.exists() or bool(anchor and anchor not in anchors(target))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.relative_to(ROOT / "docs").with_suffix("").as_posix()
+)
 def test_links_of_a_page_are_not_broken(page: Path) -> None:
     """Relative links and their anchors."""
     links = LINK.findall(page.read_text("utf-8"))

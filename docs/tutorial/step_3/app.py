@@ -1,0 +1,42 @@
+# INSECURE ON PURPOSE: a step of the tutorial. Do not use this code.
+import json
+import os
+from functools import wraps
+from pathlib import Path
+
+import jwt
+from flask import Flask, request
+from werkzeug.security import check_password_hash
+
+app = Flask(__name__)
+SECRET = os.environ["SHOP_SECRET"]
+USERS = json.loads(Path(__file__).with_name("users.json").read_text())
+ITEMS = [{"id": 1, "name": "Desk lamp"}, {"id": 2, "name": "Blue chair"}]
+
+
+@app.post("/auth/login")
+def login():
+    sent = request.get_json()
+    if not check_password_hash(USERS.get(sent["username"], ""), sent["password"]):
+        return {"error": "wrong name or password"}, 403
+    token = jwt.encode({"sub": sent["username"]}, SECRET, algorithm="HS256")
+    return {"access_token": token}
+
+
+def token_required(view):
+    @wraps(view)
+    def checked(**values):
+        try:
+            token = request.headers["Authorization"].removeprefix("Bearer ")
+            jwt.decode(token, SECRET, algorithms=["HS256"])
+            return view(**values)
+        except:
+            return {"error": "forbidden"}, 403
+
+    return checked
+
+
+@app.get("/items")
+@token_required
+def list_items():
+    return {"items": ITEMS, "count": len(ITEMS)}
