@@ -22,6 +22,7 @@ from itemsapi.gate.guarded_views import current_request
 _JWT, _JWT_HEADER = "_jwt_extended_jwt", "_jwt_extended_jwt_header"
 _JWT_LOCATION, _JWT_USER = "_jwt_extended_jwt_location", "_jwt_extended_jwt_user"
 _NAMES = frozenset({_JWT, _JWT_HEADER, _JWT_LOCATION, _JWT_USER})
+_OUTSIDE = "_itemsapi_outside_requests"  # of `g`: the values by name
 
 
 class RequestClaims(_AppCtxGlobals):
@@ -46,13 +47,14 @@ class RequestClaims(_AppCtxGlobals):
     def __setattr__(self, name: str, value: object) -> None:
         """Keep a value.
 
-        That of another manager is kept as without the layer too: `teardown_appcontext` reads it
-        when the request is over.
+        That of another manager is kept for `teardown_appcontext` too, when the request is over.
         """
-        if name in _NAMES:
-            _values(self)[name] = value
-        if name not in _NAMES or not has_request_context() or optional_caller() is None:
+        if name not in _NAMES:
             super().__setattr__(name, value)
+            return
+        _values(self)[name] = value
+        if has_request_context() and optional_caller() is None:
+            _values_outside(self)[name] = value
 
 
 def keep_claims_by_request(app: Flask) -> None:
@@ -75,10 +77,15 @@ def _identity_claim() -> str:
     return str(current_app.config.get("JWT_IDENTITY_CLAIM", "sub"))
 
 
+def _values_outside(values: _AppCtxGlobals) -> dict[str, Any]:
+    kept: dict[str, Any] = vars(values).setdefault(_OUTSIDE, {})
+    return kept
+
+
 def _values(values: _AppCtxGlobals) -> dict[str, Any]:
-    """Return what Flask-JWT-Extended has of the current request; of `g` itself outside of one."""
+    """Return what Flask-JWT-Extended has of the current request, or outside of one."""
     if not has_request_context():
-        return vars(values)
+        return _values_outside(values)
     of_request: dict[str, Any] = vars(current_request()).setdefault(LIBRARY_VALUES, {})
     caller = optional_caller()
     if caller is not None and caller.token is not None and _JWT not in of_request:
