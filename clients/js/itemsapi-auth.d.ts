@@ -13,19 +13,9 @@
  * @typedef {Readonly<{status: Status, sessionId: string | null, user: User | null, scope: string,
  *   reason: Code | null}>} Snapshot `reason` is the code of the problem that ended the session; with
  *   the status `unknown`, of the problem that keeps the client from finding out. It tries again.
- * @typedef {"bad_request" | "body_too_large" | "busy" | "claims_unavailable" | "conflict" |
- *   "cookies_unreadable" | "credential_not_accepted" | "credentials_ambiguous" | "csrf" |
- *   "database_unavailable" | "forbidden" | "gate_unavailable" | "headers_too_large" |
- *   "idempotency_key_reused" | "insufficient_scope" | "insufficient_user_authentication" |
- *   "internal_error" | "invalid_api_key" | "invalid_credentials" | "invalid_refresh_token" |
- *   "invalid_scope" | "invalid_signature" | "invalid_token" | "malformed_json" |
- *   "method_not_allowed" | "not_acceptable" | "not_found" | "password_change_required" |
- *   "precondition_failed" | "precondition_required" | "quota_exceeded" | "refresh_reused" |
- *   "refresh_superseded" | "request_timeout" | "route_unguarded" | "token_missing" |
- *   "too_many_requests" | "unavailable" | "unsupported_grant_type" | "unsupported_media_type" |
- *   "users_unavailable" | "validation_failed"} ServerCode the codes of the service (docs/problems)
- * @typedef {"backing_off" | "cookie_not_kept" | "http_error" | "network_error" | "session_changed"
- *   | "superseded"} ClientCode the codes of this client
+ * @typedef {import("./problem-codes.js").ServerCode} ServerCode a code of the service
+ * @typedef {"backing_off" | "cookie_not_kept" | "http_error" | "network_error"} FailureCode
+ * @typedef {FailureCode | "session_changed" | "superseded"} ClientCode a code of this client
  * @typedef {ServerCode | ClientCode} Code
  * @typedef {{code?: Code, title?: string, detail?: string, request_id?: string,
  *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
@@ -61,8 +51,9 @@ export type Snapshot = Readonly<{
     scope: string;
     reason: Code | null;
 }>;
-export type ServerCode = "bad_request" | "body_too_large" | "busy" | "claims_unavailable" | "conflict" | *   "cookies_unreadable" | "credential_not_accepted" | "credentials_ambiguous" | "csrf" | *   "database_unavailable" | "forbidden" | "gate_unavailable" | "headers_too_large" | *   "idempotency_key_reused" | "insufficient_scope" | "insufficient_user_authentication" | *   "internal_error" | "invalid_api_key" | "invalid_credentials" | "invalid_refresh_token" | *   "invalid_scope" | "invalid_signature" | "invalid_token" | "malformed_json" | *   "method_not_allowed" | "not_acceptable" | "not_found" | "password_change_required" | *   "precondition_failed" | "precondition_required" | "quota_exceeded" | "refresh_reused" | *   "refresh_superseded" | "request_timeout" | "route_unguarded" | "token_missing" | *   "too_many_requests" | "unavailable" | "unsupported_grant_type" | "unsupported_media_type" | *   "users_unavailable" | "validation_failed";
-export type ClientCode = "backing_off" | "cookie_not_kept" | "http_error" | "network_error" | "session_changed" | "superseded";
+export type ServerCode = import("./problem-codes.js").ServerCode;
+export type FailureCode = "backing_off" | "cookie_not_kept" | "http_error" | "network_error";
+export type ClientCode = FailureCode | "session_changed" | "superseded";
 export type Code = ServerCode | ClientCode;
 export type Problem = {
     code?: Code;
