@@ -16,7 +16,7 @@ const AWAY = `
 /** Run a script in a process of its own, until it ends by itself; return what it printed. */
 const run = (script) => {
   const code = `import { createAuth } from ${JSON.stringify(CLIENT)};\n${script}`;
-  const options = { encoding: "utf8", timeout: 20_000 };
+  const options = { encoding: "utf8", timeout: 60_000 };
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", code], options);
   assert.equal(status, 0, stderr);
   return stdout.trim();
