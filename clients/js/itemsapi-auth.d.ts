@@ -9,17 +9,24 @@
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
  * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
  * @typedef {"unknown" | "signed-in" | "signed-out"} Status
- * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
- *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
- * @typedef {{code?: string, title?: string, detail?: string, request_id?: string,
+ * @typedef {Readonly<{id: string, name: string}>} User
+ * @typedef {Readonly<{status: Status, sessionId: string | null, user: User | null, scope: string,
+ *   reason: Code | null}>} Snapshot `reason` is the code of the problem that ended the session; with
+ *   the status `unknown`, of the problem that keeps the client from finding out. It tries again.
+ * @typedef {import("./problem-codes.js").ServerCode} ServerCode a code of the service
+ * @typedef {"backing_off" | "cookie_not_kept" | "http_error" | "network_error"} FailureCode
+ * @typedef {FailureCode | "session_changed" | "superseded"} ClientCode a code of this client
+ * @typedef {ServerCode | ClientCode} Code
+ * @typedef {{code?: Code, title?: string, detail?: string, request_id?: string,
  *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
+ * @typedef {{baseUrl?: string | URL | undefined, storage?: Store | undefined}} Options
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
- * @typedef {{access_token: string, session_id: string, scope: string,
+ * @typedef {{access_token: string, session_id: string, user: User | null, scope: string,
  *   until: number, life: number}} Grant `until` is a Date.now(), `life` is in milliseconds.
  * @typedef {{status: number, data: any, wait: number}} Reply
- * @typedef {(error: AuthError) => void} FailureListener
+ * @typedef {(error: AuthError) => void} Caller is told of each failure, and may stop waiting.
  * @typedef {{replaced: string | null, done: Promise<void>,
- *   listeners: Set<FailureListener>}} PendingRefresh `replaced` is the access token before it.
+ *   callers: Set<Caller>}} PendingRefresh `replaced` is the access token before it.
  */
 export type Credentials = {
     username: string;
@@ -33,14 +40,23 @@ export type Passwords = {
     endOtherSessions?: boolean;
 };
 export type Status = "unknown" | "signed-in" | "signed-out";
+export type User = Readonly<{
+    id: string;
+    name: string;
+}>;
 export type Snapshot = Readonly<{
     status: Status;
     sessionId: string | null;
+    user: User | null;
     scope: string;
-    reason: string | null;
+    reason: Code | null;
 }>;
+export type ServerCode = import("./problem-codes.js").ServerCode;
+export type FailureCode = "backing_off" | "cookie_not_kept" | "http_error" | "network_error";
+export type ClientCode = FailureCode | "session_changed" | "superseded";
+export type Code = ServerCode | ClientCode;
 export type Problem = {
-    code?: string;
+    code?: Code;
     title?: string;
     detail?: string;
     request_id?: string;
@@ -49,10 +65,15 @@ export type Problem = {
         message: string;
     }[];
 };
+export type Options = {
+    baseUrl?: string | URL | undefined;
+    storage?: Store | undefined;
+};
 export type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 export type Grant = {
     access_token: string;
     session_id: string;
+    user: User | null;
     scope: string;
     until: number;
     life: number;
@@ -62,16 +83,17 @@ export type Reply = {
     data: any;
     wait: number;
 };
-export type FailureListener = (error: AuthError) => void;
+export type Caller = (error: AuthError) => void;
 export type PendingRefresh = {
     replaced: string | null;
     done: Promise<void>;
-    listeners: Set<FailureListener>;
+    callers: Set<Caller>;
 };
 /** A failed call of a sign-in endpoint; `status` is 0 if there was no response. */
 export declare class AuthError extends Error {
     status: number;
-    code: string;
+    /** @type {Code} */
+    code: Code;
     problem: Problem;
     retryAfter: number;
     /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
@@ -80,22 +102,25 @@ export declare class AuthError extends Error {
 /** The client of one tab, for the session of the browser's refresh cookie. */
 declare class Auth {
     #private;
-    /** @param {{baseUrl?: string | URL, storage?: Store}} options */
-    constructor({ baseUrl, storage }: {
-        baseUrl?: string | URL;
-        storage?: Store;
-    });
-    /** Resume the session; make no request if nobody was signed in. Reject if the server fails. */
+    /** @param {Options} options */
+    constructor({ baseUrl, storage }: Options);
+    /**
+     * Resume the session; make no request if nobody was signed in. Reject if the server fails; the
+     * client tries again in the background until it knows the status. With `force`, for a button,
+     * ask now, whatever the hint in storage and Retry-After say.
+     */
     restore: ({ force }?: {
         force?: boolean | undefined;
     }) => Promise<Readonly<{
         status: Status;
         sessionId: string | null;
+        user: User | null;
         scope: string;
-        reason: string | null;
+        reason: Code | null;
     }>>;
     /**
-     * Sign in. The password is sent once and not stored.
+     * Sign in. The password is sent once and not stored. At the first sign-in in a browser, one
+     * refresh shows whether it keeps the cookie; otherwise reject with the code `cookie_not_kept`.
      * @param {Credentials} credentials
      * @returns {Promise<Snapshot>}
      */
@@ -119,7 +144,8 @@ declare class Auth {
     getToken: () => Promise<string | null>;
     /**
      * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
-     * A path is relative to baseUrl: "/items" is "https://host/api/items".
+     * A path is relative to baseUrl: "/items" is "https://host/api/items". Any other URL, of another
+     * origin or beside baseUrl, is requested without the token.
      * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
      */
     fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
@@ -132,18 +158,25 @@ declare class Auth {
     getSnapshot: () => Readonly<{
         status: Status;
         sessionId: string | null;
+        user: User | null;
         scope: string;
-        reason: string | null;
+        reason: Code | null;
+    }>;
+    /** Return the state that a server renders, `unknown`; for useSyncExternalStore. */
+    getServerSnapshot: () => Readonly<{
+        status: Status;
+        sessionId: string | null;
+        user: User | null;
+        scope: string;
+        reason: Code | null;
     }>;
     /** Close the channel, remove the listeners and stop retrying; for tests and hot reloading. */
     close: () => void;
 }
 /**
- * Create the client. `baseUrl` is the URL of the API with its path, by default the page's origin.
- * @param {{baseUrl?: string | URL, storage?: Store}} [options]
+ * Create the client; make no request. `baseUrl` is the URL of the API with its path, or a path of the
+ * page's origin ("/api"); by default the page's origin.
+ * @param {Options} [options]
  */
-export declare const createAuth: (options?: {
-    baseUrl?: string | URL;
-    storage?: Store;
-}) => Auth;
+export declare const createAuth: (options?: Options) => Auth;
 export {};

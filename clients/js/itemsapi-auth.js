@@ -9,17 +9,24 @@
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
  * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
  * @typedef {"unknown" | "signed-in" | "signed-out"} Status
- * @typedef {Readonly<{status: Status, sessionId: string | null, scope: string,
- *   reason: string | null}>} Snapshot `reason` is the problem code that ended the session.
- * @typedef {{code?: string, title?: string, detail?: string, request_id?: string,
+ * @typedef {Readonly<{id: string, name: string}>} User
+ * @typedef {Readonly<{status: Status, sessionId: string | null, user: User | null, scope: string,
+ *   reason: Code | null}>} Snapshot `reason` is the code of the problem that ended the session; with
+ *   the status `unknown`, of the problem that keeps the client from finding out. It tries again.
+ * @typedef {import("./problem-codes.js").ServerCode} ServerCode a code of the service
+ * @typedef {"backing_off" | "cookie_not_kept" | "http_error" | "network_error"} FailureCode
+ * @typedef {FailureCode | "session_changed" | "superseded"} ClientCode a code of this client
+ * @typedef {ServerCode | ClientCode} Code
+ * @typedef {{code?: Code, title?: string, detail?: string, request_id?: string,
  *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
+ * @typedef {{baseUrl?: string | URL | undefined, storage?: Store | undefined}} Options
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
- * @typedef {{access_token: string, session_id: string, scope: string,
+ * @typedef {{access_token: string, session_id: string, user: User | null, scope: string,
  *   until: number, life: number}} Grant `until` is a Date.now(), `life` is in milliseconds.
  * @typedef {{status: number, data: any, wait: number}} Reply
- * @typedef {(error: AuthError) => void} FailureListener
+ * @typedef {(error: AuthError) => void} Caller is told of each failure, and may stop waiting.
  * @typedef {{replaced: string | null, done: Promise<void>,
- *   listeners: Set<FailureListener>}} PendingRefresh `replaced` is the access token before it.
+ *   callers: Set<Caller>}} PendingRefresh `replaced` is the access token before it.
  */
 
 const REFRESH_EARLY_MS = 30_000; // before the expiry; or the last quarter of the lifetime
@@ -32,11 +39,14 @@ const REFRESH_TIMEOUT_MS = 9_000;
 const REFRESH_RETRY_MS = 25_000; // longer than the window, to recover a lost response
 const MAX_CALL_WAIT_MS = 10_000; // a call that would wait longer rejects
 const MAX_PAUSE_MS = 60_000; // the longest Retry-After that is respected
-const BACKING_OFF = { code: "backing_off", title: "The service asked to wait" };
-const SESSION_CHANGED = { code: "session_changed", title: "Session changed" };
+const SLOW_RETRY_MS = 30_000; // the longest wait between attempts to find out the status
+/** @type {Problem} */ const BACKING_OFF = { code: "backing_off", title: "The service asked to wait" };
+/** @type {Problem} */ const SESSION_CHANGED = { code: "session_changed", title: "Session changed" };
 
-// The values of the hint in localStorage: whether a session is likely. It is no secret.
+// The values of the hint in localStorage: whether a session is likely. It is no secret. Without a
+// value nobody has signed in here yet, so it is not known whether the browser keeps the cookie.
 const SIGNED_IN = "in";
+const SIGNED_OUT = "out";
 const SIGNING_OUT = "leaving"; // signed out here, but perhaps not yet on the server
 const MISSING_COOKIE_MS = 14 * 24 * 3600_000; // then an idle session has ended
 
@@ -47,6 +57,7 @@ export class AuthError extends Error {
     super(problem.detail || problem.title || `Request failed (${status})`);
     this.name = "AuthError";
     this.status = status;
+    /** @type {Code} */
     this.code = problem.code || (status ? "http_error" : "network_error");
     this.problem = problem;
     this.retryAfter = retryAfter;
@@ -107,10 +118,36 @@ const withLock = (name, call) =>
       .catch(() => start(false));
   });
 
+/** @param {string} address @param {string} [base] @returns {URL | undefined} */
+const parseUrl = (address, base) => {
+  try {
+    return new URL(address, base);
+  } catch {
+    return undefined;
+  }
+};
+
+/**
+ * Return the URL of the API with a slash at the end. A relative address is one of the page's origin;
+ * undefined where there is no page. Throw for an address that is none of HTTP.
+ * @param {string} address
+ */
+const parseBaseUrl = (address) => {
+  const url = parseUrl(address) ?? parseUrl(address, globalThis.location?.origin);
+  if (!url) return undefined;
+  if (!url.protocol.startsWith("http"))
+    throw new TypeError(`createAuth: "${address || url.origin}" is no URL of an API; write { baseUrl: "https://api.example" }`);
+  url.search = url.hash = "";
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return url;
+};
+
 /** Exponential backoff with jitter, at least as long as Retry-After says (a minute at most). */
 class Backoff {
   #failures = 0;
   #until = 0;
+  /** @type {any} a number in browsers, an object in Node */ #timer;
+  #wake = () => {};
 
   /** @param {number} limit */
   constructor(limit) {
@@ -119,7 +156,8 @@ class Backoff {
 
   /** @param {number} [requested] ms */
   failed(requested = 0) {
-    const wait = Math.min(this.limit, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
+    const limit = this.#failures < 16 ? this.limit : SLOW_RETRY_MS;
+    const wait = Math.min(limit, 500 * 2 ** this.#failures) * (0.5 + Math.random() / 2);
     this.#failures += 1;
     const pause = Math.max(wait, Math.min(requested, MAX_PAUSE_MS));
     this.#until = performance.now() + pause; // not Date: its clock can be set back
@@ -131,6 +169,26 @@ class Backoff {
 
   remaining() {
     return Math.max(0, this.#until - performance.now());
+  }
+
+  /** Wait for the end of the pause. If nobody waits for the result, Node may exit meanwhile. */
+  wait(isAwaited = true) {
+    return new Promise((resolve) => {
+      this.#wake = () => resolve(clearTimeout(this.#timer));
+      this.#timer = setTimeout(resolve, this.remaining());
+      if (!isAwaited) this.#timer.unref?.();
+    });
+  }
+
+  /** Keep Node from exiting during the pause. */
+  hold() {
+    this.#timer?.ref?.();
+  }
+
+  /** End the pause now. */
+  end() {
+    this.#until = 0;
+    this.#wake();
   }
 }
 
@@ -149,6 +207,15 @@ class Hint {
       return (store ? store.getItem(this.key) : SIGNED_IN) ?? "";
     } catch {
       return SIGNED_IN;
+    }
+  }
+
+  /** Return whether nobody has signed in here before, as far as this can be known. */
+  isEmpty() {
+    try {
+      return !this.store()?.getItem(this.key);
+    } catch {
+      return true;
     }
   }
 
@@ -174,14 +241,18 @@ class Hint {
   }
 }
 
+/** @type {Snapshot} */
+const UNKNOWN = Object.freeze({ status: "unknown", sessionId: null, user: null, scope: "", reason: null });
+
 /** The client of one tab, for the session of the browser's refresh cookie. */
 class Auth {
-  #base;
+  #address;
+  #url;
   #name;
   #hint;
   /** @type {BroadcastChannel | undefined} */ #channel;
   /** @type {Grant | null} */ #grant = null;
-  /** @type {Snapshot} */ #snapshot = { status: "unknown", sessionId: null, scope: "", reason: null };
+  #snapshot = UNKNOWN;
   #epoch = 0; // increases when the user changes; responses of an earlier epoch are dropped
   #logouts = 0;
   /** @type {Set<string>} */ #ended = new Set();
@@ -193,31 +264,38 @@ class Auth {
   #tokenBackoff = new Backoff(30_000); // after a 401 with a fresh token
   /** @type {(nothing?: undefined) => void} */ #onNews = () => {};
 
-  /** @param {{baseUrl?: string | URL, storage?: Store}} options */
-  constructor({ baseUrl = globalThis.location?.origin, storage }) {
-    this.#base = new URL(baseUrl);
-    this.#base.search = this.#base.hash = "";
-    if (!this.#base.pathname.endsWith("/")) this.#base.pathname += "/";
-    this.#name = `itemsapi-auth:${this.#base.href}`;
+  /** @param {Options} options */
+  constructor({ baseUrl = "", storage }) {
+    this.#address = `${baseUrl}`;
+    this.#url = parseBaseUrl(this.#address);
+    this.#name = `itemsapi-auth:${this.#url?.href}`;
     this.#hint = new Hint(this.#name, storage);
-    if (globalThis.BroadcastChannel) {
+    if (this.#url && globalThis.BroadcastChannel) {
       this.#channel = new BroadcastChannel(this.#name);
       this.#channel.onmessage = ({ data }) => this.#receive(data);
+      /** @type {any} */ (this.#channel).unref?.(); // in Node: the process ends by itself
     }
     globalThis.addEventListener?.("pageshow", this.#onShow);
+    globalThis.addEventListener?.("online", this.#onOnline);
   }
 
-  /** Resume the session; make no request if nobody was signed in. Reject if the server fails. */
+  /**
+   * Resume the session; make no request if nobody was signed in. Reject if the server fails; the
+   * client tries again in the background until it knows the status. With `force`, for a button,
+   * ask now, whatever the hint in storage and Retry-After say.
+   */
   restore = async ({ force = false } = {}) => {
+    if (force) this.#backoff.end();
     const hint = this.#hint.read();
     if (hint === SIGNING_OUT) this.#enqueue(this.#signOut).catch(() => {});
-    else if (!this.#grant && (force || this.#hint.isLikely())) await this.#refresh();
-    if (!this.#grant) this.#publish(this.#snapshot.reason);
+    else if (this.#grant ? force && this.#pending : force || this.#hint.isLikely()) await this.#refresh();
+    if (!this.#grant) this.#publish(this.#snapshot.status === "unknown" ? null : this.#snapshot.reason);
     return this.#snapshot;
   };
 
   /**
-   * Sign in. The password is sent once and not stored.
+   * Sign in. The password is sent once and not stored. At the first sign-in in a browser, one
+   * refresh shows whether it keeps the cookie; otherwise reject with the code `cookie_not_kept`.
    * @param {Credentials} credentials
    * @returns {Promise<Snapshot>}
    */
@@ -292,7 +370,8 @@ class Auth {
 
   /**
    * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
-   * A path is relative to baseUrl: "/items" is "https://host/api/items".
+   * A path is relative to baseUrl: "/items" is "https://host/api/items". Any other URL, of another
+   * origin or beside baseUrl, is requested without the token.
    * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
    */
   fetch = async (input, init) => {
@@ -329,13 +408,24 @@ class Auth {
   /** Return the state; the same object until it changes. */
   getSnapshot = () => this.#snapshot;
 
+  /** Return the state that a server renders, `unknown`; for useSyncExternalStore. */
+  getServerSnapshot = () => UNKNOWN;
+
   /** Close the channel, remove the listeners and stop retrying; for tests and hot reloading. */
   close = () => {
     this.#reset();
     this.#channel?.close();
     this.#listeners.clear();
     globalThis.removeEventListener?.("pageshow", this.#onShow);
+    globalThis.removeEventListener?.("online", this.#onOnline);
   };
+
+  get #base() {
+    if (this.#url) return this.#url;
+    throw new TypeError(
+      `createAuth needs the address of the API here, { baseUrl: "https://api.example" }: there is no page that "${this.#address}" could be relative to`,
+    );
+  }
 
   /** Resolve a path below baseUrl, unless it has its path already (`Location`). @param {string} address */
   #resolve(address) {
@@ -375,53 +465,68 @@ class Auth {
     const pause = this.#backoff.remaining();
     if (pause > MAX_CALL_WAIT_MS) return Promise.reject(new AuthError(0, BACKING_OFF, pause / 1000));
     if (!this.#pending || this.#pending.replaced !== this.#token()) this.#pending = this.#start();
-    const { done, listeners } = this.#pending;
+    const { done, callers } = this.#pending;
     const end = performance.now() + MAX_CALL_WAIT_MS;
+    this.#backoff.hold();
     return new Promise((resolve, reject) => {
-      listeners.add((error) => performance.now() + error.retryAfter * 1000 > end && reject(error));
+      const caller = (/** @type {AuthError} */ error) => {
+        if (performance.now() + error.retryAfter * 1000 <= end) return;
+        callers.delete(caller);
+        reject(error);
+      };
+      callers.add(caller);
       done.then(resolve, reject);
     });
   }
 
   #start() {
     const replaced = this.#token();
-    /** @type {Set<FailureListener>} */ const listeners = new Set();
-    const onFailure = (/** @type {AuthError} */ error) => listeners.forEach((listener) => listener(error));
-    const done = this.#runRefresh(replaced, onFailure).finally(() => {
-      if (this.#pending?.listeners === listeners) this.#pending = null;
-    });
-    return { replaced, done, listeners };
+    /** @type {Set<Caller>} */ const callers = new Set();
+    const done = this.#runRefresh(replaced, callers)
+      .catch((error) => {
+        this.#explain(error);
+        throw error;
+      })
+      .finally(() => {
+        if (this.#pending?.callers === callers) this.#pending = null;
+      });
+    return { replaced, done, callers };
   }
 
-  /** @param {string | null} replaced @param {FailureListener} onFailure */
-  async #runRefresh(replaced, onFailure) {
+  /** Say in the snapshot why the status is still unknown. @param {AuthError} error */
+  #explain(error) {
+    if (this.#snapshot.status === "unknown") this.#publish(error.code ?? null, "unknown");
+  }
+
+  /** @param {string | null} replaced @param {Set<Caller>} callers */
+  async #runRefresh(replaced, callers) {
     const epoch = this.#epoch;
     const isCurrent = () => epoch === this.#epoch && this.#token() === replaced; // no other tab has refreshed
     // Repeat the attempt id until a response arrives: the server then sends the same cookie again.
     const attempt = (this.#attempt ??= newAttempt());
     const key = () => ({ "Idempotency-Key": attempt });
     const ask = () => this.#request("auth/refresh", {}, isCurrent, key);
-    const reply = await this.#retry(isCurrent, ask, this.#backoff, REFRESH_RETRY_MS, onFailure);
+    const duration = this.#snapshot.status === "unknown" ? Infinity : REFRESH_RETRY_MS;
+    const reply = await this.#retry(isCurrent, ask, this.#backoff, duration, callers);
     if (this.#attempt === attempt) this.#attempt = undefined;
     if (!reply || !isCurrent()) return;
     if (reply.data.code === "token_missing") {
       this.#hint.miss();
       this.#clear("token_missing");
-    } else if (reply.status === 401) this.#end(reply.data.code ?? null, null);
+    } else if (reply.status === 401) this.#end(reply.data.code ?? null, SIGNED_OUT);
     else if (reply.status !== 200) throw new AuthError(reply.status, reply.data);
   }
 
   /**
    * Call until the failure is not transient, outside any lock; return undefined if it is not current any
-   * more. Throw at the first failure after `duration` ms. Without `onFailure`, also throw if the pause
+   * more. Throw at the first failure after `duration` ms. Without `callers`, also throw if the pause
    * would end later than that.
    * @param {() => boolean} isCurrent @param {() => Promise<Reply | undefined>} call
-   * @param {Backoff} backoff @param {number} duration @param {FailureListener} [onFailure]
+   * @param {Backoff} backoff @param {number} duration @param {Set<Caller>} [callers]
    */
-  async #retry(isCurrent, call, backoff, duration, onFailure) {
+  async #retry(isCurrent, call, backoff, duration, callers) {
     for (let end = 0; ; ) {
-      const wait = backoff.remaining();
-      if (wait) await sleep(wait);
+      if (backoff.remaining()) await backoff.wait(callers?.size !== 0);
       if (!isCurrent()) return;
       end ||= performance.now() + duration;
       const reply = await call();
@@ -433,8 +538,9 @@ class Auth {
       backoff.failed(reply.wait);
       const pause = backoff.remaining();
       const error = new AuthError(reply.status, reply.data, pause / 1000);
-      if (performance.now() + (onFailure ? 0 : pause) > end) throw error;
-      onFailure?.(error);
+      if (performance.now() + (callers ? 0 : pause) > end) throw error;
+      if (callers) this.#explain(error);
+      callers?.forEach((caller) => caller(error));
     }
   }
 
@@ -453,11 +559,13 @@ class Auth {
       if (contended && isCurrent())
         await Promise.race([sleep(BROADCAST_WAIT_MS), new Promise((resolve) => (this.#onNews = resolve))]);
       if (!isCurrent()) return;
-      const response = await this.#post(path, body, headers?.());
+      let response = await this.#post(path, body, headers?.());
+      if (response.status === 200 && replaces && this.#hint.isEmpty())
+        response = await this.#checkCookie(response);
       if (response.status === 200 && isCurrent()) {
-        const { access_token, session_id, scope, expires_in } = response.data;
+        const { access_token, session_id, user = null, scope, expires_in } = response.data;
         const life = expires_in * 1000;
-        grant = { access_token, session_id, scope, life, until: Date.now() + life };
+        grant = { access_token, session_id, user, scope, life, until: Date.now() + life };
         this.#channel?.postMessage({ grant, ended: replaces ? this.#grant?.session_id : undefined });
       }
       return response;
@@ -467,12 +575,28 @@ class Auth {
   }
 
   /**
+   * Return the reply of a refresh right after the sign-in, which shows that the browser keeps the
+   * cookie; that of the sign-in, if this cannot be known now. Without a cookie the user would be
+   * signed out in some minutes, so end the session and say why.
+   * @param {Reply} signedIn @returns {Promise<Reply>}
+   */
+  async #checkCookie(signedIn) {
+    const reply = await this.#post("auth/refresh", {}, { "Idempotency-Key": newAttempt() });
+    if (reply.status !== 401) return reply.status === 200 ? reply : signedIn;
+    await this.#post("auth/logout", {}, { Authorization: `Bearer ${signedIn.data.access_token}` });
+    const { host } = this.#base;
+    const detail = `The browser did not keep the cookie of ${host}. Allow cookies for it, and open the page with https (or http://localhost).`;
+    return { status: 0, data: { code: "cookie_not_kept", detail }, wait: 0 };
+  }
+
+  /**
    * @param {string} path @param {object} body @param {Record<string, string>} [extraHeaders]
    * @returns {Promise<Reply>}
    */
   async #post(path, body, extraHeaders) {
+    const url = new URL(path, this.#base);
     try {
-      const response = await fetch(new URL(path, this.#base), {
+      const response = await fetch(url, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Auth-Delivery": "cookie", ...extraHeaders },
         body: JSON.stringify(body),
@@ -498,7 +622,7 @@ class Auth {
     const reply = await this.#retry(() => true, call, new Backoff(4_000), MAX_CALL_WAIT_MS);
     const status = reply?.status ?? 0;
     if (status !== 204 && status !== 401) throw new AuthError(status, reply?.data);
-    if (this.#hint.read() === SIGNING_OUT) this.#hint.write(null);
+    if (this.#hint.read() === SIGNING_OUT) this.#hint.write(SIGNED_OUT);
   };
 
   async #endOthers() {
@@ -513,10 +637,13 @@ class Auth {
     return done;
   }
 
-  /** @param {{grant?: Grant, ended?: string | null}} message `ended: null` ends any session */
-  #receive({ grant, ended }) {
+  /**
+   * @param {{grant?: Grant, ended?: string | null, reason?: Code | null}} message `ended: null` ends
+   *   any session
+   */
+  #receive({ grant, ended, reason = null }) {
     if (ended) this.#ended.add(ended);
-    if (ended === null || (ended && ended === this.#grant?.session_id)) this.#clear(null);
+    if (ended === null || (ended && ended === this.#grant?.session_id)) this.#clear(reason);
     if (grant) this.#store(grant, false);
     this.#onNews();
   }
@@ -535,15 +662,15 @@ class Auth {
   }
 
   /** End the session: clear it, remember that it ended, and broadcast it. */
-  #end(/** @type {string | null} */ reason, /** @type {string | null} */ hint) {
+  #end(/** @type {Code | null} */ reason, /** @type {string} */ hint) {
     const ended = this.#grant?.session_id ?? null;
     if (ended) this.#ended.add(ended);
-    if (ended || hint) this.#channel?.postMessage({ ended });
+    if (ended || hint === SIGNING_OUT) this.#channel?.postMessage({ ended, reason });
     this.#hint.write(hint);
     this.#clear(reason);
   }
 
-  #clear(/** @type {string | null} */ reason) {
+  #clear(/** @type {Code | null} */ reason) {
     this.#reset();
     this.#grant = null;
     this.#publish(reason);
@@ -555,10 +682,10 @@ class Auth {
     this.#pending = null;
   }
 
-  #publish(/** @type {string | null} */ reason) {
-    const { session_id: sessionId = null, scope = "" } = this.#grant ?? {};
-    const status = this.#grant ? "signed-in" : "signed-out";
-    const next = { status, sessionId, scope, reason };
+  /** @param {Code | null} reason @param {Status} [status] */
+  #publish(reason, status = this.#grant ? "signed-in" : "signed-out") {
+    const { session_id: sessionId = null, user = null, scope = "" } = this.#grant ?? {};
+    const next = { status, sessionId, user, scope, reason };
     if (JSON.stringify(next) === JSON.stringify(this.#snapshot)) return;
     this.#snapshot = /** @type {Snapshot} */ (Object.freeze(next));
     for (const listener of this.#listeners) queueMicrotask(listener);
@@ -569,10 +696,13 @@ class Auth {
     const endedMeanwhile = /** @type {PageTransitionEvent} */ (event).persisted && !this.#hint.isLikely();
     if (endedMeanwhile && this.#grant) this.#clear(null);
   };
+
+  #onOnline = () => this.#backoff.end();
 }
 
 /**
- * Create the client. `baseUrl` is the URL of the API with its path, by default the page's origin.
- * @param {{baseUrl?: string | URL, storage?: Store}} [options]
+ * Create the client; make no request. `baseUrl` is the URL of the API with its path, or a path of the
+ * page's origin ("/api"); by default the page's origin.
+ * @param {Options} [options]
  */
 export const createAuth = (options = {}) => new Auth(options);

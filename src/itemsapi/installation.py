@@ -43,7 +43,7 @@ def build_gate(services: Services, options: LayerOptions) -> Gate:
     credentials = Credentials(verifier, _other_credentials(services, options))
     return Gate(
         credentials,
-        CsrfPolicy(settings.public_url, settings.allowed_origins),
+        CsrfPolicy(settings.public_url, settings.allowed_origins, settings.cross_site_origins),
         clock=services.clock,
         rules=RulesByKey(options.rules),
         scope_registry=services.issuer.scope_registry,

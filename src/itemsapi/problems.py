@@ -228,7 +228,10 @@ class RefreshReused(RefreshInvalid):
 
 
 class CrossSite(Challenge):
-    """The request comes from an origin that is not allowed (cross-site request forgery)."""
+    """The request comes from an origin that is not allowed (cross-site request forgery).
+
+    The origin of a page on another site must be in `ITEMSAPI_CROSS_SITE_ORIGINS` too.
+    """
 
     status = 403
     code = "csrf"

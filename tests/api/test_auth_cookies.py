@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from itemsapi.endpoints.token_response import COOKIE_NAME, PLAIN_COOKIE_NAME
+from itemsapi.testing import PASSWORD
 from support.app_factory import Backend
 from support.browser_client import (
     APP_ORIGIN,
@@ -70,9 +71,20 @@ def test_refresh_puts_the_refresh_token_into_the_cookie_only(ada: FlaskClient) -
     """S-090: the token of a cookie session is never in a body."""
     response = refresh(ada)
     assert response.get_json().keys() == {
-        "access_token", "token_type", "expires_in", "scope", "session_id",
+        "access_token", "token_type", "expires_in", "scope", "session_id", "user",
     }  # fmt: skip
     assert str(refresh_cookie(ada)) not in response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh"])
+def test_a_token_response_says_who_is_signed_in(backend: Backend, path: str) -> None:
+    """A page shows the name without a further request."""
+    user_id = backend.create_user("ada")
+    client = make_browser(backend)
+    sign_in(client, "ada")
+    body = {"username": "ada", "password": PASSWORD} if path == "/auth/login" else {}
+    response = client.post(path, json=body)
+    assert response.get_json()["user"] == {"id": user_id, "name": "ada"}
 
 
 def test_no_cookie_is_set_when_the_delivery_is_the_body(backend: Backend) -> None:
@@ -81,6 +93,20 @@ def test_no_cookie_is_set_when_the_delivery_is_the_body(backend: Backend) -> Non
     response = sign_in(backend.client(), "ada")
     assert set_cookie_lines(response) == []
     assert response.get_json()["refresh_token"]
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh"])
+def test_a_page_of_another_site_is_rejected_when_it_is_not_listed_as_one(
+    make_backend: Build, path: str
+) -> None:
+    """The browser would drop its cookie, so nobody is signed in; the problem names the setting."""
+    backend = make_backend(allowed_origins=(FAR_ORIGIN,))
+    backend.create_user("ada")
+    page = make_browser(backend, origin=FAR_ORIGIN, site="cross-site")
+    response = page.post(path, json={"username": "ada", "password": PASSWORD})
+    problem = response.get_json()
+    assert (problem["code"], set_cookie_lines(response)) == ("csrf", [])
+    assert "ITEMSAPI_CROSS_SITE_ORIGINS" in problem["detail"]
 
 
 def test_the_cookie_is_strict_when_the_page_is_of_the_same_site(backend: Backend) -> None:

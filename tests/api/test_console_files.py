@@ -3,15 +3,19 @@
 import gzip
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from support.app_factory import Backend
 
+ROOT = Path(__file__).parents[2]
+
 pytestmark = pytest.mark.dialect("sqlite")  # files do not depend on the database
 
-FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg", "/client.js"]
+FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg"]
+FILES += ["/client.js", "/client.js.map"]
 
 
 @pytest.fixture
@@ -47,9 +51,25 @@ def test_other_files_are_not_found(api: FlaskClient, name: str) -> None:
 def test_console_and_client_have_the_same_error_texts(api: FlaskClient) -> None:
     """A user who searches for a text finds it."""
     client, messages = (api.get(path).text for path in ("/client.js", "/console/messages.en.js"))
-    title = re.findall(r'code: "backing_off", title: "(.+?)"', client)
+    title = re.findall(r'code:"backing_off",title:"(.+?)"', client)
     texts = re.findall(r'"problem.backing_off": "(.+?)[.] ', messages)
     assert title == texts != []
+
+
+def test_source_of_the_client_is_readable_in_developer_tools(api: FlaskClient) -> None:
+    """The minified file names the source map, which contains the source with its comments."""
+    *_, last_line = api.get("/client.js").text.splitlines()
+    (name,) = re.findall(r"^//# sourceMappingURL=(.+)$", last_line)
+    (source,) = api.get(f"/{name}").get_json(force=True)["sourcesContent"]
+    assert source == (ROOT / "clients" / "js" / "itemsapi-auth.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["docs/spa.md", "clients/js/README.md"])
+def test_documents_tell_the_size_of_the_client_that_is_served(api: FlaskClient, name: str) -> None:
+    """In kilobytes, compressed."""
+    length = len(api.get("/client.js", headers={"Accept-Encoding": "gzip"}).data)
+    told = re.findall(r"([\d.]+) KB", (ROOT / name).read_text("utf-8"))
+    assert told == [f"{length / 1000:.1f}"]
 
 
 @pytest.mark.parametrize("length", [12, 15])

@@ -12,6 +12,7 @@ from itemsapi.testing import PASSWORD
 from support.app_factory import Backend
 from support.browser_client import (
     APP_ORIGIN,
+    FAR_ORIGIN,
     OWN_ORIGIN,
     cookie_header,
     cookieless_client,
@@ -33,7 +34,7 @@ TYPES = [
     "application/json-seq",
     *sorted(JSON),
 ]
-GOOD = {OWN_ORIGIN, APP_ORIGIN}
+GOOD = {OWN_ORIGIN, APP_ORIGIN, FAR_ORIGIN}
 ORIGINS = [None, *sorted(GOOD), "null", "https://evil.example", "https://app.example:8443"]
 SITES = [None, "same-origin", "same-site", "cross-site", "none", "same-origin, cross-site"]
 Case = tuple[str | None, str | None, str | None]
@@ -43,8 +44,8 @@ MATRIX = list(product(TYPES, ORIGINS, SITES))
 
 @pytest.fixture
 def backend(make_backend: Build) -> Backend:
-    """A backend with one listed origin."""
-    return make_backend(allowed_origins=(APP_ORIGIN,))
+    """A backend with two listed origins, one of them on another site."""
+    return make_backend(allowed_origins=(APP_ORIGIN, FAR_ORIGIN), cross_site_origins=(FAR_ORIGIN,))
 
 
 @pytest.fixture
@@ -70,7 +71,9 @@ def is_allowed(case: Case) -> bool:
         return False
     if site == "same-origin":
         return True
-    return site in {None, "same-site", "cross-site"} and origin in GOOD
+    if site == "cross-site":
+        return origin == FAR_ORIGIN
+    return site in {None, "same-site"} and origin in GOOD
 
 
 def send_attacks(

@@ -74,12 +74,12 @@ def shared_site(
     """Two processes of the service on one database, shared by all tests."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(sqlite_template, folder / "itemsapi.db")
-    same_site_origin, cross_site_origin = (
-        page_server.origin_for("app.house.localhost"),
-        page_server.origin_for("partner.localhost"),
+    same_site_origin, cross_site_origin, half_listed_origin = (
+        page_server.origin_for(host)
+        for host in ("app.house.localhost", "partner.localhost", "half.localhost")
     )
     origin_settings = {
-        "allowed_origins": f"{same_site_origin},{cross_site_origin}",
+        "allowed_origins": f"{same_site_origin},{cross_site_origin},{half_listed_origin}",
         "cross_site_origins": cross_site_origin,
     }
     with running_site(folder, origin_settings) as site:

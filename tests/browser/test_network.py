@@ -1,9 +1,12 @@
 """The three kinds of browser client: same origin, same site, and cross site."""
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.testing import PASSWORD
 from support.browser import PageServer, PageWatcher, Site, Tab, Window
 from support.chromium import Chromium
@@ -134,3 +137,29 @@ def test_user_is_still_signed_in_on_another_site_when_third_party_cookies_are_bl
         tab.login(site.create_user())
         tab.page.reload()
         tab.expect_texts(status="signed-in")
+
+
+def test_sign_in_is_rejected_when_another_site_is_listed_as_an_allowed_origin_only(
+    window: Window, site: Site, page_server: PageServer
+) -> None:
+    """The browser would drop the cookie; the message names the setting to add."""
+    url = f"{page_server.origin_for('half.localhost')}/spa.html?api={site.url}"
+    tab = open_signed_out(window, url)
+    script = "(name) => spa.auth.login({ username: name, password: 'x' }).catch((e) => e.message)"
+    assert "ITEMSAPI_CROSS_SITE_ORIGINS" in tab.evaluate(script, site.create_user())
+    assert window.context.cookies() == []
+
+
+def test_sign_in_is_rejected_when_the_browser_blocks_cookies(
+    site: Site, chromium: Chromium, tmp_path: Path
+) -> None:
+    """The user is told at once, not after the ten minutes of the access token."""
+    blocked = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (tmp_path / "Default").mkdir()
+    (tmp_path / "Default" / "Preferences").write_text(json.dumps(blocked), "utf-8")
+    user = site.create_user()
+    with chromium.launched_with_profile(tmp_path) as context:
+        tab = Window(context, PageWatcher()).spa(site, first="yes")
+        assert tab.login(user) == "cookie_not_kept"
+        tab.expect_texts(status="signed-out")
+    assert list_open_sessions(site.backend.services.issuer, site.ids[user]) == []

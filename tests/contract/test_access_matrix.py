@@ -30,6 +30,7 @@ PUBLIC = {
     "GET /.well-known/oauth-authorization-server",
     "POST /auth/login",
     "GET /client.js",
+    "GET /client.js.map",
     "GET /console",
     "GET /console/<name>",
     "GET /docs",

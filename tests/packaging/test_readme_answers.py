@@ -55,7 +55,7 @@ def test_the_answer_to_a_sign_in_has_the_members_that_the_readme_shows(backend: 
     """In the same order."""
     backend.create_user("ada", "admin")
     shown = re.findall(r'^\{"access_token":.*\}$', README, re.MULTILINE)
-    assert {tuple(first_members(text)) for text in shown} == {tuple(backend.login("ada"))}
+    assert {tuple(json.loads(text)) for text in shown} == {tuple(backend.login("ada"))}
 
 
 def test_the_answer_to_a_new_item_has_the_members_that_the_readme_shows(backend: Backend) -> None:

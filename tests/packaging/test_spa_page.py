@@ -1,6 +1,10 @@
 """The application of "A page on another port" in docs/spa.md, called as a browser does."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,15 @@ from werkzeug.test import TestResponse
 from itemsapi.services import EXTENSION
 from itemsapi.testing import PASSWORD, MovableClock
 from support.app_factory import Backend
+from support.real_server import running_server
 
 pytestmark = pytest.mark.dialect("sqlite")  # the page does not depend on the database
 
 PAGE = "http://localhost:5173"
+CREDENTIALS = '{"username": "ada", "password": "correct horse battery staple"}'
+needs_curl = pytest.mark.skipif(
+    shutil.which("curl") is None and os.environ.get("CI") != "true", reason="needs curl"
+)
 SIGN_IN = {"username": "ada", "password": PASSWORD}
 BY_COOKIE = {"Origin": PAGE, "X-Auth-Delivery": "cookie", "Sec-Fetch-Site": "same-site"}
 
@@ -79,3 +88,21 @@ def test_the_client_is_where_the_page_says(browser: FlaskClient) -> None:
     response = browser.get("/client.js", headers={"Origin": PAGE})
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert response.status_code == 200
+
+
+@needs_curl
+def test_the_commands_of_curl_sign_in_refresh_and_sign_out(root: Path, tmp_path: Path) -> None:
+    """With the cookie of the sign-in. The port and the user of the test are others."""
+    section = (root / "docs" / "spa.md").read_text("utf-8").split("## Try it with curl")[1]
+    (script,) = re.findall(r"```sh\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
+    with running_server(tmp_path) as server:
+        replacements = {
+            "localhost:8000": f"localhost:{server.port}",
+            CREDENTIALS: json.dumps({"username": "wire", "password": PASSWORD}),
+            "curl -s": "curl -sw '%{http_code}\\n' -o /dev/null",
+        }
+        for documented, used in replacements.items():
+            script = script.replace(documented, used)
+        command = ["bash", "-c", script]
+        output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert output.stdout.split() == ["200", "200", "204"]

@@ -17,7 +17,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         """Install the packages."""
         self.folder = folder
-        self._run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        self._run("npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
 
     def script(self, name: str) -> str:
         """Run a script of the project; return its output."""
@@ -52,7 +52,8 @@ class Npm(Project):
         super().__init__(folder)
         ours = self.folder / "node_modules" / "itemsapi-auth"
         ours.mkdir()
-        for name in ("package.json", "itemsapi-auth.js", "itemsapi-auth.d.ts"):
+        files = ("itemsapi-auth.js", "itemsapi-auth.d.ts", "problem-codes.d.ts")
+        for name in ("package.json", *files):
             shutil.copy(CLIENT / name, ours)
 
     def run(self, tool: str, *arguments: str) -> str:

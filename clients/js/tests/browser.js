@@ -38,9 +38,11 @@ export const fetchWith = (jar, log = []) => async (input, init) => {
   return response;
 };
 
+/** localStorage of a browser where somebody signed in before, unless `used` is false. */
 export class Storage {
   items = new Map();
-  getItem = (key) => this.items.get(key) ?? null;
+  used = true;
+  getItem = (key) => this.items.get(key) ?? (this.used ? "out" : null);
   setItem = (key, value) => void this.items.set(key, value);
   removeItem = (key) => void this.items.delete(key);
 }

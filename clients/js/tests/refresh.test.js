@@ -77,7 +77,7 @@ test("a 401 from refresh ends the session and says why", async (t) => {
   assert.equal((await auth.fetch("/items")).status, 401);
   const { status, reason } = auth.getSnapshot();
   assert.deepEqual([status, reason], ["signed-out", "invalid_refresh_token"]);
-  assert.equal(storage.items.size, 0);
+  assert.deepEqual([...storage.items.values()], ["out"]);
 });
 
 test("after the end of the session no request is made", async (t) => {
@@ -144,13 +144,36 @@ test("an unavailable service makes the call fail and keeps the user", async (t) 
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
 
-test("being offline at the start leaves the status unknown", async (t) => {
+test("being offline at the start leaves the status unknown, and the snapshot says why", async (t) => {
   const { service, tab } = await signedIn(t);
   hurry(t);
   service.stop();
   const auth = tab();
   await assert.rejects(auth.restore(), { status: 0 });
-  assert.equal(auth.getSnapshot().status, "unknown");
+  const { status, reason } = auth.getSnapshot();
+  assert.deepEqual([status, reason], ["unknown", "network_error"]);
+});
+
+test("a rejected page at the start leaves the status unknown, and the snapshot says why", async (t) => {
+  const { service, tab } = await signedIn(t);
+  service.fail("/auth/refresh", { status: 403, body: '{"code": "csrf"}' });
+  const auth = tab();
+  await assert.rejects(auth.restore(), { code: "csrf" });
+  const { status, reason } = auth.getSnapshot();
+  assert.deepEqual([status, reason], ["unknown", "csrf"]);
+});
+
+test("a service that is away at the start is asked until it is back, ever less often", async (t) => {
+  const { service, tab } = await signedIn(t);
+  const waits = hurry(t, { times: 1_000 });
+  service.break("/auth/refresh", { status: 503 });
+  const auth = tab();
+  await assert.rejects(auth.restore(), { status: 503 });
+  assert.ok(await eventually(() => sum(pauses(waits)) > 3 * MINUTE));
+  assert.ok(Math.max(...pauses(waits)) > 10_000);
+  service.break("/auth/refresh", null);
+  assert.ok(await eventually(() => auth.getSnapshot().status === "signed-in"));
+  assert.equal(auth.getSnapshot().reason, null);
 });
 
 test("waits between attempts grow, with jitter", async (t) => {
@@ -321,6 +344,32 @@ test("after a long Retry-After, a minute at most, the service is asked again", a
   assert.ok(await eventually(() => service.last("/auth/refresh").status === 200));
   assert.equal(await auth.getToken(), "at.s1.1");
   assert.ok(waits.includes(MINUTE));
+});
+
+test("a button asks at once, whatever Retry-After says", async (t) => {
+  const { service, auth } = await signedIn(t);
+  hurry(t, { times: 1 });
+  passTime(t, 11 * MINUTE);
+  service.fail("/auth/refresh", { status: 503, headers: { "Retry-After": "3600" } });
+  await assert.rejects(auth.getToken(), { status: 503 });
+  assert.equal((await auth.restore({ force: true })).status, "signed-in");
+  assert.equal(await auth.getToken(), "at.s1.1");
+});
+
+test("a browser that is online again asks at once", async (t) => {
+  const listeners = new Map();
+  globalThis.addEventListener = (name, act) => listeners.set(name, act);
+  globalThis.removeEventListener = (name) => listeners.delete(name);
+  t.after(() => (delete globalThis.addEventListener, delete globalThis.removeEventListener));
+  const { service, auth } = await signedIn(t);
+  hurry(t, { times: 1 });
+  passTime(t, 11 * MINUTE);
+  service.fail("/auth/refresh", { status: 503, headers: { "Retry-After": "60" } });
+  await assert.rejects(auth.getToken(), { status: 503 });
+  listeners.get("online")();
+  assert.ok(await eventually(() => service.last("/auth/refresh").status === 200));
+  auth.close();
+  assert.equal(listeners.size, 0);
 });
 
 test("an older token within the window waits, and asks with the cookie of then", async (t) => {

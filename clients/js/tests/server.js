@@ -194,7 +194,7 @@ export class Service {
   }
 
   /** Respond with the current generation and its cookie, or with an access token of `old` only. */
-  #grant({ sid, gen }, old) {
+  #grant({ sid, gen, user }, old) {
     const name = `at.${sid}.${old ?? gen}`;
     const fresh = old === undefined && !this.revoked.has(name);
     const token = fresh ? name : `${name}.${this.#issued.size}`; // a repeated attempt gets the same one
@@ -205,6 +205,7 @@ export class Service {
       expires_in: this.lifetime,
       scope: "items:read items:write",
       session_id: sid,
+      user: { id: `id of ${user}`, name: user },
     };
     const cookie = { "Set-Cookie": `${COOKIE}=${sid}.${gen}` };
     return { status: 200, headers: old === undefined ? cookie : {}, json };

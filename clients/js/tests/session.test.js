@@ -37,11 +37,12 @@ test("login sends JSON, the delivery header and credentials, and forbids redirec
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
 
-test("the snapshot names session and scope, and no token", async (t) => {
+test("the snapshot names session, user and scope, and no token", async (t) => {
   const { auth } = await signedIn(t);
   assert.deepEqual(auth.getSnapshot(), {
     status: "signed-in",
     sessionId: "s1",
+    user: { id: "id of anna", name: "anna" },
     scope: "items:read items:write",
     reason: null,
   });
@@ -100,12 +101,12 @@ test("it works where storage is denied", async (t) => {
   assert.equal((await tabs.at(-1).restore()).status, "signed-in");
 });
 
-test("logout ends the session and removes the hint", async (t) => {
+test("logout ends the session and its hint", async (t) => {
   const { service, storage, auth } = await signedIn(t);
   await auth.logout();
   assert.equal(auth.getSnapshot().status, "signed-out");
   assert.equal(service.sessions.get("s1").live, false);
-  assert.equal(storage.items.size, 0);
+  assert.deepEqual([...storage.items.values()], ["out"]);
   assert.equal(await auth.getToken(), null);
 });
 
@@ -164,6 +165,12 @@ test("the snapshot is the same object until something changes", async (t) => {
   await auth.fetch("/items");
   assert.equal(service.count("/auth/refresh"), 1);
   assert.equal(auth.getSnapshot(), before);
+});
+
+test("a server renders the status unknown, whatever this client knows", async (t) => {
+  const { auth } = await signedIn(t);
+  assert.equal(auth.getServerSnapshot().status, "unknown");
+  assert.equal(auth.getServerSnapshot(), auth.getServerSnapshot());
 });
 
 test("subscribers hear of each change, until they unsubscribe", async (t) => {

@@ -117,11 +117,12 @@ test("a logout reaches all tabs, and none asks afterwards", async (t) => {
   assert.equal(service.count("/auth/refresh"), 0);
 });
 
-test("a session that one tab finds ended is ended in all", async (t) => {
+test("a session that one tab finds ended is ended in all, and all know why", async (t) => {
   const { service, tabs } = await fiveTabs(t);
   service.endSessions();
   await tabs[0].fetch("/items");
   assert.ok(await eventually(() => tabs.every((auth) => auth.getSnapshot().status === "signed-out")));
+  assert.deepEqual(new Set(tabs.map((auth) => auth.getSnapshot().reason)), new Set(["invalid_refresh_token"]));
   assert.equal(service.count("/auth/refresh"), 1);
 });
 
@@ -172,6 +173,7 @@ test("the next user's login reaches the tabs of the previous user", async (t) =>
   const { tabs } = await fiveTabs(t);
   await tabs[4].login({ username: "bea", password: "right" });
   await eventually(() => tabs[0].getSnapshot().sessionId === "s2");
+  assert.equal(tabs[0].getSnapshot().user.name, "bea");
   const response = await tabs[0].fetch("/items");
   assert.equal((await response.json()).user, "bea");
 });

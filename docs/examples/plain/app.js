@@ -1,8 +1,8 @@
 import { createAuth } from "/client.js";
 
 const auth = createAuth(); // the API has the origin of this page
-const [form, list, signOut, message] = ["form", "ul", "#leave", "[role=alert]"].map((selector) =>
-  document.querySelector(selector),
+const [form, page, name, list, signOut, message] = ["form", "div", "b", "ul", "div button", "[role=alert]"].map(
+  (selector) => document.querySelector(selector),
 );
 const showError = (error) => (message.textContent = error ? error.message : "");
 
@@ -18,16 +18,22 @@ const loadItems = async () => {
 };
 
 const render = async () => {
-  const signedIn = auth.getSnapshot().status === "signed-in";
-  form.hidden = signedIn;
-  signOut.hidden = !signedIn;
-  list.replaceChildren(...(signedIn ? await loadItems().catch((error) => (showError(error), [])) : []));
+  const snapshot = auth.getSnapshot();
+  const { status, reason, user } = snapshot;
+  form.hidden = status !== "signed-out";
+  page.hidden = status !== "signed-in";
+  name.textContent = user?.name ?? "";
+  list.replaceChildren(); // perhaps another user signed in, in another tab
+  message.textContent = status === "unknown" && reason ? "The service is away. This page tries again." : "";
+  if (status !== "signed-in") return;
+  const rows = await loadItems().catch((error) => (showError(error), []));
+  if (auth.getSnapshot() === snapshot) list.replaceChildren(...rows);
 };
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  auth.login(Object.fromEntries(new FormData(form))).then(() => (form.reset(), showError()), showError);
+  auth.login(Object.fromEntries(new FormData(form))).then(() => form.reset(), showError);
 });
 signOut.addEventListener("click", () => auth.logout().catch(showError));
 auth.subscribe(render);
-auth.restore().catch(showError).finally(render);
+auth.restore().catch(() => {}); // the snapshot says why, and the client tries again

@@ -10,9 +10,9 @@ from itemsapi.rest.static_files import Assets
 from itemsapi.services import services
 
 FOLDER = Path(__file__).parent
-CLIENT_FILE = "itemsapi-auth.js"
-# in the installed package, and in a checkout
-CLIENT_PATHS = (FOLDER / "static" / CLIENT_FILE, FOLDER.parents[2] / "clients" / "js" / CLIENT_FILE)
+CLIENT_FILE = "itemsapi-auth.min.js"  # made from itemsapi-auth.js by `npm run build`
+CLIENT_MAP_FILE = f"{CLIENT_FILE}.map"
+CLIENT_FOLDERS = (FOLDER / "static", FOLDER.parents[2] / "clients" / "js")  # installed, checkout
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -23,7 +23,9 @@ PUBLIC_REASON = (
 
 blueprint = Blueprint("console", __name__)
 console = Assets(FOLDER / "console_static")
-client = Assets(*CLIENT_PATHS)
+client = Assets(
+    *(folder / name for folder in CLIENT_FOLDERS for name in (CLIENT_FILE, CLIENT_MAP_FILE))
+)
 
 
 @blueprint.get("/console")
@@ -49,6 +51,18 @@ def show_console_file(name: str) -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_client() -> Response:
     """Return the client for single-page applications, an ES module."""
-    response = client.send(request, CLIENT_FILE)
+    return _send_to_any_page(CLIENT_FILE)
+
+
+@blueprint.get("/client.js.map")
+@public("any web page may use the client, and its developers read the source")
+@blueprint.response(200, {"type": "string"}, content_type="application/json")
+def show_client_map() -> Response:
+    """Return the source map of the client, with the readable source, for developer tools."""
+    return _send_to_any_page(CLIENT_MAP_FILE)
+
+
+def _send_to_any_page(name: str) -> Response:
+    response = client.send(request, name)
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

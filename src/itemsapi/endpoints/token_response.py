@@ -98,6 +98,13 @@ def _cookie_name(settings: Settings) -> str:
     return name + urlsplit(settings.public_url).path.replace("/", "~")  # no path contains ~
 
 
+class SignedInUser(Schema):
+    """The user of a session, for a page that shows who is signed in."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+
+
 class Tokens(Schema):
     """A token response (RFC 6749 section 5.1)."""
 
@@ -106,6 +113,7 @@ class Tokens(Schema):
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
     scope = fields.String(required=True)
     session_id = fields.String(required=True)
+    user = fields.Nested(SignedInUser(), required=True)
     refresh_token = fields.String(
         metadata={
             "description": "Absent with cookie delivery. If it is absent, keep the one you have.",
@@ -155,6 +163,7 @@ def token_response(grant: Grant) -> object:
         "expires_in": grant.expires_in,
         "scope": grant.scope,
         "session_id": grant.session_id,
+        "user": {"id": grant.user_id, "name": grant.username},
     }
     if grant.refresh_token is None:
         return body

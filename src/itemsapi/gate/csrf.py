@@ -4,6 +4,9 @@ A request for cookie delivery says so in a custom header, which no form or image
 page of another origin without a preflight (S-091). In addition, the page's origin must be ours or
 listed in the settings, unless the browser says that the page is of our origin (Fetch Metadata).
 A rejected request neither clears the cookie nor ends the session.
+
+A page of another site needs a partitioned cookie, which only the pages of a setting of their own
+get. With the usual cookie its user would be signed in until the first reload, so it is rejected.
 """
 
 from collections.abc import Iterable
@@ -14,6 +17,10 @@ from flask import Request
 from itemsapi.problems import BadRequest, CrossSite, MediaTypeWrong
 
 DELIVERY_HEADER = "X-Auth-Delivery"
+NOT_LISTED_AS_CROSS_SITE = (
+    "The page is on another site, so the browser would drop the cookie. Add its origin to"
+    " ITEMSAPI_CROSS_SITE_ORIGINS too."
+)
 _DELIVERY_VARIABLE = "HTTP_X_AUTH_DELIVERY"
 COOKIE, BODY = "cookie", "body"
 
@@ -41,9 +48,10 @@ def origin_of(url: str) -> str:
 class CsrfPolicy:
     """Checks that a request which uses the cookie comes from an allowed page."""
 
-    def __init__(self, public_url: str, allowed: Iterable[str]) -> None:
-        """Take our own URL and the allowed origins of the settings."""
+    def __init__(self, public_url: str, allowed: Iterable[str], cross_site: Iterable[str]) -> None:
+        """Take our own URL, the allowed origins, and those of them that are on another site."""
         self._allowed_origins = frozenset(allowed) | {origin_of(public_url)}
+        self._cross_site_origins = frozenset(cross_site)
 
     def check(self, request: Request) -> None:
         """Check a request with cookie delivery; other requests always pass.
@@ -55,8 +63,11 @@ class CsrfPolicy:
         if request.mimetype != "application/json":
             raise MediaTypeWrong
         headers = request.headers
-        if not self._is_allowed(headers.get("Sec-Fetch-Site"), headers.get("Origin")):
+        fetch_site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+        if not self._is_allowed(fetch_site, origin):
             raise CrossSite
+        if fetch_site == "cross-site" and origin not in self._cross_site_origins:
+            raise CrossSite(NOT_LISTED_AS_CROSS_SITE)
 
     def _is_allowed(self, fetch_site: str | None, origin: str | None) -> bool:
         if fetch_site == "same-origin":

@@ -70,6 +70,8 @@ class Grant:
     expires_in: int
     scope: str
     session_id: str
+    user_id: str
+    username: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     delivery: str
     session_ends: datetime
@@ -78,13 +80,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class GrantDetails:
-    """What the tokens of a grant contain.
+    """What a grant contains: the name of its user, and what is in its tokens.
 
     `issued_at` is when the scopes were read, in seconds since 1970. If it were the time of minting,
     a process that was suspended in between could issue a token that outlives its revocation in the
     feed. `epoch` was read before the scopes (docs/adr/0004).
     """
 
+    username: str = field(repr=False)
     scopes: frozenset[str]
     issued_at: int
     epoch: int
@@ -143,6 +146,8 @@ def _grant(
         lifetime,
         format_scopes(details.scopes),
         session.id,
+        session.user_id,
+        details.username,
         refresh,
         session.delivery,
         session.expires_at,

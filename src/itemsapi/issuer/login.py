@@ -144,7 +144,7 @@ def create_session(
     issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=sid)
     session = find_session(tx, sid)
     assert session is not None  # noqa: S101 - it was written above
-    return session, GrantDetails(scopes, unix_seconds(now), change.epoch, fresh=True)
+    return session, GrantDetails(user.username, scopes, unix_seconds(now), change.epoch, fresh=True)
 
 
 def _session_row(  # noqa: PLR0913 - all of them are columns of the row

@@ -113,7 +113,9 @@ def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
         issuer.audit.record(current.tx, "authn_password_change", **ids, by="user")
         # The operator who made a temporary password knew it and may have signed in with it.
         end_others = change.end_others or user.must_change_password
-        session, details = _renew_session(issuer, current, change, end_others=end_others)
+        session, details = _renew_session(
+            issuer, current, current.user, change, end_others=end_others
+        )
         # The change itself revokes the user's tokens: only an earlier revocation makes claims old.
         if claims.are_older_than(max(current.epoch, load_global_epochs(current.tx).tokens)):
             return session, details.with_claims(claims)
@@ -121,10 +123,15 @@ def _store_password(  # noqa: PLR0913 - what the transaction checks and stores
 
 
 def _renew_session(
-    issuer: Issuer, current: UserTransaction, change: PasswordChange, *, end_others: bool
+    issuer: Issuer,
+    current: UserTransaction,
+    user: UserAccount,
+    change: PasswordChange,
+    *,
+    end_others: bool,
 ) -> tuple[AnyRow, GrantDetails]:
     """Renew the session, end the others if `end_others`, and revoke the user's access tokens."""
-    tx, now, user_id = current.tx, issuer.clock(), change.user_id
+    tx, now, user_id = current.tx, issuer.clock(), user.id
     lock_open_sessions(tx, user_id)
     idle = issuer.limits.max_idle
     session = renew_session(
@@ -142,7 +149,7 @@ def _renew_session(
     if session.epoch < load_global_epochs(tx).sessions:
         raise TokenInvalid
     scopes = session_scopes(current.scopes, session)
-    return session, GrantDetails(scopes, unix_seconds(now), epoch, fresh=True)
+    return session, GrantDetails(user.username, scopes, unix_seconds(now), epoch, fresh=True)
 
 
 def _current_password_wrong() -> ValidationFailed:

@@ -149,7 +149,8 @@ def _load_details(
     requested = None if user.must_change_password else request.scope
     available = session_scopes(current.scopes, session)
     scopes = restrict_scopes(user, narrow_scopes(available, requested))
-    return GrantDetails(scopes, unix_seconds(current.read_at), current.epoch, fresh=False)
+    issued_at = unix_seconds(current.read_at)
+    return GrantDetails(user.username, scopes, issued_at, current.epoch, fresh=False)
 
 
 def _may_continue(issuer: Issuer, current: UserTransaction, user: UserAccount) -> bool:

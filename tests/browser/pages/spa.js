@@ -9,6 +9,8 @@ if (without.includes("locks")) Object.defineProperty(navigator, "locks", { value
 if (without.includes("channel")) delete globalThis.BroadcastChannel;
 
 const { createAuth } = await import(`${api}/client.js`);
+// In a browser where somebody signed in before, no refresh follows the sign-in.
+if (!asked.has("first")) localStorage[`itemsapi-auth:${api}/`] ??= "out";
 const auth = createAuth({ baseUrl: api });
 const show = (id, text) => (document.getElementById(id).textContent = text);
 const results = [];
