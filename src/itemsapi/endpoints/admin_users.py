@@ -6,6 +6,7 @@ from marshmallow import validate
 
 from itemsapi.accounts.models import MAX_USERNAME_LENGTH
 from itemsapi.accounts.repository import UserRecord
+from itemsapi.endpoints import groups
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.paging import Page, cut_page
@@ -15,7 +16,7 @@ from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
-blueprint = Blueprint("users", __name__, url_prefix="/users")
+blueprint = Blueprint("users", __name__, url_prefix="/users", group=groups.OPERATORS)
 
 ROLE_LENGTH = validate.Length(1, 40)
 ROLE_COUNT = validate.Length(max=50)

@@ -5,13 +5,16 @@ from typing import Any
 
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
 from itemsapi.problems import NotFound, QuotaExceeded
 from itemsapi.rest import Blueprint, Schema, fields, list_schema, single_page
 from itemsapi.services import services
 
-blueprint = Blueprint("api_keys", __name__, url_prefix="/me/api-keys")
+blueprint = Blueprint(
+    "api_keys", __name__, url_prefix="/me/api-keys", title="Your API keys", group=groups.ACCOUNT
+)
 
 MAX_SCOPES = 100
 MAX_DAYS = 366

@@ -6,6 +6,7 @@ from contextlib import suppress
 import flask
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
 from itemsapi.endpoints.token_response import (
     AttemptHeaders,
     Tokens,
@@ -40,7 +41,9 @@ from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.claims import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH
 
-blueprint = Blueprint("auth", __name__, url_prefix="/auth")
+blueprint = Blueprint(
+    "auth", __name__, url_prefix="/auth", title="Sign in and out", group=groups.SIGN_IN
+)
 
 SCOPE = fields.String(
     load_default=None,

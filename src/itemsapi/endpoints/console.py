@@ -21,14 +21,13 @@ PUBLIC_REASON = (
     "the application itself holds no data; what it shows comes from the API, with a token"
 )
 
-blueprint = Blueprint("console", __name__)
+blueprint = Blueprint("console", __name__, documented=False)
 console = Assets(FOLDER / "console_static")
 client = Assets(*CLIENT_PATHS)
 
 
 @blueprint.get("/console")
 @public(PUBLIC_REASON)
-@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_console() -> Response:
     """Show the console."""
     # The password field shows the minimum length before a password is rejected.
@@ -38,7 +37,6 @@ def show_console() -> Response:
 
 @blueprint.get("/console/<name>")
 @public(PUBLIC_REASON)
-@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_console_file(name: str) -> Response:
     """Return a script, a style sheet or an image of the console."""
     return console.send(request, name)
@@ -46,7 +44,6 @@ def show_console_file(name: str) -> Response:
 
 @blueprint.get("/client.js")
 @public("any web page may use it to sign users in")
-@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_client() -> Response:
     """Return the client for single-page applications, an ES module."""
     response = client.send(request, CLIENT_FILE)

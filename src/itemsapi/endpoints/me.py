@@ -6,6 +6,7 @@ from typing import Any
 import flask
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
 from itemsapi.endpoints.token_response import Tokens, token_response
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.csrf import requested_delivery
@@ -74,7 +75,9 @@ PASSWORD_EXAMPLE = {
 
 def create_blueprint(*, has_layer_users: bool) -> Blueprint:
     """Create the blueprint, for the layer's own users or for those of an application."""
-    blueprint = Blueprint("me", __name__, url_prefix="/me")
+    blueprint = Blueprint(
+        "me", __name__, url_prefix="/me", title="You and your password", group=groups.ACCOUNT
+    )
     if has_layer_users:
         _add_profile_with_roles(blueprint)
     else:

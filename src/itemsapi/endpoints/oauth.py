@@ -10,6 +10,7 @@ import flask
 from marshmallow import EXCLUDE, validate
 
 from itemsapi import problems
+from itemsapi.endpoints import groups
 from itemsapi.endpoints.token_response import AttemptHeaders, attempt_id, token_response
 from itemsapi.gate.decorators import public, refresh_token, requires
 from itemsapi.issuer.introspection import introspect
@@ -23,7 +24,9 @@ from itemsapi.services import services
 from itemsapi.tokens.claims import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH, TOKENS_READ
 
-blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")
+blueprint = Blueprint(
+    "oauth", __name__, url_prefix="/oauth", title="OAuth clients", group=groups.SIGN_IN
+)
 
 TOKEN = fields.String(required=True, validate=validate.Length(1, MAX_TOKEN_LENGTH))
 

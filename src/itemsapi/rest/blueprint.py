@@ -83,8 +83,10 @@ class Blueprint(
 ):
     """A set of endpoints.
 
-    `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
-    blueprint in the document; the default is the first line of the module's docstring.
+    `scopes` are scopes of this blueprint that none of its rules names. In the document, `title` is
+    its heading, by default its name, and `group` the part of the menu that it is in. `description`
+    describes it; the default is the first line of the module's docstring. With `documented=False`
+    its routes are not in the document: pages and files for people, not operations.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -93,22 +95,26 @@ class Blueprint(
         "json_or_form": JSON,  # and forms
     }
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a blueprint
         self,
         name: str,
         import_name: str,
         *,
         url_prefix: str | None = None,
         scopes: Iterable[Scope] = (),
+        title: str = "",
+        group: str = "",
         description: str = "",
+        documented: bool = True,
         **options: Any,
     ) -> None:
         """Create a blueprint whose routes start with `url_prefix`."""
         options |= {"description": description}
         super().__init__(name, import_name, url_prefix=url_prefix, **options)
         self.scopes = tuple(scopes)
+        self.title, self.group, self.documented = title, group, documented
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
-        self._prepare_doc_cbks += [_prepare_problems_doc]
+        self._prepare_doc_cbks += [_prepare_problems_doc, _prepare_examples_doc]
         # Not `Exception`: handlers of the application for its own exceptions apply here too.
         errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
         for error in [*errors, *default_exceptions]:
@@ -193,6 +199,7 @@ class Blueprint(
         body is parsed as `{}`. Unknown fields and repeated parameters are rejected (422).
         `max_body` is the limit of this view's body in bytes instead of 1 MiB, such as for uploads;
         a lower `MAX_CONTENT_LENGTH` of the application still applies. The parsed body is in memory.
+        `example` is an example, or a function that returns one for this application.
         """
         instance = resolve_schema_instance(schema)
         if not required:
@@ -291,6 +298,11 @@ class Blueprint(
         """Document a view with these values, as in Flask-Smorest."""
         return _below_route("doc", flask_smorest.Blueprint.doc(**options))
 
+    def register_views_in_doc(self, *args: Any, **options: Any) -> None:
+        """Document the views, unless the blueprint is not documented."""
+        if self.documented:
+            super().register_views_in_doc(*args, **options)
+
     def document_errors(self, schema: Schema, statuses: Mapping[type[Problem], int]) -> None:
         """Document that this blueprint's error handler serializes these problems with `schema`."""
         self.error_schemas |= {kind: (status, schema) for kind, status in statuses.items()}
@@ -388,6 +400,18 @@ def _declared_problems(metadata: Mapping[str, Any], method: str) -> list[type[Pr
         problems += [PreconditionFailed, PreconditionRequired] if is_change else []
         problems += [PreconditionFailed] if method.lower() == "get" else []
     return problems
+
+
+def _prepare_examples_doc(doc: Any, doc_info: Any, *, app: flask.Flask, **_: Any) -> Any:
+    """Call each example that is a function: it knows what this application has."""
+    del doc_info
+    bodies = [doc.get("requestBody", {}), *doc.get("responses", {}).values()]
+    contents = [body.get("content", {}) for body in bodies if isinstance(body, dict)]
+    for media in (media for content in contents for media in content.values()):
+        if callable(media.get("example")):
+            with app.app_context():
+                media["example"] = media["example"]()
+    return doc
 
 
 def _prepare_problems_doc(doc: Any, doc_info: Any, *, api: Any, method: str, **_: Any) -> Any:

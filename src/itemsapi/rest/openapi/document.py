@@ -2,7 +2,7 @@
 
 The rule of each operation is the same object that the gate enforces. Routes of other blueprints are
 documented too, with their rule and without schemas, so the document contains every route of the
-access matrix.
+access matrix, except pages and files for people (`Blueprint(documented=False)`).
 """
 
 import functools

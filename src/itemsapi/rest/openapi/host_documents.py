@@ -2,7 +2,8 @@
 
 Such a document is built while the application registers its blueprints, before all rules are
 known. So it is completed when the application is sealed: each operation gets `security`, and the
-responses of the gate where it documents none of the same status; the components get the schemes.
+responses of the gate where it documents none of the same status; the components get the schemes,
+and the tags the titles and groups of our blueprints.
 The rest of the document is the application's. OpenAPI 2.0, 3.0 and 3.1 are supported; only 3.1
 allows scopes for schemes other than OAuth's, so in the others `x-access` alone names them.
 """
@@ -25,6 +26,7 @@ from itemsapi.rest.error_handlers import PROBLEM_JSON, PROBLEMS_URL
 from itemsapi.rest.openapi.names import unique_name
 from itemsapi.rest.openapi.operations import ALWAYS, problems_of_operation
 from itemsapi.rest.openapi.responses import ProblemResponses
+from itemsapi.rest.openapi.tags import TAG_GROUPS, Tags
 
 SCOPES_SINCE = (3, 1)
 
@@ -88,8 +90,18 @@ class HostDocument:
         operations = [*self._operations(paths, rulebook)]
         if operations:
             self._add_schemes(rule for _, _, rule in operations)
+            self._add_tags()
         for view, operation, rule in operations:
             self._complete(view, operation, rule)
+
+    def _add_tags(self) -> None:
+        """Add titles and groups where the blueprints have some and the document has none."""
+        content = self._spec.to_dict()
+        tags: list[dict[str, Any]] = content.get("tags", [])  # the list itself, no copy
+        described = Tags(self._app)
+        described.complete(tags)
+        if TAG_GROUPS not in content and any(described.group_of(tag["name"]) for tag in tags):
+            self._spec.options[TAG_GROUPS] = described.groups(tags)
 
     def _operations(
         self, paths: Mapping[str, Any], rulebook: Rulebook

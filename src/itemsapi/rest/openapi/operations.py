@@ -120,6 +120,11 @@ class RulesPlugin(BasePlugin):
             self._operations.append((route, method, operation))
             self._complete(route, path or "", method, operation)
 
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        """All operations of the document, in its order."""
+        return [operation for _, _, operation in self._operations]
+
     def _complete(self, route: Route, path: str, method: str, operation: dict[str, Any]) -> None:
         rule = self._rule_for(route.endpoint, method.upper())
         self.rules.append(rule)
@@ -129,7 +134,6 @@ class RulesPlugin(BasePlugin):
         operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
-        operation["tags"] = [tag.removeprefix(LAYER_PREFIX) for tag in operation["tags"]]
         operation |= {
             "operationId": operation.get("operationId", ""),
             "summary": summary,
