@@ -40,6 +40,7 @@ from itemsapi.rest.openapi.operations import (
     id_schema,
 )
 from itemsapi.rest.openapi.responses import PROBLEM_SCHEMA
+from itemsapi.rest.openapi.samples import add_code_samples
 from itemsapi.rest.openapi.tags import NO_BLUEPRINT, TAG_GROUPS, Tags
 from itemsapi.rest.request import Request
 from itemsapi.settings import Settings
@@ -107,12 +108,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     documents_problems = True
     DEFAULT_ERROR_RESPONSE_NAME = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the document needs to know of the layer
         self,
         app: Flask,
         *,
         rule_for: RuleFor,
         problems_url: str,
+        public_url: str,
         credentials: Collection[Credential] = (),
         config_prefix: str = "",
         **spec: Any,
@@ -120,8 +122,10 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         """Store the options of the document.
 
         `rule_for` returns the rule of a route, `problems_url` is the page that explains problems,
-        `credentials` are those beside the access token.
+        `public_url` the address in the code samples, `credentials` are those beside the access
+        token.
         """
+        self._public_url = public_url
         self._credentials = credentials
         self._spec: APISpec | None = None
         self._options: dict[str, Any] | None = None
@@ -215,6 +219,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self._rules.add_ids()
         self._add_tags(spec)
         self._add_schemes(spec)
+        add_code_samples(spec.to_dict(), self._public_url)
         if "PAGINATION" not in spec.components.headers:
             spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
 

@@ -150,7 +150,7 @@ class RulesPlugin(BasePlugin):
         }
         if "{" in path:
             kinds.add(NotFound)
-        self._add_problems(route, operation, kinds)
+        self._add_problems(route, operation, kinds, rule.scope_names)
 
     def add_ids(self) -> None:
         """Give each operation a unique id. Those that a view declares come first."""
@@ -164,12 +164,16 @@ class RulesPlugin(BasePlugin):
             taken.add(operation["operationId"])
 
     def _add_problems(
-        self, route: Route, operation: dict[str, Any], kinds: set[type[Problem]]
+        self,
+        route: Route,
+        operation: dict[str, Any],
+        kinds: set[type[Problem]],
+        scopes: Iterable[str],
     ) -> None:
         blueprint = self._app.blueprints.get(route.endpoint.rpartition(".")[0])
         custom = _custom_error_schemas(getattr(blueprint, "error_schemas", {}), kinds)
         responses = {str(status): _by_name(each) for status, each in operation["responses"].items()}
-        for status, response in self._responses.responses(kinds - custom.keys()).items():
+        for status, response in self._responses.responses(kinds - custom.keys(), scopes).items():
             if not _has_content(responses.get(status)):
                 responses[status] = response
         for code, schema in set(custom.values()):
