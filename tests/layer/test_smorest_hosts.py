@@ -133,6 +133,7 @@ def without_rules(found: dict[str, Any]) -> dict[str, Any]:
             if "responses" in operation:
                 operation.pop("security", None)
                 operation.pop("x-access", None)
+                operation.pop("x-codeSamples", None)
                 for status, response in list(operation["responses"].items()):
                     if "Access_" in str(response):
                         del operation["responses"][status]
@@ -330,6 +331,18 @@ def test_a_problem_of_ours_is_not_described_as_an_error_of_the_host(
     """Flask-Smorest would describe its own error schema."""
     operation = host_document(toys)["paths"]["/toys/{number}"]["post"]
     assert "/Access_" in operation["responses"][status]["$ref"]
+
+
+@pytest.mark.parametrize(("version", "samples"), [("2.0", 0), ("3.0.3", 3), ("3.1.0", 3)])
+def test_operations_of_the_host_have_code_samples(
+    protect: Protect, version: str, samples: int
+) -> None:
+    """OpenAPI 2.0 describes bodies in another way, so it has none."""
+    app = create_host(version, protect=lambda app: protect(app, rules=RULES))
+    client = app.test_client()
+    client.get("/pets/0")  # seals
+    operation = document(client)["paths"]["/pets/"]["post"]
+    assert len(operation.get("x-codeSamples", [])) == samples
 
 
 def test_tags_of_the_host_stay_in_its_document(host: Backend) -> None:

@@ -32,6 +32,7 @@ from itemsapi.rest.default_headers import (
 from itemsapi.rest.error_handlers import PROBLEM_JSON
 from itemsapi.rest.json_provider import MAX_BYTES, JsonProvider
 from itemsapi.rest.middleware import Middleware, Proxies
+from itemsapi.rest.openapi.links import add_links
 from itemsapi.rest.openapi.operations import (
     PathPlugin,
     RuleFor,
@@ -219,7 +220,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         self._rules.add_ids()
         self._add_tags(spec)
         self._add_schemes(spec)
-        add_code_samples(spec.to_dict(), self._public_url)
+        document = spec.to_dict()
+        add_links(document)
+        add_code_samples(document, self._public_url)
         if "PAGINATION" not in spec.components.headers:
             spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
 
