@@ -7,6 +7,9 @@ import html
 import inspect
 import re
 import secrets
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from string import Template
 
@@ -66,8 +69,12 @@ def show_docs() -> Response:
 @public("it explains errors that any client can get")
 def show_problems() -> Response:
     """Explain every problem that the `type` of an error response refers to."""
-    problems = "\n".join(_problem_section(kind) for kind in list_problems())
-    text = _template("problems.html").substitute(problems=problems, style=_asset_url("docs.css"))
+    kinds = list_problems()
+    text = _template("problems.html").substitute(
+        index="\n".join(_index(kinds)),
+        problems="\n".join(map(_problem_section, kinds)),
+        style=_asset_url("docs.css"),
+    )
     return _html(text, TEXT_POLICY)
 
 
@@ -91,12 +98,20 @@ def _html(text: str, policy: str) -> Response:
     return Response(text, headers=headers, content_type="text/html; charset=utf-8")
 
 
+def _index(kinds: Iterable[type[Problem]]) -> Iterator[str]:
+    """Yield a line of links for each status."""
+    ordered = sorted(kinds, key=attrgetter("status", "code"))
+    for status, group in groupby(ordered, key=attrgetter("status")):
+        links = " ".join(f'<a href="#{kind.code}"><code>{kind.code}</code></a>' for kind in group)
+        yield f"<dt>{status}</dt><dd>{links}</dd>"
+
+
 def _problem_section(kind: type[Problem]) -> str:
     explanation = _to_html(inspect.getdoc(kind) or "").replace("\n\n", "</p>\n<p>")
     advice = f"<p>{_to_html(kind.advice)}</p>\n" if kind.advice else ""
     return (
         f'<section id="{kind.code}">\n<h2>{html.escape(kind.title)}</h2>\n'
-        f"<p><code>{kind.code}</code>, status {kind.status}</p>\n"
+        f'<p class="code"><code>{kind.code}</code>, status {kind.status}</p>\n'
         f"<p>{explanation}</p>\n{advice}</section>"
     )
 
