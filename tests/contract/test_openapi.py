@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -290,3 +291,22 @@ def test_document_is_the_same_when_built_again(tmp_path: Path, app: Flask) -> No
     """Its ETag is the same in all workers and after restarts."""
     again = create_echo_app(tmp_path, other)
     assert document_of(again) == document_of(app)
+
+
+@pytest.mark.parametrize(
+    ("heal", "grace", "said", "not_said"),
+    [
+        (True, 20, "in the first 20 seconds only an access token", "exchanged once"),
+        (True, 0, "gets a new refresh token too, unless", "without `refresh_token`"),
+        (False, 20, "used again more than 20 seconds later", "the same new refresh token"),
+        (False, 0, "used again later", "without `refresh_token`"),
+    ],
+)
+def test_the_text_has_the_rules_of_rotation_that_are_set(
+    tmp_path: Path, *, heal: bool, grace: int, said: str, not_said: str
+) -> None:
+    """docs/adr/0003: without healing nothing is repeated, without a window nobody waits."""
+    changes = {"refresh_heal": heal, "refresh_grace": timedelta(seconds=grace)}
+    app = create_echo_app(tmp_path, **changes)
+    text = " ".join(json.loads(document_of(app).body)["info"]["description"].split())
+    assert (said in text, not_said in text) == (True, False)
