@@ -39,10 +39,15 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
+from itemsapi.problems import Problem
 from itemsapi.rest.default_headers import (
     add_response_headers,
     remove_content_type_without_content,
+)
+from itemsapi.rest.documented_views import (
+    PROBLEMS,
+    prepare_examples_doc,
+    prepare_problems_doc,
 )
 from itemsapi.rest.error_handlers import handle_error
 from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
@@ -58,9 +63,6 @@ from itemsapi.tokens.scopes import Scope
 from itemsapi.wrapping import wraps
 
 SchemaLike = Schema | type[Schema]
-
-PROBLEMS = "problems"
-DOCUMENTS_PROBLEMS = "documents_problems"  # an attribute of an `Api` that can
 
 REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a route
 
@@ -114,7 +116,7 @@ class Blueprint(
         self.scopes = tuple(scopes)
         self.title, self.group, self.documented = title, group, documented
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
-        self._prepare_doc_cbks += [_prepare_problems_doc, _prepare_examples_doc]
+        self._prepare_doc_cbks += [prepare_problems_doc, prepare_examples_doc]
         # Not `Exception`: handlers of the application for its own exceptions apply here too.
         errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
         for error in [*errors, *default_exceptions]:
@@ -386,36 +388,3 @@ def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[Vi
 def _add_metadata(view: object, name: str, value: object) -> None:
     """Set a value of a view's metadata in a copy: an inner view may share the dictionary."""
     setattr(view, METADATA_ATTRIBUTE, {**view_metadata(view), name: value})
-
-
-def declared_problems(view: object, method: str) -> list[type[Problem]]:
-    """Return the problems that `alt_response` and `etag` declare for a view."""
-    return _declared_problems(view_metadata(view), method)
-
-
-def _declared_problems(metadata: Mapping[str, Any], method: str) -> list[type[Problem]]:
-    problems = list(metadata.get(PROBLEMS, ()))
-    if metadata.get("etag"):
-        is_change = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
-        problems += [PreconditionFailed, PreconditionRequired] if is_change else []
-        problems += [PreconditionFailed] if method.lower() == "get" else []
-    return problems
-
-
-def _prepare_examples_doc(doc: Any, doc_info: Any, *, app: flask.Flask, **_: Any) -> Any:
-    """Call each example that is a function: it knows what this application has."""
-    del doc_info
-    bodies = [doc.get("requestBody", {}), *doc.get("responses", {}).values()]
-    contents = [body.get("content", {}) for body in bodies if isinstance(body, dict)]
-    for media in (media for content in contents for media in content.values()):
-        if callable(media.get("example")):
-            with app.app_context():
-                media["example"] = media["example"]()
-    return doc
-
-
-def _prepare_problems_doc(doc: Any, doc_info: Any, *, api: Any, method: str, **_: Any) -> Any:
-    """Pass these problems to `RulesPlugin`, in a document of our own `Api`."""
-    if getattr(api, DOCUMENTS_PROBLEMS, False):
-        doc["x-problems"] = _declared_problems(doc_info, method)
-    return doc

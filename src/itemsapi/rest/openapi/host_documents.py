@@ -21,7 +21,8 @@ from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.observability.logging import log_failure
 from itemsapi.problems import Problem
-from itemsapi.rest.blueprint import Blueprint, declared_problems
+from itemsapi.rest.blueprint import Blueprint
+from itemsapi.rest.documented_views import declared_problems
 from itemsapi.rest.error_handlers import PROBLEM_JSON, PROBLEMS_URL
 from itemsapi.rest.openapi.names import unique_name
 from itemsapi.rest.openapi.operations import ALWAYS, problems_of_operation

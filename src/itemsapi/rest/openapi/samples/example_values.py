@@ -76,5 +76,6 @@ def _of_type(document: Mapping[str, Json], schema: Mapping[str, Json], depth: in
         text = TEXTS.get(schema.get("format", ""), "text")
         return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]
     if kind in {"integer", "number"}:
-        return min(max(schema.get("minimum", 1), 1), schema.get("maximum", 1))
+        positive = max(schema.get("minimum", 1), 1)
+        return min(positive, schema.get("maximum", positive))
     return True if kind == "boolean" else None
