@@ -1,9 +1,11 @@
 """Code samples made from documents of any kind; other tests run them."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
+from itemsapi.rest.openapi.links import add_links
 from itemsapi.rest.openapi.samples import add_code_samples
 from itemsapi.rest.openapi.samples.example_values import example_value, media_example
 
@@ -71,6 +73,26 @@ def test_an_operation_with_an_unknown_kind_of_body_has_no_samples() -> None:
     assert with_body({"application/xml": {}}) == {}
 
 
+def test_a_list_with_a_date_is_written_as_json() -> None:
+    """An example of an application may have values that JSON has no type for."""
+    found = with_body({"application/json": {"example": [date(2026, 1, 31)]}})
+    assert '"2026-01-31"' in found["curl"]
+
+
+def test_a_form_whose_fields_are_not_known_is_empty() -> None:
+    """It stops nothing."""
+    found = with_body({"application/x-www-form-urlencoded": {}})
+    assert "new URLSearchParams({})" in found["JavaScript"]
+
+
+def test_a_document_without_refresh_has_no_link_to_it() -> None:
+    """Links name operations that are there."""
+    content: Any = {"application/json": {"schema": {"properties": {"refresh_token": {}}}}}
+    response = {"content": content}
+    add_links({"paths": {"/a": {"get": {"x-access": "public", "responses": {"200": response}}}}})
+    assert response == {"content": content}
+
+
 def test_an_operation_without_rule_has_no_samples() -> None:
     """The layer says nothing of it."""
     paths: dict[str, Any] = {"/a": {"get": {"responses": {}}}}
@@ -86,7 +108,7 @@ def test_a_short_value_stays_on_one_line_in_javascript() -> None:
 
 def test_query_and_files_are_set_in_javascript() -> None:
     """By the objects of the browser."""
-    schema = {"properties": {"photo": {"format": "binary"}, "title": {}}}
+    schema = {"properties": {"photo": {"format": "binary"}, "title": True}}
     content = {"multipart/form-data": {"schema": schema, "example": {"photo": "", "title": "x"}}}
     body = {"content": content, "required": True}
     query = {"name": "q", "in": "query", "required": True}

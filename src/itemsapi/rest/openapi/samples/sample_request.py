@@ -164,6 +164,8 @@ def _body(document: Mapping[str, Json], content: Mapping[str, Json]) -> Body | N
         if media in {FORM, MULTIPART, JSON} or media.endswith("+json"):
             schema = resolve(document, described.get("schema", {}))
             example = media_example(document, described)
+            if media in {FORM, MULTIPART} and not isinstance(example, Mapping):
+                example = {}  # a form whose fields are not known
             return Body(media, _with_variables(document, example, schema))
     return None
 
@@ -177,7 +179,7 @@ def _with_variables(document: Mapping[str, Json], example: Json, schema: Json) -
     content: dict[str, Json] = {}
     for name, value in example.items():
         described = resolve(document, properties.get(name, {}))
-        if described.get("format") == "binary":
+        if isinstance(described, Mapping) and described.get("format") == "binary":
             content[name] = File(f"{name}.txt")
         elif isinstance(value, str) and name.endswith("token"):
             content[name] = _variable(name)
