@@ -29,13 +29,17 @@ const explorer = SwaggerUIBundle({
     response.url === documentUrl ? { ...response, text: withTitles(response.text) } : response,
 });
 
-/** Return the document with the titles of the tags as their names: Swagger UI shows those. */
+/**
+ * Return the document with the titles of the tags as their names, and without code samples:
+ * Swagger UI shows names of tags, and no samples.
+ */
 function withTitles(text) {
   const content = JSON.parse(text);
   const titles = Object.fromEntries(content.tags.map((tag) => [tag.name, tag["x-displayName"] ?? tag.name]));
   content.tags = content.tags.map((tag) => ({ ...tag, name: titles[tag.name] }));
   for (const operation of Object.values(content.paths).flatMap(Object.values)) {
     operation.tags = operation.tags.map((tag) => titles[tag] ?? tag);
+    delete operation["x-codeSamples"];
   }
   return JSON.stringify(content);
 }
