@@ -103,6 +103,7 @@ def build_api(app: Flask, services: Services, gate: Gate, options: LayerOptions)
         config_prefix="ITEMSAPI_",
         rule_for=lambda route, method: gate.seal(app).rule_for(route, method),
         problems_url=services.problems_url,
+        public_url=services.settings.public_url,
         credentials=gate.credentials.others,
         **rest.spec_options(
             services.settings,
@@ -117,7 +118,8 @@ def build_api(app: Flask, services: Services, gate: Gate, options: LayerOptions)
 
 def _complete(services: Services, credentials: Credentials, app: Flask, rulebook: Rulebook) -> None:
     services.token_codec.install(app)
-    rest.complete_documents(app, rulebook, rest.Api, credentials.others)
+    url = services.settings.public_url
+    rest.complete_documents(app, rulebook, rest.Api, credentials.others, public_url=url)
 
 
 def _respond(problem: Problem) -> Response:

@@ -130,3 +130,9 @@ def test_bundle_refers_to_no_other_host() -> None:
     bundle = (REDOC / "redoc.js").read_bytes()
     assert b"cdn.redoc.ly" not in bundle
     assert b"redoc.standalone.js.map" not in bundle
+
+
+def test_every_problem_is_in_the_index(api: FlaskClient) -> None:
+    """A list of some forty sections needs one."""
+    page = api.get("/docs/problems").get_data(as_text=True)
+    assert all(f'<a href="#{kind.code}">' in page for kind in list_problems())

@@ -84,6 +84,7 @@ def test_operation_is_found_by_search(docs_page: DocsPage) -> None:
     """The search runs in a worker made from a blob, which the policy allows."""
     docs_page.page.get_by_placeholder("Search...").fill("change what was")
     results = docs_page.page.locator("[data-role='search:results']")
+    results.wait_for()  # the index is built meanwhile
     expect(results).to_contain_text("Change what was said")
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 def explorer(site: Site, window: Window) -> Page:
     """The explorer, with the document loaded."""
     page = window.open(f"{site.url}/docs/explore").page
-    expect(page.locator(".opblock").first).to_be_visible()
+    page.locator(".opblock").first.wait_for()  # two megabytes of JavaScript
     return page
 
 

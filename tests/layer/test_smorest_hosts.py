@@ -23,6 +23,7 @@ from openapi_spec_validator import (
 
 from itemsapi import AuthLayer, Blueprint, Conflict, NotFound, Schema, public, requires, signed_in
 from itemsapi import fields as strict_fields
+from itemsapi.endpoints import auth
 from itemsapi.rest.openapi.document import DOCUMENT
 from itemsapi.testing import caller_client
 from itemsapi.tokens.scopes import ITEMS_READ, ITEMS_WRITE
@@ -132,6 +133,7 @@ def without_rules(found: dict[str, Any]) -> dict[str, Any]:
             if "responses" in operation:
                 operation.pop("security", None)
                 operation.pop("x-access", None)
+                operation.pop("x-codeSamples", None)
                 for status, response in list(operation["responses"].items()):
                     if "Access_" in str(response):
                         del operation["responses"][status]
@@ -329,6 +331,42 @@ def test_a_problem_of_ours_is_not_described_as_an_error_of_the_host(
     """Flask-Smorest would describe its own error schema."""
     operation = host_document(toys)["paths"]["/toys/{number}"]["post"]
     assert "/Access_" in operation["responses"][status]["$ref"]
+
+
+@pytest.mark.parametrize(("version", "samples"), [("2.0", 0), ("3.0.3", 3), ("3.1.0", 3)])
+def test_operations_of_the_host_have_code_samples(
+    protect: Protect, version: str, samples: int
+) -> None:
+    """OpenAPI 2.0 describes bodies in another way, so it has none."""
+    app = create_host(version, protect=lambda app: protect(app, rules=RULES))
+    client = app.test_client()
+    client.get("/pets/0")  # seals
+    operation = document(client)["paths"]["/pets/"]["post"]
+    assert len(operation.get("x-codeSamples", [])) == samples
+
+
+def test_tags_of_the_host_stay_in_its_document(host: Backend) -> None:
+    """Without groups: its blueprints have none."""
+    found = host_document(host)
+    assert (found["tags"], "x-tagGroups" in found) == (
+        [{"name": "pets", "description": "Pets"}],
+        False,
+    )
+
+
+def test_blueprints_of_ours_have_title_and_group_in_the_document_of_the_host(
+    protect: Protect,
+) -> None:
+    """Also those of the layer; the tags of the host are in the first group, or ReDoc hides them."""
+    app = create_host(protect=lambda app: protect(app, rules=RULES))
+    app.extensions["flask-smorest"]["apis"][""]["ext_obj"].register_blueprint(
+        auth.blueprint, url_prefix="/again"
+    )
+    found = host_document(
+        Backend(app, app.extensions["itemsapi"], app.extensions["itemsapi"].clock)
+    )
+    assert [group["tags"] for group in found["x-tagGroups"]] == [["pets"], ["auth"]]
+    assert found["tags"][1]["x-displayName"] == "Sign in and out"
 
 
 def test_the_document_of_the_layer_omits_the_blueprints_of_the_host(toys: Backend) -> None:

@@ -89,7 +89,7 @@ def running_server(folder: Path, *, threads: int = 4, **variables: str) -> Itera
     program, port, log = [sys.executable, "-m", "itemsapi"], free_port(), folder / "log"
     environment = {**os.environ, "ITEMSAPI_DATA_DIR": str(folder), "ITEMSAPI_RATE_LIMIT": "off"}
     environment |= {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
-    environment |= variables
+    environment |= {"ITEMSAPI_PUBLIC_URL": f"http://127.0.0.1:{port}"} | variables
     add = [*program, "users", "add", "wire", "--role=admin", "--password-stdin"]
     serve = [*program, "serve", f"--port={port}", f"--threads={threads}"]
     subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)  # noqa: S603 - our own program

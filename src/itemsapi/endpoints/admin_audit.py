@@ -1,17 +1,20 @@
-"""The audit log, for operators: who did what, when, and from where."""
+"""The audit trail, for operators: who did what, when, and from where."""
 
 import json
 from typing import Any
 
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.decorators import requires
 from itemsapi.paging import Page, cut_page
 from itemsapi.rest import Blueprint, PageQuery, Schema, fields, list_schema
 from itemsapi.services import services
 from itemsapi.tokens.scopes import AUDIT_READ
 
-blueprint = Blueprint("audit", __name__, url_prefix="/audit")
+blueprint = Blueprint(
+    "audit", __name__, url_prefix="/audit", title="Audit trail", group=groups.OPERATORS
+)
 
 MAX_EVENT_BYTES_WITHOUT_DETAILS = 1024
 

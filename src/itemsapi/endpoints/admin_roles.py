@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.problems import Conflict, Forbidden, NotFound
@@ -11,7 +12,7 @@ from itemsapi.rest import Blueprint, Schema, fields, list_schema, single_page
 from itemsapi.services import services
 from itemsapi.tokens.scopes import ROLES_WRITE, USERS_READ
 
-blueprint = Blueprint("roles", __name__)
+blueprint = Blueprint("roles", __name__, title="Roles and scopes", group=groups.OPERATORS)
 
 EXAMPLE_IN = {"description": "Answers the telephone", "scopes": ["users:read"]}
 EXAMPLE = EXAMPLE_IN | {"name": "helpdesk", "everything": False}

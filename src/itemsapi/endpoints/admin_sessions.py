@@ -1,5 +1,6 @@
 """Sessions, for operators: end the sessions of one user, or of all users."""
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.problems import Forbidden, NotFound
@@ -7,7 +8,7 @@ from itemsapi.rest import Blueprint
 from itemsapi.services import services
 from itemsapi.tokens.scopes import SESSIONS_WRITE
 
-blueprint = Blueprint("all sessions", __name__)
+blueprint = Blueprint("all sessions", __name__, title="Sessions of users", group=groups.OPERATORS)
 
 
 @blueprint.delete("/users/<id:user_id>/sessions")

@@ -6,6 +6,8 @@ from marshmallow import validate
 
 from itemsapi.accounts.models import MAX_USERNAME_LENGTH
 from itemsapi.accounts.repository import UserRecord
+from itemsapi.endpoints import groups
+from itemsapi.endpoints.example_grants import example_roles
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.paging import Page, cut_page
@@ -15,7 +17,7 @@ from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.scopes import USERS_READ, USERS_WRITE
 
-blueprint = Blueprint("users", __name__, url_prefix="/users")
+blueprint = Blueprint("users", __name__, url_prefix="/users", group=groups.OPERATORS)
 
 ROLE_LENGTH = validate.Length(1, 40)
 ROLE_COUNT = validate.Length(max=50)
@@ -25,20 +27,24 @@ MUST_CHANGE = fields.Boolean(
     load_default=False,
     metadata={"description": "Temporary: valid for 7 days, and only to set another password."},
 )
-EXAMPLE_IN = {
-    "username": "ada",
-    "password": EXAMPLE_PASSWORD,
-    "must_change": True,
-    "roles": ["member"],
-}
-EXAMPLE = {
-    "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
-    "username": "ada",
-    "disabled": False,
-    "roles": ["member"],
-    "created_at": "2026-01-31T11:00:00Z",
-    "updated_at": "2026-01-31T11:00:00Z",
-}
+
+
+def example_in() -> dict[str, object]:
+    """Return an example of a new user."""
+    user = {"username": "ada", "password": EXAMPLE_PASSWORD, "must_change": True}
+    return user | {"roles": example_roles()}
+
+
+def example() -> dict[str, object]:
+    """Return an example of a user."""
+    return {
+        "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
+        "username": "ada",
+        "disabled": False,
+        "roles": example_roles(),
+        "created_at": "2026-01-31T11:00:00Z",
+        "updated_at": "2026-01-31T11:00:00Z",
+    }
 
 
 class UserIn(Schema):
@@ -104,9 +110,9 @@ def list_users(query: dict[str, Any]) -> Page[UserRecord]:
 
 @blueprint.post("")
 @requires(USERS_WRITE)
-@blueprint.arguments(UserIn(), example=EXAMPLE_IN)
+@blueprint.arguments(UserIn(), example=example_in)
 @blueprint.etag
-@blueprint.response(201, User(), headers=documented_headers("Location"), example=EXAMPLE)
+@blueprint.response(201, User(), headers=documented_headers("Location"), example=example)
 @blueprint.alt_response(Conflict)
 @blueprint.alt_response(Forbidden)
 @blueprint.alt_response(Busy)
@@ -122,7 +128,7 @@ def create_user(payload: dict[str, Any]) -> object:
 @blueprint.get("/<id:user_id>")
 @requires(USERS_READ)
 @blueprint.etag
-@blueprint.response(200, User(), example=EXAMPLE)
+@blueprint.response(200, User(), example=example)
 @blueprint.alt_response(NotFound)
 def show_user(user_id: str) -> object:
     """Show a user."""
@@ -133,7 +139,7 @@ def show_user(user_id: str) -> object:
 @requires(USERS_WRITE)
 @blueprint.arguments(UserPatch(), example={"disabled": True})
 @blueprint.etag
-@blueprint.response(200, User(), example=EXAMPLE)
+@blueprint.response(200, User(), example=example)
 @blueprint.alt_response(NotFound)
 @blueprint.alt_response(Conflict)
 @blueprint.alt_response(Forbidden)

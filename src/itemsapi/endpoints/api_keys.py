@@ -5,13 +5,17 @@ from typing import Any
 
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
+from itemsapi.endpoints.example_grants import example_scope
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
 from itemsapi.problems import NotFound, QuotaExceeded
 from itemsapi.rest import Blueprint, Schema, fields, list_schema, single_page
 from itemsapi.services import services
 
-blueprint = Blueprint("api_keys", __name__, url_prefix="/me/api-keys")
+blueprint = Blueprint(
+    "api_keys", __name__, url_prefix="/me/api-keys", title="Your API keys", group=groups.ACCOUNT
+)
 
 MAX_SCOPES = 100
 MAX_DAYS = 366
@@ -47,16 +51,23 @@ class ApiKeyIn(Schema):
     expires_in_days = fields.Integer(load_default=90, validate=validate.Range(1, MAX_DAYS))
 
 
-EXAMPLE_IN = {"name": "Nightly export", "scopes": ["items:read"], "expires_in_days": 90}
-EXAMPLE = {
-    "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
-    "name": "Nightly export",
-    "scopes": ["items:read"],
-    "shown": "itk_4cN2xT",
-    "created_at": "2026-01-31T12:00:00Z",
-    "expires_at": "2026-05-01T12:00:00Z",
-    "last_used_at": None,
-}
+def example_in() -> dict[str, object]:
+    """Return an example of what a new key is for."""
+    return {"name": "Nightly export", "scopes": example_scope(), "expires_in_days": 90}
+
+
+def example() -> dict[str, object]:
+    """Return an example of a new key."""
+    return {
+        "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
+        "name": "Nightly export",
+        "scopes": example_scope(),
+        "shown": "itk_4cN2xT",
+        "created_at": "2026-01-31T12:00:00Z",
+        "expires_at": "2026-05-01T12:00:00Z",
+        "last_used_at": None,
+        "key": "itk_4cN2xT...",
+    }
 
 
 @blueprint.get("")
@@ -69,8 +80,8 @@ def list_api_keys() -> object:
 
 @blueprint.post("")
 @signed_in
-@blueprint.arguments(ApiKeyIn(), example=EXAMPLE_IN)
-@blueprint.response(201, NewApiKey(), example=EXAMPLE | {"key": "itk_4cN2xT..."})
+@blueprint.arguments(ApiKeyIn(), example=example_in)
+@blueprint.response(201, NewApiKey(), example=example)
 @blueprint.alt_response(QuotaExceeded)
 def create_api_key(payload: dict[str, Any]) -> object:
     """Make an API key for a program.

@@ -21,7 +21,7 @@ PUBLIC_REASON = (
     "the application itself holds no data; what it shows comes from the API, with a token"
 )
 
-blueprint = Blueprint("console", __name__)
+blueprint = Blueprint("console", __name__, documented=False)
 console = Assets(FOLDER / "console_static")
 client = Assets(
     *(folder / name for folder in CLIENT_FOLDERS for name in (CLIENT_FILE, CLIENT_MAP_FILE))
@@ -30,7 +30,6 @@ client = Assets(
 
 @blueprint.get("/console")
 @public(PUBLIC_REASON)
-@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_console() -> Response:
     """Show the console."""
     # The password field shows the minimum length before a password is rejected.
@@ -40,7 +39,6 @@ def show_console() -> Response:
 
 @blueprint.get("/console/<name>")
 @public(PUBLIC_REASON)
-@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_console_file(name: str) -> Response:
     """Return a script, a style sheet or an image of the console."""
     return console.send(request, name)
@@ -48,7 +46,6 @@ def show_console_file(name: str) -> Response:
 
 @blueprint.get("/client.js")
 @public("any web page may use it to sign users in")
-@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_client() -> Response:
     """Return the client for single-page applications, an ES module."""
     return _send_to_any_page(CLIENT_FILE)

@@ -7,16 +7,18 @@ import html
 import inspect
 import re
 import secrets
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from string import Template
 
 from flask import Response, request, url_for
-from marshmallow import INCLUDE
 
 from itemsapi.gate.decorators import public
 from itemsapi.problem_list import list_problems
 from itemsapi.problems import Problem
-from itemsapi.rest import Blueprint, Schema, fields
+from itemsapi.rest import Blueprint
 from itemsapi.rest.etags import not_modified
 from itemsapi.rest.openapi.document import current_document
 from itemsapi.rest.static_files import Assets
@@ -35,27 +37,12 @@ TEXT_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-blueprint = Blueprint("docs", __name__)
+blueprint = Blueprint("docs", __name__, documented=False)
 assets = Assets(STATIC / "redoc" / "redoc.js", STATIC / "docs.js", STATIC / "docs.css")
-
-
-class OpenApi(Schema):
-    """The OpenAPI 3.1 document of this service."""
-
-    openapi = fields.String()
-    info = fields.Dict()
-    paths = fields.Dict()
-
-    class Meta:
-        """Allow further fields: an OpenAPI document has more than these."""
-
-        unknown = INCLUDE
 
 
 @blueprint.get("/openapi.json")
 @public("the description of the API is no secret; ITEMSAPI_DOCS=off removes it")
-@blueprint.etag
-@blueprint.response(200, OpenApi())
 def show_document() -> Response:
     """Show the OpenAPI document."""
     document = current_document()
@@ -67,7 +54,6 @@ def show_document() -> Response:
 
 @blueprint.get("/docs")
 @public("the description of the API is no secret; ITEMSAPI_DOCS=off removes it")
-@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_docs() -> Response:
     """Show the documentation as HTML."""
     nonce = secrets.token_urlsafe(16)
@@ -81,17 +67,19 @@ def show_docs() -> Response:
 
 @blueprint.get("/docs/problems")
 @public("it explains errors that any client can get")
-@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_problems() -> Response:
     """Explain every problem that the `type` of an error response refers to."""
-    problems = "\n".join(_problem_section(kind) for kind in list_problems())
-    text = _template("problems.html").substitute(problems=problems, style=_asset_url("docs.css"))
+    kinds = list_problems()
+    text = _template("problems.html").substitute(
+        index="\n".join(_index(kinds)),
+        problems="\n".join(map(_problem_section, kinds)),
+        style=_asset_url("docs.css"),
+    )
     return _html(text, TEXT_POLICY)
 
 
 @blueprint.get("/docs/static/<name>")
 @public("the scripts and styles of the documentation")
-@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_docs_file(name: str) -> Response:
     """Return a script or style sheet of the documentation."""
     return assets.send(request, name)
@@ -110,12 +98,20 @@ def _html(text: str, policy: str) -> Response:
     return Response(text, headers=headers, content_type="text/html; charset=utf-8")
 
 
+def _index(kinds: Iterable[type[Problem]]) -> Iterator[str]:
+    """Yield a line of links for each status."""
+    ordered = sorted(kinds, key=attrgetter("status", "code"))
+    for status, group in groupby(ordered, key=attrgetter("status")):
+        links = " ".join(f'<a href="#{kind.code}"><code>{kind.code}</code></a>' for kind in group)
+        yield f"<dt>{status}</dt><dd>{links}</dd>"
+
+
 def _problem_section(kind: type[Problem]) -> str:
     explanation = _to_html(inspect.getdoc(kind) or "").replace("\n\n", "</p>\n<p>")
     advice = f"<p>{_to_html(kind.advice)}</p>\n" if kind.advice else ""
     return (
         f'<section id="{kind.code}">\n<h2>{html.escape(kind.title)}</h2>\n'
-        f"<p><code>{kind.code}</code>, status {kind.status}</p>\n"
+        f'<p class="code"><code>{kind.code}</code>, status {kind.status}</p>\n'
         f"<p>{explanation}</p>\n{advice}</section>"
     )
 

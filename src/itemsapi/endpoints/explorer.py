@@ -22,13 +22,12 @@ POLICY = (
 )
 PUBLIC_REASON = "it shows the public document; the gate checks every request that it sends"
 
-blueprint = Blueprint("explorer", __name__)
+blueprint = Blueprint("explorer", __name__, documented=False)
 assets = Assets(*FILES)
 
 
 @blueprint.get("/docs/explore")
 @public(PUBLIC_REASON)
-@blueprint.response(200, {"type": "string"}, content_type="text/html")
 def show_explorer() -> Response:
     """Show the explorer."""
     return assets.send(request, "explorer.html", policy=POLICY)
@@ -36,7 +35,6 @@ def show_explorer() -> Response:
 
 @blueprint.get("/docs/explore/<name>")
 @public(PUBLIC_REASON)
-@blueprint.response(200, {"type": "string"}, content_type="text/javascript")
 def show_explorer_file(name: str) -> Response:
     """Return a script or style sheet of the explorer."""
     return assets.send(request, name)

@@ -3,12 +3,15 @@
 They have no rate limit, because a load balancer sends them from one address for all clients.
 """
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.decorators import public
 from itemsapi.problems import Unavailable
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
-blueprint = Blueprint("health", __name__, url_prefix="/health")
+blueprint = Blueprint(
+    "health", __name__, url_prefix="/health", title="Health checks", group=groups.MONITORING
+)
 
 PUBLIC_REASON = "a load balancer has no token; the response contains no details"
 

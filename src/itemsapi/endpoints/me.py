@@ -6,6 +6,8 @@ from typing import Any
 import flask
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
+from itemsapi.endpoints.example_grants import example_roles, example_scopes
 from itemsapi.endpoints.token_response import Tokens, token_response
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.csrf import requested_delivery
@@ -17,15 +19,20 @@ from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 
 PASSWORD_LENGTH = validate.Length(1, MAX_PASSWORD_LENGTH)
-EXAMPLE = {
-    "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
-    "username": "ada",
-    "roles": ["member"],
-    "scopes": ["items:read", "items:write"],
-    "session_id": "01960a3c-5b00-7c4e-9c39-0d8f3b5c7e21",
-    "auth_time": "2026-01-31T12:00:00Z",
-    "created_at": "2026-01-31T11:00:00Z",
-}
+
+
+def example_profile() -> dict[str, object]:
+    """Return an example of the signed-in user, with a role of everyday if there is one."""
+    roles = example_roles()
+    return {
+        "id": "01960a3b-9a10-7f02-8a55-6b1f0c9d2e10",
+        "username": "ada",
+        "roles": roles,
+        "scopes": example_scopes() if roles else [],
+        "session_id": "01960a3c-5b00-7c4e-9c39-0d8f3b5c7e21",
+        "auth_time": "2026-01-31T12:00:00Z",
+        "created_at": "2026-01-31T11:00:00Z",
+    }
 
 
 class SignedInUser(Schema):
@@ -74,7 +81,9 @@ PASSWORD_EXAMPLE = {
 
 def create_blueprint(*, has_layer_users: bool) -> Blueprint:
     """Create the blueprint, for the layer's own users or for those of an application."""
-    blueprint = Blueprint("me", __name__, url_prefix="/me")
+    blueprint = Blueprint(
+        "me", __name__, url_prefix="/me", title="You and your password", group=groups.ACCOUNT
+    )
     if has_layer_users:
         _add_profile_with_roles(blueprint)
     else:
@@ -86,7 +95,7 @@ def create_blueprint(*, has_layer_users: bool) -> Blueprint:
 def _add_profile_with_roles(blueprint: Blueprint) -> None:
     @blueprint.get("")
     @signed_in
-    @blueprint.response(200, Me(), example=EXAMPLE)
+    @blueprint.response(200, Me(), example=example_profile)
     def show_me() -> object:
         """Show the signed-in user."""
         user = services().users.get(current_caller().user_id)

@@ -2,6 +2,7 @@
 
 from flask import Response
 
+from itemsapi.endpoints import groups
 from itemsapi.extras import extra
 from itemsapi.gate.decorators import public, requires
 from itemsapi.observability.metrics import count_in
@@ -21,7 +22,7 @@ def create_blueprint(settings: Settings) -> Blueprint:
     with extra("metrics", "GET /metrics"):
         from itemsapi.observability import prometheus  # noqa: PLC0415 - an extra
     count_in(prometheus)
-    blueprint = Blueprint("metrics", __name__)
+    blueprint = Blueprint("metrics", __name__, group=groups.MONITORING)
     rule = public(PUBLIC_REASON) if settings.metrics == "public" else requires(METRICS_READ)
 
     @blueprint.get("/metrics")

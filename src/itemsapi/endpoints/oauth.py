@@ -10,6 +10,7 @@ import flask
 from marshmallow import EXCLUDE, validate
 
 from itemsapi import problems
+from itemsapi.endpoints import groups
 from itemsapi.endpoints.token_response import AttemptHeaders, attempt_id, token_response
 from itemsapi.gate.decorators import public, refresh_token, requires
 from itemsapi.issuer.introspection import introspect
@@ -23,8 +24,12 @@ from itemsapi.services import services
 from itemsapi.tokens.claims import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH, TOKENS_READ
 
-blueprint = Blueprint("oauth", __name__, url_prefix="/oauth")
+blueprint = Blueprint(
+    "oauth", __name__, url_prefix="/oauth", title="OAuth clients", group=groups.SIGN_IN
+)
 
+EXAMPLE_TOKEN = "eyJhbGciOiJFZERTQSIsInR5cCI6InJ0K2p3dCJ9..."  # noqa: S105 - for the document
+TOKEN_REQUEST_EXAMPLE = {"grant_type": "refresh_token", "refresh_token": EXAMPLE_TOKEN}
 TOKEN = fields.String(required=True, validate=validate.Length(1, MAX_TOKEN_LENGTH))
 
 
@@ -83,7 +88,7 @@ class Introspection(Schema):
 @blueprint.post("/token")
 @refresh_token
 @blueprint.arguments(AttemptHeaders(), location="headers")
-@blueprint.arguments(TokenRequest(), location="form")
+@blueprint.arguments(TokenRequest(), location="form", example=TOKEN_REQUEST_EXAMPLE)
 @blueprint.response(200, OAuthTokens())
 @blueprint.alt_response(problems.RefreshSuperseded)
 def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object:
@@ -103,7 +108,7 @@ def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object
 
 @blueprint.post("/revoke")
 @public("the token itself is the credential (RFC 7009); an unknown token changes nothing")
-@blueprint.arguments(TokenQuestion(), location="form")
+@blueprint.arguments(TokenQuestion(), location="form", example={"token": EXAMPLE_TOKEN})
 @blueprint.response(200)
 def revoke(form: dict[str, str]) -> None:
     """Revoke a token and end its session. Unknown tokens are no error."""
@@ -112,7 +117,7 @@ def revoke(form: dict[str, str]) -> None:
 
 @blueprint.post("/introspect")
 @requires(TOKENS_READ)
-@blueprint.arguments(TokenQuestion(), location="form")
+@blueprint.arguments(TokenQuestion(), location="form", example={"token": EXAMPLE_TOKEN})
 @blueprint.response(200, Introspection())
 def introspect_token(form: dict[str, str]) -> object:
     """Show whether a token is active, and its claims."""

@@ -2,6 +2,7 @@
 
 from marshmallow import validate
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
 from itemsapi.issuer.sessions import end_other_sessions, end_session, list_open_sessions
@@ -9,7 +10,9 @@ from itemsapi.problems import NotFound
 from itemsapi.rest import Blueprint, Schema, fields, list_schema, single_page
 from itemsapi.services import services
 
-blueprint = Blueprint("sessions", __name__, url_prefix="/auth/sessions")
+blueprint = Blueprint(
+    "sessions", __name__, url_prefix="/auth/sessions", title="Your sessions", group=groups.ACCOUNT
+)
 
 
 class Session(Schema):

@@ -1,10 +1,17 @@
 """Metadata for other programs: the public keys and the endpoints of the issuer."""
 
+from itemsapi.endpoints import groups
 from itemsapi.gate.decorators import public
 from itemsapi.rest import Blueprint, Schema, fields
 from itemsapi.services import services
 
-blueprint = Blueprint("wellknown", __name__, url_prefix="/.well-known")
+blueprint = Blueprint(
+    "wellknown",
+    __name__,
+    url_prefix="/.well-known",
+    title="Public keys and metadata",
+    group=groups.SIGN_IN,
+)
 
 
 class JwkSet(Schema):

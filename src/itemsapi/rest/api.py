@@ -7,7 +7,6 @@
 
 import copy
 import functools
-import sys
 import threading
 from collections.abc import Collection
 from http import HTTPStatus
@@ -33,15 +32,17 @@ from itemsapi.rest.default_headers import (
 from itemsapi.rest.error_handlers import PROBLEM_JSON
 from itemsapi.rest.json_provider import MAX_BYTES, JsonProvider
 from itemsapi.rest.middleware import Middleware, Proxies
+from itemsapi.rest.openapi.links import add_links
 from itemsapi.rest.openapi.operations import (
     PathPlugin,
     RuleFor,
     RulesPlugin,
     documented_text,
     id_schema,
-    summary_and_description,
 )
 from itemsapi.rest.openapi.responses import PROBLEM_SCHEMA
+from itemsapi.rest.openapi.samples import add_code_samples
+from itemsapi.rest.openapi.tags import NO_BLUEPRINT, TAG_GROUPS, Tags
 from itemsapi.rest.request import Request
 from itemsapi.settings import Settings
 
@@ -96,7 +97,6 @@ IF_NONE_MATCH = {
     "description": "ETags of versions that you have: 304 if one of them is the current version.",
     "schema": {"type": "string"},
 }
-NO_BLUEPRINT = "other"  # the tag of routes that belong to no blueprint
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no types
@@ -109,12 +109,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
     documents_problems = True
     DEFAULT_ERROR_RESPONSE_NAME = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the document needs to know of the layer
         self,
         app: Flask,
         *,
         rule_for: RuleFor,
         problems_url: str,
+        public_url: str,
         credentials: Collection[Credential] = (),
         config_prefix: str = "",
         **spec: Any,
@@ -122,8 +123,10 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         """Store the options of the document.
 
         `rule_for` returns the rule of a route, `problems_url` is the page that explains problems,
-        `credentials` are those beside the access token.
+        `public_url` the address in the code samples, `credentials` are those beside the access
+        token.
         """
+        self._public_url = public_url
         self._credentials = credentials
         self._spec: APISpec | None = None
         self._options: dict[str, Any] | None = None
@@ -210,11 +213,16 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
             if isinstance(blueprint, flask_smorest.Blueprint) and not self._is_foreign(name):
                 self._add_views(spec, name, blueprint)
         for route in self._app.url_map.iter_rules():
-            if not self._is_foreign(route.endpoint.rpartition(".")[0]):
+            name = route.endpoint.rpartition(".")[0]
+            is_documented = getattr(self._app.blueprints.get(name), "documented", True)
+            if is_documented and not self._is_foreign(name):
                 self._add_plain_route(spec, route)
         self._rules.add_ids()
         self._add_tags(spec)
         self._add_schemes(spec)
+        document = spec.to_dict()
+        add_links(document)
+        add_code_samples(document, self._public_url)
         if "PAGINATION" not in spec.components.headers:
             spec.components.schemas.pop("PaginationMetadata", None)  # only that header has it
 
@@ -284,25 +292,12 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # Flask-Smorest has no type
         }
 
     def _add_tags(self, spec: APISpec) -> None:
-        used_tags = [
-            tag
-            for path in spec.to_dict()["paths"].values()
-            for method, operation in path.items()
-            if method.upper() in METHODS
-            for tag in operation["tags"]
-        ]
-        for tag in dict.fromkeys(used_tags):
-            spec.tag({"name": tag, "description": self._tag_description(tag)})
-
-    def _tag_description(self, tag: str) -> str:
-        """Return the description of a blueprint, or the first line of its module's docstring."""
-        items = self._app.blueprints.items()
-        blueprint = next((b for name, b in items if tag in {name, name.rpartition(".")[2]}), None)
-        if blueprint is None:
-            return "Paths that belong to no blueprint."
-        text = documented_text(sys.modules.get(blueprint.import_name))
-        sentence = summary_and_description(text, f"The blueprint {tag}")[0]
-        return getattr(blueprint, "description", "") or f"{sentence}."
+        tags = Tags(self._app)
+        described = tags.describe(self._rules.operations)
+        for tag in described:
+            spec.tag(tag)
+        given = spec.options.get(TAG_GROUPS, ())
+        spec.options[TAG_GROUPS] = tags.groups(described, given)
 
     def _add_schemes(self, spec: APISpec) -> None:
         blueprints = self._app.blueprints.values()

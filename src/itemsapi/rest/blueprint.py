@@ -39,10 +39,15 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from itemsapi.problems import PreconditionFailed, PreconditionRequired, Problem
+from itemsapi.problems import Problem
 from itemsapi.rest.default_headers import (
     add_response_headers,
     remove_content_type_without_content,
+)
+from itemsapi.rest.documented_views import (
+    PROBLEMS,
+    prepare_examples_doc,
+    prepare_problems_doc,
 )
 from itemsapi.rest.error_handlers import handle_error
 from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
@@ -58,9 +63,6 @@ from itemsapi.tokens.scopes import Scope
 from itemsapi.wrapping import wraps
 
 SchemaLike = Schema | type[Schema]
-
-PROBLEMS = "problems"
-DOCUMENTS_PROBLEMS = "documents_problems"  # an attribute of an `Api` that can
 
 REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a route
 
@@ -83,8 +85,10 @@ class Blueprint(
 ):
     """A set of endpoints.
 
-    `scopes` are scopes of this blueprint that none of its rules names. `description` describes the
-    blueprint in the document; the default is the first line of the module's docstring.
+    `scopes` are scopes of this blueprint that none of its rules names. In the document, `title` is
+    its heading, by default its name, and `group` the part of the menu that it is in. `description`
+    describes it; the default is the first line of the module's docstring. With `documented=False`
+    its routes are not in the document: pages and files for people, not operations.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -93,22 +97,26 @@ class Blueprint(
         "json_or_form": JSON,  # and forms
     }
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a blueprint
         self,
         name: str,
         import_name: str,
         *,
         url_prefix: str | None = None,
         scopes: Iterable[Scope] = (),
+        title: str = "",
+        group: str = "",
         description: str = "",
+        documented: bool = True,
         **options: Any,
     ) -> None:
         """Create a blueprint whose routes start with `url_prefix`."""
         options |= {"description": description}
         super().__init__(name, import_name, url_prefix=url_prefix, **options)
         self.scopes = tuple(scopes)
+        self.title, self.group, self.documented = title, group, documented
         self.error_schemas: dict[type[Problem], tuple[int, Schema]] = {}
-        self._prepare_doc_cbks += [_prepare_problems_doc]
+        self._prepare_doc_cbks += [prepare_problems_doc, prepare_examples_doc]
         # Not `Exception`: handlers of the application for its own exceptions apply here too.
         errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
         for error in [*errors, *default_exceptions]:
@@ -193,6 +201,7 @@ class Blueprint(
         body is parsed as `{}`. Unknown fields and repeated parameters are rejected (422).
         `max_body` is the limit of this view's body in bytes instead of 1 MiB, such as for uploads;
         a lower `MAX_CONTENT_LENGTH` of the application still applies. The parsed body is in memory.
+        `example` is an example, or a function that returns one for this application.
         """
         instance = resolve_schema_instance(schema)
         if not required:
@@ -291,6 +300,11 @@ class Blueprint(
         """Document a view with these values, as in Flask-Smorest."""
         return _below_route("doc", flask_smorest.Blueprint.doc(**options))
 
+    def register_views_in_doc(self, *args: Any, **options: Any) -> None:
+        """Document the views, unless the blueprint is not documented."""
+        if self.documented:
+            super().register_views_in_doc(*args, **options)
+
     def document_errors(self, schema: Schema, statuses: Mapping[type[Problem], int]) -> None:
         """Document that this blueprint's error handler serializes these problems with `schema`."""
         self.error_schemas |= {kind: (status, schema) for kind, status in statuses.items()}
@@ -374,24 +388,3 @@ def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[Vi
 def _add_metadata(view: object, name: str, value: object) -> None:
     """Set a value of a view's metadata in a copy: an inner view may share the dictionary."""
     setattr(view, METADATA_ATTRIBUTE, {**view_metadata(view), name: value})
-
-
-def declared_problems(view: object, method: str) -> list[type[Problem]]:
-    """Return the problems that `alt_response` and `etag` declare for a view."""
-    return _declared_problems(view_metadata(view), method)
-
-
-def _declared_problems(metadata: Mapping[str, Any], method: str) -> list[type[Problem]]:
-    problems = list(metadata.get(PROBLEMS, ()))
-    if metadata.get("etag"):
-        is_change = method.upper() in Blueprint.METHODS_NEEDING_CHECK_ETAG
-        problems += [PreconditionFailed, PreconditionRequired] if is_change else []
-        problems += [PreconditionFailed] if method.lower() == "get" else []
-    return problems
-
-
-def _prepare_problems_doc(doc: Any, doc_info: Any, *, api: Any, method: str, **_: Any) -> Any:
-    """Pass these problems to `RulesPlugin`, in a document of our own `Api`."""
-    if getattr(api, DOCUMENTS_PROBLEMS, False):
-        doc["x-problems"] = _declared_problems(doc_info, method)
-    return doc

@@ -2,7 +2,7 @@
 
 The rule of each operation is the same object that the gate enforces. Routes of other blueprints are
 documented too, with their rule and without schemas, so the document contains every route of the
-access matrix.
+access matrix, except pages and files for people (`Blueprint(documented=False)`).
 """
 
 import functools
@@ -29,16 +29,7 @@ requests.
 `POST {prefix}/auth/refresh` exchanges the refresh token for a new refresh token and a new access
 token. Store the new refresh token before you use the access token.
 
-- Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no
-  response arrives, repeat the request with the same key and the same token: the response contains
-  the same new refresh token, until that token is used.
-- A response without `refresh_token` is a success: another thread or tab refreshed first and has the
-  new token. Keep the token that you have, or use the new one.
-- After a 503, wait as long as `Retry-After` says, then retry with the newest token.
-- If a refresh token is used again after its replacement was used, it was copied: the session ends
-  (401 `refresh_reused`), and you must sign in again. Threads and processes that share a session
-  must refresh under a lock.
-
+{refresh}
 **Scopes** define what a token may do. An operation needs all the scopes that it lists. To get fewer
 scopes than your user may have, send `scope` at sign-in or refresh.
 
@@ -48,6 +39,27 @@ scopes than your user may have, send `scope` at sign-in or refresh.
 {pages}\
 **Errors** {errors} are `application/problem+json` (RFC 9457). Programs test `code`. 401 means that
 the token is missing or invalid, 403 that it may not do this, and 503 that you may retry.
+"""
+# The rules of docs/adr/0003, by the settings `refresh_heal` and `refresh_grace`.
+REPEATABLE = """\
+- Send a random `Idempotency-Key` of 22 to 128 characters, a new one for each refresh. If no
+  response arrives, repeat the request with the same key and the same token: the response contains
+  the same new refresh token, until that token is exchanged itself.
+- Without such a key, a repeated request gets a new refresh token too{later}, unless somebody used
+  the tokens of the lost response.
+"""
+NOT_REPEATABLE = """\
+- A refresh token is exchanged once. If no response arrives, sign in again.
+"""
+IN_WINDOW = """\
+- A response without `refresh_token` is a success: another thread or tab refreshed first and has the
+  new token. Keep the token that you have, or use the new one.
+"""
+ALWAYS = """\
+- After a 503, wait as long as `Retry-After` says, then retry with the newest token.
+- If a refresh token is used again {copied}, it was copied: the session ends (401
+  `refresh_reused`), and you must sign in again. Threads and processes that share a session must
+  refresh under a lock.
 """
 ERRORS_OF_A_HOST = "of these operations, and refusals of all,"
 WHOLE = """
@@ -104,7 +116,8 @@ def spec_options(
     server = _server(settings.public_url)
     paths = {"place": server.rstrip("/"), "prefix": prefix}
     pages = PAGES.format(**paths) if has_pages else ""
-    text = functools.partial(INTRODUCTION.format, **paths, pages=pages)
+    refresh = _rules_of_refresh(settings)
+    text = functools.partial(INTRODUCTION.format, **paths, refresh=refresh, pages=pages)
     common = {"openapi_version": "3.1.0", "servers": [{"url": server}]}
     if host is not None:
         return common | {
@@ -133,6 +146,17 @@ def document_of(app: Flask) -> Document:
 def current_document() -> Document:
     """Return the document of the current application."""
     return document_of(current_app)
+
+
+def _rules_of_refresh(settings: Settings) -> str:
+    """Return what a client must know of lost responses and races, by the settings."""
+    window = round(settings.refresh_grace.total_seconds())
+    later = f", but in the first {window} seconds only an access token" if window else ""
+    copied = f"more than {window} seconds later" if window else "later"
+    if settings.refresh_heal:
+        copied = "after its replacement was used"
+    first = REPEATABLE.format(later=later) if settings.refresh_heal else NOT_REPEATABLE
+    return f"{first}{IN_WINDOW if window else ''}{ALWAYS.format(copied=copied)}"
 
 
 def _version() -> str:

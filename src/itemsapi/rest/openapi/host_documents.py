@@ -2,7 +2,8 @@
 
 Such a document is built while the application registers its blueprints, before all rules are
 known. So it is completed when the application is sealed: each operation gets `security`, and the
-responses of the gate where it documents none of the same status; the components get the schemes.
+responses of the gate where it documents none of the same status; the components get the schemes,
+and the tags the titles and groups of our blueprints.
 The rest of the document is the application's. OpenAPI 2.0, 3.0 and 3.1 are supported; only 3.1
 allows scopes for schemes other than OAuth's, so in the others `x-access` alone names them.
 """
@@ -20,11 +21,14 @@ from itemsapi.gate.rulebook import Rulebook
 from itemsapi.gate.rules import Rule
 from itemsapi.observability.logging import log_failure
 from itemsapi.problems import Problem
-from itemsapi.rest.blueprint import Blueprint, declared_problems
+from itemsapi.rest.blueprint import Blueprint
+from itemsapi.rest.documented_views import declared_problems
 from itemsapi.rest.error_handlers import PROBLEM_JSON, PROBLEMS_URL
 from itemsapi.rest.openapi.names import unique_name
 from itemsapi.rest.openapi.operations import ALWAYS, problems_of_operation
 from itemsapi.rest.openapi.responses import ProblemResponses
+from itemsapi.rest.openapi.samples import add_code_samples
+from itemsapi.rest.openapi.tags import TAG_GROUPS, Tags
 
 SCOPES_SINCE = (3, 1)
 
@@ -34,14 +38,20 @@ def complete_documents(
     rulebook: Rulebook,
     own: type[flask_smorest.Api],
     credentials: Iterable[Credential] = (),
+    *,
+    public_url: str,
 ) -> None:
     """Write the rules into the documents of all `Api`s of the application except `own` ones.
+
+    `public_url` is the address in code samples, unless a document has its own.
 
     An error is logged and leaves a document as it is: it must not stop the application.
     """
     for api in _apis(app, own):
         try:
-            HostDocument(app, api, credentials).add_rules(rulebook)
+            document = HostDocument(app, api, credentials)
+            document.add_rules(rulebook)
+            document.add_code_samples(public_url)
         except Exception as error:  # noqa: BLE001 - whatever plugins of the application raise
             log_failure("document_incomplete", "", error)
 
@@ -88,8 +98,26 @@ class HostDocument:
         operations = [*self._operations(paths, rulebook)]
         if operations:
             self._add_schemes(rule for _, _, rule in operations)
+            self._add_tags()
         for view, operation, rule in operations:
             self._complete(view, operation, rule)
+
+    def add_code_samples(self, public_url: str) -> None:
+        """Add samples to the operations; OpenAPI 2.0 describes bodies in another way."""
+        content = self._spec.to_dict()
+        servers = [server.get("url", "") for server in content.get("servers", ())]
+        url = next((url for url in servers if url.startswith("http") and "{" not in url), None)
+        if not self._is_version_2:
+            add_code_samples(content, (url or public_url).rstrip("/"))
+
+    def _add_tags(self) -> None:
+        """Add titles and groups where the blueprints have some and the document has none."""
+        content = self._spec.to_dict()
+        tags: list[dict[str, Any]] = content.get("tags", [])  # the list itself, no copy
+        described = Tags(self._app)
+        described.complete(tags)
+        if TAG_GROUPS not in content and any(described.group_of(tag["name"]) for tag in tags):
+            self._spec.options[TAG_GROUPS] = described.groups(tags)
 
     def _operations(
         self, paths: Mapping[str, Any], rulebook: Rulebook
@@ -122,7 +150,8 @@ class HostDocument:
         operation["x-access"] = openapi.describe_rule(rule)
         responses: dict[str, Any] = operation.setdefault("responses", {})
         ours = self._own_problems(view, operation)
-        for status, response in self._problem_responses({*openapi.problems_of_rule(rule), *ours}):
+        kinds = {*openapi.problems_of_rule(rule), *ours}
+        for status, response in self._problem_responses(kinds, rule.scope_names):
             if ours or status not in responses:
                 responses[status] = response
 
@@ -136,13 +165,14 @@ class HostDocument:
         declared = declared_problems(function, view.method)
         return {*ALWAYS, *declared, *problems_of_operation(operation)}
 
-    def _problem_responses(self, kinds: Iterable[type[Problem]]) -> Iterator[tuple[str, Any]]:
-        kinds = set(kinds)
+    def _problem_responses(
+        self, kinds: set[type[Problem]], scopes: Iterable[str]
+    ) -> Iterator[tuple[str, Any]]:
         if kinds:
             if self._responses is None:
                 url = self._app.extensions.get(PROBLEMS_URL, "")
                 self._responses = _Responses(self._spec, url)
-            yield from self._responses.responses(kinds).items()
+            yield from self._responses.responses(kinds, scopes).items()
 
 
 class _Responses(ProblemResponses):

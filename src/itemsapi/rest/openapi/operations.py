@@ -120,6 +120,11 @@ class RulesPlugin(BasePlugin):
             self._operations.append((route, method, operation))
             self._complete(route, path or "", method, operation)
 
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        """All operations of the document, in its order."""
+        return [operation for _, _, operation in self._operations]
+
     def _complete(self, route: Route, path: str, method: str, operation: dict[str, Any]) -> None:
         rule = self._rule_for(route, method.upper())
         self.rules.append(rule)
@@ -129,7 +134,6 @@ class RulesPlugin(BasePlugin):
         operation.setdefault("responses", {"200": {"description": HTTPStatus.OK.phrase}})
         text = f"{operation.get('summary', '')}\n\n{operation.get('description', '')}"
         summary, description = summary_and_description(text.strip(), route.endpoint)
-        operation["tags"] = [tag.removeprefix(LAYER_PREFIX) for tag in operation["tags"]]
         operation |= {
             "operationId": operation.get("operationId", ""),
             "summary": summary,
@@ -146,7 +150,7 @@ class RulesPlugin(BasePlugin):
         }
         if "{" in path:
             kinds.add(NotFound)
-        self._add_problems(route, operation, kinds)
+        self._add_problems(route, operation, kinds, rule.scope_names)
 
     def add_ids(self) -> None:
         """Give each operation a unique id. Those that a view declares come first."""
@@ -160,12 +164,16 @@ class RulesPlugin(BasePlugin):
             taken.add(operation["operationId"])
 
     def _add_problems(
-        self, route: Route, operation: dict[str, Any], kinds: set[type[Problem]]
+        self,
+        route: Route,
+        operation: dict[str, Any],
+        kinds: set[type[Problem]],
+        scopes: Iterable[str],
     ) -> None:
         blueprint = self._app.blueprints.get(route.endpoint.rpartition(".")[0])
         custom = _custom_error_schemas(getattr(blueprint, "error_schemas", {}), kinds)
         responses = {str(status): _by_name(each) for status, each in operation["responses"].items()}
-        for status, response in self._responses.responses(kinds - custom.keys()).items():
+        for status, response in self._responses.responses(kinds - custom.keys(), scopes).items():
             if not _has_content(responses.get(status)):
                 responses[status] = response
         for code, schema in set(custom.values()):

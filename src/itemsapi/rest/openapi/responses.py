@@ -60,10 +60,17 @@ class ProblemResponses:
         self.spec = spec
         self.base = base
         self._names: dict[type[Problem], str] = {}
+        self._scope = "orders:read"  # for an operation whose scopes are not known
         spec.components.schema(self.SCHEMA, PROBLEM_SCHEMA)
 
-    def responses(self, kinds: Iterable[type[Problem]]) -> dict[str, Any]:
-        """Return the responses for these problems, by status."""
+    def responses(
+        self, kinds: Iterable[type[Problem]], scopes: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """Return the responses for these problems, by status.
+
+        One of `scopes`, those that the operation needs, is in the example of a lacking scope.
+        """
+        self._scope = next(iter(sorted(scopes)), self._scope)
         ordered = sorted(set(kinds), key=_order)
         return {
             str(status): self._component(list(group))
@@ -100,7 +107,7 @@ class ProblemResponses:
         return response
 
     def _example(self, kind: type[Problem]) -> dict[str, object]:
-        problem = _sample(kind)
+        problem = _sample(kind, self._scope)
         example: dict[str, object] = {
             "type": f"{self.base}#{kind.code}",
             "title": kind.title,
@@ -116,19 +123,19 @@ def _order(kind: type[Problem]) -> tuple[int, str, str, str]:
     return kind.status, kind.code, kind.__module__, kind.__qualname__
 
 
-def _sample(kind: type[Problem]) -> Problem:
+def _sample(kind: type[Problem], scope: str) -> Problem:
     """Return an example; a class whose arguments are unknown gets the advice of the class."""
     try:
-        return _create(kind)
+        return _create(kind, scope)
     except TypeError:
         sample = kind.__new__(kind)
         Problem.__init__(sample)
         return sample
 
 
-def _create(kind: type[Problem]) -> Problem:
+def _create(kind: type[Problem], scope: str) -> Problem:
     if issubclass(kind, ScopeMissing):
-        return kind("items:read")
+        return kind(scope)
     if issubclass(kind, TooManyRequests):
         return kind(30)
     if issubclass(kind, ValidationFailed):
