@@ -1,5 +1,6 @@
 """The worker process: runs the application behind the bridge."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -15,12 +16,24 @@ def load_application(create: AppFactory, threads: int, workers: int) -> Bridge:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create()
     settings = app.extensions[EXTENSION].settings
+    hold_sigterm_until_the_loop_runs()
     return Bridge(
         behind_server(app),
         threads=threads,
         trusted_proxies=settings.trusted_proxies or 0,
         multiprocess=workers > 1,
     )
+
+
+def hold_sigterm_until_the_loop_runs() -> None:
+    """Deliver a SIGTERM that comes from now on when the event loop runs.
+
+    The server registers its handler before that, and uvloop drops signals that arrive in between:
+    the worker would not stop, and be killed after half a minute.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    loop = asyncio.get_event_loop()
+    loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _stop_with_parent() -> None:
