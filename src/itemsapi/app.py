@@ -8,6 +8,7 @@ import flask
 from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.clock import Clock, Timer
+from itemsapi.endpoints import start
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
@@ -42,6 +43,8 @@ def create_app(
     )
     for blueprint in [*blueprints, *load_blueprints(settings.blueprints)]:
         layer.api.register_blueprint(blueprint)
+    if not start.has_start_page(app):
+        layer.api.register_blueprint(start.blueprint, name="itemsapi.start")
     layer.seal(app)
     _check_deployment(app, settings)
     return app

@@ -22,7 +22,7 @@ print("stopped")
 
 @pytest.mark.parametrize("library", ["asyncio", "uvloop"])
 def test_a_worker_stops_when_it_is_told_to_before_its_loop_runs(library: str) -> None:
-    """uvloop drops such a signal; the worker would serve on until it is killed (R-22)."""
+    """Such a signal is dropped by uvloop; the worker would serve on until it is killed (R-22)."""
     pytest.importorskip(library)
     code = f"import {library}\n{STARTS.format(library=library)}"
     done = subprocess.run(  # noqa: S603 - our own code

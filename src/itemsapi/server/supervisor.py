@@ -90,14 +90,14 @@ class Supervisor(MPServer):
             self._interrupted_at = now
         elif args[:1] == (signal.SIGINT,):
             self._stops_at_once = now > self._interrupted_at + REPEATED_SIGNAL_SECONDS
-        super().signal_handler_interrupt(*args, **options)
+        super().signal_handler_interrupt(*args, **options)  # type: ignore[no-untyped-call]  # granian has no type here
 
     def _spawn_workers(
         self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]
     ) -> None:
         """Start the workers; a Ctrl-C at the terminal is for this process alone."""
         with _sigint_blocked():
-            super()._spawn_workers(spawn_target, target_loader)
+            super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # as above
 
     def _stop_workers(self) -> None:
         """Let the workers finish the requests in flight; kill those that take too long."""
