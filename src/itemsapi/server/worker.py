@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 
+from itemsapi.observability.logging import LOGGER, write_log_lines
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.host_application import AppFactory, behind_server
 from itemsapi.services import EXTENSION
@@ -16,6 +17,8 @@ def load_application(create: AppFactory, threads: int, workers: int) -> Bridge:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create()
     settings = app.extensions[EXTENSION].settings
+    if settings.access_log and not LOGGER.hasHandlers():  # of an application without logging
+        write_log_lines(as_json=settings.logs_json)
     hold_sigterm_until_the_loop_runs()
     return Bridge(
         behind_server(app),
