@@ -135,10 +135,11 @@ def test_the_image_is_ready_when_its_health_check_says_so(installed: Path, tmp_p
     }
     command = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in entry + serve]  # noqa: S104 - it is replaced
     health = [word.replace("8000", port) for word in check]
-    pause = threading.Event()
+    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_SECONDS
     with running(command, environment) as process:
         while not is_healthy(health, environment):
             assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < ends, "the health check does not succeed"
             pause.wait(0.2)
     assert not is_healthy(health, environment)
 
