@@ -92,6 +92,18 @@ def test_an_application_without_tables_says_how_to_make_them(
     assert "run `itemsapi [--app MODULE:APP] db upgrade`" in line
 
 
+def test_serve_writes_the_access_log_of_an_application(installed: Path, tmp_path: Path) -> None:
+    """It has no logging of its own, so the server writes the lines; without the query (S-150)."""
+    (tmp_path / "shop.py").write_text(HOST, "utf-8")
+    port = free_port()
+    command = f"ITEMSAPI_ACCESS_LOG=on itemsapi --app shop:app serve --port {port}"
+    with run(installed, tmp_path, command) as process:
+        assert wait_for_status(port, "/orders?key=c4n4ry", process) == 401
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if " request " in line)
+    assert "method=GET path=/orders status=401 " in line
+
+
 def test_a_missing_blueprint_stops_the_start(installed: Path, tmp_path: Path) -> None:
     """The one-line error says where it was searched (R-24)."""
     done = run_command(installed, tmp_path, "serve", ITEMSAPI_BLUEPRINTS="orders:orders")
