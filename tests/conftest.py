@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 
 from itemsapi import create_app, db
 from itemsapi.clock import Timer, new_id
-from itemsapi.observability.logging import LOGGER
+from itemsapi.observability.logging import LOGGER, write_log_lines
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.testing import MovableClock, testing_settings
@@ -43,6 +43,9 @@ hypothesis_settings.load_profile("no-deadline")
 Flask.url_rule_class = CompiledOnce
 Flask.test_client_class = BufferedClient
 share_compiled_statements()
+
+# The first application of a process decides on the form of its log: tests read it as JSON.
+write_log_lines(as_json=True)
 
 collect_ignore = ["adopter"]  # a project with tests of its own: tests/packaging/test_adopter.py
 
@@ -190,7 +193,8 @@ def host(settings: Settings, clock: MovableClock, timer: ManualTimer) -> Iterato
     hosts: list[Backend] = []
 
     def make(*add_routes: Callable[[Flask], object], **options: Any) -> Backend:
-        hosts.append(make_host(settings, clock, timer, *add_routes, **options))
+        given = options.pop("settings", settings)
+        hosts.append(make_host(given, clock, timer, *add_routes, **options))
         return hosts[-1]
 
     yield make

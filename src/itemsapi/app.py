@@ -8,11 +8,12 @@ import flask
 from itemsapi import clock as clocks
 from itemsapi import rest
 from itemsapi.clock import Clock, Timer
+from itemsapi.endpoints import start
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.layer_options import Part
-from itemsapi.observability.logging import log, write_json_lines
+from itemsapi.observability.logging import log, write_log_lines
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.secret_key import exposure_warning
 from itemsapi.settings import Settings
@@ -33,7 +34,7 @@ def create_app(
     access rule: an application that is not fully secured does not start.
     """
     settings = settings or Settings.from_environment()
-    write_json_lines()
+    write_log_lines(as_json=settings.logs_json)
     app = flask.Flask("itemsapi", static_folder=None)
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
@@ -42,6 +43,8 @@ def create_app(
     )
     for blueprint in [*blueprints, *load_blueprints(settings.blueprints)]:
         layer.api.register_blueprint(blueprint)
+    if not start.has_start_page(app):
+        layer.api.register_blueprint(start.blueprint, name="itemsapi.start")
     layer.seal(app)
     _check_deployment(app, settings)
     return app

@@ -56,6 +56,7 @@ __all__ = [
 TEST_ENV_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service
 
 Profile = Literal["development", "production"]
+LogFormat = Literal["auto", "json", "text"]
 Algorithm = Literal["EdDSA", "ES256", "RS256", "HS256"]
 
 MAX_PASSWORD_LENGTH = 256  # characters; a longer one is rejected, never truncated (S-040)
@@ -112,6 +113,8 @@ class Settings:
     rate_limit: str | None = _setting(parse_rate, "600/minute")
     rate_limit_url: str = _setting(parse_text, "memory://", repr=False)
     metrics: Literal["scope", "public"] = _setting(one_of("scope", "public"), "scope")
+    access_log: bool = _setting(parse_switch, default=False)
+    log_format: LogFormat = _setting(one_of(*get_args(LogFormat)), "auto")
     docs: bool = _setting(parse_switch, default=True)
     console: bool = _setting(parse_switch, default=True)
     audit_retention: timedelta = _setting(parse_duration, timedelta(days=365))
@@ -192,6 +195,11 @@ class Settings:
     def production(self) -> bool:
         """Return whether the strict profile is on."""
         return self.profile == "production"
+
+    @property
+    def logs_json(self) -> bool:
+        """Return whether log lines are JSON, for programs; by default in production."""
+        return self.production if self.log_format == "auto" else self.log_format == "json"
 
 
 def _text_of(name: str, value: object) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from itemsapi.cli.serve import commands_elsewhere
+from itemsapi.server.supervisor import SHUTDOWN_TIMEOUT_SECONDS
 from support.command_line import SECRET, free_port
 
 TESTS = Path(__file__).parents[1]
@@ -87,9 +90,9 @@ def _wait_until_ready(served: Served) -> None:
     _wait_until(responds)
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
+def _wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT_SECONDS) -> None:
     """Wait until a condition is true. Raise `TimeoutError` if that takes too long."""
-    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_SECONDS
+    pause, ends = threading.Event(), time.monotonic() + seconds
     while not condition():
         if time.monotonic() > ends:
             raise TimeoutError
@@ -165,15 +168,20 @@ def test_a_second_start_creates_no_admin(tmp_path: Path) -> None:
     assert (again.stop(), "Password" in again.output) == (0, False)
 
 
+def serve_held_view(folder: Path) -> Served:
+    """Start a service whose view `/held/slow` waits for the file `slow.go`."""
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    settings = {
+        "ITEMSAPI_BLUEPRINTS": "support.large_views:heavy",
+        "ITEMSAPI_DATA_DIR": str(folder),
+    }
+    return serve(folder, "--admin", "ada", PYTHONPATH=path, **settings)
+
+
 @pytest.mark.slow
 def test_requests_in_flight_are_finished_at_sigterm(tmp_path: Path) -> None:
     """SIGTERM rejects no accepted request (R-22)."""
-    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    wait_settings = {
-        "ITEMSAPI_BLUEPRINTS": "support.large_views:heavy",
-        "ITEMSAPI_DATA_DIR": str(tmp_path),
-    }
-    service = serve(tmp_path, "--admin", "ada", PYTHONPATH=path, **wait_settings)
+    service = serve_held_view(tmp_path)
     statuses: list[int] = []
     request_thread = threading.Thread(
         target=lambda: statuses.append(service.send("GET", "/held/slow")[0])
@@ -185,3 +193,89 @@ def test_requests_in_flight_are_finished_at_sigterm(tmp_path: Path) -> None:
     code = service.stop()
     request_thread.join()
     assert (code, statuses) == (0, [200])
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_does_not_wait_for_requests_in_flight(tmp_path: Path) -> None:
+    """The first one waits for them: this request never ends, as that of a slow client (R-22)."""
+    service = serve_held_view(tmp_path)
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(b"GET /held/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        _wait_until((tmp_path / "slow.here").exists)
+
+        def interrupted() -> bool:
+            """Press Ctrl-C, again and again."""
+            service.process.send_signal(signal.SIGINT)
+            return service.process.poll() is not None
+
+        _wait_until(interrupted, seconds=SHUTDOWN_TIMEOUT_SECONDS)
+    assert service.stop() in {0, -signal.SIGINT}  # the last one may come when all is done
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process started."""
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text("ascii")
+    return [int(child) for child in listed.split()]
+
+
+def ignores_ctrl_c(process: int) -> bool:
+    """Return whether a process blocks or ignores SIGINT."""
+    status = Path(f"/proc/{process}/status").read_text("ascii")
+    masks = re.findall(r"^Sig(?:Blk|Ign):\s*(\w+)", status, re.MULTILINE)
+    return any(int(mask, 16) & 1 << (signal.SIGINT - 1) for mask in masks)
+
+
+def test_ctrl_c_is_for_the_supervisor_alone(served: Served) -> None:
+    """A terminal sends it to all; a worker that is starting would show a traceback."""
+    workers = children(served.process.pid)
+    assert workers
+    assert [worker for worker in workers if not ignores_ctrl_c(worker)] == []
+
+
+def test_a_service_that_is_starting_stops_at_ctrl_c(tmp_path: Path) -> None:
+    """The worker has not begun to serve; nothing but the banner is shown."""
+    command = [sys.executable, "-m", "itemsapi", "serve", "--port", str(free_port())]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*command, "--admin", "ada"], cwd=tmp_path, env=environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        _wait_until(lambda: len(children(process.pid)) > 1)
+        os.killpg(process.pid, signal.SIGINT)
+        shown, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (process.returncode, errors, "Console" in shown) == (0, "", True)
+
+
+def test_serve_shows_how_another_terminal_finds_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The line works in a folder whose name has blanks; the data is where `serve` was started."""
+    folder = tmp_path / "my folder"
+    script = folder / "bin" / "itemsapi"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\npwd\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(folder)
+    line = commands_elsewhere(Path("itemsapi-data"), str(script))
+    shown = subprocess.run(  # noqa: S603 - the line that is shown
+        ["/bin/sh", "-c", f"{line} && itemsapi"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == f"{folder}\n"
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/flask", "bin/itemsapi"])
+def test_serve_shows_no_path_when_the_command_is_found_without_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    """As below `flask`, or in an environment that is active."""
+    script = tmp_path / "bin" / "itemsapi"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert commands_elsewhere(Path("itemsapi-data"), program) is None

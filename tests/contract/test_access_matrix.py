@@ -26,6 +26,7 @@ from support.forged_tokens import ProtectedEndpoints, TokenForger
 
 SNAPSHOT = Path(__file__).with_name("access_matrix.txt")
 PUBLIC = {
+    "GET /",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "POST /auth/login",

@@ -249,6 +249,19 @@ def test_an_unusable_data_directory_is_a_one_line_error(shell: Shell, tmp_path: 
     assert "data" in start_error(shell)
 
 
+def test_a_data_directory_that_is_not_used_is_not_created(shell: Shell, tmp_path: Path) -> None:
+    """The database is elsewhere, and the secret is a setting: nothing is written there."""
+    elsewhere = shell.with_settings(database_url=f"sqlite:///{tmp_path}/x.db", secret_key=SECRET)
+    assert elsewhere.run("db", "upgrade").code == 0
+    assert not Path(shell.settings["data_dir"]).exists()
+
+
+def test_a_data_directory_that_cannot_be_created_is_named(shell: Shell) -> None:
+    """With what to do: the root file system of a container may be read-only."""
+    line = start_error(shell.with_settings(data_dir="/proc/data", secret_key=SECRET))
+    assert "ITEMSAPI_DATA_DIR cannot be created: /proc/data" in line
+
+
 def test_a_damaged_database_is_a_one_line_error(shell: Shell, tmp_path: Path) -> None:
     """The file is not overwritten: it may be possible to repair it."""
     (tmp_path / "data").mkdir()

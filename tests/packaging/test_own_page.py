@@ -69,6 +69,41 @@ def test_an_application_gets_the_layer(installed: Path, tmp_path: Path) -> None:
         assert wait_for_status(port, "/orders", process) == 401
 
 
+def test_a_decorator_above_the_route_stops_the_start(installed: Path, tmp_path: Path) -> None:
+    """In one line that names it and says where it belongs: it would be skipped (S-001)."""
+    response = "@orders.response(200, Order(many=True))\n"
+    code = MODULE.replace(response, "").replace("@orders.get", f"{response}@orders.get")
+    (tmp_path / "orders.py").write_text(code, "utf-8")
+    done = run_command(installed, tmp_path, "serve", ITEMSAPI_BLUEPRINTS="orders:orders")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "@response stands above the route of list_orders; write it below" in done.stderr
+
+
+def test_an_application_without_tables_says_how_to_make_them(
+    installed: Path, tmp_path: Path
+) -> None:
+    """Its answers are 503 until then; the reason is a line at the terminal (R-35)."""
+    (tmp_path / "shop.py").write_text(HOST, "utf-8")
+    port = free_port()
+    with run(installed, tmp_path, f"X=1 flask --app shop run --port {port}") as process:
+        assert wait_for_status(port, "/.well-known/jwks.json", process) == 503
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "no such table" in line)
+    assert "run `itemsapi [--app MODULE:APP] db upgrade`" in line
+
+
+def test_serve_writes_the_access_log_of_an_application(installed: Path, tmp_path: Path) -> None:
+    """It has no logging of its own, so the server writes the lines; without the query (S-150)."""
+    (tmp_path / "shop.py").write_text(HOST, "utf-8")
+    port = free_port()
+    command = f"ITEMSAPI_ACCESS_LOG=on itemsapi --app shop:app serve --port {port}"
+    with run(installed, tmp_path, command) as process:
+        assert wait_for_status(port, "/orders?key=c4n4ry", process) == 401
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if " request " in line)
+    assert "method=GET path=/orders status=401 " in line
+
+
 def test_a_missing_blueprint_stops_the_start(installed: Path, tmp_path: Path) -> None:
     """The one-line error says where it was searched (R-24)."""
     done = run_command(installed, tmp_path, "serve", ITEMSAPI_BLUEPRINTS="orders:orders")

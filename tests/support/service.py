@@ -220,6 +220,7 @@ def running_service(
         "ITEMSAPI_DATABASE_URL": url,
         "ITEMSAPI_DATA_DIR": str(folder),
         "ITEMSAPI_RATE_LIMIT": "off",
+        "ITEMSAPI_LOG_FORMAT": "json",
         "ITEMSAPI_PUBLIC_URL": "http://localhost:8000",
         "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
         **setting_variables,

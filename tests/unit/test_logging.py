@@ -3,6 +3,7 @@
 import json
 import logging
 import logging.config
+import re
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from io import StringIO
@@ -22,10 +23,11 @@ from itemsapi.observability.logging import (
     audit_log,
     log,
     set_log_level,
-    write_json_lines,
+    write_log_lines,
 )
 from itemsapi.settings import Settings
 from support.app_factory import Backend
+from support.command_line import SECRET
 
 pytestmark = pytest.mark.dialect("sqlite")  # nothing here depends on the database
 
@@ -44,7 +46,7 @@ def unconfigured() -> Iterator[None]:
 @pytest.fixture
 def json_lines(unconfigured: None) -> Iterator[None]:
     """The configuration of the service, outside of any request."""
-    write_json_lines()
+    write_log_lines(as_json=True)
     before = set_request_context(RequestContext())
     yield
     reset_request_context(before)
@@ -162,6 +164,63 @@ def test_the_service_writes_json_lines(
     line = json.loads(capsys.readouterr().err)
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "worker_died", "level": "warning", "request_id": "-", "pid": 7}
+
+
+@pytest.fixture
+def text_lines(unconfigured: None) -> Iterator[None]:
+    """The configuration of the service in development, outside of any request."""
+    write_log_lines(as_json=False)
+    before = set_request_context(RequestContext())
+    yield
+    reset_request_context(before)
+
+
+def test_the_service_writes_readable_lines_in_development(
+    text_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The time, the level, the event and its fields; the request id is last."""
+    log.warning("worker_died", request_id="r-1", pid=7, reason="out of memory", user_id=None)
+    line = re.sub(r"^\d\d:\d\d:\d\d ", "", capsys.readouterr().err)
+    assert line == 'warning worker_died pid=7 reason="out of memory" request_id=r-1\n'
+
+
+def test_no_value_forges_a_readable_line(
+    text_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S-151: in a field, and in the message of an application's own record."""
+    log.warning("odd", name="a\nforged")
+    LOGGER.warning("odd name: %s", "a\nforged\x1b[2J")
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_readable_traceback_shows_no_secret(
+    text_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S-150: it stands below its line."""
+    try:
+        fail("password=c4n4ry")
+    except ValueError as error:
+        log.error("failed", error=error)
+    assert capsys.readouterr().err.endswith("\nValueError: password=***\n")
+
+
+@pytest.mark.parametrize(
+    ("profile", "log_format", "is_json"),
+    [
+        ("development", "auto", False),
+        ("production", "auto", True),
+        ("development", "json", True),
+        ("production", "text", False),
+    ],
+)
+def test_lines_are_json_in_production_unless_the_setting_says_otherwise(
+    profile: str, log_format: str, *, is_json: bool
+) -> None:
+    """Programs read them there, and people in development."""
+    names = {"PROFILE": profile, "LOG_FORMAT": log_format, "PUBLIC_URL": "https://api.example"}
+    names |= {"SECRET_KEY": SECRET}
+    settings = Settings.from_environment({f"ITEMSAPI_{k}": v for k, v in names.items()})
+    assert settings.logs_json is is_json
 
 
 def test_lines_of_an_application_logger_are_json_too(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from itemsapi.observability.logging import write_json_lines
+from itemsapi.observability.logging import write_log_lines
 from itemsapi.server.listening import CannotListen, listen
 from itemsapi.server.supervisor import GranianLogHandler
 
@@ -92,7 +92,7 @@ def test_a_record_of_granian_is_logged_unless_it_reports_a_death(
     message: str, lines: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """R-31: one line each; the supervisor logs the deaths."""
-    write_json_lines()
+    write_log_lines(as_json=True)
     GranianLogHandler().emit(
         logging.LogRecord("_granian", logging.ERROR, "", 0, message, None, None)
     )

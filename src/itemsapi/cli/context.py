@@ -22,7 +22,7 @@ from itemsapi.observability.context import (
     reset_request_context,
     set_request_context,
 )
-from itemsapi.observability.logging import set_log_level, write_json_lines
+from itemsapi.observability.logging import set_log_level, write_log_lines
 from itemsapi.server.host_application import AppFactory
 from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import Settings, SettingsError
@@ -37,7 +37,7 @@ def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     """
     host = host_application()
     services = _services(host)
-    write_json_lines()
+    write_log_lines(as_json=services.settings.logs_json)
     set_log_level(level=logging.WARNING)
     token = set_request_context(RequestContext(address="cli"))
     try:

@@ -1,6 +1,7 @@
 """First start: create the database schema, the first signing key and the first admin."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -8,6 +9,7 @@ from itemsapi.cli.terminal import print_lines
 from itemsapi.command_line import command_line
 from itemsapi.db import check_schema, is_empty, upgrade
 from itemsapi.services import Services
+from itemsapi.settings_error import setting_error
 
 
 def prepare(services: Services) -> None:
@@ -25,9 +27,22 @@ def prepare(services: Services) -> None:
 
 
 def create_data_dir(services: Services) -> None:
-    """Create the folder of an SQLite file; the service keeps no other files."""
-    if services.database.dialect == "sqlite":
-        services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Create the data directory if an SQLite file is in it; the service keeps no other files.
+
+    Raise `SettingsError` if that is impossible.
+    """
+    folder = services.settings.data_dir.absolute()
+    if services.database.dialect != "sqlite" or not _sqlite_file(services).is_relative_to(folder):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        reason = f"cannot be created: {folder} ({error.strerror}); name a folder that you can write"
+        raise setting_error("data_dir", reason) from error
+
+
+def _sqlite_file(services: Services) -> Path:
+    return Path(str(services.database.engine.url.database)).absolute()
 
 
 def first_admin(services: Services, name: str | None) -> tuple[str, str] | None:

@@ -1,8 +1,11 @@
 """`itemsapi serve`: serve the API with granian; set up everything on first start."""
 
 import os
+import shlex
+import shutil
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import flask
@@ -92,8 +95,23 @@ def _print_banner(
         lines.append(f"  API docs   {base_url}/docs")
     if f"{EXTENSION}.console" in app.blueprints:
         lines.append(f"  Console    {base_url}/console")
+    if not settings.production and (line := commands_elsewhere(settings.data_dir, sys.argv[0])):
+        lines += ["", "  Commands in another terminal:", f"  {line}"]
     print_lines(*lines)
     sys.stdout.flush()
+
+
+def commands_elsewhere(data_dir: Path, program: str) -> str | None:
+    """Return the shell line after which a new terminal finds `itemsapi` and this service's data.
+
+    None if `itemsapi` is on the path already, or if this is another command.
+    """
+    script = Path(program).absolute()
+    found = shutil.which("itemsapi")
+    if script.name != "itemsapi" or (found and Path(found).absolute() == script):
+        return None
+    folder = "" if data_dir.is_absolute() else f"cd {shlex.quote(str(Path.cwd()))}; "
+    return f'{folder}export PATH={shlex.quote(str(script.parent))}:"$PATH"'
 
 
 def _credential_lines(name: str, password: str) -> list[str]:

@@ -1,10 +1,11 @@
 """Log lines for operators, by the standard library's logging.
 
-`log` writes to the logger `itemsapi`, `audit_log` to its child `itemsapi.audit`. A record has a
-message in one line (`worker_died exit_code=9 pid=7`) and, for formatters of the host's own, the
-attributes `event` and `fields`. On a host application nothing is configured: records go to the
-handlers of the host. The service (`create_app`) and the commands write JSON lines to standard error
-(`write_json_lines`). Causes of errors are written so that they reveal no values of rows.
+`log` writes to the logger `itemsapi`, `audit_log` to its child `itemsapi.audit`, and `access_log`,
+a line for each request, to `itemsapi.access`. A record has a message in one line (`worker_died
+exit_code=9 pid=7`) and, for formatters of the host's own, the attributes `event` and `fields`. On a
+host application nothing is configured: records go to the handlers of the host. The service
+(`create_app`) and the commands write lines to standard error (`write_log_lines`): JSON in
+production, text in development. Causes of errors are written so that they reveal no values of rows.
 """
 
 import json
@@ -79,6 +80,7 @@ def _one_word(value: object) -> str:
 
 log: Final = FieldLogger(LOGGER)
 audit_log: Final = FieldLogger(LOGGER.getChild("audit"))
+access_log: Final = FieldLogger(LOGGER.getChild("access"))
 
 
 class JsonLineFormatter(logging.Formatter):
@@ -94,14 +96,35 @@ class JsonLineFormatter(logging.Formatter):
             "request_id": fields.get("request_id", request_context().request_id),
         }
         line = line | fields | line
-        if text := self._exception(record):
+        if text := _exception(record):
             line["exception"] = text
         return json.dumps(line, default=str)
 
-    @staticmethod
-    def _exception(record: logging.LogRecord) -> str | None:
-        error = record.exc_info[1] if record.exc_info else None
-        return format_error_traceback(error) if error else record.exc_text
+
+class TextLineFormatter(logging.Formatter):
+    """Formats any record as one line for people, in ASCII but for tracebacks (S-151).
+
+    The time is that of the machine. Fields without a value are left out; the request id is last.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, and below it the traceback if it has one."""
+        fields: dict[str, object] = dict(getattr(record, "fields", {}))
+        fields["request_id"] = fields.pop("request_id", "-")
+        words = [
+            f"{_NO_NAME.sub('_', name)}={_one_word(value)}"
+            for name, value in fields.items()
+            if value is not None and value != "-"
+        ]
+        time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
+        event = escape_control_characters(getattr(record, "event", None) or record.getMessage())
+        line = " ".join([time, record.levelname.lower().ljust(7), event, *words])
+        return "\n".join(filter(None, [line, _exception(record)]))
+
+
+def _exception(record: logging.LogRecord) -> str | None:
+    error = record.exc_info[1] if record.exc_info else None
+    return format_error_traceback(error) if error else record.exc_text
 
 
 class StandardErrorHandler(logging.Handler):
@@ -114,16 +137,17 @@ class StandardErrorHandler(logging.Handler):
             sys.stderr.flush()
 
 
-def write_json_lines() -> None:
+def write_log_lines(*, as_json: bool) -> None:
     """Write the log of this process to standard error, unless it has handlers already.
 
-    The level stays if one is set; otherwise it becomes INFO.
+    As JSON for programs, or as text for people. The level stays if one is set; otherwise it becomes
+    INFO.
     """
     if LOGGER.level == logging.NOTSET:
         LOGGER.setLevel(logging.INFO)
     if not LOGGER.handlers:
         handler = StandardErrorHandler()
-        handler.setFormatter(JsonLineFormatter())
+        handler.setFormatter(JsonLineFormatter() if as_json else TextLineFormatter())
         LOGGER.addHandler(handler)
         LOGGER.propagate = False  # otherwise a handler of the root logger repeats each line
 

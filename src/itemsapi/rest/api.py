@@ -68,7 +68,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
     headers = response_headers(settings)
-    app.wsgi_app = Middleware(app.wsgi_app, base, proxies, headers)  # type: ignore[method-assign]  # Flask's documented way
+    app.wsgi_app = Middleware(app.wsgi_app, base, proxies, headers, access_log=settings.access_log)  # type: ignore[method-assign]  # Flask's documented way
 
 
 def _count(response: Response) -> Response:

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from itemsapi.observability.access_log import log_response, unrouted
 from itemsapi.observability.context import (
     RequestContext,
     read_request_context,
@@ -143,13 +144,23 @@ class Middleware:
     """A WSGI application around the application."""
 
     def __init__(
-        self, inner: "WSGIApplication", base: str, proxies: Proxies, headers: ResponseHeaders
+        self,
+        inner: "WSGIApplication",
+        base: str,
+        proxies: Proxies,
+        headers: ResponseHeaders,
+        *,
+        access_log: bool = False,
     ) -> None:
-        """Wrap `inner`; `base` is the page that explains problems."""
+        """Wrap `inner`; `base` is the page that explains problems.
+
+        `access_log`: log the responses that do not come from Flask, which logs its own.
+        """
         self.inner = inner
         self.base = base
         self.proxies = proxies
         self.headers = headers
+        self.access_log = access_log
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -196,6 +207,9 @@ class Middleware:
         self, problem: Problem, environ: "WSGIEnvironment", start: "StartResponse"
     ) -> Iterable[bytes]:
         error_handlers.log_problem(problem)
+        if self.access_log:
+            path = unrouted(environ.get("PATH_INFO", ""))
+            log_response(environ["REQUEST_METHOD"], path, problem.status)
         body = error_handlers.problem_body(problem, self.base)
         headers = [*problem.headers().items(), ("Content-Type", error_handlers.PROBLEM_JSON)]
         headers.append(("Content-Length", str(len(body))))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from itemsapi.observability.access_log import log_response, unrouted
 from itemsapi.rest.error_handlers import problem_response, to_problem
 from itemsapi.rest.middleware import SERVER_PROBLEM, Middleware
+from itemsapi.services import services_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,4 +41,7 @@ class HostApplication:
             return self._app(environ, start_response)
         with self._app.app_context():
             response = problem_response(to_problem(error))
+        if services_of(self._app).settings.access_log:
+            path = unrouted(environ.get("PATH_INFO", ""))
+            log_response(environ["REQUEST_METHOD"], path, response.status_code)
         return response(environ, start_response)

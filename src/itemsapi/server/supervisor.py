@@ -1,17 +1,20 @@
 """The supervisor: starts the workers, and replaces each one that dies, however often.
 
 granian also replaces them, but stops the whole service when two workers die within seconds of each
-other. Two of its internal methods are overridden here; `tests/faults` kills workers to prove that a
-new version of granian still calls them.
+other. Some of its internal methods are overridden here; `tests/faults` kills and stops workers to
+prove that a new version of granian still calls them.
 """
 
 import logging
 import multiprocessing
+import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -28,13 +31,15 @@ from itemsapi.server.worker import load_application
 HEADER_TIMEOUT_MILLISECONDS: Final = 10_000  # for a client to send its headers (R-14)
 MAX_HEADER_BYTES: Final = 64 * 1024  # the application accepts less, with a problem response
 SHUTDOWN_TIMEOUT_SECONDS: Final = 30  # for requests in flight to end after SIGTERM
+POLL_SECONDS: Final = 0.5  # between looks at workers that have to stop
+REPEATED_SIGNAL_SECONDS: Final = 1.0  # a second Ctrl-C within them is the first one, passed on
 DEATH_WINDOW_SECONDS: Final = 60.0
 MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
 RESTART_PAUSE_SECONDS: Final = 1.0
 
 
 def serve(listener: socket.socket, create: AppFactory, *, workers: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT; let requests in flight end first.
+    """Serve until SIGTERM or SIGINT; let requests in flight end first, unless SIGINT comes again.
 
     `create` returns the application, in each worker; it can be pickled.
     """
@@ -72,6 +77,39 @@ class Supervisor(MPServer):
         super().__init__(target, address=host, port=port, **options)
         self._listener = listener
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._interrupted_at: float | None = None
+        self._stops_at_once = False
+
+    def signal_handler_interrupt(self, *args: Any, **options: Any) -> None:
+        """Stop; at a second Ctrl-C do not wait for requests in flight.
+
+        Programs that pass signals on, such as `docker run`, may send the first one twice.
+        """
+        now = time.monotonic()
+        if self._interrupted_at is None:
+            self._interrupted_at = now
+        elif args[:1] == (signal.SIGINT,):
+            self._stops_at_once = now > self._interrupted_at + REPEATED_SIGNAL_SECONDS
+        super().signal_handler_interrupt(*args, **options)  # type: ignore[no-untyped-call]  # granian has no type here
+
+    def _spawn_workers(
+        self, spawn_target: Callable[..., None], target_loader: Callable[..., Any]
+    ) -> None:
+        """Start the workers; a Ctrl-C at the terminal is for this process alone."""
+        with _sigint_blocked():
+            super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # as above
+
+    def _stop_workers(self) -> None:
+        """Let the workers finish the requests in flight; kill those that take too long."""
+        for worker in self.wrks:
+            worker.terminate()  # type: ignore[no-untyped-call]  # granian has no type here
+        ends = time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS
+        while alive := [worker for worker in self.wrks if _is_alive(worker)]:
+            if self._stops_at_once or time.monotonic() > ends:
+                _kill(alive)
+                break
+            alive[0].join(POLL_SECONDS)  # type: ignore[no-untyped-call]  # as above
+        self.wrks.clear()
 
     def _init_shared_socket(self) -> None:
         """Use our socket, which has deadlines, instead of opening one for each worker."""
@@ -89,7 +127,9 @@ class Supervisor(MPServer):
         for worker in {index: self.wrks[index] for index in workers}.values():
             if not _is_alive(worker):
                 self._handle_death(worker.inner.pid, worker.inner.exitcode)
-        super()._respawn_workers(list(dict.fromkeys(workers)), spawn_target, target_loader, delay)
+        indexes = list(dict.fromkeys(workers))
+        with _sigint_blocked():
+            super()._respawn_workers(indexes, spawn_target, target_loader, delay)
         self.respawned_wrks.clear()
         self._find_missed_deaths()
 
@@ -109,8 +149,30 @@ class Supervisor(MPServer):
                 self.main_loop_interrupt.set()
 
 
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Start processes that never get SIGINT; this process gets it when the block ends.
+
+    Otherwise a worker that is importing its modules would show a traceback at Ctrl-C.
+    """
+    resource_tracker.ensure_running()  # it would unblock the signal when it starts
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _is_alive(worker: WorkerProcess) -> bool:
     return bool(worker.is_alive())  # type: ignore[no-untyped-call]  # granian has no type here
+
+
+def _kill(workers: list[WorkerProcess]) -> None:
+    """Kill workers whose requests in flight do not end: a client may have stopped reading."""
+    for worker in workers:
+        log.warning("worker_killed", pid=worker.inner.pid)
+        worker.kill()  # type: ignore[no-untyped-call]  # granian has no type here
+        worker.join()  # type: ignore[no-untyped-call]  # as above
 
 
 class GranianLogHandler(logging.Handler):

@@ -1,10 +1,12 @@
 """The worker process: runs the application behind the bridge."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import threading
 
+from itemsapi.observability.logging import LOGGER, write_log_lines
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.host_application import AppFactory, behind_server
 from itemsapi.services import EXTENSION
@@ -15,12 +17,26 @@ def load_application(create: AppFactory, threads: int, workers: int) -> Bridge:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create()
     settings = app.extensions[EXTENSION].settings
+    if settings.access_log and not LOGGER.hasHandlers():  # of an application without logging
+        write_log_lines(as_json=settings.logs_json)
+    hold_sigterm_until_the_loop_runs()
     return Bridge(
         behind_server(app),
         threads=threads,
         trusted_proxies=settings.trusted_proxies or 0,
         multiprocess=workers > 1,
     )
+
+
+def hold_sigterm_until_the_loop_runs() -> None:
+    """Deliver a SIGTERM that comes from now on when the event loop runs.
+
+    The server registers its handler before that, and uvloop drops signals that arrive in between:
+    the worker would not stop, and be killed after half a minute.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    loop = asyncio.get_event_loop()
+    loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _stop_with_parent() -> None:

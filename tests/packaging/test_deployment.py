@@ -1,0 +1,238 @@
+"""The files for operators: the systemd unit, the image and the containers beside it.
+
+The commands that these files contain are run from the installed wheel, in an environment without
+anything else, on a root file system that is read-only where this machine allows to make it so.
+"""
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
+
+from itemsapi.settings import Settings
+from support.command_line import SECRET, free_port
+from support.installed import TIMEOUT_SECONDS, wait_for_status
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "deploy" / "itemsapi.service"
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+READ_ONLY_ROOT = ["unshare", "--mount", "sh", "-c", 'mount -o remount,bind,ro / && exec "$@"', "sh"]
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def on_read_only_root(command: list[str]) -> list[str]:
+    """Return a command with a read-only root, as in the unit and in the containers, if possible."""
+    tried = subprocess.run([*READ_ONLY_ROOT, "true"], capture_output=True, check=False)
+    return [*READ_ONLY_ROOT, *command] if tried.returncode == 0 else command
+
+
+@contextmanager
+def running(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in `/`, with this environment alone, until the block ends."""
+    with subprocess.Popen(
+        on_read_only_root(command), cwd="/", env=environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=TIMEOUT_SECONDS)
+
+
+def environment_file(path: Path) -> dict[str, str]:
+    """Return the variables of a file as systemd reads it."""
+    lines = path.read_text("utf-8").splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+@pytest.fixture
+def unit() -> configparser.ConfigParser:
+    """The unit."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(UNIT.read_text("utf-8"))
+    return parser
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    """A secret that only its owner can read."""
+    file = tmp_path / "secret.key"
+    file.touch(mode=0o600)
+    file.write_text(f"{SECRET}\n")
+    return file
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_the_unit_starts_with_postgresql_and_a_secret_file(
+    unit: configparser.ConfigParser, installed: Path, database_url: str, secret_file: Path
+) -> None:
+    """Nothing else is needed: no data directory, no folder that can be written (R-24)."""
+    port = free_port()
+    variables = environment_file(ROOT / "deploy" / "environment")
+    variables["ITEMSAPI_DATABASE_URL"] = database_url
+    variables["ITEMSAPI_SECRET_KEY_FILE"] = str(secret_file)
+    command = unit["Service"]["ExecStart"].replace("/opt/itemsapi/bin", str(installed))
+    words = command.replace("--port 8000", f"--port {port}").split()
+    with running(words, variables | {"PATH": SYSTEM_PATH}) as process:
+        assert wait_for_status(port, "/health/ready", process) == 200
+
+
+def test_a_command_runs_with_the_settings_of_the_unit(installed: Path, tmp_path: Path) -> None:
+    """As the guide shows it; a password of the database may have signs that a shell would read."""
+    guide = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    (line,) = re.findall(r"^sudo -u itemsapi (sh -c .*)$", guide, re.MULTILINE)
+    file, database = tmp_path / "environment", tmp_path / "a$b&c.db"
+    file.write_text(f"# a comment\nITEMSAPI_DATABASE_URL=sqlite:///{database}\n")
+    line = line.replace("/etc/itemsapi/environment", str(file))
+    line = line.replace("/opt/itemsapi/bin", str(installed))
+    line = line.replace("users add admin --role admin", "db upgrade")
+    subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=True, timeout=TIMEOUT_SECONDS)
+    assert database.exists()
+
+
+def test_systemd_accepts_the_unit(installed: Path, tmp_path: Path) -> None:
+    """Every line of it, with the command where it is here."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed")
+    copy = tmp_path / UNIT.name
+    copy.write_text(UNIT.read_text("utf-8").replace("/opt/itemsapi/bin", str(installed)), "utf-8")
+    found = subprocess.run(
+        ["systemd-analyze", "verify", str(copy)],  # noqa: S607
+        capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+def words_of(instruction: str) -> list[str]:
+    """Return the words of an instruction of the image; that of the health check is indented."""
+    (found,) = re.findall(rf"^{instruction} (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    words = json.loads(found)
+    assert isinstance(words, list)
+    return words
+
+
+def test_the_image_is_ready_when_its_health_check_says_so(installed: Path, tmp_path: Path) -> None:
+    """The command of the image, and after it the one of the health check."""
+    port = str(free_port())
+    entry, serve, check = (words_of(name) for name in ("ENTRYPOINT", "CMD", "    CMD"))
+    environment = {
+        "PATH": f"{installed}:{SYSTEM_PATH}",
+        "ITEMSAPI_DATA_DIR": str(tmp_path / "data"),
+    }
+    command = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in entry + serve]  # noqa: S104 - it is replaced
+    health = [word.replace("8000", port) for word in check]
+    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_SECONDS
+    with running(command, environment) as process:
+        while not is_healthy(health, environment):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < ends, "the health check does not succeed"
+            pause.wait(0.2)
+    assert not is_healthy(health, environment)
+
+
+def is_healthy(command: list[str], environment: Mapping[str, str]) -> bool:
+    """Return whether the health check succeeds."""
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_the_image_is_built_with_the_uv_of_the_lock() -> None:
+    """A new uv is tried before images are built with it."""
+    locked = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
+    (version,) = (package["version"] for package in locked if package["name"] == "uv")
+    assert f"uv=={version}\n" in DOCKERFILE
+
+
+def test_what_the_image_copies_is_sent_to_the_builder() -> None:
+    """All other files stay where they are: a secret of this folder is in no image."""
+    first, *others = (ROOT / ".dockerignore").read_text("utf-8").splitlines()[1:]
+    copied = re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    wanted = {name for line in copied for name in line.split()}
+    assert (first, {line[1:] for line in others if line[0] == "!"}) == ("*", wanted)
+    assert all((ROOT / name).exists() for name in wanted)
+
+
+@pytest.fixture
+def containers() -> dict[str, Any]:
+    """The services of compose.yaml."""
+    services: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))[
+        "services"
+    ]
+    return services
+
+
+def with_values(value: str, values: Mapping[str, str]) -> str:
+    """Return a value of compose.yaml with its variables replaced, the inner ones first."""
+    found = r"\$\{(\w+)(?::[?-]([^{}]*))?\}"
+    while re.search(found, value):
+        value = re.sub(found, lambda m: values.get(m[1]) or m[2], value)
+    return value
+
+
+def test_the_settings_of_the_containers_are_those_of_production(
+    containers: dict[str, Any], secret_file: Path
+) -> None:
+    """The service would start with them; every variable is a setting (S-148)."""
+    values = {"SITE": "api.example", "DATABASE_PASSWORD": "from-the-file"}
+    given = containers["itemsapi"]["environment"]
+    environ = {name: with_values(value, values) for name, value in given.items()}
+    settings = Settings.from_environment(environ | {"ITEMSAPI_SECRET_KEY_FILE": str(secret_file)})
+    assert settings.production
+    assert settings.allowed_origins == ("https://api.example",)
+
+
+def test_only_the_proxy_can_be_reached_from_outside(containers: dict[str, Any]) -> None:
+    """Whoever else reached the service could write `X-Forwarded-For`."""
+    reachable = {name for name, one in containers.items() if "ports" in one}
+    outside = {name for name, one in containers.items() if "outside" in one["networks"]}
+    assert reachable == outside == {"proxy"}
+
+
+def test_the_service_cannot_write_to_its_container(containers: dict[str, Any]) -> None:
+    """It has no capability either, and gets the time that requests in flight have."""
+    service = containers["itemsapi"]
+    limits = [service[name] for name in ("read_only", "cap_drop", "stop_grace_period")]
+    assert limits == [True, ["ALL"], "40s"]
+
+
+@pytest.mark.slow
+def test_the_image_becomes_healthy() -> None:
+    """Built and run as the guide does, where there is a builder."""
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("there is no Docker engine")
+
+    def call(*words: str) -> str:
+        """Return what a command of Docker writes."""
+        done = subprocess.run(
+            [docker, *words], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        return done.stdout.strip()
+
+    image = call("build", "--quiet", ".")
+    limits = ["--read-only", "--cap-drop=ALL", "--tmpfs=/data:uid=10001,mode=0700"]
+    container = call("run", "--detach", *limits, image)
+    try:
+        pause, ends = threading.Event(), time.monotonic() + TIMEOUT_SECONDS
+        while (
+            state := call("inspect", "--format={{.State.Health.Status}}", container)
+        ) != "healthy":
+            assert time.monotonic() < ends, (state, call("logs", container))
+            pause.wait(0.5)
+        assert call("exec", container, "id", "-u") == "10001"
+    finally:
+        call("rm", "--force", container)
