@@ -8,6 +8,7 @@ import click
 from sqlalchemy import MetaData
 
 from itemsapi import db
+from itemsapi.cli.backup import after_restore, backup, restore
 from itemsapi.cli.context import open_services
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
@@ -126,6 +127,11 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
         models = _load_metadata(metadata) if metadata else db.BlueprintModel.metadata
         file = db.create_revision(services.database, message, models, empty=empty)
     print_lines(f"Wrote {_relative(file)}." if file else "The tables are those of the models.")
+
+
+command.add_command(backup)
+command.add_command(restore)
+command.add_command(after_restore)
 
 
 def _require_owner(services: Services, owner: db.Owner) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         downgrade,
         is_empty,
         newest_revision,
+        require_known_revision,
         revisions,
         upgrade,
     )
@@ -55,6 +56,7 @@ __all__ = [
     "is_empty",
     "newest_revision",
     "require_current_models",
+    "require_known_revision",
     "revisions",
     "run_after_commit",
     "upgrade",

@@ -180,6 +180,11 @@ def check_schema(database: Database) -> None:
             require_newest(migrations, connection)
 
 
+def require_known_revision(revision: str | None) -> None:
+    """Raise `SchemaOutdated` if the layer's tables in a backup are of a newer version."""
+    _require_own_known(layer_migrations(), revision)
+
+
 def _require_own_newest(migrations: Migrations, current: str | None) -> None:
     newest = _newest(migrations)
     if current == newest:
@@ -196,8 +201,8 @@ def _require_own_newest(migrations: Migrations, current: str | None) -> None:
 
 def _require_own_known(migrations: Migrations, current: str | None) -> None:
     if current is not None and current not in _known(migrations):
-        words = f"{migrations.subject} at revision {current}, of a newer itemsapi"
-        raise SchemaOutdated(f"{words}; run that")
+        words = f"{migrations.subject} at revision {current}, newer than this version of itemsapi"
+        raise SchemaOutdated(f"{words}; install the newer version, or restore a backup")
 
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
