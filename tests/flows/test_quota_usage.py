@@ -147,7 +147,7 @@ def test_users_are_recounted_in_small_ranges(
     with stock.database.transaction() as tx:
         tx.execute(update(TABLE).values(items=77, keys=5))
     pauses: list[float] = []
-    assert recount_usage(stock.database, pauses.append) == 7
+    assert recount_usage(stock.database, pause=pauses.append) == 7
     assert [stored_usage(stock, owner) for owner in owners] == before
     assert len(pauses) >= 4
 

@@ -1,5 +1,6 @@
 """`itemsapi db`: the database schema."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,9 @@ from itemsapi.cli.terminal import json_option, print_json, print_lines
 from itemsapi.endpoints.plugins import import_object, load_blueprints
 from itemsapi.services import Services
 from itemsapi.settings import SettingsError
+
+RELATIVE = re.compile(r"[-+]\d+")  # so many revisions back or on
+HYPHENS = {"ignore_unknown_options": True}  # so that `-1` is an argument
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -33,9 +37,14 @@ def owner_option(function: Function) -> Function:
     return function
 
 
-def _not_empty(_context: object, _argument: object, revision: str | None) -> str | None:
-    if revision is not None and not revision.strip():
+def _checked(context: click.Context, _argument: object, revision: str | None) -> str | None:
+    """Return a revision; `-1` is one, as for Alembic, and other words with a hyphen are options."""
+    if revision is None:
+        return None
+    if not revision.strip():
         raise click.BadParameter("it is empty; write `head`, `base` or a revision")
+    if revision.startswith("-") and not RELATIVE.fullmatch(revision):
+        raise click.NoSuchOption(revision, ctx=context)
     return revision
 
 
@@ -44,8 +53,8 @@ def command() -> None:
     """Upgrade or downgrade the database schema, and write migrations for your own tables."""
 
 
-@command.command
-@click.argument("revision", required=False, callback=_not_empty)
+@command.command(context_settings=HYPHENS)
+@click.argument("revision", required=False, callback=_checked)
 @owner_option
 def upgrade(revision: str | None, owner: db.Owner | None) -> None:
     """Upgrade all tables to the newest revision, or only the layer's to REVISION.
@@ -62,14 +71,15 @@ def upgrade(revision: str | None, owner: db.Owner | None) -> None:
         _print_revisions(services)
 
 
-@command.command
-@click.argument("revision", callback=_not_empty)
+@command.command(context_settings=HYPHENS)
+@click.argument("revision", callback=_checked)
 @owner_option
 @click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
 def downgrade(revision: str, owner: db.Owner | None) -> None:
     """Downgrade the layer's tables to REVISION; `base` removes all tables of itemsapi.
 
-    Tables of blueprints are downgraded with --blueprints only.
+    REVISION may be relative: `-1` is the one before. Tables of blueprints are downgraded with
+    --blueprints only.
     """
     with open_services(check_schema_version=False) as services:
         _require_owner(services, owner or "layer")

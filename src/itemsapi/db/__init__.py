@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from itemsapi.db.schema import (
         Owner,
         SchemaOutdated,
+        TablesMissing,
         check_schema,
         current_revision,
         downgrade,
@@ -46,6 +47,7 @@ __all__ = [
     "Owner",
     "SchemaOutdated",
     "Session",
+    "TablesMissing",
     "UtcDateTime",
     "check_schema",
     "create_revision",

@@ -73,6 +73,11 @@ def relation_names(connection: Connection) -> set[str]:
     return {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
 
 
+def missing_tables(connection: Connection) -> list[str]:
+    """Return the tables of the layer that are not in that schema, although its migrations ran."""
+    return sorted(LAYER_TABLES - relation_names(connection))
+
+
 def has_other_tables(connection: Connection) -> bool:
     """Return whether an application has tables in that schema too."""
     return bool(relation_names(connection) - TABLES)

@@ -42,6 +42,10 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or have another revision; the message says what to do."""
 
 
+class TablesMissing(SchemaOutdated):
+    """The database has no tables of the layer yet: it is new, or not the one that was meant."""
+
+
 def upgrade(database: Database, revision: str | None = None, *, of: Owner = "layer") -> None:
     """Upgrade the tables of an owner to `revision`; of several processes one does, the others wait.
 
@@ -185,13 +189,29 @@ def require_known_revision(revision: str | None) -> None:
     _require_own_known(layer_migrations(), revision)
 
 
+def require_usable_schema(database: Database) -> None:
+    """Raise `SchemaOutdated` if tables are missing, or older than this version needs.
+
+    Newer ones are usable: that is how an old process goes on during an upgrade.
+    """
+    with database.reading() as connection:
+        for migrations in _all(database):
+            current = migrations.current(connection)
+            if current is not None and current not in _known(migrations):
+                continue
+            if migrations.tables:
+                _require_own_newest(migrations, current)
+            elif current != _newest(migrations):
+                raise _blueprints_outdated(migrations, current, _newest(migrations))
+
+
 def _require_own_newest(migrations: Migrations, current: str | None) -> None:
     newest = _newest(migrations)
     if current == newest:
         return
     _require_own_known(migrations, current)
     if current is None and migrations == layer_migrations():
-        raise SchemaOutdated(f"the database has no tables yet; run {command_line('db upgrade')}")
+        raise TablesMissing(f"the database has no tables yet; run {command_line('db upgrade')}")
     words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
     advice = f"run {command_line('db upgrade')}"
     if current is None:  # the tables of the layer are there, perhaps of somebody's application
@@ -209,10 +229,14 @@ def require_newest(migrations: Migrations, connection: Connection) -> None:
     """Raise `SchemaOutdated` unless the tables of the blueprints have the newest revision."""
     newest, current = migrations.newest(), _require_known(migrations, connection)
     if current != newest:
-        words = f"the tables of the blueprints are at revision {current or 'base'}"
-        raise SchemaOutdated(
-            f"{words}, {migrations.folder} has {newest}; run {command_line('db upgrade')}"
-        )
+        raise _blueprints_outdated(migrations, current, newest)
+
+
+def _blueprints_outdated(
+    migrations: Migrations, current: str | None, newest: str | None
+) -> SchemaOutdated:
+    words = f"{migrations.subject} at revision {current or 'base'}, {migrations.folder} has"
+    return SchemaOutdated(f"{words} {newest}; run {command_line('db upgrade')}")
 
 
 def _require_known(migrations: Migrations, connection: Connection) -> str | None:
