@@ -1,7 +1,6 @@
 """Behaviour common to all commands, and the commands that only show something."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,30 +14,16 @@ from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.serve import warn_of_unknown_settings
-from itemsapi.clock import new_id, now
+from itemsapi.clock import now
 from itemsapi.db.migrations import MigrationFailed, find_environment
 from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
 from support.command_line import Shell
-from support.postgres_database import execute, url_of
 
 NEWER = (
     "the database is at revision 0002, newer than this version of itemsapi; install the newer"
     " version, or restore a backup"
 )
-
-
-@pytest.fixture
-def new_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database without tables."""
-    if dialect == "sqlite":
-        (tmp_path / "new.db").touch()
-        yield f"sqlite:///{tmp_path}/new.db"
-        return
-    server, name = request.getfixturevalue("postgres_server"), f"new_{new_id()[-12:]}"
-    execute(server, f"CREATE DATABASE {name}")
-    yield url_of(server, name)
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_help_lists_every_command(bare_shell: Shell) -> None:

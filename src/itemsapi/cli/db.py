@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 from itemsapi import db
 from itemsapi.cli.backup import after_restore, backup, restore
 from itemsapi.cli.context import open_services
+from itemsapi.cli.copy import copy
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
 from itemsapi.endpoints.plugins import import_object, load_blueprints
@@ -142,6 +143,7 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
 command.add_command(backup)
 command.add_command(restore)
 command.add_command(after_restore)
+command.add_command(copy)
 
 
 def _require_owner(services: Services, owner: db.Owner) -> None:

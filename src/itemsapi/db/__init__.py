@@ -30,9 +30,11 @@ if TYPE_CHECKING:
         downgrade,
         is_empty,
         newest_revision,
+        require_current_source,
         require_known_revision,
         revisions,
         upgrade,
+        upgrading,
     )
 
 __all__ = [
@@ -58,10 +60,12 @@ __all__ = [
     "is_empty",
     "newest_revision",
     "require_current_models",
+    "require_current_source",
     "require_known_revision",
     "revisions",
     "run_after_commit",
     "upgrade",
+    "upgrading",
 ]
 
 _WITH_ALEMBIC = ("migrations", "new_revision", "schema")

@@ -51,10 +51,32 @@ def upgrade(database: Database, revision: str | None = None, *, of: Owner = "lay
 
     Without a revision, upgrade all tables of all owners to the newest.
     """
+    if revision is None:
+        with upgrading(database):
+            return
     _require_folder(database)
     with migrating(database) as connection:
-        for migrations in _all(database) if revision is None else _of(database, of):
-            _run(migrations, command.upgrade, connection, revision or "head")
+        for migrations in _of(database, of):
+            _run(migrations, command.upgrade, connection, revision)
+
+
+@contextmanager
+def upgrading(database: Database) -> Iterator[Connection]:
+    """Upgrade all tables, and yield the connection for more changes in the same transaction."""
+    _require_folder(database)
+    with migrating(database) as connection:
+        for migrations in _all(database):
+            _run(migrations, command.upgrade, connection, "head")
+        yield connection
+
+
+def require_current_source(database: Database, source: Connection) -> None:
+    """Raise `SchemaOutdated` unless a connection finds the tables that `database` would have."""
+    for migrations in _all(database):
+        current, newest = migrations.current(source), migrations.newest()
+        if current != newest:
+            words = f"in the file {migrations.subject} at revision {current or 'base'}"
+            raise SchemaOutdated(f"{words}, this version needs {newest}; upgrade the file first")
 
 
 def downgrade(database: Database, revision: str, *, of: Owner = "layer") -> None:

@@ -37,10 +37,10 @@ class SchemaProbe:
 
     def _find_fault(self) -> str:
         """Return what is wrong with the tables; nothing for newer ones."""
-        from itemsapi.db import schema  # noqa: PLC0415 - it needs Alembic, and not every process this
+        from itemsapi.db import migrations, schema  # noqa: PLC0415 - they import Alembic
 
         try:
             schema.require_usable_schema(self._database)
-        except (schema.SchemaOutdated, schema.MigrationFailed) as error:
+        except (schema.SchemaOutdated, migrations.MigrationFailed) as error:
             return str(error)
         return ""
