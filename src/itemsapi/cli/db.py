@@ -1,4 +1,4 @@
-"""`itemsapi db`: the database schema."""
+"""`itemsapi db`: the schema of the database, and the commands for its data."""
 
 import re
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def _checked(context: click.Context, _argument: object, revision: str | None) ->
 
 @click.group
 def command() -> None:
-    """Upgrade or downgrade the database schema, and write migrations for your own tables."""
+    """Upgrade, back up, restore and copy the database, and write migrations for your tables."""
 
 
 @command.command(context_settings=HYPHENS)
