@@ -182,14 +182,17 @@ def test_a_database_without_users_is_replaced(
 
 
 @SQLITE
-def test_a_backup_is_restored_where_nothing_is(shell: Shell, file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--replace"]])
+def test_a_backup_is_restored_where_nothing_is(
+    shell: Shell, file: Path, tmp_path: Path, options: list[str]
+) -> None:
     """On a new machine; the new file is for its owner only."""
     shell.run("users", "add", "ada", "--role", "member")
     shell.run("db", "backup", str(file))
     new = shell.with_settings(
         data_dir=str(tmp_path / "new"), database_url=f"sqlite:///{tmp_path}/new/itemsapi.db"
     )
-    assert new.run("db", "restore", str(file)).code == 0
+    assert new.run("db", "restore", str(file), *options).code == 0
     assert "ada" in new.run("users", "list").out
     assert (tmp_path / "new/itemsapi.db").stat().st_mode & 0o777 == 0o600
 
@@ -217,16 +220,52 @@ def test_a_backup_for_other_users_is_not_restored(
     assert "it is for the users of `shop`" in shell.run("db", "restore", str(file)).err
 
 
+@pytest.mark.parametrize("lost", [0.5, 20])
 def test_a_damaged_backup_changes_nothing(
-    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+    shell: Shell,
+    backend: Backend,
+    back_up: Callable[[], CommandResult],
+    file: Path,
+    lost: float,
 ) -> None:
-    """It is checked before the database is touched."""
+    """Half of the file is lost, or only some bytes at its end."""
     backend.create_user("ada", "member")
     back_up()
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    content = file.read_bytes()
+    file.write_bytes(content[: -int(lost if lost > 1 else len(content) * lost)])
     done = shell.run("db", "restore", str(file), "--replace")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert backend.login("ada")
+
+
+@POSTGRES
+def test_a_restore_that_postgresql_refuses_changes_nothing(
+    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """Somebody made a view of a table since; the line has the words of the server."""
+    execute(backend, "CREATE TABLE theirs (id integer)")
+    back_up()
+    backend.create_user("ada", "member")
+    execute(backend, "CREATE VIEW shown AS SELECT id FROM theirs")
+    done = shell.run("db", "restore", str(file), "--replace")
+    assert "nothing was changed: cannot drop table public.theirs because other objects" in done.err
+    assert backend.login("ada")
+
+
+@POSTGRES
+def test_a_dump_is_restored_into_an_empty_database(
+    shell: Shell,
+    backend: Backend,
+    back_up: Callable[[], CommandResult],
+    file: Path,
+    new_database_url: str,
+) -> None:
+    """On a new server."""
+    backend.create_user("ada", "member")
+    back_up()
+    new = shell.with_settings(database_url=new_database_url)
+    assert new.run("db", "restore", str(file)).code == 0
+    assert "ada" in new.run("users", "list").out
 
 
 @SQLITE
