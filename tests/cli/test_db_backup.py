@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from itemsapi.db import postgres_backup
 from support.app_factory import Backend
 from support.command_line import CommandResult, Shell
 from support.postgres_programs import path_with_postgres_programs
@@ -229,8 +230,8 @@ def test_a_damaged_backup_changes_nothing(
     lost: float,
 ) -> None:
     """Half of the file is lost, or only some bytes at its end."""
-    backend.create_user("ada", "member")
     back_up()
+    backend.create_user("ada", "member")
     content = file.read_bytes()
     file.write_bytes(content[: -int(lost if lost > 1 else len(content) * lost)])
     done = shell.run("db", "restore", str(file), "--replace")
@@ -249,6 +250,23 @@ def test_a_restore_that_postgresql_refuses_changes_nothing(
     execute(backend, "CREATE VIEW shown AS SELECT id FROM theirs")
     done = shell.run("db", "restore", str(file), "--replace")
     assert "nothing was changed: cannot drop table public.theirs because other objects" in done.err
+    assert backend.login("ada")
+
+
+@POSTGRES
+def test_an_interrupted_restore_changes_nothing(
+    backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """At the end of its input psql would commit, without what ends the old tokens."""
+    back_up()
+    backend.create_user("ada", "member")
+
+    def interrupt(_steps: float) -> None:
+        raise KeyboardInterrupt
+
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    with pytest.raises(KeyboardInterrupt):
+        postgres_backup.restore(server, file, [], lambda _description, _total: interrupt)
     assert backend.login("ada")
 
 
