@@ -6,11 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from itemsapi.db import postgres_backup
 from support.app_factory import Backend
 from support.command_line import CommandResult, Shell
+from support.postgres_database import execute as execute_sql
 from support.postgres_programs import path_with_postgres_programs
 from support.tokens import OpenedSession, error_code, is_accepted, look, open_session, refresh
 
@@ -251,6 +252,36 @@ def test_a_restore_that_postgresql_refuses_changes_nothing(
     done = shell.run("db", "restore", str(file), "--replace")
     assert "nothing was changed: cannot drop table public.theirs because other objects" in done.err
     assert backend.login("ada")
+
+
+@POSTGRES
+def test_a_database_without_tables_is_not_dumped(
+    shell: Shell, file: Path, new_database_url: str
+) -> None:
+    """Such a file would be taken for a backup."""
+    done = shell.with_settings(database_url=new_database_url).run("db", "backup", str(file))
+    assert "the dump has no tables of itemsapi; run `itemsapi db upgrade` first" in done.err
+    assert not file.exists()
+
+
+@POSTGRES
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ("app", "the dump has the schema public, and the search_path names app; write ?options="),
+        ("nowhere", "the search_path names no schema that this role may use"),
+    ],
+)
+def test_a_dump_is_restored_into_its_own_schema_only(
+    shell: Shell, file: Path, new_database_url: str, schema: str, words: str
+) -> None:
+    """In another one the service would not find the tables."""
+    shell.run("db", "backup", str(file))
+    execute_sql(new_database_url, "CREATE SCHEMA app")
+    options = {"options": f"-csearch_path={schema}"}
+    url = make_url(new_database_url).update_query_dict(options).render_as_string(False)
+    done = shell.with_settings(database_url=url).run("db", "restore", str(file), "--replace")
+    assert (done.code, words in done.err) == (1, True), done.err
 
 
 @POSTGRES

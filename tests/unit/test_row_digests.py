@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, text
 
-from itemsapi.db.copying import RowDigest
+from itemsapi.db.backup_file import BackupFailed
+from itemsapi.db.copying import RowDigest, copy_table
 
 
 def digest(*rows: tuple[Any, ...]) -> RowDigest:
@@ -48,3 +50,19 @@ def test_the_form_of_a_value_does_not_matter(one: object, other: object) -> None
 def test_a_difference_is_noticed(rows: list[tuple[Any, ...]]) -> None:
     """A missing row, one too many, swapped values, a lost value."""
     assert digest(*rows) != digest((1, "a"), (2, "b"))
+
+
+def test_rows_that_the_new_database_changed_are_reported() -> None:
+    """A trigger, say, or a type that rounds."""
+    names = Table("names", MetaData(), Column("id", Integer), Column("name", String))
+    source, target = create_engine("sqlite://"), create_engine("sqlite://")
+    trigger = "CREATE TRIGGER t AFTER INSERT ON names BEGIN UPDATE names SET name = 'x'; END"
+    with source.connect() as one, target.connect() as other:
+        for connection in (one, other):
+            names.create(connection)
+        one.execute(names.insert(), {"id": 1, "name": "ada"})
+        other.execute(text(trigger))
+        with pytest.raises(BackupFailed, match="the rows of names differ after the copy"):
+            copy_table(one, other, names, lambda _description, _total: lambda _steps: None)
+    source.dispose()
+    target.dispose()
