@@ -1,6 +1,7 @@
 """`itemsapi db backup` and `db restore`: nothing is lost, and nothing revoked comes back."""
 
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -60,6 +61,11 @@ def execute(backend: Backend, statement: str) -> None:
     """Change rows as an accident would."""
     with backend.services.database.transaction() as tx:
         tx.execute(text(statement))
+
+
+def interrupt(_steps: float) -> None:
+    """Press Ctrl-C while the progress is shown."""
+    raise KeyboardInterrupt
 
 
 def make_key(backend: Backend) -> str:
@@ -292,13 +298,31 @@ def test_an_interrupted_restore_changes_nothing(
     back_up()
     backend.create_user("ada", "member")
 
-    def interrupt(_steps: float) -> None:
-        raise KeyboardInterrupt
-
     server = postgres_backup.Server.of(backend.services.database.engine)
     with pytest.raises(KeyboardInterrupt):
         postgres_backup.restore(server, file, [], lambda _description, _total: interrupt)
     assert backend.login("ada")
+
+
+@POSTGRES
+def test_an_interrupted_backup_leaves_no_file(backend: Backend, file: Path) -> None:
+    """The name is free again, and pg_dump has ended."""
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    with pytest.raises(KeyboardInterrupt):
+        postgres_backup.back_up(server, file, lambda _description, _total: interrupt)
+    assert list(file.parent.glob("backup*")) == []
+
+
+@POSTGRES
+def test_a_dump_of_another_application_is_not_restored(
+    shell: Shell, backend: Backend, file: Path, new_database_url: str
+) -> None:
+    """It would leave the service without tables."""
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    options = [*server.dump_options, "--exclude-table=itemsapi_*", f"--file={file}"]
+    subprocess.run(["pg_dump", *options], check=True)  # noqa: S603, S607 - of the wheel
+    done = shell.with_settings(database_url=new_database_url).run("db", "restore", str(file))
+    assert (done.code, "the dump has no tables of itemsapi" in done.err) == (1, True)
 
 
 @POSTGRES

@@ -121,8 +121,7 @@ def _check(file: Path, begin: Begin) -> int:
     tables, advance = _tables(_read(["--list", str(file)])), begin("Checking", 1)
     if VERSION_TABLE not in tables:
         raise BackupFailed("the dump has no tables of itemsapi; run `itemsapi db upgrade` first")
-    for _line in _read(["--file=/dev/null", str(file)]):
-        pass
+    _read(["--file=/dev/null", str(file)])
     advance(1)
     return len(tables)
 
