@@ -14,6 +14,7 @@ from itemsapi.attempt_limits import AttemptLimiter
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import LAYER_USERS, Database
+from itemsapi.db.schema_probe import SchemaProbe
 from itemsapi.issuer.additional_claims import AdditionalClaims
 from itemsapi.issuer.api_key_lookup import ApiKeyLookup
 from itemsapi.issuer.api_keys import ApiKeyService
@@ -46,6 +47,7 @@ class Services:
     url_prefix: str
     clock: Clock
     database: Database
+    schema_probe: SchemaProbe
     key_set: KeySet
     revocation_feed: RevocationFeed
     token_codec: TokenCodec
@@ -194,6 +196,7 @@ def _services_around(
         url_prefix=url_prefix,
         clock=issuer.clock,
         database=issuer.database,
+        schema_probe=SchemaProbe(issuer.database),
         key_set=key_set,
         revocation_feed=issuer.revocation_feed,
         token_codec=issuer.token_codec,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
+from itemsapi.db import schema_probe
 from itemsapi.issuer.sessions import end_all_sessions
 from support.app_factory import Backend
 
@@ -37,6 +39,39 @@ def test_the_service_is_not_ready_without_its_dependencies(
     response = client.get("/health/ready")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("table", ["itemsapi_alembic_version", "itemsapi_item_version"])
+def test_the_service_is_not_ready_when_tables_are_older_than_it_needs(
+    backend: Backend, client: FlaskClient, table: str
+) -> None:
+    """R-21: the load balancer waits for `itemsapi db upgrade`, and sends nothing to it."""
+    with backend.services.database.transaction() as tx:
+        tx.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - from the list above
+    assert client.get("/health/ready").status_code == 503
+
+
+@pytest.mark.parametrize("table", ["itemsapi_alembic_version", "itemsapi_item_version"])
+def test_an_old_process_stays_ready_when_tables_are_newer(
+    backend: Backend, client: FlaskClient, table: str
+) -> None:
+    """R-21: it goes on beside the new ones until it is stopped."""
+    with backend.services.database.transaction() as tx:
+        tx.execute(text(f"UPDATE {table} SET version_num = '9999'"))  # noqa: S608 - as above
+    assert client.get("/health/ready").status_code == 200
+
+
+def test_a_process_is_ready_once_the_tables_are_upgraded(
+    backend: Backend, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not be restarted."""
+    monkeypatch.setattr(schema_probe, "PROBE_INTERVAL_SECONDS", 0.0)
+    with backend.services.database.transaction() as tx:
+        tx.execute(text("DELETE FROM itemsapi_item_version"))
+    before = client.get("/health/ready").status_code
+    with backend.services.database.transaction() as tx:
+        tx.execute(text("INSERT INTO itemsapi_item_version VALUES ('0001')"))
+    assert (before, client.get("/health/ready").status_code) == (503, 200)
 
 
 @pytest.mark.parametrize("path", ["live", "ready"])

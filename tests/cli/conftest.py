@@ -1,10 +1,13 @@
 """Shells for services that are set up, and for services that are not."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from itemsapi.clock import new_id
 from support.command_line import Shell, shell_at
+from support.postgres_database import execute, url_of
 
 
 @pytest.fixture
@@ -32,3 +35,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def own_shell(shell: Shell, project: Path) -> Shell:
     """A shell in the project, whose migrations are in the folder `migrations`."""
     return shell.with_settings(migrations="migrations")
+
+
+@pytest.fixture
+def new_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables."""
+    if dialect == "sqlite":
+        (tmp_path / "new.db").touch()
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server, name = request.getfixturevalue("postgres_server"), f"new_{new_id()[-12:]}"
+    execute(server, f"CREATE DATABASE {name}")
+    yield url_of(server, name)
+    execute(server, f"DROP DATABASE {name} WITH (FORCE)")

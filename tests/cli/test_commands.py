@@ -20,6 +20,11 @@ from itemsapi.problems import DatabaseUnavailable
 from support.app_factory import Backend
 from support.command_line import Shell
 
+NEWER = (
+    "the database is at revision 0002, newer than this version of itemsapi; install the newer"
+    " version, or restore a backup"
+)
+
 
 def test_help_lists_every_command(bare_shell: Shell) -> None:
     """`--help` lists each command on one line and creates nothing."""
@@ -120,6 +125,19 @@ def test_the_revisions_of_all_tables_are_shown(bare_shell: Shell) -> None:
     }
 
 
+def test_a_relative_revision_is_downgraded_to(bare_shell: Shell) -> None:
+    """As Alembic's users write it, although it looks like an option."""
+    bare_shell.run("db", "upgrade")
+    done = bare_shell.run("db", "downgrade", "-1", "--items", "--yes")
+    assert "Items API at revision base" in done.out.replace("are at", "at")
+
+
+def test_an_unknown_option_is_no_revision(bare_shell: Shell) -> None:
+    """It is reported as for other commands."""
+    done = bare_shell.run("db", "downgrade", "--force")
+    assert (done.code, "No such option '--force'." in done.err) == (2, True)
+
+
 def test_a_downgrade_asks_for_confirmation(bare_shell: Shell) -> None:
     """Without confirmation nothing is dropped."""
     bare_shell.run("db", "upgrade")
@@ -144,8 +162,18 @@ def test_a_database_of_a_newer_version_is_left_to_that_version(
     with backend.services.database.transaction() as tx:
         tx.execute(revision)
     done = shell.run("db", *words)
-    line = "itemsapi: the database is at revision 0002, of a newer itemsapi; run that\n"
-    assert (done.code, done.err) == (1, line)
+    assert (done.code, done.err) == (1, f"itemsapi: {NEWER}\n")
+
+
+@pytest.mark.dialect("sqlite")  # as above
+def test_check_does_not_advise_to_upgrade_a_database_of_a_newer_version(
+    shell: Shell, backend: Backend
+) -> None:
+    """The upgrade would fail."""
+    with backend.services.database.transaction() as tx:
+        tx.execute(text("UPDATE itemsapi_alembic_version SET version_num = '0002'"))
+    done = shell.run("check")
+    assert (done.code, f"FAULT  database: {NEWER}" in done.out) == (1, True)
 
 
 def test_a_package_without_its_migrations_is_a_one_line_error(tmp_path: Path) -> None:
@@ -160,6 +188,33 @@ def test_a_command_without_a_schema_names_the_fix(bare_shell: Shell) -> None:
     Path(bare_shell.settings["data_dir"]).mkdir()
     done = bare_shell.run("users", "list")
     assert "run `itemsapi db upgrade`" in done.err
+
+
+def test_check_upgrade_and_check_pass_one_after_the_other_on_a_new_database(
+    shell: Shell, new_database_url: str
+) -> None:
+    """Missing tables are something to do next, and `db check` is what fails for them."""
+    new = shell.with_settings(database_url=new_database_url)
+    steps = [("db", "check"), ("check",), ("db", "upgrade"), ("check",), ("db", "check")]
+    assert [new.run(*step).code for step in steps] == [1, 0, 0, 0, 0]
+
+
+def test_check_names_the_command_when_there_are_no_tables(
+    shell: Shell, new_database_url: str
+) -> None:
+    """It is a warning, not a fault."""
+    out = shell.with_settings(database_url=new_database_url).run("check").out
+    line = "!      database: reachable; the database has no tables yet; run `itemsapi db upgrade`"
+    assert line in out
+
+
+def test_check_reports_a_table_that_was_dropped(shell: Shell, backend: Backend) -> None:
+    """No migration creates it again, and requests that need it are a 503."""
+    with backend.services.database.engine.begin() as connection:
+        connection.execute(text("DROP TABLE itemsapi_attempt"))
+    done = shell.run("check")
+    words = "FAULT  database: the tables itemsapi_attempt were dropped; restore a backup"
+    assert (done.code, words in done.out) == (1, True)
 
 
 def test_check_passes_for_a_valid_service(shell: Shell) -> None:

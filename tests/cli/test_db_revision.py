@@ -12,6 +12,8 @@ from sqlalchemy import MetaData, inspect
 from itemsapi.cli.first_start import prepare
 from itemsapi.clock import now
 from itemsapi.db import BlueprintModel, Database, revisions
+from itemsapi.db.schema_probe import SchemaProbe
+from itemsapi.problems import DatabaseUnavailable
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from support.command_line import SECRET, CommandResult, Shell
@@ -156,6 +158,20 @@ def test_the_check_fails_until_the_migrations_ran(own_shell: Shell, generate: Ge
     done = own_shell.run("db", "check")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "the tables of the blueprints are at revision base" in done.err
+
+
+def test_a_service_is_not_ready_until_the_migrations_ran(
+    own_shell: Shell, generate: Generate, database_url: str, project: Path
+) -> None:
+    """R-21: those of the blueprints too; afterwards it is."""
+    generate(PARCEL.format(more=""))
+    database = Database(database_url, migrations=project / "migrations")
+    with pytest.raises(DatabaseUnavailable) as raised:
+        SchemaProbe(database).require_usable()
+    own_shell.run("db", "upgrade")
+    SchemaProbe(database).require_usable()
+    database.dispose()
+    assert "the tables of the blueprints are at revision base" in raised.value.cause
 
 
 def test_the_check_passes_after_the_upgrade(upgraded_shell: Shell) -> None:

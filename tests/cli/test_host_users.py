@@ -90,6 +90,17 @@ def test_check_warns_of_ids_that_sqlite_gives_again() -> None:
     assert found["message"].startswith("SQLite gives the id of a deleted user again; write")
 
 
+def test_check_reports_a_table_of_users_that_is_missing(host: Any) -> None:
+    """Each sign-in would be a 503."""
+    from library import db  # noqa: PLC0415 - just written
+
+    with host.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE reader")
+    done = run("check")
+    words = "FAULT  users: nobody can sign in, because they cannot be read: "
+    assert (done.code, words in done.out, "no such table: reader" in done.out) == (1, True, True)
+
+
 @pytest.mark.usefixtures("host")
 def test_an_unknown_user_is_reported() -> None:
     """In one line."""

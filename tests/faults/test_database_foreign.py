@@ -119,7 +119,7 @@ def test_a_newer_schema_is_distinguished_from_a_foreign_one(engine: Engine, shel
     """The error does not suggest an upgrade that does not exist."""
     shell.run("db", "upgrade")
     execute_all(engine, "UPDATE itemsapi_alembic_version SET version_num = '9999'")
-    assert "newer itemsapi" in error_of(shell, "serve")
+    assert "newer than this version of itemsapi; install" in error_of(shell, "serve")
 
 
 @pytest.mark.postgres

@@ -78,10 +78,10 @@ def test_a_token_newer_than_the_restored_database_ends_its_session(backend: Back
     assert error_code(refresh(backend, session.refresh_token)) == "invalid_refresh_token"
 
 
-def test_ended_sessions_stay_ended_after_a_restore_and_the_documented_command(
+def test_ended_sessions_stay_ended_after_a_restore_when_all_sessions_end(
     backend: Backend, make_backend: Build
 ) -> None:
-    """R-28: `itemsapi sessions end --everybody` after a restore, as operations.md says."""
+    """R-28: `itemsapi sessions end --everybody` covers sessions that a restore opened again."""
     session = open_session(backend, backend.create_user("ada", "member"))
     backend.client().post("/auth/logout", json={"refresh_token": session.refresh_token})
     execute_sql(backend, "UPDATE itemsapi_session SET ended_at = NULL, ended_because = NULL")

@@ -82,7 +82,9 @@ def test_a_schema_of_a_newer_version_is_reported(database: Database) -> None:
     """R-24: it is not upgraded."""
     with database.transaction() as tx:
         tx.execute(text("UPDATE itemsapi_alembic_version SET version_num = '9999'"))
-    with pytest.raises(SchemaOutdated, match="of a newer itemsapi; run that"):
+    with pytest.raises(
+        SchemaOutdated, match="newer than this version of itemsapi; install the newer"
+    ):
         check_schema(database)
 
 

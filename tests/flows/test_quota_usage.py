@@ -147,9 +147,21 @@ def test_users_are_recounted_in_small_ranges(
     with stock.database.transaction() as tx:
         tx.execute(update(TABLE).values(items=77, keys=5))
     pauses: list[float] = []
-    assert recount_usage(stock.database, pauses.append) == 7
+    assert recount_usage(stock.database, pause=pauses.append) == 7
     assert [stored_usage(stock, owner) for owner in owners] == before
     assert len(pauses) >= 4
+
+
+def test_a_recount_reports_each_range_of_users(
+    stock: ItemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the progress bar of `itemsapi purge`, also where nothing is wrong."""
+    monkeypatch.setattr(quota, "ROWS_PER_RANGE", 3)
+    for owner in [stock.ada] + [stock.create_owner() for _ in range(6)]:
+        stock.create(owner)
+    reports: list[int] = []
+    recount_usage(stock.database, reports.append)
+    assert sum(reports) == quota.count_ranges(stock.database) == 3
 
 
 def test_an_item_created_during_the_recount_is_counted_once(

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
 from itemsapi.db import Model
+from itemsapi.db.ownership import ITEM_VERSION_TABLE, VERSION_TABLE
 
 SCHEMA = """
 SELECT string_agg(table_name || '.' || column_name || ' ' || data_type, ',' ORDER BY 1, 2)
@@ -48,6 +49,7 @@ class ReusableDatabase:
         with self._engine.connect() as connection:
             self._schema = connection.scalar(text(SCHEMA))
             self._tables = [table.name for table in Model.metadata.sorted_tables]
+            self._tables += [VERSION_TABLE, ITEM_VERSION_TABLE]
             rows = {name: _rows(connection, name) for name in self._tables}
         self._initial_rows = {name: rows_json for name, rows_json in rows.items() if rows_json}
 

@@ -20,8 +20,8 @@ from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_r
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
-from itemsapi.db import Database, check_schema, sqlite
-from itemsapi.db.ownership import has_other_tables
+from itemsapi.db import Database, TablesMissing, check_schema, sqlite
+from itemsapi.db.ownership import has_other_tables, missing_tables
 from itemsapi.db.url import parse_database_url
 from itemsapi.file_modes import mode_warning
 from itemsapi.problems import DatabaseUnavailable
@@ -145,24 +145,34 @@ def _check_services(settings: Settings, services: Services | None = None) -> Ite
         return
     services = services or build_services(settings, now)
     try:
-        check_schema(services.database)
-        yield Finding("ok", "database", "reachable, and the schema is up to date")
-        yield from _check_file_modes(services.database, is_host=is_host)
-        yield from _check_writable(services.database)
-        yield from _check_contents(services)
-    except SettingsError as error:
-        yield Finding("fault", "secret key", str(error))
-    except Exception as error:
-        words = error_line(error)
-        if words is None:
-            raise
-        if _LOGIN_REJECTED.search(words):
-            words = f"the database rejects the user or password in ITEMSAPI_DATABASE_URL: {words}"
-            yield Finding("fault", "settings", words)
-        else:
-            yield Finding("fault", "database", words)
+        yield from _check_database(services, is_host=is_host)
+    except Exception as error:  # noqa: BLE001 - an unexpected one is raised again
+        yield _finding_of(error)
     finally:
         services.database.dispose()
+
+
+def _check_database(services: Services, *, is_host: bool) -> Iterator[Finding]:
+    check_schema(services.database)
+    yield _check_tables(services.database)
+    yield from _check_file_modes(services.database, is_host=is_host)
+    yield from _check_writable(services.database)
+    yield from _check_contents(services)
+
+
+def _finding_of(error: Exception) -> Finding:
+    """Return the finding for an error that an operator can fix; raise any other one."""
+    if isinstance(error, TablesMissing):
+        return Finding("warning", "database", f"reachable; {error}")
+    if isinstance(error, SettingsError):
+        return Finding("fault", "secret key", str(error))
+    words = error_line(error)
+    if words is None:
+        raise error
+    if _LOGIN_REJECTED.search(words):
+        words = f"the database rejects the user or password in ITEMSAPI_DATABASE_URL: {words}"
+        return Finding("fault", "settings", words)
+    return Finding("fault", "database", words)
 
 
 def _missing_database(file: Path, data_dir: Path, creator: str) -> Finding:
@@ -175,6 +185,16 @@ def _missing_database(file: Path, data_dir: Path, creator: str) -> Finding:
     if folder.is_dir() and not os.access(folder, os.W_OK):
         return Finding("fault", "database", f"cannot be created: {folder} is not writable")
     return Finding("warning", "database", f"does not exist yet; {creator} creates it")
+
+
+def _check_tables(database: Database) -> Finding:
+    """Report tables that somebody dropped; migrations do not create them again."""
+    with database.reading() as connection:
+        missing = missing_tables(connection)
+    if missing:
+        words = f"the tables {', '.join(missing)} were dropped; restore a backup"
+        return Finding("fault", "database", words)
+    return Finding("ok", "database", "reachable, and the schema is up to date")
 
 
 def _check_file_modes(database: Database, *, is_host: bool) -> Iterator[Finding]:

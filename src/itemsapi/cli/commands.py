@@ -10,7 +10,7 @@ from itemsapi.command_line import called_as
 
 _COMMANDS = {
     "serve": "Serve the API; set up everything on first start.",
-    "db": "Upgrade or downgrade the database schema.",
+    "db": "Upgrade, back up, restore and copy the database.",
     "users": "Manage users.",
     "roles": "Manage the roles of users.",
     "sessions": "List and end the sessions of users.",

@@ -1,5 +1,6 @@
-"""`itemsapi db`: the database schema."""
+"""`itemsapi db`: the schema of the database, and the commands for its data."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -8,12 +9,17 @@ import click
 from sqlalchemy import MetaData
 
 from itemsapi import db
+from itemsapi.cli.backup import after_restore, backup, restore
 from itemsapi.cli.context import open_services
+from itemsapi.cli.copy import copy
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
 from itemsapi.endpoints.plugins import import_object, load_blueprints
 from itemsapi.services import Services
 from itemsapi.settings import SettingsError
+
+RELATIVE = re.compile(r"[-+]\d+")  # so many revisions back or on
+HYPHENS = {"ignore_unknown_options": True}  # so that `-1` is an argument
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -32,19 +38,24 @@ def owner_option(function: Function) -> Function:
     return function
 
 
-def _not_empty(_context: object, _argument: object, revision: str | None) -> str | None:
-    if revision is not None and not revision.strip():
+def _checked(context: click.Context, _argument: object, revision: str | None) -> str | None:
+    """Return a revision; `-1` is one, as for Alembic, and other words with a hyphen are options."""
+    if revision is None:
+        return None
+    if not revision.strip():
         raise click.BadParameter("it is empty; write `head`, `base` or a revision")
+    if revision.startswith("-") and not RELATIVE.fullmatch(revision):
+        raise click.NoSuchOption(revision, ctx=context)
     return revision
 
 
 @click.group
 def command() -> None:
-    """Upgrade or downgrade the database schema, and write migrations for your own tables."""
+    """Upgrade, back up, restore and copy the database, and write migrations for your tables."""
 
 
-@command.command
-@click.argument("revision", required=False, callback=_not_empty)
+@command.command(context_settings=HYPHENS)
+@click.argument("revision", required=False, callback=_checked)
 @owner_option
 def upgrade(revision: str | None, owner: db.Owner | None) -> None:
     """Upgrade all tables to the newest revision, or only the layer's to REVISION.
@@ -61,14 +72,15 @@ def upgrade(revision: str | None, owner: db.Owner | None) -> None:
         _print_revisions(services)
 
 
-@command.command
-@click.argument("revision", callback=_not_empty)
+@command.command(context_settings=HYPHENS)
+@click.argument("revision", callback=_checked)
 @owner_option
 @click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
 def downgrade(revision: str, owner: db.Owner | None) -> None:
     """Downgrade the layer's tables to REVISION; `base` removes all tables of itemsapi.
 
-    Tables of blueprints are downgraded with --blueprints only.
+    REVISION may be relative: `-1` is the one before. Tables of blueprints are downgraded with
+    --blueprints only.
     """
     with open_services(check_schema_version=False) as services:
         _require_owner(services, owner or "layer")
@@ -126,6 +138,12 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
         models = _load_metadata(metadata) if metadata else db.BlueprintModel.metadata
         file = db.create_revision(services.database, message, models, empty=empty)
     print_lines(f"Wrote {_relative(file)}." if file else "The tables are those of the models.")
+
+
+command.add_command(backup)
+command.add_command(restore)
+command.add_command(after_restore)
+command.add_command(copy)
 
 
 def _require_owner(services: Services, owner: db.Owner) -> None:

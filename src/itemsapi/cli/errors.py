@@ -3,6 +3,7 @@
 from alembic.util import CommandError
 
 from itemsapi.db import MigrationFailed, SchemaOutdated
+from itemsapi.db.backup_file import BackupFailed
 from itemsapi.db.ownership import SchemaConflict
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
@@ -17,6 +18,7 @@ _EXPECTED_ERRORS = (
     SchemaOutdated,
     SchemaConflict,
     MigrationFailed,
+    BackupFailed,
     RulesInvalid,
     DocumentInvalid,
     CommandError,

@@ -27,7 +27,7 @@ def check_application(app: Flask, services: Services) -> Iterator[Finding]:
     yield from _check_public_url(app, services.settings)
     yield from _check_rules(app)
     yield from _check_mounts(app)
-    yield from _check_user_ids(app, services)
+    yield from _check_users(app, services)
     yield from _check_same_file(app, services)
 
 
@@ -50,13 +50,14 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("warning", "rules", words)
 
 
-def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:
-    """Report that another user may get the id of a deleted one, and what is left (S-122)."""
+def _check_users(app: Flask, services: Services) -> Iterator[Finding]:
+    """Report users that cannot be read, and ids that another user may get (S-122)."""
     source = services.issuer.users
-    users = source.users if isinstance(source, ApplicationUsers) else None
+    if not isinstance(source, ApplicationUsers):
+        return
     try:
         with app.app_context():
-            is_reused = isinstance(users, SqlUsers) and users.reuses_ids()
+            is_reused = isinstance(source.users, SqlUsers) and source.users.reuses_ids()
     except Exception as error:  # noqa: BLE001 - the code is that of the application's session
         words = f"the session of SqlUsers does not say its engine: {summarize_error(error)}"
         yield Finding("fault", "users", f"{words}; bind it before the check")
@@ -64,6 +65,17 @@ def _check_user_ids(app: Flask, services: Services) -> Iterator[Finding]:
     if is_reused:
         words = "SQLite gives the id of a deleted user again; write sqlite_autoincrement=True"
         yield Finding("warning", "user ids", f"{words} in __table_args__, and copy the table")
+    yield from _check_users_readable(app, source)
+
+
+def _check_users_readable(app: Flask, source: ApplicationUsers) -> Iterator[Finding]:
+    """Report a table of users that is missing, or a database that does not respond."""
+    try:
+        with app.app_context():
+            source.find_by_name("nobody")
+    except Exception as error:  # noqa: BLE001 - the code is that of the application
+        cause = getattr(error, "cause", "") or summarize_error(error)
+        yield Finding("fault", "users", f"nobody can sign in, because they cannot be read: {cause}")
 
 
 def _check_mounts(app: Flask) -> Iterator[Finding]:

@@ -5,9 +5,10 @@ import click
 from itemsapi.cli.check import clock_is_off
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import Progress, json_option, print_table, progress_bar
+from itemsapi.db import Database
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.retention import PurgeTarget, count_rows, purge, purge_targets
-from itemsapi.items.quota import recount_usage
+from itemsapi.items.quota import count_ranges, recount_usage
 
 
 @click.command
@@ -30,9 +31,14 @@ def command(*, as_json: bool) -> None:
             for target in purge_targets(services.issuer)
         ]
         if services.database.items:
-            corrected = recount_usage(services.database)
+            corrected = _recount(services.database, progress)
             rows.append({"target": "quotas", "deleted": 0, "corrected": corrected})
     print_table(rows, ["target", "deleted", "corrected"], as_json=as_json)
+
+
+def _recount(database: Database, progress: Progress) -> int:
+    task = progress.add_task("Quotas", total=count_ranges(database))
+    return recount_usage(database, lambda ranges: progress.advance(task, ranges))
 
 
 def _purge_target(issuer: Issuer, target: PurgeTarget, progress: Progress) -> dict[str, object]:

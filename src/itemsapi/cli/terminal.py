@@ -135,6 +135,16 @@ class _NoProgress:
         """Do nothing."""
 
 
+def steps_of(progress: Progress) -> Callable[[str, float], Callable[[float], None]]:
+    """Return a function that begins a task, and returns what reports its steps."""
+
+    def begin(description: str, total: float) -> Callable[[float], None]:
+        task = progress.add_task(description, total=total)
+        return lambda steps: progress.advance(task, steps)
+
+    return begin
+
+
 def progress_bar() -> AbstractContextManager[Progress]:
     """Return a progress bar; it shows nothing unless standard error is a terminal."""
     if sys.stderr.isatty():

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from itemsapi.db.schema import (
         Owner,
         SchemaOutdated,
+        TablesMissing,
         check_schema,
         current_revision,
         downgrade,
         is_empty,
         newest_revision,
+        require_current_source,
+        require_known_revision,
         revisions,
         upgrade,
+        upgrading,
     )
 
 __all__ = [
@@ -45,6 +49,7 @@ __all__ = [
     "Owner",
     "SchemaOutdated",
     "Session",
+    "TablesMissing",
     "UtcDateTime",
     "check_schema",
     "create_revision",
@@ -55,9 +60,12 @@ __all__ = [
     "is_empty",
     "newest_revision",
     "require_current_models",
+    "require_current_source",
+    "require_known_revision",
     "revisions",
     "run_after_commit",
     "upgrade",
+    "upgrading",
 ]
 
 _WITH_ALEMBIC = ("migrations", "new_revision", "schema")

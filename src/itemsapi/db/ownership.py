@@ -7,7 +7,7 @@ of our names is ours. The check covers the schema in which new tables are create
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, select, table
 
 VERSION_TABLE = "itemsapi_alembic_version"
 ITEM_VERSION_TABLE = "itemsapi_item_version"
@@ -43,6 +43,16 @@ ITEM_TABLES = frozenset(
     }
 )
 TABLES = LAYER_TABLES | ITEM_TABLES | VERSION_TABLES
+# Tables that have rows before there is a user: the first start creates keys, and events of them.
+FILLED_AT_START = {
+    "itemsapi_role",
+    "itemsapi_role_scope",
+    "itemsapi_signing_key",
+    "itemsapi_audit_event",
+    "alembic_version",  # of an application
+    *(ITEM_TABLES - {"itemsapi_item"}),
+    *VERSION_TABLES,
+}
 
 
 class SchemaConflict(RuntimeError):
@@ -63,9 +73,26 @@ def relation_names(connection: Connection) -> set[str]:
     return {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
 
 
+def missing_tables(connection: Connection) -> list[str]:
+    """Return the tables of the layer that are not in that schema, although its migrations ran."""
+    return sorted(LAYER_TABLES - relation_names(connection))
+
+
 def has_other_tables(connection: Connection) -> bool:
     """Return whether an application has tables in that schema too."""
     return bool(relation_names(connection) - TABLES)
+
+
+def table_in_use(connection: Connection) -> str | None:
+    """Return a table in that schema that has rows, of an application too; None if there is none.
+
+    Rows that the first start makes do not count.
+    """
+    schema = target_schema(connection)
+    for name in sorted(relation_names(connection) - FILLED_AT_START):
+        if connection.execute(select(1).select_from(table(name, schema=schema)).limit(1)).first():
+            return name
+    return None
 
 
 def require_own_tables(

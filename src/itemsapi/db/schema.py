@@ -42,15 +42,41 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or have another revision; the message says what to do."""
 
 
+class TablesMissing(SchemaOutdated):
+    """The database has no tables of the layer yet: it is new, or not the one that was meant."""
+
+
 def upgrade(database: Database, revision: str | None = None, *, of: Owner = "layer") -> None:
     """Upgrade the tables of an owner to `revision`; of several processes one does, the others wait.
 
     Without a revision, upgrade all tables of all owners to the newest.
     """
+    if revision is None:
+        with upgrading(database):
+            return
     _require_folder(database)
     with migrating(database) as connection:
-        for migrations in _all(database) if revision is None else _of(database, of):
-            _run(migrations, command.upgrade, connection, revision or "head")
+        for migrations in _of(database, of):
+            _run(migrations, command.upgrade, connection, revision)
+
+
+@contextmanager
+def upgrading(database: Database) -> Iterator[Connection]:
+    """Upgrade all tables, and yield the connection for more changes in the same transaction."""
+    _require_folder(database)
+    with migrating(database) as connection:
+        for migrations in _all(database):
+            _run(migrations, command.upgrade, connection, "head")
+        yield connection
+
+
+def require_current_source(database: Database, source: Connection) -> None:
+    """Raise `SchemaOutdated` unless a connection finds the tables that `database` would have."""
+    for migrations in _all(database):
+        current, newest = migrations.current(source), migrations.newest()
+        if current != newest:
+            words = f"in the file {migrations.subject} at revision {current or 'base'}"
+            raise SchemaOutdated(f"{words}, this version needs {newest}; upgrade the file first")
 
 
 def downgrade(database: Database, revision: str, *, of: Owner = "layer") -> None:
@@ -180,13 +206,34 @@ def check_schema(database: Database) -> None:
             require_newest(migrations, connection)
 
 
+def require_known_revision(revision: str | None) -> None:
+    """Raise `SchemaOutdated` if the layer's tables in a backup are of a newer version."""
+    _require_own_known(layer_migrations(), revision)
+
+
+def require_usable_schema(database: Database) -> None:
+    """Raise `SchemaOutdated` if tables are missing, or older than this version needs.
+
+    Newer ones are usable: that is how an old process goes on during an upgrade.
+    """
+    with database.reading() as connection:
+        for migrations in _all(database):
+            current = migrations.current(connection)
+            if current is not None and current not in _known(migrations):
+                continue
+            if migrations.tables:
+                _require_own_newest(migrations, current)
+            elif current != _newest(migrations):
+                raise _blueprints_outdated(migrations, current, _newest(migrations))
+
+
 def _require_own_newest(migrations: Migrations, current: str | None) -> None:
     newest = _newest(migrations)
     if current == newest:
         return
     _require_own_known(migrations, current)
     if current is None and migrations == layer_migrations():
-        raise SchemaOutdated(f"the database has no tables yet; run {command_line('db upgrade')}")
+        raise TablesMissing(f"the database has no tables yet; run {command_line('db upgrade')}")
     words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
     advice = f"run {command_line('db upgrade')}"
     if current is None:  # the tables of the layer are there, perhaps of somebody's application
@@ -196,18 +243,22 @@ def _require_own_newest(migrations: Migrations, current: str | None) -> None:
 
 def _require_own_known(migrations: Migrations, current: str | None) -> None:
     if current is not None and current not in _known(migrations):
-        words = f"{migrations.subject} at revision {current}, of a newer itemsapi"
-        raise SchemaOutdated(f"{words}; run that")
+        words = f"{migrations.subject} at revision {current}, newer than this version of itemsapi"
+        raise SchemaOutdated(f"{words}; install the newer version, or restore a backup")
 
 
 def require_newest(migrations: Migrations, connection: Connection) -> None:
     """Raise `SchemaOutdated` unless the tables of the blueprints have the newest revision."""
     newest, current = migrations.newest(), _require_known(migrations, connection)
     if current != newest:
-        words = f"the tables of the blueprints are at revision {current or 'base'}"
-        raise SchemaOutdated(
-            f"{words}, {migrations.folder} has {newest}; run {command_line('db upgrade')}"
-        )
+        raise _blueprints_outdated(migrations, current, newest)
+
+
+def _blueprints_outdated(
+    migrations: Migrations, current: str | None, newest: str | None
+) -> SchemaOutdated:
+    words = f"{migrations.subject} at revision {current or 'base'}, {migrations.folder} has"
+    return SchemaOutdated(f"{words} {newest}; run {command_line('db upgrade')}")
 
 
 def _require_known(migrations: Migrations, connection: Connection) -> str | None:

@@ -49,7 +49,7 @@ class UserSet:
             return
         stored = connection.scalar(_READ)
         if stored is not None:
-            self._require_own(stored)
+            self.require_own(stored)
             self._is_confirmed = True
 
     def claim(self, tx: Session) -> None:
@@ -57,10 +57,11 @@ class UserSet:
         if self._is_confirmed:
             return
         tx.execute(_CLAIM, {"name": self._name})
-        self._require_own(tx.scalar(_READ))  # not confirmed yet: the transaction may be rolled back
+        self.require_own(tx.scalar(_READ))  # not confirmed yet: the transaction may be rolled back
 
-    def _require_own(self, stored: str | None) -> None:
-        if stored == self._name:
+    def require_own(self, stored: str | None) -> None:
+        """Raise `UsersOfOthers` if `stored` is the name of other users."""
+        if self._name in {None, stored}:
             return
         fault = f"database: it is for the users of `{stored}`, and these are of `{self._name}`"
         if self._name == LAYER_USERS:

@@ -35,8 +35,13 @@ def live() -> object:
 @blueprint.response(200, Health(), example={"status": "ok"})
 @blueprint.alt_response(Unavailable)
 def ready() -> object:
-    """Check that the database is writable, the keys are loaded and revocations are up to date."""
+    """Check the database, its schema, the keys and the revocations.
+
+    Ready means: it accepts writes, its tables are not older than this version needs, the keys are
+    loaded, and the revocations are up to date.
+    """
     services().database.require_writable()
+    services().schema_probe.require_usable()
     services().key_set.snapshot()
     services().revocation_feed.ensure_fresh()
     return {"status": "ok"}

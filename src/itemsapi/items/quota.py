@@ -128,13 +128,29 @@ _ADD_DIFFERENCE: Final = text(
 )
 
 
-def recount_usage(database: Database, pause: Callable[[float], None] = time.sleep) -> int:
+def count_ranges(database: Database) -> int:
+    """Return how many ranges of users `recount_usage` goes through, about: rows may be added."""
+    with database.reading() as connection:
+        counts = [
+            connection.scalar(text(f"SELECT count(*) FROM {table}"))  # noqa: S608 - a constant
+            for table in _TABLES
+        ]
+    return 1 + max(int(count or 0) for count in counts) // ROWS_PER_RANGE
+
+
+def recount_usage(
+    database: Database,
+    progress: Callable[[int], None] = lambda _: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
     """Correct the quota usage of all users; return for how many it was wrong.
 
-    After each transaction `pause` is called with the seconds that the transaction took.
+    `progress` is called with 1 after each range of users; `pause` with the seconds that a
+    transaction took, after it.
     """
     total = 0
     for differences in _differences(database):
+        progress(1)
         for start in range(0, len(differences), USERS_PER_TRANSACTION):
             started = time.monotonic()
             with database.transaction() as tx:
@@ -161,8 +177,7 @@ def _differences(database: Database) -> Iterator[list[dict[str, Any]]]:
                 statement, {"after": after, "end": end} if end else {"after": after}
             )
             differences = [dict(row) for row in rows.mappings()]
-        if differences:
-            yield sorted(differences, key=lambda difference: str(difference["owner"]))
+        yield sorted(differences, key=lambda difference: str(difference["owner"]))
         after = end
 
 

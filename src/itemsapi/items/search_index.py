@@ -6,7 +6,7 @@ the word `#digest`, a currency `$code`, an owner `@id`: one look-up evaluates al
 and the number of other users' items does not slow down a search.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from itemsapi.items.tokenizer import Term, tokenize
 # Up to this number, matches are fetched and sorted; with more, reading in sort order finds enough
 # of them soon.
 MAX_SORTED_MATCHES: Final = 200
+COPIED_AT_ONCE: Final = 1000  # items
 
 _UPSERT = {
     "sqlite": text(
@@ -30,6 +31,7 @@ _UPSERT = {
         " ON CONFLICT (number) DO UPDATE SET words = excluded.words"
     ),
 }
+_SELECT_ALL = text("SELECT rowid, words FROM itemsapi_item_text")
 _DELETE = {
     "sqlite": text("DELETE FROM itemsapi_item_text WHERE rowid = :number"),
     "postgresql": text("DELETE FROM itemsapi_item_text WHERE number = :number"),
@@ -72,6 +74,19 @@ def index_item(tx: Session, number: int, owner: str, draft: ItemDraft) -> None:
 def remove_item(tx: Session, number: int) -> None:
     """Delete the words of an item."""
     tx.execute(_DELETE[tx.get_bind().dialect.name], {"number": number})
+
+
+def copy_index(source: Connection, target: Connection, progress: Callable[[int], object]) -> None:
+    """Copy the words of all items from SQLite to PostgreSQL.
+
+    `progress` is called with the number of items of each batch.
+    """
+    rows = source.execute(_SELECT_ALL).all()
+    for start in range(0, len(rows), COPIED_AT_ONCE):
+        batch = rows[start : start + COPIED_AT_ONCE]
+        values = [{"number": row.rowid, "words": row.words.split()} for row in batch]
+        target.execute(_UPSERT["postgresql"], values)
+        progress(len(batch))
 
 
 def match_expression(dialect: str, terms: Iterable[Term], words: Iterable[str]) -> str:

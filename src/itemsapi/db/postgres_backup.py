@@ -1,0 +1,250 @@
+"""Backups of PostgreSQL by its own programs: `pg_dump`, `pg_restore` and `psql`.
+
+A dump has the schema in which our tables are, with all tables in it, in pg_dump's own format.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Engine
+
+from itemsapi.db.backup_file import Advance, BackupFailed, Begin, Origin, new_file
+from itemsapi.db.ownership import TABLES, VERSION_TABLE, relation_names, target_schema
+
+Load = Callable[[bytes], object]  # sends statements to psql
+
+CHUNK_BYTES = 1 << 20
+# Lines of the table of contents: the rows of a table, and what is about the schema itself.
+_ROWS = re.compile(r"\d+; \d+ \d+ TABLE DATA (?P<schema>\S+) (?P<name>\S+) ")
+_SCHEMA = re.compile(r"\d+; \d+ \d+ (?:SCHEMA|COMMENT|ACL) - ")
+_FAULT = re.compile(r"(?:error|detail|fatal):\s*(.+)", re.IGNORECASE)  # of any of the programs
+_DUMPING = "dumping contents of table"  # in a line of `pg_dump --verbose`
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How the programs reach a database: by libpq's connection string, and the password apart."""
+
+    conninfo: str
+    environment: Mapping[str, str]
+    schema: str
+    tables: frozenset[str]
+
+    @classmethod
+    def of(cls, engine: Engine) -> "Server":
+        """Return it for the database of an engine. Raise `BackupFailed` without a schema."""
+        _, parameters = engine.dialect.create_connect_args(engine.url)
+        kept = {name: parameters[name] for name in parameters.keys() & _url_parameters(engine)}
+        password = kept.pop("password", None)
+        with engine.connect() as connection:
+            schema, tables = target_schema(connection), relation_names(connection)
+        if schema is None:
+            raise BackupFailed("the search_path names no schema that this role may use")
+        environment = os.environ | ({"PGPASSWORD": password} if password else {})
+        return cls(make_conninfo(**kept), environment, schema, frozenset(tables))
+
+    @property
+    def dump_options(self) -> list[str]:
+        """The options of pg_dump, without the file."""
+        return ["--format=custom", f"--schema={self.schema}", f"--dbname={self.conninfo}"]
+
+    @property
+    def load_options(self) -> list[str]:
+        """The options of psql: one transaction, which the first error rolls back."""
+        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]
+        return [*options, f"--dbname={self.conninfo}", "--file=-"]
+
+
+def _url_parameters(engine: Engine) -> set[str]:
+    return {"host", "port", "dbname", "user", "password", *engine.url.query}
+
+
+def back_up(server: Server, file: Path, begin: Begin) -> int:
+    """Dump our schema into a new file, and read all of it again; return the number of tables.
+
+    Raise `BackupFailed`, and `OSError` for a file that exists or cannot be written.
+    """
+    program = _find("pg_dump", f"{shlex.join(server.dump_options)} --file={file}")
+    with new_file(file) as part:
+        command = [program, *server.dump_options, "--verbose", f"--file={part}"]
+        advance = begin("Dumping tables", len(server.tables))
+        for line in _run(command, server.environment):
+            advance(_DUMPING in line)
+        return _check(part, begin)
+
+
+def restore(server: Server, file: Path, statements: Sequence[str], begin: Begin) -> None:
+    """Load a dump in place of its tables and ours, then run `statements`, in one transaction.
+
+    Raise `BackupFailed`; then nothing was changed.
+    """
+    _find("psql", f"{shlex.join(server.load_options)} < {file}")
+    kept = [line for line in _read(["--list", str(file)]) if not _SCHEMA.match(line)]
+    _require_schema(server, kept)
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as contents:
+        contents.write("\n".join(kept))
+        contents.flush()
+        options = ["--clean", "--if-exists", "--no-owner", f"--use-list={contents.name}"]
+        with _loading(server) as load, _reading(file, options) as script:
+            load(_drop_tables(server).encode())
+            _load_script(script, load, begin("Restoring tables", len(_tables(kept))))
+            load("".join(f"{one};\n" for one in [_search_path(server), *statements]).encode())
+
+
+def read_origin(file: Path) -> Origin:
+    """Return whose tables are in a dump. Raise `BackupFailed` if it cannot be read."""
+    return Origin(_first_row(file, VERSION_TABLE, 0), _first_row(file, "itemsapi_user_set", 1))
+
+
+def _first_row(file: Path, table: str, column: int) -> str | None:
+    """Return a column of the first row that a dump has of a table."""
+    script = iter(_read(["--data-only", f"--table={table}", "--file=-", str(file)]))
+    for line in script:
+        if line.startswith("COPY "):
+            row = next(script)
+            return None if row == r"\." else row.split("\t")[column]
+    return None
+
+
+def _check(file: Path, begin: Begin) -> int:
+    """Read all of a dump; return its number of tables. Raise `BackupFailed` without ours."""
+    tables, advance = _tables(_read(["--list", str(file)])), begin("Checking", 1)
+    if VERSION_TABLE not in tables:
+        raise BackupFailed("the dump has no tables of itemsapi; run `itemsapi db upgrade` first")
+    _read(["--file=/dev/null", str(file)])
+    advance(1)
+    return len(tables)
+
+
+def _tables(contents: Iterable[str]) -> dict[str, str]:
+    """Return the schema of each table that has data, by the name of the table."""
+    entries = filter(None, map(_ROWS.match, contents))
+    return {entry["name"]: entry["schema"] for entry in entries}
+
+
+def _require_schema(server: Server, contents: Iterable[str]) -> None:
+    schema = _tables(contents).get(VERSION_TABLE)
+    if schema is None:
+        raise BackupFailed("the dump has no tables of itemsapi")
+    if schema != server.schema:
+        words = f"the dump has the schema {schema}, and the search_path names {server.schema}"
+        raise BackupFailed(f"{words}; write ?options=-csearch_path={schema} into the database URL")
+
+
+def _drop_tables(server: Server) -> str:
+    """Return the statement that drops our tables, also those that the dump does not have."""
+    names = sorted(f"{_quoted(server.schema)}.{_quoted(name)}" for name in server.tables & TABLES)
+    return f"DROP TABLE {', '.join(names)} CASCADE;\n" if names else ""
+
+
+def _search_path(server: Server) -> str:
+    return f"SET search_path TO {_quoted(server.schema)}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _load_script(script: IO[bytes], load: Load, advance: Advance) -> None:
+    while chunk := script.read(CHUNK_BYTES):
+        load(chunk)
+        advance(chunk.count(b"\nCOPY "))
+
+
+@contextmanager
+def _loading(server: Server) -> Iterator[Load]:
+    """Yield a function that sends statements to psql; they are committed at the end of the block.
+
+    After an error psql is killed: at the end of its input it would commit.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
+            [_find("psql"), *server.load_options],
+            env=server.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        with process:
+            try:
+                yield _writer(process)
+            except BrokenPipeError:  # it ended at the first error
+                process.wait()
+            except BaseException:
+                process.kill()
+                raise
+        _require_success("psql", process.returncode, _lines_of(errors))
+
+
+def _writer(process: subprocess.Popen[bytes]) -> Load:
+    assert process.stdin is not None  # noqa: S101 - narrows the type
+    return process.stdin.write
+
+
+@contextmanager
+def _reading(file: Path, options: Sequence[str]) -> Iterator[IO[bytes]]:
+    """Yield the statements of a dump. Raise `BackupFailed` at the end if it cannot be read."""
+    with tempfile.TemporaryFile("w+") as errors:
+        command = [_find("pg_restore"), *options, "--file=-", str(file)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:  # noqa: S603 - as above
+            assert process.stdout is not None  # noqa: S101 - narrows the type
+            yield process.stdout
+        _require_success("pg_restore", process.returncode, _lines_of(errors))
+
+
+def _read(options: Sequence[str]) -> list[str]:
+    """Return the output of pg_restore."""
+    command = [_find("pg_restore"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
+    _require_success("pg_restore", done.returncode, done.stderr.splitlines())
+    return done.stdout.splitlines()
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
+    """Run a program; yield what it reports. Raise `BackupFailed` at the end if it failed."""
+    lines = []
+    with subprocess.Popen(  # noqa: S603 - as above
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None  # noqa: S101 - narrows the type
+        try:
+            for line in process.stderr:
+                lines.append(line)
+                yield line
+        except BaseException:
+            process.kill()
+            raise
+    _require_success("pg_dump", process.returncode, lines)
+
+
+def _lines_of(errors: IO[str]) -> list[str]:
+    errors.seek(0)
+    return errors.read().splitlines()
+
+
+def _require_success(program: str, code: int, lines: Sequence[str]) -> None:
+    """Raise `BackupFailed` with the first error that a program wrote."""
+    if code == 0:
+        return
+    faults = [match[1] for line in lines if (match := _FAULT.search(line))]
+    words = "; ".join(faults[:2] or [line.strip() for line in lines[:1]])
+    raise BackupFailed(f"{program} failed, and nothing was changed: {words or f'exit code {code}'}")
+
+
+def _find(program: str, arguments: str = "...") -> str:
+    """Return the path of a program. Raise `BackupFailed`, with the command to run elsewhere."""
+    path = shutil.which(program)
+    if path is None:
+        words = f"{program} is not installed; install the client of PostgreSQL"
+        raise BackupFailed(f"{words}, or run this where it is: {program} {arguments}")
+    return path

@@ -1,0 +1,392 @@
+"""`itemsapi db backup` and `db restore`: nothing is lost, and nothing revoked comes back."""
+
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, text
+
+from itemsapi.db import postgres_backup
+from support.app_factory import Backend
+from support.command_line import CommandResult, Shell
+from support.postgres_database import execute as execute_sql
+from support.postgres_programs import path_with_postgres_programs
+from support.tokens import OpenedSession, error_code, is_accepted, look, open_session, refresh
+
+Build = Callable[..., Backend]
+SQLITE = pytest.mark.dialect("sqlite")
+POSTGRES = pytest.mark.dialect(pytest.param("postgresql", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(autouse=True)
+def _programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands find the programs of PostgreSQL's wheel."""
+    monkeypatch.setenv("PATH", path_with_postgres_programs())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The name of a backup."""
+    return tmp_path / "backup"
+
+
+@pytest.fixture
+def backend(make_backend: Build) -> Backend:
+    """An application with a view that only the gate protects."""
+    return make_backend(look)
+
+
+@pytest.fixture
+def back_up(shell: Shell, file: Path) -> Callable[[], CommandResult]:
+    """Make a backup."""
+    return lambda: shell.run("db", "backup", str(file))
+
+
+@pytest.fixture
+def restore(shell: Shell, file: Path, make_backend: Build) -> Callable[..., Backend]:
+    """Restore the backup over the database, and start the service again."""
+
+    def run(*options: str) -> Backend:
+        done = shell.run("db", "restore", str(file), "--replace", *options)
+        assert done.code == 0, done.err
+        return make_backend(look)
+
+    return run
+
+
+def execute(backend: Backend, statement: str) -> None:
+    """Change rows as an accident would."""
+    with backend.services.database.transaction() as tx:
+        tx.execute(text(statement))
+
+
+def interrupt(_steps: float) -> None:
+    """Press Ctrl-C while the progress is shown."""
+    raise KeyboardInterrupt
+
+
+def make_key(backend: Backend) -> str:
+    """Make an API key of a new user."""
+    client = backend.signed_in_client("eve", "member")
+    body = {"name": "export", "scopes": ["items:read"]}
+    return str(client.post("/me/api-keys", json=body).get_json()["key"])
+
+
+def test_a_backup_can_be_read_by_its_owner_only(
+    back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """It has password hashes (S-064)."""
+    assert back_up().code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_overwrites_no_file(back_up: Callable[[], CommandResult], file: Path) -> None:
+    """The line says what to do."""
+    file.write_text("mine")
+    line = f"itemsapi: {file} exists; give the backup another name\n"
+    assert (back_up().err, file.read_text()) == (line, "mine")
+
+
+def test_a_backup_names_the_secret_which_it_does_not_have(
+    back_up: Callable[[], CommandResult],
+) -> None:
+    """An operator who keeps only the database loses what the secret encrypts."""
+    assert "Keep the secret key too, in another place" in back_up().out
+
+
+def test_a_restore_brings_the_rows_of_the_backup_back(
+    backend: Backend, back_up: Callable[[], CommandResult], restore: Callable[..., Backend]
+) -> None:
+    """A user deleted since then is there again."""
+    backend.create_user("ada", "member")
+    back_up()
+    execute(backend, "DELETE FROM itemsapi_user_role")
+    execute(backend, "DELETE FROM itemsapi_user")
+    assert restore().login("ada")["access_token"]
+
+
+def test_a_replaced_refresh_token_stays_invalid_after_a_restore(
+    backend: Backend, back_up: Callable[[], CommandResult], restore: Callable[..., Backend]
+) -> None:
+    """R-28: in the restored row it is the current one, and a thief may have it."""
+    session = open_session(backend, backend.create_user("ada", "member"))
+    back_up()
+    refresh(backend, session.refresh_token)
+    assert error_code(refresh(restore(), session.refresh_token)) == "invalid_refresh_token"
+
+
+def test_an_access_token_is_refused_after_a_restore(
+    backend: Backend, back_up: Callable[[], CommandResult], restore: Callable[..., Backend]
+) -> None:
+    """R-28: its session may have ended since the backup."""
+    session = open_session(backend, backend.create_user("ada", "member"))
+    back_up()
+    assert not is_accepted(restore(), session.access_token)
+
+
+def test_a_signing_key_does_not_come_back_after_a_restore(
+    backend: Backend, back_up: Callable[[], CommandResult], restore: Callable[..., Backend]
+) -> None:
+    """Whoever stole a key that was withdrawn since could sign tokens of any epoch."""
+    kid = backend.services.key_set.snapshot().current.kid
+    back_up()
+    assert kid not in restore().services.key_set.snapshot().verifying
+
+
+def test_users_sign_in_again_after_a_restore(
+    backend: Backend, back_up: Callable[[], CommandResult], restore: Callable[..., Backend]
+) -> None:
+    """The new tokens are valid."""
+    backend.create_user("ada", "member")
+    back_up()
+    restored = restore()
+    assert is_accepted(restored, restored.login("ada")["access_token"])
+
+
+@pytest.mark.parametrize(("options", "status"), [([], 401), (["--keep-api-keys"], 200)])
+def test_api_keys_are_revoked_by_a_restore_unless_the_operator_keeps_them(
+    backend: Backend,
+    back_up: Callable[[], CommandResult],
+    restore: Callable[..., Backend],
+    options: list[str],
+    status: int,
+) -> None:
+    """S-163: the backup does not know which of them were revoked after it."""
+    key = make_key(backend)
+    back_up()
+    assert restore(*options).bearer_client(key).get("/items").status_code == status
+
+
+def test_a_restore_is_in_the_audit_trail(
+    back_up: Callable[[], CommandResult], restore: Callable[..., Backend]
+) -> None:
+    """Whoever reads it sees why events are missing."""
+    back_up()
+    events = restore().services.audit.latest(before=None, limit=1, event="database_restored")
+    assert [event.address for event in events] == ["cli"]
+
+
+def test_a_database_in_use_is_not_replaced_unasked(
+    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """The line says which option loses the data."""
+    backend.create_user("ada", "member")
+    back_up()
+    done = shell.run("db", "restore", str(file))
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "the database is in use: `itemsapi_user` has rows; back it up, and write --" in done.err
+
+
+def test_a_database_without_users_is_replaced(
+    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """That `serve` made keys in it is no reason to ask."""
+    backend.services.key_set.snapshot()
+    back_up()
+    assert shell.run("db", "restore", str(file)).code == 0
+
+
+@SQLITE
+@pytest.mark.parametrize("options", [[], ["--replace"]])
+def test_a_backup_is_restored_where_nothing_is(
+    shell: Shell, file: Path, tmp_path: Path, options: list[str]
+) -> None:
+    """On a new machine; the new file is for its owner only."""
+    shell.run("users", "add", "ada", "--role", "member")
+    shell.run("db", "backup", str(file))
+    new = shell.with_settings(
+        data_dir=str(tmp_path / "new"), database_url=f"sqlite:///{tmp_path}/new/itemsapi.db"
+    )
+    assert new.run("db", "restore", str(file), *options).code == 0
+    assert "ada" in new.run("users", "list").out
+    assert (tmp_path / "new/itemsapi.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backup_of_a_newer_version_is_not_restored(
+    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """The database keeps what it has."""
+    execute(backend, "UPDATE itemsapi_alembic_version SET version_num = '9999'")
+    back_up()
+    execute(backend, "UPDATE itemsapi_alembic_version SET version_num = '0001'")
+    done = shell.run("db", "restore", str(file), "--replace")
+    assert "newer than this version of itemsapi; install the newer version" in done.err
+
+
+def test_a_backup_for_other_users_is_not_restored(
+    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """User 1 of one application would have what user 1 of another one has."""
+    execute(backend, "DELETE FROM itemsapi_user_set")
+    execute(backend, "INSERT INTO itemsapi_user_set (id, name) VALUES (1, 'shop')")
+    back_up()
+    with backend.services.database.engine.begin() as connection:  # which no transaction can
+        connection.execute(text("DELETE FROM itemsapi_user_set"))
+    assert "it is for the users of `shop`" in shell.run("db", "restore", str(file)).err
+
+
+@pytest.mark.parametrize("lost", [0.5, 20])
+def test_a_damaged_backup_changes_nothing(
+    shell: Shell,
+    backend: Backend,
+    back_up: Callable[[], CommandResult],
+    file: Path,
+    lost: float,
+) -> None:
+    """Half of the file is lost, or only some bytes at its end."""
+    back_up()
+    backend.create_user("ada", "member")
+    content = file.read_bytes()
+    file.write_bytes(content[: -int(lost if lost > 1 else len(content) * lost)])
+    done = shell.run("db", "restore", str(file), "--replace")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert backend.login("ada")
+
+
+@POSTGRES
+def test_a_restore_that_postgresql_refuses_changes_nothing(
+    shell: Shell, backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """Somebody made a view of a table since; the line has the words of the server."""
+    execute(backend, "CREATE TABLE theirs (id integer)")
+    back_up()
+    backend.create_user("ada", "member")
+    execute(backend, "CREATE VIEW shown AS SELECT id FROM theirs")
+    done = shell.run("db", "restore", str(file), "--replace")
+    assert "nothing was changed: cannot drop table public.theirs because other objects" in done.err
+    assert backend.login("ada")
+
+
+@POSTGRES
+def test_a_database_without_tables_is_not_dumped(
+    shell: Shell, file: Path, new_database_url: str
+) -> None:
+    """Such a file would be taken for a backup."""
+    done = shell.with_settings(database_url=new_database_url).run("db", "backup", str(file))
+    assert "the dump has no tables of itemsapi; run `itemsapi db upgrade` first" in done.err
+    assert not file.exists()
+
+
+@POSTGRES
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ("app", "the dump has the schema public, and the search_path names app; write ?options="),
+        ("nowhere", "the search_path names no schema that this role may use"),
+    ],
+)
+def test_a_dump_is_restored_into_its_own_schema_only(
+    shell: Shell, file: Path, new_database_url: str, schema: str, words: str
+) -> None:
+    """In another one the service would not find the tables."""
+    shell.run("db", "backup", str(file))
+    execute_sql(new_database_url, "CREATE SCHEMA app")
+    options = {"options": f"-csearch_path={schema}"}
+    url = make_url(new_database_url).update_query_dict(options).render_as_string(False)
+    done = shell.with_settings(database_url=url).run("db", "restore", str(file), "--replace")
+    assert (done.code, words in done.err) == (1, True), done.err
+
+
+@POSTGRES
+def test_an_interrupted_restore_changes_nothing(
+    backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """At the end of its input psql would commit, without what ends the old tokens."""
+    back_up()
+    backend.create_user("ada", "member")
+
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    with pytest.raises(KeyboardInterrupt):
+        postgres_backup.restore(server, file, [], lambda _description, _total: interrupt)
+    assert backend.login("ada")
+
+
+@POSTGRES
+def test_an_interrupted_backup_leaves_no_file(backend: Backend, file: Path) -> None:
+    """The name is free again, and pg_dump has ended."""
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    with pytest.raises(KeyboardInterrupt):
+        postgres_backup.back_up(server, file, lambda _description, _total: interrupt)
+    assert list(file.parent.glob("backup*")) == []
+
+
+@POSTGRES
+def test_a_dump_of_another_application_is_not_restored(
+    shell: Shell, backend: Backend, file: Path, new_database_url: str
+) -> None:
+    """It would leave the service without tables."""
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    options = [*server.dump_options, "--exclude-table=itemsapi_*", f"--file={file}"]
+    subprocess.run(["pg_dump", *options], check=True)  # noqa: S603, S607 - of the wheel
+    done = shell.with_settings(database_url=new_database_url).run("db", "restore", str(file))
+    assert (done.code, "the dump has no tables of itemsapi" in done.err) == (1, True)
+
+
+@POSTGRES
+def test_a_dump_is_restored_into_an_empty_database(
+    shell: Shell,
+    backend: Backend,
+    back_up: Callable[[], CommandResult],
+    file: Path,
+    new_database_url: str,
+) -> None:
+    """On a new server."""
+    backend.create_user("ada", "member")
+    back_up()
+    new = shell.with_settings(database_url=new_database_url)
+    assert new.run("db", "restore", str(file)).code == 0
+    assert "ada" in new.run("users", "list").out
+
+
+@SQLITE
+def test_a_file_that_is_no_backup_is_refused(shell: Shell, file: Path) -> None:
+    """Such as the empty file that a killed backup leaves."""
+    file.touch()
+    done = shell.run("db", "restore", str(file))
+    assert "is not a backup; `itemsapi db backup FILE` makes one" in done.err
+
+
+@SQLITE
+def test_a_backup_of_the_other_database_is_refused(shell: Shell, file: Path) -> None:
+    """The line names both."""
+    file.write_bytes(b"PGDMP")
+    done = shell.run("db", "restore", str(file))
+    assert "is a backup of PostgreSQL, and ITEMSAPI_DATABASE_URL is SQLite" in done.err
+
+
+@SQLITE
+def test_a_database_without_tables_of_the_layer_is_no_backup(shell: Shell, file: Path) -> None:
+    """Some other program wrote it."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE orders (id INTEGER)")
+    assert "has no tables of itemsapi" in shell.run("db", "restore", str(file)).err
+
+
+@SQLITE
+def test_a_missing_database_leaves_no_backup(bare_shell: Shell, file: Path) -> None:
+    """The name is free again."""
+    assert bare_shell.run("db", "backup", str(file)).code == 1
+    assert not file.exists()
+
+
+@POSTGRES
+def test_the_command_for_another_machine_is_named_when_the_program_is_missing(
+    shell: Shell, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password is not in it."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    done = shell.run("db", "backup", str(file))
+    assert "run this where it is: pg_dump --format=custom --schema=public '--dbname=" in done.err
+    assert "password" not in done.err
+
+
+def test_another_way_to_restore_is_completed_by_a_command(
+    shell: Shell, backend: Backend, make_backend: Build
+) -> None:
+    """After a point-in-time recovery or a snapshot of the disk."""
+    session: OpenedSession = open_session(backend, backend.create_user("ada", "member"))
+    assert shell.run("db", "after-restore", "--yes").code == 0
+    assert not is_accepted(make_backend(look), session.access_token)
