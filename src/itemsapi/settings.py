@@ -9,6 +9,7 @@ their own: `PROMETHEUS_MULTIPROC_DIR` of the metrics, and those of libpq for Pos
 import dataclasses
 import difflib
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +19,6 @@ from urllib.parse import urlsplit
 
 from itemsapi.secret_key import (
     SECRET_FILE,
-    create_secret,
     is_weak,
     read_secret,
     secret_exists,
@@ -69,7 +69,8 @@ def _setting(parse: Callable[[str], Any], default: Any, *, repr: bool = True) ->
 class Settings:
     """The settings; each field is the variable `ITEMSAPI_` plus its name in upper case.
 
-    Durations are `timedelta`. `repr` never shows `secret_key`.
+    Durations are `timedelta`. `repr` never shows a secret key. In development `secret_key` may be
+    empty: then the first process that needs one makes the file `secret_file`.
     """
 
     profile: Profile = _setting(one_of(*get_args(Profile)), "development")
@@ -78,6 +79,8 @@ class Settings:
     database_pooler: Literal["auto", "on", "off"] = _setting(one_of("auto", "on", "off"), "auto")
     secret_key: str = _setting(parse_text, "", repr=False)
     secret_key_file: Path | None = _setting(parse_path, None)
+    secret_key_previous: str = _setting(parse_text, "", repr=False)
+    secret_key_previous_file: Path | None = _setting(parse_path, None)
     debug: bool = _setting(parse_switch, default=False)
 
     public_url: str = _setting(parse_text, "http://localhost:8000")
@@ -137,8 +140,7 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read and validate the settings.
 
-        Raise `SettingsError` with one line that names the wrong setting. In the development profile
-        create a missing secret in the data directory (mode 0600).
+        Raise `SettingsError` with one line that names the wrong setting. Nothing is created.
         """
         environ = os.environ if environ is None else environ
         variables = {
@@ -146,8 +148,7 @@ class Settings:
             for name, value in environ.items()
             if name.startswith(ENV_PREFIX) and not name.startswith(TEST_ENV_PREFIX)
         }
-        settings = cls(**_parse(variables))
-        return settings if settings.secret_key else settings.with_secret()
+        return cls(**_parse(variables)).with_secrets()
 
     @classmethod
     def of_application(
@@ -166,27 +167,42 @@ class Settings:
         texts = {name: _text_of(name, value) for name, value in own.items() if value is not None}
         return cls.from_environment(texts | dict(os.environ if environ is None else environ))
 
-    def with_secret(self) -> "Settings":
-        """Return these settings with the secret key from its file, created in development."""
-        if not secret_exists(self.secret_file):
-            self._require_secret_creation_allowed()
-            create_secret(self.secret_file)
-        return dataclasses.replace(self, secret_key=read_secret(self.secret_file))
+    def with_secrets(self) -> "Settings":
+        """Return these settings with the secret keys that are in files.
+
+        Raise `SettingsError` for a file that is missing or has no secret, and in production without
+        a secret. In development it may be missing in the data directory.
+        """
+        previous = self.secret_key_previous
+        if not previous and self.secret_key_previous_file:
+            previous = read_secret(self.secret_key_previous_file, "secret_key_previous_file")
+        current = self.secret_key or self._secret_of_file(is_required=bool(previous))
+        if (current, previous) == (self.secret_key, self.secret_key_previous):
+            return self
+        return dataclasses.replace(self, secret_key=current, secret_key_previous=previous)
+
+    def _secret_of_file(self, *, is_required: bool) -> str:
+        """Return the secret in `secret_file`; an empty text if it may be made there later."""
+        if self.secret_key_file or secret_exists(self.secret_file):
+            return read_secret(self.secret_file)
+        if self.production or is_required:
+            message = "is missing; run `itemsapi secret new FILE`"
+            raise setting_error(
+                "secret_key", f"{message}, and set {ENV_PREFIX}SECRET_KEY_FILE=FILE"
+            )
+        return ""
 
     @property
     def secret_file(self) -> Path:
         """Return the file that has the secret key if no setting has."""
         return self.secret_key_file or self.data_dir / SECRET_FILE
 
-    def _require_secret_creation_allowed(self) -> None:
-        """Raise `SettingsError` in production, and if the operator named a secret file."""
-        if self.secret_key_file:
-            raise setting_error("secret_key_file", f"does not exist: {self.secret_key_file}")
-        if self.production:
-            message = (
-                f"is missing; set it, or {ENV_PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
-            )
-            raise setting_error("secret_key", message)
+    @property
+    def kept_secrets(self) -> list[tuple[Path, str]]:
+        """Return the files that may have a secret key, each with that key."""
+        previous_file = self.secret_key_previous_file
+        previous = [(previous_file, self.secret_key_previous)] if previous_file else []
+        return [(self.secret_file, self.secret_key), *previous]
 
     @property
     def production(self) -> bool:
@@ -194,10 +210,13 @@ class Settings:
         return self.profile == "production"
 
 
+_SECRETS = {f"{ENV_PREFIX}SECRET_KEY", f"{ENV_PREFIX}SECRET_KEY_PREVIOUS"}
+
+
 def _text_of(name: str, value: object) -> str:
     """Return the value of a setting as an environment variable has it."""
     try:
-        if isinstance(value, bytes) and name == f"{ENV_PREFIX}SECRET_KEY":
+        if isinstance(value, bytes) and name in _SECRETS:
             return text_of_secret(value)
         return text_of(value)
     except ValueError as error:
@@ -244,12 +263,30 @@ def _names() -> list[str]:
     return [ENV_PREFIX + setting.name.upper() for setting in dataclasses.fields(Settings)]
 
 
+def _is_same(secret: str, other: str) -> bool:
+    return secrets.compare_digest(secret.encode(), other.encode())
+
+
 def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
-    ("secret_key", lambda s: is_weak(s.secret_key), "is weak; use 32 random bytes or more"),
+    (
+        "secret_key",
+        lambda s: is_weak(s.secret_key),
+        "is weak; use 32 random bytes or more, such as `itemsapi secret new` prints",
+    ),
+    (
+        "secret_key_previous",
+        lambda s: is_weak(s.secret_key_previous),
+        "is weak; it must be the secret key that was in use before",
+    ),
+    (
+        "secret_key_previous",
+        lambda s: bool(s.secret_key) and _is_same(s.secret_key, s.secret_key_previous),
+        "is the secret key itself; set it to the one that was in use before, or remove it",
+    ),
     ("debug", lambda s: s.production and s.debug, "must be off in production"),
     (
         "public_url",

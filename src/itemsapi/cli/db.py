@@ -8,7 +8,8 @@ import click
 from sqlalchemy import MetaData
 
 from itemsapi import db
-from itemsapi.cli.context import open_services
+from itemsapi.cli.confirmation import require_confirmation, yes_option
+from itemsapi.cli.context import open_services, require_database
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
 from itemsapi.endpoints.plugins import import_object, load_blueprints
@@ -64,14 +65,16 @@ def upgrade(revision: str | None, owner: db.Owner | None) -> None:
 @command.command
 @click.argument("revision", callback=_not_empty)
 @owner_option
-@click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
-def downgrade(revision: str, owner: db.Owner | None) -> None:
+@yes_option
+def downgrade(revision: str, owner: db.Owner | None, *, yes: bool) -> None:
     """Downgrade the layer's tables to REVISION; `base` removes all tables of itemsapi.
 
     Tables of blueprints are downgraded with --blueprints only.
     """
     with open_services(check_schema_version=False) as services:
+        require_database(services.database)
         _require_owner(services, owner or "layer")
+        require_confirmation("Columns and tables are dropped with their data.", yes=yes)
         db.downgrade(services.database, revision, of=owner or "layer")
         _print_revisions(services)
 
@@ -81,6 +84,7 @@ def downgrade(revision: str, owner: db.Owner | None) -> None:
 def current(*, as_json: bool) -> None:
     """Show the revisions of the database and those that it should have."""
     with open_services(check_schema_version=False) as services:
+        require_database(services.database)
         found, newest = db.current_revision(services.database), db.newest_revision()
         others = {owner: db.revisions(services.database, owner) for owner in OTHERS}
     if as_json:

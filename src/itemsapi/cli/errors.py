@@ -2,6 +2,7 @@
 
 from alembic.util import CommandError
 
+from itemsapi.cli.confirmation import NotConfirmed
 from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.ownership import SchemaConflict
 from itemsapi.gate.rulebook import RulesInvalid
@@ -9,7 +10,7 @@ from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.rest.api import DocumentInvalid
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly
+from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly, SecretInUse
 
 _EXPECTED_ERRORS = (
     CannotListen,
@@ -22,6 +23,8 @@ _EXPECTED_ERRORS = (
     CommandError,
     RotationTooEarly,
     KeyUnknown,
+    SecretInUse,
+    NotConfirmed,
 )
 
 
