@@ -1,8 +1,10 @@
 """Behaviour common to all commands, and the commands that only show something."""
 
+import dataclasses
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click import Context
@@ -14,9 +16,11 @@ from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.serve import warn_of_unknown_settings
+from itemsapi.cli.settings_report import settings_rows
 from itemsapi.clock import now
 from itemsapi.db.migrations import MigrationFailed, find_environment
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.settings import Settings
 from support.app_factory import Backend
 from support.command_line import Shell
 
@@ -191,6 +195,54 @@ def test_check_shows_the_source_of_each_setting(shell: Shell) -> None:
         "setting": "ITEMSAPI_ACCESS_TTL", "value": "5m", "source": "environment",
     }  # fmt: skip
     assert rows["ITEMSAPI_DOCS"]["source"] == "default"
+
+
+def shown_settings(shell: Shell, *options: str) -> dict[str, str]:
+    """Return the names and values of the settings in the table of `check`."""
+    lines = [line.split() for line in shell.run("check", *options).out.splitlines()]
+    return {words[0]: words[1] for words in lines if words and words[0].startswith("ITEMSAPI_")}
+
+
+def test_check_shows_the_settings_that_somebody_set(bare_shell: Shell) -> None:
+    """The others have the defaults of the documentation."""
+    shown = shown_settings(bare_shell.with_settings(docs="off", session_max_age="2160h"))
+    folder = bare_shell.settings["data_dir"]
+    assert shown == {
+        "ITEMSAPI_DATA_DIR": folder, "ITEMSAPI_DOCS": "off", "ITEMSAPI_SESSION_MAX_AGE": "90d",
+    }  # fmt: skip
+
+
+def test_check_shows_all_settings_when_asked(bare_shell: Shell) -> None:
+    """With their defaults."""
+    shown = shown_settings(bare_shell, "--all")
+    assert len(shown) == len(dataclasses.fields(Settings))
+    assert (shown["ITEMSAPI_REFRESH_HEAL"], shown["ITEMSAPI_SESSION_MAX_IDLE"]) == ("on", "14d")
+
+
+@pytest.mark.parametrize("changes", [{}, {"rate_limit": None, "trusted_proxies": None}])
+def test_a_value_is_shown_as_one_sets_it(changes: dict[str, Any]) -> None:
+    """What is shown can be set, and means the same."""
+    settings = Settings(allowed_origins=("https://a.example", "https://b.example"), **changes)
+    shown = {str(row["setting"]): str(row["value"]) for row in settings_rows(settings, {})}
+    parsed = Settings.from_environment({name: text for name, text in shown.items() if text})
+    assert parsed == settings
+
+
+def test_check_ends_with_the_next_step(bare_shell: Shell) -> None:
+    """From an empty folder to the service, one step after the other."""
+    steps = [bare_shell.run("check").out.splitlines()[-1]]
+    bare_shell.run("db", "upgrade")
+    steps.append(bare_shell.run("check").out.splitlines()[-1])
+    bare_shell.run("users", "add", "root", "--role", "admin")
+    steps.append(bare_shell.run("check").out.splitlines()[-1])
+    add = "`itemsapi users add NAME --role admin`"
+    assert steps == [f"Next: {each}." for each in ("`itemsapi serve`", add, "`itemsapi serve`")]
+
+
+def test_check_ends_with_the_faults_when_there_are_some(shell: Shell) -> None:
+    """Nothing else comes before them."""
+    last = shell.with_settings(access_ttl="soon").run("check").out.splitlines()[-1]
+    assert last == "Next: mend the faults, and run `itemsapi check` again."
 
 
 def first_key(shell: Shell) -> None:

@@ -16,7 +16,7 @@ from itemsapi.cli.serve import build_document
 from itemsapi.db.ownership import ITEM_TABLES
 from itemsapi.idempotency import IdempotencyKey
 from itemsapi.rest.api import DocumentInvalid
-from support.command_line import SECRET, CommandResult, Shell
+from support.command_line import SECRET, CommandResult, Shell, free_port
 from support.log_records import LogRecords
 
 pytestmark = pytest.mark.dialect("sqlite")
@@ -229,6 +229,25 @@ def test_check_shows_which_settings_the_application_made() -> None:
     rows = {row["setting"]: row["source"] for row in run("check", "--json").json["settings"]}
     assert rows["ITEMSAPI_DATABASE_URL"] == "application"
     assert (rows["ITEMSAPI_SECRET_KEY"], rows["ITEMSAPI_AUDIENCE"]) == ("environment", "default")
+
+
+def test_check_counts_what_access_shows(host: Path) -> None:
+    """HEAD follows GET: it is no further route."""
+    write_host(host)
+    found = [each["message"] for each in run("check", "--json").json["findings"]]
+    count = len(run("access", "--json").json)
+    assert f"each of {count} routes and methods has one" in found
+
+
+@pytest.mark.parametrize("words", [["users", "list"], ["serve", "--port", str(free_port())]])
+def test_an_application_that_cannot_start_creates_nothing(
+    host: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """Neither a folder nor a secret, although it is complete but for a rule."""
+    monkeypatch.delenv("ITEMSAPI_SECRET_KEY")
+    write_host(host, OPEN_ROUTES)
+    assert run(*words).code == 1
+    assert {each.name for each in host.iterdir()} <= {"shop.py", "__pycache__"}
 
 
 EMPTY = {
