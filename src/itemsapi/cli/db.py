@@ -9,7 +9,7 @@ from sqlalchemy import MetaData
 
 from itemsapi import db
 from itemsapi.cli.confirmation import require_confirmation, yes_option
-from itemsapi.cli.context import open_services, require_database
+from itemsapi.cli.context import host_application, open_services, require_database
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
 from itemsapi.endpoints.plugins import import_object, load_blueprints
@@ -125,6 +125,7 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
     `itemsapi db upgrade`.
     """
     with open_services(check_schema_version=False) as services:
+        _require_owner(services, "blueprints")
         create_data_dir(services)
         load_blueprints(services.settings.blueprints)
         models = _load_metadata(metadata) if metadata else db.BlueprintModel.metadata
@@ -135,7 +136,10 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
 def _require_owner(services: Services, owner: db.Owner) -> None:
     """Raise `SettingsError` if the application has no tables of an owner."""
     if owner == "blueprints" and services.settings.migrations is None:
-        raise SettingsError("ITEMSAPI_MIGRATIONS is missing; set it to the folder of migrations")
+        words = "ITEMSAPI_MIGRATIONS is missing; set it to the folder of your migrations, as in"
+        in_application = 'app.config["ITEMSAPI_MIGRATIONS"] = "migrations" before AuthLayer(app)'
+        example = in_application if host_application() else "ITEMSAPI_MIGRATIONS=migrations"
+        raise SettingsError(f"{words} {example}")
     if owner == "items" and not services.database.items:
         raise SettingsError("--items: this application does not have the Items API")
 
