@@ -3,12 +3,13 @@
 import base64
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from itemsapi.file_modes import mode_warning
-from itemsapi.settings_error import setting_error
+from itemsapi.settings_error import ENV_PREFIX, setting_error
 
 MIN_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
 NEW_SECRET_BYTES = 48
@@ -23,6 +24,11 @@ def is_weak(secret: str) -> bool:
         or secret.lower() in KNOWN_SECRETS
         or len(set(secret)) < 8  # noqa: PLR2004 - "aaaa..." is long enough but no secret
     )
+
+
+def is_same_secret(secret: str, other: str) -> bool:
+    """Return whether two secrets are the same; none at all is not the same."""
+    return bool(secret) and secrets.compare_digest(secret.encode(), other.encode())
 
 
 def make_secret() -> str:
@@ -70,6 +76,49 @@ def read_secret(file: Path, setting: str = "secret_key_file") -> str:
     return secret
 
 
+class SecretSettings(Protocol):
+    """The settings that are about secret keys: `itemsapi.settings.Settings`."""
+
+    @property
+    def secret_key(self) -> str: ...  # noqa: D102 - see `Settings`
+    @property
+    def secret_key_file(self) -> Path | None: ...  # noqa: D102
+    @property
+    def secret_key_previous(self) -> str: ...  # noqa: D102
+    @property
+    def secret_key_previous_file(self) -> Path | None: ...  # noqa: D102
+    @property
+    def secret_file(self) -> Path: ...  # noqa: D102
+    @property
+    def production(self) -> bool: ...  # noqa: D102
+
+
+def read_secrets(settings: SecretSettings) -> tuple[str, str]:
+    """Return the current and the previous secret key, from the settings or their files.
+
+    The current one is empty if the first process that needs one may make it. Raise `SettingsError`
+    for a file that is missing or has no secret, and in production without a secret.
+    """
+    previous, file = settings.secret_key_previous, settings.secret_key_previous_file
+    if not previous and file:
+        previous = read_secret(file, "secret_key_previous_file")
+    if settings.secret_key:
+        return settings.secret_key, previous
+    if settings.secret_key_file or secret_exists(settings.secret_file):
+        return read_secret(settings.secret_file), previous
+    if settings.production or previous:
+        message = "is missing; run `itemsapi secret new FILE`"
+        raise setting_error("secret_key", f"{message}, and set {ENV_PREFIX}SECRET_KEY_FILE=FILE")
+    return "", ""
+
+
+def kept_secrets(settings: SecretSettings) -> list[tuple[Path, str]]:
+    """Return the files that may have a secret key, each with that key: the current one first."""
+    previous_file = settings.secret_key_previous_file
+    previous = [(previous_file, settings.secret_key_previous)] if previous_file else []
+    return [(settings.secret_file, settings.secret_key), *previous]
+
+
 def write_new_secret(file: Path) -> bool:
     """Write a new secret to a file with mode 0600. Return False if there is a file: it is kept.
 
@@ -105,9 +154,10 @@ def is_kept_in(file: Path, secret: str) -> bool:
         return False
 
 
-def exposure_warning(kept_secrets: Iterable[tuple[Path, str]]) -> str | None:
+def exposure_warning(settings: SecretSettings) -> str | None:
     """Return a one-line warning if others may read a file that has its secret, else None."""
-    return mode_warning(*(file for file, secret in kept_secrets if is_kept_in(file, secret)))
+    kept = kept_secrets(settings)
+    return mode_warning(*(file for file, secret in kept if is_kept_in(file, secret)))
 
 
 @contextmanager

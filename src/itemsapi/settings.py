@@ -9,7 +9,6 @@ their own: `PROMETHEUS_MULTIPROC_DIR` of the metrics, and those of libpq for Pos
 import dataclasses
 import difflib
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,9 +18,9 @@ from urllib.parse import urlsplit
 
 from itemsapi.secret_key import (
     SECRET_FILE,
+    is_same_secret,
     is_weak,
-    read_secret,
-    secret_exists,
+    read_secrets,
     text_of_secret,
 )
 from itemsapi.settings_error import ENV_PREFIX, SettingsError, setting_error
@@ -173,36 +172,15 @@ class Settings:
         Raise `SettingsError` for a file that is missing or has no secret, and in production without
         a secret. In development it may be missing in the data directory.
         """
-        previous = self.secret_key_previous
-        if not previous and self.secret_key_previous_file:
-            previous = read_secret(self.secret_key_previous_file, "secret_key_previous_file")
-        current = self.secret_key or self._secret_of_file(is_required=bool(previous))
+        current, previous = read_secrets(self)
         if (current, previous) == (self.secret_key, self.secret_key_previous):
             return self
         return dataclasses.replace(self, secret_key=current, secret_key_previous=previous)
-
-    def _secret_of_file(self, *, is_required: bool) -> str:
-        """Return the secret in `secret_file`; an empty text if it may be made there later."""
-        if self.secret_key_file or secret_exists(self.secret_file):
-            return read_secret(self.secret_file)
-        if self.production or is_required:
-            message = "is missing; run `itemsapi secret new FILE`"
-            raise setting_error(
-                "secret_key", f"{message}, and set {ENV_PREFIX}SECRET_KEY_FILE=FILE"
-            )
-        return ""
 
     @property
     def secret_file(self) -> Path:
         """Return the file that has the secret key if no setting has."""
         return self.secret_key_file or self.data_dir / SECRET_FILE
-
-    @property
-    def kept_secrets(self) -> list[tuple[Path, str]]:
-        """Return the files that may have a secret key, each with that key."""
-        previous_file = self.secret_key_previous_file
-        previous = [(previous_file, self.secret_key_previous)] if previous_file else []
-        return [(self.secret_file, self.secret_key), *previous]
 
     @property
     def production(self) -> bool:
@@ -263,10 +241,6 @@ def _names() -> list[str]:
     return [ENV_PREFIX + setting.name.upper() for setting in dataclasses.fields(Settings)]
 
 
-def _is_same(secret: str, other: str) -> bool:
-    return secrets.compare_digest(secret.encode(), other.encode())
-
-
 def _is_loopback(url: str) -> bool:
     return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
 
@@ -284,7 +258,7 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     (
         "secret_key_previous",
-        lambda s: bool(s.secret_key) and _is_same(s.secret_key, s.secret_key_previous),
+        lambda s: is_same_secret(s.secret_key, s.secret_key_previous),
         "is the secret key itself; set it to the one that was in use before, or remove it",
     ),
     ("debug", lambda s: s.production and s.debug, "must be off in production"),

@@ -114,7 +114,7 @@ def _check_proxies(settings: Settings) -> Iterator[Finding]:
 
 def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     path = settings.secret_file
-    if words := exposure_warning(settings.kept_secrets):
+    if words := exposure_warning(settings):
         yield Finding("warning", "secret key", words)
     elif f"{ENV_PREFIX}SECRET_KEY" in environ:
         yield Finding("ok", "secret key", "from the environment")

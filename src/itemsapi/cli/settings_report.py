@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from itemsapi.secret_key import is_kept_in
+from itemsapi.secret_key import is_kept_in, kept_secrets
 from itemsapi.settings import ENV_PREFIX, Settings
 from itemsapi.settings_parsing import parse_hops, parse_rate, written
 
@@ -67,6 +67,6 @@ def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
 
 def _file(settings: Settings, name: str) -> str | None:
     """Return the file that a secret was read from; None if it is in none."""
-    files = dict(zip(SECRET_SETTINGS, settings.kept_secrets, strict=False))
+    files = dict(zip(SECRET_SETTINGS, kept_secrets(settings), strict=False))
     file, secret = files.get(name, (settings.secret_file, ""))
     return str(file) if secret and is_kept_in(file, secret) else None
