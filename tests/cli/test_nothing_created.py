@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import Shell, free_port
+from support.command_line import SECRET, Shell, free_port
 
 READING = [
     ["users", "list"],
@@ -77,6 +77,13 @@ def test_a_lost_secret_is_replaced_when_it_is_revoked(bare_shell: Shell) -> None
     (Path(bare_shell.settings["data_dir"]) / "secret.key").unlink()
     assert bare_shell.run("secret", "revoke", "--yes").code == 0
     assert bare_shell.run("check").code == 0
+
+
+def test_no_data_directory_is_created_when_nothing_is_to_be_in_it(project: Path) -> None:
+    """The database is elsewhere, and the secret in the environment."""
+    shell = Shell({"database_url": "sqlite:///own.db", "secret_key": SECRET})
+    assert shell.run("db", "upgrade").code == 0
+    assert "itemsapi-data" not in {each.name for each in project.iterdir()}
 
 
 @pytest.mark.parametrize("setting", [{"blueprints": "nowhere:orders"}, {"access_ttl": "2h"}])

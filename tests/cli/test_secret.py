@@ -108,6 +108,13 @@ def test_the_secret_itself_is_no_previous_secret(shell: Shell) -> None:
     assert (done.code, "is the secret key itself" in done.err) == (1, True)
 
 
+def test_check_reports_a_wrong_secret_before_a_key_signs(shell: Shell) -> None:
+    """The next key is there already, and cannot be read (R-24)."""
+    shell.run("keys", "rotate", "--no-wait")
+    severity, words = finding(shell.with_settings(secret_key=NEW), "secret key")
+    assert (severity, words.startswith("ITEMSAPI_SECRET_KEY does not fit")) == ("fault", True)
+
+
 def test_check_says_that_the_keys_need_the_previous_secret(rotating_shell: Shell) -> None:
     """And which command is next."""
     command = "when each process has both secrets, run `itemsapi secret rotate`"

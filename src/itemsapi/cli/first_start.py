@@ -1,6 +1,7 @@
 """First start: create the database schema, the first signing key and the first admin."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -14,20 +15,21 @@ def prepare(services: Services) -> None:
     """Create the tables and the first key in an empty database; check both otherwise.
 
     Raise `SchemaOutdated` for another schema (an existing one is never changed unasked), and
-    `SettingsError` if the secret key does not decrypt the signing keys.
+    `SettingsError` if the secret key does not decrypt the signing keys, or cannot be made.
     """
     create_data_dir(services)
     if is_empty(services.database):
         upgrade(services.database)
     check_schema(services.database)
+    services.key_set.key_store.load_or_create()
     services.key_set.key_store.check_signing_key()
-    services.key_set.snapshot()
 
 
 def create_data_dir(services: Services) -> None:
-    """Create the folder of an SQLite file; the service keeps no other files."""
-    if services.database.dialect == "sqlite":
-        services.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Create the data directory if the SQLite file is to be in it; no other folder."""
+    folder, file = services.settings.data_dir, services.database.engine.url.database
+    if services.database.dialect == "sqlite" and Path(file or "").parent == folder.absolute():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def first_admin(services: Services, name: str | None) -> tuple[str, str] | None:

@@ -131,7 +131,7 @@ class KeySet:
         if started_at - self._checked_at < self._lag:
             return ()
         try:
-            rows = self.key_store.load_active() or self.key_store.ensure_signing_key()
+            rows = self.key_store.load_or_create()
         except (DatabaseUnavailable, SettingsError) as error:
             self._load_error = getattr(error, "cause", "") or str(error)
             self._checked_at = self._monotonic()

@@ -107,10 +107,22 @@ class KeyStore:
         return self.secret_keys.decrypt(row.kid, row.alg, row.secret)
 
     def check_signing_key(self) -> None:
-        """Raise `SettingsError`, one line, if the signing key cannot be decrypted (R-24)."""
-        for row in self.load_active():
+        """Raise `SettingsError`, one line, if the signing key cannot be decrypted (R-24).
+
+        Before a key signs, one of the others must be readable.
+        """
+        rows = self.load_active()
+        self._require_decryptable(rows)
+        for row in rows:
             if row.state == "current":
                 self.decrypt(row)
+
+    def load_or_create(self) -> list[AnyRow]:
+        """Return the active rows; make the first keys if there are none.
+
+        Raise `SettingsError` if they need a secret key that cannot be made.
+        """
+        return self.load_active() or self.ensure_signing_key()
 
     def ensure_signing_key(self) -> list[AnyRow]:
         """Make the next key sign if no key does; return the active rows."""
