@@ -253,13 +253,10 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     (
         "secret_key_previous",
-        lambda s: is_weak(s.secret_key_previous),
-        "is weak; it must be the secret key that was in use before",
-    ),
-    (
-        "secret_key_previous",
-        lambda s: is_same_secret(s.secret_key, s.secret_key_previous),
-        "is the secret key itself; set it to the one that was in use before, or remove it",
+        lambda s: (
+            is_weak(s.secret_key_previous) or is_same_secret(s.secret_key, s.secret_key_previous)
+        ),
+        "is weak or the secret key itself; set it to the one that was in use before, or remove it",
     ),
     ("debug", lambda s: s.production and s.debug, "must be off in production"),
     (
