@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         host, guarded = make_host(), make_host()
-        settings = Settings(data_dir=Path(folder), rate_limit="100000000/minute").with_secret()
+        settings = Settings(data_dir=Path(folder), rate_limit="100000000/minute")
         rules = {"/orders": requires(ITEMS_READ), "/open": public("for comparison")}
         AuthLayer(guarded, rules=rules, settings=settings).seal(guarded)
         services: Services = guarded.extensions[EXTENSION]

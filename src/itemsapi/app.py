@@ -63,6 +63,6 @@ def _check_deployment(app: flask.Flask, settings: Settings) -> None:
     require_unambiguous_path(settings, (route.rule for route in app.url_map.iter_rules()))
     if settings.production and (hint := uncounted_proxies_warning(settings)):
         log.warning("proxies_not_counted", hint=hint)
-    hint = exposure_warning(settings.secret_file, settings.secret_key)
+    hint = exposure_warning(settings)
     if settings.production and hint:
         log.warning("secret_key_exposed", hint=hint)

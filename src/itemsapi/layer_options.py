@@ -51,7 +51,7 @@ class LayerOptions:
 
     def settings_for(self, config: Mapping[str, Any]) -> Settings:
         """Return the settings of an application with this `app.config`. Raise `SettingsError`."""
-        settings = self.settings or Settings.of_application(config)
+        settings = (self.settings or Settings.of_application(config)).with_secrets()
         path = urlsplit(settings.public_url).path
         if self.url_prefix and f"{path}/".endswith(f"{self.url_prefix}/"):
             twice = f"{path}{self.url_prefix}/auth/login"

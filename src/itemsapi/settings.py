@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 
 from itemsapi.secret_key import (
     SECRET_FILE,
-    create_secret,
+    is_same_secret,
     is_weak,
-    read_secret,
-    secret_exists,
+    read_secrets,
     text_of_secret,
 )
 from itemsapi.settings_error import ENV_PREFIX, SettingsError, setting_error
@@ -70,7 +69,8 @@ def _setting(parse: Callable[[str], Any], default: Any, *, repr: bool = True) ->
 class Settings:
     """The settings; each field is the variable `ITEMSAPI_` plus its name in upper case.
 
-    Durations are `timedelta`. `repr` never shows `secret_key`.
+    Durations are `timedelta`. `repr` never shows a secret key. In development `secret_key` may be
+    empty: then the first process that needs one makes the file `secret_file`.
     """
 
     profile: Profile = _setting(one_of(*get_args(Profile)), "development")
@@ -79,6 +79,8 @@ class Settings:
     database_pooler: Literal["auto", "on", "off"] = _setting(one_of("auto", "on", "off"), "auto")
     secret_key: str = _setting(parse_text, "", repr=False)
     secret_key_file: Path | None = _setting(parse_path, None)
+    secret_key_previous: str = _setting(parse_text, "", repr=False)
+    secret_key_previous_file: Path | None = _setting(parse_path, None)
     debug: bool = _setting(parse_switch, default=False)
 
     public_url: str = _setting(parse_text, "http://localhost:8000")
@@ -140,8 +142,7 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read and validate the settings.
 
-        Raise `SettingsError` with one line that names the wrong setting. In the development profile
-        create a missing secret in the data directory (mode 0600).
+        Raise `SettingsError` with one line that names the wrong setting. Nothing is created.
         """
         environ = os.environ if environ is None else environ
         variables = {
@@ -149,8 +150,7 @@ class Settings:
             for name, value in environ.items()
             if name.startswith(ENV_PREFIX) and not name.startswith(TEST_ENV_PREFIX)
         }
-        settings = cls(**_parse(variables))
-        return settings if settings.secret_key else settings.with_secret()
+        return cls(**_parse(variables)).with_secrets()
 
     @classmethod
     def of_application(
@@ -169,27 +169,21 @@ class Settings:
         texts = {name: _text_of(name, value) for name, value in own.items() if value is not None}
         return cls.from_environment(texts | dict(os.environ if environ is None else environ))
 
-    def with_secret(self) -> "Settings":
-        """Return these settings with the secret key from its file, created in development."""
-        if not secret_exists(self.secret_file):
-            self._require_secret_creation_allowed()
-            create_secret(self.secret_file)
-        return dataclasses.replace(self, secret_key=read_secret(self.secret_file))
+    def with_secrets(self) -> "Settings":
+        """Return these settings with the secret keys that are in files.
+
+        Raise `SettingsError` for a file that is missing or has no secret, and in production without
+        a secret. In development it may be missing in the data directory.
+        """
+        current, previous = read_secrets(self)
+        if (current, previous) == (self.secret_key, self.secret_key_previous):
+            return self
+        return dataclasses.replace(self, secret_key=current, secret_key_previous=previous)
 
     @property
     def secret_file(self) -> Path:
         """Return the file that has the secret key if no setting has."""
         return self.secret_key_file or self.data_dir / SECRET_FILE
-
-    def _require_secret_creation_allowed(self) -> None:
-        """Raise `SettingsError` in production, and if the operator named a secret file."""
-        if self.secret_key_file:
-            raise setting_error("secret_key_file", f"does not exist: {self.secret_key_file}")
-        if self.production:
-            message = (
-                f"is missing; set it, or {ENV_PREFIX}SECRET_KEY_FILE, to 32 random bytes or more"
-            )
-            raise setting_error("secret_key", message)
 
     @property
     def production(self) -> bool:
@@ -202,10 +196,13 @@ class Settings:
         return self.production if self.log_format == "auto" else self.log_format == "json"
 
 
+_SECRETS = {f"{ENV_PREFIX}SECRET_KEY", f"{ENV_PREFIX}SECRET_KEY_PREVIOUS"}
+
+
 def _text_of(name: str, value: object) -> str:
     """Return the value of a setting as an environment variable has it."""
     try:
-        if isinstance(value, bytes) and name == f"{ENV_PREFIX}SECRET_KEY":
+        if isinstance(value, bytes) and name in _SECRETS:
             return text_of_secret(value)
         return text_of(value)
     except ValueError as error:
@@ -257,7 +254,18 @@ def _is_loopback(url: str) -> bool:
 
 
 _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
-    ("secret_key", lambda s: is_weak(s.secret_key), "is weak; use 32 random bytes or more"),
+    (
+        "secret_key",
+        lambda s: is_weak(s.secret_key),
+        "is weak; use 32 random bytes or more, such as `itemsapi secret new` prints",
+    ),
+    (
+        "secret_key_previous",
+        lambda s: (
+            is_weak(s.secret_key_previous) or is_same_secret(s.secret_key, s.secret_key_previous)
+        ),
+        "is weak or the secret key itself; set it to the one that was in use before, or remove it",
+    ),
     ("debug", lambda s: s.production and s.debug, "must be off in production"),
     (
         "public_url",

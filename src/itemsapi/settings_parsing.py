@@ -173,6 +173,23 @@ def text_of(value: object) -> str:
     return _text_of_one(value)
 
 
+def written(value: object) -> str:
+    """Return a value as people write it: `90d`, `on`, `https://a.example, https://b.example`."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, timedelta):
+        return _duration(whole_seconds(value))
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _duration(seconds: int) -> str:
+    """Return a duration in the largest unit that it is a multiple of."""
+    for unit, length in sorted(_SECONDS_PER_UNIT.items(), key=lambda pair: -pair[1]):
+        if unit and seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return "0"
+
+
 def _text_of_one(value: object) -> str:
     """Return the text of a value that is no list."""
     if isinstance(value, str):

@@ -124,7 +124,7 @@ APPS = {"shop": SHOP, "pets": PETS, "office": OFFICE}
 @pytest.fixture
 def adoption(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Adoption]:
     """Both versions of one application, with the settings of a new developer."""
-    monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path / "itemsapi-data"))
+    monkeypatch.setenv("ITEMSAPI_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ITEMSAPI_RATE_LIMIT", "off")
     with Adoption.of(name) as adoption:
         yield adoption

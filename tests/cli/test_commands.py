@@ -1,8 +1,10 @@
 """Behaviour common to all commands, and the commands that only show something."""
 
+import dataclasses
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click import Context
@@ -14,9 +16,11 @@ from itemsapi.cli import check, main
 from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.serve import warn_of_unknown_settings
+from itemsapi.cli.settings_report import settings_rows
 from itemsapi.clock import now
 from itemsapi.db.migrations import MigrationFailed, find_environment
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.settings import Settings
 from support.app_factory import Backend
 from support.command_line import Shell
 
@@ -243,9 +247,63 @@ def test_check_shows_the_source_of_each_setting(shell: Shell) -> None:
     listed = shell.with_settings(access_ttl="5m").run("check", "--json").json["settings"]
     rows = {row["setting"]: row for row in listed}
     assert rows["ITEMSAPI_ACCESS_TTL"] == {
-        "setting": "ITEMSAPI_ACCESS_TTL", "value": "300s", "source": "environment",
+        "setting": "ITEMSAPI_ACCESS_TTL", "value": "5m", "source": "environment",
     }  # fmt: skip
     assert rows["ITEMSAPI_DOCS"]["source"] == "default"
+
+
+def shown_settings(shell: Shell, *options: str) -> dict[str, str]:
+    """Return the names and values of the settings in the table of `check`."""
+    lines = [line.split() for line in shell.run("check", *options).out.splitlines()]
+    return {words[0]: words[1] for words in lines if words and words[0].startswith("ITEMSAPI_")}
+
+
+def test_check_shows_the_settings_that_somebody_set(bare_shell: Shell) -> None:
+    """The others have the defaults of the documentation."""
+    shown = shown_settings(bare_shell.with_settings(docs="off", session_max_age="2160h"))
+    folder = bare_shell.settings["data_dir"]
+    assert shown == {
+        "ITEMSAPI_DATA_DIR": folder, "ITEMSAPI_DOCS": "off", "ITEMSAPI_SESSION_MAX_AGE": "90d",
+    }  # fmt: skip
+
+
+def test_check_shows_all_settings_when_asked(bare_shell: Shell) -> None:
+    """With their defaults."""
+    shown = shown_settings(bare_shell, "--all")
+    assert len(shown) == len(dataclasses.fields(Settings))
+    assert (shown["ITEMSAPI_REFRESH_HEAL"], shown["ITEMSAPI_SESSION_MAX_IDLE"]) == ("on", "14d")
+
+
+@pytest.mark.parametrize("changes", [{}, {"rate_limit": None, "trusted_proxies": None}])
+def test_a_value_is_shown_as_one_sets_it(changes: dict[str, Any]) -> None:
+    """What is shown can be set, and means the same."""
+    settings = Settings(allowed_origins=("https://a.example", "https://b.example"), **changes)
+    shown = {str(row["setting"]): str(row["value"]) for row in settings_rows(settings, {})}
+    parsed = Settings.from_environment({name: text for name, text in shown.items() if text})
+    assert parsed == settings
+
+
+def test_check_ends_with_the_next_step(bare_shell: Shell) -> None:
+    """From an empty folder to the service, one step after the other."""
+    steps = [bare_shell.run("check").out.splitlines()[-1]]
+    bare_shell.run("db", "upgrade")
+    steps.append(bare_shell.run("check").out.splitlines()[-1])
+    bare_shell.run("users", "add", "root", "--role", "admin")
+    steps.append(bare_shell.run("check").out.splitlines()[-1])
+    add = "`itemsapi users add NAME --role admin`"
+    assert steps == [f"Next: {each}." for each in ("`itemsapi serve`", add, "`itemsapi serve`")]
+
+
+def test_check_ends_with_the_faults_when_there_are_some(shell: Shell) -> None:
+    """Nothing else comes before them."""
+    last = shell.with_settings(access_ttl="soon").run("check").out.splitlines()[-1]
+    assert last == "Next: mend the faults, and run `itemsapi check` again."
+
+
+def first_key(shell: Shell) -> None:
+    """Make the tables, the first key, and the secret key that encrypts it."""
+    shell.run("db", "upgrade")
+    shell.run("keys", "rotate", "--no-wait")
 
 
 def findings(shell: Shell, **settings: str) -> dict[str, list[str]]:
@@ -316,14 +374,14 @@ def test_check_does_not_warn_when_the_number_of_proxies_is_set(
 
 def test_check_warns_when_others_may_read_the_secret(bare_shell: Shell) -> None:
     """Whoever has the secret key can forge every token (S-148)."""
-    bare_shell.run("db", "upgrade")
+    first_key(bare_shell)
     (Path(bare_shell.settings["data_dir"]) / "secret.key").chmod(0o644)
     assert "others may read" in findings(bare_shell)["warning"][0]
 
 
 def test_check_accepts_a_generated_secret(bare_shell: Shell) -> None:
     """The finding names the file, so that the operator can back it up."""
-    bare_shell.run("db", "upgrade")
+    first_key(bare_shell)
     assert any("readable by its owner only" in words for words in findings(bare_shell)["ok"])
 
 
@@ -360,7 +418,7 @@ def test_an_unavailable_database_without_a_cause_is_one_line() -> None:
 
 def test_a_generated_secret_is_readable_by_its_owner_only(bare_shell: Shell) -> None:
     """The file has mode 0600, its directory 0700 (S-148)."""
-    bare_shell.run("db", "upgrade")
+    first_key(bare_shell)
     folder = Path(bare_shell.settings["data_dir"])
     modes = [path.stat().st_mode & 0o777 for path in (folder / "secret.key", folder)]
     assert modes == [0o600, 0o700]

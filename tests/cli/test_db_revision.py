@@ -287,7 +287,7 @@ def test_a_database_newer_than_the_folder_is_reported(upgraded_shell: Shell, pro
         (PARCEL.replace("parcel", "itemsapi_parcel").format(more=""), "belongs to itemsapi"),
         (PARCEL.replace("parcel", "alembic_version").format(more=""), "belongs to itemsapi"),
         (PARCEL.format(more=', schema="mail"'), "the table `mail.parcel` names a schema"),
-        ("", "no model is found; name its blueprint in ITEMSAPI_BLUEPRINTS"),
+        ("", "no model is found; derive it from itemsapi.BlueprintModel, and name its blueprint"),
     ],
     ids=["prefix", "alembic", "schema", "none"],
 )
@@ -314,6 +314,7 @@ def test_commands_for_blueprints_need_the_setting(shell: Shell, words: tuple[str
     done = shell.run("db", *words)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "ITEMSAPI_MIGRATIONS is missing; set it to" in done.err
+    assert "ITEMSAPI_MIGRATIONS=migrations" in done.err
 
 
 def test_a_missing_folder_is_reported(own_shell: Shell) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import inspect
+from sqlalchemy import MetaData, inspect
 
 from itemsapi import db
 from itemsapi.cli.serve import build_document
 from itemsapi.db.ownership import ITEM_TABLES
 from itemsapi.idempotency import IdempotencyKey
 from itemsapi.rest.api import DocumentInvalid
-from support.command_line import SECRET, CommandResult, Shell
+from support.command_line import SECRET, CommandResult, Shell, free_port
 from support.log_records import LogRecords
 
 pytestmark = pytest.mark.dialect("sqlite")
@@ -58,6 +58,9 @@ UNDOCUMENTED = """from itemsapi import Blueprint
     view = pets.doc(parameters=[{"name": "q"}])(signed_in(lambda: ""))
     pets.add_url_rule("/pets", "list_pets", view)
     app.register_blueprint(pets)"""
+OWN_TABLE = """import sqlalchemy as sa
+    from itemsapi import BlueprintModel
+    sa.Table("parcel", BlueprintModel.metadata, sa.Column("id", sa.Integer, primary_key=True))"""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 MOUNTS = """app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {
         "/open": Flask("a"), "/guarded": auth.wsgi_guard(Flask("b"), signed_in)})"""
@@ -229,6 +232,50 @@ def test_check_shows_which_settings_the_application_made() -> None:
     rows = {row["setting"]: row["source"] for row in run("check", "--json").json["settings"]}
     assert rows["ITEMSAPI_DATABASE_URL"] == "application"
     assert (rows["ITEMSAPI_SECRET_KEY"], rows["ITEMSAPI_AUDIENCE"]) == ("environment", "default")
+
+
+@pytest.fixture
+def _own_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metadata that no other test has tables in."""
+    monkeypatch.setattr(db.BlueprintModel, "metadata", MetaData())
+
+
+@pytest.mark.usefixtures("_own_metadata")
+def test_a_migration_is_written_for_the_models_of_an_application(host: Path) -> None:
+    """It knows its models and its folder; no variable is needed."""
+    write_host(host, OWN_TABLE)
+    text = (host / "shop.py").read_text("utf-8")
+    line = '    app.config["ITEMSAPI_MIGRATIONS"] = "changes"\n'
+    (host / "shop.py").write_text(text.replace("    auth =", f"{line}    auth ="), "utf-8")
+    assert run("db", "revision", "-m", "first").out.startswith("Wrote changes/")
+
+
+@pytest.mark.usefixtures("_own_metadata")
+def test_a_migration_without_a_folder_creates_nothing(host: Path) -> None:
+    """The line says where the application names it."""
+    write_host(host, OWN_TABLE)
+    done = run("db", "revision", "-m", "first")
+    assert 'as in app.config["ITEMSAPI_MIGRATIONS"] = "migrations"' in done.err
+    assert {each.name for each in host.iterdir()} <= {"shop.py", "__pycache__"}
+
+
+def test_check_counts_what_access_shows(host: Path) -> None:
+    """HEAD follows GET: it is no further route."""
+    write_host(host)
+    found = [each["message"] for each in run("check", "--json").json["findings"]]
+    count = len(run("access", "--json").json)
+    assert f"each of {count} routes and methods has one" in found
+
+
+@pytest.mark.parametrize("words", [["users", "list"], ["serve", "--port", str(free_port())]])
+def test_an_application_that_cannot_start_creates_nothing(
+    host: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """Neither a folder nor a secret, although it is complete but for a rule."""
+    monkeypatch.delenv("ITEMSAPI_SECRET_KEY")
+    write_host(host, OPEN_ROUTES)
+    assert run(*words).code == 1
+    assert {each.name for each in host.iterdir()} <= {"shop.py", "__pycache__"}
 
 
 EMPTY = {

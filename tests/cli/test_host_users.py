@@ -79,7 +79,7 @@ def run(*words: str) -> CommandResult:
 def test_sessions_are_listed_and_ended(name: str) -> None:
     """By the name or the id that users have in the application."""
     assert len(run("sessions", "list", name, "--json").json) == 1
-    assert run("sessions", "end", name).out == f"Ended 1 of {name}.\n"
+    assert run("sessions", "end", name).out == f"Ended 1 session of {name}.\n"
 
 
 @pytest.mark.usefixtures("host")

@@ -88,13 +88,15 @@ def test_a_key_is_withdrawn_when_confirmed(shell: Shell, backend: Backend) -> No
 def test_a_key_is_not_withdrawn_without_confirmation(shell: Shell, backend: Backend) -> None:
     """It invalidates the access tokens of all users."""
     backend.services.key_set.snapshot()
-    assert shell.run("keys", "withdraw", kid(shell, "current"), stdin="n\n").code == 1
+    done = shell.run("keys", "withdraw", kid(shell, "current"))
+    assert (done.code, "Add --yes to confirm" in done.err) == (1, True)
     assert states(shell) == ["current", "next"]
 
 
-def test_an_unknown_key_is_a_one_line_error(shell: Shell) -> None:
-    """The exit code is 1."""
-    done = shell.run("keys", "withdraw", "nokey", "--yes")
+@pytest.mark.parametrize("words", [[], ["--yes"]])
+def test_an_unknown_key_is_a_one_line_error(shell: Shell, words: list[str]) -> None:
+    """The exit code is 1. It is said before anything is asked."""
+    done = shell.run("keys", "withdraw", "nokey", *words)
     assert (done.code, done.err) == (
         1, "itemsapi: there is no key nokey, or it is withdrawn already\n",
     )  # fmt: skip

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from itemsapi.clock import now
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
@@ -78,6 +80,21 @@ def test_serve_asks_for_the_first_admin_at_a_terminal(tmp_path: Path) -> None:
         screen.wait_for("Name of the first admin [admin]:")
         screen.type_line("root")
         assert "User       root" in screen.wait_for("Console")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [("y", "Ended everybody's sessions."), ("n", "itemsapi: nothing was changed")],
+)
+def test_a_command_that_cannot_be_undone_asks_at_a_terminal(
+    tmp_path: Path, answer: str, words: str
+) -> None:
+    """It says what will happen, and waits for an answer."""
+    shell_at(tmp_path / "itemsapi-data").run("db", "upgrade")
+    with terminal(tmp_path, "sessions", "end", "--everybody") as screen:
+        screen.wait_for("Everybody has to sign in again. Continue? [y/N]:")
+        screen.type_line(answer)
+        assert words in screen.wait_for(words)
 
 
 def test_a_table_fits_the_terminal(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_sessions_are_listed_and_ended(shell: Shell, backend: Backend) -> None:
     backend.create_user("ada", "member")
     backend.login("ada")
     assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
-    assert shell.run("sessions", "end", "ada").out == "Ended 1 of ada.\n"
+    assert shell.run("sessions", "end", "ada").out == "Ended 1 session of ada.\n"
     assert shell.run("sessions", "list", "ada", "--json").json == []
 
 
@@ -211,8 +211,20 @@ def test_all_sessions_end(shell: Shell, backend: Backend) -> None:
     """One row ends all sessions (R-19)."""
     backend.create_user("ada", "member")
     backend.login("ada")
-    assert shell.run("sessions", "end", "--everybody").code == 0
+    assert shell.run("sessions", "end", "--everybody", "--yes").code == 0
     assert shell.run("sessions", "list", "ada", "--json").json == []
+
+
+def test_the_sessions_of_everybody_do_not_end_when_nobody_confirms(
+    shell: Shell, backend: Backend
+) -> None:
+    """A script says --yes; one line says so, and the exit code is 1."""
+    backend.create_user("ada", "member")
+    backend.login("ada")
+    done = shell.run("sessions", "end", "--everybody")
+    words = "Everybody has to sign in again. Add --yes to confirm; nothing was changed"
+    assert (done.code, done.err) == (1, f"itemsapi: {words}\n")
+    assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
 
 
 @pytest.mark.parametrize("words", [[], ["ada", "--everybody"]])

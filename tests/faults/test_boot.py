@@ -262,6 +262,14 @@ def test_a_data_directory_that_cannot_be_created_is_named(shell: Shell) -> None:
     assert "ITEMSAPI_DATA_DIR cannot be created: /proc/data" in line
 
 
+def test_a_secret_that_cannot_be_written_is_a_one_line_error(tmp_path: Path) -> None:
+    """A file is in the place of its folder; the database is elsewhere."""
+    (tmp_path / "file").touch()
+    url, folder = f"sqlite:///{tmp_path}/items.db", str(tmp_path / "file" / "data")
+    words = "ITEMSAPI_DATA_DIR cannot be written"
+    assert words in start_error(Shell({"database_url": url, "data_dir": folder}))
+
+
 def test_a_damaged_database_is_a_one_line_error(shell: Shell, tmp_path: Path) -> None:
     """The file is not overwritten: it may be possible to repair it."""
     (tmp_path / "data").mkdir()

@@ -106,7 +106,7 @@ def test_the_serving_role_cannot_migrate(shells: dict[str, Shell]) -> None:
 
 COMMANDS = [
     "check", "db current", "users add eve --role member", "users list", "users disable eve",
-    "sessions list ada", "sessions end --everybody", "keys list", "purge", "access",
+    "sessions list ada", "sessions end --everybody --yes", "keys list", "purge", "access",
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,6 +178,15 @@ def test_tokens_get_503_when_the_secret_key_is_wrong(
     stranger = make_backend(secret_key=ANOTHER_SECRET)
     response = stranger.client().open(path, method=method, **sent)
     assert response.status_code == 503
+
+
+def test_tokens_get_503_when_the_secret_key_cannot_be_made(
+    make_backend: Build, tmp_path: Path
+) -> None:
+    """R-24: in development the first key makes it; here a file is in the place of the folder."""
+    (tmp_path / "file").touch()
+    backend = make_backend(secret_key="", data_dir=tmp_path / "file" / "data")
+    assert backend.client().get("/health/ready").status_code == 503
 
 
 def test_the_start_fails_when_the_secret_key_is_wrong(

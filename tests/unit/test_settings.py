@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from itemsapi.secret_key import create_secret
 from itemsapi.settings import Settings, SettingsError
+from itemsapi.tokens.secret_keys import SecretKeys
 
 
 class Key(str, Enum):  # noqa: UP042 - its text is not its value
@@ -87,9 +88,10 @@ def test_the_secret_is_not_in_the_repr() -> None:
 def test_processes_share_one_secret_when_they_start_together(tmp_path: Path) -> None:
     """The first one creates it, the others read it."""
     environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "data")}
+    processes = [SecretKeys(Settings.from_environment(environ)) for _ in range(64)]
     with ThreadPoolExecutor(8) as pool:
-        secrets = list(pool.map(lambda _: Settings.from_environment(environ).secret_key, range(64)))
-    assert len(set(secrets)) == 1
+        list(pool.map(SecretKeys.create_if_missing, processes))
+    assert len({each.current.refresh_key.kid for each in processes}) == 1
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
 
 
@@ -98,7 +100,7 @@ def test_the_start_fails_when_the_secret_cannot_be_written(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     environ = {"ITEMSAPI_DATA_DIR": str(tmp_path / "file" / "data")}
     with pytest.raises(SettingsError, match="ITEMSAPI_DATA_DIR cannot be written"):
-        Settings.from_environment(environ)
+        SecretKeys(Settings.from_environment(environ)).create_if_missing()
 
 
 def test_the_secret_is_kept_when_another_process_created_it_first(tmp_path: Path) -> None:

@@ -19,11 +19,16 @@ def command(*, as_json: bool) -> None:
     """
     app = application()
     rulebook = gate_of(app).seal(app)
-    rows = [_row(entry) for entry in rulebook.matrix() if entry.method != "HEAD"]
+    rows = [_row(entry) for entry in shown_entries(rulebook)]
     print_table(rows, ["method", "path", "rule", "why"], as_json=as_json)
     for words in public_by_pattern(rulebook):
         print_lines(f"itemsapi: {words}", err=True)
     rulebook.require_complete()
+
+
+def shown_entries(rulebook: Rulebook) -> list[RouteRule]:
+    """Return the routes and methods that the matrix shows: HEAD follows GET."""
+    return [entry for entry in rulebook.matrix() if entry.method != "HEAD"]
 
 
 def public_by_pattern(rulebook: Rulebook) -> Iterator[str]:

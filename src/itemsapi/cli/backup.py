@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from itemsapi.cli.context import open_services
+from itemsapi.cli.confirmation import require_confirmation, yes_option
+from itemsapi.cli.context import open_services, require_database
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import print_lines, progress_bar, steps_of
 from itemsapi.clock import now
@@ -31,6 +32,7 @@ def backup(file: Path) -> None:
     An existing file is not overwritten. PostgreSQL is dumped with its own program, pg_dump.
     """
     with open_services(check_schema_version=False) as services:
+        require_database(services.database)
         with progress_bar() as progress:
             written = _back_up(services.database, file, steps_of(progress))
         print_lines(f"Wrote {file}: {written}, {file.stat().st_size:,} bytes, checked.")
@@ -61,14 +63,16 @@ def restore(file: Path, *, replace: bool, keep_api_keys: bool) -> None:
 
 @click.command("after-restore")
 @click.option("--keep-api-keys", is_flag=True, help="Do not revoke the API keys.")
-@click.confirmation_option(prompt="All users have to sign in again. Continue?")
-def after_restore(*, keep_api_keys: bool) -> None:
+@yes_option
+def after_restore(*, keep_api_keys: bool, yes: bool) -> None:
     """End what may have been revoked since a backup that another program restored.
 
     `itemsapi db restore` has done the same already.
     """
     with open_services(check_schema_version=False) as services:
         database = services.database
+        require_database(database)
+        require_confirmation("All users have to sign in again.", yes=yes)
         with database.transaction() as tx:
             dialect = database.engine.dialect
             for sql in revoking_statements(dialect, now(), keep_api_keys=keep_api_keys):

@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
-from itemsapi.cli.findings import Finding
+from itemsapi.cli.findings import Finding, next_step
 from itemsapi.cli.host_checks import check_application
-from itemsapi.cli.settings_report import PLACEHOLDER, is_placeholder, settings_rows
+from itemsapi.cli.secret import previous_secret, previous_secret_step
+from itemsapi.cli.settings_report import rows_of_set, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
@@ -24,10 +25,11 @@ from itemsapi.db import Database, TablesMissing, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables, missing_tables
 from itemsapi.db.url import parse_database_url
 from itemsapi.file_modes import mode_warning
+from itemsapi.issuer.secret_rotation import previous_secret_use
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
-from itemsapi.secret_key import SECRET_FILE, exposure_warning, is_kept_in
+from itemsapi.secret_key import exposure_warning, is_kept_in
 from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import (
     ENV_PREFIX,
@@ -47,25 +49,28 @@ _LABELS = {"ok": "ok", "warning": "!", "fault": "FAULT"}
 
 
 @click.command
+@click.option("--all", "with_defaults", is_flag=True, help="Show the settings with defaults too.")
 @json_option
-def command(*, as_json: bool) -> None:
+def command(*, with_defaults: bool, as_json: bool) -> None:
     """Check the settings and what depends on them. Exits with 1 if there is a fault.
 
-    Nothing is changed, except that an application (`--app`) makes a missing secret key when it is
-    loaded in development. Secrets are not shown.
+    Shows the settings that are not left at their defaults, what is found, and what to do next.
+    Nothing is changed, and secrets are not shown. JSON has all settings.
     """
     host = host_application()
     settings, findings = check_host(host) if host else check_environment(os.environ)
     rows = settings_rows(settings, os.environ) if settings else []
+    step = next_step(findings, is_host=host is not None)
     if as_json:
         found = [finding.as_row() for finding in findings]
-        print_json({"settings": rows, "findings": found})
+        print_json({"settings": rows, "findings": found, "next": step})
     else:
-        if rows:
-            print_table(rows, ["setting", "value", "source"], as_json=False)
+        if shown := rows if with_defaults else rows_of_set(rows):
+            print_table(shown, ["setting", "value", "source"], as_json=False)
             print_lines("")
         for finding in findings:
             _print_finding(finding)
+        print_lines("", f"Next: {step}.")
     if any(finding.severity == "fault" for finding in findings):
         sys.exit(1)
 
@@ -78,7 +83,7 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
     """Run all checks; return the settings, if they can be read, and the findings."""
     findings = [_unknown_setting(name) for name in find_unknown_settings(environ)]
     try:
-        settings = _read_settings(environ)
+        settings = Settings.from_environment(environ)
         RequestRateLimiter(settings.rate_limit, settings.rate_limit_url)  # does not connect
     except SettingsError as error:
         fault = Finding("fault", "settings", str(error))
@@ -98,16 +103,6 @@ def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
     return settings, [*findings, *_check_services(settings, services)]
 
 
-def _read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings without creating a secret key if there is none yet."""
-    file = environ.get(f"{ENV_PREFIX}SECRET_KEY_FILE")
-    place = Path(environ.get(f"{ENV_PREFIX}DATA_DIR", "").strip() or "itemsapi-data") / SECRET_FILE
-    strict = environ.get(f"{ENV_PREFIX}PROFILE", "").strip() == "production"
-    if f"{ENV_PREFIX}SECRET_KEY" in environ or file or place.exists() or strict:
-        return Settings.from_environment(environ)
-    return Settings.from_environment({**environ, f"{ENV_PREFIX}SECRET_KEY": PLACEHOLDER})
-
-
 def _unknown_setting(name: str) -> Finding:
     return Finding("warning", "settings", f"{name} {not_a_setting(name)}")
 
@@ -118,14 +113,13 @@ def _check_proxies(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_secret_key(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    if f"{ENV_PREFIX}SECRET_KEY" in environ:
-        yield Finding("ok", "secret key", "from the environment")
-        return
     path = settings.secret_file
-    if is_placeholder(settings.secret_key):
-        yield Finding("warning", "secret key", f"will be created in {path} on first start")
-    elif words := exposure_warning(path, settings.secret_key):
+    if words := exposure_warning(settings):
         yield Finding("warning", "secret key", words)
+    elif f"{ENV_PREFIX}SECRET_KEY" in environ:
+        yield Finding("ok", "secret key", "from the environment")
+    elif not settings.secret_key:
+        yield Finding("warning", "secret key", f"will be created in {path} on first start")
     elif is_kept_in(path, settings.secret_key):
         yield Finding("ok", "secret key", f"in {path}, readable by its owner only")
     else:
@@ -163,7 +157,8 @@ def _check_database(services: Services, *, is_host: bool) -> Iterator[Finding]:
 def _finding_of(error: Exception) -> Finding:
     """Return the finding for an error that an operator can fix; raise any other one."""
     if isinstance(error, TablesMissing):
-        return Finding("warning", "database", f"reachable; {error}")
+        step = command_line("db upgrade")
+        return Finding("warning", "database", f"reachable; {error}", step)
     if isinstance(error, SettingsError):
         return Finding("fault", "secret key", str(error))
     words = error_line(error)
@@ -184,7 +179,7 @@ def _missing_database(file: Path, data_dir: Path, creator: str) -> Finding:
         )
     if folder.is_dir() and not os.access(folder, os.W_OK):
         return Finding("fault", "database", f"cannot be created: {folder} is not writable")
-    return Finding("warning", "database", f"does not exist yet; {creator} creates it")
+    return Finding("warning", "database", f"does not exist yet; {creator} creates it", creator)
 
 
 def _check_tables(database: Database) -> Finding:
@@ -207,9 +202,9 @@ def _check_file_modes(database: Database, *, is_host: bool) -> Iterator[Finding]
     with database.reading() as connection:
         if is_host and has_other_tables(connection):
             return
-    for file in sqlite.database_files(Path(database.engine.url.database or "")):
-        if words := mode_warning(file):
-            yield Finding("warning", "database", words)
+    files = sqlite.database_files(Path(database.engine.url.database or ""))
+    if words := mode_warning(*files):
+        yield Finding("warning", "database", words)
 
 
 def _check_writable(database: Database) -> Iterator[Finding]:
@@ -222,10 +217,21 @@ def _check_writable(database: Database) -> Iterator[Finding]:
 def _check_contents(services: Services) -> Iterator[Finding]:
     services.key_set.key_store.check_signing_key()
     yield Finding("ok", "signing keys", "can be decrypted with the secret key")
+    yield from _check_previous_secret(services)
     if services.has_layer_users and services.users.is_empty():
-        words = f"no user exists yet; run {command_line('users add NAME --role admin')}"
-        yield Finding("warning", "users", words)
+        add = command_line("users add NAME --role admin")
+        yield Finding("warning", "users", f"no user exists yet; run {add}", add)
     yield from _check_clock(services.database)
+
+
+def _check_previous_secret(services: Services) -> Iterator[Finding]:
+    """Report what still needs the previous secret, or that it may go."""
+    if not services.settings.secret_key_previous:
+        return
+    use = previous_secret_use(services.issuer, services.key_set.key_store)
+    is_waiting = bool(use.sessions) and not use.keys
+    words, step = previous_secret(use), "" if is_waiting else previous_secret_step(use)
+    yield Finding("ok" if is_waiting else "warning", "previous secret", words, step)
 
 
 def _check_clock(database: Database) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "roles": "Manage the roles of users.",
     "sessions": "List and end the sessions of users.",
     "keys": "Manage the keys that sign access tokens.",
+    "secret": "Make, rotate or revoke the secret key.",
     "purge": "Delete expired data.",
     "access": "Show the access rule of every route.",
     "openapi": "Write the OpenAPI document.",

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 
 import click
 from flask import Flask
@@ -15,7 +16,8 @@ from flask.cli import ScriptInfo
 
 from itemsapi.app import create_app
 from itemsapi.clock import now
-from itemsapi.db import check_schema
+from itemsapi.command_line import command_line
+from itemsapi.db import Database, SchemaOutdated, check_schema
 from itemsapi.extension import gate_of
 from itemsapi.observability.context import (
     RequestContext,
@@ -32,8 +34,9 @@ from itemsapi.settings import Settings, SettingsError
 def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     """Yield the services; close the database afterwards.
 
-    Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`. Audit events of
-    commands have the address "cli" and no user id.
+    Raise `SettingsError`, or, with `check_schema_version`, `SchemaOutdated`: only the commands that
+    set up a service make a database. Audit events of commands have the address "cli" and no user
+    id.
     """
     host = host_application()
     services = _services(host)
@@ -42,12 +45,25 @@ def open_services(*, check_schema_version: bool = True) -> Iterator[Services]:
     token = set_request_context(RequestContext(address="cli"))
     try:
         if check_schema_version:
+            require_database(services.database)
             check_schema(services.database)
         with host.app_context() if host else nullcontext():  # its users may need it
             yield services
     finally:
         services.database.dispose()
         reset_request_context(token)
+
+
+def require_database(database: Database) -> None:
+    """Raise `SchemaOutdated` for a missing SQLite file, which SQLite would make when it is opened.
+
+    Another database says itself that it is missing.
+    """
+    file = database.engine.url.database
+    if database.dialect != "sqlite" or not file or Path(file).exists():
+        return
+    words = f"there is no database: {file}; set ITEMSAPI_DATA_DIR to the folder that has it"
+    raise SchemaOutdated(f"{words}, or make a new one: run {command_line('db upgrade')}")
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from sqlalchemy import MetaData
 
 from itemsapi import db
 from itemsapi.cli.backup import after_restore, backup, restore
-from itemsapi.cli.context import open_services
+from itemsapi.cli.confirmation import require_confirmation, yes_option
+from itemsapi.cli.context import host_application, open_services, require_database
 from itemsapi.cli.copy import copy
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
@@ -75,15 +76,17 @@ def upgrade(revision: str | None, owner: db.Owner | None) -> None:
 @command.command(context_settings=HYPHENS)
 @click.argument("revision", callback=_checked)
 @owner_option
-@click.confirmation_option(prompt="Columns and tables are dropped with their data. Continue?")
-def downgrade(revision: str, owner: db.Owner | None) -> None:
+@yes_option
+def downgrade(revision: str, owner: db.Owner | None, *, yes: bool) -> None:
     """Downgrade the layer's tables to REVISION; `base` removes all tables of itemsapi.
 
     REVISION may be relative: `-1` is the one before. Tables of blueprints are downgraded with
     --blueprints only.
     """
     with open_services(check_schema_version=False) as services:
+        require_database(services.database)
         _require_owner(services, owner or "layer")
+        require_confirmation("Columns and tables are dropped with their data.", yes=yes)
         db.downgrade(services.database, revision, of=owner or "layer")
         _print_revisions(services)
 
@@ -93,6 +96,7 @@ def downgrade(revision: str, owner: db.Owner | None) -> None:
 def current(*, as_json: bool) -> None:
     """Show the revisions of the database and those that it should have."""
     with open_services(check_schema_version=False) as services:
+        require_database(services.database)
         found, newest = db.current_revision(services.database), db.newest_revision()
         others = {owner: db.revisions(services.database, owner) for owner in OTHERS}
     if as_json:
@@ -133,6 +137,7 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
     `itemsapi db upgrade`.
     """
     with open_services(check_schema_version=False) as services:
+        _require_owner(services, "blueprints")
         create_data_dir(services)
         load_blueprints(services.settings.blueprints)
         models = _load_metadata(metadata) if metadata else db.BlueprintModel.metadata
@@ -149,7 +154,10 @@ command.add_command(copy)
 def _require_owner(services: Services, owner: db.Owner) -> None:
     """Raise `SettingsError` if the application has no tables of an owner."""
     if owner == "blueprints" and services.settings.migrations is None:
-        raise SettingsError("ITEMSAPI_MIGRATIONS is missing; set it to the folder of migrations")
+        words = "ITEMSAPI_MIGRATIONS is missing; set it to the folder of your migrations, as in"
+        in_application = 'app.config["ITEMSAPI_MIGRATIONS"] = "migrations" before AuthLayer(app)'
+        example = in_application if host_application() else "ITEMSAPI_MIGRATIONS=migrations"
+        raise SettingsError(f"{words} {example}")
     if owner == "items" and not services.database.items:
         raise SettingsError("--items: this application does not have the Items API")
 

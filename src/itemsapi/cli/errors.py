@@ -2,6 +2,7 @@
 
 from alembic.util import CommandError
 
+from itemsapi.cli.confirmation import NotConfirmed
 from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.backup_file import BackupFailed
 from itemsapi.db.ownership import SchemaConflict
@@ -10,7 +11,7 @@ from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.rest.api import DocumentInvalid
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly
+from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly, SecretInUse
 
 _EXPECTED_ERRORS = (
     CannotListen,
@@ -24,6 +25,8 @@ _EXPECTED_ERRORS = (
     CommandError,
     RotationTooEarly,
     KeyUnknown,
+    SecretInUse,
+    NotConfirmed,
 )
 
 

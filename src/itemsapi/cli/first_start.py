@@ -16,14 +16,14 @@ def prepare(services: Services) -> None:
     """Create the tables and the first key in an empty database; check both otherwise.
 
     Raise `SchemaOutdated` for another schema (an existing one is never changed unasked), and
-    `SettingsError` if the secret key does not decrypt the signing keys.
+    `SettingsError` if the secret key does not decrypt the signing keys, or cannot be made.
     """
     create_data_dir(services)
     if is_empty(services.database):
         upgrade(services.database)
     check_schema(services.database)
+    services.key_set.key_store.load_or_create()
     services.key_set.key_store.check_signing_key()
-    services.key_set.snapshot()
 
 
 def create_data_dir(services: Services) -> None:

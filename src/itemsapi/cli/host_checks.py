@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import URL
 
 from itemsapi.accounts.sql_users import SqlUsers
-from itemsapi.cli.access import public_by_pattern
+from itemsapi.cli.access import public_by_pattern, shown_entries
 from itemsapi.cli.findings import Finding
 from itemsapi.extension import gate_of
 from itemsapi.gate.wsgi_guard import mounted_applications
@@ -45,7 +45,8 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
     for fault in rulebook.faults:
         yield Finding("fault", "rules", fault)
     if not rulebook.faults:
-        yield Finding("ok", "rules", f"each of {len(rulebook.entries)} routes and methods has one")
+        count = len(shown_entries(rulebook))
+        yield Finding("ok", "rules", f"each of {count} routes and methods has one")
     for words in public_by_pattern(rulebook):
         yield Finding("warning", "rules", words)
 

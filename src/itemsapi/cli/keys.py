@@ -5,6 +5,7 @@ import time
 
 import click
 
+from itemsapi.cli.confirmation import require_confirmation, yes_option
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table, progress_bar
 from itemsapi.tokens.key_store import KeyStore, RotationTooEarly
@@ -46,15 +47,18 @@ def rotate(*, no_wait: bool, as_json: bool) -> None:
 
 @command.command
 @click.argument("kid")
-@click.confirmation_option(prompt="All tokens that it signed are rejected within 2 s. Continue?")
+@yes_option
 @json_option
-def withdraw(kid: str, *, as_json: bool) -> None:
+def withdraw(kid: str, *, yes: bool, as_json: bool) -> None:
     """Reject all tokens that the key KID signed: for emergencies.
 
     Clients that refresh get tokens signed with another key; no session ends.
     """
     with open_services() as services:
-        services.key_set.key_store.withdraw(kid)
+        key_store = services.key_set.key_store
+        key_store.require_known(kid)
+        require_confirmation("All tokens that it signed are rejected within 2 s.", yes=yes)
+        key_store.withdraw(kid)
     print_result({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
 
 

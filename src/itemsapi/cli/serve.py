@@ -50,11 +50,11 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
         with open_services(check_schema_version=False) as services:
             if admin:
                 require_own_users(services)
-            prepare(services)
             host_app = host_application()
             app = host_app or create_app(services.settings)
             AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
             build_document(app, required=host_app is None)
+            prepare(services)  # creates files, so an application that fails comes before it
             warn_of_unknown_settings()
             admin_credentials = first_admin(services, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -3,8 +3,9 @@
 import click
 
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.cli.confirmation import require_confirmation, yes_option
 from itemsapi.cli.context import open_services
-from itemsapi.cli.terminal import json_option, print_lines, print_table
+from itemsapi.cli.terminal import counted, json_option, print_lines, print_table
 from itemsapi.issuer.sessions import end_other_sessions, list_open_sessions
 from itemsapi.problems import NotFound
 from itemsapi.services import Services
@@ -32,18 +33,23 @@ def list_sessions(name: str, *, as_json: bool) -> None:
 @command.command("end")
 @click.argument("name", required=False)
 @click.option("--everybody", is_flag=True, help="End the sessions of all users.")
-def end_sessions(name: str | None, *, everybody: bool) -> None:
-    """End all sessions of the user with this NAME or id, or of all users."""
+@yes_option
+def end_sessions(name: str | None, *, everybody: bool, yes: bool) -> None:
+    """End all sessions of the user with this NAME or id, or of all users.
+
+    For all users it asks first; --yes answers.
+    """
     if everybody == bool(name):
         raise click.UsageError("Give a NAME or --everybody.")
     with open_services() as services:
         if name is None:
+            require_confirmation("Everybody has to sign in again.", yes=yes)
             services.users.end_all_sessions(COMMAND_LINE)
             print_lines("Ended everybody's sessions.")
             return
         user_id, why = _find_user_id(services, name), "ended by an operator"
         ended = end_other_sessions(services.issuer, user_id, keep=None, why=why, caller_id=None)
-        print_lines(f"Ended {ended} of {name}.")
+        print_lines(f"Ended {counted(ended, 'session')} of {name}.")
 
 
 def _find_user_id(services: Services, name: str) -> str:

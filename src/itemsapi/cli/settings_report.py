@@ -1,22 +1,25 @@
 """Every setting with its value and source; secrets are not shown."""
 
 import dataclasses
-import secrets
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from itemsapi.secret_key import is_kept_in
+from itemsapi.secret_key import is_kept_in, kept_secrets
 from itemsapi.settings import ENV_PREFIX, Settings
+from itemsapi.settings_parsing import parse_hops, parse_rate, written
 
 HIDDEN = "(hidden)"
-PLACEHOLDER = "a placeholder that signs and encrypts nothing"  # of a secret key not made yet
 URL_SETTINGS = {"database_url", "rate_limit_url"}  # only their passwords are secret
+SECRET_SETTINGS = ("secret_key", "secret_key_previous")  # in the order of `kept_secrets`
+DEFAULT = "default"  # the source of a setting that nobody set
+_NONE_AS_WRITTEN = {parse_rate: "off", parse_hops: "none"}
+
+Row = dict[str, object]
 
 
-def settings_rows(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, object]]:
+def settings_rows(settings: Settings, environ: Mapping[str, str]) -> list[Row]:
     """Return all settings, sorted by name, as rows of `setting`, `value` and `source`."""
     fields = sorted(dataclasses.fields(settings), key=lambda field: field.name)
     return [
@@ -29,16 +32,20 @@ def settings_rows(settings: Settings, environ: Mapping[str, str]) -> list[dict[s
     ]
 
 
+def rows_of_set(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of settings that are not left at their defaults."""
+    return [row for row in rows if row["source"] != DEFAULT]
+
+
 def _display_value(field: "dataclasses.Field[object]", value: object) -> str:
-    if value is None or value == ():
-        return ""
+    """Return a value as one sets it, without a secret."""
     if field.name in URL_SETTINGS:
         return _without_password(str(value))
     if not field.repr:
         return HIDDEN if value else ""
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():.0f}s"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    if value is None:
+        return _NONE_AS_WRITTEN.get(field.metadata["parse"], "")
+    return written(value)
 
 
 def _without_password(url: str) -> str:
@@ -49,16 +56,17 @@ def _without_password(url: str) -> str:
         return HIDDEN
 
 
-def is_placeholder(secret: str) -> bool:
-    """Return whether a secret stands for a key that is not made yet."""
-    return secrets.compare_digest(secret.encode(), PLACEHOLDER.encode())
-
-
 def _source(settings: Settings, name: str, environ: Mapping[str, str]) -> str:
     if ENV_PREFIX + name.upper() in environ:
         return "environment"
-    secret, file = settings.secret_key, settings.secret_file
-    if name == "secret_key" and (is_placeholder(secret) or is_kept_in(file, secret)):
-        return str(file)
+    if name in SECRET_SETTINGS and (file := _file(settings, name)):
+        return file
     is_default = getattr(settings, name) == getattr(Settings(data_dir=settings.data_dir), name)
-    return "default" if is_default else "application"
+    return DEFAULT if is_default else "application"
+
+
+def _file(settings: Settings, name: str) -> str | None:
+    """Return the file that a secret was read from; None if it is in none."""
+    files = dict(zip(SECRET_SETTINGS, kept_secrets(settings), strict=False))
+    file, secret = files.get(name, (settings.secret_file, ""))
+    return str(file) if secret and is_kept_in(file, secret) else None

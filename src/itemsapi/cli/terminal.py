@@ -93,6 +93,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=_json_default))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 key`, `2 keys`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else ""

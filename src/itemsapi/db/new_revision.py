@@ -92,8 +92,9 @@ def _complete(context: MigrationContext, _revision: object, scripts: list[Migrat
 def _require_own_tables(metadata: MetaData) -> None:
     """Raise `SettingsError` unless there are tables, and none is one of the layer's."""
     if not metadata.tables:
-        words = "no model is found; name its blueprint in ITEMSAPI_BLUEPRINTS and derive it from"
-        raise SettingsError(f"{words} itemsapi.BlueprintModel, or add --metadata MODULE:METADATA")
+        words = "no model is found; derive it from itemsapi.BlueprintModel, and name its blueprint"
+        advice = "in ITEMSAPI_BLUEPRINTS, or import it in the application of --app"
+        raise SettingsError(f"{words} {advice}; or add --metadata MODULE:METADATA")
     for name, table in metadata.tables.items():
         if table.schema:
             words = f"the table `{name}` names a schema"

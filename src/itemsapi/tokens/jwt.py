@@ -5,6 +5,7 @@ open. Expiry is checked against the application's clock, so the libraries get an
 Access tokens are signed with the key set. Refresh tokens, which only this service reads, are signed
 with HS256 under a key derived from the secret key: the same generation always gives the same bytes,
 and a key of the set can retire one access token lifetime after its last signature (docs/adr/0002).
+While the secret is rotated, tokens of both secrets are accepted (docs/adr/0014).
 """
 
 import random
@@ -46,7 +47,7 @@ from itemsapi.tokens.claims import (
     require_current,
 )
 from itemsapi.tokens.key_set import KeySet
-from itemsapi.tokens.keys import Key, derive_key, symmetric_key
+from itemsapi.tokens.keys import Key
 from itemsapi.tokens.scopes import format_scopes
 
 LIBRARY_LEEWAY = timedelta(days=365_000)
@@ -65,11 +66,11 @@ class TokenCodec:
     """Create and verify access and refresh tokens, with or without an application context."""
 
     def __init__(self, settings: Settings, key_set: KeySet, clock: Clock) -> None:
-        """Take the key set; derive the key of refresh tokens from the secret key."""
+        """Take the key set, which has the keys of refresh tokens too."""
         self._key_set, self._clock = key_set, clock
+        self._secret_keys = key_set.key_store.secret_keys
         self._issuer, self._audience = settings.public_url, settings.audience
         self._access_ttl = settings.access_ttl
-        self._refresh_key = symmetric_key(derive_key(settings.secret_key, "refresh tokens"))
         self._private_jwks: dict[str, PyJWK] = {}
         self._public_jwks: dict[str, PyJWK] = {}
         self._manager = self._make_manager()
@@ -165,13 +166,17 @@ class TokenCodec:
     def create_refresh_token(
         self, *, sub: str, sid: str, gen: int, issued_at: datetime, expires_at: datetime
     ) -> str:
-        """Create the refresh token of one generation: equal arguments give equal bytes."""
+        """Create the refresh token of one generation: equal arguments give equal bytes.
+
+        Only after a rotation of the secret are they others.
+        """
+        key = self._key_set.snapshot().refresh_key
         claims = {
             "sid": sid, "gen": gen, "jti": f"{sid}.{gen}",
             "iat": unix_seconds(issued_at), "exp": unix_seconds(expires_at),
         }  # fmt: skip
-        headers = {"typ": "rt+jwt", "kid": self._refresh_key.kid}
-        identity = _SigningIdentity(sub, self._refresh_key)
+        headers = {"typ": "rt+jwt", "kid": key.kid}
+        identity = _SigningIdentity(sub, key)
         with self._configured_context():
             token: str = create_refresh_token(
                 identity, additional_claims=claims, additional_headers=headers
@@ -198,7 +203,7 @@ class TokenCodec:
         """
         self._key_set.snapshot()
         header = parse_header(token, "rt+jwt", RefreshInvalid)
-        key = self._refresh_key if header["kid"] == self._refresh_key.kid else None
+        key = self._secret_keys.find_refresh_key(header["kid"])
         return parse_refresh_claims(self._verified_payload(token, header, key, RefreshInvalid))
 
     def _verified_payload(
@@ -216,9 +221,7 @@ class TokenCodec:
         return parse_payload(token, error)
 
     def _find_key(self, kid: str) -> Key:
-        if kid == self._refresh_key.kid:
-            return self._refresh_key
-        key = self._key_set.find(kid)
+        key = self._secret_keys.find_refresh_key(kid) or self._key_set.find(kid)
         if key is None:
             raise TokenInvalid
         return key

@@ -20,6 +20,7 @@ from itemsapi.settings import Settings, SettingsError
 from itemsapi.tokens.key_store import KeyStore
 from itemsapi.tokens.keys import Key
 from itemsapi.tokens.revocation import MAX_AGE_OF_COPY
+from itemsapi.tokens.secret_keys import SecretKey, secret_in_use
 
 MAX_KEY_AGE_SECONDS = 60.0  # how long the copy is used while the database is unavailable
 FIRST_LOAD_WAIT_SECONDS = 5.0  # how long a request waits while another one loads the first copy
@@ -29,10 +30,14 @@ MAINTENANCE_RETRY_SECONDS = 30.0  # pause after a failed attempt to change keys
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """The keys at one time: the one that signs, and those that verify, in the order of the JWKS."""
+    """The keys at one time: the one that signs, and those that verify, in the order of the JWKS.
+
+    `secret`: the secret that encrypts them, whose key signs refresh tokens; None without keys.
+    """
 
     signing: Key | None
     verifying: dict[str, Key]
+    secret: SecretKey | None = None
 
     @property
     def current(self) -> Key:
@@ -40,6 +45,13 @@ class KeySnapshot:
         if self.signing is None:
             raise GateUnavailable(cause="signing keys: the one that signs cannot be read")
         return self.signing
+
+    @property
+    def refresh_key(self) -> Key:
+        """The key that signs refresh tokens. Raise `GateUnavailable` if no key can be read."""
+        if self.secret is None:
+            raise GateUnavailable(cause="signing keys: none can be read")
+        return self.secret.refresh_key
 
     def public_jwks(self) -> list[dict[str, str]]:
         """Return the public JWKs of all keys that verify; symmetric keys have none (RFC 7517)."""
@@ -119,9 +131,10 @@ class KeySet:
         if started_at - self._checked_at < self._lag:
             return ()
         try:
-            rows = self.key_store.load_active() or self.key_store.ensure_signing_key()
-        except DatabaseUnavailable as error:
-            self._load_error, self._checked_at = error.cause, self._monotonic()
+            rows = self.key_store.load_or_create()
+        except (DatabaseUnavailable, SettingsError) as error:
+            self._load_error = getattr(error, "cause", "") or str(error)
+            self._checked_at = self._monotonic()
             return ()
         self._replace(rows)
         self._load_error, self._checked_at, self._loaded_at = "", started_at, started_at
@@ -147,13 +160,15 @@ class KeySet:
         loaded_rows = [(row.kid, row.state, row.alg, row.secret) for row in rows]
         if loaded_rows == self._loaded_rows:
             return
-        keys = {row.kid: key for row in rows if (key := self._decrypted(row))}
+        found = {row.kid: pair for row in rows if (pair := self._decrypted(row))}
+        keys = {kid: key for kid, (key, _) in found.items()}
         signing = [keys[row.kid] for row in rows if row.state == "current" and row.kid in keys]
-        self._snapshot = KeySnapshot(signing[-1] if signing else None, keys)
+        secret = secret_in_use([secret for _, secret in found.values()])
+        self._snapshot = KeySnapshot(signing[-1] if signing else None, keys, secret)
         self._loaded_rows = loaded_rows
         self.version += 1
 
-    def _decrypted(self, row: AnyRow) -> Key | None:
+    def _decrypted(self, row: AnyRow) -> tuple[Key, SecretKey] | None:
         try:
             return self.key_store.decrypt(row)
         except SettingsError as error:

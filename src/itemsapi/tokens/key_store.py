@@ -7,7 +7,7 @@ Source: RFC 7517 (JWK), NIST SP 800-57 part 1 section 5.3.4 for the states.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
@@ -18,7 +18,8 @@ from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.settings import Settings, SettingsError
-from itemsapi.tokens.keys import Key, KeyEncryption, generate_key
+from itemsapi.tokens.keys import Key, generate_key
+from itemsapi.tokens.secret_keys import SecretKey, SecretKeys
 
 KeyState = Literal["next", "current", "retired", "withdrawn"]
 
@@ -27,6 +28,8 @@ PUBLISHED_BEFORE_SIGNING = timedelta(seconds=70)
 VERIFIES_AFTER_RETIREMENT = timedelta(
     hours=1, minutes=5
 )  # once retired: the longest life of a token, and more
+SECRET_ROTATED = "crypto_secret_rotated"  # noqa: S105 - an event of the audit trail
+SECRET_REVOKED = "crypto_secret_revoked"  # noqa: S105 - as above
 KEY_LOCK_ID = 7_201  # of the advisory lock around changes of keys
 
 
@@ -45,6 +48,17 @@ class KeyUnknown(LookupError):
     def __init__(self, kid: str) -> None:
         """Take the `kid` that was not found."""
         super().__init__(f"there is no key {kid}, or it is withdrawn already")
+
+
+class SecretInUse(RuntimeError):
+    """The secret that is to be revoked is still one of the settings."""
+
+    def __init__(self) -> None:
+        """Say what to do first."""
+        super().__init__(
+            "the secret to revoke is still set; set another ITEMSAPI_SECRET_KEY, such as `itemsapi"
+            " secret new FILE` writes, and no ITEMSAPI_SECRET_KEY_PREVIOUS"
+        )
 
 
 class SigningKey(Model):
@@ -72,7 +86,7 @@ class KeyStore:
         """Take the database and the settings; load no key yet."""
         self._database, self._clock, self._audit = database, clock, audit
         self._alg, self._rotation_period = settings.signing_alg, settings.key_rotation
-        self._encryption = KeyEncryption(settings.secret_key)
+        self.secret_keys = SecretKeys(settings)
 
     def load_active(self) -> list[AnyRow]:
         """Return the rows of the keys that verify: all but withdrawn and long retired ones."""
@@ -86,17 +100,29 @@ class KeyStore:
         with self._database.reading() as connection:
             return list(connection.execute(_ALL).all())
 
-    def decrypt(self, row: AnyRow) -> Key:
-        """Return the key of a row. Raise `SettingsError` if it cannot be decrypted (R-29)."""
+    def decrypt(self, row: AnyRow) -> tuple[Key, SecretKey]:
+        """Return the key of a row and its secret. Raise `SettingsError` if there is none (R-29)."""
         if row.state not in get_args(KeyState):
             raise SettingsError(f"signing key {row.kid} has the unknown state {row.state!r}")
-        return self._encryption.decrypt(row.kid, row.alg, row.secret)
+        return self.secret_keys.decrypt(row.kid, row.alg, row.secret)
 
     def check_signing_key(self) -> None:
-        """Raise `SettingsError`, one line, if the signing key cannot be decrypted (R-24)."""
-        for row in self.load_active():
+        """Raise `SettingsError`, one line, if the signing key cannot be decrypted (R-24).
+
+        Before a key signs, one of the others must be readable.
+        """
+        rows = self.load_active()
+        self._require_decryptable(rows)
+        for row in rows:
             if row.state == "current":
                 self.decrypt(row)
+
+    def load_or_create(self) -> list[AnyRow]:
+        """Return the active rows; make the first keys if there are none.
+
+        Raise `SettingsError` if they need a secret key that cannot be made.
+        """
+        return self.load_active() or self.ensure_signing_key()
 
     def ensure_signing_key(self) -> list[AnyRow]:
         """Make the next key sign if no key does; return the active rows."""
@@ -136,6 +162,14 @@ class KeyStore:
                 self._promote(tx)
         return True
 
+    def require_known(self, kid: str) -> None:
+        """Raise `KeyUnknown` unless there is a key that can be withdrawn."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_NOT_WITHDRAWN).all()
+        self._require_decryptable(rows)
+        if not any(row.kid == kid for row in rows):
+            raise KeyUnknown(kid)
+
     def withdraw(self, kid: str) -> None:
         """Reject all tokens of a key, in an emergency. Raise `KeyUnknown` if there is none.
 
@@ -151,6 +185,59 @@ class KeyStore:
                 self._promote(tx)
             elif row.state == "next":
                 self._publish(tx)
+
+    def use_current_secret(self) -> int:
+        """Encrypt all keys under the current secret; return how many were under the previous one.
+
+        From then on new keys and refresh tokens are made with it, in every process at its next
+        look at the keys.
+        """
+        with self._changing() as tx:
+            rows = [row for row in tx.execute(_ALL).all() if self._uses_previous_secret(row)]
+            for row in rows:
+                key, _ = self.decrypt(row)
+                secret = self.secret_keys.current.encryption.encrypt(key)
+                tx.execute(update(_table).where(_table.c.kid == row.kid).values(secret=secret))
+            if rows:
+                self._audit.record(tx, SECRET_ROTATED, keys=len(rows))
+        return len(rows)
+
+    def uses_previous_secret(self) -> bool:
+        """Return whether a key in the database is under the previous secret."""
+        return any(self._uses_previous_secret(row) for row in self.load_all())
+
+    def require_other_secret(self) -> None:
+        """Raise `SecretInUse` if a key in the database is under a secret of the settings."""
+        with self._database.reading() as connection:
+            self._require_unreadable(connection.execute(_NOT_WITHDRAWN).all())
+
+    def replace_all(self, tx: Session) -> None:
+        """Withdraw all keys and make others under the current secret; the old one is not needed.
+
+        Raise `SecretInUse` as `require_other_secret`: who knows that secret could go on making
+        tokens.
+        """
+        self._database.advisory_lock(tx, KEY_LOCK_ID)
+        rows = tx.execute(_NOT_WITHDRAWN).all()
+        self._require_unreadable(rows)
+        for row in rows:
+            self._set_state(tx, row.kid, "withdrawn")
+        self._audit.record(tx, SECRET_REVOKED, keys=len(rows))
+        self._promote(tx)
+
+    def _require_unreadable(self, rows: Sequence[AnyRow]) -> None:
+        if self.secret_keys.previous or any(self._is_readable(row) for row in rows):
+            raise SecretInUse
+
+    def _uses_previous_secret(self, row: AnyRow) -> bool:
+        with suppress(SettingsError):
+            return self.decrypt(row)[1].is_previous
+        return False
+
+    def _is_readable(self, row: AnyRow) -> bool:
+        with suppress(SettingsError):
+            return bool(self.decrypt(row))
+        return False
 
     @contextmanager
     def _changing(self) -> Iterator[Session]:
@@ -202,10 +289,19 @@ class KeyStore:
             "kid": key.kid,
             "alg": key.alg,
             "state": "next",
-            "secret": self._encryption.encrypt(key),
+            "secret": self._secret_in_use(tx).encryption.encrypt(key),
         }
         tx.execute(insert(_table), row | {"created_at": now, "changed_at": now})
         return key.kid
+
+    def _secret_in_use(self, tx: Session) -> SecretKey:
+        """Return the secret for a new key: that of the others; the current one for the first."""
+        rows = tx.execute(_NOT_WITHDRAWN).all()
+        if not rows:
+            self.secret_keys.create_if_missing()
+        uses_previous = any(self._uses_previous_secret(row) for row in rows)
+        previous = self.secret_keys.previous
+        return previous if previous and uses_previous else self.secret_keys.current
 
     def _promote(self, tx: Session) -> str:
         """Make the next key the signing key, and publish another next key."""

@@ -76,8 +76,8 @@ class KeyEncryption:
             jwk = self._cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], kid.encode())
         except (InvalidTag, ValueError) as error:
             msg = (
-                "ITEMSAPI_SECRET_KEY does not fit the keys in the database;"
-                " set the secret with which they were made"
+                "ITEMSAPI_SECRET_KEY does not fit the keys in the database; set the secret with"
+                " which they were made, as ITEMSAPI_SECRET_KEY_PREVIOUS if you rotate it"
             )
             raise SettingsError(msg) from error
         return validate_key(Key(kid, alg, jwk.decode()))
