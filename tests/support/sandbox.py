@@ -68,7 +68,7 @@ def make_readable(paths: list[Path], spare: Path) -> None:
 
 
 def mount(*words: object) -> None:
-    """Run the command of mount(8)."""
+    """Run the command `mount`."""
     subprocess.run(["mount", *map(str, words)], check=True)  # noqa: S603, S607 - constant words
 
 
