@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from support.installed import TIMEOUT_SECONDS
-from support.sandbox import command_line, other_user
+from support.sandbox import Sandbox, other_user
 
 BLOCK_SECONDS = 4 * TIMEOUT_SECONDS  # of several commands
 END = "\x1e"  # separates the output of a command from its exit status
@@ -25,7 +25,7 @@ OPEN = (
     "mkdir -p {folder} && cd {folder} && exec sh <{folder}.{number}.in >{folder}.{number}.out 2>&1"
 )
 WAIT = """
-until curl -s -o "$HOME/.response" '{url}'; do
+until curl -sf -o "$HOME/.response" '{url}'; do
     kill -0 {pid} 2>/dev/null || exit 1
     sleep 0.1
 done
@@ -39,27 +39,21 @@ class CommandFailed(AssertionError):
 class Machine:
     """A home, a network and an environment of their own, for the terminals of a document."""
 
-    def __init__(self, root: Path, installed: Path, environment: dict[str, str]) -> None:
-        """Start it; `installed` is the `bin` folder of the wheel, `root` an empty folder."""
-        self.home = root / "home"
-        self.home.mkdir()
+    def __init__(self, installed: Path, environment: dict[str, str], sandbox: Sandbox) -> None:
+        """Start it; `installed` is the `bin` folder of the wheel."""
+        self.home = sandbox.home
         give_away(self.home)
         self._terminals: dict[tuple[str, int], Terminal] = {}
-        self._environment = {
+        variables = {
             "HOME": str(self.home),
             "PATH": f"{installed}:/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             **environment,
         }
-        python = [Path(sys.base_prefix), Path(sys.prefix), installed.parent]
+        words = [f"{name}={value}" for name, value in variables.items()]
         self._shell = subprocess.Popen(  # noqa: S603 - our own program
-            command_line(self.home, python, "env", "-i", *self._variables(), "sh"),
-            stdin=subprocess.PIPE,
-            text=True,
+            sandbox.command_line("env", "-i", *words, "sh"), stdin=subprocess.PIPE, text=True
         )
-
-    def _variables(self) -> list[str]:
-        return [f"{name}={value}" for name, value in self._environment.items()]
 
     def terminal(self, folder: str, number: int) -> "Terminal":
         """Return a terminal in a folder of the home; open it at its first use."""
@@ -168,9 +162,19 @@ def give_away(path: Path) -> None:
 
 
 @contextmanager
-def open_machine(installed: Path, environment: dict[str, str] | None = None) -> Iterator[Machine]:
-    """Yield a machine; end its processes and remove its files afterwards."""
+def open_machine(
+    installed: Path, environment: dict[str, str] | None = None, **options: tuple[Any, ...]
+) -> Iterator[Machine]:
+    """Yield a machine; end its processes and remove its files afterwards.
+
+    `options` are those of `Sandbox`.
+    """
+    python = (Path(sys.base_prefix), Path(sys.prefix), installed.parent)
+    readable = (*python, *options.pop("readable", ()))
     with tempfile.TemporaryDirectory(prefix="document-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # the other user goes through it
-        with Machine(Path(folder), installed, environment or {}) as machine:
+        home = Path(folder, "home")
+        home.mkdir()
+        sandbox = Sandbox(home=home, readable=readable, **options)
+        with Machine(installed, environment or {}, sandbox) as machine:
             yield machine
