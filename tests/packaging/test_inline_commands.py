@@ -27,24 +27,30 @@ def inline_code(page: Path) -> list[str]:
 
 
 def fault_of(line: str) -> str:
-    """Return what is wrong with a command line of ours: the command or option that is unknown."""
-    command: click.Command | None = main
+    """Return a command line of ours with its first unknown word; nothing if it has none."""
+    command: click.Command = main
     words = iter(shlex.split(line)[1:])
     for word in words:
         if word.startswith("-"):
-            known = {name for parameter in command.params for name in parameter.opts}
-            known |= {name for parameter in command.params for name in parameter.secondary_opts}
-            if word.partition("=")[0] not in known | {"--help"}:
+            if word.partition("=")[0] not in options_of(command):
                 return f"{line}: {word}"
             if word == "--app":
                 next(words)
-        elif isinstance(command, click.Group) and word.isalpha() and word.islower():
-            command = command.get_command(click.Context(command), word)
-            if command is None:
-                return f"{line}: {word}"
         elif isinstance(command, click.Group):
-            return ""  # COMMAND, NAME or dots: any one
+            if not word.islower():
+                return ""  # COMMAND or dots: any one
+            below = command.get_command(click.Context(command), word)
+            if below is None:
+                return f"{line}: {word}"
+            command = below
     return ""
+
+
+def options_of(command: click.Command) -> set[str]:
+    """Return all options of a command."""
+    parameters = command.params
+    names = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
+    return names | {"--help"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

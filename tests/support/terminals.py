@@ -9,9 +9,10 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,7 +71,16 @@ class Machine:
             raise CommandFailed("the sandbox does not start")
         self._shell.stdin.write(f"({OPEN.format(folder=folder, number=number)}) &\n")
         self._shell.stdin.flush()
-        return Terminal(folder, *pipes)
+        return Terminal(folder, self._wait_for_reader(pipes[0]), pipes[1])
+
+    def _wait_for_reader(self, pipe: Path) -> int:
+        """Open a pipe for writing as soon as the shell reads it; it may not start at all."""
+        ends = time.monotonic() + TIMEOUT_SECONDS
+        while self._shell.poll() is None and time.monotonic() < ends:
+            with suppress(OSError):
+                return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            threading.Event().wait(0.05)
+        raise CommandFailed("no shell starts in the sandbox")
 
     def leave(self, folder: str) -> None:
         """Stop what is served from a folder."""
@@ -93,17 +103,17 @@ class Machine:
             terminal.close()
         if self._shell.stdin:
             self._shell.stdin.close()
-        self._shell.terminate()
+        self._shell.kill()
         self._shell.wait()
 
 
 class Terminal:
     """One `sh` in a folder."""
 
-    def __init__(self, folder: Path, into: Path, out: Path) -> None:
+    def __init__(self, folder: Path, into: int, out: Path) -> None:
         """Connect with a shell that reads and writes these pipes."""
         self.folder = folder
-        self._input = into.open("w", encoding="utf-8")
+        self._input = open(into, "w", encoding="utf-8")  # noqa: SIM115 - open for as long as the shell
         self._output = out.open("rb", buffering=0)
         self._served: tuple[int, Path] | None = None
         self.run("set -e")
@@ -122,7 +132,8 @@ class Terminal:
         try:
             self._run(f"({WAIT.format(url=url, pid=pid)})")
         except CommandFailed as failed:
-            raise CommandFailed(f"{url} does not respond: {log.read_text('utf-8')}") from failed
+            end = log.read_text("utf-8")[-4000:]
+            raise CommandFailed(f"{url} does not respond: {end}") from failed
         return log.read_text("utf-8")
 
     def stop_serving(self) -> None:
