@@ -86,17 +86,16 @@ def test_the_blocks_of_a_page_do_what_it_says(page: str, installed: Path) -> Non
 @pytest.mark.postgres
 def test_the_guide_to_migrations_runs_on_postgresql(installed: Path, postgres_server: str) -> None:
     """Its two examples, each on a database of its own."""
-    names = [f"guide_{new_id()[-12:]}" for _ in range(2)]
-    for name in names:
+    databases = {folder: f"{folder}_{new_id()[-12:]}" for folder in ("orders", "shop")}
+    for name in databases.values():
         execute(postgres_server, f"CREATE DATABASE {name}")
-    ours, theirs = (url_of(postgres_server, name) for name in names)
-    urls = {
-        "ITEMSAPI_DATABASE_URL": ours,
-        "SHOP_DATABASE_URL": theirs.replace("postgresql:", "postgresql+psycopg:"),
-    }
-    with open_machine(installed, urls, readable=(socket_of(postgres_server),)) as machine:
+    orders, shop = (url_of(postgres_server, name) for name in databases.values())
+    shop = shop.replace("postgresql:", "postgresql+psycopg:")
+    with open_machine(installed, readable=(socket_of(postgres_server),)) as machine:
+        machine.terminal("orders", 1).run(f"export ITEMSAPI_DATABASE_URL='{orders}'")
+        machine.terminal("shop", 1).run(f"export SHOP_DATABASE_URL='{shop}'")
         run_blocks(machine, "docs/migrations.md")
-    for name in names:
+    for name in databases.values():
         execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
