@@ -7,7 +7,7 @@ the checkout itself. All files of the site are its own: a page makes no request 
 import posixpath
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -111,6 +111,14 @@ def prepare(app: "Sphinx", page: str, source: list[str]) -> None:
         source[0] += f"\n\n{toctree([f'{folder}/*'])}\n"
 
 
+def name_language(
+    _app: "Sphinx", page: str, _template: str, context: dict[str, Any], *_: Any
+) -> None:
+    """Tell browsers and screen readers which language a page is in."""
+    is_japanese = page.startswith("docs/ja/") or page.endswith(".ja")
+    context["language"] = "ja" if is_japanese else "en"
+
+
 def write_index(app: "Sphinx", failure: Exception | None) -> None:
     """Make the README the first page of the folder too."""
     first = Path(app.outdir) / f"{root_doc}.html"
@@ -121,4 +129,5 @@ def write_index(app: "Sphinx", failure: Exception | None) -> None:
 def setup(app: "Sphinx") -> None:
     """Connect the functions above with the build."""
     app.connect("source-read", prepare)
+    app.connect("html-page-context", name_language)
     app.connect("build-finished", write_index)

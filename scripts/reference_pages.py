@@ -69,7 +69,8 @@ def describe_command(path: str, command: click.Command) -> Iterator[str]:
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield f"```text\n{usage}\n```"
     yield inspect.cleandoc(command.help or "").replace("\b\n", "")
-    shown = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
+    shown = [option.get_help_record(context) for option in options]
     rows = [f"| `{cell(names)}` | {cell(text)} |" for names, text in filter(None, shown)]
     rows = [row for row in rows if not row.startswith("| `--help`")]
     yield "\n".join(["| option | meaning |", "|---|---|", *rows]) if rows else ""
