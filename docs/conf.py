@@ -62,6 +62,7 @@ suppress_warnings = ["misc.highlighting_failure"]  # a shortened JSON is no JSON
 html_theme = "furo"
 html_title = "itemsapi"
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_use_index = False
 html_theme_options = {"navigation_with_keys": True}

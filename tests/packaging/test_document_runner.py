@@ -8,7 +8,7 @@ import pytest
 
 from support.document_blocks import Block, read_blocks
 from support.document_runner import DocumentRunner, output_pattern
-from support.terminals import CommandFailed, Machine, open_machine
+from support.terminals import CommandFailed, Machine, open_machine, split_last_command
 
 PAGE = """\
 1. Save it:
@@ -79,6 +79,20 @@ def test_only_what_differs_between_runs_may_differ(shown: str, printed: str, is_
     """Tokens, ids, times, and what is left out."""
     pattern, _ = output_pattern(shown)
     assert bool(re.fullmatch(pattern, printed, re.DOTALL)) == is_same
+
+
+@pytest.mark.parametrize(
+    ("script", "last"),
+    [
+        ("serve\n", "serve"),
+        ("export A=1\nserve --port 1\n", "serve --port 1"),
+        ("export A=1\nupgrade &&\n    serve\n", "upgrade &&\n    serve"),
+        ("export A=1\nserve \\\n    --port 1\n", "serve \\\n    --port 1"),
+    ],
+)
+def test_only_the_last_command_of_a_block_serves(script: str, last: str) -> None:
+    """What stands before it stays in the terminal, such as a variable."""
+    assert split_last_command(script)[1] == last
 
 
 def test_a_shown_value_is_copied_into_later_commands(machine: Machine) -> None:

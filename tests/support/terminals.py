@@ -21,6 +21,7 @@ from support.installed import TIMEOUT_SECONDS
 from support.sandbox import Sandbox, other_user
 
 BLOCK_SECONDS = 4 * TIMEOUT_SECONDS  # of several commands
+CONTINUES = ("\\", "&&", "||", "|")  # how a line ends whose command goes on
 END = "\x1e"  # separates the output of a command from its exit status
 OPEN = (
     "mkdir -p {folder} && cd {folder} && exec sh <{folder}.{number}.in >{folder}.{number}.out 2>&1"
@@ -125,16 +126,16 @@ class Terminal:
 
     def serve(self, script: str, url: str) -> str:
         """Run commands of which the last serves, until `url` responds; return their output."""
-        self.stop_serving()
-        log = self.folder.with_suffix(".log")
-        pid = int(self._run(f". {self._save(script)} </dev/null >{log} 2>&1 & echo $!"))
+        before, server = split_last_command(script)
+        output, log = self.run(before), self.folder.with_suffix(".log")
+        pid = int(self._run(f". {self._save(server)} </dev/null >{log} 2>&1 & echo $!"))
         self._served = pid, log
         try:
             self._run(f"({WAIT.format(url=url, pid=pid)})")
         except CommandFailed as failed:
             end = log.read_text("utf-8")[-4000:]
             raise CommandFailed(f"{url} does not respond: {end}") from failed
-        return log.read_text("utf-8")
+        return output + log.read_text("utf-8")
 
     def stop_serving(self) -> None:
         """Stop the server that keeps this terminal busy."""
@@ -164,6 +165,15 @@ class Terminal:
                 raise CommandFailed(output.decode() or "no output, and no end")
             output += more
         return output.decode().removesuffix(END).replace("\r\n", "\n")
+
+
+def split_last_command(script: str) -> tuple[str, str]:
+    """Split a script before its last command, which may have several lines."""
+    lines = script.strip().splitlines()
+    first = len(lines) - 1
+    while first and lines[first - 1].endswith(CONTINUES):
+        first -= 1
+    return "\n".join(lines[:first]), "\n".join(lines[first:])
 
 
 def give_away(path: Path) -> None:
