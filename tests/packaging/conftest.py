@@ -1,5 +1,6 @@
 """The artifacts that would be published: an sdist, and the wheel built from it."""
 
+import compileall
 import subprocess
 import sys
 import sysconfig
@@ -19,7 +20,12 @@ if __name__ == "__main__":
     sys.exit(main())
 """
 
-COMMANDS = {"itemsapi": "itemsapi.cli", "alembic": "alembic.config", "flask": "flask.cli"}
+COMMANDS = {
+    "itemsapi": "itemsapi.cli",
+    "alembic": "alembic.config",
+    "flask": "flask.cli",
+    "pytest": "pytest",
+}
 
 
 def build(target: str, *, source: Path, into: Path) -> Path:
@@ -78,9 +84,11 @@ def install(home: Path, *wheels: zipfile.ZipFile) -> Path:
     (site,) = home.glob("lib/python*/site-packages")
     for wheel in wheels:
         wheel.extractall(site)  # noqa: S202 (our own archives, made above)
+    compileall.compile_dir(site, quiet=1)  # as pip does; another user cannot
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     for name, module in COMMANDS.items():
         command = home / "bin" / name
         command.write_text(CONSOLE_SCRIPT.format(python=home / "bin" / "python", module=module))
         command.chmod(0o755)
+    home.chmod(0o755)  # other users run the commands too
     return home / "bin"

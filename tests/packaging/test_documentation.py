@@ -31,3 +31,12 @@ def test_links_of_a_page_are_not_broken(page: Path) -> None:
     """Relative links and their anchors."""
     links = LINK.findall(page.read_text("utf-8"))
     assert [link for link in links if is_broken(page, link)] == []
+
+
+def test_every_decision_is_listed() -> None:
+    """In the page that the folder shows, with the title of the record."""
+    folder = ROOT / "docs" / "adr"
+    listed = (folder / "README.md").read_text("utf-8")
+    titles = {page: page.read_text("utf-8").splitlines()[0] for page in folder.glob("0*.md")}
+    links = [f"[{title.split('. ', 1)[1]}]({page.name})" for page, title in titles.items()]
+    assert [link for link in links if link not in listed] == []

@@ -1,7 +1,6 @@
-"""The README's "Put your own endpoint behind the gate", run word for word.
+"""The blueprint of the README, from a folder that the command does not have on its path.
 
-As by a user who has installed the wheel: with the console script (which, unlike `python -m`, does
-not have the current directory on its path), in an empty folder, without `PYTHONPATH`.
+`test_documents.py` runs the commands of the README; here is what they refuse.
 """
 
 import json
@@ -18,9 +17,7 @@ from support.command_line import free_port
 from support.installed import TIMEOUT_SECONDS, environment, run_command, wait_for_status
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Put your own")[1]
-(SCRIPT,) = re.findall(r"^ITEMSAPI_BLUEPRINTS=.*$", README, re.MULTILINE)
 MODULE, HOST = re.findall(r"```python\n(.*?)```", README.split("\n## ")[0], re.DOTALL)
-COMMANDS = re.findall(r"^(itemsapi --app|flask --app) (.*)$", README, re.MULTILINE)
 
 
 @contextmanager
@@ -42,31 +39,10 @@ def run(installed: Path, folder: Path, command: str) -> Iterator[subprocess.Pope
         process.communicate(timeout=TIMEOUT_SECONDS)
 
 
-def test_a_blueprint_in_the_current_directory_is_served(installed: Path, tmp_path: Path) -> None:
-    """Every worker imports it; none would start without it (R-24, S-001)."""
-    (tmp_path / "orders.py").write_text(MODULE, "utf-8")
-    port = free_port()
-    with run(installed, tmp_path, f"{SCRIPT} --port {port} --workers 2") as process:
-        assert wait_for_status(port, "/orders", process) == 401
-
-
 @pytest.mark.parametrize("module", [MODULE, HOST])
 def test_each_way_in_takes_ten_lines(module: str) -> None:
     """Blank lines do not count."""
     assert len([line for line in module.splitlines() if line.strip()]) <= 10
-
-
-def test_an_application_gets_the_layer(installed: Path, tmp_path: Path) -> None:
-    """With the commands of the README, in an empty folder (R-24, S-001)."""
-    (tmp_path / "shop.py").write_text(HOST, "utf-8")
-    *before, (flask, run_arguments) = COMMANDS
-    for program, arguments in before:
-        done = run_command(installed, tmp_path, *f"{program} {arguments}".split()[1:])
-        assert done.returncode == 0, done.stderr
-    port = free_port()
-    script = f"PYTHONUNBUFFERED=1 {flask} {run_arguments} --port {port}"
-    with run(installed, tmp_path, script) as process:
-        assert wait_for_status(port, "/orders", process) == 401
 
 
 def test_a_decorator_above_the_route_stops_the_start(installed: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """README, CONTRIBUTING and the other pages are correct."""
 
-import configparser
 import os
 import re
 import subprocess
@@ -40,15 +39,6 @@ def test_link_leads_to_a_file(root: Path, page: str) -> None:
     """Links into the repository are valid."""
     targets = LINK.findall((root / page).read_text())
     assert [target for target in targets if not (root / target).exists()] == []
-
-
-def test_environment_of_contributing_exists(root: Path) -> None:
-    """The file tox.ini has every `./test -e NAME` of CONTRIBUTING."""
-    tox = configparser.ConfigParser()
-    tox.read(root / "tox.ini")
-    documented = set(re.findall(r"\./test -e ([\w-]+)", (root / "CONTRIBUTING.md").read_text()))
-    known = {section.removeprefix("testenv:") for section in tox.sections()}
-    assert documented - known - {"py313"} == set()
 
 
 def test_changelog_has_the_current_version(root: Path) -> None:

@@ -1,21 +1,16 @@
-"""The guide "Test your endpoints", run word for word.
+"""The table that the guide "Test your endpoints" shows; `test_documents.py` runs its tests."""
 
-As by a user who has installed the wheel: its files in an empty folder, and pytest, which finds the
-fixtures by the entry point of the package.
-"""
-
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from support.document_blocks import read_blocks
 from support.installed import TIMEOUT_SECONDS, environment
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
-FILE = re.compile(r"`(\w+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
-FILES = dict(FILE.findall(GUIDE))
-TESTS = sum(text.count("def test_") for text in FILES.values())
+ROOT = Path(__file__).parents[2]
+BLOCKS = read_blocks(ROOT, "docs/testing.md")
+FILES = {block.options["file"]: block.text for block in BLOCKS if "file" in block.options}
 
 
 def run_tests(installed: Path, folder: Path, *options: str) -> str:
@@ -41,21 +36,9 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_guide_has_a_name_for_each_file() -> None:
-    """So that none is left out here."""
-    assert len(FILES) == GUIDE.count("```python")
-
-
-def test_the_tests_of_the_guide_pass(installed: Path, project: Path) -> None:
-    """All of them, with the fixtures of the installed package."""
-    assert f"{TESTS} passed" in run_tests(installed, project)
-
-
 def test_the_table_in_the_guide_is_that_of_a_wrong_rule(installed: Path, project: Path) -> None:
     """The rule declares a scope and does not check it. The counts depend on the layer's routes."""
-    ((_, *rows),) = [
-        text.splitlines() for text in re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL)
-    ]
+    ((_, *rows),) = [block.text.splitlines() for block in BLOCKS if block.language == "text"]
     text = FILES["test_rules.py"].replace("def test", f"{WRONG_RULE}def test")
     (project / "test_rules.py").write_text(text, "utf-8")
     output = run_tests(installed, project, "test_rules.py").splitlines()

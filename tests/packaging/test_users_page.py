@@ -1,7 +1,6 @@
 """The package of docs/users.md, with a factory and a module of extensions."""
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,10 @@ from werkzeug.security import generate_password_hash
 
 from itemsapi.services import EXTENSION
 from itemsapi.testing import PASSWORD
+from support.document_blocks import read_blocks
 
 pytestmark = pytest.mark.dialect("sqlite")  # the page does not depend on the database
 
-FILE = re.compile(r"`(shop/\w+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
 SIGN_IN = {"username": "ada@shop.example", "password": PASSWORD}
 
 
@@ -24,10 +23,10 @@ def app(
     root: Path, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Flask]:
     """The application, made as the second one of the process, with one user."""
-    files = FILE.findall((root / "docs" / "users.md").read_text("utf-8"))
     (tmp_path / "shop").mkdir()
-    for name, text in files:
-        (tmp_path / name).write_text(text, "utf-8")
+    for block in read_blocks(root, "docs/users.md"):
+        if (name := block.options.get("file", "")).startswith("shop/"):
+            (tmp_path / name).write_text(block.text, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("ITEMSAPI_SECRET_KEY", "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
     forget_shop()

@@ -94,13 +94,18 @@ def guide_snippet(number: int) -> str:
     return pieces[number]
 
 
-@contextmanager
-def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
-    """Run nginx before the port `upstream`, which replaces port 8000 of the guide."""
+def find_nginx() -> str:
+    """Return the path of the program; without it a test is skipped, except in CI."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("nginx is not installed")
-    port = free_port()
+    return program
+
+
+@contextmanager
+def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
+    """Run nginx before the port `upstream`, which replaces port 8000 of the guide."""
+    program, port = find_nginx(), free_port()
     folder.mkdir()
     server_locations = locations.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
     configuration = folder / "nginx.conf"

@@ -1,0 +1,1 @@
+from sqlalchemy.ext.hybrid import hybrid_property

@@ -1,0 +1,150 @@
+"""Run the blocks of a document in order, as a reader does who copies each of them.
+
+What a `console` block shows must be what its commands print. Values that differ from run to run
+are compared by their form only, and `...` stands for any text. A value that a document shows and
+uses again, such as a token, is copied: later commands get the one that was really printed.
+"""
+
+import re
+from pathlib import Path
+
+from support.document_blocks import Block
+from support.terminals import CommandFailed, Machine, Terminal
+
+VARYING = re.compile(
+    r"""
+    (?P<text>"[\w.:\- ]+\.\.\.")    # a value whose end is left out
+  | (?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})
+  | (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z)
+  | (?P<password>\b[0-9a-f]{32}\b)
+  | (?P<seconds>"expires_in":\d+)
+  | (?P<rest>\s*\.\.\.\s*)
+    """,
+    re.VERBOSE,
+)
+FORMS = {
+    "uuid": r"[0-9a-f-]{36}",
+    "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z",
+    "password": r"[0-9a-f]{32}",
+    "seconds": r'"expires_in":\d+',
+    "rest": r".*?",
+}
+CONTEXTS = Path(__file__).parents[1] / "packaging" / "documents"
+PROMPT = re.compile(r"^\$ ", re.MULTILINE)
+
+
+class DocumentRunner:
+    """The terminals in which the blocks of a document run, and the values copied on the way."""
+
+    def __init__(self, machine: Machine) -> None:
+        """Begin in the folder `start`."""
+        self._machine = machine
+        self._folder = "start"
+        self._copied: dict[str, dict[str, str]] = {}  # of each folder
+        self._serving: dict[str, tuple[str, str]] = {}
+
+    def run(self, block: Block) -> None:
+        """Run a block. Raise `CommandFailed` if it does not do what the document says."""
+        try:
+            self._enter(block.options.get("folder", self._folder))
+            self._run(block, self._terminal(block))
+        except CommandFailed as failed:
+            raise CommandFailed(f"{block}:\n{failed}") from None
+
+    def _enter(self, folder: str) -> None:
+        """Go to a folder; start again what it served when it was left."""
+        if folder == self._folder:
+            return
+        self._machine.leave(self._folder)
+        self._folder = folder
+        if folder in self._serving:
+            self._machine.terminal(folder, 1).serve(*self._serving[folder])
+
+    def _terminal(self, block: Block) -> Terminal:
+        return self._machine.terminal(self._folder, int(block.options.get("terminal", 1)))
+
+    def _run(self, block: Block, terminal: Terminal) -> None:
+        options = block.options
+        if name := options.get("file", options.get("append", "")):
+            self._save(block, terminal.folder / name)
+            output = self._shell(terminal, options["then"]) if "then" in options else ""
+        elif block.language == "console":
+            output = self._session(block.text, terminal)
+        else:
+            output = self._commands(block, terminal)
+        if "Traceback" in output:
+            raise CommandFailed(output)
+        self._compare(options.get("shows", "..."), output, anywhere=True)
+
+    def _save(self, block: Block, path: Path) -> None:
+        """Save a block as its file, or add it to the file."""
+        options, text = block.options, block.text
+        if "after" in options:
+            text = (CONTEXTS / options["after"]).read_text("utf-8") + text
+        if "append" in options:
+            text = f"{path.read_text('utf-8')}\n\n{text}"
+        if "below" in options:
+            line = f"{options['below']}\n"
+            text = path.read_text("utf-8").replace(line, line + text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+    def _commands(self, block: Block, terminal: Terminal) -> str:
+        script = self._with_copies(block.options.get("instead", block.text))
+        if "serves" not in block.options:
+            return self._shell(terminal, script)
+        url = block.options["serves"]
+        self._serving[self._folder] = script, url
+        return terminal.serve(script, url)
+
+    def _shell(self, terminal: Terminal, script: str) -> str:
+        return terminal.run(self._with_copies(script))
+
+    def _session(self, text: str, terminal: Terminal) -> str:
+        outputs = []
+        for part in PROMPT.split(text)[1:]:
+            command, shown = split_session(part)
+            outputs.append(self._shell(terminal, command))
+            self._compare(shown, outputs[-1])
+        return "\n".join(outputs)
+
+    def _with_copies(self, script: str) -> str:
+        for shown, actual in self._copied.get(self._folder, {}).items():
+            script = script.replace(shown, actual)
+        return script
+
+    def _compare(self, shown: str, output: str, *, anywhere: bool = False) -> None:
+        """Compare an output with the shown one, and copy the values that differ."""
+        pattern, names = output_pattern(shown.strip())
+        compiled = re.compile(pattern, re.DOTALL)
+        found = compiled.search(output) if anywhere else compiled.fullmatch(output.strip())
+        if found is None:
+            raise CommandFailed(f"the document shows\n{shown}\nbut the output is\n{output}")
+        pairs = zip(names, found.groups(), strict=True)
+        copied = {name: value for name, value in pairs if name.strip() != "..."}
+        self._copied.setdefault(self._folder, {}).update(copied)
+
+
+def split_session(part: str) -> tuple[str, str]:
+    """Split the text after a prompt into the command and the output that the document shows."""
+    lines = part.splitlines()
+    count = 1
+    while lines[count - 1].endswith("\\"):
+        count += 1
+    return "\n".join(lines[:count]), "\n".join(lines[count:])
+
+
+def output_pattern(shown: str) -> tuple[str, list[str]]:
+    """Return the pattern of a shown output, and the shown form of each of its groups."""
+    parts, names, end = [], [], 0
+    for found in VARYING.finditer(shown):
+        parts.append(re.escape(shown[end : found.start()]))
+        end, kind, text = found.end(), str(found.lastgroup), found.group()
+        if kind == "text":
+            text = text[1:-1]
+            begin = text.removesuffix("...")[:-2]  # the last ones of a token depend on its key
+            parts.append(f'"({re.escape(begin)}[^"]*)"')
+        else:
+            parts.append(f"({FORMS[kind]})")
+        names.append(text)
+    return "".join([*parts, re.escape(shown[end:])]), names
