@@ -31,6 +31,11 @@ def is_same_secret(secret: str, other: str) -> bool:
     return bool(secret) and secrets.compare_digest(secret.encode(), other.encode())
 
 
+def is_unfit_previous(previous: str, secret: str) -> bool:
+    """Return whether a previous secret is weak, or the secret key itself."""
+    return is_weak(previous) or is_same_secret(secret, previous)
+
+
 def make_secret() -> str:
     """Return a new random secret, as text."""
     return secrets.token_urlsafe(NEW_SECRET_BYTES)
