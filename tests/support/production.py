@@ -64,7 +64,7 @@ mkdir -p /etc/itemsapi
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 \\
     -subj /CN=api.example -addext subjectAltName=DNS:api.example \\
     -keyout api.key -out {certificate} 2>/dev/null
-(umask 077; openssl rand -base64 48 > /etc/itemsapi/secret.key)
+itemsapi secret new /etc/itemsapi/secret.key
 python forward.py '{socket}' &
 {nginx} -e stderr -c "$PWD/nginx.conf" -p "$PWD"
 """
@@ -91,7 +91,7 @@ def socket_of(server: str) -> Path:
 
 
 def start(machine: Machine, server: str) -> None:
-    """Start the proxy, and what leads to the database; create the secret of step 2."""
+    """Start the proxy, and what leads to the database; run step 2."""
     terminal = machine.terminal("around", 1)
     terminal.run("true")
     blocks = read_blocks(ROOT, "docs/operations.md")
