@@ -147,8 +147,8 @@ def create_secret(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_new_secret(file)
     except OSError as error:
-        message = f"cannot be written: {file.parent} ({error.strerror})"
-        raise setting_error("data_dir", message) from error
+        message = f"cannot be written: {file.parent} ({error.strerror}); name a folder"
+        raise setting_error("data_dir", f"{message} that you can write") from error
 
 
 def is_kept_in(file: Path, secret: str) -> bool:

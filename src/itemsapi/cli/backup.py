@@ -105,7 +105,7 @@ def _require_restorable(database: Database, file: Path, *, replace: bool) -> Non
     kind = kind_of(file)
     if kind != database.dialect:
         words = f"{file} is a backup of {NAMES[kind]}, and ITEMSAPI_DATABASE_URL is"
-        raise BackupFailed(f"{words} {NAMES[database.dialect]}")
+        raise BackupFailed(f"{words} {NAMES[database.dialect]}; set it to one of {NAMES[kind]}")
     origin = _origin_reader(kind)(file)
     require_known_revision(origin.revision)
     if origin.users is not None:

@@ -9,8 +9,8 @@ from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import print_lines, progress_bar, steps_of
 from itemsapi.command_line import command_line
 from itemsapi.db import BlueprintModel, Database, Model, require_current_source, upgrading
-from itemsapi.db.backup_file import BackupFailed, Begin
-from itemsapi.db.copying import copy_table, exclusive_source
+from itemsapi.db.backup_file import Begin
+from itemsapi.db.copying import CopyFailed, copy_table, exclusive_source
 from itemsapi.db.ownership import ITEM_TABLES, LAYER_TABLES, TABLES, relation_names, table_in_use
 from itemsapi.db.user_set import StoredUserSet
 from itemsapi.endpoints.plugins import load_blueprints
@@ -65,7 +65,7 @@ def _copy_all(database: Database, source: Connection, begin: Begin) -> tuple[int
     with upgrading(database) as target:
         if (used := table_in_use(target)) is not None:
             words = f"the new database is in use: `{used}` has rows"
-            raise BackupFailed(f"{words}; set ITEMSAPI_DATABASE_URL to an empty one")
+            raise CopyFailed(f"{words}; set ITEMSAPI_DATABASE_URL to an empty one")
         tables = _tables(database, relation_names(source) & relation_names(target))
         for table in reversed(tables):
             target.execute(table.delete())  # the roles and keys of a new database

@@ -5,6 +5,7 @@ from alembic.util import CommandError
 from itemsapi.cli.confirmation import NotConfirmed
 from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.backup_file import BackupFailed
+from itemsapi.db.copying import CopyFailed
 from itemsapi.db.ownership import SchemaConflict
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
@@ -20,6 +21,7 @@ _EXPECTED_ERRORS = (
     SchemaConflict,
     MigrationFailed,
     BackupFailed,
+    CopyFailed,
     RulesInvalid,
     DocumentInvalid,
     CommandError,

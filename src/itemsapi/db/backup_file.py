@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from itemsapi.command_line import command_line
+
 Advance = Callable[[float], None]  # reports that steps are done
 Begin = Callable[[str, float], Advance]  # begins a task by its description and number of steps
 Kind = Literal["sqlite", "postgresql"]
@@ -33,7 +35,7 @@ def kind_of(file: Path) -> Kind:
     for magic, kind in _MAGIC.items():
         if start.startswith(magic):
             return kind
-    raise BackupFailed(f"{file} is not a backup; `itemsapi db backup FILE` makes one")
+    raise BackupFailed(f"{file} is not a backup; {command_line('db backup FILE')} makes one")
 
 
 @contextmanager

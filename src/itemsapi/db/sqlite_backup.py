@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from itemsapi.command_line import command_line
 from itemsapi.db.backup_file import Advance, BackupFailed, Begin, Origin, new_file
 from itemsapi.db.ownership import VERSION_TABLE
 from itemsapi.db.sqlite import BUSY_TIMEOUT_SECONDS
@@ -23,7 +24,7 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 
 def back_up(database: Path, file: Path, begin: Begin) -> dict[str, int]:
     """Write a checked copy of a database into a new file; return the number of rows by table.
 
-    Raise `BackupFailed`, and `OSError` for a file that exists or cannot be written.
+    Raise `BackupFailed`, also for a file that exists, and `OSError` for one that cannot be written.
     """
     with (
         _explained(f"{database} cannot be copied"),
@@ -67,7 +68,8 @@ def read_origin(file: Path) -> Origin:
     with _explained(f"{file} is damaged"), _open(file, "ro") as connection:
         tables = {name for (name,) in connection.execute(_TABLES)}
         if VERSION_TABLE not in tables:
-            raise BackupFailed(f"{file} has no tables of itemsapi")
+            words = f"{file} has no tables of itemsapi; name a file of"
+            raise BackupFailed(f"{words} {command_line('db backup')}")
         return Origin(
             _first(connection, f"SELECT version_num FROM {VERSION_TABLE}"),  # noqa: S608 - a constant
             _first(connection, "SELECT name FROM itemsapi_user_set"),
@@ -106,7 +108,8 @@ def _check(copy: sqlite3.Connection, counts: dict[str, int], advance: Advance) -
     """Raise `BackupFailed` unless each page of a copy is sound, and it has all rows."""
     (result,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if result != "ok":
-        raise BackupFailed(f"the copy is damaged, and perhaps the database too: {result}")
+        words = "the copy is damaged, and perhaps what was copied too; nothing was changed"
+        raise BackupFailed(f"{words}: check the disk, and try again ({' '.join(result.split())})")
     if _count_rows(copy) != counts:
         raise BackupFailed("the copy does not have all rows; try again")
     advance(1)
