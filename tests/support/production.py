@@ -4,6 +4,8 @@ For the sandbox of a document, which has no other network: `db.example` leads to
 test run, and `api.example` to an nginx with the configuration of docs/operations.md.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,16 +72,16 @@ python forward.py '{socket}' &
 """
 
 
-def create_database(server: str) -> None:
-    """Create the role and the database that docs/operations.md names."""
+@contextmanager
+def production_database(server: str) -> Iterator[None]:
+    """Have the role and the database that docs/operations.md names, until the end of the block."""
     execute(server, "CREATE ROLE itemsapi LOGIN")
-    execute(server, "CREATE DATABASE itemsapi OWNER itemsapi")
-
-
-def drop_database(server: str) -> None:
-    """Remove both."""
-    execute(server, "DROP DATABASE itemsapi WITH (FORCE)")
-    execute(server, "DROP ROLE itemsapi")
+    try:
+        execute(server, "CREATE DATABASE itemsapi OWNER itemsapi")
+        yield
+    finally:
+        execute(server, "DROP DATABASE IF EXISTS itemsapi WITH (FORCE)")
+        execute(server, "DROP ROLE itemsapi")
 
 
 def socket_of(server: str) -> Path:
