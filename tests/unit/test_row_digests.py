@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, text
 
-from itemsapi.db.copying import CopyFailed, RowDigest, copy_table
+from itemsapi.db.table_copy import CopyFailed, RowDigest, copy_table
 
 
 def digest(*rows: tuple[Any, ...]) -> RowDigest:

@@ -5,8 +5,8 @@ from alembic.util import CommandError
 from itemsapi.cli.confirmation import NotConfirmed
 from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.backup_file import BackupFailed
-from itemsapi.db.copying import CopyFailed
 from itemsapi.db.ownership import SchemaConflict
+from itemsapi.db.table_copy import CopyFailed
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.rest.api import DocumentInvalid

@@ -29,7 +29,9 @@ def new(file: Path | None) -> None:
     try:
         is_written = write_new_secret(file)
     except OSError as error:
-        raise SettingsError(f"{file} cannot be written: {error.strerror}; name another file") from error
+        raise SettingsError(
+            f"{file} cannot be written: {error.strerror}; name another file"
+        ) from error
     if not is_written:
         raise SettingsError(f"{file} exists, and is kept; name another file")
     setting = f"{ENV_PREFIX}SECRET_KEY_FILE={shlex.quote(str(file.absolute()))}"

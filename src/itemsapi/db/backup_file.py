@@ -9,8 +9,8 @@ from typing import Literal
 
 from itemsapi.command_line import command_line
 
-Advance = Callable[[float], None]  # reports that steps are done
-Begin = Callable[[str, float], Advance]  # begins a task by its description and number of steps
+ReportSteps = Callable[[float], None]  # reports that steps are done
+BeginTask = Callable[[str, float], ReportSteps]  # by its description and number of steps
 Kind = Literal["sqlite", "postgresql"]
 
 _MAGIC: dict[bytes, Kind] = {b"SQLite format 3\0": "sqlite", b"PGDMP": "postgresql"}

@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine
 
 from itemsapi.command_line import command_line
-from itemsapi.db.backup_file import Advance, BackupFailed, Begin, Origin, new_file
+from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, ReportSteps, new_file
 from itemsapi.db.ownership import TABLES, VERSION_TABLE, relation_names, target_schema
 
 Load = Callable[[bytes], object]  # sends statements to psql
@@ -72,7 +72,7 @@ def _url_parameters(engine: Engine) -> set[str]:
     return {"host", "port", "dbname", "user", "password", *engine.url.query}
 
 
-def back_up(server: Server, file: Path, begin: Begin) -> int:
+def back_up(server: Server, file: Path, begin: BeginTask) -> int:
     """Dump our schema into a new file, and read all of it again; return the number of tables.
 
     Raise `BackupFailed`, also for a file that exists, and `OSError` for one that cannot be written.
@@ -86,7 +86,7 @@ def back_up(server: Server, file: Path, begin: Begin) -> int:
         return _check(part, begin)
 
 
-def restore(server: Server, file: Path, statements: Sequence[str], begin: Begin) -> None:
+def restore(server: Server, file: Path, statements: Sequence[str], begin: BeginTask) -> None:
     """Load a dump in place of its tables and ours, then run `statements`, in one transaction.
 
     Raise `BackupFailed`; then nothing was changed.
@@ -119,7 +119,7 @@ def _first_row(file: Path, table: str, column: int) -> str | None:
     return None
 
 
-def _check(file: Path, begin: Begin) -> int:
+def _check(file: Path, begin: BeginTask) -> int:
     """Read all of a dump; return its number of tables. Raise `BackupFailed` without ours."""
     tables, advance = _tables(_read(["--list", str(file)])), begin("Checking", 1)
     if VERSION_TABLE not in tables:
@@ -160,7 +160,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load_script(script: IO[bytes], load: Load, advance: Advance) -> None:
+def _load_script(script: IO[bytes], load: Load, advance: ReportSteps) -> None:
     while chunk := script.read(CHUNK_BYTES):
         load(chunk)
         advance(chunk.count(b"\nCOPY "))

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from itemsapi.command_line import command_line
-from itemsapi.db.backup_file import Advance, BackupFailed, Begin, Origin, new_file
+from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, ReportSteps, new_file
 from itemsapi.db.ownership import VERSION_TABLE
 from itemsapi.db.sqlite import BUSY_TIMEOUT_SECONDS
 
@@ -21,7 +21,7 @@ PAGES_PER_STEP = 1024  # 4 MiB
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
 
 
-def back_up(database: Path, file: Path, begin: Begin) -> dict[str, int]:
+def back_up(database: Path, file: Path, begin: BeginTask) -> dict[str, int]:
     """Write a checked copy of a database into a new file; return the number of rows by table.
 
     Raise `BackupFailed`, also for a file that exists, and `OSError` for one that cannot be written.
@@ -40,7 +40,7 @@ def back_up(database: Path, file: Path, begin: Begin) -> dict[str, int]:
     return counts
 
 
-def restore(database: Path, file: Path, statements: Sequence[str], begin: Begin) -> None:
+def restore(database: Path, file: Path, statements: Sequence[str], begin: BeginTask) -> None:
     """Replace all that a database contains by a backup, after `statements` ran on it.
 
     That is one transaction: processes that have the database open see it at their next statement.
@@ -56,7 +56,7 @@ def restore(database: Path, file: Path, statements: Sequence[str], begin: Begin)
                 copy_pages(source, target, begin("Restoring", 1))
 
 
-def _read_backup(file: Path, copy: Path, statements: Sequence[str], begin: Begin) -> None:
+def _read_backup(file: Path, copy: Path, statements: Sequence[str], begin: BeginTask) -> None:
     with _open(file, "ro") as source, _open(copy, "rwc") as target:
         copy_pages(source, target, begin("Reading", 1))
         _check(target, _count_rows(source), begin("Checking", 1))
@@ -81,7 +81,9 @@ def _first(connection: sqlite3.Connection, query: str) -> str | None:
     return row and str(row[0])
 
 
-def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, advance: Advance) -> None:
+def copy_pages(
+    source: sqlite3.Connection, target: sqlite3.Connection, advance: ReportSteps
+) -> None:
     """Copy all pages; the whole copy counts as one step."""
     done = 0.0
 
@@ -104,7 +106,7 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
     return int(count)
 
 
-def _check(copy: sqlite3.Connection, counts: dict[str, int], advance: Advance) -> None:
+def _check(copy: sqlite3.Connection, counts: dict[str, int], advance: ReportSteps) -> None:
     """Raise `BackupFailed` unless each page of a copy is sound, and it has all rows."""
     (result,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if result != "ok":

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Table, create_engine, exc, func, insert, select, text
 from sqlalchemy.pool import StaticPool
 
-from itemsapi.db.backup_file import Begin
+from itemsapi.db.backup_file import BeginTask
 from itemsapi.db.types import AnyRow
 from itemsapi.observability.logging import summarize_error
 
@@ -52,7 +52,7 @@ def exclusive_source(file: Path) -> Iterator[Connection]:
             yield source
 
 
-def copy_table(source: Connection, target: Connection, table: Table, begin: Begin) -> int:
+def copy_table(source: Connection, target: Connection, table: Table, begin: BeginTask) -> int:
     """Copy the rows of a table, and compare both; return their number. Raise `CopyFailed`."""
     total = source.execute(select(func.count()).select_from(table)).scalar_one()
     advance, digest = begin(f"Copying {table.name}", 2 * total), RowDigest()
