@@ -70,7 +70,7 @@ class ProblemResponses:
 
         One of `scopes`, those that the operation needs, is in the example of a lacking scope.
         """
-        scope = min(scopes, default=EXAMPLE_SCOPE)
+        scope = example_scope(scopes)
         ordered = sorted(set(kinds), key=_order)
         return {
             str(status): self._component(list(group), scope)
@@ -117,6 +117,11 @@ class ProblemResponses:
             "request_id": EXAMPLE_ID,
         }
         return example if problem.errors is None else {**example, "errors": problem.errors}
+
+
+def example_scope(scopes: Iterable[str]) -> str:
+    """Return the scope that the example of a lacking scope names, of those that are needed."""
+    return min(scopes, default=EXAMPLE_SCOPE)
 
 
 def _order(kind: type[Problem]) -> tuple[int, str, str, str]:
