@@ -9,7 +9,7 @@ FROM ${PYTHON} AS build
 RUN python -m pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
 COPY pyproject.toml uv.lock README.md LICENSE ./
-COPY clients/js/itemsapi-auth.js clients/js/
+COPY clients/js/itemsapi-auth.min.js clients/js/itemsapi-auth.min.js.map clients/js/
 COPY migrations migrations
 COPY src src
 # The wheel, and exactly the versions of uv.lock beside it.
@@ -26,7 +26,8 @@ ENV PATH=/opt/itemsapi/bin:$PATH \
     ITEMSAPI_DATA_DIR=/data
 USER 10001:10001
 EXPOSE 8000
-# It is ready when the database accepts writes and the keys are known.
+# It is ready when the database accepts writes, its tables are not older than this version needs,
+# and the keys are known.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health/ready')"]
 ENTRYPOINT ["itemsapi"]

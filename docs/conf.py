@@ -24,7 +24,6 @@ CHAPTERS = {
         "docs/migrations",
         "docs/testing",
         "docs/spa",
-        "docs/ssr",
         "clients/js/README",
     ],
     "Operate": ["docs/operations", "docs/verify", "SECURITY"],
@@ -76,11 +75,7 @@ copybutton_line_continuation_character = "\\"
 
 def contents() -> str:
     """Return the table of contents, which the README has on the site and nowhere else."""
-    chapters = {
-        caption: [page for page in pages if (ROOT / f"{page}.md").exists()]
-        for caption, pages in CHAPTERS.items()
-    }
-    return "\n\n".join(toctree(pages, caption) for caption, pages in chapters.items() if pages)
+    return "\n\n".join(toctree(pages, caption) for caption, pages in CHAPTERS.items())
 
 
 def toctree(pages: list[str], caption: str = "") -> str:

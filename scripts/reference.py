@@ -33,7 +33,7 @@ hand.
 These names are public: `from itemsapi import AuthLayer`. Everything else may change in any \
 release, except the problem classes of `itemsapi.problems`.
 
-The fields of `Settings` are described in [Running itemsapi](operations.md#settings).
+The fields of `Settings` are described in [Settings](settings.md).
 """
 GROUPS: dict[str, list[str]] = {
     "The layer": ["AuthLayer", "create_app", "Settings"],
@@ -99,7 +99,8 @@ None if they are no such signature |
 FURTHER_MODULES = {"itemsapi.testing": "Testing", "itemsapi.alembic": "Your own Alembic"}
 MAX_LINE = 88
 MAX_FIELDS = 10  # of a dataclass whose fields are listed
-INTERNAL = {"add_url_rule", "get_attribute", "register"}  # overridden methods of the libraries
+# Overridden methods of the libraries.
+INTERNAL = {"add_url_rule", "get_attribute", "register", "register_views_in_doc"}
 MADE_BY_THE_LAYER = {itemsapi.Database}  # nobody else calls their constructors
 ASSIGNMENT = re.compile(r"^(\w+: [^=]+)=")  # of a default to a parameter with a type
 

@@ -9,7 +9,7 @@
  * @typedef {{username: string, password: string, scope?: string, device?: string}} Credentials
  * @typedef {{currentPassword: string, newPassword: string, endOtherSessions?: boolean}} Passwords
  * @typedef {"unknown" | "signed-in" | "signed-out"} Status
- * @typedef {Readonly<{id: string, name: string}>} User
+ * @typedef {Readonly<{id: string, username: string}>} User
  * @typedef {Readonly<{status: Status, sessionId: string | null, user: User | null, scope: string,
  *   reason: Code | null}>} Snapshot `reason` is the code of the problem that ended the session; with
  *   the status `unknown`, of the problem that keeps the client from finding out. It tries again.

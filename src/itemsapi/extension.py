@@ -41,7 +41,7 @@ from itemsapi.installation import build_api, build_gate, register_endpoints, set
 from itemsapi.issuer.additional_claims import ClaimsFunction, ClaimsOfApplications
 from itemsapi.layer_options import LayerOptions, Part
 from itemsapi.observability.context import set_fallback
-from itemsapi.rest.access_log import write_access_log
+from itemsapi.rest.access_log import connect_access_log
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
@@ -143,7 +143,7 @@ class AuthLayer:
         set_response_headers(app, services, options)
         gate.connect(app)
         if services.settings.access_log:
-            write_access_log(app)
+            connect_access_log(app)
         set_fallback(context_of_request)
         self.api = build_api(app, services, gate, options)
         register_endpoints(self.api, services, options)

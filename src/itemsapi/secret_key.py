@@ -31,6 +31,11 @@ def is_same_secret(secret: str, other: str) -> bool:
     return bool(secret) and secrets.compare_digest(secret.encode(), other.encode())
 
 
+def is_unfit_previous(previous: str, secret: str) -> bool:
+    """Return whether a previous secret is weak, or the secret key itself."""
+    return is_weak(previous) or is_same_secret(secret, previous)
+
+
 def make_secret() -> str:
     """Return a new random secret, as text."""
     return secrets.token_urlsafe(NEW_SECRET_BYTES)
@@ -142,8 +147,8 @@ def create_secret(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_new_secret(file)
     except OSError as error:
-        message = f"cannot be written: {file.parent} ({error.strerror})"
-        raise setting_error("data_dir", message) from error
+        message = f"cannot be written: {file.parent} ({error.strerror}); name a folder"
+        raise setting_error("data_dir", f"{message} that you can write") from error
 
 
 def is_kept_in(file: Path, secret: str) -> bool:

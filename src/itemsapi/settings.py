@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from itemsapi.secret_key import (
     SECRET_FILE,
-    is_same_secret,
+    is_unfit_previous,
     is_weak,
     read_secrets,
     text_of_secret,
@@ -261,9 +261,7 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     (
         "secret_key_previous",
-        lambda s: (
-            is_weak(s.secret_key_previous) or is_same_secret(s.secret_key, s.secret_key_previous)
-        ),
+        lambda s: is_unfit_previous(s.secret_key_previous, s.secret_key),
         "is weak or the secret key itself; set it to the one that was in use before, or remove it",
     ),
     ("debug", lambda s: s.production and s.debug, "must be off in production"),

@@ -173,7 +173,7 @@ def text_of(value: object) -> str:
     return _text_of_one(value)
 
 
-def written(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as people write it: `90d`, `on`, `https://a.example, https://b.example`."""
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -84,7 +84,7 @@ def test_a_token_response_says_who_is_signed_in(backend: Backend, path: str) -> 
     sign_in(client, "ada")
     body = {"username": "ada", "password": PASSWORD} if path == "/auth/login" else {}
     response = client.post(path, json=body)
-    assert response.get_json()["user"] == {"id": user_id, "name": "ada"}
+    assert response.get_json()["user"] == {"id": user_id, "username": "ada"}
 
 
 def test_no_cookie_is_set_when_the_delivery_is_the_body(backend: Backend) -> None:

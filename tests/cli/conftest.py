@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.clock import new_id
 from support.command_line import Shell, shell_at
-from support.postgres_database import execute, url_of
+from support.postgres_database import new_database
 
 
 @pytest.fixture
@@ -44,7 +43,5 @@ def new_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Pat
         (tmp_path / "new.db").touch()
         yield f"sqlite:///{tmp_path}/new.db"
         return
-    server, name = request.getfixturevalue("postgres_server"), f"new_{new_id()[-12:]}"
-    execute(server, f"CREATE DATABASE {name}")
-    yield url_of(server, name)
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(request.getfixturevalue("postgres_server")) as url:
+        yield url

@@ -213,7 +213,7 @@ def test_a_backup_of_a_newer_version_is_not_restored(
     back_up()
     execute(backend, "UPDATE itemsapi_alembic_version SET version_num = '0001'")
     done = shell.run("db", "restore", str(file), "--replace")
-    assert "newer than this version of itemsapi; install the newer version" in done.err
+    assert "; install the newer version, and restore with that" in done.err
 
 
 def test_a_backup_for_other_users_is_not_restored(
@@ -275,7 +275,7 @@ def test_a_database_without_tables_is_not_dumped(
     ("schema", "words"),
     [
         ("app", "the dump has the schema public, and the search_path names app; write ?options="),
-        ("nowhere", "the search_path names no schema that this role may use"),
+        ("nowhere", "the search_path names no schema that this role may use; write ?options="),
     ],
 )
 def test_a_dump_is_restored_into_its_own_schema_only(
@@ -322,7 +322,8 @@ def test_a_dump_of_another_application_is_not_restored(
     options = [*server.dump_options, "--exclude-table=itemsapi_*", f"--file={file}"]
     subprocess.run(["pg_dump", *options], check=True)  # noqa: S603, S607 - of the wheel
     done = shell.with_settings(database_url=new_database_url).run("db", "restore", str(file))
-    assert (done.code, "the dump has no tables of itemsapi" in done.err) == (1, True)
+    words = "the dump has no tables of itemsapi; name a file of `itemsapi db backup`"
+    assert (done.code, words in done.err) == (1, True)
 
 
 @POSTGRES
@@ -354,7 +355,7 @@ def test_a_backup_of_the_other_database_is_refused(shell: Shell, file: Path) -> 
     """The line names both."""
     file.write_bytes(b"PGDMP")
     done = shell.run("db", "restore", str(file))
-    assert "is a backup of PostgreSQL, and ITEMSAPI_DATABASE_URL is SQLite" in done.err
+    assert "ITEMSAPI_DATABASE_URL is SQLite; set it to one of PostgreSQL" in done.err
 
 
 @SQLITE
@@ -362,7 +363,8 @@ def test_a_database_without_tables_of_the_layer_is_no_backup(shell: Shell, file:
     """Some other program wrote it."""
     with closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE orders (id INTEGER)")
-    assert "has no tables of itemsapi" in shell.run("db", "restore", str(file)).err
+    words = "has no tables of itemsapi; name a file of `itemsapi db backup`"
+    assert words in shell.run("db", "restore", str(file)).err
 
 
 @SQLITE

@@ -69,7 +69,7 @@ def test_a_secret_is_never_overwritten(project: Path) -> None:
 def test_a_secret_in_a_missing_folder_is_a_one_line_error(bare_shell: Shell) -> None:
     """It names the file that was asked for."""
     done = bare_shell.run("secret", "new", "/nowhere/at/all.key")
-    words = "/nowhere/at/all.key cannot be written: No such file or directory"
+    words = "/nowhere/at/all.key cannot be written: No such file or directory; name another file"
     assert (done.code, done.err) == (1, f"itemsapi: {words}\n")
 
 

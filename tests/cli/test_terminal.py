@@ -92,7 +92,7 @@ def test_a_command_that_cannot_be_undone_asks_at_a_terminal(
     """It says what will happen, and waits for an answer."""
     shell_at(tmp_path / "itemsapi-data").run("db", "upgrade")
     with terminal(tmp_path, "sessions", "end", "--everybody") as screen:
-        screen.wait_for("Everybody has to sign in again. Continue? [y/N]:")
+        screen.wait_for("All users have to sign in again. Continue? [y/N]:")
         screen.type_line(answer)
         assert words in screen.wait_for(words)
 

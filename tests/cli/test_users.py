@@ -222,7 +222,7 @@ def test_the_sessions_of_everybody_do_not_end_when_nobody_confirms(
     backend.create_user("ada", "member")
     backend.login("ada")
     done = shell.run("sessions", "end", "--everybody")
-    words = "Everybody has to sign in again. Add --yes to confirm; nothing was changed"
+    words = "All users have to sign in again. Add --yes to confirm; nothing was changed"
     assert (done.code, done.err) == (1, f"itemsapi: {words}\n")
     assert len(shell.run("sessions", "list", "ada", "--json").json) == 1
 

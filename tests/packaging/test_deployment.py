@@ -166,6 +166,14 @@ def test_what_the_image_copies_is_sent_to_the_builder() -> None:
     assert all((ROOT / name).exists() for name in wanted)
 
 
+def test_the_image_gets_each_file_that_the_wheel_includes() -> None:
+    """Without one of them the wheel cannot be built, and so the image neither."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    copied = re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    assert set(included) <= {name for line in copied for name in line.split()}
+
+
 @pytest.fixture
 def containers() -> dict[str, Any]:
     """The services of compose.yaml."""

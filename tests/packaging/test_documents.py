@@ -7,18 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.clock import new_id
 from support.document_blocks import Block, read_blocks
 from support.document_runner import DocumentRunner
-from support.postgres_database import execute, url_of
-from support.production import (
-    CERTIFICATE,
-    HOSTS,
-    create_database,
-    drop_database,
-    socket_of,
-    start,
-)
+from support.postgres_database import new_database
+from support.production import CERTIFICATE, HOSTS, production_database, socket_of, start
 from support.terminals import Machine, open_machine
 
 ROOT = Path(__file__).parents[2]
@@ -86,17 +78,15 @@ def test_the_blocks_of_a_page_do_what_it_says(page: str, installed: Path) -> Non
 @pytest.mark.postgres
 def test_the_guide_to_migrations_runs_on_postgresql(installed: Path, postgres_server: str) -> None:
     """Its two examples, each on a database of its own."""
-    databases = {folder: f"{folder}_{new_id()[-12:]}" for folder in ("orders", "shop")}
-    for name in databases.values():
-        execute(postgres_server, f"CREATE DATABASE {name}")
-    orders, shop = (url_of(postgres_server, name) for name in databases.values())
-    shop = shop.replace("postgresql:", "postgresql+psycopg:")
-    with open_machine(installed, readable=(socket_of(postgres_server),)) as machine:
+    with (
+        new_database(postgres_server, "orders") as orders,
+        new_database(postgres_server, "shop") as shop,
+        open_machine(installed, readable=(socket_of(postgres_server),)) as machine,
+    ):
+        shop_url = shop.replace("postgresql:", "postgresql+psycopg:")
         machine.terminal("orders", 1).run(f"export ITEMSAPI_DATABASE_URL='{orders}'")
-        machine.terminal("shop", 1).run(f"export SHOP_DATABASE_URL='{shop}'")
+        machine.terminal("shop", 1).run(f"export SHOP_DATABASE_URL='{shop_url}'")
         run_blocks(machine, "docs/migrations.md")
-    for name in databases.values():
-        execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.mark.slow
@@ -105,14 +95,15 @@ def test_a_service_is_put_into_production_as_the_page_says(
     installed: Path, postgres_server: str
 ) -> None:
     """With its PostgreSQL, behind its proxy with TLS, and with the names of its hosts (R-24)."""
-    create_database(postgres_server)
-    with open_machine(
-        installed,
-        {"CURL_CA_BUNDLE": CERTIFICATE},
-        readable=(socket_of(postgres_server),),
-        writable=(Path("/etc"),),
-        hosts=HOSTS,
-    ) as machine:
+    with (
+        production_database(postgres_server),
+        open_machine(
+            installed,
+            {"CURL_CA_BUNDLE": CERTIFICATE},
+            readable=(socket_of(postgres_server),),
+            writable=(Path("/etc"),),
+            hosts=HOSTS,
+        ) as machine,
+    ):
         start(machine, postgres_server)
         run_blocks(machine, OPERATIONS)
-    drop_database(postgres_server)

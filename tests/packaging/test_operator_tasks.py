@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.clock import new_id
 from support.installed import environment
-from support.postgres_database import execute, url_of
+from support.postgres_database import new_database
 from support.postgres_programs import path_with_postgres_programs
 
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -58,12 +57,10 @@ def operator(installed: Path, tmp_path: Path) -> Operator:
 
 
 @pytest.fixture
-def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of an empty PostgreSQL database."""
-    server, name = request.getfixturevalue("postgres_server"), f"new_{new_id()[-12:]}"
-    execute(server, f"CREATE DATABASE {name}")
-    yield url_of(server, name)
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_server) as url:
+        yield url
 
 
 def test_a_database_is_backed_up_and_restored_as_documented(root: Path, operator: Operator) -> None:

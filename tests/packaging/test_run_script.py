@@ -28,7 +28,8 @@ def checkout(root: Path, tmp_path: Path) -> Path:
     for name in ("run", "scripts/tools.sh"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((root / name).read_text("utf-8"), "utf-8")
-    for name in ("src/app.py", "src/old.py", "migrations/1.py", "clients/js/itemsapi-auth.js"):
+    client = "clients/js/itemsapi-auth.min.js"
+    for name in ("src/app.py", "src/old.py", "migrations/1.py", client, f"{client}.map"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1\n", "utf-8")
     for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):

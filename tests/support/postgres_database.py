@@ -1,7 +1,11 @@
 """A PostgreSQL database that is emptied after each test: creating one takes half a second."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
+from itemsapi.clock import new_id
 from itemsapi.db import Model
 from itemsapi.db.ownership import ITEM_VERSION_TABLE, VERSION_TABLE
 
@@ -36,6 +40,17 @@ def execute(server: str, statement: str) -> None:
 def url_of(server: str, name: str) -> str:
     """Return the URL of a database of a server."""
     return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def new_database(server: str, prefix: str = "new") -> Iterator[str]:
+    """Yield the URL of a database without tables, which is dropped at the end of the block."""
+    name = f"{prefix}_{new_id()[-12:]}"
+    execute(server, f"CREATE DATABASE {name}")
+    try:
+        yield url_of(server, name)
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 class ReusableDatabase:

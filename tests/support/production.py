@@ -4,6 +4,8 @@ For the sandbox of a document, which has no other network: `db.example` leads to
 test run, and `api.example` to an nginx with the configuration of docs/operations.md.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -64,22 +66,22 @@ mkdir -p /etc/itemsapi
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 \\
     -subj /CN=api.example -addext subjectAltName=DNS:api.example \\
     -keyout api.key -out {certificate} 2>/dev/null
-(umask 077; openssl rand -base64 48 > /etc/itemsapi/secret.key)
+itemsapi secret new /etc/itemsapi/secret.key
 python forward.py '{socket}' &
 {nginx} -e stderr -c "$PWD/nginx.conf" -p "$PWD"
 """
 
 
-def create_database(server: str) -> None:
-    """Create the role and the database that docs/operations.md names."""
+@contextmanager
+def production_database(server: str) -> Iterator[None]:
+    """Have the role and the database that docs/operations.md names, until the end of the block."""
     execute(server, "CREATE ROLE itemsapi LOGIN")
-    execute(server, "CREATE DATABASE itemsapi OWNER itemsapi")
-
-
-def drop_database(server: str) -> None:
-    """Remove both."""
-    execute(server, "DROP DATABASE itemsapi WITH (FORCE)")
-    execute(server, "DROP ROLE itemsapi")
+    try:
+        execute(server, "CREATE DATABASE itemsapi OWNER itemsapi")
+        yield
+    finally:
+        execute(server, "DROP DATABASE IF EXISTS itemsapi WITH (FORCE)")
+        execute(server, "DROP ROLE itemsapi")
 
 
 def socket_of(server: str) -> Path:
@@ -91,7 +93,7 @@ def socket_of(server: str) -> Path:
 
 
 def start(machine: Machine, server: str) -> None:
-    """Start the proxy, and what leads to the database; create the secret of step 2."""
+    """Start the proxy, and what leads to the database; run step 2."""
     terminal = machine.terminal("around", 1)
     terminal.run("true")
     blocks = read_blocks(ROOT, "docs/operations.md")

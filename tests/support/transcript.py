@@ -12,7 +12,7 @@ from pathlib import Path
 from support.command_line import free_port
 from support.installed import environment, wait_for_status
 
-PATIENCE_SECONDS = 300  # a busy machine takes long to start so many processes
+TIMEOUT_SECONDS = 300  # a busy machine takes long to start so many processes
 PORT = "8000"  # that of the pages; each run takes a free one
 # Plugins of other test tools of this environment, which take seconds to import.
 PLUGINS = [f"-p no:{name}" for name in ("schemathesis", "hypothesispytest", "anyio", "xdist")]
@@ -34,7 +34,7 @@ class Terminal:
     def output_of(self, script: str) -> str:
         """Run the commands of a shell; return all that they print."""
         with self.started(script, subprocess.PIPE) as process:
-            output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+            output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         return output.replace(f"localhost:{self.port}", f"localhost:{PORT}")
 
     @contextmanager

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, text
 
-from itemsapi.db.backup_file import BackupFailed
-from itemsapi.db.copying import RowDigest, copy_table
+from itemsapi.db.table_copy import CopyFailed, RowDigest, copy_table
 
 
 def digest(*rows: tuple[Any, ...]) -> RowDigest:
@@ -62,7 +61,7 @@ def test_rows_that_the_new_database_changed_are_reported() -> None:
             names.create(connection)
         one.execute(names.insert(), {"id": 1, "name": "ada"})
         other.execute(text(trigger))
-        with pytest.raises(BackupFailed, match="the rows of names differ after the copy"):
+        with pytest.raises(CopyFailed, match="the rows of names differ after the copy"):
             copy_table(one, other, names, lambda _description, _total: lambda _steps: None)
     source.dispose()
     target.dispose()

@@ -205,7 +205,7 @@ export class Service {
       expires_in: this.lifetime,
       scope: "items:read items:write",
       session_id: sid,
-      user: { id: `id of ${user}`, name: user },
+      user: { id: `id of ${user}`, username: user },
     };
     const cookie = { "Set-Cookie": `${COOKIE}=${sid}.${gen}` };
     return { status: 200, headers: old === undefined ? cookie : {}, json };

@@ -42,7 +42,7 @@ test("the snapshot names session, user and scope, and no token", async (t) => {
   assert.deepEqual(auth.getSnapshot(), {
     status: "signed-in",
     sessionId: "s1",
-    user: { id: "id of anna", name: "anna" },
+    user: { id: "id of anna", username: "anna" },
     scope: "items:read items:write",
     reason: null,
   });

@@ -173,7 +173,7 @@ test("the next user's login reaches the tabs of the previous user", async (t) =>
   const { tabs } = await fiveTabs(t);
   await tabs[4].login({ username: "bea", password: "right" });
   await eventually(() => tabs[0].getSnapshot().sessionId === "s2");
-  assert.equal(tabs[0].getSnapshot().user.name, "bea");
+  assert.equal(tabs[0].getSnapshot().user.username, "bea");
   const response = await tabs[0].fetch("/items");
   assert.equal((await response.json()).user, "bea");
 });

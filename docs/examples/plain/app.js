@@ -22,7 +22,7 @@ const render = async () => {
   const { status, reason, user } = snapshot;
   form.hidden = status !== "signed-out";
   page.hidden = status !== "signed-in";
-  name.textContent = user?.name ?? "";
+  name.textContent = user?.username ?? "";
   list.replaceChildren(); // perhaps another user signed in, in another tab
   message.textContent = status === "unknown" && reason ? "The service is away. This page tries again." : "";
   if (status !== "signed-in") return;

@@ -118,7 +118,7 @@ function Home() {
   const { user } = useAuth();
   return (
     <main>
-      <p>Signed in as {user?.name} <button onClick={() => void auth.logout().catch(ignore)}>Sign out</button></p>
+      <p>Signed in as {user?.username} <button onClick={() => void auth.logout().catch(ignore)}>Sign out</button></p>
       <NewItem />
       <Items />
       <Devices />

@@ -57,7 +57,7 @@ function App() {
   if (status === "signed-out") return <SignIn />;
   return (
     <main key={sessionId}>
-      <p>Signed in as {user?.name} <button onClick={() => void auth.logout().catch(ignore)}>Sign out</button></p>
+      <p>Signed in as {user?.username} <button onClick={() => void auth.logout().catch(ignore)}>Sign out</button></p>
       <Items />
     </main>
   );

@@ -11,5 +11,5 @@ export function App() {
   );
   if (status === "unknown") return <p>{reason ? `The service is away (${reason}).` : "One moment"}</p>;
   if (status === "signed-out") return <p>Nobody is signed in.</p>;
-  return <p key={sessionId}>Signed in as {user?.name}</p>;
+  return <p key={sessionId}>Signed in as {user?.username}</p>;
 }

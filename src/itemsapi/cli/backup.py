@@ -8,13 +8,13 @@ import click
 from itemsapi.cli.confirmation import require_confirmation, yes_option
 from itemsapi.cli.context import open_services, require_database
 from itemsapi.cli.first_start import create_data_dir
-from itemsapi.cli.terminal import print_lines, progress_bar, steps_of
+from itemsapi.cli.terminal import print_lines, progress_bar, task_starter
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
 from itemsapi.db import Database, is_empty, require_known_revision, sqlite_backup
-from itemsapi.db.backup_file import BackupFailed, Begin, Origin, kind_of
+from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, kind_of
 from itemsapi.db.ownership import table_in_use
-from itemsapi.issuer.restored import revoking_statements
+from itemsapi.issuer.restore import revoking_statements
 from itemsapi.secret_key import is_kept_in
 from itemsapi.services import Services
 
@@ -34,7 +34,7 @@ def backup(file: Path) -> None:
     with open_services(check_schema_version=False) as services:
         require_database(services.database)
         with progress_bar() as progress:
-            written = _back_up(services.database, file, steps_of(progress))
+            written = _back_up(services.database, file, task_starter(progress))
         print_lines(f"Wrote {file}: {written}, {file.stat().st_size:,} bytes, checked.")
         print_lines(_secret_note(services))
 
@@ -56,7 +56,7 @@ def restore(file: Path, *, replace: bool, keep_api_keys: bool) -> None:
             services.database.engine.dialect, now(), keep_api_keys=keep_api_keys
         )
         with progress_bar() as progress:
-            _restore(services.database, file, statements, steps_of(progress))
+            _restore(services.database, file, statements, task_starter(progress))
     print_lines(f"Restored {file}. All sessions ended; {KEPT if keep_api_keys else REVOKED}.")
     print_lines(AGAIN, f"Next: {command_line('db upgrade')}, then start the service again.")
 
@@ -80,7 +80,7 @@ def after_restore(*, keep_api_keys: bool, yes: bool) -> None:
     print_lines(f"All sessions ended; {KEPT if keep_api_keys else REVOKED}.", AGAIN)
 
 
-def _back_up(database: Database, file: Path, begin: Begin) -> str:
+def _back_up(database: Database, file: Path, begin: BeginTask) -> str:
     """Write a backup; return what it has, in words."""
     if database.dialect == "sqlite":
         counts = sqlite_backup.back_up(_file_of(database), file, begin)
@@ -91,7 +91,7 @@ def _back_up(database: Database, file: Path, begin: Begin) -> str:
     return f"{postgres_backup.back_up(server, file, begin)} tables"
 
 
-def _restore(database: Database, file: Path, statements: list[str], begin: Begin) -> None:
+def _restore(database: Database, file: Path, statements: list[str], begin: BeginTask) -> None:
     if database.dialect == "sqlite":
         sqlite_backup.restore(_file_of(database), file, statements, begin)
         return
@@ -105,7 +105,7 @@ def _require_restorable(database: Database, file: Path, *, replace: bool) -> Non
     kind = kind_of(file)
     if kind != database.dialect:
         words = f"{file} is a backup of {NAMES[kind]}, and ITEMSAPI_DATABASE_URL is"
-        raise BackupFailed(f"{words} {NAMES[database.dialect]}")
+        raise BackupFailed(f"{words} {NAMES[database.dialect]}; set it to one of {NAMES[kind]}")
     origin = _origin_reader(kind)(file)
     require_known_revision(origin.revision)
     if origin.users is not None:

@@ -16,7 +16,7 @@ from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.findings import Finding, next_step
 from itemsapi.cli.host_checks import check_application
-from itemsapi.cli.secret import previous_secret, previous_secret_step
+from itemsapi.cli.secret import describe_previous_secret_use, next_step_of_previous_secret
 from itemsapi.cli.settings_report import rows_of_set, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
@@ -174,11 +174,12 @@ def _missing_database(file: Path, data_dir: Path, creator: str) -> Finding:
     """Report a missing SQLite file: `creator` makes it and the data directory, no other folder."""
     folder = file.parent
     if not folder.is_dir() and folder != data_dir.absolute():
-        return Finding(
-            "fault", "database", f"cannot be created: the folder {folder} does not exist"
-        )
+        words = f"cannot be created: the folder {folder} does not exist"
+        advice = "create it, or correct ITEMSAPI_DATABASE_URL"
+        return Finding("fault", "database", f"{words}; {advice}")
     if folder.is_dir() and not os.access(folder, os.W_OK):
-        return Finding("fault", "database", f"cannot be created: {folder} is not writable")
+        words = f"cannot be created: {folder} is not writable; give it to the user of the service"
+        return Finding("fault", "database", words)
     return Finding("warning", "database", f"does not exist yet; {creator} creates it", creator)
 
 
@@ -230,8 +231,12 @@ def _check_previous_secret(services: Services) -> Iterator[Finding]:
         return
     use = previous_secret_use(services.issuer, services.key_set.key_store)
     is_waiting = bool(use.sessions) and not use.keys
-    words, step = previous_secret(use), "" if is_waiting else previous_secret_step(use)
-    yield Finding("ok" if is_waiting else "warning", "previous secret", words, step)
+    words = describe_previous_secret_use(use)
+    if is_waiting:
+        yield Finding("ok", "previous secret", words)
+    else:
+        step = next_step_of_previous_secret(use)
+        yield Finding("warning", "previous secret", words, step)
 
 
 def _check_clock(database: Database) -> Iterator[Finding]:

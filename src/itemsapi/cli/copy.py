@@ -6,12 +6,12 @@ import click
 from sqlalchemy import Connection, Table, func, select
 
 from itemsapi.cli.context import open_services
-from itemsapi.cli.terminal import print_lines, progress_bar, steps_of
+from itemsapi.cli.terminal import print_lines, progress_bar, task_starter
 from itemsapi.command_line import command_line
 from itemsapi.db import BlueprintModel, Database, Model, require_current_source, upgrading
-from itemsapi.db.backup_file import BackupFailed, Begin
-from itemsapi.db.copying import copy_table, exclusive_source
+from itemsapi.db.backup_file import BeginTask
 from itemsapi.db.ownership import ITEM_TABLES, LAYER_TABLES, TABLES, relation_names, table_in_use
+from itemsapi.db.table_copy import CopyFailed, copy_table, exclusive_source
 from itemsapi.db.user_set import StoredUserSet
 from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.items.models import Item
@@ -35,7 +35,7 @@ def copy(file: Path) -> None:
         load_blueprints(services.settings.blueprints)
         with progress_bar() as progress, exclusive_source(file) as source:
             _require_source(services, source)
-            count, left = _copy_all(services.database, source, steps_of(progress))
+            count, left = _copy_all(services.database, source, task_starter(progress))
     print_lines(f"Copied {count:,} rows, and compared all of them.")
     if left:
         words = f"Not copied, because no model of the application has them: {', '.join(left)}."
@@ -60,12 +60,12 @@ def _require_source(services: Services, source: Connection) -> None:
         services.key_set.key_store.decrypt(row)
 
 
-def _copy_all(database: Database, source: Connection, begin: Begin) -> tuple[int, list[str]]:
+def _copy_all(database: Database, source: Connection, begin: BeginTask) -> tuple[int, list[str]]:
     """Copy all known tables; return the number of rows, and the names of the other tables."""
     with upgrading(database) as target:
         if (used := table_in_use(target)) is not None:
             words = f"the new database is in use: `{used}` has rows"
-            raise BackupFailed(f"{words}; set ITEMSAPI_DATABASE_URL to an empty one")
+            raise CopyFailed(f"{words}; set ITEMSAPI_DATABASE_URL to an empty one")
         tables = _tables(database, relation_names(source) & relation_names(target))
         for table in reversed(tables):
             target.execute(table.delete())  # the roles and keys of a new database

@@ -6,6 +6,7 @@ from itemsapi.cli.confirmation import NotConfirmed
 from itemsapi.db import MigrationFailed, SchemaOutdated
 from itemsapi.db.backup_file import BackupFailed
 from itemsapi.db.ownership import SchemaConflict
+from itemsapi.db.table_copy import CopyFailed
 from itemsapi.gate.rulebook import RulesInvalid
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.rest.api import DocumentInvalid
@@ -20,6 +21,7 @@ _EXPECTED_ERRORS = (
     SchemaConflict,
     MigrationFailed,
     BackupFailed,
+    CopyFailed,
     RulesInvalid,
     DocumentInvalid,
     CommandError,

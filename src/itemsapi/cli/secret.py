@@ -29,7 +29,9 @@ def new(file: Path | None) -> None:
     try:
         is_written = write_new_secret(file)
     except OSError as error:
-        raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
+        raise SettingsError(
+            f"{file} cannot be written: {error.strerror}; name another file"
+        ) from error
     if not is_written:
         raise SettingsError(f"{file} exists, and is kept; name another file")
     setting = f"{ENV_PREFIX}SECRET_KEY_FILE={shlex.quote(str(file.absolute()))}"
@@ -51,7 +53,7 @@ def rotate(*, as_json: bool) -> None:
     words = f"Encrypted {counted(changed, 'key')} with the current secret."
     lines = [words if changed else "The current secret is in use already."]
     if services.settings.secret_key_previous:
-        lines.append(f"The previous secret: {previous_secret(use)}.")
+        lines.append(f"The previous secret: {describe_previous_secret_use(use)}.")
     result = {"keys": changed, "sessions": use.sessions, "until": use.until}
     print_result(result, *lines, as_json=as_json)
 
@@ -67,23 +69,24 @@ def revoke(*, yes: bool) -> None:
     with open_services() as services:
         key_store = services.key_set.key_store
         key_store.require_other_secret()
-        require_confirmation("All tokens become invalid, and everybody signs in again.", yes=yes)
+        words = "All tokens become invalid. All users have to sign in again."
+        require_confirmation(words, yes=yes)
         revoke_secret(services.issuer, key_store)
     print_lines("Revoked the old secret: all keys are new, and all sessions have ended.")
     print_lines("Restart each process that still has the old secret; until then it responds 503.")
 
 
-def previous_secret(use: PreviousSecretUse) -> str:
+def describe_previous_secret_use(use: PreviousSecretUse) -> str:
     """Return what still needs the previous secret."""
     if use.keys:
-        return f"the keys in the database need it; {previous_secret_step(use)}"
+        return f"the keys in the database need it; {next_step_of_previous_secret(use)}"
     if use.sessions:
         sessions, date = counted(use.sessions, "session"), use.until.date()
         return f"{sessions} may need it, until {date} at the latest; keep it"
-    return f"nothing needs it any more; {previous_secret_step(use)}"
+    return f"nothing needs it any more; {next_step_of_previous_secret(use)}"
 
 
-def previous_secret_step(use: PreviousSecretUse) -> str:
+def next_step_of_previous_secret(use: PreviousSecretUse) -> str:
     """Return what to do with the previous secret when nothing is to be waited for."""
     if use.keys:
         return f"when each process has both secrets, run {command_line('secret rotate')}"

@@ -43,7 +43,7 @@ def end_sessions(name: str | None, *, everybody: bool, yes: bool) -> None:
         raise click.UsageError("Give a NAME or --everybody.")
     with open_services() as services:
         if name is None:
-            require_confirmation("Everybody has to sign in again.", yes=yes)
+            require_confirmation("All users have to sign in again.", yes=yes)
             services.users.end_all_sessions(COMMAND_LINE)
             print_lines("Ended everybody's sessions.")
             return

@@ -8,13 +8,13 @@ from sqlalchemy.exc import ArgumentError
 
 from itemsapi.secret_key import is_kept_in, kept_secrets
 from itemsapi.settings import ENV_PREFIX, Settings
-from itemsapi.settings_parsing import parse_hops, parse_rate, written
+from itemsapi.settings_parsing import format_value, parse_hops, parse_rate
 
 HIDDEN = "(hidden)"
 URL_SETTINGS = {"database_url", "rate_limit_url"}  # only their passwords are secret
 SECRET_SETTINGS = ("secret_key", "secret_key_previous")  # in the order of `kept_secrets`
 DEFAULT = "default"  # the source of a setting that nobody set
-_NONE_AS_WRITTEN = {parse_rate: "off", parse_hops: "none"}
+_NONE_TEXTS = {parse_rate: "off", parse_hops: "none"}
 
 Row = dict[str, object]
 
@@ -44,8 +44,8 @@ def _display_value(field: "dataclasses.Field[object]", value: object) -> str:
     if not field.repr:
         return HIDDEN if value else ""
     if value is None:
-        return _NONE_AS_WRITTEN.get(field.metadata["parse"], "")
-    return written(value)
+        return _NONE_TEXTS.get(field.metadata["parse"], "")
+    return format_value(value)
 
 
 def _without_password(url: str) -> str:

@@ -140,7 +140,7 @@ class _NoProgress:
         """Do nothing."""
 
 
-def steps_of(progress: Progress) -> Callable[[str, float], Callable[[float], None]]:
+def task_starter(progress: Progress) -> Callable[[str, float], Callable[[float], None]]:
     """Return a function that begins a task, and returns what reports its steps."""
 
     def begin(description: str, total: float) -> Callable[[float], None]:

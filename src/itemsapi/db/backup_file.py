@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Advance = Callable[[float], None]  # reports that steps are done
-Begin = Callable[[str, float], Advance]  # begins a task by its description and number of steps
+from itemsapi.command_line import command_line
+
+ReportSteps = Callable[[float], None]  # reports that steps are done
+BeginTask = Callable[[str, float], ReportSteps]  # by its description and number of steps
 Kind = Literal["sqlite", "postgresql"]
 
 _MAGIC: dict[bytes, Kind] = {b"SQLite format 3\0": "sqlite", b"PGDMP": "postgresql"}
@@ -33,7 +35,7 @@ def kind_of(file: Path) -> Kind:
     for magic, kind in _MAGIC.items():
         if start.startswith(magic):
             return kind
-    raise BackupFailed(f"{file} is not a backup; `itemsapi db backup FILE` makes one")
+    raise BackupFailed(f"{file} is not a backup; {command_line('db backup FILE')} makes one")
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from typing import IO
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine
 
-from itemsapi.db.backup_file import Advance, BackupFailed, Begin, Origin, new_file
+from itemsapi.command_line import command_line
+from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, ReportSteps, new_file
 from itemsapi.db.ownership import TABLES, VERSION_TABLE, relation_names, target_schema
 
 Load = Callable[[bytes], object]  # sends statements to psql
@@ -49,7 +50,9 @@ class Server:
         with engine.connect() as connection:
             schema, tables = target_schema(connection), relation_names(connection)
         if schema is None:
-            raise BackupFailed("the search_path names no schema that this role may use")
+            words = "the search_path names no schema that this role may use"
+            advice = "write ?options=-csearch_path=NAME into ITEMSAPI_DATABASE_URL"
+            raise BackupFailed(f"{words}; {advice}")
         environment = os.environ | ({"PGPASSWORD": password} if password else {})
         return cls(make_conninfo(**kept), environment, schema, frozenset(tables))
 
@@ -69,10 +72,10 @@ def _url_parameters(engine: Engine) -> set[str]:
     return {"host", "port", "dbname", "user", "password", *engine.url.query}
 
 
-def back_up(server: Server, file: Path, begin: Begin) -> int:
+def back_up(server: Server, file: Path, begin: BeginTask) -> int:
     """Dump our schema into a new file, and read all of it again; return the number of tables.
 
-    Raise `BackupFailed`, and `OSError` for a file that exists or cannot be written.
+    Raise `BackupFailed`, also for a file that exists, and `OSError` for one that cannot be written.
     """
     program = _find("pg_dump", f"{shlex.join(server.dump_options)} --file={file}")
     with new_file(file) as part:
@@ -83,7 +86,7 @@ def back_up(server: Server, file: Path, begin: Begin) -> int:
         return _check(part, begin)
 
 
-def restore(server: Server, file: Path, statements: Sequence[str], begin: Begin) -> None:
+def restore(server: Server, file: Path, statements: Sequence[str], begin: BeginTask) -> None:
     """Load a dump in place of its tables and ours, then run `statements`, in one transaction.
 
     Raise `BackupFailed`; then nothing was changed.
@@ -116,11 +119,12 @@ def _first_row(file: Path, table: str, column: int) -> str | None:
     return None
 
 
-def _check(file: Path, begin: Begin) -> int:
+def _check(file: Path, begin: BeginTask) -> int:
     """Read all of a dump; return its number of tables. Raise `BackupFailed` without ours."""
     tables, advance = _tables(_read(["--list", str(file)])), begin("Checking", 1)
     if VERSION_TABLE not in tables:
-        raise BackupFailed("the dump has no tables of itemsapi; run `itemsapi db upgrade` first")
+        words = f"the dump has no tables of itemsapi; run {command_line('db upgrade')} first"
+        raise BackupFailed(words)
     _read(["--file=/dev/null", str(file)])
     advance(1)
     return len(tables)
@@ -135,7 +139,8 @@ def _tables(contents: Iterable[str]) -> dict[str, str]:
 def _require_schema(server: Server, contents: Iterable[str]) -> None:
     schema = _tables(contents).get(VERSION_TABLE)
     if schema is None:
-        raise BackupFailed("the dump has no tables of itemsapi")
+        words = "the dump has no tables of itemsapi; name a file of"
+        raise BackupFailed(f"{words} {command_line('db backup')}")
     if schema != server.schema:
         words = f"the dump has the schema {schema}, and the search_path names {server.schema}"
         raise BackupFailed(f"{words}; write ?options=-csearch_path={schema} into the database URL")
@@ -155,7 +160,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load_script(script: IO[bytes], load: Load, advance: Advance) -> None:
+def _load_script(script: IO[bytes], load: Load, advance: ReportSteps) -> None:
     while chunk := script.read(CHUNK_BYTES):
         load(chunk)
         advance(chunk.count(b"\nCOPY "))

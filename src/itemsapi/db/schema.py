@@ -208,7 +208,9 @@ def check_schema(database: Database) -> None:
 
 def require_known_revision(revision: str | None) -> None:
     """Raise `SchemaOutdated` if the layer's tables in a backup are of a newer version."""
-    _require_own_known(layer_migrations(), revision)
+    if revision is not None and revision not in _known(layer_migrations()):
+        words = f"the backup is at revision {revision}, newer than this version of itemsapi"
+        raise SchemaOutdated(f"{words}; install the newer version, and restore with that")
 
 
 def require_usable_schema(database: Database) -> None:

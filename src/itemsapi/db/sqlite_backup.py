@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from itemsapi.db.backup_file import Advance, BackupFailed, Begin, Origin, new_file
+from itemsapi.command_line import command_line
+from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, ReportSteps, new_file
 from itemsapi.db.ownership import VERSION_TABLE
 from itemsapi.db.sqlite import BUSY_TIMEOUT_SECONDS
 
@@ -20,10 +21,10 @@ PAGES_PER_STEP = 1024  # 4 MiB
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
 
 
-def back_up(database: Path, file: Path, begin: Begin) -> dict[str, int]:
+def back_up(database: Path, file: Path, begin: BeginTask) -> dict[str, int]:
     """Write a checked copy of a database into a new file; return the number of rows by table.
 
-    Raise `BackupFailed`, and `OSError` for a file that exists or cannot be written.
+    Raise `BackupFailed`, also for a file that exists, and `OSError` for one that cannot be written.
     """
     with (
         _explained(f"{database} cannot be copied"),
@@ -39,7 +40,7 @@ def back_up(database: Path, file: Path, begin: Begin) -> dict[str, int]:
     return counts
 
 
-def restore(database: Path, file: Path, statements: Sequence[str], begin: Begin) -> None:
+def restore(database: Path, file: Path, statements: Sequence[str], begin: BeginTask) -> None:
     """Replace all that a database contains by a backup, after `statements` ran on it.
 
     That is one transaction: processes that have the database open see it at their next statement.
@@ -55,7 +56,7 @@ def restore(database: Path, file: Path, statements: Sequence[str], begin: Begin)
                 copy_pages(source, target, begin("Restoring", 1))
 
 
-def _read_backup(file: Path, copy: Path, statements: Sequence[str], begin: Begin) -> None:
+def _read_backup(file: Path, copy: Path, statements: Sequence[str], begin: BeginTask) -> None:
     with _open(file, "ro") as source, _open(copy, "rwc") as target:
         copy_pages(source, target, begin("Reading", 1))
         _check(target, _count_rows(source), begin("Checking", 1))
@@ -67,7 +68,8 @@ def read_origin(file: Path) -> Origin:
     with _explained(f"{file} is damaged"), _open(file, "ro") as connection:
         tables = {name for (name,) in connection.execute(_TABLES)}
         if VERSION_TABLE not in tables:
-            raise BackupFailed(f"{file} has no tables of itemsapi")
+            words = f"{file} has no tables of itemsapi; name a file of"
+            raise BackupFailed(f"{words} {command_line('db backup')}")
         return Origin(
             _first(connection, f"SELECT version_num FROM {VERSION_TABLE}"),  # noqa: S608 - a constant
             _first(connection, "SELECT name FROM itemsapi_user_set"),
@@ -79,7 +81,9 @@ def _first(connection: sqlite3.Connection, query: str) -> str | None:
     return row and str(row[0])
 
 
-def copy_pages(source: sqlite3.Connection, target: sqlite3.Connection, advance: Advance) -> None:
+def copy_pages(
+    source: sqlite3.Connection, target: sqlite3.Connection, advance: ReportSteps
+) -> None:
     """Copy all pages; the whole copy counts as one step."""
     done = 0.0
 
@@ -102,11 +106,12 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
     return int(count)
 
 
-def _check(copy: sqlite3.Connection, counts: dict[str, int], advance: Advance) -> None:
+def _check(copy: sqlite3.Connection, counts: dict[str, int], advance: ReportSteps) -> None:
     """Raise `BackupFailed` unless each page of a copy is sound, and it has all rows."""
     (result,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if result != "ok":
-        raise BackupFailed(f"the copy is damaged, and perhaps the database too: {result}")
+        words = "the copy is damaged, and perhaps what was copied too; nothing was changed"
+        raise BackupFailed(f"{words}: check the disk, and try again ({' '.join(result.split())})")
     if _count_rows(copy) != counts:
         raise BackupFailed("the copy does not have all rows; try again")
     advance(1)

@@ -7,7 +7,7 @@ from marshmallow import validate
 from itemsapi.accounts.models import MAX_USERNAME_LENGTH
 from itemsapi.accounts.repository import UserRecord
 from itemsapi.endpoints import groups
-from itemsapi.endpoints.example_grants import example_roles
+from itemsapi.endpoints.example_permissions import example_roles
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import requires
 from itemsapi.paging import Page, cut_page

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import validate
 
 from itemsapi.endpoints import groups
-from itemsapi.endpoints.example_grants import example_scope
+from itemsapi.endpoints.example_permissions import example_scope
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.decorators import signed_in
 from itemsapi.problems import NotFound, QuotaExceeded

@@ -8,6 +8,7 @@ from marshmallow import validate
 
 from itemsapi.endpoints import groups
 from itemsapi.endpoints.token_response import (
+    EXAMPLE_REFRESH_TOKEN,
     AttemptHeaders,
     Tokens,
     attempt_id,
@@ -40,8 +41,6 @@ from itemsapi.services import services
 from itemsapi.settings import MAX_PASSWORD_LENGTH
 from itemsapi.tokens.claims import MAX_TOKEN_LENGTH
 from itemsapi.tokens.scopes import MAX_SCOPE_LENGTH
-
-EXAMPLE_TOKEN = "eyJhbGciOiJFZERTQSIsInR5cCI6InJ0K2p3dCJ9..."  # noqa: S105 - for the document
 
 blueprint = Blueprint(
     "auth", __name__, url_prefix="/auth", title="Sign in and out", group=groups.SIGN_IN
@@ -103,7 +102,7 @@ def sign_in(payload: dict[str, str]) -> object:
 @blueprint.post("/refresh")
 @refresh_token
 @blueprint.arguments(AttemptHeaders(), location="headers")
-@blueprint.arguments(RefreshIn(), example={"refresh_token": EXAMPLE_TOKEN})
+@blueprint.arguments(RefreshIn(), example={"refresh_token": EXAMPLE_REFRESH_TOKEN})
 @blueprint.response(200, Tokens(), headers=documented_headers("Set-Cookie"))
 @blueprint.alt_response(CookiesUnreadable)
 @blueprint.alt_response(RefreshInvalid)

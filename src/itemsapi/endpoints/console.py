@@ -53,7 +53,6 @@ def show_client() -> Response:
 
 @blueprint.get("/client.js.map")
 @public("any web page may use the client, and its developers read the source")
-@blueprint.response(200, {"type": "string"}, content_type="application/json")
 def show_client_map() -> Response:
     """Return the source map of the client, with the readable source, for developer tools."""
     return _send_to_any_page(CLIENT_MAP_FILE)

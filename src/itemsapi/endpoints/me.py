@@ -7,7 +7,7 @@ import flask
 from marshmallow import validate
 
 from itemsapi.endpoints import groups
-from itemsapi.endpoints.example_grants import example_roles, example_scopes
+from itemsapi.endpoints.example_permissions import example_roles, example_scopes
 from itemsapi.endpoints.token_response import Tokens, token_response
 from itemsapi.gate.caller import current_caller
 from itemsapi.gate.csrf import requested_delivery

@@ -11,7 +11,12 @@ from marshmallow import EXCLUDE, validate
 
 from itemsapi import problems
 from itemsapi.endpoints import groups
-from itemsapi.endpoints.token_response import AttemptHeaders, attempt_id, token_response
+from itemsapi.endpoints.token_response import (
+    EXAMPLE_REFRESH_TOKEN,
+    AttemptHeaders,
+    attempt_id,
+    token_response,
+)
 from itemsapi.gate.decorators import public, refresh_token, requires
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.refresh import RefreshRequest, refresh
@@ -28,8 +33,7 @@ blueprint = Blueprint(
     "oauth", __name__, url_prefix="/oauth", title="OAuth clients", group=groups.SIGN_IN
 )
 
-EXAMPLE_TOKEN = "eyJhbGciOiJFZERTQSIsInR5cCI6InJ0K2p3dCJ9..."  # noqa: S105 - for the document
-TOKEN_REQUEST_EXAMPLE = {"grant_type": "refresh_token", "refresh_token": EXAMPLE_TOKEN}
+TOKEN_REQUEST_EXAMPLE = {"grant_type": "refresh_token", "refresh_token": EXAMPLE_REFRESH_TOKEN}
 TOKEN = fields.String(required=True, validate=validate.Length(1, MAX_TOKEN_LENGTH))
 
 
@@ -108,7 +112,7 @@ def token(headers: dict[str, str | None], form: dict[str, str | None]) -> object
 
 @blueprint.post("/revoke")
 @public("the token itself is the credential (RFC 7009); an unknown token changes nothing")
-@blueprint.arguments(TokenQuestion(), location="form", example={"token": EXAMPLE_TOKEN})
+@blueprint.arguments(TokenQuestion(), location="form", example={"token": EXAMPLE_REFRESH_TOKEN})
 @blueprint.response(200)
 def revoke(form: dict[str, str]) -> None:
     """Revoke a token and end its session. Unknown tokens are no error."""
@@ -117,7 +121,7 @@ def revoke(form: dict[str, str]) -> None:
 
 @blueprint.post("/introspect")
 @requires(TOKENS_READ)
-@blueprint.arguments(TokenQuestion(), location="form", example={"token": EXAMPLE_TOKEN})
+@blueprint.arguments(TokenQuestion(), location="form", example={"token": EXAMPLE_REFRESH_TOKEN})
 @blueprint.response(200, Introspection())
 def introspect_token(form: dict[str, str]) -> object:
     """Show whether a token is active, and its claims."""

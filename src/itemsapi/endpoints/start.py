@@ -24,8 +24,8 @@ blueprint = Blueprint("start", __name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A page or file of the service; `endpoint` is registered only if it is turned on."""
+class Link:
+    """A link to a page or file; its `endpoint` is registered only if it is turned on."""
 
     name: str
     endpoint: str
@@ -33,13 +33,13 @@ class Place:
     description: str
 
 
-PLACES = (
-    Place("console", "console.show_console", "Console", "Sign in, and work in the browser."),
-    Place("docs", "docs.show_docs", "API documentation", "Read about every operation."),
-    Place("explorer", "explorer.show_explorer", "Explorer", "Sign in, and send requests."),
-    Place("problems", "docs.show_problems", "Problems", "Look up the code of an error."),
-    Place("openapi", "docs.show_document", "openapi.json", "The description for programs."),
-    Place(
+LINKS = (
+    Link("console", "console.show_console", "Console", "Sign in, and work in the browser."),
+    Link("docs", "docs.show_docs", "API documentation", "Read about every operation."),
+    Link("explorer", "explorer.show_explorer", "Explorer", "Sign in, and send requests."),
+    Link("problems", "docs.show_problems", "Problems", "Look up the code of an error."),
+    Link("openapi", "docs.show_document", "openapi.json", "The description for programs."),
+    Link(
         "oauth_metadata",
         "wellknown.metadata",
         "OAuth metadata",
@@ -67,7 +67,7 @@ def show_start() -> Response:
     if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
         response = _page()
     else:
-        response = jsonify({place.name: path for place, path in _places()})
+        response = jsonify({link.name: path for link, path in _links()})
     response.vary.add("Accept")
     return response
 
@@ -78,18 +78,18 @@ def has_start_page(app: Flask) -> bool:
     return any("GET" in (route.methods or ()) for route in routes)
 
 
-def _places() -> Iterator[tuple[Place, str]]:
+def _links() -> Iterator[tuple[Link, str]]:
     """Yield what this service has, each with its path."""
-    for place in PLACES:
-        endpoint = f"itemsapi.{place.endpoint}"
+    for link in LINKS:
+        endpoint = f"itemsapi.{link.endpoint}"
         if endpoint in current_app.view_functions:
-            yield place, url_for(endpoint)
+            yield link, url_for(endpoint)
 
 
 def _page() -> Response:
     links = "\n".join(
-        f'<li><a href="{html.escape(path)}">{place.title}</a> {place.description}</li>'
-        for place, path in _places()
+        f'<li><a href="{html.escape(path)}">{link.title}</a> {link.description}</li>'
+        for link, path in _links()
     )
     template = Path(__file__).with_name("static") / "start.html"
     text = Template(template.read_text("utf-8")).substitute(links=links)

@@ -30,6 +30,8 @@ from itemsapi.settings import Settings
 COOKIE_NAME = "__Host-Http-itemsapi_rt"
 PLAIN_COOKIE_NAME = "itemsapi_rt"  # with ITEMSAPI_INSECURE_COOKIES, for Safari on http://localhost
 
+EXAMPLE_REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIs..."  # noqa: S105 - for the document
+
 Headers = dict[str, list[str]]
 
 _BLANK = " \t"  # no Unicode whitespace: the header is bytes, decoded as Latin-1 (PEP 3333)
@@ -98,11 +100,11 @@ def _cookie_name(settings: Settings) -> str:
     return name + urlsplit(settings.public_url).path.replace("/", "~")  # no path contains ~
 
 
-class SignedInUser(Schema):
-    """The user of a session, for a page that shows who is signed in."""
+class TokenUser(Schema):
+    """The user of the tokens, for a page that shows who is signed in."""
 
     id = fields.String(required=True)
-    name = fields.String(required=True)
+    username = fields.String(required=True)
 
 
 class Tokens(Schema):
@@ -113,7 +115,7 @@ class Tokens(Schema):
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
     scope = fields.String(required=True)
     session_id = fields.String(required=True)
-    user = fields.Nested(SignedInUser(), required=True)
+    user = fields.Nested(TokenUser(), required=True)
     refresh_token = fields.String(
         metadata={
             "description": "Absent with cookie delivery. If it is absent, keep the one you have.",
@@ -163,7 +165,7 @@ def token_response(grant: Grant) -> object:
         "expires_in": grant.expires_in,
         "scope": grant.scope,
         "session_id": grant.session_id,
-        "user": {"id": grant.user_id, "name": grant.username},
+        "user": {"id": grant.user_id, "username": grant.username},
     }
     if grant.refresh_token is None:
         return body

@@ -37,11 +37,6 @@ class PreviousSecretUse:
     sessions: int
     until: datetime
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing needs the previous secret any more."""
-        return not self.keys and not self.sessions
-
 
 def previous_secret_use(issuer: Issuer, key_store: KeyStore) -> PreviousSecretUse:
     """Return what still needs the previous secret; the numbers may be too high, never too low."""

@@ -1,4 +1,4 @@
-"""The access log of a Flask application: its signals say when a request starts and ends.
+"""Connect the access log to a Flask application: its signals say when a request starts and ends.
 
 A signal changes nothing of the application, and covers the refusals of the gate. The middleware and
 the server log what they answer without Flask.
@@ -11,7 +11,7 @@ from itemsapi.observability.access_log import log_response, unrouted
 from itemsapi.observability.context import request_context
 
 
-def write_access_log(app: Flask) -> None:
+def connect_access_log(app: Flask) -> None:
     """Log each response of `app` from now on."""
     request_started.connect(_start, sender=app)
     request_finished.connect(_finish, sender=app)

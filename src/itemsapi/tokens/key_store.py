@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.audit import Audit
 from itemsapi.clock import Clock
+from itemsapi.command_line import command_line
 from itemsapi.db import AnyRow, Database, Model
 from itemsapi.settings import Settings, SettingsError
 from itemsapi.tokens.keys import Key, generate_key
@@ -56,8 +57,8 @@ class SecretInUse(RuntimeError):
     def __init__(self) -> None:
         """Say what to do first."""
         super().__init__(
-            "the secret to revoke is still set; set another ITEMSAPI_SECRET_KEY, such as `itemsapi"
-            " secret new FILE` writes, and no ITEMSAPI_SECRET_KEY_PREVIOUS"
+            "the secret to revoke is still set; set another ITEMSAPI_SECRET_KEY, such as"
+            f" {command_line('secret new FILE')} writes, and no ITEMSAPI_SECRET_KEY_PREVIOUS"
         )
 
 

@@ -181,9 +181,9 @@ class _Responses(ProblemResponses):
     SCHEMA = "AccessProblem"
     PREFIX = "Access_"
 
-    def response(self, kinds: list[type[Problem]]) -> dict[str, Any]:
+    def response(self, kinds: list[type[Problem]], scope: str) -> dict[str, Any]:
         """Return one response for these problems, which all have the same status."""
-        response = super().response(kinds)
+        response = super().response(kinds, scope)
         if self.spec.openapi_version.major > 2:  # noqa: PLR2004
             return response
         media = response.pop("content")[PROBLEM_JSON]

@@ -34,7 +34,7 @@ from itemsapi.problems import (
 )
 from itemsapi.rest.fields import ID_PATTERN
 from itemsapi.rest.openapi.names import unique_name
-from itemsapi.rest.openapi.responses import ProblemResponses
+from itemsapi.rest.openapi.responses import ProblemResponses, example_scope
 from itemsapi.rest.openapi.schemas import SchemaPlugin
 
 RuleFor = Callable[[Route, str], Rule]
@@ -178,15 +178,20 @@ class RulesPlugin(BasePlugin):
                 responses[status] = response
         for code, schema in set(custom.values()):
             usual = [kind for kind in kinds - custom.keys() if kind.status == code]
-            responses[str(code)] = self._custom_error_response(code, schema, usual)
+            responses[str(code)] = self._custom_error_response(code, schema, usual, scopes)
         operation["responses"] = dict(sorted(responses.items()))
 
     def _custom_error_response(
-        self, status: int, schema: Schema, usual: Iterable[type[Problem]]
+        self,
+        status: int,
+        schema: Schema,
+        usual: Iterable[type[Problem]],
+        scopes: Iterable[str],
     ) -> dict[str, Any]:
         """Return the blueprint's own error response, together with the problems of that status."""
         kinds = sorted(usual, key=lambda kind: kind.code)
-        response = self._responses.response(kinds) if kinds else {"content": {}}
+        scope = example_scope(scopes)
+        response = self._responses.response(kinds, scope) if kinds else {"content": {}}
         content = {"application/json": {"schema": schema}}
         phrase = {"description": HTTPStatus(status).phrase}
         merged = {**phrase, **response, "content": {**content, **response["content"]}}

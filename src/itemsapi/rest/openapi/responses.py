@@ -21,6 +21,7 @@ from itemsapi.rest.error_handlers import MAX_ERRORS, PROBLEM_JSON
 from itemsapi.rest.openapi.names import component_names, unique_name
 
 EXAMPLE_ID = "0198c5a1-7b6e-7c31-9f52-4a1d0e8b7c66"
+EXAMPLE_SCOPE = "orders:read"  # for an operation whose scopes are not known
 
 _STRING = {"type": "string"}
 _FIELD_ERROR = {
@@ -60,7 +61,6 @@ class ProblemResponses:
         self.spec = spec
         self.base = base
         self._names: dict[type[Problem], str] = {}
-        self._scope = "orders:read"  # for an operation whose scopes are not known
         spec.components.schema(self.SCHEMA, PROBLEM_SCHEMA)
 
     def responses(
@@ -70,17 +70,17 @@ class ProblemResponses:
 
         One of `scopes`, those that the operation needs, is in the example of a lacking scope.
         """
-        self._scope = next(iter(sorted(scopes)), self._scope)
+        scope = example_scope(scopes)
         ordered = sorted(set(kinds), key=_order)
         return {
-            str(status): self._component(list(group))
+            str(status): self._component(list(group), scope)
             for status, group in groupby(ordered, key=lambda kind: kind.status)
         }
 
-    def _component(self, kinds: list[type[Problem]]) -> object:
+    def _component(self, kinds: list[type[Problem]], scope: str) -> object:
         name = self.PREFIX + "_".join(self._name(kind) for kind in kinds)
         if name not in self.spec.components.responses:
-            self.spec.components.response(name, self.response(kinds))
+            self.spec.components.response(name, self.response(kinds, scope))
         return self.spec.components.get_ref("response", name)
 
     def _name(self, kind: type[Problem]) -> str:
@@ -91,11 +91,11 @@ class ProblemResponses:
             self._names[kind] = unique_name(names, taken)
         return self._names[kind]
 
-    def response(self, kinds: list[type[Problem]]) -> dict[str, Any]:
+    def response(self, kinds: list[type[Problem]], scope: str) -> dict[str, Any]:
         """Return one response for these problems, which all have the same status."""
         phrase = HTTPStatus(kinds[0].status).phrase
         summary = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
-        examples = {kind.code: {"value": self._example(kind)} for kind in kinds}
+        examples = {kind.code: {"value": self._example(kind, scope)} for kind in kinds}
         schema = self.spec.components.get_ref("schema", self.SCHEMA)
         media = {"schema": schema, "examples": examples}
         response: dict[str, Any] = {
@@ -106,8 +106,8 @@ class ProblemResponses:
             response["headers"] = headers
         return response
 
-    def _example(self, kind: type[Problem]) -> dict[str, object]:
-        problem = _sample(kind, self._scope)
+    def _example(self, kind: type[Problem], scope: str) -> dict[str, object]:
+        problem = _example_problem(kind, scope)
         example: dict[str, object] = {
             "type": f"{self.base}#{kind.code}",
             "title": kind.title,
@@ -119,18 +119,23 @@ class ProblemResponses:
         return example if problem.errors is None else {**example, "errors": problem.errors}
 
 
+def example_scope(scopes: Iterable[str]) -> str:
+    """Return the scope that the example of a lacking scope names, of those that are needed."""
+    return min(scopes, default=EXAMPLE_SCOPE)
+
+
 def _order(kind: type[Problem]) -> tuple[int, str, str, str]:
     return kind.status, kind.code, kind.__module__, kind.__qualname__
 
 
-def _sample(kind: type[Problem], scope: str) -> Problem:
+def _example_problem(kind: type[Problem], scope: str) -> Problem:
     """Return an example; a class whose arguments are unknown gets the advice of the class."""
     try:
         return _create(kind, scope)
     except TypeError:
-        sample = kind.__new__(kind)
-        Problem.__init__(sample)
-        return sample
+        problem = kind.__new__(kind)
+        Problem.__init__(problem)
+        return problem
 
 
 def _create(kind: type[Problem], scope: str) -> Problem:

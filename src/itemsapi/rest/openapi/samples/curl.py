@@ -12,12 +12,12 @@ IN_HERE_DOCUMENT = str.maketrans({"\\": "\\\\", "$": "\\$", "`": "\\`"})
 
 
 def curl(request: SampleRequest) -> str:
-    """Return a command that sends a request and shows the answer, with its status if needed."""
+    """Return a command that sends a request and shows the response, with its status if needed."""
     assignments = [
         f"{v.name.upper()}={RANDOM}" if v.is_random else f"{v.name.upper()}='{FILL_IN}'"
         for v in request.variables  # without comments, which zsh does not know at the prompt
     ]
-    show = " -i" if request.has_etag or request.answer == "headers" else ""
+    show = " -i" if request.has_etag or request.response_kind == "headers" else ""
     options = [f"curl{show} -X {request.method} {_quoted(request.url)}"]
     options += [f"--url-query {_quoted(_pair(n, v))}" for n, v in request.query.items()]
     options += [f"-H {_quoted(_pair(f'{n}: ', v, ''))}" for n, v in request.headers.items()]

@@ -13,7 +13,7 @@ SYNTAX = Syntax(
     template=("`", "`", "${", "}"),
     escapes={"\\": "\\\\", "`": "\\`", "${": "\\${"},
 )
-ANSWERS = {
+PRINT_RESPONSE = {
     "json": "console.log(await response.json());",
     "text": "console.log(await response.text());",
     "headers": "console.log(response.status);",
@@ -22,7 +22,7 @@ CHECK = "if (!response.ok) throw new Error(await response.text());"
 
 
 def javascript(request: SampleRequest) -> str:
-    """Return a module that sends a request and prints the answer."""
+    """Return a module that sends a request and prints the response."""
     assignments = [
         f"const {SYNTAX.name(v)} = {RANDOM}; // the same if you repeat the request"
         if v.is_random
@@ -33,7 +33,7 @@ def javascript(request: SampleRequest) -> str:
     target = "url" if request.query else SYNTAX.text(request.url)
     lines += [f"const response = await fetch({target}{_options(request)});", CHECK]
     lines += ['console.log(response.headers.get("ETag"));'] if request.has_etag else []
-    blocks = ["\n".join(assignments), "\n".join([*lines, ANSWERS[request.answer]])]
+    blocks = ["\n".join(assignments), "\n".join([*lines, PRINT_RESPONSE[request.response_kind]])]
     return "\n\n".join(filter(None, blocks))
 
 

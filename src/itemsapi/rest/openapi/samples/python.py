@@ -11,7 +11,7 @@ SYNTAX = Syntax(
     constants={None: "None", True: "True", False: "False"},
     escapes={"\\": "\\\\", '"': '\\"', "{": "{{", "}": "}}"},
 )
-ANSWERS = {
+PRINT_RESPONSE = {
     "json": "print(response.json())",
     "text": "print(response.text)",
     "headers": "print(response.status_code)",
@@ -19,7 +19,7 @@ ANSWERS = {
 
 
 def python(request: SampleRequest) -> str:
-    """Return a program that sends a request and prints the answer."""
+    """Return a program that sends a request and prints the response."""
     variables = request.variables
     imports = (["import uuid", ""] if any(v.is_random for v in variables) else []) + [
         "import requests"
@@ -35,7 +35,7 @@ def python(request: SampleRequest) -> str:
     sent = f"response = requests.{request.method.lower()}(\n{call})\nresponse.raise_for_status()"
     etag = ['print(response.headers["ETag"])'] if request.has_etag else []
     blocks = ["\n".join(imports), "\n".join(assignments)]
-    blocks.append("\n".join([sent, *etag, ANSWERS[request.answer]]))
+    blocks.append("\n".join([sent, *etag, PRINT_RESPONSE[request.response_kind]]))
     return "\n\n".join(filter(None, blocks))
 
 

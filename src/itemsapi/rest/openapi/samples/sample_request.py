@@ -63,14 +63,14 @@ class Body:
 
 @dataclass(slots=True)
 class SampleRequest:
-    """A request, and what its answer has: JSON, another content, or only headers."""
+    """A request, and what its response has: JSON, another content, or only headers."""
 
     method: str
     url: Text
     query: dict[str, Text] = field(default_factory=dict)
     headers: dict[str, Text] = field(default_factory=dict)
     body: Body | None = None
-    answer: Literal["json", "text", "headers"] = "json"
+    response_kind: Literal["json", "text", "headers"] = "json"
     has_etag: bool = False
 
     @property
@@ -99,7 +99,7 @@ def sample_request(
         request.body = _body(document, body.get("content", {}))
         if request.body is None:
             return None
-    _read_answer(request, document, operation)
+    _read_response(request, document, operation)
     return request
 
 
@@ -196,7 +196,7 @@ def _as_text(value: Json) -> Json:
     return [_as_text(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _read_answer(
+def _read_response(
     request: SampleRequest, document: Mapping[str, Json], operation: Mapping[str, Json]
 ) -> None:
     """Read from the first response of success what the sample shows."""
@@ -206,7 +206,7 @@ def _read_answer(
     request.has_etag = "ETag" in response.get("headers", {})
     content = response.get("content", {})
     is_json = any(media == JSON or media.endswith("+json") for media in content)
-    request.answer = "json" if is_json else "text" if content else "headers"
+    request.response_kind = "json" if is_json else "text" if content else "headers"
 
 
 def pairs(fields: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:

@@ -1,4 +1,4 @@
-"""The pages in docs/ link to files and headings that exist."""
+"""The pages of the repository link to files and headings that exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\((?!\w+:)([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -25,7 +25,7 @@ def is_broken(page: Path, link: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "page", PAGES, ids=lambda page: page.relative_to(ROOT / "docs").with_suffix("").as_posix()
+    "page", PAGES, ids=lambda page: page.relative_to(ROOT).with_suffix("").as_posix()
 )
 def test_links_of_a_page_are_not_broken(page: Path) -> None:
     """Relative links and their anchors."""

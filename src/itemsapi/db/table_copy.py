@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Table, create_engine, exc, func, insert, select, text
 from sqlalchemy.pool import StaticPool
 
-from itemsapi.db.backup_file import BackupFailed, Begin
+from itemsapi.db.backup_file import BeginTask
 from itemsapi.db.types import AnyRow
 from itemsapi.observability.logging import summarize_error
 
@@ -27,11 +27,15 @@ _SEQUENCE = text("SELECT pg_get_serial_sequence(:table, :column)")
 _SET_SEQUENCE = text("SELECT setval(CAST(:sequence AS regclass), :number)")
 
 
+class CopyFailed(RuntimeError):
+    """Data cannot be copied to another database; the message says why, and what to do."""
+
+
 @contextmanager
 def exclusive_source(file: Path) -> Iterator[Connection]:
     """Yield a connection to an SQLite file that no other process has open.
 
-    Raise `BackupFailed` if one has: it could write what the copy would not have.
+    Raise `CopyFailed` if one has: it could write what the copy would not have.
     """
     uri = f"file:{quote(str(file.absolute()))}?mode=rw"
     with closing(
@@ -42,14 +46,14 @@ def exclusive_source(file: Path) -> Iterator[Connection]:
             connection.execute("BEGIN IMMEDIATE")  # the lock is taken at the first access
         except sqlite3.Error as error:
             words = "cannot be used alone; stop the service, and all that has it open"
-            raise BackupFailed(f"{file} {words}: {error}") from error
+            raise CopyFailed(f"{file} {words}: {error}") from error
         engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
         with engine.connect() as source:
             yield source
 
 
-def copy_table(source: Connection, target: Connection, table: Table, begin: Begin) -> int:
-    """Copy the rows of a table, and compare both; return their number. Raise `BackupFailed`."""
+def copy_table(source: Connection, target: Connection, table: Table, begin: BeginTask) -> int:
+    """Copy the rows of a table, and compare both; return their number. Raise `CopyFailed`."""
     total = source.execute(select(func.count()).select_from(table)).scalar_one()
     advance, digest = begin(f"Copying {table.name}", 2 * total), RowDigest()
     for rows in _batches(source, table):
@@ -58,14 +62,16 @@ def copy_table(source: Connection, target: Connection, table: Table, begin: Begi
             target.execute(insert(table), [dict(row._mapping) for row in rows])  # noqa: SLF001 - public
         except exc.DBAPIError as error:
             words = f"a row of {table.name} cannot be copied, and nothing was changed"
-            raise BackupFailed(f"{words}: {summarize_error(error)}") from error
+            raise CopyFailed(f"{words}: {summarize_error(error)}") from error
         advance(len(rows))
     copied = RowDigest()
     for rows in _batches(target, table):
         copied.add(rows)
         advance(len(rows))
     if copied != digest:
-        raise BackupFailed(f"the rows of {table.name} differ after the copy; nothing was changed")
+        words = f"the rows of {table.name} differ after the copy; nothing was changed"
+        advice = f"look for a trigger or a changed type of {table.name} in the new database"
+        raise CopyFailed(f"{words}; {advice}")
     _continue_numbers(source, target, table)
     return int(total)
 
