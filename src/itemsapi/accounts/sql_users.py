@@ -25,8 +25,8 @@ from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from itemsapi.accounts.hidden_rows import any_change, may_have_row
-from itemsapi.accounts.host_writes import in_savepoint, writing
-from itemsapi.accounts.look_up_session import look_up_session
+from itemsapi.accounts.host_writes import writing
+from itemsapi.accounts.look_up_session import in_savepoint, look_up_session
 from itemsapi.accounts.user_columns import (
     UserColumn,
     default_name,
