@@ -277,13 +277,13 @@ class SqlUsers:
         where that would be executed.
         """
         session, bind = self._bind(clause)
-        savepoint = in_savepoint(joined)
+        connection = joined
         if joined is None and _has_one_connection(bind) and _in_transaction(session):
-            joined = session.connection()
+            connection = session.connection()
         with (
             _translate_errors(),
-            savepoint,
-            look_up_session(_unscoped(session), joined or bind) as tx,
+            in_savepoint(joined),
+            look_up_session(_unscoped(session), connection or bind) as tx,
         ):
             yield tx
 
