@@ -1,5 +1,6 @@
 """Users whom a filter of the application hides: refused now, and nothing of theirs is revoked."""
 
+import secrets
 from typing import Any
 
 import pytest
@@ -161,14 +162,15 @@ def test_a_user_whom_a_follower_does_not_have_yet_is_not_gone(
 @pytest.mark.parametrize("is_joined", [False, True])
 def test_a_user_is_not_gone_when_policies_choose_the_rows(engine: Engine, is_joined: bool) -> None:
     """S-122: nobody knows then whether the row exists."""
+    role = f"tenant_{secrets.token_hex(8)}"  # a server has one set of roles for all databases
 
     def become_a_role(connection: Connection) -> None:
-        connection.exec_driver_sql("SET LOCAL ROLE of_a_tenant")
+        connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
 
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE host_user ENABLE ROW LEVEL SECURITY")
-        connection.exec_driver_sql("CREATE ROLE of_a_tenant")
-        connection.exec_driver_sql("GRANT SELECT ON host_user TO of_a_tenant")
+        connection.exec_driver_sql(f"CREATE ROLE {role}")
+        connection.exec_driver_sql(f"GRANT SELECT ON host_user TO {role}")
     tenant = create_engine(engine.url)
     event.listen(tenant, "begin", become_a_role)
     users = SqlUsers(sessionmaker(tenant), HostUser)
@@ -180,8 +182,8 @@ def test_a_user_is_not_gone_when_policies_choose_the_rows(engine: Engine, is_joi
         tenant.dispose()
         with engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE host_user DISABLE ROW LEVEL SECURITY")
-            connection.exec_driver_sql("DROP OWNED BY of_a_tenant")
-            connection.exec_driver_sql("DROP ROLE of_a_tenant")
+            connection.exec_driver_sql(f"DROP OWNED BY {role}")
+            connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
 def test_no_user_is_hidden_behind_a_text_that_is_no_id(engine: Engine) -> None:

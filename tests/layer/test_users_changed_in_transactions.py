@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine, delete, event, insert, select, text, update
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
-from itemsapi import UserAccount
+from itemsapi import SqlUsers, UserAccount
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.testing import PASSWORD
@@ -298,6 +299,18 @@ def test_the_end_of_an_outer_savepoint_keeps_what_was_told_since(
         outer.commit()
         connection.commit()
     assert status(host, tokens, timer) == 401
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+def test_a_user_cannot_be_read_in_a_transaction_that_has_failed(host: Host) -> None:
+    """PostgreSQL refuses every statement there, a savepoint too (R-35)."""
+    users = SqlUsers(host.session, HostUser)
+    with host.engine.connect() as connection:
+        with suppress(DataError):
+            connection.exec_driver_sql("SELECT 1 / 0")
+        with pytest.raises(DatabaseUnavailable):
+            users.find_in_transaction("7", connection)
 
 
 @pytest.mark.postgres

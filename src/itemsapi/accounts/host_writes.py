@@ -1,13 +1,11 @@
 """Host writes: transactions on the database of an application, which wait for a lock or do not.
 
-A look-up in a transaction of the application leaves it as it was, also after an error.
-
 A request of the application may have the lock itself, in a session that it commits later: then
 waiting is in vain, and on PostgreSQL has no end by default.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
@@ -31,16 +29,6 @@ def writing(engine: Engine, *, waits: bool) -> Iterator[Connection]:
                 timeout = f"{LOCK_TIMEOUT_SECONDS}s" if waits else "1ms"
                 connection.execute(_LOCK_TIMEOUT, {"timeout": timeout})
             yield connection
-
-
-def in_savepoint(joined: Connection | None) -> AbstractContextManager[object]:
-    """Return a block after which the application can go on in its transaction, whatever happened.
-
-    On PostgreSQL an error ends a transaction, except in a savepoint.
-    """
-    if joined is None or joined.dialect.name != "postgresql":
-        return nullcontext()
-    return joined.begin_nested()
 
 
 @contextmanager

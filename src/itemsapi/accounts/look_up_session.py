@@ -8,6 +8,7 @@ Other handlers, such as those of `after_begin`, may write: they are not called, 
 registered.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import cast
 
@@ -26,6 +27,16 @@ def look_up_session(host: object, bind: Engine | Connection) -> Session:
     tx = session_class(bind, autoflush=False, join_transaction_mode="rollback_only")
     _take_over(tx, host)
     return tx
+
+
+def in_savepoint(joined: Connection | None) -> AbstractContextManager[object]:
+    """Return a block after which the application can go on in its transaction, whatever happened.
+
+    On PostgreSQL an error ends a transaction, except in a savepoint.
+    """
+    if joined is None or joined.dialect.name != "postgresql":
+        return nullcontext()
+    return joined.begin_nested()
 
 
 @lru_cache

@@ -25,8 +25,8 @@ from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from itemsapi.accounts.hidden_rows import any_change, may_have_row
-from itemsapi.accounts.host_writes import in_savepoint, writing
-from itemsapi.accounts.look_up_session import look_up_session
+from itemsapi.accounts.host_writes import writing
+from itemsapi.accounts.look_up_session import in_savepoint, look_up_session
 from itemsapi.accounts.user_columns import (
     UserColumn,
     default_name,
@@ -277,13 +277,13 @@ class SqlUsers:
         where that would be executed.
         """
         session, bind = self._bind(clause)
-        savepoint = in_savepoint(joined)
+        connection = joined
         if joined is None and _has_one_connection(bind) and _in_transaction(session):
-            joined = session.connection()
+            connection = session.connection()
         with (
             _translate_errors(),
-            savepoint,
-            look_up_session(_unscoped(session), joined or bind) as tx,
+            in_savepoint(joined),
+            look_up_session(_unscoped(session), connection or bind) as tx,
         ):
             yield tx
 

@@ -78,6 +78,7 @@ def _identity_claim() -> str:
 
 
 def _values_outside(values: _AppCtxGlobals) -> dict[str, Any]:
+    """Return what is kept for the time outside of requests."""
     kept: dict[str, Any] = vars(values).setdefault(_OUTSIDE, {})
     return kept
 
@@ -89,7 +90,8 @@ def _values(values: _AppCtxGlobals) -> dict[str, Any]:
     of_request: dict[str, Any] = vars(current_request()).setdefault(LIBRARY_VALUES, {})
     caller = optional_caller()
     if caller is not None and caller.token is not None and _JWT not in of_request:
-        of_request[_JWT] = caller.token.copy() | {_identity_claim(): caller.user_id}
+        of_request[_JWT] = claims = caller.token.copy()
+        claims[_identity_claim()] = caller.user_id
         of_request[_JWT_HEADER] = dict(caller.token.header)
         of_request[_JWT_LOCATION] = "headers"
     return of_request

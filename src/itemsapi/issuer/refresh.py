@@ -111,7 +111,7 @@ def _refresh_session(
     commit: if that fails, the client may retry with the same token.
     """
     tx, now = current.tx, issuer.clock()
-    if current.is_gone:
+    if current.is_missing:
         end_missing_user_in(issuer, tx, claims.sub)
     details = _load_details(issuer, current, claims, request)
     if details is None:

@@ -80,12 +80,12 @@ def end_missing_user_in(issuer: Issuer, tx: Session, user_id: str) -> None:
     _end_in(issuer, tx, {user_id: USER_MISSING})
 
 
-def is_missing(issuer: Issuer, user_id: str, connection: Connection | None = None) -> bool:
+def is_missing(issuer: Issuer, user_id: str) -> bool:
     """Return whether a user who is not found is gone for good: the id may be another user's next.
 
-    Ask it outside of a transaction of the layer, or in one of the application.
+    Ask it outside of a transaction of the layer.
     """
-    return issuer.users.reuses_ids and not issuer.users.is_hidden(user_id, connection)
+    return issuer.users.reuses_ids and not issuer.users.is_hidden(user_id)
 
 
 def _reason_to_end(issuer: Issuer, user_id: str, connection: Connection | None) -> str | None:
@@ -96,7 +96,7 @@ def _reason_to_end(issuer: Issuer, user_id: str, connection: Connection | None) 
         return None if user.enabled else "user disabled"
     if not users.reuses_ids:
         return None
-    return USER_MISSING if is_missing(issuer, user_id, connection) else "user hidden"
+    return "user hidden" if users.is_hidden(user_id, connection) else USER_MISSING
 
 
 def _end_in(issuer: Issuer, tx: Session, reasons: dict[str, str]) -> None:

@@ -56,8 +56,8 @@ class UserTransaction:
     """A transaction in which a user is locked, and what was read of them.
 
     `read_at` is from before `epochs` and `state` were read; they are from before `user` and
-    `scopes`. `locked_state` is from after them, so it may be a later one. `is_gone`
-    means that the user of an application does not exist, and is not only hidden by a filter.
+    `scopes`. `locked_state` is from after them, so it may be a later one. `is_missing` means
+    that the user of an application does not exist, and is not only hidden by a filter.
     """
 
     tx: Session
@@ -67,7 +67,7 @@ class UserTransaction:
     user: UserAccount | None
     scopes: frozenset[str]
     locked_state: UserState
-    is_gone: bool = False
+    is_missing: bool = False
 
     @property
     def epoch(self) -> int:
@@ -280,11 +280,13 @@ class ApplicationUsers:
         with self.database.reading() as connection:
             epochs, state = load_global_epochs(connection), read_user_state(connection, user_id)
         user, scopes = self.find_with_scopes(user_id)
-        is_gone = user is None and not self.is_hidden(user_id)
+        is_missing = user is None and not self.is_hidden(user_id)
         with self.database.transaction() as tx:
             self.database.user_set.claim(tx)
             locked_state = lock_user(tx, user_id)
-            yield UserTransaction(tx, read_at, epochs, state, user, scopes, locked_state, is_gone)
+            yield UserTransaction(
+                tx, read_at, epochs, state, user, scopes, locked_state, is_missing
+            )
         if new_hash and user and user.password_hash:
             self._replace_hash(user.id, user.password_hash, new_hash)
 
