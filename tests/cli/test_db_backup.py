@@ -1,15 +1,19 @@
 """`itemsapi db backup` and `db restore`: nothing is lost, and nothing revoked comes back."""
 
+import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, text
 
 from itemsapi.db import postgres_backup
+from itemsapi.db.backup_file import BackupFailed, kind_of
 from support.app_factory import Backend
 from support.command_line import CommandResult, Shell
 from support.postgres_database import execute as execute_sql
@@ -374,15 +378,91 @@ def test_a_missing_database_leaves_no_backup(bare_shell: Shell, file: Path) -> N
     assert not file.exists()
 
 
+def line_for_elsewhere(message: str) -> str:
+    """Return the command that a message shows for a machine that has the programs."""
+    (line,) = re.findall(r"run this where it is: (pg_.*)$", message, re.MULTILINE)
+    assert "password" not in line
+    return str(line)
+
+
+def run_elsewhere(line: str) -> None:
+    """Run a line in a shell with the programs of PostgreSQL."""
+    environment = os.environ | {"PATH": path_with_postgres_programs()}
+    subprocess.run(line, shell=True, check=True, env=environment)  # noqa: S602 - as it is shown
+
+
 @POSTGRES
-def test_the_command_for_another_machine_is_named_when_the_program_is_missing(
+def test_a_backup_is_made_on_another_machine_when_the_program_is_missing(
     shell: Shell, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password is not in it."""
+    """The line has no password, and makes a backup."""
     monkeypatch.setenv("PATH", "/nowhere")
-    done = shell.run("db", "backup", str(file))
-    assert "run this where it is: pg_dump --format=custom --schema=public '--dbname=" in done.err
-    assert "password" not in done.err
+    run_elsewhere(line_for_elsewhere(shell.run("db", "backup", str(file)).err))
+    assert kind_of(file) == "postgresql"
+
+
+@POSTGRES
+def test_a_backup_is_restored_on_another_machine_when_the_program_is_missing(
+    shell: Shell,
+    backend: Backend,
+    back_up: Callable[[], CommandResult],
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The line names the command, too, that ends what may have been revoked since."""
+    backend.create_user("ada", "member")
+    back_up()
+    execute(backend, "DELETE FROM itemsapi_user_role")
+    monkeypatch.setenv("PATH", "/nowhere")
+    line = line_for_elsewhere(shell.run("db", "restore", str(file), "--replace").err)
+    command, _, words = line.partition(", and then ")
+    run_elsewhere(command)
+    assert words == "`itemsapi db after-restore`"
+    assert backend.login("ada")["scope"] == "items:read items:write"
+
+
+@POSTGRES
+def test_a_restore_says_why_psql_ended(
+    backend: Backend, back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """And not that the pipe to it is broken."""
+    back_up()
+    server = postgres_backup.Server.of(backend.services.database.engine)
+    away = replace(server, conninfo="host=/nowhere")
+    words = "psql failed, and nothing was changed: connection to server"
+    with pytest.raises(BackupFailed, match=words):
+        postgres_backup.restore(away, file, [], lambda _description, _total: wait_for_a_program)
+
+
+def wait_for_a_program(_steps: float) -> None:
+    """Wait until a program that this process started has ended."""
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+
+
+@POSTGRES
+def test_a_schema_with_any_name_is_backed_up_and_restored(
+    shell: Shell, file: Path, new_database_url: str
+) -> None:
+    """`pg_dump` takes its option for a pattern: capitals and dots have a meaning there."""
+    execute_sql(new_database_url, 'CREATE SCHEMA "Tenant.a"')
+    options = {"options": '-csearch_path="Tenant.a"'}
+    url = make_url(new_database_url).update_query_dict(options).render_as_string(False)
+    tenant = shell.with_settings(database_url=url)
+    for words in (["upgrade"], ["backup", str(file)], ["restore", str(file)]):
+        assert tenant.run("db", *words).err == ""
+    assert tenant.run("users", "list").code == 0
+
+
+@POSTGRES
+def test_a_secret_that_the_list_of_processes_would_show_is_refused(
+    shell: Shell, file: Path, database_url: str
+) -> None:
+    """S-148: libpq has no variable for it; the line names another place for it."""
+    secret = {"sslpassword": "h1dden"}
+    url = make_url(database_url).update_query_dict(secret).render_as_string(False)
+    done = shell.with_settings(database_url=url).run("db", "backup", str(file))
+    assert "write it into a service file of PostgreSQL, and ?service=NAME into" in done.err
+    assert "h1dden" not in done.err
 
 
 def test_another_way_to_restore_is_completed_by_a_command(

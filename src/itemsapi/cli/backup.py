@@ -1,6 +1,5 @@
 """`itemsapi db backup` and `itemsapi db restore`."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -106,7 +105,7 @@ def _require_restorable(database: Database, file: Path, *, replace: bool) -> Non
     if kind != database.dialect:
         words = f"{file} is a backup of {NAMES[kind]}, and ITEMSAPI_DATABASE_URL is"
         raise BackupFailed(f"{words} {NAMES[database.dialect]}; set it to one of {NAMES[kind]}")
-    origin = _origin_reader(kind)(file)
+    origin = _read_origin(database, file)
     require_known_revision(origin.revision)
     if origin.users is not None:
         database.user_set.require_own(origin.users)
@@ -114,12 +113,13 @@ def _require_restorable(database: Database, file: Path, *, replace: bool) -> Non
         _require_unused(database)
 
 
-def _origin_reader(kind: str) -> Callable[[Path], Origin]:
-    if kind == "sqlite":
-        return sqlite_backup.read_origin
+def _read_origin(database: Database, file: Path) -> Origin:
+    if database.dialect == "sqlite":
+        return sqlite_backup.read_origin(file)
     from itemsapi.db import postgres_backup  # noqa: PLC0415 - it imports an extra
 
-    return postgres_backup.read_origin
+    postgres_backup.require_programs(postgres_backup.Server.of(database.engine), file)
+    return postgres_backup.read_origin(file)
 
 
 def _require_unused(database: Database) -> None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,11 +25,12 @@ from itemsapi.db.ownership import TABLES, VERSION_TABLE, relation_names, target_
 Load = Callable[[bytes], object]  # sends statements to psql
 
 CHUNK_BYTES = 1 << 20
-# Lines of the table of contents: the rows of a table, and what is about the schema itself.
+# A line of the table of contents: the rows of a table.
 _ROWS = re.compile(r"\d+; \d+ \d+ TABLE DATA (?P<schema>\S+) (?P<name>\S+) ")
-_SCHEMA = re.compile(r"\d+; \d+ \d+ (?:SCHEMA|COMMENT|ACL) - ")
 _FAULT = re.compile(r"(?:error|detail|fatal):\s*(.+)", re.IGNORECASE)  # of any of the programs
 _DUMPING = "dumping contents of table"  # in a line of `pg_dump --verbose`
+# Parameters of libpq that have no variable: programs would get them where every user can read them.
+_SHOWN_SECRETS = frozenset({"sslpassword", "oauth_client_secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,13 @@ class Server:
 
     @classmethod
     def of(cls, engine: Engine) -> "Server":
-        """Return it for the database of an engine. Raise `BackupFailed` without a schema."""
+        """Return it for the database of an engine.
+
+        Raise `BackupFailed` without a schema, or if every user of the machine would see a secret.
+        """
         _, parameters = engine.dialect.create_connect_args(engine.url)
         kept = {name: parameters[name] for name in parameters.keys() & _url_parameters(engine)}
+        _require_no_shown_secret(kept)
         password = kept.pop("password", None)
         with engine.connect() as connection:
             schema, tables = target_schema(connection), relation_names(connection)
@@ -58,14 +63,26 @@ class Server:
 
     @property
     def dump_options(self) -> list[str]:
-        """The options of pg_dump, without the file."""
-        return ["--format=custom", f"--schema={self.schema}", f"--dbname={self.conninfo}"]
+        """The options of pg_dump, without the file; it takes an unquoted schema for a pattern."""
+        return ["--format=custom", f"--schema={_quoted(self.schema)}", f"--dbname={self.conninfo}"]
+
+    @property
+    def script_options(self) -> list[str]:
+        """The options of pg_restore: replace what is in our schema, but not the schema itself."""
+        return ["--clean", "--if-exists", "--no-owner", f"--schema={self.schema}"]
 
     @property
     def load_options(self) -> list[str]:
-        """The options of psql: one transaction, which the first error rolls back."""
-        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction"]
+        """The options of psql, which ends at the first error."""
+        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
         return [*options, f"--dbname={self.conninfo}", "--file=-"]
+
+
+def _require_no_shown_secret(parameters: Mapping[str, object]) -> None:
+    for name in sorted(parameters.keys() & _SHOWN_SECRETS):
+        words = f"{name} would be in the list of processes, where every user can read it"
+        advice = "write it into a service file of PostgreSQL, and ?service=NAME"
+        raise BackupFailed(f"{words}; {advice} into ITEMSAPI_DATABASE_URL")
 
 
 def _url_parameters(engine: Engine) -> set[str]:
@@ -77,7 +94,8 @@ def back_up(server: Server, file: Path, begin: BeginTask) -> int:
 
     Raise `BackupFailed`, also for a file that exists, and `OSError` for one that cannot be written.
     """
-    program = _find("pg_dump", f"{shlex.join(server.dump_options)} --file={file}")
+    line = shlex.join(["pg_dump", *server.dump_options, f"--file={file}"])
+    program = _find("pg_dump", line)
     with new_file(file) as part:
         command = [program, *server.dump_options, "--verbose", f"--file={part}"]
         advance = begin("Dumping tables", len(server.tables))
@@ -91,17 +109,22 @@ def restore(server: Server, file: Path, statements: Sequence[str], begin: BeginT
 
     Raise `BackupFailed`; then nothing was changed.
     """
-    _find("psql", f"{shlex.join(server.load_options)} < {file}")
-    kept = [line for line in _read(["--list", str(file)]) if not _SCHEMA.match(line)]
-    _require_schema(server, kept)
-    with tempfile.NamedTemporaryFile("w", suffix=".list") as contents:
-        contents.write("\n".join(kept))
-        contents.flush()
-        options = ["--clean", "--if-exists", "--no-owner", f"--use-list={contents.name}"]
-        with _loading(server) as load, _reading(file, options) as script:
-            load(_drop_tables(server).encode())
-            _load_script(script, load, begin("Restoring tables", len(_tables(kept))))
-            load("".join(f"{one};\n" for one in [_search_path(server), *statements]).encode())
+    contents = _read(["--list", str(file)])
+    _require_schema(server, contents)
+    with _loading(server) as load:
+        load(f"BEGIN;\n{_drop_tables(server)}".encode())
+        with _reading(file, server.script_options) as script:
+            _load_script(script, load, begin("Restoring tables", len(_tables(contents))))
+        last = [_search_path(server), *statements, "COMMIT"]
+        load("".join(f"{one};\n" for one in last).encode())
+
+
+def require_programs(server: Server, file: Path) -> None:
+    """Raise `BackupFailed`, with the commands to run elsewhere, without the programs to restore."""
+    options = [*server.script_options, "--single-transaction", f"--dbname={server.conninfo}"]
+    line = shlex.join(["pg_restore", *options, str(file)])
+    for program in ("pg_restore", "psql"):
+        _find(program, f"{line}, and then {command_line('db after-restore')}")
 
 
 def read_origin(file: Path) -> Origin:
@@ -168,32 +191,39 @@ def _load_script(script: IO[bytes], load: Load, advance: ReportSteps) -> None:
 
 @contextmanager
 def _loading(server: Server) -> Iterator[Load]:
-    """Yield a function that sends statements to psql; they are committed at the end of the block.
+    """Yield a function that sends statements to psql; the block has to end with a COMMIT.
 
-    After an error psql is killed: at the end of its input it would commit.
+    psql rolls back at the end of its input. So nothing is changed if the block raises, and also if
+    this process is killed in it. Raise `BackupFailed` with the first error of psql.
     """
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
+        with subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
             [_find("psql"), *server.load_options],
             env=server.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-        )
-        with process:
-            try:
-                yield _writer(process)
-            except BrokenPipeError:  # it ended at the first error
-                process.wait()
-            except BaseException:
-                process.kill()
-                raise
+        ) as process:
+            assert process.stdin is not None  # noqa: S101 - narrows the type
+            with _sending(process, process.stdin) as load:
+                yield load
         _require_success("psql", process.returncode, _lines_of(errors))
 
 
-def _writer(process: subprocess.Popen[bytes]) -> Load:
-    assert process.stdin is not None  # noqa: S101 - narrows the type
-    return process.stdin.write
+@contextmanager
+def _sending(process: subprocess.Popen[bytes], stdin: IO[bytes]) -> Iterator[Load]:
+    """Yield a function that sends bytes to a program, until it ends at an error of its own."""
+    try:
+        yield stdin.write
+        stdin.flush()
+    except BrokenPipeError:
+        process.wait()
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        with suppress(BrokenPipeError):  # what is left in the buffer cannot be sent
+            stdin.close()
 
 
 @contextmanager
@@ -246,10 +276,10 @@ def _require_success(program: str, code: int, lines: Sequence[str]) -> None:
     raise BackupFailed(f"{program} failed, and nothing was changed: {words or f'exit code {code}'}")
 
 
-def _find(program: str, arguments: str = "...") -> str:
+def _find(program: str, elsewhere: str = "") -> str:
     """Return the path of a program. Raise `BackupFailed`, with the command to run elsewhere."""
     path = shutil.which(program)
     if path is None:
         words = f"{program} is not installed; install the client of PostgreSQL"
-        raise BackupFailed(f"{words}, or run this where it is: {program} {arguments}")
+        raise BackupFailed(f"{words}, or run this where it is: {elsewhere}" if elsewhere else words)
     return path
