@@ -1,21 +1,27 @@
 """`itemsapi db copy`: from SQLite to PostgreSQL, all of it or nothing."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
 from itemsapi import db
+from itemsapi.clock import new_id
 from support.app_factory import Backend
 from support.command_line import SECRET, CommandResult, shell_at
+from support.postgres_database import LOCKED_OUT, count_connections
+from support.service import wait_until
 from support.tokens import look, open_session, refreshed
 
 Build = Callable[..., Backend]
@@ -58,8 +64,18 @@ with database.transaction() as tx:
     tx.connection().exec_driver_sql("CREATE TABLE notes (id INTEGER)")
 database.dispose()
 """
+SEED = """
+    op.execute(
+        "INSERT INTO parcel (id, sent_at, weight, labels, fragile) VALUES"
+        " ('00000000000000000000000000000001', '2026-01-01 00:00:00', 1, '[]', false)"
+    )
+"""
 PARCEL = "SELECT id::text, sent_at AT TIME ZONE 'UTC', weight, labels->'b'->>1, fragile FROM parcel"
 
+EARLY_USER = """
+INSERT INTO itemsapi_user (id, username, password_hash, created_at, updated_at, version)
+VALUES (%s, 'ada', 'x', now(), now(), 1)
+"""
 pytestmark = [pytest.mark.postgres, pytest.mark.dialect("postgresql")]
 
 
@@ -183,6 +199,19 @@ def test_a_database_in_use_is_not_copied_to(
     assert large.login("ada")
 
 
+def test_a_user_added_to_the_new_database_meanwhile_is_not_lost(
+    copy: Callable[..., CommandResult], large: Backend, new_database_url: str
+) -> None:
+    """By a service that was started too early: the copy waits for it, and is refused."""
+    db.upgrade(large.services.database)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(new_database_url) as early:
+        early.execute(EARLY_USER, [new_id()])
+        done = pool.submit(copy)
+        wait_until(lambda: count_connections(new_database_url, LOCKED_OUT) > 0 or done.done(), 60)
+        early.commit()
+    assert "the new database is in use: `itemsapi_user` has rows" in done.result().err
+
+
 def test_a_row_that_postgresql_refuses_leaves_nothing(
     small: Backend, copy: Callable[..., CommandResult], file: Path, new_database_url: str
 ) -> None:
@@ -240,19 +269,36 @@ def run(folder: Path, url: str, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
-def test_tables_of_blueprints_are_copied_with_their_types(
-    tmp_path: Path, new_database_url: str
-) -> None:
-    """As processes, in a folder with the blueprint; a table that no model names is reported."""
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a blueprint, and its tables in an SQLite file; its migration adds a row."""
     file, itemsapi = f"sqlite:///{tmp_path}/itemsapi.db", ("-m", "itemsapi", "db")
     (tmp_path / "orders.py").write_text(ORDERS)
     (tmp_path / "migrations").mkdir()
-    for words in (["upgrade"], ["revision", "-m", "parcels"], ["upgrade"]):
-        run(tmp_path, file, *itemsapi, *words)
-    run(tmp_path, file, "-c", FILL, file)
-    out = run(tmp_path, new_database_url, *itemsapi, "copy", "itemsapi.db")
+    run(tmp_path, file, *itemsapi, "upgrade")
+    run(tmp_path, file, *itemsapi, "revision", "-m", "parcels")
+    (migration,) = (tmp_path / "migrations").glob("*.py")
+    migration.write_text(re.sub(r"(?=\n\ndef downgrade)", SEED, migration.read_text()))
+    run(tmp_path, file, *itemsapi, "upgrade")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_tables_of_blueprints_are_copied_with_their_types(
+    folder: Path, new_database_url: str
+) -> None:
+    """As processes, in a folder with the blueprint; a table that no model names is reported."""
+    file = f"sqlite:///{folder}/itemsapi.db"
+    run(folder, file, "-c", FILL, file)
+    out = run(folder, new_database_url, "-m", "itemsapi", "db", "copy", "itemsapi.db")
     assert "Not copied, because no model of the application has them: notes.\n" in out
     sent_at, weight = datetime(2026, 3, 28, 16, 30, 0, 123456), Decimal("12.50")  # noqa: DTZ001 - in UTC
     expected = ("00000000-0000-0000-0000-000000000007", sent_at, weight, "2.5", True)
-    assert rows(new_database_url, PARCEL) == [expected]
+    assert rows(new_database_url, f"{PARCEL} WHERE weight <> 1") == [expected]
+
+
+@pytest.mark.slow
+def test_rows_that_a_migration_adds_are_copied_once(folder: Path, new_database_url: str) -> None:
+    """The new database is not in use because of them; those of the file replace them."""
+    run(folder, new_database_url, "-m", "itemsapi", "db", "copy", "itemsapi.db")
+    assert rows(new_database_url, "SELECT weight FROM parcel") == [(Decimal(1),)]

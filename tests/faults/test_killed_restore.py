@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import pytest
 
 from support.app_factory import Backend
 from support.command_line import Shell, shell_at
+from support.postgres_database import LOCKED_OUT, count_connections
 from support.postgres_programs import path_with_postgres_programs
 from support.service import wait_until
 
 LARGE_TABLE = "CREATE TABLE theirs AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 3000)"
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-PSQL = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'psql'"
+PSQL = "application_name = 'psql'"
 
 pytestmark = [pytest.mark.postgres, pytest.mark.dialect("postgresql")]
 
@@ -28,13 +28,6 @@ def shell(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A shell that finds the programs of PostgreSQL."""
     monkeypatch.setenv("PATH", path_with_postgres_programs())
     return shell_at(tmp_path, database_url=database_url)
-
-
-@pytest.fixture
-def count(database_url: str) -> Iterator[Callable[[str], int]]:
-    """Count what a query finds, in transactions of its own."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield lambda query: connection.execute(query).fetchall()[0][0]
 
 
 @contextmanager
@@ -47,7 +40,7 @@ def restoring(shell: Shell, file: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_restore_changes_nothing_when_it_is_killed(
-    shell: Shell, backend: Backend, count: Callable[[str], int], database_url: str, tmp_path: Path
+    shell: Shell, backend: Backend, database_url: str, tmp_path: Path
 ) -> None:
     """R-07: at the end of its input psql would commit the half that it has, and bring back tokens.
 
@@ -60,7 +53,7 @@ def test_a_restore_changes_nothing_when_it_is_killed(
         backend.create_user("ada", "member")
         reader.execute("SELECT FROM itemsapi_user")
         with restoring(shell, tmp_path / "backup") as process:
-            wait_until(lambda: count(WAITING) > 0, 60)
+            wait_until(lambda: count_connections(database_url, LOCKED_OUT) > 0, 60)
             process.send_signal(signal.SIGKILL)
-    wait_until(lambda: count(PSQL) == 0, 60)
+    wait_until(lambda: count_connections(database_url, PSQL) == 0, 60)
     assert backend.login("ada")

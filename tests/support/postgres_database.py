@@ -17,6 +17,7 @@ TERMINATE_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+LOCKED_OUT = "wait_event_type = 'Lock'"
 SEQUENCES = """
 SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences
 WHERE schemaname = 'public'
@@ -35,6 +36,16 @@ def execute(server: str, statement: str) -> None:
     with autocommit_engine.connect() as connection:
         connection.execute(text(statement))
     autocommit_engine.dispose()
+
+
+def count_connections(url: str, condition: str) -> int:
+    """Count the connections to a database with a condition on `pg_stat_activity`."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+    autocommit_engine = engine(url)
+    with autocommit_engine.connect() as connection:
+        found = connection.execute(text(query + condition)).scalar_one()
+    autocommit_engine.dispose()
+    return int(found)
 
 
 def url_of(server: str, name: str) -> str:

@@ -3,12 +3,19 @@
 from pathlib import Path
 
 import click
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, func, select, text
 
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import print_lines, progress_bar, task_starter
 from itemsapi.command_line import command_line
-from itemsapi.db import BlueprintModel, Database, Model, require_current_source, upgrading
+from itemsapi.db import (
+    BlueprintModel,
+    Database,
+    Model,
+    migrating,
+    require_current_source,
+    upgrade_all,
+)
 from itemsapi.db.backup_file import BeginTask
 from itemsapi.db.ownership import ITEM_TABLES, LAYER_TABLES, TABLES, relation_names, table_in_use
 from itemsapi.db.table_copy import CopyFailed, copy_table, exclusive_source
@@ -62,19 +69,32 @@ def _require_source(services: Services, source: Connection) -> None:
 
 def _copy_all(database: Database, source: Connection, begin: BeginTask) -> tuple[int, list[str]]:
     """Copy all known tables; return the number of rows, and the names of the other tables."""
-    with upgrading(database) as target:
-        if (used := table_in_use(target)) is not None:
-            words = f"the new database is in use: `{used}` has rows"
-            raise CopyFailed(f"{words}; set ITEMSAPI_DATABASE_URL to an empty one")
+    with migrating(database) as target:
+        _lock(target, _tables(database, relation_names(target)))
+        _require_unused(target)
+        upgrade_all(database, target)
         tables = _tables(database, relation_names(source) & relation_names(target))
         for table in reversed(tables):
-            target.execute(table.delete())  # the roles and keys of a new database
+            target.execute(table.delete())  # the rows that migrations and the first start make
         count = sum(copy_table(source, target, table, begin) for table in tables)
         if database.items:
             total = source.execute(select(func.count()).select_from(Item.core())).scalar_one()
             copy_index(source, target, begin("Copying the search index", total))
     known = {table.name for table in tables} | TABLES
     return count, sorted(relation_names(source) - known - {"alembic_version"})
+
+
+def _lock(target: Connection, tables: list[Table]) -> None:
+    """Keep others from writing: what a service that was started too early adds would be deleted."""
+    if tables:
+        names = ", ".join(map(target.dialect.identifier_preparer.format_table, tables))
+        target.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
+
+
+def _require_unused(target: Connection) -> None:
+    if (used := table_in_use(target)) is not None:
+        words = f"the new database is in use: `{used}` has rows"
+        raise CopyFailed(f"{words}; set ITEMSAPI_DATABASE_URL to an empty one")
 
 
 def _tables(database: Database, names: set[str]) -> list[Table]:

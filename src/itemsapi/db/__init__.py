@@ -29,12 +29,13 @@ if TYPE_CHECKING:
         current_revision,
         downgrade,
         is_empty,
+        migrating,
         newest_revision,
         require_current_source,
         require_known_revision,
         revisions,
         upgrade,
-        upgrading,
+        upgrade_all,
     )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "has_joined",
     "host_connection",
     "is_empty",
+    "migrating",
     "newest_revision",
     "require_current_models",
     "require_current_source",
@@ -65,7 +67,7 @@ __all__ = [
     "revisions",
     "run_after_commit",
     "upgrade",
-    "upgrading",
+    "upgrade_all",
 ]
 
 _WITH_ALEMBIC = ("migrations", "new_revision", "schema")

@@ -51,23 +51,19 @@ def upgrade(database: Database, revision: str | None = None, *, of: Owner = "lay
 
     Without a revision, upgrade all tables of all owners to the newest.
     """
-    if revision is None:
-        with upgrading(database):
-            return
     _require_folder(database)
     with migrating(database) as connection:
+        if revision is None:
+            upgrade_all(database, connection)
+            return
         for migrations in _of(database, of):
             _run(migrations, command.upgrade, connection, revision)
 
 
-@contextmanager
-def upgrading(database: Database) -> Iterator[Connection]:
-    """Upgrade all tables, and yield the connection for more changes in the same transaction."""
-    _require_folder(database)
-    with migrating(database) as connection:
-        for migrations in _all(database):
-            _run(migrations, command.upgrade, connection, "head")
-        yield connection
+def upgrade_all(database: Database, connection: Connection) -> None:
+    """Upgrade all tables of all owners to the newest, in the transaction of `migrating`."""
+    for migrations in _all(database):
+        _run(migrations, command.upgrade, connection, "head")
 
 
 def require_current_source(database: Database, source: Connection) -> None:
