@@ -81,9 +81,9 @@ def test_an_unknown_path_is_shortened(logged: Backend, log_records: LogRecords) 
 
 
 def test_what_the_middleware_answers_is_logged(logged: Backend, log_records: LogRecords) -> None:
-    """Flask does not see such a request."""
+    """Flask does not see such a request, so its route is not known."""
     logged.client().get("/items", headers={"X-Large": "x" * 9000})
-    assert shown(log_records) == [("GET", "/items", 431, None)]
+    assert shown(log_records) == [("GET", "-", 431, None)]
 
 
 def test_nothing_is_logged_when_it_is_off(backend: Backend, log_records: LogRecords) -> None:
@@ -93,8 +93,10 @@ def test_nothing_is_logged_when_it_is_off(backend: Backend, log_records: LogReco
 
 
 def add_route(app: Flask) -> None:
-    """Add a route with a variable to an application."""
-    app.get("/orders/<token>")(requires(Scope("orders:read", "See orders"))(lambda token: token))
+    """Add routes with a variable to an application."""
+    rule = requires(Scope("orders:read", "See orders"))
+    app.get("/orders/<token>")(rule(lambda token: token))
+    app.get("/links/<token>/", endpoint="links")(rule(lambda token: token))
 
 
 @pytest.fixture
@@ -111,10 +113,21 @@ def test_requests_of_an_application_are_logged(
     assert shown(log_records) == [("GET", "/orders/<token>", 401, None)]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/orders/c4n4ry", 405), ("GET", "/links/c4n4ry", 308)]
+)
+def test_the_path_is_hidden_when_only_the_method_or_a_slash_is_wrong(
+    logged_host: Backend, log_records: LogRecords, method: str, path: str, status: int
+) -> None:
+    """It has the variables of a route, such as the token of a one-time link (S-150)."""
+    logged_host.client().open(path, method=method)
+    assert shown(log_records) == [(method, "-", status, None)]
+
+
 def test_what_the_server_answers_for_an_application_is_logged(
     logged_host: Backend, log_records: LogRecords
 ) -> None:
     """The application does not see such a request."""
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/orders", SERVER_PROBLEM: HeadersTooLarge()}
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/orders/c4n4ry", SERVER_PROBLEM: HeadersTooLarge()}
     behind_server(logged_host.app)(environ, lambda *_: lambda _: None)
-    assert shown(log_records) == [("GET", "/orders", 431, None)]
+    assert shown(log_records) == [("GET", "-", 431, None)]

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy" / "itemsapi.service"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 READ_ONLY_ROOT = ["unshare", "--mount", "sh", "-c", 'mount -o remount,bind,ro / && exec "$@"', "sh"]
+BUILTINS = ("export ", "IFS= read ", "[ ", "case ")  # of a shell: they are no processes
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -91,17 +92,30 @@ def test_the_unit_starts_with_postgresql_and_a_secret_file(
         assert wait_for_status(port, "/health/ready", process) == 200
 
 
+def traced_steps(line: str, folder: Path) -> list[str]:
+    """Run a line with a shell that traces it; return the steps that it wrote."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=folder, check=True, timeout=TIMEOUT_SECONDS,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return [each[2:] for each in done.stderr.splitlines() if each.startswith("+ ")]
+
+
 def test_a_command_runs_with_the_settings_of_the_unit(installed: Path, tmp_path: Path) -> None:
-    """As the guide shows it; a password of the database may have signs that a shell would read."""
+    """As the guide shows it; a password of the database may have signs that a shell would read.
+
+    No program gets the settings as arguments, where every user of the machine could read them.
+    """
     guide = (ROOT / "docs" / "operations.md").read_text("utf-8")
     (line,) = re.findall(r"^sudo -u itemsapi (sh -c .*)$", guide, re.MULTILINE)
-    file, database = tmp_path / "environment", tmp_path / "a$b&c.db"
-    file.write_text(f"# a comment\nITEMSAPI_DATABASE_URL=sqlite:///{database}\n")
+    file, database = tmp_path / "environment", tmp_path / "a$b & *.db"
+    file.write_text(f"# a comment\nITEMSAPI_DATABASE_URL=sqlite:///{database}")
     line = line.replace("/etc/itemsapi/environment", str(file))
     line = line.replace("/opt/itemsapi/bin", str(installed))
     line = line.replace("users add admin --role admin", "db upgrade")
-    subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=True, timeout=TIMEOUT_SECONDS)
+    steps = traced_steps(line.replace("sh -c", "sh -xc"), tmp_path)
     assert database.exists()
+    assert not [step for step in steps if str(database) in step and not step.startswith(BUILTINS)]
 
 
 def test_systemd_accepts_the_unit(installed: Path, tmp_path: Path) -> None:

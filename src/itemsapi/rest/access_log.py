@@ -4,10 +4,11 @@ A signal changes nothing of the application, and covers the refusals of the gate
 the server log what they answer without Flask.
 """
 
-from flask import Flask, Response, request, request_finished, request_started
+from flask import Flask, Request, Response, request, request_finished, request_started
+from werkzeug.exceptions import NotFound
 
 from itemsapi.gate.caller import optional_caller
-from itemsapi.observability.access_log import log_response, unrouted
+from itemsapi.observability.access_log import HIDDEN_PATH, log_response, unrouted
 from itemsapi.observability.context import request_context
 
 
@@ -23,10 +24,13 @@ def _start(_: Flask, **__: object) -> None:
 
 
 def _finish(_: Flask, response: Response, **__: object) -> None:
-    route, caller = request.url_rule, optional_caller()
-    log_response(
-        request.method,
-        route.rule if route else unrouted(request.path),
-        response.status_code,
-        caller.user_id if caller else None,
-    )
+    caller = optional_caller()
+    caller_id = caller.user_id if caller else None
+    log_response(request.method, _path_of(request), response.status_code, caller_id)
+
+
+def _path_of(request: Request) -> str:
+    if request.url_rule:
+        return request.url_rule.rule
+    is_unknown = isinstance(request.routing_exception, NotFound)
+    return unrouted(request.path) if is_unknown else HIDDEN_PATH

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from itemsapi.observability.access_log import log_response, unrouted
+from itemsapi.observability.access_log import HIDDEN_PATH, log_response
 from itemsapi.observability.context import (
     RequestContext,
     read_request_context,
@@ -208,8 +208,7 @@ class Middleware:
     ) -> Iterable[bytes]:
         error_handlers.log_problem(problem)
         if self.access_log:
-            path = unrouted(environ.get("PATH_INFO", ""))
-            log_response(environ["REQUEST_METHOD"], path, problem.status)
+            log_response(environ["REQUEST_METHOD"], HIDDEN_PATH, problem.status)
         body = error_handlers.problem_body(problem, self.base)
         headers = [*problem.headers().items(), ("Content-Type", error_handlers.PROBLEM_JSON)]
         headers.append(("Content-Length", str(len(body))))

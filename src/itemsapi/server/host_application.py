@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from itemsapi.observability.access_log import log_response, unrouted
+from itemsapi.observability.access_log import HIDDEN_PATH, log_response
 from itemsapi.rest.error_handlers import problem_response, to_problem
 from itemsapi.rest.middleware import SERVER_PROBLEM, Middleware
 from itemsapi.services import services_of
@@ -42,6 +42,5 @@ class HostApplication:
         with self._app.app_context():
             response = problem_response(to_problem(error))
         if services_of(self._app).settings.access_log:
-            path = unrouted(environ.get("PATH_INFO", ""))
-            log_response(environ["REQUEST_METHOD"], path, response.status_code)
+            log_response(environ["REQUEST_METHOD"], HIDDEN_PATH, response.status_code)
         return response(environ, start_response)
