@@ -1,7 +1,9 @@
 """A worker process: signals that come while it starts."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,42 @@ loop.run_forever()
 loop.close()
 print("stopped")
 """
+
+
+# A worker is a child of the supervisor, and has a thread that waits for the end of this parent.
+BLOCKS = r"""
+import asyncio, multiprocessing, re, time
+from pathlib import Path
+from itemsapi import create_app
+from itemsapi.server.worker import load_application
+
+def blocks_sigterm(thread):
+    mask = re.search(r"SigBlk:\s*(\w+)", (thread / "status").read_text())[1]
+    return int(mask, 16) >> 14 & 1  # it is the signal 15
+
+def work():
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    load_application(create_app, threads=1, workers=1)
+    threads = list(Path("/proc/self/task").iterdir())
+    ends = time.monotonic() + 30
+    while not all(map(blocks_sigterm, threads)) and time.monotonic() < ends:
+        pass
+    print(len(threads), sum(map(blocks_sigterm, threads)), flush=True)
+    asyncio.get_event_loop().close()
+
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start()
+worker.join()
+"""
+
+
+def test_no_thread_of_a_worker_takes_a_signal_that_waits_for_its_loop(tmp_path: Path) -> None:
+    """The system gives it to any thread that does not block it (R-22)."""
+    environment = os.environ | {"ITEMSAPI_DATA_DIR": str(tmp_path)}
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", BLOCKS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("2 2\n", "")
 
 
 @pytest.mark.parametrize("library", ["asyncio", "uvloop"])

@@ -32,7 +32,8 @@ def hold_sigterm_until_the_loop_runs() -> None:
     """Deliver a SIGTERM that comes from now on when the event loop runs.
 
     The server registers its handler before that, and uvloop drops signals that arrive in between:
-    the worker would not stop, and be killed after half a minute.
+    the worker would not stop, and be killed after half a minute. The system may give it
+    to any thread that does not block it, so no other thread of ours takes it.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     loop = asyncio.get_event_loop()
@@ -41,6 +42,7 @@ def hold_sigterm_until_the_loop_runs() -> None:
 
 def _stop_with_parent() -> None:
     """Send SIGTERM to this process when its parent has ended: nothing else would stop it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     if parent := multiprocessing.parent_process():
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
