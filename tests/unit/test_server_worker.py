@@ -58,6 +58,29 @@ def test_no_thread_of_a_worker_takes_a_signal_that_waits_for_its_loop(tmp_path: 
     assert (done.stdout, done.stderr) == ("2 2\n", "")
 
 
+# Signals that a thread blocks are blocked in the programs that it starts.
+SERVES = """
+import asyncio, signal
+from itemsapi.server.pool import ThreadPool
+from itemsapi.server.worker import hold_sigterm_until_the_loop_runs
+
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+hold_sigterm_until_the_loop_runs()
+blocked = ThreadPool(1).run("ada", lambda: signal.pthread_sigmask(signal.SIG_BLOCK, []))
+print(loop.run_until_complete(blocked))
+loop.close()
+"""
+
+
+def test_a_program_that_a_view_starts_can_be_told_to_stop() -> None:
+    """Only the start of the worker holds signals back."""
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", SERVES], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 @pytest.mark.parametrize("library", ["asyncio", "uvloop"])
 def test_a_worker_stops_when_it_is_told_to_before_its_loop_runs(library: str) -> None:
     """Such a signal is dropped by uvloop; the worker would serve on until it is killed (R-22)."""

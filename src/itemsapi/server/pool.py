@@ -98,24 +98,33 @@ class ThreadPool:
     """A fixed number of working threads, scheduled fairly between clients."""
 
     def __init__(self, threads: int) -> None:
-        """Start the threads."""
+        """Take the number of threads; they start with the first job."""
         self.pending_responses = PendingResponses()
         self._queue: FairQueue[Job] = FairQueue(self.pending_responses.has_room)
         self._threads = WorkerThreads(self._run_next_job, threads)
-        self._threads.start()
         self.step_aside = self._threads.step_aside
         self.retry_skipped = self._queue.retry_skipped
-        self._is_sweeping = False
+        self._is_started = self._is_sweeping = False
 
     async def run(self, client: str, work: Callable[[], T]) -> T:
         """Run `work` in a thread and return its result. Raise `Unavailable` if none is free."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
+        self._start_threads()
         self._queue.add(Job(client, work, outcome))
         if not self._is_sweeping:
             self._is_sweeping = True
             loop.call_later(SWEEP_INTERVAL_SECONDS, self._sweep)
         return await outcome
+
+    def _start_threads(self) -> None:
+        """Start the threads, in the event loop: until it runs, signals are held back.
+
+        A thread that starts earlier would hold them back for ever, also in programs that it starts.
+        """
+        if not self._is_started:
+            self._is_started = True
+            self._threads.start()
 
     def _sweep(self) -> None:
         """Fail the jobs that have waited too long; run again while jobs are waiting."""
