@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from itemsapi.file_modes import mode_warning
+from itemsapi.private_files import create, flush, mode_warning
 from itemsapi.settings_error import ENV_PREFIX, setting_error
 
 MIN_SECRET_BYTES = 32  # 256 bit: RFC 7518 section 3.2
@@ -127,13 +127,16 @@ def kept_secrets(settings: SecretSettings) -> list[tuple[Path, str]]:
 def write_new_secret(file: Path) -> bool:
     """Write a new secret to a file with mode 0600. Return False if there is a file: it is kept.
 
-    Other processes see no file, or all of it; of several that start at once the first one wins.
+    Other processes see no file, or all of it, also after a power cut: without the secret nobody can
+    read the keys in the database. Of several that start at once the first one wins.
     """
     temporary = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    create(temporary)
     try:
         temporary.write_text(make_secret() + "\n", "utf-8")
+        flush(temporary)
         os.link(temporary, file)  # atomic, and fails if there is one
+        flush(file.parent)
     except FileExistsError:
         return False
     finally:

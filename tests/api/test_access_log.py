@@ -128,6 +128,10 @@ def test_what_the_server_answers_for_an_application_is_logged(
     logged_host: Backend, log_records: LogRecords
 ) -> None:
     """The application does not see such a request."""
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/orders/c4n4ry", SERVER_PROBLEM: HeadersTooLarge()}
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/orders/c4n4ry",
+        SERVER_PROBLEM: HeadersTooLarge(),
+    }
     behind_server(logged_host.app)(environ, lambda *_: lambda _: None)
     assert shown(log_records) == [("GET", "-", 431, None)]

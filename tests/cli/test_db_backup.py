@@ -5,19 +5,25 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
 from itemsapi.db import postgres_backup
 from itemsapi.db.backup_file import BackupFailed, kind_of
+from itemsapi.tokens.key_store import KEY_LOCK_ID
+from itemsapi.tokens.revocation import FEED_LOCK_ID
 from support.app_factory import Backend
 from support.command_line import CommandResult, Shell
+from support.postgres_database import LOCKED_OUT, count_connections
 from support.postgres_database import execute as execute_sql
 from support.postgres_programs import path_with_postgres_programs
+from support.service import wait_until
 from support.tokens import OpenedSession, error_code, is_accepted, look, open_session, refresh
 
 Build = Callable[..., Backend]
@@ -92,6 +98,16 @@ def test_a_backup_overwrites_no_file(back_up: Callable[[], CommandResult], file:
     file.write_text("mine")
     line = f"itemsapi: {file} exists; give the backup another name\n"
     assert (back_up().err, file.read_text()) == (line, "mine")
+
+
+def test_a_backup_leaves_files_with_names_like_its_own(
+    back_up: Callable[[], CommandResult], file: Path
+) -> None:
+    """One of them may be a backup too."""
+    other = file.with_name(f"{file.name}.part")
+    other.write_text("mine")
+    assert back_up().code == 0
+    assert other.read_text() == "mine"
 
 
 def test_a_backup_names_the_secret_which_it_does_not_have(
@@ -463,6 +479,21 @@ def test_a_secret_that_the_list_of_processes_would_show_is_refused(
     done = shell.with_settings(database_url=url).run("db", "backup", str(file))
     assert "write it into a service file of PostgreSQL, and ?service=NAME into" in done.err
     assert "h1dden" not in done.err
+
+
+@POSTGRES
+@pytest.mark.parametrize("lock_id", [KEY_LOCK_ID, FEED_LOCK_ID])
+def test_another_way_to_restore_is_completed_after_other_writers(
+    shell: Shell, database_url: str, lock_id: int
+) -> None:
+    """R-28: a process reads no revocation that is committed after a later number."""
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url) as writer:
+        writer.execute("SELECT pg_advisory_xact_lock(%s)", [lock_id])
+        done = pool.submit(shell.run, "db", "after-restore", "--yes")
+        wait_until(lambda: count_connections(database_url, LOCKED_OUT) > 0 or done.done(), 60)
+        was_waiting = not done.done()
+        writer.commit()
+    assert (was_waiting, done.result().code) == (True, 0)
 
 
 def test_another_way_to_restore_is_completed_by_a_command(

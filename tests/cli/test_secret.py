@@ -58,6 +58,20 @@ def test_a_written_secret_is_read_by_the_service(project: Path) -> None:
     assert Shell({"secret_key_file": str(project / "own.key")}).run("check").code == 0
 
 
+def test_a_new_secret_is_on_the_disk_before_it_is_used(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-29: after a power cut nobody could read keys that an empty file encrypts."""
+    flushed: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: flushed.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+    )  # the disk
+    Shell().run("secret", "new", "own.key")
+    temporary, folder = flushed
+    assert temporary.startswith(f"{project}/own.key.")
+    assert folder == str(project)
+
+
 def test_a_secret_is_never_overwritten(project: Path) -> None:
     """With it all keys in the database would be lost."""
     (project / "own.key").write_text(SECRET)
@@ -182,6 +196,12 @@ def test_the_secret_in_use_is_not_revoked(shell: Shell, backend: Backend) -> Non
     backend.services.key_set.snapshot()
     done = shell.run("secret", "revoke")
     assert (done.code, "the secret to revoke is still set; set another" in done.err) == (1, True)
+
+
+def test_no_secret_is_revoked_without_keys_that_show_which_one_is_in_use(shell: Shell) -> None:
+    """As right after a restore: the leaked one may still be set."""
+    done = shell.run("secret", "revoke", "--yes")
+    assert (done.code, "has no signing keys, so no secret is in use; set" in done.err) == (1, True)
 
 
 def test_check_warns_when_others_may_read_the_previous_secret(

@@ -13,7 +13,7 @@ from itemsapi.command_line import command_line
 from itemsapi.db import Database, is_empty, require_known_revision, sqlite_backup
 from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, kind_of
 from itemsapi.db.ownership import table_in_use
-from itemsapi.issuer.restore import revoking_statements
+from itemsapi.issuer.restore import revoke_after_restore, revoking_statements
 from itemsapi.secret_key import is_kept_in
 from itemsapi.services import Services
 
@@ -72,10 +72,7 @@ def after_restore(*, keep_api_keys: bool, yes: bool) -> None:
         database = services.database
         require_database(database)
         require_confirmation("All users have to sign in again.", yes=yes)
-        with database.transaction() as tx:
-            dialect = database.engine.dialect
-            for sql in revoking_statements(dialect, now(), keep_api_keys=keep_api_keys):
-                tx.connection().exec_driver_sql(sql)
+        revoke_after_restore(database, now(), keep_api_keys=keep_api_keys)
     print_lines(f"All sessions ended; {KEPT if keep_api_keys else REVOKED}.", AGAIN)
 
 

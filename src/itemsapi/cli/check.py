@@ -24,8 +24,8 @@ from itemsapi.command_line import command_line
 from itemsapi.db import Database, TablesMissing, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables, missing_tables
 from itemsapi.db.url import parse_database_url
-from itemsapi.file_modes import mode_warning
 from itemsapi.issuer.secret_rotation import previous_secret_use
+from itemsapi.private_files import mode_warning
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
 from itemsapi.rest.middleware import uncounted_proxies_warning
@@ -149,7 +149,7 @@ def _check_services(settings: Settings, services: Services | None = None) -> Ite
 def _check_database(services: Services, *, is_host: bool) -> Iterator[Finding]:
     check_schema(services.database)
     yield _check_tables(services.database)
-    yield from _check_file_modes(services.database, is_host=is_host)
+    yield from _check_private_files(services.database, is_host=is_host)
     yield from _check_writable(services.database)
     yield from _check_contents(services)
 
@@ -193,7 +193,7 @@ def _check_tables(database: Database) -> Finding:
     return Finding("ok", "database", "reachable, and the schema is up to date")
 
 
-def _check_file_modes(database: Database, *, is_host: bool) -> Iterator[Finding]:
+def _check_private_files(database: Database, *, is_host: bool) -> Iterator[Finding]:
     """Report SQLite files that other users may read: they hold all data.
 
     A file with tables of an application is the application's, which decides who may read it.

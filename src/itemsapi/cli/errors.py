@@ -12,7 +12,12 @@ from itemsapi.problems import DatabaseUnavailable, Problem
 from itemsapi.rest.api import DocumentInvalid
 from itemsapi.server.listening import CannotListen
 from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_store import KeyUnknown, RotationTooEarly, SecretInUse
+from itemsapi.tokens.key_store import (
+    KeyUnknown,
+    NoSecretInUse,
+    RotationTooEarly,
+    SecretInUse,
+)
 
 _EXPECTED_ERRORS = (
     CannotListen,
@@ -28,6 +33,7 @@ _EXPECTED_ERRORS = (
     RotationTooEarly,
     KeyUnknown,
     SecretInUse,
+    NoSecretInUse,
     NotConfirmed,
 )
 

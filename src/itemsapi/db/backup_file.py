@@ -1,6 +1,6 @@
 """Backup files: which database one is of, and a new file that appears only when it is whole."""
 
-import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from itemsapi.command_line import command_line
+from itemsapi.private_files import create, flush
 
 ReportSteps = Callable[[float], None]  # reports that steps are done
 BeginTask = Callable[[str, float], ReportSteps]  # by its description and number of steps
@@ -43,34 +44,21 @@ def new_file(file: Path) -> Iterator[Path]:
     """Yield the path to write to; at the end of the block it becomes `file`, with mode 0600.
 
     The name is reserved first, so that no file is overwritten: then `BackupFailed` is raised. After
-    an error nothing is left; after a kill `file` is empty, which no command takes for a backup.
+    an error nothing is left; after a kill `file` is empty, which no command takes for a backup, and
+    beside it is what was written, `FILE.RANDOM.part`.
     """
     try:
-        _create(file)
+        create(file)
     except FileExistsError as error:
         raise BackupFailed(f"{file} exists; give the backup another name") from error
-    part = file.with_name(f"{file.name}.part")
+    part = file.with_name(f"{file.name}.{secrets.token_hex(8)}.part")
     try:
-        part.unlink(missing_ok=True)  # of a backup that was killed, and whose file was removed
-        _create(part)
+        create(part)
         yield part
-        _flush(part)
+        flush(part)
         part.replace(file)
-        _flush(file.parent)
+        flush(file.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         file.unlink(missing_ok=True)
         raise
-
-
-def _create(file: Path) -> None:
-    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

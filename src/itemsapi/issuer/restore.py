@@ -12,9 +12,10 @@ from sqlalchemy import Dialect, case, delete, func, insert, literal, select, upd
 from sqlalchemy.sql import ClauseElement
 
 from itemsapi.audit import AuditEvent
+from itemsapi.db import Database
 from itemsapi.tokens.api_keys import ApiKey
-from itemsapi.tokens.key_store import SigningKey
-from itemsapi.tokens.revocation import ALL_USERS, NO_EPOCH, Revocation
+from itemsapi.tokens.key_store import KEY_LOCK_ID, SigningKey
+from itemsapi.tokens.revocation import ALL_USERS, FEED_LOCK_ID, NO_EPOCH, Revocation
 
 _revocation, _api_key = Revocation.core(), ApiKey.core()
 
@@ -29,6 +30,19 @@ def revoking_statements(dialect: Dialect, now: datetime, *, keep_api_keys: bool)
         is_valid = _api_key.c.revoked_at.is_(None)
         statements.append(update(_api_key).where(is_valid).values(revoked_at=now))
     return [_sql(statement, dialect) for statement in statements]
+
+
+def revoke_after_restore(database: Database, now: datetime, *, keep_api_keys: bool) -> None:
+    """Run these statements on a database that another program restored, beside other writers.
+
+    Processes that run already read the feed in the order of its numbers.
+    """
+    with database.transaction() as tx:
+        for lock_id in (KEY_LOCK_ID, FEED_LOCK_ID):  # in the order of `revoke_secret`
+            database.advisory_lock(tx, lock_id)
+        dialect = database.engine.dialect
+        for sql in revoking_statements(dialect, now, keep_api_keys=keep_api_keys):
+            tx.connection().exec_driver_sql(sql)
 
 
 def _end_sessions(now: datetime) -> ClauseElement:

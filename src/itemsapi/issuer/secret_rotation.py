@@ -77,7 +77,7 @@ def _count_sessions(issuer: Issuer, changed_over: datetime) -> int:
 def revoke_secret(issuer: Issuer, key_store: KeyStore) -> None:
     """Make everything invalid that was made with a leaked or lost secret: keys, tokens, sessions.
 
-    Raise `SecretInUse` unless the settings have another secret.
+    Raise `SecretInUse` unless the settings have another secret, and `NoSecretInUse` without keys.
     """
     with issuer.database.transaction() as tx:
         key_store.replace_all(tx)

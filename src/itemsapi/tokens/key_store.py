@@ -62,6 +62,17 @@ class SecretInUse(RuntimeError):
         )
 
 
+class NoSecretInUse(RuntimeError):
+    """The database has no keys, so nothing shows whether the secret to revoke is still set."""
+
+    def __init__(self) -> None:
+        """Say what to do instead."""
+        super().__init__(
+            "the database has no signing keys, so no secret is in use; set another"
+            " ITEMSAPI_SECRET_KEY before the service starts, and makes keys with it"
+        )
+
+
 class SigningKey(Model):
     """One key; `secret` is the private key, encrypted under the secret key of the settings."""
 
@@ -208,15 +219,17 @@ class KeyStore:
         return any(self._uses_previous_secret(row) for row in self.load_all())
 
     def require_other_secret(self) -> None:
-        """Raise `SecretInUse` if a key in the database is under a secret of the settings."""
+        """Raise `SecretInUse` if a key in the database is under a secret of the settings.
+
+        Raise `NoSecretInUse` if there is no key.
+        """
         with self._database.reading() as connection:
             self._require_unreadable(connection.execute(_NOT_WITHDRAWN).all())
 
     def replace_all(self, tx: Session) -> None:
         """Withdraw all keys and make others under the current secret; the old one is not needed.
 
-        Raise `SecretInUse` as `require_other_secret`: who knows that secret could go on making
-        tokens.
+        Raise as `require_other_secret`: who knows that secret could go on making tokens.
         """
         self._database.advisory_lock(tx, KEY_LOCK_ID)
         rows = tx.execute(_NOT_WITHDRAWN).all()
@@ -227,6 +240,8 @@ class KeyStore:
         self._promote(tx)
 
     def _require_unreadable(self, rows: Sequence[AnyRow]) -> None:
+        if not rows:
+            raise NoSecretInUse
         if self.secret_keys.previous or any(self._is_readable(row) for row in rows):
             raise SecretInUse
 
