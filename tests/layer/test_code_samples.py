@@ -32,6 +32,9 @@ SENDER = HmacSignature(
 # What a shell, Python and JavaScript could take for something else.
 ODD = "'\"`$HOME $(id) \\ {x} ${y} %s <JSON> \u00e9 \U0001f989 @"
 
+ODD_NAME = "$(id)`id`"
+AT = f"@{ODD}"  # curl could take it for the name of a file
+
 echo = Blueprint("echo", __name__)
 
 
@@ -54,6 +57,7 @@ class Files(Schema):
     """A form with a file."""
 
     photo = Upload(required=True)
+    odd = Upload(required=True, data_key=ODD_NAME)
 
 
 class Search(Schema):
@@ -113,7 +117,18 @@ def post_form(payload: dict[str, Any]) -> object:
 @echo.response(200, Echoed())
 def post_file(payload: dict[str, Any]) -> object:
     """Echo a file."""
-    return {"got": payload["photo"].read().decode()}
+    return {"got": [file.read().decode() for _, file in sorted(payload.items())]}
+
+
+@echo.post("/parts")
+@ANYBODY
+@echo.arguments(
+    Form(), location="form", content_type="multipart/form-data", example={"text": AT, "tags": [AT]}
+)
+@echo.response(200, Echoed())
+def post_parts(payload: dict[str, Any]) -> object:
+    """Echo a form in parts."""
+    return {"got": payload}
 
 
 @echo.get("/found/<class>")
@@ -189,9 +204,15 @@ def test_a_form_arrives_with_its_repeated_field(echoed: Callable[..., Any]) -> N
 
 
 def test_a_file_arrives(echoed: Callable[..., Any], tmp_path: Path) -> None:
-    """The file that the sample names, beside it."""
+    """The file that the sample names, beside it; a shell would run the name of the other one."""
     (tmp_path / "photo.txt").write_text("a photo")
-    assert echoed("post", "/files") == "a photo"
+    (tmp_path / f"{ODD_NAME}.txt").write_text("another")
+    assert echoed("post", "/files") == ["another", "a photo"]
+
+
+def test_a_part_of_a_form_arrives_as_its_example(echoed: Callable[..., Any]) -> None:
+    """And not a file of the reader that it seems to name."""
+    assert echoed("post", "/parts") == {"text": AT, "tags": [AT]}
 
 
 def test_parameters_are_filled_in_under_names_that_mean_nothing(

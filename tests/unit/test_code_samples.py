@@ -1,5 +1,7 @@
 """Code samples made from documents of any kind; other tests run them."""
 
+import ast
+import shlex
 from datetime import date
 from typing import Any
 
@@ -64,7 +66,7 @@ def test_a_required_parameter_with_an_example_is_written_out() -> None:
 def test_another_json_type_is_sent_as_such() -> None:
     """A body of RFC 7396, as an example."""
     found = with_body({"application/merge-patch+json": {"example": {"a": 1}}})
-    assert "-H 'Content-Type: application/merge-patch+json'" in found["curl"]
+    assert '-H "Content-Type: application/merge-patch+json"' in found["curl"]
     assert '"Content-Type": "application/merge-patch+json"' in found["Python"]
 
 
@@ -117,6 +119,23 @@ def test_query_and_files_are_set_in_javascript() -> None:
     assert (
         'form.append("photo", new Blob(["..."]), "photo.txt");\nform.append("title", "x");' in found
     )
+
+
+def test_odd_names_are_quoted_in_every_language() -> None:
+    """A name of the document ends no text of the sample."""
+    schema = {"properties": {'a"b': {"format": "binary"}, 'c"d': True}}
+    content = {"multipart/form-data": {"schema": schema, "example": {'a"b': "", 'c"d': "x"}}}
+    query = {"name": 'e"f', "in": "query", "required": True}
+    body = {"content": content, "required": True}
+    found = samples({"requestBody": body, "parameters": [query]})
+    assert 'form.append("a\\"b", new Blob(["..."]), "a\\"b.txt");' in found["JavaScript"]
+    assert 'searchParams.set("e\\"f", eF)' in found["JavaScript"]
+    assert ast.parse(found["Python"])
+    assert shlex.split(found["curl"].replace("\\\n", ""))[-3:] == [
+        'a"b=@a"b.txt',
+        "--form-string",
+        'c"d=x',
+    ]
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,9 @@ def _body(body: Body | None) -> tuple[list[str], str]:
         fields = pairs(body.content)
         return [f"--data-urlencode {_quoted(_pair(n, _as_text(v)))}" for n, v in fields], ""
     if body.kind == "multipart":
-        return [f"-F {_part(name, value)}" for name, value in pairs(body.content)], ""
+        return [_part(name, value) for name, value in pairs(body.content)], ""
     is_json = body.media == "application/json"
-    options = [] if is_json else [f"-H 'Content-Type: {body.media}'"]
+    options = [] if is_json else [f"-H {_quoted(Text((f'Content-Type: {body.media}',)))}"]
     data = "--json" if is_json else "--data-binary"
     if any(isinstance(part, Text) and _has_variable(part) for part in _leaves(body.content)):
         source = _json(body.content, in_here_document=True)
@@ -51,8 +51,8 @@ def _body(body: Body | None) -> tuple[list[str], str]:
 
 def _part(name: str, value: Json) -> str:
     if isinstance(value, File):
-        return f'"{name}=@{value.name}"'
-    return _quoted(_pair(name, _as_text(value)))
+        return f"-F {_quoted(Text((f'{name}=@{value.name}',)))}"
+    return f"--form-string {_quoted(_pair(name, _as_text(value)))}"  # -F reads `@name` from a file
 
 
 def _as_text(value: Json) -> Text:

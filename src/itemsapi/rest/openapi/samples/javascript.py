@@ -1,5 +1,7 @@
 """Samples in JavaScript, with `fetch`, for browsers and Node."""
 
+import json
+
 from itemsapi.rest.openapi.samples.example_values import Json
 from itemsapi.rest.openapi.samples.sample_request import Body, File, SampleRequest, Text, pairs
 from itemsapi.rest.openapi.samples.source import FILL_IN, Syntax
@@ -42,7 +44,7 @@ def _url(request: SampleRequest) -> list[str]:
         return []
     lines = [f"const url = new URL({SYNTAX.text(request.url)});"]
     return lines + [
-        f'url.searchParams.set("{name}", {SYNTAX.text(value)});'
+        f"url.searchParams.set({json.dumps(name)}, {SYNTAX.text(value)});"
         for name, value in request.query.items()
     ]
 
@@ -54,9 +56,10 @@ def _form(body: Body | None) -> list[str]:
     lines = ["const form = new FormData();"]
     for name, value in pairs(body.content):
         if isinstance(value, File):
-            lines.append(f'form.append("{name}", new Blob(["{FILL_IN}"]), "{value.name}");')
+            content = f'new Blob(["{FILL_IN}"]), {json.dumps(value.name)}'
         else:
-            lines.append(f'form.append("{name}", {SYNTAX.value(value)});')
+            content = SYNTAX.value(value)
+        lines.append(f"form.append({json.dumps(name)}, {content});")
     return lines
 
 

@@ -1,5 +1,7 @@
 """Samples in Python, with requests."""
 
+import json
+
 from itemsapi.rest.openapi.samples.example_values import Json
 from itemsapi.rest.openapi.samples.sample_request import Body, File, SampleRequest
 from itemsapi.rest.openapi.samples.source import FILL_IN, Syntax
@@ -57,5 +59,6 @@ def _options(request: SampleRequest) -> list[str]:
 
 def _files(body: Body) -> list[str]:
     names = {name: v.name for name, v in body.content.items() if isinstance(v, File)}
-    files = ", ".join(f'"{name}": open("{file}", "rb")' for name, file in names.items())
+    opened = (f'{json.dumps(n)}: open({json.dumps(file)}, "rb")' for n, file in names.items())
+    files = ", ".join(opened)
     return [f"files={{{files}}}"] if files else []
