@@ -581,7 +581,10 @@ class Auth {
    * @param {Reply} signedIn @returns {Promise<Reply>}
    */
   async #checkCookie(signedIn) {
-    const reply = await this.#post("auth/refresh", {}, { "Idempotency-Key": newAttempt() });
+    // Without a response the next refresh repeats this one: the server then sends the same cookie.
+    const attempt = (this.#attempt ??= newAttempt());
+    const reply = await this.#post("auth/refresh", {}, { "Idempotency-Key": attempt });
+    if (reply.status === 200 || reply.status === 401) this.#attempt = undefined;
     if (reply.status !== 401) return reply.status === 200 ? reply : signedIn;
     await this.#post("auth/logout", {}, { Authorization: `Bearer ${signedIn.data.access_token}` });
     const { host } = this.#base;

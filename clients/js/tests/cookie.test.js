@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAuth } from "../itemsapi-auth.js";
-import { ANNA, open } from "./browser.js";
+import { ANNA, open, passTime } from "./browser.js";
 
 /** Open a tab of a browser where nobody has signed in before. */
 const firstVisit = async (t) => {
@@ -63,6 +63,17 @@ for (const [kind, fault] of [["lost", { cut: "after" }], ["503", { status: 503 }
     assert.equal((await auth.login(ANNA)).status, "signed-in");
     assert.equal(await auth.getToken(), "at.s1.0");
   });
+
+test("the next refresh repeats one whose response was lost, and gets its cookie", async (t) => {
+  const { service, auth, jar } = await firstVisit(t);
+  service.fail("/auth/refresh", { cut: "after" });
+  await auth.login(ANNA);
+  passTime(t, 11 * 60_000);
+  assert.equal(await auth.getToken(), "at.s1.1");
+  const attempts = service.calls.filter(({ path }) => path === "/auth/refresh").map(({ headers }) => headers["idempotency-key"]);
+  assert.deepEqual([attempts.length, new Set(attempts).size], [2, 1]);
+  assert.match(jar.cookie, /s1\.1/);
+});
 
 test("a browser that denies storage is checked at each sign-in", async (t) => {
   const { service, tabs } = await firstVisit(t);
