@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from itemsapi.command_line import command_line
 from itemsapi.db import Database, sqlite
 from itemsapi.problems import DatabaseUnavailable
 from support.race import race
@@ -40,6 +41,23 @@ def test_a_file_that_stays_locked_is_a_503(tmp_path: Path, monkeypatch: pytest.M
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseUnavailable):
             _mode(Database(f"sqlite:///{path}"))
+
+
+def test_a_missing_folder_is_named_with_what_to_do_next(tmp_path: Path) -> None:
+    """As on a new machine, before the migrations ran; SQLite would name no file (R-35)."""
+    with pytest.raises(DatabaseUnavailable) as refused:
+        _mode(Database(f"sqlite:///{tmp_path}/instance/itemsapi.db"))
+    words = f"database: there is no folder {tmp_path}/instance for the database; make it, and run"
+    assert refused.value.cause == f"{words} {command_line('db upgrade')}"
+
+
+def test_a_file_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
+    """It is of another user, or no file."""
+    with pytest.raises(DatabaseUnavailable) as refused:
+        _mode(Database(f"sqlite:///{tmp_path}"))
+    assert refused.value.cause.endswith(
+        "; let the user of this process read and write the file and its folder"
+    )
 
 
 class UnopenableFile:

@@ -226,12 +226,16 @@ def translate_errors(subject: str = "database", *, if_table_is_missing: str = ""
 
 
 def _cause(error: exc.SQLAlchemyError, subject: str, if_table_is_missing: str) -> str:
-    """Return what failed, and what to do if a table is missing or SQLite is locked."""
+    """Return what failed, and what to do if a table or file is missing, or SQLite is locked."""
     message, advice = summarize_error(error), []
     if _is_table_missing(error, message):
         advice.append(if_table_is_missing or f"run {command_line('db upgrade')}")
     if sqlite.is_busy(error):
         advice.append(sqlite.BUSY_ADVICE)
+    if isinstance(error.__cause__, sqlite.FolderMissing):
+        advice.append(f"make it, and run {command_line('db upgrade')}")
+    if sqlite.cannot_open(error):
+        advice.append(sqlite.CANNOT_OPEN_ADVICE)
     return "; ".join([f"{subject}: {message}", *advice])
 
 

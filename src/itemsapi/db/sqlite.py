@@ -5,22 +5,28 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.engine import ExceptionContext
 
+from itemsapi.private_files import create
+
 BUSY_TIMEOUT_SECONDS = 5.0  # how long a writer waits for the lock
 MIGRATION_TIMEOUT_SECONDS = 600.0  # how long a migration waits for the lock, on both databases
 BUSY_ADVICE = (
     "another transaction is writing; if it is your own, commit it first, or pass it as connection="
 )
+CANNOT_OPEN_ADVICE = "let the user of this process read and write the file and its folder"
 TABLE_MISSING = "no such table"  # SQLite has no code for it
 MAX_RETRY_PAUSE_SECONDS = 0.02  # between two attempts to open a file that others open too
 
 CONNECT_ARGS: dict[str, Any] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS}
+
+
+class FolderMissing(sqlite3.OperationalError):
+    """The folder of the file is not there; SQLite would not say which one."""
 
 
 def configure_connections(engine: Engine) -> None:
@@ -49,11 +55,16 @@ def database_files(file: Path) -> list[Path]:
 def _create_file(_dialect: object, _record: object, args: list[Any], _options: object) -> None:
     """Create a missing file with mode 0600; SQLite would create it with the permissions of umask.
 
-    So no other user can read it at any time; the log and its index get the same permissions. If the
-    file cannot be created, SQLite reports the error.
+    So no other user can read it at any time; the log and its index get the same permissions. Raise
+    `FolderMissing`; another error is reported by SQLite.
     """
-    with suppress(OSError):
-        os.close(os.open(args[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    file = Path(args[0])
+    try:
+        create(file)
+    except FileNotFoundError as error:
+        raise FolderMissing(f"there is no folder {file.parent} for the database") from error
+    except OSError:
+        return
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
@@ -94,6 +105,12 @@ def is_busy(error: object) -> bool:
     """Return whether another process holds the write lock."""
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
     return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
+
+
+def cannot_open(error: object) -> bool:
+    """Return whether the file cannot be opened, although its folder is there."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
+    return bool(code & 0xFF == sqlite3.SQLITE_CANTOPEN)
 
 
 def take_write_lock(connection: Connection) -> None:
