@@ -15,6 +15,7 @@ from itemsapi.gate.route_rules import EVERY_ROUTE, Key, RulesByKey
 from itemsapi.gate.routes import methods_with_views
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule, each_once
 from itemsapi.gate.shadowed_routes import shadowed_routes
+from itemsapi.gate.skipped_decorators import skipped_decorators
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
 
@@ -81,12 +82,18 @@ class Rulebook:
         self.entries = [entry for entry in self.entries if self._has_known_scopes(entry)]
         self.entries = [e for e in self.entries if self._has_known_credentials(e, credentials)]
         self.faults += [*rules.faults(), *shadowed_routes(app)]
+        self._refuse_skipped_decorators(app)
         self._refuse_several_rules()
         self._rules = {
             (id(entry.route), entry.method): entry.rule  # a route is not hashable
             for entry in self.entries
             if (entry.endpoint, entry.method) not in self.faults_by_endpoint
         }
+
+    def _refuse_skipped_decorators(self, app: Flask) -> None:
+        for endpoint, fault in skipped_decorators(app):
+            self.faults.append(fault)
+            self.faults_by_endpoint |= {(endpoint, method): fault for method in HTTPMethod}
 
     def _refuse_patterns(self, key_faults: list[str]) -> None:
         """Refuse the routes whose rule is by a pattern, as long as a key has no effect.
