@@ -97,7 +97,7 @@ def test_the_commands_of_curl_sign_in_refresh_and_sign_out(root: Path, tmp_path:
     (script,) = re.findall(r"```sh\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
     with running_server(tmp_path) as server:
         replacements = {
-            "localhost:8000": f"localhost:{server.port}",
+            "localhost:8000": f"127.0.0.1:{server.port}",  # its ITEMSAPI_PUBLIC_URL
             CREDENTIALS: json.dumps({"username": "wire", "password": PASSWORD}),
             "curl -s": "curl -sw '%{http_code}\\n' -o /dev/null",
         }

@@ -6,16 +6,20 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client
 
+from itemsapi import AuthLayer, public
 from itemsapi.problems import BodyTooLarge
 from itemsapi.rest.middleware import SERVER_PROBLEM
 from itemsapi.server.host_application import HostApplication, behind_server
+from itemsapi.settings import Settings
 from support.app_factory import Backend
 
 
 @pytest.fixture
 def host() -> Flask:
-    """An application that knows nothing of our server."""
+    """An application of somebody else, with the layer."""
     app = Flask("host")
+    settings = Settings(secret_key="t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz")
+    AuthLayer(app, settings=settings, rules={"page": public("a test"), "static": public("a test")})
     app.add_url_rule("/", "page", lambda: "<h1>Hello</h1>", methods=["GET", "POST"])
     return app
 

@@ -37,6 +37,7 @@ def _document(*blueprints: PlainBlueprint, **views: Callable[[], object]) -> dic
         app,
         rule_for=lambda _endpoint, _method: PUBLIC,
         problems_url="/docs/problems",
+        public_url=settings.public_url,
         **rest.spec_options(settings, has_pages=False),
     )
     for blueprint in blueprints:

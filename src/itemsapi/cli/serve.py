@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
         from itemsapi.server.supervisor import serve  # noqa: PLC0415 - an extra
     if port != DEFAULT_PORT:  # the workers read it from the environment
         os.environ.setdefault(f"{ENV_PREFIX}PUBLIC_URL", f"http://localhost:{port}")
-    with listen(host, port) as listener, shared_folder(workers):
+    with shared_folder(workers), ExitStack() as listening:
         with open_services(check_schema_version=False) as services:
             if admin:
                 require_own_users(services)
@@ -54,7 +55,9 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
             app = host_app or create_app(services.settings)
             AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
             build_document(app, required=host_app is None)
-            prepare(services)  # creates files, so an application that fails comes before it
+            # `prepare` creates files, so an application that fails and a used port come before it.
+            listener = listening.enter_context(listen(host, port))
+            prepare(services)
             warn_of_unknown_settings()
             admin_credentials = first_admin(services, admin)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
