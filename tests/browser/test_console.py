@@ -238,3 +238,13 @@ def test_sign_out_leads_back_to_the_form_in_every_tab(
     expect(other.get_by_role("heading", name="Items")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(other.get_by_role("heading", name="Sign in")).to_be_visible(timeout=SETTLE_TIMEOUT_MS)
+
+
+def test_start_is_tried_again_at_once_when_the_user_asks_for_it(open_console: OpenConsole) -> None:
+    """The button asks the service now, though it had asked to wait."""
+    page = open_console("member")
+    away = {"status": 503, "headers": {"Retry-After": "60"}, "json": {"code": "unavailable"}}
+    page.route("**/auth/refresh", lambda route: route.fulfill(**away), times=1)
+    page.reload()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Items")).to_be_visible()

@@ -5,9 +5,10 @@ import { t } from "./i18n.js";
 /**
  * Ask for confirmation of an action that cannot be undone.
  * @param {string} question @param {string} submitLabel the label of the confirming button
+ * @param {"danger" | "primary"} [kind] of the confirming button; primary if nothing is lost
  * @returns {Promise<boolean>}
  */
-export const askConfirmation = (question, submitLabel) =>
+export const askConfirmation = (question, submitLabel, kind = "danger") =>
   new Promise((resolve) => {
     const finish = () => {
       resolve(dialog.returnValue === "go");
@@ -15,7 +16,7 @@ export const askConfirmation = (question, submitLabel) =>
     };
     const buttons = [
       h("button", { value: "no", autofocus: true }, t("app.cancel")),
-      h("button", { value: "go", class: "danger" }, submitLabel),
+      h("button", { value: "go", class: kind }, submitLabel),
     ];
     const asked = h("p", { id: "question" }, question);
     const form = h("form", { method: "dialog" }, asked, h("div", { class: "buttons" }, ...buttons));

@@ -1,6 +1,7 @@
 /** Forms: labelled fields, errors at the field, one submission at a time. */
 import { h } from "./dom.js";
 import { ApiError, toApiError } from "./api.js";
+import { watch } from "./drafts.js";
 import { tCount, t } from "./i18n.js";
 
 let count = 0;
@@ -77,14 +78,17 @@ const errorSummary = (count) => h("p", { class: "unseen", role: "alert" }, tCoun
 /**
  * Make a form that calls `submit` with its values, shows errors and focuses the first invalid field.
  * @param {{fields: ReturnType<typeof field>[], before?: Node[], extra?: Node[], submitLabel: string,
- *   others?: Node[], submit: (values: Record<string, string>, form: HTMLFormElement) => Promise<void>}} of
+ *   others?: Node[], submit: (values: Record<string, string>, form: HTMLFormElement) => Promise<void>,
+ *   keep?: {version: string | null}}} of `keep` keeps a draft, of this version of what is edited
  */
-export const form = ({ fields, before = [], extra = [], submitLabel, others = [], submit }) => {
+export const form = ({ fields, before = [], extra = [], submitLabel, others = [], submit, keep }) => {
   const button = h("button", { class: "primary" }, submitLabel);
   const errors = h("div");
   const buttons = h("div", { class: "buttons" }, button, ...others);
   const nodes = fields.map(({ node }) => node);
   const element = h("form", { novalidate: true }, errors, ...before, ...nodes, ...extra, buttons);
+  const discard = keep && watch(element, keep.version);
+  if (discard) errors.after(draftNotice(discard));
   let busy = false;
   element.addEventListener("submit", async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -103,6 +107,17 @@ export const form = ({ fields, before = [], extra = [], submitLabel, others = []
     button.removeAttribute("aria-busy");
   });
   return element;
+};
+
+/** Say that the form has unsaved changes from before, with a button that discards them. @param {() => void} discard */
+const draftNotice = (discard) => {
+  const click = () => {
+    discard();
+    notice.remove();
+  };
+  const button = h("button", { type: "button", onclick: click }, t("draft.discard"));
+  const notice = h("div", { class: "notice draft", role: "status" }, h("p", {}, t("draft.restored")), button);
+  return notice;
 };
 
 /** Focus the first invalid field and return the number of invalid fields. @param {ReturnType<typeof field>[]} fields */

@@ -1,8 +1,9 @@
 /** The page of one item: create, change and delete it, and resolve edit conflicts. */
 import { call, hasScope, ApiError } from "./api.js";
-import { withErrorNotice } from "./actions.js";
+import { finish, withErrorNotice } from "./actions.js";
 import { askConfirmation, toast } from "./dialog.js";
 import { h } from "./dom.js";
+import { deleteDraft, draftOf } from "./drafts.js";
 import { field, form } from "./forms.js";
 import { conflict } from "./conflict.js";
 import { language, t } from "./i18n.js";
@@ -48,10 +49,7 @@ const changes = (edited, base) =>
 
 const back = () => h("a", { class: "button", href: "#/items" }, t("app.back"));
 
-const finish = (/** @type {string} */ words) => {
-  toast(words);
-  location.hash = "#/items";
-};
+const done = (/** @type {string} */ words) => finish(words, "#/items");
 
 /** Make a function that returns an Idempotency-Key per body, so that a retry creates no second item. */
 const idempotencyKeys = () => {
@@ -68,9 +66,9 @@ const createPage = () => {
   const submit = async (/** @type {any} */ typed) => {
     const body = draft(typed);
     await call("POST", "/items", { body, key: keyOf(body) });
-    finish(t("item.created", { name: body.name }));
+    done(t("item.created", { name: body.name }));
   };
-  const formElement = form({ fields: inputs({}), submitLabel: t("item.create"), others: [back()], submit });
+  const formElement = form({ fields: inputs({}), submitLabel: t("item.create"), others: [back()], submit, keep: { version: null } });
   return { title: t("item.new"), nodes: [h("div", { class: "panel" }, formElement)], form: formElement };
 };
 
@@ -91,11 +89,15 @@ const editor = (path, panel) => {
     const save = async (/** @type {any} */ values) => {
       const edited = draft(values);
       const body = changes(edited, base.data);
-      if (!Object.keys(body).length) return toast(t("item.same"));
-      await overwrite(base, { body, base: base.data });
+      if (!Object.keys(body).length) {
+        deleteDraft();
+        return toast(t("item.same"));
+      }
+      // A draft of an older version is saved against that version, so that a conflict is shown.
+      await overwrite({ ...base, etag: draftOf()?.version ?? base.etag }, { body, base: base.data });
     };
     const removeButton = h("button", { type: "button", class: "danger", onclick: withErrorNotice(() => remove(base)) }, t("item.delete"));
-    const formElement = form({ fields: inputs(base.data), submitLabel: t("item.save"), others: [back(), removeButton], submit: save });
+    const formElement = form({ fields: inputs(base.data), submitLabel: t("item.save"), others: [back(), removeButton], submit: save, keep: { version: base.etag } });
     panel.replaceChildren(formElement);
   };
 
@@ -106,9 +108,13 @@ const editor = (path, panel) => {
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== "precondition_failed") throw error;
       const theirs = await loadCurrent(path);
-      if (!theirs) return finish(t("item.gone"));
+      if (!theirs) return done(t("item.gone"));
       const keep = pending && withErrorNotice(() => overwrite(theirs, pending));
-      panel.replaceChildren(conflict({ pending, theirs: theirs.data, keep, take: () => render(theirs) }));
+      const take = () => {
+        deleteDraft();
+        render(theirs);
+      };
+      panel.replaceChildren(conflict({ pending, theirs: theirs.data, keep, take }));
       panel.querySelector("h2")?.focus();
     }
   };
@@ -116,7 +122,7 @@ const editor = (path, panel) => {
   const overwrite = (/** @type {any} */ version, /** @type {PendingChange} */ pending) =>
     withConflicts(async () => {
       const { data } = await call("PATCH", path, { body: pending.body, etag: version.etag });
-      finish(t("item.saved", { name: data.name }));
+      done(t("item.saved", { name: data.name }));
     }, pending);
 
   const remove = async (/** @type {any} */ base) => {
@@ -124,7 +130,7 @@ const editor = (path, panel) => {
     if (!(await askConfirmation(t("item.deleteAsk", { name }), t("item.delete")))) return;
     await withConflicts(async () => {
       await call("DELETE", path, { etag: base.etag });
-      finish(t("item.deleted", { name }));
+      done(t("item.deleted", { name }));
     }, null);
   };
 

@@ -1,7 +1,9 @@
 /** The console: restore the session, then show the page of the location hash. */
 import { auth, mustChangePassword, toApiError } from "./api.js";
 import { h } from "./dom.js";
+import { deleteDrafts, deleteForeignDrafts } from "./drafts.js";
 import { errorNotice } from "./forms.js";
+import { askBeforeLeaving } from "./leaving.js";
 import { forgetIfStale } from "./temporary_password.js";
 import { clearFlash, readFlash } from "./flash.js";
 import { languageSelect, brand, visiblePages, shell } from "./shell.js";
@@ -54,9 +56,14 @@ const redirectTarget = ({ name, query }) => {
 const render = async () => {
   const current = (renderCount += 1);
   const snapshot = auth.getSnapshot();
+  const wasSignedIn = lastSnapshot.status === "signed-in";
   lastSnapshot = snapshot;
   forgetIfStale();
-  if (snapshot.status === "signed-out") return renderSignIn(snapshot.reason);
+  if (snapshot.status === "signed-out") {
+    if (wasSignedIn && !snapshot.reason) deleteDrafts(); // the user signed out, here or in another tab
+    return renderSignIn(snapshot.reason);
+  }
+  if (snapshot.status === "signed-in") deleteForeignDrafts();
   const { name, id, query } = route();
   const pages = visiblePages();
   const target = redirectTarget({ name, id, query });
@@ -97,26 +104,28 @@ const load = async (name, request) => {
 
 /** @param {string | null} reason the problem code that ended the session, if any */
 const renderSignIn = (reason) => {
+  const typed = /** @type {HTMLInputElement | null} */ (app.querySelector(".door [name=username]"))?.value;
   clearFlash();
   document.title = `${t("signin.title")} · ${t("app.name")}`;
   const bar = h("header", { class: "bar" }, brand(), languageSelect(render));
-  app.replaceChildren(h("div", { class: "door" }, bar, h("main", { id: "main" }, signin.card(reason))));
+  app.replaceChildren(h("div", { class: "door" }, bar, h("main", { id: "main" }, signin.card(reason, typed))));
   app.querySelector("input")?.focus();
 };
 
 /** Show that the service is unavailable at the start; the user stays signed in. @param {unknown} error */
 const showUnavailable = (error) => {
-  const again = h("button", { class: "primary", onclick: start }, t("app.retry"));
+  const again = h("button", { class: "primary", onclick: () => start(true) }, t("app.retry"));
   const note = h("p", {}, t("signin.offline"));
   const card = h("div", { class: "card" }, h("h1", {}, t("app.failed")), note, errorNotice(toApiError(error)), again);
   app.replaceChildren(h("div", { class: "door" }, h("main", { id: "main" }, card)));
 };
 
-const start = () => auth.restore().catch(showUnavailable); // the change of the status renders
+const start = (force = false) => auth.restore({ force }).catch(showUnavailable); // the change of the status renders
 
 auth.subscribe(() => {
   const { status, sessionId, scope } = auth.getSnapshot();
   if (status !== lastSnapshot.status || sessionId !== lastSnapshot.sessionId || scope !== lastSnapshot.scope) render();
 });
 addEventListener("hashchange", render);
+askBeforeLeaving();
 start();

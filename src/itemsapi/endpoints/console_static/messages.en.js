@@ -22,6 +22,16 @@ export const en = {
   "form.faults.one": "{count} field needs another value.",
   "form.faults.other": "{count} fields need another value.",
 
+  "draft.leaveAsk": "You have not saved this yet. It is kept as a draft in this tab until you save it, discard it or sign out.",
+  "draft.losePassword": "You have not saved this yet. A password is not kept: you will have to type it again.",
+  "draft.signOutAsk": "You have not saved this yet. Signing out deletes it.",
+  "draft.leave": "Leave the page",
+  "draft.goOn": "Continue",
+  "draft.kept": "What you typed is kept as a draft.",
+  "draft.restored": "These changes are not saved yet.",
+  "draft.discard": "Discard",
+  "draft.waiting": "What you typed is kept. Sign in as the same user to go on.",
+
   "signin.title": "Sign in",
   "signin.lead": "Manage your items, your sessions and your account.",
   "signin.username": "User name",

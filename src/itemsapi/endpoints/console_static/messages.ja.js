@@ -22,6 +22,16 @@ export const ja = {
   "form.faults.one": "{count} 件の項目を修正してください。",
   "form.faults.other": "{count} 件の項目を修正してください。",
 
+  "draft.leaveAsk": "まだ保存されていません。保存、破棄、サインアウトのいずれかまで、このタブに下書きとして残ります。",
+  "draft.losePassword": "まだ保存されていません。パスワードは残らないため、もう一度入力が必要になります。",
+  "draft.signOutAsk": "まだ保存されていません。サインアウトすると入力内容は削除されます。",
+  "draft.leave": "ページを離れる",
+  "draft.goOn": "続ける",
+  "draft.kept": "入力内容を下書きとして残しました。",
+  "draft.restored": "まだ保存されていない変更です。",
+  "draft.discard": "破棄",
+  "draft.waiting": "入力内容は残っています。同じユーザーでサインインすると続けられます。",
+
   "signin.title": "サインイン",
   "signin.lead": "アイテム、セッション、アカウントを管理します。",
   "signin.username": "ユーザー名",

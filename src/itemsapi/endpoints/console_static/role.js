@@ -1,15 +1,12 @@
 /** The page of one role: create it, change its scopes, delete it. */
 import { call, rows } from "./api.js";
-import { withErrorNotice } from "./actions.js";
-import { askConfirmation, toast } from "./dialog.js";
+import { finish, withErrorNotice } from "./actions.js";
+import { askConfirmation } from "./dialog.js";
 import { h } from "./dom.js";
 import { checkboxes, field, form, checkedValues } from "./forms.js";
 import { t } from "./i18n.js";
 
-const finish = (/** @type {string} */ words) => {
-  toast(words);
-  location.hash = "#/roles";
-};
+const done = (/** @type {string} */ words) => finish(words, "#/roles");
 
 /** @param {string} name */
 const address = (name) => `/roles/${encodeURIComponent(name)}`;
@@ -25,7 +22,7 @@ const deleteButton = (name) => {
   const remove = async () => {
     if (!(await askConfirmation(t("roles.deleteAsk", { name }), t("item.delete")))) return;
     await call("DELETE", address(name));
-    finish(t("roles.deleted", { name }));
+    done(t("roles.deleted", { name }));
   };
   return h("button", { type: "button", class: "danger", onclick: withErrorNotice(remove) }, t("item.delete"));
 };
@@ -40,11 +37,11 @@ export const show = async ({ id }) => {
   const submit = async (/** @type {any} */ typed, /** @type {HTMLFormElement} */ formElement) => {
     const body = { description: typed.description, scopes: checkedValues(formElement, "scopes") };
     await call("PUT", address(typed.name), { body });
-    finish(t("roles.saved", { name: typed.name }));
+    done(t("roles.saved", { name: typed.name }));
   };
   const back = h("a", { class: "button", href: "#/roles" }, t("app.back"));
   const others = role ? [back, deleteButton(role.name)] : [back];
   const extra = [await scopeBoxes(role?.scopes ?? [])];
-  const formElement = form({ fields: [name, description], extra, submitLabel: t("item.save"), others, submit });
+  const formElement = form({ fields: [name, description], extra, submitLabel: t("item.save"), others, submit, keep: { version: null } });
   return { title: role?.name ?? t("roles.new"), nodes: [h("div", { class: "panel" }, formElement)], form: role ? undefined : formElement };
 };

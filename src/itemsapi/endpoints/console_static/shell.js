@@ -2,6 +2,7 @@
 import { auth, hasScope, mustChangePassword } from "./api.js";
 import { toast } from "./dialog.js";
 import { h, icon } from "./dom.js";
+import { mayRedraw, maySignOut } from "./leaving.js";
 import { LANGUAGES, language, setLanguage, t } from "./i18n.js";
 
 /** @typedef {{path: any, title: import("./i18n.js").Key, scope?: string}} NavItem */
@@ -22,7 +23,8 @@ export const visiblePages = () =>
 
 /** @param {() => void} changed called after a change of the language */
 export const languageSelect = (changed) => {
-  const pick = (/** @type {any} */ event) => {
+  const pick = async (/** @type {any} */ event) => {
+    if (!(await mayRedraw())) return void (select.value = language());
     setLanguage(event.target.value);
     changed();
     document.getElementById("language")?.focus();
@@ -34,6 +36,7 @@ export const languageSelect = (changed) => {
 };
 
 const signOut = async () => {
+  if (!(await maySignOut())) return;
   const request = auth.logout();
   await request.then(() => toast(t("signout.done")), () => toast(t("signout.failed")));
 };

@@ -1,5 +1,6 @@
 /** The sign-in page. */
 import { h } from "./dom.js";
+import { draftOf } from "./drafts.js";
 import { field, form } from "./forms.js";
 import { login } from "./temporary_password.js";
 import { passwordField } from "./passwords.js";
@@ -21,10 +22,17 @@ const ended = (reason) => {
   return reason && h("p", { class: "notice", role: "status" }, t(words));
 };
 
-/** Make the sign-in card. @param {string | null} reason the problem code that ended the session */
-export const card = (reason) => {
+/** Say that typed text waits for the user of the ended session. */
+const waiting = () => draftOf() && h("p", { class: "notice", role: "status" }, t("draft.waiting"));
+
+/**
+ * Make the sign-in card.
+ * @param {string | null} reason the problem code that ended the session @param {string} [typed] the user name before a change of the language
+ */
+export const card = (reason, typed = "") => {
   const username = field({
     name: "username",
+    value: typed,
     label: t("signin.username"),
     autocomplete: "username",
     autocapitalize: "none",
@@ -41,6 +49,7 @@ export const card = (reason) => {
     h("h1", {}, t("signin.title")),
     h("p", { class: "lead" }, t("signin.lead")),
     ended(reason),
+    waiting(),
     form({ fields: [username, password], submitLabel: t("signin.go"), submit }),
   );
 };

@@ -1,17 +1,15 @@
 /** The page of one user: create the user, change roles, set another password. */
 import { call, rows } from "./api.js";
-import { toast } from "./dialog.js";
+import { finish } from "./actions.js";
 import { h } from "./dom.js";
+import { draftOf } from "./drafts.js";
 import { checkboxes, field, form, checkedValues } from "./forms.js";
 import { newPasswordField, usernameField } from "./passwords.js";
 import { t } from "./i18n.js";
 
 const back = () => h("a", { class: "button", href: "#/users" }, t("app.back"));
 
-const finish = (/** @type {string} */ words) => {
-  toast(words);
-  location.hash = "#/users";
-};
+const done = (/** @type {string} */ words) => finish(words, "#/users");
 
 /** Make checkboxes for all roles, with those of the user checked. @param {string[]} selected */
 const roleBoxes = async (selected) => {
@@ -35,27 +33,27 @@ const createPage = async () => {
   const submit = async (/** @type {any} */ typed, /** @type {HTMLFormElement} */ formElement) => {
     const body = { username: typed.username, password: typed.password, roles: checkedValues(formElement, "roles") };
     const { data } = await call("POST", "/users", { body });
-    finish(t("users.created.done", { name: data.username }));
+    done(t("users.created.done", { name: data.username }));
   };
   const fields = [username, firstPassword()];
-  const formElement = form({ fields, extra: [await roleBoxes([])], submitLabel: t("users.create"), others: [back()], submit });
+  const formElement = form({ fields, extra: [await roleBoxes([])], submitLabel: t("users.create"), others: [back()], submit, keep: { version: null } });
   return { title: t("users.new"), nodes: [h("div", { class: "panel" }, formElement)], form: formElement };
 };
 
 /** @param {any} user @param {string | null} etag */
 const roles = async (user, etag) => {
   const submit = async (/** @type {any} */ _, /** @type {HTMLFormElement} */ formElement) => {
-    await call("PATCH", `/users/${user.id}`, { body: { roles: checkedValues(formElement, "roles") }, etag });
-    finish(t("users.saved", { name: user.username }));
+    await call("PATCH", `/users/${user.id}`, { body: { roles: checkedValues(formElement, "roles") }, etag: draftOf()?.version ?? etag });
+    done(t("users.saved", { name: user.username }));
   };
-  return form({ fields: [], extra: [await roleBoxes(user.roles)], submitLabel: t("item.save"), others: [back()], submit });
+  return form({ fields: [], extra: [await roleBoxes(user.roles)], submitLabel: t("item.save"), others: [back()], submit, keep: { version: etag } });
 };
 
 /** @param {any} user */
 const password = (user) => {
   const submit = async (/** @type {any} */ typed) => {
     await call("PUT", `/users/${user.id}/password`, { body: { password: typed.password } });
-    finish(t("users.passwordSet", { name: user.username }));
+    done(t("users.passwordSet", { name: user.username }));
   };
   const formElement = form({ before: [usernameField(user.username)], fields: [firstPassword()], submitLabel: t("users.setPassword"), submit });
   return h("section", { class: "panel" }, h("h2", {}, t("users.setPassword")), formElement);
