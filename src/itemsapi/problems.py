@@ -205,7 +205,7 @@ class CredentialsInvalid(Challenge):
 
     code = "invalid_credentials"
     title = "User name or password is wrong"
-    advice = "Check both and try again."
+    advice = "Check the user name and the password, and try again."
 
 
 class RefreshInvalid(Challenge):

@@ -25,6 +25,14 @@ def test_metrics_are_forbidden_without_the_scope(backend: Backend) -> None:
     assert backend.signed_in_client("ada", "member").get("/metrics").status_code == 403
 
 
+def test_metrics_are_shown_to_an_api_key(backend: Backend) -> None:
+    """A scraper has no browser in which somebody signs in again."""
+    user = backend.signed_in_client("watcher", "admin")
+    body = {"name": "prometheus", "scopes": ["metrics:read"]}
+    key = user.post("/me/api-keys", json=body).get_json()["key"]
+    assert backend.bearer_client(key).get("/metrics").status_code == 200
+
+
 def test_metrics_are_public_when_configured(make_backend: Callable[..., Backend]) -> None:
     """ITEMSAPI_METRICS=public."""
     assert make_backend(metrics="public").client().get("/metrics").status_code == 200

@@ -262,6 +262,17 @@ def test_a_forwarded_address_has_one_spelling(
     assert seen_address(make_backend, forwarded, hops=1) == expected
 
 
+@sqlite
+@pytest.mark.parametrize(("path", "warnings"), [("/health/ready", 0), ("/items", 1)])
+def test_an_unknown_address_is_logged_unless_it_is_a_health_check(
+    make_backend: Callable[..., Backend], caplog: pytest.LogCaptureFixture, path: str, warnings: int
+) -> None:
+    """Those come from beside the process, and the one warning is for the proxy."""
+    make_backend(trusted_proxies=1).client().get(path)
+    events = [getattr(record, "event", "") for record in caplog.records]
+    assert events.count("client_address_unknown") == warnings
+
+
 FORGED = [
     ["192.0.2.66", "203.0.113.9, 10.0.0.1"],
     ['192.0.2.66, "', "203.0.113.9, 10.0.0.1"],

@@ -145,7 +145,9 @@ def test_sign_in_form_is_shown_after_sign_out(example: Page, user: str) -> None:
 def test_reason_is_shown_when_the_password_is_wrong(example: Page, user: str) -> None:
     """The service's message is the same for unknown users."""
     sign_in(example, user, "not the password, I fear")
-    expect(example.get_by_role("alert")).to_have_text("Check both and try again.")
+    expect(example.get_by_role("alert")).to_have_text(
+        "Check the user name and the password, and try again."
+    )
 
 
 def test_only_the_second_user_is_shown_when_they_sign_in_in_another_tab(

@@ -73,6 +73,12 @@ def execute(backend: Backend, statement: str) -> None:
         tx.execute(text(statement))
 
 
+def server_of(backend: Backend) -> postgres_backup.Server:
+    """Return how the programs of PostgreSQL reach the database."""
+    with backend.services.database.reading() as connection:
+        return postgres_backup.Server.of(connection)
+
+
 def interrupt(_steps: float) -> None:
     """Press Ctrl-C while the progress is shown."""
     raise KeyboardInterrupt
@@ -318,16 +324,25 @@ def test_an_interrupted_restore_changes_nothing(
     back_up()
     backend.create_user("ada", "member")
 
-    server = postgres_backup.Server.of(backend.services.database.engine)
+    server = server_of(backend)
     with pytest.raises(KeyboardInterrupt):
         postgres_backup.restore(server, file, [], lambda _description, _total: interrupt)
     assert backend.login("ada")
 
 
 @POSTGRES
+def test_a_backup_without_a_server_is_refused_in_one_line(shell: Shell, file: Path) -> None:
+    """As with any other command; cron sends the line."""
+    url = "postgresql://itemsapi:x@127.0.0.1:1/itemsapi"
+    done = shell.with_settings(database_url=url).run("db", "backup", str(file))
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert done.err.startswith("itemsapi: the database cannot be used: "), done.err
+
+
+@POSTGRES
 def test_an_interrupted_backup_leaves_no_file(backend: Backend, file: Path) -> None:
     """The name is free again, and pg_dump has ended."""
-    server = postgres_backup.Server.of(backend.services.database.engine)
+    server = server_of(backend)
     with pytest.raises(KeyboardInterrupt):
         postgres_backup.back_up(server, file, lambda _description, _total: interrupt)
     assert list(file.parent.glob("backup*")) == []
@@ -338,7 +353,7 @@ def test_a_dump_of_another_application_is_not_restored(
     shell: Shell, backend: Backend, file: Path, new_database_url: str
 ) -> None:
     """It would leave the service without tables."""
-    server = postgres_backup.Server.of(backend.services.database.engine)
+    server = server_of(backend)
     options = [*server.dump_options, "--exclude-table=itemsapi_*", f"--file={file}"]
     subprocess.run(["pg_dump", *options], check=True)  # noqa: S603, S607 - of the wheel
     done = shell.with_settings(database_url=new_database_url).run("db", "restore", str(file))
@@ -443,7 +458,7 @@ def test_a_restore_says_why_psql_ended(
 ) -> None:
     """And not that the pipe to it is broken."""
     back_up()
-    server = postgres_backup.Server.of(backend.services.database.engine)
+    server = server_of(backend)
     away = replace(server, conninfo="host=/nowhere")
     words = "psql failed, and nothing was changed: connection to server"
     with pytest.raises(BackupFailed, match=words):

@@ -43,10 +43,12 @@ const fieldErrors = (error: Error | null): Record<string, string> => {
   return Object.fromEntries(errors.map(({ field, message }) => [field, message]));
 };
 
-function Field({ name, label, type = "text", error = "" }: { name: string; label: string; type?: string; error?: string | undefined }) {
+type FieldProps = { name: string; label: string; type?: string; autoComplete?: string; error?: string | undefined };
+
+function Field({ name, label, type = "text", autoComplete = "off", error = "" }: FieldProps) {
   return (
     <p>
-      <label>{label} <input name={name} type={type} aria-invalid={error !== ""} aria-describedby={`${name}-error`} /></label>
+      <label>{label} <input name={name} type={type} autoComplete={autoComplete} aria-invalid={error !== ""} aria-describedby={`${name}-error`} /></label>
       <span id={`${name}-error`}>{error}</span>
     </p>
   );
@@ -62,10 +64,10 @@ function SignIn() {
   const errors = fieldErrors(error);
   return (
     <form onSubmit={submit} noValidate>
-      <Field name="username" label="User name" error={errors.username} />
-      <Field name="password" label="Password" type="password" error={errors.password} />
+      <Field name="username" label="User name" autoComplete="username" error={errors.username} />
+      <Field name="password" label="Password" type="password" autoComplete="current-password" error={errors.password} />
       <button>Sign in</button>
-      <p role="alert">{error?.message}</p>
+      <p role="alert">{Object.keys(errors).length === 0 && error?.message}</p>
     </form>
   );
 }
@@ -89,7 +91,7 @@ function NewItem() {
       <Field name="price" label="Price" error={errors.price} />
       <Field name="currency" label="Currency" error={errors.currency} />
       <button disabled={add.isPending}>Add</button>
-      <p role="alert">{add.error?.message}</p>
+      <p role="alert">{Object.keys(errors).length === 0 && add.error?.message}</p>
     </form>
   );
 }

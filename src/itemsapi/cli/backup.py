@@ -1,6 +1,7 @@
 """`itemsapi db backup` and `itemsapi db restore`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +13,14 @@ from itemsapi.clock import now
 from itemsapi.command_line import command_line
 from itemsapi.db import Database, is_empty, require_known_revision, sqlite_backup
 from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, kind_of
+from itemsapi.db.engine import translate_errors
 from itemsapi.db.ownership import table_in_use
 from itemsapi.issuer.restore import revoke_after_restore, revoking_statements
 from itemsapi.secret_key import is_kept_in
 from itemsapi.services import Services
+
+if TYPE_CHECKING:
+    from itemsapi.db.postgres_backup import Server
 
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 KEPT = "API keys that were revoked since the backup work again: revoke them now"
@@ -83,7 +88,7 @@ def _back_up(database: Database, file: Path, begin: BeginTask) -> str:
         return f"{sum(counts.values()):,} rows in {len(counts)} tables"
     from itemsapi.db import postgres_backup  # noqa: PLC0415 - it imports an extra
 
-    server = postgres_backup.Server.of(database.engine)
+    server = _server_of(database)
     return f"{postgres_backup.back_up(server, file, begin)} tables"
 
 
@@ -93,7 +98,7 @@ def _restore(database: Database, file: Path, statements: list[str], begin: Begin
         return
     from itemsapi.db import postgres_backup  # noqa: PLC0415 - it imports an extra
 
-    postgres_backup.restore(postgres_backup.Server.of(database.engine), file, statements, begin)
+    postgres_backup.restore(_server_of(database), file, statements, begin)
 
 
 def _require_restorable(database: Database, file: Path, *, replace: bool) -> None:
@@ -115,8 +120,15 @@ def _read_origin(database: Database, file: Path) -> Origin:
         return sqlite_backup.read_origin(file)
     from itemsapi.db import postgres_backup  # noqa: PLC0415 - it imports an extra
 
-    postgres_backup.require_programs(postgres_backup.Server.of(database.engine), file)
+    postgres_backup.require_programs(_server_of(database), file)
     return postgres_backup.read_origin(file)
+
+
+def _server_of(database: Database) -> "Server":
+    from itemsapi.db.postgres_backup import Server  # noqa: PLC0415 - it imports an extra
+
+    with translate_errors(), database.engine.connect() as connection:  # it may have no tables yet
+        return Server.of(connection)
 
 
 def _require_unused(database: Database) -> None:

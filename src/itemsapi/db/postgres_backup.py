@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from itemsapi.command_line import command_line
 from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, ReportSteps, new_file
@@ -43,17 +43,17 @@ class Server:
     tables: frozenset[str]
 
     @classmethod
-    def of(cls, engine: Engine) -> "Server":
-        """Return it for the database of an engine.
+    def of(cls, connection: Connection) -> "Server":
+        """Return it for the database of a connection.
 
         Raise `BackupFailed` without a schema, or if every user of the machine would see a secret.
         """
+        engine = connection.engine
         _, parameters = engine.dialect.create_connect_args(engine.url)
         kept = {name: parameters[name] for name in parameters.keys() & _url_parameters(engine)}
         _require_no_shown_secret(kept)
         password = kept.pop("password", None)
-        with engine.connect() as connection:
-            schema, tables = target_schema(connection), relation_names(connection)
+        schema, tables = target_schema(connection), relation_names(connection)
         if schema is None:
             words = "the search_path names no schema that this role may use"
             advice = "write ?options=-csearch_path=NAME into ITEMSAPI_DATABASE_URL"

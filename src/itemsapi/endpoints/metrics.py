@@ -4,13 +4,16 @@ from flask import Response
 
 from itemsapi.endpoints import groups
 from itemsapi.extras import extra
+from itemsapi.gate.api_keys import API_KEY
 from itemsapi.gate.decorators import public, requires
+from itemsapi.gate.rules import ACCESS_TOKEN
 from itemsapi.observability.metrics import count_in
 from itemsapi.rest import Blueprint
 from itemsapi.services import services
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import METRICS_READ
 
+CREDENTIALS = (ACCESS_TOKEN, API_KEY)  # a scraper cannot refresh
 PUBLIC_REASON = "ITEMSAPI_METRICS=public: the network restricts access"
 
 
@@ -23,7 +26,11 @@ def create_blueprint(settings: Settings) -> Blueprint:
         from itemsapi.observability import prometheus  # noqa: PLC0415 - an extra
     count_in(prometheus)
     blueprint = Blueprint("metrics", __name__, group=groups.MONITORING)
-    rule = public(PUBLIC_REASON) if settings.metrics == "public" else requires(METRICS_READ)
+    rule = (
+        public(PUBLIC_REASON)
+        if settings.metrics == "public"
+        else requires(METRICS_READ, by=CREDENTIALS)
+    )
 
     @blueprint.get("/metrics")
     @rule

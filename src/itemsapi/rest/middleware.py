@@ -49,6 +49,11 @@ WELL_KNOWN = (
 )
 
 
+def _is_health_check(environ: "WSGIEnvironment") -> bool:
+    path: str = environ.get("PATH_INFO", "")
+    return path.endswith(("/health/live", "/health/ready"))
+
+
 class Proxies:
     """The reverse proxies between clients and this service."""
 
@@ -71,11 +76,12 @@ class Proxies:
     def _client_address(self, environ: "WSGIEnvironment") -> str:
         """Return the client's address, or `UNKNOWN_ADDRESS` if the request passed too few proxies.
 
-        Log it once only, because a client can cause it.
+        Log it once only, because a client can cause it. Health checks come from beside the process.
         """
         peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         address = address_behind_proxies(peer, forwarded, self._hops)
-        if self._hops and address == UNKNOWN_ADDRESS and not self._warned:
+        unknown = self._hops and address == UNKNOWN_ADDRESS
+        if unknown and not self._warned and not _is_health_check(environ):
             self._warned = True
             log.warning("client_address_unknown", trusted_proxies=self._hops, request_id="-")
         return address
