@@ -4,9 +4,9 @@ import { askConfirmation, toast } from "./dialog.js";
 import { draftOf } from "./drafts.js";
 import { t } from "./i18n.js";
 
-/** Return whether the page has a typed password; no draft keeps it. */
+/** Return whether the page has a typed password that is not being sent; no draft keeps it. */
 const hasPassword = () => {
-  const fields = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(".frame main [autocomplete$=-password]"));
+  const fields = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(".frame form:not(:has([aria-busy])) [autocomplete$=-password]"));
   return [...fields].some(({ value }) => value);
 };
 
@@ -37,9 +37,12 @@ const onUnload = (event) => {
   if (auth.getSnapshot().status === "signed-in" && (draftOf() || hasPassword())) event.preventDefault();
 };
 
-/** After Back or Forward, which cannot be held up, say that the draft is kept. @param {HashChangeEvent} event */
-const onHashChange = ({ oldURL }) => {
-  if (draftOf(new URL(oldURL).hash)) toast(t("draft.kept"));
+let lastHash = location.hash;
+
+/** After Back or Forward, which cannot be held up, say that the draft is kept. */
+const onHashChange = () => {
+  if (lastHash !== location.hash && draftOf(lastHash)) toast(t("draft.kept"));
+  lastHash = location.hash;
 };
 
 /** Start to watch clicks, Back and the closing of the tab. */
