@@ -12,6 +12,7 @@ from itemsapi import Blueprint, public
 from itemsapi.observability.context import request_context
 from support.app_factory import Backend
 from support.forged_tokens import ACCEPTED, REJECTED, TOKEN_MISSING, TokenForger
+from support.log_records import LogRecords
 
 LOOSE = settings(
     max_examples=150,
@@ -265,12 +266,11 @@ def test_a_forwarded_address_has_one_spelling(
 @sqlite
 @pytest.mark.parametrize(("path", "warnings"), [("/health/ready", 0), ("/items", 1)])
 def test_an_unknown_address_is_logged_unless_it_is_a_health_check(
-    make_backend: Callable[..., Backend], caplog: pytest.LogCaptureFixture, path: str, warnings: int
+    make_backend: Callable[..., Backend], log_records: LogRecords, path: str, warnings: int
 ) -> None:
     """Those come from beside the process, and the one warning is for the proxy."""
     make_backend(trusted_proxies=1).client().get(path)
-    events = [getattr(record, "event", "") for record in caplog.records]
-    assert events.count("client_address_unknown") == warnings
+    assert "\n".join(log_records.lines()).count("client_address_unknown") == warnings
 
 
 FORGED = [

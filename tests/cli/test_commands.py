@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,8 @@ def test_a_relative_revision_is_downgraded_to(bare_shell: Shell) -> None:
 def test_an_unknown_option_is_no_revision(bare_shell: Shell) -> None:
     """It is reported as for other commands."""
     done = bare_shell.run("db", "downgrade", "--force")
-    assert (done.code, "No such option '--force'." in done.err) == (2, True)
+    assert done.code == 2
+    assert re.search("No such option.*--force", done.err)  # older versions of click quote no option
 
 
 def test_a_downgrade_asks_for_confirmation(bare_shell: Shell) -> None:

@@ -16,7 +16,8 @@ from itemsapi.cli.serve import build_document
 from itemsapi.db.ownership import ITEM_TABLES
 from itemsapi.idempotency import IdempotencyKey
 from itemsapi.rest.api import DocumentInvalid
-from support.command_line import SECRET, CommandResult, Shell, free_port
+from support.command_line import SECRET, CommandResult, Shell
+from support.free_port import free_port
 from support.log_records import LogRecords
 
 pytestmark = pytest.mark.dialect("sqlite")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import SECRET, Shell, free_port
+from support.command_line import SECRET, Shell
+from support.free_port import free_port
 
 READING = [
     ["users", "list"],

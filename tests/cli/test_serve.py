@@ -19,7 +19,8 @@ import pytest
 
 from itemsapi.cli.serve import commands_elsewhere
 from itemsapi.server.supervisor import SHUTDOWN_TIMEOUT_SECONDS
-from support.command_line import SECRET, free_port
+from support.command_line import SECRET
+from support.free_port import free_port
 
 TESTS = Path(__file__).parents[1]
 TIMEOUT_SECONDS = 60  # on a busy machine

@@ -18,7 +18,8 @@ import pytest
 from itemsapi.clock import now
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
-from support.command_line import SECRET, free_port, shell_at
+from support.command_line import SECRET, shell_at
+from support.free_port import free_port
 
 TIMEOUT_SECONDS = 60.0  # on a busy machine
 

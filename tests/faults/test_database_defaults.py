@@ -9,7 +9,8 @@ from sqlalchemy import make_url, text
 from itemsapi.clock import new_id
 from itemsapi.db import Database
 from support.app_factory import Backend
-from support.command_line import free_port, shell_at
+from support.command_line import shell_at
+from support.free_port import free_port
 from support.pooler import running_pooler
 from support.postgres_database import execute, url_of
 from support.smoke import expected_result, run_smoke_test

@@ -9,7 +9,8 @@ from sqlalchemy import Engine, create_engine, inspect, make_url
 from itemsapi import db
 from itemsapi.clock import new_id
 from itemsapi.db import migrations
-from support.command_line import Shell, free_port, shell_at
+from support.command_line import Shell, shell_at
+from support.free_port import free_port
 from support.postgres_database import execute, url_of
 
 COMMANDS = ["db upgrade", "db downgrade base --yes", "serve"]

@@ -13,7 +13,7 @@ import pytest
 
 from itemsapi import rate_limits
 from support.app_factory import Backend
-from support.command_line import free_port
+from support.free_port import free_port
 
 pytestmark = [  # Redis does not depend on the database
     pytest.mark.redis,

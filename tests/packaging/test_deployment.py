@@ -21,7 +21,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are no dependency of ours
 
 from itemsapi.settings import Settings
-from support.command_line import SECRET, free_port
+from support.command_line import SECRET
+from support.free_port import free_port
 from support.installed import TIMEOUT_SECONDS, wait_for_status
 
 ROOT = Path(__file__).parents[2]

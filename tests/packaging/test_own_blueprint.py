@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import free_port
+from support.free_port import free_port
 from support.installed import TIMEOUT_SECONDS, environment, run_command, wait_for_status
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Put your own")[1]

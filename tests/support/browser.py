@@ -22,7 +22,7 @@ from itemsapi.services import EXTENSION
 from itemsapi.settings import ENV_PREFIX, Settings
 from itemsapi.testing import PASSWORD, MovableClock
 from support.app_factory import Backend
-from support.command_line import free_port
+from support.free_port import free_port
 from support.network import NetworkProxy
 
 PAGES = Path(__file__).parents[1] / "browser" / "pages"

@@ -3,7 +3,6 @@
 import inspect
 import json
 import os
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,13 +54,6 @@ class Shell:
             )
         set_log_level()  # commands raise it for their process
         return CommandResult(result.exit_code, result.stdout, result.stderr)
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def shell_at(folder: Path, **settings: str) -> Shell:

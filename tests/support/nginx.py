@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.command_line import free_port
+from support.free_port import free_port
 from support.service import wait_until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from support.command_line import free_port
+from support.free_port import free_port
 from support.service import wait_until
 
 POOL_SIZE = 4

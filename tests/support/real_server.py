@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.command_line import free_port
+from support.free_port import free_port
 
 HERE = Path(__file__).parents[1]
 PASSWORD = "plain horse battery staple"

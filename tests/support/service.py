@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from support.command_line import free_port
+from support.free_port import free_port
 
 TESTS = Path(__file__).resolve().parents[1]
 CONNECTION_ERRORS = (OSError, http.client.HTTPException)

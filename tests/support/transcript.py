@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.command_line import free_port
+from support.free_port import free_port
 from support.installed import environment, wait_for_status
 
 TIMEOUT_SECONDS = 300  # a busy machine takes long to start so many processes

@@ -11,7 +11,7 @@ from itemsapi.observability.metrics import FOLDER_VARIABLE
 from itemsapi.server import metrics_folder
 from itemsapi.server.metrics_folder import FOLDER_PREFIX, LOCK_NAME, shared_folder
 from itemsapi.settings import SettingsError
-from support.command_line import free_port
+from support.free_port import free_port
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from itemsapi.rate_limits import (
     _open_storage,
 )
 from itemsapi.settings_parsing import parse_rate
-from support.command_line import free_port
+from support.free_port import free_port
 from support.manual_timer import ManualTimer
 
 

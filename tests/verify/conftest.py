@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from support.command_line import free_port
+from support.free_port import free_port
 
 APPS = Path(__file__).parent / "apps"
 START_TIMEOUT_SECONDS = 60.0  # on a busy machine

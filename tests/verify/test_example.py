@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import free_port
+from support.free_port import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "verify"
 TIMEOUT_SECONDS = 240
