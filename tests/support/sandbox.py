@@ -32,9 +32,7 @@ class Sandbox:
     def command_line(self, *words: str) -> list[str]:
         """Return the command that runs `words` here as a user who is not root."""
         user = ["--user", "--map-root-user"] if os.getuid() else []
-        # Below a chroot `/` is no mount point, whose propagation could be changed.
-        private = [] if Path("/").is_mount() else ["--propagation", "unchanged"]
-        spaces = ["unshare", *user, "--net", "--mount", *private, "--pid", "--fork"]
+        spaces = ["unshare", *user, "--net", "--mount", "--pid", "--fork"]
         options = [f"--home={self.home}", f"--user={other_user() or 0}"]
         options += [f"--readable={path}" for path in self.readable]
         options += [f"--writable={path}" for path in self.writable]

@@ -26,6 +26,7 @@ from granian.server.mp import MPServer, WorkerProcess
 from itemsapi.observability.logging import log
 from itemsapi.server.host_application import AppFactory
 from itemsapi.server.listening import raise_file_limit
+from itemsapi.server.reentrant_event import ReentrantEvent
 from itemsapi.server.worker import load_application
 
 HEADER_TIMEOUT_MILLISECONDS: Final = 10_000  # for a client to send its headers (R-14)
@@ -75,6 +76,7 @@ class Supervisor(MPServer):
         """Take the socket that all workers accept from."""
         host, port = listener.getsockname()[:2]
         super().__init__(target, address=host, port=port, **options)
+        self.main_loop_interrupt = ReentrantEvent()  # type: ignore[assignment]  # as much of it as granian uses
         self._listener = listener
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._interrupted_at: float | None = None
