@@ -47,11 +47,14 @@ class Served:
     def stop(self) -> int:
         """Stop the service with SIGTERM; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(TIMEOUT_SECONDS)
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
-        return code
+        try:
+            return self.process.wait(TIMEOUT_SECONDS)
+        finally:
+            self.process.kill()  # if it did not stop, the test that follows must not suffer from it
+            self.process.wait()
+            for stream in (self.process.stdout, self.process.stderr):
+                if stream:
+                    stream.close()
 
 
 def serve(folder: Path, *arguments: str, **settings: str) -> Served:
