@@ -143,10 +143,11 @@ def test_sign_in_form_is_shown_after_sign_out(example: Page, user: str) -> None:
 
 
 def test_reason_is_shown_when_the_password_is_wrong(example: Page, user: str) -> None:
-    """The service's message is the same for unknown users."""
+    """The service's message is the same for unknown users; it says what is wrong, and the code."""
     sign_in(example, user, "not the password, I fear")
     expect(example.get_by_role("alert")).to_have_text(
-        "Check the user name and the password, and try again."
+        "User name or password is wrong. "
+        "Check the user name and the password, and try again. (invalid_credentials)"
     )
 
 
