@@ -1,9 +1,9 @@
 """The supervisor: starts the workers, and replaces each one that dies, however often.
 
 granian also replaces them, but stops the whole service when two workers die within seconds of each
-other. It also finishes a rolling replacement, which takes seconds for each
-worker, before it stops. Some of its internal methods are overridden here; `tests/faults` kills and stops workers to
-prove that a new version of granian still calls them.
+other, and finishes a rolling replacement, which takes seconds for each worker, before it stops.
+Some of its internal methods are overridden here; `tests/faults` kills and stops workers to prove
+that a new version of granian still calls them.
 """
 
 import logging
