@@ -18,7 +18,8 @@
  * @typedef {FailureCode | "session_changed" | "superseded"} ClientCode a code of this client
  * @typedef {ServerCode | ClientCode} Code
  * @typedef {{code?: Code, title?: string, detail?: string, request_id?: string,
- *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
+ *   errors?: {field: string, message: string}[], cause?: unknown}} Problem an error response (RFC 9457);
+ *   without a response, `cause` is what fetch threw.
  * @typedef {{baseUrl?: string | URL | undefined, storage?: Store | undefined}} Options
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  * @typedef {{access_token: string, session_id: string, user: User | null, scope: string,
@@ -64,6 +65,7 @@ export type Problem = {
         field: string;
         message: string;
     }[];
+    cause?: unknown;
 };
 export type Options = {
     baseUrl?: string | URL | undefined;
@@ -89,7 +91,10 @@ export type PendingRefresh = {
     done: Promise<void>;
     callers: Set<Caller>;
 };
-/** A failed call of a sign-in endpoint; `status` is 0 if there was no response. */
+/**
+ * A failed call; `status` is 0 if there was no response. `message` is for users: what is wrong, what
+ * to do next, and the code.
+ */
 export declare class AuthError extends Error {
     status: number;
     /** @type {Code} */
@@ -145,7 +150,8 @@ declare class Auth {
     /**
      * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
      * A path is relative to baseUrl: "/items" is "https://host/api/items". Any other URL, of another
-     * origin or beside baseUrl, is requested without the token.
+     * origin or beside baseUrl, is requested without the token. Without a response, reject with an
+     * `AuthError`; its `cause` is what fetch threw.
      * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
      */
     fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;

@@ -18,7 +18,8 @@
  * @typedef {FailureCode | "session_changed" | "superseded"} ClientCode a code of this client
  * @typedef {ServerCode | ClientCode} Code
  * @typedef {{code?: Code, title?: string, detail?: string, request_id?: string,
- *   errors?: {field: string, message: string}[]}} Problem an error response (RFC 9457).
+ *   errors?: {field: string, message: string}[], cause?: unknown}} Problem an error response (RFC 9457);
+ *   without a response, `cause` is what fetch threw.
  * @typedef {{baseUrl?: string | URL | undefined, storage?: Store | undefined}} Options
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem">} Store
  * @typedef {{access_token: string, session_id: string, user: User | null, scope: string,
@@ -40,8 +41,32 @@ const REFRESH_RETRY_MS = 25_000; // longer than the window, to recover a lost re
 const MAX_CALL_WAIT_MS = 10_000; // a call that would wait longer rejects
 const MAX_PAUSE_MS = 60_000; // the longest Retry-After that is respected
 const SLOW_RETRY_MS = 30_000; // the longest wait between attempts to find out the status
-/** @type {Problem} */ const BACKING_OFF = { code: "backing_off", title: "The service asked to wait" };
-/** @type {Problem} */ const SESSION_CHANGED = { code: "session_changed", title: "Session changed" };
+
+// Problems without a response of the service. A user reads title and detail.
+/** @type {Problem} */ const NO_RESPONSE = {
+  title: "The service did not answer",
+  detail: "Check the connection, and try again.",
+};
+/** @type {Problem} */ const BACKING_OFF = {
+  code: "backing_off",
+  title: "The service asked to wait",
+  detail: "Try again later.",
+};
+/** @type {Problem} */ const SESSION_CHANGED = {
+  code: "session_changed",
+  title: "Another user has signed in",
+  detail: "Do it again if that is still what you want.",
+};
+/** @type {Problem} */ const SUPERSEDED = {
+  code: "superseded",
+  title: "You signed out meanwhile",
+  detail: "Sign in again.",
+};
+/** @param {number} status @returns {Problem} of a proxy, for example */
+const noProblem = (status) => ({
+  title: `The service answered with the status ${status}`,
+  detail: "Try again later, or tell the operator.",
+});
 
 // The values of the hint in localStorage: whether a session is likely. It is no secret. Without a
 // value nobody has signed in here yet, so it is not known whether the browser keeps the cookie.
@@ -50,15 +75,22 @@ const SIGNED_OUT = "out";
 const SIGNING_OUT = "leaving"; // signed out here, but perhaps not yet on the server
 const MISSING_COOKIE_MS = 14 * 24 * 3600_000; // then an idle session has ended
 
-/** A failed call of a sign-in endpoint; `status` is 0 if there was no response. */
+/**
+ * A failed call; `status` is 0 if there was no response. `message` is for users: what is wrong, what
+ * to do next, and the code.
+ */
 export class AuthError extends Error {
   /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
   constructor(status, problem = {}, retryAfter = 0) {
-    super(problem.detail || problem.title || `Request failed (${status})`);
+    const code = problem.code || (status ? "http_error" : "network_error");
+    const hasWords = problem.title || problem.detail;
+    const { title, detail } = hasWords ? problem : status ? noProblem(status) : NO_RESPONSE;
+    const words = [title && `${title}.`, detail, `(${code})`].filter(Boolean);
+    super(words.join(" "), { cause: problem.cause });
     this.name = "AuthError";
     this.status = status;
     /** @type {Code} */
-    this.code = problem.code || (status ? "http_error" : "network_error");
+    this.code = code;
     this.problem = problem;
     this.retryAfter = retryAfter;
   }
@@ -305,7 +337,7 @@ class Auth {
       const isCurrent = () => logouts === this.#logouts;
       const reply = await this.#request("auth/login", credentials, isCurrent);
       if (!reply || !isCurrent())
-        throw new AuthError(0, { code: "superseded", title: "Signed out meanwhile" });
+        throw new AuthError(0, SUPERSEDED);
       return this.#accept(reply);
     });
   };
@@ -331,7 +363,7 @@ class Auth {
         if (this.#pending) await this.#refresh().catch(() => {});
         this.#requireSession(session);
         const { access_token: token, session_id } = this.#grant ?? {};
-        if (!token) throw new AuthError(401, { code: "token_missing", title: "Signed out" });
+        if (!token) throw new AuthError(401, { code: "token_missing", title: "You are signed out", detail: "Sign in again." });
         session = session_id;
         const isCurrent = () => this.#grant?.session_id === session;
         const bearer = () => ({ Authorization: `Bearer ${this.#token()}` });
@@ -371,7 +403,8 @@ class Auth {
   /**
    * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
    * A path is relative to baseUrl: "/items" is "https://host/api/items". Any other URL, of another
-   * origin or beside baseUrl, is requested without the token.
+   * origin or beside baseUrl, is requested without the token. Without a response, reject with an
+   * `AuthError`; its `cause` is what fetch threw.
    * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
    */
   fetch = async (input, init) => {
@@ -447,7 +480,9 @@ class Auth {
   /** @param {Request} request @param {string | null} token */
   #send(request, token) {
     if (token) request.headers.set("Authorization", `Bearer ${token}`);
-    return fetch(request);
+    return fetch(request).catch((cause) => {
+      throw request.signal.aborted ? cause : new AuthError(0, { ...NO_RESPONSE, cause });
+    });
   }
 
   /** @param {string | undefined} session */
@@ -588,8 +623,9 @@ class Auth {
     if (reply.status !== 401) return reply.status === 200 ? reply : signedIn;
     await this.#post("auth/logout", {}, { Authorization: `Bearer ${signedIn.data.access_token}` });
     const { host } = this.#base;
-    const detail = `The browser did not keep the cookie of ${host}. Allow cookies for it, and open the page with https (or http://localhost).`;
-    return { status: 0, data: { code: "cookie_not_kept", detail }, wait: 0 };
+    const title = `The browser did not keep the cookie of ${host}`;
+    const detail = "Allow cookies for it, and open the page with https (or http://localhost).";
+    return { status: 0, data: { code: "cookie_not_kept", title, detail }, wait: 0 };
   }
 
   /**
@@ -613,9 +649,9 @@ class Auth {
       const data = (await response.json().catch(() => null)) ?? {};
       // The page of a captive portal is not a response of the service.
       const isForeign = ok && status !== 204 && typeof data.access_token !== "string";
-      return { status: isForeign ? 0 : status, data, wait: retryAfterMs(response) };
-    } catch (error) {
-      return { status: 0, data: { title: String(error) }, wait: 0 };
+      return { status: isForeign ? 0 : status, data: isForeign ? {} : data, wait: retryAfterMs(response) };
+    } catch (cause) {
+      return { status: 0, data: { ...NO_RESPONSE, cause }, wait: 0 };
     }
   }
 

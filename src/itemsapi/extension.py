@@ -26,7 +26,7 @@ from flask import Flask, current_app, has_app_context
 from sqlalchemy.orm import Session
 
 from itemsapi import clock as clocks
-from itemsapi import rest
+from itemsapi import command_line, rest
 from itemsapi.accounts.users import Users
 from itemsapi.callbacks import require_one_argument
 from itemsapi.clock import Clock, Timer
@@ -40,8 +40,9 @@ from itemsapi.gate.wsgi_guard import WsgiGuard
 from itemsapi.installation import build_api, build_gate, register_endpoints, set_response_headers
 from itemsapi.issuer.additional_claims import ClaimsFunction, ClaimsOfApplications
 from itemsapi.layer_options import LayerOptions, Part
-from itemsapi.observability.context import set_fallback
+from itemsapi.observability import context
 from itemsapi.rest.access_log import connect_access_log
+from itemsapi.rest.program import program_of_request
 from itemsapi.rest.request_context import context_of_request
 from itemsapi.services import EXTENSION, Services, build_services, services, services_of
 from itemsapi.settings import Settings
@@ -144,7 +145,8 @@ class AuthLayer:
         gate.connect(app)
         if services.settings.access_log:
             connect_access_log(app)
-        set_fallback(context_of_request)
+        context.set_fallback(context_of_request)
+        command_line.set_fallback(program_of_request)
         self.api = build_api(app, services, gate, options)
         register_endpoints(self.api, services, options)
         self._apps.append(app)

@@ -31,4 +31,4 @@ def extra(name: Extra, needed_by: str) -> Iterator[None]:
 
 def missing(name: Extra, needed_by: str, module: str) -> str:
     """Return the line that says which extra to install, because a module of it is missing."""
-    return f"{needed_by} needs {module}; install itemsapi with its extra `{name}`"
+    return f"{needed_by} needs the package {module}; install itemsapi with its extra `{name}`"

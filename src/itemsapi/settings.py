@@ -239,9 +239,11 @@ def find_unknown_settings(environ: Mapping[str, Any]) -> list[str]:
 
 def not_a_setting(name: str) -> str:
     """Return what to tell of a variable that is no setting: the one that it resembles, if any."""
-    close = difflib.get_close_matches(name, _names(), n=1)
+    own_part = name.removeprefix(ENV_PREFIX)  # the prefix alone would make all names alike
+    settings = [each.removeprefix(ENV_PREFIX) for each in _names()]
+    close = difflib.get_close_matches(own_part, settings, n=1)
     listed = "remove it; `itemsapi check` lists the settings"
-    advice = f"did you mean {close[0]}?" if close else listed
+    advice = f"did you mean {ENV_PREFIX}{close[0]}?" if close else listed
     return f"is not a setting; {advice}"
 
 

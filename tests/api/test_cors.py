@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 
 from itemsapi import Blueprint, public
 from itemsapi.problems import DatabaseUnavailable
+from itemsapi.rest.unlisted_origins import MAX_REPORTED
 from support.app_factory import Backend
 from support.browser_client import APP_ORIGIN, FAR_ORIGIN, make_browser, signed_in_browser
+from support.log_records import LogRecords
 
 pytestmark = pytest.mark.dialect("sqlite")  # CORS does not depend on the database
 
@@ -212,3 +214,42 @@ def test_a_page_of_another_site_refreshes(make_backend: Build) -> None:
     client = signed_in_browser(backend, "ada", origin=FAR_ORIGIN, site="cross-site")
     response = client.post("/auth/refresh", json={})
     assert (response.headers[ALLOW], response.headers[CREDENTIALS]) == (FAR_ORIGIN, "true")
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "reports"),
+    [
+        ("http://localhost:5173", "same-site", 1),
+        (APP_ORIGIN, "cross-site", 0),
+        ("http://localhost:8000", "same-origin", 0),
+        ("http://localhost:8000", "", 0),
+        ("http://localhost:5173", "same-origin", 0),
+    ],
+)
+def test_only_a_page_that_the_browser_would_block_is_reported(
+    backend: Backend, log_records: LogRecords, origin: str, site: str, reports: int
+) -> None:
+    """Neither a listed one, nor ours, nor one behind a development server that passes calls on."""
+    headers = {"Origin": origin} | ({"Sec-Fetch-Site": site} if site else {})
+    backend.client().get("/items", headers=headers)
+    assert "\n".join(log_records.lines()).count("origin_not_listed") == reports
+
+
+def test_a_page_without_an_origin_is_told_to_come_from_a_server(
+    backend: Backend, log_records: LogRecords
+) -> None:
+    """A file that was opened in the browser has the origin `null`, which nobody can list."""
+    backend.client().get("/items", headers={"Origin": "null"})
+    (line,) = log_records.lines()
+    assert "open the page from a web server" in line
+
+
+def test_a_client_cannot_fill_the_log_with_origins(
+    backend: Backend, log_records: LogRecords
+) -> None:
+    """The first ones are reported, each cut to a length that a line can have (S-151)."""
+    for number in range(MAX_REPORTED + 5):
+        backend.client().get("/items", headers={"Origin": f"https://{number}{'x' * 5000}"})
+    lines = log_records.lines()
+    assert len(lines) == MAX_REPORTED
+    assert max(map(len, lines)) < 500

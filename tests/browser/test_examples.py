@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from playwright.sync_api import Page, expect
 from itemsapi.problem_list import list_problems
 from itemsapi.problems import Challenge
 from itemsapi.testing import PASSWORD
-from support.browser import PageServer, Site, Tab, Window
+from support.browser import PageServer, Site, Tab, Window, wait_until
+from support.free_port import free_port
 from support.npm_packages import TESTS, Npm
 
 DOCS = TESTS.parent / "docs"
@@ -143,10 +146,11 @@ def test_sign_in_form_is_shown_after_sign_out(example: Page, user: str) -> None:
 
 
 def test_reason_is_shown_when_the_password_is_wrong(example: Page, user: str) -> None:
-    """The service's message is the same for unknown users."""
+    """The service's message is the same for unknown users; it says what is wrong, and the code."""
     sign_in(example, user, "not the password, I fear")
     expect(example.get_by_role("alert")).to_have_text(
-        "Check the user name and the password, and try again."
+        "User name or password is wrong. "
+        "Check the user name and the password, and try again. (invalid_credentials)"
     )
 
 
@@ -174,6 +178,53 @@ def test_page_says_so_and_recovers_when_the_service_is_away_at_the_start(
     page.reload()
     expect(page.get_by_text("The service is away")).to_be_visible()
     site.proxy.repair()
+    expect_signed_in(page, user)
+
+
+def test_user_is_signed_in_at_once_when_the_button_asks_for_it(
+    build: Build, site: Site, window: Window, user: str
+) -> None:
+    """The pause before the next attempt, here endless, is for the page and not for its user."""
+    window.context.clock.install(time=site.clock())
+    page = window.open(build("react")).page
+    sign_in(page, user)
+    expect_signed_in(page, user)
+    window.context.clock.pause_at(site.clock() + timedelta(minutes=1))
+    site.proxy.cut("/auth/refresh", "request", times=1000)
+    page.reload()
+    expect(page.get_by_role("button", name="Try now")).to_be_visible()
+    site.proxy.repair()
+    page.get_by_role("button", name="Try now").click()
+    expect_signed_in(page, user)
+
+
+def is_listening(port: int) -> bool:
+    """Return whether a server accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def development_address(npm: Npm, site: Site) -> Iterator[str]:
+    """An example on Vite's development server, with the proxy of the guide; return its URL."""
+    folder, port = copy_example(npm, "react"), free_port()
+    (proxy,) = re.findall(r"`(server: \{ proxy: .*? \})` in `vite.config.ts`", GUIDE)
+    proxy = proxy.replace("localhost:8000", f"127.0.0.1:{site.proxy.port}")
+    (folder / "vite.config.ts").write_text(f"export default {{ {proxy} }};", "utf-8")
+    options = ["--host=127.0.0.1", f"--port={port}", "--strictPort"]
+    with npm.running("vite", str(folder), "--config", f"{folder}/vite.config.ts", *options):
+        wait_until(lambda: is_listening(port), seconds=60)
+        yield f"http://localhost:{port}/"
+
+
+def test_user_stays_signed_in_behind_the_proxy_of_a_development_server(
+    window: Window, development_address: str, user: str
+) -> None:
+    """Without a setting: for the browser, page and API have one origin, which no list has."""
+    page = window.open(development_address).page
+    sign_in(page, user)
+    expect_signed_in(page, user)
+    page.reload()
     expect_signed_in(page, user)
 
 

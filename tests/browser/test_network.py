@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.testing import PASSWORD
-from support.browser import PageServer, PageWatcher, Site, Tab, Window
+from support.browser import PageServer, PageWatcher, Site, Tab, Window, wait_until
 from support.chromium import Chromium
 
 COOKIE = "__Host-Http-itemsapi_rt"
@@ -163,3 +164,14 @@ def test_sign_in_is_rejected_when_the_browser_blocks_cookies(
         assert tab.login(user) == "cookie_not_kept"
         tab.expect_texts(status="signed-out")
     assert list_open_sessions(site.backend.services.issuer, site.ids[user]) == []
+
+
+def test_log_of_the_service_names_the_setting_when_the_browser_blocks_a_page(
+    site: Site, browser: Browser, page_server: PageServer
+) -> None:
+    """The page itself learns nothing: not even the client is loaded."""
+    origin = page_server.origin_for("unlisted.localhost")
+    with browser.new_context() as context:
+        context.new_page().goto(f"{origin}/spa.html?api={site.url}")
+        line = f"origin_not_listed origin={origin} advice="
+        wait_until(lambda: line in (site.folder / "log").read_text("utf-8"))

@@ -185,7 +185,7 @@ def test_a_file_that_a_service_uses_is_not_copied(
     shell = shell_at(tmp_path, database_url=new_database_url)
     done = shell.run("db", "copy", str(file))
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "cannot be used alone; stop the service" in done.err
+    assert "is open in another process; stop the service" in done.err
 
 
 def test_a_database_in_use_is_not_copied_to(
@@ -195,7 +195,7 @@ def test_a_database_in_use_is_not_copied_to(
     small.create_user("ada", "member")
     copy()
     done = copy()
-    assert (done.code, "the new database is in use: `itemsapi_" in done.err) == (1, True)
+    assert (done.code, "the new database is in use: `itemsapi_user` has" in done.err) == (1, True)
     assert large.login("ada")
 
 

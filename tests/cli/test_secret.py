@@ -130,6 +130,13 @@ def test_check_reports_a_wrong_secret_before_a_key_signs(shell: Shell) -> None:
     assert (severity, words.startswith("ITEMSAPI_SECRET_KEY does not fit")) == ("fault", True)
 
 
+def test_a_wrong_secret_is_told_apart_from_one_that_leaked(shell: Shell) -> None:
+    """A secret that leaked must not come back as the previous one (R-24)."""
+    shell.run("keys", "rotate", "--no-wait")
+    _, words = finding(shell.with_settings(secret_key=NEW), "secret key")
+    assert words.endswith("if that one leaked or is lost, run `itemsapi secret revoke`")
+
+
 def test_check_says_that_the_keys_need_the_previous_secret(rotating_shell: Shell) -> None:
     """And which command is next."""
     command = "when each process has both secrets, run `itemsapi secret rotate`"

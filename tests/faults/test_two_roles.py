@@ -32,7 +32,8 @@ def urls(postgres_server: str) -> Iterator[dict[str, str]]:
     suffix = new_id()[-12:]
     name, roles = f"two_{suffix}", {OWNER: f"owner_{suffix}", SERVING: f"serving_{suffix}"}
     execute(postgres_server, f"CREATE DATABASE {name}")
-    (lines,) = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```sql\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    (lines,) = (block for block in blocks if OWNER in block)
     lines = re.sub(r"\bitemsapi(_owner)?\b", lambda found: roles[found[0]], lines)
     for statement in filter(str.strip, lines.split(";")):
         execute(url_of(postgres_server, name), statement)

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from itemsapi import Blueprint, public, signed_in
 from itemsapi.settings import Settings
 from support.app_factory import Backend
+from support.log_records import LogRecords
 
 Protect = Callable[..., Backend]
 Open = Callable[..., TestResponse]
@@ -165,3 +166,16 @@ def answer_as_flask_cors_does(app: Flask, origin: str = "*") -> None:
 
     app.after_request(add)
     app.handle_user_exception = handle_and_add  # type: ignore[method-assign, assignment]
+
+
+def test_an_origin_that_is_not_listed_is_reported_at_its_first_request(
+    protect: Protect, settings: Settings, log_records: LogRecords
+) -> None:
+    """To the handlers of the application: the page's developer sees only a failed call."""
+    client = protect(make_host(), settings=settings).client()
+    for _ in range(2):
+        client.options("/auth/login", headers={"Origin": PAGE} | PREFLIGHT)
+    (line,) = log_records.lines()
+    assert line.startswith("origin_not_listed ")
+    assert f"origin={PAGE}" in line
+    assert "ITEMSAPI_ALLOWED_ORIGINS" in line

@@ -6,14 +6,16 @@ anything else, on a root file system that is read-only where this machine allows
 
 import configparser
 import json
+import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ UNIT = ROOT / "deploy" / "itemsapi.service"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 READ_ONLY_ROOT = ["unshare", "--mount", "sh", "-c", 'mount -o remount,bind,ro / && exec "$@"', "sh"]
 BUILTINS = ("export ", "IFS= read ", "[ ", "case ")  # of a shell: they are no processes
+# What a unit of the night has in another way than that of the service.
+NIGHTLY = {"Description", "After", "Type", "ExecStart", "ExecStartPost", "StateDirectory"}
+EXPIRED_ATTEMPT = "INSERT INTO itemsapi_attempt VALUES ('k', '2001-01-01 00:00:00.000000', 1)"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -119,17 +124,78 @@ def test_a_command_runs_with_the_settings_of_the_unit(installed: Path, tmp_path:
     assert not [step for step in steps if str(database) in step and not step.startswith(BUILTINS)]
 
 
-def test_systemd_accepts_the_unit(installed: Path, tmp_path: Path) -> None:
-    """Every line of it, with the command where it is here."""
+def test_systemd_accepts_the_units(installed: Path, tmp_path: Path) -> None:
+    """Every line of them, with the command where it is here."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text("utf-8").replace("/opt/itemsapi/bin", str(installed)), "utf-8")
+    units = sorted(UNIT.parent.glob("itemsapi*.[st]*"))
+    assert len(units) == 5
+    copies = [tmp_path / unit.name for unit in units]
+    for unit, copy in zip(units, copies, strict=True):
+        copy.write_text(unit.read_text("utf-8").replace("/opt/itemsapi/bin", str(installed)))
     found = subprocess.run(
-        ["systemd-analyze", "verify", str(copy)],  # noqa: S607
+        ["systemd-analyze", "verify", *map(str, copies)],  # noqa: S607
         capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+def run_unit(name: str, installed: Path, folder: Path) -> None:
+    """Run the commands of a unit one after another, with SQLite, as systemd does."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string((UNIT.parent / name).read_text("utf-8"))
+    service = parser["Service"]
+    for command in filter(None, (service.get("ExecStart"), service.get("ExecStartPost"))):
+        here = command.replace("/opt/itemsapi/bin", str(installed))
+        subprocess.run(
+            here.replace("/var/lib/itemsapi", str(folder)).split(),
+            cwd="/", env={"PATH": SYSTEM_PATH, "ITEMSAPI_DATA_DIR": str(folder)},
+            check=True, timeout=TIMEOUT_SECONDS,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def data_dir(installed: Path, tmp_path: Path) -> Path:
+    """The folder of the service, with a database."""
+    (tmp_path / "backups").mkdir()
+    environment = {"PATH": SYSTEM_PATH, "ITEMSAPI_DATA_DIR": str(tmp_path)}
+    subprocess.run([installed / "itemsapi", "db", "upgrade"], env=environment, check=True)
+    return tmp_path
+
+
+def test_the_backup_of_each_night_replaces_those_that_are_two_weeks_old(
+    installed: Path, data_dir: Path
+) -> None:
+    """It keeps the others, and what is no backup."""
+    ages = {"old.backup": 15, "recent.backup": 13, "notes.txt": 99}
+    for name, days in ages.items():
+        (data_dir / "backups" / name).touch()
+        os.utime(data_dir / "backups" / name, times=(time.time() - days * 86_400,) * 2)
+    run_unit("itemsapi-backup.service", installed, data_dir)
+    (new,) = {file.name for file in (data_dir / "backups").iterdir()} - set(ages)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d{6}Z\.backup", new)
+    left = [name for name in ages if (data_dir / "backups" / name).exists()]
+    assert left == ["recent.backup", "notes.txt"]
+
+
+def test_expired_data_is_deleted_each_night(installed: Path, data_dir: Path) -> None:
+    """With no more than the settings of the service."""
+    database = data_dir / "itemsapi.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute(EXPIRED_ATTEMPT)
+        run_unit("itemsapi-purge.service", installed, data_dir)
+        assert connection.execute("SELECT count(*) FROM itemsapi_attempt").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("name", ["backup", "purge"])
+def test_the_units_of_the_night_may_do_no_more_than_the_service(name: str) -> None:
+    """The same user and settings, and a file system that is read-only."""
+    service, nightly = (
+        set((UNIT.parent / f"itemsapi{end}.service").read_text("utf-8").splitlines())
+        for end in ("", f"-{name}")
+    )
+    different = {line.partition("=")[0] for line in nightly - service if line[:1] != "#"}
+    assert different <= NIGHTLY
 
 
 def words_of(instruction: str) -> list[str]:

@@ -99,25 +99,25 @@ HINTS: dict[str, tuple[str, tuple[str, ...], dict[str, str], str]] = {
         COMMAND,
         ("serve",),
         {},
-        "`itemsapi serve` needs granian",
+        "`itemsapi serve` needs the package granian",
     ),
     "postgres": (
         COMMAND,
         ("users", "list"),
         {"database_url": "postgresql://127.0.0.1:1/x"},
-        "ITEMSAPI_DATABASE_URL=postgresql:// needs psycopg",
+        "ITEMSAPI_DATABASE_URL=postgresql:// needs the package psycopg",
     ),
     "redis": (
         HOST,
         (),
         {"rate_limit_url": "redis://127.0.0.1:1/0"},
-        "ITEMSAPI_RATE_LIMIT_URL needs limits",
+        "ITEMSAPI_RATE_LIMIT_URL needs the package limits",
     ),
     "metrics": (
         CREATE_APP,
         (),
         {},
-        "GET /metrics needs prometheus_client",
+        "GET /metrics needs the package prometheus_client",
     ),
 }
 

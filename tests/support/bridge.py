@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from itemsapi.rest.default_headers import Cors, ResponseHeaders
 from itemsapi.rest.middleware import Middleware, Proxies
+from itemsapi.rest.unlisted_origins import UnlistedOrigins
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.responses import CHUNK_BYTES
 from support.asgi import ReceivedResponse
@@ -19,7 +20,7 @@ CHUNKED = [(b"host", b"api"), (b"transfer-encoding", b"chunked")]
 
 def bridge(app: Any) -> Bridge:
     """Return a bridge to an application, with the middleware that renders its errors."""
-    headers = ResponseHeaders(Cors(()), tls=False)
+    headers = ResponseHeaders(Cors(()), UnlistedOrigins(()), tls=False)
     middleware = Middleware(app, "http://api/problems", Proxies("http://api", 0), headers)
     return Bridge(middleware, threads=1)
 

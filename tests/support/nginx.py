@@ -35,10 +35,13 @@ http {{
     gzip on;
     gzip_types application/json;
     gzip_min_length 1;
-    server {{
-        listen 127.0.0.1:{port};
-        {locations}
-    }}
+    {servers}
+}}
+"""
+SERVER = """\
+server {{
+    listen 127.0.0.1:{port};
+    {locations}
 }}
 """
 
@@ -105,18 +108,24 @@ def find_nginx() -> str:
 @contextmanager
 def nginx(folder: Path, locations: str, *, upstream: int) -> Iterator[Proxy]:
     """Run nginx before the port `upstream`, which replaces port 8000 of the guide."""
-    program, port = find_nginx(), free_port()
+    port = free_port()
     folder.mkdir()
     server_locations = locations.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}")
+    with nginx_servers(folder, SERVER.format(port=port, locations=server_locations), port):
+        yield Proxy(port)
+
+
+@contextmanager
+def nginx_servers(folder: Path, servers: str, *ports: int) -> Iterator[None]:
+    """Run nginx with these `server` blocks, which listen on these ports, until the block ends."""
     configuration = folder / "nginx.conf"
-    configuration.write_text(
-        FRAME.format(folder=folder, port=port, locations=server_locations), "utf-8"
-    )
-    command = [program, "-e", str(folder / "error.log"), "-c", str(configuration)]
+    configuration.write_text(FRAME.format(folder=folder, servers=servers), "utf-8")
+    command = [find_nginx(), "-e", str(folder / "error.log"), "-c", str(configuration)]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own
         try:
-            wait_until(lambda: _listens(process, port), 20)
-            yield Proxy(port)
+            for port in ports:
+                wait_until(lambda port=port: _listens(process, port), 20)  # type: ignore[misc]  # a default binds it
+            yield
         finally:
             process.kill()
 

@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -59,6 +61,19 @@ class Npm(Project):
     def run(self, tool: str, *arguments: str) -> str:
         """Run a tool of a package; if it fails, its output is the assertion message."""
         return self._run(str(self.folder / "node_modules" / ".bin" / tool), *arguments)
+
+    @contextmanager
+    def running(self, tool: str, *arguments: str) -> Iterator[None]:
+        """Run a tool of a package until the block ends."""
+        program = self.folder / "node_modules" / ".bin" / tool
+        with subprocess.Popen(  # noqa: S603 - the packages that the lock file names
+            [program, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            try:
+                yield
+            finally:
+                process.terminate()
 
     def copy(self, source: Path) -> Path:
         """Copy a folder beside the packages, so that it can import them."""

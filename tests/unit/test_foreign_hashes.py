@@ -235,7 +235,7 @@ def test_a_hash_is_rejected_and_the_log_names_the_extra_when_it_is_missing(
     for _ in range(2):
         assert not passwords.matches(PASSWORD, KNOWN_HASHES["bcrypt 2b"])
     assert without_extra == [
-        "a password hash (bcrypt) needs passlib; install itemsapi with its extra `hashes`"
+        "a password hash (bcrypt) needs the package passlib; install itemsapi with its extra `hashes`"
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from itemsapi.secret_key import create_secret
-from itemsapi.settings import Settings, SettingsError
+from itemsapi.settings import Settings, SettingsError, not_a_setting
 from itemsapi.tokens.secret_keys import SecretKeys
 
 
@@ -238,6 +238,12 @@ def test_the_setting_that_a_misspelled_one_resembles_is_named() -> None:
     """The list is long."""
     with pytest.raises(SettingsError, match=r"did you mean ITEMSAPI_AUDIENCE\?"):
         of_application({"ITEMSAPI_AUDIENZ": "app"})
+
+
+@pytest.mark.parametrize("name", ["ITEMSAPI_TYPO", "ITEMSAPI_X"])
+def test_no_setting_is_guessed_when_only_the_prefix_is_alike(name: str) -> None:
+    """The advice would be wrong (R-24)."""
+    assert not_a_setting(name) == "is not a setting; remove it; `itemsapi check` lists the settings"
 
 
 @pytest.mark.parametrize("duration", [timedelta(seconds=1.5), timedelta(milliseconds=400)])

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { ANNA, hurry, open, passTime, signedIn } from "./browser.js";
 import { Service } from "./server.js";
 
+const NO_ANSWER = "The service did not answer. Check the connection, and try again. (network_error)";
+
 test("a request carries the token and no cookie", async (t) => {
   const { service, log, auth } = await signedIn(t);
   await auth.fetch("/items");
@@ -207,10 +209,15 @@ test("a service that rejected every token is called again later", async (t) => {
   assert.equal((await auth.fetch("/items")).status, 200);
 });
 
-test("a network error of the request itself rejects", async (t) => {
+test("a request without a response rejects with words for the user", async (t) => {
   const { service, auth } = await signedIn(t);
   service.fail("/items", { cut: "before" });
-  await assert.rejects(auth.fetch("/items"), TypeError);
+  await assert.rejects(auth.fetch("/items"), (error) => {
+    assert.equal(error.message, NO_ANSWER);
+    assert.deepEqual([error.status, error.code], [0, "network_error"]);
+    assert.ok(error.cause instanceof TypeError); // for developers: what fetch threw
+    return true;
+  });
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
 

@@ -243,5 +243,5 @@ const presented = ({ cookie = "" }) => {
 const problem = (status, code, headers, more) => ({
   status,
   headers: { "Content-Type": "application/problem+json", ...headers },
-  json: { status, code, title: code, detail: `Detail of ${code}`, ...more },
+  json: { status, code, title: `Title of ${code}`, detail: `Detail of ${code}`, ...more },
 });

@@ -48,16 +48,38 @@ test("the snapshot names session, user and scope, and no token", async (t) => {
   });
 });
 
-test("a wrong password rejects with status, code and words", async (t) => {
+test("a wrong password rejects with status, code, title and detail", async (t) => {
   const { tab } = await open(t);
   const auth = tab();
   await assert.rejects(auth.login({ ...ANNA, password: "wrong" }), {
     name: "AuthError",
     status: 401,
     code: "invalid_credentials",
-    message: "Detail of invalid_credentials",
+    message: "Title of invalid_credentials. Detail of invalid_credentials (invalid_credentials)",
   });
   assert.notEqual(auth.getSnapshot().status, "signed-in");
+});
+
+test("a login without a response says what is wrong and what to do next", async (t) => {
+  const { service, tab } = await open(t);
+  service.fail("/auth/login", { cut: "before" });
+  await assert.rejects(tab().login(ANNA), {
+    message: "The service did not answer. Check the connection, and try again. (network_error)",
+  });
+});
+
+test("a response that is no problem is named by its status", async (t) => {
+  const { service, tab } = await open(t);
+  service.fail("/auth/login", { status: 502, body: "<h1>Bad gateway</h1>" });
+  await assert.rejects(tab().login(ANNA), {
+    message: "The service answered with the status 502. Try again later, or tell the operator. (http_error)",
+  });
+});
+
+test("nothing of a captive portal is shown as words of the service", async (t) => {
+  const { service, tab } = await open(t);
+  service.fail("/auth/login", { status: 200, body: '{"title": "Pay here", "code": "portal"}' });
+  await assert.rejects(tab().login(ANNA), { code: "network_error", message: /^The service did not/ });
 });
 
 test("a 429 at login rejects with retryAfter", async (t) => {

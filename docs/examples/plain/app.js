@@ -1,4 +1,4 @@
-import { createAuth } from "/client.js";
+import { AuthError, createAuth } from "/client.js";
 
 const auth = createAuth(); // the API has the origin of this page
 const [form, page, name, list, signOut, message] = ["form", "div", "b", "ul", "div button", "[role=alert]"].map(
@@ -9,7 +9,7 @@ const showError = (error) => (message.textContent = error ? error.message : "");
 const loadItems = async () => {
   const response = await auth.fetch("/items?limit=20");
   const body = await response.json();
-  if (!response.ok) throw new Error(body.detail);
+  if (!response.ok) throw new AuthError(response.status, body);
   return body.items.map(({ name, price, currency }) => {
     const row = document.createElement("li");
     row.textContent = `${name}: ${price} ${currency}`;

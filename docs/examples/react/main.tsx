@@ -1,6 +1,6 @@
 import { type FormEvent, useEffect, useState, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
-import { createAuth } from "itemsapi-auth";
+import { AuthError, createAuth } from "itemsapi-auth";
 
 const auth = createAuth({ baseUrl: import.meta.env.VITE_API_URL });
 const useAuth = () => useSyncExternalStore(auth.subscribe, auth.getSnapshot, auth.getServerSnapshot);
@@ -35,7 +35,7 @@ function Items() {
     const load = async () => {
       const response = await auth.fetch("/items?limit=20", { signal });
       const body = await response.json();
-      if (!response.ok) throw new Error(body.detail);
+      if (!response.ok) throw new AuthError(response.status, body);
       setItems(body.items);
     };
     load().catch((error: Error) => signal.aborted || setProblem(error.message));

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 KEPT = "API keys that were revoked since the backup work again: revoke them now"
 REVOKED = "all API keys are revoked: make new ones"
+SERVING = "A service that is running goes on with these data; otherwise start it."
 AGAIN = "Do again what was done since the backup: disabled users, new passwords, removed roles."
 
 
@@ -33,8 +34,11 @@ AGAIN = "Do again what was done since the backup: disabled users, new passwords,
 def backup(file: Path) -> None:
     """Write all data into the new FILE, and check it, while the service goes on.
 
-    An existing file is not overwritten. PostgreSQL is dumped with its own program, pg_dump.
+    An existing file is not overwritten. If FILE is a folder, the backup is a new file in it, with
+    the present time as its name. PostgreSQL is dumped with its own program, pg_dump.
     """
+    if file.is_dir():
+        file /= f"{now():%Y-%m-%dT%H%M%SZ}.backup"
     with open_services(check_schema_version=False) as services:
         require_database(services.database)
         with progress_bar() as progress:
@@ -62,7 +66,7 @@ def restore(file: Path, *, replace: bool, keep_api_keys: bool) -> None:
         with progress_bar() as progress:
             _restore(services.database, file, statements, task_starter(progress))
     print_lines(f"Restored {file}. All sessions ended; {KEPT if keep_api_keys else REVOKED}.")
-    print_lines(AGAIN, f"Next: {command_line('db upgrade')}, then start the service again.")
+    print_lines(AGAIN, f"Next: {command_line('db upgrade')}. {SERVING}")
 
 
 @click.command("after-restore")

@@ -17,7 +17,14 @@ from itemsapi.db import (
     upgrade_all,
 )
 from itemsapi.db.backup_file import BeginTask
-from itemsapi.db.ownership import ITEM_TABLES, LAYER_TABLES, TABLES, relation_names, table_in_use
+from itemsapi.db.ownership import (
+    APPLICATION_VERSION_TABLE,
+    ITEM_TABLES,
+    LAYER_TABLES,
+    TABLES,
+    relation_names,
+    table_in_use,
+)
 from itemsapi.db.table_copy import CopyFailed, copy_table, exclusive_source
 from itemsapi.db.user_set import StoredUserSet
 from itemsapi.endpoints.plugins import load_blueprints
@@ -81,7 +88,7 @@ def _copy_all(database: Database, source: Connection, begin: BeginTask) -> tuple
             total = source.execute(select(func.count()).select_from(Item.core())).scalar_one()
             copy_index(source, target, begin("Copying the search index", total))
     known = {table.name for table in tables} | TABLES
-    return count, sorted(relation_names(source) - known - {"alembic_version"})
+    return count, sorted(relation_names(source) - known - {APPLICATION_VERSION_TABLE})
 
 
 def _lock(target: Connection, tables: list[Table]) -> None:

@@ -1,7 +1,7 @@
 """Ownership: our tables by name, and whether those in the database are ours.
 
 All our names begin with `itemsapi_`, so our tables can be beside those of another application, with
-its own `alembic_version`. Before a table is created or dropped, this checks that a table with one
+its own Alembic. Before a table is created or dropped, this checks that a table with one
 of our names is ours. The check covers the schema in which new tables are created.
 """
 
@@ -12,8 +12,10 @@ from sqlalchemy import Connection, inspect, select, table
 VERSION_TABLE = "itemsapi_alembic_version"
 ITEM_VERSION_TABLE = "itemsapi_item_version"
 BLUEPRINT_VERSION_TABLE = "itemsapi_blueprint_version"
+APPLICATION_VERSION_TABLE = "alembic_version"  # of an application's own Alembic
 VERSION_TABLES = frozenset({VERSION_TABLE, ITEM_VERSION_TABLE, BLUEPRINT_VERSION_TABLE})
 
+USER_TABLE = "itemsapi_user"
 LAYER_TABLES = frozenset(
     {
         "itemsapi_api_key",
@@ -28,7 +30,7 @@ LAYER_TABLES = frozenset(
         "itemsapi_role_scope",
         "itemsapi_session",
         "itemsapi_signing_key",
-        "itemsapi_user",
+        USER_TABLE,
         "itemsapi_user_role",
         "itemsapi_user_set",
         "itemsapi_user_state",
@@ -49,7 +51,7 @@ FILLED_AT_START = {
     "itemsapi_role_scope",
     "itemsapi_signing_key",
     "itemsapi_audit_event",
-    "alembic_version",  # of an application
+    APPLICATION_VERSION_TABLE,
     *(ITEM_TABLES - {"itemsapi_item"}),
     *VERSION_TABLES,
 }
@@ -86,10 +88,11 @@ def has_other_tables(connection: Connection) -> bool:
 def table_in_use(connection: Connection) -> str | None:
     """Return a table in that schema that has rows, of an application too; None if there is none.
 
-    Rows that the first start makes do not count.
+    It is the one of the users if that has rows. Rows that the first start makes do not count.
     """
     schema = target_schema(connection)
-    for name in sorted(relation_names(connection) - FILLED_AT_START):
+    names = relation_names(connection) - FILLED_AT_START
+    for name in sorted(names, key=lambda name: (name != USER_TABLE, name)):
         if connection.execute(select(1).select_from(table(name, schema=schema)).limit(1)).first():
             return name
     return None

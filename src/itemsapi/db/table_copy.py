@@ -45,8 +45,10 @@ def exclusive_source(file: Path) -> Iterator[Connection]:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             connection.execute("BEGIN IMMEDIATE")  # the lock is taken at the first access
         except sqlite3.Error as error:
-            words = "cannot be used alone; stop the service, and all that has it open"
-            raise CopyFailed(f"{file} {words}: {error}") from error
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise CopyFailed(f"{file} cannot be read: {error}") from error
+            words = "is open in another process; stop the service, and all else that has it open"
+            raise CopyFailed(f"{file} {words}") from error
         engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
         with engine.connect() as source:
             yield source

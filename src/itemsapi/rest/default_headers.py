@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, current_app, request
 
+from itemsapi.gate.csrf import origin_of
 from itemsapi.observability.context import request_context
+from itemsapi.rest.unlisted_origins import UnlistedOrigins
 from itemsapi.settings import Settings
 
 if TYPE_CHECKING:
@@ -132,13 +134,16 @@ class Cors:
 class ResponseHeaders:
     """The headers added to each response: the default ones and those of CORS."""
 
-    def __init__(self, cors: Cors, *, tls: bool, url_prefix: str = "") -> None:
-        """Take the origins.
+    def __init__(
+        self, cors: Cors, unlisted: UnlistedOrigins, *, tls: bool, url_prefix: str = ""
+    ) -> None:
+        """Take the origins, and what reports the others.
 
         `tls` says that clients use https, whatever this server speaks. The paths of the layer
         begin with `url_prefix`.
         """
-        self._cors, self._tls, self._url_prefix = cors, tls, url_prefix
+        self._cors, self._unlisted = cors, unlisted
+        self._tls, self._url_prefix = tls, url_prefix
 
     def added(
         self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
@@ -171,6 +176,7 @@ class ResponseHeaders:
         if origin := environ.get("HTTP_ORIGIN"):
             asks_for_method = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
             preflight = asks_for_method and environ["REQUEST_METHOD"] == "OPTIONS"
+            self._unlisted.report(environ)
             yield from self._cors.headers(origin=origin, path=path, preflight=preflight)
 
 
@@ -179,8 +185,9 @@ def response_headers(settings: Settings, url_prefix: str = "") -> ResponseHeader
     cors = Cors(
         settings.allowed_origins, allow=settings.allow_headers, expose=settings.expose_headers
     )
+    unlisted = UnlistedOrigins({*settings.allowed_origins, origin_of(settings.public_url)})
     tls = settings.public_url.startswith("https:")
-    return ResponseHeaders(cors, tls=tls, url_prefix=url_prefix)
+    return ResponseHeaders(cors, unlisted, tls=tls, url_prefix=url_prefix)
 
 
 def add_response_headers(response: Response) -> Response:

@@ -1,8 +1,9 @@
 """The supervisor: starts the workers, and replaces each one that dies, however often.
 
 granian also replaces them, but stops the whole service when two workers die within seconds of each
-other. Some of its internal methods are overridden here; `tests/faults` kills and stops workers to
-prove that a new version of granian still calls them.
+other, and finishes a rolling replacement, which takes seconds for each worker, before it stops.
+Some of its internal methods are overridden here; `tests/faults` kills and stops workers to prove
+that a new version of granian still calls them.
 """
 
 import logging
@@ -32,7 +33,7 @@ from itemsapi.server.worker import load_application
 HEADER_TIMEOUT_MILLISECONDS: Final = 10_000  # for a client to send its headers (R-14)
 MAX_HEADER_BYTES: Final = 64 * 1024  # the application accepts less, with a problem response
 SHUTDOWN_TIMEOUT_SECONDS: Final = 30  # for requests in flight to end after SIGTERM
-POLL_SECONDS: Final = 0.5  # between looks at workers that have to stop
+POLL_SECONDS: Final = 0.1  # between looks at workers that have to stop
 REPEATED_SIGNAL_SECONDS: Final = 1.0  # a second Ctrl-C within them is the first one, passed on
 DEATH_WINDOW_SECONDS: Final = 60.0
 MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
@@ -125,15 +126,41 @@ class Supervisor(MPServer):
         target_loader: Callable[..., Any],
         delay: float = 0,
     ) -> None:
-        """Replace these workers, and clear their start times: granian would stop otherwise."""
+        """Replace these workers one by one, until a signal says to stop.
+
+        granian would replace all of them first, and wait for each.
+        """
         for worker in {index: self.wrks[index] for index in workers}.values():
             if not _is_alive(worker):
                 self._handle_death(worker.inner.pid, worker.inner.exitcode)
-        indexes = list(dict.fromkeys(workers))
-        with _sigint_blocked():
-            super()._respawn_workers(indexes, spawn_target, target_loader, delay)
-        self.respawned_wrks.clear()
+        for index in dict.fromkeys(workers):
+            if self.interrupt_signal:
+                return
+            with _sigint_blocked():
+                new = self._spawn_worker(index, spawn_target, target_loader)
+                new.start()  # type: ignore[no-untyped-call]  # granian has no type here
+            old, self.wrks[index] = self.wrks[index], new
+            self._wait_while(lambda: True, delay)
+            self._retire(old)
         self._find_missed_deaths()
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        """Let a worker that was replaced finish its requests; kill it if it takes too long.
+
+        When a signal says to stop, it is one of the workers that `_stop_workers` waits for.
+        """
+        worker.terminate()  # type: ignore[no-untyped-call]  # granian has no type here
+        self._wait_while(lambda: _is_alive(worker), SHUTDOWN_TIMEOUT_SECONDS)
+        if self.interrupt_signal:
+            self.wrks.append(worker)
+        elif _is_alive(worker):
+            _kill([worker])
+
+    def _wait_while(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait these seconds, but neither after the condition is false nor when a signal came."""
+        ends = time.monotonic() + seconds
+        while condition() and not self.interrupt_signal and time.monotonic() < ends:
+            time.sleep(POLL_SECONDS)
 
     def _handle_death(self, pid: int, exit_code: int | None) -> None:
         log.error("worker_died", pid=pid, exit_code=exit_code)

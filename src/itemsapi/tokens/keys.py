@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from itemsapi.command_line import command_line
 from itemsapi.settings import SettingsError
 
 RSA_BITS = 3072  # 128 bits of security: NIST SP 800-57 part 1, table 2
@@ -77,7 +78,8 @@ class KeyEncryption:
         except (InvalidTag, ValueError) as error:
             msg = (
                 "ITEMSAPI_SECRET_KEY does not fit the keys in the database; set the secret with"
-                " which they were made, as ITEMSAPI_SECRET_KEY_PREVIOUS if you rotate it"
+                " which they were made, as ITEMSAPI_SECRET_KEY_PREVIOUS if you rotate it, or, if"
+                f" that one leaked or is lost, run {command_line('secret revoke')}"
             )
             raise SettingsError(msg) from error
         return validate_key(Key(kid, alg, jwk.decode()))
