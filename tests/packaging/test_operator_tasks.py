@@ -91,9 +91,12 @@ def test_the_commands_of_a_start_serve_when_there_is_no_database(
 
 
 def test_the_commands_of_a_start_serve_when_the_tables_are_old(
-    terminal: Terminal, start: str
+    root: Path, machine: Machine, start: str
 ) -> None:
-    """They are upgraded, and the users stay."""
-    terminal.run("itemsapi db downgrade -1 --yes")
-    terminal.serve(start, READY)
-    assert "ada" in terminal.run("itemsapi users list")
+    """Here those of an own blueprint; they are upgraded (R-24)."""
+    model, settings, migration, *_ = read_blocks(root, "docs/migrations.md")
+    terminal = machine.terminal("service", 1)
+    (terminal.folder / model.options["file"]).write_text(model.text, "utf-8")
+    terminal.run(settings.text + migration.text)
+    terminal.run("itemsapi db downgrade base --blueprints --yes")
+    assert "Next: `itemsapi db upgrade`." in terminal.serve(start, READY)
